@@ -1,0 +1,179 @@
+# Mien's one build entry. `make help` lists the targets.
+SHELL := /bin/bash
+.DEFAULT_GOAL := all
+MAKEFLAGS += --no-builtin-rules
+
+# ---- Debian packages: the one place that names them -------------------------------------------
+DEB_NEED  := gcc g++ make pkg-config libdnnl-dev libjson-c-dev libyaml-dev zlib1g-dev
+DEB_HDF5  := libhdf5-dev libseccomp-dev
+DEB_CHECK := libcmocka-dev
+DEB_TOOLS := clang clang-format valgrind
+
+# ---- choices ----------------------------------------------------------------------------------
+HDF5    ?= auto#    read and write .h5: auto|1|0
+STRICT  ?= 0#       1: warnings are errors
+SAN     ?=#         address, undefined or thread: a sanitizer build of its own
+VARIANT ?= $(if $(SAN),$(SAN),release)
+PREFIX  ?= /usr/local
+CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
+B       := build/$(VARIANT)
+J       ?= $(shell nproc)
+
+have = $(shell pkg-config --exists $(1) 2>/dev/null && echo 1)
+ifeq ($(HDF5),auto)
+  USE_HDF5 := $(if $(and $(call have,hdf5),$(call have,libseccomp)),1,0)
+  WHY_HDF5 := $(if $(filter 1,$(USE_HDF5)),found libhdf5 and libseccomp,libhdf5-dev or libseccomp-dev is missing)
+else
+  USE_HDF5 := $(HDF5)
+  WHY_HDF5 := asked for with HDF5=$(HDF5)
+endif
+
+# ---- flags ------------------------------------------------------------------------------------
+# No value changes come from these: see docs/numerics.md before touching one.
+NUMERIC  := -ffp-contract=off -fno-math-errno -fno-trapping-math
+VERSION  := $(shell sed -n 's/^\#define MIEN_VERSION "\(.*\)"/\1/p' include/mien/mien.h)
+COMMIT   := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
+            $(if $(filter 1,$(STRICT)),-Werror)
+OPT      := $(if $(SAN),-O1 -g -fno-omit-frame-pointer -fsanitize=$(SAN),-O2 -g)
+CFLAGS   += -std=c11 -D_GNU_SOURCE -I. $(OPT) $(WARN) $(NUMERIC) -fopenmp -fPIC -MMD -MP
+KERNEL   := $(if $(SAN),,-O3) -mprefer-vector-width=512
+LIBS     := -ldnnl $(shell pkg-config --libs json-c yaml-0.1 zlib 2>/dev/null) -ldl -lm
+
+# ---- sources ----------------------------------------------------------------------------------
+rooms     := base backend layers graph data train infer formats
+lib_src   := $(sort $(foreach r,$(rooms),$(wildcard host/$(r)/*.c)))
+lib_src   := $(filter-out host/backend/plain.c,$(lib_src))
+cli_src   := $(sort $(wildcard host/cli/*.c))
+h5_src    := $(sort $(wildcard host/h5/*.c))
+kernels   := $(sort $(wildcard kernels/cpu/*.c))
+isa       := v2 v3 v4
+lib_obj   := $(lib_src:%.c=$(B)/%.o) $(foreach v,$(isa),$(kernels:%.c=$(B)/%.$(v).o))
+cli_obj   := $(cli_src:%.c=$(B)/%.o)
+h5_obj    := $(h5_src:%.c=$(B)/%.o)
+# the double reference build, linked by tests only
+ref_obj   := $(kernels:%.c=$(B)/%.f64.o) $(B)/host/backend/cpu_glue.f64.o \
+             $(B)/host/backend/plain.f64.o $(B)/host/backend/plain.o
+support   := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard tests/support/*.c)))
+test_src  := $(sort $(wildcard tests/*/test_*.c))
+test_bin  := $(test_src:%.c=$(B)/%)
+programs  := $(B)/mien $(if $(filter 1,$(USE_HDF5)),$(B)/mien-h5)
+
+# ---- build ------------------------------------------------------------------------------------
+.PHONY: all
+all: need ## build the programs: build/mien and its helpers
+	@$(MAKE) --no-print-directory -j$(J) programs
+
+.PHONY: programs
+programs: $(programs)
+	@ln -sfn $(VARIANT)/mien build/mien
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(cflags_$(subst /,_,$(*D))) -c $< -o $@
+
+$(B)/host/cli/main.o $(B)/host/train/runlog.o $(B)/host/cli/cmd_devices.o: \
+  CFLAGS += -DMIEN_COMMIT='"$(COMMIT)"' -DMIEN_FLAGS='"$(OPT) $(NUMERIC)"'
+cflags_host_h5 = $(shell pkg-config --cflags hdf5 json-c libseccomp)
+cflags_tests_h5 = $(shell pkg-config --cflags hdf5 2>/dev/null)
+
+define kernel_build
+$(B)/kernels/cpu/%.$(1).o: kernels/cpu/%.c
+	@mkdir -p $$(@D)
+	$$(CC) $$(CFLAGS) $$(KERNEL) -march=x86-64-$(1) -DCPU_BUILD=$(1) -c $$< -o $$@
+endef
+$(foreach v,$(isa),$(eval $(call kernel_build,$(v))))
+$(B)/%.f64.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -march=x86-64-v3 -DCPU_BUILD=f64 -DMIEN_REAL_DOUBLE -c $< -o $@
+
+$(B)/libmien.a: $(lib_obj)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(B)/mien: $(cli_obj) $(B)/libmien.a
+	$(CC) $(CFLAGS) $^ -o $@ $(LIBS)
+
+# The sandbox's limits leave no room for a sanitizer's shadow memory: this one is built plain.
+$(B)/mien-h5: $(h5_src) $(wildcard host/h5/*.h)
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -D_GNU_SOURCE -I. -O2 $(WARN) $(cflags_host_h5) $(h5_src) -o $@ \
+	  $(shell pkg-config --libs hdf5 json-c libseccomp)
+
+# A test links the library, the reference build, tests/support and the other files of its folder.
+.SECONDEXPANSION:
+$(test_bin): $(B)/%: $(B)/%.o $$(patsubst %.c,$(B)/%.o,$$(filter-out $$(wildcard $$(dir $$*)test_*.c),$$(wildcard $$(dir $$*)*.c))) $(support) $(ref_obj) $(B)/libmien.a
+	$(CC) $(CFLAGS) $^ -o $@ $(LIBS) $(shell pkg-config --libs cmocka 2>/dev/null) \
+	  $(if $(findstring tests/h5/,$@),$(shell pkg-config --libs hdf5 2>/dev/null))
+
+-include $(shell find build/$(VARIANT) -name '*.d' 2>/dev/null)
+
+# ---- set-up -----------------------------------------------------------------------------------
+packages := $(DEB_NEED) $(if $(filter 0,$(HDF5)),,$(DEB_HDF5)) $(DEB_CHECK)
+
+.PHONY: deps need
+deps: ## install the Debian packages that a build and its tests need
+	@bash tests/support/deps.sh $(packages) $(DEB_TOOLS)
+
+# Installs what is missing before the first build; afterwards a file test.
+need: build/.need-$(HDF5)
+build/.need-$(HDF5): Makefile
+	@mkdir -p build
+	@bash tests/support/deps.sh $(packages)
+	@touch $@
+
+.PHONY: demo
+demo: need ## build, train on the generated sample faces, evaluate: under two minutes, nothing downloaded
+	@$(MAKE) --no-print-directory -j$(J) programs
+	@bash tests/support/demo.sh
+
+# ---- checks -----------------------------------------------------------------------------------
+.PHONY: check check-gate tests
+check: need ## everything that must hold at every change (under 2 minutes after the build)
+	@$(MAKE) --no-print-directory -j$(J) programs tests
+	@bash tests/support/run.sh $(B) check
+
+tests: $(test_bin)
+
+check-gate: need ## longer checks: sanitizers and the full set of shapes
+	@$(MAKE) --no-print-directory -j$(J) programs tests
+	@bash tests/support/run.sh $(B) gate
+
+.PHONY: check-all
+check-all: check check-gate ## everything, full-size runs included (needs MIEN_DATA)
+	@bash tests/support/run.sh $(B) all
+
+.PHONY: asan ubsan tsan
+asan ubsan tsan: ## the tests under a sanitizer
+	@$(MAKE) --no-print-directory SAN=$(subst asan,address,$(subst ubsan,undefined,$(subst tsan,thread,$@))) check
+
+.PHONY: format lint
+format: ## apply .clang-format
+	clang-format -i $(shell git ls-files '*.c' '*.h' '*.cu' '*.cuh')
+lint: ## rules that a compiler does not know
+	@bash tests/lint/lint.sh
+
+# ---- the rest ---------------------------------------------------------------------------------
+.PHONY: config
+config: ## which features this build has, why, and how to force them
+	@printf '%-8s %-4s %-45s %s\n' feature on why force
+	@printf '%-8s %-4s %-45s %s\n' hdf5 $(if $(filter 1,$(USE_HDF5)),yes,no) '$(WHY_HDF5)' 'HDF5=1 or HDF5=0'
+
+.PHONY: install
+install: all ## copy programs, library, headers and recipes to PREFIX
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/mien $(DESTDIR)$(PREFIX)/include/mien \
+	  $(DESTDIR)$(PREFIX)/share/mien
+	install $(B)/mien $(DESTDIR)$(PREFIX)/bin/
+	$(if $(filter 1,$(USE_HDF5)),install $(B)/mien-h5 $(DESTDIR)$(PREFIX)/lib/mien/)
+	install -m 644 $(B)/libmien.a $(DESTDIR)$(PREFIX)/lib/
+	install -m 644 include/mien/*.h $(DESTDIR)$(PREFIX)/include/mien/
+	cp -r configs $(DESTDIR)$(PREFIX)/share/mien/
+
+.PHONY: clean
+clean: ## remove build/
+	rm -rf build
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z][a-z -]*\):.*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | \
+	  awk -F'\t' '{printf "  %-18s %s\n", $$1, $$2}'

@@ -1,0 +1,46 @@
+/* What the files of the CPU backend share. */
+#ifndef HOST_BACKEND_CPU_H
+#define HOST_BACKEND_CPU_H
+
+#include "host/backend/ops.h"
+#include "kernels/cpu/cpu.h"
+
+typedef struct mien_cpu {
+    const cpu_kernels *kernels; /* of this machine's ISA */
+    int block;                  /* channel block of activations: 16, 8, or 0 for NHWC throughout */
+    bool deterministic;
+    struct dnnl_engine *engine; /* NULL in the reference backend */
+    struct dnnl_stream *stream;
+} mien_cpu;
+
+static inline mien_cpu *cpu_of(const mien_backend *b) {
+    return b->impl;
+}
+
+static inline cpu_dims cpu_dims_of(const mien_tensor *t) {
+    const cpu_dims d = {t->shape.n, t->shape.h, t->shape.w, t->shape.c, t->block};
+    return d;
+}
+
+/* Fill the slots that loop over kernel bodies (cpu_glue.c), the linear slots by oneDNN (onednn.c) or
+ * by plain loops (plain.c). The _f64 twins are the double reference build of the same files. */
+void mien_cpu_glue_f32(mien_ops *ops);
+void mien_cpu_glue_f64(mien_ops *ops);
+void mien_plain_linear_f32(mien_ops *ops);
+void mien_plain_linear_f64(mien_ops *ops);
+void mien_onednn_linear(mien_ops *ops);
+
+/* Opens oneDNN's engine; says what is installed in `version` and which ISA it will use. */
+mien_status mien_onednn_open(mien_cpu *cpu, char *version, size_t size);
+void mien_onednn_close(mien_cpu *cpu);
+
+/* The backend of --device cpu. */
+mien_status mien_cpu_open(const mien_backend_options *options, mien_backend **out);
+
+#ifdef MIEN_REAL_DOUBLE
+#define CPU_REAL_NAME(name) name##_f64
+#else
+#define CPU_REAL_NAME(name) name##_f32
+#endif
+
+#endif

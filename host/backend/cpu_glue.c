@@ -1,0 +1,302 @@
+/* From tensors to the loops of kernels/cpu: unpack, call, done. Compiled twice, for float and for
+ * the double reference backend of the tests. */
+#include "host/backend/cpu.h"
+
+#include <string.h>
+
+#include "host/base/memory.h"
+
+static const cpu_kernels *kernels(const mien_backend *b) {
+    return cpu_of(b)->kernels;
+}
+
+static size_t count_of(const mien_tensor *t) {
+    return mien_shape_count(t->shape);
+}
+
+static mien_status glue_alloc(mien_backend *b, size_t bytes, void **out) {
+    (void)b;
+    MIEN_TRY(mien_new_aligned(out, bytes));
+    memset(*out, 0, bytes);
+    return MIEN_OK;
+}
+
+static void glue_free(mien_backend *b, void *data) {
+    (void)b;
+    mien_free(data);
+}
+
+static mien_status glue_copy(mien_backend *b, void *dst, const void *src, size_t bytes) {
+    (void)b;
+    memcpy(dst, src, bytes);
+    return MIEN_OK;
+}
+
+static mien_status glue_zero(mien_backend *b, void *dst, size_t bytes) {
+    (void)b;
+    memset(dst, 0, bytes);
+    return MIEN_OK;
+}
+
+/* Where logical element (n, p, c) of a tensor lies; p is the place in the image. */
+static size_t element(cpu_dims d, int n, int p, int c) {
+    return cpu_plane(d, n, c / d.block) + (size_t)p * (size_t)d.block + (size_t)(c % d.block);
+}
+
+static mien_status glue_upload(mien_backend *b, const mien_tensor *dst, const float *nhwc) {
+    (void)b;
+    const cpu_dims d = cpu_dims_of(dst);
+    real *to = dst->data;
+    for (int n = 0; n < d.n; n++)
+        for (int p = 0; p < d.h * d.w; p++)
+            for (int c = 0; c < d.c; c++)
+                to[element(d, n, p, c)] = *nhwc++;
+    return MIEN_OK;
+}
+
+static mien_status glue_download(mien_backend *b, float *nhwc, const mien_tensor *src) {
+    (void)b;
+    const cpu_dims d = cpu_dims_of(src);
+    const real *from = src->data;
+    for (int n = 0; n < d.n; n++)
+        for (int p = 0; p < d.h * d.w; p++)
+            for (int c = 0; c < d.c; c++)
+                *nhwc++ = (float)from[element(d, n, p, c)];
+    return MIEN_OK;
+}
+
+static mien_status glue_sync(mien_backend *b) {
+    (void)b;
+    return MIEN_OK;
+}
+
+/* Channels that do not fill blocks stay NHWC; for 1x1 images both layouts are the same memory. */
+static int glue_channel_block(const mien_backend *b, mien_shape s) {
+    const int block = cpu_of(b)->block;
+    return block && s.h * s.w > 1 && s.c % block == 0 ? block : s.c;
+}
+
+static mien_status glue_activation_forward(mien_backend *b, const mien_tensor *y,
+                                           const mien_tensor *x, int activation, float alpha) {
+    kernels(b)->activation_forward(y->data, x->data, count_of(y), activation, alpha);
+    return MIEN_OK;
+}
+
+static mien_status glue_activation_backward(mien_backend *b, const mien_tensor *dx,
+                                            const mien_tensor *dy, const mien_tensor *x,
+                                            const mien_tensor *y, int activation, float alpha,
+                                            bool accumulate) {
+    kernels(b)->activation_backward(dx->data, dy->data, x ? x->data : NULL, y->data, count_of(dy),
+                                    activation, alpha, accumulate);
+    return MIEN_OK;
+}
+
+static mien_status glue_dropout(mien_backend *b, const mien_tensor *y, const mien_tensor *x,
+                                const mien_dropout *drop, bool accumulate) {
+    kernels(b)->dropout(y->data, x->data, cpu_dims_of(x), drop->rate, drop->state->seed,
+                        drop->stream, drop->state->step, drop->first, accumulate);
+    return MIEN_OK;
+}
+
+static mien_status glue_add(mien_backend *b, const mien_tensor *y, const mien_tensor *p,
+                            const mien_tensor *q) {
+    kernels(b)->add(y->data, p->data, q->data, count_of(y));
+    return MIEN_OK;
+}
+
+/* The same bytes in both layouts? (Also NHWC → rows of a flattened tensor.) */
+static mien_status glue_copy_tensor(mien_backend *b, const mien_tensor *dst, const mien_tensor *src,
+                                    bool accumulate) {
+    const size_t count = count_of(src);
+    /* the image is told by whichever side still has one; a flattened side is NHWC order */
+    const bool flat = dst->shape.h * dst->shape.w == 1;
+    const cpu_dims image = cpu_dims_of(flat ? src : dst);
+    const int src_block = flat ? src->block : (src->shape.h * src->shape.w == 1 ? image.c : src->block);
+    const int dst_block = flat ? image.c : dst->block;
+    cpu_dims from = image;
+    from.block = src_block;
+    if (src_block != dst_block)
+        kernels(b)->relayout(dst->data, dst_block, src->data, from, accumulate);
+    else if (accumulate)
+        kernels(b)->accumulate(dst->data, src->data, count);
+    else if (dst->data != src->data)
+        memcpy(dst->data, src->data, count * sizeof(real));
+    return MIEN_OK;
+}
+
+static bool broadcasts(const mien_tensor *a, const mien_tensor *b) {
+    return b->shape.h * b->shape.w == 1 && a->shape.h * a->shape.w > 1;
+}
+
+static mien_status glue_multiply(mien_backend *b, const mien_tensor *y, const mien_tensor *p,
+                                 const mien_tensor *q) {
+    kernels(b)->multiply(y->data, p->data, q->data, cpu_dims_of(p), broadcasts(p, q));
+    return MIEN_OK;
+}
+
+static mien_status glue_multiply_backward(mien_backend *b, const mien_tensor *da,
+                                          const mien_tensor *db, const mien_tensor *dy,
+                                          const mien_tensor *p, const mien_tensor *q,
+                                          bool accumulate_a, bool accumulate_b) {
+    kernels(b)->multiply_backward(da ? da->data : NULL, db ? db->data : NULL, dy->data, p->data,
+                                  q->data, cpu_dims_of(p), broadcasts(p, q), accumulate_a,
+                                  accumulate_b);
+    return MIEN_OK;
+}
+
+static mien_status glue_rescale(mien_backend *b, const mien_tensor *y, const mien_tensor *x,
+                                float scale, float shift, bool accumulate) {
+    kernels(b)->rescale(y->data, x->data, count_of(y), scale, shift, accumulate);
+    return MIEN_OK;
+}
+
+static cpu_window window_of(const mien_pool *p) {
+    const cpu_window w = {p->kernel_h, p->kernel_w, p->stride_h,
+                          p->stride_w, p->pad_top,  p->pad_left};
+    return w;
+}
+
+/* A pooled 1x1 output is stored NHWC; seen in the input's blocks it is the same memory. */
+static cpu_dims pooled_dims(const mien_tensor *y, const mien_tensor *x) {
+    cpu_dims d = cpu_dims_of(y);
+    d.block = x->block;
+    return d;
+}
+
+static mien_status glue_pool_forward(mien_backend *b, const mien_tensor *y, uint16_t *index,
+                                     const mien_tensor *x, const mien_pool *p) {
+    if (p->average)
+        kernels(b)->average_pool_forward(y->data, x->data, cpu_dims_of(x), pooled_dims(y, x),
+                                         window_of(p));
+    else
+        kernels(b)->max_pool_forward(y->data, index, x->data, cpu_dims_of(x), pooled_dims(y, x),
+                                     window_of(p));
+    return MIEN_OK;
+}
+
+static mien_status glue_pool_backward(mien_backend *b, const mien_tensor *dx, const mien_tensor *dy,
+                                      const uint16_t *index, const mien_pool *p, bool accumulate) {
+    if (p->average)
+        kernels(b)->average_pool_backward(dx->data, dy->data, cpu_dims_of(dx), pooled_dims(dy, dx),
+                                          window_of(p), accumulate);
+    else
+        kernels(b)->max_pool_backward(dx->data, dy->data, index, cpu_dims_of(dx),
+                                      pooled_dims(dy, dx), window_of(p), accumulate);
+    return MIEN_OK;
+}
+
+static mien_status glue_batchnorm_train(mien_backend *b, const mien_tensor *y, const mien_tensor *x,
+                                        const mien_batchnorm *n) {
+    const cpu_dims d = cpu_dims_of(x);
+    kernels(b)->batchnorm_statistics(n->mean, n->inverse_deviation, n->running_mean,
+                                     n->running_variance, x->data, d, n->momentum, n->epsilon);
+    kernels(b)->batchnorm_apply(y->data, x->data, d, n->gamma, n->beta, n->mean,
+                                n->inverse_deviation, n->activation);
+    return MIEN_OK;
+}
+
+static mien_status glue_batchnorm_infer(mien_backend *b, const mien_tensor *y, const mien_tensor *x,
+                                        const mien_batchnorm *n) {
+    kernels(b)->batchnorm_infer(y->data, x->data, cpu_dims_of(x), n->gamma, n->beta,
+                                n->running_mean, n->running_variance, n->epsilon, n->activation);
+    return MIEN_OK;
+}
+
+static mien_status glue_batchnorm_backward(mien_backend *b, const mien_tensor *dx,
+                                           const mien_tensor *dy, const mien_tensor *x,
+                                           const mien_tensor *y, const mien_batchnorm *n,
+                                           bool frozen, bool accumulate) {
+    kernels(b)->batchnorm_backward(
+        dx ? dx->data : NULL, n->dgamma, n->dbeta, dy->data, x->data, y->data, cpu_dims_of(x),
+        n->gamma, frozen ? n->running_mean : n->mean,
+        frozen ? n->running_variance : n->inverse_deviation, n->epsilon, n->activation, frozen,
+        accumulate);
+    return MIEN_OK;
+}
+
+static mien_status glue_softmax(mien_backend *b, const mien_tensor *y, const mien_tensor *x) {
+    const int rows = x->shape.n * x->shape.h * x->shape.w;
+    kernels(b)->softmax(y->data, x->data, rows, x->shape.c);
+    return MIEN_OK;
+}
+
+static mien_status glue_softmax_backward(mien_backend *b, const mien_tensor *dx,
+                                         const mien_tensor *dy, const mien_tensor *y,
+                                         bool accumulate) {
+    const int rows = y->shape.n * y->shape.h * y->shape.w;
+    kernels(b)->softmax_backward(dx->data, dy->data, y->data, rows, y->shape.c, accumulate);
+    return MIEN_OK;
+}
+
+static mien_status glue_softmax_xent(mien_backend *b, const mien_tensor *dlogits,
+                                     const mien_tensor *logits, const mien_tensor *targets,
+                                     const void *class_weight, int batch, body_step *state) {
+    kernels(b)->softmax_xent(dlogits ? dlogits->data : NULL, logits->data, targets->data,
+                             class_weight, logits->shape.n, logits->shape.c, batch, state);
+    return MIEN_OK;
+}
+
+static mien_status glue_gather(mien_backend *b, const mien_tensor *x, const mien_tensor *targets,
+                               const mien_gather *g) {
+    const cpu_gather args = {
+        .pixels = g->pixels,
+        .targets = g->targets,
+        .order = g->order,
+        .classes = g->classes,
+        .batch = g->batch,
+        .first = g->first,
+        .scale = g->scale,
+        .shift = g->shift,
+        .augment = g->augment,
+        .ranges = g->ranges,
+        .label_smoothing = g->label_smoothing,
+        .seed = g->state ? g->state->seed : 0,
+        .step = g->state ? g->state->step : 0,
+    };
+    kernels(b)->gather(x->data, targets ? targets->data : NULL, x->shape.n, cpu_dims_of(x), &args);
+    return MIEN_OK;
+}
+
+static mien_status glue_optimize(mien_backend *b, void *w, const void *g, void *m, void *v,
+                                 void *average, size_t decayed, size_t count, const body_rule *rule,
+                                 body_step *state) {
+    kernels(b)->optimize(w, g, m, v, average, decayed, count, rule, state);
+    return MIEN_OK;
+}
+
+static mien_status glue_all_reduce(mien_backend *b, void *data, size_t count) {
+    (void)b, (void)data, (void)count; /* one rank: the sum is what is there */
+    return MIEN_OK;
+}
+
+void CPU_REAL_NAME(mien_cpu_glue)(mien_ops *ops) {
+    ops->version = MIEN_OPS_VERSION;
+    ops->alloc = glue_alloc;
+    ops->free = glue_free;
+    ops->copy_in = glue_copy;
+    ops->copy_out = glue_copy;
+    ops->zero = glue_zero;
+    ops->upload = glue_upload;
+    ops->download = glue_download;
+    ops->sync = glue_sync;
+    ops->channel_block = glue_channel_block;
+    ops->activation_forward = glue_activation_forward;
+    ops->activation_backward = glue_activation_backward;
+    ops->dropout = glue_dropout;
+    ops->add = glue_add;
+    ops->copy = glue_copy_tensor;
+    ops->multiply = glue_multiply;
+    ops->multiply_backward = glue_multiply_backward;
+    ops->rescale = glue_rescale;
+    ops->pool_forward = glue_pool_forward;
+    ops->pool_backward = glue_pool_backward;
+    ops->batchnorm_train = glue_batchnorm_train;
+    ops->batchnorm_infer = glue_batchnorm_infer;
+    ops->batchnorm_backward = glue_batchnorm_backward;
+    ops->softmax = glue_softmax;
+    ops->softmax_backward = glue_softmax_backward;
+    ops->softmax_xent = glue_softmax_xent;
+    ops->gather = glue_gather;
+    ops->optimize = glue_optimize;
+    ops->all_reduce = glue_all_reduce;
+}

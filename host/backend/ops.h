@@ -1,0 +1,198 @@
+/* THE SEAM: what a device must be able to do. Everything above this header is device-free.
+ *
+ * Conventions of every slot:
+ *   - outputs come first; tensors are views, `shape.n` is the number of rows to work on;
+ *   - "writes" overwrites the output, "accumulates" adds when `accumulate` is true, else writes;
+ *   - activations are in the layout that `channel_block` names; parameters of a linear operator are
+ *     in that operator's own layout, all other parameters and all states are plain vectors;
+ *   - in and out may be the same tensor only where a slot says so;
+ *   - nothing is allocated in a compute slot; *_create and *_prepare may allocate.
+ * A NULL slot means "this backend cannot": graph_bind refuses the layer by name. */
+#ifndef HOST_BACKEND_OPS_H
+#define HOST_BACKEND_OPS_H
+
+#include <stdbool.h>
+
+#include "host/base/status.h"
+#include "include/mien/backend.h"
+#include "include/mien/tensor.h"
+#include "kernels/body/activation.h"
+#include "kernels/body/augment.h"
+#include "kernels/body/optimizer.h"
+#include "kernels/body/step.h"
+
+typedef struct mien_ops mien_ops;
+typedef struct mien_linear mien_linear; /* a convolution or dense operator bound to its shapes */
+
+struct mien_backend {
+    const mien_ops *ops;
+    mien_dtype dtype; /* of activations and parameters: F32, or F64 in the reference backend */
+    void *impl;       /* the backend's own */
+    char description[160];
+};
+
+/* A convolution (correlation, NHWC, kernel HWIO) or, with dense = true, y = x W + b on [n,1,1,c]. */
+typedef struct mien_linear_desc {
+    const char *name; /* the layer's, for messages; must outlive the operator */
+    bool dense;
+    mien_shape in, out; /* n ignored */
+    int kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left, pad_bottom, pad_right;
+    bool bias;
+    int activation; /* enum body_activation whose slope follows from the output; LINEAR for none */
+    float alpha;
+    bool training;
+    bool needs_dx;
+    bool accumulates_dx, accumulates_dw; /* asked for in some step: temporary room is needed */
+} mien_linear_desc;
+
+typedef struct mien_pool {
+    bool average;
+    int kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left;
+} mien_pool;
+
+/* Batch normalisation's vectors, each [c] of the backend's dtype. */
+typedef struct mien_batchnorm {
+    const void *gamma, *beta; /* NULL: 1 and 0 */
+    void *running_mean, *running_variance;
+    void *mean, *inverse_deviation; /* of the batch, kept for backward */
+    void *dgamma, *dbeta;           /* NULL: not wanted */
+    float momentum, epsilon;
+    int activation; /* fused behind it: LINEAR or RELU */
+} mien_batchnorm;
+
+/* Where dropout's mask comes from. */
+typedef struct mien_dropout {
+    double rate;
+    uint32_t stream;        /* RNG_DROPOUT + the layer's number */
+    const body_step *state; /* in backend memory */
+    uint64_t first;         /* place of row 0 in the global batch */
+} mien_dropout;
+
+/* A data set in backend memory and what a batch takes from it. */
+typedef struct mien_gather {
+    const uint8_t *pixels; /* [count][h][w][c] */
+    const void *targets;   /* [count][classes], backend dtype */
+    const uint32_t *order; /* row of the batch → sample; this batch's part of the permutation */
+    int classes;
+    int batch;              /* rows of the whole batch (mixup's partners) */
+    uint64_t first;         /* place of row 0 in the batch */
+    const float *scale;     /* [c]: x = pixel * scale + shift */
+    const float *shift;     /* [c] */
+    bool augment;           /* false: pixels as they are */
+    body_augment ranges;
+    float label_smoothing;
+    const body_step *state; /* in backend memory */
+} mien_gather;
+
+struct mien_ops {
+    int version;
+    const char *name;
+    void (*close)(mien_backend *);
+
+    /* memory */
+    mien_status (*alloc)(mien_backend *, size_t bytes, void **out); /* 64-byte aligned, zeroed */
+    void (*free)(mien_backend *, void *);
+    mien_status (*copy_in)(mien_backend *, void *dst, const void *host, size_t bytes);
+    mien_status (*copy_out)(mien_backend *, void *host, const void *src, size_t bytes);
+    mien_status (*zero)(mien_backend *, void *dst, size_t bytes);
+    /* f32 NHWC on the host ↔ a tensor in the backend's layout and dtype; not for a step. */
+    mien_status (*upload)(mien_backend *, const mien_tensor *dst, const float *nhwc);
+    mien_status (*download)(mien_backend *, float *nhwc, const mien_tensor *src);
+    mien_status (*sync)(mien_backend *);
+    /* The channel block that activations of this shape take. */
+    int (*channel_block)(const mien_backend *, mien_shape);
+
+    /* convolution and dense */
+    mien_status (*linear_create)(mien_backend *, const mien_linear_desc *, mien_linear **);
+    void (*linear_free)(mien_linear *);
+    /* Makes ready for batches of n rows; every n used in a step must have been prepared. */
+    mien_status (*linear_prepare)(mien_linear *, int n);
+    size_t (*linear_weight_bytes)(const mien_linear *); /* in the operator's layout */
+    size_t (*linear_scratch_bytes)(const mien_linear *); /* the largest of all prepared n */
+    /* HWIO (dense: in x out) f32 on the host ↔ weights in the operator's layout */
+    mien_status (*weights_upload)(mien_linear *, void *dst, const float *hwio);
+    mien_status (*weights_download)(mien_linear *, float *hwio, const void *src);
+    /* y = activation(x * w + b); writes. */
+    mien_status (*linear_forward)(mien_linear *, const mien_tensor *y, const mien_tensor *x,
+                                  const void *w, const void *b, void *scratch);
+    /* dx accumulates; dy is the gradient before the activation (see activation_backward). */
+    mien_status (*linear_backward_data)(mien_linear *, const mien_tensor *dx, const mien_tensor *dy,
+                                        const void *w, void *scratch, bool accumulate);
+    /* dw and db (NULL without bias) accumulate. */
+    mien_status (*linear_backward_filter)(mien_linear *, void *dw, void *db, const mien_tensor *dy,
+                                          const mien_tensor *x, void *scratch, bool accumulate);
+
+    /* elementwise; y may be x, dx may be dy */
+    mien_status (*activation_forward)(mien_backend *, const mien_tensor *y, const mien_tensor *x,
+                                      int activation, float alpha);
+    /* x may be NULL where the slope follows from y; accumulates. */
+    mien_status (*activation_backward)(mien_backend *, const mien_tensor *dx, const mien_tensor *dy,
+                                       const mien_tensor *x, const mien_tensor *y, int activation,
+                                       float alpha, bool accumulate);
+    /* Forward and backward are the same masked scaling; accumulates. */
+    mien_status (*dropout)(mien_backend *, const mien_tensor *y, const mien_tensor *x,
+                           const mien_dropout *, bool accumulate);
+    mien_status (*add)(mien_backend *, const mien_tensor *y, const mien_tensor *a,
+                       const mien_tensor *b);
+    /* dst (+)= src, same shape, any layouts. Also the flatten layer in both directions. */
+    mien_status (*copy)(mien_backend *, const mien_tensor *dst, const mien_tensor *src,
+                        bool accumulate);
+    /* y = a * b; b has a's shape or [n,1,1,c]. */
+    mien_status (*multiply)(mien_backend *, const mien_tensor *y, const mien_tensor *a,
+                            const mien_tensor *b);
+    /* da = dy * b and db = sum(dy * a) over the broadcast places; both accumulate; NULL: skip. */
+    mien_status (*multiply_backward)(mien_backend *, const mien_tensor *da, const mien_tensor *db,
+                                     const mien_tensor *dy, const mien_tensor *a,
+                                     const mien_tensor *b, bool accumulate_a, bool accumulate_b);
+    /* y = x * scale + shift; accumulates (the backward of scaling is scaling). */
+    mien_status (*rescale)(mien_backend *, const mien_tensor *y, const mien_tensor *x, float scale,
+                           float shift, bool accumulate);
+
+    /* windows; `index` [y's elements] remembers which element won (max only) */
+    mien_status (*pool_forward)(mien_backend *, const mien_tensor *y, uint16_t *index,
+                                const mien_tensor *x, const mien_pool *);
+    mien_status (*pool_backward)(mien_backend *, const mien_tensor *dx, const mien_tensor *dy,
+                                 const uint16_t *index, const mien_pool *, bool accumulate);
+
+    /* batch normalisation */
+    mien_status (*batchnorm_train)(mien_backend *, const mien_tensor *y, const mien_tensor *x,
+                                   const mien_batchnorm *);
+    mien_status (*batchnorm_infer)(mien_backend *, const mien_tensor *y, const mien_tensor *x,
+                                   const mien_batchnorm *);
+    /* dx (NULL: skip) accumulates, dgamma and dbeta are written: the statistics belong to one whole
+     * batch. y is needed when an activation is fused. `frozen`: forward was batchnorm_infer. */
+    mien_status (*batchnorm_backward)(mien_backend *, const mien_tensor *dx, const mien_tensor *dy,
+                                      const mien_tensor *x, const mien_tensor *y,
+                                      const mien_batchnorm *, bool frozen, bool accumulate);
+
+    /* rows of [n,1,1,classes] */
+    mien_status (*softmax)(mien_backend *, const mien_tensor *y, const mien_tensor *x);
+    mien_status (*softmax_backward)(mien_backend *, const mien_tensor *dx, const mien_tensor *dy,
+                                    const mien_tensor *y, bool accumulate);
+    /* dlogits (NULL in evaluation) = gradient of the mean over `batch` rows; adds loss, rows and
+     * correct answers to *state (backend memory), sets its flag when the loss is not finite. */
+    mien_status (*softmax_xent)(mien_backend *, const mien_tensor *dlogits,
+                                const mien_tensor *logits, const mien_tensor *targets,
+                                const void *class_weight, int batch, body_step *state);
+
+    /* data: x and targets of rows of a batch */
+    mien_status (*gather)(mien_backend *, const mien_tensor *x, const mien_tensor *targets,
+                          const mien_gather *);
+
+    /* the flat optimiser: `decayed` of `count` weights come first; moments and average may be NULL
+     * when the rule has none. Checks gradients and weights for NaN and infinity: a bad gradient
+     * sets state->bad and leaves the weights alone. Advances *state. */
+    mien_status (*optimize)(mien_backend *, void *w, const void *g, void *m, void *v, void *average,
+                            size_t decayed, size_t count, const body_rule *, body_step *state);
+    /* Sums over ranks, in place; with one rank it does nothing. */
+    mien_status (*all_reduce)(mien_backend *, void *data, size_t count);
+};
+
+enum { MIEN_OPS_VERSION = 1 };
+
+static inline size_t mien_dtype_bytes(mien_dtype dtype) {
+    static const unsigned char bytes[] = {4, 8, 2, 1, 1};
+    return bytes[dtype];
+}
+
+#endif

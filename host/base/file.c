@@ -1,0 +1,159 @@
+#include "host/base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "host/base/memory.h"
+
+static mien_status io_error(const char *what, const char *path) {
+    const int code = errno;
+    return mien_fail(code == ENOENT ? MIEN_NOT_FOUND : MIEN_IO, __FILE__, __LINE__,
+                     "cannot %s '%s': %s", what, path, strerror(code));
+}
+
+mien_status mien_file_read(const char *path, size_t limit, char **out, size_t *size) {
+    *out = NULL;
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return io_error("open", path);
+    mien_status status = MIEN_OK;
+    char *data = NULL;
+    size_t used = 0;
+    struct stat info;
+    if (fstat(fd, &info) != 0) {
+        status = io_error("read", path);
+        goto out;
+    }
+    if (!S_ISREG(info.st_mode)) {
+        status = MIEN_FAIL(INVALID, "'%s' is not a regular file", path);
+        goto out;
+    }
+    if ((unsigned long long)info.st_size > limit) {
+        status = MIEN_FAIL(FORMAT, "'%s' has %lld bytes; at most %zu are read here", path,
+                           (long long)info.st_size, limit);
+        goto out;
+    }
+    MIEN_GO(mien_new(&data, (size_t)info.st_size + 1, 1));
+    while (used < (size_t)info.st_size) {
+        const ssize_t got = read(fd, data + used, (size_t)info.st_size - used);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) {
+            status = io_error("read", path);
+            goto out;
+        }
+        if (got == 0) break;
+        used += (size_t)got;
+    }
+    data[used] = 0;
+    *out = data;
+    *size = used;
+    data = NULL;
+out:
+    mien_free(data);
+    close(fd);
+    return status;
+}
+
+static int write_all(int fd, const char *data, size_t size) {
+    while (size) {
+        const ssize_t put = write(fd, data, size);
+        if (put < 0 && errno == EINTR) continue;
+        if (put < 0) return -1;
+        data += put;
+        size -= (size_t)put;
+    }
+    return 0;
+}
+
+static void sync_folder(const char *path) {
+    char folder[MIEN_PATH];
+    mien_path_folder(folder, path);
+    const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return;
+    (void)fsync(fd); /* some file systems refuse this; the rename itself has succeeded */
+    close(fd);
+}
+
+mien_status mien_file_write(const char *path, const void *data, size_t size) {
+    char temporary[MIEN_PATH];
+    const int need = snprintf(temporary, sizeof temporary, "%s.tmp-%ld", path, (long)getpid());
+    if (need < 0 || (size_t)need >= sizeof temporary)
+        return MIEN_FAIL(INVALID, "the path '%.60s…' is too long", path);
+    const int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0) return io_error("write", path);
+    const bool written = write_all(fd, data, size) == 0 && fsync(fd) == 0;
+    const int code = errno;
+    const bool closed = close(fd) == 0;
+    if (!written || !closed || rename(temporary, path) != 0) {
+        if (!written) errno = code;
+        const mien_status status = io_error("write", path);
+        unlink(temporary);
+        return status;
+    }
+    sync_folder(path);
+    return MIEN_OK;
+}
+
+bool mien_file_exists(const char *path) {
+    struct stat info;
+    return stat(path, &info) == 0;
+}
+
+bool mien_is_folder(const char *path) {
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+mien_status mien_make_folders(const char *path) {
+    char part[MIEN_PATH];
+    if (strlen(path) >= sizeof part) return MIEN_FAIL(INVALID, "the path '%.60s…' is too long", path);
+    strcpy(part, path);
+    for (char *at = part + 1;; at++) {
+        if (*at != '/' && *at != 0) continue;
+        const char end = *at;
+        *at = 0;
+        if (mkdir(part, 0755) != 0 && errno != EEXIST) return io_error("create folder", part);
+        if (end == 0) break;
+        *at = '/';
+    }
+    if (!mien_is_folder(path)) return MIEN_FAIL(IO, "'%s' exists and is not a folder", path);
+    return MIEN_OK;
+}
+
+mien_status mien_path_join(char *out, const char *folder, const char *name) {
+    const bool plain = name[0] == '/' || folder[0] == 0;
+    const int need =
+        plain ? snprintf(out, MIEN_PATH, "%s", name) : snprintf(out, MIEN_PATH, "%s/%s", folder, name);
+    if (need < 0 || need >= MIEN_PATH)
+        return MIEN_FAIL(INVALID, "the path '%.60s…' is too long", name);
+    return MIEN_OK;
+}
+
+void mien_path_folder(char *out, const char *path) {
+    const char *slash = strrchr(path, '/');
+    if (!slash) {
+        strcpy(out, ".");
+    } else if (slash == path) {
+        strcpy(out, "/");
+    } else {
+        const size_t length = (size_t)(slash - path) < MIEN_PATH ? (size_t)(slash - path) : MIEN_PATH - 1;
+        memcpy(out, path, length);
+        out[length] = 0;
+    }
+}
+
+void mien_path_stem(char *out, size_t size, const char *path) {
+    const char *slash = strrchr(path, '/');
+    snprintf(out, size, "%s", slash ? slash + 1 : path);
+    char *dot = strrchr(out, '.');
+    if (dot && dot != out) *dot = 0;
+}
+
+bool mien_path_ends(const char *path, const char *suffix) {
+    const size_t n = strlen(path), m = strlen(suffix);
+    return n >= m && strcasecmp(path + n - m, suffix) == 0;
+}

@@ -1,0 +1,30 @@
+/* Files: whole reads with a limit, writes that leave the old file or the new one, folders. */
+#ifndef HOST_BASE_FILE_H
+#define HOST_BASE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "host/base/status.h"
+
+enum { MIEN_PATH = 4096 };
+
+/* Reads a regular file of at most `limit` bytes; *out is zero-terminated, the caller frees it. */
+mien_status mien_file_read(const char *path, size_t limit, char **out, size_t *size);
+/* Writes to a temporary name, syncs, renames over `path` and syncs the folder: after a failure (disk
+ * full, power loss) the old file is still there, whole. */
+mien_status mien_file_write(const char *path, const void *data, size_t size);
+bool mien_file_exists(const char *path);
+bool mien_is_folder(const char *path);
+/* Creates a folder and its parents; an existing one is fine. */
+mien_status mien_make_folders(const char *path);
+/* folder + "/" + name into out[MIEN_PATH]; an absolute name replaces the folder. */
+mien_status mien_path_join(char *out, const char *folder, const char *name);
+/* The folder part of a path ("." when there is none). */
+void mien_path_folder(char *out, const char *path);
+/* The last part of a path without its suffix, e.g. "classic" of "a/classic.yaml". */
+void mien_path_stem(char *out, size_t size, const char *path);
+/* Does the path end with `suffix`, without case? */
+bool mien_path_ends(const char *path, const char *suffix);
+
+#endif

@@ -1,0 +1,194 @@
+#include "host/base/json.h"
+
+#include <json-c/json.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { DEPTH_MAX = 64 };
+
+static mien_status convert(mien_tree *tree, json_object *object, mien_value *parent,
+                           const char *key, size_t *keys);
+
+static mien_status children(mien_tree *tree, json_object *object, mien_value *value, size_t *keys) {
+    if (value->kind == MIEN_VALUE_MAP) {
+        json_object_object_foreach(object, name, child) {
+            const char *copy;
+            (*keys)++;
+            MIEN_TRY(mien_tree_text(tree, name, strlen(name), &copy));
+            MIEN_TRY(convert(tree, child, value, copy, keys));
+        }
+    } else {
+        const size_t n = json_object_array_length(object);
+        for (size_t i = 0; i < n; i++)
+            MIEN_TRY(convert(tree, json_object_array_get_idx(object, i), value, NULL, keys));
+    }
+    return MIEN_OK;
+}
+
+static mien_status convert(mien_tree *tree, json_object *object, mien_value *parent,
+                           const char *key, size_t *keys) {
+    mien_value *value;
+    MIEN_TRY(mien_tree_value(tree, MIEN_VALUE_NULL, &value));
+    value->key = key;
+    switch (json_object_get_type(object)) {
+    case json_type_null:
+        break;
+    case json_type_boolean:
+        value->kind = MIEN_VALUE_BOOL;
+        value->number = json_object_get_boolean(object);
+        break;
+    case json_type_int: {
+        const int64_t whole = json_object_get_int64(object);
+        if (whole == INT64_MAX || whole == INT64_MIN) /* json-c saturates silently */
+            return MIEN_FAIL(FORMAT, "%s: an integer does not fit 64 bits", tree->source);
+        value->kind = MIEN_VALUE_NUMBER;
+        value->number = (double)whole;
+        break;
+    }
+    case json_type_double:
+        value->kind = MIEN_VALUE_NUMBER;
+        value->number = json_object_get_double(object);
+        break;
+    case json_type_string:
+        value->kind = MIEN_VALUE_STRING;
+        break;
+    case json_type_array:
+        value->kind = MIEN_VALUE_LIST;
+        break;
+    case json_type_object:
+        value->kind = MIEN_VALUE_MAP;
+        break;
+    }
+    if (value->kind == MIEN_VALUE_STRING) {
+        const size_t length = (size_t)json_object_get_string_len(object);
+        const char *text = json_object_get_string(object);
+        if (strlen(text) != length)
+            return MIEN_FAIL(FORMAT, "%s: a zero byte inside text", tree->source);
+        MIEN_TRY(mien_tree_text(tree, text, length, &value->text));
+    }
+    if (parent)
+        MIEN_TRY(mien_tree_append(tree, parent, value));
+    else
+        tree->root = value;
+    if (value->kind == MIEN_VALUE_LIST || value->kind == MIEN_VALUE_MAP)
+        return children(tree, object, value, keys);
+    return MIEN_OK;
+}
+
+/* Colons outside of text = keys in the file. json-c keeps only the last of equal keys, so a count
+ * that differs from the tree's tells that one stood twice. */
+static size_t count_colons(const char *text, size_t size) {
+    size_t colons = 0;
+    bool quoted = false;
+    for (size_t i = 0; i < size; i++) {
+        if (quoted && text[i] == '\\') {
+            i++;
+        } else if (text[i] == '"') {
+            quoted = !quoted;
+        } else if (!quoted && text[i] == ':') {
+            colons++;
+        }
+    }
+    return colons;
+}
+
+mien_status mien_json_parse(const char *text, size_t size, const char *source, mien_tree *tree) {
+    MIEN_TRY(mien_tree_start(tree, source));
+    if (size > INT32_MAX) return MIEN_FAIL(FORMAT, "%s: more than 2 GiB of JSON", source);
+    json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX);
+    if (!tokener) return MIEN_FAIL(NO_MEMORY, "out of memory for JSON");
+    json_tokener_set_flags(tokener, JSON_TOKENER_VALIDATE_UTF8);
+    json_object *root = json_tokener_parse_ex(tokener, text, (int)size);
+    enum json_tokener_error error = json_tokener_get_error(tokener);
+    if (error == json_tokener_continue && size) { /* a lone scalar ends only at a further byte */
+        root = json_tokener_parse_ex(tokener, "\n", 1);
+        error = json_tokener_get_error(tokener);
+    }
+    const size_t end = json_tokener_get_parse_end(tokener);
+    mien_status status = MIEN_OK;
+    size_t keys = 0;
+    if (error != json_tokener_success)
+        status = MIEN_FAIL(FORMAT, "%s: not JSON: %s", source, json_tokener_error_desc(error));
+    else if (end < size && strspn(text + end, " \t\r\n") < size - end)
+        status = MIEN_FAIL(FORMAT, "%s: text follows the JSON value", source);
+    else
+        status = convert(tree, root, NULL, NULL, &keys);
+    if (status == MIEN_OK && keys != count_colons(text, size))
+        status = MIEN_FAIL(FORMAT, "%s: a key stands twice in one object", source);
+    json_object_put(root);
+    json_tokener_free(tokener);
+    return status;
+}
+
+static void line_break(mien_json *json) {
+    if (json->pretty) mien_text_printf(json->text, "\n%*s", 2 * json->depth, "");
+}
+
+static void escape(mien_json *json, const char *value) {
+    mien_text_puts(json->text, "\"");
+    for (const char *c = value; *c; c++) {
+        if (*c == '"' || *c == '\\')
+            mien_text_printf(json->text, "\\%c", *c);
+        else if ((unsigned char)*c < 0x20)
+            mien_text_printf(json->text, "\\u%04x", *c);
+        else
+            mien_text_append(json->text, c, 1);
+    }
+    mien_text_puts(json->text, "\"");
+}
+
+static void start(mien_json *json, const char *key) {
+    if (json->follows) mien_text_puts(json->text, json->pretty ? "," : ", ");
+    if (json->depth) line_break(json);
+    json->follows = true;
+    if (!key) return;
+    escape(json, key);
+    mien_text_puts(json->text, ": ");
+}
+
+void mien_json_open(mien_json *json, const char *key, char bracket) {
+    start(json, key);
+    mien_text_append(json->text, &bracket, 1);
+    json->follows = false;
+    json->depth++;
+}
+
+void mien_json_close(mien_json *json, char bracket) {
+    json->depth--;
+    if (json->follows) line_break(json);
+    mien_text_append(json->text, &bracket, 1);
+    json->follows = true;
+}
+
+void mien_json_string(mien_json *json, const char *key, const char *value) {
+    start(json, key);
+    if (value)
+        escape(json, value);
+    else
+        mien_text_puts(json->text, "null");
+}
+
+void mien_json_number(mien_json *json, const char *key, double value) {
+    start(json, key);
+    if (isfinite(value))
+        mien_text_printf(json->text, "%.9g", value);
+    else
+        mien_text_puts(json->text, "null");
+}
+
+void mien_json_integer(mien_json *json, const char *key, long long value) {
+    start(json, key);
+    mien_text_printf(json->text, "%lld", value);
+}
+
+void mien_json_bool(mien_json *json, const char *key, bool value) {
+    start(json, key);
+    mien_text_puts(json->text, value ? "true" : "false");
+}
+
+void mien_json_null(mien_json *json, const char *key) {
+    start(json, key);
+    mien_text_puts(json->text, "null");
+}

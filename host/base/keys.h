@@ -1,0 +1,77 @@
+/* Key tables: one row per key drives parsing, --set, --print-config, the documentation and
+ * "did you mean". The config and every layer's attributes are described by such a table.
+ *
+ * A key's field lives at `offset` in the owner's struct. Types and fields:
+ *   BOOL bool · INT int · REAL double · TEXT char[size] · CHOICE int (index into choices)
+ *   PAIR int[2] (a number stands for both) · REALS mien_reals · TEXTS mien_texts
+ *   NUMBER_OR mien_number_or: a number or one of the words in `choices` */
+#ifndef HOST_BASE_KEYS_H
+#define HOST_BASE_KEYS_H
+
+#include "host/base/text.h"
+#include "host/base/value.h"
+
+typedef enum mien_key_type {
+    MIEN_KEY_BOOL,
+    MIEN_KEY_INT,
+    MIEN_KEY_REAL,
+    MIEN_KEY_TEXT,
+    MIEN_KEY_CHOICE,
+    MIEN_KEY_PAIR,
+    MIEN_KEY_REALS,
+    MIEN_KEY_TEXTS,
+    MIEN_KEY_NUMBER_OR,
+} mien_key_type;
+
+typedef struct mien_reals {
+    double *items;
+    size_t count;
+} mien_reals;
+
+typedef struct mien_texts {
+    char **items;
+    size_t count;
+} mien_texts;
+
+typedef struct mien_number_or {
+    int word; /* index into choices, or -1 when `number` counts */
+    double number;
+} mien_number_or;
+
+typedef struct mien_key {
+    const char *name; /* dotted for nested maps: "data.split.val" */
+    mien_key_type type;
+    size_t offset, size;  /* of the field */
+    const char *fallback; /* as YAML text; NULL = the key is required */
+    double min, max;      /* INT, REAL, PAIR, REALS, NUMBER_OR */
+    const char *choices;  /* CHOICE, NUMBER_OR: "a|b|c" */
+    const char *doc;      /* one line */
+} mien_key;
+
+typedef struct mien_keys {
+    const mien_key *rows;
+    size_t count;
+} mien_keys;
+
+/* Fills `owner` with every fallback (required keys stay zero). */
+mien_status mien_keys_defaults(mien_keys keys, void *owner);
+/* Reads a map into `owner`, on top of what is there; an unknown key is refused with the nearest
+ * known one, a wrong type or range with what was expected. `seen`, when not NULL, gets one flag per
+ * row. */
+mien_status mien_keys_read(mien_keys keys, void *owner, const mien_value *map, const char *source,
+                           bool *seen);
+/* Sets one key from "key=value" text (the value in YAML). */
+mien_status mien_keys_set(mien_keys keys, void *owner, const char *assignment);
+/* Prints the whole table as YAML. */
+void mien_keys_print(mien_keys keys, const void *owner, mien_text *out);
+/* Prints one field's value as YAML. */
+void mien_key_print_value(const mien_key *key, const void *owner, mien_text *out);
+/* Frees the lists inside `owner`. */
+void mien_keys_release(mien_keys keys, void *owner);
+const mien_key *mien_keys_find(mien_keys keys, const char *name);
+/* The text of choice number `index`. */
+void mien_key_choice(const mien_key *key, int index, char *out, size_t size);
+
+#define MIEN_FIELD(owner, field) offsetof(owner, field), sizeof(((owner *)0)->field)
+
+#endif

@@ -1,0 +1,62 @@
+#include "host/base/memory.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+static atomic_uint_fast64_t allocations;
+
+uint64_t mien_allocation_count(void) {
+    return atomic_load(&allocations);
+}
+
+static mien_status out_of_memory(size_t count, size_t size) {
+    return MIEN_FAIL(NO_MEMORY, "out of memory: %zu x %zu bytes were asked for", count, size);
+}
+
+mien_status mien_new(void *out, size_t count, size_t size) {
+    void *block = calloc(count ? count : 1, size ? size : 1);
+    atomic_fetch_add(&allocations, 1);
+    memcpy(out, &block, sizeof block);
+    return block ? MIEN_OK : out_of_memory(count, size);
+}
+
+mien_status mien_new_aligned(void *out, size_t bytes) {
+    void *block = NULL;
+    const size_t room = bytes > SIZE_MAX - MIEN_ALIGN ? 0 : (bytes + MIEN_ALIGN - 1) / MIEN_ALIGN;
+    atomic_fetch_add(&allocations, 1);
+    if (bytes == 0 || room) block = aligned_alloc(MIEN_ALIGN, room ? room * MIEN_ALIGN : MIEN_ALIGN);
+    memcpy(out, &block, sizeof block);
+    return block ? MIEN_OK : out_of_memory(1, bytes);
+}
+
+mien_status mien_grow(void *block, size_t *capacity, size_t need, size_t size) {
+    if (need <= *capacity) return MIEN_OK;
+    size_t items = *capacity ? *capacity : 16;
+    while (items < need) {
+        if (items > SIZE_MAX / 2) return out_of_memory(need, size);
+        items *= 2;
+    }
+    if (items > SIZE_MAX / size) return out_of_memory(need, size);
+    void *old;
+    memcpy(&old, block, sizeof old);
+    void *grown = realloc(old, items * size);
+    atomic_fetch_add(&allocations, 1);
+    if (!grown) return out_of_memory(items, size);
+    memcpy(block, &grown, sizeof grown);
+    *capacity = items;
+    return MIEN_OK;
+}
+
+mien_status mien_copy_text(char **out, const char *text) {
+    *out = NULL;
+    if (!text) return MIEN_OK;
+    const size_t bytes = strlen(text) + 1;
+    MIEN_TRY(mien_new(out, bytes, 1));
+    memcpy(*out, text, bytes);
+    return MIEN_OK;
+}
+
+void mien_free(void *block) {
+    free(block);
+}

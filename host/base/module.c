@@ -1,0 +1,51 @@
+#include "host/base/module.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host/base/file.h"
+
+mien_status mien_program_folder(char *out) {
+    char path[MIEN_PATH];
+    const ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+    if (length < 0) return MIEN_FAIL(IO, "cannot tell where the program lies (/proc is missing)");
+    path[length] = 0;
+    mien_path_folder(out, path);
+    return MIEN_OK;
+}
+
+mien_status mien_installed_file(const char *name, char *out) {
+    char folder[MIEN_PATH], relative[256];
+    const char *wanted = getenv("MIEN_MODULES");
+    if (wanted && *wanted) {
+        MIEN_TRY(mien_path_join(out, wanted, name));
+        if (mien_file_exists(out)) return MIEN_OK;
+    }
+    MIEN_TRY(mien_program_folder(folder));
+    MIEN_TRY(mien_path_join(out, folder, name));
+    if (mien_file_exists(out)) return MIEN_OK;
+    snprintf(relative, sizeof relative, "../lib/mien/%s", name);
+    MIEN_TRY(mien_path_join(out, folder, relative));
+    if (mien_file_exists(out)) return MIEN_OK;
+    return MIEN_FAIL(NOT_FOUND, "'%s' is not installed beside the program (%s)", name, folder);
+}
+
+mien_status mien_module_load(const char *name, int version, const mien_module **out) {
+    char file[128], path[MIEN_PATH];
+    snprintf(file, sizeof file, "%s.so", name);
+    MIEN_TRY(mien_installed_file(file, path));
+    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!handle) return MIEN_FAIL(UNSUPPORTED, "cannot load the module: %s", dlerror());
+    const mien_module *table = dlsym(handle, "mien_module_table");
+    if (!table || table->version != version) {
+        const mien_status status = table ? MIEN_FAIL(UNSUPPORTED, "'%s' has version %d, this program needs %d; install both from one build", path, table->version, version)
+                                         : MIEN_FAIL(UNSUPPORTED, "'%s' is not a module of this program", path);
+        dlclose(handle);
+        return status;
+    }
+    *out = table;
+    return MIEN_OK;
+}

@@ -1,0 +1,61 @@
+/* The value tree: what YAML and JSON files become before anybody interprets them.
+ *
+ * Every value knows its line and column, so that a message can point at it. Nodes live in a pool
+ * that the tree owns; release the tree, not its nodes. */
+#ifndef HOST_BASE_VALUE_H
+#define HOST_BASE_VALUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "host/base/status.h"
+
+typedef enum mien_value_kind {
+    MIEN_VALUE_NULL,
+    MIEN_VALUE_BOOL,
+    MIEN_VALUE_NUMBER,
+    MIEN_VALUE_STRING,
+    MIEN_VALUE_LIST,
+    MIEN_VALUE_MAP,
+} mien_value_kind;
+
+typedef struct mien_value mien_value;
+struct mien_value {
+    mien_value_kind kind;
+    int line, column;
+    const char *text;  /* scalar: the text as written; map entry values keep theirs too */
+    double number;     /* NUMBER and BOOL (0 or 1) */
+    const char *key;   /* set when this value is an entry of a map */
+    mien_value *first; /* LIST and MAP: children in file order */
+    mien_value *last;
+    mien_value *next;
+    size_t count;
+};
+
+typedef struct mien_tree {
+    const char *source; /* the file's name, for messages */
+    mien_value *root;
+    struct mien_tree_block *blocks;
+    size_t bytes;
+} mien_tree;
+
+/* Pool allocation for the readers. */
+mien_status mien_tree_start(mien_tree *tree, const char *source);
+mien_status mien_tree_value(mien_tree *tree, mien_value_kind kind, mien_value **out);
+mien_status mien_tree_text(mien_tree *tree, const char *text, size_t length, const char **out);
+/* Appends a child; for maps child->key must be set, and a key that is there already is refused. */
+mien_status mien_tree_append(mien_tree *tree, mien_value *parent, mien_value *child);
+void mien_tree_release(mien_tree *tree);
+
+/* The entry of a map, or NULL (also when `map` is NULL or no map). */
+const mien_value *mien_value_get(const mien_value *map, const char *key);
+/* The entry's text when it is a string, else NULL. */
+const char *mien_value_string(const mien_value *map, const char *key);
+/* The entry's number when it is one, else `otherwise`. */
+double mien_value_number(const mien_value *map, const char *key, double otherwise);
+/* "map", "list", "number", … for messages. */
+const char *mien_value_kind_name(const mien_value *value);
+/* Interprets plain scalar text by the YAML core schema: null, true, 12, 1.0e-3, else a string. */
+void mien_value_resolve(mien_value *value);
+
+#endif

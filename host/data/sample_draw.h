@@ -1,0 +1,50 @@
+/* Drawn faces: a data set that needs no download. An image is a pure function of (seed, index),
+ * the same bits on every machine, so that a training run on it can be repeated anywhere.
+ *
+ * Each identity (head, hair, skin, features, glasses, beard) is drawn once with each of the seven
+ * expressions. Pose, light, background, noise and patches vary from image to image, which keeps
+ * pixel-wise classifiers far behind a convolutional network. */
+#ifndef HOST_DATA_SAMPLE_DRAW_H
+#define HOST_DATA_SAMPLE_DRAW_H
+
+#include <stdint.h>
+
+enum {
+    SAMPLE_SIDE = 48,
+    SAMPLE_PIXELS = SAMPLE_SIDE * SAMPLE_SIDE,
+    SAMPLE_CLASSES = 7,
+    SAMPLE_IDENTITIES = 1120,
+    SAMPLE_COUNT = SAMPLE_IDENTITIES * SAMPLE_CLASSES,
+};
+
+enum sample_part { SAMPLE_TRAIN = 0, SAMPLE_VAL = 1, SAMPLE_TEST = 2 };
+
+/* angry, disgust, fear, happy, sad, surprise, neutral */
+extern const char *const sample_class_names[SAMPLE_CLASSES];
+
+/* Draws image `index` of the data set `seed`: row-major gray pixels, its class and who it shows.
+ * Any index is valid; the default set is 0 .. SAMPLE_COUNT - 1. */
+void sample_draw(uint32_t seed, uint32_t index, uint8_t pixels[SAMPLE_PIXELS], int *label,
+                 uint32_t *identity);
+
+/* The part of the default split that an identity belongs to: 6/8 train, 1/8 val, 1/8 test. */
+int sample_split(uint32_t identity);
+
+/* Between the two halves of the generator: sample_draw.c makes what surrounds a face (background,
+ * light, lens, sensor), sample_face.c the face itself. */
+
+/* A run of random draws: the words of RNG_SAMPLE at one step, in order. */
+typedef struct sample_dice {
+    uint32_t seed;
+    uint64_t step;
+    uint64_t next;
+} sample_dice;
+
+/* The next draw, uniform in [low, high). */
+float sample_roll(sample_dice *dice, float low, float high);
+
+/* Draws the face of `who` over the background in tones (0 black .. 1 white). `who` holds the draws
+ * of the identity, `shot` those of this image. */
+void sample_face(float tones[SAMPLE_PIXELS], int label, sample_dice *who, sample_dice *shot);
+
+#endif

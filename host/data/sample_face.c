@@ -1,0 +1,374 @@
+#include "host/data/sample_draw.h"
+
+#include <math.h>
+#include <stddef.h>
+
+/* Lengths are in face units: the head is about 1 wide and 1.25 high to each side of its centre,
+ * y grows downwards. Shapes are signed distances, drawn with an edge one pixel wide. */
+
+/* What an expression moves, in hundredths of a face unit (the last row: hundredths of strength).
+ * SLOPE lifts the inner ends of the brows, CURVE the corners of the mouth, LIP its middle; SKEW
+ * lowers one corner. */
+enum channel {
+    RAISE,
+    SLOPE,
+    ARCH,
+    LID,
+    LOW,
+    GAZE,
+    CURVE,
+    OPEN,
+    WIDE,
+    LIP,
+    SKEW,
+    BLUNT,
+    TEETH,
+    NOSE,
+    LINES,
+    FROWN,
+    FOLD,
+    CHANNELS,
+};
+
+/* Two variants of each class; an image takes a point between them. */
+static const int8_t expressions[SAMPLE_CLASSES][2][CHANNELS] = {
+    /* RAISE SLOPE ARCH LID LOW GAZE CURVE OPEN WIDE LIP SKEW BLUNT TEETH NOSE LINES FROWN FOLD */
+    {{-13, -15, 0, 10, 5, 0, -7, 0, 26, 0, 0, 0, 0, 0, 0, 100, 20},
+     {-15, -18, 2, 12, 6, 0, -5, 19, 33, 0, 0, 100, 100, 0, 0, 100, 40}},
+    {{-6, -4, 0, 7, 3, 0, -12, 6, 28, 7, 7, 0, 0, 100, 0, 0, 90},
+     {-8, -7, 3, 5, 2, 0, -8, 12, 30, 10, 11, 40, 50, 100, 0, 20, 100}},
+    {{13, 15, 2, 24, 12, 0, -9, 9, 36, 0, 0, 70, 40, 0, 100, 20, 0},
+     {15, 17, 0, 27, 13, 0, -6, 19, 40, 0, 0, 100, 60, 0, 100, 0, 0}},
+    {{2, 0, 7, 12, 2, 0, 17, 0, 40, 0, 0, 0, 0, 0, 0, 0, 100},
+     {3, 0, 9, 9, 0, 0, 16, 24, 42, 0, 0, 0, 100, 0, 0, 0, 100}},
+    {{3, 17, -2, 9, 8, 4, -16, 0, 25, 0, 0, 0, 0, 0, 0, 0, 0},
+     {5, 20, -2, 6, 8, 4, -20, 5, 27, 0, 0, 0, 0, 0, 30, 0, 20}},
+    {{18, 0, 9, 25, 13, 0, 0, 28, 16, 0, 0, 0, 0, 0, 60, 0, 0},
+     {22, 0, 12, 28, 14, 0, 0, 42, 21, 0, 0, 0, 0, 0, 100, 0, 0}},
+    {{0, 0, 5, 14, 7, 0, 0, 0, 27, 0, 0, 0, 0, 0, 0, 0, 0},
+     {0, 0, 3, 16, 8, 0, 2, 0, 31, 0, 0, 0, 0, 0, 0, 0, 0}},
+};
+
+/* Where the face stands on the image: pixel = centre + scale * turn(face point). */
+typedef struct view {
+    float *tones;
+    float x, y, scale, sine, cosine;
+    float yaw, pitch; /* shift of the features against the head, in face units */
+} view;
+
+/* An ellipse of half axes (wide, up), narrower towards v > 0 by `bend`, or with down > 0 a ring
+ * of that half width; or a lens: centre line v = bend (1/2 - t^2) for t = u / wide, the edges up
+ * above and down below it, tapering to the ends (`blunt`: less so). u, v: turned by `tilt`. */
+typedef struct shape {
+    enum { ELLIPSE, LENS } kind;
+    float x, y, tilt, wide, up, down, bend, blunt;
+} shape;
+
+/* A shape with its map from pixels to (u, v). */
+typedef struct placed {
+    const shape *form;
+    float x, y, along, across;
+} placed;
+
+/* A head as its owner has it in every image. */
+typedef struct person {
+    float skin, hair, iris, lips;
+    float wide, high, jaw;
+    float eye_x, eye_y, eye, brow_y, brow_thick, brow_long;
+    float nose_long, nose_wide, mouth_y, mouth, lip_thick;
+    float fringe, locks, glasses, beard, moustache, part;
+} person;
+
+/* Sine for |x| < 2 and, with it, the cosine: |x| < pi / 2. */
+static float sine(float x) {
+    const float s = x * x;
+    return x * (1.0f - s * (1.0f / 6.0f - s * (1.0f / 120.0f - s * (1.0f / 5040.0f))));
+}
+
+static float limit(float x, float low, float high) {
+    return x < low ? low : (x > high ? high : x);
+}
+
+static placed place(const view *eye, const shape *form) {
+    const float s = sine(form->tilt);
+    const float c = sqrtf(1.0f - s * s);
+    return (placed){
+        .form = form,
+        .x = eye->x + eye->scale * (eye->cosine * form->x - eye->sine * form->y),
+        .y = eye->y + eye->scale * (eye->sine * form->x + eye->cosine * form->y),
+        .along = (eye->cosine * c - eye->sine * s) / eye->scale,
+        .across = (eye->sine * c + eye->cosine * s) / eye->scale,
+    };
+}
+
+/* Signed distance, negative inside, in face units. */
+static float distance(const placed *at, float col, float row) {
+    const shape *const form = at->form;
+    const float dx = col - at->x;
+    const float dy = row - at->y;
+    float u = at->along * dx + at->across * dy;
+    const float v = at->along * dy - at->across * dx;
+    if (form->kind == LENS) {
+        const float t = u / form->wide;
+        const float s = t * t;
+        const float rest = v - form->bend * (0.5f - s);
+        const float profile = 1.0f - s * (1.0f + form->blunt * (s - 1.0f));
+        const float slope = 2.0f * form->bend * t / form->wide;
+        const float above = -rest - form->up * profile;
+        const float below = rest - form->down * profile;
+        const float off = (above > below ? above : below) / sqrtf(1.0f + slope * slope);
+        const float end = fabsf(u) - form->wide;
+        return off > end ? off : end;
+    }
+    u *= 1.0f + form->bend * v / form->up;
+    const float a = u / form->wide;
+    const float b = v / form->up;
+    const float ga = a / form->wide;
+    const float gb = b / form->up;
+    const float far = sqrtf(a * a + b * b);
+    const float off = far * (far - 1.0f) / (sqrtf(ga * ga + gb * gb) + 1e-6f);
+    return form->down > 0.0f ? fabsf(off) - form->down : off;
+}
+
+/* How much of a pixel the shape covers, 0 .. 1; an edge `soft` pixels wide. */
+static float cover(const placed *at, float col, float row, float scale, float soft) {
+    const float x = limit(0.5f - distance(at, col, row) * scale / soft, 0.0f, 1.0f);
+    return x * x * (3.0f - 2.0f * x);
+}
+
+/* Lays a shape over the image, only inside `within` where that is given. */
+static void paint_soft(const view *eye, const shape *form, const shape *within, float tone,
+                       float alpha, float soft) {
+    if (alpha <= 0.0f) return;
+    const placed at = place(eye, form);
+    const placed clip = place(eye, within ? within : form);
+    const float tall = form->kind == LENS
+                           ? fabsf(form->bend) + fabsf(form->up) + fabsf(form->down)
+                           : form->up + form->down;
+    const float wide = form->kind == LENS ? form->wide : (form->wide + form->down) * 1.25f;
+    const float size = eye->scale * eye->scale;
+    const float reach_x = size * (fabsf(at.along) * wide + fabsf(at.across) * tall) + soft;
+    const float reach_y = size * (fabsf(at.across) * wide + fabsf(at.along) * tall) + soft;
+    const int left = (int)limit(at.x - reach_x, 0.0f, SAMPLE_SIDE);
+    const int right = (int)limit(at.x + reach_x + 1.0f, 0.0f, SAMPLE_SIDE);
+    const int top = (int)limit(at.y - reach_y, 0.0f, SAMPLE_SIDE);
+    const int bottom = (int)limit(at.y + reach_y + 1.0f, 0.0f, SAMPLE_SIDE);
+    for (int row = top; row < bottom; row++) {
+        for (int col = left; col < right; col++) {
+            float a = alpha * cover(&at, (float)col, (float)row, eye->scale, soft);
+            if (a <= 0.0f) continue;
+            if (within) a *= cover(&clip, (float)col, (float)row, eye->scale, 1.0f);
+            float *const under = &eye->tones[row * SAMPLE_SIDE + col];
+            *under += a * (tone - *under);
+        }
+    }
+}
+
+static void paint(const view *eye, const shape *form, float tone, float alpha) {
+    paint_soft(eye, form, NULL, tone, alpha, 1.0f);
+}
+
+static person meet(sample_dice *who) {
+    const float skin = sample_roll(who, 0.45f, 0.92f);
+    const float hair = sample_roll(who, 0.03f, 1.1f);
+    return (person){
+        .skin = skin,
+        .hair = hair > 0.8f ? hair - 0.1f : hair * skin,
+        .iris = sample_roll(who, 0.05f, 0.3f),
+        .lips = sample_roll(who, 0.55f, 0.9f) * skin,
+        .wide = sample_roll(who, 0.86f, 1.06f),
+        .high = sample_roll(who, 1.16f, 1.32f),
+        .jaw = sample_roll(who, 0.0f, 0.2f),
+        .eye_x = sample_roll(who, 0.37f, 0.47f),
+        .eye_y = sample_roll(who, -0.2f, -0.08f),
+        .eye = sample_roll(who, 0.9f, 1.15f),
+        .brow_y = sample_roll(who, 0.31f, 0.37f),
+        .brow_thick = sample_roll(who, 0.03f, 0.07f),
+        .brow_long = sample_roll(who, 0.22f, 0.29f),
+        .nose_long = sample_roll(who, 0.34f, 0.46f),
+        .nose_wide = sample_roll(who, 0.11f, 0.19f),
+        .mouth_y = sample_roll(who, 0.6f, 0.7f),
+        .mouth = sample_roll(who, 0.88f, 1.12f),
+        .lip_thick = sample_roll(who, 0.03f, 0.08f),
+        .fringe = sample_roll(who, -0.25f, 0.35f),
+        .locks = sample_roll(who, -1.0f, 1.0f),
+        .glasses = sample_roll(who, -1.0f, 0.35f),
+        .beard = sample_roll(who, -1.0f, 0.5f),
+        .moustache = sample_roll(who, -1.0f, 0.3f),
+        .part = sample_roll(who, -0.4f, 0.4f),
+    };
+}
+
+/* The expression of this image: between its two variants, stronger or weaker, each part jittered. */
+static void express(int label, sample_dice *shot, float face[CHANNELS]) {
+    const float mix = sample_roll(shot, 0.0f, 1.0f);
+    const float strength = sample_roll(shot, 0.75f, 1.15f);
+    for (int k = 0; k < CHANNELS; k++) {
+        const float calm = expressions[SAMPLE_CLASSES - 1][0][k];
+        const float first = expressions[label][0][k];
+        const float full = first + mix * (expressions[label][1][k] - first);
+        const float jitter = sample_roll(shot, 0.85f, 1.15f);
+        face[k] = 0.01f * (calm + strength * jitter * (full - calm));
+    }
+    for (int k = RAISE; k <= SLOPE; k++)
+        face[k] += sample_roll(shot, -0.02f, 0.02f);
+    face[OPEN] = limit(face[OPEN], 0.0f, 0.5f);
+    face[LID] = limit(face[LID], 0.03f, 0.3f);
+    face[LOW] = limit(face[LOW], 0.0f, 0.15f);
+}
+
+static view stand(float tones[SAMPLE_PIXELS], sample_dice *shot) {
+    const float turn = sine(sample_roll(shot, -0.35f, 0.35f));
+    return (view){
+        .tones = tones,
+        .x = sample_roll(shot, 19.5f, 27.5f),
+        .y = sample_roll(shot, 20.5f, 27.5f),
+        .scale = sample_roll(shot, 14.5f, 18.5f),
+        .sine = turn,
+        .cosine = sqrtf(1.0f - turn * turn),
+        .yaw = sample_roll(shot, -0.14f, 0.14f),
+        .pitch = sample_roll(shot, -0.08f, 0.08f),
+    };
+}
+
+/* Shoulders, neck, hair behind, ears, head, hair in front, beard. */
+static void draw_head(const view *eye, const person *p, float shirt) {
+    const shape head = {ELLIPSE, 0, 0, 0, p->wide, p->high, 0, p->jaw, 0};
+    const float fall = p->locks > 0.3f ? 0.35f : -0.12f;
+    const shape mane = {ELLIPSE, 0, fall - 0.1f, 0, p->wide + 0.16f, p->high + fall + 0.2f, 0, 0, 0};
+    const int bald = p->fringe < -0.18f;
+    paint(eye, &(shape){ELLIPSE, 0, p->high + 1.0f, 0, 1.6f, 0.7f, 0, 0, 0}, shirt, 1.0f);
+    if (!bald) paint(eye, &mane, p->hair * 0.85f, 1.0f);
+    paint(eye, &(shape){LENS, 0, p->high, 0, 0.45f, 0.5f, 0.5f, 0, 1.0f}, p->skin * 0.75f, 1.0f);
+    for (int side = -1; side <= 1; side += 2) {
+        const float x = (float)side * p->wide - 0.3f * eye->yaw;
+        paint(eye, &(shape){ELLIPSE, x, 0, 0, 0.13f, 0.24f, 0, 0, 0}, p->skin * 0.82f, 1.0f);
+    }
+    paint(eye, &head, p->skin, 1.0f);
+    paint_soft(eye, &(shape){ELLIPSE, 0, 0, 0, p->wide, p->high, 0.06f, p->jaw, 0}, &head,
+               p->skin * 0.7f, 0.6f, 4.0f);
+    if (p->beard > 0.0f) {
+        const shape beard = {ELLIPSE, eye->yaw, 1.0f, 0, 0.75f, 0.55f, 0, 0, 0};
+        paint_soft(eye, &beard, &head, p->hair, 0.35f + p->beard, 4.0f);
+    }
+    if (bald) return;
+    const shape crown = {LENS, 0.5f * p->part, -p->high + 0.05f, 0.2f * p->part, 1.2f, 0.5f,
+                         0.42f + 0.5f * p->fringe, 0.3f * p->fringe, 0.8f};
+    paint(eye, &crown, p->hair, 1.0f);
+}
+
+/* Forehead lines, the frown between the brows, nose wrinkles and the folds beside the mouth. */
+static void draw_wrinkles(const view *eye, const person *p, const float face[CHANNELS]) {
+    const float tone = p->skin * 0.45f;
+    const float x = eye->yaw;
+    const float y = p->eye_y + eye->pitch;
+    for (int k = 0; k < 2; k++) {
+        const float up = y - p->brow_y - face[RAISE] - 0.16f - 0.13f * (float)k;
+        paint(eye, &(shape){LENS, x, up, 0, 0.42f, 0.025f, 0.025f, -0.05f, 1.0f}, tone,
+              0.6f * face[LINES]);
+    }
+    for (int side = -1; side <= 1; side += 2) {
+        const float s = (float)side;
+        const shape frown = {LENS, x + 0.07f * s, y - 0.2f, 1.5f * s, 0.14f, 0.03f, 0.03f, 0, 1.0f};
+        paint(eye, &frown, tone, 0.8f * face[FROWN]);
+        for (int k = 0; k < 2; k++) {
+            const float down = y + 0.06f + 0.13f * (float)k;
+            const shape crease = {LENS, x + 0.13f * s, down, 0.6f * s, 0.12f, 0.03f, 0.03f, 0, 1};
+            paint(eye, &crease, tone, 0.85f * face[NOSE]);
+        }
+        const shape fold = {LENS, x + 0.42f * s, p->mouth_y + eye->pitch - 0.12f, 1.05f * s, 0.24f,
+                            0.03f, 0.03f, 0.06f * s, 1.0f};
+        paint(eye, &fold, tone, 0.6f * face[FOLD]);
+    }
+}
+
+static void draw_eye(const view *eye, const person *p, const float face[CHANNELS], float side,
+                     float glance) {
+    const float x = side * p->eye_x + eye->yaw;
+    const float y = p->eye_y + eye->pitch;
+    const float tilt = side * 0.3f * (face[SLOPE] > 0.0f ? face[SLOPE] : 0.0f);
+    const shape socket = {ELLIPSE, x, y - 0.05f, 0, 0.3f, 0.26f, 0, 0, 0};
+    const shape white = {LENS, x, y, tilt, 0.24f * p->eye, face[LID] * p->eye, face[LOW] * p->eye,
+                         0, 0.3f};
+    const shape iris = {ELLIPSE, x + glance, y - 0.03f + face[GAZE], 0, 0.1f, 0.115f, 0, 0, 0};
+    const shape lid = {LENS, x, y - 0.5f * face[LID] * p->eye, tilt, 0.26f * p->eye, 0.035f,
+                       0.035f, -face[LID] * p->eye, 0.8f};
+    paint_soft(eye, &socket, NULL, p->skin * 0.7f, 0.35f, 5.0f);
+    paint(eye, &white, 0.4f + 0.55f * p->skin, 1.0f);
+    paint_soft(eye, &iris, &white, p->iris, 1.0f, 1.0f);
+    paint(eye, &lid, 0.1f, 0.85f);
+    const float brow = y - p->brow_y - face[RAISE];
+    const shape hair = {LENS, x * 0.98f, brow, side * 1.6f * face[SLOPE], p->brow_long,
+                        p->brow_thick, p->brow_thick, -face[ARCH], 0.9f};
+    paint(eye, &hair, limit(p->hair * 0.6f, 0.0f, 0.5f * p->skin), 1.0f);
+    if (p->glasses > 0.0f) {
+        const shape rim = {ELLIPSE, x, y + 0.02f, 0, 0.34f, 0.3f, 0.025f, 0, 0};
+        const shape arm = {LENS, x + 0.45f * side, y - 0.05f, 0, 0.14f, 0.03f, 0.03f, 0, 1.0f};
+        paint(eye, &rim, 0.4f - p->glasses, 0.8f);
+        paint(eye, &arm, 0.4f - p->glasses, 0.8f);
+    }
+}
+
+static void draw_nose(const view *eye, const person *p, const float face[CHANNELS]) {
+    const float x = 1.25f * eye->yaw;
+    const float lift = 0.05f * face[NOSE];
+    const float tip = p->eye_y + p->nose_long + 1.2f * eye->pitch - lift;
+    const float tone = p->skin * 0.55f;
+    const shape ridge = {LENS, x + 0.4f * p->nose_wide, tip - 0.17f, 1.35f, 0.22f, 0.03f, 0.03f, 0, 1};
+    paint(eye, &ridge, tone, 0.35f);
+    paint(eye, &(shape){LENS, x, tip, 0, p->nose_wide, 0.03f, 0.04f, 0.05f, 0.5f}, tone, 0.8f);
+    for (int side = -1; side <= 1; side += 2) {
+        const float s = (float)side;
+        paint(eye, &(shape){ELLIPSE, x + s * p->nose_wide, tip - 0.03f, 0, 0.05f, 0.05f, 0, 0, 0},
+              tone, 0.6f + 0.4f * face[NOSE]);
+    }
+}
+
+static void draw_mouth(const view *eye, const person *p, const float face[CHANNELS], float skew) {
+    const float x = 1.1f * eye->yaw;
+    const float y = p->mouth_y + eye->pitch;
+    const float wide = limit(face[WIDE], 0.12f, 0.5f) * p->mouth;
+    const float up = 0.4f * face[OPEN];
+    const float down = 0.6f * face[OPEN];
+    const float bend = 2.0f * face[CURVE];
+    const float lift = y - face[LIP];
+    if (p->moustache > 0.0f) {
+        const shape hair = {LENS, x, y - up - 0.13f, 0, 0.3f, 0.05f, 0.05f, -0.06f, 0.5f};
+        paint(eye, &hair, p->hair, 0.4f + p->moustache);
+    }
+    const float lip = p->lip_thick + 0.02f;
+    const shape lips = {LENS, x, lift, skew, wide + 0.04f, up + lip + 0.3f * face[LIP], down + lip,
+                        bend, face[BLUNT] + 0.4f};
+    const shape hole = {LENS, x, lift, skew, wide, up + 0.028f, down + 0.028f, bend,
+                        face[BLUNT]};
+    paint(eye, &lips, p->lips, 1.0f);
+    paint(eye, &hole, 0.06f, 0.95f);
+    if (face[OPEN] > 0.08f) {
+        shape teeth = hole;
+        teeth.down = 0.3f * face[OPEN] - up * 0.5f;
+        paint_soft(eye, &teeth, &hole, 0.5f + 0.45f * p->skin, face[TEETH], 1.0f);
+    }
+    paint_soft(eye, &(shape){ELLIPSE, x, y + down + lip + 0.14f, 0, 0.2f, 0.06f, 0, 0, 0}, NULL,
+               p->skin * 0.7f, 0.4f, 3.0f);
+}
+
+void sample_face(float tones[SAMPLE_PIXELS], int label, sample_dice *who, sample_dice *shot) {
+    const person p = meet(who);
+    float face[CHANNELS];
+    express(label, shot, face);
+    const view eye = stand(tones, shot);
+    const float glance = sample_roll(shot, -0.06f, 0.06f);
+    const float tilt = sample_roll(shot, -1.0f, 1.0f) < 0.0f ? -2.0f : 2.0f;
+    const float uneven = sample_roll(shot, -0.03f, 0.03f);
+    draw_head(&eye, &p, sample_roll(shot, 0.1f, 0.9f));
+    draw_nose(&eye, &p, face);
+    draw_wrinkles(&eye, &p, face);
+    for (int side = -1; side <= 1; side += 2) {
+        float half[CHANNELS];
+        for (int k = 0; k < CHANNELS; k++)
+            half[k] = face[k];
+        half[RAISE] += (float)side * uneven;
+        draw_eye(&eye, &p, half, (float)side, glance);
+    }
+    draw_mouth(&eye, &p, face, tilt * face[SKEW]);
+}

@@ -1,0 +1,66 @@
+/* Which nodes need no pass of their own: an activation behind a layer that can take it, and the
+ * softmax at the end (the loss and the predictor work on logits). */
+#include <string.h>
+
+#include "host/graph/plan.h"
+
+static int readers(const mien_graph *graph, int value) {
+    int n = 0;
+    for (int i = 0; i < graph->count; i++)
+        for (int k = 0; k < graph->nodes[i].input_count; k++)
+            n += graph->nodes[i].inputs[k] == value;
+    return n;
+}
+
+static bool takes(const mien_node *producer, int activation) {
+    if (activation == BODY_RELU) return producer->def->flags & MIEN_FUSES_RELU;
+    return (producer->def->flags & MIEN_FUSES_ACTIVATION) && mien_activation_from_output(activation);
+}
+
+/* Gradients: a value that only one in-place node reads shares that node's buffer. */
+static void share(mien_plan *plan, int i) {
+    const mien_graph *graph = plan->graph;
+    const mien_node *node = &graph->nodes[i];
+    const int from = node->inputs[0];
+    const mien_place *before = &plan->places[from];
+    const unsigned flags = graph->nodes[plan->places[from].storage].def->flags;
+    if (!(node->def->flags & MIEN_IN_PLACE) || from == 0 || readers(graph, from) != 1) return;
+    const bool output_needed = plan->training && ((flags & MIEN_NEEDS_OUTPUT) ||
+                                                  before->activation != BODY_LINEAR ||
+                                                  before->skipped);
+    if (!output_needed) plan->places[i].storage = before->storage;
+}
+
+void mien_plan_fuse(mien_plan *plan) {
+    const mien_graph *graph = plan->graph;
+    for (int i = 0; i < graph->count; i++) {
+        const mien_node *node = &graph->nodes[i];
+        mien_place *place = &plan->places[i];
+        place->storage = place->grad_storage = i;
+        if (i == graph->count - 1) {
+            place->skipped = true;
+            place->storage = plan->places[node->inputs[0]].storage;
+            continue;
+        }
+        const bool is_activation = strcmp(node->def->name, "activation") == 0;
+        const int before = i ? node->inputs[0] : 0;
+        mien_place *producer = &plan->places[before];
+        const int activation = mien_node_activation(node);
+        if (is_activation && producer->activation == BODY_LINEAR && !producer->skipped &&
+            readers(graph, before) == 1 && takes(&graph->nodes[before], activation)) {
+            producer->activation = activation;
+            producer->alpha = mien_activation_alpha(activation);
+            place->skipped = true;
+            place->storage = producer->storage;
+        } else if (i) {
+            share(plan, i);
+        }
+    }
+    for (int i = graph->count - 2; i > 0; i--) {
+        const mien_node *node = &graph->nodes[i];
+        const int before = node->inputs[0];
+        const bool in_place = (node->def->flags & MIEN_IN_PLACE) && readers(graph, before) == 1;
+        if (plan->places[i].skipped || in_place)
+            plan->places[before].grad_storage = plan->places[i].grad_storage;
+    }
+}

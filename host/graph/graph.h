@@ -1,0 +1,55 @@
+/* A network as data: nodes in topological order, shapes, parameters. It knows no device and no
+ * memory; graph/plan.h binds it to a backend. */
+#ifndef HOST_GRAPH_GRAPH_H
+#define HOST_GRAPH_GRAPH_H
+
+#include "host/base/text.h"
+#include "host/layers/layer.h"
+
+typedef struct mien_graph {
+    char name[MIEN_NAME];
+    mien_node *nodes; /* nodes[0] is the input */
+    int count;
+    int logits; /* the node whose output the final softmax takes */
+    int classes;
+    size_t capacity;
+} mien_graph;
+
+/* The image that the graph reads and the number of classes it tells apart. */
+typedef struct mien_graph_io {
+    int height, width, channels;
+    int classes; /* for `units: classes`; 0: taken from the last layer */
+} mien_graph_io;
+
+/* Builds a graph from a model file's tree: `name`, `layers` (a list; each entry a layer's name, or a
+ * map of one name to its keys). Errors name file, line and layer. Release it also after a failure. */
+mien_status mien_graph_parse(const mien_value *root, const char *source, mien_graph_io io,
+                             mien_graph *graph);
+/* Reads a .yaml model file. */
+mien_status mien_graph_read(const char *path, mien_graph_io io, mien_graph *graph);
+
+/* Step by step, for the readers of other formats: start, append layers in topological order, end.
+ * `attrs` is a map of the layer's keys. `line` is only for messages. */
+mien_status mien_graph_start(mien_graph *graph, const char *name, mien_graph_io io);
+mien_status mien_graph_append(mien_graph *graph, const mien_layer_def *def, const mien_value *attrs,
+                              const char *source, int line, int classes);
+mien_status mien_graph_finish(mien_graph *graph, const char *source);
+void mien_graph_release(mien_graph *graph);
+
+/* Index of a layer by name, -1 when there is none. */
+int mien_graph_find(const mien_graph *graph, const char *name);
+
+typedef struct mien_graph_totals {
+    long long params, trained;
+    double flops; /* forward, one sample */
+} mien_graph_totals;
+
+mien_graph_totals mien_graph_sum(const mien_graph *graph);
+long long mien_node_params(const mien_node *node, bool trained_only);
+/* A table of layers: name, class, output, parameters, FLOPs. */
+void mien_graph_summary(const mien_graph *graph, mien_text *out);
+
+/* The starting values of a parameter, as f32 in the logical order; out has its element count. */
+void mien_init_param(const mien_node *node, int param, uint32_t seed, float *out);
+
+#endif

@@ -1,0 +1,181 @@
+/* From lifetimes to offsets. Time runs over the forward pass (node i at time i), the loss (time N)
+ * and the backward pass (node i at time 2N - i). Two buffers share memory when their lives do not
+ * meet. Rows of micro-batches: a value that backward needs keeps all rows and lives throughout,
+ * because the micro-batches pass one after the other; all else holds one micro-batch. */
+#include <stdlib.h>
+
+#include "host/base/memory.h"
+#include "host/graph/plan.h"
+
+typedef struct buffer {
+    size_t bytes, offset;
+    int birth, death; /* inclusive */
+    size_t *target;   /* receives the offset */
+} buffer;
+
+typedef struct planner {
+    mien_plan *plan;
+    buffer *buffers;
+    size_t count, capacity;
+    int n; /* nodes */
+} planner;
+
+static int backward_time(const planner *p, int node) {
+    return 2 * p->n - node;
+}
+
+static bool runs_backward(const planner *p, int node) {
+    const mien_place *place = &p->plan->places[node];
+    return p->plan->training && !place->skipped && place->wants_grad;
+}
+
+static bool chunked(const planner *p, int node) {
+    return node < p->plan->cut && p->plan->micro_batch < p->plan->max_batch;
+}
+
+static mien_status add(planner *p, size_t bytes, int birth, int death, size_t *target) {
+    MIEN_TRY(mien_grow(&p->buffers, &p->capacity, p->count + 1, sizeof *p->buffers));
+    p->buffers[p->count++] =
+        (buffer){(bytes + MIEN_ALIGN - 1) & ~(size_t)(MIEN_ALIGN - 1), 0, birth, death, target};
+    return MIEN_OK;
+}
+
+/* Last time at which the numbers in the buffer of node `root` are read. */
+static int last_read(const planner *p, int root) {
+    const mien_graph *graph = p->plan->graph;
+    int last = root;
+    for (int i = 0; i < p->n; i++) {
+        const mien_place *place = &p->plan->places[i];
+        const mien_node *node = &graph->nodes[i];
+        if (place->storage == root && runs_backward(p, i) &&
+            ((node->def->flags & MIEN_NEEDS_OUTPUT) || place->activation != BODY_LINEAR))
+            last = backward_time(p, i) > last ? backward_time(p, i) : last;
+        if (place->storage == root && i == graph->logits && last < p->n) last = p->n;
+        if (place->skipped) continue;
+        for (int k = 0; k < node->input_count; k++) {
+            if (p->plan->places[node->inputs[k]].storage != root) continue;
+            const bool again = runs_backward(p, i) && (node->def->flags & MIEN_NEEDS_INPUT);
+            const int time = again ? backward_time(p, i) : i;
+            last = time > last ? time : last;
+        }
+    }
+    return last;
+}
+
+static mien_status add_value(planner *p, int i) {
+    mien_plan *plan = p->plan;
+    mien_place *place = &plan->places[i];
+    const size_t element = mien_dtype_bytes(plan->backend->dtype);
+    const size_t row = mien_shape_sample(plan->graph->nodes[i].out) * element;
+    int birth = i, death = last_read(p, i);
+    bool read_by_head = false;
+    for (int j = plan->cut; j < p->n; j++)
+        for (int k = 0; k < plan->graph->nodes[j].input_count; k++)
+            read_by_head |= plan->places[plan->graph->nodes[j].inputs[k]].storage == i;
+    place->whole = !chunked(p, i) || death >= p->n || read_by_head || i == 0;
+    if (chunked(p, i) && place->whole) {
+        birth = 0;
+        death = 2 * p->n;
+    }
+    return add(p, row * (size_t)(place->whole ? plan->max_batch : plan->micro_batch), birth, death,
+               &place->out);
+}
+
+/* The gradient of a value lives from its last reader's backward pass to its producer's. */
+static mien_status add_gradient(planner *p, int i) {
+    mien_plan *plan = p->plan;
+    mien_place *place = &plan->places[i];
+    const size_t row = mien_shape_sample(plan->graph->nodes[i].out) *
+                       mien_dtype_bytes(plan->backend->dtype);
+    int birth = 2 * p->n, death = p->n;
+    bool from_head = false, used = false;
+    for (int v = 0; v < p->n; v++) {
+        if (plan->places[v].grad_storage != i || !plan->places[v].wants_grad) continue;
+        used = true;
+        if (backward_time(p, v) > death) death = backward_time(p, v);
+        if (v == plan->graph->logits) birth = p->n;
+        for (int j = v + 1; j < p->n; j++)
+            for (int k = 0; k < plan->graph->nodes[j].input_count; k++) {
+                if (plan->graph->nodes[j].inputs[k] != v) continue;
+                if (backward_time(p, j) < birth) birth = backward_time(p, j);
+                from_head |= j >= plan->cut;
+            }
+    }
+    if (!used) return MIEN_OK;
+    place->grad_whole = !chunked(p, i) || from_head;
+    if (chunked(p, i) && place->grad_whole) death = 2 * p->n;
+    return add(p, row * (size_t)(place->grad_whole ? plan->max_batch : plan->micro_batch), birth,
+               death, &place->grad);
+}
+
+static mien_status add_saved(planner *p, int i) {
+    mien_plan *plan = p->plan;
+    const mien_node *node = &plan->graph->nodes[i];
+    mien_place *place = &plan->places[i];
+    const bool kept = runs_backward(p, i), all = kept && chunked(p, i);
+    const int birth = all ? 0 : i, death = all ? 2 * p->n : (kept ? backward_time(p, i) : i);
+    const int rows = chunked(p, i) && !kept ? plan->micro_batch : plan->max_batch;
+    if (node->def->flags & MIEN_SAVES_INDEX)
+        MIEN_TRY(add(p, mien_shape_sample(node->out) * sizeof(uint16_t) * (size_t)rows, birth,
+                     death, &place->index));
+    if (node->def->flags & MIEN_SAVES_STATISTICS)
+        MIEN_TRY(add(p, 2 * (size_t)node->out.c * mien_dtype_bytes(plan->backend->dtype), birth,
+                     death, &place->statistics));
+    return MIEN_OK;
+}
+
+static int by_size(const void *a, const void *b) {
+    const buffer *x = a, *y = b;
+    if (x->bytes != y->bytes) return x->bytes < y->bytes ? 1 : -1;
+    return x->target < y->target ? -1 : 1; /* one order everywhere */
+}
+
+/* Largest first, each at the lowest offset where nothing that lives at the same time lies. */
+static size_t place_all(planner *p) {
+    size_t total = 0;
+    qsort(p->buffers, p->count, sizeof *p->buffers, by_size);
+    for (size_t i = 0; i < p->count; i++) {
+        buffer *b = &p->buffers[i];
+        for (bool moved = true; moved;) {
+            moved = false;
+            for (size_t k = 0; k < i; k++) {
+                const buffer *o = &p->buffers[k];
+                const bool together = b->birth <= o->death && o->birth <= b->death;
+                if (together && b->offset < o->offset + o->bytes && o->offset < b->offset + b->bytes) {
+                    b->offset = o->offset + o->bytes;
+                    moved = true;
+                }
+            }
+        }
+        *b->target = b->offset;
+        if (b->offset + b->bytes > total) total = b->offset + b->bytes;
+    }
+    return total;
+}
+
+mien_status mien_plan_memory(mien_plan *plan) {
+    planner p = {.plan = plan, .n = plan->graph->count};
+    mien_status status = MIEN_OK;
+    const size_t rows = (size_t)plan->max_batch * (size_t)plan->graph->classes *
+                        mien_dtype_bytes(plan->backend->dtype);
+    for (int i = 0; i < p.n; i++) {
+        if (plan->places[i].storage == i) MIEN_GO(add_value(&p, i));
+        if (plan->training && plan->places[i].grad_storage == i) MIEN_GO(add_gradient(&p, i));
+        MIEN_GO(add_saved(&p, i));
+    }
+    MIEN_GO(add(&p, rows, 0, 2 * p.n, &plan->targets));
+    MIEN_GO(add(&p, rows, 0, 2 * p.n, &plan->probabilities));
+    plan->act_bytes = place_all(&p);
+    for (int i = 0; i < p.n; i++) { /* those that share a buffer share its place */
+        mien_place *place = &plan->places[i];
+        const mien_place *root = &plan->places[place->storage];
+        const mien_place *grad_root = &plan->places[place->grad_storage];
+        place->out = root->out;
+        place->whole = root->whole;
+        place->grad = grad_root->grad;
+        place->grad_whole = grad_root->grad_whole;
+    }
+out:
+    mien_free(p.buffers);
+    return status;
+}

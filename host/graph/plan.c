@@ -1,0 +1,245 @@
+#include "host/graph/plan.h"
+
+#include <string.h>
+
+#include "host/base/memory.h"
+
+enum { AUTOMATIC_MICRO_BATCH = 16, PAD = 16 };
+
+static const mien_layer_common *common_of(const mien_node *node) {
+    return node->attrs;
+}
+
+static bool is_trained(const mien_node *node, int param) {
+    return node->params[param].trained && common_of(node)->trainable;
+}
+
+/* Does something trained lie at or before each node? Which gradients are added to others? */
+static void mark_gradients(mien_plan *plan) {
+    const mien_graph *graph = plan->graph;
+    for (int i = 0; i < graph->count; i++) {
+        mien_place *place = &plan->places[i];
+        for (int k = 0; k < graph->nodes[i].param_count; k++)
+            place->wants_grad |= is_trained(&graph->nodes[i], k);
+        for (int k = 0; k < graph->nodes[i].input_count; k++)
+            place->wants_grad |= plan->places[graph->nodes[i].inputs[k]].wants_grad;
+    }
+    bool touched[1 << 12] = {false};
+    for (int i = graph->count - 1; i > 0; i--) {
+        mien_place *place = &plan->places[i];
+        for (int k = 0; !place->skipped && k < graph->nodes[i].input_count; k++) {
+            bool *seen = &touched[graph->nodes[i].inputs[k]];
+            place->adds[k] = *seen;
+            *seen = true;
+        }
+    }
+}
+
+/* Micro-batches run from the input to the first dense layer, unless a layer on the way needs the
+ * statistics of the whole batch. */
+static void choose_micro_batch(mien_plan *plan, int wanted) {
+    const mien_graph *graph = plan->graph;
+    plan->micro_batch = plan->max_batch;
+    plan->cut = 1;
+    for (int i = 1; i < graph->count; i++)
+        if (graph->nodes[i].def->flags & MIEN_WHOLE_BATCH) return;
+    int cut = 1;
+    while (cut < graph->count - 1 && strcmp(graph->nodes[cut].def->name, "dense") != 0)
+        cut++;
+    const int rows = wanted ? wanted : AUTOMATIC_MICRO_BATCH;
+    if (cut == 1 || rows >= plan->max_batch) return;
+    plan->cut = cut;
+    plan->micro_batch = rows;
+}
+
+static mien_status create_linear(mien_plan *plan, int i) {
+    const mien_node *node = &plan->graph->nodes[i];
+    mien_place *place = &plan->places[i];
+    if (!node->def->linear) return MIEN_OK;
+    mien_linear_desc d = {.name = node->name,
+                          .in = node->in[0],
+                          .out = node->out,
+                          .activation = place->activation,
+                          .alpha = place->alpha,
+                          .training = plan->training,
+                          .needs_dx = plan->places[node->inputs[0]].wants_grad,
+                          .accumulates_dx = place->adds[0],
+                          .accumulates_dw = i < plan->cut && plan->micro_batch < plan->max_batch};
+    node->def->linear(node, &d);
+    return plan->ops->linear_create(plan->backend, &d, &place->linear);
+}
+
+static size_t param_elements(const mien_plan *plan, int i, int k) {
+    const mien_param *p = &plan->graph->nodes[i].params[k];
+    const size_t count = p->linear ? plan->ops->linear_weight_bytes(plan->places[i].linear) /
+                                         mien_dtype_bytes(plan->backend->dtype)
+                                   : mien_shape_count(p->shape);
+    return (count + PAD - 1) & ~(size_t)(PAD - 1);
+}
+
+/* Three rounds over the parameters: decayed, trained without decay, frozen. States apart. */
+static void place_params(mien_plan *plan) {
+    const mien_graph *graph = plan->graph;
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < graph->count; i++)
+            for (int k = 0; k < graph->nodes[i].param_count; k++) {
+                const mien_param *p = &graph->nodes[i].params[k];
+                const bool trained = is_trained(&graph->nodes[i], k);
+                if (!p->trained || round != (trained ? (p->decays ? 0 : 1) : 2)) continue;
+                plan->places[i].param[k] = plan->params;
+                plan->params += param_elements(plan, i, k);
+            }
+        if (round == 0) plan->decayed = plan->params;
+        if (round == 1) plan->trained = plan->params;
+    }
+    for (int i = 0; i < graph->count; i++)
+        for (int k = 0; k < graph->nodes[i].param_count; k++)
+            if (!graph->nodes[i].params[k].trained) {
+                plan->places[i].param[k] = plan->states;
+                plan->states += param_elements(plan, i, k);
+            }
+}
+
+static mien_status allocate(mien_plan *plan) {
+    const size_t element = mien_dtype_bytes(plan->backend->dtype);
+    const size_t params = plan->params * element, trained = plan->trained * element;
+    const mien_ops *ops = plan->ops;
+    mien_backend *b = plan->backend;
+    MIEN_TRY(ops->alloc(b, params, (void **)&plan->param));
+    MIEN_TRY(ops->alloc(b, plan->states * element, (void **)&plan->state));
+    MIEN_TRY(ops->alloc(b, plan->act_bytes, (void **)&plan->act));
+    MIEN_TRY(ops->alloc(b, sizeof *plan->step, (void **)&plan->step));
+    plan->weights = plan->param;
+    if (!plan->training) return MIEN_OK;
+    MIEN_TRY(ops->alloc(b, trained, (void **)&plan->grad));
+    const bool sgd = plan->rule.kind == BODY_SGD;
+    if (!sgd || plan->rule.momentum > 0)
+        MIEN_TRY(ops->alloc(b, trained, (void **)&plan->moment1));
+    if (!sgd) MIEN_TRY(ops->alloc(b, trained, (void **)&plan->moment2));
+    if (plan->rule.ema > 0) MIEN_TRY(ops->alloc(b, params, (void **)&plan->average));
+    return MIEN_OK;
+}
+
+static mien_status build(mien_plan *plan, const mien_plan_options *options) {
+    MIEN_TRY(mien_new(&plan->places, (size_t)plan->graph->count, sizeof *plan->places));
+    mien_plan_fuse(plan);
+    mark_gradients(plan);
+    choose_micro_batch(plan, options->micro_batch);
+    for (int i = 0; i < plan->graph->count; i++)
+        MIEN_TRY(create_linear(plan, i));
+    place_params(plan);
+    if (plan->training && plan->trained == 0)
+        return MIEN_FAIL(INVALID, "every layer is frozen: there is nothing to train");
+    MIEN_TRY(mien_plan_memory(plan));
+    MIEN_TRY(allocate(plan));
+    body_step start;
+    memset(&start, 0, sizeof start);
+    body_step_start(&start, options->seed, plan->rule.beta_1, plan->rule.beta_2);
+    MIEN_TRY(plan->ops->copy_in(plan->backend, plan->step, &start, sizeof start));
+    return mien_plan_prepare(plan, plan->max_batch);
+}
+
+mien_status mien_plan_create(const mien_graph *graph, mien_backend *backend,
+                             const mien_plan_options *options, mien_plan **out) {
+    mien_plan *plan;
+    *out = NULL;
+    if (options->max_batch < 1) return MIEN_FAIL(INVALID, "the batch size must be at least 1");
+    MIEN_TRY(mien_new(&plan, 1, sizeof *plan));
+    plan->graph = graph;
+    plan->backend = backend;
+    plan->ops = backend->ops;
+    plan->training = options->training;
+    plan->max_batch = options->max_batch;
+    if (options->rule) plan->rule = *options->rule;
+    const mien_status status = build(plan, options);
+    if (status != MIEN_OK) {
+        mien_plan_free(plan);
+        return status;
+    }
+    *out = plan;
+    return MIEN_OK;
+}
+
+void mien_plan_free(mien_plan *plan) {
+    if (!plan) return;
+    for (int i = 0; plan->places && i < plan->graph->count; i++)
+        if (plan->places[i].linear) plan->ops->linear_free(plan->places[i].linear);
+    void *const roles[] = {plan->param,   plan->grad,    plan->state,   plan->act,
+                           plan->scratch, plan->moment1, plan->moment2, plan->average,
+                           plan->step};
+    for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++)
+        if (roles[i]) plan->ops->free(plan->backend, roles[i]);
+    mien_free(plan->places);
+    mien_free(plan);
+}
+
+static mien_status prepare_linear(mien_plan *plan, int i, int n) {
+    mien_linear *op = plan->places[i].linear;
+    return op && n > 0 ? plan->ops->linear_prepare(op, n) : MIEN_OK;
+}
+
+mien_status mien_plan_prepare(mien_plan *plan, int n) {
+    size_t need = 0;
+    if (n < 1 || n > plan->max_batch)
+        return MIEN_FAIL(INVALID, "a batch of %d does not fit the plan's %d", n, plan->max_batch);
+    for (int i = 0; i < plan->graph->count; i++) {
+        if (i < plan->cut) {
+            if (n >= plan->micro_batch) MIEN_TRY(prepare_linear(plan, i, plan->micro_batch));
+            MIEN_TRY(prepare_linear(plan, i, n % plan->micro_batch));
+        } else {
+            MIEN_TRY(prepare_linear(plan, i, n));
+        }
+        const mien_linear *op = plan->places[i].linear;
+        const size_t bytes = op ? plan->ops->linear_scratch_bytes(op) : 0;
+        if (bytes > need) need = bytes;
+    }
+    if (need <= plan->scratch_bytes) return MIEN_OK;
+    if (plan->scratch) plan->ops->free(plan->backend, plan->scratch);
+    plan->scratch = NULL;
+    plan->scratch_bytes = need;
+    return plan->ops->alloc(plan->backend, need, (void **)&plan->scratch);
+}
+
+/* Calls for every parameter and state: where it lies and its array on the host. */
+typedef mien_status (*param_fn)(mien_plan *plan, int node, int param, char *at, float *host);
+
+static mien_status each_param(mien_plan *plan, char *params, const mien_weights *weights,
+                              param_fn visit) {
+    const size_t element = mien_dtype_bytes(plan->backend->dtype);
+    for (int i = 0; i < plan->graph->count; i++)
+        for (int k = 0; k < plan->graph->nodes[i].param_count; k++) {
+            char *base = plan->graph->nodes[i].params[k].trained ? params : plan->state;
+            MIEN_TRY(visit(plan, i, k, base + plan->places[i].param[k] * element,
+                           mien_weights_get(weights, i, k)));
+        }
+    return MIEN_OK;
+}
+
+static mien_tensor vector_at(const mien_plan *plan, int node, int param, char *at) {
+    const mien_shape s = plan->graph->nodes[node].params[param].shape;
+    return (mien_tensor){{1, 1, 1, s.c}, plan->backend->dtype, s.c, at};
+}
+
+static mien_status load_one(mien_plan *plan, int node, int param, char *at, float *host) {
+    if (plan->graph->nodes[node].params[param].linear)
+        return plan->ops->weights_upload(plan->places[node].linear, at, host);
+    const mien_tensor t = vector_at(plan, node, param, at);
+    return plan->ops->upload(plan->backend, &t, host);
+}
+
+static mien_status store_one(mien_plan *plan, int node, int param, char *at, float *host) {
+    if (plan->graph->nodes[node].params[param].linear)
+        return plan->ops->weights_download(plan->places[node].linear, host, at);
+    const mien_tensor t = vector_at(plan, node, param, at);
+    return plan->ops->download(plan->backend, host, &t);
+}
+
+mien_status mien_plan_load(mien_plan *plan, const mien_weights *weights) {
+    MIEN_TRY(each_param(plan, plan->param, weights, load_one));
+    return plan->average ? each_param(plan, plan->average, weights, load_one) : MIEN_OK;
+}
+
+mien_status mien_plan_store(mien_plan *plan, bool from_average, mien_weights *weights) {
+    char *params = from_average && plan->average ? plan->average : plan->param;
+    return each_param(plan, params, weights, store_one);
+}

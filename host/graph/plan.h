@@ -1,0 +1,88 @@
+/* A graph bound to a backend: which nodes are fused, where every value, gradient and parameter lies,
+ * and the passes over them. One allocation a role; nothing is allocated inside a pass.
+ *
+ *     mien_plan_create(&graph, backend, &options, &plan);   chooses and allocates
+ *     mien_plan_load(plan, &weights);                        fills parameters and states
+ *     mien_plan_prepare(plan, 64);                           once for every batch size
+ *     mien_plan_forward(plan, 64, true, 0);  mien_plan_backward(plan, 64, 0);
+ */
+#ifndef HOST_GRAPH_PLAN_H
+#define HOST_GRAPH_PLAN_H
+
+#include "host/graph/weights.h"
+
+/* What the plan knows about one node. Offsets are bytes into the ACT arena. */
+typedef struct mien_place {
+    mien_linear *linear;
+    int storage, grad_storage; /* the node whose buffer holds this one's output, its gradient */
+    bool skipped;              /* fused into its producer, or the softmax at the end */
+    int activation;            /* fused behind it */
+    float alpha;
+    bool wants_grad;           /* something trained lies at or before it */
+    bool adds[MIEN_INPUTS_MAX]; /* the gradient of input i is added to what is there */
+    size_t out, grad, index, statistics;
+    bool whole, grad_whole;    /* holds all rows of the batch, not just a micro-batch's */
+    size_t param[MIEN_PARAMS_MAX]; /* element offset in PARAM or STATE */
+} mien_place;
+
+typedef struct mien_plan_options {
+    bool training;
+    int max_batch;
+    int micro_batch;      /* rows that go through the convolutions at a time; 0: automatic */
+    const body_rule *rule; /* training: which moments to keep; NULL: none */
+    uint32_t seed;
+} mien_plan_options;
+
+typedef struct mien_plan {
+    const mien_graph *graph;
+    mien_backend *backend;
+    const mien_ops *ops;
+    bool training;
+    int max_batch, micro_batch;
+    int cut; /* nodes before it see micro-batches, the others whole batches */
+    mien_place *places;
+    /* sizes in elements; PARAM, GRAD, MOMENT1, MOMENT2 and AVERAGE share one layout: decayed first,
+     * then the other trained ones, then what is frozen */
+    size_t decayed, trained, params, states;
+    char *param, *grad, *state, *act, *scratch, *moment1, *moment2, *average;
+    const char *weights; /* what the passes read: PARAM, or AVERAGE while evaluating with it */
+    size_t act_bytes, scratch_bytes, targets, probabilities;
+    body_rule rule;
+    body_step *step; /* in backend memory */
+} mien_plan;
+
+/* The graph and the backend must outlive the plan. */
+mien_status mien_plan_create(const mien_graph *graph, mien_backend *backend,
+                             const mien_plan_options *options, mien_plan **out);
+void mien_plan_free(mien_plan *plan);
+
+/* Parameters and states from the host and back (also the averages start from them).
+ * `from_average`: read the averaged weights. */
+mien_status mien_plan_load(mien_plan *plan, const mien_weights *weights);
+mien_status mien_plan_store(mien_plan *plan, bool from_average, mien_weights *weights);
+
+/* Makes ready for batches of n rows; may allocate. */
+mien_status mien_plan_prepare(mien_plan *plan, int n);
+
+/* The tensors that a loader fills and a caller reads, for n rows. */
+mien_tensor mien_plan_input(const mien_plan *plan, int n);
+mien_tensor mien_plan_targets(const mien_plan *plan, int n);
+mien_tensor mien_plan_logits(const mien_plan *plan, int n);
+
+/* The only walk over the graph. `offset` is the place of row 0 in the global batch. */
+mien_status mien_plan_forward(mien_plan *plan, int n, bool training, uint64_t offset);
+/* Loss on the logits, into the step state; with `gradient` also its gradient, over `batch` rows. */
+mien_status mien_plan_loss(mien_plan *plan, int n, int batch, const void *class_weight,
+                           bool gradient);
+mien_status mien_plan_backward(mien_plan *plan, int n, uint64_t offset);
+/* One update of all trained parameters. */
+mien_status mien_plan_update(mien_plan *plan);
+/* Probabilities of n rows to the host: out[n][classes]. Runs the softmax behind the logits. */
+mien_status mien_plan_probabilities(mien_plan *plan, int n, float *out);
+
+/* fuse.c: marks nodes that run inside others. */
+void mien_plan_fuse(mien_plan *plan);
+/* memory.c: lifetimes to offsets; fills the places and act_bytes. */
+mien_status mien_plan_memory(mien_plan *plan);
+
+#endif

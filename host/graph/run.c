@@ -1,0 +1,172 @@
+/* The only walk over a graph, and what a layer sees on the way. */
+#include "host/graph/plan.h"
+
+static size_t element_bytes(const mien_run *run) {
+    return mien_dtype_bytes(run->backend->dtype);
+}
+
+/* Rows [first, first + rows) of a buffer; one that holds a micro-batch only starts at its front. */
+static mien_tensor view(const mien_run *run, int node, size_t offset, bool whole) {
+    mien_shape s = run->plan->graph->nodes[node].out;
+    const size_t skip = whole ? mien_shape_sample(s) * (size_t)run->first * element_bytes(run) : 0;
+    s.n = run->rows;
+    return (mien_tensor){s, run->backend->dtype, run->ops->channel_block(run->backend, s),
+                         run->plan->act + offset + skip};
+}
+
+static mien_tensor value(const mien_run *run, int node) {
+    const mien_place *place = &run->plan->places[node];
+    return view(run, node, place->out, place->whole);
+}
+
+static mien_tensor gradient(const mien_run *run, int node) {
+    const mien_place *place = &run->plan->places[node];
+    return view(run, node, place->grad, place->grad_whole);
+}
+
+mien_tensor mien_run_input(const mien_run *run, const mien_node *node, int i) {
+    return value(run, node->inputs[i]);
+}
+
+mien_tensor mien_run_output(const mien_run *run, const mien_node *node) {
+    return value(run, node->index);
+}
+
+mien_tensor mien_run_grad(const mien_run *run, const mien_node *node) {
+    return gradient(run, node->index);
+}
+
+bool mien_run_input_grad(const mien_run *run, const mien_node *node, int i, mien_tensor *out,
+                         bool *accumulate) {
+    if (!run->plan->places[node->inputs[i]].wants_grad) return false;
+    *out = gradient(run, node->inputs[i]);
+    *accumulate = run->plan->places[node->index].adds[i];
+    return true;
+}
+
+void *mien_run_param(const mien_run *run, const mien_node *node, int i) {
+    if (i >= node->param_count) return NULL;
+    const char *base = node->params[i].trained ? run->plan->weights : run->plan->state;
+    return (char *)base + run->plan->places[node->index].param[i] * element_bytes(run);
+}
+
+void *mien_run_param_grad(const mien_run *run, const mien_node *node, int i) {
+    if (i >= node->param_count || !node->params[i].trained ||
+        !((const mien_layer_common *)node->attrs)->trainable)
+        return NULL;
+    return run->plan->grad + run->plan->places[node->index].param[i] * element_bytes(run);
+}
+
+uint16_t *mien_run_index(const mien_run *run, const mien_node *node) {
+    const mien_plan *plan = run->plan;
+    const bool whole = plan->training || node->index >= plan->cut;
+    const size_t skip = whole ? mien_shape_sample(node->out) * (size_t)run->first : 0;
+    return (uint16_t *)(plan->act + plan->places[node->index].index) + skip;
+}
+
+void *mien_run_statistics(const mien_run *run, const mien_node *node, int i) {
+    return run->plan->act + run->plan->places[node->index].statistics +
+           (size_t)i * (size_t)node->out.c * element_bytes(run);
+}
+
+mien_linear *mien_run_linear(const mien_run *run, const mien_node *node) {
+    return run->plan->places[node->index].linear;
+}
+
+int mien_run_activation(const mien_run *run, const mien_node *node, float *alpha) {
+    *alpha = run->plan->places[node->index].alpha;
+    return run->plan->places[node->index].activation;
+}
+
+static mien_run start(mien_plan *plan, bool training, uint64_t offset) {
+    return (mien_run){.plan = plan,
+                      .backend = plan->backend,
+                      .ops = plan->ops,
+                      .training = training,
+                      .offset = offset,
+                      .state = plan->step,
+                      .scratch = plan->scratch};
+}
+
+static mien_tensor rows_of(const mien_plan *plan, size_t offset, int n) {
+    const mien_shape s = {n, 1, 1, plan->graph->classes};
+    return (mien_tensor){s, plan->backend->dtype, s.c, plan->act + offset};
+}
+
+mien_tensor mien_plan_input(const mien_plan *plan, int n) {
+    mien_run run = start((mien_plan *)plan, false, 0);
+    run.rows = n;
+    return value(&run, 0);
+}
+
+mien_tensor mien_plan_targets(const mien_plan *plan, int n) {
+    return rows_of(plan, plan->targets, n);
+}
+
+mien_tensor mien_plan_logits(const mien_plan *plan, int n) {
+    return rows_of(plan, plan->places[plan->graph->logits].out, n);
+}
+
+static mien_status walk_forward(mien_run *run, int from, int to) {
+    for (int i = from; i < to; i++) {
+        const mien_node *node = &run->plan->graph->nodes[i];
+        if (!run->plan->places[i].skipped) MIEN_TRY(node->def->forward(node, run));
+    }
+    return MIEN_OK;
+}
+
+static mien_status walk_backward(mien_run *run, int from, int to) {
+    for (int i = to - 1; i >= from; i--) {
+        const mien_place *place = &run->plan->places[i];
+        const mien_node *node = &run->plan->graph->nodes[i];
+        if (!place->skipped && place->wants_grad) MIEN_TRY(node->def->backward(node, run));
+    }
+    return MIEN_OK;
+}
+
+mien_status mien_plan_forward(mien_plan *plan, int n, bool training, uint64_t offset) {
+    mien_run run = start(plan, training, offset);
+    for (int first = 0; first < n; first += plan->micro_batch) {
+        run.first = first;
+        run.rows = n - first < plan->micro_batch ? n - first : plan->micro_batch;
+        MIEN_TRY(walk_forward(&run, 1, plan->cut));
+    }
+    run.first = 0;
+    run.rows = n;
+    return walk_forward(&run, plan->cut, plan->graph->count);
+}
+
+mien_status mien_plan_loss(mien_plan *plan, int n, int batch, const void *class_weight,
+                           bool gradient_too) {
+    const mien_tensor logits = mien_plan_logits(plan, n), targets = mien_plan_targets(plan, n);
+    const mien_tensor dlogits =
+        gradient_too ? rows_of(plan, plan->places[plan->graph->logits].grad, n) : logits;
+    return plan->ops->softmax_xent(plan->backend, gradient_too ? &dlogits : NULL, &logits, &targets,
+                                   class_weight, batch, plan->step);
+}
+
+mien_status mien_plan_backward(mien_plan *plan, int n, uint64_t offset) {
+    mien_run run = start(plan, true, offset);
+    run.rows = n;
+    MIEN_TRY(walk_backward(&run, plan->cut, plan->graph->count));
+    for (int first = 0; first < n; first += plan->micro_batch) {
+        run.first = first;
+        run.rows = n - first < plan->micro_batch ? n - first : plan->micro_batch;
+        run.accumulate = first > 0;
+        MIEN_TRY(walk_backward(&run, 1, plan->cut));
+    }
+    return MIEN_OK;
+}
+
+mien_status mien_plan_update(mien_plan *plan) {
+    MIEN_TRY(plan->ops->all_reduce(plan->backend, plan->grad, plan->trained));
+    return plan->ops->optimize(plan->backend, plan->param, plan->grad, plan->moment1, plan->moment2,
+                               plan->average, plan->decayed, plan->trained, &plan->rule, plan->step);
+}
+
+mien_status mien_plan_probabilities(mien_plan *plan, int n, float *out) {
+    const mien_tensor logits = mien_plan_logits(plan, n);
+    const mien_tensor p = rows_of(plan, plan->probabilities, n);
+    MIEN_TRY(plan->ops->softmax(plan->backend, &p, &logits));
+    return plan->ops->download(plan->backend, out, &p);
+}

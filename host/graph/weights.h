@@ -1,0 +1,19 @@
+/* A network's numbers on the host: one f32 array a parameter or state, in the logical order (kernels
+ * HWIO, dense in x out). This is what files hold and what a bound plan is filled from. */
+#ifndef HOST_GRAPH_WEIGHTS_H
+#define HOST_GRAPH_WEIGHTS_H
+
+#include "host/graph/graph.h"
+
+typedef struct mien_weights {
+    float **items; /* [node * MIEN_PARAMS_MAX + param] */
+    int nodes;
+} mien_weights;
+
+/* Allocates arrays for every parameter and fills them with starting values. Release it also after a
+ * failure. */
+mien_status mien_weights_create(const mien_graph *graph, uint32_t seed, mien_weights *weights);
+void mien_weights_release(mien_weights *weights);
+float *mien_weights_get(const mien_weights *weights, int node, int param);
+
+#endif

@@ -1,0 +1,64 @@
+/* The safetensors container that mien-h5 exchanges with its caller.
+ *
+ * Layout: header length as 64-bit little-endian, a JSON header padded with spaces to a multiple
+ * of 8 bytes, then the tensors' little-endian data without gaps.  Tensor names are absolute HDF5
+ * paths.  The header's "__metadata__" holds one "group:PATH" entry (an empty string) for each
+ * group and one "attr:PATH@NAME" entry for each attribute, whose text is the JSON of its value.
+ */
+#ifndef MIEN_H5_CONTAINER_H
+#define MIEN_H5_CONTAINER_H
+
+#include "host/h5/text.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct json_object;
+
+enum tensor_type { TENSOR_F32, TENSOR_F64, TENSOR_I64 };
+
+struct tensor {
+    char *name;
+    enum tensor_type type;
+    unsigned rank;
+    uint64_t shape[H5_MAX_RANK];
+    uint64_t offset; /* from the start of the data section */
+    uint64_t bytes;
+};
+
+struct container {
+    struct tensor *tensors; /* in the order of their data */
+    size_t count;
+    size_t room;
+    struct json_object *metadata;
+    unsigned char *data; /* the data section, inside the block that was parsed or stored */
+    uint64_t data_bytes;
+};
+
+/* Makes an empty container; container_free releases it whether or not this succeeded. */
+bool container_init(struct container *c, struct h5_error *err);
+
+/* Releases everything but the block that `data` points into. */
+void container_free(struct container *c);
+
+/* Computes bytes from type and shape; false when the product does not fit 63 bits. */
+bool tensor_measure(struct tensor *t);
+
+/* Appends a copy of `t`, with its own copy of the name. */
+bool container_add(struct container *c, const struct tensor *t, struct h5_error *err);
+
+/* Sets one metadata entry to a string. */
+bool container_note(struct container *c, const char *key, const char *text, struct h5_error *err);
+
+/* Lays the tensors out and returns a block with the finished header; `data` then points to the
+ * zeroed data section for the caller to fill. */
+bool container_store(struct container *c, struct h5_bytes *out, struct h5_error *err);
+
+/* Reads and validates a whole container; `data` points into `in`, which must stay. */
+bool container_parse(struct container *c, struct h5_bytes in, struct h5_error *err);
+
+/* Parses strict JSON that fills `text` up to its end; NULL when it is not that. */
+struct json_object *container_json(const char *text);
+
+#endif

@@ -1,0 +1,104 @@
+/* Batch normalisation over the channels, as keras.layers.BatchNormalization. Not trainable = its
+ * running statistics are used and kept, as in Keras. */
+#include "host/layers/layer.h"
+
+typedef struct batch_normalization_attrs {
+    mien_layer_common common;
+    double momentum, epsilon;
+    bool center, scale;
+} batch_normalization_attrs;
+
+#define F(field) MIEN_FIELD(batch_normalization_attrs, field)
+static const mien_key rows[] = {
+    MIEN_COMMON_KEYS(batch_normalization_attrs),
+    {"momentum", MIEN_KEY_REAL, F(momentum), "0.99", 0, 1, NULL, "of the running statistics"},
+    {"epsilon", MIEN_KEY_REAL, F(epsilon), "0.001", 0, 1, NULL, "added to the variance"},
+    {"center", MIEN_KEY_BOOL, F(center), "true", 0, 0, NULL, "learn beta"},
+    {"scale", MIEN_KEY_BOOL, F(scale), "true", 0, 0, NULL, "learn gamma"},
+};
+
+static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {
+    (void)node, (void)flat;
+    *out = *in;
+    return MIEN_OK;
+}
+
+static void declare(mien_node *node, const mien_shape *in) {
+    const batch_normalization_attrs *a = node->attrs;
+    const mien_shape vector = {1, 1, 1, in->c};
+    if (a->scale)
+        mien_declare(node, (mien_param){.name = "gamma",
+                                        .shape = vector,
+                                        .init = MIEN_INIT_ONES,
+                                        .trained = true});
+    if (a->center)
+        mien_declare(node, (mien_param){.name = "beta",
+                                        .shape = vector,
+                                        .init = MIEN_INIT_ZEROS,
+                                        .trained = true});
+    mien_declare(node, (mien_param){.name = "moving_mean",
+                                    .shape = vector,
+                                    .init = MIEN_INIT_ZEROS});
+    mien_declare(node, (mien_param){.name = "moving_variance",
+                                    .shape = vector,
+                                    .init = MIEN_INIT_ONES});
+}
+
+static mien_batchnorm vectors(const mien_node *node, const mien_run *run) {
+    const batch_normalization_attrs *a = node->attrs;
+    float alpha;
+    int at = 0;
+    mien_batchnorm n = {.momentum = (float)a->momentum,
+                        .epsilon = (float)a->epsilon,
+                        .activation = mien_run_activation(run, node, &alpha)};
+    if (a->scale) {
+        n.dgamma = run->training ? mien_run_param_grad(run, node, at) : NULL;
+        n.gamma = mien_run_param(run, node, at++);
+    }
+    if (a->center) {
+        n.dbeta = run->training ? mien_run_param_grad(run, node, at) : NULL;
+        n.beta = mien_run_param(run, node, at++);
+    }
+    n.running_mean = mien_run_param(run, node, at++);
+    n.running_variance = mien_run_param(run, node, at);
+    n.mean = mien_run_statistics(run, node, 0);
+    n.inverse_deviation = mien_run_statistics(run, node, 1);
+    return n;
+}
+
+static bool frozen(const mien_node *node) {
+    return !((const mien_layer_common *)node->attrs)->trainable;
+}
+
+static mien_status forward(const mien_node *node, const mien_run *run) {
+    const mien_tensor y = mien_run_output(run, node), x = mien_run_input(run, node, 0);
+    const mien_batchnorm n = vectors(node, run);
+    return run->training && !frozen(node)
+               ? run->ops->batchnorm_train(run->backend, &y, &x, &n)
+               : run->ops->batchnorm_infer(run->backend, &y, &x, &n);
+}
+
+static mien_status backward(const mien_node *node, const mien_run *run) {
+    const mien_tensor dy = mien_run_grad(run, node), x = mien_run_input(run, node, 0);
+    const mien_tensor y = mien_run_output(run, node);
+    const mien_batchnorm n = vectors(node, run);
+    mien_tensor dx;
+    bool accumulate;
+    const bool wanted = mien_run_input_grad(run, node, 0, &dx, &accumulate);
+    return run->ops->batchnorm_backward(run->backend, wanted ? &dx : NULL, &dy, &x, &y, &n,
+                                        frozen(node), wanted && accumulate);
+}
+
+const mien_layer_def mien_layer_batch_normalization = {
+    .name = "batch_normalization",
+    .class_name = "BatchNormalization",
+    .keys = {rows, sizeof rows / sizeof rows[0]},
+    .attr_bytes = sizeof(batch_normalization_attrs),
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .flags = MIEN_NEEDS_INPUT | MIEN_FUSES_RELU | MIEN_WHOLE_BATCH | MIEN_SAVES_STATISTICS,
+    .infer = infer,
+    .declare = declare,
+    .forward = forward,
+    .backward = backward,
+};

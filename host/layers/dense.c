@@ -1,0 +1,76 @@
+/* Fully connected layer, as keras.layers.Dense on flattened input. `units: classes` stands for the
+ * number of classes of the data. */
+#include "host/layers/layer.h"
+
+typedef struct dense_attrs {
+    mien_layer_common common;
+    mien_number_or units;
+    int activation, initializer;
+    bool use_bias;
+} dense_attrs;
+
+#define F(field) MIEN_FIELD(dense_attrs, field)
+static const mien_key rows[] = {
+    MIEN_COMMON_KEYS(dense_attrs),
+    {"units", MIEN_KEY_NUMBER_OR, F(units), NULL, 1, 1048576, "classes", "outputs"},
+    {"use_bias", MIEN_KEY_BOOL, F(use_bias), "true", 0, 0, NULL, "add a bias"},
+    {"activation", MIEN_KEY_CHOICE, F(activation), "linear", 0, 0, MIEN_ACTIVATION_CHOICES,
+     "what follows"},
+    {"kernel_initializer", MIEN_KEY_CHOICE, F(initializer), "glorot_uniform", 0, 0,
+     "zeros|ones|glorot_uniform|he_normal", "how the kernel starts"},
+};
+
+static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {
+    const dense_attrs *a = node->attrs;
+    if (in->h * in->w != 1)
+        return MIEN_FAIL(INVALID, "a dense layer wants flat input, not %dx%dx%d; put flatten or a "
+                                  "global pooling before it",
+                         in->h, in->w, in->c);
+    *out = (mien_shape){1, 1, 1, (int)a->units.number};
+    return (void)flat, MIEN_OK; /* flat or [1,1,c], as it came */
+}
+
+static void declare(mien_node *node, const mien_shape *in) {
+    const dense_attrs *a = node->attrs;
+    const int units = (int)a->units.number;
+    mien_declare(node, (mien_param){.name = "kernel",
+                                    .shape = {1, 1, in->c, units},
+                                    .init = (mien_init)a->initializer,
+                                    .fan_in = in->c,
+                                    .fan_out = units,
+                                    .trained = true,
+                                    .decays = true,
+                                    .linear = true});
+    if (a->use_bias)
+        mien_declare(node, (mien_param){.name = "bias",
+                                        .shape = {1, 1, 1, units},
+                                        .init = MIEN_INIT_ZEROS,
+                                        .trained = true});
+}
+
+static void linear(const mien_node *node, mien_linear_desc *d) {
+    const dense_attrs *a = node->attrs;
+    d->dense = true;
+    d->kernel_h = d->kernel_w = d->stride_h = d->stride_w = 1;
+    d->bias = a->use_bias;
+}
+
+static double flops(const mien_node *node, const mien_shape *in) {
+    return 2.0 * in->c * node->out.c;
+}
+
+const mien_layer_def mien_layer_dense = {
+    .name = "dense",
+    .class_name = "Dense",
+    .keys = {rows, sizeof rows / sizeof rows[0]},
+    .attr_bytes = sizeof(dense_attrs),
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .flags = MIEN_NEEDS_INPUT | MIEN_FUSES_RELU | MIEN_FUSES_ACTIVATION,
+    .infer = infer,
+    .declare = declare,
+    .linear = linear,
+    .forward = mien_linear_layer_forward,
+    .backward = mien_linear_layer_backward,
+    .flops = flops,
+};

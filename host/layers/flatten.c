@@ -1,0 +1,41 @@
+/* Rows of numbers from images, in the order H, W, C, as keras.layers.Flatten. It is also where the
+ * backend's own layout ends. */
+#include "host/layers/layer.h"
+
+typedef struct flatten_attrs {
+    mien_layer_common common;
+} flatten_attrs;
+
+static const mien_key rows[] = {MIEN_COMMON_KEYS(flatten_attrs)};
+
+static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {
+    (void)node;
+    *out = (mien_shape){1, 1, 1, in->h * in->w * in->c};
+    *flat = true;
+    return MIEN_OK;
+}
+
+static mien_status forward(const mien_node *node, const mien_run *run) {
+    const mien_tensor y = mien_run_output(run, node), x = mien_run_input(run, node, 0);
+    return run->ops->copy(run->backend, &y, &x, false);
+}
+
+static mien_status backward(const mien_node *node, const mien_run *run) {
+    const mien_tensor dy = mien_run_grad(run, node);
+    mien_tensor dx;
+    bool accumulate;
+    if (!mien_run_input_grad(run, node, 0, &dx, &accumulate)) return MIEN_OK;
+    return run->ops->copy(run->backend, &dx, &dy, accumulate);
+}
+
+const mien_layer_def mien_layer_flatten = {
+    .name = "flatten",
+    .class_name = "Flatten",
+    .keys = {rows, sizeof rows / sizeof rows[0]},
+    .attr_bytes = sizeof(flatten_attrs),
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .infer = infer,
+    .forward = forward,
+    .backward = backward,
+};

@@ -1,0 +1,179 @@
+/* The contract between a layer and the graph.
+ *
+ * A layer is one file with one mien_layer_def: a key table (Keras's names and defaults), the shape
+ * rule, what it owns, and the two passes written against ops.h only. It never allocates in a pass
+ * and knows no device. To add one: write the file, add a line to layers.def and a row to the
+ * gradient table in tests/grad. */
+#ifndef HOST_LAYERS_LAYER_H
+#define HOST_LAYERS_LAYER_H
+
+#include "host/backend/ops.h"
+#include "host/base/keys.h"
+
+enum { MIEN_INPUTS_MAX = 8, MIEN_PARAMS_MAX = 5, MIEN_NAME = 64 };
+
+typedef struct mien_node mien_node;
+typedef struct mien_bind mien_bind;
+typedef struct mien_run mien_run;
+
+/* First member of every layer's attributes: the keys that all layers share. */
+typedef struct mien_layer_common {
+    char name[MIEN_NAME];
+    mien_texts inputs; /* empty: the layer before */
+    bool trainable;
+} mien_layer_common;
+
+#define MIEN_COMMON_KEYS(owner)                                                                    \
+    {"name", MIEN_KEY_TEXT, MIEN_FIELD(owner, common.name), "\"\"", 0, 0, NULL,                    \
+     "name of the layer; Keras's default when empty"},                                             \
+        {"inputs",                                                                                 \
+         MIEN_KEY_TEXTS,                                                                           \
+         MIEN_FIELD(owner, common.inputs),                                                         \
+         "[]",                                                                                     \
+         0,                                                                                        \
+         0,                                                                                        \
+         NULL,                                                                                     \
+         "names of the layers it reads (input = the image); default: the layer before"},           \
+    {                                                                                              \
+        "trainable", MIEN_KEY_BOOL, MIEN_FIELD(owner, common.trainable), "true", 0, 0, NULL,       \
+            "false: its weights stay as they are"                                                  \
+    }
+
+typedef enum mien_init {
+    MIEN_INIT_ZEROS,
+    MIEN_INIT_ONES,
+    MIEN_INIT_GLOROT_UNIFORM,
+    MIEN_INIT_HE_NORMAL,
+} mien_init;
+
+/* A parameter (trained) or a state (saved, not trained), as the layer declares it. */
+typedef struct mien_param {
+    const char *name;  /* Keras's: kernel, bias, gamma, … */
+    mien_shape shape;  /* kernels: n h w c = HWIO (dense: 1 1 in out); vectors: 1 1 1 c */
+    mien_init init;
+    int fan_in, fan_out;
+    bool trained; /* false: a state */
+    bool decays;  /* weight decay applies */
+    bool linear;  /* lies in the linear operator's own layout */
+} mien_param;
+
+enum mien_layer_flags {
+    MIEN_NEEDS_INPUT = 1,       /* backward reads the inputs */
+    MIEN_NEEDS_OUTPUT = 2,      /* backward reads the output */
+    MIEN_IN_PLACE = 4,          /* both passes may overwrite what they read */
+    MIEN_FUSES_RELU = 8,        /* takes a following ReLU as its epilogue */
+    MIEN_FUSES_ACTIVATION = 16, /* takes any activation whose slope follows from the output */
+    MIEN_WHOLE_BATCH = 32,      /* statistics over the batch: no micro-batches before it */
+    MIEN_SAVES_INDEX = 64,      /* keeps a uint16 for each output element */
+    MIEN_SAVES_STATISTICS = 128 /* keeps two vectors [c] of the batch */
+};
+
+typedef struct mien_layer_def {
+    const char *name;       /* as in model files: conv2d */
+    const char *class_name; /* Keras: Conv2D */
+    mien_keys keys;
+    size_t attr_bytes;
+    int min_inputs, max_inputs;
+    unsigned flags;
+    /* out shape (n unused) from the input shapes; may store derived numbers in the attributes.
+     * `flat` is set when Keras's output has no height and width. */
+    mien_status (*infer)(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat);
+    /* fills node->params */
+    void (*declare)(mien_node *node, const mien_shape *in);
+    /* describes the linear operator; NULL when the layer has none */
+    void (*linear)(const mien_node *node, mien_linear_desc *desc);
+    mien_status (*forward)(const mien_node *node, const mien_run *run);
+    mien_status (*backward)(const mien_node *node, const mien_run *run);
+    double (*flops)(const mien_node *node, const mien_shape *in); /* of one sample; NULL: 0 */
+} mien_layer_def;
+
+/* A layer's place in a graph: structure only, the same for every backend. */
+struct mien_node {
+    const mien_layer_def *def;
+    void *attrs; /* def->attr_bytes, begins with mien_layer_common */
+    const char *name;
+    int index;
+    int inputs[MIEN_INPUTS_MAX];
+    int input_count;
+    mien_shape in[MIEN_INPUTS_MAX];
+    mien_shape out; /* n = 1 */
+    bool flat;
+    bool implicit; /* split off from the layer before: that one's `activation` key */
+    mien_param params[MIEN_PARAMS_MAX];
+    int param_count;
+};
+
+/* Declares one more parameter of a node. */
+void mien_declare(mien_node *node, mien_param param);
+
+/* ---- what a layer sees during a pass (host/graph/run.c) ---- */
+struct mien_run {
+    struct mien_plan *plan;
+    mien_backend *backend;
+    const mien_ops *ops;
+    bool training;
+    int first, rows; /* rows of the batch that this pass works on */
+    uint64_t offset; /* place of the batch's row 0 in the global batch */
+    bool accumulate; /* parameter gradients are added to */
+    body_step *state;
+    void *scratch;
+};
+
+mien_tensor mien_run_input(const mien_run *run, const mien_node *node, int i);
+mien_tensor mien_run_output(const mien_run *run, const mien_node *node);
+/* Gradient of the node's output. */
+mien_tensor mien_run_grad(const mien_run *run, const mien_node *node);
+/* Gradient of input i: false when nobody wants it; *accumulate says whether to add. */
+bool mien_run_input_grad(const mien_run *run, const mien_node *node, int i, mien_tensor *out,
+                         bool *accumulate);
+/* Parameter i and its gradient (NULL when it is not trained). */
+void *mien_run_param(const mien_run *run, const mien_node *node, int i);
+void *mien_run_param_grad(const mien_run *run, const mien_node *node, int i);
+uint16_t *mien_run_index(const mien_run *run, const mien_node *node);
+/* Saved statistics number 0 or 1. */
+void *mien_run_statistics(const mien_run *run, const mien_node *node, int i);
+mien_linear *mien_run_linear(const mien_run *run, const mien_node *node);
+/* The activation fused behind this node, LINEAR for none. */
+int mien_run_activation(const mien_run *run, const mien_node *node, float *alpha);
+
+/* ---- shared by several layers ---- */
+/* The passes of a linear operator with bias and epilogue (layers/linear_pass.c). */
+mien_status mien_linear_layer_forward(const mien_node *node, const mien_run *run);
+mien_status mien_linear_layer_backward(const mien_node *node, const mien_run *run);
+/* What the pooling layers share (layers/pooling.c): attributes, key rows, shape rules, passes. The
+ * key tables: common keys alone count MIEN_COMMON_COUNT rows, the window's follow them. */
+typedef struct mien_pool_attrs {
+    mien_layer_common common;
+    int pool_size[2], strides[2], padding; /* of a window; strides 0 = pool_size */
+    bool keepdims;                         /* of global pooling */
+    mien_pool pool;                        /* derived */
+} mien_pool_attrs;
+enum { MIEN_WINDOW_POOL_KEYS = 6, MIEN_GLOBAL_POOL_KEYS = 4 };
+extern const mien_key mien_window_pool_rows[MIEN_WINDOW_POOL_KEYS];
+extern const mien_key mien_global_pool_rows[MIEN_GLOBAL_POOL_KEYS];
+mien_status mien_window_pool_infer(mien_node *node, const mien_shape *in, mien_shape *out,
+                                   bool *flat);
+mien_status mien_global_pool_infer(mien_node *node, const mien_shape *in, mien_shape *out,
+                                   bool *flat);
+mien_status mien_pool_layer_forward(const mien_node *node, const mien_run *run);
+mien_status mien_pool_layer_backward(const mien_node *node, const mien_run *run);
+
+enum { MIEN_VALID, MIEN_SAME };
+
+/* Keras's rule for one axis: output size and padding before (the odd pixel goes behind). Returns 0
+ * when a `valid` window does not fit. */
+int mien_conv_axis(int in, int kernel, int stride, int padding, int *before, int *after);
+/* Table of layers by model-file name or Keras class; NULL when unknown. */
+const mien_layer_def *mien_layer_find(const char *name);
+const mien_layer_def *mien_layer_find_class(const char *class_name);
+/* All of them, in the order of layers.def. */
+const mien_layer_def *const *mien_layers(size_t *count);
+/* "activation" of a key table: choices and the slope that the bare name stands for. */
+#define MIEN_ACTIVATION_CHOICES                                                                    \
+    "linear|relu|relu6|leaky_relu|elu|selu|gelu|sigmoid|hard_sigmoid|swish|tanh|softmax"
+float mien_activation_alpha(int activation);
+/* The activation named by a node's `activation` key; LINEAR when it has no such key. */
+int mien_node_activation(const mien_node *node);
+bool mien_activation_from_output(int activation);
+
+#endif

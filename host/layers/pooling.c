@@ -1,0 +1,74 @@
+/* What the four pooling layers share. A global pooling is a window as large as the image. */
+#include "host/layers/layer.h"
+
+#include <string.h>
+
+#define F(field) MIEN_FIELD(mien_pool_attrs, field)
+const mien_key mien_window_pool_rows[MIEN_WINDOW_POOL_KEYS] = {
+    MIEN_COMMON_KEYS(mien_pool_attrs),
+    {"pool_size", MIEN_KEY_PAIR, F(pool_size), "2", 1, 255, NULL, "height and width of a window"},
+    {"strides", MIEN_KEY_PAIR, F(strides), "0", 0, 255, NULL, "steps; 0 = pool_size"},
+    {"padding", MIEN_KEY_CHOICE, F(padding), "valid", 0, 0, "valid|same", "border rule"},
+};
+
+const mien_key mien_global_pool_rows[MIEN_GLOBAL_POOL_KEYS] = {
+    MIEN_COMMON_KEYS(mien_pool_attrs),
+    {"keepdims", MIEN_KEY_BOOL, F(keepdims), "false", 0, 0, NULL, "keep height and width as 1x1"},
+};
+
+static bool is_average(const mien_node *node) {
+    return strstr(node->def->name, "average") != NULL;
+}
+
+mien_status mien_window_pool_infer(mien_node *node, const mien_shape *in, mien_shape *out,
+                                   bool *flat) {
+    mien_pool_attrs *a = node->attrs;
+    mien_pool *p = &a->pool;
+    int behind; /* windows are clipped at the far border: the padding there needs no number */
+    for (int i = 0; i < 2; i++)
+        if (a->strides[i] == 0) a->strides[i] = a->pool_size[i];
+    p->average = is_average(node);
+    p->kernel_h = a->pool_size[0];
+    p->kernel_w = a->pool_size[1];
+    p->stride_h = a->strides[0];
+    p->stride_w = a->strides[1];
+    out->h = mien_conv_axis(in->h, p->kernel_h, p->stride_h, a->padding, &p->pad_top, &behind);
+    out->w = mien_conv_axis(in->w, p->kernel_w, p->stride_w, a->padding, &p->pad_left, &behind);
+    out->c = in->c;
+    *flat = false;
+    if (out->h < 1 || out->w < 1)
+        return MIEN_FAIL(INVALID, "a window of %dx%d does not fit an image of %dx%d", p->kernel_h,
+                         p->kernel_w, in->h, in->w);
+    return MIEN_OK;
+}
+
+mien_status mien_global_pool_infer(mien_node *node, const mien_shape *in, mien_shape *out,
+                                   bool *flat) {
+    mien_pool_attrs *a = node->attrs;
+    if (!is_average(node) && in->h * in->w > UINT16_MAX)
+        return MIEN_FAIL(UNSUPPORTED, "global max pooling of more than %d pixels", UINT16_MAX);
+    a->pool = (mien_pool){.average = is_average(node),
+                          .kernel_h = in->h,
+                          .kernel_w = in->w,
+                          .stride_h = in->h,
+                          .stride_w = in->w};
+    *out = (mien_shape){1, 1, 1, in->c};
+    *flat = !a->keepdims;
+    return MIEN_OK;
+}
+
+mien_status mien_pool_layer_forward(const mien_node *node, const mien_run *run) {
+    const mien_tensor y = mien_run_output(run, node), x = mien_run_input(run, node, 0);
+    const mien_pool *pool = &((const mien_pool_attrs *)node->attrs)->pool;
+    return run->ops->pool_forward(run->backend, &y, mien_run_index(run, node), &x, pool);
+}
+
+mien_status mien_pool_layer_backward(const mien_node *node, const mien_run *run) {
+    const mien_tensor dy = mien_run_grad(run, node);
+    const mien_pool *pool = &((const mien_pool_attrs *)node->attrs)->pool;
+    mien_tensor dx;
+    bool accumulate;
+    if (!mien_run_input_grad(run, node, 0, &dx, &accumulate)) return MIEN_OK;
+    return run->ops->pool_backward(run->backend, &dx, &dy, mien_run_index(run, node), pool,
+                                   accumulate);
+}

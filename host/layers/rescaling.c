@@ -1,0 +1,48 @@
+/* x * scale + offset, as keras.layers.Rescaling. */
+#include "host/layers/layer.h"
+
+typedef struct rescaling_attrs {
+    mien_layer_common common;
+    double scale, offset;
+} rescaling_attrs;
+
+#define F(field) MIEN_FIELD(rescaling_attrs, field)
+static const mien_key rows[] = {
+    MIEN_COMMON_KEYS(rescaling_attrs),
+    {"scale", MIEN_KEY_REAL, F(scale), NULL, -1e9, 1e9, NULL, "factor"},
+    {"offset", MIEN_KEY_REAL, F(offset), "0", -1e9, 1e9, NULL, "added behind"},
+};
+
+static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {
+    (void)node, (void)flat;
+    *out = *in;
+    return MIEN_OK;
+}
+
+static mien_status forward(const mien_node *node, const mien_run *run) {
+    const rescaling_attrs *a = node->attrs;
+    const mien_tensor y = mien_run_output(run, node), x = mien_run_input(run, node, 0);
+    return run->ops->rescale(run->backend, &y, &x, (float)a->scale, (float)a->offset, false);
+}
+
+static mien_status backward(const mien_node *node, const mien_run *run) {
+    const rescaling_attrs *a = node->attrs;
+    const mien_tensor dy = mien_run_grad(run, node);
+    mien_tensor dx;
+    bool accumulate;
+    if (!mien_run_input_grad(run, node, 0, &dx, &accumulate)) return MIEN_OK;
+    return run->ops->rescale(run->backend, &dx, &dy, (float)a->scale, 0, accumulate);
+}
+
+const mien_layer_def mien_layer_rescaling = {
+    .name = "rescaling",
+    .class_name = "Rescaling",
+    .keys = {rows, sizeof rows / sizeof rows[0]},
+    .attr_bytes = sizeof(rescaling_attrs),
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .flags = MIEN_IN_PLACE,
+    .infer = infer,
+    .forward = forward,
+    .backward = backward,
+};

@@ -1,0 +1,36 @@
+/* Backends: where a graph runs.
+ *
+ *     mien_backend *cpu;
+ *     if (mien_backend_open("cpu", NULL, &cpu) == MIEN_OK) { ...; mien_backend_close(cpu); }
+ */
+#ifndef MIEN_BACKEND_H
+#define MIEN_BACKEND_H
+
+#include <stdbool.h>
+
+#include "include/mien/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct mien_backend mien_backend;
+
+typedef struct mien_backend_options {
+    int threads;        /* 0: as many as this process may use */
+    bool deterministic; /* fixed algorithms: no Winograd table, no tuned cache */
+} mien_backend_options;
+
+/* Opens "cpu", "cuda", "cuda:N" or "auto" (a GPU when module, driver and device are there, else the
+ * CPU with one log line). `options` may be NULL. NO_DEVICE when the device cannot be had. */
+mien_status mien_backend_open(const char *device, const mien_backend_options *options,
+                              mien_backend **out);
+/* NULL is fine. Everything bound to the backend must be released before. */
+void mien_backend_close(mien_backend *backend);
+/* "cpu (oneDNN 2.6.3, avx512_core, 2 threads)"; owned by the backend. */
+const char *mien_backend_description(const mien_backend *backend);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,34 @@
+/* Batch normalisation (Ioffe & Szegedy 2015) as Keras has it: biased variance, also for the running
+ * average; running = momentum * running + (1 - momentum) * batch. */
+#ifndef KERNELS_BODY_BATCHNORM_H
+#define KERNELS_BODY_BATCHNORM_H
+
+#include "kernels/body/body.h"
+
+MIEN_BODY real body_inverse_deviation(real variance, real epsilon) {
+    return 1 / M_SQRT(variance + epsilon);
+}
+
+MIEN_BODY real body_running(real running, real batch, real momentum) {
+    return M_FMA(running - batch, momentum, batch);
+}
+
+/* y = x * scale + shift with scale = gamma / deviation, shift = beta - mean * scale. */
+MIEN_BODY real body_bn_scale(real gamma, real inverse_deviation) {
+    return gamma * inverse_deviation;
+}
+
+MIEN_BODY real body_bn_shift(real beta, real mean, real scale) {
+    return M_FMA(-mean, scale, beta);
+}
+
+MIEN_BODY real body_bn_apply(real x, real scale, real shift) {
+    return M_FMA(x, scale, shift);
+}
+
+/* dx of one element: scale * (dy - mean(dy) - xhat * mean(dy * xhat)). */
+MIEN_BODY real body_bn_dx(real dy, real xhat, real scale, real mean_dy, real mean_dy_xhat) {
+    return scale * (M_FMA(-xhat, mean_dy_xhat, dy) - mean_dy);
+}
+
+#endif

@@ -1,0 +1,121 @@
+/* The CPU's loops over the kernel bodies. One X-list names every loop once; from it come the
+ * prototypes of each build (x86-64-v2, v3, v4 and the double reference) and the table that the
+ * backend calls through. OpenMP threads split the outer loop; no result depends on their number. */
+#ifndef KERNELS_CPU_CPU_H
+#define KERNELS_CPU_CPU_H
+
+#include <stdbool.h>
+
+#include "kernels/body/activation.h"
+#include "kernels/body/augment.h"
+#include "kernels/body/batchnorm.h"
+#include "kernels/body/dropout.h"
+#include "kernels/body/optimizer.h"
+#include "kernels/body/pool.h"
+#include "kernels/body/softmax_xent.h"
+
+/* Rows, image and channels of a tensor whose channels lie in blocks of `block` (see tensor.h). */
+typedef struct cpu_dims {
+    int n, h, w, c, block;
+} cpu_dims;
+
+typedef struct cpu_window {
+    int kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left;
+} cpu_window;
+
+/* Plain convolution: x [n,ih,iw,ic] and y [n,oh,ow,oc] in NHWC, w in HWIO. */
+typedef struct cpu_conv {
+    int n, ih, iw, ic, oh, ow, oc;
+    cpu_window window;
+} cpu_conv;
+
+typedef struct cpu_gather {
+    const uint8_t *pixels;
+    const real *targets;
+    const uint32_t *order;
+    int classes, batch;
+    uint64_t first;
+    const float *scale, *shift;
+    bool augment;
+    body_augment ranges;
+    float label_smoothing;
+    uint32_t seed;
+    uint64_t step;
+} cpu_gather;
+
+#define CPU_KERNELS(X)                                                                             \
+    X(activation_forward, (real *y, const real *x, size_t count, int act, real alpha))             \
+    X(activation_backward, (real *dx, const real *dy, const real *x, const real *y, size_t count,  \
+                            int act, real alpha, bool accumulate))                                 \
+    X(add, (real *y, const real *a, const real *b, size_t count))                                  \
+    X(accumulate, (real *dst, const real *src, size_t count))                                      \
+    X(relayout, (real *dst, int dst_block, const real *src, cpu_dims src_dims, bool accumulate))   \
+    X(rescale, (real *y, const real *x, size_t count, real scale, real shift, bool accumulate))    \
+    X(multiply, (real *y, const real *a, const real *b, cpu_dims d, bool broadcast))               \
+    X(multiply_backward, (real *da, real *db, const real *dy, const real *a, const real *b,        \
+                          cpu_dims d, bool broadcast, bool accumulate_a, bool accumulate_b))       \
+    X(dropout, (real *y, const real *x, cpu_dims d, double rate, uint32_t seed, uint32_t stream,   \
+                uint64_t step, uint64_t first, bool accumulate))                                   \
+    X(max_pool_forward, (real *y, uint16_t *index, const real *x, cpu_dims xd, cpu_dims yd,        \
+                         cpu_window p))                                                            \
+    X(max_pool_backward, (real *dx, const real *dy, const uint16_t *index, cpu_dims xd,            \
+                          cpu_dims yd, cpu_window p, bool accumulate))                             \
+    X(average_pool_forward, (real *y, const real *x, cpu_dims xd, cpu_dims yd, cpu_window p))      \
+    X(average_pool_backward, (real *dx, const real *dy, cpu_dims xd, cpu_dims yd, cpu_window p,    \
+                              bool accumulate))                                                    \
+    X(batchnorm_statistics, (real *mean, real *inverse_deviation, real *running_mean,              \
+                             real *running_variance, const real *x, cpu_dims d, real momentum,     \
+                             real epsilon))                                                        \
+    X(batchnorm_apply, (real *y, const real *x, cpu_dims d, const real *gamma, const real *beta,   \
+                        const real *mean, const real *inverse_deviation, int act))                 \
+    X(batchnorm_infer, (real *y, const real *x, cpu_dims d, const real *gamma, const real *beta,   \
+                        const real *mean, const real *variance, real epsilon, int act))            \
+    X(batchnorm_backward, (real *dx, real *dgamma, real *dbeta, const real *dy, const real *x,     \
+                           const real *y, cpu_dims d, const real *gamma, const real *mean,         \
+                           const real *deviation, real epsilon, int act, bool frozen,              \
+                           bool accumulate))                                                       \
+    X(softmax, (real *y, const real *x, int rows, int classes))                                    \
+    X(softmax_backward, (real *dx, const real *dy, const real *y, int rows, int classes,           \
+                         bool accumulate))                                                         \
+    X(softmax_xent, (real *dlogits, const real *logits, const real *targets,                       \
+                     const real *class_weight, int rows, int classes, int batch,                   \
+                     body_step *state))                                                            \
+    X(gather, (real *x, real *targets, int rows, cpu_dims d, const cpu_gather *g))                 \
+    X(optimize, (real *w, const real *g, real *m, real *v, real *average, size_t decayed,          \
+                 size_t count, const body_rule *rule, body_step *state))                           \
+    X(conv_forward, (real *y, const real *x, const real *w, const real *b, const cpu_conv *c))     \
+    X(conv_backward_data, (real *dx, const real *dy, const real *w, const cpu_conv *c,             \
+                           bool accumulate))                                                       \
+    X(conv_backward_filter, (real *dw, real *db, const real *dy, const real *x,                    \
+                             const cpu_conv *c, bool accumulate))
+
+typedef struct cpu_kernels {
+#define CPU_FIELD(name, args) void (*name) args;
+    CPU_KERNELS(CPU_FIELD)
+#undef CPU_FIELD
+} cpu_kernels;
+
+/* CPU_BUILD is the suffix of this compilation: v2, v3, v4 or f64. */
+#define CPU_JOIN_(a, b) a##_##b
+#define CPU_JOIN(a, b)  CPU_JOIN_(a, b)
+
+#ifdef CPU_BUILD
+#define CPU(name) CPU_JOIN(cpu_##name, CPU_BUILD)
+#define CPU_PROTOTYPE(name, args) void CPU(name) args;
+CPU_KERNELS(CPU_PROTOTYPE)
+#undef CPU_PROTOTYPE
+#endif
+
+#ifdef MIEN_REAL_DOUBLE
+extern const cpu_kernels cpu_kernels_f64;
+#else
+extern const cpu_kernels cpu_kernels_v2, cpu_kernels_v3, cpu_kernels_v4;
+#endif
+
+/* Where row n, channel block b of a tensor starts. */
+static inline size_t cpu_plane(cpu_dims d, int n, int b) {
+    return ((size_t)n * (size_t)(d.c / d.block) + (size_t)b) * (size_t)d.h * (size_t)d.w *
+           (size_t)d.block;
+}
+
+#endif

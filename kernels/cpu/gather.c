@@ -1,0 +1,64 @@
+/* One pass from bytes to the network's input: gather, warp, mix, normalise. */
+#include "kernels/cpu/cpu.h"
+
+typedef struct source {
+    const uint8_t *image;
+    body_warp warp;
+} source;
+
+static source pick(const cpu_gather *g, cpu_dims d, int row) {
+    source s;
+    const size_t image = (size_t)d.h * (size_t)d.w * (size_t)d.c;
+    s.image = g->pixels + (size_t)g->order[row] * image;
+    if (g->augment)
+        s.warp = body_draw_warp(&g->ranges, g->seed, g->step, g->first + (uint64_t)row, d.h, d.w);
+    return s;
+}
+
+/* The value 0..255 of one output pixel, mixed with the partner's. */
+static float value(const cpu_gather *g, const source *own, const source *other, float weight,
+                   cpu_dims d, int x, int y, int c) {
+    if (!g->augment) return own->image[(y * d.w + x) * d.c + c];
+    const float v = body_warp_pixel(own->image, &own->warp, x, y, c, d.h, d.w, d.c);
+    if (weight >= 1) return v;
+    const float u = body_warp_pixel(other->image, &other->warp, x, y, c, d.h, d.w, d.c);
+    return fmaf(v - u, weight, u);
+}
+
+static void targets_of(real *out, const cpu_gather *g, int row, int partner, float weight) {
+    const real *own = g->targets + (size_t)g->order[row] * (size_t)g->classes;
+    const real *other = g->targets + (size_t)g->order[partner] * (size_t)g->classes;
+    const real smooth = g->label_smoothing, floor = smooth / (real)g->classes;
+    for (int k = 0; k < g->classes; k++) {
+        const real t = weight < 1 ? M_FMA(own[k] - other[k], (real)weight, other[k]) : own[k];
+        out[k] = smooth > 0 ? M_FMA(t, 1 - smooth, floor) : t;
+    }
+}
+
+void CPU(gather)(real *x, real *targets, int rows, cpu_dims d, const cpu_gather *g) {
+    const int distance =
+        g->augment && g->ranges.mixup > 0 ? body_mixup_distance(g->seed, g->step, g->batch) : 0;
+#pragma omp parallel for schedule(static)
+    for (int row = 0; row < rows; row++) {
+        const uint64_t n = g->first + (uint64_t)row;
+        const float weight =
+            distance ? body_mixup_weight(&g->ranges, g->seed, g->step, n) : 1.0f;
+        /* `order` starts at row 0 of this call; the partner is counted in the whole batch */
+        const int partner = distance ? (int)((n + (uint64_t)distance) % (uint64_t)g->batch) -
+                                           (int)g->first
+                                     : row;
+        const source own = pick(g, d, row);
+        const source other = weight < 1 ? pick(g, d, partner) : own;
+        for (int y = 0; y < d.h; y++)
+            for (int c = 0; c < d.c; c++)
+                for (int col = 0; col < d.w; col++) {
+                    const float v = value(g, &own, &other, weight, d, col, y, c);
+                    const size_t at = cpu_plane(d, row, c / d.block) +
+                                      ((size_t)y * (size_t)d.w + (size_t)col) * (size_t)d.block +
+                                      (size_t)(c % d.block);
+                    x[at] = fmaf(v, g->scale[c], g->shift[c]);
+                }
+        if (targets)
+            targets_of(targets + (size_t)row * (size_t)g->classes, g, row, partner, weight);
+    }
+}

@@ -1,0 +1,97 @@
+/* The flat optimiser: one pass for the norm, one for the update, all threads. */
+#include "kernels/cpu/cpu.h"
+
+enum { CHUNK = 8192 };
+
+typedef struct pass {
+    real *w;
+    const real *g;
+    real *m, *v, *average;
+    body_update u;
+    int kind, nesterov;
+} pass;
+
+/* Sum of squares of one chunk in a fixed order, by lanes so that it vectorises. */
+static double chunk_squares(const real *g, size_t count) {
+    enum { LANES = 16 };
+    double lane[LANES] = {0}, sum = 0;
+    size_t i = 0;
+    for (; i + LANES <= count; i += LANES)
+        for (int k = 0; k < LANES; k++)
+            lane[k] += (double)g[i + (size_t)k] * (double)g[i + (size_t)k];
+    for (; i < count; i++)
+        lane[0] += (double)g[i] * (double)g[i];
+    for (int k = 0; k < LANES; k++)
+        sum += lane[k];
+    return sum;
+}
+
+/* The norm's order of summation: chunks in groups of GROUP, so that few partial sums are kept and
+ * no thread count shows. */
+static double squares(const real *g, size_t count) {
+    enum { SLOTS = 256 };
+    double partial[SLOTS] = {0}, sum = 0;
+    const size_t chunks = (count + CHUNK - 1) / CHUNK;
+#pragma omp parallel for schedule(static)
+    for (int slot = 0; slot < SLOTS; slot++)
+        for (size_t c = (size_t)slot; c < chunks; c += SLOTS) {
+            const size_t at = c * CHUNK;
+            partial[slot] += chunk_squares(g + at, count - at < CHUNK ? count - at : CHUNK);
+        }
+    for (int slot = 0; slot < SLOTS; slot++)
+        sum += partial[slot];
+    return sum;
+}
+
+/* Updates elements of one chunk; returns whether all new weights are finite. */
+static int update_chunk(const pass *p, size_t at, size_t count, real decay) {
+    real *w = p->w + at, *m = p->m ? p->m + at : NULL, *v = p->v ? p->v + at : NULL;
+    const real *g = p->g + at;
+    const body_update u = p->u;
+    real worst = 0; /* 0 * x is NaN for NaN and infinity; a sum of such products tells */
+    if (p->kind == BODY_SGD) {
+        for (size_t i = 0; i < count; i++) {
+            const real kept = M_FMA(-decay, w[i], w[i]);
+            real velocity = m ? m[i] : 0;
+            w[i] = body_sgd(kept, g[i] * u.gradient_scale, &velocity, p->nesterov, &u);
+            if (m) m[i] = velocity;
+            worst += 0 * w[i];
+        }
+    } else {
+#pragma omp simd reduction(+ : worst)
+        for (size_t i = 0; i < count; i++) {
+            const real kept = M_FMA(-decay, w[i], w[i]);
+            real first = m[i], second = v[i];
+            w[i] = body_adam(kept, g[i] * u.gradient_scale, &first, &second, &u);
+            m[i] = first;
+            v[i] = second;
+            worst += 0 * w[i];
+        }
+    }
+    if (p->average) {
+        real *average = p->average + at;
+        for (size_t i = 0; i < count; i++)
+            average[i] = body_ema(average[i], w[i], &u);
+    }
+    return worst == 0;
+}
+
+void CPU(optimize)(real *w, const real *g, real *m, real *v, real *average, size_t decayed,
+                   size_t count, const body_rule *rule, body_step *state) {
+    state->gradient_norm = sqrt(squares(g, count));
+    if (!isfinite(state->gradient_norm)) state->bad = 1;
+    int finite = 1;
+    if (!state->bad) {
+        const pass p = {w, g, m, v, average, body_update_make(rule, state), rule->kind,
+                        rule->nesterov};
+#pragma omp parallel for schedule(static) reduction(& : finite)
+        for (size_t at = 0; at < count; at += CHUNK) {
+            const size_t n = count - at < CHUNK ? count - at : CHUNK;
+            const size_t heavy = at >= decayed ? 0 : (decayed - at < n ? decayed - at : n);
+            finite &= update_chunk(&p, at, heavy, p.u.decay);
+            finite &= update_chunk(&p, at + heavy, n - heavy, 0);
+        }
+    }
+    body_step_advance(state, rule->beta_1, rule->beta_2);
+    if (!finite) state->bad = 1;
+}

@@ -1,0 +1,86 @@
+/* Convolution as its definition says it: the reference that oneDNN, cuDNN and the gradients are
+ * checked against, and what the backend falls back to nowhere. A dense layer is a 1x1 image. */
+#include "kernels/cpu/cpu.h"
+
+#include <string.h>
+
+/* Where tap (r, s) of output (oh, ow) reads; -1 outside of the image. */
+static ptrdiff_t tap(const cpu_conv *c, int n, int oh, int ow, int r, int s) {
+    const int h = oh * c->window.stride_h - c->window.pad_top + r;
+    const int w = ow * c->window.stride_w - c->window.pad_left + s;
+    if (h < 0 || h >= c->ih || w < 0 || w >= c->iw) return -1;
+    return (((ptrdiff_t)n * c->ih + h) * c->iw + w) * c->ic;
+}
+
+static size_t output(const cpu_conv *c, int n, int oh, int ow) {
+    return (((size_t)n * (size_t)c->oh + (size_t)oh) * (size_t)c->ow + (size_t)ow) * (size_t)c->oc;
+}
+
+static size_t weight(const cpu_conv *c, int r, int s, int i) {
+    return (((size_t)r * (size_t)c->window.kernel_w + (size_t)s) * (size_t)c->ic + (size_t)i) *
+           (size_t)c->oc;
+}
+
+void CPU(conv_forward)(real *y, const real *x, const real *w, const real *b, const cpu_conv *c) {
+#pragma omp parallel for collapse(2) schedule(static)
+    for (int n = 0; n < c->n; n++)
+        for (int oh = 0; oh < c->oh; oh++)
+            for (int ow = 0; ow < c->ow; ow++) {
+                real *to = y + output(c, n, oh, ow);
+                for (int k = 0; k < c->oc; k++)
+                    to[k] = b ? b[k] : 0;
+                for (int r = 0; r < c->window.kernel_h; r++)
+                    for (int s = 0; s < c->window.kernel_w; s++) {
+                        const ptrdiff_t at = tap(c, n, oh, ow, r, s);
+                        for (int i = 0; at >= 0 && i < c->ic; i++)
+                            for (int k = 0; k < c->oc; k++)
+                                to[k] = M_FMA(x[at + i], w[weight(c, r, s, i) + (size_t)k], to[k]);
+                    }
+            }
+}
+
+void CPU(conv_backward_data)(real *dx, const real *dy, const real *w, const cpu_conv *c,
+                             bool accumulate) {
+    const size_t image = (size_t)c->ih * (size_t)c->iw * (size_t)c->ic;
+#pragma omp parallel for schedule(static)
+    for (int n = 0; n < c->n; n++) {
+        if (!accumulate) memset(dx + (size_t)n * image, 0, sizeof(real) * image);
+        for (int oh = 0; oh < c->oh; oh++)
+            for (int ow = 0; ow < c->ow; ow++)
+                for (int r = 0; r < c->window.kernel_h; r++)
+                    for (int s = 0; s < c->window.kernel_w; s++) {
+                        const ptrdiff_t at = tap(c, n, oh, ow, r, s);
+                        const real *from = dy + output(c, n, oh, ow);
+                        for (int i = 0; at >= 0 && i < c->ic; i++) {
+                            real sum = dx[at + i];
+                            for (int k = 0; k < c->oc; k++)
+                                sum = M_FMA(from[k], w[weight(c, r, s, i) + (size_t)k], sum);
+                            dx[at + i] = sum;
+                        }
+                    }
+    }
+}
+
+void CPU(conv_backward_filter)(real *dw, real *db, const real *dy, const real *x,
+                               const cpu_conv *c, bool accumulate) {
+    const int taps = c->window.kernel_h * c->window.kernel_w;
+    if (!accumulate) memset(dw, 0, sizeof(real) * (size_t)(taps * c->ic) * (size_t)c->oc);
+    if (db && !accumulate) memset(db, 0, sizeof(real) * (size_t)c->oc);
+#pragma omp parallel for schedule(static)
+    for (int t = 0; t < taps; t++)
+        for (int n = 0; n < c->n; n++)
+            for (int oh = 0; oh < c->oh; oh++)
+                for (int ow = 0; ow < c->ow; ow++) {
+                    const int r = t / c->window.kernel_w, s = t % c->window.kernel_w;
+                    const ptrdiff_t at = tap(c, n, oh, ow, r, s);
+                    const real *from = dy + output(c, n, oh, ow);
+                    for (int i = 0; at >= 0 && i < c->ic; i++) {
+                        real *to = dw + weight(c, r, s, i);
+                        for (int k = 0; k < c->oc; k++)
+                            to[k] = M_FMA(x[at + i], from[k], to[k]);
+                    }
+                }
+    for (size_t row = 0; db && row < (size_t)c->n * (size_t)c->oh * (size_t)c->ow; row++)
+        for (int k = 0; k < c->oc; k++)
+            db[k] += dy[row * (size_t)c->oc + (size_t)k];
+}

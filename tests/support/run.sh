@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Runs the tests of one tier and counts: run.sh BUILD_FOLDER check|gate|all
+# Test programs and scripts speak TAP: lines "ok", "not ok", "ok … # SKIP reason".
+set -u
+build=$1 tier=$2
+export MIEN_BUILD=$build MIEN_TIER=$tier MIEN_H5=$build/mien-h5 CMOCKA_MESSAGE_OUTPUT=TAP
+export MIEN_DATA=${MIEN_DATA:-../shared/data}
+passed=0 failed=0 skipped=0
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+count() { # name status
+    local ok skip bad
+    skip=$(grep -cE '^ok .*# SKIP' "$log")
+    ok=$(($(grep -cE '^ok ' "$log") - skip))
+    bad=$(grep -cE '^not ok ' "$log")
+    if [ "$2" -ne 0 ] && [ "$bad" -eq 0 ]; then bad=1; fi
+    passed=$((passed + ok)) skipped=$((skipped + skip)) failed=$((failed + bad))
+    printf '%-34s %3d passed %s%s (%.1f s)\n' "$1" "$ok" \
+        "$([ "$bad" -gt 0 ] && echo "$bad FAILED ")" "$([ "$skip" -gt 0 ] && echo "$skip skipped")" "$3"
+    [ "$skip" -gt 0 ] && sed -n 's/^ok .*# SKIP/    skipped:/p' "$log"
+    if [ "$bad" -gt 0 ]; then sed 's/^/    /' "$log" | tail -40; fi
+}
+
+run() { # name command...
+    local name=$1 start=$EPOCHREALTIME status
+    shift
+    "$@" >"$log" 2>&1 </dev/null
+    status=$?
+    count "$name" $status "$(echo "$EPOCHREALTIME $start" | awk '{print $1 - $2}')"
+}
+
+case $tier in
+check)
+    for test in "$build"/tests/*/test_*; do
+        [ -x "$test" ] && [ "${test##*.}" = "$test" ] || [ -x "$test" ] && [[ $test != *.o && $test != *.d ]] || continue
+        case $test in */h5/*) [ -x "$MIEN_H5" ] || continue ;; esac
+        run "${test#"$build"/tests/}" "$test"
+    done
+    for script in tests/cli/test_*.sh tests/lint/test_*.sh; do
+        [ -e "$script" ] && run "${script#tests/}" bash "$script"
+    done
+    ;;
+*)
+    for script in tests/$tier/test_*.sh; do
+        [ -e "$script" ] && run "${script#tests/}" bash "$script"
+    done
+    ;;
+esac
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]
