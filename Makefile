@@ -72,7 +72,7 @@ $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(cflags_$(subst /,_,$(*D))) -c $< -o $@
 
-$(B)/host/cli/main.o $(B)/host/train/runlog.o $(B)/host/cli/cmd_devices.o: \
+$(B)/host/cli/main.o $(B)/host/cli/cmd_devices.o: \
   CFLAGS += -DMIEN_COMMIT='"$(COMMIT)"' -DMIEN_FLAGS='"$(OPT) $(NUMERIC)"'
 cflags_host_h5 = $(shell pkg-config --cflags hdf5 json-c libseccomp)
 cflags_tests_h5 = $(shell pkg-config --cflags hdf5 2>/dev/null)
@@ -143,9 +143,9 @@ check-gate: need ## longer checks: sanitizers and the full set of shapes
 check-all: check check-gate ## everything, full-size runs included (needs MIEN_DATA)
 	@bash tests/support/run.sh $(B) all
 
-.PHONY: asan ubsan tsan
-asan ubsan tsan: ## the tests under a sanitizer
-	@$(MAKE) --no-print-directory SAN=$(subst asan,address,$(subst ubsan,undefined,$(subst tsan,thread,$@))) check
+.PHONY: asan ubsan
+asan ubsan: ## the tests under a sanitizer
+	@$(MAKE) --no-print-directory SAN=$(subst asan,address,$(subst ubsan,undefined,$@)) check
 
 .PHONY: format lint
 format: ## apply .clang-format

@@ -215,16 +215,14 @@ static mien_status glue_batchnorm_backward(mien_backend *b, const mien_tensor *d
 }
 
 static mien_status glue_softmax(mien_backend *b, const mien_tensor *y, const mien_tensor *x) {
-    const int rows = x->shape.n * x->shape.h * x->shape.w;
-    kernels(b)->softmax(y->data, x->data, rows, x->shape.c);
+    kernels(b)->softmax(y->data, x->data, cpu_dims_of(x));
     return MIEN_OK;
 }
 
 static mien_status glue_softmax_backward(mien_backend *b, const mien_tensor *dx,
                                          const mien_tensor *dy, const mien_tensor *y,
                                          bool accumulate) {
-    const int rows = y->shape.n * y->shape.h * y->shape.w;
-    kernels(b)->softmax_backward(dx->data, dy->data, y->data, rows, y->shape.c, accumulate);
+    kernels(b)->softmax_backward(dx->data, dy->data, y->data, cpu_dims_of(y), accumulate);
     return MIEN_OK;
 }
 
@@ -249,6 +247,7 @@ static mien_status glue_gather(mien_backend *b, const mien_tensor *x, const mien
         .shift = g->shift,
         .augment = g->augment,
         .ranges = g->ranges,
+        .view = g->view,
         .label_smoothing = g->label_smoothing,
         .seed = g->state ? g->state->seed : 0,
         .step = g->state ? g->state->step : 0,

@@ -78,8 +78,9 @@ typedef struct mien_gather {
     uint64_t first;         /* place of row 0 in the batch */
     const float *scale;     /* [c]: x = pixel * scale + shift */
     const float *shift;     /* [c] */
-    bool augment;           /* false: pixels as they are */
+    bool augment;           /* false: pixels as they are, or through `view` */
     body_augment ranges;
+    const body_warp *view;  /* on the host: one fixed warp for all rows (test-time views), or NULL */
     float label_smoothing;
     const body_step *state; /* in backend memory */
 } mien_gather;
@@ -165,12 +166,13 @@ struct mien_ops {
                                       const mien_tensor *x, const mien_tensor *y,
                                       const mien_batchnorm *, bool frozen, bool accumulate);
 
-    /* rows of [n,1,1,classes] */
+    /* over the channels of every pixel */
     mien_status (*softmax)(mien_backend *, const mien_tensor *y, const mien_tensor *x);
     mien_status (*softmax_backward)(mien_backend *, const mien_tensor *dx, const mien_tensor *dy,
                                     const mien_tensor *y, bool accumulate);
-    /* dlogits (NULL in evaluation) = gradient of the mean over `batch` rows; adds loss, rows and
-     * correct answers to *state (backend memory), sets its flag when the loss is not finite. */
+    /* Rows of [n,1,1,classes]. dlogits (NULL in evaluation) = gradient of the mean over `batch`
+     * rows; adds loss, rows and correct answers to *state (backend memory), sets its flag when the
+     * loss is not finite. */
     mien_status (*softmax_xent)(mien_backend *, const mien_tensor *dlogits,
                                 const mien_tensor *logits, const mien_tensor *targets,
                                 const void *class_weight, int batch, body_step *state);

@@ -37,7 +37,11 @@ mien_status mien_grow(void *block, size_t *capacity, size_t need, size_t size) {
         if (items > SIZE_MAX / 2) return out_of_memory(need, size);
         items *= 2;
     }
-    if (items > SIZE_MAX / size) return out_of_memory(need, size);
+    return mien_grow_to(block, capacity, items, size);
+}
+
+mien_status mien_grow_to(void *block, size_t *capacity, size_t items, size_t size) {
+    if (items > SIZE_MAX / size) return out_of_memory(items, size);
     void *old;
     memcpy(&old, block, sizeof old);
     void *grown = realloc(old, items * size);

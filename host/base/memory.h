@@ -16,6 +16,8 @@ mien_status mien_new(void *out, size_t count, size_t size);
 mien_status mien_new_aligned(void *out, size_t bytes);
 /* Grows a block so that it holds `need` items of `size` bytes; *capacity is in items. */
 mien_status mien_grow(void *block, size_t *capacity, size_t need, size_t size);
+/* The same to exactly `items`, for arrays whose growth the caller decides. */
+mien_status mien_grow_to(void *block, size_t *capacity, size_t items, size_t size);
 /* A copy of a string; NULL stays NULL. */
 mien_status mien_copy_text(char **out, const char *text);
 void mien_free(void *block);

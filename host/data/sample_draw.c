@@ -51,10 +51,10 @@ static void draw_background(float tones[SAMPLE_PIXELS], sample_dice *shot) {
 
 /* Patches of one tone, small enough that brows, eyes and mouth are never all hidden. */
 static void draw_patches(float tones[SAMPLE_PIXELS], sample_dice *shot) {
-    const int count = (int)sample_roll(shot, 0.0f, 3.0f);
+    const int count = (int)sample_roll(shot, 0.0f, 2.5f);
     for (int k = 0; k < count; k++) {
-        const int width = (int)sample_roll(shot, 3.0f, 9.0f);
-        const int height = (int)sample_roll(shot, 3.0f, 9.0f);
+        const int width = (int)sample_roll(shot, 3.0f, 8.0f);
+        const int height = (int)sample_roll(shot, 3.0f, 8.0f);
         const int left = (int)sample_roll(shot, 0.0f, (float)(SAMPLE_SIDE - width));
         const int top = (int)sample_roll(shot, 0.0f, (float)(SAMPLE_SIDE - height));
         const float tone = sample_roll(shot, 0.0f, 1.0f);
@@ -66,9 +66,9 @@ static void draw_patches(float tones[SAMPLE_PIXELS], sample_dice *shot) {
 
 /* Light falling from one side, then the exposure. */
 static void light(float tones[SAMPLE_PIXELS], sample_dice *shot) {
-    const float slope_x = sample_roll(shot, -0.5f, 0.5f) / 24.0f;
-    const float slope_y = sample_roll(shot, -0.5f, 0.5f) / 24.0f;
-    const float gain = sample_roll(shot, 0.7f, 1.15f);
+    const float slope_x = sample_roll(shot, -0.4f, 0.4f) / 24.0f;
+    const float slope_y = sample_roll(shot, -0.4f, 0.4f) / 24.0f;
+    const float gain = sample_roll(shot, 0.65f, 1.05f);
     const float lift = sample_roll(shot, -0.08f, 0.12f);
     for (int row = 0; row < SAMPLE_SIDE; row++) {
         const float down = 1.0f + slope_y * ((float)row - 23.5f);
@@ -124,7 +124,7 @@ void sample_draw(uint32_t seed, uint32_t index, uint8_t pixels[SAMPLE_PIXELS], i
     const float side = sample_roll(&shot, 0.0f, 0.18f);
     blur_lines(tones, SAMPLE_SIDE, 1, side);
     blur_lines(tones, 1, SAMPLE_SIDE, side);
-    expose(tones, sample_roll(&shot, 0.0f, 0.07f), grain, pixels);
+    expose(tones, sample_roll(&shot, 0.0f, 0.06f), grain, pixels);
 }
 
 int sample_split(uint32_t identity) {

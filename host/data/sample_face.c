@@ -41,8 +41,8 @@ static const int8_t expressions[SAMPLE_CLASSES][2][CHANNELS] = {
      {15, 17, 0, 27, 13, 0, -6, 19, 40, 0, 0, 100, 60, 0, 100, 0, 0}},
     {{2, 0, 7, 12, 2, 0, 17, 0, 40, 0, 0, 0, 0, 0, 0, 0, 100},
      {3, 0, 9, 9, 0, 0, 16, 24, 42, 0, 0, 0, 100, 0, 0, 0, 100}},
-    {{3, 17, -2, 9, 8, 4, -16, 0, 25, 0, 0, 0, 0, 0, 0, 0, 0},
-     {5, 20, -2, 6, 8, 4, -20, 5, 27, 0, 0, 0, 0, 0, 30, 0, 20}},
+    {{3, 17, -2, 9, 8, 4, -14, 0, 27, 0, 0, 0, 0, 0, 0, 0, 0},
+     {5, 20, -2, 6, 8, 4, -17, 5, 29, 0, 0, 0, 0, 0, 30, 0, 20}},
     {{18, 0, 9, 25, 13, 0, 0, 28, 16, 0, 0, 0, 0, 0, 60, 0, 0},
      {22, 0, 12, 28, 14, 0, 0, 42, 21, 0, 0, 0, 0, 0, 100, 0, 0}},
     {{0, 0, 5, 14, 7, 0, 0, 0, 27, 0, 0, 0, 0, 0, 0, 0, 0},
@@ -68,6 +68,7 @@ typedef struct shape {
 typedef struct placed {
     const shape *form;
     float x, y, along, across;
+    float per_wide, per_up;
 } placed;
 
 /* A head as its owner has it in every image. */
@@ -98,35 +99,35 @@ static placed place(const view *eye, const shape *form) {
         .y = eye->y + eye->scale * (eye->sine * form->x + eye->cosine * form->y),
         .along = (eye->cosine * c - eye->sine * s) / eye->scale,
         .across = (eye->sine * c + eye->cosine * s) / eye->scale,
+        .per_wide = 1.0f / form->wide,
+        .per_up = 1.0f / form->up,
     };
 }
 
-/* Signed distance, negative inside, in face units. */
+/* Signed distance, negative inside, in face units; for ellipses the first-order one. */
 static float distance(const placed *at, float col, float row) {
     const shape *const form = at->form;
     const float dx = col - at->x;
     const float dy = row - at->y;
-    float u = at->along * dx + at->across * dy;
+    const float u = at->along * dx + at->across * dy;
     const float v = at->along * dy - at->across * dx;
     if (form->kind == LENS) {
-        const float t = u / form->wide;
+        const float t = u * at->per_wide;
         const float s = t * t;
         const float rest = v - form->bend * (0.5f - s);
         const float profile = 1.0f - s * (1.0f + form->blunt * (s - 1.0f));
-        const float slope = 2.0f * form->bend * t / form->wide;
+        const float slope = 2.0f * form->bend * t * at->per_wide;
         const float above = -rest - form->up * profile;
         const float below = rest - form->down * profile;
         const float off = (above > below ? above : below) / sqrtf(1.0f + slope * slope);
         const float end = fabsf(u) - form->wide;
         return off > end ? off : end;
     }
-    u *= 1.0f + form->bend * v / form->up;
-    const float a = u / form->wide;
-    const float b = v / form->up;
-    const float ga = a / form->wide;
-    const float gb = b / form->up;
-    const float far = sqrtf(a * a + b * b);
-    const float off = far * (far - 1.0f) / (sqrtf(ga * ga + gb * gb) + 1e-6f);
+    const float b = v * at->per_up;
+    const float a = u * (1.0f + form->bend * b) * at->per_wide;
+    const float ga = a * at->per_wide;
+    const float gb = b * at->per_up;
+    const float off = (a * a + b * b - 1.0f) / (2.0f * sqrtf(ga * ga + gb * gb) + 1e-6f);
     return form->down > 0.0f ? fabsf(off) - form->down : off;
 }
 
@@ -142,9 +143,8 @@ static void paint_soft(const view *eye, const shape *form, const shape *within, 
     if (alpha <= 0.0f) return;
     const placed at = place(eye, form);
     const placed clip = place(eye, within ? within : form);
-    const float tall = form->kind == LENS
-                           ? fabsf(form->bend) + fabsf(form->up) + fabsf(form->down)
-                           : form->up + form->down;
+    const float tall = form->kind == LENS ? fabsf(form->bend) + fabsf(form->up) + fabsf(form->down)
+                                          : form->up + form->down;
     const float wide = form->kind == LENS ? form->wide : (form->wide + form->down) * 1.25f;
     const float size = eye->scale * eye->scale;
     const float reach_x = size * (fabsf(at.along) * wide + fabsf(at.across) * tall) + soft;
@@ -199,10 +199,11 @@ static person meet(sample_dice *who) {
     };
 }
 
-/* The expression of this image: between its two variants, stronger or weaker, each part jittered. */
+/* The expression of this image: between its two variants, stronger or weaker, each part jittered.
+ */
 static void express(int label, sample_dice *shot, float face[CHANNELS]) {
     const float mix = sample_roll(shot, 0.0f, 1.0f);
-    const float strength = sample_roll(shot, 0.75f, 1.15f);
+    const float strength = sample_roll(shot, 0.85f, 1.15f);
     for (int k = 0; k < CHANNELS; k++) {
         const float calm = expressions[SAMPLE_CLASSES - 1][0][k];
         const float first = expressions[label][0][k];
@@ -218,12 +219,12 @@ static void express(int label, sample_dice *shot, float face[CHANNELS]) {
 }
 
 static view stand(float tones[SAMPLE_PIXELS], sample_dice *shot) {
-    const float turn = sine(sample_roll(shot, -0.35f, 0.35f));
+    const float turn = sine(sample_roll(shot, -0.3f, 0.3f));
     return (view){
         .tones = tones,
-        .x = sample_roll(shot, 19.5f, 27.5f),
-        .y = sample_roll(shot, 20.5f, 27.5f),
-        .scale = sample_roll(shot, 14.5f, 18.5f),
+        .x = sample_roll(shot, 20.0f, 27.0f),
+        .y = sample_roll(shot, 20.5f, 26.5f),
+        .scale = sample_roll(shot, 15.5f, 19.0f),
         .sine = turn,
         .cosine = sqrtf(1.0f - turn * turn),
         .yaw = sample_roll(shot, -0.14f, 0.14f),
@@ -235,7 +236,8 @@ static view stand(float tones[SAMPLE_PIXELS], sample_dice *shot) {
 static void draw_head(const view *eye, const person *p, float shirt) {
     const shape head = {ELLIPSE, 0, 0, 0, p->wide, p->high, 0, p->jaw, 0};
     const float fall = p->locks > 0.3f ? 0.35f : -0.12f;
-    const shape mane = {ELLIPSE, 0, fall - 0.1f, 0, p->wide + 0.16f, p->high + fall + 0.2f, 0, 0, 0};
+    const shape mane = {ELLIPSE, 0, fall - 0.1f, 0, p->wide + 0.14f, p->high + fall + 0.2f, 0,
+                        0,       0};
     const int bald = p->fringe < -0.18f;
     paint(eye, &(shape){ELLIPSE, 0, p->high + 1.0f, 0, 1.6f, 0.7f, 0, 0, 0}, shirt, 1.0f);
     if (!bald) paint(eye, &mane, p->hair * 0.85f, 1.0f);
@@ -252,9 +254,10 @@ static void draw_head(const view *eye, const person *p, float shirt) {
         paint_soft(eye, &beard, &head, p->hair, 0.35f + p->beard, 4.0f);
     }
     if (bald) return;
-    const shape crown = {LENS, 0.5f * p->part, -p->high + 0.05f, 0.2f * p->part, 1.2f, 0.5f,
-                         0.42f + 0.5f * p->fringe, 0.3f * p->fringe, 0.8f};
-    paint(eye, &crown, p->hair, 1.0f);
+    const shape crown = {
+        LENS, 0.5f * p->part, -p->high, 0.3f * p->part, 1.5f, 0.6f, 0.45f + 0.3f * p->fringe, -0.6f,
+        0.0f};
+    paint_soft(eye, &crown, &mane, p->hair, 1.0f, 1.0f);
 }
 
 /* Forehead lines, the frown between the brows, nose wrinkles and the folds beside the mouth. */
@@ -276,8 +279,9 @@ static void draw_wrinkles(const view *eye, const person *p, const float face[CHA
             const shape crease = {LENS, x + 0.13f * s, down, 0.6f * s, 0.12f, 0.03f, 0.03f, 0, 1};
             paint(eye, &crease, tone, 0.85f * face[NOSE]);
         }
-        const shape fold = {LENS, x + 0.42f * s, p->mouth_y + eye->pitch - 0.12f, 1.05f * s, 0.24f,
-                            0.03f, 0.03f, 0.06f * s, 1.0f};
+        const shape fold = {LENS,      x + 0.42f * s, p->mouth_y + eye->pitch - 0.12f,
+                            1.05f * s, 0.24f,         0.03f,
+                            0.03f,     0.06f * s,     1.0f};
         paint(eye, &fold, tone, 0.6f * face[FOLD]);
     }
 }
@@ -288,18 +292,19 @@ static void draw_eye(const view *eye, const person *p, const float face[CHANNELS
     const float y = p->eye_y + eye->pitch;
     const float tilt = side * 0.3f * (face[SLOPE] > 0.0f ? face[SLOPE] : 0.0f);
     const shape socket = {ELLIPSE, x, y - 0.05f, 0, 0.3f, 0.26f, 0, 0, 0};
-    const shape white = {LENS, x, y, tilt, 0.24f * p->eye, face[LID] * p->eye, face[LOW] * p->eye,
-                         0, 0.3f};
+    const shape white = {LENS, x,   y, tilt, 0.24f * p->eye, face[LID] * p->eye, face[LOW] * p->eye,
+                         0,    0.3f};
     const shape iris = {ELLIPSE, x + glance, y - 0.03f + face[GAZE], 0, 0.1f, 0.115f, 0, 0, 0};
-    const shape lid = {LENS, x, y - 0.5f * face[LID] * p->eye, tilt, 0.26f * p->eye, 0.035f,
-                       0.035f, -face[LID] * p->eye, 0.8f};
+    const shape lid = {LENS,   x,      y - 0.5f * face[LID] * p->eye, tilt, 0.26f * p->eye,
+                       0.035f, 0.035f, -face[LID] * p->eye,           0.8f};
     paint_soft(eye, &socket, NULL, p->skin * 0.7f, 0.35f, 5.0f);
     paint(eye, &white, 0.4f + 0.55f * p->skin, 1.0f);
     paint_soft(eye, &iris, &white, p->iris, 1.0f, 1.0f);
     paint(eye, &lid, 0.1f, 0.85f);
     const float brow = y - p->brow_y - face[RAISE];
-    const shape hair = {LENS, x * 0.98f, brow, side * 1.6f * face[SLOPE], p->brow_long,
-                        p->brow_thick, p->brow_thick, -face[ARCH], 0.9f};
+    const shape hair = {LENS,         x * 0.98f,     brow,          side * 1.6f * face[SLOPE],
+                        p->brow_long, p->brow_thick, p->brow_thick, -face[ARCH],
+                        0.9f};
     paint(eye, &hair, limit(p->hair * 0.6f, 0.0f, 0.5f * p->skin), 1.0f);
     if (p->glasses > 0.0f) {
         const shape rim = {ELLIPSE, x, y + 0.02f, 0, 0.34f, 0.3f, 0.025f, 0, 0};
@@ -314,7 +319,8 @@ static void draw_nose(const view *eye, const person *p, const float face[CHANNEL
     const float lift = 0.05f * face[NOSE];
     const float tip = p->eye_y + p->nose_long + 1.2f * eye->pitch - lift;
     const float tone = p->skin * 0.55f;
-    const shape ridge = {LENS, x + 0.4f * p->nose_wide, tip - 0.17f, 1.35f, 0.22f, 0.03f, 0.03f, 0, 1};
+    const shape ridge = {LENS, x + 0.4f * p->nose_wide, tip - 0.17f, 1.35f, 0.22f, 0.03f, 0.03f, 0,
+                         1};
     paint(eye, &ridge, tone, 0.35f);
     paint(eye, &(shape){LENS, x, tip, 0, p->nose_wide, 0.03f, 0.04f, 0.05f, 0.5f}, tone, 0.8f);
     for (int side = -1; side <= 1; side += 2) {
@@ -337,10 +343,16 @@ static void draw_mouth(const view *eye, const person *p, const float face[CHANNE
         paint(eye, &hair, p->hair, 0.4f + p->moustache);
     }
     const float lip = p->lip_thick + 0.02f;
-    const shape lips = {LENS, x, lift, skew, wide + 0.04f, up + lip + 0.3f * face[LIP], down + lip,
-                        bend, face[BLUNT] + 0.4f};
-    const shape hole = {LENS, x, lift, skew, wide, up + 0.028f, down + 0.028f, bend,
-                        face[BLUNT]};
+    const shape lips = {LENS,
+                        x,
+                        lift,
+                        skew,
+                        wide + 0.04f,
+                        up + lip + 0.3f * face[LIP],
+                        down + lip,
+                        bend,
+                        face[BLUNT] + 0.4f};
+    const shape hole = {LENS, x, lift, skew, wide, up + 0.028f, down + 0.028f, bend, face[BLUNT]};
     paint(eye, &lips, p->lips, 1.0f);
     paint(eye, &hole, 0.06f, 0.95f);
     if (face[OPEN] > 0.08f) {

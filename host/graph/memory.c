@@ -102,8 +102,9 @@ static mien_status add_gradient(planner *p, int i) {
             }
     }
     if (!used) return MIEN_OK;
-    place->grad_whole = !chunked(p, i) || from_head;
+    place->grad_whole = !chunked(p, i) || from_head || i == 0;
     if (chunked(p, i) && place->grad_whole) death = 2 * p->n;
+    if (chunked(p, i) && i == 0) birth = p->n; /* every micro-batch adds its rows */
     return add(p, row * (size_t)(place->grad_whole ? plan->max_batch : plan->micro_batch), birth,
                death, &place->grad);
 }

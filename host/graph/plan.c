@@ -123,12 +123,13 @@ static mien_status allocate(mien_plan *plan) {
 static mien_status build(mien_plan *plan, const mien_plan_options *options) {
     MIEN_TRY(mien_new(&plan->places, (size_t)plan->graph->count, sizeof *plan->places));
     mien_plan_fuse(plan);
+    plan->places[0].wants_grad = options->training && options->input_gradient;
     mark_gradients(plan);
     choose_micro_batch(plan, options->micro_batch);
     for (int i = 0; i < plan->graph->count; i++)
         MIEN_TRY(create_linear(plan, i));
     place_params(plan);
-    if (plan->training && plan->trained == 0)
+    if (plan->training && plan->trained == 0 && !options->input_gradient)
         return MIEN_FAIL(INVALID, "every layer is frozen: there is nothing to train");
     MIEN_TRY(mien_plan_memory(plan));
     MIEN_TRY(allocate(plan));

@@ -31,6 +31,7 @@ typedef struct mien_plan_options {
     int micro_batch;      /* rows that go through the convolutions at a time; 0: automatic */
     const body_rule *rule; /* training: which moments to keep; NULL: none */
     uint32_t seed;
+    bool input_gradient;  /* training: backward goes on to the image (mien_plan_input_gradient) */
 } mien_plan_options;
 
 typedef struct mien_plan {
@@ -68,6 +69,9 @@ mien_status mien_plan_prepare(mien_plan *plan, int n);
 mien_tensor mien_plan_input(const mien_plan *plan, int n);
 mien_tensor mien_plan_targets(const mien_plan *plan, int n);
 mien_tensor mien_plan_logits(const mien_plan *plan, int n);
+/* Where loss leaves the gradient of the logits, and, when asked for, backward that of the input. */
+mien_tensor mien_plan_logits_gradient(const mien_plan *plan, int n);
+mien_tensor mien_plan_input_gradient(const mien_plan *plan, int n);
 
 /* The only walk over the graph. `offset` is the place of row 0 in the global batch. */
 mien_status mien_plan_forward(mien_plan *plan, int n, bool training, uint64_t offset);

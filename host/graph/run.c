@@ -59,9 +59,10 @@ void *mien_run_param_grad(const mien_run *run, const mien_node *node, int i) {
 
 uint16_t *mien_run_index(const mien_run *run, const mien_node *node) {
     const mien_plan *plan = run->plan;
-    const bool whole = plan->training || node->index >= plan->cut;
-    const size_t skip = whole ? mien_shape_sample(node->out) * (size_t)run->first : 0;
-    return (uint16_t *)(plan->act + plan->places[node->index].index) + skip;
+    const mien_place *place = &plan->places[node->index];
+    const bool kept = plan->training && place->wants_grad; /* for backward, hence of all rows */
+    const size_t skip = kept ? mien_shape_sample(node->out) * (size_t)run->first : 0;
+    return (uint16_t *)(plan->act + place->index) + skip;
 }
 
 void *mien_run_statistics(const mien_run *run, const mien_node *node, int i) {
@@ -107,6 +108,16 @@ mien_tensor mien_plan_logits(const mien_plan *plan, int n) {
     return rows_of(plan, plan->places[plan->graph->logits].out, n);
 }
 
+mien_tensor mien_plan_logits_gradient(const mien_plan *plan, int n) {
+    return rows_of(plan, plan->places[plan->graph->logits].grad, n);
+}
+
+mien_tensor mien_plan_input_gradient(const mien_plan *plan, int n) {
+    mien_run run = start((mien_plan *)plan, false, 0);
+    run.rows = n;
+    return gradient(&run, 0);
+}
+
 static mien_status walk_forward(mien_run *run, int from, int to) {
     for (int i = from; i < to; i++) {
         const mien_node *node = &run->plan->graph->nodes[i];
@@ -139,8 +150,7 @@ mien_status mien_plan_forward(mien_plan *plan, int n, bool training, uint64_t of
 mien_status mien_plan_loss(mien_plan *plan, int n, int batch, const void *class_weight,
                            bool gradient_too) {
     const mien_tensor logits = mien_plan_logits(plan, n), targets = mien_plan_targets(plan, n);
-    const mien_tensor dlogits =
-        gradient_too ? rows_of(plan, plan->places[plan->graph->logits].grad, n) : logits;
+    const mien_tensor dlogits = gradient_too ? mien_plan_logits_gradient(plan, n) : logits;
     return plan->ops->softmax_xent(plan->backend, gradient_too ? &dlogits : NULL, &logits, &targets,
                                    class_weight, batch, plan->step);
 }

@@ -10,6 +10,8 @@
 
 #include "include/mien/backend.h"
 #include "include/mien/log.h"
+#include "include/mien/model.h"
+#include "include/mien/predictor.h"
 #include "include/mien/status.h"
 #include "include/mien/tensor.h"
 

@@ -71,6 +71,16 @@ MIEN_BODY body_warp body_draw_warp(const body_augment *a, uint32_t seed, uint64_
     return warp;
 }
 
+/* A fixed view of an image: mirrored or not, zoomed (below 1: a smaller window), moved by dx, dy
+ * pixels. */
+MIEN_BODY body_warp body_view_warp(int mirrored, float zoom, float dx, float dy, int h, int w) {
+    const float cx = 0.5f * (float)(w - 1), cy = 0.5f * (float)(h - 1);
+    const float across = mirrored ? -zoom : zoom;
+    const body_warp warp = {{across, 0, cx + dx - across * cx, 0, zoom, cy + dy - zoom * cy},
+                            1, 0, 0, 0, 0, 0, 0};
+    return warp;
+}
+
 /* The value 0..255 of output pixel (x, y), channel c, of an image [h][w][channels]. */
 MIEN_BODY float body_warp_pixel(const uint8_t *image, const body_warp *warp, int x, int y, int c,
                                 int h, int w, int channels) {

@@ -35,10 +35,11 @@ MIEN_BODY uint32_t body_to_bits(float x) {
     return pun.u;
 }
 
-/* e^x: x = n ln2 + r with |r| <= ln2/2, Taylor to r^7 (next term 5e-9 relative), times 2^n. */
+/* e^x: x = n ln2 + r with |r| <= ln2/2, Taylor to r^7 (next term 5e-9 relative), times 2^n, in two
+ * factors because 2^128 is no float. */
 MIEN_BODY float m_exp(float x) {
     const float n = floorf(fmaf(x, 1.44269504f, 0.5f));
-    const float k = body_min(body_max(n, -126.0f), 127.0f);
+    const float k = body_min(body_max(n, -126.0f), 128.0f);
     float r = fmaf(k, -0.693359375f, x); /* ln2 = 0.693359375 - 2.12194440e-4; the first exact */
     r = fmaf(k, 2.12194440e-4f, r);
     float p = 1.98412698e-4f;
@@ -49,7 +50,9 @@ MIEN_BODY float m_exp(float x) {
     p = fmaf(p, r, 0.5f);
     p = fmaf(p, r, 1.0f);
     p = fmaf(p, r, 1.0f);
-    const float y = p * body_from_bits((uint32_t)((int32_t)k + 127) << 23);
+    const int32_t half = (int32_t)k >> 1, rest = (int32_t)k - half;
+    const float y = p * body_from_bits((uint32_t)(half + 127) << 23) *
+                    body_from_bits((uint32_t)(rest + 127) << 23);
     const float low = x < -87.3365448f ? 0.0f : y;
     const float high = x > 88.7228317f ? body_from_bits(0x7f800000u) : low;
     return x != x ? x : high;

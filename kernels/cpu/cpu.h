@@ -38,6 +38,7 @@ typedef struct cpu_gather {
     const float *scale, *shift;
     bool augment;
     body_augment ranges;
+    const body_warp *view; /* NULL, or one warp for every row */
     float label_smoothing;
     uint32_t seed;
     uint64_t step;
@@ -74,9 +75,8 @@ typedef struct cpu_gather {
                            const real *y, cpu_dims d, const real *gamma, const real *mean,         \
                            const real *deviation, real epsilon, int act, bool frozen,              \
                            bool accumulate))                                                       \
-    X(softmax, (real *y, const real *x, int rows, int classes))                                    \
-    X(softmax_backward, (real *dx, const real *dy, const real *y, int rows, int classes,           \
-                         bool accumulate))                                                         \
+    X(softmax, (real *y, const real *x, cpu_dims d))                                               \
+    X(softmax_backward, (real *dx, const real *dy, const real *y, cpu_dims d, bool accumulate))    \
     X(softmax_xent, (real *dlogits, const real *logits, const real *targets,                       \
                      const real *class_weight, int rows, int classes, int batch,                   \
                      body_step *state))                                                            \

@@ -10,7 +10,9 @@ static source pick(const cpu_gather *g, cpu_dims d, int row) {
     source s;
     const size_t image = (size_t)d.h * (size_t)d.w * (size_t)d.c;
     s.image = g->pixels + (size_t)g->order[row] * image;
-    if (g->augment)
+    if (g->view)
+        s.warp = *g->view;
+    else if (g->augment)
         s.warp = body_draw_warp(&g->ranges, g->seed, g->step, g->first + (uint64_t)row, d.h, d.w);
     return s;
 }
@@ -18,7 +20,7 @@ static source pick(const cpu_gather *g, cpu_dims d, int row) {
 /* The value 0..255 of one output pixel, mixed with the partner's. */
 static float value(const cpu_gather *g, const source *own, const source *other, float weight,
                    cpu_dims d, int x, int y, int c) {
-    if (!g->augment) return own->image[(y * d.w + x) * d.c + c];
+    if (!g->augment && !g->view) return own->image[(y * d.w + x) * d.c + c];
     const float v = body_warp_pixel(own->image, &own->warp, x, y, c, d.h, d.w, d.c);
     if (weight >= 1) return v;
     const float u = body_warp_pixel(other->image, &other->warp, x, y, c, d.h, d.w, d.c);

@@ -1,25 +1,52 @@
 #include "kernels/cpu/cpu.h"
 
-void CPU(softmax)(real *y, const real *x, int rows, int classes) {
+/* Where class k of a row lies: pixel p of image n. */
+static size_t class_at(cpu_dims d, int n, int p, int k) {
+    return cpu_plane(d, n, k / d.block) + (size_t)p * (size_t)d.block + (size_t)(k % d.block);
+}
+
+/* body_softmax for classes that lie in blocks. */
+static void blocked_softmax(real *y, const real *x, cpu_dims d, int n, int p) {
+    real top = x[class_at(d, n, p, 0)], sum = 0;
+    for (int k = 1; k < d.c; k++) {
+        const real z = x[class_at(d, n, p, k)];
+        top = z > top || z != z ? z : top;
+    }
+    for (int k = 0; k < d.c; k++) {
+        const size_t at = class_at(d, n, p, k);
+        y[at] = m_exp(x[at] - top);
+        sum += y[at];
+    }
+    for (int k = 0; k < d.c; k++)
+        y[class_at(d, n, p, k)] /= sum;
+}
+
+void CPU(softmax)(real *y, const real *x, cpu_dims d) {
+    const int places = d.h * d.w;
 #pragma omp parallel for schedule(static)
-    for (int i = 0; i < rows; i++) {
-        const size_t at = (size_t)i * (size_t)classes;
-        body_softmax(y + at, x + at, classes);
+    for (int i = 0; i < d.n * places; i++) {
+        const size_t at = (size_t)i * (size_t)d.c;
+        if (d.block == d.c)
+            body_softmax(y + at, x + at, d.c);
+        else
+            blocked_softmax(y, x, d, i / places, i % places);
     }
 }
 
 /* dx = y * (dy - sum(dy * y)) for each row. */
-void CPU(softmax_backward)(real *dx, const real *dy, const real *y, int rows, int classes,
-                           bool accumulate) {
+void CPU(softmax_backward)(real *dx, const real *dy, const real *y, cpu_dims d, bool accumulate) {
+    const int places = d.h * d.w;
 #pragma omp parallel for schedule(static)
-    for (int i = 0; i < rows; i++) {
-        const size_t at = (size_t)i * (size_t)classes;
+    for (int i = 0; i < d.n * places; i++) {
+        const int n = i / places, p = i % places;
         real dot = 0;
-        for (int k = 0; k < classes; k++)
-            dot = M_FMA(dy[at + (size_t)k], y[at + (size_t)k], dot);
-        for (int k = 0; k < classes; k++) {
-            const size_t j = at + (size_t)k;
-            dx[j] = (accumulate ? dx[j] : 0) + y[j] * (dy[j] - dot);
+        for (int k = 0; k < d.c; k++) {
+            const size_t at = class_at(d, n, p, k);
+            dot = M_FMA(dy[at], y[at], dot);
+        }
+        for (int k = 0; k < d.c; k++) {
+            const size_t at = class_at(d, n, p, k);
+            dx[at] = (accumulate ? dx[at] : 0) + y[at] * (dy[at] - dot);
         }
     }
 }

@@ -1,0 +1,62 @@
+/* The command line: one table of commands, one room a command. Only this folder prints and exits. */
+#ifndef HOST_CLI_CLI_H
+#define HOST_CLI_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "host/base/status.h"
+#include "include/mien/backend.h"
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_DEVICE = 70, EXIT_STOPPED = 75, EXIT_INTERRUPT = 130 };
+
+/* A flag of a command. */
+typedef struct cli_flag {
+    const char *name;  /* "--data" */
+    const char *value; /* what it wants, for --help; NULL: a switch */
+    const char *help;
+    const char **one; /* where the value goes; given twice is refused */
+    struct cli_list *many; /* or a list of values */
+    bool *on;         /* or a switch */
+} cli_flag;
+
+enum { CLI_LIST_MAX = 64 };
+typedef struct cli_list {
+    const char *items[CLI_LIST_MAX];
+    int count;
+} cli_list;
+
+/* What every command takes. */
+typedef struct cli_common {
+    const char *device, *threads;
+    bool help, json, deterministic, verbose, quiet;
+} cli_common;
+
+typedef struct cli_command {
+    const char *name, *arguments, *summary, *examples;
+    int (*run)(int argc, char **argv, const struct cli_command *self);
+} cli_command;
+
+extern const cli_command cmd_train, cmd_evaluate, cmd_inspect, cmd_devices;
+
+/* Parses argv (behind the command's name). Positional arguments land in `rest`. Prints help or a
+ * usage error itself: returns false and sets *exit_status when the command is over. */
+bool cli_parse(const cli_command *self, int argc, char **argv, const cli_flag *flags, size_t count,
+               cli_list *rest, int most_rest, cli_common *common, int *exit_status);
+/* "3" → 3 within limits; false after printing what is wrong. */
+bool cli_number(const char *flag, const char *text, long long low, long long high, long long *out);
+
+/* Opens the backend that --device, --threads and --deterministic ask for. */
+mien_status cli_backend(const cli_common *common, mien_backend **out);
+/* Prints the stored sentence and returns the exit status that belongs to the code. */
+int cli_fail(mien_status status);
+/* Sets a flag at SIGINT, SIGTERM or SIGUSR1; a second SIGINT ends the program at once. */
+void cli_catch_signals(void);
+extern volatile int cli_stop;
+
+/* The commit that the program was built from. */
+const char *cli_commit(void);
+/* Prints that a word is unknown and which known one is near. */
+void cli_unknown(const char *what, const char *word, const char *const *known, size_t count);
+
+#endif

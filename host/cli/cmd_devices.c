@@ -1,0 +1,72 @@
+/* mien devices: what this machine and this build can use. */
+#include <stdio.h>
+
+#include "host/base/json.h"
+#include "host/base/memory.h"
+#include "host/base/module.h"
+#include "host/cli/cli.h"
+#include "include/mien/mien.h"
+
+typedef struct found {
+    const char *name;
+    bool usable;
+    char text[512];
+} found;
+
+static void probe(const char *device, const cli_common *common, found *f) {
+    cli_common with = *common;
+    mien_backend *backend = NULL;
+    with.device = device;
+    f->name = device;
+    f->usable = cli_backend(&with, &backend) == MIEN_OK;
+    snprintf(f->text, sizeof f->text, "%s",
+             f->usable ? mien_backend_description(backend) : mien_error_message());
+    mien_backend_close(backend);
+}
+
+static int run(int argc, char **argv, const cli_command *self) {
+    cli_common common = {0};
+    cli_list rest = {0};
+    int status;
+    char path[4096];
+    if (!cli_parse(self, argc, argv, NULL, 0, &rest, 0, &common, &status)) return status;
+    found devices[2];
+    probe("cpu", &common, &devices[0]);
+    probe("cuda", &common, &devices[1]);
+    const bool h5 = mien_installed_file("mien-h5", path) == MIEN_OK;
+    mien_text text = {0};
+    if (common.json) {
+        mien_json json = {.text = &text, .pretty = true};
+        mien_json_open(&json, NULL, '{');
+        mien_json_integer(&json, "schema", 1);
+        mien_json_string(&json, "version", MIEN_VERSION);
+        mien_json_string(&json, "commit", MIEN_COMMIT);
+        mien_json_string(&json, "compiler", __VERSION__);
+        mien_json_string(&json, "flags", MIEN_FLAGS);
+        mien_json_open(&json, "devices", '[');
+        for (int i = 0; i < 2; i++) {
+            mien_json_open(&json, NULL, '{');
+            mien_json_string(&json, "name", devices[i].name);
+            mien_json_bool(&json, "usable", devices[i].usable);
+            mien_json_string(&json, "description", devices[i].text);
+            mien_json_close(&json, '}');
+        }
+        mien_json_close(&json, ']');
+        mien_json_bool(&json, "hdf5", h5);
+        mien_json_close(&json, '}');
+        mien_text_puts(&text, "\n");
+    } else {
+        for (int i = 0; i < 2; i++)
+            mien_text_printf(&text, "%-5s %-4s %s\n", devices[i].name,
+                             devices[i].usable ? "yes" : "no", devices[i].text);
+        mien_text_printf(&text, "%-5s %-4s %s\n", "h5", h5 ? "yes" : "no",
+                         h5 ? "reads and writes Keras .h5 files" : "build with HDF5=1");
+    }
+    if (text.data) fputs(text.data, stdout);
+    mien_text_release(&text);
+    return devices[0].usable ? EXIT_DONE : EXIT_FAILED;
+}
+
+const cli_command cmd_devices = {
+    "devices", "[--json]", "shows what this machine and this build can use",
+    "  mien devices\n  mien devices --json\n", run};

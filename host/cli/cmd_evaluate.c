@@ -1,0 +1,261 @@
+/* mien evaluate: metrics of a whole split. */
+#include <stdio.h>
+#include <string.h>
+
+#include "host/base/clock.h"
+#include "host/base/json.h"
+#include "host/base/log.h"
+#include "host/base/memory.h"
+#include "host/cli/cli.h"
+#include "host/infer/score.h"
+#include "host/train/runlog.h"
+
+enum { BATCH = 128, MODELS_MAX = 16 };
+
+typedef struct evaluate_args {
+    cli_common common;
+    cli_list rest, models;
+    const char *data, *split, *tta, *predictions, *batch, *on_bad;
+    int batch_size;
+} evaluate_args;
+
+typedef struct evaluation {
+    mien_dataset data;
+    mien_part part;
+    char sha256[65];
+    float *probabilities; /* averaged over the models */
+    uint16_t *labels;
+    size_t n;
+    const char *warnings[4];
+    size_t warning_count;
+    double seconds;
+} evaluation;
+
+static void warn(evaluation *e, const char *text) {
+    MIEN_WARN("%s", text);
+    if (e->warning_count < 4) e->warnings[e->warning_count++] = text;
+}
+
+/* The model's classes must be the data's, in this order. */
+static mien_status check_classes(const mien_model *model, const mien_dataset *set) {
+    if (model->meta.classes != set->classes)
+        return MIEN_FAIL(INVALID, "the model tells %d classes apart, '%s' has %d", model->meta.classes,
+                         set->source, set->classes);
+    for (int k = 0; k < set->classes; k++)
+        if (strcmp(model->meta.class_names[k], set->class_names[k]) != 0)
+            return MIEN_FAIL(INVALID, "class %d is '%s' in the model and '%s' in '%s'", k,
+                             model->meta.class_names[k], set->class_names[k], set->source);
+    return MIEN_OK;
+}
+
+/* --split, else test if the data have one, else val, else all. */
+static mien_status choose_part(const evaluate_args *args, evaluation *e) {
+    size_t counts[MIEN_CLASSES_MAX];
+    static const mien_part wish[] = {MIEN_TEST, MIEN_VAL, MIEN_NO_PART};
+    if (args->split) {
+        for (e->part = MIEN_TRAIN; e->part <= MIEN_NO_PART; e->part++)
+            if (strcmp(args->split, mien_part_name(e->part)) == 0) break;
+        if (e->part > MIEN_NO_PART)
+            return MIEN_FAIL(INVALID, "--split must be train, val, test or all, not '%s'", args->split);
+    } else {
+        for (int i = 0; i < 3; i++) {
+            e->part = wish[i];
+            if (mien_dataset_counts(&e->data, e->part, counts)) break;
+        }
+    }
+    if (!mien_dataset_counts(&e->data, e->part, counts))
+        return MIEN_FAIL(INVALID, "'%s' has no %s part", e->data.source, mien_part_name(e->part));
+    return MIEN_OK;
+}
+
+static mien_status load(const evaluate_args *args, const mien_model *model, evaluation *e) {
+    mien_on_bad on_bad;
+    mien_split split = model->meta.split;
+    const char *source = args->data ? args->data : model->meta.data;
+    MIEN_TRY(mien_on_bad_parse(args->on_bad ? args->on_bad : "fail", &on_bad));
+    MIEN_TRY(mien_dataset_load(source, model->meta.input, on_bad, &e->data));
+    if (!e->data.labelled)
+        return MIEN_FAIL(INVALID, "'%s' has no column 'emotion': there is nothing to compare with",
+                         source);
+    MIEN_TRY(check_classes(model, &e->data));
+    if (split.by == MIEN_BY_USAGE) split.by = MIEN_BY_AUTO; /* other data may name no usage */
+    MIEN_TRY(mien_split_apply(&e->data, &split));
+    MIEN_TRY(choose_part(args, e));
+    if (e->part == MIEN_NO_PART) memset(e->data.part, MIEN_TEST, e->data.count);
+    const mien_part part = e->part == MIEN_NO_PART ? MIEN_TEST : e->part;
+    size_t counts[MIEN_CLASSES_MAX];
+    e->n = mien_dataset_counts(&e->data, part, counts);
+    mien_dataset_fingerprint(&e->data, part, e->sha256);
+    if (strcmp(e->sha256, model->meta.train_sha256) == 0)
+        warn(e, "these are the data that the model was trained on");
+    else if (e->part == MIEN_NO_PART)
+        warn(e, "'all' may hold data that the model was trained on");
+    MIEN_TRY(mien_new(&e->labels, e->n, sizeof *e->labels));
+    MIEN_TRY(mien_new(&e->probabilities, e->n * (size_t)e->data.classes, sizeof(float)));
+    size_t at = 0;
+    for (size_t i = 0; i < e->data.count; i++)
+        if (e->data.part[i] == part) e->labels[at++] = e->data.labels[i];
+    return MIEN_OK;
+}
+
+/* Adds one model's probabilities, divided by the number of models. */
+static mien_status add_model(const evaluate_args *args, mien_model *model, mien_backend *backend,
+                             evaluation *e, mien_tta tta) {
+    const mien_part part = e->part == MIEN_NO_PART ? MIEN_TEST : e->part;
+    const size_t numbers = e->n * (size_t)e->data.classes;
+    mien_loader loader = {0};
+    mien_plan *plan = NULL;
+    float *own = NULL;
+    mien_status status;
+    const mien_plan_options options = {
+        .max_batch = e->n < (size_t)args->batch_size ? (int)e->n : args->batch_size};
+    MIEN_GO(mien_new(&own, numbers, sizeof *own));
+    MIEN_GO(mien_loader_create(&e->data, &model->meta.normalise, backend, &loader));
+    MIEN_GO(mien_plan_create(&model->graph, backend, &options, &plan));
+    MIEN_GO(mien_plan_load(plan, &model->weights));
+    MIEN_GO(mien_score_prepare(plan, e->n));
+    const double begin = mien_seconds();
+    MIEN_GO(mien_score_part(plan, &loader, part, tta, model->meta.temperature, &cli_stop, own));
+    e->seconds += mien_seconds() - begin;
+    for (size_t i = 0; i < numbers; i++)
+        e->probabilities[i] += own[i] / (float)args->models.count;
+out:
+    mien_plan_free(plan);
+    mien_loader_release(&loader);
+    mien_free(own);
+    return status;
+}
+
+static mien_status write_predictions(const evaluation *e, const char *path) {
+    mien_text text = {0};
+    mien_text_puts(&text, "row,true,predicted");
+    for (int k = 0; k < e->data.classes; k++)
+        mien_text_printf(&text, ",%s", e->data.class_names[k]);
+    mien_text_puts(&text, "\n");
+    const mien_part part = e->part == MIEN_NO_PART ? MIEN_TEST : e->part;
+    size_t at = 0;
+    for (size_t i = 0; i < e->data.count; i++) {
+        if (e->data.part[i] != part) continue;
+        const float *p = e->probabilities + at * (size_t)e->data.classes;
+        int best = 0;
+        for (int k = 1; k < e->data.classes; k++)
+            if (p[k] > p[best]) best = k;
+        mien_text_printf(&text, "%zu,%s,%s", i, e->data.class_names[e->labels[at]],
+                         e->data.class_names[best]);
+        for (int k = 0; k < e->data.classes; k++)
+            mien_text_printf(&text, ",%.9g", p[k]);
+        mien_text_puts(&text, "\n");
+        at++;
+    }
+    mien_status status = text.status;
+    if (status == MIEN_OK) status = mien_file_write(path, text.data, text.size);
+    mien_text_release(&text);
+    return status;
+}
+
+static mien_status report(const evaluate_args *args, const evaluation *e) {
+    mien_metrics metrics;
+    mien_text text = {0};
+    mien_status status =
+        mien_metrics_compute(e->probabilities, e->labels, e->n, e->data.classes, &metrics);
+    const char (*names)[64] = (const char (*)[64])e->data.class_names;
+    const mien_report_head head = {args->models.items[0], e->data.source,    mien_part_name(e->part),
+                                   e->sha256,             e->warnings,       e->warning_count,
+                                   e->seconds};
+    if (status == MIEN_OK && args->common.json) {
+        mien_metrics_document(&metrics, names, &head, true, &text);
+    } else if (status == MIEN_OK) {
+        mien_text_printf(&text, "%s on %s, split %s\n", head.model, head.data, head.split);
+        mien_metrics_table(&metrics, names, &text);
+        mien_text_printf(&text, "\n%zu images in %.2f s (%.0f images/s)\n", e->n, e->seconds,
+                         e->seconds > 0 ? (double)e->n / e->seconds : 0);
+    }
+    if (status == MIEN_OK) status = text.status;
+    if (text.data) fputs(text.data, stdout);
+    mien_text_release(&text);
+    mien_metrics_release(&metrics);
+    return status;
+}
+
+static mien_status evaluate(const evaluate_args *args, mien_tta tta, evaluation *e) {
+    mien_backend *backend = NULL;
+    mien_model model = {0};
+    mien_status status;
+    MIEN_TRY(cli_backend(&args->common, &backend));
+    cli_catch_signals();
+    for (int i = 0; i < args->models.count; i++) {
+        mien_model_release(&model);
+        MIEN_GO(mien_model_open(args->models.items[i], &model));
+        if (i == 0) MIEN_GO(load(args, &model, e));
+        MIEN_GO(check_classes(&model, &e->data));
+        if (model.meta.input.height != e->data.spec.height ||
+            model.meta.input.width != e->data.spec.width ||
+            model.meta.input.channels != e->data.spec.channels) {
+            status = MIEN_FAIL(INVALID, "'%s' reads images of another size than '%s'",
+                               args->models.items[i], args->models.items[0]);
+            goto out;
+        }
+        MIEN_GO(add_model(args, &model, backend, e, tta));
+    }
+    if (args->predictions) MIEN_GO(write_predictions(e, args->predictions));
+    status = report(args, e);
+out:
+    mien_model_release(&model);
+    mien_backend_close(backend);
+    return status;
+}
+
+static bool choose_tta(const char *text, mien_tta *out) {
+    static const char *const names[] = {"none", "flip", "tencrop"};
+    *out = MIEN_VIEW_ONE;
+    for (int i = 0; text && i < 3; i++)
+        if (strcmp(text, names[i]) == 0) {
+            *out = (mien_tta)i;
+            return true;
+        }
+    if (text) fprintf(stderr, "mien: --tta must be none, flip or tencrop, not '%s'\n", text);
+    return text == NULL;
+}
+
+static int run(int argc, char **argv, const cli_command *self) {
+    evaluate_args args = {0};
+    const cli_flag flags[] = {
+        {"--model", "M", "model file or run directory; several are averaged", NULL, &args.models,
+         NULL},
+        {"--data", "SRC", "sample, a .csv or .csv.gz (default: what the model was trained on)",
+         &args.data, NULL, NULL},
+        {"--split", "PART", "train, val, test or all (default: test, else val, else all)",
+         &args.split, NULL, NULL},
+        {"--tta", "none|flip|tencrop", "averages over views of each image", &args.tta, NULL, NULL},
+        {"--predictions", "FILE.csv", "writes one row an image with all probabilities",
+         &args.predictions, NULL, NULL},
+        {"--batch", "N", "images at a time (default: 128)", &args.batch, NULL, NULL},
+        {"--on-bad", "fail|skip[:MAX]", "damaged rows of the data", &args.on_bad, NULL, NULL}};
+    int exit_status;
+    mien_tta tta;
+    long long batch = BATCH;
+    if (!cli_parse(self, argc, argv, flags, sizeof flags / sizeof flags[0], &args.rest, 0,
+                   &args.common, &exit_status))
+        return exit_status;
+    if (!choose_tta(args.tta, &tta)) return EXIT_USAGE;
+    if (args.batch && !cli_number("--batch", args.batch, 1, 65536, &batch)) return EXIT_USAGE;
+    if (!args.models.count) {
+        fprintf(stderr, "mien: evaluate wants --model M (a model file or a run directory)\n");
+        return EXIT_USAGE;
+    }
+    args.batch_size = (int)batch;
+    evaluation e = {0};
+    const mien_status status = evaluate(&args, tta, &e);
+    mien_dataset_release(&e.data);
+    mien_free(e.probabilities);
+    mien_free(e.labels);
+    return status == MIEN_OK ? EXIT_DONE : cli_fail(status);
+}
+
+const cli_command cmd_evaluate = {
+    "evaluate", "--model M [--data SRC] [--split PART]", "judges a model over a whole split",
+    "  mien evaluate --model runs/sample-1\n"
+    "  mien evaluate --model best.h5 --data fer2013.csv --split val --tta flip\n"
+    "  mien evaluate --model a.h5 --model b.h5 --data fer2013.csv   two models averaged\n"
+    "  mien evaluate --model best.h5 --json > metrics.json\n",
+    run};

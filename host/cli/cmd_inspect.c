@@ -1,0 +1,110 @@
+/* mien inspect MODEL: what is in a model file. */
+#include <stdio.h>
+
+#include "host/base/json.h"
+#include "host/cli/cli.h"
+#include "host/formats/model.h"
+
+static void shape_json(const mien_node *node, mien_json *json) {
+    mien_json_open(json, "output_shape", '[');
+    if (!node->flat) {
+        mien_json_integer(json, NULL, node->out.h);
+        mien_json_integer(json, NULL, node->out.w);
+    }
+    mien_json_integer(json, NULL, node->out.c);
+    mien_json_close(json, ']');
+}
+
+static void numbers(mien_json *json, const char *key, const double *values, int count) {
+    mien_json_open(json, key, '[');
+    for (int i = 0; i < count; i++)
+        mien_json_number(json, NULL, values[i]);
+    mien_json_close(json, ']');
+}
+
+static void model_json(const mien_model *model, mien_text *out) {
+    mien_json json = {.text = out, .pretty = true};
+    const mien_meta *meta = &model->meta;
+    const mien_graph_totals t = mien_graph_sum(&model->graph);
+    mien_json_open(&json, NULL, '{');
+    mien_json_integer(&json, "schema", 1);
+    mien_json_string(&json, "format", "keras-h5");
+    mien_json_string(&json, "producer", meta->producer);
+    mien_json_open(&json, "layers", '[');
+    for (int i = 0; i < model->graph.count; i++) {
+        const mien_node *node = &model->graph.nodes[i];
+        if (node->implicit) continue;
+        mien_json_open(&json, NULL, '{');
+        mien_json_string(&json, "name", node->name);
+        mien_json_string(&json, "class", node->def->class_name);
+        shape_json(node, &json);
+        mien_json_integer(&json, "params", mien_node_params(node, false));
+        mien_json_number(&json, "flops", node->def->flops ? node->def->flops(node, node->in) : 0);
+        mien_json_close(&json, '}');
+    }
+    mien_json_close(&json, ']');
+    mien_json_integer(&json, "params", t.params);
+    mien_json_integer(&json, "trainable", t.trained);
+    mien_json_number(&json, "flops", t.flops);
+    mien_json_open(&json, "input", '{');
+    mien_json_integer(&json, "height", meta->input.height);
+    mien_json_integer(&json, "width", meta->input.width);
+    mien_json_integer(&json, "channels", meta->input.channels);
+    mien_json_close(&json, '}');
+    mien_json_open(&json, "preprocessing", '{');
+    mien_json_string(&json, "resize", meta->resize);
+    mien_json_number(&json, "scale", meta->normalise.scale);
+    numbers(&json, "mean", meta->normalise.mean, meta->input.channels);
+    numbers(&json, "std", meta->normalise.deviation, meta->input.channels);
+    mien_json_close(&json, '}');
+    mien_json_open(&json, "classes", '[');
+    for (int i = 0; i < meta->classes; i++)
+        mien_json_string(&json, NULL, meta->class_names[i]);
+    mien_json_close(&json, ']');
+    mien_json_close(&json, '}');
+    mien_text_puts(out, "\n");
+}
+
+static void model_text(const mien_model *model, mien_text *out) {
+    const mien_meta *meta = &model->meta;
+    mien_graph_summary(&model->graph, out);
+    mien_text_printf(out, "\nclasses       ");
+    for (int i = 0; i < meta->classes; i++)
+        mien_text_printf(out, "%s%s", i ? ", " : "", meta->class_names[i]);
+    mien_text_printf(out, "\ninput         %dx%dx%d, x = (pixel * %.6g - %.6g) / %.6g\n",
+                     meta->input.height, meta->input.width, meta->input.channels,
+                     meta->normalise.scale, meta->normalise.mean[0], meta->normalise.deviation[0]);
+    mien_text_printf(out, "trained on    %s: %zu images (validation %zu, test %zu)\n", meta->data,
+                     meta->part_count[MIEN_TRAIN], meta->part_count[MIEN_VAL],
+                     meta->part_count[MIEN_TEST]);
+    mien_text_printf(out, "made by       %s (%s), recipe %s, epoch %d, step %lld\n", meta->producer,
+                     meta->commit, meta->recipe, meta->epoch, meta->step);
+}
+
+static int run(int argc, char **argv, const cli_command *self) {
+    cli_common common = {0};
+    cli_list rest = {0};
+    int exit_status;
+    if (!cli_parse(self, argc, argv, NULL, 0, &rest, 1, &common, &exit_status)) return exit_status;
+    if (rest.count != 1) {
+        fprintf(stderr, "mien: inspect wants one model file or run directory\n");
+        return EXIT_USAGE;
+    }
+    mien_model model;
+    mien_text text = {0};
+    mien_status status = mien_model_open(rest.items[0], &model);
+    if (status == MIEN_OK) {
+        if (common.json)
+            model_json(&model, &text);
+        else
+            model_text(&model, &text);
+        if (text.data) fputs(text.data, stdout);
+    }
+    mien_text_release(&text);
+    mien_model_release(&model);
+    return status == MIEN_OK ? EXIT_DONE : cli_fail(status);
+}
+
+const cli_command cmd_inspect = {
+    "inspect", "MODEL [--json]", "shows layers, shapes, parameters, preprocessing and provenance",
+    "  mien inspect runs/sample-1\n  mien inspect best.h5 --json\n", run};

@@ -1,0 +1,241 @@
+/* mien train: from a config to a run directory. */
+#include <dirent.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/base/json.h"
+#include "host/base/log.h"
+#include "host/base/memory.h"
+#include "host/cli/cli.h"
+#include "host/cli/progress.h"
+#include "host/train/trainer.h"
+
+typedef struct train_args {
+    cli_common common;
+    cli_list rest, set;
+    const char *data, *out, *seed, *seeds, *on_bad;
+    bool force, print_config;
+    char command[1024];
+} train_args;
+
+static void join_command(int argc, char **argv, char *out, size_t size) {
+    size_t used = (size_t)snprintf(out, size, "mien train");
+    for (int i = 0; i < argc && used < size; i++)
+        used += (size_t)snprintf(out + used, size - used, " %s", argv[i]);
+}
+
+/* Config file, then the command line on top. */
+static mien_status build_config(const train_args *args, mien_config *config) {
+    char path[MIEN_PATH], text[MIEN_PATH + 64];
+    const mien_keys keys = mien_config_keys();
+    MIEN_TRY(mien_config_start(config));
+    if (args->rest.count) {
+        MIEN_TRY(mien_config_find(args->rest.items[0], path));
+        MIEN_TRY(mien_config_read(config, path));
+    }
+    if (args->data) {
+        mien_free(config->data.sources.count ? config->data.sources.items[0] : NULL);
+        if (!config->data.sources.items)
+            MIEN_TRY(mien_new(&config->data.sources.items, 1, sizeof(char *)));
+        config->data.sources.count = 1;
+        MIEN_TRY(mien_copy_text(&config->data.sources.items[0], args->data));
+    }
+    if (args->seed) {
+        snprintf(text, sizeof text, "train.seed=%s", args->seed);
+        MIEN_TRY(mien_keys_set(keys, config, text));
+    }
+    if (args->on_bad) snprintf(config->data.on_bad, sizeof config->data.on_bad, "%s", args->on_bad);
+    for (int i = 0; i < args->set.count; i++)
+        MIEN_TRY(mien_keys_set(keys, config, args->set.items[i]));
+    if (args->common.deterministic) config->train.deterministic = true;
+    return mien_config_check(config);
+}
+
+static bool is_used(const char *folder) {
+    DIR *dir = opendir(folder);
+    if (!dir) return false;
+    bool used = false;
+    for (const struct dirent *entry; (entry = readdir(dir));)
+        used |= strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+    closedir(dir);
+    return used;
+}
+
+/* --out, or the first free runs/<config>-N. */
+static mien_status choose_folder(const train_args *args, const mien_config *config, char *out) {
+    if (args->out) {
+        MIEN_TRY(mien_path_join(out, "", args->out));
+        if (is_used(out) && !args->force)
+            return MIEN_FAIL(INVALID, "the folder '%s' is in use: choose another --out, or --force to "
+                                      "write over it", out);
+        return mien_make_folders(out);
+    }
+    char stem[64] = "run";
+    if (config->path[0]) mien_path_stem(stem, sizeof stem, config->path);
+    for (int n = 1; n < 100000; n++) {
+        snprintf(out, MIEN_PATH, "runs/%s-%d", stem, n);
+        if (!mien_file_exists(out)) return mien_make_folders(out);
+    }
+    return MIEN_FAIL(IO, "no free folder runs/%s-N", stem);
+}
+
+static void print_result(const train_args *args, const char *folder, const mien_train_result *r) {
+    if (args->common.json) {
+        mien_text text = {0};
+        mien_json json = {.text = &text};
+        mien_json_open(&json, NULL, '{');
+        mien_json_integer(&json, "schema", 1);
+        mien_json_string(&json, "run", folder);
+        mien_json_integer(&json, "best_epoch", r->best_epoch);
+        mien_json_number(&json, "val_accuracy", r->metrics.accuracy);
+        mien_json_number(&json, "val_loss", r->metrics.loss);
+        mien_json_number(&json, "val_macro_f1", r->metrics.macro_f1);
+        mien_json_number(&json, "seconds", r->seconds);
+        mien_json_number(&json, "images_per_second", r->images_per_second);
+        mien_json_close(&json, '}');
+        if (text.data) puts(text.data);
+        mien_text_release(&text);
+        return;
+    }
+    printf("best epoch %d: val_accuracy %.4f, val_loss %.4f, val_macro_f1 %.4f (%.0f img/s, %.0f s)\n"
+           "model: %s/best.h5\n",
+           r->best_epoch, r->metrics.accuracy, r->metrics.loss, r->metrics.macro_f1,
+           r->images_per_second, r->seconds, folder);
+}
+
+static mien_status train_once(const train_args *args, const mien_config *config,
+                              mien_backend *backend, const char *folder,
+                              mien_train_result *result) {
+    progress bar;
+    const mien_train_request request = {.config = config,
+                                        .backend = backend,
+                                        .folder = folder,
+                                        .command = args->command,
+                                        .commit = cli_commit(),
+                                        .stop = &cli_stop,
+                                        .observer = progress_observer(&bar, args->common.quiet)};
+    const mien_status status = mien_train(&request, result);
+    if (status == MIEN_OK) print_result(args, folder, result);
+    return status;
+}
+
+/* Mean and standard deviation (n - 1) of the best epochs' accuracies. */
+static mien_status write_summary(const char *folder, const double *accuracy, int seeds, int first) {
+    char path[MIEN_PATH];
+    mien_text text = {0};
+    mien_json json = {.text = &text, .pretty = true};
+    double mean = 0, variance = 0;
+    for (int i = 0; i < seeds; i++)
+        mean += accuracy[i] / seeds;
+    for (int i = 0; i < seeds; i++)
+        variance += (accuracy[i] - mean) * (accuracy[i] - mean) / (seeds > 1 ? seeds - 1 : 1);
+    mien_json_open(&json, NULL, '{');
+    mien_json_integer(&json, "schema", 1);
+    mien_json_integer(&json, "first_seed", first);
+    mien_json_open(&json, "val_accuracy", '[');
+    for (int i = 0; i < seeds; i++)
+        mien_json_number(&json, NULL, accuracy[i]);
+    mien_json_close(&json, ']');
+    mien_json_number(&json, "mean", mean);
+    mien_json_number(&json, "sd", sqrt(variance));
+    mien_json_close(&json, '}');
+    mien_text_puts(&text, "\n");
+    mien_status status = text.status;
+    if (status == MIEN_OK) status = mien_path_join(path, folder, "summary.json");
+    if (status == MIEN_OK) status = mien_file_write(path, text.data, text.size);
+    mien_text_release(&text);
+    if (status == MIEN_OK)
+        printf("val_accuracy over %d seeds: %.4f ± %.4f\n", seeds, mean, sqrt(variance));
+    return status;
+}
+
+static mien_status train_seeds(const train_args *args, mien_config *config, mien_backend *backend,
+                               const char *folder, int seeds) {
+    double accuracy[100];
+    const int first = config->train.seed;
+    for (int i = 0; i < seeds; i++) {
+        char name[32], sub[MIEN_PATH];
+        mien_train_result result;
+        snprintf(name, sizeof name, "seed-%d", first + i);
+        MIEN_TRY(mien_path_join(sub, folder, name));
+        MIEN_TRY(mien_make_folders(sub));
+        config->train.seed = first + i;
+        const mien_status status = train_once(args, config, backend, sub, &result);
+        accuracy[i] = result.metrics.accuracy;
+        mien_metrics_release(&result.metrics);
+        MIEN_TRY(status);
+    }
+    return write_summary(folder, accuracy, seeds, first);
+}
+
+static mien_status train_in(const train_args *args, mien_config *config, const char *folder,
+                            int seeds) {
+    mien_backend *backend = NULL;
+    cli_common common = args->common;
+    common.deterministic = config->train.deterministic;
+    MIEN_TRY(cli_backend(&common, &backend));
+    MIEN_INFO("training on %s", mien_backend_description(backend));
+    cli_catch_signals();
+    mien_status status;
+    if (seeds > 1) {
+        status = train_seeds(args, config, backend, folder, seeds);
+    } else {
+        mien_train_result result;
+        status = train_once(args, config, backend, folder, &result);
+        mien_metrics_release(&result.metrics);
+    }
+    mien_backend_close(backend);
+    return status;
+}
+
+static int run(int argc, char **argv, const cli_command *self) {
+    train_args args = {0};
+    const cli_flag flags[] = {
+        {"--data", "SRC", "sample, a .csv or .csv.gz", &args.data, NULL, NULL},
+        {"--out", "DIR", "run directory (default: runs/<config>-N)", &args.out, NULL, NULL},
+        {"--set", "KEY=VALUE", "sets a config key; may be repeated", NULL, &args.set, NULL},
+        {"--seed", "N", "seed of every random draw", &args.seed, NULL, NULL},
+        {"--seeds", "N", "trains N seeds into DIR/seed-1…N and writes summary.json", &args.seeds,
+         NULL, NULL},
+        {"--on-bad", "fail|skip[:MAX]", "damaged rows of the data", &args.on_bad, NULL, NULL},
+        {"--force", NULL, "writes into a used DIR", NULL, NULL, &args.force},
+        {"--print-config", NULL, "prints every key with its value and ends", NULL, NULL,
+         &args.print_config}};
+    int exit_status;
+    long long seeds = 1;
+    if (!cli_parse(self, argc, argv, flags, sizeof flags / sizeof flags[0], &args.rest, 1,
+                   &args.common, &exit_status))
+        return exit_status;
+    if (args.seeds && !cli_number("--seeds", args.seeds, 1, 100, &seeds)) return EXIT_USAGE;
+    join_command(argc, argv, args.command, sizeof args.command);
+    mien_config config;
+    char folder[MIEN_PATH];
+    mien_status status = build_config(&args, &config);
+    const bool usage = status == MIEN_INVALID;
+    if (status == MIEN_OK && args.print_config) {
+        mien_text text = {0};
+        mien_keys_print(mien_config_keys(), &config, &text);
+        if (text.data) fputs(text.data, stdout);
+        mien_text_release(&text);
+    } else if (status == MIEN_OK) {
+        status = choose_folder(&args, &config, folder);
+        if (status == MIEN_OK) status = train_in(&args, &config, folder, (int)seeds);
+        if (status == MIEN_INTERRUPTED)
+            fprintf(stderr, "mien: %s; saved: %s/best.h5 and last.h5\n", mien_error_message(), folder);
+    }
+    mien_config_release(&config);
+    if (status == MIEN_INTERRUPTED) return EXIT_STOPPED;
+    if (status != MIEN_OK) return usage ? (cli_fail(status), EXIT_USAGE) : cli_fail(status);
+    return EXIT_DONE;
+}
+
+const cli_command cmd_train = {
+    "train", "[CONFIG] [--data SRC] [--out DIR] [--set KEY=VALUE]…",
+    "trains a network and writes a run directory",
+    "  mien train sample                             generated faces, nothing downloaded\n"
+    "  mien train fer2013-classic --data fer2013.csv the classic network on FER2013\n"
+    "  mien train --data fer2013.csv --set train.epochs=30 --set schedule.name=cosine\n"
+    "  mien train sample --print-config              every key with its value\n",
+    run};

@@ -1,0 +1,57 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "host/cli/cli.h"
+#include "include/mien/mien.h"
+
+static const cli_command *const commands[] = {&cmd_train, &cmd_evaluate, &cmd_inspect,
+                                              &cmd_devices};
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+/* Commands of the interface that this version does not build. */
+static const char *const later[] = {"predict", "video",   "realtime", "serve", "prepare", "convert",
+                                    "runs",    "sweep",   "compare",  "report", "audit",  "preview",
+                                    "bench",   "tune",    "parity"};
+enum { LATER = sizeof later / sizeof later[0] };
+
+const char *cli_commit(void) {
+    return MIEN_COMMIT;
+}
+
+static void print_help(void) {
+    printf("usage: mien COMMAND [ARGUMENTS]\n\n"
+           "Trains, judges and runs convolutional networks that read emotion from faces.\n\n");
+    for (int i = 0; i < COMMANDS; i++)
+        printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
+    printf("\nmien COMMAND --help tells more.\n\n"
+           "examples:\n"
+           "  mien train sample                       learn from generated faces\n"
+           "  mien train fer2013-classic --data fer2013.csv\n"
+           "  mien evaluate --model runs/sample-1 --data sample\n");
+}
+
+int main(int argc, char **argv) {
+    const char *word = argc > 1 ? argv[1] : "--help";
+    if (strcmp(word, "--version") == 0) {
+        printf("mien %s (%s)\n", MIEN_VERSION, MIEN_COMMIT);
+        return EXIT_DONE;
+    }
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0) {
+        print_help();
+        return argc > 1 ? EXIT_DONE : EXIT_USAGE;
+    }
+    for (int i = 0; i < COMMANDS; i++)
+        if (strcmp(word, commands[i]->name) == 0)
+            return commands[i]->run(argc - 2, argv + 2, commands[i]);
+    for (int i = 0; i < LATER; i++)
+        if (strcmp(word, later[i]) == 0) {
+            fprintf(stderr, "mien: '%s' is not in this version\n", word);
+            return EXIT_USAGE;
+        }
+    const char *names[COMMANDS];
+    for (int i = 0; i < COMMANDS; i++)
+        names[i] = commands[i]->name;
+    cli_unknown("command", word, names, COMMANDS);
+    fprintf(stderr, "see mien --help\n");
+    return EXIT_USAGE;
+}

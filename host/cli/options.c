@@ -1,0 +1,189 @@
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host/base/log.h"
+#include "host/base/text.h"
+#include "host/cli/cli.h"
+
+volatile int cli_stop;
+
+static void on_signal(int number) {
+    if (cli_stop && number == SIGINT) _exit(EXIT_INTERRUPT);
+    cli_stop = 1;
+}
+
+void cli_catch_signals(void) {
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGUSR1, &action, NULL);
+}
+
+static void print_line(void *context, mien_log_level level, const char *line) {
+    const cli_common *common = context;
+    if (level == MIEN_LOG_DEBUG && !common->verbose) return;
+    if (level == MIEN_LOG_INFO && common->quiet) return;
+    fprintf(stderr, "%s%s\n", level == MIEN_LOG_WARNING ? "warning: " : "", line);
+}
+
+int cli_fail(mien_status status) {
+    fprintf(stderr, "mien: %s\n", mien_error_message());
+    if (status == MIEN_DEVICE) return EXIT_DEVICE;
+    return status == MIEN_INTERRUPTED ? EXIT_INTERRUPT : EXIT_FAILED;
+}
+
+void cli_unknown(const char *what, const char *word, const char *const *known, size_t count) {
+    const char *near = mien_nearest(word, known, count);
+    fprintf(stderr, "mien: unknown %s '%s'", what, word);
+    if (near) fprintf(stderr, "; did you mean '%s'?", near);
+    fprintf(stderr, "\n");
+}
+
+bool cli_number(const char *flag, const char *text, long long low, long long high, long long *out) {
+    char *end;
+    errno = 0;
+    *out = strtoll(text, &end, 10);
+    if (end != text && *end == 0 && errno == 0 && *out >= low && *out <= high) return true;
+    fprintf(stderr, "mien: %s wants a whole number from %lld to %lld, not '%s'\n", flag, low, high,
+            text);
+    return false;
+}
+
+static const char common_help[] =
+    "everywhere:\n"
+    "  --device auto|cpu|cuda[:N]  where to compute (default: auto)\n"
+    "  --threads N                 CPU threads (default: all that this process may use)\n"
+    "  --deterministic             fixed algorithms only\n"
+    "  --json                      results as JSON on stdout\n"
+    "  -v, -q                      more, fewer messages\n"
+    "  --help, --version\n";
+
+static void print_help(const cli_command *self, const cli_flag *flags, size_t count) {
+    printf("usage: mien %s %s\n\n%s\n\n", self->name, self->arguments, self->summary);
+    for (size_t i = 0; i < count; i++) {
+        char left[64];
+        snprintf(left, sizeof left, "%s%s%s", flags[i].name, flags[i].value ? " " : "",
+                 flags[i].value ? flags[i].value : "");
+        printf("  %-27s %s\n", left, flags[i].help);
+    }
+    printf("\n%s\nexamples:\n%s", common_help, self->examples);
+}
+
+/* Flags of the interface that this version does not build. */
+static bool refused_later(const char *word) {
+    static const char *const later[] = {"--resume", "--resume-anyway", "--report"};
+    for (size_t i = 0; i < sizeof later / sizeof later[0]; i++)
+        if (strcmp(word, later[i]) == 0) {
+            fprintf(stderr, "mien: %s is not in this version\n", word);
+            return true;
+        }
+    return false;
+}
+
+typedef struct parser {
+    const cli_command *self;
+    const cli_flag *flags;
+    size_t count;
+    int argc, at;
+    char **argv;
+} parser;
+
+/* The value behind a flag: --flag=value or the next word; NULL after printing that it is missing. */
+static const char *take_value(parser *p, const char *inline_value, const char *name) {
+    if (inline_value) return inline_value;
+    if (p->at + 1 < p->argc) return p->argv[++p->at];
+    fprintf(stderr, "mien: %s wants a value; see mien %s --help\n", name, p->self->name);
+    return NULL;
+}
+
+static bool store(parser *p, const cli_flag *flag, const char *inline_value) {
+    if (flag->on) {
+        if (inline_value) {
+            fprintf(stderr, "mien: %s takes no value\n", flag->name);
+            return false;
+        }
+        *flag->on = true;
+        return true;
+    }
+    const char *value = take_value(p, inline_value, flag->name);
+    if (!value) return false;
+    if (flag->many) {
+        if (flag->many->count == CLI_LIST_MAX) {
+            fprintf(stderr, "mien: %s is given more than %d times\n", flag->name, CLI_LIST_MAX);
+            return false;
+        }
+        flag->many->items[flag->many->count++] = value;
+        return true;
+    }
+    if (*flag->one) {
+        fprintf(stderr, "mien: %s is given twice\n", flag->name);
+        return false;
+    }
+    *flag->one = value;
+    return true;
+}
+
+static bool parse_word(parser *p, const char *word) {
+    char name[64];
+    const char *equal = strchr(word, '=');
+    snprintf(name, sizeof name, "%.*s", equal ? (int)(equal - word) : (int)strlen(word), word);
+    for (size_t i = 0; i < p->count; i++)
+        if (strcmp(p->flags[i].name, name) == 0)
+            return store(p, &p->flags[i], equal ? equal + 1 : NULL);
+    if (refused_later(name)) return false;
+    const char *names[64];
+    size_t n = 0;
+    for (; n < p->count && n < 64; n++)
+        names[n] = p->flags[n].name;
+    cli_unknown("flag", name, names, n);
+    fprintf(stderr, "see mien %s --help\n", p->self->name);
+    return false;
+}
+
+bool cli_parse(const cli_command *self, int argc, char **argv, const cli_flag *own, size_t count,
+               cli_list *rest, int most_rest, cli_common *common, int *exit_status) {
+    const cli_flag shared[] = {{"--device", "D", "", &common->device, NULL, NULL},
+                               {"--threads", "N", "", &common->threads, NULL, NULL},
+                               {"--deterministic", NULL, "", NULL, NULL, &common->deterministic},
+                               {"--json", NULL, "", NULL, NULL, &common->json},
+                               {"-v", NULL, "", NULL, NULL, &common->verbose},
+                               {"-q", NULL, "", NULL, NULL, &common->quiet},
+                               {"--help", NULL, "", NULL, NULL, &common->help}};
+    enum { SHARED = sizeof shared / sizeof shared[0] };
+    cli_flag flags[64];
+    memcpy(flags, own, count * sizeof *own);
+    memcpy(flags + count, shared, sizeof shared);
+    parser p = {.self = self, .flags = flags, .count = count + SHARED, .argc = argc, .argv = argv};
+    *exit_status = EXIT_USAGE;
+    for (; p.at < argc; p.at++) {
+        const char *word = argv[p.at];
+        if (word[0] == '-' && word[1]) {
+            if (!parse_word(&p, word)) return false;
+        } else if (rest->count == most_rest) {
+            fprintf(stderr, "mien: '%s' is one argument too many; see mien %s --help\n", word,
+                    self->name);
+            return false;
+        } else {
+            rest->items[rest->count++] = word;
+        }
+    }
+    if (common->help) {
+        print_help(self, own, count);
+        *exit_status = EXIT_DONE;
+        return false;
+    }
+    long long n;
+    if (common->threads && !cli_number("--threads", common->threads, 1, 1024, &n)) return false;
+    mien_log_sink(print_line, common);
+    return true;
+}
+
+mien_status cli_backend(const cli_common *common, mien_backend **out) {
+    const mien_backend_options options = {.threads = common->threads ? atoi(common->threads) : 0,
+                                          .deterministic = common->deterministic};
+    return mien_backend_open(common->device ? common->device : "auto", &options, out);
+}

@@ -1,0 +1,11 @@
+/* Changing an image's size: area averaging when it shrinks, bilinear when it grows (Keras's and
+ * OpenCV's INTER_AREA and INTER_LINEAR with half-pixel centres). */
+#ifndef HOST_DATA_RESIZE_H
+#define HOST_DATA_RESIZE_H
+
+#include <stdint.h>
+
+/* [h][w] gray bytes to [oh][ow]; rounded to nearest. in and out must differ. */
+void mien_resize_gray(const uint8_t *in, int h, int w, uint8_t *out, int oh, int ow);
+
+#endif

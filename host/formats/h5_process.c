@@ -1,0 +1,132 @@
+/* HDF5 runs in a program of its own, sandboxed: a crafted file can crash libhdf5 or make it read
+ * other files, but not this process. Bytes go in through descriptor 3 and come out through 4. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "host/base/clock.h"
+#include "host/base/memory.h"
+#include "host/base/module.h"
+#include "host/formats/model.h"
+
+enum { TIMEOUT_SECONDS = 60, ERROR_TEXT = 400 };
+
+static mien_status memory_file(const char *name, const void *data, size_t size, int *fd) {
+    *fd = memfd_create(name, MFD_CLOEXEC);
+    if (*fd < 0) return MIEN_FAIL(IO, "cannot create a memory file: %s", strerror(errno));
+    for (size_t done = 0; done < size;) {
+        const ssize_t put = write(*fd, (const char *)data + done, size - done);
+        if (put < 0 && errno == EINTR) continue;
+        if (put < 0) return MIEN_FAIL(IO, "cannot fill a memory file: %s", strerror(errno));
+        done += (size_t)put;
+    }
+    return MIEN_OK;
+}
+
+static mien_status slurp(int fd, size_t limit, char **out, size_t *size) {
+    const off_t length = lseek(fd, 0, SEEK_END);
+    *out = NULL;
+    if (length < 0 || (size_t)length > limit)
+        return MIEN_FAIL(FORMAT, "mien-h5 answered %lld bytes", (long long)length);
+    MIEN_TRY(mien_new(out, (size_t)length + 1, 1));
+    for (size_t done = 0; done < (size_t)length;) {
+        const ssize_t got = pread(fd, *out + done, (size_t)length - done, (off_t)done);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) return MIEN_FAIL(IO, "cannot read the answer of mien-h5");
+        done += (size_t)got;
+    }
+    *size = (size_t)length;
+    return MIEN_OK;
+}
+
+/* posix_spawn's actions run in order: what lies at 3 and 4 must first be moved out of the way. */
+static int spawn(const char *program, const char *verb, int in, int out, int err, pid_t *child) {
+    posix_spawn_file_actions_t actions;
+    char *const argv[] = {(char *)"mien-h5", (char *)verb, NULL};
+    char *const envp[] = {NULL};
+    const int high_in = fcntl(in, F_DUPFD_CLOEXEC, 10), high_out = fcntl(out, F_DUPFD_CLOEXEC, 10);
+    const int high_err = fcntl(err, F_DUPFD_CLOEXEC, 10);
+    int code = high_in < 0 || high_out < 0 || high_err < 0 ? errno : 0;
+    if (code == 0) code = posix_spawn_file_actions_init(&actions);
+    if (code == 0) {
+        posix_spawn_file_actions_adddup2(&actions, high_in, 3);
+        posix_spawn_file_actions_adddup2(&actions, high_out, 4);
+        posix_spawn_file_actions_adddup2(&actions, high_err, 2);
+        code = posix_spawn(child, program, &actions, NULL, argv, envp);
+        posix_spawn_file_actions_destroy(&actions);
+    }
+    const int opened[] = {high_in, high_out, high_err};
+    for (int i = 0; i < 3; i++)
+        if (opened[i] >= 0) close(opened[i]);
+    return code;
+}
+
+/* Waits with a deadline; a child that hangs is killed. */
+static int wait_for(pid_t child, bool *late) {
+    const double end = mien_seconds() + TIMEOUT_SECONDS;
+    int result = 0;
+    *late = false;
+    for (int pause = 0;; pause = pause < 20 ? pause + 1 : 20) {
+        const pid_t got = waitpid(child, &result, WNOHANG);
+        if (got == child || (got < 0 && errno != EINTR)) return result;
+        if (mien_seconds() > end && !*late) {
+            *late = true;
+            kill(child, SIGKILL);
+        }
+        poll(NULL, 0, pause);
+    }
+}
+
+static mien_status judge(int result, bool late, int err, const char *source) {
+    char text[ERROR_TEXT + 1] = "";
+    if (WIFEXITED(result) && WEXITSTATUS(result) == 0) return MIEN_OK;
+    if (late) return MIEN_FAIL(FORMAT, "%s: HDF5 took longer than %d s", source, TIMEOUT_SECONDS);
+    if (WIFSIGNALED(result))
+        return MIEN_FAIL(FORMAT, "%s: the HDF5 file is damaged (its reader was stopped by signal %d)",
+                         source, WTERMSIG(result));
+    const ssize_t got = pread(err, text, ERROR_TEXT, 0);
+    text[got > 0 ? got : 0] = 0;
+    text[strcspn(text, "\n")] = 0;
+    const char *sentence = strncmp(text, "mien-h5: ", 9) == 0 ? text + 9 : text;
+    return MIEN_FAIL(FORMAT, "%s: %s", source, *sentence ? sentence : "mien-h5 failed");
+}
+
+mien_status mien_h5_run(const char *verb, const char *source, const void *in, size_t in_size,
+                        char **out, size_t *out_size) {
+    char program[MIEN_PATH];
+    int fds[3] = {-1, -1, -1};
+    mien_status status;
+    pid_t child;
+    bool late;
+    *out = NULL;
+    if (mien_installed_file("mien-h5", program) != MIEN_OK)
+        return MIEN_FAIL(UNSUPPORTED, "this build cannot read or write .h5 files (mien-h5 is not "
+                                      "there): build with HDF5=1, it needs libhdf5-dev and "
+                                      "libseccomp-dev");
+    MIEN_GO(memory_file("h5-in", in, in_size, &fds[0]));
+    MIEN_GO(memory_file("h5-out", NULL, 0, &fds[1]));
+    MIEN_GO(memory_file("h5-err", NULL, 0, &fds[2]));
+    const int code = spawn(program, verb, fds[0], fds[1], fds[2], &child);
+    if (code != 0) {
+        status = MIEN_FAIL(IO, "cannot run '%s': %s", program, strerror(code));
+        goto out;
+    }
+    const int result = wait_for(child, &late);
+    MIEN_GO(judge(result, late, fds[2], source));
+    MIEN_GO(slurp(fds[1], (size_t)4 << 30, out, out_size));
+out:
+    for (int i = 0; i < 3; i++)
+        if (fds[i] >= 0) close(fds[i]);
+    if (status != MIEN_OK) {
+        mien_free(*out);
+        *out = NULL;
+    }
+    return status;
+}

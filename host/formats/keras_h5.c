@@ -1,0 +1,292 @@
+/* Models as Keras .h5: /model_weights/<layer>/<layer>/<weight>:0 and the attributes that both Keras 2
+ * and Keras 3 look for. */
+#include <stdio.h>
+#include <string.h>
+
+#include "host/base/file.h"
+#include "host/base/json.h"
+#include "host/base/memory.h"
+#include "host/formats/model.h"
+#include "host/formats/safetensors.h"
+
+static const size_t file_limit = (size_t)2 << 30;
+
+/* ---- writing ---- */
+
+typedef struct writer {
+    mien_st_entry *entries;
+    mien_st_meta *meta;
+    size_t entry_count, meta_count;
+    mien_text *texts; /* every name and value, owned here */
+    size_t text_count, text_room;
+} writer;
+
+static mien_text *new_text(writer *w) {
+    return &w->texts[w->text_count++];
+}
+
+static void attribute(writer *w, const char *object, const char *name, const char *json) {
+    mien_text *key = new_text(w), *value = new_text(w);
+    mien_text_printf(key, "attr:%s@%s", object, name);
+    mien_text_puts(value, json);
+    w->meta[w->meta_count++] = (mien_st_meta){key->data, value->data};
+}
+
+static void attribute_string(writer *w, const char *object, const char *name, const char *string) {
+    mien_text quoted = {0};
+    mien_json json = {.text = &quoted};
+    mien_json_string(&json, NULL, string);
+    attribute(w, object, name, quoted.data ? quoted.data : "\"\"");
+    mien_text_release(&quoted);
+}
+
+static int rank_of(const mien_node *node, const mien_param *p) {
+    if (!p->linear) return 1;
+    return strcmp(node->def->name, "dense") == 0 ? 2 : 4;
+}
+
+static void write_layer(writer *w, const mien_model *model, int index) {
+    const mien_node *node = &model->graph.nodes[index];
+    mien_text *group = new_text(w);
+    mien_text names = {0};
+    mien_json json = {.text = &names};
+    mien_text_printf(group, "/model_weights/%s", node->name);
+    if (node->param_count == 0) { /* a group without data sets must be asked for */
+        mien_text *key = new_text(w);
+        mien_text_printf(key, "group:%s", group->data);
+        w->meta[w->meta_count++] = (mien_st_meta){key->data, ""};
+    }
+    mien_json_open(&json, NULL, '[');
+    for (int k = 0; k < node->param_count; k++) {
+        const mien_param *p = &node->params[k];
+        mien_text *path = new_text(w);
+        char name[2 * MIEN_NAME];
+        const long long dims[] = {p->shape.n, p->shape.h, p->shape.w, p->shape.c};
+        const int rank = rank_of(node, p);
+        snprintf(name, sizeof name, "%s/%s:0", node->name, p->name);
+        mien_json_string(&json, NULL, name);
+        mien_text_printf(path, "%s/%s", group->data, name);
+        mien_st_entry *e = &w->entries[w->entry_count++];
+        *e = (mien_st_entry){.name = path->data,
+                             .rank = rank,
+                             .data = mien_weights_get(&model->weights, index, k)};
+        memcpy(e->shape, dims + 4 - rank, sizeof dims[0] * (size_t)rank);
+    }
+    mien_json_close(&json, ']');
+    attribute(w, group->data, "weight_names", names.data ? names.data : "[]");
+    mien_text_release(&names);
+}
+
+static mien_status compose(writer *w, const mien_model *model, mien_text *out) {
+    int order[1 << 12];
+    const int count = mien_keras_order(&model->graph, order);
+    mien_text names = {0}, config = {0}, meta = {0};
+    mien_json json = {.text = &names};
+    mien_json_open(&json, NULL, '[');
+    for (int i = 0; i < count; i++) {
+        mien_json_string(&json, NULL, model->graph.nodes[order[i]].name);
+        write_layer(w, model, order[i]);
+    }
+    mien_json_close(&json, ']');
+    mien_keras_write_config(&model->graph, &config);
+    mien_meta_write(&model->meta, &meta);
+    mien_status status = names.status != MIEN_OK    ? names.status
+                         : config.status != MIEN_OK ? config.status
+                                                    : meta.status;
+    if (status == MIEN_OK) {
+        attribute(w, "/model_weights", "layer_names", names.data);
+        attribute_string(w, "/model_weights", "backend", "tensorflow");
+        attribute_string(w, "/model_weights", "keras_version", "2.15.0");
+        attribute_string(w, "/", "backend", "tensorflow");
+        attribute_string(w, "/", "keras_version", "2.15.0");
+        attribute_string(w, "/", "model_config", config.data);
+        attribute_string(w, "/", "mien", meta.data);
+        for (size_t i = 0; i < w->text_count && status == MIEN_OK; i++)
+            status = w->texts[i].status;
+    }
+    if (status == MIEN_OK)
+        status = mien_safetensors_compose(w->entries, w->entry_count, w->meta, w->meta_count, out);
+    mien_text_release(&names);
+    mien_text_release(&config);
+    mien_text_release(&meta);
+    return status;
+}
+
+mien_status mien_model_save(const mien_model *model, const char *path) {
+    writer w = {0};
+    mien_text container = {0};
+    char *image = NULL;
+    size_t size;
+    mien_status status;
+    const size_t nodes = (size_t)model->graph.count, weights = nodes * MIEN_PARAMS_MAX;
+    w.text_room = 4 * nodes + weights + 16;
+    MIEN_GO(mien_new(&w.entries, weights, sizeof *w.entries));
+    MIEN_GO(mien_new(&w.meta, 2 * nodes + 8, sizeof *w.meta));
+    MIEN_GO(mien_new(&w.texts, w.text_room, sizeof *w.texts));
+    MIEN_GO(compose(&w, model, &container));
+    MIEN_GO(mien_h5_run("write", path, container.data, container.size, &image, &size));
+    MIEN_GO(mien_file_write(path, image, size));
+out:
+    for (size_t i = 0; w.texts && i < w.text_count; i++)
+        mien_text_release(&w.texts[i]);
+    mien_free(w.texts);
+    mien_free(w.meta);
+    mien_free(w.entries);
+    mien_text_release(&container);
+    mien_free(image);
+    return status;
+}
+
+/* ---- reading ---- */
+
+/* Parses the JSON text of an attribute that is itself JSON text (a string attribute). */
+static mien_status parse_attribute(const mien_safetensors *file, const char *key, const char *source,
+                                   mien_tree *tree) {
+    mien_tree outer = {0};
+    *tree = (mien_tree){0};
+    const char *text = mien_safetensors_meta(file, key);
+    if (!text) return MIEN_FAIL(NOT_FOUND, "%s: it has no attribute '%s'", source, strrchr(key, '@') + 1);
+    mien_status status = mien_json_parse(text, strlen(text), source, &outer);
+    if (status == MIEN_OK && outer.root->kind != MIEN_VALUE_STRING)
+        status = MIEN_FAIL(FORMAT, "%s: its attribute '%s' is no text", source, strrchr(key, '@') + 1);
+    if (status == MIEN_OK)
+        status = mien_json_parse(outer.root->text, strlen(outer.root->text), source, tree);
+    mien_tree_release(&outer);
+    return status;
+}
+
+/* The role of a weight: the last part of its path without ":0". */
+static int find_param(const mien_node *node, const char *path) {
+    const char *last = strrchr(path, '/');
+    last = last ? last + 1 : path;
+    const size_t length = strcspn(last, ":");
+    for (int k = 0; k < node->param_count; k++)
+        if (strlen(node->params[k].name) == length &&
+            strncmp(node->params[k].name, last, length) == 0)
+            return k;
+    return -1;
+}
+
+static mien_status read_weight(const mien_safetensors *file, const char *source, mien_model *model,
+                               int index, const char *name) {
+    const mien_node *node = &model->graph.nodes[index];
+    char path[MIEN_PATH];
+    snprintf(path, sizeof path, "/model_weights/%s/%s", node->name, name);
+    const mien_st_tensor *t = mien_safetensors_find(file, path);
+    const int k = find_param(node, name);
+    if (!t || k < 0)
+        return MIEN_FAIL(FORMAT, "%s: layer '%s' cannot use the weight '%s'", source, node->name,
+                         name);
+    const mien_param *p = &node->params[k];
+    const long long dims[] = {p->shape.n, p->shape.h, p->shape.w, p->shape.c};
+    const int rank = rank_of(node, p);
+    if (t->rank != rank || memcmp(t->shape, dims + 4 - rank, sizeof dims[0] * (size_t)rank) != 0)
+        return MIEN_FAIL(FORMAT, "%s: layer '%s': its %s has another shape than the layer", source,
+                         node->name, p->name);
+    return mien_st_floats(t, mien_weights_get(&model->weights, index, k), t->count);
+}
+
+/* Follows weight_names; every weight of the file is used exactly once, every parameter is filled. */
+static mien_status read_layer(const mien_safetensors *file, const char *source, mien_model *model,
+                              int index, size_t *used) {
+    const mien_node *node = &model->graph.nodes[index];
+    char key[MIEN_PATH];
+    mien_tree names = {0};
+    snprintf(key, sizeof key, "attr:/model_weights/%s@weight_names", node->name);
+    const char *text = mien_safetensors_meta(file, key);
+    if (!text && node->param_count == 0) return MIEN_OK;
+    if (!text) return MIEN_FAIL(FORMAT, "%s: it has no weights for layer '%s'", source, node->name);
+    mien_status status = mien_json_parse(text, strlen(text), source, &names);
+    if (status == MIEN_OK && (names.root->kind != MIEN_VALUE_LIST ||
+                              names.root->count != (size_t)node->param_count))
+        status = MIEN_FAIL(FORMAT, "%s: layer '%s' has another number of weights than its class",
+                           source, node->name);
+    bool filled[MIEN_PARAMS_MAX] = {false};
+    for (const mien_value *v = status == MIEN_OK ? names.root->first : NULL;
+         v && status == MIEN_OK; v = v->next) {
+        const int k = v->kind == MIEN_VALUE_STRING ? find_param(node, v->text) : -1;
+        if (k < 0 || filled[k])
+            status = MIEN_FAIL(FORMAT, "%s: layer '%s': its weight_names are damaged", source,
+                               node->name);
+        else
+            status = read_weight(file, source, model, index, v->text);
+        if (k >= 0) filled[k] = true;
+        (*used)++;
+    }
+    mien_tree_release(&names);
+    return status;
+}
+
+static mien_status read_model(const mien_safetensors *file, const char *source, mien_model *model) {
+    mien_tree config = {0}, meta = {0};
+    mien_status status;
+    size_t used = 0;
+    if (!mien_safetensors_meta(file, "attr:/@mien")) {
+        status = MIEN_FAIL(UNSUPPORTED, "%s: it was not written by Mien (no attribute 'mien'); models "
+                                        "of others are not in this version", source);
+        goto out;
+    }
+    MIEN_GO(parse_attribute(file, "attr:/@mien", source, &meta));
+    MIEN_GO(mien_meta_read(meta.root, source, &model->meta));
+    MIEN_GO(parse_attribute(file, "attr:/@model_config", source, &config));
+    MIEN_GO(mien_keras_read_config(config.root, source, &model->graph));
+    const mien_shape in = model->graph.nodes[0].out;
+    if (model->graph.classes != model->meta.classes || in.h != model->meta.input.height ||
+        in.w != model->meta.input.width || in.c != model->meta.input.channels) {
+        status = MIEN_FAIL(FORMAT, "%s: its network and its attribute 'mien' do not fit together",
+                           source);
+        goto out;
+    }
+    MIEN_GO(mien_weights_create(&model->graph, 0, &model->weights));
+    for (int i = 1; i < model->graph.count; i++)
+        if (!model->graph.nodes[i].implicit) MIEN_GO(read_layer(file, source, model, i, &used));
+    if (used != file->count)
+        status = MIEN_FAIL(FORMAT, "%s: it holds %zu weights, the network uses %zu", source,
+                           file->count, used);
+out:
+    mien_tree_release(&config);
+    mien_tree_release(&meta);
+    return status;
+}
+
+mien_status mien_model_file(const char *path, char *out) {
+    if (!mien_is_folder(path)) return mien_path_join(out, "", path);
+    MIEN_TRY(mien_path_join(out, path, "best.h5"));
+    if (mien_file_exists(out)) return MIEN_OK;
+    return MIEN_FAIL(NOT_FOUND, "the folder '%s' holds no best.h5; give a model file or the folder of "
+                                "a finished run", path);
+}
+
+mien_status mien_model_open(const char *path, mien_model *model) {
+    char file_path[MIEN_PATH];
+    char *image = NULL, *bytes = NULL;
+    size_t image_size, size;
+    mien_safetensors file = {0};
+    mien_status status;
+    *model = (mien_model){0};
+    MIEN_TRY(mien_model_file(path, file_path));
+    if (!mien_file_exists(file_path))
+        return MIEN_FAIL(NOT_FOUND, "there is no model file '%s'", file_path);
+    MIEN_GO(mien_file_read(file_path, file_limit, &image, &image_size));
+    if (image_size < 8 || memcmp(image, "\x89HDF\r\n\x1a\n", 8) != 0) {
+        status = MIEN_FAIL(FORMAT, "'%s' is no model file (.h5): it is not HDF5", file_path);
+        goto out;
+    }
+    MIEN_GO(mien_h5_run("read", file_path, image, image_size, &bytes, &size));
+    mien_free(image);
+    image = NULL;
+    MIEN_GO(mien_safetensors_parse(bytes, size, file_path, &file));
+    MIEN_GO(read_model(&file, file_path, model));
+out:
+    mien_safetensors_release(&file);
+    mien_free(image);
+    mien_free(bytes);
+    return status;
+}
+
+void mien_model_release(mien_model *model) {
+    mien_weights_release(&model->weights);
+    mien_graph_release(&model->graph);
+    mien_free(model->meta.class_names);
+    *model = (mien_model){0};
+}

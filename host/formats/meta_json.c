@@ -1,0 +1,141 @@
+/* The root attribute `mien` of a model file. */
+#include <stdio.h>
+#include <string.h>
+
+#include "host/base/json.h"
+#include "host/base/memory.h"
+#include "host/formats/model.h"
+
+enum { FORMAT_VERSION = 1 };
+
+static void write_numbers(mien_json *json, const char *key, const double *values, int count) {
+    char text[32];
+    mien_json_open(json, key, '[');
+    for (int i = 0; i < count; i++) {
+        /* all digits: prediction must scale exactly as training did */
+        snprintf(text, sizeof text, "%.17g", values[i]);
+        mien_json_string(json, NULL, text);
+    }
+    mien_json_close(json, ']');
+}
+
+void mien_meta_write(const mien_meta *meta, mien_text *out) {
+    mien_json json = {.text = out};
+    mien_json_open(&json, NULL, '{');
+    mien_json_integer(&json, "format", FORMAT_VERSION);
+    mien_json_string(&json, "producer", meta->producer);
+    mien_json_open(&json, "classes", '[');
+    for (int i = 0; i < meta->classes; i++)
+        mien_json_string(&json, NULL, meta->class_names[i]);
+    mien_json_close(&json, ']');
+    mien_json_open(&json, "input", '{');
+    mien_json_integer(&json, "height", meta->input.height);
+    mien_json_integer(&json, "width", meta->input.width);
+    mien_json_integer(&json, "channels", meta->input.channels);
+    mien_json_string(&json, "resize", meta->resize);
+    write_numbers(&json, "scale", &meta->normalise.scale, 1);
+    write_numbers(&json, "mean", meta->normalise.mean, meta->input.channels);
+    write_numbers(&json, "std", meta->normalise.deviation, meta->input.channels);
+    mien_json_close(&json, '}');
+    mien_json_number(&json, "temperature", meta->temperature);
+    mien_json_open(&json, "data", '{');
+    mien_json_string(&json, "source", meta->data);
+    mien_json_open(&json, "split", '{');
+    write_numbers(&json, "shares", (const double[]){meta->split.val, meta->split.test}, 2);
+    mien_json_integer(&json, "by", meta->split.by);
+    mien_json_integer(&json, "seed", meta->split.seed);
+    mien_json_close(&json, '}');
+    mien_json_open(&json, "counts", '[');
+    for (int i = 0; i < MIEN_PARTS; i++)
+        mien_json_integer(&json, NULL, (long long)meta->part_count[i]);
+    mien_json_close(&json, ']');
+    mien_json_string(&json, "train_sha256", meta->train_sha256);
+    mien_json_close(&json, '}');
+    mien_json_open(&json, "provenance", '{');
+    mien_json_string(&json, "commit", meta->commit);
+    mien_json_string(&json, "recipe", meta->recipe);
+    mien_json_integer(&json, "step", meta->step);
+    mien_json_integer(&json, "epoch", meta->epoch);
+    mien_json_close(&json, '}');
+    mien_json_close(&json, '}');
+}
+
+static bool read_numbers(const mien_value *map, const char *key, double *out, size_t count) {
+    const mien_value *list = mien_value_get(map, key);
+    if (!list || list->kind != MIEN_VALUE_LIST || list->count != count) return false;
+    for (const mien_value *v = list->first; v; v = v->next)
+        if (v->kind != MIEN_VALUE_STRING || sscanf(v->text, "%lf", out++) != 1) return false;
+    return true;
+}
+
+static void copy(char *out, size_t size, const char *text) {
+    snprintf(out, size, "%s", text ? text : "");
+}
+
+static mien_status read_classes(const mien_value *root, const char *source, mien_meta *meta) {
+    const mien_value *list = mien_value_get(root, "classes");
+    if (!list || list->kind != MIEN_VALUE_LIST || list->count < 2 ||
+        list->count > MIEN_CLASSES_MAX)
+        return MIEN_FAIL(FORMAT, "%s: its attribute 'mien' names no classes", source);
+    MIEN_TRY(mien_new(&meta->class_names, list->count, MIEN_CLASS_NAME));
+    for (const mien_value *v = list->first; v; v = v->next) {
+        if (v->kind != MIEN_VALUE_STRING || strlen(v->text) >= MIEN_CLASS_NAME)
+            return MIEN_FAIL(FORMAT, "%s: a class name in its attribute 'mien' is no short text",
+                             source);
+        copy(meta->class_names[meta->classes++], MIEN_CLASS_NAME, v->text);
+    }
+    return MIEN_OK;
+}
+
+static mien_status read_input(const mien_value *root, const char *source, mien_meta *meta) {
+    const mien_value *input = mien_value_get(root, "input");
+    meta->input = (mien_image_spec){(int)mien_value_number(input, "height", 0),
+                                    (int)mien_value_number(input, "width", 0),
+                                    (int)mien_value_number(input, "channels", 0)};
+    copy(meta->resize, sizeof meta->resize, mien_value_string(input, "resize"));
+    const mien_image_spec s = meta->input;
+    mien_normalise *n = &meta->normalise;
+    bool good = s.height >= 1 && s.height <= 4096 && s.width >= 1 && s.width <= 4096 &&
+                s.channels >= 1 && s.channels <= 4 && read_numbers(input, "scale", &n->scale, 1) &&
+                read_numbers(input, "mean", n->mean, (size_t)s.channels) &&
+                read_numbers(input, "std", n->deviation, (size_t)s.channels);
+    for (int c = 0; good && c < s.channels; c++)
+        good = n->deviation[c] > 0;
+    if (!good)
+        return MIEN_FAIL(FORMAT, "%s: the input in its attribute 'mien' is incomplete", source);
+    return MIEN_OK;
+}
+
+mien_status mien_meta_read(const mien_value *root, const char *source, mien_meta *meta) {
+    *meta = (mien_meta){0};
+    const double version = mien_value_number(root, "format", 0);
+    if (version != FORMAT_VERSION)
+        return MIEN_FAIL(UNSUPPORTED, "%s: its attribute 'mien' has format %g, this program reads %d; "
+                                      "use a newer Mien", source, version, FORMAT_VERSION);
+    MIEN_TRY(read_classes(root, source, meta));
+    MIEN_TRY(read_input(root, source, meta));
+    const mien_value *data = mien_value_get(root, "data");
+    const mien_value *split = mien_value_get(data, "split");
+    const mien_value *counts = mien_value_get(data, "counts");
+    const mien_value *provenance = mien_value_get(root, "provenance");
+    double shares[2] = {0, 0};
+    meta->temperature = mien_value_number(root, "temperature", 1);
+    copy(meta->producer, sizeof meta->producer, mien_value_string(root, "producer"));
+    copy(meta->data, sizeof meta->data, mien_value_string(data, "source"));
+    copy(meta->train_sha256, sizeof meta->train_sha256, mien_value_string(data, "train_sha256"));
+    copy(meta->commit, sizeof meta->commit, mien_value_string(provenance, "commit"));
+    copy(meta->recipe, sizeof meta->recipe, mien_value_string(provenance, "recipe"));
+    meta->step = (long long)mien_value_number(provenance, "step", 0);
+    meta->epoch = (int)mien_value_number(provenance, "epoch", 0);
+    if (!read_numbers(split, "shares", shares, 2) || meta->temperature <= 0)
+        return MIEN_FAIL(FORMAT, "%s: its attribute 'mien' names no split", source);
+    const double by = mien_value_number(split, "by", -1);
+    if (by < MIEN_BY_USAGE || by > MIEN_BY_GROUP)
+        return MIEN_FAIL(FORMAT, "%s: its attribute 'mien' names an unknown split", source);
+    meta->split = (mien_split){shares[0], shares[1], (int)by,
+                               (int)mien_value_number(split, "seed", 1)};
+    const mien_value *v = counts && counts->kind == MIEN_VALUE_LIST ? counts->first : NULL;
+    for (int i = 0; i < MIEN_PARTS && v; i++, v = v->next)
+        meta->part_count[i] = (size_t)(v->kind == MIEN_VALUE_NUMBER && v->number > 0 ? v->number : 0);
+    return MIEN_OK;
+}

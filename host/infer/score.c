@@ -1,0 +1,84 @@
+#include "host/infer/score.h"
+
+
+#include "host/base/memory.h"
+#include "host/base/threads.h"
+#include "kernels/body/softmax_xent.h"
+
+enum { VIEWS_MAX = 10 };
+static const float crop_window = 44.0f / 48.0f; /* ten-crop: the usual 44 of 48 pixels */
+
+/* The views of a mode; the first of FLIP and ONE is the image itself. Returns how many. */
+static int make_views(mien_tta tta, mien_image_spec s, body_warp *views) {
+    int n = 0;
+    if (tta == MIEN_VIEW_ONE) return 1;
+    for (int mirrored = 0; mirrored < 2; mirrored++) {
+        if (tta == MIEN_VIEW_FLIP) {
+            views[n++] = body_view_warp(mirrored, 1, 0, 0, s.height, s.width);
+            continue;
+        }
+        const float dx = 0.5f * (1 - crop_window) * (float)s.width;
+        const float dy = 0.5f * (1 - crop_window) * (float)s.height;
+        static const int corners[5][2] = {{0, 0}, {-1, -1}, {1, -1}, {-1, 1}, {1, 1}};
+        for (int i = 0; i < 5; i++)
+            views[n++] = body_view_warp(mirrored, crop_window, (float)corners[i][0] * dx,
+                                        (float)corners[i][1] * dy, s.height, s.width);
+    }
+    return n;
+}
+
+mien_status mien_score_prepare(mien_plan *plan, size_t count) {
+    const size_t most = (size_t)plan->max_batch;
+    if (count >= most) MIEN_TRY(mien_plan_prepare(plan, plan->max_batch));
+    return count % most ? mien_plan_prepare(plan, (int)(count % most)) : MIEN_OK;
+}
+
+/* Logits of one batch, averaged over the views, then softmax at the temperature. */
+static mien_status score_batch(mien_plan *plan, mien_loader *loader, mien_batch batch,
+                               const body_warp *views, int count, double temperature, float *out,
+                               float *room) {
+    const int rows = batch.rows;
+    const size_t numbers = (size_t)rows * (size_t)plan->graph->classes;
+    const mien_tensor x = mien_plan_input(plan, rows), logits = mien_plan_logits(plan, rows);
+    for (size_t i = 0; i < numbers; i++)
+        out[i] = 0;
+    for (int v = 0; v < count; v++) {
+        batch.view = count > 1 ? &views[v] : NULL;
+        MIEN_TRY(mien_loader_batch(loader, &batch, &x, NULL));
+        MIEN_TRY(mien_plan_forward(plan, rows, false, 0));
+        MIEN_TRY(plan->ops->download(plan->backend, room, &logits));
+        for (size_t i = 0; i < numbers; i++)
+            out[i] += room[i] / (float)count;
+    }
+    for (int r = 0; r < rows; r++) {
+        float *row = out + (size_t)r * (size_t)plan->graph->classes;
+        for (int k = 0; k < plan->graph->classes; k++)
+            row[k] = (float)(row[k] / temperature);
+        body_softmax(row, row, plan->graph->classes);
+    }
+    return MIEN_OK;
+}
+
+mien_status mien_score_part(mien_plan *plan, mien_loader *loader, mien_part part, mien_tta tta,
+                            double temperature, const volatile int *stop, float *out) {
+    body_warp views[VIEWS_MAX];
+    const int count = make_views(tta, loader->spec, views);
+    const size_t n = loader->count[part];
+    float *room = NULL;
+    MIEN_TRY(mien_new(&room, (size_t)plan->max_batch * (size_t)plan->graph->classes, sizeof *room));
+    const unsigned mode = mien_float_enter();
+    mien_status status = mien_loader_order(loader, part, false, 0, 0);
+    for (size_t start = 0; start < n && status == MIEN_OK; start += (size_t)plan->max_batch) {
+        const size_t rest = n - start;
+        const mien_batch batch = {.start = start,
+                                  .rows = rest < (size_t)plan->max_batch ? (int)rest
+                                                                         : plan->max_batch};
+        status = score_batch(plan, loader, batch, views, count, temperature,
+                             out + start * (size_t)plan->graph->classes, room);
+        if (status == MIEN_OK && stop && *stop)
+            status = MIEN_FAIL(INTERRUPTED, "interrupted while scoring");
+    }
+    mien_float_leave(mode);
+    mien_free(room);
+    return status;
+}

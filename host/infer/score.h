@@ -1,0 +1,17 @@
+/* Probabilities for the samples of a split: batches through a plan, views averaged, temperature. */
+#ifndef HOST_INFER_SCORE_H
+#define HOST_INFER_SCORE_H
+
+#include "host/data/loader.h"
+#include "host/graph/plan.h"
+
+typedef enum mien_tta { MIEN_VIEW_ONE, MIEN_VIEW_FLIP, MIEN_VIEW_TENCROP } mien_tta;
+
+/* Scores a part in the data's order: out[count][classes]. The plan's batch sizes (max_batch and the
+ * rest of the last batch) must be prepared: mien_score_prepare. `stop`, when not NULL, is looked at
+ * between batches: a set flag ends it with INTERRUPTED. */
+mien_status mien_score_part(mien_plan *plan, mien_loader *loader, mien_part part, mien_tta tta,
+                            double temperature, const volatile int *stop, float *out);
+mien_status mien_score_prepare(mien_plan *plan, size_t count);
+
+#endif

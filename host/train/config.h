@@ -1,0 +1,81 @@
+/* The configuration of a training run: one struct, one key table (config.c) that reads YAML, takes
+ * --set, prints --print-config and documents itself (docs/config.md is made from it). */
+#ifndef HOST_TRAIN_CONFIG_H
+#define HOST_TRAIN_CONFIG_H
+
+#include "host/base/file.h"
+#include "host/base/keys.h"
+#include "host/data/split.h"
+
+enum { MIEN_SCHEDULE_CONSTANT, MIEN_SCHEDULE_PLATEAU, MIEN_SCHEDULE_STEP, MIEN_SCHEDULE_COSINE };
+enum { MIEN_CLASS_WEIGHT_NONE, MIEN_CLASS_WEIGHT_BALANCED };
+enum { MIEN_ON_NAN_STOP, MIEN_ON_NAN_SKIP };
+enum { MIEN_TTA_NONE, MIEN_TTA_FLIP, MIEN_TTA_TENCROP };
+enum { MIEN_MONITOR_VAL_LOSS, MIEN_MONITOR_VAL_ACCURACY, MIEN_MONITOR_VAL_MACRO_F1 };
+#define MIEN_MONITORS "val_loss|val_accuracy|val_macro_f1"
+
+typedef struct mien_config {
+    struct {
+        char file[MIEN_PATH];
+        mien_texts freeze;
+    } model;
+    struct {
+        mien_texts sources;
+        mien_split split;
+        char on_bad[32];
+    } data;
+    struct {
+        int height, width, channels, resize;
+        double scale;
+        mien_number_or mean, deviation; /* word 0: dataset */
+    } input;
+    struct {
+        bool flip;
+        double rotate, shift, zoom, crop, brightness, contrast, erase, mixup, mixup_p, off_last;
+    } augment;
+    struct {
+        int name;
+        double learning_rate, beta_1, beta_2, epsilon, weight_decay, momentum, clip_norm, ema;
+        bool nesterov;
+    } optimizer;
+    struct {
+        int name, patience;
+        double warmup_epochs, factor, min_lr;
+        mien_reals steps;
+    } schedule;
+    struct {
+        double label_smoothing;
+        int class_weight;
+    } loss;
+    struct {
+        int epochs, batch_size, on_nan, seed, dtype;
+        mien_number_or micro_batch; /* word 0: auto */
+        bool deterministic;
+    } train;
+    struct {
+        bool enabled, restore_best_weights;
+        int monitor, patience;
+        double min_delta;
+    } early_stopping;
+    struct {
+        int monitor;
+    } checkpoint;
+    struct {
+        int tta;
+    } evaluate;
+    char path[MIEN_PATH]; /* the file it came from; "" for none */
+} mien_config;
+
+mien_keys mien_config_keys(void);
+/* Every default. */
+mien_status mien_config_start(mien_config *config);
+/* Reads a file on top; paths in it are relative to it. */
+mien_status mien_config_read(mien_config *config, const char *path);
+/* Finds a recipe: a path, or the bare name of one under configs/train of the source tree or the
+ * installation. */
+mien_status mien_config_find(const char *name, char *out);
+/* Refuses combinations that make no sense; warns about doubtful ones. */
+mien_status mien_config_check(const mien_config *config);
+void mien_config_release(mien_config *config);
+
+#endif

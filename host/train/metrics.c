@@ -1,0 +1,234 @@
+#include "host/train/metrics.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/base/memory.h"
+
+enum { ECE_BINS = 15 };
+
+static int best_of(const float *p, int classes) {
+    int best = 0;
+    for (int k = 1; k < classes; k++)
+        if (p[k] > p[best]) best = k;
+    return best;
+}
+
+static bool within_top2(const float *p, int classes, int label) {
+    int above = 0;
+    for (int k = 0; k < classes; k++)
+        above += p[k] > p[label];
+    return above < 2;
+}
+
+/* One pass over the rows: confusion, loss, top-2, calibration. */
+static void count_rows(mien_metrics *m, const float *p, const uint16_t *labels) {
+    double bin_confidence[ECE_BINS] = {0}, bin_correct[ECE_BINS] = {0};
+    size_t top2 = 0;
+    double loss = 0;
+    for (size_t i = 0; i < m->n; i++) {
+        const float *row = p + i * (size_t)m->classes;
+        const int guess = best_of(row, m->classes), label = labels[i];
+        m->confusion[label * m->classes + guess]++;
+        m->correct += guess == label;
+        top2 += within_top2(row, m->classes, label);
+        loss -= log(row[label] > 1e-30f ? row[label] : 1e-30);
+        int bin = (int)(row[guess] * ECE_BINS);
+        bin = bin < 0 ? 0 : (bin >= ECE_BINS ? ECE_BINS - 1 : bin);
+        bin_confidence[bin] += row[guess];
+        bin_correct[bin] += guess == label;
+    }
+    m->loss = loss / (double)m->n;
+    m->accuracy = (double)m->correct / (double)m->n;
+    m->top2 = (double)top2 / (double)m->n;
+    for (int b = 0; b < ECE_BINS; b++)
+        m->ece += fabs(bin_confidence[b] - bin_correct[b]) / (double)m->n;
+}
+
+typedef struct scored {
+    float score;
+    bool positive;
+} scored;
+
+static int descending(const void *a, const void *b) {
+    const scored *x = a, *y = b;
+    return (x->score < y->score) - (x->score > y->score);
+}
+
+/* One class against the rest. Equal scores count as one step, so the order of rows cannot matter. */
+static void rank_class(mien_class_metrics *c, scored *rows, size_t n) {
+    qsort(rows, n, sizeof *rows, descending);
+    const double positives = (double)c->support, negatives = (double)n - positives;
+    double tp = 0, fp = 0, area = 0, average = 0;
+    for (size_t i = 0; i < n;) {
+        double step_tp = 0, step_fp = 0;
+        const float score = rows[i].score;
+        for (; i < n && rows[i].score == score; i++) {
+            step_tp += rows[i].positive;
+            step_fp += !rows[i].positive;
+        }
+        area += step_fp * (tp + step_tp / 2);
+        tp += step_tp;
+        fp += step_fp;
+        if (positives > 0) average += step_tp / positives * (tp / (tp + fp));
+    }
+    c->roc_auc = positives > 0 && negatives > 0 ? area / (positives * negatives) : NAN;
+    c->average_precision = positives > 0 ? average : NAN;
+}
+
+static void class_rates(mien_metrics *m, int k) {
+    mien_class_metrics *c = &m->by_class[k];
+    size_t predicted = 0;
+    const size_t hits = m->confusion[k * m->classes + k];
+    for (int j = 0; j < m->classes; j++) {
+        c->support += m->confusion[k * m->classes + j];
+        predicted += m->confusion[j * m->classes + k];
+    }
+    c->precision = predicted ? (double)hits / (double)predicted : NAN;
+    c->recall = c->support ? (double)hits / (double)c->support : NAN;
+    c->f1 = predicted + c->support ? 2.0 * (double)hits / (double)(predicted + c->support) : NAN;
+}
+
+static void add_means(mien_metrics *m) {
+    int present = 0, known = 0;
+    for (int k = 0; k < m->classes; k++) {
+        const mien_class_metrics *c = &m->by_class[k];
+        const double precision = isnan(c->precision) ? 0 : c->precision;
+        const double recall = isnan(c->recall) ? 0 : c->recall, f1 = isnan(c->f1) ? 0 : c->f1;
+        const double share = (double)c->support / (double)m->n;
+        if (!isnan(c->f1)) { /* a class neither present nor predicted says nothing */
+            known++;
+            m->macro_precision += precision;
+            m->macro_recall += recall;
+            m->macro_f1 += f1;
+        }
+        if (c->support) {
+            present++;
+            m->balanced_accuracy += recall;
+        }
+        m->weighted_precision += share * precision;
+        m->weighted_recall += share * recall;
+        m->weighted_f1 += share * f1;
+    }
+    m->macro_precision /= known;
+    m->macro_recall /= known;
+    m->macro_f1 /= known;
+    m->balanced_accuracy /= present;
+}
+
+mien_status mien_metrics_compute(const float *probabilities, const uint16_t *labels, size_t n,
+                                 int classes, mien_metrics *out) {
+    *out = (mien_metrics){.classes = classes, .n = n};
+    if (n == 0) return MIEN_FAIL(INVALID, "there is nothing to judge: the split is empty");
+    MIEN_TRY(mien_new(&out->by_class, (size_t)classes, sizeof *out->by_class));
+    MIEN_TRY(mien_new(&out->confusion, (size_t)classes * (size_t)classes, sizeof *out->confusion));
+    scored *rows;
+    MIEN_TRY(mien_new(&rows, n, sizeof *rows));
+    count_rows(out, probabilities, labels);
+    for (int k = 0; k < classes; k++) {
+        class_rates(out, k);
+        for (size_t i = 0; i < n; i++)
+            rows[i] = (scored){probabilities[i * (size_t)classes + (size_t)k], labels[i] == k};
+        rank_class(&out->by_class[k], rows, n);
+    }
+    mien_free(rows);
+    add_means(out);
+    return MIEN_OK;
+}
+
+void mien_metrics_release(mien_metrics *metrics) {
+    mien_free(metrics->by_class);
+    mien_free(metrics->confusion);
+    *metrics = (mien_metrics){0};
+}
+
+static void triple(mien_json *json, const char *key, double precision, double recall, double f1) {
+    mien_json_open(json, key, '{');
+    mien_json_number(json, "precision", precision);
+    mien_json_number(json, "recall", recall);
+    mien_json_number(json, "f1", f1);
+    mien_json_close(json, '}');
+}
+
+void mien_metrics_json(const mien_metrics *m, const char (*names)[64], mien_json *json) {
+    mien_json_integer(json, "n", (long long)m->n);
+    mien_json_number(json, "loss", m->loss);
+    mien_json_number(json, "accuracy", m->accuracy);
+    mien_json_number(json, "top2", m->top2);
+    mien_json_number(json, "balanced_accuracy", m->balanced_accuracy);
+    mien_json_number(json, "ece", m->ece);
+    triple(json, "macro", m->macro_precision, m->macro_recall, m->macro_f1);
+    triple(json, "weighted", m->weighted_precision, m->weighted_recall, m->weighted_f1);
+    mien_json_open(json, "classes", '[');
+    for (int k = 0; k < m->classes; k++) {
+        const mien_class_metrics *c = &m->by_class[k];
+        mien_json_open(json, NULL, '{');
+        mien_json_string(json, "name", names[k]);
+        mien_json_integer(json, "support", (long long)c->support);
+        mien_json_number(json, "precision", c->precision);
+        mien_json_number(json, "recall", c->recall);
+        mien_json_number(json, "f1", c->f1);
+        mien_json_number(json, "roc_auc", c->roc_auc);
+        mien_json_number(json, "average_precision", c->average_precision);
+        mien_json_close(json, '}');
+    }
+    mien_json_close(json, ']');
+    mien_json_open(json, "confusion", '[');
+    for (int k = 0; k < m->classes; k++) {
+        mien_json_open(json, NULL, '[');
+        for (int j = 0; j < m->classes; j++)
+            mien_json_integer(json, NULL, (long long)m->confusion[k * m->classes + j]);
+        mien_json_close(json, ']');
+    }
+    mien_json_close(json, ']');
+}
+
+static void cell(mien_text *out, double value) {
+    if (isnan(value))
+        mien_text_printf(out, " %9s", "-");
+    else
+        mien_text_printf(out, " %9.3f", value);
+}
+
+static void confusion_table(const mien_metrics *m, const char (*names)[64], mien_text *out) {
+    mien_text_puts(out, "\nconfusion matrix (rows: true, columns: predicted)\n");
+    mien_text_printf(out, "%-12s", "");
+    for (int j = 0; j < m->classes; j++)
+        mien_text_printf(out, " %9.9s", names[j]);
+    mien_text_puts(out, "     total\n");
+    for (int k = 0; k < m->classes; k++) {
+        mien_text_printf(out, "%-12.12s", names[k]);
+        for (int j = 0; j < m->classes; j++)
+            mien_text_printf(out, " %9zu", m->confusion[k * m->classes + j]);
+        mien_text_printf(out, " %9zu\n", m->by_class[k].support);
+    }
+}
+
+void mien_metrics_table(const mien_metrics *m, const char (*names)[64], mien_text *out) {
+    mien_text_printf(out, "accuracy %.4f   top-2 %.4f   balanced %.4f   macro F1 %.4f   loss %.4f   "
+                          "ECE %.4f   n %zu\n\n",
+                     m->accuracy, m->top2, m->balanced_accuracy, m->macro_f1, m->loss, m->ece, m->n);
+    mien_text_printf(out, "%-12s %9s %9s %9s %9s %9s %9s\n", "class", "precision", "recall", "F1",
+                     "ROC AUC", "avg prec", "support");
+    for (int k = 0; k < m->classes; k++) {
+        const mien_class_metrics *c = &m->by_class[k];
+        mien_text_printf(out, "%-12.12s", names[k]);
+        cell(out, c->precision);
+        cell(out, c->recall);
+        cell(out, c->f1);
+        cell(out, c->roc_auc);
+        cell(out, c->average_precision);
+        mien_text_printf(out, " %9zu\n", c->support);
+    }
+    mien_text_printf(out, "%-12s", "macro");
+    cell(out, m->macro_precision);
+    cell(out, m->macro_recall);
+    cell(out, m->macro_f1);
+    mien_text_printf(out, "\n%-12s", "weighted");
+    cell(out, m->weighted_precision);
+    cell(out, m->weighted_recall);
+    cell(out, m->weighted_f1);
+    mien_text_puts(out, "\n");
+    if (m->classes <= 20) confusion_table(m, names, out);
+}

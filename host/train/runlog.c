@@ -1,0 +1,98 @@
+#include "host/train/runlog.h"
+
+#include <string.h>
+#include <sys/resource.h>
+
+#include "host/base/clock.h"
+#include "host/base/json.h"
+#include "host/graph/plan.h"
+#include "include/mien/mien.h"
+
+static mien_status write_file(const char *folder, const char *name, mien_text *text) {
+    char path[MIEN_PATH];
+    mien_status status = text->status;
+    if (status == MIEN_OK) status = mien_path_join(path, folder, name);
+    if (status == MIEN_OK) status = mien_file_write(path, text->data, text->size);
+    return status;
+}
+
+mien_status mien_runlog_config(const mien_train_request *request, const mien_plan *plan) {
+    mien_text text = {0};
+    mien_text_printf(&text,
+                     "# Every key as this run used it. Plan: %s; micro-batch %d of %d rows.\n",
+                     mien_backend_description(request->backend), plan->micro_batch, plan->max_batch);
+    mien_keys_print(mien_config_keys(), request->config, &text);
+    const mien_status status = write_file(request->folder, "config.yaml", &text);
+    mien_text_release(&text);
+    return status;
+}
+
+mien_status mien_runlog_epoch(const char *folder, const mien_epoch *e, mien_text *log) {
+    if (!e)
+        mien_text_puts(log, "epoch,accuracy,learning_rate,loss,val_accuracy,val_loss,val_macro_f1\n");
+    else
+        mien_text_printf(log, "%d,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g\n", e->number - 1, e->accuracy,
+                         e->learning_rate, e->loss, e->val_accuracy, e->val_loss, e->val_macro_f1);
+    return write_file(folder, "log.csv", log);
+}
+
+static double peak_memory_mb(void) {
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? (double)usage.ru_maxrss / 1024 : 0;
+}
+
+mien_status mien_runlog_run(const mien_train_request *request, const char *state,
+                            const mien_train_result *result, const char *started) {
+    mien_text text = {0};
+    mien_json json = {.text = &text, .pretty = true};
+    char now[32];
+    mien_timestamp(now);
+    mien_json_open(&json, NULL, '{');
+    mien_json_integer(&json, "schema", 1);
+    mien_json_string(&json, "command", request->command);
+    mien_json_string(&json, "version", MIEN_VERSION);
+    mien_json_string(&json, "commit", request->commit);
+    mien_json_string(&json, "device", mien_backend_description(request->backend));
+    mien_json_integer(&json, "seed", request->config->train.seed);
+    mien_json_string(&json, "status", state);
+    mien_json_string(&json, "started", started);
+    mien_json_string(&json, "updated", now);
+    mien_json_integer(&json, "epochs", result->epochs);
+    mien_json_integer(&json, "best_epoch", result->best_epoch);
+    mien_json_integer(&json, "steps", result->steps);
+    mien_json_number(&json, "seconds", result->seconds);
+    mien_json_number(&json, "images_per_second", result->images_per_second);
+    mien_json_number(&json, "peak_memory_mb", peak_memory_mb());
+    mien_json_close(&json, '}');
+    mien_text_puts(&text, "\n");
+    const mien_status status = write_file(request->folder, "run.json", &text);
+    mien_text_release(&text);
+    return status;
+}
+
+void mien_metrics_document(const mien_metrics *metrics, const char (*names)[64],
+                           const mien_report_head *head, bool pretty, mien_text *out) {
+    mien_json json = {.text = out, .pretty = pretty};
+    mien_json_open(&json, NULL, '{');
+    mien_json_integer(&json, "schema", 1);
+    mien_json_string(&json, "model", head->model);
+    mien_json_string(&json, "data", head->data);
+    mien_json_string(&json, "split", head->split);
+    mien_metrics_json(metrics, names, &json);
+    mien_json_open(&json, "fingerprint", '{');
+    mien_json_open(&json, "counts", '[');
+    for (int k = 0; k < metrics->classes; k++)
+        mien_json_integer(&json, NULL, (long long)metrics->by_class[k].support);
+    mien_json_close(&json, ']');
+    mien_json_string(&json, "sha256", head->sha256);
+    mien_json_close(&json, '}');
+    mien_json_open(&json, "warnings", '[');
+    for (size_t i = 0; i < head->warning_count; i++)
+        mien_json_string(&json, NULL, head->warnings[i]);
+    mien_json_close(&json, ']');
+    mien_json_number(&json, "seconds", head->seconds);
+    mien_json_number(&json, "images_per_second",
+                     head->seconds > 0 ? (double)metrics->n / head->seconds : 0);
+    mien_json_close(&json, '}');
+    mien_text_puts(out, "\n");
+}

@@ -1,0 +1,34 @@
+/* The learning rate of a step, and the rules that look at the epochs' results. */
+#ifndef HOST_TRAIN_SCHEDULE_H
+#define HOST_TRAIN_SCHEDULE_H
+
+#include "host/train/config.h"
+
+/* State of the plateau rule. */
+typedef struct mien_plateau {
+    double best, factor;
+    int waited;
+} mien_plateau;
+
+/* Rate at `step` of `total` steps, with `per_epoch` steps an epoch (Loshchilov & Hutter 2017 for the
+ * cosine; a linear warm-up before it). */
+double mien_schedule_rate(const mien_config *config, const mien_plateau *plateau, long long step,
+                          long long total, long long per_epoch);
+void mien_plateau_start(mien_plateau *plateau);
+/* After an epoch; true when the rate was lowered. */
+bool mien_plateau_update(mien_plateau *plateau, const mien_config *config, double val_loss);
+
+/* "Is this the best epoch so far?" for early stopping and for best.h5. */
+typedef struct mien_monitor {
+    int what; /* MIEN_MONITOR_… */
+    double min_delta, best;
+    int waited; /* epochs since */
+    int epoch;  /* of the best, from 1; 0: none yet */
+} mien_monitor;
+
+void mien_monitor_start(mien_monitor *monitor, int what, double min_delta);
+/* Takes an epoch's values; true when it is the best so far. A NaN never is. */
+bool mien_monitor_update(mien_monitor *monitor, int epoch, double val_loss, double val_accuracy,
+                         double val_macro_f1);
+
+#endif

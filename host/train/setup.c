@@ -1,0 +1,141 @@
+#include "host/train/setup.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "host/base/log.h"
+#include "host/base/memory.h"
+#include "host/base/module.h"
+#include "include/mien/mien.h"
+
+/* Shipped networks are found by bare name. */
+static mien_status find_network(const char *name, char *out) {
+    static const char *const places[] = {"", "../../configs/models", "../share/mien/configs/models"};
+    char folder[MIEN_PATH], file[256];
+    if (strchr(name, '/') || mien_path_ends(name, ".h5") || mien_path_ends(name, ".yaml"))
+        return mien_path_join(out, "", name);
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        snprintf(file, sizeof file, "%s%s%.128s.yaml", i ? places[i] : "configs/models", "/", name);
+        strcpy(folder, "");
+        if (i) MIEN_TRY(mien_program_folder(folder));
+        MIEN_TRY(mien_path_join(out, folder, file));
+        if (mien_file_exists(out)) return MIEN_OK;
+    }
+    return MIEN_FAIL(NOT_FOUND, "there is no network '%s': model.file wants a .yaml, a .h5, or the name "
+                                "of one under configs/models", name);
+}
+
+static mien_status load_data(const mien_config *c, mien_image_spec spec, mien_setup *s) {
+    mien_on_bad on_bad;
+    mien_split split = c->data.split;
+    MIEN_TRY(mien_on_bad_parse(c->data.on_bad, &on_bad));
+    MIEN_TRY(mien_dataset_load(c->data.sources.items[0], spec, on_bad, &s->data));
+    if (!s->data.labelled)
+        return MIEN_FAIL(INVALID, "'%s' has no column 'emotion': it can be scored, not trained on",
+                         s->data.source);
+    MIEN_TRY(mien_split_apply(&s->data, &split));
+    MIEN_TRY(mien_split_check(&s->data));
+    mien_meta *meta = &s->model.meta;
+    meta->split = split;
+    snprintf(meta->data, sizeof meta->data, "%.255s", s->data.source);
+    size_t counts[MIEN_CLASSES_MAX];
+    for (mien_part part = MIEN_TRAIN; part < MIEN_PARTS; part++)
+        meta->part_count[part] = mien_dataset_counts(&s->data, part, counts);
+    mien_dataset_fingerprint(&s->data, MIEN_TRAIN, meta->train_sha256);
+    mien_dataset_fingerprint(&s->data, MIEN_VAL, s->val_sha256);
+    MIEN_INFO("%s: %zu training, %zu validation, %zu test images", s->data.source,
+              meta->part_count[MIEN_TRAIN], meta->part_count[MIEN_VAL],
+              meta->part_count[MIEN_TEST]);
+    return MIEN_OK;
+}
+
+static void measure_input(const mien_config *c, mien_setup *s) {
+    mien_normalise *n = &s->model.meta.normalise;
+    n->scale = c->input.scale;
+    mien_dataset_statistics(&s->data, MIEN_TRAIN, n->scale, n->mean, n->deviation);
+    for (int k = 0; k < c->input.channels; k++) {
+        if (c->input.mean.word != 0) n->mean[k] = c->input.mean.number;
+        if (c->input.deviation.word != 0) n->deviation[k] = c->input.deviation.number;
+        if (n->deviation[k] <= 0) n->deviation[k] = 1; /* every pixel alike */
+    }
+}
+
+static mien_status copy_classes(const mien_dataset *set, mien_meta *meta) {
+    MIEN_TRY(mien_new(&meta->class_names, (size_t)set->classes, MIEN_CLASS_NAME));
+    meta->classes = set->classes;
+    memcpy(meta->class_names, set->class_names, (size_t)set->classes * MIEN_CLASS_NAME);
+    return MIEN_OK;
+}
+
+/* A fresh network on the data's classes. */
+static mien_status build_network(const mien_config *c, const char *path, mien_setup *s) {
+    mien_model *model = &s->model;
+    const mien_image_spec spec = {c->input.height, c->input.width, c->input.channels};
+    MIEN_TRY(load_data(c, spec, s));
+    model->meta.input = spec;
+    model->meta.temperature = 1;
+    strcpy(model->meta.resize, "area");
+    measure_input(c, s);
+    MIEN_TRY(copy_classes(&s->data, &model->meta));
+    const mien_graph_io io = {spec.height, spec.width, spec.channels, s->data.classes};
+    MIEN_TRY(mien_graph_read(path, io, &model->graph));
+    if (model->graph.classes != s->data.classes)
+        return MIEN_FAIL(INVALID, "the network '%s' tells %d classes apart, the data '%s' have %d; "
+                                  "write units: classes", path, model->graph.classes,
+                         s->data.source, s->data.classes);
+    return mien_weights_create(&model->graph, (uint32_t)c->train.seed, &model->weights);
+}
+
+/* A trained model goes on: its own input and classes hold. */
+static mien_status continue_network(const mien_config *c, const char *path, mien_setup *s) {
+    mien_model *model = &s->model;
+    MIEN_TRY(mien_model_open(path, model));
+    MIEN_TRY(load_data(c, model->meta.input, s));
+    if (s->data.classes != model->meta.classes)
+        return MIEN_FAIL(INVALID, "the model '%s' tells %d classes apart, the data '%s' have %d", path,
+                         model->meta.classes, s->data.source, s->data.classes);
+    for (int k = 0; k < s->data.classes; k++)
+        if (strcmp(s->data.class_names[k], model->meta.class_names[k]) != 0)
+            return MIEN_FAIL(INVALID, "class %d is '%s' in the model '%s' and '%s' in the data", k,
+                             model->meta.class_names[k], path, s->data.class_names[k]);
+    return MIEN_OK;
+}
+
+static mien_status freeze(const mien_config *c, mien_graph *graph) {
+    for (size_t i = 0; i < c->model.freeze.count; i++) {
+        const int at = mien_graph_find(graph, c->model.freeze.items[i]);
+        if (at < 0)
+            return MIEN_FAIL(NOT_FOUND, "model.freeze names '%s', which is no layer of '%s'",
+                             c->model.freeze.items[i], graph->name);
+        ((mien_layer_common *)graph->nodes[at].attrs)->trainable = false;
+    }
+    return MIEN_OK;
+}
+
+mien_status mien_setup_create(const mien_config *config, const char *commit, mien_setup *setup) {
+    char path[MIEN_PATH];
+    *setup = (mien_setup){0};
+    MIEN_TRY(find_network(config->model.file, path));
+    MIEN_TRY(mien_path_ends(path, ".h5") ? continue_network(config, path, setup)
+                                         : build_network(config, path, setup));
+    mien_meta *meta = &setup->model.meta;
+    snprintf(meta->producer, sizeof meta->producer, "mien %s", MIEN_VERSION);
+    snprintf(meta->commit, sizeof meta->commit, "%s", commit);
+    if (config->path[0])
+        mien_path_stem(meta->recipe, sizeof meta->recipe, config->path);
+    else
+        strcpy(meta->recipe, "default");
+    return freeze(config, &setup->model.graph);
+}
+
+void mien_setup_release(mien_setup *setup) {
+    mien_dataset_release(&setup->data);
+    mien_model_release(&setup->model);
+}
+
+void mien_balanced_weights(const mien_dataset *set, float *weights) {
+    size_t counts[MIEN_CLASSES_MAX];
+    const size_t n = mien_dataset_counts(set, MIEN_TRAIN, counts);
+    for (int k = 0; k < set->classes; k++)
+        weights[k] = counts[k] ? (float)((double)n / ((double)set->classes * (double)counts[k])) : 0;
+}

@@ -1,0 +1,360 @@
+/* One run: data and network set up once, then epochs of steps. A step is gather, forward, loss,
+ * backward, update; it allocates nothing and draws all its randomness from (seed, step). */
+#include "host/train/trainer.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/base/clock.h"
+#include "host/base/log.h"
+#include "host/base/memory.h"
+#include "host/base/threads.h"
+#include "host/infer/score.h"
+#include "host/train/runlog.h"
+#include "host/train/schedule.h"
+#include "host/train/setup.h"
+
+typedef struct trainer {
+    const mien_train_request *request;
+    const mien_config *config;
+    mien_setup setup;
+    mien_plan *plan;
+    mien_loader loader;
+    float *probabilities; /* of the validation part */
+    uint16_t *val_labels;
+    void *class_weight;   /* in backend memory, or NULL */
+    mien_text log;
+    mien_plateau plateau;
+    mien_monitor best, patience;
+    mien_metrics epoch_metrics;
+    double *rates; /* images a second of each epoch */
+    long long step, per_epoch, total;
+    bool saved;
+} trainer;
+
+static bool stopped(const trainer *t) {
+    return t->request->stop && *t->request->stop;
+}
+
+static body_rule rule_of(const mien_config *c) {
+    return (body_rule){.kind = c->optimizer.name,
+                       .beta_1 = c->optimizer.beta_1,
+                       .beta_2 = c->optimizer.beta_2,
+                       .epsilon = c->optimizer.epsilon,
+                       .weight_decay = c->optimizer.weight_decay,
+                       .momentum = c->optimizer.momentum,
+                       .clip_norm = c->optimizer.clip_norm,
+                       .ema = c->optimizer.ema,
+                       .nesterov = c->optimizer.nesterov};
+}
+
+static mien_status upload_class_weights(trainer *t) {
+    float weights[MIEN_CLASSES_MAX];
+    const mien_dataset *set = &t->setup.data;
+    if (t->config->loss.class_weight == MIEN_CLASS_WEIGHT_NONE) return MIEN_OK;
+    mien_balanced_weights(set, weights);
+    mien_backend *b = t->request->backend;
+    MIEN_TRY(b->ops->alloc(b, (size_t)set->classes * mien_dtype_bytes(b->dtype), &t->class_weight));
+    const mien_tensor to = {{1, 1, 1, set->classes}, b->dtype, set->classes, t->class_weight};
+    return b->ops->upload(b, &to, weights);
+}
+
+static mien_status keep_val_labels(trainer *t) {
+    const mien_dataset *set = &t->setup.data;
+    const size_t n = t->loader.count[MIEN_VAL];
+    MIEN_TRY(mien_new(&t->val_labels, n, sizeof *t->val_labels));
+    MIEN_TRY(mien_new(&t->probabilities, n * (size_t)set->classes, sizeof *t->probabilities));
+    for (size_t i = 0; i < n; i++)
+        t->val_labels[i] = set->labels[t->loader.index[MIEN_VAL][i]];
+    return MIEN_OK;
+}
+
+static mien_status start(trainer *t) {
+    const mien_config *c = t->config;
+    mien_model *model = &t->setup.model;
+    const body_rule rule = rule_of(c);
+    MIEN_TRY(mien_setup_create(c, t->request->commit, &t->setup));
+    const size_t train = model->meta.part_count[MIEN_TRAIN];
+    const int batch = train < (size_t)c->train.batch_size ? (int)train : c->train.batch_size;
+    if (batch < c->train.batch_size)
+        MIEN_WARN("the batch of %d is larger than the %zu training images; %d are taken",
+                  c->train.batch_size, train, batch);
+    MIEN_TRY(mien_loader_create(&t->setup.data, &model->meta.normalise, t->request->backend,
+                                &t->loader));
+    mien_dataset_drop_pixels(&t->setup.data);
+    const mien_plan_options options = {
+        .training = true,
+        .max_batch = batch,
+        .micro_batch = c->train.micro_batch.word == 0 ? 0 : (int)c->train.micro_batch.number,
+        .rule = &rule,
+        .seed = (uint32_t)c->train.seed};
+    MIEN_TRY(mien_plan_create(&model->graph, t->request->backend, &options, &t->plan));
+    MIEN_TRY(mien_plan_load(t->plan, &model->weights));
+    MIEN_TRY(mien_score_prepare(t->plan, t->loader.count[MIEN_TRAIN]));
+    MIEN_TRY(mien_score_prepare(t->plan, t->loader.count[MIEN_VAL]));
+    MIEN_TRY(upload_class_weights(t));
+    MIEN_TRY(keep_val_labels(t));
+    t->per_epoch = (long long)((train + (size_t)batch - 1) / (size_t)batch);
+    t->total = t->per_epoch * c->train.epochs;
+    mien_plateau_start(&t->plateau);
+    mien_monitor_start(&t->best, c->checkpoint.monitor, 0);
+    mien_monitor_start(&t->patience, c->early_stopping.monitor, c->early_stopping.min_delta);
+    MIEN_TRY(mien_new(&t->rates, (size_t)c->train.epochs, sizeof *t->rates));
+    MIEN_TRY(mien_runlog_config(t->request, t->plan));
+    return mien_runlog_epoch(t->request->folder, NULL, &t->log);
+}
+
+static void release(trainer *t) {
+    if (t->class_weight) t->request->backend->ops->free(t->request->backend, t->class_weight);
+    mien_plan_free(t->plan);
+    mien_loader_release(&t->loader);
+    mien_setup_release(&t->setup);
+    mien_metrics_release(&t->epoch_metrics);
+    mien_text_release(&t->log);
+    mien_free(t->probabilities);
+    mien_free(t->val_labels);
+    mien_free(t->rates);
+}
+
+static body_augment ranges_of(const mien_config *c, int epoch) {
+    body_augment a = {.flip = c->augment.flip,
+                      .rotate = (float)c->augment.rotate,
+                      .shift = (float)c->augment.shift,
+                      .zoom = (float)c->augment.zoom,
+                      .crop = (float)c->augment.crop,
+                      .brightness = (float)c->augment.brightness,
+                      .contrast = (float)c->augment.contrast,
+                      .erase = (float)c->augment.erase,
+                      .mixup = (float)c->augment.mixup,
+                      .mixup_p = (float)c->augment.mixup_p};
+    if (epoch > (1 - c->augment.off_last) * c->train.epochs) a.mixup = a.erase = 0;
+    return a;
+}
+
+static mien_status read_state(trainer *t, body_step *state) {
+    return t->plan->ops->copy_out(t->plan->backend, state, t->plan->step, sizeof *state);
+}
+
+static mien_status write_state(trainer *t, const body_step *state) {
+    return t->plan->ops->copy_in(t->plan->backend, t->plan->step, state, sizeof *state);
+}
+
+static mien_status set_rate(trainer *t, double rate) {
+    return t->plan->ops->copy_in(t->plan->backend, &t->plan->step->learning_rate, &rate,
+                                 sizeof rate);
+}
+
+static mien_status train_step(trainer *t, mien_batch batch) {
+    mien_plan *plan = t->plan;
+    const int n = batch.rows;
+    const mien_tensor x = mien_plan_input(plan, n), targets = mien_plan_targets(plan, n);
+    MIEN_TRY(set_rate(t, mien_schedule_rate(t->config, &t->plateau, t->step, t->total,
+                                            t->per_epoch)));
+    MIEN_TRY(mien_loader_batch(&t->loader, &batch, &x, &targets));
+    MIEN_TRY(mien_plan_forward(plan, n, true, 0));
+    MIEN_TRY(mien_plan_loss(plan, n, n, t->class_weight, true));
+    MIEN_TRY(mien_plan_backward(plan, n, 0));
+    MIEN_TRY(mien_plan_update(plan));
+    t->step++;
+    return MIEN_OK;
+}
+
+/* A value that is not finite: the flag has kept the weights as they were. */
+static mien_status check_finite(trainer *t, int epoch) {
+    body_step state;
+    MIEN_TRY(read_state(t, &state));
+    if (!state.bad) return MIEN_OK;
+    if (t->config->train.on_nan == MIEN_ON_NAN_SKIP) {
+        MIEN_WARN("step %lld: a loss or gradient was not finite; its update was skipped", t->step);
+        state.bad = 0;
+        return write_state(t, &state);
+    }
+    return MIEN_FAIL(DIVERGED, "epoch %d, step %lld: the loss or a gradient is not finite; try a "
+                               "smaller optimizer.learning_rate (now %g) or optimizer.clip_norm",
+                     epoch, t->step, state.learning_rate);
+}
+
+enum { CHECK_EVERY = 50 }; /* steps between looks at the flag and at the loss for the progress */
+
+static mien_status train_epoch(trainer *t, int epoch) {
+    const mien_config *c = t->config;
+    const size_t n = t->loader.count[MIEN_TRAIN];
+    mien_batch batch = {.augment = true,
+                        .ranges = ranges_of(c, epoch),
+                        .label_smoothing = (float)c->loss.label_smoothing,
+                        .state = t->plan->step};
+    MIEN_TRY(mien_loader_order(&t->loader, MIEN_TRAIN, true, (uint32_t)c->train.seed,
+                               (uint64_t)epoch));
+    for (batch.start = 0; batch.start < n; batch.start += (size_t)batch.rows) {
+        const size_t rest = n - batch.start;
+        batch.rows = rest < (size_t)t->plan->max_batch ? (int)rest : t->plan->max_batch;
+        MIEN_TRY(train_step(t, batch));
+        const bool look = t->step % CHECK_EVERY == 0 || c->train.on_nan == MIEN_ON_NAN_SKIP;
+        if (look) MIEN_TRY(check_finite(t, epoch));
+        if (stopped(t)) return MIEN_FAIL(INTERRUPTED, "stopped by a signal in epoch %d", epoch);
+        if (!t->request->observer.step || t->step % 10) continue;
+        body_step state;
+        MIEN_TRY(read_state(t, &state));
+        t->request->observer.step(t->request->observer.context, epoch, batch.start, n,
+                                  state.rows ? state.loss_sum / (double)state.rows : 0);
+    }
+    return check_finite(t, epoch);
+}
+
+/* Validates with the averaged weights when there are any: they are what is saved. */
+static mien_status validate(trainer *t) {
+    mien_plan *plan = t->plan;
+    plan->weights = plan->average ? plan->average : plan->param;
+    const mien_status status =
+        mien_score_part(plan, &t->loader, MIEN_VAL, (mien_tta)t->config->evaluate.tta, 1,
+                        t->request->stop, t->probabilities);
+    plan->weights = plan->param;
+    MIEN_TRY(status);
+    mien_metrics_release(&t->epoch_metrics);
+    return mien_metrics_compute(t->probabilities, t->val_labels, t->loader.count[MIEN_VAL],
+                                t->setup.data.classes, &t->epoch_metrics);
+}
+
+static mien_status save(trainer *t, const char *name, bool averaged, int epoch) {
+    char path[MIEN_PATH];
+    mien_model *model = &t->setup.model;
+    MIEN_TRY(mien_path_join(path, t->request->folder, name));
+    MIEN_TRY(mien_plan_store(t->plan, averaged, &model->weights));
+    model->meta.step = t->step;
+    model->meta.epoch = epoch;
+    return mien_model_save(model, path);
+}
+
+static mien_status write_metrics(trainer *t, double seconds) {
+    char path[MIEN_PATH];
+    mien_text text = {0};
+    const mien_report_head head = {.model = "best.h5",
+                                   .data = t->setup.data.source,
+                                   .split = "val",
+                                   .sha256 = t->setup.val_sha256,
+                                   .seconds = seconds};
+    mien_metrics_document(&t->epoch_metrics, (const char (*)[64])t->setup.data.class_names, &head,
+                          true, &text);
+    mien_status status = text.status;
+    if (status == MIEN_OK) status = mien_path_join(path, t->request->folder, "metrics.json");
+    if (status == MIEN_OK) status = mien_file_write(path, text.data, text.size);
+    mien_text_release(&text);
+    return status;
+}
+
+/* A best epoch: model and metrics on disk, the metrics handed to the result. */
+static mien_status keep_best(trainer *t, int epoch, double val_seconds, mien_train_result *result) {
+    MIEN_TRY(save(t, "best.h5", true, epoch));
+    MIEN_TRY(write_metrics(t, val_seconds));
+    t->saved = true;
+    mien_metrics_release(&result->metrics);
+    result->metrics = t->epoch_metrics;
+    t->epoch_metrics = (mien_metrics){0};
+    result->best_epoch = epoch;
+    return MIEN_OK;
+}
+
+static mien_status run_epoch(trainer *t, int number, mien_train_result *result) {
+    body_step state;
+    MIEN_TRY(read_state(t, &state));
+    state.loss_sum = 0;
+    state.rows = state.correct = 0;
+    MIEN_TRY(write_state(t, &state));
+    const double begin = mien_seconds();
+    MIEN_TRY(train_epoch(t, number));
+    const double seconds = mien_seconds() - begin;
+    MIEN_TRY(read_state(t, &state));
+    MIEN_TRY(validate(t));
+    const double val_seconds = mien_seconds() - begin - seconds;
+    const mien_metrics *m = &t->epoch_metrics;
+    mien_epoch e = {.number = number,
+                    .of = t->config->train.epochs,
+                    .loss = state.loss_sum / (double)state.rows,
+                    .accuracy = (double)state.correct / (double)state.rows,
+                    .val_loss = m->loss,
+                    .val_accuracy = m->accuracy,
+                    .val_macro_f1 = m->macro_f1,
+                    .learning_rate = state.learning_rate,
+                    .seconds = seconds,
+                    .images_per_second = (double)state.rows / seconds};
+    e.best = mien_monitor_update(&t->best, number, e.val_loss, e.val_accuracy, e.val_macro_f1);
+    mien_monitor_update(&t->patience, number, e.val_loss, e.val_accuracy, e.val_macro_f1);
+    result->epochs = number;
+    result->steps = t->step;
+    t->rates[number - 1] = e.images_per_second;
+    if (e.best) MIEN_TRY(keep_best(t, number, val_seconds, result));
+    if (mien_plateau_update(&t->plateau, t->config, e.val_loss))
+        MIEN_INFO("val_loss stands still: the learning rate falls to %g times its start",
+                  t->plateau.factor);
+    MIEN_TRY(mien_runlog_epoch(t->request->folder, &e, &t->log));
+    if (t->request->observer.epoch) t->request->observer.epoch(t->request->observer.context, &e);
+    return MIEN_OK;
+}
+
+static int ascending(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static mien_status run_epochs(trainer *t, mien_train_result *result) {
+    for (int epoch = 1; epoch <= t->config->train.epochs; epoch++) {
+        MIEN_TRY(run_epoch(t, epoch, result));
+        if (stopped(t)) return MIEN_FAIL(INTERRUPTED, "stopped by a signal behind epoch %d", epoch);
+        if (t->config->early_stopping.enabled &&
+            t->patience.waited >= t->config->early_stopping.patience) {
+            MIEN_INFO("nothing got better for %d epochs: stopping early", t->patience.waited);
+            break;
+        }
+    }
+    if (t->best.epoch == 0)
+        return MIEN_FAIL(DIVERGED, "no epoch had a finite validation result");
+    return MIEN_OK;
+}
+
+/* After a signal nothing trained is lost: the weights as they are, and a best.h5 in any case. */
+static mien_status save_interrupted(trainer *t, const mien_train_result *result) {
+    MIEN_TRY(save(t, "last.h5", false, result->epochs));
+    return t->saved ? MIEN_OK : save(t, "best.h5", true, result->epochs);
+}
+
+mien_status mien_train(const mien_train_request *request, mien_train_result *result) {
+    trainer t = {.request = request, .config = request->config};
+    char started[32];
+    *result = (mien_train_result){0};
+    mien_timestamp(started);
+    const double begin = mien_seconds();
+    const unsigned mode = mien_float_enter();
+    mien_status status = start(&t);
+    if (status == MIEN_OK) status = mien_runlog_run(request, "running", result, started);
+    if (status == MIEN_OK) {
+        status = run_epochs(&t, result);
+        result->seconds = mien_seconds() - begin;
+        result->steps = t.step;
+        if (result->epochs) {
+            qsort(t.rates, (size_t)result->epochs, sizeof *t.rates, ascending);
+            result->images_per_second = t.rates[result->epochs / 2];
+        }
+        if (status == MIEN_INTERRUPTED) {
+            const mien_status saving = save_interrupted(&t, result);
+            if (saving != MIEN_OK) status = saving;
+        }
+        if (status == MIEN_OK && t.config->early_stopping.enabled &&
+            !t.config->early_stopping.restore_best_weights)
+            status = save(&t, "last.h5", false, result->epochs);
+        char message[512];
+        snprintf(message, sizeof message, "%s", mien_error_message());
+        const char *state = status == MIEN_OK            ? "finished"
+                            : status == MIEN_INTERRUPTED ? "interrupted"
+                                                         : "failed";
+        const mien_status writing = mien_runlog_run(request, state, result, started);
+        if (status == MIEN_OK)
+            status = writing;
+        else if (writing != MIEN_OK) /* the first failure is the one to tell */
+            mien_fail(status, __FILE__, __LINE__, "%s", message);
+    }
+    mien_float_leave(mode);
+    release(&t);
+    return status;
+}

@@ -1,0 +1,19 @@
+/* Short trainings against Keras in double: train_sgd, train_adam and train_bn. */
+#ifndef TESTS_GOLDEN_GOLDEN_TRAIN_H
+#define TESTS_GOLDEN_GOLDEN_TRAIN_H
+
+#include "tests/support/golden.h"
+
+/* 20 steps; every weight within `bound` of its norm, every loss within it. */
+void golden_train_sgd(mien_backend *backend, bool nesterov, double bound);
+/* Each of 20 Adam steps from the reference's weights and moments: `bound` of the weights' norm, and
+ * the step itself within 1 % (a wrong bias correction or epsilon moves it more). */
+void golden_train_adam_steps(mien_backend *backend, double bound);
+/* 20 free steps: at most three times as far from double as PyTorch's float32. */
+void golden_train_adam_free(mien_backend *backend);
+/* 5 free steps with decoupled decay. */
+void golden_train_adamw(mien_backend *backend, double bound);
+/* 3 steps with batch normalisation; running statistics and the probabilities behind them. */
+void golden_train_bn(mien_backend *backend, double bound);
+
+#endif

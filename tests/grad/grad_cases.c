@@ -1,0 +1,209 @@
+#include "tests/grad/grad_cases.h"
+
+#define CONV(keys, n, h, w, c) {"conv2d", "  - conv2d: {" keys "}\n", {h, w, c, 0}, n},
+#define DENSE(keys, n, c)      {"dense", "  - dense: {" keys "}\n", {1, 1, c, 0}, n},
+#define MAX(keys, n, h, w, c)  {"max_pooling2d", "  - max_pooling2d: {" keys "}\n", {h, w, c, 0}, n},
+#define MEAN(keys, n, h, w, c)                                                                     \
+    {"average_pooling2d", "  - average_pooling2d: {" keys "}\n", {h, w, c, 0}, n},
+#define BN(keys, n, h, w, c)                                                                       \
+    {"batch_normalization", "  - batch_normalization: {" keys "}\n", {h, w, c, 0}, n},
+/* alone; fused behind a convolution; behind a dense layer */
+#define ACTIVATION(name)                                                                           \
+    {"activation", "  - activation: {activation: " name "}\n", {5, 3, 2, 0}, 3},                   \
+        {"activation",                                                                             \
+         "  - conv2d: {filters: 3, kernel_size: 3, activation: " name "}\n",                       \
+         {6, 5, 2, 0},                                                                             \
+         2},                                                                                       \
+        {"activation", "  - dense: {units: 7, activation: " name "}\n", {1, 1, 5, 0}, 3},
+#define TWO(c)                                                                                     \
+    "  - conv2d: {name: a, inputs: [input], filters: " c ", kernel_size: 1}\n"                     \
+    "  - conv2d: {name: b, inputs: [input], filters: " c ", kernel_size: 3, padding: same}\n"
+
+/* clang-format off */
+const grad_case grad_layers[] = {
+    {"input", "", {3, 2, 2, 0}, 2},
+    CONV("filters: 1, kernel_size: 1", 1, 2, 1, 1)
+    CONV("filters: 2, kernel_size: 3", 1, 3, 3, 1)
+    CONV("filters: 5, kernel_size: 3, padding: same", 2, 5, 7, 1)
+    CONV("filters: 4, kernel_size: 3, padding: same, strides: 2", 2, 7, 6, 3)
+    CONV("filters: 4, kernel_size: 3, padding: same, strides: 2", 3, 6, 7, 3)
+    CONV("filters: 17, kernel_size: 3, padding: same", 1, 5, 4, 17)
+    CONV("filters: 16, kernel_size: 3, padding: same", 2, 6, 5, 16)
+    CONV("filters: 32, kernel_size: 3", 5, 6, 6, 16)
+    CONV("filters: 16, kernel_size: 3, strides: 2", 2, 8, 9, 1)
+    CONV("filters: 16, kernel_size: 3, padding: same, use_bias: false", 3, 18, 17, 16)
+    CONV("filters: 3, kernel_size: [5, 2], padding: same, strides: [1, 2]", 2, 6, 7, 3)
+    CONV("filters: 3, kernel_size: [2, 5], strides: [2, 1]", 4, 7, 8, 2)
+    CONV("filters: 16, kernel_size: 1, strides: 2, padding: same", 2, 7, 5, 32)
+    CONV("filters: 3, kernel_size: 1, strides: 3", 2, 7, 8, 3)
+    CONV("filters: 2, kernel_size: 4, padding: same", 5, 3, 3, 2)
+    CONV("filters: 2, kernel_size: 7, padding: same", 2, 3, 4, 1)
+    CONV("filters: 8, kernel_size: 3, padding: same", 3, 5, 5, 8)
+    CONV("filters: 24, kernel_size: 3, padding: same", 1, 4, 4, 48)
+    CONV("filters: 3, kernel_size: 3, trainable: false", 2, 5, 5, 2)
+    {"dense", "  - dense: {units: 1}\n  - dense: {units: 2}\n", {1, 1, 1, 0}, 1},
+    DENSE("units: 17", 5, 3)
+    DENSE("units: 7, use_bias: false", 3, 17)
+    DENSE("units: 16", 2, 32)
+    DENSE("units: 3", 4, 129)
+    MAX("pool_size: 2", 2, 6, 5, 3)
+    MAX("pool_size: 2, padding: same", 1, 5, 7, 1)
+    MAX("pool_size: 3, strides: 2, padding: same", 2, 7, 6, 17)
+    MAX("pool_size: 3, strides: 1", 3, 5, 5, 16)
+    MAX("pool_size: [1, 4], strides: [3, 2]", 5, 4, 9, 2)
+    MAX("pool_size: 5, padding: same", 2, 3, 3, 2)
+    MAX("pool_size: 1, strides: 2", 2, 5, 5, 2)
+    MEAN("pool_size: 2", 2, 6, 5, 3)
+    MEAN("pool_size: 2, padding: same", 1, 5, 7, 1)
+    MEAN("pool_size: 3, strides: 2, padding: same", 2, 7, 6, 17)
+    MEAN("pool_size: 3, strides: 1", 3, 5, 5, 16)
+    MEAN("pool_size: [1, 4], strides: [3, 2]", 5, 4, 9, 2)
+    MEAN("pool_size: 5, padding: same", 2, 3, 3, 2)
+    {"global_average_pooling2d", "  - global_average_pooling2d\n", {5, 3, 17, 0}, 3},
+    {"global_average_pooling2d", "  - global_average_pooling2d: {keepdims: true}\n", {4, 4, 16, 0}, 1},
+    {"global_average_pooling2d", "  - global_average_pooling2d\n", {1, 1, 3, 0}, 5},
+    {"global_max_pooling2d", "  - global_max_pooling2d\n", {5, 3, 17, 0}, 3},
+    {"global_max_pooling2d", "  - global_max_pooling2d: {keepdims: true}\n", {4, 4, 16, 0}, 1},
+    BN("", 4, 3, 5, 2)
+    BN("", 1, 4, 4, 17)
+    BN("momentum: 0.9, epsilon: 0.01", 3, 5, 3, 16)
+    BN("center: false", 2, 3, 3, 3)
+    BN("scale: false", 2, 3, 3, 3)
+    BN("center: false, scale: false", 2, 3, 3, 80)
+    BN("", 5, 1, 1, 70)
+    BN("trainable: false", 3, 3, 4, 5)
+    {"batch_normalization", "  - batch_normalization: {}\n  - activation: {activation: relu}\n",
+     {4, 3, 16, 0}, 3},
+    {"batch_normalization", "  - batch_normalization: {trainable: false}\n"
+                            "  - activation: {activation: relu}\n", {4, 3, 5, 0}, 2},
+    ACTIVATION("linear") ACTIVATION("relu") ACTIVATION("relu6") ACTIVATION("leaky_relu")
+    ACTIVATION("elu") ACTIVATION("selu") ACTIVATION("gelu") ACTIVATION("sigmoid")
+    ACTIVATION("hard_sigmoid") ACTIVATION("swish") ACTIVATION("tanh") ACTIVATION("softmax")
+    {"activation", "  - activation: {activation: softmax}\n", {3, 2, 32, 0}, 2},
+    {"dropout", "  - dropout: {rate: 0.5}\n", {4, 3, 5, 0}, 3},
+    {"dropout", "  - dropout: {rate: 0}\n", {4, 3, 5, 0}, 2},
+    {"dropout", "  - conv2d: {filters: 16, kernel_size: 3}\n  - dropout: {rate: 0.3}\n",
+     {6, 5, 3, 0}, 2},
+    {"dropout", "  - conv2d: {filters: 16, kernel_size: 3, activation: relu}\n"
+                "  - dropout: {rate: 0.3}\n  - dropout: {rate: 0.2}\n", {6, 5, 3, 0}, 2},
+    {"flatten", "  - flatten\n", {3, 4, 5, 0}, 2},
+    {"flatten", "  - conv2d: {filters: 16, kernel_size: 3}\n  - flatten\n  - dense: {units: 3}\n",
+     {5, 4, 2, 0}, 3},
+    {"flatten", "  - flatten\n  - flatten\n", {1, 1, 5, 0}, 2},
+    {"add", TWO("3") "  - add: {inputs: [a, b]}\n", {4, 3, 2, 0}, 2},
+    {"add", TWO("16") "  - add: {inputs: [b, a, b]}\n", {4, 5, 2, 0}, 3},
+    {"multiply", TWO("3") "  - multiply: {inputs: [a, b]}\n", {4, 3, 2, 0}, 2},
+    {"multiply", TWO("16") "  - global_average_pooling2d: {name: g, keepdims: true}\n"
+                 "  - multiply: {inputs: [a, g]}\n", {4, 5, 2, 0}, 3},
+    {"multiply", TWO("5") "  - global_max_pooling2d: {name: g}\n"
+                 "  - multiply: {inputs: [a, g]}\n", {4, 5, 2, 0}, 3},
+    {"multiply", "  - multiply: {inputs: [input, input]}\n", {1, 1, 6, 0}, 3},
+    {"rescaling", "  - rescaling: {scale: 0.25, offset: -1}\n", {3, 4, 2, 0}, 2},
+    {"rescaling", "  - conv2d: {filters: 16, kernel_size: 2}\n  - rescaling: {scale: -3}\n",
+     {3, 4, 2, 0}, 2},
+};
+/* clang-format on */
+const size_t grad_layer_count = sizeof grad_layers / sizeof grad_layers[0];
+
+const grad_case grad_fan_out[] = {
+    {"residual",
+     "  - conv2d: {name: a, filters: 16, kernel_size: 3, padding: same, activation: relu}\n"
+     "  - conv2d: {name: b, filters: 16, kernel_size: 3, padding: same}\n"
+     "  - add: {name: sum, inputs: [a, b]}\n"
+     "  - activation: {activation: relu}\n",
+     {6, 5, 3, 0},
+     2},
+    {"three readers",
+     "  - conv2d: {name: a, filters: 16, kernel_size: 3, activation: sigmoid}\n"
+     "  - conv2d: {name: b, filters: 16, kernel_size: 1}\n"
+     "  - conv2d: {name: c, inputs: [a], filters: 16, kernel_size: 3, padding: same}\n"
+     "  - max_pooling2d: {name: d, inputs: [a], pool_size: 3, strides: 1, padding: same}\n"
+     "  - add: {inputs: [b, c, d]}\n",
+     {6, 7, 3, 0},
+     3},
+    {"x + x",
+     "  - conv2d: {name: a, filters: 3, kernel_size: 2}\n  - add: {inputs: [a, a]}\n",
+     {4, 5, 2, 0},
+     2},
+    {"x * x",
+     "  - conv2d: {name: a, filters: 16, kernel_size: 2}\n  - multiply: {inputs: [a, a]}\n",
+     {4, 5, 2, 0},
+     2},
+    {"gate read twice",
+     "  - conv2d: {name: a, filters: 16, kernel_size: 3}\n"
+     "  - global_average_pooling2d: {name: g, keepdims: true}\n"
+     "  - dense: {name: s, units: 16, activation: sigmoid}\n"
+     "  - multiply: {name: m, inputs: [a, s]}\n"
+     "  - multiply: {name: k, inputs: [m, s]}\n"
+     "  - add: {inputs: [k, a]}\n",
+     {5, 6, 2, 0},
+     2},
+    {"dropout beside another reader",
+     "  - conv2d: {name: a, filters: 16, kernel_size: 3, activation: relu}\n"
+     "  - dropout: {name: d, rate: 0.5}\n"
+     "  - rescaling: {name: r, scale: 2}\n"
+     "  - activation: {name: t, inputs: [a], activation: swish}\n"
+     "  - batch_normalization: {name: n, inputs: [a]}\n"
+     "  - add: {inputs: [r, t, n]}\n",
+     {5, 6, 2, 0},
+     2},
+    {"frozen below and between",
+     "  - conv2d: {name: a, filters: 8, kernel_size: 3, trainable: false, activation: relu}\n"
+     "  - batch_normalization: {name: n, trainable: false}\n"
+     "  - conv2d: {name: b, filters: 8, kernel_size: 3, padding: same, activation: tanh}\n"
+     "  - add: {inputs: [n, b]}\n",
+     {6, 5, 2, 0},
+     2},
+};
+const size_t grad_fan_out_count = sizeof grad_fan_out / sizeof grad_fan_out[0];
+
+const grad_case grad_networks[] = {
+    {"classic",
+     "layers:\n"
+     "  - conv2d: {filters: 4, kernel_size: 3, activation: relu}\n"
+     "  - conv2d: {filters: 16, kernel_size: 3, activation: relu}\n"
+     "  - max_pooling2d: {pool_size: 2}\n"
+     "  - dropout: {rate: 0.25}\n"
+     "  - conv2d: {filters: 16, kernel_size: 3, padding: same, activation: relu}\n"
+     "  - max_pooling2d: {pool_size: 2}\n"
+     "  - flatten\n"
+     "  - dense: {units: 12, activation: relu}\n"
+     "  - dropout: {rate: 0.5}\n"
+     "  - dense: {units: 5, activation: softmax}\n",
+     {13, 14, 1, 5},
+     3},
+    {"SE-ResNet",
+     "layers:\n"
+     "  - conv2d: {filters: 8, kernel_size: 3, padding: same, use_bias: false}\n"
+     "  - batch_normalization\n"
+     "  - activation: {name: stem, activation: relu}\n"
+     "  - conv2d: {filters: 16, kernel_size: 3, strides: 2, padding: same, use_bias: false}\n"
+     "  - batch_normalization\n"
+     "  - activation: {activation: relu}\n"
+     "  - conv2d: {filters: 16, kernel_size: 3, padding: same, use_bias: false}\n"
+     "  - batch_normalization: {name: body}\n"
+     "  - global_average_pooling2d: {keepdims: true}\n"
+     "  - dense: {units: 4, activation: relu}\n"
+     "  - dense: {name: gate, units: 16, activation: sigmoid}\n"
+     "  - multiply: {name: scaled, inputs: [body, gate]}\n"
+     "  - conv2d: {inputs: [stem], filters: 16, kernel_size: 1, strides: 2, use_bias: false}\n"
+     "  - batch_normalization: {name: short}\n"
+     "  - add: {inputs: [scaled, short]}\n"
+     "  - activation: {activation: relu}\n"
+     "  - global_average_pooling2d\n"
+     "  - dense: {units: 5, activation: softmax}\n",
+     {9, 8, 3, 5},
+     4},
+    {"activations",
+     "layers:\n"
+     "  - conv2d: {filters: 6, kernel_size: 3, strides: 2, padding: same, activation: swish}\n"
+     "  - conv2d: {filters: 6, kernel_size: 3, activation: selu}\n"
+     "  - average_pooling2d: {pool_size: 2, padding: same}\n"
+     "  - conv2d: {filters: 6, kernel_size: 1, activation: gelu}\n"
+     "  - global_max_pooling2d\n"
+     "  - dense: {units: 9, activation: elu}\n"
+     "  - dense: {units: 5, activation: softmax}\n",
+     {11, 12, 2, 5},
+     3},
+};
+const size_t grad_network_count = sizeof grad_networks / sizeof grad_networks[0];

@@ -1,0 +1,35 @@
+/* What the parity tests share: numbers, and tables of the loops that this CPU can run. */
+#ifndef TESTS_PARITY_PARITY_H
+#define TESTS_PARITY_PARITY_H
+
+#include "tests/support/net.h"
+#include "tests/support/reference.h"
+
+/* Whole numbers from -range to range, so that sums of products are exact in float. */
+double *integers(size_t count, int range, uint32_t seed);
+/* Floats over many magnitudes with zeros, denormals, infinities and NaN among them. */
+float *wild_floats(size_t count, uint32_t seed);
+/* Ordinary floats in (-scale, scale). */
+float *mild_floats(size_t count, float scale, uint32_t seed);
+/* Bit for bit, except that any NaN equals any NaN. */
+void expect_same_floats(const float *got, const float *want, size_t count, const char *what,
+                        const char *isa);
+
+/* parity_exact.c: x86-64-v2, v3 and v4 give the same bits. */
+void test_isa_activations(void **state);
+void test_isa_dropout(void **state);
+void test_isa_pooling(void **state);
+void test_isa_gather(void **state);
+void test_isa_optimizers(void **state);
+void test_isa_loss(void **state);
+
+/* parity_random.c: the generator, and what may not depend on layout, threads and micro-batches. */
+void test_philox(void **state);
+void test_dropout_layout(void **state);
+void test_dropout_threads(void **state);
+void test_dropout_micro_batches(void **state);
+void test_augment_layout(void **state);
+void test_augment_threads(void **state);
+void test_augment_micro_batches(void **state);
+
+#endif

@@ -1,0 +1,243 @@
+/* Parity: whole-number convolution, dense and pooling agree bit for bit between the plain loops and
+ * oneDNN; what is of the class EXACT agrees between ISAs, layouts, thread counts and batch cuts. */
+#include "tests/parity/parity.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "host/base/threads.h"
+
+static mien_backend *plain, *onednn;
+
+static int open_backends(void **state) {
+    (void)state;
+    const mien_backend_options options = {.threads = 1, .deterministic = true};
+    expect_ok(reference_open(false, &plain));
+    expect_ok(mien_cpu_open(&options, &onednn));
+    return 0;
+}
+
+static int close_backends(void **state) {
+    (void)state;
+    mien_backend_close(plain);
+    mien_backend_close(onednn);
+    return 0;
+}
+
+typedef struct linear_row {
+    int n, h, w, ic, oc, kh, kw, sh, sw;
+    int padding; /* MIEN_SAME, MIEN_VALID or -1: dense */
+} linear_row;
+
+/* A tensor in a backend's memory, filled with whole numbers when `seed` is not 0. */
+static mien_tensor make(mien_backend *b, mien_shape s, uint32_t seed) {
+    mien_tensor t = {s, MIEN_F32, b->ops->channel_block(b, s), NULL};
+    const test_net handle = {.backend = b};
+    expect_ok(b->ops->alloc(b, mien_shape_count(s) * sizeof(float), &t.data));
+    if (!seed) return t;
+    double *values = integers(mien_shape_count(s), 4, seed);
+    net_write(&handle, &t, values);
+    free(values);
+    return t;
+}
+
+static double *take(mien_backend *b, const mien_tensor *t) {
+    const test_net handle = {.backend = b};
+    double *out = numbers(mien_shape_count(t->shape));
+    net_read(&handle, t, out);
+    return out;
+}
+
+enum { RESULTS = 4 };
+
+/* Results of all three passes: y, dx, dw, db. The backward ones are run twice, the second time
+ * adding. */
+static void run_linear(mien_backend *b, const linear_row *r, double *results[RESULTS],
+                       size_t counts[RESULTS]) {
+    mien_linear_desc d = {.name = "it",
+                          .dense = r->padding < 0,
+                          .in = {1, r->h, r->w, r->ic},
+                          .kernel_h = r->kh,
+                          .kernel_w = r->kw,
+                          .stride_h = r->sh,
+                          .stride_w = r->sw,
+                          .bias = true,
+                          .alpha = 1,
+                          .training = true,
+                          .needs_dx = true,
+                          .accumulates_dx = true,
+                          .accumulates_dw = true};
+    d.out = (mien_shape){1, 1, 1, r->oc};
+    if (!d.dense) {
+        d.out.h = mien_conv_axis(r->h, r->kh, r->sh, r->padding, &d.pad_top, &d.pad_bottom);
+        d.out.w = mien_conv_axis(r->w, r->kw, r->sw, r->padding, &d.pad_left, &d.pad_right);
+    }
+    const mien_shape in = {r->n, r->h, r->w, r->ic}, out = {r->n, d.out.h, d.out.w, r->oc};
+    const size_t weights = (size_t)(r->kh * r->kw) * (size_t)r->ic * (size_t)r->oc;
+    mien_linear *op;
+    void *w, *dw, *scratch;
+    expect_ok(b->ops->linear_create(b, &d, &op));
+    expect_ok(b->ops->linear_prepare(op, r->n));
+    expect_ok(b->ops->alloc(b, b->ops->linear_weight_bytes(op), &w));
+    expect_ok(b->ops->alloc(b, b->ops->linear_weight_bytes(op), &dw));
+    expect_ok(b->ops->alloc(b, b->ops->linear_scratch_bytes(op), &scratch));
+    double *values = integers(weights, 3, 4);
+    float *hwio = calloc(weights, sizeof *hwio);
+    assert_non_null(hwio);
+    for (size_t i = 0; i < weights; i++)
+        hwio[i] = (float)values[i];
+    expect_ok(b->ops->weights_upload(op, w, hwio));
+    const mien_tensor x = make(b, in, 1), y = make(b, out, 0), dy = make(b, out, 2);
+    const mien_tensor dx = make(b, in, 0), bias = make(b, (mien_shape){1, 1, 1, r->oc}, 3);
+    const mien_tensor db = make(b, (mien_shape){1, 1, 1, r->oc}, 0);
+    expect_ok(b->ops->linear_forward(op, &y, &x, w, bias.data, scratch));
+    for (int again = 0; again < 2; again++) {
+        expect_ok(b->ops->linear_backward_data(op, &dx, &dy, w, scratch, again));
+        expect_ok(b->ops->linear_backward_filter(op, dw, db.data, &dy, &x, scratch, again));
+    }
+    expect_ok(b->ops->weights_download(op, hwio, dw));
+    for (size_t i = 0; i < weights; i++)
+        values[i] = (double)hwio[i];
+    results[0] = take(b, &y);
+    results[1] = take(b, &dx);
+    results[2] = values;
+    results[3] = take(b, &db);
+    counts[0] = mien_shape_count(out);
+    counts[1] = mien_shape_count(in);
+    counts[2] = weights;
+    counts[3] = (size_t)r->oc;
+    free(hwio);
+    void *const blocks[] = {w, dw, scratch, x.data, y.data, dy.data, dx.data, bias.data, db.data};
+    for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
+        b->ops->free(b, blocks[i]);
+    b->ops->linear_free(op);
+}
+
+static void check_linear(const linear_row *rows, size_t count) {
+    static const char *const names[RESULTS] = {"y", "dx", "dw", "db"};
+    const unsigned saved = mien_float_enter();
+    for (size_t i = 0; i < count; i++) {
+        double *want[RESULTS], *got[RESULTS];
+        size_t sizes[RESULTS];
+        const linear_row *r = &rows[i];
+        run_linear(plain, r, want, sizes);
+        run_linear(onednn, r, got, sizes);
+        for (int k = 0; k < RESULTS; k++) {
+            for (size_t e = 0; e < sizes[k]; e++)
+                if (got[k][e] != want[k][e])
+                    fail_msg("row %zu, batch %d, %dx%dx%d to %d, kernel %dx%d, stride %dx%d: "
+                             "%s[%zu] is %g by oneDNN, %g by loops",
+                             i, r->n, r->h, r->w, r->ic, r->oc, r->kh, r->kw, r->sh, r->sw,
+                             names[k], e, got[k][e], want[k][e]);
+            free(want[k]);
+            free(got[k]);
+        }
+    }
+    mien_float_leave(saved);
+}
+
+static void test_integer_conv(void **state) {
+    (void)state;
+    static const linear_row rows[] = {
+        {1, 5, 5, 1, 1, 3, 3, 1, 1, MIEN_VALID},    {1, 48, 48, 1, 32, 3, 3, 1, 1, MIEN_VALID},
+        {3, 9, 7, 1, 8, 3, 3, 1, 1, MIEN_SAME},     {2, 8, 8, 3, 16, 3, 3, 1, 1, MIEN_SAME},
+        {1, 17, 13, 3, 16, 3, 3, 2, 2, MIEN_SAME},  {4, 16, 16, 3, 32, 5, 5, 2, 2, MIEN_SAME},
+        {1, 7, 7, 16, 16, 3, 3, 1, 1, MIEN_SAME},   {5, 12, 12, 16, 32, 3, 3, 1, 1, MIEN_VALID},
+        {2, 24, 24, 16, 16, 3, 3, 1, 1, MIEN_SAME}, {2, 9, 10, 32, 16, 3, 3, 2, 2, MIEN_SAME},
+        {3, 10, 9, 32, 48, 3, 3, 2, 2, MIEN_SAME},  {2, 6, 6, 17, 5, 3, 3, 1, 1, MIEN_SAME},
+        {1, 6, 5, 17, 19, 3, 3, 2, 2, MIEN_SAME},   {2, 7, 9, 16, 33, 1, 1, 1, 1, MIEN_VALID},
+        {3, 9, 9, 32, 64, 1, 1, 2, 2, MIEN_SAME},   {2, 9, 6, 7, 3, 1, 1, 3, 2, MIEN_VALID},
+        {1, 6, 8, 2, 16, 2, 3, 1, 2, MIEN_SAME},    {2, 5, 8, 16, 2, 4, 4, 1, 1, MIEN_SAME},
+        {2, 3, 3, 16, 16, 7, 7, 1, 1, MIEN_SAME},   {1, 11, 9, 24, 40, 3, 2, 3, 1, MIEN_SAME},
+        {16, 6, 6, 8, 8, 3, 3, 1, 1, MIEN_SAME},    {17, 5, 5, 64, 64, 3, 3, 1, 1, MIEN_SAME},
+        {7, 4, 4, 48, 16, 3, 3, 1, 1, MIEN_SAME},   {1, 1, 1, 16, 16, 1, 1, 1, 1, MIEN_VALID},
+    };
+    check_linear(rows, sizeof rows / sizeof rows[0]);
+}
+
+static void test_integer_dense(void **state) {
+    (void)state;
+    static const linear_row rows[] = {
+        {1, 1, 1, 1, 1, 1, 1, 1, 1, -1},   {1, 1, 1, 16, 7, 1, 1, 1, 1, -1},
+        {5, 1, 1, 17, 3, 1, 1, 1, 1, -1},  {64, 1, 1, 128, 64, 1, 1, 1, 1, -1},
+        {3, 1, 1, 513, 7, 1, 1, 1, 1, -1}, {33, 1, 1, 2048, 32, 1, 1, 1, 1, -1},
+        {16, 1, 1, 8, 2, 1, 1, 1, 1, -1},
+    };
+    check_linear(rows, sizeof rows / sizeof rows[0]);
+}
+
+/* Pooling through the seam: NHWC on one side, blocks on the other. The index is compared by where
+ * the gradient goes. */
+static double *run_pool(mien_backend *b, mien_shape in, mien_shape out, const mien_pool *p) {
+    const mien_tensor x = make(b, in, 6), y = make(b, out, 0), dy = make(b, out, 7);
+    const mien_tensor dx = make(b, in, 0);
+    void *index;
+    expect_ok(b->ops->alloc(b, mien_shape_count(out) * sizeof(uint16_t), &index));
+    expect_ok(b->ops->pool_forward(b, &y, index, &x, p));
+    expect_ok(b->ops->pool_backward(b, &dx, &dy, index, p, false));
+    const size_t first = mien_shape_count(out), second = mien_shape_count(in);
+    double *both = numbers(first + second), *forward = take(b, &y), *backward = take(b, &dx);
+    memcpy(both, forward, first * sizeof *both);
+    memcpy(both + first, backward, second * sizeof *both);
+    free(forward);
+    free(backward);
+    void *const blocks[] = {x.data, y.data, dy.data, dx.data, index};
+    for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
+        b->ops->free(b, blocks[i]);
+    return both;
+}
+
+static void test_integer_pooling(void **state) {
+    (void)state;
+    static const linear_row rows[] = {
+        {1, 6, 6, 1, 0, 2, 2, 2, 2, MIEN_VALID},   {2, 7, 5, 16, 0, 3, 3, 2, 2, MIEN_SAME},
+        {3, 8, 9, 17, 0, 3, 3, 1, 1, MIEN_SAME},   {2, 9, 8, 32, 0, 2, 2, 2, 2, MIEN_SAME},
+        {1, 5, 4, 48, 0, 5, 4, 5, 4, MIEN_VALID},  {5, 6, 6, 64, 0, 4, 4, 1, 1, MIEN_VALID},
+        {2, 48, 48, 32, 0, 2, 2, 2, 2, MIEN_VALID}};
+    for (size_t i = 0; i < 2 * sizeof rows / sizeof rows[0]; i++) {
+        const linear_row *r = &rows[i / 2];
+        mien_pool p = {i % 2, r->kh, r->kw, r->sh, r->sw, 0, 0};
+        int behind;
+        const mien_shape in = {r->n, r->h, r->w, r->ic};
+        mien_shape out = in;
+        out.h = mien_conv_axis(r->h, r->kh, r->sh, r->padding, &p.pad_top, &behind);
+        out.w = mien_conv_axis(r->w, r->kw, r->sw, r->padding, &p.pad_left, &behind);
+        double *want = run_pool(plain, in, out, &p), *got = run_pool(onednn, in, out, &p);
+        for (size_t e = 0; e < mien_shape_count(out) + mien_shape_count(in); e++)
+            if (got[e] != want[e])
+                fail_msg("pooling row %zu: element %zu is %g in blocks, %g in NHWC", i, e, got[e],
+                         want[e]);
+        free(want);
+        free(got);
+    }
+}
+
+int main(int argc, char **argv) {
+    (void)argc;
+    reference_wait_passively(argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_integer_conv),
+        cmocka_unit_test(test_integer_dense),
+        cmocka_unit_test(test_integer_pooling),
+        cmocka_unit_test(test_isa_activations),
+        cmocka_unit_test(test_isa_dropout),
+        cmocka_unit_test(test_isa_pooling),
+        cmocka_unit_test(test_isa_gather),
+        cmocka_unit_test(test_isa_optimizers),
+        cmocka_unit_test(test_isa_loss),
+        cmocka_unit_test(test_philox),
+        cmocka_unit_test(test_dropout_layout),
+        cmocka_unit_test(test_dropout_threads),
+        cmocka_unit_test(test_dropout_micro_batches),
+        cmocka_unit_test(test_augment_layout),
+        cmocka_unit_test(test_augment_threads),
+        cmocka_unit_test(test_augment_micro_batches),
+    };
+    return cmocka_run_group_tests_name("parity", tests, open_backends, close_backends);
+}

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# make demo: learn from generated faces, judge, say where everything lies.
+set -eu
+out=${DEMO_OUT:-runs/demo}
+echo "Training a small network on generated faces (about a minute) …"
+build/mien train sample --out "$out" --force
+echo
+build/mien evaluate --model "$out"
+cat <<END
+
+Everything lies in $out:
+  best.h5       the model; Keras opens it too: keras.models.load_model("$out/best.h5")
+  metrics.json  how good it is on the validation part
+  log.csv       one row an epoch
+  config.yaml   every setting, ready to be changed and trained again
+
+Next:
+  build/mien inspect $out
+  build/mien train fer2013-classic --data fer2013.csv    (docs/data.md says where to get it)
+END

@@ -1,0 +1,63 @@
+#include "tests/support/reference.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "host/base/memory.h"
+
+/* Function pointers of the double build: the same slots, but `real` is double behind them. Nothing
+ * here calls through it; the double glue does. */
+extern const cpu_kernels cpu_kernels_f64;
+
+static mien_ops ops_f32 = {.name = "reference f32"}, ops_f64 = {.name = "reference f64"};
+
+static void reference_close(mien_backend *b) {
+    mien_free(b->impl);
+    mien_free(b);
+}
+
+const cpu_kernels *reference_isa(int index, const char **name) {
+    static const cpu_kernels *const builds[] = {&cpu_kernels_v2, &cpu_kernels_v3, &cpu_kernels_v4};
+    static const char *const names[] = {"v2", "v3", "v4"};
+    __builtin_cpu_init();
+    const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                    __builtin_cpu_supports("bmi2");
+    const bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                    __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+                    __builtin_cpu_supports("avx512vl");
+    const bool have[] = {true, v3, v4};
+    *name = names[index];
+    return have[index] ? builds[index] : NULL;
+}
+
+mien_status reference_open(bool f64, mien_backend **out) {
+    mien_backend *b;
+    const char *name;
+    mien_cpu_glue_f32(&ops_f32);
+    mien_plain_linear_f32(&ops_f32);
+    mien_cpu_glue_f64(&ops_f64);
+    mien_plain_linear_f64(&ops_f64);
+    ops_f32.close = ops_f64.close = reference_close;
+    MIEN_TRY(mien_new(&b, 1, sizeof *b));
+    const mien_status status = mien_new(&b->impl, 1, sizeof(mien_cpu));
+    if (status != MIEN_OK) {
+        mien_free(b);
+        return status;
+    }
+    b->ops = f64 ? &ops_f64 : &ops_f32;
+    b->dtype = f64 ? MIEN_F64 : MIEN_F32;
+    const cpu_kernels *best = reference_isa(0, &name);
+    for (int i = 1; i < 3; i++)
+        if (reference_isa(i, &name)) best = reference_isa(i, &name);
+    cpu_of(b)->kernels = f64 ? &cpu_kernels_f64 : best;
+    snprintf(b->description, sizeof b->description, "%s", b->ops->name);
+    *out = b;
+    return MIEN_OK;
+}
+
+void reference_wait_passively(char **argv) {
+    if (getenv("OMP_WAIT_POLICY")) return;
+    setenv("OMP_WAIT_POLICY", "passive", 1); /* read once, before main */
+    execv("/proc/self/exe", argv);
+}

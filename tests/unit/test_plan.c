@@ -1,0 +1,323 @@
+/* The plan: buffers that share memory, micro-batches, allocation, reproducibility, and what the
+ * graph says when a model is wrong. */
+#include "tests/support/reference.h"
+#include "tests/unit/plan_nets.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "host/base/memory.h"
+#include "host/base/threads.h"
+#include "host/base/yaml.h"
+
+static mien_backend *f64, *direct, *two_threads;
+
+static int open_backends(void **state) {
+    (void)state;
+    const mien_backend_options fixed = {.threads = 1, .deterministic = true};
+    expect_ok(reference_open(true, &f64));
+    expect_ok(mien_cpu_open(&fixed, &direct));
+    return 0;
+}
+
+static int close_backends(void **state) {
+    (void)state;
+    mien_backend_close(f64);
+    mien_backend_close(direct);
+    return 0;
+}
+
+/* Gradients of n rows of a plan for `batch` rows cut into parts of `micro`. */
+static double *gradients_of(mien_backend *b, const char *model, mien_graph_io io, int batch,
+                            int micro, int n, size_t *count, double *loss) {
+    test_net net;
+    net_open(&net, b, model, io, (net_options){.batch = batch, .micro = micro, .seed = 11});
+    expect_ok(mien_plan_prepare(net.plan, n));
+    const unsigned saved = mien_float_enter();
+    *loss = plan_pass(&net, n);
+    mien_float_leave(saved);
+    double *out = plan_gradients(&net, count);
+    net_close(&net);
+    return out;
+}
+
+/* The same n rows through plans of other sizes and cuts must give the same gradients. */
+static double compare_cuts(mien_backend *b, const char *model, mien_graph_io io, int n,
+                           const int (*cuts)[2], int cut_count) {
+    size_t count;
+    double loss, worst = 0;
+    double *want = gradients_of(b, model, io, n, n, n, &count, &loss);
+    for (int i = 0; i < cut_count; i++) {
+        size_t other_count;
+        double other_loss;
+        double *got =
+            gradients_of(b, model, io, cuts[i][0], cuts[i][1], n, &other_count, &other_loss);
+        const double gap = relative_distance(got, want, count);
+        assert_int_equal(count, other_count);
+        if (!(gap <= 1e-6) || !(fabs(loss - other_loss) <= 1e-6 * loss))
+            fail_msg("%s\nbatch %d, cut into %d, %d rows on %s: gradients differ by %.3g of the "
+                     "norm, losses %.9g and %.9g",
+                     model, cuts[i][0], cuts[i][1], n, b->ops->name, gap, loss, other_loss);
+        worst = fmax(worst, gap);
+        free(got);
+    }
+    free(want);
+    return worst;
+}
+
+static void test_micro_batches(void **state) {
+    (void)state;
+    static const int cuts[][2] = {{18, 1},  {18, 3},  {18, 16}, {18, 18},
+                                  {40, 16}, {20, 20}, {19, 7}};
+    enum { CUTS = sizeof cuts / sizeof cuts[0] };
+    mien_backend *const backends[] = {f64, direct};
+    for (int i = 0; i < 2; i++)
+        print_message("# %s: gradients of other micro-batches within %.2g\n",
+                      backends[i]->ops->name,
+                      compare_cuts(backends[i], plan_classic, plan_classic_io, 18, cuts, CUTS));
+}
+
+/* A derivative along the gradient itself must be the gradient's squared norm. */
+static void check_slope(const char *model, mien_graph_io io, int micro) {
+    test_net net;
+    size_t count;
+    double squares = 0, slope = 0;
+    net_open(&net, f64, model, io, (net_options){.batch = 4, .micro = micro, .seed = 11});
+    plan_pass(&net, 4);
+    double *g = plan_gradients(&net, &count);
+    for (size_t i = 0; i < count; i++)
+        squares += g[i] * g[i];
+    const double step = 1e-7 / sqrt(squares + 1e-300);
+    double *base = malloc(net.plan->trained * sizeof *base), *at = (double *)net.plan->param;
+    double *direction = malloc(net.plan->trained * sizeof *direction);
+    assert_true(base && direction);
+    memcpy(base, at, net.plan->trained * sizeof *base);
+    memcpy(direction, net.plan->grad, net.plan->trained * sizeof *direction);
+    for (int sign = -1; sign < 2; sign += 2) {
+        for (size_t i = 0; i < net.plan->trained; i++)
+            at[i] = base[i] + sign * step * direction[i];
+        slope += sign * plan_pass(&net, 4) / (2 * step);
+    }
+    if (!(fabs(slope - squares) <= 1e-5 * squares + 1e-9))
+        fail_msg("%s\nmicro-batch %d: slope %.9g along the gradient, not %.9g", model, micro, slope,
+                 squares);
+    free(base);
+    free(direction);
+    free(g);
+    net_close(&net);
+}
+
+/* Random networks: if two live buffers met, or a value were read before it is written, the slope
+ * would be wrong or NaN. */
+static void test_random_networks(void **state) {
+    (void)state;
+    const mien_graph_io io = {7, 6, 2, 3};
+    static const int cuts[][2] = {{4, 1}, {4, 3}, {9, 2}};
+    for (uint32_t seed = 1; seed <= 120; seed++) {
+        char *model = plan_random_model(seed, seed % 3 == 0);
+        check_slope(model, io, 4);
+        check_slope(model, io, 1 + (int)(seed % 3));
+        if (seed % 4 == 0) compare_cuts(direct, model, io, 4, cuts, 3);
+        free(model);
+    }
+}
+
+/* A frozen beginning keeps no indices for backward: its pooling still finds its rows. */
+static void test_frozen_micro_batches(void **state) {
+    (void)state;
+    static const char model[] = "layers:\n"
+                                "  - conv2d: {filters: 16, kernel_size: 3, trainable: false}\n"
+                                "  - max_pooling2d: {pool_size: 2}\n"
+                                "  - conv2d: {filters: 16, kernel_size: 3, activation: relu}\n"
+                                "  - global_max_pooling2d\n"
+                                "  - dense: {units: classes, activation: softmax}\n";
+    static const int cuts[][2] = {{18, 1}, {18, 5}, {18, 16}};
+    const mien_graph_io io = {12, 12, 1, 3};
+    test_net net;
+    net_open(&net, f64, model, io, (net_options){.batch = 18, .micro = 1, .seed = 1});
+    const mien_place *pool = &net.plan->places[mien_graph_find(&net.graph, "max_pooling2d")];
+    const mien_node *node = &net.graph.nodes[mien_graph_find(&net.graph, "max_pooling2d")];
+    mien_run run = {.plan = net.plan, .backend = f64, .ops = f64->ops, .first = 17, .rows = 1};
+    const char *last = (const char *)(mien_run_index(&run, node) + mien_shape_sample(node->out));
+    assert_false(pool->wants_grad); /* so one micro-batch's indices are all there is room for */
+    assert_true(last <= net.plan->act + net.plan->act_bytes);
+    assert_ptr_equal(mien_run_index(&run, node), net.plan->act + pool->index);
+    net_close(&net);
+    compare_cuts(f64, model, io, 18, cuts, 3);
+    compare_cuts(direct, model, io, 18, cuts, 3);
+}
+
+static const body_rule adam = {.kind = BODY_ADAMW,
+                               .beta_1 = 0.9,
+                               .beta_2 = 0.999,
+                               .epsilon = 1e-7,
+                               .weight_decay = 0.01,
+                               .ema = 0.99};
+
+static void train_step(const test_net *net, int n) {
+    body_step step = net_step(net);
+    step.learning_rate = 0.003;
+    net_set_step(net, &step);
+    expect_ok(mien_plan_forward(net->plan, n, true, 0));
+    expect_ok(mien_plan_loss(net->plan, n, n, NULL, true));
+    expect_ok(mien_plan_backward(net->plan, n, 0));
+    expect_ok(mien_plan_update(net->plan));
+}
+
+static void test_no_allocation_in_a_step(void **state) {
+    (void)state;
+    mien_backend *const backends[] = {f64, direct};
+    for (int i = 0; i < 2; i++) {
+        test_net net;
+        net_open(&net, backends[i], plan_classic, plan_classic_io,
+                 (net_options){.batch = 18, .micro = 4, .rule = &adam});
+        expect_ok(mien_plan_prepare(net.plan, 5));
+        for (int n = 18; n > 0; n -= 13) {
+            plan_batch(&net, n);
+            const uint64_t before = mien_allocation_count();
+            train_step(&net, n);
+            assert_int_equal(mien_allocation_count(), before);
+        }
+        assert_int_equal(net_step(&net).step, 2);
+        net_close(&net);
+    }
+}
+
+/* Weights after five steps, as they lie in memory. */
+static char *five_steps(mien_backend *b, size_t *bytes) {
+    test_net net;
+    net_open(&net, b, plan_classic, plan_classic_io,
+             (net_options){.batch = 18, .micro = 8, .rule = &adam, .seed = 4});
+    const unsigned saved = mien_float_enter();
+    for (int i = 0; i < 5; i++) {
+        plan_poison(&net);
+        plan_batch(&net, 18);
+        train_step(&net, 18);
+    }
+    mien_float_leave(saved);
+    assert_int_equal(net_step(&net).bad, 0);
+    *bytes = net.plan->params * sizeof(float);
+    char *out = malloc(2 * *bytes);
+    assert_non_null(out);
+    memcpy(out, net.plan->param, *bytes);
+    memcpy(out + *bytes, net.plan->average, *bytes);
+    net_close(&net);
+    return out;
+}
+
+/* Same machine, threads and seed: same bits, Winograd included. */
+static void test_repeatable(void **state) {
+    (void)state;
+    const mien_backend_options options = {.threads = 2};
+    expect_ok(mien_cpu_open(&options, &two_threads));
+    size_t bytes;
+    char *first = five_steps(two_threads, &bytes), *second = five_steps(two_threads, &bytes);
+    assert_memory_equal(first, second, 2 * bytes);
+    assert_memory_not_equal(first, first + bytes, bytes); /* the average lags behind */
+    free(first);
+    free(second);
+    mien_backend_close(two_threads);
+    mien_threads_start(1);
+}
+
+/* Dropout in its producer's buffer and flatten out of blocks, against plain NHWC in double. */
+static void test_blocked_layout(void **state) {
+    (void)state;
+    static const char model[] = "layers:\n"
+                                "  - conv2d: {filters: 32, kernel_size: 3}\n"
+                                "  - dropout: {rate: 0.4}\n"
+                                "  - flatten\n"
+                                "  - activation: {activation: softmax}\n";
+    const mien_graph_io io = {6, 5, 1, 0};
+    size_t count;
+    test_net nets[2];
+    double *logits[2], *gradients[2], losses[2];
+    for (int i = 0; i < 2; i++) {
+        net_open(&nets[i], i ? direct : f64, model, io, (net_options){.batch = 3, .seed = 2});
+        const mien_place *places = nets[i].plan->places;
+        assert_int_equal(places[2].storage, 1); /* in place */
+        assert_int_equal(places[1].grad_storage, 2);
+        logits[i] = numbers(3 * 4 * 3 * 32);
+        losses[i] = plan_pass(&nets[i], 3);
+        gradients[i] = plan_gradients(&nets[i], &count);
+        plan_batch(&nets[i], 3);
+        net_forward(&nets[i], true);
+        const mien_tensor t = mien_plan_logits(nets[i].plan, 3);
+        net_read(&nets[i], &t, logits[i]);
+    }
+    for (size_t i = 0; i < 3 * 4 * 3 * 32; i++) /* the same mask, element by element */
+        assert_true((logits[0][i] == 0) == (logits[1][i] == 0));
+    assert_true(relative_distance(logits[1], logits[0], 3 * 4 * 3 * 32) < 1e-6);
+    assert_true(relative_distance(gradients[1], gradients[0], count) < 1e-6);
+    assert_true(fabs(losses[0] - losses[1]) < 1e-5);
+    for (int i = 0; i < 2; i++) {
+        free(logits[i]);
+        free(gradients[i]);
+        net_close(&nets[i]);
+    }
+}
+
+static void expect_refused(const char *model, const char *first, const char *second) {
+    mien_tree tree;
+    mien_graph graph;
+    expect_ok(mien_yaml_parse(model, strlen(model), "m.yaml", &tree));
+    const mien_status status =
+        mien_graph_parse(tree.root, "m.yaml", (mien_graph_io){8, 6, 3, 4}, &graph);
+    const char *message = mien_error_message();
+    if (status == MIEN_OK || !strstr(message, first) || !strstr(message, second))
+        fail_msg("expected '%s' and '%s' in: %s", first, second, status ? message : "no error");
+    mien_graph_release(&graph);
+    mien_tree_release(&tree);
+}
+
+static void test_messages(void **state) {
+    (void)state;
+    expect_refused("layers:\n  - conv2: {filters: 3, kernel_size: 3}\n", "m.yaml:2",
+                   "unknown layer 'conv2'; did you mean 'conv2d'?");
+    expect_refused("layers:\n  - conv2d: {filter: 3, kernel_size: 3}\n", "filter", "filters");
+    expect_refused("layers:\n  - conv2d: {kernel_size: 3}\n", "m.yaml:2", "'filters'");
+    expect_refused("layers:\n  - conv2d: {filters: 3, kernel_size: 9}\n", "layer 1 'conv2d'",
+                   "kernel of 9x9 does not fit an image of 8x6");
+    expect_refused("layers:\n  - dense: {units: 3}\n", "layer 1 'dense'",
+                   "wants flat input, not 8x6x3");
+    expect_refused("layers:\n  - conv2d: {name: a, filters: 3, kernel_size: 3}\n"
+                   "  - add: {name: s, inputs: [a, input]}\n",
+                   "layer 2 's' (add)", "cannot add 6x4x3 and 8x6x3");
+    expect_refused("layers:\n  - conv2d: {name: a, filters: 4, kernel_size: 1}\n"
+                   "  - multiply: {name: m, inputs: [a, input]}\n",
+                   "layer 2 'm' (multiply)", "cannot multiply 8x6x4 by 8x6x3");
+    expect_refused("layers:\n  - max_pooling2d: {name: p, pool_size: 9}\n", "layer 1 'p'",
+                   "window of 9x9 does not fit an image of 8x6");
+    expect_refused("layers:\n  - conv2d: {name: stem, filters: 4, kernel_size: 1}\n"
+                   "  - flatten: {inputs: [stm]}\n",
+                   "m.yaml:3", "'stm' is no layer before it; did you mean 'stem'?");
+    expect_refused("layers:\n  - flatten: {name: a}\n  - dense: {name: a, units: 2}\n", "m.yaml:3",
+                   "two layers are named 'a'");
+    expect_refused("layers:\n  - flatten\n  - dense: {units: 3}\n", "softmax", "last layer");
+    expect_refused("layers:\n  - flatten: {name: a}\n  - flatten: {name: b, inputs: [input]}\n"
+                   "  - activation: {activation: softmax}\n",
+                   "nothing reads", "'a'");
+    expect_refused("layers:\n  - flatten\n  - dense: {units: 0}\n", "units", "m.yaml:3");
+}
+
+int main(int argc, char **argv) {
+    (void)argc;
+    reference_wait_passively(argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_micro_batches),
+        cmocka_unit_test(test_random_networks),
+        cmocka_unit_test(test_frozen_micro_batches),
+        cmocka_unit_test(test_no_allocation_in_a_step),
+        cmocka_unit_test(test_repeatable),
+        cmocka_unit_test(test_blocked_layout),
+        cmocka_unit_test(test_messages),
+    };
+    return cmocka_run_group_tests_name("plan", tests, open_backends, close_backends);
+}
