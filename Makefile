@@ -37,6 +37,8 @@ WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvl
             $(if $(filter 1,$(STRICT)),-Werror)
 OPT      := $(if $(SAN),-O1 -g -fno-omit-frame-pointer -fsanitize=$(SAN),-O2 -g)
 CFLAGS   += -std=c11 -D_GNU_SOURCE -I. $(OPT) $(WARN) $(NUMERIC) -fopenmp -fPIC -MMD -MP
+# a link writes no dependencies: it would overwrite those of the object with its name
+LINK      = $(filter-out -MMD -MP,$(CFLAGS))
 KERNEL   := $(if $(SAN),,-O3) -mprefer-vector-width=512
 LIBS     := -ldnnl $(shell pkg-config --libs json-c yaml-0.1 zlib 2>/dev/null) -ldl -lm
 
@@ -92,7 +94,7 @@ $(B)/libmien.a: $(lib_obj)
 	ar rcs $@ $^
 
 $(B)/mien: $(cli_obj) $(B)/libmien.a
-	$(CC) $(CFLAGS) $^ -o $@ $(LIBS)
+	$(CC) $(LINK) $^ -o $@ $(LIBS)
 
 # The sandbox's limits leave no room for a sanitizer's shadow memory: this one is built plain.
 $(B)/mien-h5: $(h5_src) $(wildcard host/h5/*.h)
@@ -100,10 +102,13 @@ $(B)/mien-h5: $(h5_src) $(wildcard host/h5/*.h)
 	$(CC) -std=c11 -D_GNU_SOURCE -I. -O2 $(WARN) $(cflags_host_h5) $(h5_src) -o $@ \
 	  $(shell pkg-config --libs hdf5 json-c libseccomp)
 
+# objects of a test folder's files that are no tests themselves
+helpers = $(patsubst %.c,$(B)/%.o,$(filter-out $(wildcard $(1)test_*.c),$(wildcard $(1)*.c)))
+
 # A test links the library, the reference build, tests/support and the other files of its folder.
 .SECONDEXPANSION:
-$(test_bin): $(B)/%: $(B)/%.o $$(patsubst %.c,$(B)/%.o,$$(filter-out $$(wildcard $$(dir $$*)test_*.c),$$(wildcard $$(dir $$*)*.c))) $(support) $(ref_obj) $(B)/libmien.a
-	$(CC) $(CFLAGS) $^ -o $@ $(LIBS) $(shell pkg-config --libs cmocka 2>/dev/null) \
+$(test_bin): $(B)/%: $(B)/%.o $$(call helpers,$$(dir $$*)) $(support) $(ref_obj) $(B)/libmien.a
+	$(CC) $(LINK) $^ -o $@ $(LIBS) $(shell pkg-config --libs cmocka 2>/dev/null) \
 	  $(if $(findstring tests/h5/,$@),$(shell pkg-config --libs hdf5 2>/dev/null))
 
 -include $(shell find build/$(VARIANT) -name '*.d' 2>/dev/null)

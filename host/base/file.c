@@ -18,7 +18,8 @@ static mien_status io_error(const char *what, const char *path) {
 
 mien_status mien_file_read(const char *path, size_t limit, char **out, size_t *size) {
     *out = NULL;
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    const int fd =
+        open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe would wait for a writer */
     if (fd < 0) return io_error("open", path);
     mien_status status = MIEN_OK;
     char *data = NULL;
@@ -29,7 +30,7 @@ mien_status mien_file_read(const char *path, size_t limit, char **out, size_t *s
         goto out;
     }
     if (!S_ISREG(info.st_mode)) {
-        status = MIEN_FAIL(INVALID, "'%s' is not a regular file", path);
+        status = MIEN_FAIL(IO, "'%s' is not a regular file", path);
         goto out;
     }
     if ((unsigned long long)info.st_size > limit) {
@@ -78,8 +79,23 @@ static void sync_folder(const char *path) {
     close(fd);
 }
 
+/* A device or a pipe (/dev/stdout) takes bytes; renaming over it would destroy it. */
+static bool is_stream(const char *path) {
+    struct stat info;
+    return stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode);
+}
+
+static mien_status write_stream(const char *path, const void *data, size_t size) {
+    const int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0) return io_error("write", path);
+    const mien_status status = write_all(fd, data, size) == 0 ? MIEN_OK : io_error("write", path);
+    close(fd);
+    return status;
+}
+
 mien_status mien_file_write(const char *path, const void *data, size_t size) {
     char temporary[MIEN_PATH];
+    if (is_stream(path)) return write_stream(path, data, size);
     const int need = snprintf(temporary, sizeof temporary, "%s.tmp-%ld", path, (long)getpid());
     if (need < 0 || (size_t)need >= sizeof temporary)
         return MIEN_FAIL(INVALID, "the path '%.60s…' is too long", path);
@@ -110,7 +126,9 @@ bool mien_is_folder(const char *path) {
 
 mien_status mien_make_folders(const char *path) {
     char part[MIEN_PATH];
-    if (strlen(path) >= sizeof part) return MIEN_FAIL(INVALID, "the path '%.60s…' is too long", path);
+    if (!*path) return MIEN_FAIL(INVALID, "the name of a folder is empty");
+    if (strlen(path) >= sizeof part)
+        return MIEN_FAIL(INVALID, "the path '%.60s…' is too long", path);
     strcpy(part, path);
     for (char *at = part + 1;; at++) {
         if (*at != '/' && *at != 0) continue;
@@ -126,8 +144,8 @@ mien_status mien_make_folders(const char *path) {
 
 mien_status mien_path_join(char *out, const char *folder, const char *name) {
     const bool plain = name[0] == '/' || folder[0] == 0;
-    const int need =
-        plain ? snprintf(out, MIEN_PATH, "%s", name) : snprintf(out, MIEN_PATH, "%s/%s", folder, name);
+    const int need = plain ? snprintf(out, MIEN_PATH, "%s", name)
+                           : snprintf(out, MIEN_PATH, "%s/%s", folder, name);
     if (need < 0 || need >= MIEN_PATH)
         return MIEN_FAIL(INVALID, "the path '%.60s…' is too long", name);
     return MIEN_OK;
@@ -140,7 +158,8 @@ void mien_path_folder(char *out, const char *path) {
     } else if (slash == path) {
         strcpy(out, "/");
     } else {
-        const size_t length = (size_t)(slash - path) < MIEN_PATH ? (size_t)(slash - path) : MIEN_PATH - 1;
+        const size_t length =
+            (size_t)(slash - path) < MIEN_PATH ? (size_t)(slash - path) : MIEN_PATH - 1;
         memcpy(out, path, length);
         out[length] = 0;
     }

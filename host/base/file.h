@@ -11,8 +11,9 @@ enum { MIEN_PATH = 4096 };
 
 /* Reads a regular file of at most `limit` bytes; *out is zero-terminated, the caller frees it. */
 mien_status mien_file_read(const char *path, size_t limit, char **out, size_t *size);
-/* Writes to a temporary name, syncs, renames over `path` and syncs the folder: after a failure (disk
- * full, power loss) the old file is still there, whole. */
+/* Writes to a temporary name, syncs, renames over `path` and syncs the folder: after a failure
+ * (disk full, power loss) the old file is still there, whole. A device or pipe is written to as it
+ * is. */
 mien_status mien_file_write(const char *path, const void *data, size_t size);
 bool mien_file_exists(const char *path);
 bool mien_is_folder(const char *path);

@@ -1,8 +1,8 @@
 /* JSON: json-c behind one wrapper that fills the value tree, and a writer.
  *
  * The reader takes NaN and Infinity (Python writes them), and refuses duplicate keys, integers that
- * do not fit 64 bits, nesting deeper than 64 and text after the end. The writer never emits a number
- * that is not finite: it writes null. */
+ * do not fit 64 bits, nesting deeper than 64 and text after the end. The writer never emits a
+ * number that is not finite: it writes null. */
 #ifndef HOST_BASE_JSON_H
 #define HOST_BASE_JSON_H
 

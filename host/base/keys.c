@@ -19,11 +19,13 @@ static mien_status wrong(const mien_key *key, const mien_value *v, const char *s
                      scalar ? "'" : "");
 }
 
-static mien_status number(const mien_key *key, const mien_value *v, const char *source, double *out) {
+static mien_status number(const mien_key *key, const mien_value *v, const char *source,
+                          double *out) {
     const bool whole = key->type == MIEN_KEY_INT || key->type == MIEN_KEY_PAIR;
     char expected[160];
     snprintf(expected, sizeof expected, "a %snumber from %g to %g%s%s", whole ? "whole " : "",
-             key->min, key->max, key->choices ? " or one of " : "", key->choices ? key->choices : "");
+             key->min, key->max, key->choices ? " or one of " : "",
+             key->choices ? key->choices : "");
     if (v->kind != MIEN_VALUE_NUMBER || v->number < key->min || v->number > key->max ||
         (whole && v->number != floor(v->number)))
         return wrong(key, v, source, expected);
@@ -54,7 +56,8 @@ static void release_texts(mien_texts *list) {
     *list = (mien_texts){0};
 }
 
-static mien_status read_pair(const mien_key *key, const mien_value *v, const char *source, int *out) {
+static mien_status read_pair(const mien_key *key, const mien_value *v, const char *source,
+                             int *out) {
     double a, b;
     if (v->kind == MIEN_VALUE_LIST && v->count == 2) {
         MIEN_TRY(number(key, v->first, source, &a));
@@ -184,20 +187,46 @@ static const char *last_part(const char *name) {
     return dot ? dot + 1 : name;
 }
 
-static mien_status unknown(mien_keys keys, const char *name, const char *source, int line) {
-    enum { MOST = 256 };
-    const char *names[MOST], *parts[MOST];
-    size_t n = 0;
-    for (size_t i = 0; i < keys.count && n < MOST; i++, n++) {
-        names[n] = keys.rows[i].name;
-        parts[n] = last_part(names[n]);
+/* "lr" for "learning_rate": the first letters of its words. */
+static bool is_short_for(const char *word, const char *name) {
+    for (size_t i = 0; name[i]; i++)
+        if ((i == 0 || name[i - 1] == '_') && name[i] != *word++) return false;
+    return *word == 0;
+}
+
+/* How far `name` (its last part: `part`) is from a key or section, 99 when it cannot be meant. A
+ * bare name may mean a key of any section. */
+static int distance_to(const char *name, const char *part, const char *known, bool section) {
+    char owner[2][128];
+    const char *last = last_part(known);
+    if (section) {
+        const int d = mien_word_distance(name, known);
+        return d <= (int)strlen(name) / 3 + 1 ? d : 99;
     }
-    const char *best = mien_nearest(name, names, n);
-    const char *part = best ? NULL : mien_nearest(last_part(name), parts, n);
-    for (size_t i = 0; part && i < n; i++)
-        if (parts[i] == part) best = names[i];
+    snprintf(owner[0], sizeof owner[0], "%.*s", (int)(part - name), name);
+    snprintf(owner[1], sizeof owner[1], "%.*s", (int)(last - known), known);
+    const int far = part == name ? last != known : mien_word_distance(owner[0], owner[1]);
+    const int d = is_short_for(part, last) ? 1 : mien_word_distance(part, last);
+    return far <= (int)(part - name) / 3 + 1 && d <= (int)strlen(part) / 3 + 1 ? 2 * d + far : 99;
+}
+
+static mien_status unknown(mien_keys keys, const char *name, const char *source, int line) {
+    char best[128] = "";
+    int least = 99;
+    for (size_t i = 0; i < keys.count; i++) {
+        const char *known = keys.rows[i].name;
+        for (size_t end = 1; end <= strlen(known); end++) { /* its sections, then the key itself */
+            char word[128];
+            if (known[end] && known[end] != '.') continue;
+            snprintf(word, sizeof word, "%.*s", (int)end, known);
+            const int d = distance_to(name, last_part(name), word, known[end] != 0);
+            if (d >= least) continue;
+            least = d;
+            strcpy(best, word);
+        }
+    }
     return MIEN_FAIL(INVALID, "%s:%d: unknown key '%s'%s%s%s", source, line, name,
-                     best ? "; did you mean '" : "", best ? best : "", best ? "'?" : "");
+                     *best ? "; did you mean '" : "", best, *best ? "'?" : "");
 }
 
 static mien_status read_map(mien_keys keys, void *owner, const mien_value *map, const char *source,
@@ -240,6 +269,7 @@ mien_status mien_keys_set(mien_keys keys, void *owner, const char *assignment) {
     if (!key) return unknown(keys, name, "--set", 1);
     mien_tree tree = {0};
     mien_status status = mien_yaml_parse(equal + 1, strlen(equal + 1), "--set", &tree);
+    if (status == MIEN_FORMAT) status = mien_fail_context(MIEN_INVALID, "the value of %s", name);
     if (status == MIEN_OK) status = read_one(key, owner, tree.root, "--set");
     mien_tree_release(&tree);
     return status;
@@ -263,8 +293,9 @@ mien_status mien_keys_defaults(mien_keys keys, void *owner) {
 static void print_text(const char *text, mien_text *out) {
     mien_value probe = {.text = text};
     mien_value_resolve(&probe);
-    const bool plain = probe.kind == MIEN_VALUE_STRING && !strpbrk(text, ":#{}[],&*!|>'\"%@`\n\\") &&
-                       text[0] != '-' && text[0] != '?' && text[0] != ' ';
+    const bool plain = probe.kind == MIEN_VALUE_STRING &&
+                       !strpbrk(text, ":#{}[],&*!|>'\"%@`\n\\") && text[0] != '-' &&
+                       text[0] != '?' && text[0] != ' ';
     if (plain) {
         mien_text_puts(out, text);
         return;

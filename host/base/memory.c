@@ -25,7 +25,8 @@ mien_status mien_new_aligned(void *out, size_t bytes) {
     void *block = NULL;
     const size_t room = bytes > SIZE_MAX - MIEN_ALIGN ? 0 : (bytes + MIEN_ALIGN - 1) / MIEN_ALIGN;
     atomic_fetch_add(&allocations, 1);
-    if (bytes == 0 || room) block = aligned_alloc(MIEN_ALIGN, room ? room * MIEN_ALIGN : MIEN_ALIGN);
+    if (bytes == 0 || room)
+        block = aligned_alloc(MIEN_ALIGN, room ? room * MIEN_ALIGN : MIEN_ALIGN);
     memcpy(out, &block, sizeof block);
     return block ? MIEN_OK : out_of_memory(1, bytes);
 }

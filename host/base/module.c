@@ -41,8 +41,12 @@ mien_status mien_module_load(const char *name, int version, const mien_module **
     if (!handle) return MIEN_FAIL(UNSUPPORTED, "cannot load the module: %s", dlerror());
     const mien_module *table = dlsym(handle, "mien_module_table");
     if (!table || table->version != version) {
-        const mien_status status = table ? MIEN_FAIL(UNSUPPORTED, "'%s' has version %d, this program needs %d; install both from one build", path, table->version, version)
-                                         : MIEN_FAIL(UNSUPPORTED, "'%s' is not a module of this program", path);
+        const mien_status status =
+            table ? MIEN_FAIL(
+                        UNSUPPORTED,
+                        "'%s' has version %d, this program needs %d; install both from one build",
+                        path, table->version, version)
+                  : MIEN_FAIL(UNSUPPORTED, "'%s' is not a module of this program", path);
         dlclose(handle);
         return status;
     }

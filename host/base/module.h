@@ -1,5 +1,5 @@
-/* Modules: shared objects that are loaded on first use through one versioned function table, so that
- * heavy libraries cost nothing until somebody asks for them. */
+/* Modules: shared objects that are loaded on first use through one versioned function table, so
+ * that heavy libraries cost nothing until somebody asks for them. */
 #ifndef HOST_BASE_MODULE_H
 #define HOST_BASE_MODULE_H
 
@@ -12,8 +12,8 @@ typedef struct mien_module {
 } mien_module;
 
 /* Loads NAME.so from $MIEN_MODULES, the program's folder or PREFIX/lib/mien, in this order, and
- * returns its table (the symbol `mien_module_table`). A module stays loaded. NOT_FOUND when there is
- * no such file, UNSUPPORTED when its version is another one or it cannot be loaded. */
+ * returns its table (the symbol `mien_module_table`). A module stays loaded. NOT_FOUND when there
+ * is no such file, UNSUPPORTED when its version is another one or it cannot be loaded. */
 mien_status mien_module_load(const char *name, int version, const mien_module **out);
 
 /* The path of a file that is installed beside the program or in PREFIX/lib/mien; NOT_FOUND else. */

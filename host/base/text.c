@@ -44,9 +44,9 @@ void mien_text_release(mien_text *text) {
 enum { WORD_MAX = 40 };
 
 /* Levenshtein distance with neighbouring swaps (optimal string alignment), without case. */
-static int distance(const char *a, const char *b) {
+int mien_word_distance(const char *a, const char *b) {
     const int n = (int)strlen(a), m = (int)strlen(b);
-    if (n > WORD_MAX || m > WORD_MAX) return WORD_MAX;
+    if (n > WORD_MAX || m > WORD_MAX) return n > m ? n : m; /* as if nothing matched */
     int row[WORD_MAX + 1][WORD_MAX + 1];
     for (int i = 0; i <= n; i++)
         for (int j = 0; j <= m; j++) {
@@ -70,7 +70,7 @@ const char *mien_nearest(const char *word, const char *const *words, size_t coun
     const char *best = NULL;
     int least = (int)strlen(word) / 3 + 2; /* farther than this is not a typo */
     for (size_t i = 0; i < count; i++) {
-        const int d = distance(word, words[i]);
+        const int d = mien_word_distance(word, words[i]);
         if (d < least) {
             least = d;
             best = words[i];

@@ -21,10 +21,13 @@ void mien_text_printf(mien_text *text, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void mien_text_release(mien_text *text);
 
+/* Typing errors between two words, without case. */
+int mien_word_distance(const char *a, const char *b);
 /* The word of `words` (count of them) nearest to `word`, or NULL when none is near. */
 const char *mien_nearest(const char *word, const char *const *words, size_t count);
 
-/* Splits off the next part of a list such as "a|b|c"; *list is moved behind it; false at the end. */
+/* Splits off the next part of a list such as "a|b|c"; *list is moved behind it; false at the end.
+ */
 bool mien_next_part(const char **list, char separator, const char **part, size_t *length);
 
 #endif

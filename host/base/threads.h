@@ -1,4 +1,5 @@
-/* Threads: one OpenMP team for oneDNN and for our own loops, and the floating-point mode they share.
+/* Threads: one OpenMP team for oneDNN and for our own loops, and the floating-point mode they
+ * share.
  *
  * Denormal numbers are flushed to zero in every worker (they slow convolutions a hundredfold); the
  * caller's own thread gets its mode back when the library returns. */

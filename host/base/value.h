@@ -1,7 +1,7 @@
 /* The value tree: what YAML and JSON files become before anybody interprets them.
  *
- * Every value knows its line and column, so that a message can point at it. Nodes live in a pool
- * that the tree owns; release the tree, not its nodes. */
+ * Every value knows its line and column (an entry of a map: its key's), so that a message can point
+ * at it. Nodes live in a pool that the tree owns; release the tree, not its nodes. */
 #ifndef HOST_BASE_VALUE_H
 #define HOST_BASE_VALUE_H
 

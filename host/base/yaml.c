@@ -13,6 +13,7 @@ typedef struct reader {
     mien_tree *tree;
     mien_value *open[DEPTH_MAX]; /* the lists and maps around the current place */
     const char *key[DEPTH_MAX];  /* the key read last in each open map */
+    yaml_mark_t key_mark[DEPTH_MAX];
     int depth;
 } reader;
 
@@ -21,14 +22,16 @@ static mien_status at(const reader *r, const yaml_mark_t *mark, const char *what
 }
 
 static mien_status place(reader *r, mien_value *value, const yaml_mark_t *mark) {
-    value->line = (int)mark->line + 1;
-    value->column = (int)mark->column + 1;
-    if (r->depth == 0) {
+    mien_value *parent = r->depth ? r->open[r->depth - 1] : NULL;
+    const bool entry = parent && parent->kind == MIEN_VALUE_MAP;
+    const yaml_mark_t *start = entry && r->key[r->depth - 1] ? &r->key_mark[r->depth - 1] : mark;
+    value->line = (int)start->line + 1;
+    value->column = (int)start->column + 1;
+    if (!parent) {
         r->tree->root = value;
         return MIEN_OK;
     }
-    mien_value *parent = r->open[r->depth - 1];
-    if (parent->kind == MIEN_VALUE_MAP) {
+    if (entry) {
         value->key = r->key[r->depth - 1];
         r->key[r->depth - 1] = NULL;
         if (!value->key) return at(r, mark, "a key must be plain text");
@@ -44,6 +47,7 @@ static mien_status scalar(reader *r, const yaml_event_t *event) {
         return at(r, &event->start_mark, "a zero byte inside text");
     if (r->depth && r->open[r->depth - 1]->kind == MIEN_VALUE_MAP && !r->key[r->depth - 1]) {
         r->key[r->depth - 1] = text;
+        r->key_mark[r->depth - 1] = event->start_mark;
         return MIEN_OK;
     }
     mien_value *value;
@@ -100,9 +104,9 @@ mien_status mien_yaml_parse(const char *text, size_t size, const char *source, m
     for (bool end = false; !end && status == MIEN_OK;) {
         yaml_event_t event;
         if (!yaml_parser_parse(&r.parser, &event)) {
-            status = MIEN_FAIL(FORMAT, "%s:%zu: not YAML: %s", source,
-                               r.parser.problem_mark.line + 1,
-                               r.parser.problem ? r.parser.problem : "unreadable");
+            status =
+                MIEN_FAIL(FORMAT, "%s:%zu: not YAML: %s", source, r.parser.problem_mark.line + 1,
+                          r.parser.problem ? r.parser.problem : "unreadable");
             break;
         }
         end = event.type == YAML_STREAM_END_EVENT;
@@ -110,7 +114,8 @@ mien_status mien_yaml_parse(const char *text, size_t size, const char *source, m
         yaml_event_delete(&event);
     }
     yaml_parser_delete(&r.parser);
-    if (status == MIEN_OK && !tree->root) status = MIEN_FAIL(FORMAT, "%s: the file is empty", source);
+    if (status == MIEN_OK && !tree->root)
+        status = MIEN_FAIL(FORMAT, "%s: the file is empty", source);
     return status;
 }
 

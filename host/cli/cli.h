@@ -1,4 +1,5 @@
-/* The command line: one table of commands, one room a command. Only this folder prints and exits. */
+/* The command line: one table of commands, one room a command. Only this folder prints and exits.
+ */
 #ifndef HOST_CLI_CLI_H
 #define HOST_CLI_CLI_H
 
@@ -8,16 +9,23 @@
 #include "host/base/status.h"
 #include "include/mien/backend.h"
 
-enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_DEVICE = 70, EXIT_STOPPED = 75, EXIT_INTERRUPT = 130 };
+enum {
+    EXIT_DONE = 0,
+    EXIT_FAILED = 1,
+    EXIT_USAGE = 2,
+    EXIT_DEVICE = 70,
+    EXIT_STOPPED = 75,
+    EXIT_INTERRUPT = 130
+};
 
 /* A flag of a command. */
 typedef struct cli_flag {
     const char *name;  /* "--data" */
     const char *value; /* what it wants, for --help; NULL: a switch */
     const char *help;
-    const char **one; /* where the value goes; given twice is refused */
+    const char **one;      /* where the value goes; given twice is refused */
     struct cli_list *many; /* or a list of values */
-    bool *on;         /* or a switch */
+    bool *on;              /* or a switch */
 } cli_flag;
 
 enum { CLI_LIST_MAX = 64 };
@@ -29,7 +37,7 @@ typedef struct cli_list {
 /* What every command takes. */
 typedef struct cli_common {
     const char *device, *threads;
-    bool help, json, deterministic, verbose, quiet;
+    bool help, version, json, deterministic, verbose, quiet;
 } cli_common;
 
 typedef struct cli_command {
@@ -56,6 +64,7 @@ extern volatile int cli_stop;
 
 /* The commit that the program was built from. */
 const char *cli_commit(void);
+void cli_print_version(void);
 /* Prints that a word is unknown and which known one is near. */
 void cli_unknown(const char *what, const char *word, const char *const *known, size_t count);
 

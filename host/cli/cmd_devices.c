@@ -67,6 +67,6 @@ static int run(int argc, char **argv, const cli_command *self) {
     return devices[0].usable ? EXIT_DONE : EXIT_FAILED;
 }
 
-const cli_command cmd_devices = {
-    "devices", "[--json]", "shows what this machine and this build can use",
-    "  mien devices\n  mien devices --json\n", run};
+const cli_command cmd_devices = {"devices", "[--json]",
+                                 "shows what this machine and this build can use",
+                                 "  mien devices\n  mien devices --json\n", run};

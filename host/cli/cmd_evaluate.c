@@ -10,13 +10,16 @@
 #include "host/infer/score.h"
 #include "host/train/runlog.h"
 
-enum { BATCH = 128, MODELS_MAX = 16 };
+enum { BATCH = 128 };
 
 typedef struct evaluate_args {
     cli_common common;
     cli_list rest, models;
     const char *data, *split, *tta, *predictions, *batch, *on_bad;
     int batch_size;
+    mien_part part; /* when --split names one */
+    mien_tta views;
+    mien_on_bad bad_rows;
 } evaluate_args;
 
 typedef struct evaluation {
@@ -39,8 +42,8 @@ static void warn(evaluation *e, const char *text) {
 /* The model's classes must be the data's, in this order. */
 static mien_status check_classes(const mien_model *model, const mien_dataset *set) {
     if (model->meta.classes != set->classes)
-        return MIEN_FAIL(INVALID, "the model tells %d classes apart, '%s' has %d", model->meta.classes,
-                         set->source, set->classes);
+        return MIEN_FAIL(INVALID, "the model tells %d classes apart, '%s' has %d",
+                         model->meta.classes, set->source, set->classes);
     for (int k = 0; k < set->classes; k++)
         if (strcmp(model->meta.class_names[k], set->class_names[k]) != 0)
             return MIEN_FAIL(INVALID, "class %d is '%s' in the model and '%s' in '%s'", k,
@@ -52,16 +55,10 @@ static mien_status check_classes(const mien_model *model, const mien_dataset *se
 static mien_status choose_part(const evaluate_args *args, evaluation *e) {
     size_t counts[MIEN_CLASSES_MAX];
     static const mien_part wish[] = {MIEN_TEST, MIEN_VAL, MIEN_NO_PART};
-    if (args->split) {
-        for (e->part = MIEN_TRAIN; e->part <= MIEN_NO_PART; e->part++)
-            if (strcmp(args->split, mien_part_name(e->part)) == 0) break;
-        if (e->part > MIEN_NO_PART)
-            return MIEN_FAIL(INVALID, "--split must be train, val, test or all, not '%s'", args->split);
-    } else {
-        for (int i = 0; i < 3; i++) {
-            e->part = wish[i];
-            if (mien_dataset_counts(&e->data, e->part, counts)) break;
-        }
+    e->part = args->part;
+    for (int i = 0; !args->split && i < 3; i++) {
+        e->part = wish[i];
+        if (mien_dataset_counts(&e->data, e->part, counts)) break;
     }
     if (!mien_dataset_counts(&e->data, e->part, counts))
         return MIEN_FAIL(INVALID, "'%s' has no %s part", e->data.source, mien_part_name(e->part));
@@ -69,17 +66,18 @@ static mien_status choose_part(const evaluate_args *args, evaluation *e) {
 }
 
 static mien_status load(const evaluate_args *args, const mien_model *model, evaluation *e) {
-    mien_on_bad on_bad;
     mien_split split = model->meta.split;
     const char *source = args->data ? args->data : model->meta.data;
-    MIEN_TRY(mien_on_bad_parse(args->on_bad ? args->on_bad : "fail", &on_bad));
-    MIEN_TRY(mien_dataset_load(source, model->meta.input, on_bad, &e->data));
+    MIEN_TRY(mien_dataset_load(source, model->meta.input, args->bad_rows, &e->data));
     if (!e->data.labelled)
         return MIEN_FAIL(INVALID, "'%s' has no column 'emotion': there is nothing to compare with",
                          source);
     MIEN_TRY(check_classes(model, &e->data));
-    if (split.by == MIEN_BY_USAGE) split.by = MIEN_BY_AUTO; /* other data may name no usage */
-    MIEN_TRY(mien_split_apply(&e->data, &split));
+    if (split.by == MIEN_BY_USAGE && !mien_split_named(&e->data)) {
+        memset(e->data.part, MIEN_NO_PART, e->data.count); /* other data: they belong to no part */
+    } else {
+        MIEN_TRY(mien_split_apply(&e->data, &split));
+    }
     MIEN_TRY(choose_part(args, e));
     if (e->part == MIEN_NO_PART) memset(e->data.part, MIEN_TEST, e->data.count);
     const mien_part part = e->part == MIEN_NO_PART ? MIEN_TEST : e->part;
@@ -100,7 +98,7 @@ static mien_status load(const evaluate_args *args, const mien_model *model, eval
 
 /* Adds one model's probabilities, divided by the number of models. */
 static mien_status add_model(const evaluate_args *args, mien_model *model, mien_backend *backend,
-                             evaluation *e, mien_tta tta) {
+                             evaluation *e) {
     const mien_part part = e->part == MIEN_NO_PART ? MIEN_TEST : e->part;
     const size_t numbers = e->n * (size_t)e->data.classes;
     mien_loader loader = {0};
@@ -115,7 +113,8 @@ static mien_status add_model(const evaluate_args *args, mien_model *model, mien_
     MIEN_GO(mien_plan_load(plan, &model->weights));
     MIEN_GO(mien_score_prepare(plan, e->n));
     const double begin = mien_seconds();
-    MIEN_GO(mien_score_part(plan, &loader, part, tta, model->meta.temperature, &cli_stop, own));
+    MIEN_GO(
+        mien_score_part(plan, &loader, part, args->views, model->meta.temperature, &cli_stop, own));
     e->seconds += mien_seconds() - begin;
     for (size_t i = 0; i < numbers; i++)
         e->probabilities[i] += own[i] / (float)args->models.count;
@@ -158,10 +157,10 @@ static mien_status report(const evaluate_args *args, const evaluation *e) {
     mien_text text = {0};
     mien_status status =
         mien_metrics_compute(e->probabilities, e->labels, e->n, e->data.classes, &metrics);
-    const char (*names)[64] = (const char (*)[64])e->data.class_names;
-    const mien_report_head head = {args->models.items[0], e->data.source,    mien_part_name(e->part),
-                                   e->sha256,             e->warnings,       e->warning_count,
-                                   e->seconds};
+    const char(*names)[64] = (const char(*)[64])e->data.class_names;
+    const mien_report_head head = {
+        args->models.items[0], e->data.source, mien_part_name(e->part), e->sha256, e->warnings,
+        e->warning_count,      e->seconds};
     if (status == MIEN_OK && args->common.json) {
         mien_metrics_document(&metrics, names, &head, true, &text);
     } else if (status == MIEN_OK) {
@@ -177,7 +176,7 @@ static mien_status report(const evaluate_args *args, const evaluation *e) {
     return status;
 }
 
-static mien_status evaluate(const evaluate_args *args, mien_tta tta, evaluation *e) {
+static mien_status evaluate(const evaluate_args *args, evaluation *e) {
     mien_backend *backend = NULL;
     mien_model model = {0};
     mien_status status;
@@ -195,7 +194,7 @@ static mien_status evaluate(const evaluate_args *args, mien_tta tta, evaluation 
                                args->models.items[i], args->models.items[0]);
             goto out;
         }
-        MIEN_GO(add_model(args, &model, backend, e, tta));
+        MIEN_GO(add_model(args, &model, backend, e));
     }
     if (args->predictions) MIEN_GO(write_predictions(e, args->predictions));
     status = report(args, e);
@@ -205,16 +204,37 @@ out:
     return status;
 }
 
-static bool choose_tta(const char *text, mien_tta *out) {
-    static const char *const names[] = {"none", "flip", "tencrop"};
-    *out = MIEN_VIEW_ONE;
-    for (int i = 0; text && i < 3; i++)
-        if (strcmp(text, names[i]) == 0) {
-            *out = (mien_tta)i;
-            return true;
-        }
-    if (text) fprintf(stderr, "mien: --tta must be none, flip or tencrop, not '%s'\n", text);
-    return text == NULL;
+/* The place of `text` among three or four words, 0 without it; -1 after printing what is wrong. */
+static int choose(const char *flag, const char *text, const char *const *words, int count) {
+    for (int i = 0; text && i < count; i++)
+        if (strcmp(text, words[i]) == 0) return i;
+    if (!text) return 0;
+    fprintf(stderr, "mien: %s must be ", flag);
+    for (int i = 0; i < count; i++)
+        fprintf(stderr, "%s%s", words[i], i < count - 2 ? ", " : (i < count - 1 ? " or " : ""));
+    fprintf(stderr, ", not '%s'\n", text);
+    return -1;
+}
+
+/* What the flags' values mean; false after printing what is wrong with one. */
+static bool check_values(evaluate_args *args) {
+    static const char *const views[] = {"none", "flip", "tencrop"};
+    static const char *const parts[] = {"train", "val", "test", "all"};
+    long long batch = BATCH;
+    const int view = choose("--tta", args->tta, views, 3);
+    const int part = view < 0 ? -1 : choose("--split", args->split, parts, 4);
+    if (part < 0) return false;
+    args->views = (mien_tta)view;
+    args->part = (mien_part)part;
+    if (args->batch && !cli_number("--batch", args->batch, 1, 65536, &batch)) return false;
+    args->batch_size = (int)batch;
+    if (mien_on_bad_parse(args->on_bad ? args->on_bad : "fail", &args->bad_rows) != MIEN_OK) {
+        fprintf(stderr, "mien: --%s\n", mien_error_message());
+        return false;
+    }
+    if (args->models.count) return true;
+    fprintf(stderr, "mien: evaluate wants --model M (a model file or a run directory)\n");
+    return false;
 }
 
 static int run(int argc, char **argv, const cli_command *self) {
@@ -232,20 +252,12 @@ static int run(int argc, char **argv, const cli_command *self) {
         {"--batch", "N", "images at a time (default: 128)", &args.batch, NULL, NULL},
         {"--on-bad", "fail|skip[:MAX]", "damaged rows of the data", &args.on_bad, NULL, NULL}};
     int exit_status;
-    mien_tta tta;
-    long long batch = BATCH;
     if (!cli_parse(self, argc, argv, flags, sizeof flags / sizeof flags[0], &args.rest, 0,
                    &args.common, &exit_status))
         return exit_status;
-    if (!choose_tta(args.tta, &tta)) return EXIT_USAGE;
-    if (args.batch && !cli_number("--batch", args.batch, 1, 65536, &batch)) return EXIT_USAGE;
-    if (!args.models.count) {
-        fprintf(stderr, "mien: evaluate wants --model M (a model file or a run directory)\n");
-        return EXIT_USAGE;
-    }
-    args.batch_size = (int)batch;
+    if (!check_values(&args)) return EXIT_USAGE;
     evaluation e = {0};
-    const mien_status status = evaluate(&args, tta, &e);
+    const mien_status status = evaluate(&args, &e);
     mien_dataset_release(&e.data);
     mien_free(e.probabilities);
     mien_free(e.labels);

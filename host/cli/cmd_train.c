@@ -68,8 +68,10 @@ static mien_status choose_folder(const train_args *args, const mien_config *conf
     if (args->out) {
         MIEN_TRY(mien_path_join(out, "", args->out));
         if (is_used(out) && !args->force)
-            return MIEN_FAIL(INVALID, "the folder '%s' is in use: choose another --out, or --force to "
-                                      "write over it", out);
+            return MIEN_FAIL(INVALID,
+                             "the folder '%s' is in use: choose another --out, or --force to "
+                             "write over it",
+                             out);
         return mien_make_folders(out);
     }
     char stem[64] = "run";
@@ -99,10 +101,11 @@ static void print_result(const train_args *args, const char *folder, const mien_
         mien_text_release(&text);
         return;
     }
-    printf("best epoch %d: val_accuracy %.4f, val_loss %.4f, val_macro_f1 %.4f (%.0f img/s, %.0f s)\n"
-           "model: %s/best.h5\n",
-           r->best_epoch, r->metrics.accuracy, r->metrics.loss, r->metrics.macro_f1,
-           r->images_per_second, r->seconds, folder);
+    printf(
+        "best epoch %d: val_accuracy %.4f, val_loss %.4f, val_macro_f1 %.4f (%.0f img/s, %.0f s)\n"
+        "model: %s/best.h5\n",
+        r->best_epoch, r->metrics.accuracy, r->metrics.loss, r->metrics.macro_f1,
+        r->images_per_second, r->seconds, folder);
 }
 
 static mien_status train_once(const train_args *args, const mien_config *config,
@@ -118,11 +121,14 @@ static mien_status train_once(const train_args *args, const mien_config *config,
                                         .observer = progress_observer(&bar, args->common.quiet)};
     const mien_status status = mien_train(&request, result);
     if (status == MIEN_OK) print_result(args, folder, result);
+    if (status == MIEN_INTERRUPTED)
+        fprintf(stderr, "mien: %s; saved: %s/best.h5 and last.h5\n", mien_error_message(), folder);
     return status;
 }
 
 /* Mean and standard deviation (n - 1) of the best epochs' accuracies. */
-static mien_status write_summary(const char *folder, const double *accuracy, int seeds, int first) {
+static mien_status write_summary(const train_args *args, const char *folder, const double *accuracy,
+                                 int seeds, int first) {
     char path[MIEN_PATH];
     mien_text text = {0};
     mien_json json = {.text = &text, .pretty = true};
@@ -146,7 +152,7 @@ static mien_status write_summary(const char *folder, const double *accuracy, int
     if (status == MIEN_OK) status = mien_path_join(path, folder, "summary.json");
     if (status == MIEN_OK) status = mien_file_write(path, text.data, text.size);
     mien_text_release(&text);
-    if (status == MIEN_OK)
+    if (status == MIEN_OK && !args->common.json)
         printf("val_accuracy over %d seeds: %.4f ± %.4f\n", seeds, mean, sqrt(variance));
     return status;
 }
@@ -167,7 +173,7 @@ static mien_status train_seeds(const train_args *args, mien_config *config, mien
         mien_metrics_release(&result.metrics);
         MIEN_TRY(status);
     }
-    return write_summary(folder, accuracy, seeds, first);
+    return write_summary(args, folder, accuracy, seeds, first);
 }
 
 static mien_status train_in(const train_args *args, mien_config *config, const char *folder,
@@ -222,8 +228,6 @@ static int run(int argc, char **argv, const cli_command *self) {
     } else if (status == MIEN_OK) {
         status = choose_folder(&args, &config, folder);
         if (status == MIEN_OK) status = train_in(&args, &config, folder, (int)seeds);
-        if (status == MIEN_INTERRUPTED)
-            fprintf(stderr, "mien: %s; saved: %s/best.h5 and last.h5\n", mien_error_message(), folder);
     }
     mien_config_release(&config);
     if (status == MIEN_INTERRUPTED) return EXIT_STOPPED;

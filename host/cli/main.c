@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,13 +10,17 @@ static const cli_command *const commands[] = {&cmd_train, &cmd_evaluate, &cmd_in
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
 /* Commands of the interface that this version does not build. */
-static const char *const later[] = {"predict", "video",   "realtime", "serve", "prepare", "convert",
-                                    "runs",    "sweep",   "compare",  "report", "audit",  "preview",
-                                    "bench",   "tune",    "parity"};
+static const char *const later[] = {"predict", "video",   "realtime", "serve",   "prepare",
+                                    "convert", "runs",    "sweep",    "compare", "report",
+                                    "audit",   "preview", "bench",    "tune",    "parity"};
 enum { LATER = sizeof later / sizeof later[0] };
 
 const char *cli_commit(void) {
     return MIEN_COMMIT;
+}
+
+void cli_print_version(void) {
+    printf("mien %s (%s)\n", MIEN_VERSION, MIEN_COMMIT);
 }
 
 static void print_help(void) {
@@ -30,10 +35,10 @@ static void print_help(void) {
            "  mien evaluate --model runs/sample-1 --data sample\n");
 }
 
-int main(int argc, char **argv) {
+static int run_command(int argc, char **argv) {
     const char *word = argc > 1 ? argv[1] : "--help";
     if (strcmp(word, "--version") == 0) {
-        printf("mien %s (%s)\n", MIEN_VERSION, MIEN_COMMIT);
+        cli_print_version();
         return EXIT_DONE;
     }
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0) {
@@ -54,4 +59,12 @@ int main(int argc, char **argv) {
     cli_unknown("command", word, names, COMMANDS);
     fprintf(stderr, "see mien --help\n");
     return EXIT_USAGE;
+}
+
+/* Results that did not arrive (a full disk behind stdout) are a failure. */
+int main(int argc, char **argv) {
+    const int status = run_command(argc, argv);
+    if (fflush(stdout) == 0 && !ferror(stdout)) return status;
+    fprintf(stderr, "mien: cannot write to the standard output: %s\n", strerror(errno));
+    return status == EXIT_DONE ? EXIT_FAILED : status;
 }

@@ -75,7 +75,8 @@ static void print_help(const cli_command *self, const cli_flag *flags, size_t co
 
 /* Flags of the interface that this version does not build. */
 static bool refused_later(const char *word) {
-    static const char *const later[] = {"--resume", "--resume-anyway", "--report"};
+    static const char *const later[] = {"--resume",  "--resume-anyway", "--report",
+                                        "--classes", "--preprocess",    "--drop-classes"};
     for (size_t i = 0; i < sizeof later / sizeof later[0]; i++)
         if (strcmp(word, later[i]) == 0) {
             fprintf(stderr, "mien: %s is not in this version\n", word);
@@ -92,7 +93,8 @@ typedef struct parser {
     char **argv;
 } parser;
 
-/* The value behind a flag: --flag=value or the next word; NULL after printing that it is missing. */
+/* The value behind a flag: --flag=value or the next word; NULL after printing that it is missing.
+ */
 static const char *take_value(parser *p, const char *inline_value, const char *name) {
     if (inline_value) return inline_value;
     if (p->at + 1 < p->argc) return p->argv[++p->at];
@@ -144,6 +146,15 @@ static bool parse_word(parser *p, const char *word) {
     return false;
 }
 
+static bool known_device(const char *device) {
+    static const char *const names[] = {"auto", "cpu", "cuda"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(device, names[i]) == 0) return true;
+    if (strncmp(device, "cuda:", 5) == 0) return true;
+    cli_unknown("device", device, names, sizeof names / sizeof names[0]);
+    return false;
+}
+
 bool cli_parse(const cli_command *self, int argc, char **argv, const cli_flag *own, size_t count,
                cli_list *rest, int most_rest, cli_common *common, int *exit_status) {
     const cli_flag shared[] = {{"--device", "D", "", &common->device, NULL, NULL},
@@ -152,6 +163,7 @@ bool cli_parse(const cli_command *self, int argc, char **argv, const cli_flag *o
                                {"--json", NULL, "", NULL, NULL, &common->json},
                                {"-v", NULL, "", NULL, NULL, &common->verbose},
                                {"-q", NULL, "", NULL, NULL, &common->quiet},
+                               {"--version", NULL, "", NULL, NULL, &common->version},
                                {"--help", NULL, "", NULL, NULL, &common->help}};
     enum { SHARED = sizeof shared / sizeof shared[0] };
     cli_flag flags[64];
@@ -176,8 +188,14 @@ bool cli_parse(const cli_command *self, int argc, char **argv, const cli_flag *o
         *exit_status = EXIT_DONE;
         return false;
     }
+    if (common->version) {
+        cli_print_version();
+        *exit_status = EXIT_DONE;
+        return false;
+    }
     long long n;
     if (common->threads && !cli_number("--threads", common->threads, 1, 1024, &n)) return false;
+    if (common->device && !known_device(common->device)) return false;
     mien_log_sink(print_line, common);
     return true;
 }

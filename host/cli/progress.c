@@ -27,8 +27,8 @@ static void on_step(void *context, int epoch, size_t done, size_t of, double los
     memset(bar, '=', filled);
     bar[sizeof bar - 1] = 0;
     const int length =
-        snprintf(line, sizeof line, "epoch %d [%s] %zu/%zu  %.0f img/s  ETA %.0f s  loss %.4f", epoch,
-                 bar, done, of, rate, rate > 0 ? (double)(of - done) / rate : 0, loss);
+        snprintf(line, sizeof line, "epoch %d [%s] %zu/%zu  %.0f img/s  ETA %.0f s  loss %.4f",
+                 epoch, bar, done, of, rate, rate > 0 ? (double)(of - done) / rate : 0, loss);
     wipe(p);
     fputs(line, stderr);
     p->width = length > 0 ? (size_t)length : 0;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -125,8 +126,10 @@ static mien_status read_header(lines *l, columns *c) {
         if (strcasecmp(fields[i], "usage") == 0) c->usage = i;
     }
     if (c->pixels < 0)
-        return MIEN_FAIL(FORMAT, "'%s': row 1 names no column 'pixels'; a csv of faces begins with "
-                                 "emotion,pixels,Usage", l->path);
+        return MIEN_FAIL(FORMAT,
+                         "'%s': row 1 names no column 'pixels'; a csv of faces begins with "
+                         "emotion,pixels,Usage",
+                         l->path);
     return MIEN_OK;
 }
 
@@ -164,7 +167,8 @@ static mien_status row_fail(const lines *l, int line, const char *what, long lon
 
 static mien_status read_pixels(row_reader *r, const char *text) {
     const int n = parse_pixels(text, r->image, SIDE_MAX * SIDE_MAX);
-    if (n == -1) return ROW_FAIL(r, "its pixels hold something that is no number from 0 to 255", 0, 0);
+    if (n == -1)
+        return ROW_FAIL(r, "its pixels hold something that is no number from 0 to 255", 0, 0);
     if (n == -2) return ROW_FAIL(r, "a pixel is above 255", 0, 0);
     int side = r->side;
     if (!side) {
@@ -183,8 +187,7 @@ static mien_status read_pixels(row_reader *r, const char *text) {
 static mien_status read_label(row_reader *r, const char *text, int *label) {
     char *end;
     const long v = strtol(text, &end, 10);
-    if (end == text || *end)
-        return ROW_FAIL(r, "the emotion is no number", 0, 0);
+    if (end == text || *end) return ROW_FAIL(r, "the emotion is no number", 0, 0);
     if (v < 0 || v >= CLASSES)
         return ROW_FAIL(r, "the emotion %lld is not one of 0 to %lld", v, CLASSES - 1);
     *label = (int)v;
@@ -229,15 +232,25 @@ static mien_status read_rows(row_reader *r, const mien_on_bad *on_bad, mien_data
     }
 }
 
-static mien_status load(const char *source, const mien_on_bad *on_bad, mien_dataset *set) {
-    row_reader r = {.lines = {.path = source}};
-    mien_status status = MIEN_OK;
-    const int fd = open(source, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
+/* A regular file: a pipe would wait for a writer. */
+static mien_status open_file(const char *source, int *fd) {
+    struct stat info;
+    *fd = open(source, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (*fd < 0) {
         const int code = errno;
         return mien_fail(code == ENOENT ? MIEN_NOT_FOUND : MIEN_IO, __FILE__, __LINE__,
                          "cannot open '%s': %s", source, strerror(code));
     }
+    if (fstat(*fd, &info) == 0 && S_ISREG(info.st_mode)) return MIEN_OK;
+    close(*fd);
+    return MIEN_FAIL(IO, "'%s' is not a regular file; give a .csv or .csv.gz file", source);
+}
+
+static mien_status load(const char *source, const mien_on_bad *on_bad, mien_dataset *set) {
+    row_reader r = {.lines = {.path = source}};
+    mien_status status = MIEN_OK;
+    int fd;
+    MIEN_TRY(open_file(source, &fd));
     r.lines.file = gzdopen(fd, "rb");
     if (!r.lines.file) {
         close(fd);

@@ -39,18 +39,21 @@ mien_status mien_dataset_load(const char *source, mien_image_spec spec, mien_on_
         if (!sources[i]->accepts(source)) continue;
         MIEN_TRY(sources[i]->load(source, &on_bad, out));
         if (out->count == 0) return MIEN_FAIL(FORMAT, "'%s' holds no usable image", source);
-        if (out->skipped)
-            MIEN_WARN("%s: %lld bad rows were left out", source, out->skipped);
+        if (out->skipped) MIEN_WARN("%s: %lld bad rows were left out", source, out->skipped);
         return MIEN_OK;
     }
     if (!mien_file_exists(source))
-        return MIEN_FAIL(NOT_FOUND, "there is no data '%s': give a .csv or .csv.gz file, or 'sample' "
-                                    "for generated faces", source);
+        return MIEN_FAIL(NOT_FOUND,
+                         "there is no data '%s': give a .csv or .csv.gz file, or 'sample' "
+                         "for generated faces",
+                         source);
     if (mien_is_folder(source))
-        return MIEN_FAIL(UNSUPPORTED, "'%s' is a folder: image folders are not in this version; give "
-                                      "a .csv or .csv.gz file", source);
-    return MIEN_FAIL(UNSUPPORTED, "'%s' is of no known form: give a .csv or .csv.gz file, or 'sample'",
-                     source);
+        return MIEN_FAIL(UNSUPPORTED,
+                         "'%s' is a folder: image folders are not in this version; give "
+                         "a .csv or .csv.gz file",
+                         source);
+    return MIEN_FAIL(UNSUPPORTED,
+                     "'%s' is of no known form: give a .csv or .csv.gz file, or 'sample'", source);
 }
 
 void mien_dataset_drop_pixels(mien_dataset *set) {
@@ -121,7 +124,8 @@ mien_status mien_dataset_append(mien_dataset *set, const uint8_t *gray, int heig
 }
 
 mien_status mien_dataset_bad(mien_dataset *set, const mien_on_bad *on_bad) {
-    if (!on_bad->skip) return mien_fail_context(MIEN_FORMAT, "bad data (--on-bad skip leaves such rows out)");
+    if (!on_bad->skip)
+        return mien_fail_context(MIEN_FORMAT, "bad data (--on-bad skip leaves such rows out)");
     set->skipped++;
     if (set->skipped <= 10) MIEN_WARN("left out: %s", mien_error_message());
     if (on_bad->max >= 0 && set->skipped > on_bad->max)

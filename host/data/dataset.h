@@ -8,7 +8,13 @@
 
 #include "host/base/file.h"
 
-typedef enum mien_part { MIEN_TRAIN, MIEN_VAL, MIEN_TEST, MIEN_PARTS, MIEN_NO_PART = MIEN_PARTS } mien_part;
+typedef enum mien_part {
+    MIEN_TRAIN,
+    MIEN_VAL,
+    MIEN_TEST,
+    MIEN_PARTS,
+    MIEN_NO_PART = MIEN_PARTS
+} mien_part;
 
 enum { MIEN_CLASSES_MAX = 4096, MIEN_CLASS_NAME = 64 };
 

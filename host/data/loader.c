@@ -44,8 +44,7 @@ mien_status mien_loader_create(const mien_dataset *set, const mien_normalise *no
     *loader = (mien_loader){.backend = backend, .spec = set->spec, .classes = set->classes};
     const mien_ops *ops = backend->ops;
     const size_t channels = (size_t)set->spec.channels;
-    const size_t bytes =
-        set->count * (size_t)set->spec.height * (size_t)set->spec.width * channels;
+    const size_t bytes = set->count * (size_t)set->spec.height * (size_t)set->spec.width * channels;
     float scale[4], shift[4];
     for (size_t c = 0; c < channels; c++) {
         scale[c] = (float)(normalise->scale / normalise->deviation[c]);
@@ -93,8 +92,7 @@ mien_status mien_loader_order(mien_loader *loader, mien_part part, bool shuffle,
             loader->permutation[i] = index[loader->keys[i] & 0xffffffffu];
         index = loader->permutation;
     }
-    return loader->backend->ops->copy_in(loader->backend, loader->order, index,
-                                         n * sizeof *index);
+    return loader->backend->ops->copy_in(loader->backend, loader->order, index, n * sizeof *index);
 }
 
 mien_status mien_loader_batch(mien_loader *loader, const mien_batch *batch, const mien_tensor *x,

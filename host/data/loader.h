@@ -1,6 +1,6 @@
-/* From a data set to batches in backend memory. Resident mode: the whole set lies there as bytes; one
- * kernel gathers, augments and normalises a batch. The order of an epoch is a seeded permutation, a
- * function of (seed, epoch) alone. */
+/* From a data set to batches in backend memory. Resident mode: the whole set lies there as bytes;
+ * one kernel gathers, augments and normalises a batch. The order of an epoch is a seeded
+ * permutation, a function of (seed, epoch) alone. */
 #ifndef HOST_DATA_LOADER_H
 #define HOST_DATA_LOADER_H
 

@@ -44,20 +44,19 @@ static mien_status stratify(mien_dataset *set, double val, double test, int seed
 /* Whole groups (identities): a group's own random number decides where it goes. */
 static void deal_groups(mien_dataset *set, double val, double test, int seed) {
     for (size_t i = 0; i < set->count; i++) {
-        const double u =
-            rng_word((uint32_t)seed, RNG_SPLIT, 1, set->group[i]) / 4294967296.0;
+        const double u = rng_word((uint32_t)seed, RNG_SPLIT, 1, set->group[i]) / 4294967296.0;
         set->part[i] = u < val ? MIEN_VAL : (u < val + test ? MIEN_TEST : MIEN_TRAIN);
     }
 }
 
-static bool names_usage(const mien_dataset *set) {
+bool mien_split_named(const mien_dataset *set) {
     for (size_t i = 0; i < set->count; i++)
         if (set->usage[i] != MIEN_NO_PART) return true;
     return false;
 }
 
 mien_status mien_split_apply(mien_dataset *set, mien_split *split) {
-    const bool named = names_usage(set);
+    const bool named = mien_split_named(set);
     if (split->by == MIEN_BY_AUTO) split->by = named ? MIEN_BY_USAGE : MIEN_BY_STRATIFIED;
     if (split->by == MIEN_BY_USAGE && !named)
         return MIEN_FAIL(INVALID, "data.split.by is usage, but '%s' names none; use stratified",
@@ -67,8 +66,7 @@ mien_status mien_split_apply(mien_dataset *set, mien_split *split) {
         deal_groups(set, split->val, split->test, split->seed);
         return MIEN_OK;
     }
-    if (split->by == MIEN_BY_STRATIFIED)
-        return stratify(set, split->val, split->test, split->seed);
+    if (split->by == MIEN_BY_STRATIFIED) return stratify(set, split->val, split->test, split->seed);
     size_t vals = 0, tests = 0;
     for (size_t i = 0; i < set->count; i++) {
         if (set->usage[i] != MIEN_NO_PART) set->part[i] = set->usage[i];
@@ -86,18 +84,20 @@ mien_status mien_split_check(const mien_dataset *set) {
     for (mien_part part = MIEN_TRAIN; part <= MIEN_VAL; part++) {
         const size_t n = mien_dataset_counts(set, part, counts);
         if (n == 0)
-            return MIEN_FAIL(INVALID, "'%s' leaves no sample for the %s part: change data.split (val, "
-                                      "test, by)", set->source, mien_part_name(part));
+            return MIEN_FAIL(INVALID,
+                             "'%s' leaves no sample for the %s part: change data.split (val, "
+                             "test, by)",
+                             set->source, mien_part_name(part));
         int present = 0, last = 0;
         for (int k = 0; k < set->classes; k++)
             if (counts[k]) present++, last = k;
         if (part == MIEN_TRAIN && present < 2)
-            return MIEN_FAIL(INVALID, "all %zu training samples of '%s' are of the class '%s': a "
-                                      "classifier needs two or more", n, set->source,
-                             set->class_names[last]);
+            return MIEN_FAIL(INVALID,
+                             "all %zu training samples of '%s' are of the class '%s': a "
+                             "classifier needs two or more",
+                             n, set->source, set->class_names[last]);
         for (int k = 0; part == MIEN_TRAIN && k < set->classes; k++)
-            if (!counts[k])
-                MIEN_WARN("no training sample of the class '%s'", set->class_names[k]);
+            if (!counts[k]) MIEN_WARN("no training sample of the class '%s'", set->class_names[k]);
     }
     return MIEN_OK;
 }

@@ -89,7 +89,8 @@ static mien_status judge(int result, bool late, int err, const char *source) {
     if (WIFEXITED(result) && WEXITSTATUS(result) == 0) return MIEN_OK;
     if (late) return MIEN_FAIL(FORMAT, "%s: HDF5 took longer than %d s", source, TIMEOUT_SECONDS);
     if (WIFSIGNALED(result))
-        return MIEN_FAIL(FORMAT, "%s: the HDF5 file is damaged (its reader was stopped by signal %d)",
+        return MIEN_FAIL(FORMAT,
+                         "%s: the HDF5 file is damaged (its reader was stopped by signal %d)",
                          source, WTERMSIG(result));
     const ssize_t got = pread(err, text, ERROR_TEXT, 0);
     text[got > 0 ? got : 0] = 0;

@@ -1,5 +1,5 @@
-/* Models as Keras .h5: /model_weights/<layer>/<layer>/<weight>:0 and the attributes that both Keras 2
- * and Keras 3 look for. */
+/* Models as Keras .h5: /model_weights/<layer>/<layer>/<weight>:0 and the attributes that both Keras
+ * 2 and Keras 3 look for. */
 #include <stdio.h>
 #include <string.h>
 
@@ -67,9 +67,8 @@ static void write_layer(writer *w, const mien_model *model, int index) {
         mien_json_string(&json, NULL, name);
         mien_text_printf(path, "%s/%s", group->data, name);
         mien_st_entry *e = &w->entries[w->entry_count++];
-        *e = (mien_st_entry){.name = path->data,
-                             .rank = rank,
-                             .data = mien_weights_get(&model->weights, index, k)};
+        *e = (mien_st_entry){
+            .name = path->data, .rank = rank, .data = mien_weights_get(&model->weights, index, k)};
         memcpy(e->shape, dims + 4 - rank, sizeof dims[0] * (size_t)rank);
     }
     mien_json_close(&json, ']');
@@ -140,15 +139,17 @@ out:
 /* ---- reading ---- */
 
 /* Parses the JSON text of an attribute that is itself JSON text (a string attribute). */
-static mien_status parse_attribute(const mien_safetensors *file, const char *key, const char *source,
-                                   mien_tree *tree) {
+static mien_status parse_attribute(const mien_safetensors *file, const char *key,
+                                   const char *source, mien_tree *tree) {
     mien_tree outer = {0};
     *tree = (mien_tree){0};
     const char *text = mien_safetensors_meta(file, key);
-    if (!text) return MIEN_FAIL(NOT_FOUND, "%s: it has no attribute '%s'", source, strrchr(key, '@') + 1);
+    if (!text)
+        return MIEN_FAIL(NOT_FOUND, "%s: it has no attribute '%s'", source, strrchr(key, '@') + 1);
     mien_status status = mien_json_parse(text, strlen(text), source, &outer);
     if (status == MIEN_OK && outer.root->kind != MIEN_VALUE_STRING)
-        status = MIEN_FAIL(FORMAT, "%s: its attribute '%s' is no text", source, strrchr(key, '@') + 1);
+        status =
+            MIEN_FAIL(FORMAT, "%s: its attribute '%s' is no text", source, strrchr(key, '@') + 1);
     if (status == MIEN_OK)
         status = mien_json_parse(outer.root->text, strlen(outer.root->text), source, tree);
     mien_tree_release(&outer);
@@ -186,7 +187,8 @@ static mien_status read_weight(const mien_safetensors *file, const char *source,
     return mien_st_floats(t, mien_weights_get(&model->weights, index, k), t->count);
 }
 
-/* Follows weight_names; every weight of the file is used exactly once, every parameter is filled. */
+/* Follows weight_names; every weight of the file is used exactly once, every parameter is filled.
+ */
 static mien_status read_layer(const mien_safetensors *file, const char *source, mien_model *model,
                               int index, size_t *used) {
     const mien_node *node = &model->graph.nodes[index];
@@ -197,13 +199,13 @@ static mien_status read_layer(const mien_safetensors *file, const char *source, 
     if (!text && node->param_count == 0) return MIEN_OK;
     if (!text) return MIEN_FAIL(FORMAT, "%s: it has no weights for layer '%s'", source, node->name);
     mien_status status = mien_json_parse(text, strlen(text), source, &names);
-    if (status == MIEN_OK && (names.root->kind != MIEN_VALUE_LIST ||
-                              names.root->count != (size_t)node->param_count))
+    if (status == MIEN_OK &&
+        (names.root->kind != MIEN_VALUE_LIST || names.root->count != (size_t)node->param_count))
         status = MIEN_FAIL(FORMAT, "%s: layer '%s' has another number of weights than its class",
                            source, node->name);
     bool filled[MIEN_PARAMS_MAX] = {false};
-    for (const mien_value *v = status == MIEN_OK ? names.root->first : NULL;
-         v && status == MIEN_OK; v = v->next) {
+    for (const mien_value *v = status == MIEN_OK ? names.root->first : NULL; v && status == MIEN_OK;
+         v = v->next) {
         const int k = v->kind == MIEN_VALUE_STRING ? find_param(node, v->text) : -1;
         if (k < 0 || filled[k])
             status = MIEN_FAIL(FORMAT, "%s: layer '%s': its weight_names are damaged", source,
@@ -222,8 +224,10 @@ static mien_status read_model(const mien_safetensors *file, const char *source, 
     mien_status status;
     size_t used = 0;
     if (!mien_safetensors_meta(file, "attr:/@mien")) {
-        status = MIEN_FAIL(UNSUPPORTED, "%s: it was not written by Mien (no attribute 'mien'); models "
-                                        "of others are not in this version", source);
+        status = MIEN_FAIL(UNSUPPORTED,
+                           "%s: it was not written by Mien (no attribute 'mien'); models "
+                           "of others are not in this version",
+                           source);
         goto out;
     }
     MIEN_GO(parse_attribute(file, "attr:/@mien", source, &meta));
@@ -253,8 +257,10 @@ mien_status mien_model_file(const char *path, char *out) {
     if (!mien_is_folder(path)) return mien_path_join(out, "", path);
     MIEN_TRY(mien_path_join(out, path, "best.h5"));
     if (mien_file_exists(out)) return MIEN_OK;
-    return MIEN_FAIL(NOT_FOUND, "the folder '%s' holds no best.h5; give a model file or the folder of "
-                                "a finished run", path);
+    return MIEN_FAIL(NOT_FOUND,
+                     "the folder '%s' holds no best.h5; give a model file or the folder of "
+                     "a finished run",
+                     path);
 }
 
 mien_status mien_model_open(const char *path, mien_model *model) {

@@ -1,5 +1,5 @@
-/* Keras's model_config: written so that Keras 2 and Keras 3 read it, read back from what Mien wrote.
- * A layer's keys are Keras's own, so the key table does both directions. */
+/* Keras's model_config: written so that Keras 2 and Keras 3 read it, read back from what Mien
+ * wrote. A layer's keys are Keras's own, so the key table does both directions. */
 #include <string.h>
 
 #include "host/base/json.h"
@@ -150,13 +150,14 @@ void mien_keras_write_config(const mien_graph *graph, mien_text *out) {
 /* ---- reading ---- */
 
 static mien_status broken(const char *source, const char *what) {
-    return MIEN_FAIL(FORMAT, "%s: its model_config %s; this version reads the .h5 files that Mien "
-                             "writes", source, what);
+    return MIEN_FAIL(FORMAT,
+                     "%s: its model_config %s; this version reads the .h5 files that Mien "
+                     "writes",
+                     source, what);
 }
 
 static mien_status read_input(const mien_value *layer, const char *source, mien_graph_io *io) {
-    const mien_value *shape =
-        mien_value_get(mien_value_get(layer, "config"), "batch_input_shape");
+    const mien_value *shape = mien_value_get(mien_value_get(layer, "config"), "batch_input_shape");
     const char *class_name = mien_value_string(layer, "class_name");
     if (!class_name || strcmp(class_name, "InputLayer") != 0 || !shape ||
         shape->kind != MIEN_VALUE_LIST || shape->count != 4)
@@ -177,15 +178,17 @@ static mien_status layer_keys(mien_tree *tree, const mien_value *layer, const mi
     const mien_value *config = mien_value_get(layer, "config");
     const mien_value *nodes = mien_value_get(layer, "inbound_nodes");
     mien_value *inputs;
-    if (!config || config->kind != MIEN_VALUE_MAP) return broken(source, "has a layer without config");
+    if (!config || config->kind != MIEN_VALUE_MAP)
+        return broken(source, "has a layer without config");
     MIEN_TRY(mien_tree_value(tree, MIEN_VALUE_MAP, out));
     MIEN_TRY(mien_tree_value(tree, MIEN_VALUE_LIST, &inputs));
     for (const mien_value *v = config->first; v; v = v->next) {
         if (!mien_keys_find(def->keys, v->key)) {
             if (strcmp(v->key, "dtype") == 0) continue;
-            return MIEN_FAIL(FORMAT, "%s: layer '%s' (%s) has the key '%s', which this version does "
-                                     "not read", source, mien_value_string(config, "name"),
-                             def->class_name, v->key);
+            return MIEN_FAIL(FORMAT,
+                             "%s: layer '%s' (%s) has the key '%s', which this version does "
+                             "not read",
+                             source, mien_value_string(config, "name"), def->class_name, v->key);
         }
         mien_value *copy;
         MIEN_TRY(mien_tree_value(tree, v->kind, &copy));
@@ -194,8 +197,10 @@ static mien_status layer_keys(mien_tree *tree, const mien_value *layer, const mi
         MIEN_TRY(mien_tree_append(tree, *out, copy));
     }
     inputs->key = "inputs";
-    const mien_value *list = nodes && nodes->kind == MIEN_VALUE_LIST && nodes->count == 1 ? nodes->first : NULL;
-    for (const mien_value *v = list && list->kind == MIEN_VALUE_LIST ? list->first : NULL; v; v = v->next) {
+    const mien_value *list =
+        nodes && nodes->kind == MIEN_VALUE_LIST && nodes->count == 1 ? nodes->first : NULL;
+    for (const mien_value *v = list && list->kind == MIEN_VALUE_LIST ? list->first : NULL; v;
+         v = v->next) {
         mien_value *name;
         if (v->kind != MIEN_VALUE_LIST || !v->first || v->first->kind != MIEN_VALUE_STRING)
             return broken(source, "connects its layers in another way");
@@ -222,7 +227,8 @@ static mien_status read_layers(const mien_value *layers, const char *source, mie
     return mien_graph_finish(graph, source);
 }
 
-mien_status mien_keras_read_config(const mien_value *config, const char *source, mien_graph *graph) {
+mien_status mien_keras_read_config(const mien_value *config, const char *source,
+                                   mien_graph *graph) {
     const mien_value *body = mien_value_get(config, "config");
     const mien_value *layers = mien_value_get(body, "layers");
     mien_graph_io io = {0};

@@ -74,8 +74,7 @@ static void copy(char *out, size_t size, const char *text) {
 
 static mien_status read_classes(const mien_value *root, const char *source, mien_meta *meta) {
     const mien_value *list = mien_value_get(root, "classes");
-    if (!list || list->kind != MIEN_VALUE_LIST || list->count < 2 ||
-        list->count > MIEN_CLASSES_MAX)
+    if (!list || list->kind != MIEN_VALUE_LIST || list->count < 2 || list->count > MIEN_CLASSES_MAX)
         return MIEN_FAIL(FORMAT, "%s: its attribute 'mien' names no classes", source);
     MIEN_TRY(mien_new(&meta->class_names, list->count, MIEN_CLASS_NAME));
     for (const mien_value *v = list->first; v; v = v->next) {
@@ -110,8 +109,10 @@ mien_status mien_meta_read(const mien_value *root, const char *source, mien_meta
     *meta = (mien_meta){0};
     const double version = mien_value_number(root, "format", 0);
     if (version != FORMAT_VERSION)
-        return MIEN_FAIL(UNSUPPORTED, "%s: its attribute 'mien' has format %g, this program reads %d; "
-                                      "use a newer Mien", source, version, FORMAT_VERSION);
+        return MIEN_FAIL(UNSUPPORTED,
+                         "%s: its attribute 'mien' has format %g, this program reads %d; "
+                         "use a newer Mien",
+                         source, version, FORMAT_VERSION);
     MIEN_TRY(read_classes(root, source, meta));
     MIEN_TRY(read_input(root, source, meta));
     const mien_value *data = mien_value_get(root, "data");
@@ -132,10 +133,11 @@ mien_status mien_meta_read(const mien_value *root, const char *source, mien_meta
     const double by = mien_value_number(split, "by", -1);
     if (by < MIEN_BY_USAGE || by > MIEN_BY_GROUP)
         return MIEN_FAIL(FORMAT, "%s: its attribute 'mien' names an unknown split", source);
-    meta->split = (mien_split){shares[0], shares[1], (int)by,
-                               (int)mien_value_number(split, "seed", 1)};
+    meta->split =
+        (mien_split){shares[0], shares[1], (int)by, (int)mien_value_number(split, "seed", 1)};
     const mien_value *v = counts && counts->kind == MIEN_VALUE_LIST ? counts->first : NULL;
     for (int i = 0; i < MIEN_PARTS && v; i++, v = v->next)
-        meta->part_count[i] = (size_t)(v->kind == MIEN_VALUE_NUMBER && v->number > 0 ? v->number : 0);
+        meta->part_count[i] =
+            (size_t)(v->kind == MIEN_VALUE_NUMBER && v->number > 0 ? v->number : 0);
     return MIEN_OK;
 }

@@ -13,7 +13,7 @@ typedef struct mien_meta {
     char (*class_names)[MIEN_CLASS_NAME];
     mien_image_spec input;
     mien_normalise normalise;
-    char resize[16]; /* filter that brings images to the input's size */
+    char resize[16];    /* filter that brings images to the input's size */
     double temperature; /* logits are divided by it before the softmax */
     /* the data it was trained on */
     char data[256];
@@ -33,7 +33,8 @@ struct mien_model {
     mien_meta meta;
 };
 
-/* Opens a .h5 that Mien wrote, or a run directory (its best.h5). Release it also after a failure. */
+/* Opens a .h5 that Mien wrote, or a run directory (its best.h5). Release it also after a failure.
+ */
 mien_status mien_model_open(const char *path, mien_model *model);
 /* Writes a Keras-compatible .h5; an old file stays whole when this fails. */
 mien_status mien_model_save(const mien_model *model, const char *path);

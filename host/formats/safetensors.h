@@ -41,7 +41,8 @@ const char *mien_safetensors_meta(const mien_safetensors *container, const char 
 /* Copies `count` elements as float (F64 is rounded); INVALID when the tensor has another count. */
 mien_status mien_st_floats(const mien_st_tensor *tensor, float *out, size_t count);
 
-/* Writing: describe all tensors (F32), then the bytes are composed. Metadata keys must be unique. */
+/* Writing: describe all tensors (F32), then the bytes are composed. Metadata keys must be unique.
+ */
 typedef struct mien_st_entry {
     const char *name;
     int rank;

@@ -171,7 +171,8 @@ mien_status mien_plan_backward(mien_plan *plan, int n, uint64_t offset) {
 mien_status mien_plan_update(mien_plan *plan) {
     MIEN_TRY(plan->ops->all_reduce(plan->backend, plan->grad, plan->trained));
     return plan->ops->optimize(plan->backend, plan->param, plan->grad, plan->moment1, plan->moment2,
-                               plan->average, plan->decayed, plan->trained, &plan->rule, plan->step);
+                               plan->average, plan->decayed, plan->trained, &plan->rule,
+                               plan->step);
 }
 
 mien_status mien_plan_probabilities(mien_plan *plan, int n, float *out) {

@@ -1,6 +1,5 @@
 #include "host/infer/score.h"
 
-
 #include "host/base/memory.h"
 #include "host/base/threads.h"
 #include "kernels/body/softmax_xent.h"
@@ -70,9 +69,8 @@ mien_status mien_score_part(mien_plan *plan, mien_loader *loader, mien_part part
     mien_status status = mien_loader_order(loader, part, false, 0, 0);
     for (size_t start = 0; start < n && status == MIEN_OK; start += (size_t)plan->max_batch) {
         const size_t rest = n - start;
-        const mien_batch batch = {.start = start,
-                                  .rows = rest < (size_t)plan->max_batch ? (int)rest
-                                                                         : plan->max_batch};
+        const mien_batch batch = {
+            .start = start, .rows = rest < (size_t)plan->max_batch ? (int)rest : plan->max_batch};
         status = score_batch(plan, loader, batch, views, count, temperature,
                              out + start * (size_t)plan->graph->classes, room);
         if (status == MIEN_OK && stop && *stop)

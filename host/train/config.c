@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "host/base/log.h"
 #include "host/base/memory.h"
@@ -39,7 +40,8 @@ static const mien_key rows[] = {
      "taken off behind the scaling; dataset: of the training part"},
     {"input.std", MIEN_KEY_NUMBER_OR, F(input.deviation), "dataset", 1e-9, 1e9, "dataset",
      "divided by; dataset: of the training part"},
-    {"augment.flip", MIEN_KEY_BOOL, F(augment.flip), "true", 0, 0, NULL, "mirror every second image"},
+    {"augment.flip", MIEN_KEY_BOOL, F(augment.flip), "true", 0, 0, NULL,
+     "mirror every second image"},
     {"augment.rotate", MIEN_KEY_REAL, F(augment.rotate), "10", 0, 180, NULL, "degrees either way"},
     {"augment.shift", MIEN_KEY_REAL, F(augment.shift), "0.1", 0, 1, NULL, "fraction of the size"},
     {"augment.zoom", MIEN_KEY_REAL, F(augment.zoom), "0.1", 0, 0.9, NULL, "scale 1 - z to 1 + z"},
@@ -127,8 +129,8 @@ mien_status mien_config_start(mien_config *config) {
 /* Keys of later versions: refused by name, not as a typo. */
 static mien_status refuse_later(const mien_value *root, const char *source) {
     static const char *const later[][2] = {
-        {"model", "head"},        {"data", "soft_labels"},       {"data", "groups"},
-        {"data", "memory"},       {"checkpoint", "every_steps"}, {"checkpoint", "every_epochs"},
+        {"model", "head"},     {"data", "soft_labels"},       {"data", "groups"},
+        {"data", "memory"},    {"checkpoint", "every_steps"}, {"checkpoint", "every_epochs"},
         {"checkpoint", "keep"}};
     for (size_t i = 0; i < sizeof later / sizeof later[0]; i++) {
         const mien_value *v = mien_value_get(mien_value_get(root, later[i][0]), later[i][1]);
@@ -139,7 +141,8 @@ static mien_status refuse_later(const mien_value *root, const char *source) {
     return MIEN_OK;
 }
 
-/* A path in a config is relative to the config; names of generated data and recipes are no paths. */
+/* A path in a config is relative to the config; names of generated data and recipes are no paths.
+ */
 static mien_status relative(const char *config, const char *value, char *out) {
     char folder[MIEN_PATH];
     if (value[0] == '/' || strcmp(value, "sample") == 0 ||
@@ -177,6 +180,20 @@ mien_status mien_config_read(mien_config *config, const char *path) {
                   seen[mien_keys_find(mien_config_keys(), "data.sources") - rows]);
 }
 
+mien_status mien_config_print_absolute(const mien_config *config, mien_text *out) {
+    char here[MIEN_PATH], path[MIEN_PATH], *source = path;
+    mien_config copy = *config;
+    if (!getcwd(here, sizeof here - 8)) return MIEN_FAIL(IO, "cannot tell the current folder");
+    strcat(here, "/config");
+    MIEN_TRY(relative(here, config->model.file, copy.model.file));
+    if (config->data.sources.count == 1) { /* mien_config_check allows no other number */
+        MIEN_TRY(relative(here, config->data.sources.items[0], path));
+        copy.data.sources.items = &source;
+    }
+    mien_keys_print(mien_config_keys(), &copy, out);
+    return out->status;
+}
+
 mien_status mien_config_find(const char *name, char *out) {
     char folder[MIEN_PATH], relative_path[MIEN_PATH];
     if (strchr(name, '/') || mien_path_ends(name, ".yaml") || mien_file_exists(name))
@@ -193,14 +210,18 @@ mien_status mien_config_find(const char *name, char *out) {
         MIEN_TRY(mien_path_join(out, folder, relative_path));
         if (mien_file_exists(out)) return MIEN_OK;
     }
-    return MIEN_FAIL(NOT_FOUND, "there is no config '%s': give a .yaml file or the name of a recipe "
-                                "under configs/train", name);
+    return MIEN_FAIL(NOT_FOUND,
+                     "there is no config '%s': give a .yaml file or the name of a recipe "
+                     "under configs/train",
+                     name);
 }
 
 mien_status mien_config_check(const mien_config *config) {
     if (config->data.sources.count != 1)
-        return MIEN_FAIL(UNSUPPORTED, "data.sources must name exactly one source in this version, not "
-                                      "%zu", config->data.sources.count);
+        return MIEN_FAIL(UNSUPPORTED,
+                         "data.sources must name exactly one source in this version, not "
+                         "%zu",
+                         config->data.sources.count);
     if (config->data.split.val + config->data.split.test > 0.95)
         return MIEN_FAIL(INVALID, "data.split.val and data.split.test leave nothing to train on");
     if (config->early_stopping.enabled && config->schedule.name == MIEN_SCHEDULE_COSINE)

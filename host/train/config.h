@@ -74,6 +74,8 @@ mien_status mien_config_read(mien_config *config, const char *path);
 /* Finds a recipe: a path, or the bare name of one under configs/train of the source tree or the
  * installation. */
 mien_status mien_config_find(const char *name, char *out);
+/* Prints every key with absolute paths, so that the text means the same wherever it lies. */
+mien_status mien_config_print_absolute(const mien_config *config, mien_text *out);
 /* Refuses combinations that make no sense; warns about doubtful ones. */
 mien_status mien_config_check(const mien_config *config);
 void mien_config_release(mien_config *config);

@@ -56,7 +56,8 @@ static int descending(const void *a, const void *b) {
     return (x->score < y->score) - (x->score > y->score);
 }
 
-/* One class against the rest. Equal scores count as one step, so the order of rows cannot matter. */
+/* One class against the rest. Equal scores count as one step, so the order of rows cannot matter.
+ */
 static void rank_class(mien_class_metrics *c, scored *rows, size_t n) {
     qsort(rows, n, sizeof *rows, descending);
     const double positives = (double)c->support, negatives = (double)n - positives;
@@ -121,6 +122,12 @@ mien_status mien_metrics_compute(const float *probabilities, const uint16_t *lab
                                  int classes, mien_metrics *out) {
     *out = (mien_metrics){.classes = classes, .n = n};
     if (n == 0) return MIEN_FAIL(INVALID, "there is nothing to judge: the split is empty");
+    for (size_t i = 0; i < n * (size_t)classes; i++)
+        if (!isfinite(probabilities[i]))
+            return MIEN_FAIL(DIVERGED,
+                             "the network's output for sample %zu of the split is not finite: "
+                             "its weights are damaged or training diverged",
+                             i / (size_t)classes);
     MIEN_TRY(mien_new(&out->by_class, (size_t)classes, sizeof *out->by_class));
     MIEN_TRY(mien_new(&out->confusion, (size_t)classes * (size_t)classes, sizeof *out->confusion));
     scored *rows;
@@ -206,9 +213,11 @@ static void confusion_table(const mien_metrics *m, const char (*names)[64], mien
 }
 
 void mien_metrics_table(const mien_metrics *m, const char (*names)[64], mien_text *out) {
-    mien_text_printf(out, "accuracy %.4f   top-2 %.4f   balanced %.4f   macro F1 %.4f   loss %.4f   "
-                          "ECE %.4f   n %zu\n\n",
-                     m->accuracy, m->top2, m->balanced_accuracy, m->macro_f1, m->loss, m->ece, m->n);
+    mien_text_printf(out,
+                     "accuracy %.4f   top-2 %.4f   balanced %.4f   macro F1 %.4f   loss %.4f   "
+                     "ECE %.4f   n %zu\n\n",
+                     m->accuracy, m->top2, m->balanced_accuracy, m->macro_f1, m->loss, m->ece,
+                     m->n);
     mien_text_printf(out, "%-12s %9s %9s %9s %9s %9s %9s\n", "class", "precision", "recall", "F1",
                      "ROC AUC", "avg prec", "support");
     for (int k = 0; k < m->classes; k++) {

@@ -24,8 +24,8 @@ typedef struct mien_metrics {
 
 /* From probabilities [n][classes] and labels [n]. Precision of a class that was never predicted and
  * recall of one that has no sample are undefined (NaN). Macro means go over the classes that are
- * present or predicted and count what is undefined as 0, as scikit-learn does. Release it also after
- * a failure. */
+ * present or predicted and count what is undefined as 0, as scikit-learn does. DIVERGED when a
+ * probability is not finite. Release it also after a failure. */
 mien_status mien_metrics_compute(const float *probabilities, const uint16_t *labels, size_t n,
                                  int classes, mien_metrics *out);
 void mien_metrics_release(mien_metrics *metrics);

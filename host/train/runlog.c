@@ -18,18 +18,19 @@ static mien_status write_file(const char *folder, const char *name, mien_text *t
 
 mien_status mien_runlog_config(const mien_train_request *request, const mien_plan *plan) {
     mien_text text = {0};
-    mien_text_printf(&text,
-                     "# Every key as this run used it. Plan: %s; micro-batch %d of %d rows.\n",
-                     mien_backend_description(request->backend), plan->micro_batch, plan->max_batch);
-    mien_keys_print(mien_config_keys(), request->config, &text);
-    const mien_status status = write_file(request->folder, "config.yaml", &text);
+    mien_text_printf(
+        &text, "# Every key as this run used it. Plan: %s; micro-batch %d of %d rows.\n",
+        mien_backend_description(request->backend), plan->micro_batch, plan->max_batch);
+    mien_status status = mien_config_print_absolute(request->config, &text);
+    if (status == MIEN_OK) status = write_file(request->folder, "config.yaml", &text);
     mien_text_release(&text);
     return status;
 }
 
 mien_status mien_runlog_epoch(const char *folder, const mien_epoch *e, mien_text *log) {
     if (!e)
-        mien_text_puts(log, "epoch,accuracy,learning_rate,loss,val_accuracy,val_loss,val_macro_f1\n");
+        mien_text_puts(log,
+                       "epoch,accuracy,learning_rate,loss,val_accuracy,val_loss,val_macro_f1\n");
     else
         mien_text_printf(log, "%d,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g\n", e->number - 1, e->accuracy,
                          e->learning_rate, e->loss, e->val_accuracy, e->val_loss, e->val_macro_f1);

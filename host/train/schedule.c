@@ -53,8 +53,9 @@ bool mien_monitor_update(mien_monitor *monitor, int epoch, double val_loss, doub
                          double val_macro_f1) {
     const double values[] = {val_loss, val_accuracy, val_macro_f1};
     const double v = values[monitor->what];
-    const bool better = monitor->what == MIEN_MONITOR_VAL_LOSS ? v < monitor->best - monitor->min_delta
-                                                               : v > monitor->best + monitor->min_delta;
+    const bool better = monitor->what == MIEN_MONITOR_VAL_LOSS
+                            ? v < monitor->best - monitor->min_delta
+                            : v > monitor->best + monitor->min_delta;
     if (better) {
         monitor->best = v;
         monitor->epoch = epoch;

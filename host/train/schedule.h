@@ -10,8 +10,8 @@ typedef struct mien_plateau {
     int waited;
 } mien_plateau;
 
-/* Rate at `step` of `total` steps, with `per_epoch` steps an epoch (Loshchilov & Hutter 2017 for the
- * cosine; a linear warm-up before it). */
+/* Rate at `step` of `total` steps, with `per_epoch` steps an epoch (Loshchilov & Hutter 2017 for
+ * the cosine; a linear warm-up before it). */
 double mien_schedule_rate(const mien_config *config, const mien_plateau *plateau, long long step,
                           long long total, long long per_epoch);
 void mien_plateau_start(mien_plateau *plateau);

@@ -10,7 +10,8 @@
 
 /* Shipped networks are found by bare name. */
 static mien_status find_network(const char *name, char *out) {
-    static const char *const places[] = {"", "../../configs/models", "../share/mien/configs/models"};
+    static const char *const places[] = {"", "../../configs/models",
+                                         "../share/mien/configs/models"};
     char folder[MIEN_PATH], file[256];
     if (strchr(name, '/') || mien_path_ends(name, ".h5") || mien_path_ends(name, ".yaml"))
         return mien_path_join(out, "", name);
@@ -21,8 +22,10 @@ static mien_status find_network(const char *name, char *out) {
         MIEN_TRY(mien_path_join(out, folder, file));
         if (mien_file_exists(out)) return MIEN_OK;
     }
-    return MIEN_FAIL(NOT_FOUND, "there is no network '%s': model.file wants a .yaml, a .h5, or the name "
-                                "of one under configs/models", name);
+    return MIEN_FAIL(NOT_FOUND,
+                     "there is no network '%s': model.file wants a .yaml, a .h5, or the name "
+                     "of one under configs/models",
+                     name);
 }
 
 static mien_status load_data(const mien_config *c, mien_image_spec spec, mien_setup *s) {
@@ -80,9 +83,10 @@ static mien_status build_network(const mien_config *c, const char *path, mien_se
     const mien_graph_io io = {spec.height, spec.width, spec.channels, s->data.classes};
     MIEN_TRY(mien_graph_read(path, io, &model->graph));
     if (model->graph.classes != s->data.classes)
-        return MIEN_FAIL(INVALID, "the network '%s' tells %d classes apart, the data '%s' have %d; "
-                                  "write units: classes", path, model->graph.classes,
-                         s->data.source, s->data.classes);
+        return MIEN_FAIL(INVALID,
+                         "the network '%s' tells %d classes apart, the data '%s' have %d; "
+                         "write units: classes",
+                         path, model->graph.classes, s->data.source, s->data.classes);
     return mien_weights_create(&model->graph, (uint32_t)c->train.seed, &model->weights);
 }
 
@@ -92,8 +96,8 @@ static mien_status continue_network(const mien_config *c, const char *path, mien
     MIEN_TRY(mien_model_open(path, model));
     MIEN_TRY(load_data(c, model->meta.input, s));
     if (s->data.classes != model->meta.classes)
-        return MIEN_FAIL(INVALID, "the model '%s' tells %d classes apart, the data '%s' have %d", path,
-                         model->meta.classes, s->data.source, s->data.classes);
+        return MIEN_FAIL(INVALID, "the model '%s' tells %d classes apart, the data '%s' have %d",
+                         path, model->meta.classes, s->data.source, s->data.classes);
     for (int k = 0; k < s->data.classes; k++)
         if (strcmp(s->data.class_names[k], model->meta.class_names[k]) != 0)
             return MIEN_FAIL(INVALID, "class %d is '%s' in the model '%s' and '%s' in the data", k,
@@ -137,5 +141,6 @@ void mien_balanced_weights(const mien_dataset *set, float *weights) {
     size_t counts[MIEN_CLASSES_MAX];
     const size_t n = mien_dataset_counts(set, MIEN_TRAIN, counts);
     for (int k = 0; k < set->classes; k++)
-        weights[k] = counts[k] ? (float)((double)n / ((double)set->classes * (double)counts[k])) : 0;
+        weights[k] =
+            counts[k] ? (float)((double)n / ((double)set->classes * (double)counts[k])) : 0;
 }

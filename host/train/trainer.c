@@ -24,7 +24,7 @@ typedef struct trainer {
     mien_loader loader;
     float *probabilities; /* of the validation part */
     uint16_t *val_labels;
-    void *class_weight;   /* in backend memory, or NULL */
+    void *class_weight; /* in backend memory, or NULL */
     mien_text log;
     mien_plateau plateau;
     mien_monitor best, patience;
@@ -150,8 +150,8 @@ static mien_status train_step(trainer *t, mien_batch batch) {
     mien_plan *plan = t->plan;
     const int n = batch.rows;
     const mien_tensor x = mien_plan_input(plan, n), targets = mien_plan_targets(plan, n);
-    MIEN_TRY(set_rate(t, mien_schedule_rate(t->config, &t->plateau, t->step, t->total,
-                                            t->per_epoch)));
+    MIEN_TRY(
+        set_rate(t, mien_schedule_rate(t->config, &t->plateau, t->step, t->total, t->per_epoch)));
     MIEN_TRY(mien_loader_batch(&t->loader, &batch, &x, &targets));
     MIEN_TRY(mien_plan_forward(plan, n, true, 0));
     MIEN_TRY(mien_plan_loss(plan, n, n, t->class_weight, true));
@@ -171,8 +171,9 @@ static mien_status check_finite(trainer *t, int epoch) {
         state.bad = 0;
         return write_state(t, &state);
     }
-    return MIEN_FAIL(DIVERGED, "epoch %d, step %lld: the loss or a gradient is not finite; try a "
-                               "smaller optimizer.learning_rate (now %g) or optimizer.clip_norm",
+    return MIEN_FAIL(DIVERGED,
+                     "epoch %d, step %lld: the loss or a gradient is not finite; try a "
+                     "smaller optimizer.learning_rate (now %g) or optimizer.clip_norm",
                      epoch, t->step, state.learning_rate);
 }
 
@@ -185,8 +186,8 @@ static mien_status train_epoch(trainer *t, int epoch) {
                         .ranges = ranges_of(c, epoch),
                         .label_smoothing = (float)c->loss.label_smoothing,
                         .state = t->plan->step};
-    MIEN_TRY(mien_loader_order(&t->loader, MIEN_TRAIN, true, (uint32_t)c->train.seed,
-                               (uint64_t)epoch));
+    MIEN_TRY(
+        mien_loader_order(&t->loader, MIEN_TRAIN, true, (uint32_t)c->train.seed, (uint64_t)epoch));
     for (batch.start = 0; batch.start < n; batch.start += (size_t)batch.rows) {
         const size_t rest = n - batch.start;
         batch.rows = rest < (size_t)t->plan->max_batch ? (int)rest : t->plan->max_batch;
@@ -235,7 +236,7 @@ static mien_status write_metrics(trainer *t, double seconds) {
                                    .split = "val",
                                    .sha256 = t->setup.val_sha256,
                                    .seconds = seconds};
-    mien_metrics_document(&t->epoch_metrics, (const char (*)[64])t->setup.data.class_names, &head,
+    mien_metrics_document(&t->epoch_metrics, (const char(*)[64])t->setup.data.class_names, &head,
                           true, &text);
     mien_status status = text.status;
     if (status == MIEN_OK) status = mien_path_join(path, t->request->folder, "metrics.json");
@@ -308,8 +309,7 @@ static mien_status run_epochs(trainer *t, mien_train_result *result) {
             break;
         }
     }
-    if (t->best.epoch == 0)
-        return MIEN_FAIL(DIVERGED, "no epoch had a finite validation result");
+    if (t->best.epoch == 0) return MIEN_FAIL(DIVERGED, "no epoch had a finite validation result");
     return MIEN_OK;
 }
 

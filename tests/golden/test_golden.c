@@ -135,7 +135,7 @@ static void test_networks(void **state) {
 
 static void test_train_sgd(void **state) {
     (void)state;
-    golden_train_sgd(f64, false, 1e-7);
+    golden_train_sgd(f64, false, 1e-12);
     golden_train_sgd(f32, false, 1e-4);
     golden_train_sgd(direct, false, 1e-4);
     golden_train_sgd(winograd, false, 1e-4);
@@ -143,14 +143,14 @@ static void test_train_sgd(void **state) {
 
 static void test_train_nesterov(void **state) {
     (void)state;
-    golden_train_sgd(f64, true, 1e-7);
+    golden_train_sgd(f64, true, 1e-12);
     golden_train_sgd(f32, true, 1e-4);
     golden_train_sgd(winograd, true, 1e-4);
 }
 
 static void test_train_adam_restarted(void **state) {
     (void)state;
-    golden_train_adam_steps(f64, 1e-7);
+    golden_train_adam_steps(f64, 1e-12);
     golden_train_adam_steps(f32, 1e-5);
     golden_train_adam_steps(winograd, 1e-5);
 }
@@ -164,7 +164,7 @@ static void test_train_adam_free(void **state) {
 
 static void test_train_adamw(void **state) {
     (void)state;
-    golden_train_adamw(f64, 1e-7);
+    golden_train_adamw(f64, 1e-12);
     golden_train_adamw(f32, 1e-5);
     golden_train_adamw(winograd, 1e-5);
 }

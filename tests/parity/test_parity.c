@@ -218,6 +218,20 @@ static void test_integer_pooling(void **state) {
     }
 }
 
+/* Among equals the first of a window wins, as in TensorFlow: it gets the gradient. */
+static void test_pooling_ties(void **state) {
+    (void)state;
+    const cpu_dims xd = {1, 4, 4, 1, 1}, yd = {1, 2, 2, 1, 1};
+    const cpu_window p = {2, 2, 2, 2, 0, 0};
+    const float x[16] = {0}, dy[4] = {1, 2, 3, 4};
+    const float want[16] = {1, 0, 2, 0, 0, 0, 0, 0, 3, 0, 4, 0, 0, 0, 0, 0};
+    float y[4], dx[16];
+    uint16_t index[4];
+    cpu_of(plain)->kernels->max_pool_forward(y, index, x, xd, yd, p);
+    cpu_of(plain)->kernels->max_pool_backward(dx, dy, index, xd, yd, p, false);
+    assert_memory_equal(dx, want, sizeof dx);
+}
+
 int main(int argc, char **argv) {
     (void)argc;
     reference_wait_passively(argv);
@@ -225,6 +239,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_integer_conv),
         cmocka_unit_test(test_integer_dense),
         cmocka_unit_test(test_integer_pooling),
+        cmocka_unit_test(test_pooling_ties),
         cmocka_unit_test(test_isa_activations),
         cmocka_unit_test(test_isa_dropout),
         cmocka_unit_test(test_isa_pooling),

@@ -1,0 +1,64 @@
+/* What the two files of the oneDNN backend share: onednn_build.c creates operators and their
+ * primitives, onednn.c runs them. Nothing else includes this. */
+#ifndef HOST_BACKEND_ONEDNN_H
+#define HOST_BACKEND_ONEDNN_H
+
+#include <oneapi/dnnl/dnnl.h>
+
+#include "host/backend/cpu.h"
+
+#if DNNL_VERSION_MAJOR != 2
+#error "oneDNN 2.x is needed (Debian: libdnnl-dev 2.6.3); the API of 3.x differs"
+#endif
+
+enum { ONEDNN_DIRECTIONS = 3, ONEDNN_VARIANTS = 8 };
+typedef enum direction { FORWARD, DATA, FILTER } direction;
+
+/* A primitive's own format of one tensor, when it differs from the one that the tensor has here. */
+typedef struct onednn_side {
+    dnnl_memory_t memory;
+    dnnl_primitive_t reorder; /* NULL: the formats agree */
+    size_t bytes;             /* room for the reordered copy in scratch */
+} onednn_side;
+
+typedef struct onednn_operation {
+    dnnl_primitive_t primitive;
+    dnnl_memory_t scratchpad;
+    size_t scratch_bytes;
+    onednn_side weights, x, y;
+    dnnl_memory_t
+        own_weights; /* the weights in the primitive's format (= stored when they agree) */
+} onednn_operation;
+
+/* Everything for one batch size. */
+typedef struct onednn_variant {
+    int n;
+    dnnl_memory_t x, y; /* in the backend's layout */
+    onednn_operation op[ONEDNN_DIRECTIONS];
+} onednn_variant;
+
+struct mien_linear {
+    mien_backend *backend;
+    mien_linear_desc desc;
+    dnnl_memory_desc_t stored, plain; /* the weights: as they live here, as HWIO */
+    dnnl_memory_t stored_memory, bias_memory;
+    onednn_variant variants[ONEDNN_VARIANTS];
+    int variant_count;
+};
+
+/* Turns a oneDNN status into ours; `what` and the layer's name make the sentence. */
+mien_status onednn_check(dnnl_status_t status, const char *what, const char *name);
+mien_status onednn_memory(const mien_linear *op, const dnnl_memory_desc_t *md, dnnl_memory_t *out);
+mien_status onednn_reorder(const mien_linear *op, const dnnl_memory_desc_t *from,
+                           const dnnl_memory_desc_t *to, dnnl_primitive_t *out);
+size_t onednn_round_up(size_t bytes);
+
+/* Slots of ops.h that build. */
+mien_status onednn_create(mien_backend *b, const mien_linear_desc *desc, mien_linear **out);
+void onednn_free(mien_linear *op);
+mien_status onednn_prepare(mien_linear *op, int n);
+size_t onednn_weight_bytes(const mien_linear *op);
+size_t onednn_scratch_bytes(const mien_linear *op);
+onednn_variant *onednn_find(mien_linear *op, int n);
+
+#endif

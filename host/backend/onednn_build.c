@@ -1,0 +1,398 @@
+/* Building convolutions and dense operators with oneDNN 2.x.
+ *
+ * One operator holds, for every batch size it was prepared for, up to three primitives (forward,
+ * data, weights). Activations keep the backend's channel blocks. The weights live in one layout,
+ * the one that the weight gradient (in inference: forward) asks for. A primitive that insists on
+ * another format of anything reorders it through scratch; that is taken only where oneDNN would
+ * otherwise run its generic code (channels that do not fill blocks), which is a hundred times
+ * slower. */
+#include "host/backend/onednn.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "host/base/memory.h"
+
+mien_status onednn_check(dnnl_status_t status, const char *what, const char *name) {
+    if (status == dnnl_success) return MIEN_OK;
+    if (status == dnnl_out_of_memory)
+        return MIEN_FAIL(NO_MEMORY, "layer '%s': oneDNN has no memory for %s", name, what);
+    return MIEN_FAIL(DEVICE, "layer '%s': oneDNN cannot do %s (status %d)", name, what,
+                     (int)status);
+}
+
+mien_status mien_onednn_open(mien_cpu *cpu, char *version, size_t size) {
+    static const struct {
+        dnnl_cpu_isa_t isa;
+        const char *name;
+    } names[] = {{dnnl_cpu_isa_avx512_core_amx, "avx512_core_amx"},
+                 {dnnl_cpu_isa_avx512_core_bf16, "avx512_core_bf16"},
+                 {dnnl_cpu_isa_avx512_core_vnni, "avx512_core_vnni"},
+                 {dnnl_cpu_isa_avx512_core, "avx512_core"},
+                 {dnnl_cpu_isa_avx2, "avx2"}};
+    const dnnl_version_t *v = dnnl_version();
+    if (v->major != 2)
+        return MIEN_FAIL(UNSUPPORTED, "oneDNN %d.%d is loaded; this build needs 2.x", v->major,
+                         v->minor);
+    const dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
+    const char *name = "sse4.1";
+    for (size_t i = sizeof names / sizeof names[0]; i-- > 0;)
+        if ((isa & names[i].isa) == names[i].isa) name = names[i].name;
+    cpu->block = (isa & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core ? 16 : 8;
+    snprintf(version, size, "oneDNN %d.%d.%d %s", v->major, v->minor, v->patch, name);
+    dnnl_set_primitive_cache_capacity(0); /* operators are kept here; the cache would hold twins */
+    MIEN_TRY(onednn_check(dnnl_engine_create(&cpu->engine, dnnl_cpu, 0), "an engine", "-"));
+    return onednn_check(dnnl_stream_create(&cpu->stream, cpu->engine, dnnl_stream_default_flags),
+                        "a stream", "-");
+}
+
+void mien_onednn_close(mien_cpu *cpu) {
+    if (cpu->stream) dnnl_stream_destroy(cpu->stream);
+    if (cpu->engine) dnnl_engine_destroy(cpu->engine);
+}
+
+static dnnl_format_tag_t tag_of(const mien_linear *op, mien_shape s) {
+    const int block = op->backend->ops->channel_block(op->backend, s);
+    if (op->desc.dense) return dnnl_nc;
+    if (s.c == 1) return dnnl_nchw; /* the same memory; oneDNN's first-layer kernels look for it */
+    return block == 16 ? dnnl_nChw16c : (block == 8 && s.c != 8 ? dnnl_nChw8c : dnnl_nhwc);
+}
+
+static mien_status activation_md(const mien_linear *op, mien_shape s, int n,
+                                 dnnl_memory_desc_t *md) {
+    const dnnl_dims_t dims = {n, s.c, s.h, s.w};
+    return onednn_check(
+        dnnl_memory_desc_init_by_tag(md, op->desc.dense ? 2 : 4, dims, dnnl_f32, tag_of(op, s)),
+        "a memory format", op->desc.name);
+}
+
+static mien_status weight_md(const mien_linear *op, dnnl_format_tag_t tag, dnnl_memory_desc_t *md) {
+    const mien_linear_desc *d = &op->desc;
+    const dnnl_dims_t dims = {d->out.c, d->in.c, d->kernel_h, d->kernel_w};
+    return onednn_check(dnnl_memory_desc_init_by_tag(md, d->dense ? 2 : 4, dims, dnnl_f32, tag),
+                        "a memory format", d->name);
+}
+
+/* Winograd F(4x4, 3x3) where it is measured to win (docs/performance.md): 3x3, stride 1, whole
+ * blocks of 16 channels; for the data gradient only on larger images. */
+static bool wants_winograd(const mien_linear *op, direction dir) {
+    const mien_linear_desc *d = &op->desc;
+    const mien_cpu *cpu = cpu_of(op->backend);
+    return !cpu->deterministic && cpu->block == 16 && !d->dense && d->kernel_h == 3 &&
+           d->kernel_w == 3 && d->stride_h == 1 && d->stride_w == 1 && d->in.c % 16 == 0 &&
+           d->out.c % 16 == 0 && (dir != DATA || d->in.h >= 16);
+}
+
+typedef struct formats {
+    dnnl_memory_desc_t x, y, w, b;
+    const dnnl_memory_desc_t *bias; /* &b or NULL */
+} formats;
+
+static dnnl_status_t conv_desc(const mien_linear *op, direction dir, dnnl_alg_kind_t algorithm,
+                               const formats *f, dnnl_convolution_desc_t *out) {
+    const mien_linear_desc *d = &op->desc;
+    const dnnl_dims_t strides = {d->stride_h, d->stride_w}, none = {0, 0};
+    const dnnl_dims_t before = {d->pad_top, d->pad_left}, after = {d->pad_bottom, d->pad_right};
+    const dnnl_prop_kind_t kind = d->training || algorithm == dnnl_convolution_winograd
+                                      ? dnnl_forward_training
+                                      : dnnl_forward_inference;
+    switch (dir) {
+    case FORWARD:
+        return dnnl_dilated_convolution_forward_desc_init(
+            out, kind, algorithm, &f->x, &f->w, f->bias, &f->y, strides, none, before, after);
+    case DATA:
+        return dnnl_dilated_convolution_backward_data_desc_init(out, algorithm, &f->x, &f->w, &f->y,
+                                                                strides, none, before, after);
+    default:
+        return dnnl_dilated_convolution_backward_weights_desc_init(
+            out, algorithm, &f->x, &f->w, f->bias, &f->y, strides, none, before, after);
+    }
+}
+
+static dnnl_status_t dense_desc(const mien_linear *op, direction dir, const formats *f,
+                                dnnl_inner_product_desc_t *out) {
+    switch (dir) {
+    case FORWARD:
+        return dnnl_inner_product_forward_desc_init(
+            out, op->desc.training ? dnnl_forward_training : dnnl_forward_inference, &f->x, &f->w,
+            f->bias, &f->y);
+    case DATA:
+        return dnnl_inner_product_backward_data_desc_init(out, &f->x, &f->w, &f->y);
+    default:
+        return dnnl_inner_product_backward_weights_desc_init(out, &f->x, &f->w, f->bias, &f->y);
+    }
+}
+
+/* Only ReLU may be fused into a library call (numerics: other functions are our own). */
+static dnnl_status_t attributes(const mien_linear *op, direction dir, dnnl_primitive_attr_t *out) {
+    dnnl_post_ops_t post = NULL;
+    dnnl_status_t status = dnnl_primitive_attr_create(out);
+    if (status == dnnl_success)
+        status = dnnl_primitive_attr_set_scratchpad_mode(*out, dnnl_scratchpad_mode_user);
+    if (status == dnnl_success && dir == FORWARD && op->desc.activation == BODY_RELU) {
+        status = dnnl_post_ops_create(&post);
+        if (status == dnnl_success)
+            status = dnnl_post_ops_append_eltwise(post, 1.0f, dnnl_eltwise_relu, 0, 0);
+        if (status == dnnl_success) status = dnnl_primitive_attr_set_post_ops(*out, post);
+        if (post) dnnl_post_ops_destroy(post);
+    }
+    return status;
+}
+
+static dnnl_status_t create_with(const mien_linear *op, direction dir, dnnl_alg_kind_t algorithm,
+                                 const formats *f, dnnl_primitive_desc_t hint,
+                                 dnnl_primitive_desc_t *out) {
+    dnnl_convolution_desc_t conv;
+    dnnl_inner_product_desc_t dense;
+    dnnl_primitive_attr_t attr = NULL;
+    *out = NULL;
+    dnnl_status_t status =
+        op->desc.dense ? dense_desc(op, dir, f, &dense) : conv_desc(op, dir, algorithm, f, &conv);
+    if (status == dnnl_success) status = attributes(op, dir, &attr);
+    if (status == dnnl_success)
+        status = dnnl_primitive_desc_create(out, op->desc.dense ? (void *)&dense : (void *)&conv,
+                                            attr, cpu_of(op->backend)->engine, hint);
+    if (attr) dnnl_primitive_attr_destroy(attr);
+    return status;
+}
+
+/* oneDNN's slow generic code? */
+static bool is_reference(const_dnnl_primitive_desc_t pd) {
+    const char *name = "";
+    dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name);
+    return strncmp(name, "ref", 3) == 0;
+}
+
+static mien_status any_formats(const mien_linear *op, int n, formats *f) {
+    const mien_linear_desc *d = &op->desc;
+    const dnnl_dims_t x = {n, d->in.c, d->in.h, d->in.w}, y = {n, d->out.c, d->out.h, d->out.w};
+    const int rank = d->dense ? 2 : 4;
+    dnnl_status_t status =
+        dnnl_memory_desc_init_by_tag(&f->x, rank, x, dnnl_f32, dnnl_format_tag_any);
+    if (status == dnnl_success)
+        status = dnnl_memory_desc_init_by_tag(&f->y, rank, y, dnnl_f32, dnnl_format_tag_any);
+    return onednn_check(status, "a memory format", d->name);
+}
+
+/* One algorithm, activations as given in `f`, the weights as stored or in any format. True when a
+ * primitive came of it that is not generic code; a generic one is kept in *generic. */
+static bool try_formats(const mien_linear *op, direction dir, dnnl_alg_kind_t algorithm, formats f,
+                        const dnnl_memory_desc_t *any, const dnnl_memory_desc_t *stored,
+                        dnnl_primitive_desc_t *out, dnnl_primitive_desc_t *generic) {
+    dnnl_primitive_desc_t hint = NULL;
+    bool good = false;
+    formats h = f;
+    h.w = *any;
+    /* the hint for a backward pass is a forward pass of the same kind; direct always exists */
+    if (dir != FORWARD && create_with(op, FORWARD, algorithm, &h, NULL, &hint) != dnnl_success)
+        create_with(op, FORWARD, dnnl_convolution_direct, &h, NULL, &hint);
+    for (int own = stored ? 0 : 1; own < 2 && !good; own++) {
+        f.w = own ? *any : *stored;
+        if (create_with(op, dir, algorithm, &f, hint, out) != dnnl_success) continue;
+        good = !is_reference(*out);
+        if (good) break;
+        if (*generic)
+            dnnl_primitive_desc_destroy(*out);
+        else
+            *generic = *out;
+    }
+    if (hint) dnnl_primitive_desc_destroy(hint);
+    return good;
+}
+
+/* The descriptor for one direction, best first: Winograd, direct; activations as they lie, then in
+ * any format; generic code last. */
+static mien_status describe(const mien_linear *op, direction dir, int n, formats f,
+                            const dnnl_memory_desc_t *stored, dnnl_primitive_desc_t *out) {
+    const dnnl_alg_kind_t algorithms[] = {dnnl_convolution_winograd, dnnl_convolution_direct};
+    static const char *const names[] = {"forward", "the data gradient", "the weight gradient"};
+    dnnl_primitive_desc_t generic = NULL;
+    dnnl_memory_desc_t any;
+    bool good = false;
+    MIEN_TRY(weight_md(op, dnnl_format_tag_any, &any));
+    for (int moved = 0; moved < 2 && !good; moved++) {
+        if (moved) MIEN_TRY(any_formats(op, n, &f));
+        for (int a = wants_winograd(op, dir) ? 0 : 1; a < 2 && !good; a++)
+            good = try_formats(op, dir, algorithms[a], f, &any, stored, out, &generic);
+    }
+    if (!good) {
+        *out = generic;
+        generic = NULL;
+    }
+    if (generic) dnnl_primitive_desc_destroy(generic);
+    return onednn_check(*out ? dnnl_success : dnnl_unimplemented, names[dir], op->desc.name);
+}
+
+mien_status onednn_memory(const mien_linear *op, const dnnl_memory_desc_t *md, dnnl_memory_t *out) {
+    return onednn_check(dnnl_memory_create(out, md, cpu_of(op->backend)->engine, DNNL_MEMORY_NONE),
+                        "a memory object", op->desc.name);
+}
+
+mien_status onednn_reorder(const mien_linear *op, const dnnl_memory_desc_t *from,
+                           const dnnl_memory_desc_t *to, dnnl_primitive_t *out) {
+    dnnl_engine_t engine = cpu_of(op->backend)->engine;
+    dnnl_primitive_desc_t pd = NULL;
+    dnnl_status_t status = dnnl_reorder_primitive_desc_create(&pd, from, engine, to, engine, NULL);
+    if (status == dnnl_success) status = dnnl_primitive_create(out, pd);
+    if (pd) dnnl_primitive_desc_destroy(pd);
+    return onednn_check(status, "a change of format", op->desc.name);
+}
+
+size_t onednn_round_up(size_t bytes) {
+    return (bytes + 63) & ~(size_t)63;
+}
+
+/* Where the primitive's format `own` differs from ours: a memory object for the copy and the
+ * reorder in (`reads`) or out. */
+static mien_status build_side(const mien_linear *op, const dnnl_memory_desc_t *own,
+                              const dnnl_memory_desc_t *ours, bool reads, onednn_side *side) {
+    if (dnnl_memory_desc_equal(own, ours)) return MIEN_OK;
+    side->bytes = onednn_round_up(dnnl_memory_desc_get_size(own));
+    MIEN_TRY(onednn_memory(op, own, &side->memory));
+    return reads ? onednn_reorder(op, ours, own, &side->reorder)
+                 : onednn_reorder(op, own, ours, &side->reorder);
+}
+
+static const dnnl_memory_desc_t *query(const_dnnl_primitive_desc_t pd, dnnl_query_t what) {
+    return dnnl_primitive_desc_query_md(pd, what, 0);
+}
+
+static mien_status build(mien_linear *op, direction dir, int n, const formats *f,
+                         onednn_operation *out) {
+    dnnl_primitive_desc_t pd = NULL;
+    MIEN_TRY(describe(op, dir, n, *f, &op->stored, &pd));
+    mien_status status;
+    const dnnl_memory_desc_t *w =
+        query(pd, dir == FILTER ? dnnl_query_diff_weights_md : dnnl_query_weights_md);
+    const dnnl_memory_desc_t *x =
+        query(pd, dir == DATA ? dnnl_query_diff_src_md : dnnl_query_src_md);
+    const dnnl_memory_desc_t *y =
+        query(pd, dir == FORWARD ? dnnl_query_dst_md : dnnl_query_diff_dst_md);
+    const dnnl_memory_desc_t *pad = query(pd, dnnl_query_scratchpad_md);
+    MIEN_GO(onednn_check(dnnl_primitive_create(&out->primitive, pd), "a primitive", op->desc.name));
+    MIEN_GO(onednn_memory(op, pad, &out->scratchpad));
+    out->scratch_bytes = onednn_round_up(dnnl_memory_desc_get_size(pad));
+    MIEN_GO(build_side(op, w, &op->stored, dir != FILTER, &out->weights));
+    MIEN_GO(build_side(op, x, &f->x, dir != DATA, &out->x));
+    MIEN_GO(build_side(op, y, &f->y, dir != FORWARD, &out->y));
+    if (!out->weights.memory) MIEN_GO(onednn_memory(op, w, &out->own_weights));
+out:
+    dnnl_primitive_desc_destroy(pd);
+    return status;
+}
+
+static void release_side(onednn_side *side) {
+    if (side->reorder) dnnl_primitive_destroy(side->reorder);
+    if (side->memory) dnnl_memory_destroy(side->memory);
+}
+
+static void release_operation(onednn_operation *op) {
+    if (op->primitive) dnnl_primitive_destroy(op->primitive);
+    if (op->scratchpad) dnnl_memory_destroy(op->scratchpad);
+    if (op->own_weights) dnnl_memory_destroy(op->own_weights);
+    release_side(&op->weights);
+    release_side(&op->x);
+    release_side(&op->y);
+}
+
+void onednn_free(mien_linear *op) {
+    if (!op) return;
+    for (int i = 0; i < op->variant_count; i++) {
+        onednn_variant *v = &op->variants[i];
+        for (int dir = 0; dir < ONEDNN_DIRECTIONS; dir++)
+            release_operation(&v->op[dir]);
+        if (v->x) dnnl_memory_destroy(v->x);
+        if (v->y) dnnl_memory_destroy(v->y);
+    }
+    if (op->stored_memory) dnnl_memory_destroy(op->stored_memory);
+    if (op->bias_memory) dnnl_memory_destroy(op->bias_memory);
+    mien_free(op);
+}
+
+onednn_variant *onednn_find(mien_linear *op, int n) {
+    for (int i = 0; i < op->variant_count; i++)
+        if (op->variants[i].n == n) return &op->variants[i];
+    return NULL;
+}
+
+static mien_status formats_of(const mien_linear *op, int n, formats *f) {
+    memset(f, 0, sizeof *f);
+    const dnnl_dims_t dims = {op->desc.out.c};
+    MIEN_TRY(onednn_check(dnnl_memory_desc_init_by_tag(&f->b, 1, dims, dnnl_f32, dnnl_a),
+                          "a memory format", op->desc.name));
+    f->bias = op->desc.bias ? &f->b : NULL;
+    MIEN_TRY(activation_md(op, op->desc.in, n, &f->x));
+    return activation_md(op, op->desc.out, n, &f->y);
+}
+
+mien_status onednn_prepare(mien_linear *op, int n) {
+    if (onednn_find(op, n)) return MIEN_OK;
+    if (op->variant_count == ONEDNN_VARIANTS)
+        return MIEN_FAIL(UNSUPPORTED, "layer '%s': more than %d batch sizes", op->desc.name,
+                         ONEDNN_VARIANTS);
+    onednn_variant *v = &op->variants[op->variant_count++];
+    v->n = n;
+    formats f;
+    MIEN_TRY(formats_of(op, n, &f));
+    MIEN_TRY(onednn_memory(op, &f.x, &v->x));
+    MIEN_TRY(onednn_memory(op, &f.y, &v->y));
+    MIEN_TRY(build(op, FORWARD, n, &f, &v->op[FORWARD]));
+    if (!op->desc.training) return MIEN_OK;
+    MIEN_TRY(build(op, FILTER, n, &f, &v->op[FILTER]));
+    return op->desc.needs_dx ? build(op, DATA, n, &f, &v->op[DATA]) : MIEN_OK;
+}
+
+/* The layout in which the weights live is the one that a batch of 16 would choose; it does not
+ * depend on the batch sizes used later. */
+static mien_status choose_stored(mien_linear *op) {
+    enum { TYPICAL = 16 };
+    const direction dir = op->desc.training ? FILTER : FORWARD;
+    formats f;
+    dnnl_primitive_desc_t pd = NULL;
+    MIEN_TRY(formats_of(op, TYPICAL, &f));
+    MIEN_TRY(describe(op, dir, TYPICAL, f, NULL, &pd));
+    op->stored = *query(pd, dir == FILTER ? dnnl_query_diff_weights_md : dnnl_query_weights_md);
+    dnnl_primitive_desc_destroy(pd);
+    MIEN_TRY(weight_md(op, op->desc.dense ? dnnl_io : dnnl_hwio, &op->plain));
+    MIEN_TRY(onednn_memory(op, &op->stored, &op->stored_memory));
+    return onednn_memory(op, &f.b, &op->bias_memory);
+}
+
+mien_status onednn_create(mien_backend *b, const mien_linear_desc *desc, mien_linear **out) {
+    MIEN_TRY(mien_new(out, 1, sizeof **out));
+    (*out)->backend = b;
+    (*out)->desc = *desc;
+    const mien_status status = choose_stored(*out);
+    if (status != MIEN_OK) {
+        onednn_free(*out);
+        *out = NULL;
+    }
+    return status;
+}
+
+size_t onednn_weight_bytes(const mien_linear *op) {
+    return dnnl_memory_desc_get_size(&op->stored);
+}
+
+/* Scratch holds, one behind the other: scratchpad | weights | x | y in the primitive's formats |
+ * what is to be added. */
+static size_t addend_bytes(const mien_linear *op, direction dir, int n) {
+    if (dir == DATA && op->desc.accumulates_dx)
+        return onednn_round_up(mien_shape_sample(op->desc.in) * (size_t)n * sizeof(float));
+    if (dir == FILTER && op->desc.accumulates_dw)
+        return onednn_round_up(onednn_weight_bytes(op)) +
+               onednn_round_up((size_t)op->desc.out.c * sizeof(float));
+    return 0;
+}
+
+size_t onednn_scratch_bytes(const mien_linear *op) {
+    size_t most = 0;
+    for (int i = 0; i < op->variant_count; i++)
+        for (int dir = 0; dir < ONEDNN_DIRECTIONS; dir++) {
+            const onednn_operation *o = &op->variants[i].op[dir];
+            const size_t need = o->scratch_bytes + o->weights.bytes + o->x.bytes + o->y.bytes +
+                                addend_bytes(op, (direction)dir, op->variants[i].n);
+            if (need > most) most = need;
+        }
+    return most;
+}

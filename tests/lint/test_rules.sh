@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# Rules that a compiler does not know: who may include whom, who may print, how long a file may be.
+set -u
+failed=0
+report() { # NAME, offending lines on stdin
+    local lines
+    lines=$(cat)
+    if [ -z "$lines" ]; then
+        echo "ok $1"
+    else
+        failed=1
+        echo "not ok $1"
+        printf '%s\n' "$lines" | head -20 | sed 's/^/# /'
+    fi
+}
+
+# Each room may include itself, what stands here, and what those may include. host/h5 is a program of
+# its own and uses nothing.
+allowed() {
+    case $1 in
+    kernels/body) echo include/mien ;;
+    kernels/cpu) echo kernels/body ;;
+    kernels/cuda) echo kernels/body host/backend ;;
+    host/base) echo include/mien ;;
+    host/backend) echo host/base kernels/cpu ;;
+    host/layers) echo host/backend ;;
+    host/graph) echo host/layers ;;
+    host/data) echo host/backend ;;
+    host/formats) echo host/data host/graph ;;
+    host/infer) echo host/formats ;;
+    host/train) echo host/infer ;;
+    host/cli) echo host/train ;;
+    esac
+}
+reach() { # all rooms that a room may include
+    local room
+    for room in $(allowed "$1"); do echo "$room" && reach "$room"; done
+}
+rooms=$(ls -d host/*/ kernels/*/ include/*/ | sed 's,/$,,')
+for room in $rooms; do
+    may=" $room $(reach "$room" | tr '\n' ' ') "
+    grep -nE '^ *# *include "' "$room"/*.[ch] "$room"/*.cu* "$room"/*.def 2>/dev/null |
+        while IFS= read -r line; do
+            path=${line#*\"}
+            path=${path%\"*}
+            [[ $may == *" ${path%/*} "* ]] || echo "$line"
+        done
+done | report "includes go downwards only"
+
+code=$(find host kernels include tests -name '*.[ch]' -o -name '*.cu' -o -name '*.cuh' | sort)
+# comments away, so that prose may name things
+bare() { sed -e 's,/\*.*\*/,,' -e '/\/\*/,/\*\//d' "$1" | sed "s|^|$1: |"; }
+
+for file in $(ls host/*/*.[ch] | grep -vE '^host/(backend|h5)/'); do
+    bare "$file" | grep -E 'dnnl|cuda[A-Z_]|cu(dnn|blas)'
+done | report "only host/backend names oneDNN and CUDA"
+for file in $(ls host/*/*.[ch] | grep -vE '^host/(cli|h5)/'); do
+    bare "$file" | grep -E '(^|[^a-z_])(printf|vprintf|puts|putchar|perror|_?exit|abort) *\(|std(out|err)[^_a-z]'
+done | report "only host/cli prints and exits"
+for file in $(ls host/*/*.c kernels/*/*.[ch]); do
+    bare "$file" | grep -E '(^|[^a-z_])(gets|sprintf|strtok|system|rand|srand|alloca) *\('
+done | report "no function that cannot be used safely"
+
+for file in $code $(find . -path ./build -prune -o -name '*.sh' -print); do
+    lines=$(wc -l <"$file")
+    [ "$lines" -le 600 ] || echo "$file: $lines lines"
+done | report "no file of code above 600 lines"
+
+sed -n 's/^LAYER(\(.*\))$/\1/p' host/layers/layers.def | while read -r layer; do
+    grep -q "mien_layer_$layer = {" "host/layers/$layer.c" 2>/dev/null ||
+        echo "host/layers/$layer.c does not define mien_layer_$layer"
+done | report "every layer of layers.def has its file"
+
+for file in $(ls host/*/*.h include/*/*.h kernels/*/*.h); do
+    guard=$(sed -n 's/^#ifndef \([A-Z0-9_]*\)$/\1/p' "$file" | head -1)
+    grep -q "^#define $guard$" "$file" && [ -n "$guard" ] || echo "$file"
+done | report "every header has a guard"
+for file in $(ls host/*/*.h include/*/*.h); do
+    grep -q '^/\*' "$file" || echo "$file"
+done | report "every header says what it is for"
+grep -nE '[[:space:]]$' $code | report "no trailing spaces"
+grep -nP '\t' $code | report "no tabs"
+
+if command -v clang-format >/dev/null; then
+    clang-format --dry-run -Werror $code 2>&1 | sed -n 's/^\([^:]*\):[0-9].*error.*/\1/p' | sort | uniq -c |
+        awk '{ print $2 ": " $1 " places" }' | report "formatted by .clang-format"
+else
+    echo "ok formatted by .clang-format # SKIP there is no clang-format"
+fi
+exit $failed

@@ -1,0 +1,523 @@
+/* What everything stands on: value trees from YAML and JSON, key tables, text, files, SHA-256. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "host/base/file.h"
+#include "host/base/json.h"
+#include "host/base/keys.h"
+#include "host/base/memory.h"
+#include "host/base/sha256.h"
+#include "host/base/text.h"
+#include "host/base/yaml.h"
+
+static void expect_in_message(const char *part) {
+    if (!strstr(mien_error_message(), part))
+        fail_msg("'%s' is not in the message '%s'", part, mien_error_message());
+}
+
+typedef mien_status (*parse_fn)(const char *, size_t, const char *, mien_tree *);
+
+static void refuse(parse_fn parse, const char *text, size_t size, const char *part) {
+    mien_tree tree;
+    if (parse(text, size, "file", &tree) == MIEN_OK) fail_msg("'%s' was taken", text);
+    mien_tree_release(&tree);
+    expect_in_message("file");
+    expect_in_message(part);
+}
+
+static void refuse_yaml(const char *text, const char *part) {
+    refuse(mien_yaml_parse, text, strlen(text), part);
+}
+
+static void refuse_json(const char *text, const char *part) {
+    refuse(mien_json_parse, text, strlen(text), part);
+}
+
+static mien_tree take(parse_fn parse, const char *text) {
+    mien_tree tree;
+    if (parse(text, strlen(text), "file", &tree) != MIEN_OK) fail_msg("%s", mien_error_message());
+    return tree;
+}
+
+/* `depth` times `open`, then `close`. The caller frees it. */
+static char *nest(int depth, const char *open, const char *close) {
+    mien_text text = {0};
+    for (int i = 0; i < depth; i++)
+        mien_text_puts(&text, open);
+    for (int i = 0; i < depth; i++)
+        mien_text_puts(&text, close);
+    return text.data;
+}
+
+static void yaml_values(void **state) {
+    (void)state;
+    mien_tree tree =
+        take(mien_yaml_parse, "a: 12\nb: [1.5, \"12\", true, ~, word]\nc: {d: -1.0e-3}\n"
+                              "e: .nan\ng:\n  - 1\nf: 1e999\n");
+    const mien_value *b = mien_value_get(tree.root, "b");
+    assert_int_equal(tree.root->count, 6);
+    assert_true(mien_value_number(tree.root, "a", 0) == 12);
+    assert_int_equal(b->count, 5);
+    assert_int_equal(b->line, 2); /* an entry of a map stands where its key does */
+    assert_int_equal(b->column, 1);
+    assert_int_equal(b->first->column, 5);
+    assert_int_equal(mien_value_get(tree.root, "g")->line, 5);
+    assert_true(b->first->number == 1.5);
+    assert_int_equal(b->first->next->kind, MIEN_VALUE_STRING); /* quoted: never a number */
+    assert_int_equal(b->first->next->next->kind, MIEN_VALUE_BOOL);
+    assert_int_equal(b->last->kind, MIEN_VALUE_STRING);
+    assert_true(mien_value_number(mien_value_get(tree.root, "c"), "d", 0) == -1.0e-3);
+    assert_string_equal(mien_value_string(tree.root, "e"), ".nan"); /* no number of a config */
+    assert_string_equal(mien_value_string(tree.root, "f"), "1e999");
+    assert_null(mien_value_get(tree.root, "z"));
+    assert_null(mien_value_get(b, "z"));
+    assert_null(mien_value_get(NULL, "z"));
+    mien_tree_release(&tree);
+}
+
+static void yaml_refusals(void **state) {
+    (void)state;
+    refuse_yaml("a: 1\nb:\n\t- 2\n", ":3: not YAML");
+    refuse_yaml("a: 1\nb: 2\na: 3\n", ":3: the key 'a' stands twice");
+    refuse_yaml("a: &x 1\nb: *x\n", ":1: anchors");
+    refuse_yaml("a: 1\nb: *x\n", ":2: aliases");
+    refuse_yaml("a: !!int 1\n", ":1: anchors and tags");
+    refuse_yaml("a: 1\n---\nb: 2\n", ":2: only one document");
+    refuse_yaml("a: [1, 2\n", "not YAML");
+    refuse_yaml("? [a]\n: 1\n", "a key must be plain text");
+    refuse_yaml("", "empty");
+    refuse_yaml("# nothing\n", "empty");
+    refuse_yaml("a: \"x\\0y\"\n", ":1: a zero byte");
+    refuse(mien_yaml_parse, "a: x\0y\n", 7, "not YAML");
+    char *deep = nest(64, "[", "]"), *deeper = nest(65, "[", "]");
+    mien_tree tree = take(mien_yaml_parse, deep);
+    mien_tree_release(&tree);
+    refuse_yaml(deeper, "nested too deeply");
+    mien_free(deep);
+    mien_free(deeper);
+}
+
+static void json_values(void **state) {
+    (void)state;
+    mien_tree tree =
+        take(mien_json_parse, "{\"a\": [1, 2.5e3, NaN, Infinity, -Infinity, null, false, "
+                              "\"q\\\"\\u00e9:\"], \"b\": 9007199254740993}\n");
+    const mien_value *v = mien_value_get(tree.root, "a")->first;
+    assert_true(v->number == 1);
+    assert_true((v = v->next)->number == 2500);
+    v = v->next;
+    assert_true(v->number != v->number);
+    assert_true((v = v->next)->number > 1e308);
+    assert_true((v = v->next)->number < -1e308);
+    assert_int_equal((v = v->next)->kind, MIEN_VALUE_NULL);
+    assert_int_equal((v = v->next)->kind, MIEN_VALUE_BOOL);
+    assert_string_equal((v = v->next)->text, "q\"\xc3\xa9:");
+    mien_tree_release(&tree);
+    tree = take(mien_json_parse, "7"); /* a lone value */
+    assert_true(tree.root->number == 7);
+    mien_tree_release(&tree);
+}
+
+static void json_refusals(void **state) {
+    (void)state;
+    refuse_json("{\"a\": 1, \"a\": 2}", "a key stands twice");
+    refuse_json("[9223372036854775808]", "does not fit 64 bits");
+    refuse_json("[-99999999999999999999]", "does not fit 64 bits");
+    refuse_json("[1, 2", "not JSON");
+    refuse_json("{\"a\" 1}", "not JSON");
+    refuse_json("{} {}", "text follows");
+    refuse_json("", "not JSON");
+    refuse_json("[\"\xff\"]", "not JSON");
+    refuse_json("[\"a\\u0000b\"]", "a zero byte");
+    refuse(mien_json_parse, "[1,\0 2]", 7, "not JSON");
+    char *deep = nest(60, "[", "]"), *deeper = nest(100, "[", "]");
+    mien_tree tree = take(mien_json_parse, deep);
+    mien_tree_release(&tree);
+    refuse_json(deeper, "not JSON");
+    mien_free(deep);
+    mien_free(deeper);
+}
+
+static void json_writer(void **state) {
+    (void)state;
+    mien_text text = {0};
+    mien_json json = {.text = &text};
+    const double zero = 0;
+    mien_json_open(&json, NULL, '{');
+    mien_json_number(&json, "nan", zero / zero);
+    mien_json_number(&json, "inf", 1 / zero);
+    mien_json_number(&json, "x", 0.25);
+    mien_json_string(&json, "s", "a\"\\\n\x01");
+    mien_json_string(&json, "none", NULL);
+    mien_json_open(&json, "list", '[');
+    mien_json_bool(&json, NULL, true);
+    mien_json_integer(&json, NULL, -9223372036854775807LL);
+    mien_json_close(&json, ']');
+    mien_json_close(&json, '}');
+    assert_string_equal(text.data, "{\"nan\": null, \"inf\": null, \"x\": 0.25, \"s\": "
+                                   "\"a\\\"\\\\\\u000a\\u0001\", \"none\": null, \"list\": [true, "
+                                   "-9223372036854775807]}");
+    mien_tree tree = take(mien_json_parse, text.data); /* and it reads back */
+    assert_string_equal(mien_value_string(tree.root, "s"), "a\"\\\n\x01");
+    mien_tree_release(&tree);
+    mien_text_release(&text);
+}
+
+typedef struct thing {
+    bool flag;
+    int count, kind, pair[2];
+    double rate;
+    char name[16];
+    mien_reals reals;
+    mien_texts texts;
+    mien_number_or either;
+} thing;
+
+#define F(field) MIEN_FIELD(thing, field)
+static const mien_key rows[] = {
+    {"flag", MIEN_KEY_BOOL, F(flag), "true", 0, 0, NULL, ""},
+    {"train.count", MIEN_KEY_INT, F(count), "3", 1, 10, NULL, ""},
+    {"train.learning_rate", MIEN_KEY_REAL, F(rate), "1.0e-7", 0, 1, NULL, ""},
+    {"train.deep.kind", MIEN_KEY_CHOICE, F(kind), "round", 0, 0, "flat|round", ""},
+    {"train.deep.pair", MIEN_KEY_PAIR, F(pair), "2", 0, 9, NULL, ""},
+    {"name", MIEN_KEY_TEXT, F(name), "\"\"", 0, 0, NULL, ""},
+    {"reals", MIEN_KEY_REALS, F(reals), "[]", 0, 100, NULL, ""},
+    {"texts", MIEN_KEY_TEXTS, F(texts), "[]", 0, 0, NULL, ""},
+    {"either", MIEN_KEY_NUMBER_OR, F(either), "auto", 1, 5, "auto", ""},
+};
+static const mien_keys table = {rows, sizeof rows / sizeof rows[0]};
+
+static mien_status read_thing(thing *t, const char *yaml) {
+    mien_tree tree = take(mien_yaml_parse, yaml);
+    const mien_status status = mien_keys_read(table, t, tree.root, "file", NULL);
+    mien_tree_release(&tree);
+    return status;
+}
+
+static void key_defaults(void **state) {
+    (void)state;
+    thing t = {0};
+    assert_int_equal(mien_keys_defaults(table, &t), MIEN_OK);
+    assert_true(t.flag && t.count == 3 && t.rate == 1.0e-7 && t.kind == 1);
+    assert_true(t.pair[0] == 2 && t.pair[1] == 2 && t.name[0] == 0 && t.either.word == 0);
+    assert_int_equal(read_thing(&t, "flag: false\ntrain: {deep: {pair: [4, 5]}, count: 10}\n"
+                                    "either: 2.5\ntexts: one\nreals: [1, 2.5]\nname: a b\n"),
+                     MIEN_OK);
+    assert_true(!t.flag && t.count == 10 && t.pair[0] == 4 && t.pair[1] == 5);
+    assert_true(t.either.word < 0 && t.either.number == 2.5 && t.texts.count == 1);
+    assert_true(t.reals.count == 2 && t.reals.items[1] == 2.5);
+    assert_string_equal(t.name, "a b");
+    mien_keys_release(table, &t);
+}
+
+static void key_refusals(void **state) {
+    (void)state;
+    static const char *const bad[][2] = {
+        {"\nflag: 1\n", "file:2: 'flag' must be true or false, not '1'"},
+        {"train: {count: 11}\n", "'train.count' must be a whole number from 1 to 10, not '11'"},
+        {"train: {count: 2.5}\n", "'train.count' must be a whole number"},
+        {"train: {count: \"3\"}\n", "'train.count' must be a whole number"},
+        {"train: {learning_rate: -1}\n", "from 0 to 1, not '-1'"},
+        {"train: {learning_rate: .nan}\n", "from 0 to 1, not '.nan'"},
+        {"train: {deep: {kind: square}}\n", "one of flat|round, not 'square'"},
+        {"train: {deep: {pair: [1, 2, 3]}}\n", "a number or a list of two"},
+        {"train: 3\n", "'train' is a section"},
+        {"name: this text is too long\n", "'name' must be shorter"},
+        {"name: [a]\n", "'name' must be text, not a list"},
+        {"reals: 3\n", "a list of numbers"},
+        {"reals: [1, x]\n", "not 'x'"},
+        {"texts: [[a]]\n", "text or a list of texts"},
+        {"either: 6\n", "from 1 to 5 or one of auto"},
+        {"either: none\n", "not 'none'"},
+        {"- a\n", "keys with values are expected here, not a list"},
+        {"train:\n  cuont: 3\n", "file:2: unknown key 'train.cuont'; did you mean 'train.count'?"},
+        {"train: {lr: 3}\n", "did you mean 'train.learning_rate'?"},
+        {"trian: {count: 3}\n", "unknown key 'trian'; did you mean 'train'?"},
+        {"count: 3\n", "did you mean 'train.count'?"},
+        {"train: {dep: {kind: flat}}\n", "did you mean 'train.deep'?"},
+        {"zebra: 3\n", "unknown key 'zebra'"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        thing t = {0};
+        assert_int_equal(mien_keys_defaults(table, &t), MIEN_OK);
+        if (read_thing(&t, bad[i][0]) != MIEN_INVALID) fail_msg("%s was taken", bad[i][0]);
+        expect_in_message(bad[i][1]);
+        mien_keys_release(table, &t);
+    }
+    thing t = {0};
+    assert_int_equal(read_thing(&t, "zebra: 3\n"), MIEN_INVALID);
+    assert_null(strstr(mien_error_message(), "did you mean"));
+}
+
+static void key_set(void **state) {
+    (void)state;
+    thing t = {0};
+    assert_int_equal(mien_keys_set(table, &t, "train.count=4"), MIEN_OK);
+    assert_int_equal(t.count, 4);
+    assert_int_equal(mien_keys_set(table, &t, "texts=[a, b]"), MIEN_OK);
+    assert_int_equal(t.texts.count, 2);
+    static const char *const bad[][2] = {{"train.count", "key=value"},
+                                         {"=4", "key=value"},
+                                         {"train.count=", "train.count"},
+                                         {"train.count=[", "train.count"},
+                                         {"train.cont=4", "did you mean 'train.count'?"},
+                                         {"train.count=1.5", "whole number"}};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        if (mien_keys_set(table, &t, bad[i][0]) != MIEN_INVALID)
+            fail_msg("%s was taken", bad[i][0]);
+        expect_in_message(bad[i][1]);
+    }
+    assert_int_equal(t.count, 4);
+    mien_keys_release(table, &t);
+}
+
+static void key_round_trip(void **state) {
+    (void)state;
+    thing t = {0}, back = {0};
+    mien_text first = {0}, second = {0};
+    assert_int_equal(mien_keys_defaults(table, &t), MIEN_OK);
+    assert_int_equal(read_thing(&t, "train: {learning_rate: 0.1234567890123, deep: {kind: flat}}\n"
+                                    "name: \"12\"\ntexts: [\"a: b\", \"#\", \"true\", \"\", none, "
+                                    "\"q\\\"\"]\nreals: [0.1, 30]\neither: 3\n"),
+                     MIEN_OK);
+    mien_keys_print(table, &t, &first);
+    assert_int_equal(mien_keys_defaults(table, &back), MIEN_OK);
+    assert_int_equal(read_thing(&back, first.data), MIEN_OK);
+    mien_keys_print(table, &back, &second);
+    assert_string_equal(first.data, second.data);
+    assert_true(back.rate == 0.1234567890123 && back.kind == 0 && back.either.number == 3);
+    assert_int_equal(back.texts.count, 6);
+    for (size_t i = 0; i < 6; i++)
+        assert_string_equal(t.texts.items[i], back.texts.items[i]);
+    mien_text_release(&first);
+    mien_text_release(&second);
+    mien_keys_release(table, &t);
+    mien_keys_release(table, &back);
+}
+
+static void words(void **state) {
+    (void)state;
+    static const char *const known[] = {"train", "evaluate", "inspect", "devices"};
+    assert_string_equal(mien_nearest("trian", known, 4), "train");
+    assert_string_equal(mien_nearest("EVALUATE", known, 4), "evaluate");
+    assert_string_equal(mien_nearest("inspct", known, 4), "inspect");
+    assert_null(mien_nearest("banana", known, 4));
+    assert_null(mien_nearest("", known, 0));
+    assert_int_equal(mien_word_distance("abc", "abc"), 0);
+    assert_int_equal(mien_word_distance("abc", "acb"), 1);
+    assert_int_equal(mien_word_distance("abc", "ABCD"), 1);
+    assert_int_equal(mien_word_distance("", "abc"), 3);
+    char longest[201];
+    memset(longest, 'x', 200);
+    longest[200] = 0;
+    assert_null(mien_nearest(longest, known, 4));
+}
+
+static void parts(void **state) {
+    (void)state;
+    const char *list = "a||bc", *part;
+    size_t length;
+    assert_true(mien_next_part(&list, '|', &part, &length));
+    assert_int_equal(length, 1);
+    assert_true(mien_next_part(&list, '|', &part, &length));
+    assert_int_equal(length, 0);
+    assert_true(mien_next_part(&list, '|', &part, &length));
+    assert_int_equal(length, 2);
+    assert_memory_equal(part, "bc", 2);
+    assert_false(mien_next_part(&list, '|', &part, &length));
+    list = NULL;
+    assert_false(mien_next_part(&list, '|', &part, &length));
+}
+
+/* FIPS 180-4's examples; the million is fed in pieces that straddle the blocks. */
+static void sha256(void **state) {
+    (void)state;
+    static const char *const known[][2] = {
+        {"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
+        {"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
+        {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+         "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"}};
+    mien_sha256 hash;
+    char hex[65];
+    for (size_t i = 0; i < 3; i++) {
+        mien_sha256_start(&hash);
+        mien_sha256_add(&hash, known[i][0], strlen(known[i][0]));
+        mien_sha256_hex(&hash, hex);
+        assert_string_equal(hex, known[i][1]);
+    }
+    char some[997];
+    memset(some, 'a', sizeof some);
+    mien_sha256_start(&hash);
+    for (size_t left = 1000000; left;) {
+        const size_t piece = left < sizeof some ? left : sizeof some;
+        mien_sha256_add(&hash, some, piece);
+        left -= piece;
+    }
+    mien_sha256_hex(&hash, hex);
+    assert_string_equal(hex, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+}
+
+static char folder[] = "/tmp/mien-test-XXXXXX";
+
+static int make_folder(void **state) {
+    (void)state;
+    return mkdtemp(folder) == NULL;
+}
+
+static int remove_folder(void **state) {
+    (void)state;
+    char command[64];
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    return system(command);
+}
+
+static void expect_content(const char *path, const char *content) {
+    char *text;
+    size_t size;
+    assert_int_equal(mien_file_read(path, 1000, &text, &size), MIEN_OK);
+    assert_int_equal(size, strlen(content));
+    assert_string_equal(text, content);
+    mien_free(text);
+}
+
+static void file_write_and_read(void **state) {
+    (void)state;
+    char path[MIEN_PATH], other[MIEN_PATH], *text;
+    size_t size;
+    assert_int_equal(mien_path_join(path, folder, "file"), MIEN_OK);
+    assert_int_equal(mien_file_write(path, "old", 3), MIEN_OK);
+    assert_int_equal(mien_file_write(path, "newer", 5), MIEN_OK);
+    expect_content(path, "newer");
+    assert_int_equal(mien_file_write(path, "", 0), MIEN_OK);
+    expect_content(path, "");
+    assert_int_equal(mien_file_write(path, "12345", 5), MIEN_OK);
+    assert_int_equal(mien_file_read(path, 4, &text, &size), MIEN_FORMAT);
+    assert_null(text);
+    assert_int_equal(mien_file_read(folder, 100, &text, &size), MIEN_IO);
+    expect_in_message("not a regular file");
+    assert_int_equal(mien_path_join(other, folder, "absent"), MIEN_OK);
+    assert_int_equal(mien_file_read(other, 100, &text, &size), MIEN_NOT_FOUND);
+    expect_in_message("absent");
+    assert_int_equal(mien_path_join(other, folder, "pipe"), MIEN_OK);
+    assert_int_equal(mkfifo(other, 0600), 0); /* it must not wait for a writer */
+    assert_int_equal(mien_file_read(other, 100, &text, &size), MIEN_IO);
+}
+
+/* A write that cannot happen leaves the old file and no temporary one. */
+static void file_write_fails(void **state) {
+    (void)state;
+    char kept[MIEN_PATH], path[MIEN_PATH + 32];
+    assert_int_equal(mien_path_join(kept, folder, "kept"), MIEN_OK);
+    assert_int_equal(mien_file_write(kept, "kept", 4), MIEN_OK);
+    snprintf(path, sizeof path, "%s.tmp-%ld", kept, (long)getpid());
+    assert_int_equal(mkdir(path, 0700), 0); /* where the temporary file would go */
+    assert_int_equal(mien_file_write(kept, "lost", 4), MIEN_IO);
+    expect_in_message("kept");
+    expect_content(kept, "kept");
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(mien_path_join(path, folder, "no/such"), MIEN_OK);
+    assert_int_equal(mien_file_write(path, "x", 1), MIEN_NOT_FOUND);
+    assert_int_equal(mien_file_write(folder, "x", 1), MIEN_IO); /* a folder stands there */
+    expect_in_message("directory");
+    snprintf(path, sizeof path, "%s.tmp-%ld", folder, (long)getpid());
+    assert_false(mien_file_exists(path));
+    /* a full device fails, and is still a device afterwards */
+    assert_int_equal(mien_file_write("/dev/full", "x", 1), MIEN_IO);
+    struct stat info;
+    assert_int_equal(stat("/dev/full", &info), 0);
+    assert_true(S_ISCHR(info.st_mode));
+}
+
+static void folders(void **state) {
+    (void)state;
+    char path[MIEN_PATH], long_name[MIEN_PATH + 10];
+    assert_int_equal(mien_path_join(path, folder, "a/b/c"), MIEN_OK);
+    assert_int_equal(mien_make_folders(path), MIEN_OK);
+    assert_int_equal(mien_make_folders(path), MIEN_OK);
+    assert_true(mien_is_folder(path));
+    assert_int_equal(mien_path_join(path, folder, "plain"), MIEN_OK);
+    assert_int_equal(mien_file_write(path, "x", 1), MIEN_OK);
+    assert_int_equal(mien_make_folders(path), MIEN_IO);
+    expect_in_message("is not a folder");
+    assert_int_equal(mien_path_join(path, folder, "plain/below"), MIEN_OK);
+    assert_int_equal(mien_make_folders(path), MIEN_IO);
+    assert_int_equal(mien_make_folders(""), MIEN_INVALID);
+    memset(long_name, 'x', sizeof long_name - 1);
+    long_name[sizeof long_name - 1] = 0;
+    assert_int_equal(mien_make_folders(long_name), MIEN_INVALID);
+    assert_int_equal(mien_path_join(path, folder, long_name), MIEN_INVALID);
+    assert_int_equal(mien_file_write(long_name, "x", 1), MIEN_INVALID);
+}
+
+static void paths(void **state) {
+    (void)state;
+    char out[MIEN_PATH];
+    assert_int_equal(mien_path_join(out, "a", "b"), MIEN_OK);
+    assert_string_equal(out, "a/b");
+    assert_int_equal(mien_path_join(out, "a", "/b"), MIEN_OK);
+    assert_string_equal(out, "/b");
+    assert_int_equal(mien_path_join(out, "", "b"), MIEN_OK);
+    assert_string_equal(out, "b");
+    mien_path_folder(out, "a/b/c.yaml");
+    assert_string_equal(out, "a/b");
+    mien_path_folder(out, "c.yaml");
+    assert_string_equal(out, ".");
+    mien_path_folder(out, "/c.yaml");
+    assert_string_equal(out, "/");
+    mien_path_stem(out, sizeof out, "a.b/classic.yaml");
+    assert_string_equal(out, "classic");
+    mien_path_stem(out, sizeof out, ".hidden");
+    assert_string_equal(out, ".hidden");
+    mien_path_stem(out, 4, "classic.yaml");
+    assert_string_equal(out, "cla");
+    assert_true(mien_path_ends("x.CSV", ".csv"));
+    assert_false(mien_path_ends("sv", ".csv"));
+}
+
+/* Appending after a failure changes nothing and stays safe. */
+static void text_buffer(void **state) {
+    (void)state;
+    mien_text text = {0};
+    for (int i = 0; i < 1000; i++)
+        mien_text_printf(&text, "%d,", i % 10);
+    assert_int_equal(text.size, 2000);
+    assert_int_equal(strlen(text.data), 2000);
+    text.status = MIEN_NO_MEMORY;
+    mien_text_puts(&text, "more");
+    mien_text_printf(&text, "%s", "more");
+    assert_int_equal(text.size, 2000);
+    mien_text_release(&text);
+    void *block;
+    assert_int_equal(mien_new(&block, (size_t)-1, 16), MIEN_NO_MEMORY); /* overflow is caught */
+    assert_null(block);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(yaml_values),
+        cmocka_unit_test(yaml_refusals),
+        cmocka_unit_test(json_values),
+        cmocka_unit_test(json_refusals),
+        cmocka_unit_test(json_writer),
+        cmocka_unit_test(key_defaults),
+        cmocka_unit_test(key_refusals),
+        cmocka_unit_test(key_set),
+        cmocka_unit_test(key_round_trip),
+        cmocka_unit_test(words),
+        cmocka_unit_test(parts),
+        cmocka_unit_test(sha256),
+        cmocka_unit_test(file_write_and_read),
+        cmocka_unit_test(file_write_fails),
+        cmocka_unit_test(folders),
+        cmocka_unit_test(paths),
+        cmocka_unit_test(text_buffer),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}

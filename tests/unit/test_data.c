@@ -1,0 +1,441 @@
+/* The data path up to the batches: csv reader, splits, fingerprint, statistics, epoch order. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include <cmocka.h>
+
+#include "host/base/memory.h"
+#include "host/base/text.h"
+#include "host/data/loader.h"
+#include "host/data/split.h"
+#include "host/train/setup.h"
+
+static char folder[] = "/tmp/mien-test-XXXXXX";
+static char csv_path[64], gz_path[64];
+static const mien_on_bad on_bad_fail = {false, -1};
+
+static int start(void **state) {
+    (void)state;
+    if (!mkdtemp(folder)) return 1;
+    snprintf(csv_path, sizeof csv_path, "%s/a.csv", folder);
+    snprintf(gz_path, sizeof gz_path, "%s/a.csv.gz", folder);
+    return 0;
+}
+
+static int finish(void **state) {
+    (void)state;
+    unlink(csv_path);
+    unlink(gz_path);
+    return rmdir(folder);
+}
+
+static void expect_in_message(const char *part) {
+    if (!strstr(mien_error_message(), part))
+        fail_msg("'%s' is not in the message '%s'", part, mien_error_message());
+}
+
+static uint8_t pixel_of(int row, int at) {
+    return (uint8_t)((row * 31 + at * 7) % 256);
+}
+
+static void put_numbers(mien_text *text, int row, int count) {
+    for (int i = 0; i < count; i++)
+        mien_text_printf(text, "%s%d", i ? " " : "", pixel_of(row, i));
+}
+
+/* Numbers of a side x side image. */
+static void put_pixels(mien_text *text, int row, int side) {
+    put_numbers(text, row, side * side);
+}
+
+static void write_csv(mien_text *text) {
+    assert_int_equal(text->status, MIEN_OK);
+    assert_int_equal(mien_file_write(csv_path, text->data, text->size), MIEN_OK);
+    mien_text_release(text);
+}
+
+static mien_dataset load(mien_image_spec spec) {
+    mien_dataset set;
+    if (mien_dataset_load(csv_path, spec, on_bad_fail, &set) != MIEN_OK)
+        fail_msg("%s", mien_error_message());
+    return set;
+}
+
+static void csv_plain(void **state) {
+    (void)state;
+    static const char *const usage[] = {"Training", "PublicTest", "PrivateTest"};
+    mien_text text = {0};
+    mien_text_puts(&text, "emotion,pixels,Usage\n");
+    for (int i = 0; i < 9; i++) {
+        mien_text_printf(&text, "%d,", i % 7);
+        put_pixels(&text, i, 48);
+        mien_text_printf(&text, ",%s\n", usage[i % 3]);
+    }
+    write_csv(&text);
+    mien_dataset set = load((mien_image_spec){48, 48, 1});
+    assert_int_equal(set.count, 9);
+    assert_int_equal(set.classes, 7);
+    assert_string_equal(set.class_names[3], "happy");
+    assert_true(set.labelled);
+    for (int i = 0; i < 9; i++) {
+        assert_int_equal(set.labels[i], i % 7);
+        assert_int_equal(set.usage[i], i % 3);
+        for (int p = 0; p < 2304; p++)
+            assert_int_equal(set.pixels[i * 2304 + p], pixel_of(i, p));
+    }
+    mien_dataset_release(&set);
+}
+
+/* Byte order mark, spaced header in another order, quotes, CRLF, a missing last newline, a blank
+ * line; then the same bytes gzipped. */
+static void csv_relatives(void **state) {
+    (void)state;
+    mien_text text = {0};
+    char *bytes;
+    size_t size;
+    mien_text_puts(&text, "\xef\xbb\xbf"
+                          "emotion, Usage, pixels\r\n\r\n");
+    for (int i = 0; i < 3; i++) {
+        mien_text_printf(&text, "%d,\"Training\", \"", 6 - i);
+        put_pixels(&text, i, 48);
+        mien_text_puts(&text, i < 2 ? "\"\r\n" : "\"");
+    }
+    write_csv(&text);
+    mien_dataset set = load((mien_image_spec){48, 48, 1});
+    assert_int_equal(set.count, 3);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(set.labels[i], 6 - i);
+        assert_int_equal(set.usage[i], MIEN_TRAIN);
+        assert_int_equal(set.pixels[i * 2304 + 2303], pixel_of(i, 2303));
+    }
+    assert_int_equal(mien_file_read(csv_path, 1 << 20, &bytes, &size), MIEN_OK);
+    gzFile gz = gzopen(gz_path, "wb");
+    assert_int_equal(gzwrite(gz, bytes, (unsigned)size), (int)size);
+    gzclose(gz);
+    mien_free(bytes);
+    mien_dataset zipped;
+    assert_int_equal(mien_dataset_load(gz_path, (mien_image_spec){48, 48, 1}, on_bad_fail, &zipped),
+                     MIEN_OK);
+    assert_int_equal(zipped.count, 3);
+    assert_memory_equal(zipped.pixels, set.pixels, 3 * 2304);
+    mien_dataset_release(&zipped);
+    mien_dataset_release(&set);
+}
+
+static void csv_without_columns(void **state) {
+    (void)state;
+    mien_text text = {0};
+    mien_text_puts(&text, "pixels\n");
+    put_pixels(&text, 0, 8); /* squares of other sizes are taken as they are */
+    write_csv(&text);
+    mien_dataset set = load((mien_image_spec){8, 8, 1});
+    assert_false(set.labelled);
+    assert_int_equal(set.usage[0], MIEN_NO_PART);
+    assert_int_equal(set.pixels[63], pixel_of(0, 63));
+    mien_dataset_release(&set);
+    mien_text_puts(&text, "emotion,Usage\n0,Training\n");
+    write_csv(&text);
+    assert_int_equal(mien_dataset_load(csv_path, (mien_image_spec){8, 8, 1}, on_bad_fail, &set),
+                     MIEN_FORMAT);
+    expect_in_message("no column 'pixels'");
+    mien_dataset_release(&set);
+}
+
+/* Rows 3, 5 and 6 are damaged: skipped by count, the limit is a limit, and the row is named. */
+static void csv_bad_rows(void **state) {
+    (void)state;
+    mien_text text = {0};
+    mien_dataset set;
+    mien_on_bad rule;
+    const mien_image_spec spec = {8, 8, 1};
+    mien_text_puts(&text, "emotion,pixels\n");
+    for (int i = 0; i < 6; i++) {
+        mien_text_printf(&text, "%d,", i == 1 ? 7 : i);
+        put_numbers(&text, i, i == 3 || i == 4 ? 63 : 64);
+        mien_text_puts(&text, i == 3 ? " 256\n" : (i == 4 ? " 1x\n" : "\n"));
+    }
+    write_csv(&text);
+    assert_int_equal(mien_dataset_load(csv_path, spec, on_bad_fail, &set), MIEN_FORMAT);
+    expect_in_message(csv_path);
+    expect_in_message("row 3: the emotion 7");
+    mien_dataset_release(&set);
+    assert_int_equal(mien_on_bad_parse("skip", &rule), MIEN_OK);
+    assert_int_equal(mien_dataset_load(csv_path, spec, rule, &set), MIEN_OK);
+    assert_int_equal(set.count, 3);
+    assert_int_equal(set.skipped, 3);
+    assert_int_equal(set.labels[1], 2);
+    mien_dataset_release(&set);
+    assert_int_equal(mien_on_bad_parse("skip:3", &rule), MIEN_OK);
+    assert_int_equal(mien_dataset_load(csv_path, spec, rule, &set), MIEN_OK);
+    mien_dataset_release(&set);
+    assert_int_equal(mien_on_bad_parse("skip:2", &rule), MIEN_OK);
+    assert_int_equal(mien_dataset_load(csv_path, spec, rule, &set), MIEN_FORMAT);
+    expect_in_message("more than 2 bad rows");
+    expect_in_message("row 6");
+    mien_dataset_release(&set);
+    static const char *const wrong[] = {"",        "Skip",    "skip:", "skip:x",
+                                        "skip:-1", "skip:2x", "skipp"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        assert_int_equal(mien_on_bad_parse(wrong[i], &rule), MIEN_INVALID);
+}
+
+/* Halving averages 2 x 2 pixels; growing keeps a flat image flat; channels repeat the gray value.
+ */
+static void csv_resized(void **state) {
+    (void)state;
+    mien_text text = {0};
+    mien_text_puts(&text, "emotion,pixels\n1,");
+    put_pixels(&text, 0, 48);
+    mien_text_puts(&text, "\n2,");
+    for (int i = 0; i < 2304; i++)
+        mien_text_puts(&text, "77 ");
+    write_csv(&text);
+    mien_dataset set = load((mien_image_spec){24, 24, 3});
+    for (int y = 0; y < 24; y++)
+        for (int x = 0; x < 24; x++) {
+            const int at = 2 * y * 48 + 2 * x;
+            const int sum =
+                pixel_of(0, at) + pixel_of(0, at + 1) + pixel_of(0, at + 48) + pixel_of(0, at + 49);
+            for (int c = 0; c < 3; c++)
+                assert_int_equal(set.pixels[(y * 24 + x) * 3 + c], (sum + 2) / 4);
+        }
+    mien_dataset_release(&set);
+    set = load((mien_image_spec){64, 50, 1});
+    for (int p = 0; p < 64 * 50; p++)
+        assert_int_equal(set.pixels[64 * 50 + p], 77);
+    assert_int_equal(set.pixels[0], pixel_of(0, 0)); /* corners stay where they are */
+    assert_int_equal(set.pixels[64 * 50 - 1], pixel_of(0, 2303));
+    mien_dataset_release(&set);
+    set = load(
+        (mien_image_spec){96, 96, 1}); /* twice the size: quarters of the way, half-pixel centres */
+    for (int x = 1; x < 95; x++) {
+        const int near = pixel_of(0, x / 2), other = pixel_of(0, x % 2 ? x / 2 + 1 : x / 2 - 1);
+        assert_int_equal(set.pixels[x], (3 * near + other + 2) / 4);
+    }
+    mien_dataset_release(&set);
+}
+
+enum { COUNT = 1000, GROUPS = 100 };
+
+/* A set of 4x4 images without a file: labels uneven, ten samples a group. */
+static mien_dataset make_set(void) {
+    mien_dataset set = {.spec = {4, 4, 2}, .labelled = true};
+    static const char *const names[] = {"a", "b", "c"};
+    strcpy(set.source, "made");
+    assert_int_equal(mien_dataset_classes(&set, names, 3), MIEN_OK);
+    for (int i = 0; i < COUNT; i++) {
+        uint8_t gray[16];
+        for (int p = 0; p < 16; p++)
+            gray[p] = pixel_of(i, p);
+        const int label = i % 10 == 0 ? 2 : (i % 3 == 0 ? 1 : 0);
+        assert_int_equal(
+            mien_dataset_append(&set, gray, 4, 4, label, MIEN_NO_PART, (uint32_t)i / 10), MIEN_OK);
+    }
+    return set;
+}
+
+static void apply(mien_dataset *set, int by, double val, double test, int seed) {
+    mien_split split = {.val = val, .test = test, .by = by, .seed = seed};
+    if (mien_split_apply(set, &split) != MIEN_OK) fail_msg("%s", mien_error_message());
+}
+
+static void split_stratified(void **state) {
+    (void)state;
+    mien_dataset set = make_set();
+    uint8_t first[COUNT];
+    size_t all[3], part[3];
+    mien_split split = {.val = 0.15, .test = 0.2, .by = MIEN_BY_AUTO, .seed = 5};
+    assert_int_equal(mien_split_apply(&set, &split), MIEN_OK);
+    assert_int_equal(split.by, MIEN_BY_STRATIFIED);
+    mien_dataset_counts(&set, MIEN_NO_PART, all);
+    for (mien_part p = MIEN_VAL; p <= MIEN_TEST; p++) {
+        mien_dataset_counts(&set, p, part);
+        for (int k = 0; k < 3; k++)
+            assert_true(fabs((double)part[k] - (p == MIEN_VAL ? 0.15 : 0.2) * (double)all[k]) < 1);
+    }
+    assert_int_equal(mien_split_check(&set), MIEN_OK);
+    memcpy(first, set.part, COUNT);
+    apply(&set, MIEN_BY_STRATIFIED, 0.15, 0.2, 6);
+    assert_memory_not_equal(first, set.part, COUNT); /* another seed, another split */
+    apply(&set, MIEN_BY_GROUP, 0.3, 0.3, 5);
+    apply(&set, MIEN_BY_STRATIFIED, 0.15, 0.2, 5);
+    assert_memory_equal(first, set.part, COUNT); /* what was applied before does not matter */
+    mien_dataset_release(&set);
+}
+
+static void split_by_group(void **state) {
+    (void)state;
+    mien_dataset set = make_set();
+    size_t counts[3];
+    apply(&set, MIEN_BY_GROUP, 0.2, 0.2, 1);
+    for (int i = 0; i < COUNT; i++)
+        assert_int_equal(set.part[i], set.part[i / 10 * 10]);
+    for (mien_part p = MIEN_VAL; p <= MIEN_TEST; p++) {
+        const size_t n = mien_dataset_counts(&set, p, counts);
+        assert_true(n > 80 && n < 320); /* 20 of 100 groups, give or take three deviations */
+    }
+    mien_dataset_release(&set);
+}
+
+/* The data's own parts; a missing validation part is drawn from the training part alone. */
+static void split_by_usage(void **state) {
+    (void)state;
+    mien_dataset set = make_set();
+    mien_split split = {.val = 0.1, .test = 0.1, .by = MIEN_BY_USAGE, .seed = 1};
+    size_t counts[3];
+    assert_false(mien_split_named(&set));
+    assert_int_equal(mien_split_apply(&set, &split), MIEN_INVALID);
+    for (int i = 0; i < COUNT; i++)
+        set.usage[i] = i < 700 ? MIEN_TRAIN : MIEN_TEST;
+    assert_true(mien_split_named(&set));
+    split.by = MIEN_BY_AUTO;
+    assert_int_equal(mien_split_apply(&set, &split), MIEN_OK);
+    assert_int_equal(split.by, MIEN_BY_USAGE);
+    assert_int_equal(mien_dataset_counts(&set, MIEN_TEST, counts), 300);
+    assert_in_range(mien_dataset_counts(&set, MIEN_VAL, counts), 68, 72);
+    for (int i = 700; i < COUNT; i++)
+        assert_int_equal(set.part[i], MIEN_TEST);
+    mien_dataset_release(&set);
+}
+
+static void split_refusals(void **state) {
+    (void)state;
+    mien_dataset set = make_set();
+    apply(&set, MIEN_BY_STRATIFIED, 0, 0.1, 1);
+    assert_int_equal(mien_split_check(&set), MIEN_INVALID);
+    expect_in_message("no sample for the val part");
+    apply(&set, MIEN_BY_STRATIFIED, 0.1, 0, 1);
+    assert_int_equal(mien_split_check(&set), MIEN_OK);
+    for (int i = 0; i < COUNT; i++)
+        set.labels[i] = 1;
+    assert_int_equal(mien_split_check(&set), MIEN_INVALID);
+    expect_in_message("'b'");
+    mien_dataset_release(&set);
+}
+
+static void fingerprint(void **state) {
+    (void)state;
+    mien_dataset set = make_set();
+    char first[65], second[65];
+    apply(&set, MIEN_BY_STRATIFIED, 0.1, 0.1, 1);
+    mien_dataset_fingerprint(&set, MIEN_NO_PART, first);
+    mien_dataset_fingerprint(&set, MIEN_NO_PART, second);
+    assert_string_equal(first, second);
+    set.pixels[COUNT * 32 - 1] ^= 1;
+    mien_dataset_fingerprint(&set, MIEN_NO_PART, second);
+    assert_string_not_equal(first, second);
+    set.pixels[COUNT * 32 - 1] ^= 1;
+    set.labels[0] ^= 1;
+    mien_dataset_fingerprint(&set, MIEN_NO_PART, second);
+    assert_string_not_equal(first, second);
+    set.labels[0] ^= 1;
+    mien_dataset_fingerprint(&set, MIEN_VAL, second);
+    assert_string_not_equal(first, second);
+    mien_dataset_release(&set);
+}
+
+static void statistics(void **state) {
+    (void)state;
+    mien_dataset set = make_set();
+    double mean[4], deviation[4];
+    apply(&set, MIEN_BY_STRATIFIED, 0.3, 0.3, 1);
+    for (size_t i = 1; i < COUNT * 32; i += 2)
+        set.pixels[i] = (uint8_t)(set.pixels[i] / 3); /* make the channels differ */
+    mien_dataset_statistics(&set, MIEN_TRAIN, 1 / 255.0, mean, deviation);
+    for (size_t c = 0; c < 2; c++) {
+        double sum = 0, squares = 0, n = 0;
+        for (size_t i = 0; i < COUNT; i++)
+            for (size_t p = c; p < 32 && set.part[i] == MIEN_TRAIN; p += 2) {
+                sum += set.pixels[i * 32 + p] / 255.0;
+                n++;
+            }
+        for (size_t i = 0; i < COUNT; i++)
+            for (size_t p = c; p < 32 && set.part[i] == MIEN_TRAIN; p += 2)
+                squares += pow(set.pixels[i * 32 + p] / 255.0 - sum / n, 2);
+        assert_true(fabs(mean[c] - sum / n) < 1e-12);
+        assert_true(fabs(deviation[c] - sqrt(squares / n)) < 1e-12);
+    }
+    assert_true(mean[1] < mean[0] / 2);
+    mien_dataset_release(&set);
+}
+
+/* Every class that is there gets the same sum; a class without samples gets nothing. */
+static void balanced_weights(void **state) {
+    (void)state;
+    mien_dataset set = make_set();
+    float weights[4];
+    size_t counts[4];
+    set.classes = 4;
+    apply(&set, MIEN_BY_STRATIFIED, 0.1, 0.1, 1);
+    const size_t n = mien_dataset_counts(&set, MIEN_TRAIN, counts);
+    mien_balanced_weights(&set, weights);
+    for (int k = 0; k < 3; k++)
+        assert_true(fabs(weights[k] * (double)counts[k] - (double)n / 4) < 1e-3);
+    assert_true(weights[3] == 0);
+    mien_dataset_release(&set);
+}
+
+static void read_order(const mien_loader *loader, mien_part part, uint32_t *out) {
+    assert_int_equal(loader->backend->ops->copy_out(loader->backend, out, loader->order,
+                                                    loader->count[part] * sizeof *out),
+                     MIEN_OK);
+}
+
+static void loader_order(void **state) {
+    (void)state;
+    mien_dataset set = make_set();
+    mien_backend *backend;
+    mien_loader loader;
+    const mien_normalise normalise = {1, {0}, {1, 1, 1, 1}};
+    static uint32_t first[COUNT], again[COUNT], later[COUNT], other[COUNT];
+    apply(&set, MIEN_BY_STRATIFIED, 0.1, 0.1, 1);
+    assert_int_equal(mien_backend_open("cpu", NULL, &backend), MIEN_OK);
+    assert_int_equal(mien_loader_create(&set, &normalise, backend, &loader), MIEN_OK);
+    const size_t n = loader.count[MIEN_TRAIN];
+    assert_int_equal(n + loader.count[MIEN_VAL] + loader.count[MIEN_TEST], COUNT);
+    assert_int_equal(mien_loader_order(&loader, MIEN_TRAIN, true, 9, 1), MIEN_OK);
+    read_order(&loader, MIEN_TRAIN, first);
+    bool seen[COUNT] = {false};
+    size_t fixed = 0;
+    for (size_t i = 0; i < n; i++) {
+        assert_true(first[i] < COUNT && !seen[first[i]]); /* each sample of the part once */
+        assert_int_equal(set.part[first[i]], MIEN_TRAIN);
+        seen[first[i]] = true;
+        fixed += first[i] == loader.index[MIEN_TRAIN][i];
+    }
+    assert_true(fixed < 10); /* a shuffle leaves about one in its place */
+    assert_int_equal(mien_loader_order(&loader, MIEN_TRAIN, true, 9, 2), MIEN_OK);
+    read_order(&loader, MIEN_TRAIN, later);
+    assert_memory_not_equal(first, later, n * sizeof *first);
+    assert_int_equal(mien_loader_order(&loader, MIEN_TRAIN, true, 10, 1), MIEN_OK);
+    read_order(&loader, MIEN_TRAIN, other);
+    assert_memory_not_equal(first, other, n * sizeof *first);
+    assert_int_equal(mien_loader_order(&loader, MIEN_TRAIN, true, 9, 1), MIEN_OK);
+    read_order(&loader, MIEN_TRAIN, again);
+    assert_memory_equal(first, again, n * sizeof *first);
+    assert_int_equal(mien_loader_order(&loader, MIEN_VAL, false, 9, 1), MIEN_OK);
+    read_order(&loader, MIEN_VAL, again);
+    assert_memory_equal(again, loader.index[MIEN_VAL], loader.count[MIEN_VAL] * sizeof *again);
+    mien_loader_release(&loader);
+    mien_backend_close(backend);
+    mien_dataset_release(&set);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(csv_plain),           cmocka_unit_test(csv_relatives),
+        cmocka_unit_test(csv_without_columns), cmocka_unit_test(csv_bad_rows),
+        cmocka_unit_test(csv_resized),         cmocka_unit_test(split_stratified),
+        cmocka_unit_test(split_by_group),      cmocka_unit_test(split_by_usage),
+        cmocka_unit_test(split_refusals),      cmocka_unit_test(fingerprint),
+        cmocka_unit_test(statistics),          cmocka_unit_test(balanced_weights),
+        cmocka_unit_test(loader_order),
+    };
+    return cmocka_run_group_tests(tests, start, finish);
+}
