@@ -156,7 +156,7 @@ asan ubsan: ## the tests under a sanitizer
 format: ## apply .clang-format
 	clang-format -i $(shell git ls-files '*.c' '*.h' '*.cu' '*.cuh')
 lint: ## rules that a compiler does not know
-	@bash tests/lint/lint.sh
+	@bash tests/lint/test_rules.sh
 
 # ---- the rest ---------------------------------------------------------------------------------
 .PHONY: config

@@ -13,7 +13,8 @@ static mien_status check_slots(const mien_ops *ops) {
     void (*const *slots)(void) = (void (*const *)(void))((const char *)ops + start);
     for (size_t i = 0; i < count; i++)
         if (!slots[i])
-            return MIEN_FAIL(UNSUPPORTED, "backend '%s' lacks slot number %zu of ops.h", ops->name, i);
+            return MIEN_FAIL(UNSUPPORTED, "backend '%s' lacks slot number %zu of ops.h", ops->name,
+                             i);
     return MIEN_OK;
 }
 

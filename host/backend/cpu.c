@@ -55,8 +55,8 @@ mien_status mien_cpu_open(const mien_backend_options *options, mien_backend **ou
     cpu->deterministic = options && options->deterministic;
     const int threads = mien_threads_start(options ? options->threads : 0);
     MIEN_GO(mien_onednn_open(cpu, onednn, sizeof onednn));
-    snprintf(b->description, sizeof b->description, "cpu (%s, loops x86-64-%s, %d thread%s)", onednn,
-             isa, threads, threads == 1 ? "" : "s");
+    snprintf(b->description, sizeof b->description, "cpu (%s, loops x86-64-%s, %d thread%s)",
+             onednn, isa, threads, threads == 1 ? "" : "s");
     *out = b;
     return MIEN_OK;
 out:

@@ -22,8 +22,8 @@ static inline cpu_dims cpu_dims_of(const mien_tensor *t) {
     return d;
 }
 
-/* Fill the slots that loop over kernel bodies (cpu_glue.c), the linear slots by oneDNN (onednn.c) or
- * by plain loops (plain.c). The _f64 twins are the double reference build of the same files. */
+/* Fill the slots that loop over kernel bodies (cpu_glue.c), the linear slots by oneDNN (onednn.c)
+ * or by plain loops (plain.c). The _f64 twins are the double reference build of the same files. */
 void mien_cpu_glue_f32(mien_ops *ops);
 void mien_cpu_glue_f64(mien_ops *ops);
 void mien_plain_linear_f32(mien_ops *ops);

@@ -111,7 +111,8 @@ static mien_status glue_copy_tensor(mien_backend *b, const mien_tensor *dst, con
     /* the image is told by whichever side still has one; a flattened side is NHWC order */
     const bool flat = dst->shape.h * dst->shape.w == 1;
     const cpu_dims image = cpu_dims_of(flat ? src : dst);
-    const int src_block = flat ? src->block : (src->shape.h * src->shape.w == 1 ? image.c : src->block);
+    const int src_block =
+        flat ? src->block : (src->shape.h * src->shape.w == 1 ? image.c : src->block);
     const int dst_block = flat ? image.c : dst->block;
     cpu_dims from = image;
     from.block = src_block;
@@ -206,11 +207,11 @@ static mien_status glue_batchnorm_backward(mien_backend *b, const mien_tensor *d
                                            const mien_tensor *dy, const mien_tensor *x,
                                            const mien_tensor *y, const mien_batchnorm *n,
                                            bool frozen, bool accumulate) {
-    kernels(b)->batchnorm_backward(
-        dx ? dx->data : NULL, n->dgamma, n->dbeta, dy->data, x->data, y->data, cpu_dims_of(x),
-        n->gamma, frozen ? n->running_mean : n->mean,
-        frozen ? n->running_variance : n->inverse_deviation, n->epsilon, n->activation, frozen,
-        accumulate);
+    kernels(b)->batchnorm_backward(dx ? dx->data : NULL, n->dgamma, n->dbeta, dy->data, x->data,
+                                   y->data, cpu_dims_of(x), n->gamma,
+                                   frozen ? n->running_mean : n->mean,
+                                   frozen ? n->running_variance : n->inverse_deviation, n->epsilon,
+                                   n->activation, frozen, accumulate);
     return MIEN_OK;
 }
 

@@ -31,7 +31,8 @@ struct mien_backend {
     char description[160];
 };
 
-/* A convolution (correlation, NHWC, kernel HWIO) or, with dense = true, y = x W + b on [n,1,1,c]. */
+/* A convolution (correlation, NHWC, kernel HWIO) or, with dense = true, y = x W + b on [n,1,1,c].
+ */
 typedef struct mien_linear_desc {
     const char *name; /* the layer's, for messages; must outlive the operator */
     bool dense;
@@ -74,13 +75,13 @@ typedef struct mien_gather {
     const void *targets;   /* [count][classes], backend dtype */
     const uint32_t *order; /* row of the batch → sample; this batch's part of the permutation */
     int classes;
-    int batch;              /* rows of the whole batch (mixup's partners) */
-    uint64_t first;         /* place of row 0 in the batch */
-    const float *scale;     /* [c]: x = pixel * scale + shift */
-    const float *shift;     /* [c] */
-    bool augment;           /* false: pixels as they are, or through `view` */
+    int batch;          /* rows of the whole batch (mixup's partners) */
+    uint64_t first;     /* place of row 0 in the batch */
+    const float *scale; /* [c]: x = pixel * scale + shift */
+    const float *shift; /* [c] */
+    bool augment;       /* false: pixels as they are, or through `view` */
     body_augment ranges;
-    const body_warp *view;  /* on the host: one fixed warp for all rows (test-time views), or NULL */
+    const body_warp *view; /* on the host: one fixed warp for all rows (test-time views), or NULL */
     float label_smoothing;
     const body_step *state; /* in backend memory */
 } mien_gather;
@@ -108,7 +109,7 @@ struct mien_ops {
     void (*linear_free)(mien_linear *);
     /* Makes ready for batches of n rows; every n used in a step must have been prepared. */
     mien_status (*linear_prepare)(mien_linear *, int n);
-    size_t (*linear_weight_bytes)(const mien_linear *); /* in the operator's layout */
+    size_t (*linear_weight_bytes)(const mien_linear *);  /* in the operator's layout */
     size_t (*linear_scratch_bytes)(const mien_linear *); /* the largest of all prepared n */
     /* HWIO (dense: in x out) f32 on the host ↔ weights in the operator's layout */
     mien_status (*weights_upload)(mien_linear *, void *dst, const float *hwio);

@@ -52,10 +52,11 @@ static mien_status plain_download(mien_linear *op, float *hwio, const void *src)
 
 static cpu_conv conv_of(const mien_linear *op, int n) {
     const mien_linear_desc *d = &op->desc;
-    const cpu_conv c = {n,        d->in.h,  d->in.w,
-                        d->in.c,  d->out.h, d->out.w,
-                        d->out.c, {d->kernel_h, d->kernel_w, d->stride_h, d->stride_w, d->pad_top,
-                                   d->pad_left}};
+    const cpu_conv c = {
+        n,        d->in.h,
+        d->in.w,  d->in.c,
+        d->out.h, d->out.w,
+        d->out.c, {d->kernel_h, d->kernel_w, d->stride_h, d->stride_w, d->pad_top, d->pad_left}};
     return c;
 }
 

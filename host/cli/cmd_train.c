@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "host/base/json.h"
 #include "host/base/log.h"
@@ -227,7 +228,10 @@ static int run(int argc, char **argv, const cli_command *self) {
         mien_text_release(&text);
     } else if (status == MIEN_OK) {
         status = choose_folder(&args, &config, folder);
-        if (status == MIEN_OK) status = train_in(&args, &config, folder, (int)seeds);
+        if (status == MIEN_OK) {
+            status = train_in(&args, &config, folder, (int)seeds);
+            if (status != MIEN_OK) rmdir(folder); /* only goes when nothing was written */
+        }
     }
     mien_config_release(&config);
     if (status == MIEN_INTERRUPTED) return EXIT_STOPPED;

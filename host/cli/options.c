@@ -167,7 +167,7 @@ bool cli_parse(const cli_command *self, int argc, char **argv, const cli_flag *o
                                {"--help", NULL, "", NULL, NULL, &common->help}};
     enum { SHARED = sizeof shared / sizeof shared[0] };
     cli_flag flags[64];
-    memcpy(flags, own, count * sizeof *own);
+    if (count) memcpy(flags, own, count * sizeof *own);
     memcpy(flags + count, shared, sizeof shared);
     parser p = {.self = self, .flags = flags, .count = count + SHARED, .argc = argc, .argv = argv};
     *exit_status = EXIT_USAGE;

@@ -14,7 +14,8 @@ static int readers(const mien_graph *graph, int value) {
 
 static bool takes(const mien_node *producer, int activation) {
     if (activation == BODY_RELU) return producer->def->flags & MIEN_FUSES_RELU;
-    return (producer->def->flags & MIEN_FUSES_ACTIVATION) && mien_activation_from_output(activation);
+    return (producer->def->flags & MIEN_FUSES_ACTIVATION) &&
+           mien_activation_from_output(activation);
 }
 
 /* Gradients: a value that only one in-place node reads shares that node's buffer. */
@@ -25,9 +26,9 @@ static void share(mien_plan *plan, int i) {
     const mien_place *before = &plan->places[from];
     const unsigned flags = graph->nodes[plan->places[from].storage].def->flags;
     if (!(node->def->flags & MIEN_IN_PLACE) || from == 0 || readers(graph, from) != 1) return;
-    const bool output_needed = plan->training && ((flags & MIEN_NEEDS_OUTPUT) ||
-                                                  before->activation != BODY_LINEAR ||
-                                                  before->skipped);
+    const bool output_needed =
+        plan->training &&
+        ((flags & MIEN_NEEDS_OUTPUT) || before->activation != BODY_LINEAR || before->skipped);
     if (!output_needed) plan->places[i].storage = before->storage;
 }
 

@@ -17,8 +17,8 @@ static mien_layer_common *common_of(const mien_node *node) {
 }
 
 static mien_status add_node(mien_graph *graph, const mien_layer_def *def, mien_node **out) {
-    MIEN_TRY(mien_grow(&graph->nodes, &graph->capacity, (size_t)graph->count + 1,
-                       sizeof *graph->nodes));
+    MIEN_TRY(
+        mien_grow(&graph->nodes, &graph->capacity, (size_t)graph->count + 1, sizeof *graph->nodes));
     mien_node *node = &graph->nodes[graph->count];
     *node = (mien_node){.def = def, .index = graph->count, .out = {1, 1, 1, 1}};
     MIEN_TRY(mien_new(&node->attrs, 1, def->attr_bytes));
@@ -164,11 +164,15 @@ mien_status mien_graph_finish(mien_graph *graph, const char *source) {
     if (graph->count < 2) return MIEN_FAIL(INVALID, "%s: the model has no layers", source);
     if (strcmp(last->def->name, "activation") != 0 || mien_node_activation(last) != BODY_SOFTMAX ||
         last->out.h * last->out.w != 1)
-        return MIEN_FAIL(INVALID, "%s: the last layer must end in a softmax over the classes, e.g. "
-                                  "dense: {units: classes, activation: softmax}", source);
+        return MIEN_FAIL(INVALID,
+                         "%s: the last layer must end in a softmax over the classes, e.g. "
+                         "dense: {units: classes, activation: softmax}",
+                         source);
     if (last->out.c < 2)
-        return MIEN_FAIL(INVALID, "%s: a classifier needs at least two classes, the last layer has "
-                                  "%d output", source, last->out.c);
+        return MIEN_FAIL(INVALID,
+                         "%s: a classifier needs at least two classes, the last layer has "
+                         "%d output",
+                         source, last->out.c);
     bool used[1 << 12] = {false};
     if (graph->count > 1 << 12) return MIEN_FAIL(UNSUPPORTED, "%s: too many layers", source);
     for (int i = 0; i < graph->count; i++)
@@ -213,8 +217,10 @@ mien_status mien_graph_parse(const mien_value *root, const char *source, mien_gr
     *graph = (mien_graph){0};
     for (const mien_value *v = root->kind == MIEN_VALUE_MAP ? root->first : NULL; v; v = v->next)
         if (strcmp(v->key, "name") != 0 && strcmp(v->key, "layers") != 0)
-            return MIEN_FAIL(INVALID, "%s:%d: unknown key '%s'; a model file has 'name' and "
-                                      "'layers'", source, v->line, v->key);
+            return MIEN_FAIL(INVALID,
+                             "%s:%d: unknown key '%s'; a model file has 'name' and "
+                             "'layers'",
+                             source, v->line, v->key);
     const mien_value *layers = mien_value_get(root, "layers");
     if (!layers || layers->kind != MIEN_VALUE_LIST)
         return MIEN_FAIL(FORMAT, "%s: a model file needs a list 'layers'", source);

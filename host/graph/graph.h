@@ -21,8 +21,9 @@ typedef struct mien_graph_io {
     int classes; /* for `units: classes`; 0: taken from the last layer */
 } mien_graph_io;
 
-/* Builds a graph from a model file's tree: `name`, `layers` (a list; each entry a layer's name, or a
- * map of one name to its keys). Errors name file, line and layer. Release it also after a failure. */
+/* Builds a graph from a model file's tree: `name`, `layers` (a list; each entry a layer's name, or
+ * a map of one name to its keys). Errors name file, line and layer. Release it also after a
+ * failure. */
 mien_status mien_graph_parse(const mien_value *root, const char *source, mien_graph_io io,
                              mien_graph *graph);
 /* Reads a .yaml model file. */

@@ -85,8 +85,8 @@ static mien_status add_value(planner *p, int i) {
 static mien_status add_gradient(planner *p, int i) {
     mien_plan *plan = p->plan;
     mien_place *place = &plan->places[i];
-    const size_t row = mien_shape_sample(plan->graph->nodes[i].out) *
-                       mien_dtype_bytes(plan->backend->dtype);
+    const size_t row =
+        mien_shape_sample(plan->graph->nodes[i].out) * mien_dtype_bytes(plan->backend->dtype);
     int birth = 2 * p->n, death = p->n;
     bool from_head = false, used = false;
     for (int v = 0; v < p->n; v++) {
@@ -142,7 +142,8 @@ static size_t place_all(planner *p) {
             for (size_t k = 0; k < i; k++) {
                 const buffer *o = &p->buffers[k];
                 const bool together = b->birth <= o->death && o->birth <= b->death;
-                if (together && b->offset < o->offset + o->bytes && o->offset < b->offset + b->bytes) {
+                if (together && b->offset < o->offset + o->bytes &&
+                    o->offset < b->offset + b->bytes) {
                     b->offset = o->offset + o->bytes;
                     moved = true;
                 }

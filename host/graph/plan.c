@@ -113,8 +113,7 @@ static mien_status allocate(mien_plan *plan) {
     if (!plan->training) return MIEN_OK;
     MIEN_TRY(ops->alloc(b, trained, (void **)&plan->grad));
     const bool sgd = plan->rule.kind == BODY_SGD;
-    if (!sgd || plan->rule.momentum > 0)
-        MIEN_TRY(ops->alloc(b, trained, (void **)&plan->moment1));
+    if (!sgd || plan->rule.momentum > 0) MIEN_TRY(ops->alloc(b, trained, (void **)&plan->moment1));
     if (!sgd) MIEN_TRY(ops->alloc(b, trained, (void **)&plan->moment2));
     if (plan->rule.ema > 0) MIEN_TRY(ops->alloc(b, params, (void **)&plan->average));
     return MIEN_OK;
@@ -165,9 +164,8 @@ void mien_plan_free(mien_plan *plan) {
     if (!plan) return;
     for (int i = 0; plan->places && i < plan->graph->count; i++)
         if (plan->places[i].linear) plan->ops->linear_free(plan->places[i].linear);
-    void *const roles[] = {plan->param,   plan->grad,    plan->state,   plan->act,
-                           plan->scratch, plan->moment1, plan->moment2, plan->average,
-                           plan->step};
+    void *const roles[] = {plan->param,   plan->grad,    plan->state,   plan->act, plan->scratch,
+                           plan->moment1, plan->moment2, plan->average, plan->step};
     for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++)
         if (roles[i]) plan->ops->free(plan->backend, roles[i]);
     mien_free(plan->places);

@@ -1,5 +1,5 @@
-/* A graph bound to a backend: which nodes are fused, where every value, gradient and parameter lies,
- * and the passes over them. One allocation a role; nothing is allocated inside a pass.
+/* A graph bound to a backend: which nodes are fused, where every value, gradient and parameter
+ * lies, and the passes over them. One allocation a role; nothing is allocated inside a pass.
  *
  *     mien_plan_create(&graph, backend, &options, &plan);   chooses and allocates
  *     mien_plan_load(plan, &weights);                        fills parameters and states
@@ -18,20 +18,20 @@ typedef struct mien_place {
     bool skipped;              /* fused into its producer, or the softmax at the end */
     int activation;            /* fused behind it */
     float alpha;
-    bool wants_grad;           /* something trained lies at or before it */
+    bool wants_grad;            /* something trained lies at or before it */
     bool adds[MIEN_INPUTS_MAX]; /* the gradient of input i is added to what is there */
     size_t out, grad, index, statistics;
-    bool whole, grad_whole;    /* holds all rows of the batch, not just a micro-batch's */
+    bool whole, grad_whole;        /* holds all rows of the batch, not just a micro-batch's */
     size_t param[MIEN_PARAMS_MAX]; /* element offset in PARAM or STATE */
 } mien_place;
 
 typedef struct mien_plan_options {
     bool training;
     int max_batch;
-    int micro_batch;      /* rows that go through the convolutions at a time; 0: automatic */
+    int micro_batch;       /* rows that go through the convolutions at a time; 0: automatic */
     const body_rule *rule; /* training: which moments to keep; NULL: none */
     uint32_t seed;
-    bool input_gradient;  /* training: backward goes on to the image (mien_plan_input_gradient) */
+    bool input_gradient; /* training: backward goes on to the image (mien_plan_input_gradient) */
 } mien_plan_options;
 
 typedef struct mien_plan {

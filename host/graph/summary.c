@@ -35,8 +35,8 @@ void mien_graph_summary(const mien_graph *graph, mien_text *out) {
             snprintf(shape, sizeof shape, "%d", node->out.c);
         else
             snprintf(shape, sizeof shape, "%dx%dx%d", node->out.h, node->out.w, node->out.c);
-        mien_text_printf(out, "%-30s %-24s %-14s %12lld %12.2f\n", node->name, node->def->class_name,
-                         shape, mien_node_params(node, false),
+        mien_text_printf(out, "%-30s %-24s %-14s %12lld %12.2f\n", node->name,
+                         node->def->class_name, shape, mien_node_params(node, false),
                          node->def->flops ? node->def->flops(node, node->in) / 1e6 : 0.0);
     }
     const mien_graph_totals t = mien_graph_sum(graph);

@@ -4,13 +4,13 @@
 
 mien_status mien_weights_create(const mien_graph *graph, uint32_t seed, mien_weights *weights) {
     *weights = (mien_weights){.nodes = graph->count};
-    MIEN_TRY(mien_new(&weights->items, (size_t)graph->count * MIEN_PARAMS_MAX,
-                      sizeof *weights->items));
+    MIEN_TRY(
+        mien_new(&weights->items, (size_t)graph->count * MIEN_PARAMS_MAX, sizeof *weights->items));
     for (int i = 0; i < graph->count; i++)
         for (int k = 0; k < graph->nodes[i].param_count; k++) {
             float **item = &weights->items[i * MIEN_PARAMS_MAX + k];
-            MIEN_TRY(mien_new(item, mien_shape_count(graph->nodes[i].params[k].shape),
-                              sizeof **item));
+            MIEN_TRY(
+                mien_new(item, mien_shape_count(graph->nodes[i].params[k].shape), sizeof **item));
             mien_init_param(&graph->nodes[i], k, seed, *item);
         }
     return MIEN_OK;

@@ -1,5 +1,5 @@
-/* A network's numbers on the host: one f32 array a parameter or state, in the logical order (kernels
- * HWIO, dense in x out). This is what files hold and what a bound plan is filled from. */
+/* A network's numbers on the host: one f32 array a parameter or state, in the logical order
+ * (kernels HWIO, dense in x out). This is what files hold and what a bound plan is filled from. */
 #ifndef HOST_GRAPH_WEIGHTS_H
 #define HOST_GRAPH_WEIGHTS_H
 

@@ -27,21 +27,17 @@ static void declare(mien_node *node, const mien_shape *in) {
     const batch_normalization_attrs *a = node->attrs;
     const mien_shape vector = {1, 1, 1, in->c};
     if (a->scale)
-        mien_declare(node, (mien_param){.name = "gamma",
-                                        .shape = vector,
-                                        .init = MIEN_INIT_ONES,
-                                        .trained = true});
+        mien_declare(
+            node, (mien_param){
+                      .name = "gamma", .shape = vector, .init = MIEN_INIT_ONES, .trained = true});
     if (a->center)
-        mien_declare(node, (mien_param){.name = "beta",
-                                        .shape = vector,
-                                        .init = MIEN_INIT_ZEROS,
-                                        .trained = true});
-    mien_declare(node, (mien_param){.name = "moving_mean",
-                                    .shape = vector,
-                                    .init = MIEN_INIT_ZEROS});
-    mien_declare(node, (mien_param){.name = "moving_variance",
-                                    .shape = vector,
-                                    .init = MIEN_INIT_ONES});
+        mien_declare(
+            node, (mien_param){
+                      .name = "beta", .shape = vector, .init = MIEN_INIT_ZEROS, .trained = true});
+    mien_declare(node,
+                 (mien_param){.name = "moving_mean", .shape = vector, .init = MIEN_INIT_ZEROS});
+    mien_declare(node,
+                 (mien_param){.name = "moving_variance", .shape = vector, .init = MIEN_INIT_ONES});
 }
 
 static mien_batchnorm vectors(const mien_node *node, const mien_run *run) {
@@ -73,9 +69,8 @@ static bool frozen(const mien_node *node) {
 static mien_status forward(const mien_node *node, const mien_run *run) {
     const mien_tensor y = mien_run_output(run, node), x = mien_run_input(run, node, 0);
     const mien_batchnorm n = vectors(node, run);
-    return run->training && !frozen(node)
-               ? run->ops->batchnorm_train(run->backend, &y, &x, &n)
-               : run->ops->batchnorm_infer(run->backend, &y, &x, &n);
+    return run->training && !frozen(node) ? run->ops->batchnorm_train(run->backend, &y, &x, &n)
+                                          : run->ops->batchnorm_infer(run->backend, &y, &x, &n);
 }
 
 static mien_status backward(const mien_node *node, const mien_run *run) {

@@ -31,8 +31,9 @@ static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out,
     out->c = a->filters;
     *flat = false;
     if (out->h < 1 || out->w < 1)
-        return MIEN_FAIL(INVALID, "a kernel of %dx%d does not fit an image of %dx%d; use padding: "
-                                  "same or fewer layers",
+        return MIEN_FAIL(INVALID,
+                         "a kernel of %dx%d does not fit an image of %dx%d; use padding: "
+                         "same or fewer layers",
                          a->kernel_size[0], a->kernel_size[1], in->h, in->w);
     return MIEN_OK;
 }
@@ -40,15 +41,15 @@ static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out,
 static void declare(mien_node *node, const mien_shape *in) {
     const conv2d_attrs *a = node->attrs;
     const int area = a->kernel_size[0] * a->kernel_size[1];
-    mien_declare(node, (mien_param){.name = "kernel",
-                                    .shape = {a->kernel_size[0], a->kernel_size[1], in->c,
-                                              a->filters},
-                                    .init = (mien_init)a->initializer,
-                                    .fan_in = area * in->c,
-                                    .fan_out = area * a->filters,
-                                    .trained = true,
-                                    .decays = true,
-                                    .linear = true});
+    mien_declare(node,
+                 (mien_param){.name = "kernel",
+                              .shape = {a->kernel_size[0], a->kernel_size[1], in->c, a->filters},
+                              .init = (mien_init)a->initializer,
+                              .fan_in = (double)area * in->c,
+                              .fan_out = (double)area * a->filters,
+                              .trained = true,
+                              .decays = true,
+                              .linear = true});
     if (a->use_bias)
         mien_declare(node, (mien_param){.name = "bias",
                                         .shape = {1, 1, 1, a->filters},

@@ -23,8 +23,9 @@ static const mien_key rows[] = {
 static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {
     const dense_attrs *a = node->attrs;
     if (in->h * in->w != 1)
-        return MIEN_FAIL(INVALID, "a dense layer wants flat input, not %dx%dx%d; put flatten or a "
-                                  "global pooling before it",
+        return MIEN_FAIL(INVALID,
+                         "a dense layer wants flat input, not %dx%dx%d; put flatten or a "
+                         "global pooling before it",
                          in->h, in->w, in->c);
     *out = (mien_shape){1, 1, 1, (int)a->units.number};
     return (void)flat, MIEN_OK; /* flat or [1,1,c], as it came */

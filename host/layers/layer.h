@@ -24,7 +24,13 @@ typedef struct mien_layer_common {
 } mien_layer_common;
 
 #define MIEN_COMMON_KEYS(owner)                                                                    \
-    {"name", MIEN_KEY_TEXT, MIEN_FIELD(owner, common.name), "\"\"", 0, 0, NULL,                    \
+    {"name",                                                                                       \
+     MIEN_KEY_TEXT,                                                                                \
+     MIEN_FIELD(owner, common.name),                                                               \
+     "\"\"",                                                                                       \
+     0,                                                                                            \
+     0,                                                                                            \
+     NULL,                                                                                         \
      "name of the layer; Keras's default when empty"},                                             \
         {"inputs",                                                                                 \
          MIEN_KEY_TEXTS,                                                                           \
@@ -48,10 +54,10 @@ typedef enum mien_init {
 
 /* A parameter (trained) or a state (saved, not trained), as the layer declares it. */
 typedef struct mien_param {
-    const char *name;  /* Keras's: kernel, bias, gamma, … */
-    mien_shape shape;  /* kernels: n h w c = HWIO (dense: 1 1 in out); vectors: 1 1 1 c */
+    const char *name; /* Keras's: kernel, bias, gamma, … */
+    mien_shape shape; /* kernels: n h w c = HWIO (dense: 1 1 in out); vectors: 1 1 1 c */
     mien_init init;
-    int fan_in, fan_out;
+    double fan_in, fan_out;
     bool trained; /* false: a state */
     bool decays;  /* weight decay applies */
     bool linear;  /* lies in the linear operator's own layout */

@@ -90,10 +90,28 @@ static mien_status build_network(const mien_config *c, const char *path, mien_se
     return mien_weights_create(&model->graph, (uint32_t)c->train.seed, &model->weights);
 }
 
+/* A loaded model's own input holds; a config that asks for another one is told so. */
+static mien_status check_input(const mien_config *c, const char *path, const mien_meta *meta) {
+    mien_config plain;
+    mien_status status = mien_config_start(&plain);
+    const int asked[] = {c->input.height, c->input.width, c->input.channels};
+    const int unasked[] = {plain.input.height, plain.input.width, plain.input.channels};
+    const int own[] = {meta->input.height, meta->input.width, meta->input.channels};
+    for (int i = 0; i < 3 && status == MIEN_OK; i++)
+        if (asked[i] != unasked[i] && asked[i] != own[i])
+            status = MIEN_FAIL(INVALID,
+                               "the model '%s' reads %dx%dx%d images, the config's input asks "
+                               "for %dx%dx%d: leave the section out",
+                               path, own[0], own[1], own[2], asked[0], asked[1], asked[2]);
+    mien_config_release(&plain);
+    return status;
+}
+
 /* A trained model goes on: its own input and classes hold. */
 static mien_status continue_network(const mien_config *c, const char *path, mien_setup *s) {
     mien_model *model = &s->model;
     MIEN_TRY(mien_model_open(path, model));
+    MIEN_TRY(check_input(c, path, &model->meta));
     MIEN_TRY(load_data(c, model->meta.input, s));
     if (s->data.classes != model->meta.classes)
         return MIEN_FAIL(INVALID, "the model '%s' tells %d classes apart, the data '%s' have %d",

@@ -19,12 +19,14 @@ extern "C" {
 
 typedef struct mien_predictor mien_predictor;
 
-/* `model` and `backend` must outlive the predictor. `max_batch` images at most go through at a time. */
+/* `model` and `backend` must outlive the predictor. `max_batch` images at most go through at a
+ * time. */
 mien_status mien_predictor_create(const mien_model *model, mien_backend *backend, int max_batch,
                                   mien_predictor **out);
 void mien_predictor_free(mien_predictor *predictor);
-/* `images`: [n][h][w][c] bytes 0..255 in the model's input size (scaling is the model's own matter).
- * `probabilities`: [n][classes], written. Any n; a batch size seen for the first time allocates. */
+/* `images`: [n][h][w][c] bytes 0..255 in the model's input size (scaling is the model's own
+ * matter). `probabilities`: [n][classes], written. Any n; a batch size seen for the first time
+ * allocates. */
 mien_status mien_predictor_run(mien_predictor *predictor, const uint8_t *images, int n,
                                float *probabilities);
 

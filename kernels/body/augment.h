@@ -16,7 +16,7 @@ typedef struct body_augment {
 
 /* What one sample drew. */
 typedef struct body_warp {
-    float m[6]; /* source x = m0 x + m1 y + m2, y = m3 x + m4 y + m5 */
+    float m[6];         /* source x = m0 x + m1 y + m2, y = m3 x + m4 y + m5 */
     float gain, offset; /* pixel value v -> v * gain + offset */
     int erase_x0, erase_x1, erase_y0, erase_y1;
     float erase_value;
@@ -41,7 +41,8 @@ MIEN_BODY body_warp body_draw_warp(const body_augment *a, uint32_t seed, uint64_
                                    int h, int w) {
     uint32_t word[AUGMENT_WORDS];
     for (int b = 0; b < AUGMENT_WORDS / 4; b++) {
-        const rng_block block = rng_at(seed, RNG_AUGMENT, step, n * (AUGMENT_WORDS / 4) + (uint64_t)b);
+        const rng_block block =
+            rng_at(seed, RNG_AUGMENT, step, n * (AUGMENT_WORDS / 4) + (uint64_t)b);
         for (int i = 0; i < 4; i++)
             word[4 * b + i] = block.word[i];
     }
@@ -49,9 +50,11 @@ MIEN_BODY body_warp body_draw_warp(const body_augment *a, uint32_t seed, uint64_
     const float zoom = rng_range(word[2], 1.0f - a->zoom, 1.0f + a->zoom) * (1.0f - a->crop);
     const float mirror = a->flip && (word[0] & 1) ? -1.0f : 1.0f;
     const float dx = (rng_range(word[3], -a->shift, a->shift) +
-                      rng_range(word[7], -0.5f * a->crop, 0.5f * a->crop)) * (float)w;
+                      rng_range(word[7], -0.5f * a->crop, 0.5f * a->crop)) *
+                     (float)w;
     const float dy = (rng_range(word[4], -a->shift, a->shift) +
-                      rng_range(word[8], -0.5f * a->crop, 0.5f * a->crop)) * (float)h;
+                      rng_range(word[8], -0.5f * a->crop, 0.5f * a->crop)) *
+                     (float)h;
     const float cx = 0.5f * (float)(w - 1), cy = 0.5f * (float)(h - 1);
     const float s = m_sin(angle) * zoom, c = m_cos(angle) * zoom;
     body_warp warp;
@@ -76,8 +79,8 @@ MIEN_BODY body_warp body_draw_warp(const body_augment *a, uint32_t seed, uint64_
 MIEN_BODY body_warp body_view_warp(int mirrored, float zoom, float dx, float dy, int h, int w) {
     const float cx = 0.5f * (float)(w - 1), cy = 0.5f * (float)(h - 1);
     const float across = mirrored ? -zoom : zoom;
-    const body_warp warp = {{across, 0, cx + dx - across * cx, 0, zoom, cy + dy - zoom * cy},
-                            1, 0, 0, 0, 0, 0, 0};
+    const body_warp warp = {
+        {across, 0, cx + dx - across * cx, 0, zoom, cy + dy - zoom * cy}, 1, 0, 0, 0, 0, 0, 0};
     return warp;
 }
 
@@ -93,8 +96,10 @@ MIEN_BODY float body_warp_pixel(const uint8_t *image, const body_warp *warp, int
     const int x0 = (int)sx, y0 = (int)sy; /* not negative: truncation is floor */
     const int x1 = x0 + 1 < w ? x0 + 1 : x0, y1 = y0 + 1 < h ? y0 + 1 : y0;
     const float ax = sx - (float)x0, ay = sy - (float)y0;
-    const float p00 = image[(y0 * w + x0) * channels + c], p01 = image[(y0 * w + x1) * channels + c];
-    const float p10 = image[(y1 * w + x0) * channels + c], p11 = image[(y1 * w + x1) * channels + c];
+    const float p00 = image[(y0 * w + x0) * channels + c],
+                p01 = image[(y0 * w + x1) * channels + c];
+    const float p10 = image[(y1 * w + x0) * channels + c],
+                p11 = image[(y1 * w + x1) * channels + c];
     const float top = fmaf(p01 - p00, ax, p00), bottom = fmaf(p11 - p10, ax, p10);
     const float v = fmaf(fmaf(bottom - top, ay, top), warp->gain, warp->offset);
     return body_min(body_max(v, 0.0f), 255.0f);

@@ -73,7 +73,8 @@ MIEN_BODY float m_log(float x) {
     p = p * z;
     const float y = fmaf(s, 2.0f, fmaf(s, p, e * -2.12194440e-4f));
     const float result = fmaf(e, 0.693359375f, y);
-    if (x < 1.17549435e-38f) return x < 0 ? body_from_bits(0x7fc00000u) : body_from_bits(0xff800000u);
+    if (x < 1.17549435e-38f)
+        return x < 0 ? body_from_bits(0x7fc00000u) : body_from_bits(0xff800000u);
     return x > 3.40282347e38f || x != x ? x : result;
 }
 

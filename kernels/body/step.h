@@ -6,11 +6,11 @@
 #include "kernels/body/body.h"
 
 typedef struct body_step {
-    uint64_t step;        /* finished optimiser steps */
-    uint32_t seed;        /* of every stream */
-    uint32_t bad;         /* set when a loss, gradient or parameter is not finite */
-    uint64_t skipped;     /* updates that the flag held back */
-    double beta_1_power;  /* beta_1^(step+1): a running product, because pow differs per device */
+    uint64_t step;       /* finished optimiser steps */
+    uint32_t seed;       /* of every stream */
+    uint32_t bad;        /* set when a loss, gradient or parameter is not finite */
+    uint64_t skipped;    /* updates that the flag held back */
+    double beta_1_power; /* beta_1^(step+1): a running product, because pow differs per device */
     double beta_2_power;
     double learning_rate; /* of the next update */
     double gradient_norm; /* of the last finished backward pass */

@@ -4,8 +4,7 @@
 enum { LANES = 64 }; /* channels summed side by side: wider blocks are taken in parts */
 
 /* Calls for each part of a block: first channel c0, `lanes` channels at `offset` in each block. */
-#define FOR_PARTS(d)                                                                               \
-    for (int part = 0; part < (d).c; part += cpu_part((d), part))
+#define FOR_PARTS(d) for (int part = 0; part < (d).c; part += cpu_part((d), part))
 
 static int cpu_part(cpu_dims d, int at) {
     const int rest = d.block - at % d.block;
@@ -135,8 +134,8 @@ void CPU(batchnorm_backward)(real *dx, real *dgamma, real *dbeta, const real *dy
         double sum[LANES] = {0}, dot[LANES] = {0};
         real inverse[LANES];
         for (int k = 0; k < lanes; k++) /* frozen: `deviation` is the running variance */
-            inverse[k] = frozen ? body_inverse_deviation(deviation[c + k], epsilon)
-                                : deviation[c + k];
+            inverse[k] =
+                frozen ? body_inverse_deviation(deviation[c + k], epsilon) : deviation[c + k];
         for (int n = 0; n < d.n; n++) {
             const size_t start = cpu_plane(d, n, c / d.block) + (size_t)(c % d.block);
             for (int p = 0; p < places; p++)

@@ -45,52 +45,52 @@ typedef struct cpu_gather {
 } cpu_gather;
 
 #define CPU_KERNELS(X)                                                                             \
-    X(activation_forward, (real *y, const real *x, size_t count, int act, real alpha))             \
-    X(activation_backward, (real *dx, const real *dy, const real *x, const real *y, size_t count,  \
+    X(activation_forward, (real * y, const real *x, size_t count, int act, real alpha))            \
+    X(activation_backward, (real * dx, const real *dy, const real *x, const real *y, size_t count, \
                             int act, real alpha, bool accumulate))                                 \
-    X(add, (real *y, const real *a, const real *b, size_t count))                                  \
-    X(accumulate, (real *dst, const real *src, size_t count))                                      \
-    X(relayout, (real *dst, int dst_block, const real *src, cpu_dims src_dims, bool accumulate))   \
-    X(rescale, (real *y, const real *x, size_t count, real scale, real shift, bool accumulate))    \
-    X(multiply, (real *y, const real *a, const real *b, cpu_dims d, bool broadcast))               \
-    X(multiply_backward, (real *da, real *db, const real *dy, const real *a, const real *b,        \
+    X(add, (real * y, const real *a, const real *b, size_t count))                                 \
+    X(accumulate, (real * dst, const real *src, size_t count))                                     \
+    X(relayout, (real * dst, int dst_block, const real *src, cpu_dims src_dims, bool accumulate))  \
+    X(rescale, (real * y, const real *x, size_t count, real scale, real shift, bool accumulate))   \
+    X(multiply, (real * y, const real *a, const real *b, cpu_dims d, bool broadcast))              \
+    X(multiply_backward, (real * da, real * db, const real *dy, const real *a, const real *b,      \
                           cpu_dims d, bool broadcast, bool accumulate_a, bool accumulate_b))       \
-    X(dropout, (real *y, const real *x, cpu_dims d, double rate, uint32_t seed, uint32_t stream,   \
+    X(dropout, (real * y, const real *x, cpu_dims d, double rate, uint32_t seed, uint32_t stream,  \
                 uint64_t step, uint64_t first, bool accumulate))                                   \
-    X(max_pool_forward, (real *y, uint16_t *index, const real *x, cpu_dims xd, cpu_dims yd,        \
-                         cpu_window p))                                                            \
-    X(max_pool_backward, (real *dx, const real *dy, const uint16_t *index, cpu_dims xd,            \
+    X(max_pool_forward,                                                                            \
+      (real * y, uint16_t * index, const real *x, cpu_dims xd, cpu_dims yd, cpu_window p))         \
+    X(max_pool_backward, (real * dx, const real *dy, const uint16_t *index, cpu_dims xd,           \
                           cpu_dims yd, cpu_window p, bool accumulate))                             \
-    X(average_pool_forward, (real *y, const real *x, cpu_dims xd, cpu_dims yd, cpu_window p))      \
-    X(average_pool_backward, (real *dx, const real *dy, cpu_dims xd, cpu_dims yd, cpu_window p,    \
-                              bool accumulate))                                                    \
-    X(batchnorm_statistics, (real *mean, real *inverse_deviation, real *running_mean,              \
-                             real *running_variance, const real *x, cpu_dims d, real momentum,     \
-                             real epsilon))                                                        \
-    X(batchnorm_apply, (real *y, const real *x, cpu_dims d, const real *gamma, const real *beta,   \
+    X(average_pool_forward, (real * y, const real *x, cpu_dims xd, cpu_dims yd, cpu_window p))     \
+    X(average_pool_backward,                                                                       \
+      (real * dx, const real *dy, cpu_dims xd, cpu_dims yd, cpu_window p, bool accumulate))        \
+    X(batchnorm_statistics,                                                                        \
+      (real * mean, real * inverse_deviation, real * running_mean, real * running_variance,        \
+       const real *x, cpu_dims d, real momentum, real epsilon))                                    \
+    X(batchnorm_apply, (real * y, const real *x, cpu_dims d, const real *gamma, const real *beta,  \
                         const real *mean, const real *inverse_deviation, int act))                 \
-    X(batchnorm_infer, (real *y, const real *x, cpu_dims d, const real *gamma, const real *beta,   \
+    X(batchnorm_infer, (real * y, const real *x, cpu_dims d, const real *gamma, const real *beta,  \
                         const real *mean, const real *variance, real epsilon, int act))            \
-    X(batchnorm_backward, (real *dx, real *dgamma, real *dbeta, const real *dy, const real *x,     \
-                           const real *y, cpu_dims d, const real *gamma, const real *mean,         \
-                           const real *deviation, real epsilon, int act, bool frozen,              \
-                           bool accumulate))                                                       \
-    X(softmax, (real *y, const real *x, cpu_dims d))                                               \
-    X(softmax_backward, (real *dx, const real *dy, const real *y, cpu_dims d, bool accumulate))    \
-    X(softmax_xent, (real *dlogits, const real *logits, const real *targets,                       \
-                     const real *class_weight, int rows, int classes, int batch,                   \
-                     body_step *state))                                                            \
-    X(gather, (real *x, real *targets, int rows, cpu_dims d, const cpu_gather *g))                 \
-    X(optimize, (real *w, const real *g, real *m, real *v, real *average, size_t decayed,          \
+    X(batchnorm_backward,                                                                          \
+      (real * dx, real * dgamma, real * dbeta, const real *dy, const real *x, const real *y,       \
+       cpu_dims d, const real *gamma, const real *mean, const real *deviation, real epsilon,       \
+       int act, bool frozen, bool accumulate))                                                     \
+    X(softmax, (real * y, const real *x, cpu_dims d))                                              \
+    X(softmax_backward, (real * dx, const real *dy, const real *y, cpu_dims d, bool accumulate))   \
+    X(softmax_xent,                                                                                \
+      (real * dlogits, const real *logits, const real *targets, const real *class_weight,          \
+       int rows, int classes, int batch, body_step *state))                                        \
+    X(gather, (real * x, real * targets, int rows, cpu_dims d, const cpu_gather *g))               \
+    X(optimize, (real * w, const real *g, real *m, real *v, real *average, size_t decayed,         \
                  size_t count, const body_rule *rule, body_step *state))                           \
-    X(conv_forward, (real *y, const real *x, const real *w, const real *b, const cpu_conv *c))     \
-    X(conv_backward_data, (real *dx, const real *dy, const real *w, const cpu_conv *c,             \
-                           bool accumulate))                                                       \
-    X(conv_backward_filter, (real *dw, real *db, const real *dy, const real *x,                    \
-                             const cpu_conv *c, bool accumulate))
+    X(conv_forward, (real * y, const real *x, const real *w, const real *b, const cpu_conv *c))    \
+    X(conv_backward_data,                                                                          \
+      (real * dx, const real *dy, const real *w, const cpu_conv *c, bool accumulate))              \
+    X(conv_backward_filter,                                                                        \
+      (real * dw, real * db, const real *dy, const real *x, const cpu_conv *c, bool accumulate))
 
 typedef struct cpu_kernels {
-#define CPU_FIELD(name, args) void (*name) args;
+#define CPU_FIELD(name, args) void(*name) args;
     CPU_KERNELS(CPU_FIELD)
 #undef CPU_FIELD
 } cpu_kernels;
@@ -100,7 +100,7 @@ typedef struct cpu_kernels {
 #define CPU_JOIN(a, b)  CPU_JOIN_(a, b)
 
 #ifdef CPU_BUILD
-#define CPU(name) CPU_JOIN(cpu_##name, CPU_BUILD)
+#define CPU(name)                 CPU_JOIN(cpu_##name, CPU_BUILD)
 #define CPU_PROTOTYPE(name, args) void CPU(name) args;
 CPU_KERNELS(CPU_PROTOTYPE)
 #undef CPU_PROTOTYPE

@@ -45,8 +45,8 @@ void CPU(dropout)(real *y, const real *x, cpu_dims d, double rate, uint32_t seed
                 const size_t at = cpu_plane(d, n, c / d.block) + (size_t)p * (size_t)d.block +
                                   (size_t)(c % d.block);
                 for (int i = 0; i < lanes; i++) {
-                    const real v = body_dropout(x[at + (size_t)i], words[c - c0 + i], threshold,
-                                                scale);
+                    const real v =
+                        body_dropout(x[at + (size_t)i], words[c - c0 + i], threshold, scale);
                     y[at + (size_t)i] = accumulate ? y[at + (size_t)i] + v : v;
                 }
             }

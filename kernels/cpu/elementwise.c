@@ -28,12 +28,12 @@ static void slope_chunk(real *dx, const real *dy, const real *x, const real *y, 
     case BODY_##id:                                                                                \
         if (accumulate)                                                                            \
             for (int i = 0; i < count; i++)                                                        \
-                dx[i] += dy[i] * body_activation_slope(from_output ? 0 : x[i], y[i], BODY_##id,    \
-                                                       alpha);                                     \
+                dx[i] +=                                                                           \
+                    dy[i] * body_activation_slope(from_output ? 0 : x[i], y[i], BODY_##id, alpha); \
         else                                                                                       \
             for (int i = 0; i < count; i++)                                                        \
-                dx[i] = dy[i] * body_activation_slope(from_output ? 0 : x[i], y[i], BODY_##id,     \
-                                                      alpha);                                      \
+                dx[i] =                                                                            \
+                    dy[i] * body_activation_slope(from_output ? 0 : x[i], y[i], BODY_##id, alpha); \
         break;
     switch (act) { BODY_ACTIVATIONS(SLOPE_CASE) }
 #undef SLOPE_CASE

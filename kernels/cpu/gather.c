@@ -43,12 +43,10 @@ void CPU(gather)(real *x, real *targets, int rows, cpu_dims d, const cpu_gather 
 #pragma omp parallel for schedule(static)
     for (int row = 0; row < rows; row++) {
         const uint64_t n = g->first + (uint64_t)row;
-        const float weight =
-            distance ? body_mixup_weight(&g->ranges, g->seed, g->step, n) : 1.0f;
+        const float weight = distance ? body_mixup_weight(&g->ranges, g->seed, g->step, n) : 1.0f;
         /* `order` starts at row 0 of this call; the partner is counted in the whole batch */
-        const int partner = distance ? (int)((n + (uint64_t)distance) % (uint64_t)g->batch) -
-                                           (int)g->first
-                                     : row;
+        const int partner =
+            distance ? (int)((n + (uint64_t)distance) % (uint64_t)g->batch) - (int)g->first : row;
         const source own = pick(g, d, row);
         const source other = weight < 1 ? pick(g, d, partner) : own;
         for (int y = 0; y < d.h; y++)

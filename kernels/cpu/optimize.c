@@ -82,8 +82,8 @@ void CPU(optimize)(real *w, const real *g, real *m, real *v, real *average, size
     if (!isfinite(state->gradient_norm)) state->bad = 1;
     int finite = 1;
     if (!state->bad) {
-        const pass p = {w, g, m, v, average, body_update_make(rule, state), rule->kind,
-                        rule->nesterov};
+        const pass p = {
+            w, g, m, v, average, body_update_make(rule, state), rule->kind, rule->nesterov};
 #pragma omp parallel for schedule(static) reduction(& : finite)
         for (size_t at = 0; at < count; at += CHUNK) {
             const size_t n = count - at < CHUNK ? count - at : CHUNK;

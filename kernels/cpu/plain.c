@@ -61,8 +61,8 @@ void CPU(conv_backward_data)(real *dx, const real *dy, const real *w, const cpu_
     }
 }
 
-void CPU(conv_backward_filter)(real *dw, real *db, const real *dy, const real *x,
-                               const cpu_conv *c, bool accumulate) {
+void CPU(conv_backward_filter)(real *dw, real *db, const real *dy, const real *x, const cpu_conv *c,
+                               bool accumulate) {
     const int taps = c->window.kernel_h * c->window.kernel_w;
     if (!accumulate) memset(dw, 0, sizeof(real) * (size_t)(taps * c->ic) * (size_t)c->oc);
     if (db && !accumulate) memset(db, 0, sizeof(real) * (size_t)c->oc);

@@ -54,8 +54,9 @@ void CPU(max_pool_backward)(real *dx, const real *dy, const uint16_t *index, cpu
             for (int ow = 0; ow < yd.w; ow++) {
                 const body_window win = window(p, oh, ow, xd);
                 const int columns = win.w1 - win.w0;
-                const size_t at = (((size_t)plane * (size_t)yd.h + (size_t)oh) * (size_t)yd.w +
-                                   (size_t)ow) * (size_t)yd.block;
+                const size_t at =
+                    (((size_t)plane * (size_t)yd.h + (size_t)oh) * (size_t)yd.w + (size_t)ow) *
+                    (size_t)yd.block;
                 for (int k = 0; k < yd.block; k++) {
                     const int h = win.h0 + index[at + (size_t)k] / columns;
                     const int w = win.w0 + index[at + (size_t)k] % columns;
@@ -73,13 +74,16 @@ void CPU(average_pool_forward)(real *y, const real *x, cpu_dims xd, cpu_dims yd,
         for (int oh = 0; oh < yd.h; oh++)
             for (int ow = 0; ow < yd.w; ow++) {
                 const body_window win = window(p, oh, ow, xd);
-                real *to = y + (((size_t)plane * (size_t)yd.h + (size_t)oh) * (size_t)yd.w +
-                                (size_t)ow) * (size_t)yd.block;
+                real *to =
+                    y + (((size_t)plane * (size_t)yd.h + (size_t)oh) * (size_t)yd.w + (size_t)ow) *
+                            (size_t)yd.block;
                 memset(to, 0, sizeof(real) * (size_t)yd.block);
                 for (int h = win.h0; h < win.h1; h++)
                     for (int w = win.w0; w < win.w1; w++) {
-                        const real *from = x + (((size_t)plane * (size_t)xd.h + (size_t)h) *
-                                                (size_t)xd.w + (size_t)w) * (size_t)xd.block;
+                        const real *from =
+                            x + (((size_t)plane * (size_t)xd.h + (size_t)h) * (size_t)xd.w +
+                                 (size_t)w) *
+                                    (size_t)xd.block;
                         for (int k = 0; k < xd.block; k++)
                             to[k] += from[k];
                     }
@@ -101,11 +105,13 @@ void CPU(average_pool_backward)(real *dx, const real *dy, cpu_dims xd, cpu_dims 
             for (int ow = 0; ow < yd.w; ow++) {
                 const body_window win = window(p, oh, ow, xd);
                 const real share = body_pool_inverse_area(win);
-                const real *from = dy + (((size_t)plane * (size_t)yd.h + (size_t)oh) * (size_t)yd.w +
-                                         (size_t)ow) * (size_t)yd.block;
+                const real *from =
+                    dy + (((size_t)plane * (size_t)yd.h + (size_t)oh) * (size_t)yd.w + (size_t)ow) *
+                             (size_t)yd.block;
                 for (int h = win.h0; h < win.h1; h++)
                     for (int w = win.w0; w < win.w1; w++) {
-                        real *to = image + ((size_t)h * (size_t)xd.w + (size_t)w) * (size_t)xd.block;
+                        real *to =
+                            image + ((size_t)h * (size_t)xd.w + (size_t)w) * (size_t)xd.block;
                         for (int k = 0; k < xd.block; k++)
                             to[k] = M_FMA(from[k], share, to[k]);
                     }

@@ -6,6 +6,8 @@ build=$1 tier=$2
 export MIEN_BUILD=$build MIEN_TIER=$tier MIEN_H5=$build/mien-h5 CMOCKA_MESSAGE_OUTPUT=TAP
 export MIEN_DATA=${MIEN_DATA:-../shared/data}
 passed=0 failed=0 skipped=0
+limit=600 # seconds for one test: one that hangs has failed
+[ "$tier" = all ] && limit=7200
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
@@ -26,8 +28,9 @@ count() { # name status
 run() { # name command...
     local name=$1 start=$EPOCHREALTIME status
     shift
-    "$@" >"$log" 2>&1 </dev/null
+    timeout "$limit" "$@" >"$log" 2>&1 </dev/null
     status=$?
+    [ $status -eq 124 ] && echo "stopped after $limit s" >>"$log"
     count "$name" $status "$(echo "$EPOCHREALTIME $start" | awk '{print $1 - $2}')"
 }
 

@@ -494,9 +494,11 @@ static void text_buffer(void **state) {
     mien_text_printf(&text, "%s", "more");
     assert_int_equal(text.size, 2000);
     mien_text_release(&text);
-    void *block;
-    assert_int_equal(mien_new(&block, (size_t)-1, 16), MIEN_NO_MEMORY); /* overflow is caught */
-    assert_null(block);
+    char *block = NULL;
+    size_t capacity = 0; /* sizes that overflow are caught before anything is asked for */
+    assert_int_equal(mien_grow_to(&block, &capacity, SIZE_MAX / 8, 16), MIEN_NO_MEMORY);
+    assert_int_equal(mien_grow(&block, &capacity, SIZE_MAX, 1), MIEN_NO_MEMORY);
+    assert_true(block == NULL && capacity == 0);
 }
 
 int main(void) {

@@ -46,11 +46,12 @@ static void compare(const char *path, const mien_text *expected) {
 static void config_page(void **state) {
     (void)state;
     mien_text text = {0};
-    mien_text_puts(&text, "# Configuration\n\nEvery key with its default, as `mien train --print-config` "
-                          "prints them. `--set key=value` sets one.\nPaths in a config are relative to "
-                          "it. A missing key has its default; an unknown one is refused, with the "
-                          "nearest\nknown one named. Made from the key table by "
-                          "tests/unit/test_docs.c.\n\n");
+    mien_text_puts(&text,
+                   "# Configuration\n\nEvery key with its default, as `mien train --print-config` "
+                   "prints them. `--set key=value` sets one.\nPaths in a config are relative to "
+                   "it. A missing key has its default; an unknown one is refused, with the "
+                   "nearest\nknown one named. Made from the key table by "
+                   "tests/unit/test_docs.c.\n\n");
     table(mien_config_keys(), &text);
     compare("docs/config.md", &text);
     mien_text_release(&text);
@@ -61,14 +62,15 @@ static void models_page(void **state) {
     mien_text text = {0};
     size_t count;
     const mien_layer_def *const *layers = mien_layers(&count);
-    mien_text_puts(&text, "# Model files\n\nA model file has a `name` and a list `layers`; each entry is a "
-                          "layer's name, or a map of the name to its keys.\nNames, keys and defaults are "
-                          "Keras's. `inputs: [a, b]` names what a layer reads (default: the layer "
-                          "before;\n`input` is the image). The last layer ends in a softmax; `units: "
-                          "classes` stands for the data's number of classes.\nMade from the key tables by "
-                          "tests/unit/test_docs.c.\n\n```yaml\nname: tiny\nlayers:\n  - conv2d: {filters: "
-                          "8, kernel_size: 3, activation: relu}\n  - max_pooling2d\n  - flatten\n  - dense: "
-                          "{units: classes, activation: softmax}\n```\n");
+    mien_text_puts(
+        &text, "# Model files\n\nA model file has a `name` and a list `layers`; each entry is a "
+               "layer's name, or a map of the name to its keys.\nNames, keys and defaults are "
+               "Keras's. `inputs: [a, b]` names what a layer reads (default: the layer "
+               "before;\n`input` is the image). The last layer ends in a softmax; `units: "
+               "classes` stands for the data's number of classes.\nMade from the key tables by "
+               "tests/unit/test_docs.c.\n\n```yaml\nname: tiny\nlayers:\n  - conv2d: {filters: "
+               "8, kernel_size: 3, activation: relu}\n  - max_pooling2d\n  - flatten\n  - dense: "
+               "{units: classes, activation: softmax}\n```\n");
     for (size_t i = 1; i < count; i++) {
         mien_text_printf(&text, "\n## %s\nKeras: %s.\n\n", layers[i]->name, layers[i]->class_name);
         table(layers[i]->keys, &text);
@@ -78,6 +80,7 @@ static void models_page(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(config_page), cmocka_unit_test(models_page)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(config_page),
+                                       cmocka_unit_test(models_page)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
