@@ -68,24 +68,31 @@ all: need ## build the programs: build/mien and its helpers
 
 .PHONY: programs
 programs: $(programs)
-	@ln -sfn $(VARIANT)/mien build/mien
+	@$(if $(SAN),,ln -sfn $(VARIANT)/mien build/mien)
 
-$(B)/%.o: %.c
+# Objects depend on how they are made: a stamp that changes with compiler and flags, one with the commit.
+$(shell mkdir -p $(B); \
+  printf '%s' '$(CC) $(CFLAGS) $(KERNEL)' | cmp -s - $(B)/.flags || printf '%s' '$(CC) $(CFLAGS) $(KERNEL)' > $(B)/.flags; \
+  printf '%s' '$(COMMIT)' | cmp -s - $(B)/.commit || printf '%s' '$(COMMIT)' > $(B)/.commit; \
+  [ $(USE_HDF5) = 1 ] || rm -f $(B)/mien-h5)
+
+$(B)/%.o: %.c $(B)/.flags
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(cflags_$(subst /,_,$(*D))) -c $< -o $@
 
+$(B)/host/cli/main.o $(B)/host/cli/cmd_devices.o: $(B)/.commit
 $(B)/host/cli/main.o $(B)/host/cli/cmd_devices.o: \
   CFLAGS += -DMIEN_COMMIT='"$(COMMIT)"' -DMIEN_FLAGS='"$(OPT) $(NUMERIC)"'
 cflags_host_h5 = $(shell pkg-config --cflags hdf5 json-c libseccomp)
 cflags_tests_h5 = $(shell pkg-config --cflags hdf5 2>/dev/null)
 
 define kernel_build
-$(B)/kernels/cpu/%.$(1).o: kernels/cpu/%.c
+$(B)/kernels/cpu/%.$(1).o: kernels/cpu/%.c $(B)/.flags
 	@mkdir -p $$(@D)
 	$$(CC) $$(CFLAGS) $$(KERNEL) -march=x86-64-$(1) -DCPU_BUILD=$(1) -c $$< -o $$@
 endef
 $(foreach v,$(isa),$(eval $(call kernel_build,$(v))))
-$(B)/%.f64.o: %.c
+$(B)/%.f64.o: %.c $(B)/.flags
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -march=x86-64-v3 -DCPU_BUILD=f64 -DMIEN_REAL_DOUBLE -c $< -o $@
 
@@ -97,7 +104,7 @@ $(B)/mien: $(cli_obj) $(B)/libmien.a
 	$(CC) $(LINK) $^ -o $@ $(LIBS)
 
 # The sandbox's limits leave no room for a sanitizer's shadow memory: this one is built plain.
-$(B)/mien-h5: $(h5_src) $(wildcard host/h5/*.h)
+$(B)/mien-h5: $(h5_src) $(wildcard host/h5/*.h) $(B)/.flags
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -D_GNU_SOURCE -I. -O2 $(WARN) $(cflags_host_h5) $(h5_src) -o $@ \
 	  $(shell pkg-config --libs hdf5 json-c libseccomp)
@@ -172,6 +179,9 @@ install: all ## copy programs, library, headers and recipes to PREFIX
 	$(if $(filter 1,$(USE_HDF5)),install $(B)/mien-h5 $(DESTDIR)$(PREFIX)/lib/mien/)
 	install -m 644 $(B)/libmien.a $(DESTDIR)$(PREFIX)/lib/
 	install -m 644 include/mien/*.h $(DESTDIR)$(PREFIX)/include/mien/
+	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	printf 'Name: mien\nDescription: emotion from faces: training and prediction\nVersion: %s\nCflags: -I%s/include\nLibs: -L%s/lib -lmien %s -fopenmp\n' \
+	  '$(VERSION)' '$(PREFIX)' '$(PREFIX)' '$(strip $(LIBS))' > $(DESTDIR)$(PREFIX)/lib/pkgconfig/mien.pc
 	cp -r configs $(DESTDIR)$(PREFIX)/share/mien/
 
 .PHONY: clean

@@ -211,7 +211,7 @@ static mien_status describe(const mien_linear *op, direction dir, int n, formats
     bool good = false;
     MIEN_TRY(weight_md(op, dnnl_format_tag_any, &any));
     for (int moved = 0; moved < 2 && !good; moved++) {
-        if (moved) MIEN_TRY(any_formats(op, n, &f));
+        if (moved && any_formats(op, n, &f) != MIEN_OK) break;
         for (int a = wants_winograd(op, dir) ? 0 : 1; a < 2 && !good; a++)
             good = try_formats(op, dir, algorithms[a], f, &any, stored, out, &generic);
     }
@@ -295,15 +295,18 @@ static void release_operation(onednn_operation *op) {
     release_side(&op->y);
 }
 
+static void release_variant(onednn_variant *v) {
+    for (int dir = 0; dir < ONEDNN_DIRECTIONS; dir++)
+        release_operation(&v->op[dir]);
+    if (v->x) dnnl_memory_destroy(v->x);
+    if (v->y) dnnl_memory_destroy(v->y);
+    *v = (onednn_variant){0};
+}
+
 void onednn_free(mien_linear *op) {
     if (!op) return;
-    for (int i = 0; i < op->variant_count; i++) {
-        onednn_variant *v = &op->variants[i];
-        for (int dir = 0; dir < ONEDNN_DIRECTIONS; dir++)
-            release_operation(&v->op[dir]);
-        if (v->x) dnnl_memory_destroy(v->x);
-        if (v->y) dnnl_memory_destroy(v->y);
-    }
+    for (int i = 0; i < op->variant_count; i++)
+        release_variant(&op->variants[i]);
     if (op->stored_memory) dnnl_memory_destroy(op->stored_memory);
     if (op->bias_memory) dnnl_memory_destroy(op->bias_memory);
     mien_free(op);
@@ -325,14 +328,9 @@ static mien_status formats_of(const mien_linear *op, int n, formats *f) {
     return activation_md(op, op->desc.out, n, &f->y);
 }
 
-mien_status onednn_prepare(mien_linear *op, int n) {
-    if (onednn_find(op, n)) return MIEN_OK;
-    if (op->variant_count == ONEDNN_VARIANTS)
-        return MIEN_FAIL(UNSUPPORTED, "layer '%s': more than %d batch sizes", op->desc.name,
-                         ONEDNN_VARIANTS);
-    onednn_variant *v = &op->variants[op->variant_count++];
-    v->n = n;
+static mien_status build_variant(mien_linear *op, int n, onednn_variant *v) {
     formats f;
+    v->n = n;
     MIEN_TRY(formats_of(op, n, &f));
     MIEN_TRY(onednn_memory(op, &f.x, &v->x));
     MIEN_TRY(onednn_memory(op, &f.y, &v->y));
@@ -340,6 +338,31 @@ mien_status onednn_prepare(mien_linear *op, int n) {
     if (!op->desc.training) return MIEN_OK;
     MIEN_TRY(build(op, FILTER, n, &f, &v->op[FILTER]));
     return op->desc.needs_dx ? build(op, DATA, n, &f, &v->op[DATA]) : MIEN_OK;
+}
+
+/* Room is for a few batch sizes, the one asked for last at the end; a further one takes the place of
+ * the one that nobody has asked for the longest. */
+mien_status onednn_prepare(mien_linear *op, int n) {
+    onednn_variant made = {0}, *found = onednn_find(op, n);
+    int gap = 0;
+    if (found) {
+        made = *found;
+        gap = (int)(found - op->variants);
+    } else {
+        const mien_status status = build_variant(op, n, &made);
+        if (status != MIEN_OK) {
+            release_variant(&made);
+            return status;
+        }
+        if (op->variant_count < ONEDNN_VARIANTS)
+            gap = op->variant_count++;
+        else
+            release_variant(&op->variants[0]);
+    }
+    memmove(op->variants + gap, op->variants + gap + 1,
+            sizeof made * (size_t)(op->variant_count - gap - 1));
+    op->variants[op->variant_count - 1] = made;
+    return MIEN_OK;
 }
 
 /* The layout in which the weights live is the one that a batch of 16 would choose; it does not

@@ -16,6 +16,8 @@ mien_status mien_file_read(const char *path, size_t limit, char **out, size_t *s
  * is. */
 mien_status mien_file_write(const char *path, const void *data, size_t size);
 bool mien_file_exists(const char *path);
+/* Do both paths name the same existing file? */
+bool mien_same_file(const char *a, const char *b);
 bool mien_is_folder(const char *path);
 /* Creates a folder and its parents; an existing one is fine. */
 mien_status mien_make_folders(const char *path);

@@ -125,6 +125,18 @@ out:
     return status;
 }
 
+/* The table must not land in a model or in the data. */
+static mien_status check_predictions(const evaluate_args *args) {
+    char path[MIEN_PATH];
+    const char *file = args->predictions;
+    bool taken = file && args->data && mien_same_file(file, args->data);
+    for (int i = 0; file && i < args->models.count; i++)
+        taken |=
+            mien_model_file(args->models.items[i], path) == MIEN_OK && mien_same_file(file, path);
+    if (!taken) return MIEN_OK;
+    return MIEN_FAIL(INVALID, "--predictions would write over '%s', which is read here", file);
+}
+
 static mien_status write_predictions(const evaluation *e, const char *path) {
     mien_text text = {0};
     mien_text_puts(&text, "row,true,predicted");
@@ -180,6 +192,7 @@ static mien_status evaluate(const evaluate_args *args, evaluation *e) {
     mien_backend *backend = NULL;
     mien_model model = {0};
     mien_status status;
+    MIEN_TRY(check_predictions(args));
     MIEN_TRY(cli_backend(&args->common, &backend));
     cli_catch_signals();
     for (int i = 0; i < args->models.count; i++) {

@@ -1,5 +1,6 @@
 /* mien train: from a config to a run directory. */
 #include <dirent.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -162,6 +163,8 @@ static mien_status train_seeds(const train_args *args, mien_config *config, mien
                                const char *folder, int seeds) {
     double accuracy[100];
     const int first = config->train.seed;
+    if (first > INT_MAX - seeds)
+        return MIEN_FAIL(INVALID, "%d seeds from %d on are more than there are", seeds, first);
     for (int i = 0; i < seeds; i++) {
         char name[32], sub[MIEN_PATH];
         mien_train_result result;

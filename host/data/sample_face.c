@@ -33,8 +33,8 @@ enum channel {
 /* Two variants of each class; an image takes a point between them. */
 static const int8_t expressions[SAMPLE_CLASSES][2][CHANNELS] = {
     /* RAISE SLOPE ARCH LID LOW GAZE CURVE OPEN WIDE LIP SKEW BLUNT TEETH NOSE LINES FROWN FOLD */
-    {{-13, -15, 0, 10, 5, 0, -7, 0, 26, 0, 0, 0, 0, 0, 0, 100, 20},
-     {-15, -18, 2, 12, 6, 0, -5, 19, 33, 0, 0, 100, 100, 0, 0, 100, 40}},
+    {{-14, -18, 0, 10, 5, 0, -7, 0, 26, 0, 0, 0, 0, 0, 0, 100, 20},
+     {-16, -21, 2, 12, 6, 0, -5, 19, 33, 0, 0, 100, 100, 0, 0, 100, 40}},
     {{-6, -4, 0, 7, 3, 0, -12, 6, 28, 7, 7, 0, 0, 100, 0, 0, 90},
      {-8, -7, 3, 5, 2, 0, -8, 12, 30, 10, 11, 40, 50, 100, 0, 20, 100}},
     {{13, 15, 2, 24, 12, 0, -9, 9, 36, 0, 0, 70, 40, 0, 100, 20, 0},
@@ -53,7 +53,9 @@ static const int8_t expressions[SAMPLE_CLASSES][2][CHANNELS] = {
 typedef struct view {
     float *tones;
     float x, y, scale, sine, cosine;
-    float yaw, pitch; /* shift of the features against the head, in face units */
+    float yaw, pitch;     /* shift of the features against the head, in face units */
+    float glance, uneven; /* shift of both irises; of one brow up, of the other down */
+    float lean;           /* turn of a skewed mouth */
 } view;
 
 /* An ellipse of half axes (wide, up), narrower towards v > 0 by `bend`, or with down > 0 a ring
@@ -80,7 +82,7 @@ typedef struct person {
     float fringe, locks, glasses, beard, moustache, part;
 } person;
 
-/* Sine for |x| < 2 and, with it, the cosine: |x| < pi / 2. */
+/* Sine for |x| <= pi / 2, from basic operations alone so that every machine gets the same bits. */
 static float sine(float x) {
     const float s = x * x;
     return x * (1.0f - s * (1.0f / 6.0f - s * (1.0f / 120.0f - s * (1.0f / 5040.0f))));
@@ -131,13 +133,13 @@ static float distance(const placed *at, float col, float row) {
     return form->down > 0.0f ? fabsf(off) - form->down : off;
 }
 
-/* How much of a pixel the shape covers, 0 .. 1; an edge `soft` pixels wide. */
-static float cover(const placed *at, float col, float row, float scale, float soft) {
-    const float x = limit(0.5f - distance(at, col, row) * scale / soft, 0.0f, 1.0f);
+/* How much of a pixel the shape covers, 0 .. 1, where its edge falls by `steep` per face unit. */
+static float cover(const placed *at, float col, float row, float steep) {
+    const float x = limit(0.5f - distance(at, col, row) * steep, 0.0f, 1.0f);
     return x * x * (3.0f - 2.0f * x);
 }
 
-/* Lays a shape over the image, only inside `within` where that is given. */
+/* Lays a shape with an edge `soft` pixels wide over the image, only inside `within` if given. */
 static void paint_soft(const view *eye, const shape *form, const shape *within, float tone,
                        float alpha, float soft) {
     if (alpha <= 0.0f) return;
@@ -146,6 +148,7 @@ static void paint_soft(const view *eye, const shape *form, const shape *within, 
     const float tall = form->kind == LENS ? fabsf(form->bend) + fabsf(form->up) + fabsf(form->down)
                                           : form->up + form->down;
     const float wide = form->kind == LENS ? form->wide : (form->wide + form->down) * 1.25f;
+    const float steep = eye->scale / soft;
     const float size = eye->scale * eye->scale;
     const float reach_x = size * (fabsf(at.along) * wide + fabsf(at.across) * tall) + soft;
     const float reach_y = size * (fabsf(at.across) * wide + fabsf(at.along) * tall) + soft;
@@ -155,9 +158,9 @@ static void paint_soft(const view *eye, const shape *form, const shape *within, 
     const int bottom = (int)limit(at.y + reach_y + 1.0f, 0.0f, SAMPLE_SIDE);
     for (int row = top; row < bottom; row++) {
         for (int col = left; col < right; col++) {
-            float a = alpha * cover(&at, (float)col, (float)row, eye->scale, soft);
+            float a = alpha * cover(&at, (float)col, (float)row, steep);
             if (a <= 0.0f) continue;
-            if (within) a *= cover(&clip, (float)col, (float)row, eye->scale, 1.0f);
+            if (within) a *= cover(&clip, (float)col, (float)row, eye->scale);
             float *const under = &eye->tones[row * SAMPLE_SIDE + col];
             *under += a * (tone - *under);
         }
@@ -168,46 +171,46 @@ static void paint(const view *eye, const shape *form, float tone, float alpha) {
     paint_soft(eye, form, NULL, tone, alpha, 1.0f);
 }
 
+/* One statement a draw: C leaves the order inside an initialiser open. */
 static person meet(sample_dice *who) {
     const float skin = sample_roll(who, 0.45f, 0.92f);
     const float hair = sample_roll(who, 0.03f, 1.1f);
-    return (person){
-        .skin = skin,
-        .hair = hair > 0.8f ? hair - 0.1f : hair * skin,
-        .iris = sample_roll(who, 0.05f, 0.3f),
-        .lips = sample_roll(who, 0.55f, 0.9f) * skin,
-        .wide = sample_roll(who, 0.86f, 1.06f),
-        .high = sample_roll(who, 1.16f, 1.32f),
-        .jaw = sample_roll(who, 0.0f, 0.2f),
-        .eye_x = sample_roll(who, 0.37f, 0.47f),
-        .eye_y = sample_roll(who, -0.2f, -0.08f),
-        .eye = sample_roll(who, 0.9f, 1.15f),
-        .brow_y = sample_roll(who, 0.31f, 0.37f),
-        .brow_thick = sample_roll(who, 0.03f, 0.07f),
-        .brow_long = sample_roll(who, 0.22f, 0.29f),
-        .nose_long = sample_roll(who, 0.34f, 0.46f),
-        .nose_wide = sample_roll(who, 0.11f, 0.19f),
-        .mouth_y = sample_roll(who, 0.6f, 0.7f),
-        .mouth = sample_roll(who, 0.88f, 1.12f),
-        .lip_thick = sample_roll(who, 0.03f, 0.08f),
-        .fringe = sample_roll(who, -0.25f, 0.35f),
-        .locks = sample_roll(who, -1.0f, 1.0f),
-        .glasses = sample_roll(who, -1.0f, 0.35f),
-        .beard = sample_roll(who, -1.0f, 0.5f),
-        .moustache = sample_roll(who, -1.0f, 0.3f),
-        .part = sample_roll(who, -0.4f, 0.4f),
-    };
+    person p;
+    p.skin = skin;
+    p.hair = hair > 0.8f ? hair - 0.1f : hair * skin;
+    p.iris = sample_roll(who, 0.05f, 0.3f);
+    p.lips = sample_roll(who, 0.55f, 0.9f) * skin;
+    p.wide = sample_roll(who, 0.86f, 1.06f);
+    p.high = sample_roll(who, 1.16f, 1.32f);
+    p.jaw = sample_roll(who, 0.0f, 0.2f);
+    p.eye_x = sample_roll(who, 0.37f, 0.47f);
+    p.eye_y = sample_roll(who, -0.2f, -0.08f);
+    p.eye = sample_roll(who, 0.9f, 1.15f);
+    p.brow_y = sample_roll(who, 0.31f, 0.37f);
+    p.brow_thick = sample_roll(who, 0.03f, 0.07f);
+    p.brow_long = sample_roll(who, 0.22f, 0.29f);
+    p.nose_long = sample_roll(who, 0.34f, 0.46f);
+    p.nose_wide = sample_roll(who, 0.11f, 0.19f);
+    p.mouth_y = sample_roll(who, 0.6f, 0.7f);
+    p.mouth = sample_roll(who, 0.88f, 1.12f);
+    p.lip_thick = sample_roll(who, 0.03f, 0.08f);
+    p.fringe = sample_roll(who, -0.25f, 0.35f);
+    p.locks = sample_roll(who, -1.0f, 1.0f);
+    p.glasses = sample_roll(who, -1.0f, 0.35f);
+    p.beard = sample_roll(who, -1.0f, 0.5f);
+    p.moustache = sample_roll(who, -1.0f, 0.3f);
+    p.part = sample_roll(who, -0.4f, 0.4f);
+    return p;
 }
 
-/* The expression of this image: between its two variants, stronger or weaker, each part jittered.
- */
+/* The expression of this image: between its two variants, stronger or weaker, with jitter. */
 static void express(int label, sample_dice *shot, float face[CHANNELS]) {
     const float mix = sample_roll(shot, 0.0f, 1.0f);
     const float strength = sample_roll(shot, 0.85f, 1.15f);
     for (int k = 0; k < CHANNELS; k++) {
-        const float calm = expressions[SAMPLE_CLASSES - 1][0][k];
-        const float first = expressions[label][0][k];
-        const float full = first + mix * (expressions[label][1][k] - first);
+        const float calm = (float)expressions[SAMPLE_CLASSES - 1][0][k];
+        const float first = (float)expressions[label][0][k];
+        const float full = first + mix * ((float)expressions[label][1][k] - first);
         const float jitter = sample_roll(shot, 0.85f, 1.15f);
         face[k] = 0.01f * (calm + strength * jitter * (full - calm));
     }
@@ -219,25 +222,28 @@ static void express(int label, sample_dice *shot, float face[CHANNELS]) {
 }
 
 static view stand(float tones[SAMPLE_PIXELS], sample_dice *shot) {
-    const float turn = sine(sample_roll(shot, -0.3f, 0.3f));
-    return (view){
-        .tones = tones,
-        .x = sample_roll(shot, 20.0f, 27.0f),
-        .y = sample_roll(shot, 20.5f, 26.5f),
-        .scale = sample_roll(shot, 15.5f, 19.0f),
-        .sine = turn,
-        .cosine = sqrtf(1.0f - turn * turn),
-        .yaw = sample_roll(shot, -0.14f, 0.14f),
-        .pitch = sample_roll(shot, -0.08f, 0.08f),
-    };
+    const float turn = sine(sample_roll(shot, -0.35f, 0.35f));
+    view eye;
+    eye.tones = tones;
+    eye.x = sample_roll(shot, 19.5f, 27.5f);
+    eye.y = sample_roll(shot, 20.0f, 27.0f);
+    eye.scale = sample_roll(shot, 15.0f, 19.0f);
+    eye.sine = turn;
+    eye.cosine = sqrtf(1.0f - turn * turn);
+    eye.yaw = sample_roll(shot, -0.14f, 0.14f);
+    eye.pitch = sample_roll(shot, -0.08f, 0.08f);
+    eye.glance = sample_roll(shot, -0.06f, 0.06f);
+    eye.uneven = sample_roll(shot, -0.03f, 0.03f);
+    eye.lean = sample_roll(shot, -1.0f, 1.0f) < 0.0f ? -2.0f : 2.0f;
+    return eye;
 }
 
 /* Shoulders, neck, hair behind, ears, head, hair in front, beard. */
 static void draw_head(const view *eye, const person *p, float shirt) {
     const shape head = {ELLIPSE, 0, 0, 0, p->wide, p->high, 0, p->jaw, 0};
     const float fall = p->locks > 0.3f ? 0.35f : -0.12f;
-    const shape mane = {ELLIPSE, 0, fall - 0.1f, 0, p->wide + 0.14f, p->high + fall + 0.2f, 0,
-                        0,       0};
+    const shape mane = {
+        .kind = ELLIPSE, .y = fall - 0.1f, .wide = p->wide + 0.14f, .up = p->high + fall + 0.2f};
     const int bald = p->fringe < -0.18f;
     paint(eye, &(shape){ELLIPSE, 0, p->high + 1.0f, 0, 1.6f, 0.7f, 0, 0, 0}, shirt, 1.0f);
     if (!bald) paint(eye, &mane, p->hair * 0.85f, 1.0f);
@@ -254,9 +260,14 @@ static void draw_head(const view *eye, const person *p, float shirt) {
         paint_soft(eye, &beard, &head, p->hair, 0.35f + p->beard, 4.0f);
     }
     if (bald) return;
-    const shape crown = {
-        LENS, 0.5f * p->part, -p->high, 0.3f * p->part, 1.5f, 0.6f, 0.45f + 0.3f * p->fringe, -0.6f,
-        0.0f};
+    const shape crown = {.kind = LENS,
+                         .x = 0.5f * p->part,
+                         .y = -p->high,
+                         .tilt = 0.3f * p->part,
+                         .wide = 1.5f,
+                         .up = 0.6f,
+                         .down = 0.45f + 0.3f * p->fringe,
+                         .bend = -0.6f};
     paint_soft(eye, &crown, &mane, p->hair, 1.0f, 1.0f);
 }
 
@@ -279,32 +290,56 @@ static void draw_wrinkles(const view *eye, const person *p, const float face[CHA
             const shape crease = {LENS, x + 0.13f * s, down, 0.6f * s, 0.12f, 0.03f, 0.03f, 0, 1};
             paint(eye, &crease, tone, 0.85f * face[NOSE]);
         }
-        const shape fold = {LENS,      x + 0.42f * s, p->mouth_y + eye->pitch - 0.12f,
-                            1.05f * s, 0.24f,         0.03f,
-                            0.03f,     0.06f * s,     1.0f};
+        const shape fold = {.kind = LENS,
+                            .x = x + 0.42f * s,
+                            .y = p->mouth_y + eye->pitch - 0.12f,
+                            .tilt = 1.05f * s,
+                            .wide = 0.24f,
+                            .up = 0.03f,
+                            .down = 0.03f,
+                            .bend = 0.06f * s,
+                            .blunt = 1.0f};
         paint(eye, &fold, tone, 0.6f * face[FOLD]);
     }
 }
 
-static void draw_eye(const view *eye, const person *p, const float face[CHANNELS], float side,
-                     float glance) {
+static void draw_eye(const view *eye, const person *p, const float face[CHANNELS], float side) {
     const float x = side * p->eye_x + eye->yaw;
     const float y = p->eye_y + eye->pitch;
     const float tilt = side * 0.3f * (face[SLOPE] > 0.0f ? face[SLOPE] : 0.0f);
     const shape socket = {ELLIPSE, x, y - 0.05f, 0, 0.3f, 0.26f, 0, 0, 0};
-    const shape white = {LENS, x,   y, tilt, 0.24f * p->eye, face[LID] * p->eye, face[LOW] * p->eye,
-                         0,    0.3f};
-    const shape iris = {ELLIPSE, x + glance, y - 0.03f + face[GAZE], 0, 0.1f, 0.115f, 0, 0, 0};
-    const shape lid = {LENS,   x,      y - 0.5f * face[LID] * p->eye, tilt, 0.26f * p->eye,
-                       0.035f, 0.035f, -face[LID] * p->eye,           0.8f};
+    const shape white = {.kind = LENS,
+                         .x = x,
+                         .y = y,
+                         .tilt = tilt,
+                         .wide = 0.24f * p->eye,
+                         .up = face[LID] * p->eye,
+                         .down = face[LOW] * p->eye,
+                         .blunt = 0.3f};
+    const shape iris = {ELLIPSE, x + eye->glance, y - 0.03f + face[GAZE], 0, 0.1f, 0.115f, 0, 0, 0};
+    const shape lid = {.kind = LENS,
+                       .x = x,
+                       .y = y - 0.5f * face[LID] * p->eye,
+                       .tilt = tilt,
+                       .wide = 0.26f * p->eye,
+                       .up = 0.035f,
+                       .down = 0.035f,
+                       .bend = -face[LID] * p->eye,
+                       .blunt = 0.8f};
     paint_soft(eye, &socket, NULL, p->skin * 0.7f, 0.35f, 5.0f);
     paint(eye, &white, 0.4f + 0.55f * p->skin, 1.0f);
     paint_soft(eye, &iris, &white, p->iris, 1.0f, 1.0f);
     paint(eye, &lid, 0.1f, 0.85f);
-    const float brow = y - p->brow_y - face[RAISE];
-    const shape hair = {LENS,         x * 0.98f,     brow,          side * 1.6f * face[SLOPE],
-                        p->brow_long, p->brow_thick, p->brow_thick, -face[ARCH],
-                        0.9f};
+    const float brow = y - p->brow_y - face[RAISE] - side * eye->uneven;
+    const shape hair = {.kind = LENS,
+                        .x = x * 0.98f,
+                        .y = brow,
+                        .tilt = side * 1.6f * face[SLOPE],
+                        .wide = p->brow_long,
+                        .up = p->brow_thick,
+                        .down = p->brow_thick,
+                        .bend = -face[ARCH],
+                        .blunt = 0.9f};
     paint(eye, &hair, limit(p->hair * 0.6f, 0.0f, 0.5f * p->skin), 1.0f);
     if (p->glasses > 0.0f) {
         const shape rim = {ELLIPSE, x, y + 0.02f, 0, 0.34f, 0.3f, 0.025f, 0, 0};
@@ -319,8 +354,14 @@ static void draw_nose(const view *eye, const person *p, const float face[CHANNEL
     const float lift = 0.05f * face[NOSE];
     const float tip = p->eye_y + p->nose_long + 1.2f * eye->pitch - lift;
     const float tone = p->skin * 0.55f;
-    const shape ridge = {LENS, x + 0.4f * p->nose_wide, tip - 0.17f, 1.35f, 0.22f, 0.03f, 0.03f, 0,
-                         1};
+    const shape ridge = {.kind = LENS,
+                         .x = x + 0.4f * p->nose_wide,
+                         .y = tip - 0.17f,
+                         .tilt = 1.35f,
+                         .wide = 0.22f,
+                         .up = 0.03f,
+                         .down = 0.03f,
+                         .blunt = 1};
     paint(eye, &ridge, tone, 0.35f);
     paint(eye, &(shape){LENS, x, tip, 0, p->nose_wide, 0.03f, 0.04f, 0.05f, 0.5f}, tone, 0.8f);
     for (int side = -1; side <= 1; side += 2) {
@@ -330,7 +371,8 @@ static void draw_nose(const view *eye, const person *p, const float face[CHANNEL
     }
 }
 
-static void draw_mouth(const view *eye, const person *p, const float face[CHANNELS], float skew) {
+static void draw_mouth(const view *eye, const person *p, const float face[CHANNELS]) {
+    const float skew = eye->lean * face[SKEW];
     const float x = 1.1f * eye->yaw;
     const float y = p->mouth_y + eye->pitch;
     const float wide = limit(face[WIDE], 0.12f, 0.5f) * p->mouth;
@@ -343,15 +385,15 @@ static void draw_mouth(const view *eye, const person *p, const float face[CHANNE
         paint(eye, &hair, p->hair, 0.4f + p->moustache);
     }
     const float lip = p->lip_thick + 0.02f;
-    const shape lips = {LENS,
-                        x,
-                        lift,
-                        skew,
-                        wide + 0.04f,
-                        up + lip + 0.3f * face[LIP],
-                        down + lip,
-                        bend,
-                        face[BLUNT] + 0.4f};
+    const shape lips = {.kind = LENS,
+                        .x = x,
+                        .y = lift,
+                        .tilt = skew,
+                        .wide = wide + 0.04f,
+                        .up = up + lip + 0.3f * face[LIP],
+                        .down = down + lip,
+                        .bend = bend,
+                        .blunt = face[BLUNT] + 0.4f};
     const shape hole = {LENS, x, lift, skew, wide, up + 0.028f, down + 0.028f, bend, face[BLUNT]};
     paint(eye, &lips, p->lips, 1.0f);
     paint(eye, &hole, 0.06f, 0.95f);
@@ -369,18 +411,10 @@ void sample_face(float tones[SAMPLE_PIXELS], int label, sample_dice *who, sample
     float face[CHANNELS];
     express(label, shot, face);
     const view eye = stand(tones, shot);
-    const float glance = sample_roll(shot, -0.06f, 0.06f);
-    const float tilt = sample_roll(shot, -1.0f, 1.0f) < 0.0f ? -2.0f : 2.0f;
-    const float uneven = sample_roll(shot, -0.03f, 0.03f);
     draw_head(&eye, &p, sample_roll(shot, 0.1f, 0.9f));
     draw_nose(&eye, &p, face);
     draw_wrinkles(&eye, &p, face);
-    for (int side = -1; side <= 1; side += 2) {
-        float half[CHANNELS];
-        for (int k = 0; k < CHANNELS; k++)
-            half[k] = face[k];
-        half[RAISE] += (float)side * uneven;
-        draw_eye(&eye, &p, half, (float)side, glance);
-    }
-    draw_mouth(&eye, &p, face, tilt * face[SKEW]);
+    for (int side = -1; side <= 1; side += 2)
+        draw_eye(&eye, &p, face, (float)side);
+    draw_mouth(&eye, &p, face);
 }

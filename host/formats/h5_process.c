@@ -16,7 +16,8 @@
 #include "host/base/module.h"
 #include "host/formats/model.h"
 
-enum { TIMEOUT_SECONDS = 60, ERROR_TEXT = 400 };
+/* EXIT_UNKNOWN: a wait status of "exited with 1" */
+enum { TIMEOUT_SECONDS = 60, ERROR_TEXT = 400, EXIT_UNKNOWN = 1 << 8 };
 
 static mien_status memory_file(const char *name, const void *data, size_t size, int *fd) {
     *fd = memfd_create(name, MFD_CLOEXEC);
@@ -49,17 +50,23 @@ static mien_status slurp(int fd, size_t limit, char **out, size_t *size) {
 /* posix_spawn's actions run in order: what lies at 3 and 4 must first be moved out of the way. */
 static int spawn(const char *program, const char *verb, int in, int out, int err, pid_t *child) {
     posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
     char *const argv[] = {(char *)"mien-h5", (char *)verb, NULL};
     char *const envp[] = {NULL};
     const int high_in = fcntl(in, F_DUPFD_CLOEXEC, 10), high_out = fcntl(out, F_DUPFD_CLOEXEC, 10);
     const int high_err = fcntl(err, F_DUPFD_CLOEXEC, 10);
     int code = high_in < 0 || high_out < 0 || high_err < 0 ? errno : 0;
     if (code == 0) code = posix_spawn_file_actions_init(&actions);
+    if (code == 0) code = posix_spawnattr_init(&attributes);
     if (code == 0) {
+        /* a group of its own: Ctrl-C on the terminal must not end a save */
+        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+        posix_spawnattr_setpgroup(&attributes, 0);
         posix_spawn_file_actions_adddup2(&actions, high_in, 3);
         posix_spawn_file_actions_adddup2(&actions, high_out, 4);
         posix_spawn_file_actions_adddup2(&actions, high_err, 2);
-        code = posix_spawn(child, program, &actions, NULL, argv, envp);
+        code = posix_spawn(child, program, &actions, &attributes, argv, envp);
+        posix_spawnattr_destroy(&attributes);
         posix_spawn_file_actions_destroy(&actions);
     }
     const int opened[] = {high_in, high_out, high_err};
@@ -75,7 +82,9 @@ static int wait_for(pid_t child, bool *late) {
     *late = false;
     for (int pause = 0;; pause = pause < 20 ? pause + 1 : 20) {
         const pid_t got = waitpid(child, &result, WNOHANG);
-        if (got == child || (got < 0 && errno != EINTR)) return result;
+        if (got == child) return result;
+        if (got < 0 && errno != EINTR)
+            return EXIT_UNKNOWN; /* SIGCHLD is ignored: nobody can tell */
         if (mien_seconds() > end && !*late) {
             *late = true;
             kill(child, SIGKILL);
@@ -84,19 +93,34 @@ static int wait_for(pid_t child, bool *late) {
     }
 }
 
-static mien_status judge(int result, bool late, int err, const char *source) {
+static mien_status judge(const char *verb, int result, bool late, int err, const char *source) {
     char text[ERROR_TEXT + 1] = "";
     if (WIFEXITED(result) && WEXITSTATUS(result) == 0) return MIEN_OK;
     if (late) return MIEN_FAIL(FORMAT, "%s: HDF5 took longer than %d s", source, TIMEOUT_SECONDS);
     if (WIFSIGNALED(result))
-        return MIEN_FAIL(FORMAT,
-                         "%s: the HDF5 file is damaged (its reader was stopped by signal %d)",
-                         source, WTERMSIG(result));
+        return strcmp(verb, "read") == 0
+                   ? MIEN_FAIL(FORMAT,
+                               "%s: the HDF5 file is damaged (its reader was stopped by signal %d)",
+                               source, WTERMSIG(result))
+                   : MIEN_FAIL(IO, "%s: mien-h5 was stopped by signal %d while writing", source,
+                               WTERMSIG(result));
     const ssize_t got = pread(err, text, ERROR_TEXT, 0);
     text[got > 0 ? got : 0] = 0;
     text[strcspn(text, "\n")] = 0;
     const char *sentence = strncmp(text, "mien-h5: ", 9) == 0 ? text + 9 : text;
     return MIEN_FAIL(FORMAT, "%s: %s", source, *sentence ? sentence : "mien-h5 failed");
+}
+
+static mien_status find_program(char *program) {
+    if (mien_installed_file("mien-h5", program) == MIEN_OK) return MIEN_OK;
+    return MIEN_FAIL(UNSUPPORTED, "this build cannot read or write .h5 files (mien-h5 is not "
+                                  "there): build with HDF5=1, it needs libhdf5-dev and "
+                                  "libseccomp-dev");
+}
+
+mien_status mien_h5_available(void) {
+    char program[MIEN_PATH];
+    return find_program(program);
 }
 
 mien_status mien_h5_run(const char *verb, const char *source, const void *in, size_t in_size,
@@ -107,10 +131,7 @@ mien_status mien_h5_run(const char *verb, const char *source, const void *in, si
     pid_t child;
     bool late;
     *out = NULL;
-    if (mien_installed_file("mien-h5", program) != MIEN_OK)
-        return MIEN_FAIL(UNSUPPORTED, "this build cannot read or write .h5 files (mien-h5 is not "
-                                      "there): build with HDF5=1, it needs libhdf5-dev and "
-                                      "libseccomp-dev");
+    MIEN_TRY(find_program(program));
     MIEN_GO(memory_file("h5-in", in, in_size, &fds[0]));
     MIEN_GO(memory_file("h5-out", NULL, 0, &fds[1]));
     MIEN_GO(memory_file("h5-err", NULL, 0, &fds[2]));
@@ -120,7 +141,7 @@ mien_status mien_h5_run(const char *verb, const char *source, const void *in, si
         goto out;
     }
     const int result = wait_for(child, &late);
-    MIEN_GO(judge(result, late, fds[2], source));
+    MIEN_GO(judge(verb, result, late, fds[2], source));
     MIEN_GO(slurp(fds[1], (size_t)4 << 30, out, out_size));
 out:
     for (int i = 0; i < 3; i++)

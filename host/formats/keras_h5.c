@@ -1,5 +1,6 @@
 /* Models as Keras .h5: /model_weights/<layer>/<layer>/<weight>:0 and the attributes that both Keras
  * 2 and Keras 3 look for. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,6 +11,10 @@
 #include "host/formats/safetensors.h"
 
 static const size_t file_limit = (size_t)2 << 30;
+
+static bool is_hdf5(const char *image, size_t size) {
+    return size >= 8 && memcmp(image, "\x89HDF\r\n\x1a\n", 8) == 0;
+}
 
 /* ---- writing ---- */
 
@@ -77,7 +82,7 @@ static void write_layer(writer *w, const mien_model *model, int index) {
 }
 
 static mien_status compose(writer *w, const mien_model *model, mien_text *out) {
-    int order[1 << 12];
+    int order[MIEN_NODES_MAX];
     const int count = mien_keras_order(&model->graph, order);
     mien_text names = {0}, config = {0}, meta = {0};
     mien_json json = {.text = &names};
@@ -124,6 +129,10 @@ mien_status mien_model_save(const mien_model *model, const char *path) {
     MIEN_GO(mien_new(&w.texts, w.text_room, sizeof *w.texts));
     MIEN_GO(compose(&w, model, &container));
     MIEN_GO(mien_h5_run("write", path, container.data, container.size, &image, &size));
+    if (!is_hdf5(image, size)) { /* never put anything else in a good file's place */
+        status = MIEN_FAIL(IO, "%s: mien-h5 gave no HDF5 file back", path);
+        goto out;
+    }
     MIEN_GO(mien_file_write(path, image, size));
 out:
     for (size_t i = 0; w.texts && i < w.text_count; i++)
@@ -184,7 +193,13 @@ static mien_status read_weight(const mien_safetensors *file, const char *source,
     if (t->rank != rank || memcmp(t->shape, dims + 4 - rank, sizeof dims[0] * (size_t)rank) != 0)
         return MIEN_FAIL(FORMAT, "%s: layer '%s': its %s has another shape than the layer", source,
                          node->name, p->name);
-    return mien_st_floats(t, mien_weights_get(&model->weights, index, k), t->count);
+    float *to = mien_weights_get(&model->weights, index, k);
+    MIEN_TRY(mien_st_floats(t, to, t->count));
+    for (size_t i = 0; i < t->count; i++)
+        if (!isfinite(to[i]))
+            return MIEN_FAIL(FORMAT, "%s: layer '%s': its %s holds a number that is not finite",
+                             source, node->name, p->name);
+    return MIEN_OK;
 }
 
 /* Follows weight_names; every weight of the file is used exactly once, every parameter is filled.
@@ -219,6 +234,18 @@ static mien_status read_layer(const mien_safetensors *file, const char *source, 
     return status;
 }
 
+/* Before anything is allocated: the network may not be larger than the numbers in the file. */
+static mien_status check_size(const mien_safetensors *file, const char *source,
+                              const mien_graph *graph) {
+    size_t numbers = 0;
+    for (size_t i = 0; i < file->count; i++)
+        numbers += file->tensors[i].count;
+    const long long params = mien_graph_sum(graph).params;
+    if ((unsigned long long)params == numbers) return MIEN_OK;
+    return MIEN_FAIL(FORMAT, "%s: its network has %lld parameters, the file holds %zu numbers",
+                     source, params, numbers);
+}
+
 static mien_status read_model(const mien_safetensors *file, const char *source, mien_model *model) {
     mien_tree config = {0}, meta = {0};
     mien_status status;
@@ -241,6 +268,7 @@ static mien_status read_model(const mien_safetensors *file, const char *source, 
                            source);
         goto out;
     }
+    MIEN_GO(check_size(file, source, &model->graph));
     MIEN_GO(mien_weights_create(&model->graph, 0, &model->weights));
     for (int i = 1; i < model->graph.count; i++)
         if (!model->graph.nodes[i].implicit) MIEN_GO(read_layer(file, source, model, i, &used));
@@ -274,7 +302,7 @@ mien_status mien_model_open(const char *path, mien_model *model) {
     if (!mien_file_exists(file_path))
         return MIEN_FAIL(NOT_FOUND, "there is no model file '%s'", file_path);
     MIEN_GO(mien_file_read(file_path, file_limit, &image, &image_size));
-    if (image_size < 8 || memcmp(image, "\x89HDF\r\n\x1a\n", 8) != 0) {
+    if (!is_hdf5(image, image_size)) {
         status = MIEN_FAIL(FORMAT, "'%s' is no model file (.h5): it is not HDF5", file_path);
         goto out;
     }

@@ -21,8 +21,7 @@ static void visit(const mien_graph *graph, int layer, int *index, int *next) {
 /* Keras sorts by distance from the output (largest first), ties by a depth-first walk from the
  * output; weights are assigned in that order, not by name. */
 int mien_keras_order(const mien_graph *graph, int *order) {
-    enum { MOST = 1 << 12 };
-    int depth[MOST] = {0}, index[MOST], next = 0, count = 0;
+    int depth[MIEN_NODES_MAX] = {0}, index[MIEN_NODES_MAX], next = 0, count = 0;
     for (int i = 0; i < graph->count; i++)
         index[i] = -1;
     visit(graph, layer_of(graph, graph->count - 1), index, &next);
@@ -185,10 +184,12 @@ static mien_status layer_keys(mien_tree *tree, const mien_value *layer, const mi
     for (const mien_value *v = config->first; v; v = v->next) {
         if (!mien_keys_find(def->keys, v->key)) {
             if (strcmp(v->key, "dtype") == 0) continue;
-            return MIEN_FAIL(FORMAT,
-                             "%s: layer '%s' (%s) has the key '%s', which this version does "
-                             "not read",
-                             source, mien_value_string(config, "name"), def->class_name, v->key);
+            return MIEN_FAIL(
+                FORMAT,
+                "%s: layer '%s' (%s) has the key '%s', which this version does "
+                "not read",
+                source, mien_value_string(config, "name") ? mien_value_string(config, "name") : "?",
+                def->class_name, v->key);
         }
         mien_value *copy;
         MIEN_TRY(mien_tree_value(tree, v->kind, &copy));

@@ -1,4 +1,5 @@
 /* The root attribute `mien` of a model file. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -60,11 +61,18 @@ void mien_meta_write(const mien_meta *meta, mien_text *out) {
     mien_json_close(&json, '}');
 }
 
+/* A whole number from 0 to `most`, else `otherwise`: safe to cast. */
+static double whole(const mien_value *map, const char *key, double otherwise, double most) {
+    const double v = mien_value_number(map, key, otherwise);
+    return v >= 0 && v <= most && v == floor(v) ? v : otherwise;
+}
+
 static bool read_numbers(const mien_value *map, const char *key, double *out, size_t count) {
     const mien_value *list = mien_value_get(map, key);
     if (!list || list->kind != MIEN_VALUE_LIST || list->count != count) return false;
     for (const mien_value *v = list->first; v; v = v->next)
-        if (v->kind != MIEN_VALUE_STRING || sscanf(v->text, "%lf", out++) != 1) return false;
+        if (v->kind != MIEN_VALUE_STRING || sscanf(v->text, "%lf", out) != 1 || !isfinite(*out++))
+            return false;
     return true;
 }
 
@@ -88,9 +96,9 @@ static mien_status read_classes(const mien_value *root, const char *source, mien
 
 static mien_status read_input(const mien_value *root, const char *source, mien_meta *meta) {
     const mien_value *input = mien_value_get(root, "input");
-    meta->input = (mien_image_spec){(int)mien_value_number(input, "height", 0),
-                                    (int)mien_value_number(input, "width", 0),
-                                    (int)mien_value_number(input, "channels", 0)};
+    meta->input =
+        (mien_image_spec){(int)whole(input, "height", 0, 4096), (int)whole(input, "width", 0, 4096),
+                          (int)whole(input, "channels", 0, 4)};
     copy(meta->resize, sizeof meta->resize, mien_value_string(input, "resize"));
     const mien_image_spec s = meta->input;
     mien_normalise *n = &meta->normalise;
@@ -126,15 +134,16 @@ mien_status mien_meta_read(const mien_value *root, const char *source, mien_meta
     copy(meta->train_sha256, sizeof meta->train_sha256, mien_value_string(data, "train_sha256"));
     copy(meta->commit, sizeof meta->commit, mien_value_string(provenance, "commit"));
     copy(meta->recipe, sizeof meta->recipe, mien_value_string(provenance, "recipe"));
-    meta->step = (long long)mien_value_number(provenance, "step", 0);
-    meta->epoch = (int)mien_value_number(provenance, "epoch", 0);
-    if (!read_numbers(split, "shares", shares, 2) || meta->temperature <= 0)
+    meta->step = (long long)whole(provenance, "step", 0, 1e15);
+    meta->epoch = (int)whole(provenance, "epoch", 0, 1e9);
+    if (!read_numbers(split, "shares", shares, 2) ||
+        !(meta->temperature > 0 && meta->temperature < 1e6))
         return MIEN_FAIL(FORMAT, "%s: its attribute 'mien' names no split", source);
-    const double by = mien_value_number(split, "by", -1);
-    if (by < MIEN_BY_USAGE || by > MIEN_BY_GROUP)
+    const double by = whole(split, "by", -1, MIEN_BY_GROUP);
+    if (by < MIEN_BY_USAGE)
         return MIEN_FAIL(FORMAT, "%s: its attribute 'mien' names an unknown split", source);
     meta->split =
-        (mien_split){shares[0], shares[1], (int)by, (int)mien_value_number(split, "seed", 1)};
+        (mien_split){shares[0], shares[1], (int)by, (int)whole(split, "seed", 1, 2147483647)};
     const mien_value *v = counts && counts->kind == MIEN_VALUE_LIST ? counts->first : NULL;
     for (int i = 0; i < MIEN_PARTS && v; i++, v = v->next)
         meta->part_count[i] =

@@ -54,6 +54,7 @@ void mien_meta_write(const mien_meta *meta, mien_text *out);
 mien_status mien_meta_read(const mien_value *root, const char *source, mien_meta *meta);
 
 /* h5_process.c: runs the mien-h5 program. `verb` is read or write; *out is freed by the caller. */
+mien_status mien_h5_available(void); /* UNSUPPORTED, with what to do, when this build has none */
 mien_status mien_h5_run(const char *verb, const char *source, const void *in, size_t in_size,
                         char **out, size_t *out_size);
 

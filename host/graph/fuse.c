@@ -60,7 +60,8 @@ void mien_plan_fuse(mien_plan *plan) {
     for (int i = graph->count - 2; i > 0; i--) {
         const mien_node *node = &graph->nodes[i];
         const int before = node->inputs[0];
-        const bool in_place = (node->def->flags & MIEN_IN_PLACE) && readers(graph, before) == 1;
+        const bool in_place =
+            (node->def->flags & MIEN_IN_PLACE) && before != 0 && readers(graph, before) == 1;
         if (plan->places[i].skipped || in_place)
             plan->places[before].grad_storage = plan->places[i].grad_storage;
     }

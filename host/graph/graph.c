@@ -17,6 +17,8 @@ static mien_layer_common *common_of(const mien_node *node) {
 }
 
 static mien_status add_node(mien_graph *graph, const mien_layer_def *def, mien_node **out) {
+    if (graph->count == MIEN_NODES_MAX)
+        return MIEN_FAIL(UNSUPPORTED, "more than %d layers", MIEN_NODES_MAX);
     MIEN_TRY(
         mien_grow(&graph->nodes, &graph->capacity, (size_t)graph->count + 1, sizeof *graph->nodes));
     mien_node *node = &graph->nodes[graph->count];
@@ -31,8 +33,11 @@ static mien_status add_node(mien_graph *graph, const mien_layer_def *def, mien_n
 /* Keras's default names: conv2d, conv2d_1, conv2d_2, … */
 static void default_name(mien_graph *graph, mien_node *node) {
     char *name = common_of(node)->name;
-    snprintf(name, MIEN_NAME, "%s", node->def->name);
-    for (int i = 1; mien_graph_find(graph, name) != node->index; i++)
+    int same = 0;
+    for (int i = 0; i < node->index; i++)
+        same += graph->nodes[i].def == node->def && !graph->nodes[i].implicit;
+    snprintf(name, MIEN_NAME, same ? "%s_%d" : "%s", node->def->name, same);
+    for (int i = same + 1; mien_graph_find(graph, name) != node->index; i++)
         snprintf(name, MIEN_NAME, "%s_%d", node->def->name, i);
 }
 
@@ -44,8 +49,7 @@ static mien_status connect(mien_graph *graph, mien_node *node) {
         return MIEN_FAIL(UNSUPPORTED, "more than %d inputs", MIEN_INPUTS_MAX);
     if (!inputs->count) node->inputs[0] = node->index - 1;
     for (size_t i = 0; i < inputs->count; i++) {
-        char name[MIEN_NAME + 16];
-        int from = mien_graph_find(graph, inputs->items[i]);
+        const int from = mien_graph_find(graph, inputs->items[i]);
         if (from < 0 || from >= node->index) {
             const char *names[256];
             size_t n = 0;
@@ -56,9 +60,8 @@ static mien_status connect(mien_graph *graph, mien_node *node) {
                              near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
         }
         /* a layer with an `activation` key means what comes out behind the activation */
-        snprintf(name, sizeof name, "%s/activation", inputs->items[i]);
-        const int behind = mien_graph_find(graph, name);
-        node->inputs[i] = behind >= 0 ? behind : from;
+        const bool split = from + 1 < node->index && graph->nodes[from + 1].implicit;
+        node->inputs[i] = split ? from + 1 : from;
     }
     if (node->input_count < node->def->min_inputs || node->input_count > node->def->max_inputs)
         return MIEN_FAIL(INVALID, "it has %d inputs; %s takes %d%s", node->input_count,
@@ -74,6 +77,11 @@ enum { ELEMENTS_MAX = 1 << 28 }; /* of one sample: beyond it a model file is a b
 static mien_status infer(mien_graph *graph, mien_node *node) {
     MIEN_TRY(connect(graph, node));
     node->flat = graph->nodes[node->inputs[0]].flat;
+    for (int i = 1; i < node->input_count; i++)
+        if (graph->nodes[node->inputs[i]].flat != node->flat)
+            return MIEN_FAIL(INVALID,
+                             "it mixes flat inputs and images; use keepdims: true on a global "
+                             "pooling");
     MIEN_TRY(node->def->infer(node, node->in, &node->out, &node->flat));
     node->out.n = 1;
     if ((double)node->out.h * node->out.w * node->out.c > ELEMENTS_MAX)
@@ -163,7 +171,7 @@ mien_status mien_graph_finish(mien_graph *graph, const char *source) {
     const mien_node *last = &graph->nodes[graph->count - 1];
     if (graph->count < 2) return MIEN_FAIL(INVALID, "%s: the model has no layers", source);
     if (strcmp(last->def->name, "activation") != 0 || mien_node_activation(last) != BODY_SOFTMAX ||
-        last->out.h * last->out.w != 1)
+        !last->flat)
         return MIEN_FAIL(INVALID,
                          "%s: the last layer must end in a softmax over the classes, e.g. "
                          "dense: {units: classes, activation: softmax}",
@@ -173,8 +181,7 @@ mien_status mien_graph_finish(mien_graph *graph, const char *source) {
                          "%s: a classifier needs at least two classes, the last layer has "
                          "%d output",
                          source, last->out.c);
-    bool used[1 << 12] = {false};
-    if (graph->count > 1 << 12) return MIEN_FAIL(UNSUPPORTED, "%s: too many layers", source);
+    bool used[MIEN_NODES_MAX] = {false};
     for (int i = 0; i < graph->count; i++)
         for (int k = 0; k < graph->nodes[i].input_count; k++)
             used[graph->nodes[i].inputs[k]] = true;

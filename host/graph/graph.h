@@ -6,6 +6,8 @@
 #include "host/base/text.h"
 #include "host/layers/layer.h"
 
+enum { MIEN_NODES_MAX = 4096 }; /* a larger model file is a mistake or an attack */
+
 typedef struct mien_graph {
     char name[MIEN_NAME];
     mien_node *nodes; /* nodes[0] is the input */

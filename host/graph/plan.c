@@ -24,7 +24,7 @@ static void mark_gradients(mien_plan *plan) {
         for (int k = 0; k < graph->nodes[i].input_count; k++)
             place->wants_grad |= plan->places[graph->nodes[i].inputs[k]].wants_grad;
     }
-    bool touched[1 << 12] = {false};
+    bool touched[MIEN_NODES_MAX] = {false};
     for (int i = graph->count - 1; i > 0; i--) {
         mien_place *place = &plan->places[i];
         for (int k = 0; !place->skipped && k < graph->nodes[i].input_count; k++) {
@@ -195,8 +195,10 @@ mien_status mien_plan_prepare(mien_plan *plan, int n) {
     if (need <= plan->scratch_bytes) return MIEN_OK;
     if (plan->scratch) plan->ops->free(plan->backend, plan->scratch);
     plan->scratch = NULL;
+    plan->scratch_bytes = 0;
+    MIEN_TRY(plan->ops->alloc(plan->backend, need, (void **)&plan->scratch));
     plan->scratch_bytes = need;
-    return plan->ops->alloc(plan->backend, need, (void **)&plan->scratch);
+    return MIEN_OK;
 }
 
 /* Calls for every parameter and state: where it lies and its array on the host. */

@@ -18,7 +18,7 @@ static int best_of(const float *p, int classes) {
 static bool within_top2(const float *p, int classes, int label) {
     int above = 0;
     for (int k = 0; k < classes; k++)
-        above += p[k] > p[label];
+        above += p[k] > p[label] || (p[k] == p[label] && k < label);
     return above < 2;
 }
 

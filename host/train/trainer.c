@@ -129,7 +129,8 @@ static body_augment ranges_of(const mien_config *c, int epoch) {
                       .erase = (float)c->augment.erase,
                       .mixup = (float)c->augment.mixup,
                       .mixup_p = (float)c->augment.mixup_p};
-    if (epoch > (1 - c->augment.off_last) * c->train.epochs) a.mixup = a.erase = 0;
+    const int off = (int)floor(c->augment.off_last * c->train.epochs + 0.5);
+    if (epoch > c->train.epochs - off) a.mixup = a.erase = 0;
     return a;
 }
 

@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-#include "include/mien/status.h"
+#include "status.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -8,11 +8,11 @@
 
 #define MIEN_VERSION "0.1.0"
 
-#include "include/mien/backend.h"
-#include "include/mien/log.h"
-#include "include/mien/model.h"
-#include "include/mien/predictor.h"
-#include "include/mien/status.h"
-#include "include/mien/tensor.h"
+#include "backend.h"
+#include "log.h"
+#include "model.h"
+#include "predictor.h"
+#include "status.h"
+#include "tensor.h"
 
 #endif

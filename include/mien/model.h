@@ -8,8 +8,8 @@
 #ifndef MIEN_MODEL_H
 #define MIEN_MODEL_H
 
-#include "include/mien/status.h"
-#include "include/mien/tensor.h"
+#include "status.h"
+#include "tensor.h"
 
 #ifdef __cplusplus
 extern "C" {

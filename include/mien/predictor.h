@@ -10,8 +10,8 @@
 
 #include <stdint.h>
 
-#include "include/mien/backend.h"
-#include "include/mien/model.h"
+#include "backend.h"
+#include "model.h"
 
 #ifdef __cplusplus
 extern "C" {

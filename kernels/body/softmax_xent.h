@@ -26,13 +26,14 @@ MIEN_BODY real body_softmax_xent(real *dz, const real *z, const real *targets,
     real top = z[0];
     for (int k = 1; k < classes; k++)
         top = z[k] > top || z[k] != z[k] ? z[k] : top;
-    real sum = 0, dot = 0, weight = class_weight ? 0 : 1;
+    real sum = 0, dot = 0;
+    int label = 0; /* Keras: the weight is that of the target's largest class */
     for (int k = 0; k < classes; k++) {
         sum += m_exp(z[k] - top);
         dot = M_FMA(targets[k], z[k] - top, dot);
-        if (class_weight) weight = M_FMA(targets[k], class_weight[k], weight);
+        label = targets[k] > targets[label] ? k : label;
     }
-    const real log_sum = m_log(sum);
+    const real log_sum = m_log(sum), weight = class_weight ? class_weight[label] : 1;
     for (int k = 0; dz && k < classes; k++)
         dz[k] = (m_exp(z[k] - top - log_sum) - targets[k]) * weight * inverse_batch;
     return weight * (log_sum - dot);

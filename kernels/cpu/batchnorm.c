@@ -63,6 +63,7 @@ void CPU(batchnorm_statistics)(real *mean, real *inverse_deviation, real *runnin
             const real variance = (real)(squares[k] / count - shift * shift);
             mean[c + k] = m;
             inverse_deviation[c + k] = body_inverse_deviation(variance > 0 ? variance : 0, epsilon);
+            if (!isfinite(m) || !isfinite(variance)) continue; /* a bad batch leaves no trace */
             running_mean[c + k] = body_running(running_mean[c + k], m, momentum);
             running_variance[c + k] = body_running(running_variance[c + k], variance, momentum);
         }

@@ -43,7 +43,8 @@ static double squares(const real *g, size_t count) {
     return sum;
 }
 
-/* Updates elements of one chunk; returns whether all new weights are finite. */
+/* Updates elements of one chunk; returns whether all new weights are finite. One that is not keeps
+ * its old value. */
 static int update_chunk(const pass *p, size_t at, size_t count, real decay) {
     real *w = p->w + at, *m = p->m ? p->m + at : NULL, *v = p->v ? p->v + at : NULL;
     const real *g = p->g + at;
@@ -53,19 +54,21 @@ static int update_chunk(const pass *p, size_t at, size_t count, real decay) {
         for (size_t i = 0; i < count; i++) {
             const real kept = M_FMA(-decay, w[i], w[i]);
             real velocity = m ? m[i] : 0;
-            w[i] = body_sgd(kept, g[i] * u.gradient_scale, &velocity, p->nesterov, &u);
+            const real moved = body_sgd(kept, g[i] * u.gradient_scale, &velocity, p->nesterov, &u);
             if (m) m[i] = velocity;
-            worst += 0 * w[i];
+            worst += 0 * moved;
+            w[i] = 0 * moved == 0 ? moved : w[i];
         }
     } else {
 #pragma omp simd reduction(+ : worst)
         for (size_t i = 0; i < count; i++) {
             const real kept = M_FMA(-decay, w[i], w[i]);
             real first = m[i], second = v[i];
-            w[i] = body_adam(kept, g[i] * u.gradient_scale, &first, &second, &u);
+            const real moved = body_adam(kept, g[i] * u.gradient_scale, &first, &second, &u);
             m[i] = first;
             v[i] = second;
-            worst += 0 * w[i];
+            worst += 0 * moved;
+            w[i] = 0 * moved == 0 ? moved : w[i];
         }
     }
     if (p->average) {

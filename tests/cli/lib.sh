@@ -2,6 +2,7 @@
 # their own ($work), which is removed at the end. They speak TAP.
 set -u
 case $MIEN_BUILD in /*) mien=$MIEN_BUILD/mien ;; *) mien=$PWD/$MIEN_BUILD/mien ;; esac
+root=$PWD
 work=$(mktemp -d)
 chmod 755 "$work"
 trap 'rm -rf "$work"' EXIT

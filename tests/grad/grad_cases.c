@@ -95,7 +95,7 @@ const grad_case grad_layers[] = {
     {"multiply", TWO("3") "  - multiply: {inputs: [a, b]}\n", {4, 3, 2, 0}, 2},
     {"multiply", TWO("16") "  - global_average_pooling2d: {name: g, keepdims: true}\n"
                  "  - multiply: {inputs: [a, g]}\n", {4, 5, 2, 0}, 3},
-    {"multiply", TWO("5") "  - global_max_pooling2d: {name: g}\n"
+    {"multiply", TWO("5") "  - global_max_pooling2d: {name: g, keepdims: true}\n"
                  "  - multiply: {inputs: [a, g]}\n", {4, 5, 2, 0}, 3},
     {"multiply", "  - multiply: {inputs: [input, input]}\n", {1, 1, 6, 0}, 3},
     {"rescaling", "  - rescaling: {scale: 0.25, offset: -1}\n", {3, 4, 2, 0}, 2},

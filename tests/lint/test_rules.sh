@@ -43,6 +43,8 @@ for room in $rooms; do
         while IFS= read -r line; do
             path=${line#*\"}
             path=${path%\"*}
+            # public headers name each other without a folder: they are installed elsewhere
+            [ "$room" = include/mien ] && [[ $path != */* ]] && continue
             [[ $may == *" ${path%/*} "* ]] || echo "$line"
         done
 done | report "includes go downwards only"

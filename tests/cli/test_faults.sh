@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# What must not go wrong quietly: signals to the whole process group, ignored children, an installation.
+. tests/cli/lib.sh
+if [ "$have_h5" = 0 ]; then
+    skip faults "this build has no mien-h5"
+    finish
+fi
+train=(train sample --set model.file="$root/configs/models/sample.yaml" --set train.epochs=1 -q)
+
+# A save whose helper fails is a failure, also where nobody waits for children.
+mkdir broken && cp "$mien" broken/ && printf '#!/bin/sh\nexit 1\n' >broken/mien-h5 && chmod +x broken/mien-h5
+(trap '' CHLD; exec broken/mien "${train[@]}" --out lost >lost.log 2>&1)
+if [ $? -ne 0 ] && [ ! -e lost/best.h5 ]; then pass "a failed save is told"; else fail "a failed save is told" "$(tail -1 lost.log)"; fi
+
+# Ctrl-C reaches every process of the terminal's group, the helper too.
+setsid "$mien" train sample --set model.file="$root/configs/models/sample.yaml" --out group >group.log 2>&1 &
+child=$!
+for _ in $(seq 200); do [ -e group/best.h5 ] && break; sleep 0.1; done
+kill -INT -- -"$child"
+wait "$child"
+status=$?
+if [ $status -eq 75 ] && "$mien" inspect group/best.h5 >/dev/null && "$mien" inspect group/last.h5 >/dev/null; then
+    pass "Ctrl-C to the whole group saves"
+else
+    fail "Ctrl-C to the whole group saves" "status $status" "$(tail -2 group.log)"
+fi
+
+# The table of predictions does not replace what is read.
+"$mien" evaluate --model group/best.h5 --data sample --predictions group/best.h5 >out.log 2>&1
+status=$?
+if [ $status -ne 0 ] && "$mien" inspect group/best.h5 >/dev/null; then pass "predictions spare the model"; else fail "predictions spare the model" "status $status"; fi
+
+# A program against the installed headers and library.
+if command -v pkg-config >/dev/null; then
+    make -s -C "$root" install PREFIX="$work/prefix" VARIANT="$(basename "$(dirname "$mien")")" >install.log 2>&1
+    cat >use.c <<'C'
+#include <mien/mien.h>
+#include <stdio.h>
+int main(void) {
+    mien_model *model;
+    return mien_model_load("none.h5", &model) == MIEN_NOT_FOUND ? puts(mien_error_message()) < 0 : 1;
+}
+C
+    export PKG_CONFIG_PATH=$work/prefix/lib/pkgconfig
+    check "installed headers and library" sh -c 'gcc use.c -o use $(pkg-config --cflags --libs mien) && ./use'
+    check "installed program" "$work/prefix/bin/mien" devices
+fi
+finish

@@ -1,0 +1,85 @@
+/* The public API: a predictor answers like the plan it is made of, for any number of images. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "host/base/yaml.h"
+#include "host/formats/model.h"
+#include "include/mien/mien.h"
+
+enum { SIDE = 12, CLASSES = 3, MOST = 40 };
+
+static const char network[] =
+    "name: tiny\nlayers:\n"
+    "  - conv2d: {name: a_name_of_more_than_fifty_two_letters_which_is_allowed_here, filters: 16, "
+    "kernel_size: 3, padding: same, activation: relu}\n"
+    "  - batch_normalization\n"
+    "  - add: {inputs: [batch_normalization, "
+    "a_name_of_more_than_fifty_two_letters_which_is_allowed_here]}\n"
+    "  - max_pooling2d\n  - flatten\n  - dense: {units: classes, activation: softmax}\n";
+
+static mien_model model;
+static mien_backend *backend;
+
+static int open_model(void **state) {
+    (void)state;
+    mien_tree tree;
+    const mien_graph_io io = {SIDE, SIDE, 1, CLASSES};
+    mien_status status = mien_yaml_parse(network, strlen(network), "network", &tree);
+    if (status == MIEN_OK) status = mien_graph_parse(tree.root, "network", io, &model.graph);
+    mien_tree_release(&tree);
+    if (status == MIEN_OK) status = mien_weights_create(&model.graph, 7, &model.weights);
+    model.meta.input = (mien_image_spec){SIDE, SIDE, 1};
+    model.meta.classes = CLASSES;
+    model.meta.temperature = 1;
+    model.meta.normalise = (mien_normalise){1 / 255.0, {0.5}, {0.25}};
+    if (status == MIEN_OK) status = mien_backend_open("cpu", NULL, &backend);
+    return status != MIEN_OK;
+}
+
+static int close_model(void **state) {
+    (void)state;
+    mien_backend_close(backend);
+    mien_model_release(&model);
+    return 0;
+}
+
+/* Each image alone and in every larger batch: more batch sizes than operators keep ready. */
+static void any_number_of_images(void **state) {
+    (void)state;
+    static uint8_t images[MOST * SIDE * SIDE];
+    static float alone[MOST * CLASSES], together[MOST * CLASSES];
+    mien_predictor *p;
+    for (size_t i = 0; i < sizeof images; i++)
+        images[i] = (uint8_t)(i * 2654435761u >> 24);
+    assert_int_equal(mien_predictor_create(&model, backend, 16, &p), MIEN_OK);
+    for (int i = 0; i < MOST; i++)
+        assert_int_equal(mien_predictor_run(p, images + i * SIDE * SIDE, 1, alone + i * CLASSES),
+                         MIEN_OK);
+    for (int n = 1; n <= MOST; n++) {
+        assert_int_equal(mien_predictor_run(p, images, n, together), MIEN_OK);
+        for (int i = 0; i < n * CLASSES; i++)
+            assert_true(fabsf(together[i] - alone[i]) < 1e-5f);
+    }
+    assert_int_equal(mien_predictor_run(p, images, 0, together), MIEN_INVALID);
+    mien_predictor_free(p);
+}
+
+/* A long name's activation is read by others, not what lies before it. */
+static void long_names_keep_their_activation(void **state) {
+    (void)state;
+    const int add = mien_graph_find(&model.graph, "add");
+    assert_true(add > 0);
+    const mien_node *node = &model.graph.nodes[add];
+    assert_true(model.graph.nodes[node->inputs[1]].implicit);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(any_number_of_images),
+                                       cmocka_unit_test(long_names_keep_their_activation)};
+    return cmocka_run_group_tests(tests, open_model, close_model);
+}
