@@ -6,12 +6,10 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <cmocka.h>
 
-enum { SEED = 1, LANES = 8, EPOCHS = 16, BATCH = 32, PROBE_STEP = 4 };
+enum { SEED = 1, LANES = 8, EPOCHS = 10, BATCH = 32, PROBE_STEP = 8 };
 
 /* The default set, drawn once for all tests. */
 typedef struct data_set {
@@ -189,7 +187,7 @@ static void descend(softmax *model, float rate) {
 
 /* One pass over the training part in an order that a stride coprime to the count scatters. */
 static void train_epoch(softmax *model, const data_set *set, int epoch) {
-    const float rate = 0.001f * (1.0f - (float)epoch / EPOCHS);
+    const float rate = 0.0015f * (1.0f - (float)epoch / EPOCHS);
     const int64_t stride = 3571 + 2 * epoch * SAMPLE_CLASSES * 5;
     int held = 0;
     for (int64_t i = 0; i < SAMPLE_COUNT; i++) {
@@ -249,7 +247,7 @@ static void test_nearest_neighbour_is_not_enough(void **state) {
     int right = 0;
     int count = 0;
     for (int i = 0; i < SAMPLE_COUNT; i++) {
-        /* 7 and 4 are coprime: every class is probed. */
+        /* 7 and 8 are coprime: every class is probed. */
         if (set->part[i] != SAMPLE_VAL || i % PROBE_STEP != 0) continue;
         int64_t least = INT64_MAX;
         int guess = -1;
@@ -264,7 +262,7 @@ static void test_nearest_neighbour_is_not_enough(void **state) {
         count++;
     }
     print_message("nearest neighbour: val %.3f of %d\n", (double)right / count, count);
-    assert_true(count >= 250);
+    assert_true(count >= 120);
     assert_true((double)right / count <= 0.75);
 }
 
