@@ -340,8 +340,8 @@ static mien_status build_variant(mien_linear *op, int n, onednn_variant *v) {
     return op->desc.needs_dx ? build(op, DATA, n, &f, &v->op[DATA]) : MIEN_OK;
 }
 
-/* Room is for a few batch sizes, the one asked for last at the end; a further one takes the place of
- * the one that nobody has asked for the longest. */
+/* Room is for a few batch sizes, the one asked for last at the end; a further one takes the place
+ * of the one that nobody has asked for the longest. */
 mien_status onednn_prepare(mien_linear *op, int n) {
     onednn_variant made = {0}, *found = onednn_find(op, n);
     int gap = 0;
