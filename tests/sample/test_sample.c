@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-enum { SEED = 1, LANES = 8, EPOCHS = 10, BATCH = 32, PROBE_STEP = 8 };
+enum { SEED = 2013, LANES = 8, EPOCHS = 10, BATCH = 32, PROBE_STEP = 8 };
 
-/* The default set, drawn once for all tests. */
+/* The set of the source `sample` (its seed is SEED), drawn once for all tests. */
 typedef struct data_set {
     uint8_t pixels[SAMPLE_COUNT][SAMPLE_PIXELS];
     int label[SAMPLE_COUNT];
@@ -64,8 +64,8 @@ static void test_golden_bits(void **state) {
     uint32_t identity;
     sample_draw(0xFFFFFFFFu, 0xFFFFFFFFu, far, &label, &identity);
     const uint64_t last = fnv1a(start, far, sizeof far);
-    assert_int_equal(first, 0x05699BA99B1EC94Du);
-    assert_int_equal(all, 0x03344A95B5208399u);
+    assert_int_equal(first, 0x0ECE8AC8B073760Eu);
+    assert_int_equal(all, 0x3DC107F097698C9Cu);
     assert_int_equal(last, 0xF814F7FC8AE31B94u);
 }
 
