@@ -257,7 +257,8 @@ refuse 1 "evaluate: predictions cannot be written" "no/such.csv" -- evaluate --m
 nobody=()
 if [ "$(id -u)" -ne 0 ]; then
     nobody=(env)
-elif command -v setpriv >/dev/null && setpriv --reuid 65534 --clear-groups "$mien" --version >/dev/null 2>&1; then
+elif command -v setpriv >/dev/null &&
+    setpriv --reuid 65534 --clear-groups "$mien" devices 2>/dev/null | grep -q "^h5 *yes"; then # nobody reaches the build
     nobody=(setpriv --reuid 65534 --clear-groups)
 fi
 if [ ${#nobody[@]} -gt 0 ]; then
