@@ -6,7 +6,7 @@
 /* Lengths are in face units: the head is about 1 wide and 1.25 high to each side of its centre,
  * y grows downwards. Shapes are signed distances, drawn with an edge one pixel wide. */
 
-/* What an expression moves, in hundredths of a face unit (the last row: hundredths of strength).
+/* What an expression moves, in hundredths of a face unit (from BLUNT on, of full strength).
  * SLOPE lifts the inner ends of the brows, CURVE the corners of the mouth, LIP its middle; SKEW
  * lowers one corner. */
 enum channel {
