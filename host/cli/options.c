@@ -10,6 +10,7 @@
 #include "host/cli/cli.h"
 
 volatile int cli_stop;
+static bool verbose; /* -v: failures also tell where in the code they arose */
 
 static void on_signal(int number) {
     if (cli_stop && number == SIGINT) _exit(EXIT_INTERRUPT);
@@ -32,6 +33,7 @@ static void print_line(void *context, mien_log_level level, const char *line) {
 
 int cli_fail(mien_status status) {
     fprintf(stderr, "mien: %s\n", mien_error_message());
+    if (verbose) fprintf(stderr, "(%s)\n", mien_error_place());
     if (status == MIEN_DEVICE) return EXIT_DEVICE;
     return status == MIEN_INTERRUPTED ? EXIT_INTERRUPT : EXIT_FAILED;
 }
@@ -196,6 +198,7 @@ bool cli_parse(const cli_command *self, int argc, char **argv, const cli_flag *o
     long long n;
     if (common->threads && !cli_number("--threads", common->threads, 1, 1024, &n)) return false;
     if (common->device && !known_device(common->device)) return false;
+    verbose = common->verbose;
     mien_log_sink(print_line, common);
     return true;
 }
