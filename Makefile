@@ -39,7 +39,7 @@ OPT      := $(if $(SAN),-O1 -g -fno-omit-frame-pointer -fsanitize=$(SAN),-O2 -g)
 CFLAGS   += -std=c11 -D_GNU_SOURCE -I. $(OPT) $(WARN) $(NUMERIC) -fopenmp -fPIC -MMD -MP
 # a link writes no dependencies: it would overwrite those of the object with its name
 LINK      = $(filter-out -MMD -MP,$(CFLAGS))
-KERNEL   := $(if $(SAN),,-O3) -mprefer-vector-width=512
+KERNEL   := $(if $(SAN),,-O3) -mprefer-vector-width=512 -Wno-psabi
 LIBS     := -ldnnl $(shell pkg-config --libs json-c yaml-0.1 zlib 2>/dev/null) -ldl -lm
 
 # ---- sources ----------------------------------------------------------------------------------
@@ -94,7 +94,7 @@ endef
 $(foreach v,$(isa),$(eval $(call kernel_build,$(v))))
 $(B)/%.f64.o: %.c $(B)/.flags
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -march=x86-64-v3 -DCPU_BUILD=f64 -DMIEN_REAL_DOUBLE -c $< -o $@
+	$(CC) $(CFLAGS) -march=x86-64-v3 -Wno-psabi -DCPU_BUILD=f64 -DMIEN_REAL_DOUBLE -c $< -o $@
 
 $(B)/libmien.a: $(lib_obj)
 	@rm -f $@

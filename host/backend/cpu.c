@@ -53,7 +53,7 @@ mien_status mien_cpu_open(const mien_backend_options *options, mien_backend **ou
     cpu = b->impl;
     cpu->kernels = choose_kernels(&isa);
     cpu->deterministic = options && options->deterministic;
-    const int threads = mien_threads_start(options ? options->threads : 0);
+    const int threads = cpu->threads = mien_threads_start(options ? options->threads : 0);
     MIEN_GO(mien_onednn_open(cpu, onednn, sizeof onednn));
     snprintf(b->description, sizeof b->description, "cpu (%s, loops x86-64-%s, %d thread%s)",
              onednn, isa, threads, threads == 1 ? "" : "s");

@@ -8,6 +8,8 @@
 typedef struct mien_cpu {
     const cpu_kernels *kernels; /* of this machine's ISA */
     int block;                  /* channel block of activations: 16, 8, or 0 for NHWC throughout */
+    int threads;
+    enum cpu_isa_rank { CPU_ISA_SSE, CPU_ISA_AVX2, CPU_ISA_AVX512 } isa_rank; /* oneDNN's choice */
     bool deterministic;
     struct dnnl_engine *engine; /* NULL in the reference backend */
     struct dnnl_stream *stream;

@@ -18,6 +18,8 @@ typedef struct mien_place {
     bool skipped;              /* fused into its producer, or the softmax at the end */
     int activation;            /* fused behind it */
     float alpha;
+    bool slope_by_reader;       /* training: the node that reads it applies that one's slope */
+    int dropout;                /* training: the dropout node that runs in this one; 0: none */
     bool wants_grad;            /* something trained lies at or before it */
     bool adds[MIEN_INPUTS_MAX]; /* the gradient of input i is added to what is there */
     size_t out, grad, index, statistics;

@@ -79,6 +79,22 @@ int mien_run_activation(const mien_run *run, const mien_node *node, float *alpha
     return run->plan->places[node->index].activation;
 }
 
+int mien_run_slope(const mien_run *run, const mien_node *node, float *alpha) {
+    const int activation = mien_run_activation(run, node, alpha);
+    return run->plan->places[node->index].slope_by_reader ? BODY_LINEAR : activation;
+}
+
+bool mien_run_gates(const mien_run *run, const mien_node *node) {
+    const mien_node *before = &run->plan->graph->nodes[node->inputs[0]];
+    return run->plan->places[before->index].skipped &&
+           run->plan->places[before->inputs[0]].slope_by_reader;
+}
+
+const mien_node *mien_run_dropout(const mien_run *run, const mien_node *node) {
+    const int dropout = run->plan->places[node->index].dropout;
+    return dropout ? &run->plan->graph->nodes[dropout] : NULL;
+}
+
 static mien_run start(mien_plan *plan, bool training, uint64_t offset) {
     return (mien_run){.plan = plan,
                       .backend = plan->backend,
@@ -135,8 +151,15 @@ static mien_status walk_backward(mien_run *run, int from, int to) {
     return MIEN_OK;
 }
 
+/* Operators may keep what they derived from the weights until these change. */
+static void tell_weights_changed(mien_plan *plan) {
+    for (int i = 0; i < plan->graph->count; i++)
+        if (plan->places[i].linear) plan->ops->linear_weights_changed(plan->places[i].linear);
+}
+
 mien_status mien_plan_forward(mien_plan *plan, int n, bool training, uint64_t offset) {
     mien_run run = start(plan, training, offset);
+    if (plan->training) tell_weights_changed(plan);
     for (int first = 0; first < n; first += plan->micro_batch) {
         run.first = first;
         run.rows = n - first < plan->micro_batch ? n - first : plan->micro_batch;
