@@ -163,6 +163,11 @@ check-all: check check-gate ## everything, full-size runs included (needs MIEN_D
 asan ubsan: ## the tests under a sanitizer
 	@$(MAKE) --no-print-directory SAN=$(subst asan,address,$(subst ubsan,undefined,$@)) check
 
+.PHONY: bench
+bench: need ## training and inference of classic and vgg on this machine: docs/bench.md
+	@$(MAKE) --no-print-directory -j$(J) programs
+	@MIEN=$(B)/mien bash bench/run.sh $(BENCH)
+
 .PHONY: format lint
 format: ## apply .clang-format
 	clang-format -i $(shell git ls-files '*.c' '*.h' '*.cu' '*.cuh')

@@ -28,6 +28,7 @@ mien_status mien_bench_run(const char *mode, const mien_bench_request *request,
     if (!mien_bench_modes[at]) return MIEN_FAIL(INVALID, "there is no measurement '%s'", mode);
     MIEN_TRY(check_dtype(request));
     result->mode = mien_bench_modes[at];
+    result->dtype = "f32";
     result->batch = request->batch;
     result->seed = BENCH_SEED;
     snprintf(result->model, sizeof result->model, "%s",

@@ -38,6 +38,7 @@ typedef struct mien_bench_layer {
 typedef struct mien_bench_result {
     const char *mode;
     char model[MIEN_PATH]; /* as it was asked for; load: the file */
+    const char *dtype;     /* that was computed in */
     int batch, warmup;
     unsigned seed;
     mien_statistics time;  /* of one step, in seconds */

@@ -122,7 +122,7 @@ void mien_bench_document(const mien_bench_request *request, const mien_bench_res
     machine(&json, request->backend, build);
     mien_json_integer(&json, "seed", r->seed);
     mien_json_integer(&json, "batch", r->batch);
-    mien_json_string(&json, "dtype", "f32");
+    mien_json_string(&json, "dtype", r->dtype);
     mien_json_integer(&json, "warmup", r->warmup);
     statistics(&json, &r->time);
     positive(&json, "images_per_second", rate);

@@ -22,7 +22,11 @@ static mien_status random_network(const mien_bench_request *request, const char 
     char path[MIEN_PATH];
     const int side = request->size ? request->size : 48;
     const mien_graph_io io = {side, side, 1, BENCH_CLASSES};
-    MIEN_TRY(mien_network_find(name, path));
+    if (mien_network_find(name, path) != MIEN_OK)
+        return MIEN_FAIL(NOT_FOUND,
+                         "there is no network '%s': give the name of one under configs/models, a "
+                         ".yaml, a .h5 or a run directory",
+                         name);
     MIEN_TRY(mien_graph_read(path, io, &model->graph));
     model->meta.input = (mien_image_spec){side, side, 1};
     model->meta.classes = model->graph.classes;

@@ -1,12 +1,28 @@
 /* Training as `mien train` does it: the same step on resident images, with the default recipe. */
-#include "host/base/log.h"
-#include "host/base/memory.h"
+#include <unistd.h>
+
 #include "host/bench/room.h"
+
+/* A step keeps every layer's output, and four numbers for each parameter. More than the machine has
+ * would end in the system killing the process; a sentence is better. */
+static mien_status check_memory(const mien_graph *graph, int batch) {
+    double numbers = 4.0 * (double)mien_graph_sum(graph).params;
+    for (int i = 0; i < graph->count; i++)
+        numbers += (double)mien_shape_sample(graph->nodes[i].out) * batch;
+    const double need = numbers * sizeof(float);
+    const double have = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+    if (need <= have) return MIEN_OK;
+    return MIEN_FAIL(NO_MEMORY,
+                     "a step of %d images takes about %.0f GB, this machine has %.0f GB: take a "
+                     "smaller --batch or --size",
+                     batch, need / 1e9, have / 1e9);
+}
 
 mien_status bench_training_open(const mien_bench_request *request, bench_training *t) {
     *t = (bench_training){0};
     MIEN_TRY(mien_config_start(&t->config));
     MIEN_TRY(bench_model(request, &t->model));
+    MIEN_TRY(check_memory(&t->model.graph, request->batch));
     const mien_meta *meta = &t->model.meta;
     MIEN_TRY(bench_images(meta->input, meta->classes, request->batch, &t->set));
     MIEN_TRY(mien_loader_create(&t->set, &meta->normalise, request->backend, &t->loader));

@@ -139,7 +139,7 @@ static void print_result(const mien_bench_request *request, const mien_bench_res
     const double rate = r->images / r->time.median;
     const bool load = r->file_bytes > 0;
     printf("%s %s", r->mode, r->model);
-    if (!load) printf(", batch %d, f32", r->batch);
+    if (!load) printf(", batch %d, %s", r->batch, r->dtype);
     printf(": %s\n", mien_backend_description(request->backend));
     print_times(load ? "a reading" : "a step", &r->time);
     printf("  %-18s %.*f\n", load ? "rows/s" : "images/s", rate < 100 ? 1 : 0, rate);

@@ -20,6 +20,7 @@ helps() { # COMMAND FLAG…: all of them in --help
 check "help: train" helps train --data --out --set --seed --seeds --force --print-config --on-bad
 check "help: evaluate" helps evaluate --model --data --split --tta --predictions --batch
 check "help: inspect" helps inspect
+check "help: bench" helps bench --batch --dtype --seconds --size --rows
 check "help: devices" helps devices
 check "help: overview" eval '"$mien" --help | grep -q "evaluate" && "$mien" help | grep -q devices'
 check "version" eval '[[ $("$mien" --version) == mien\ [0-9]*.[0-9]*.[0-9]*\ \(*\) ]]'
