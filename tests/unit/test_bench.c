@@ -101,15 +101,16 @@ static void the_clock_warms_up_and_stops(void **state) {
     mien_samples_release(&samples);
 }
 
-static double operations(const char *file, bool training, int frozen) {
+/* `frozen`: bit i for node i of the graph. */
+static double operations(const char *file, bool training, unsigned frozen) {
     mien_graph graph;
     mien_plan *plan;
     const mien_graph_io io = {48, 48, 1, 7};
     const body_rule rule = {.kind = BODY_SGD};
     const mien_plan_options options = {.training = training, .max_batch = 1, .rule = &rule};
     expect_ok(mien_graph_read(file, io, &graph));
-    for (int i = 0; i < frozen; i++)
-        ((mien_layer_common *)graph.nodes[1 + i].attrs)->trainable = false;
+    for (int i = 1; i < graph.count; i++)
+        if (frozen >> i & 1) ((mien_layer_common *)graph.nodes[i].attrs)->trainable = false;
     expect_ok(mien_plan_create(&graph, backend, &options, &plan));
     const double flops = mien_bench_plan_flops(plan);
     mien_plan_free(plan);
@@ -125,10 +126,12 @@ static void operations_of_the_networks(void **state) {
                            2.0 * 9 * 128 * 128 * 8 * 8 + 2.0 * 2048 * 1024 + 2.0 * 1024 * 7;
     assert_true(operations("configs/models/classic.yaml", false, 0) == classic);
     assert_true(operations("configs/models/classic.yaml", true, 0) == 3 * classic - first);
-    /* the first layer and its ReLU frozen: no gradient of its weights, none of the second's input
-     */
-    assert_true(operations("configs/models/classic.yaml", true, 2) ==
+    /* the first layer frozen: no gradient of its weights, none of the second's input */
+    assert_true(operations("configs/models/classic.yaml", true, 1u << 1) ==
                 3 * classic - 2 * first - second);
+    /* the second alone (node 3, behind the first's ReLU): it still passes the gradient on */
+    assert_true(operations("configs/models/classic.yaml", true, 1u << 3) ==
+                3 * classic - first - second);
     assert_true(fabs(operations("configs/models/classic.yaml", true, 0) / 462.7e6 - 1) < 1e-3);
     assert_true(fabs(operations("configs/models/vgg.yaml", true, 0) / 3022e6 - 1) < 1e-3);
 }
