@@ -8,8 +8,7 @@
 
 typedef struct mien_bench_request {
     mien_backend *backend;
-    const char
-        *model; /* a network by name, a .yaml, a model file, a run directory; NULL: classic */
+    const char *model;        /* a network's name, .yaml, .h5, run directory; NULL: classic */
     const char *dtype;        /* "auto", "f32", …; NULL: auto */
     int batch;                /* images a step */
     int size;                 /* side of the image for a network without weights; 0: 48 */

@@ -96,8 +96,9 @@ static void print_pass(const mien_bench_pass *p, double peak) {
         printf("%12s %10s %6s", "-", "", "");
     } else if (p->flops > 0) {
         const double rate = p->flops / p->seconds;
-        printf("%12s %10.1f ", pretty(p->seconds, time), rate / 1e9);
-        peak > 0 ? (void)printf("%4.0f %%", 100 * rate / peak) : (void)printf("%6s", "");
+        char share[8] = "";
+        if (peak > 0) snprintf(share, sizeof share, "%.0f %%", 100 * rate / peak);
+        printf("%12s %10.1f %6s", pretty(p->seconds, time), rate / 1e9, share);
     } else {
         printf("%12s %7.1f GB %5s", pretty(p->seconds, time), p->bytes / p->seconds / 1e9, "");
     }

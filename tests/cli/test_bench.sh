@@ -33,6 +33,7 @@ else
 fi
 AVX2=$(ONEDNN_MAX_CPU_ISA=AVX2 bench infer --batch 1)
 check "held back to AVX2: so is the peak" eval '! grep -q avx512 <<<"$AVX2" && grep -qE "x86-64-v[23], best" <<<"$AVX2"'
+check "SIGINT ends it" eval 'timeout -s INT --preserve-status 1 "$mien" bench infer --threads 1 --seconds 60 2>int.log; [ $? -eq 130 ] && has int.log "^mien: interrupted"'
 
 refuse 2 "nothing" "train, infer, augment, load, op" -- bench
 refuse 2 "unknown measurement" "'trian'" "did you mean 'train'" -- bench trian
