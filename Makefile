@@ -43,7 +43,7 @@ KERNEL   := $(if $(SAN),,-O3) -mprefer-vector-width=512 -Wno-psabi
 LIBS     := -ldnnl $(shell pkg-config --libs json-c yaml-0.1 zlib 2>/dev/null) -ldl -lm
 
 # ---- sources ----------------------------------------------------------------------------------
-rooms     := base backend layers graph data train infer formats
+rooms     := base backend layers graph data train infer formats bench
 lib_src   := $(sort $(foreach r,$(rooms),$(wildcard host/$(r)/*.c)))
 lib_src   := $(filter-out host/backend/plain.c,$(lib_src))
 cli_src   := $(sort $(wildcard host/cli/*.c))
@@ -80,11 +80,15 @@ $(B)/%.o: %.c $(B)/.flags
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(cflags_$(subst /,_,$(*D))) -c $< -o $@
 
-$(B)/host/cli/main.o $(B)/host/cli/cmd_devices.o: $(B)/.commit
-$(B)/host/cli/main.o $(B)/host/cli/cmd_devices.o: \
+says_commit := $(addprefix $(B)/host/cli/,main.o cmd_bench.o cmd_devices.o)
+$(says_commit): $(B)/.commit
+$(says_commit): \
   CFLAGS += -DMIEN_COMMIT='"$(COMMIT)"' -DMIEN_FLAGS='"$(OPT) $(NUMERIC)"'
 cflags_host_h5 = $(shell pkg-config --cflags hdf5 json-c libseccomp)
 cflags_tests_h5 = $(shell pkg-config --cflags hdf5 2>/dev/null)
+
+# the peak is that of fused multiply-adds wherever the ISA has them; no result depends on this file
+$(B)/kernels/cpu/peak.%.o: CFLAGS += -ffp-contract=fast
 
 define kernel_build
 $(B)/kernels/cpu/%.$(1).o: kernels/cpu/%.c $(B)/.flags
@@ -158,6 +162,11 @@ check-all: check check-gate ## everything, full-size runs included (needs MIEN_D
 .PHONY: asan ubsan
 asan ubsan: ## the tests under a sanitizer
 	@$(MAKE) --no-print-directory SAN=$(subst asan,address,$(subst ubsan,undefined,$@)) check
+
+.PHONY: bench
+bench: need ## training and inference of classic and vgg on this machine: docs/bench.md
+	@$(MAKE) --no-print-directory -j$(J) programs
+	@MIEN=$(B)/mien bash bench/run.sh $(BENCH)
 
 .PHONY: format lint
 format: ## apply .clang-format

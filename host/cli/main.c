@@ -5,7 +5,7 @@
 #include "host/cli/cli.h"
 #include "include/mien/mien.h"
 
-static const cli_command *const commands[] = {&cmd_train, &cmd_evaluate, &cmd_inspect,
+static const cli_command *const commands[] = {&cmd_train, &cmd_evaluate, &cmd_inspect, &cmd_bench,
                                               &cmd_devices};
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 

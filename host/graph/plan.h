@@ -36,6 +36,12 @@ typedef struct mien_plan_options {
     bool input_gradient; /* training: backward goes on to the image (mien_plan_input_gradient) */
 } mien_plan_options;
 
+/* Seconds spent since it was hung into a plan; whoever hangs it in owns it and zeroes it. */
+typedef struct mien_profile {
+    double *forward, *backward; /* [graph->count], by node */
+    double gather, loss, update;
+} mien_profile;
+
 typedef struct mien_plan {
     const mien_graph *graph;
     mien_backend *backend;
@@ -51,7 +57,8 @@ typedef struct mien_plan {
     const char *weights; /* what the passes read: PARAM, or AVERAGE while evaluating with it */
     size_t act_bytes, scratch_bytes, targets, probabilities;
     body_rule rule;
-    body_step *step; /* in backend memory */
+    body_step *step;       /* in backend memory */
+    mien_profile *profile; /* NULL: the passes do not look at the clock */
 } mien_plan;
 
 /* The graph and the backend must outlive the plan. */

@@ -1,6 +1,8 @@
 /* The only walk over a graph, and what a layer sees on the way. */
 #include "host/graph/plan.h"
 
+#include "host/base/clock.h"
+
 static size_t element_bytes(const mien_run *run) {
     return mien_dtype_bytes(run->backend->dtype);
 }
@@ -134,10 +136,20 @@ mien_tensor mien_plan_input_gradient(const mien_plan *plan, int n) {
     return gradient(&run, 0);
 }
 
+/* The clock, when somebody wants to know where the time goes; work is waited for before. */
+static double tick(mien_plan *plan) {
+    if (!plan->profile) return 0;
+    plan->ops->sync(plan->backend);
+    return mien_seconds();
+}
+
 static mien_status walk_forward(mien_run *run, int from, int to) {
     for (int i = from; i < to; i++) {
         const mien_node *node = &run->plan->graph->nodes[i];
-        if (!run->plan->places[i].skipped) MIEN_TRY(node->def->forward(node, run));
+        if (run->plan->places[i].skipped) continue;
+        const double begin = tick(run->plan);
+        MIEN_TRY(node->def->forward(node, run));
+        if (run->plan->profile) run->plan->profile->forward[i] += tick(run->plan) - begin;
     }
     return MIEN_OK;
 }
@@ -146,7 +158,10 @@ static mien_status walk_backward(mien_run *run, int from, int to) {
     for (int i = to - 1; i >= from; i--) {
         const mien_place *place = &run->plan->places[i];
         const mien_node *node = &run->plan->graph->nodes[i];
-        if (!place->skipped && place->wants_grad) MIEN_TRY(node->def->backward(node, run));
+        if (place->skipped || !place->wants_grad) continue;
+        const double begin = tick(run->plan);
+        MIEN_TRY(node->def->backward(node, run));
+        if (run->plan->profile) run->plan->profile->backward[i] += tick(run->plan) - begin;
     }
     return MIEN_OK;
 }
@@ -174,8 +189,11 @@ mien_status mien_plan_loss(mien_plan *plan, int n, int batch, const void *class_
                            bool gradient_too) {
     const mien_tensor logits = mien_plan_logits(plan, n), targets = mien_plan_targets(plan, n);
     const mien_tensor dlogits = gradient_too ? mien_plan_logits_gradient(plan, n) : logits;
-    return plan->ops->softmax_xent(plan->backend, gradient_too ? &dlogits : NULL, &logits, &targets,
-                                   class_weight, batch, plan->step);
+    const double begin = tick(plan);
+    MIEN_TRY(plan->ops->softmax_xent(plan->backend, gradient_too ? &dlogits : NULL, &logits,
+                                     &targets, class_weight, batch, plan->step));
+    if (plan->profile) plan->profile->loss += tick(plan) - begin;
+    return MIEN_OK;
 }
 
 mien_status mien_plan_backward(mien_plan *plan, int n, uint64_t offset) {
@@ -192,10 +210,13 @@ mien_status mien_plan_backward(mien_plan *plan, int n, uint64_t offset) {
 }
 
 mien_status mien_plan_update(mien_plan *plan) {
+    const double begin = tick(plan);
     MIEN_TRY(plan->ops->all_reduce(plan->backend, plan->grad, plan->trained));
-    return plan->ops->optimize(plan->backend, plan->param, plan->grad, plan->moment1, plan->moment2,
-                               plan->average, plan->decayed, plan->trained, &plan->rule,
-                               plan->step);
+    MIEN_TRY(plan->ops->optimize(plan->backend, plan->param, plan->grad, plan->moment1,
+                                 plan->moment2, plan->average, plan->decayed, plan->trained,
+                                 &plan->rule, plan->step));
+    if (plan->profile) plan->profile->update += tick(plan) - begin;
+    return MIEN_OK;
 }
 
 mien_status mien_plan_probabilities(mien_plan *plan, int n, float *out) {

@@ -119,7 +119,9 @@ typedef struct cpu_epilogue {
     X(conv_backward_data,                                                                          \
       (real * dx, const real *dy, const real *w, const cpu_conv *c, bool accumulate))              \
     X(conv_backward_filter,                                                                        \
-      (real * dw, real * db, const real *dy, const real *x, const cpu_conv *c, bool accumulate))
+      (real * dw, real * db, const real *dy, const real *x, const cpu_conv *c, bool accumulate))   \
+    X(peak_multiply_add, (real * sink, long long rounds, double *flops))                           \
+    X(peak_copy, (real * dst, const real *src, size_t count))
 
 typedef struct cpu_kernels {
 #define CPU_FIELD(name, args) void(*name) args;
