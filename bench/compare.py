@@ -104,7 +104,9 @@ class Mien:
         run = subprocess.run(command, env=self.environment, capture_output=True, text=True)
         if run.returncode:
             raise SystemExit(f"{' '.join(command)}: {run.stderr.strip()}")
-        return json.loads(run.stdout.splitlines()[-1])
+        result = json.loads(run.stdout)
+        result.pop("layers", None)  # long, and of no use beside peers that tell nothing alike
+        return result
 
     def close(self):
         pass
