@@ -44,6 +44,7 @@ ISA_ENVIRONMENT = {
         "ONEDNN_MAX_CPU_ISA": "AVX2",
         "DNNL_MAX_CPU_ISA": "AVX2",
         "ATEN_CPU_CAPABILITY": "avx2",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX2",
         "XLA_FLAGS": "--xla_cpu_max_isa=AVX2",
         "MIEN_ISA": "v3",
     },
@@ -55,8 +56,8 @@ class Peer:
 
     def __init__(self, script, dtype, task, args, environment):
         self.name = script if dtype in ("f32", "u8") else f"{script} {dtype}"
-        command = [args.python, str(HERE / "peers" / f"{script}.py"), "--threads", str(args.threads)]
-        command += ["--net", task.net, "--batch", str(task.batch), "--dtype", dtype]
+        command = [args.python, str(HERE / "peers" / f"{script}.py"), "--dtype", dtype]
+        command += ["--net", task.net, "--batch", str(task.batch), "--threads", str(args.threads)]
         if args.data:
             command += ["--data", args.data]
         self.process = subprocess.Popen(
@@ -202,8 +203,12 @@ def machine():
     field = dict(re.findall(r"^(model name|flags)\s*: (.*)$", text, re.M))
     wanted = r"avx2|fma|f16c|avx_vnni|avx512f|avx512_(vnni|bf16|fp16)|amx_\w+"
     isa = [flag for flag in field.get("flags", "").split() if re.fullmatch(wanted, flag)]
-    cores = sorted(os.sched_getaffinity(0))
-    return {"cpu": field.get("model name", "unknown"), "cores": os.cpu_count(), "used": cores, "isa": isa}
+    return {
+        "cpu": field.get("model name", "unknown"),
+        "cores": os.cpu_count(),
+        "allowed_cores": sorted(os.sched_getaffinity(0)),
+        "isa": isa,
+    }
 
 
 def commit():
@@ -230,7 +235,7 @@ def arguments():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--data", help="fer2013.csv: needed by int8 and load")
-    parser.add_argument("--model", help="what mien runs instead of the recipe, such as an int8 model")
+    parser.add_argument("--model", help="what mien runs in the network's place: an int8 model")
     parser.add_argument("--mien", default=str(root / "build/release/mien"))
     parser.add_argument("--python", default=sys.executable, help="of the peers' venv")
     parser.add_argument("--peers", help="only these scripts, such as torch_train,ort_infer")
@@ -263,7 +268,7 @@ def main():
         for net in args.net if what != "load" else args.net[:1]:
             task = Task(what, net, args)
             rows = summary(compare(task, args, environment))
-            tasks.append({"task": str(task), "what": what, "net": task.net, "batch": task.batch, "rows": rows})
+            tasks.append({"what": what, "net": net, "batch": task.batch, "rows": rows})
             print(table(task, rows), flush=True)
     record = {
         "schema": 1,

@@ -75,7 +75,7 @@ def torch_net(name, training):
 
 
 def torch_predictor(name):
-    """Probabilities [n,7] from bytes [n,48,48,1], batch normalisation folded into the convolutions."""
+    """Probabilities [n,7] from bytes [n,48,48,1], batch normalisation folded."""
     import torch
     from torch import nn
     from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -131,7 +131,8 @@ def keras_net(name):
         "flatten": layers.Flatten,
         "dense": layers.Dense,
     }
-    net = Sequential([layers.Input((HEIGHT, WIDTH, 1))] + [make[k](*v) for k, *v in table(name, training=True)])
+    rows = table(name, training=True)
+    net = Sequential([layers.Input((HEIGHT, WIDTH, 1))] + [make[k](*v) for k, *v in rows])
     check(name, sum(math.prod(v.shape) for v in net.trainable_variables))
     return net
 

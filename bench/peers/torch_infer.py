@@ -1,4 +1,4 @@
-"""PyTorch's inference from bytes to probabilities: f32, channels_last, batch normalisation folded."""
+"""PyTorch's inference from bytes to probabilities; f32, channels_last, normalisation folded."""
 
 import contest
 

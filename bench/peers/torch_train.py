@@ -1,4 +1,4 @@
-"""PyTorch's training step: random batch of resident bytes, augmentation, Adam; f32, channels_last."""
+"""PyTorch's training step: random batch, augmentation, Adam; f32, channels_last."""
 
 import math
 
@@ -20,7 +20,7 @@ x_all = x_all.reshape(-1, 1, contest.HEIGHT, contest.WIDTH)
 across = torch.linspace(-1, 1, contest.WIDTH).reshape(1, 1, -1)
 down = torch.linspace(-1, 1, contest.HEIGHT).reshape(1, -1, 1)
 RADIANS = math.pi / 180
-# per sample: flip, angle, zoom, shift x, shift y (2 units are the whole width), contrast, brightness
+# per sample: flip, angle, zoom, shift x, shift y (2 units are the width), contrast, brightness
 A = contest.AUGMENT
 LOW = torch.tensor([-1, -A["rotate"] * RADIANS, 1 - A["zoom"], -2 * A["shift"], -2 * A["shift"],
                     1 - A["contrast"], -A["brightness"] * 255]).reshape(7, 1)  # fmt: skip
