@@ -174,6 +174,13 @@ format: ## apply .clang-format
 lint: ## rules that a compiler does not know
 	@bash tests/lint/test_rules.sh
 
+# Needs the venv of bench/peers/README.md; more options: make bench-peers PEERS_FLAGS="--what int8 ..."
+PEERS_PYTHON ?= python3
+PEERS_FLAGS  ?= --what train,infer,latency
+.PHONY: bench-peers
+bench-peers: all ## Mien beside PyTorch, Keras, ONNX Runtime, OpenVINO (PEERS_PYTHON=venv/bin/python)
+	@$(PEERS_PYTHON) bench/compare.py --mien $(B)/mien $(PEERS_FLAGS)
+
 # ---- the rest ---------------------------------------------------------------------------------
 .PHONY: config
 config: ## which features this build has, why, and how to force them
