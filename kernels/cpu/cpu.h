@@ -58,6 +58,7 @@ typedef struct cpu_winograd {
     bool flipped;     /* a data gradient: the weights given are those of the forward convolution */
     int lanes;        /* channels in a block; the sizes must be multiples of it */
     int tiles, group; /* 4x4 outputs in all, and how many go through together */
+    int parts;        /* weight gradient: sums kept apart, one for each thread, or 1 */
     size_t room, scratch; /* elements a thread needs, bytes in all */
 } cpu_winograd;
 

@@ -181,7 +181,7 @@ void CPU(winograd_forward)(real *y, const real *x, const real *u, const cpu_wino
     {
         real *v = scratch + (size_t)omp_get_thread_num() * d->room;
         real *m = v + POINTS * ((size_t)d->group * (size_t)d->ic + PAD);
-#pragma omp for schedule(static)
+#pragma omp for schedule(dynamic)
         for (int g = 0; g < groups; g++) {
             const int first = g * d->group, left = d->tiles - first;
             const int count = left < d->group ? left : d->group;
