@@ -93,6 +93,12 @@ mien_status mien_plan_update(mien_plan *plan);
 /* Probabilities of n rows to the host: out[n][classes]. Runs the softmax behind the logits. */
 mien_status mien_plan_probabilities(mien_plan *plan, int n, float *out);
 
+/* Describes node i's linear operator as the plan creates it; false when it has none. */
+bool mien_plan_linear_desc(const mien_plan *plan, int i, mien_linear_desc *desc);
+/* "forward winograd, data direct, …" for layers with a choice, a line each; for the run's record.
+ */
+void mien_plan_algorithms(const mien_plan *plan, const char *prefix, mien_text *out);
+
 /* fuse.c: marks nodes that run inside others. */
 void mien_plan_fuse(mien_plan *plan);
 /* memory.c: lifetimes to offsets; fills the places and act_bytes. */
