@@ -111,7 +111,8 @@ static mien_status add_model(const evaluate_args *args, mien_model *model, mien_
     const mien_plan_options options = {
         .max_batch = e->n < (size_t)args->batch_size ? (int)e->n : args->batch_size};
     MIEN_GO(mien_new(&own, numbers, sizeof *own));
-    MIEN_GO(mien_loader_create(&e->data, &model->meta.normalise, backend, &loader));
+    MIEN_GO(mien_loader_create(&e->data, &model->meta.normalise, backend, options.max_batch, 0,
+                               &loader));
     MIEN_GO(mien_plan_create(&model->graph, backend, &options, &plan));
     MIEN_GO(mien_plan_load(plan, &model->weights));
     MIEN_GO(mien_score_prepare(plan, e->n));

@@ -103,14 +103,15 @@ size_t mien_image_bytes(mien_image_spec spec) {
 static mien_status reserve(mien_dataset *set, size_t need) {
     const size_t image = mien_image_bytes(set->spec);
     const bool first = set->capacity == 0;
-    size_t have;
     if (need > set->budget / image) mien_dataset_drop_pixels(set);
     if (need <= set->capacity) return MIEN_OK;
     const size_t more = set->capacity + set->capacity / 4;
     const size_t items = more > need ? more : need;
 #define GROW(array, size)                                                                          \
-    have = 0;                                                                                      \
-    MIEN_TRY(mien_grow_to(&set->array, &have, items, size))
+    do {                                                                                           \
+        size_t have = 0;                                                                           \
+        MIEN_TRY(mien_grow_to(&set->array, &have, items, size));                                   \
+    } while (0)
     if (set->pixels || (first && need <= set->budget / image)) GROW(pixels, image);
     GROW(labels, sizeof *set->labels);
     GROW(usage, 1);

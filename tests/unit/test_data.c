@@ -409,7 +409,7 @@ static void loader_order(void **state) {
     static uint32_t first[COUNT], again[COUNT], later[COUNT], other[COUNT];
     apply(&set, MIEN_BY_STRATIFIED, 0.1, 0.1, 1);
     assert_int_equal(mien_backend_open("cpu", NULL, &backend), MIEN_OK);
-    assert_int_equal(mien_loader_create(&set, &normalise, backend, &loader), MIEN_OK);
+    assert_int_equal(mien_loader_create(&set, &normalise, backend, 64, 0, &loader), MIEN_OK);
     const size_t n = loader.count[MIEN_TRAIN];
     assert_int_equal(n + loader.count[MIEN_VAL] + loader.count[MIEN_TEST], COUNT);
     assert_int_equal(mien_loader_order(&loader, MIEN_TRAIN, true, 9, 1), MIEN_OK);
