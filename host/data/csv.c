@@ -170,10 +170,12 @@ static mien_status open_csv(const char *source, const mien_on_bad *on_bad, mien_
 out:
     mien_free(g);
     csv_lines_drop(&r->lines);
+    r->lines.path = NULL; /* the set may move: from here on set->source is asked */
     return status;
 }
 
-static mien_status read_line(const csv_reader *r, const csv_place *place, char *to) {
+static mien_status read_line(const char *path, const csv_reader *r, const csv_place *place,
+                             char *to) {
     struct stat now;
     size_t used = 0;
     while (used < place->length) {
@@ -181,11 +183,11 @@ static mien_status read_line(const csv_reader *r, const csv_place *place, char *
             pread(r->lines.fd, to + used, place->length - used, (off_t)(place->offset + used));
         if (got < 0 && errno == EINTR) continue;
         if (got < 0)
-            return MIEN_FAIL(IO, "'%s': row %u cannot be read: %s", r->lines.path, place->row,
+            return MIEN_FAIL(IO, "'%s': row %u cannot be read: %s", path, place->row,
                              strerror(errno));
         if (got == 0)
             return MIEN_FAIL(IO, "'%s': row %u is gone: the file was cut short while it is in use",
-                             r->lines.path, place->row);
+                             path, place->row);
         used += (size_t)got;
     }
     if (fstat(r->lines.fd, &now) == 0 && now.st_size == r->before.st_size &&
@@ -193,7 +195,7 @@ static mien_status read_line(const csv_reader *r, const csv_place *place, char *
         now.st_mtim.tv_nsec == r->before.st_mtim.tv_nsec)
         return MIEN_OK;
     return MIEN_FAIL(IO, "'%s' was changed while it is in use (noticed at row %u); start again",
-                     r->lines.path, place->row);
+                     path, place->row);
 }
 
 static mien_status read_csv(const mien_dataset *set, size_t i, mien_room *room, uint8_t *pixels) {
@@ -201,10 +203,10 @@ static mien_status read_csv(const mien_dataset *set, size_t i, mien_room *room, 
     const csv_place *place = &r->places[i];
     csv_row row;
     MIEN_TRY(mien_grow(&room->bytes, &room->capacity, (size_t)place->length + 1, 1));
-    MIEN_TRY(read_line(r, place, room->bytes));
+    MIEN_TRY(read_line(set->source, r, place, room->bytes));
     csv_read_row(room->bytes, place->length, &r->columns, r->side, &row);
     if (row.problem) {
-        row_fail(r->lines.path, place->row, &row);
+        row_fail(set->source, place->row, &row);
         return mien_fail_context(MIEN_FORMAT, "the data changed while they are in use");
     }
     mien_image_shape(set->spec, row.gray, row.side, row.side, pixels);
