@@ -84,6 +84,8 @@ static int parse_pixels(field pixels) {
     uint8_t *out = (uint8_t *)pixels.text;
     int n = 0;
     for (;;) {
+        while (*text == ' ')
+            text++;
         /* within the field alone: another thread may be at work behind it */
         while (pixels.end - text >= 8) {
             uint64_t word, pair;

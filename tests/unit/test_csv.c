@@ -66,7 +66,7 @@ static const form forms[] = {
     {"0", " ", " ", "PublicTest", 0, NULL},
     {" 6", "\"", "\"", "privatetest", 0, NULL},
     {"1", "  ", "", "\"Training\"", 0, NULL},
-    {"5", "0007  012 ", "", "Training", 2, NULL},
+    {"5", "0007  012 0031 5 0255 ", "", "Training", 5, NULL},
     {"5", "255 0 99 100 ", "", "Training", 4, NULL},
     {"7", "", "", "Training", 0, "the emotion 7 is not one of 0 to 6"},
     {"-1", "", "", "Training", 0, "the emotion -1 is not one of 0 to 6"},

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <omp.h>
 
 #include "host/base/memory.h"
 #include "host/base/text.h"
@@ -41,7 +42,7 @@ static void expect_in_message(const char *part) {
         fail_msg("'%s' is not in the message '%s'", part, mien_error_message());
 }
 
-/* COUNT good rows; behind every tenth a bad one, and blank lines. */
+/* COUNT good rows, some megabytes; behind every tenth a blank and a bad one. */
 static void write_csv(void) {
     mien_text text = {0};
     mien_text_puts(&text, "emotion,pixels\n");
@@ -49,11 +50,15 @@ static void write_csv(void) {
         mien_text_printf(&text, "%d,", i % CLASSES);
         for (int p = 0; p < NUMBERS; p++)
             mien_text_printf(&text, "%d ", (i * 31 + p * p * 7) % 256);
-        mien_text_puts(&text, i % 10 == 9 ? "\n\n1,2 3\n" : "\n");
+        mien_text_printf(&text, "%8000s%s", "", i % 10 == 9 ? "\n\n1,2 3\n" : "\n");
     }
     assert_int_equal(text.status, MIEN_OK);
     assert_int_equal(mien_file_write(path, text.data, text.size), MIEN_OK);
     mien_text_release(&text);
+}
+
+static int row_of(int sample) {
+    return 2 + sample + sample / 10 * 2;
 }
 
 static mien_dataset load(mien_memory memory) {
@@ -239,6 +244,38 @@ static void damaged_meanwhile(void **state) {
         }
 }
 
+/* The row that is named is the sample's own, the first one of a pass over a part. */
+static void names_the_row(void **state) {
+    (void)state;
+    static const uint32_t samples[] = {0, 9, 10, 250, 299};
+    char want[32];
+    write_csv();
+    omp_set_num_threads(1); /* windows of one megabyte */
+    mien_dataset set = load(MIEN_MEMORY_STREAM);
+    omp_set_num_threads(3);
+    mien_stream *stream;
+    const uint8_t *pixels;
+    int first = 0;
+    damage("touch");
+    assert_int_equal(mien_stream_start(&set, 1, 2, &stream), MIEN_OK);
+    for (size_t i = 0; i < sizeof samples / sizeof samples[0]; i++) {
+        mien_stream_order(stream, &samples[i], 1);
+        assert_int_equal(mien_stream_take(stream, 0, 1, &pixels), MIEN_IO);
+        snprintf(want, sizeof want, "at row %d)", row_of((int)samples[i]));
+        expect_in_message(want);
+    }
+    mien_stream_stop(stream);
+    while (set.part[first] != MIEN_VAL)
+        first++;
+    snprintf(want, sizeof want, "at row %d)", row_of(first));
+    for (int i = 0; i < 20; i++) {
+        mien_survey survey;
+        assert_int_equal(mien_dataset_survey(&set, MIEN_VAL, &survey), MIEN_IO);
+        expect_in_message(want);
+    }
+    mien_dataset_release(&set);
+}
+
 /* Pixels are kept as long as they fit; then they go, and the samples stay. */
 static void budget(void **state) {
     (void)state;
@@ -282,9 +319,10 @@ static void choices(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(same_batches), cmocka_unit_test(any_batch),
-        cmocka_unit_test(same_survey),  cmocka_unit_test(damaged_meanwhile),
-        cmocka_unit_test(budget),       cmocka_unit_test(choices),
+        cmocka_unit_test(same_batches),  cmocka_unit_test(any_batch),
+        cmocka_unit_test(same_survey),   cmocka_unit_test(damaged_meanwhile),
+        cmocka_unit_test(names_the_row), cmocka_unit_test(budget),
+        cmocka_unit_test(choices),
     };
     return cmocka_run_group_tests(tests, start, finish);
 }
