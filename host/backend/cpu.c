@@ -64,7 +64,8 @@ mien_status mien_cpu_open(const mien_backend_options *options, mien_backend **ou
     cpu = b->impl;
     cpu->kernels = choose_kernels(&isa);
     cpu->deterministic = options && options->deterministic;
-    const int threads = cpu->threads = mien_threads_start(options ? options->threads : 0);
+    const int threads = cpu->threads =
+        mien_threads_start(options ? options->threads : 0, options && options->pin);
     MIEN_GO(mien_onednn_open(cpu, cpu->library, sizeof cpu->library));
     choose_peak(cpu, isa);
     mien_tuning_start(&cpu->tuning, cpu->library, isa, threads);

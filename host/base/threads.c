@@ -70,19 +70,19 @@ int mien_threads_available(void) {
     return cpus < 1 ? 1 : cpus;
 }
 
-int mien_threads_start(int threads) {
+int mien_threads_start(int threads, bool pin) {
     const int size = threads > 0 ? threads : mien_threads_available();
     omp_set_dynamic(0);
     omp_set_num_threads(size);
     const unsigned saved = mien_float_enter();
     /* with CPUs to spare the system places threads better than a fixed list would */
-    const bool pin = size > 1 && size == CPU_COUNT(given_cpus()) && !binds_itself();
+    const bool pins = pin && size > 1 && size == CPU_COUNT(given_cpus()) && !binds_itself();
 #pragma omp parallel num_threads(size)
     {
         cpu_set_t own;
         CPU_ZERO(&own);
         CPU_SET(cpu_number(omp_get_thread_num()), &own);
-        if (pin) sched_setaffinity(0, sizeof own, &own);
+        if (pins) sched_setaffinity(0, sizeof own, &own);
         _mm_setcsr(_mm_getcsr() | FTZ_DAZ);
     }
     mien_float_leave(saved);
