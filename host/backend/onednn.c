@@ -50,6 +50,7 @@ static void bind(dnnl_memory_t memory, const void *data) {
 static mien_status move(mien_linear *op, dnnl_primitive_t reorder, dnnl_memory_t from,
                         dnnl_memory_t to) {
     const dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}};
+    cpu_of(op->backend)->reorders++;
     return onednn_check(dnnl_primitive_execute(reorder, stream_of(op), 2, args), "a reorder",
                         op->desc.name);
 }
