@@ -177,6 +177,10 @@ lint: ## rules that a compiler does not know
 # Needs the venv of bench/peers/README.md; more options: make bench-peers PEERS_FLAGS="--what int8 ..."
 PEERS_PYTHON ?= python3
 PEERS_FLAGS  ?= --what train,infer,latency
+.PHONY: bench-growth
+bench-growth: all ## speed against batch, threads, image size and rows
+	@python3 bench/growth.py --mien $(B)/mien $(GROWTH)
+
 .PHONY: bench-peers
 bench-peers: all ## Mien beside PyTorch, Keras, ONNX Runtime, OpenVINO (PEERS_PYTHON=venv/bin/python)
 	@$(PEERS_PYTHON) bench/compare.py --mien $(B)/mien $(PEERS_FLAGS)
