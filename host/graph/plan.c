@@ -41,7 +41,7 @@ static void choose_micro_batch(mien_plan *plan, int wanted) {
     const mien_graph *graph = plan->graph;
     plan->micro_batch = plan->max_batch;
     plan->cut = 1;
-    for (int i = 1; i < graph->count; i++)
+    for (int i = 1; plan->training && i < graph->count; i++)
         if (graph->nodes[i].def->flags & MIEN_WHOLE_BATCH) return;
     int cut = 1;
     while (cut < graph->count - 1 && strcmp(graph->nodes[cut].def->name, "dense") != 0)
@@ -66,6 +66,7 @@ static mien_status create_linear(mien_plan *plan, int i) {
                           .accumulates_dx = place->adds[0],
                           .accumulates_dw = i < plan->cut && plan->micro_batch < plan->max_batch};
     node->def->linear(node, &d);
+    if (place->norm) d.bias = true;
     return plan->ops->linear_create(plan->backend, &d, &place->linear);
 }
 
@@ -237,10 +238,14 @@ static mien_status store_one(mien_plan *plan, int node, int param, char *at, flo
 
 mien_status mien_plan_load(mien_plan *plan, const mien_weights *weights) {
     MIEN_TRY(each_param(plan, plan->param, weights, load_one));
+    MIEN_TRY(mien_plan_load_folded(plan, weights));
     return plan->average ? each_param(plan, plan->average, weights, load_one) : MIEN_OK;
 }
 
 mien_status mien_plan_store(mien_plan *plan, bool from_average, mien_weights *weights) {
+    if (!plan->training)
+        return MIEN_FAIL(INVALID, "a plan for inference cannot give its weights back: they are "
+                                  "folded");
     char *params = from_average && plan->average ? plan->average : plan->param;
     return each_param(plan, params, weights, store_one);
 }

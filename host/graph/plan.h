@@ -16,6 +16,7 @@ typedef struct mien_place {
     mien_linear *linear;
     int storage, grad_storage; /* the node whose buffer holds this one's output, its gradient */
     bool skipped;              /* fused into its producer, or the softmax at the end */
+    int norm;                  /* the batch normalisation in its weights; 0: none */
     int activation;            /* fused behind it */
     float alpha;
     bool wants_grad;            /* something trained lies at or before it */
@@ -60,6 +61,7 @@ void mien_plan_free(mien_plan *plan);
 /* Parameters and states from the host and back (also the averages start from them).
  * `from_average`: read the averaged weights. */
 mien_status mien_plan_load(mien_plan *plan, const mien_weights *weights);
+/* Of a plan that trains: in inference the weights hold more than the layers' own. */
 mien_status mien_plan_store(mien_plan *plan, bool from_average, mien_weights *weights);
 
 /* Makes ready for batches of n rows; may allocate. */
@@ -86,6 +88,13 @@ mien_status mien_plan_probabilities(mien_plan *plan, int n, float *out);
 
 /* fuse.c: marks nodes that run inside others. */
 void mien_plan_fuse(mien_plan *plan);
+/* fold.c: layers that cost nothing in inference. fold: node i, the only reader of its input, needs
+ * no pass? runner: the node whose pass writes a node's value. folded_bias: where in STATE the bias
+ * of node i lies, whose `norm` is set. */
+bool mien_plan_fold(mien_plan *plan, int i);
+int mien_plan_runner(const mien_plan *plan, int node);
+size_t mien_plan_folded_bias(const mien_plan *plan, int i);
+mien_status mien_plan_load_folded(mien_plan *plan, const mien_weights *weights);
 /* memory.c: lifetimes to offsets; fills the places and act_bytes. */
 mien_status mien_plan_memory(mien_plan *plan);
 

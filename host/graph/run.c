@@ -45,6 +45,9 @@ bool mien_run_input_grad(const mien_run *run, const mien_node *node, int i, mien
 }
 
 void *mien_run_param(const mien_run *run, const mien_node *node, int i) {
+    if (i == 1 && run->plan->places[node->index].norm)
+        return run->plan->state +
+               mien_plan_folded_bias(run->plan, node->index) * element_bytes(run);
     if (i >= node->param_count) return NULL;
     const char *base = node->params[i].trained ? run->plan->weights : run->plan->state;
     return (char *)base + run->plan->places[node->index].param[i] * element_bytes(run);

@@ -146,6 +146,9 @@ int mien_run_activation(const mien_run *run, const mien_node *node, float *alpha
 /* The passes of a linear operator with bias and epilogue (layers/linear_pass.c). */
 mien_status mien_linear_layer_forward(const mien_node *node, const mien_run *run);
 mien_status mien_linear_layer_backward(const mien_node *node, const mien_run *run);
+/* A batch normalisation outside of training: y = x * scale + shift [c], from the arrays of its
+ * parameters in the order of node->params. */
+void mien_batchnorm_affine(const mien_node *node, float *const *params, float *scale, float *shift);
 /* What the pooling layers share (layers/pooling.c): attributes, key rows, shape rules, passes. The
  * key tables: common keys alone count MIEN_COMMON_COUNT rows, the window's follow them. */
 typedef struct mien_pool_attrs {
