@@ -40,20 +40,36 @@ size_t mien_plan_folded_bias(const mien_plan *plan, int i) {
     return plan->places[norm].param[running_mean(&plan->graph->nodes[norm])];
 }
 
-/* room: kernel | bias | scale | shift */
-static mien_status load_folded(mien_plan *plan, const mien_weights *weights, int i, float *room) {
+mien_status mien_plan_folded(const mien_plan *plan, const mien_weights *weights, int i,
+                             float *kernel, float *bias) {
     const int norm = plan->places[i].norm;
     const mien_node *node = &plan->graph->nodes[i];
     const size_t c = (size_t)node->out.c, count = mien_shape_count(node->params[0].shape);
-    const float *kernel = mien_weights_get(weights, i, 0);
+    const float *from = mien_weights_get(weights, i, 0);
     const float *own = node->param_count > 1 ? mien_weights_get(weights, i, 1) : NULL;
-    float *bias = room + count, *scale = bias + c, *shift = scale + c;
-    mien_batchnorm_affine(&plan->graph->nodes[norm], &weights->items[norm * MIEN_PARAMS_MAX], scale,
-                          shift);
+    float *scale = NULL, *shift;
+    MIEN_TRY(mien_new(&scale, 2 * c, sizeof *scale));
+    shift = scale + c;
+    for (size_t k = 0; k < c; k++)
+        scale[k] = 1;
+    if (norm)
+        mien_batchnorm_affine(&plan->graph->nodes[norm], &weights->items[norm * MIEN_PARAMS_MAX],
+                              scale, shift);
     for (size_t k = 0; k < count; k++)
-        room[k] = kernel[k] * scale[k % c];
+        kernel[k] = from[k] * scale[k % c];
     for (size_t k = 0; k < c; k++)
         bias[k] = (own ? own[k] * scale[k] : 0) + shift[k];
+    mien_free(scale);
+    return MIEN_OK;
+}
+
+/* room: kernel | bias */
+static mien_status load_folded(mien_plan *plan, const mien_weights *weights, int i, float *room) {
+    const mien_node *node = &plan->graph->nodes[i];
+    const size_t c = (size_t)node->out.c;
+    float *bias = room + mien_shape_count(node->params[0].shape);
+    MIEN_TRY(mien_plan_folded(plan, weights, i, room, bias));
+    if (plan->places[i].bytes) return plan->ops->int8->load(plan->places[i].bytes, room, bias);
     const size_t element = mien_dtype_bytes(plan->backend->dtype);
     MIEN_TRY(plan->ops->weights_upload(plan->places[i].linear,
                                        plan->param + plan->places[i].param[0] * element, room));
@@ -69,8 +85,8 @@ mien_status mien_plan_load_folded(mien_plan *plan, const mien_weights *weights) 
     for (int i = 0; i < plan->graph->count && status == MIEN_OK; i++) {
         const mien_node *node = &plan->graph->nodes[i];
         float *room = NULL;
-        if (!plan->places[i].norm) continue;
-        MIEN_TRY(mien_new(&room, mien_shape_count(node->params[0].shape) + 3 * (size_t)node->out.c,
+        if (!plan->places[i].norm && !plan->places[i].bytes) continue;
+        MIEN_TRY(mien_new(&room, mien_shape_count(node->params[0].shape) + (size_t)node->out.c,
                           sizeof *room));
         status = load_folded(plan, weights, i, room);
         mien_free(room);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "host/base/log.h"
 #include "host/base/memory.h"
 
 enum { AUTOMATIC_MICRO_BATCH = 16, PAD = 16 };
@@ -52,10 +53,9 @@ static void choose_micro_batch(mien_plan *plan, int wanted) {
     plan->micro_batch = rows;
 }
 
-static mien_status create_linear(mien_plan *plan, int i) {
+mien_linear_desc mien_plan_linear_desc(const mien_plan *plan, int i) {
     const mien_node *node = &plan->graph->nodes[i];
-    mien_place *place = &plan->places[i];
-    if (!node->def->linear) return MIEN_OK;
+    const mien_place *place = &plan->places[i];
     mien_linear_desc d = {.name = node->name,
                           .in = node->in[0],
                           .out = node->out,
@@ -67,11 +67,21 @@ static mien_status create_linear(mien_plan *plan, int i) {
                           .accumulates_dw = i < plan->cut && plan->micro_batch < plan->max_batch};
     node->def->linear(node, &d);
     if (place->norm) d.bias = true;
+    return d;
+}
+
+static mien_status create_linear(mien_plan *plan, int i) {
+    mien_place *place = &plan->places[i];
+    if (!plan->graph->nodes[i].def->linear) return MIEN_OK;
+    if (plan->quant) MIEN_TRY(mien_plan_bytes_create(plan, i));
+    if (place->bytes) return MIEN_OK;
+    const mien_linear_desc d = mien_plan_linear_desc(plan, i);
     return plan->ops->linear_create(plan->backend, &d, &place->linear);
 }
 
 static size_t param_elements(const mien_plan *plan, int i, int k) {
     const mien_param *p = &plan->graph->nodes[i].params[k];
+    if (plan->places[i].bytes) return 0; /* its operator has them */
     const size_t count = p->linear ? plan->ops->linear_weight_bytes(plan->places[i].linear) /
                                          mien_dtype_bytes(plan->backend->dtype)
                                    : mien_shape_count(p->shape);
@@ -123,6 +133,7 @@ static mien_status allocate(mien_plan *plan) {
 static mien_status build(mien_plan *plan, const mien_plan_options *options) {
     MIEN_TRY(mien_new(&plan->places, (size_t)plan->graph->count, sizeof *plan->places));
     mien_plan_fuse(plan);
+    mien_plan_bytes(plan);
     plan->places[0].wants_grad = options->training && options->input_gradient;
     mark_gradients(plan);
     choose_micro_batch(plan, options->micro_batch);
@@ -152,6 +163,16 @@ mien_status mien_plan_create(const mien_graph *graph, mien_backend *backend,
     plan->training = options->training;
     plan->max_batch = options->max_batch;
     if (options->rule) plan->rule = *options->rule;
+    if (options->quant && options->quant->nodes) {
+        if (plan->training)
+            return mien_plan_free(plan), MIEN_FAIL(INVALID, "a network in int8 cannot be trained; "
+                                                            "train the .h5 that it was made from");
+        const mien_int8_ops *int8 = plan->ops->int8;
+        if (int8 && int8->available(backend))
+            plan->quant = options->quant;
+        else
+            MIEN_INFO("no int8 on %s: the model runs in f32", backend->description);
+    }
     const mien_status status = build(plan, options);
     if (status != MIEN_OK) {
         mien_plan_free(plan);
@@ -163,8 +184,10 @@ mien_status mien_plan_create(const mien_graph *graph, mien_backend *backend,
 
 void mien_plan_free(mien_plan *plan) {
     if (!plan) return;
-    for (int i = 0; plan->places && i < plan->graph->count; i++)
+    for (int i = 0; plan->places && i < plan->graph->count; i++) {
         if (plan->places[i].linear) plan->ops->linear_free(plan->places[i].linear);
+        if (plan->places[i].bytes) plan->ops->int8->free(plan->places[i].bytes);
+    }
     void *const roles[] = {plan->param,   plan->grad,    plan->state,   plan->act, plan->scratch,
                            plan->moment1, plan->moment2, plan->average, plan->step};
     for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++)
@@ -175,6 +198,7 @@ void mien_plan_free(mien_plan *plan) {
 
 static mien_status prepare_linear(mien_plan *plan, int i, int n) {
     mien_linear *op = plan->places[i].linear;
+    if (plan->places[i].bytes && n > 0) return plan->ops->int8->prepare(plan->places[i].bytes, n);
     return op && n > 0 ? plan->ops->linear_prepare(op, n) : MIEN_OK;
 }
 
@@ -190,7 +214,10 @@ mien_status mien_plan_prepare(mien_plan *plan, int n) {
             MIEN_TRY(prepare_linear(plan, i, n));
         }
         const mien_linear *op = plan->places[i].linear;
-        const size_t bytes = op ? plan->ops->linear_scratch_bytes(op) : 0;
+        const mien_int8_linear *int8 = plan->places[i].bytes;
+        const size_t bytes = op     ? plan->ops->linear_scratch_bytes(op)
+                             : int8 ? plan->ops->int8->scratch_bytes(int8)
+                                    : 0;
         if (bytes > need) need = bytes;
     }
     if (need <= plan->scratch_bytes) return MIEN_OK;
@@ -223,6 +250,7 @@ static mien_tensor vector_at(const mien_plan *plan, int node, int param, char *a
 }
 
 static mien_status load_one(mien_plan *plan, int node, int param, char *at, float *host) {
+    if (plan->places[node].bytes) return MIEN_OK; /* mien_plan_load_folded */
     if (plan->graph->nodes[node].params[param].linear)
         return plan->ops->weights_upload(plan->places[node].linear, at, host);
     const mien_tensor t = vector_at(plan, node, param, at);

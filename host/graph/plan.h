@@ -9,11 +9,16 @@
 #ifndef HOST_GRAPH_PLAN_H
 #define HOST_GRAPH_PLAN_H
 
+#include "host/graph/quant.h"
 #include "host/graph/weights.h"
 
 /* What the plan knows about one node. Offsets are bytes into the ACT arena. */
 typedef struct mien_place {
     mien_linear *linear;
+    mien_int8_linear *bytes; /* in its place where the layer computes with or writes bytes */
+    mien_dtype dtype;        /* of the value; bytes are value / scale */
+    float scale;
+    bool is_signed;
     int storage, grad_storage; /* the node whose buffer holds this one's output, its gradient */
     bool skipped;              /* fused into its producer, or the softmax at the end */
     int norm;                  /* the batch normalisation in its weights; 0: none */
@@ -33,6 +38,9 @@ typedef struct mien_plan_options {
     const body_rule *rule; /* training: which moments to keep; NULL: none */
     uint32_t seed;
     bool input_gradient; /* training: backward goes on to the image (mien_plan_input_gradient) */
+    /* inference: run in bytes where the backend can, else in f32. NULL or without nodes: f32. It
+     * must outlive the plan. */
+    const mien_quant *quant;
 } mien_plan_options;
 
 typedef struct mien_plan {
@@ -41,6 +49,10 @@ typedef struct mien_plan {
     const mien_ops *ops;
     bool training;
     int max_batch, micro_batch;
+    const mien_quant *quant; /* NULL: everything is in the backend's type */
+    /* called before the pass of every node, for calibration; NULL: none */
+    void (*observe)(void *context, const mien_run *run, const mien_node *node);
+    void *observer;
     int cut; /* nodes before it see micro-batches, the others whole batches */
     mien_place *places;
     /* sizes in elements; PARAM, GRAD, MOMENT1, MOMENT2 and AVERAGE share one layout: decayed first,
@@ -94,7 +106,15 @@ void mien_plan_fuse(mien_plan *plan);
 bool mien_plan_fold(mien_plan *plan, int i);
 int mien_plan_runner(const mien_plan *plan, int node);
 size_t mien_plan_folded_bias(const mien_plan *plan, int i);
+/* The kernel and bias [out.c] that node i has in this plan, with what was folded into it. */
+mien_status mien_plan_folded(const mien_plan *plan, const mien_weights *weights, int i,
+                             float *kernel, float *bias);
 mien_status mien_plan_load_folded(mien_plan *plan, const mien_weights *weights);
+/* quant.c: types of the values; the operator of node i when it has to do with bytes. */
+void mien_plan_bytes(mien_plan *plan);
+mien_status mien_plan_bytes_create(mien_plan *plan, int i);
+/* plan.c: the linear operator of node i. */
+mien_linear_desc mien_plan_linear_desc(const mien_plan *plan, int i);
 /* memory.c: lifetimes to offsets; fills the places and act_bytes. */
 mien_status mien_plan_memory(mien_plan *plan);
 

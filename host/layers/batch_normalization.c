@@ -76,6 +76,17 @@ void mien_batchnorm_affine(const mien_node *node, float *const *params, float *s
     }
 }
 
+void mien_batchnorm_neutral(const mien_node *node, float *const *params, const float *shift) {
+    const batch_normalization_attrs *a = node->attrs;
+    float *gamma = a->scale ? *params++ : NULL, *beta = a->center ? *params++ : NULL;
+    for (int c = 0; c < node->out.c; c++) {
+        if (gamma) gamma[c] = 1;
+        if (beta) beta[c] = 0;
+        params[0][c] = -shift[c];
+        params[1][c] = (float)(1 - a->epsilon);
+    }
+}
+
 static bool frozen(const mien_node *node) {
     return !((const mien_layer_common *)node->attrs)->trainable;
 }

@@ -29,6 +29,10 @@ typedef struct cpu_conv {
     cpu_window window;
 } cpu_conv;
 
+/* What conv_narrow takes: channels in whole lanes, at most so many taps (kernel area x channels).
+ * Its weights are [channels / LANES][taps][LANES]. */
+enum { CPU_NARROW_LANES = 16, CPU_NARROW_TAPS = 128 };
+
 typedef struct cpu_gather {
     const uint8_t *pixels;
     const real *targets;
@@ -87,7 +91,12 @@ typedef struct cpu_gather {
     X(conv_backward_data,                                                                          \
       (real * dx, const real *dy, const real *w, const cpu_conv *c, bool accumulate))              \
     X(conv_backward_filter,                                                                        \
-      (real * dw, real * db, const real *dy, const real *x, const cpu_conv *c, bool accumulate))
+      (real * dw, real * db, const real *dy, const real *x, const cpu_conv *c, bool accumulate))   \
+    X(quantise, (uint8_t * q, const real *x, cpu_dims d, real inverse, bool is_signed))            \
+    X(max_pool_bytes,                                                                              \
+      (uint8_t * y, const uint8_t *x, cpu_dims xd, cpu_dims yd, cpu_window p, bool is_signed))     \
+    X(conv_narrow, (uint8_t * y, const real *x, const real *w, const real *b, const cpu_conv *c,   \
+                    real inverse, bool is_signed))
 
 typedef struct cpu_kernels {
 #define CPU_FIELD(name, args) void(*name) args;
