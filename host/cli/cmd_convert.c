@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "host/base/log.h"
+#include "host/base/json.h"
 #include "host/base/memory.h"
 #include "host/cli/cli.h"
 #include "host/infer/calibrate.h"
@@ -59,15 +59,52 @@ static int linear_layers(const mien_graph *graph) {
     return count;
 }
 
-static void report(const convert_args *args, const mien_model *model, const mien_calibration *r) {
-    printf("%s: %d of %d layers in int8, calibrated with %zu images of %s (clip: %s)\n",
-           args->rest.items[1], r->layers, linear_layers(&model->graph), r->images, args->data,
-           mien_clip_name(r->clip));
+static void report_json(const convert_args *args, int layers, const mien_calibration *r,
+                        mien_text *out) {
+    mien_json json = {.text = out, .pretty = true};
+    mien_json_open(&json, NULL, '{');
+    mien_json_integer(&json, "schema", 1);
+    mien_json_string(&json, "model", args->rest.items[1]);
+    mien_json_integer(&json, "layers", layers);
+    mien_json_integer(&json, "int8_layers", r->layers);
+    mien_json_integer(&json, "images", (long long)r->images);
+    mien_json_string(&json, "clip", mien_clip_name(r->clip));
+    if (r->measured) {
+        mien_json_number(&json, "agreement", r->agreement);
+        mien_json_number(&json, "error", r->error);
+    } else {
+        mien_json_null(&json, "agreement");
+        mien_json_null(&json, "error");
+    }
+    mien_json_close(&json, '}');
+    mien_text_puts(out, "\n");
+}
+
+static void report_text(const convert_args *args, int layers, const mien_calibration *r,
+                        mien_text *out) {
+    mien_text_printf(
+        out, "%s: %d of %d layers in int8, calibrated with %zu images of %s (clip: %s)\n",
+        args->rest.items[1], r->layers, layers, r->images, args->data, mien_clip_name(r->clip));
     if (r->measured)
-        printf("on these images %.1f %% keep their class; a probability moves by %.4f\n",
-               100 * r->agreement, r->error);
+        mien_text_printf(out,
+                         "on these images %.1f %% keep their class; a probability moves by %.4f\n",
+                         100 * r->agreement, r->error);
     else
-        printf("this machine has no int8: nothing was compared\n");
+        mien_text_puts(out, "this machine has no int8: nothing was compared\n");
+}
+
+static mien_status report(const convert_args *args, const mien_model *model,
+                          const mien_calibration *r) {
+    mien_text text = {0};
+    const int layers = linear_layers(&model->graph);
+    if (args->common.json)
+        report_json(args, layers, r, &text);
+    else
+        report_text(args, layers, r, &text);
+    const mien_status status = text.status;
+    if (text.data) fputs(text.data, stdout);
+    mien_text_release(&text);
+    return status;
 }
 
 static mien_status convert(const convert_args *args) {
@@ -84,7 +121,7 @@ static mien_status convert(const convert_args *args) {
     snprintf(model.calibration, sizeof model.calibration, "%zu images, %s part of %.64s, clip %s",
              result.images, mien_part_name(args->part), args->data, mien_clip_name(result.clip));
     MIEN_GO(mien_int8_save(&model, args->rest.items[1]));
-    report(args, &model, &result);
+    status = report(args, &model, &result);
 out:
     mien_dataset_release(&set);
     mien_model_release(&model);
