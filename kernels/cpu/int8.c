@@ -5,6 +5,17 @@
 
 #include <string.h>
 
+enum { LANES = CPU_NARROW_LANES, PIXELS = 4, TAPS = CPU_NARROW_TAPS };
+
+/* LANES numbers as bytes. */
+static inline void store_lanes(uint8_t *y, const real *sum, real inverse, body_bytes range) {
+    int32_t q[LANES]; /* two loops: each is one instruction or two on a whole vector */
+    for (int k = 0; k < LANES; k++)
+        q[k] = body_quantise(sum[k], inverse, range);
+    for (int k = 0; k < LANES; k++)
+        y[k] = (uint8_t)q[k];
+}
+
 void CPU(quantise)(uint8_t *q, const real *x, cpu_dims d, real inverse, bool is_signed) {
     const body_bytes range = body_bytes_of(is_signed);
     const int blocks = d.c / d.block;
@@ -14,7 +25,9 @@ void CPU(quantise)(uint8_t *q, const real *x, cpu_dims d, real inverse, bool is_
         const real *from = x + (size_t)plane * area * block;
         uint8_t *to =
             q + (size_t)(plane / blocks) * area * (size_t)d.c + (size_t)(plane % blocks) * block;
-        for (size_t p = 0; p < area; p++)
+        for (size_t p = 0; p < area && block == LANES; p++)
+            store_lanes(to + p * (size_t)d.c, from + p * LANES, inverse, range);
+        for (size_t p = 0; p < area && block != LANES; p++)
             for (size_t k = 0; k < block; k++)
                 to[p * (size_t)d.c + k] =
                     (uint8_t)body_quantise(from[p * block + k], inverse, range);
@@ -69,17 +82,6 @@ void CPU(max_pool_bytes)(uint8_t *y, const uint8_t *x, cpu_dims xd, cpu_dims yd,
     }
 }
 
-enum { LANES = CPU_NARROW_LANES, PIXELS = 4, TAPS = CPU_NARROW_TAPS };
-
-/* Bytes of LANES finished sums. */
-static inline void narrow_store(uint8_t *y, const real *sum, real inverse, body_bytes range) {
-    int32_t q[LANES]; /* two loops: each is one instruction or two on a whole vector */
-    for (int k = 0; k < LANES; k++)
-        q[k] = body_quantise(sum[k], inverse, range);
-    for (int k = 0; k < LANES; k++)
-        y[k] = (uint8_t)q[k];
-}
-
 /* One output in LANES channels; w [taps][LANES]. offset[t]: where tap t reads. */
 static void narrow_one(uint8_t *y, const real *x, const int *offset, int taps, const real *w,
                        const real *b, real inverse, body_bytes range) {
@@ -89,30 +91,45 @@ static void narrow_one(uint8_t *y, const real *x, const int *offset, int taps, c
     for (int t = 0; t < taps; t++)
         for (int k = 0; k < LANES; k++)
             sum[k] = M_FMA(x[offset[t]], w[t * LANES + k], sum[k]);
-    narrow_store(y, sum, inverse, range);
+    store_lanes(y, sum, inverse, range);
 }
 
-/* PIXELS outputs side by side, `step` numbers of x and `stride` bytes of y apart. The sums are
- * arrays of their own, never indexed by a variable: so they stay in registers. */
-static void narrow_four(uint8_t *y, size_t stride, const real *x, const int *offset, int taps,
-                        const real *w, const real *b, size_t step, real inverse, body_bytes range) {
-    real s0[LANES], s1[LANES], s2[LANES], s3[LANES];
-    for (int k = 0; k < LANES; k++)
+/* PIXELS outputs side by side, `step` numbers of x and `stride` bytes of y apart, in LANES channels
+ * or twice as many, whose weights lie `next` numbers further. The sums are arrays of their own,
+ * never indexed by a variable: so they stay in registers. */
+static inline void narrow_four(uint8_t *y, size_t stride, const real *x, const int *offset,
+                               int taps, const real *w, const real *b, size_t step, size_t next,
+                               bool twice, real inverse, body_bytes range) {
+    real s0[LANES], s1[LANES], s2[LANES], s3[LANES], t0[LANES], t1[LANES], t2[LANES], t3[LANES];
+    for (int k = 0; k < LANES; k++) {
         s0[k] = s1[k] = s2[k] = s3[k] = b[k];
+        t0[k] = t1[k] = t2[k] = t3[k] = twice ? b[LANES + k] : 0;
+    }
     for (int t = 0; t < taps; t++) {
-        const real *at = x + offset[t], *weight = w + (size_t)t * LANES;
+        const real *at = x + offset[t], *v = w + (size_t)t * LANES, *u = v + next;
         const real x0 = at[0], x1 = at[step], x2 = at[2 * step], x3 = at[3 * step];
         for (int k = 0; k < LANES; k++) {
-            s0[k] = M_FMA(x0, weight[k], s0[k]);
-            s1[k] = M_FMA(x1, weight[k], s1[k]);
-            s2[k] = M_FMA(x2, weight[k], s2[k]);
-            s3[k] = M_FMA(x3, weight[k], s3[k]);
+            s0[k] = M_FMA(x0, v[k], s0[k]);
+            s1[k] = M_FMA(x1, v[k], s1[k]);
+            s2[k] = M_FMA(x2, v[k], s2[k]);
+            s3[k] = M_FMA(x3, v[k], s3[k]);
+        }
+        for (int k = 0; twice && k < LANES; k++) {
+            t0[k] = M_FMA(x0, u[k], t0[k]);
+            t1[k] = M_FMA(x1, u[k], t1[k]);
+            t2[k] = M_FMA(x2, u[k], t2[k]);
+            t3[k] = M_FMA(x3, u[k], t3[k]);
         }
     }
-    narrow_store(y, s0, inverse, range);
-    narrow_store(y + stride, s1, inverse, range);
-    narrow_store(y + 2 * stride, s2, inverse, range);
-    narrow_store(y + 3 * stride, s3, inverse, range);
+    store_lanes(y, s0, inverse, range);
+    store_lanes(y + stride, s1, inverse, range);
+    store_lanes(y + 2 * stride, s2, inverse, range);
+    store_lanes(y + 3 * stride, s3, inverse, range);
+    if (!twice) return;
+    store_lanes(y + LANES, t0, inverse, range);
+    store_lanes(y + LANES + stride, t1, inverse, range);
+    store_lanes(y + LANES + 2 * stride, t2, inverse, range);
+    store_lanes(y + LANES + 3 * stride, t3, inverse, range);
 }
 
 typedef struct narrow_taps {
@@ -172,10 +189,16 @@ void CPU(conv_narrow)(uint8_t *y, const real *x, const real *w, const real *b, c
             count = inside && left >= 0 && last <= c->iw && ow + PIXELS <= c->ow ? PIXELS : 1;
             const bool whole = inside && left >= 0 && left + c->window.kernel_w <= c->iw;
             if (!whole) narrow_border(at_y, image, w, b, c, oh, ow, inverse, range);
-            for (int o = 0; whole && o < c->oc; o += LANES) {
+            for (int o = 0, lanes; whole && o < c->oc; o += lanes) {
                 const real *block = w + (size_t)o * (size_t)taps;
-                if (count == PIXELS)
-                    narrow_four(at_y + o, oc, at, offset, taps, block, b + o, step, inverse, range);
+                const size_t next = (size_t)taps * LANES;
+                lanes = count == PIXELS && o + 2 * LANES <= c->oc ? 2 * LANES : LANES;
+                if (lanes == 2 * LANES)
+                    narrow_four(at_y + o, oc, at, offset, taps, block, b + o, step, next, true,
+                                inverse, range);
+                else if (count == PIXELS)
+                    narrow_four(at_y + o, oc, at, offset, taps, block, b + o, step, 0, false,
+                                inverse, range);
                 else
                     narrow_one(at_y + o, at, offset, taps, block, b + o, inverse, range);
             }
