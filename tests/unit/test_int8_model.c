@@ -126,7 +126,9 @@ static double *logits_of(const mien_model *model, mien_backend *b, const mien_qu
     const unsigned saved = mien_float_enter();
     memset(plan->act, 0xff, plan->act_bytes);
     expect_ok(mien_loader_batch(&loader, &batch, &x, NULL));
+    const uint64_t allocations = mien_allocation_count();
     expect_ok(mien_plan_forward(plan, rows, false, 0));
+    assert_int_equal(mien_allocation_count(), allocations);
     mien_float_leave(saved);
     expect_ok(b->ops->download(b, raw, &y));
     double *out = numbers(numbers_out);
@@ -353,16 +355,63 @@ static void refuse_number(const char *bytes, size_t size, const char *tensor, fl
     free(copy);
 }
 
-static void test_hostile_files(void **state) {
-    (void)state;
+/* A calibrated model as its file's bytes; the caller frees them. */
+static char *file_of(const char *text, size_t *size) {
     mien_model model;
     char *bytes;
-    size_t size, taken = 0;
-    calibrated(classic, &model);
+    calibrated(text, &model);
     expect_ok(mien_int8_save(&model, scratch_file()));
     mien_model_release(&model);
-    expect_ok(mien_file_read(scratch_file(), 1 << 24, &bytes, &size));
+    expect_ok(mien_file_read(scratch_file(), 1 << 24, &bytes, size));
     unlink(scratch_file());
+    return bytes;
+}
+
+/* One tensor more than the network uses. */
+static void refuse_extra(const char *bytes, size_t size) {
+    static const char *const keys[] = {"format", "mien", "model_config"};
+    const float one = 1;
+    mien_safetensors file;
+    mien_st_entry entries[64] = {{.name = "conv2d/kernel_scale", .data = &one}};
+    mien_st_meta meta[3];
+    mien_text text = {0};
+    expect_ok(mien_safetensors_parse(bytes, size, "file", &file));
+    assert_true(file.count < 64);
+    for (size_t i = 0; i < file.count; i++) {
+        const mien_st_tensor *t = &file.tensors[i];
+        entries[i + 1] =
+            (mien_st_entry){.name = t->name, .rank = t->rank, .data = t->data, .type = t->type};
+        memcpy(entries[i + 1].shape, t->shape, sizeof t->shape);
+    }
+    for (int i = 0; i < 3; i++)
+        meta[i] = (mien_st_meta){keys[i], mien_safetensors_meta(&file, keys[i])};
+    expect_ok(mien_safetensors_compose(entries, file.count + 1, meta, 3, &text));
+    assert_int_equal(try_bytes(text.data, text.size), MIEN_FORMAT);
+    assert_non_null(strstr(mien_error_message(), "the network uses"));
+    mien_text_release(&text);
+    mien_safetensors_release(&file);
+}
+
+/* Two layers read one value: it has one scale. */
+static void test_scales_of_a_value(void **state) {
+    (void)state;
+    static const char text[] = "layers:\n  - " CONV ", name: a, activation: relu}\n"
+                               "  - " CONV ", name: b, inputs: [a]}\n"
+                               "  - " CONV ", name: c, inputs: [a]}\n  - add: {inputs: [b, c]}\n"
+                               "  - flatten\n"
+                               "  - dense: {units: classes, activation: softmax}\n";
+    size_t size;
+    char *bytes = file_of(text, &size);
+    assert_int_equal(try_bytes(bytes, size), MIEN_OK);
+    refuse_number(bytes, size, "c/input_scale", 0.5f, "'b' and 'c' read one value at different");
+    mien_free(bytes);
+}
+
+static void test_hostile_files(void **state) {
+    (void)state;
+    size_t size, taken = 0;
+    char *bytes = file_of(classic, &size);
+    refuse_extra(bytes, size);
     refuse_change(bytes, size, "mien-int8-1", "mien-int8-2", "mien-int8-1");
     refuse_change(bytes, size, "\"conv2d_1/kernel\"", "\"conv2d_9/kernel\"", "missing");
     refuse_change(bytes, size, "\"conv2d_1/kernel_scale\"", "\"conv2d_1/kernel_scalf\"",
@@ -393,9 +442,12 @@ static void test_hostile_files(void **state) {
 int main(int argc, char **argv) {
     (void)argc;
     reference_wait_passively(argv);
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_networks), cmocka_unit_test(test_types),
-        cmocka_unit_test(test_refusals), cmocka_unit_test(test_clips),
-        cmocka_unit_test(test_file),     cmocka_unit_test(test_hostile_files)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_networks),
+                                       cmocka_unit_test(test_types),
+                                       cmocka_unit_test(test_refusals),
+                                       cmocka_unit_test(test_clips),
+                                       cmocka_unit_test(test_file),
+                                       cmocka_unit_test(test_hostile_files),
+                                       cmocka_unit_test(test_scales_of_a_value)};
     return cmocka_run_group_tests(tests, open_backends, close_backends);
 }
