@@ -39,11 +39,11 @@ OPT      := $(if $(SAN),-O1 -g -fno-omit-frame-pointer -fsanitize=$(SAN),-O2 -g)
 CFLAGS   += -std=c11 -D_GNU_SOURCE -I. $(OPT) $(WARN) $(NUMERIC) -fopenmp -fPIC -MMD -MP
 # a link writes no dependencies: it would overwrite those of the object with its name
 LINK      = $(filter-out -MMD -MP,$(CFLAGS))
-KERNEL   := $(if $(SAN),,-O3) -mprefer-vector-width=512
+KERNEL   := $(if $(SAN),,-O3) -mprefer-vector-width=512 -Wno-psabi
 LIBS     := -ldnnl $(shell pkg-config --libs json-c yaml-0.1 zlib 2>/dev/null) -ldl -lm
 
 # ---- sources ----------------------------------------------------------------------------------
-rooms     := base backend layers graph data train infer formats
+rooms     := base backend layers graph data train infer formats bench
 lib_src   := $(sort $(foreach r,$(rooms),$(wildcard host/$(r)/*.c)))
 lib_src   := $(filter-out host/backend/plain.c,$(lib_src))
 cli_src   := $(sort $(wildcard host/cli/*.c))
@@ -80,11 +80,15 @@ $(B)/%.o: %.c $(B)/.flags
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(cflags_$(subst /,_,$(*D))) -c $< -o $@
 
-$(B)/host/cli/main.o $(B)/host/cli/cmd_devices.o: $(B)/.commit
-$(B)/host/cli/main.o $(B)/host/cli/cmd_devices.o: \
+says_commit := $(addprefix $(B)/host/cli/,main.o cmd_bench.o cmd_devices.o)
+$(says_commit): $(B)/.commit
+$(says_commit): \
   CFLAGS += -DMIEN_COMMIT='"$(COMMIT)"' -DMIEN_FLAGS='"$(OPT) $(NUMERIC)"'
 cflags_host_h5 = $(shell pkg-config --cflags hdf5 json-c libseccomp)
 cflags_tests_h5 = $(shell pkg-config --cflags hdf5 2>/dev/null)
+
+# the peak is that of fused multiply-adds wherever the ISA has them; no result depends on this file
+$(B)/kernels/cpu/peak.%.o: CFLAGS += -ffp-contract=fast
 
 define kernel_build
 $(B)/kernels/cpu/%.$(1).o: kernels/cpu/%.c $(B)/.flags
@@ -94,7 +98,7 @@ endef
 $(foreach v,$(isa),$(eval $(call kernel_build,$(v))))
 $(B)/%.f64.o: %.c $(B)/.flags
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -march=x86-64-v3 -DCPU_BUILD=f64 -DMIEN_REAL_DOUBLE -c $< -o $@
+	$(CC) $(CFLAGS) -march=x86-64-v3 -Wno-psabi -DCPU_BUILD=f64 -DMIEN_REAL_DOUBLE -c $< -o $@
 
 $(B)/libmien.a: $(lib_obj)
 	@rm -f $@
@@ -159,11 +163,23 @@ check-all: check check-gate ## everything, full-size runs included (needs MIEN_D
 asan ubsan: ## the tests under a sanitizer
 	@$(MAKE) --no-print-directory SAN=$(subst asan,address,$(subst ubsan,undefined,$@)) check
 
+.PHONY: bench
+bench: need ## training and inference of classic and vgg on this machine: docs/bench.md
+	@$(MAKE) --no-print-directory -j$(J) programs
+	@MIEN=$(B)/mien bash bench/run.sh $(BENCH)
+
 .PHONY: format lint
 format: ## apply .clang-format
 	clang-format -i $(shell git ls-files '*.c' '*.h' '*.cu' '*.cuh')
 lint: ## rules that a compiler does not know
 	@bash tests/lint/test_rules.sh
+
+# Needs the venv of bench/peers/README.md; more options: make bench-peers PEERS_FLAGS="--what int8 ..."
+PEERS_PYTHON ?= python3
+PEERS_FLAGS  ?= --what train,infer,latency
+.PHONY: bench-peers
+bench-peers: all ## Mien beside PyTorch, Keras, ONNX Runtime, OpenVINO (PEERS_PYTHON=venv/bin/python)
+	@$(PEERS_PYTHON) bench/compare.py --mien $(B)/mien $(PEERS_FLAGS)
 
 # ---- the rest ---------------------------------------------------------------------------------
 .PHONY: config

@@ -10,12 +10,13 @@
 
 static mien_ops cpu_ops = {.name = "cpu"};
 
+static const struct {
+    const char *name;
+    const cpu_kernels *kernels;
+} builds[] = {{"v4", &cpu_kernels_v4}, {"v3", &cpu_kernels_v3}, {"v2", &cpu_kernels_v2}};
+
 /* The loops' build for this machine; $MIEN_ISA (v2, v3, v4) asks for a lesser one. */
 static const cpu_kernels *choose_kernels(const char **isa) {
-    static const struct {
-        const char *name;
-        const cpu_kernels *kernels;
-    } builds[] = {{"v4", &cpu_kernels_v4}, {"v3", &cpu_kernels_v3}, {"v2", &cpu_kernels_v2}};
     __builtin_cpu_init();
     const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
                     __builtin_cpu_supports("bmi2");
@@ -30,6 +31,16 @@ static const cpu_kernels *choose_kernels(const char **isa) {
     return builds[best].kernels;
 }
 
+/* oneDNN may be held back ($ONEDNN_MAX_CPU_ISA) or not know the CPU: a peak of wider registers than
+ * those that compute would be no fair yardstick. */
+static void choose_peak(mien_cpu *cpu, const char *loops) {
+    const bool avx512 = strstr(cpu->library, "avx512"), avx2 = strstr(cpu->library, "avx2");
+    const char *const isa = avx512 ? "v4" : (avx2 ? "v3" : "v2");
+    cpu->peak_isa = strcmp(isa, loops) < 0 ? isa : loops;
+    for (size_t i = 0; i < sizeof builds / sizeof builds[0]; i++)
+        if (strcmp(builds[i].name, cpu->peak_isa) == 0) cpu->peak = builds[i].kernels;
+}
+
 static void close_cpu(mien_backend *b) {
     if (!b) return;
     if (b->impl) mien_onednn_close(b->impl);
@@ -40,7 +51,6 @@ static void close_cpu(mien_backend *b) {
 mien_status mien_cpu_open(const mien_backend_options *options, mien_backend **out) {
     mien_backend *b = NULL;
     mien_status status;
-    char onednn[64];
     const char *isa;
     mien_cpu_glue_f32(&cpu_ops);
     mien_onednn_linear(&cpu_ops);
@@ -54,10 +64,11 @@ mien_status mien_cpu_open(const mien_backend_options *options, mien_backend **ou
     cpu = b->impl;
     cpu->kernels = choose_kernels(&isa);
     cpu->deterministic = options && options->deterministic;
-    const int threads = mien_threads_start(options ? options->threads : 0);
-    MIEN_GO(mien_onednn_open(cpu, onednn, sizeof onednn));
+    const int threads = cpu->threads = mien_threads_start(options ? options->threads : 0);
+    MIEN_GO(mien_onednn_open(cpu, cpu->library, sizeof cpu->library));
+    choose_peak(cpu, isa);
     snprintf(b->description, sizeof b->description, "cpu (%s, loops x86-64-%s, %d thread%s)",
-             onednn, isa, threads, threads == 1 ? "" : "s");
+             cpu->library, isa, threads, threads == 1 ? "" : "s");
     *out = b;
     return MIEN_OK;
 out:

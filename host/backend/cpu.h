@@ -7,7 +7,12 @@
 
 typedef struct mien_cpu {
     const cpu_kernels *kernels; /* of this machine's ISA */
+    const cpu_kernels *peak;    /* of the lesser of the loops' ISA and oneDNN's: the yardstick's */
+    const char *peak_isa;       /* "v2", "v3", "v4" */
+    char library[64];           /* "oneDNN 2.6.3 avx512_core" */
     int block;                  /* channel block of activations: 16, 8, or 0 for NHWC throughout */
+    int threads;
+    enum cpu_isa_rank { CPU_ISA_SSE, CPU_ISA_AVX2, CPU_ISA_AVX512 } isa_rank; /* oneDNN's choice */
     bool deterministic;
     struct dnnl_engine *engine; /* NULL in the reference backend */
     struct dnnl_stream *stream;

@@ -165,24 +165,32 @@ static cpu_dims pooled_dims(const mien_tensor *y, const mien_tensor *x) {
 }
 
 static mien_status glue_pool_forward(mien_backend *b, const mien_tensor *y, uint16_t *index,
-                                     const mien_tensor *x, const mien_pool *p) {
+                                     const mien_tensor *x, const mien_pool *p,
+                                     const mien_pool_tail *tail) {
+    const mien_dropout *drop = tail->dropout;
+    cpu_mask mask;
+    if (drop)
+        mask =
+            (cpu_mask){drop->rate, drop->state->seed, drop->stream, drop->state->step, drop->first};
     if (p->average)
         kernels(b)->average_pool_forward(y->data, x->data, cpu_dims_of(x), pooled_dims(y, x),
                                          window_of(p));
     else
         kernels(b)->max_pool_forward(y->data, index, x->data, cpu_dims_of(x), pooled_dims(y, x),
-                                     window_of(p));
+                                     window_of(p), tail->gate, drop ? &mask : NULL);
     return MIEN_OK;
 }
 
 static mien_status glue_pool_backward(mien_backend *b, const mien_tensor *dx, const mien_tensor *dy,
-                                      const uint16_t *index, const mien_pool *p, bool accumulate) {
+                                      const uint16_t *index, const mien_pool *p,
+                                      const mien_pool_tail *tail, bool accumulate) {
     if (p->average)
         kernels(b)->average_pool_backward(dx->data, dy->data, cpu_dims_of(dx), pooled_dims(dy, dx),
                                           window_of(p), accumulate);
     else
         kernels(b)->max_pool_backward(dx->data, dy->data, index, cpu_dims_of(dx),
-                                      pooled_dims(dy, dx), window_of(p), accumulate);
+                                      pooled_dims(dy, dx), window_of(p),
+                                      tail->dropout ? tail->dropout->rate : 0, accumulate);
     return MIEN_OK;
 }
 

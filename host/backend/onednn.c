@@ -37,7 +37,7 @@ static mien_status onednn_download(mien_linear *op, float *hwio, const void *src
 
 static mien_status ready(mien_linear *op, int n, direction dir, onednn_variant **v) {
     *v = onednn_find(op, n);
-    if (!*v || !(*v)->op[dir].primitive)
+    if (!*v || (!op->winograd && !(*v)->op[dir].primitive))
         return MIEN_FAIL(INVALID, "layer '%s': not prepared for a batch of %d", op->desc.name, n);
     return MIEN_OK;
 }
@@ -91,10 +91,24 @@ static mien_status execute(mien_linear *op, onednn_operation *o, const dnnl_exec
                         op->desc.name);
 }
 
+/* Activations that are no part of the convolution's own epilogue. */
+static mien_status activate(mien_linear *op, const mien_tensor *y) {
+    const int act = op->desc.activation;
+    if (act != BODY_LINEAR && act != BODY_RELU)
+        cpu_of(op->backend)
+            ->kernels->activation_forward(y->data, y->data, mien_shape_count(y->shape), act,
+                                          op->desc.alpha);
+    return MIEN_OK;
+}
+
 static mien_status onednn_forward(mien_linear *op, const mien_tensor *y, const mien_tensor *x,
                                   const void *w, const void *b, void *scratch) {
     onednn_variant *v;
     MIEN_TRY(ready(op, x->shape.n, FORWARD, &v));
+    if (op->winograd) {
+        onednn_winograd_forward(op, &v->winograd[FORWARD], y, x, w, b, scratch);
+        return activate(op, y);
+    }
     onednn_operation *o = &v->op[FORWARD];
     char *room = (char *)scratch + o->scratch_bytes;
     dnnl_memory_t weights, src, dst;
@@ -110,19 +124,18 @@ static mien_status onednn_forward(mien_linear *op, const mien_tensor *y, const m
                                     {DNNL_ARG_BIAS, op->bias_memory}};
     MIEN_TRY(execute(op, o, args, b ? 5 : 4, "forward"));
     MIEN_TRY(finish_side(op, &o->y, v->y));
-    const int act = op->desc.activation;
-    if (act != BODY_LINEAR && act != BODY_RELU)
-        cpu_of(op->backend)
-            ->kernels->activation_forward(y->data, y->data, mien_shape_count(y->shape), act,
-                                          op->desc.alpha);
-    return MIEN_OK;
+    return activate(op, y);
 }
 
 static mien_status onednn_backward_data(mien_linear *op, const mien_tensor *dx,
-                                        const mien_tensor *dy, const void *w, void *scratch,
-                                        bool accumulate) {
+                                        const mien_tensor *dy, const void *w,
+                                        const mien_tensor *gate, void *scratch, bool accumulate) {
     onednn_variant *v;
     MIEN_TRY(ready(op, dx->shape.n, DATA, &v));
+    if (op->winograd) {
+        onednn_winograd_data(op, &v->winograd[DATA], dx, dy, w, gate, scratch, accumulate);
+        return MIEN_OK;
+    }
     onednn_operation *o = &v->op[DATA];
     char *room = (char *)scratch + o->scratch_bytes;
     float *addend = (float *)(room + o->weights.bytes + o->x.bytes + o->y.bytes);
@@ -139,6 +152,10 @@ static mien_status onednn_backward_data(mien_linear *op, const mien_tensor *dx,
     MIEN_TRY(finish_side(op, &o->x, v->x));
     if (accumulate)
         cpu_of(op->backend)->kernels->accumulate(dx->data, addend, mien_shape_count(dx->shape));
+    if (gate)
+        cpu_of(op->backend)
+            ->kernels->activation_backward(dx->data, dx->data, NULL, gate->data,
+                                           mien_shape_count(dx->shape), BODY_RELU, 0, false);
     return MIEN_OK;
 }
 
@@ -147,6 +164,10 @@ static mien_status onednn_backward_filter(mien_linear *op, void *dw, void *db,
                                           void *scratch, bool accumulate) {
     onednn_variant *v;
     MIEN_TRY(ready(op, x->shape.n, FILTER, &v));
+    if (op->winograd) {
+        onednn_winograd_filter(op, &v->winograd[FILTER], dw, db, dy, x, scratch, accumulate);
+        return MIEN_OK;
+    }
     onednn_operation *o = &v->op[FILTER];
     const cpu_kernels *k = cpu_of(op->backend)->kernels;
     char *room = (char *)scratch + o->scratch_bytes;
@@ -176,6 +197,7 @@ void mien_onednn_linear(mien_ops *ops) {
     ops->linear_prepare = onednn_prepare;
     ops->linear_weight_bytes = onednn_weight_bytes;
     ops->linear_scratch_bytes = onednn_scratch_bytes;
+    ops->linear_weights_changed = onednn_weights_changed;
     ops->weights_upload = onednn_upload;
     ops->weights_download = onednn_download;
     ops->linear_forward = onednn_forward;

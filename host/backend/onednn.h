@@ -33,7 +33,8 @@ typedef struct onednn_operation {
 /* Everything for one batch size. */
 typedef struct onednn_variant {
     int n;
-    dnnl_memory_t x, y; /* in the backend's layout */
+    cpu_winograd winograd[ONEDNN_DIRECTIONS]; /* instead of operations */
+    dnnl_memory_t x, y;                       /* in the backend's layout */
     onednn_operation op[ONEDNN_DIRECTIONS];
 } onednn_variant;
 
@@ -42,6 +43,9 @@ struct mien_linear {
     mien_linear_desc desc;
     dnnl_memory_desc_t stored, plain; /* the weights: as they live here, as HWIO */
     dnnl_memory_t stored_memory, bias_memory;
+    bool winograd;       /* all three directions by our own loops; no primitives then */
+    float *transformed;  /* its weights, as one direction wants them */
+    int transformed_for; /* that direction; ONEDNN_DIRECTIONS: out of date */
     onednn_variant variants[ONEDNN_VARIANTS];
     int variant_count;
 };
@@ -59,6 +63,20 @@ void onednn_free(mien_linear *op);
 mien_status onednn_prepare(mien_linear *op, int n);
 size_t onednn_weight_bytes(const mien_linear *op);
 size_t onednn_scratch_bytes(const mien_linear *op);
+void onednn_weights_changed(mien_linear *op);
 onednn_variant *onednn_find(mien_linear *op, int n);
+
+/* onednn_winograd.c: operators by own loops */
+bool onednn_wants_winograd(const mien_linear *op);
+mien_status onednn_winograd_create(mien_linear *op);
+void onednn_winograd_form(const mien_linear *op, direction dir, int n, cpu_winograd *form);
+void onednn_winograd_forward(mien_linear *op, const cpu_winograd *form, const mien_tensor *y,
+                             const mien_tensor *x, const void *w, const void *b, void *scratch);
+void onednn_winograd_data(mien_linear *op, const cpu_winograd *form, const mien_tensor *dx,
+                          const mien_tensor *dy, const void *w, const mien_tensor *gate,
+                          void *scratch, bool accumulate);
+void onednn_winograd_filter(mien_linear *op, const cpu_winograd *form, void *dw, void *db,
+                            const mien_tensor *dy, const mien_tensor *x, void *scratch,
+                            bool accumulate);
 
 #endif

@@ -38,6 +38,9 @@ mien_status mien_onednn_open(mien_cpu *cpu, char *version, size_t size) {
     const char *name = "sse4.1";
     for (size_t i = sizeof names / sizeof names[0]; i-- > 0;)
         if ((isa & names[i].isa) == names[i].isa) name = names[i].name;
+    cpu->isa_rank = (isa & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core ? CPU_ISA_AVX512
+                    : (isa & dnnl_cpu_isa_avx2) == dnnl_cpu_isa_avx2             ? CPU_ISA_AVX2
+                                                                                 : CPU_ISA_SSE;
     cpu->block = (isa & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core ? 16 : 8;
     snprintf(version, size, "oneDNN %d.%d.%d %s", v->major, v->minor, v->patch, name);
     dnnl_set_primitive_cache_capacity(0); /* operators are kept here; the cache would hold twins */
@@ -73,29 +76,18 @@ static mien_status weight_md(const mien_linear *op, dnnl_format_tag_t tag, dnnl_
                         "a memory format", d->name);
 }
 
-/* Winograd F(4x4, 3x3) where it is measured to win (docs/performance.md): 3x3, stride 1, whole
- * blocks of 16 channels; for the data gradient only on larger images. */
-static bool wants_winograd(const mien_linear *op, direction dir) {
-    const mien_linear_desc *d = &op->desc;
-    const mien_cpu *cpu = cpu_of(op->backend);
-    return !cpu->deterministic && cpu->block == 16 && !d->dense && d->kernel_h == 3 &&
-           d->kernel_w == 3 && d->stride_h == 1 && d->stride_w == 1 && d->in.c % 16 == 0 &&
-           d->out.c % 16 == 0 && (dir != DATA || d->in.h >= 16);
-}
-
 typedef struct formats {
     dnnl_memory_desc_t x, y, w, b;
     const dnnl_memory_desc_t *bias; /* &b or NULL */
 } formats;
 
-static dnnl_status_t conv_desc(const mien_linear *op, direction dir, dnnl_alg_kind_t algorithm,
-                               const formats *f, dnnl_convolution_desc_t *out) {
+static dnnl_status_t conv_desc(const mien_linear *op, direction dir, const formats *f,
+                               dnnl_convolution_desc_t *out) {
     const mien_linear_desc *d = &op->desc;
     const dnnl_dims_t strides = {d->stride_h, d->stride_w}, none = {0, 0};
     const dnnl_dims_t before = {d->pad_top, d->pad_left}, after = {d->pad_bottom, d->pad_right};
-    const dnnl_prop_kind_t kind = d->training || algorithm == dnnl_convolution_winograd
-                                      ? dnnl_forward_training
-                                      : dnnl_forward_inference;
+    const dnnl_prop_kind_t kind = d->training ? dnnl_forward_training : dnnl_forward_inference;
+    const dnnl_alg_kind_t algorithm = dnnl_convolution_direct;
     switch (dir) {
     case FORWARD:
         return dnnl_dilated_convolution_forward_desc_init(
@@ -139,15 +131,14 @@ static dnnl_status_t attributes(const mien_linear *op, direction dir, dnnl_primi
     return status;
 }
 
-static dnnl_status_t create_with(const mien_linear *op, direction dir, dnnl_alg_kind_t algorithm,
-                                 const formats *f, dnnl_primitive_desc_t hint,
-                                 dnnl_primitive_desc_t *out) {
+static dnnl_status_t create_with(const mien_linear *op, direction dir, const formats *f,
+                                 dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *out) {
     dnnl_convolution_desc_t conv;
     dnnl_inner_product_desc_t dense;
     dnnl_primitive_attr_t attr = NULL;
     *out = NULL;
     dnnl_status_t status =
-        op->desc.dense ? dense_desc(op, dir, f, &dense) : conv_desc(op, dir, algorithm, f, &conv);
+        op->desc.dense ? dense_desc(op, dir, f, &dense) : conv_desc(op, dir, f, &conv);
     if (status == dnnl_success) status = attributes(op, dir, &attr);
     if (status == dnnl_success)
         status = dnnl_primitive_desc_create(out, op->desc.dense ? (void *)&dense : (void *)&conv,
@@ -174,21 +165,20 @@ static mien_status any_formats(const mien_linear *op, int n, formats *f) {
     return onednn_check(status, "a memory format", d->name);
 }
 
-/* One algorithm, activations as given in `f`, the weights as stored or in any format. True when a
+/* Activations as given in `f`, the weights as stored or in any format. True when a
  * primitive came of it that is not generic code; a generic one is kept in *generic. */
-static bool try_formats(const mien_linear *op, direction dir, dnnl_alg_kind_t algorithm, formats f,
+static bool try_formats(const mien_linear *op, direction dir, formats f,
                         const dnnl_memory_desc_t *any, const dnnl_memory_desc_t *stored,
                         dnnl_primitive_desc_t *out, dnnl_primitive_desc_t *generic) {
     dnnl_primitive_desc_t hint = NULL;
     bool good = false;
     formats h = f;
     h.w = *any;
-    /* the hint for a backward pass is a forward pass of the same kind; direct always exists */
-    if (dir != FORWARD && create_with(op, FORWARD, algorithm, &h, NULL, &hint) != dnnl_success)
-        create_with(op, FORWARD, dnnl_convolution_direct, &h, NULL, &hint);
+    /* the hint for a backward pass is a forward pass of the same kind */
+    if (dir != FORWARD) create_with(op, FORWARD, &h, NULL, &hint);
     for (int own = stored ? 0 : 1; own < 2 && !good; own++) {
         f.w = own ? *any : *stored;
-        if (create_with(op, dir, algorithm, &f, hint, out) != dnnl_success) continue;
+        if (create_with(op, dir, &f, hint, out) != dnnl_success) continue;
         good = !is_reference(*out);
         if (good) break;
         if (*generic)
@@ -200,11 +190,10 @@ static bool try_formats(const mien_linear *op, direction dir, dnnl_alg_kind_t al
     return good;
 }
 
-/* The descriptor for one direction, best first: Winograd, direct; activations as they lie, then in
- * any format; generic code last. */
+/* The descriptor for one direction, best first: activations as they lie, then in any format;
+ * generic code last. */
 static mien_status describe(const mien_linear *op, direction dir, int n, formats f,
                             const dnnl_memory_desc_t *stored, dnnl_primitive_desc_t *out) {
-    const dnnl_alg_kind_t algorithms[] = {dnnl_convolution_winograd, dnnl_convolution_direct};
     static const char *const names[] = {"forward", "the data gradient", "the weight gradient"};
     dnnl_primitive_desc_t generic = NULL;
     dnnl_memory_desc_t any;
@@ -212,8 +201,7 @@ static mien_status describe(const mien_linear *op, direction dir, int n, formats
     MIEN_TRY(weight_md(op, dnnl_format_tag_any, &any));
     for (int moved = 0; moved < 2 && !good; moved++) {
         if (moved && any_formats(op, n, &f) != MIEN_OK) break;
-        for (int a = wants_winograd(op, dir) ? 0 : 1; a < 2 && !good; a++)
-            good = try_formats(op, dir, algorithms[a], f, &any, stored, out, &generic);
+        good = try_formats(op, dir, f, &any, stored, out, &generic);
     }
     if (!good) {
         *out = generic;
@@ -309,7 +297,12 @@ void onednn_free(mien_linear *op) {
         release_variant(&op->variants[i]);
     if (op->stored_memory) dnnl_memory_destroy(op->stored_memory);
     if (op->bias_memory) dnnl_memory_destroy(op->bias_memory);
+    mien_free(op->transformed);
     mien_free(op);
+}
+
+void onednn_weights_changed(mien_linear *op) {
+    op->transformed_for = ONEDNN_DIRECTIONS;
 }
 
 onednn_variant *onednn_find(mien_linear *op, int n) {
@@ -331,6 +324,9 @@ static mien_status formats_of(const mien_linear *op, int n, formats *f) {
 static mien_status build_variant(mien_linear *op, int n, onednn_variant *v) {
     formats f;
     v->n = n;
+    for (int dir = 0; op->winograd && dir < ONEDNN_DIRECTIONS; dir++)
+        onednn_winograd_form(op, (direction)dir, n, &v->winograd[dir]);
+    if (op->winograd) return MIEN_OK;
     MIEN_TRY(formats_of(op, n, &f));
     MIEN_TRY(onednn_memory(op, &f.x, &v->x));
     MIEN_TRY(onednn_memory(op, &f.y, &v->y));
@@ -372,11 +368,16 @@ static mien_status choose_stored(mien_linear *op) {
     const direction dir = op->desc.training ? FILTER : FORWARD;
     formats f;
     dnnl_primitive_desc_t pd = NULL;
+    MIEN_TRY(weight_md(op, op->desc.dense ? dnnl_io : dnnl_hwio, &op->plain));
+    op->winograd = onednn_wants_winograd(op);
+    if (op->winograd) {
+        op->stored = op->plain;
+        return onednn_winograd_create(op);
+    }
     MIEN_TRY(formats_of(op, TYPICAL, &f));
     MIEN_TRY(describe(op, dir, TYPICAL, f, NULL, &pd));
     op->stored = *query(pd, dir == FILTER ? dnnl_query_diff_weights_md : dnnl_query_weights_md);
     dnnl_primitive_desc_destroy(pd);
-    MIEN_TRY(weight_md(op, op->desc.dense ? dnnl_io : dnnl_hwio, &op->plain));
     MIEN_TRY(onednn_memory(op, &op->stored, &op->stored_memory));
     return onednn_memory(op, &f.b, &op->bias_memory);
 }
@@ -416,6 +417,8 @@ size_t onednn_scratch_bytes(const mien_linear *op) {
             const size_t need = o->scratch_bytes + o->weights.bytes + o->x.bytes + o->y.bytes +
                                 addend_bytes(op, (direction)dir, op->variants[i].n);
             if (need > most) most = need;
+            const size_t own = op->winograd ? op->variants[i].winograd[dir].scratch : 0;
+            if (own > most) most = own;
         }
     return most;
 }

@@ -69,6 +69,13 @@ typedef struct mien_dropout {
     uint64_t first;         /* place of row 0 in the global batch */
 } mien_dropout;
 
+/* What max pooling does in one go with its neighbours in training: the gradient of a ReLU before it
+ * (none goes back where the result is not positive) and a dropout behind it. */
+typedef struct mien_pool_tail {
+    bool gate;
+    const mien_dropout *dropout; /* NULL: none */
+} mien_pool_tail;
+
 /* A data set in backend memory and what a batch takes from it. */
 typedef struct mien_gather {
     const uint8_t *pixels; /* [count][h][w][c] */
@@ -145,15 +152,20 @@ struct mien_ops {
     mien_status (*linear_prepare)(mien_linear *, int n);
     size_t (*linear_weight_bytes)(const mien_linear *);  /* in the operator's layout */
     size_t (*linear_scratch_bytes)(const mien_linear *); /* the largest of all prepared n */
+    /* Weights were written since the last pass: whatever was derived from them is out of date. */
+    void (*linear_weights_changed)(mien_linear *);
     /* HWIO (dense: in x out) f32 on the host ↔ weights in the operator's layout */
     mien_status (*weights_upload)(mien_linear *, void *dst, const float *hwio);
     mien_status (*weights_download)(mien_linear *, float *hwio, const void *src);
     /* y = activation(x * w + b); writes. */
     mien_status (*linear_forward)(mien_linear *, const mien_tensor *y, const mien_tensor *x,
                                   const void *w, const void *b, void *scratch);
-    /* dx accumulates; dy is the gradient before the activation (see activation_backward). */
+    /* dx accumulates; dy is the gradient before the activation (see activation_backward). With a
+     * `gate` (like dx; the ReLU output that the operator read) dx is 0 where it is not positive:
+     * dx is then the gradient before that ReLU. */
     mien_status (*linear_backward_data)(mien_linear *, const mien_tensor *dx, const mien_tensor *dy,
-                                        const void *w, void *scratch, bool accumulate);
+                                        const void *w, const mien_tensor *gate, void *scratch,
+                                        bool accumulate);
     /* dw and db (NULL without bias) accumulate. */
     mien_status (*linear_backward_filter)(mien_linear *, void *dw, void *db, const mien_tensor *dy,
                                           const mien_tensor *x, void *scratch, bool accumulate);
@@ -184,11 +196,13 @@ struct mien_ops {
     mien_status (*rescale)(mien_backend *, const mien_tensor *y, const mien_tensor *x, float scale,
                            float shift, bool accumulate);
 
-    /* windows; `index` [y's elements] remembers which element won (max only) */
+    /* windows; `index` [y's elements] remembers which element won, or that no gradient goes back;
+     * index and tail are for max pooling only */
     mien_status (*pool_forward)(mien_backend *, const mien_tensor *y, uint16_t *index,
-                                const mien_tensor *x, const mien_pool *);
+                                const mien_tensor *x, const mien_pool *, const mien_pool_tail *);
     mien_status (*pool_backward)(mien_backend *, const mien_tensor *dx, const mien_tensor *dy,
-                                 const uint16_t *index, const mien_pool *, bool accumulate);
+                                 const uint16_t *index, const mien_pool *, const mien_pool_tail *,
+                                 bool accumulate);
 
     /* batch normalisation */
     mien_status (*batchnorm_train)(mien_backend *, const mien_tensor *y, const mien_tensor *x,

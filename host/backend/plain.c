@@ -38,6 +38,10 @@ static size_t plain_scratch_bytes(const mien_linear *op) {
     return 0;
 }
 
+static void plain_weights_changed(mien_linear *op) {
+    (void)op;
+}
+
 static mien_status plain_upload(mien_linear *op, void *dst, const float *hwio) {
     for (size_t i = 0; i < weight_count(op); i++)
         ((real *)dst)[i] = hwio[i];
@@ -73,11 +77,15 @@ static mien_status plain_forward(mien_linear *op, const mien_tensor *y, const mi
 }
 
 static mien_status plain_backward_data(mien_linear *op, const mien_tensor *dx,
-                                       const mien_tensor *dy, const void *w, void *scratch,
-                                       bool accumulate) {
+                                       const mien_tensor *dy, const void *w,
+                                       const mien_tensor *gate, void *scratch, bool accumulate) {
     (void)scratch;
+    const cpu_kernels *k = cpu_of(op->backend)->kernels;
     const cpu_conv c = conv_of(op, dx->shape.n);
-    cpu_of(op->backend)->kernels->conv_backward_data(dx->data, dy->data, w, &c, accumulate);
+    k->conv_backward_data(dx->data, dy->data, w, &c, accumulate);
+    if (gate)
+        k->activation_backward(dx->data, dx->data, NULL, gate->data, mien_shape_count(dx->shape),
+                               BODY_RELU, 0, false);
     return MIEN_OK;
 }
 
@@ -95,6 +103,7 @@ void CPU_REAL_NAME(mien_plain_linear)(mien_ops *ops) {
     ops->linear_prepare = plain_prepare;
     ops->linear_weight_bytes = plain_weight_bytes;
     ops->linear_scratch_bytes = plain_scratch_bytes;
+    ops->linear_weights_changed = plain_weights_changed;
     ops->weights_upload = plain_upload;
     ops->weights_download = plain_download;
     ops->linear_forward = plain_forward;

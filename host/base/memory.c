@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 static atomic_uint_fast64_t allocations;
 
@@ -64,4 +65,9 @@ mien_status mien_copy_text(char **out, const char *text) {
 
 void mien_free(void *block) {
     free(block);
+}
+
+uint64_t mien_peak_memory(void) {
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? (uint64_t)usage.ru_maxrss * 1024 : 0;
 }

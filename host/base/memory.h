@@ -24,5 +24,7 @@ void mien_free(void *block);
 
 /* Allocations made so far by this process through this file. */
 uint64_t mien_allocation_count(void);
+/* The most memory that this process has held so far, in bytes; 0 when the system does not tell. */
+uint64_t mien_peak_memory(void);
 
 #endif

@@ -39,6 +39,10 @@ int mien_threads_start(int threads) {
     return size;
 }
 
+int mien_threads_count(void) {
+    return omp_get_max_threads();
+}
+
 unsigned mien_float_enter(void) {
     const unsigned saved = _mm_getcsr();
     _mm_setcsr(saved | FTZ_DAZ);

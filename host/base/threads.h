@@ -10,6 +10,8 @@
 int mien_threads_available(void);
 /* Sets the team's size (0: all available) and prepares the workers; returns the size. */
 int mien_threads_start(int threads);
+/* The size of the team. */
+int mien_threads_count(void);
 
 /* Flush-to-zero for the calling thread, and back. */
 unsigned mien_float_enter(void);

@@ -5,8 +5,8 @@
 #include "host/cli/cli.h"
 #include "include/mien/mien.h"
 
-static const cli_command *const commands[] = {&cmd_train, &cmd_evaluate, &cmd_convert, &cmd_inspect,
-                                              &cmd_devices};
+static const cli_command *const commands[] = {&cmd_train,   &cmd_evaluate, &cmd_convert,
+                                              &cmd_inspect, &cmd_bench,    &cmd_devices};
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
 /* Commands of the interface that this version does not build. */

@@ -32,6 +32,33 @@ static void share(mien_plan *plan, int i) {
     if (!output_needed) plan->places[i].storage = before->storage;
 }
 
+/* Does the layer, in its backward pass, leave out the gradient where its input was cut off? */
+static bool gates(const mien_node *node) {
+    return node->def->flags & MIEN_GATES_INPUT;
+}
+
+/* A ReLU fused into `producer` whose only reader can apply its slope. */
+static void hand_on_slope(mien_plan *plan, int i) {
+    const mien_graph *graph = plan->graph;
+    const int relu = graph->nodes[i].inputs[0];
+    if (!gates(&graph->nodes[i]) || !plan->places[relu].skipped || readers(graph, relu) != 1)
+        return;
+    mien_place *producer = &plan->places[graph->nodes[relu].inputs[0]];
+    producer->slope_by_reader = producer->activation == BODY_RELU;
+}
+
+/* A dropout behind max pooling runs in it. */
+static void take_dropout(mien_plan *plan, int i) {
+    const mien_graph *graph = plan->graph;
+    const int pool = graph->nodes[i].inputs[0];
+    if (strcmp(graph->nodes[i].def->name, "dropout") != 0 || readers(graph, pool) != 1 ||
+        strcmp(graph->nodes[pool].def->name, "max_pooling2d") != 0 || plan->places[i].skipped)
+        return;
+    plan->places[pool].dropout = i;
+    plan->places[i].skipped = true;
+    plan->places[i].storage = plan->places[pool].storage;
+}
+
 void mien_plan_fuse(mien_plan *plan) {
     const mien_graph *graph = plan->graph;
     for (int i = 0; i < graph->count; i++) {
@@ -58,6 +85,10 @@ void mien_plan_fuse(mien_plan *plan) {
             place->storage = producer->storage;
         } else if (i) {
             share(plan, i);
+        }
+        if (plan->training && i) {
+            hand_on_slope(plan, i);
+            take_dropout(plan, i);
         }
     }
     for (int i = graph->count - 2; i > 0; i--) {

@@ -48,7 +48,8 @@ static int last_read(const planner *p, int root) {
         const mien_place *place = &p->plan->places[i];
         const mien_node *node = &graph->nodes[i];
         if (place->storage == root && runs_backward(p, i) &&
-            ((node->def->flags & MIEN_NEEDS_OUTPUT) || place->activation != BODY_LINEAR))
+            ((node->def->flags & MIEN_NEEDS_OUTPUT) ||
+             (place->activation != BODY_LINEAR && !place->slope_by_reader)))
             last = backward_time(p, i) > last ? backward_time(p, i) : last;
         if (place->storage == root && i == graph->logits && last < p->n) last = p->n;
         if (place->skipped) continue;

@@ -24,6 +24,8 @@ typedef struct mien_place {
     int norm;                  /* the batch normalisation in its weights; 0: none */
     int activation;            /* fused behind it */
     float alpha;
+    bool slope_by_reader;       /* training: the node that reads it applies that one's slope */
+    int dropout;                /* training: the dropout node that runs in this one; 0: none */
     bool wants_grad;            /* something trained lies at or before it */
     bool adds[MIEN_INPUTS_MAX]; /* the gradient of input i is added to what is there */
     size_t out, grad, index, statistics;
@@ -42,6 +44,12 @@ typedef struct mien_plan_options {
      * must outlive the plan. */
     const mien_quant *quant;
 } mien_plan_options;
+
+/* Seconds spent since it was hung into a plan; whoever hangs it in owns it and zeroes it. */
+typedef struct mien_profile {
+    double *forward, *backward; /* [graph->count], by node */
+    double gather, loss, update;
+} mien_profile;
 
 typedef struct mien_plan {
     const mien_graph *graph;
@@ -62,7 +70,8 @@ typedef struct mien_plan {
     const char *weights; /* what the passes read: PARAM, or AVERAGE while evaluating with it */
     size_t act_bytes, scratch_bytes, targets, probabilities;
     body_rule rule;
-    body_step *step; /* in backend memory */
+    body_step *step;       /* in backend memory */
+    mien_profile *profile; /* NULL: the passes do not look at the clock */
 } mien_plan;
 
 /* The graph and the backend must outlive the plan. */

@@ -1,6 +1,8 @@
 /* The only walk over a graph, and what a layer sees on the way. */
 #include "host/graph/plan.h"
 
+#include "host/base/clock.h"
+
 static size_t element_bytes(const mien_run *run) {
     return mien_dtype_bytes(run->backend->dtype);
 }
@@ -89,6 +91,22 @@ int mien_run_activation(const mien_run *run, const mien_node *node, float *alpha
     return run->plan->places[node->index].activation;
 }
 
+int mien_run_slope(const mien_run *run, const mien_node *node, float *alpha) {
+    const int activation = mien_run_activation(run, node, alpha);
+    return run->plan->places[node->index].slope_by_reader ? BODY_LINEAR : activation;
+}
+
+bool mien_run_gates(const mien_run *run, const mien_node *node) {
+    const mien_node *before = &run->plan->graph->nodes[node->inputs[0]];
+    return run->plan->places[before->index].skipped &&
+           run->plan->places[before->inputs[0]].slope_by_reader;
+}
+
+const mien_node *mien_run_dropout(const mien_run *run, const mien_node *node) {
+    const int dropout = run->plan->places[node->index].dropout;
+    return dropout ? &run->plan->graph->nodes[dropout] : NULL;
+}
+
 static mien_run start(mien_plan *plan, bool training, uint64_t offset) {
     return (mien_run){.plan = plan,
                       .backend = plan->backend,
@@ -128,12 +146,21 @@ mien_tensor mien_plan_input_gradient(const mien_plan *plan, int n) {
     return gradient(&run, 0);
 }
 
+/* The clock, when somebody wants to know where the time goes; work is waited for before. */
+static double tick(mien_plan *plan) {
+    if (!plan->profile) return 0;
+    plan->ops->sync(plan->backend);
+    return mien_seconds();
+}
+
 static mien_status walk_forward(mien_run *run, int from, int to) {
     for (int i = from; i < to; i++) {
         const mien_node *node = &run->plan->graph->nodes[i];
         if (run->plan->places[i].skipped) continue;
         if (run->plan->observe) run->plan->observe(run->plan->observer, run, node);
+        const double begin = tick(run->plan);
         MIEN_TRY(node->def->forward(node, run));
+        if (run->plan->profile) run->plan->profile->forward[i] += tick(run->plan) - begin;
     }
     return MIEN_OK;
 }
@@ -142,13 +169,23 @@ static mien_status walk_backward(mien_run *run, int from, int to) {
     for (int i = to - 1; i >= from; i--) {
         const mien_place *place = &run->plan->places[i];
         const mien_node *node = &run->plan->graph->nodes[i];
-        if (!place->skipped && place->wants_grad) MIEN_TRY(node->def->backward(node, run));
+        if (place->skipped || !place->wants_grad) continue;
+        const double begin = tick(run->plan);
+        MIEN_TRY(node->def->backward(node, run));
+        if (run->plan->profile) run->plan->profile->backward[i] += tick(run->plan) - begin;
     }
     return MIEN_OK;
 }
 
+/* Operators may keep what they derived from the weights until these change. */
+static void tell_weights_changed(mien_plan *plan) {
+    for (int i = 0; i < plan->graph->count; i++)
+        if (plan->places[i].linear) plan->ops->linear_weights_changed(plan->places[i].linear);
+}
+
 mien_status mien_plan_forward(mien_plan *plan, int n, bool training, uint64_t offset) {
     mien_run run = start(plan, training, offset);
+    if (plan->training) tell_weights_changed(plan);
     for (int first = 0; first < n; first += plan->micro_batch) {
         run.first = first;
         run.rows = n - first < plan->micro_batch ? n - first : plan->micro_batch;
@@ -163,8 +200,11 @@ mien_status mien_plan_loss(mien_plan *plan, int n, int batch, const void *class_
                            bool gradient_too) {
     const mien_tensor logits = mien_plan_logits(plan, n), targets = mien_plan_targets(plan, n);
     const mien_tensor dlogits = gradient_too ? mien_plan_logits_gradient(plan, n) : logits;
-    return plan->ops->softmax_xent(plan->backend, gradient_too ? &dlogits : NULL, &logits, &targets,
-                                   class_weight, batch, plan->step);
+    const double begin = tick(plan);
+    MIEN_TRY(plan->ops->softmax_xent(plan->backend, gradient_too ? &dlogits : NULL, &logits,
+                                     &targets, class_weight, batch, plan->step));
+    if (plan->profile) plan->profile->loss += tick(plan) - begin;
+    return MIEN_OK;
 }
 
 mien_status mien_plan_backward(mien_plan *plan, int n, uint64_t offset) {
@@ -181,10 +221,13 @@ mien_status mien_plan_backward(mien_plan *plan, int n, uint64_t offset) {
 }
 
 mien_status mien_plan_update(mien_plan *plan) {
+    const double begin = tick(plan);
     MIEN_TRY(plan->ops->all_reduce(plan->backend, plan->grad, plan->trained));
-    return plan->ops->optimize(plan->backend, plan->param, plan->grad, plan->moment1, plan->moment2,
-                               plan->average, plan->decayed, plan->trained, &plan->rule,
-                               plan->step);
+    MIEN_TRY(plan->ops->optimize(plan->backend, plan->param, plan->grad, plan->moment1,
+                                 plan->moment2, plan->average, plan->decayed, plan->trained,
+                                 &plan->rule, plan->step));
+    if (plan->profile) plan->profile->update += tick(plan) - begin;
+    return MIEN_OK;
 }
 
 mien_status mien_plan_probabilities(mien_plan *plan, int n, float *out) {

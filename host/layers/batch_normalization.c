@@ -101,7 +101,9 @@ static mien_status forward(const mien_node *node, const mien_run *run) {
 static mien_status backward(const mien_node *node, const mien_run *run) {
     const mien_tensor dy = mien_run_grad(run, node), x = mien_run_input(run, node, 0);
     const mien_tensor y = mien_run_output(run, node);
-    const mien_batchnorm n = vectors(node, run);
+    mien_batchnorm n = vectors(node, run);
+    float alpha;
+    n.activation = mien_run_slope(run, node, &alpha);
     mien_tensor dx;
     bool accumulate;
     const bool wanted = mien_run_input_grad(run, node, 0, &dx, &accumulate);

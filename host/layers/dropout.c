@@ -18,7 +18,7 @@ static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out,
     return MIEN_OK;
 }
 
-static mien_dropout mask_of(const mien_node *node, const mien_run *run) {
+mien_dropout mien_dropout_mask(const mien_node *node, const mien_run *run) {
     const dropout_attrs *a = node->attrs;
     return (mien_dropout){.rate = a->rate,
                           .stream = RNG_DROPOUT + (uint32_t)node->index,
@@ -28,14 +28,14 @@ static mien_dropout mask_of(const mien_node *node, const mien_run *run) {
 
 static mien_status forward(const mien_node *node, const mien_run *run) {
     const mien_tensor y = mien_run_output(run, node), x = mien_run_input(run, node, 0);
-    const mien_dropout mask = mask_of(node, run);
+    const mien_dropout mask = mien_dropout_mask(node, run);
     if (!run->training || mask.rate == 0) return run->ops->copy(run->backend, &y, &x, false);
     return run->ops->dropout(run->backend, &y, &x, &mask, false);
 }
 
 static mien_status backward(const mien_node *node, const mien_run *run) {
     const mien_tensor dy = mien_run_grad(run, node);
-    const mien_dropout mask = mask_of(node, run);
+    const mien_dropout mask = mien_dropout_mask(node, run);
     mien_tensor dx;
     bool accumulate;
     if (!mien_run_input_grad(run, node, 0, &dx, &accumulate)) return MIEN_OK;

@@ -64,14 +64,15 @@ typedef struct mien_param {
 } mien_param;
 
 enum mien_layer_flags {
-    MIEN_NEEDS_INPUT = 1,       /* backward reads the inputs */
-    MIEN_NEEDS_OUTPUT = 2,      /* backward reads the output */
-    MIEN_IN_PLACE = 4,          /* both passes may overwrite what they read */
-    MIEN_FUSES_RELU = 8,        /* takes a following ReLU as its epilogue */
-    MIEN_FUSES_ACTIVATION = 16, /* takes any activation whose slope follows from the output */
-    MIEN_WHOLE_BATCH = 32,      /* statistics over the batch: no micro-batches before it */
-    MIEN_SAVES_INDEX = 64,      /* keeps a uint16 for each output element */
-    MIEN_SAVES_STATISTICS = 128 /* keeps two vectors [c] of the batch */
+    MIEN_NEEDS_INPUT = 1,        /* backward reads the inputs */
+    MIEN_NEEDS_OUTPUT = 2,       /* backward reads the output */
+    MIEN_IN_PLACE = 4,           /* both passes may overwrite what they read */
+    MIEN_FUSES_RELU = 8,         /* takes a following ReLU as its epilogue */
+    MIEN_FUSES_ACTIVATION = 16,  /* takes any activation whose slope follows from the output */
+    MIEN_WHOLE_BATCH = 32,       /* statistics over the batch: no micro-batches before it */
+    MIEN_SAVES_INDEX = 64,       /* keeps a uint16 for each output element */
+    MIEN_SAVES_STATISTICS = 128, /* keeps two vectors [c] of the batch */
+    MIEN_GATES_INPUT = 256       /* backward can apply the slope of a ReLU before it */
 };
 
 typedef struct mien_layer_def {
@@ -143,6 +144,12 @@ mien_int8_linear *mien_run_bytes(const mien_run *run, const mien_node *node);
 mien_linear *mien_run_linear(const mien_run *run, const mien_node *node);
 /* The activation fused behind this node, LINEAR for none. */
 int mien_run_activation(const mien_run *run, const mien_node *node, float *alpha);
+/* The one whose slope this node's backward pass applies: LINEAR also when the reader does. */
+int mien_run_slope(const mien_run *run, const mien_node *node, float *alpha);
+/* Does this node apply the slope of the ReLU that its input 0 went through? */
+bool mien_run_gates(const mien_run *run, const mien_node *node);
+/* The dropout that runs in this node, NULL for none. */
+const mien_node *mien_run_dropout(const mien_run *run, const mien_node *node);
 
 /* ---- shared by several layers ---- */
 /* The passes of a linear operator with bias and epilogue (layers/linear_pass.c). */
@@ -170,6 +177,9 @@ mien_status mien_global_pool_infer(mien_node *node, const mien_shape *in, mien_s
                                    bool *flat);
 mien_status mien_pool_layer_forward(const mien_node *node, const mien_run *run);
 mien_status mien_pool_layer_backward(const mien_node *node, const mien_run *run);
+
+/* The mask that a dropout node draws in this pass (layers/dropout.c). */
+mien_dropout mien_dropout_mask(const mien_node *dropout, const mien_run *run);
 
 enum { MIEN_VALID, MIEN_SAME };
 

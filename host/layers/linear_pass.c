@@ -14,7 +14,7 @@ mien_status mien_linear_layer_backward(const mien_node *node, const mien_run *ru
     const mien_tensor dy = mien_run_grad(run, node), x = mien_run_input(run, node, 0);
     mien_linear *op = mien_run_linear(run, node);
     float alpha;
-    const int activation = mien_run_activation(run, node, &alpha);
+    const int activation = mien_run_slope(run, node, &alpha);
     if (activation != BODY_LINEAR) {
         const mien_tensor y = mien_run_output(run, node);
         MIEN_TRY(run->ops->activation_backward(run->backend, &dy, &dy, NULL, &y, activation, alpha,
@@ -27,6 +27,7 @@ mien_status mien_linear_layer_backward(const mien_node *node, const mien_run *ru
     mien_tensor dx;
     bool accumulate;
     if (!mien_run_input_grad(run, node, 0, &dx, &accumulate)) return MIEN_OK;
-    return run->ops->linear_backward_data(op, &dx, &dy, mien_run_param(run, node, 0), run->scratch,
+    return run->ops->linear_backward_data(op, &dx, &dy, mien_run_param(run, node, 0),
+                                          mien_run_gates(run, node) ? &x : NULL, run->scratch,
                                           accumulate);
 }

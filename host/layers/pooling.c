@@ -57,11 +57,23 @@ mien_status mien_global_pool_infer(mien_node *node, const mien_shape *in, mien_s
     return MIEN_OK;
 }
 
+/* What runs in one go with max pooling in this pass. */
+static mien_pool_tail tail_of(const mien_node *node, const mien_run *run, mien_dropout *mask) {
+    const mien_node *dropout = mien_run_dropout(run, node);
+    mien_pool_tail tail = {.gate = mien_run_gates(run, node)};
+    if (!dropout || !run->training) return tail;
+    *mask = mien_dropout_mask(dropout, run);
+    if (mask->rate > 0) tail.dropout = mask;
+    return tail;
+}
+
 mien_status mien_pool_layer_forward(const mien_node *node, const mien_run *run) {
     const mien_tensor y = mien_run_output(run, node), x = mien_run_input(run, node, 0);
     const mien_pool *pool = &((const mien_pool_attrs *)node->attrs)->pool;
     if (x.dtype != run->backend->dtype) return run->ops->int8->max_pool(run->backend, &y, &x, pool);
-    return run->ops->pool_forward(run->backend, &y, mien_run_index(run, node), &x, pool);
+    mien_dropout mask;
+    const mien_pool_tail tail = tail_of(node, run, &mask);
+    return run->ops->pool_forward(run->backend, &y, mien_run_index(run, node), &x, pool, &tail);
 }
 
 mien_status mien_pool_layer_backward(const mien_node *node, const mien_run *run) {
@@ -70,6 +82,8 @@ mien_status mien_pool_layer_backward(const mien_node *node, const mien_run *run)
     mien_tensor dx;
     bool accumulate;
     if (!mien_run_input_grad(run, node, 0, &dx, &accumulate)) return MIEN_OK;
-    return run->ops->pool_backward(run->backend, &dx, &dy, mien_run_index(run, node), pool,
+    mien_dropout mask;
+    const mien_pool_tail tail = tail_of(node, run, &mask);
+    return run->ops->pool_backward(run->backend, &dx, &dy, mien_run_index(run, node), pool, &tail,
                                    accumulate);
 }

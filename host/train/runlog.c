@@ -1,10 +1,10 @@
 #include "host/train/runlog.h"
 
 #include <string.h>
-#include <sys/resource.h>
 
 #include "host/base/clock.h"
 #include "host/base/json.h"
+#include "host/base/memory.h"
 #include "host/graph/plan.h"
 #include "include/mien/mien.h"
 
@@ -37,11 +37,6 @@ mien_status mien_runlog_epoch(const char *folder, const mien_epoch *e, mien_text
     return write_file(folder, "log.csv", log);
 }
 
-static double peak_memory_mb(void) {
-    struct rusage usage;
-    return getrusage(RUSAGE_SELF, &usage) == 0 ? (double)usage.ru_maxrss / 1024 : 0;
-}
-
 mien_status mien_runlog_run(const mien_train_request *request, const char *state,
                             const mien_train_result *result, const char *started) {
     mien_text text = {0};
@@ -63,7 +58,7 @@ mien_status mien_runlog_run(const mien_train_request *request, const char *state
     mien_json_integer(&json, "steps", result->steps);
     mien_json_number(&json, "seconds", result->seconds);
     mien_json_number(&json, "images_per_second", result->images_per_second);
-    mien_json_number(&json, "peak_memory_mb", peak_memory_mb());
+    mien_json_number(&json, "peak_memory_mb", (double)mien_peak_memory() / 1048576);
     mien_json_close(&json, '}');
     mien_text_puts(&text, "\n");
     const mien_status status = write_file(request->folder, "run.json", &text);

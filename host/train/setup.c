@@ -8,8 +8,7 @@
 #include "host/base/module.h"
 #include "include/mien/mien.h"
 
-/* Shipped networks are found by bare name. */
-static mien_status find_network(const char *name, char *out) {
+mien_status mien_network_find(const char *name, char *out) {
     static const char *const places[] = {"", "../../configs/models",
                                          "../share/mien/configs/models"};
     char folder[MIEN_PATH], file[256];
@@ -138,7 +137,7 @@ static mien_status freeze(const mien_config *c, mien_graph *graph) {
 mien_status mien_setup_create(const mien_config *config, const char *commit, mien_setup *setup) {
     char path[MIEN_PATH];
     *setup = (mien_setup){0};
-    MIEN_TRY(find_network(config->model.file, path));
+    MIEN_TRY(mien_network_find(config->model.file, path));
     if (mien_path_ends(path, ".safetensors"))
         return MIEN_FAIL(INVALID,
                          "'%s' is in int8 and cannot be trained; train the .h5 that it was "

@@ -15,6 +15,10 @@ typedef struct mien_setup {
 mien_status mien_setup_create(const mien_config *config, const char *commit, mien_setup *setup);
 void mien_setup_release(mien_setup *setup);
 
+/* The file that `model.file` names: a path as it is, a bare name under configs/models of the source
+ * tree or the installation. */
+mien_status mien_network_find(const char *name, char *out);
+
 /* Weights by class that give every class the same sum: n / (classes * n_class). */
 void mien_balanced_weights(const mien_dataset *set, float *weights);
 

@@ -1,5 +1,5 @@
-/* One run: data and network set up once, then epochs of steps. A step is gather, forward, loss,
- * backward, update; it allocates nothing and draws all its randomness from (seed, step). */
+/* One run: data and network set up once, then epochs of steps (step.c). A step allocates nothing
+ * and draws all its randomness from (seed, step). */
 #include "host/train/trainer.h"
 
 #include <math.h>
@@ -15,6 +15,7 @@
 #include "host/train/runlog.h"
 #include "host/train/schedule.h"
 #include "host/train/setup.h"
+#include "host/train/step.h"
 
 typedef struct trainer {
     const mien_train_request *request;
@@ -36,18 +37,6 @@ typedef struct trainer {
 
 static bool stopped(const trainer *t) {
     return t->request->stop && *t->request->stop;
-}
-
-static body_rule rule_of(const mien_config *c) {
-    return (body_rule){.kind = c->optimizer.name,
-                       .beta_1 = c->optimizer.beta_1,
-                       .beta_2 = c->optimizer.beta_2,
-                       .epsilon = c->optimizer.epsilon,
-                       .weight_decay = c->optimizer.weight_decay,
-                       .momentum = c->optimizer.momentum,
-                       .clip_norm = c->optimizer.clip_norm,
-                       .ema = c->optimizer.ema,
-                       .nesterov = c->optimizer.nesterov};
 }
 
 static mien_status upload_class_weights(trainer *t) {
@@ -74,7 +63,7 @@ static mien_status keep_val_labels(trainer *t) {
 static mien_status start(trainer *t) {
     const mien_config *c = t->config;
     mien_model *model = &t->setup.model;
-    const body_rule rule = rule_of(c);
+    const body_rule rule = mien_step_rule(c);
     MIEN_TRY(mien_setup_create(c, t->request->commit, &t->setup));
     const size_t train = model->meta.part_count[MIEN_TRAIN];
     const int batch = train < (size_t)c->train.batch_size ? (int)train : c->train.batch_size;
@@ -84,12 +73,7 @@ static mien_status start(trainer *t) {
     MIEN_TRY(mien_loader_create(&t->setup.data, &model->meta.normalise, t->request->backend,
                                 &t->loader));
     mien_dataset_drop_pixels(&t->setup.data);
-    const mien_plan_options options = {
-        .training = true,
-        .max_batch = batch,
-        .micro_batch = c->train.micro_batch.word == 0 ? 0 : (int)c->train.micro_batch.number,
-        .rule = &rule,
-        .seed = (uint32_t)c->train.seed};
+    const mien_plan_options options = mien_step_options(c, &rule, batch);
     MIEN_TRY(mien_plan_create(&model->graph, t->request->backend, &options, &t->plan));
     MIEN_TRY(mien_plan_load(t->plan, &model->weights));
     MIEN_TRY(mien_score_prepare(t->plan, t->loader.count[MIEN_TRAIN]));
@@ -118,22 +102,6 @@ static void release(trainer *t) {
     mien_free(t->rates);
 }
 
-static body_augment ranges_of(const mien_config *c, int epoch) {
-    body_augment a = {.flip = c->augment.flip,
-                      .rotate = (float)c->augment.rotate,
-                      .shift = (float)c->augment.shift,
-                      .zoom = (float)c->augment.zoom,
-                      .crop = (float)c->augment.crop,
-                      .brightness = (float)c->augment.brightness,
-                      .contrast = (float)c->augment.contrast,
-                      .erase = (float)c->augment.erase,
-                      .mixup = (float)c->augment.mixup,
-                      .mixup_p = (float)c->augment.mixup_p};
-    const int off = (int)floor(c->augment.off_last * c->train.epochs + 0.5);
-    if (epoch > c->train.epochs - off) a.mixup = a.erase = 0;
-    return a;
-}
-
 static mien_status read_state(trainer *t, body_step *state) {
     return t->plan->ops->copy_out(t->plan->backend, state, t->plan->step, sizeof *state);
 }
@@ -142,22 +110,10 @@ static mien_status write_state(trainer *t, const body_step *state) {
     return t->plan->ops->copy_in(t->plan->backend, t->plan->step, state, sizeof *state);
 }
 
-static mien_status set_rate(trainer *t, double rate) {
-    return t->plan->ops->copy_in(t->plan->backend, &t->plan->step->learning_rate, &rate,
-                                 sizeof rate);
-}
-
-static mien_status train_step(trainer *t, mien_batch batch) {
-    mien_plan *plan = t->plan;
-    const int n = batch.rows;
-    const mien_tensor x = mien_plan_input(plan, n), targets = mien_plan_targets(plan, n);
-    MIEN_TRY(
-        set_rate(t, mien_schedule_rate(t->config, &t->plateau, t->step, t->total, t->per_epoch)));
-    MIEN_TRY(mien_loader_batch(&t->loader, &batch, &x, &targets));
-    MIEN_TRY(mien_plan_forward(plan, n, true, 0));
-    MIEN_TRY(mien_plan_loss(plan, n, n, t->class_weight, true));
-    MIEN_TRY(mien_plan_backward(plan, n, 0));
-    MIEN_TRY(mien_plan_update(plan));
+static mien_status train_step(trainer *t, const mien_batch *batch) {
+    const mien_step step = {t->plan, &t->loader, t->class_weight};
+    const double rate = mien_schedule_rate(t->config, &t->plateau, t->step, t->total, t->per_epoch);
+    MIEN_TRY(mien_step_run(&step, batch, rate));
     t->step++;
     return MIEN_OK;
 }
@@ -184,7 +140,7 @@ static mien_status train_epoch(trainer *t, int epoch) {
     const mien_config *c = t->config;
     const size_t n = t->loader.count[MIEN_TRAIN];
     mien_batch batch = {.augment = true,
-                        .ranges = ranges_of(c, epoch),
+                        .ranges = mien_step_ranges(c, epoch),
                         .label_smoothing = (float)c->loss.label_smoothing,
                         .state = t->plan->step};
     MIEN_TRY(
@@ -192,7 +148,7 @@ static mien_status train_epoch(trainer *t, int epoch) {
     for (batch.start = 0; batch.start < n; batch.start += (size_t)batch.rows) {
         const size_t rest = n - batch.start;
         batch.rows = rest < (size_t)t->plan->max_batch ? (int)rest : t->plan->max_batch;
-        MIEN_TRY(train_step(t, batch));
+        MIEN_TRY(train_step(t, &batch));
         const bool look = t->step % CHECK_EVERY == 0 || c->train.on_nan == MIEN_ON_NAN_SKIP;
         if (look) MIEN_TRY(check_finite(t, epoch));
         if (stopped(t)) return MIEN_FAIL(INTERRUPTED, "stopped by a signal in epoch %d", epoch);

@@ -23,6 +23,13 @@ typedef struct cpu_window {
     int kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left;
 } cpu_window;
 
+/* Where a dropout mask comes from; `first` is the place of row 0 in the global batch. */
+typedef struct cpu_mask {
+    double rate;
+    uint32_t seed, stream;
+    uint64_t step, first;
+} cpu_mask;
+
 /* Plain convolution: x [n,ih,iw,ic] and y [n,oh,ow,oc] in NHWC, w in HWIO. */
 typedef struct cpu_conv {
     int n, ih, iw, ic, oh, ow, oc;
@@ -48,6 +55,25 @@ typedef struct cpu_gather {
     uint64_t step;
 } cpu_gather;
 
+/* A 3x3 convolution of stride 1 for Winograd's algorithm, activations in blocks of LANES channels.
+ * `winograd_size` fills in the second half. */
+typedef struct cpu_winograd {
+    int n, ih, iw, ic, oh, ow, oc, pad_top, pad_left;
+    bool flipped;     /* a data gradient: the weights given are those of the forward convolution */
+    int lanes;        /* channels in a block; the sizes must be multiples of it */
+    int tiles, group; /* 4x4 outputs in all, and how many go through together */
+    int parts;        /* weight gradient: sums kept apart, one for each thread, or 1 */
+    size_t room, scratch; /* elements a thread needs, bytes in all */
+} cpu_winograd;
+
+/* What is done to a convolution's result on its way to memory. */
+typedef struct cpu_epilogue {
+    const real *bias; /* [oc] or NULL */
+    bool relu;
+    const real *gate; /* NULL, or like y: where it is not positive the result is 0 */
+    bool accumulate;  /* y += result */
+} cpu_epilogue;
+
 #define CPU_KERNELS(X)                                                                             \
     X(activation_forward, (real * y, const real *x, size_t count, int act, real alpha))            \
     X(activation_backward, (real * dx, const real *dy, const real *x, const real *y, size_t count, \
@@ -61,10 +87,10 @@ typedef struct cpu_gather {
                           cpu_dims d, bool broadcast, bool accumulate_a, bool accumulate_b))       \
     X(dropout, (real * y, const real *x, cpu_dims d, double rate, uint32_t seed, uint32_t stream,  \
                 uint64_t step, uint64_t first, bool accumulate))                                   \
-    X(max_pool_forward,                                                                            \
-      (real * y, uint16_t * index, const real *x, cpu_dims xd, cpu_dims yd, cpu_window p))         \
+    X(max_pool_forward, (real * y, uint16_t * index, const real *x, cpu_dims xd, cpu_dims yd,      \
+                         cpu_window p, bool gate, const cpu_mask *mask))                           \
     X(max_pool_backward, (real * dx, const real *dy, const uint16_t *index, cpu_dims xd,           \
-                          cpu_dims yd, cpu_window p, bool accumulate))                             \
+                          cpu_dims yd, cpu_window p, double rate, bool accumulate))                \
     X(average_pool_forward, (real * y, const real *x, cpu_dims xd, cpu_dims yd, cpu_window p))     \
     X(average_pool_backward,                                                                       \
       (real * dx, const real *dy, cpu_dims xd, cpu_dims yd, cpu_window p, bool accumulate))        \
@@ -87,11 +113,20 @@ typedef struct cpu_gather {
     X(gather, (real * x, real * targets, int rows, cpu_dims d, const cpu_gather *g))               \
     X(optimize, (real * w, const real *g, real *m, real *v, real *average, size_t decayed,         \
                  size_t count, const body_rule *rule, body_step *state))                           \
+    X(winograd_size, (cpu_winograd * d, int threads))                                              \
+    X(winograd_weights, (real * u, const real *hwio, const cpu_winograd *d))                       \
+    X(winograd_forward, (real * y, const real *x, const real *u, const cpu_winograd *d,            \
+                         const cpu_epilogue *e, real *scratch))                                    \
+    X(winograd_filter_size, (cpu_winograd * d, int threads))                                       \
+    X(winograd_filter, (real * dw, real * db, const real *dy, const real *x,                       \
+                        const cpu_winograd *d, bool accumulate, real *scratch))                    \
     X(conv_forward, (real * y, const real *x, const real *w, const real *b, const cpu_conv *c))    \
     X(conv_backward_data,                                                                          \
       (real * dx, const real *dy, const real *w, const cpu_conv *c, bool accumulate))              \
     X(conv_backward_filter,                                                                        \
       (real * dw, real * db, const real *dy, const real *x, const cpu_conv *c, bool accumulate))   \
+    X(peak_multiply_add, (real * sink, long long rounds, double *flops))                           \
+    X(peak_copy, (real * dst, const real *src, size_t count))                                      \
     X(quantise, (uint8_t * q, const real *x, cpu_dims d, real inverse, bool is_signed))            \
     X(max_pool_bytes,                                                                              \
       (uint8_t * y, const uint8_t *x, cpu_dims xd, cpu_dims yd, cpu_window p, bool is_signed))     \

@@ -7,66 +7,6 @@ static body_window window(cpu_window p, int oh, int ow, cpu_dims xd) {
                             p.pad_left, xd.h, xd.w);
 }
 
-/* One window of one channel block: lanes side by side. */
-static void max_window(real *y, uint16_t *index, const real *x, body_window win, int width,
-                       int block) {
-    for (int k = 0; k < block; k++) {
-        y[k] = x[((size_t)win.h0 * (size_t)width + (size_t)win.w0) * (size_t)block + (size_t)k];
-        index[k] = 0;
-    }
-    const int columns = win.w1 - win.w0;
-    for (int h = win.h0; h < win.h1; h++)
-        for (int w = win.w0; w < win.w1; w++) {
-            const real *at = x + ((size_t)h * (size_t)width + (size_t)w) * (size_t)block;
-            const uint16_t place = (uint16_t)((h - win.h0) * columns + (w - win.w0));
-            for (int k = 0; k < block; k++) {
-                const int wins = body_pool_beats(at[k], y[k]);
-                y[k] = wins ? at[k] : y[k];
-                index[k] = wins ? place : index[k];
-            }
-        }
-}
-
-void CPU(max_pool_forward)(real *y, uint16_t *index, const real *x, cpu_dims xd, cpu_dims yd,
-                           cpu_window p) {
-    const int blocks = xd.c / xd.block;
-#pragma omp parallel for schedule(static)
-    for (int row = 0; row < yd.n * blocks * yd.h; row++) {
-        const int oh = row % yd.h, plane = row / yd.h;
-        const real *image = x + (size_t)plane * (size_t)(xd.h * xd.w) * (size_t)xd.block;
-        const size_t out = (size_t)row * (size_t)yd.w * (size_t)yd.block;
-        for (int ow = 0; ow < yd.w; ow++) {
-            const size_t at = out + (size_t)ow * (size_t)yd.block;
-            max_window(y + at, index + at, image, window(p, oh, ow, xd), xd.w, xd.block);
-        }
-    }
-}
-
-void CPU(max_pool_backward)(real *dx, const real *dy, const uint16_t *index, cpu_dims xd,
-                            cpu_dims yd, cpu_window p, bool accumulate) {
-    const int planes = xd.n * (xd.c / xd.block);
-    const size_t in = (size_t)(xd.h * xd.w) * (size_t)xd.block;
-#pragma omp parallel for schedule(static)
-    for (int plane = 0; plane < planes; plane++) {
-        real *image = dx + (size_t)plane * in;
-        if (!accumulate) memset(image, 0, sizeof(real) * in);
-        for (int oh = 0; oh < yd.h; oh++)
-            for (int ow = 0; ow < yd.w; ow++) {
-                const body_window win = window(p, oh, ow, xd);
-                const int columns = win.w1 - win.w0;
-                const size_t at =
-                    (((size_t)plane * (size_t)yd.h + (size_t)oh) * (size_t)yd.w + (size_t)ow) *
-                    (size_t)yd.block;
-                for (int k = 0; k < yd.block; k++) {
-                    const int h = win.h0 + index[at + (size_t)k] / columns;
-                    const int w = win.w0 + index[at + (size_t)k] % columns;
-                    image[((size_t)h * (size_t)xd.w + (size_t)w) * (size_t)xd.block + (size_t)k] +=
-                        dy[at + (size_t)k];
-                }
-            }
-    }
-}
-
 void CPU(average_pool_forward)(real *y, const real *x, cpu_dims xd, cpu_dims yd, cpu_window p) {
     const int planes = xd.n * (xd.c / xd.block);
 #pragma omp parallel for schedule(static)

@@ -29,7 +29,8 @@ allowed() {
     host/formats) echo host/data host/graph ;;
     host/infer) echo host/formats ;;
     host/train) echo host/infer ;;
-    host/cli) echo host/train ;;
+    host/bench) echo host/train ;;
+    host/cli) echo host/bench ;;
     esac
 }
 reach() { # all rooms that a room may include

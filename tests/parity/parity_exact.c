@@ -87,9 +87,10 @@ static void pool_case(int c, int block, cpu_window p, int oh, int ow) {
     float *x = wild_floats(in, 3), *y = room(out), *other = room(out);
     uint16_t *index = calloc(out, sizeof *index), *other_index = calloc(out, sizeof *other_index);
     assert_true(index && other_index);
-    oldest()->max_pool_forward(y, index, x, xd, yd, p);
+    const cpu_mask mask = {0.3, 77, RNG_DROPOUT + 2, 9, 40};
+    oldest()->max_pool_forward(y, index, x, xd, yd, p, true, &mask);
     FOR_OTHER_ISAS(i, table, isa) {
-        table->max_pool_forward(other, other_index, x, xd, yd, p);
+        table->max_pool_forward(other, other_index, x, xd, yd, p, true, &mask);
         expect_same_floats(other, y, out, "max pooling", isa);
         assert_memory_equal(index, other_index, out * sizeof *index);
     }

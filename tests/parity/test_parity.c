@@ -98,7 +98,7 @@ static void run_linear(mien_backend *b, const linear_row *r, double *results[RES
     const mien_tensor db = make(b, (mien_shape){1, 1, 1, r->oc}, 0);
     expect_ok(b->ops->linear_forward(op, &y, &x, w, bias.data, scratch));
     for (int again = 0; again < 2; again++) {
-        expect_ok(b->ops->linear_backward_data(op, &dx, &dy, w, scratch, again));
+        expect_ok(b->ops->linear_backward_data(op, &dx, &dy, w, NULL, scratch, again));
         expect_ok(b->ops->linear_backward_filter(op, dw, db.data, &dy, &x, scratch, again));
     }
     expect_ok(b->ops->weights_download(op, hwio, dw));
@@ -174,13 +174,14 @@ static void test_integer_dense(void **state) {
 
 /* Pooling through the seam: NHWC on one side, blocks on the other. The index is compared by where
  * the gradient goes. */
-static double *run_pool(mien_backend *b, mien_shape in, mien_shape out, const mien_pool *p) {
+static double *run_pool(mien_backend *b, mien_shape in, mien_shape out, const mien_pool *p,
+                        const mien_pool_tail *tail) {
     const mien_tensor x = make(b, in, 6), y = make(b, out, 0), dy = make(b, out, 7);
     const mien_tensor dx = make(b, in, 0);
     void *index;
     expect_ok(b->ops->alloc(b, mien_shape_count(out) * sizeof(uint16_t), &index));
-    expect_ok(b->ops->pool_forward(b, &y, index, &x, p));
-    expect_ok(b->ops->pool_backward(b, &dx, &dy, index, p, false));
+    expect_ok(b->ops->pool_forward(b, &y, index, &x, p, tail));
+    expect_ok(b->ops->pool_backward(b, &dx, &dy, index, p, tail, false));
     const size_t first = mien_shape_count(out), second = mien_shape_count(in);
     double *both = numbers(first + second), *forward = take(b, &y), *backward = take(b, &dx);
     memcpy(both, forward, first * sizeof *both);
@@ -208,13 +209,66 @@ static void test_integer_pooling(void **state) {
         mien_shape out = in;
         out.h = mien_conv_axis(r->h, r->kh, r->sh, r->padding, &p.pad_top, &behind);
         out.w = mien_conv_axis(r->w, r->kw, r->sw, r->padding, &p.pad_left, &behind);
-        double *want = run_pool(plain, in, out, &p), *got = run_pool(onednn, in, out, &p);
+        const mien_pool_tail alone = {false, NULL};
+        double *want = run_pool(plain, in, out, &p, &alone);
+        double *got = run_pool(onednn, in, out, &p, &alone);
         for (size_t e = 0; e < mien_shape_count(out) + mien_shape_count(in); e++)
             if (got[e] != want[e])
                 fail_msg("pooling row %zu: element %zu is %g in blocks, %g in NHWC", i, e, got[e],
                          want[e]);
         free(want);
         free(got);
+    }
+}
+
+/* Max pooling with its neighbours in one go is ReLU, pooling and dropout one after the other. */
+static void check_tail(mien_backend *b, const linear_row *r) {
+    const mien_pool p = {false, r->kh, r->kw, r->sh, r->sw, 0, 0};
+    const mien_shape in = {r->n, r->h, r->w, r->ic};
+    mien_shape out = in;
+    int before, behind;
+    out.h = mien_conv_axis(r->h, r->kh, r->sh, MIEN_VALID, &before, &behind);
+    out.w = mien_conv_axis(r->w, r->kw, r->sw, MIEN_VALID, &before, &behind);
+    body_step step;
+    memset(&step, 0, sizeof step);
+    body_step_start(&step, 7, 0.9, 0.999);
+    const mien_dropout drop = {0.25, RNG_DROPOUT + 5, &step, 3};
+    const mien_pool_tail alone = {false, NULL}, both = {true, &drop};
+    const mien_tensor x = make(b, in, 6), y = make(b, out, 0), dy = make(b, out, 7);
+    const mien_tensor dx = make(b, in, 0), y2 = make(b, out, 0), dx2 = make(b, in, 0);
+    void *index;
+    expect_ok(b->ops->alloc(b, mien_shape_count(out) * sizeof(uint16_t), &index));
+    expect_ok(b->ops->activation_forward(b, &x, &x, BODY_RELU, 0));
+    expect_ok(b->ops->pool_forward(b, &y, index, &x, &p, &both));
+    expect_ok(b->ops->pool_backward(b, &dx, &dy, index, &p, &both, false));
+    expect_ok(b->ops->pool_forward(b, &y2, index, &x, &p, &alone));
+    expect_ok(b->ops->dropout(b, &y2, &y2, &drop, false));
+    expect_ok(b->ops->dropout(b, &dy, &dy, &drop, false));
+    expect_ok(b->ops->pool_backward(b, &dx2, &dy, index, &p, &alone, false));
+    expect_ok(b->ops->activation_backward(b, &dx2, &dx2, NULL, &x, BODY_RELU, 0, false));
+    double *got = take(b, &y), *want = take(b, &y2);
+    assert_memory_equal(got, want, mien_shape_count(out) * sizeof *got);
+    double *got_dx = take(b, &dx), *want_dx = take(b, &dx2);
+    for (size_t i = 0; i < mien_shape_count(in); i++)
+        assert_true(got_dx[i] == want_dx[i]); /* == : the sign of a zero is free */
+    double *const lists[] = {got, want, got_dx, want_dx};
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
+        free(lists[i]);
+    void *const blocks[] = {x.data, y.data, dy.data, dx.data, y2.data, dx2.data, index};
+    for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
+        b->ops->free(b, blocks[i]);
+}
+
+static void test_pooling_tail(void **state) {
+    (void)state;
+    static const linear_row rows[] = {{2, 8, 8, 32, 0, 2, 2, 2, 2, 0},
+                                      {1, 9, 7, 16, 0, 2, 2, 2, 2, 0},
+                                      {2, 9, 9, 48, 0, 3, 3, 2, 2, 0},
+                                      {3, 6, 6, 7, 0, 2, 2, 2, 2, 0},
+                                      {1, 44, 44, 64, 0, 2, 2, 2, 2, 0}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        check_tail(onednn, &rows[i]);
+        check_tail(plain, &rows[i]);
     }
 }
 
@@ -227,8 +281,8 @@ static void test_pooling_ties(void **state) {
     const float want[16] = {1, 0, 2, 0, 0, 0, 0, 0, 3, 0, 4, 0, 0, 0, 0, 0};
     float y[4], dx[16];
     uint16_t index[4];
-    cpu_of(plain)->kernels->max_pool_forward(y, index, x, xd, yd, p);
-    cpu_of(plain)->kernels->max_pool_backward(dx, dy, index, xd, yd, p, false);
+    cpu_of(plain)->kernels->max_pool_forward(y, index, x, xd, yd, p, false, NULL);
+    cpu_of(plain)->kernels->max_pool_backward(dx, dy, index, xd, yd, p, 0, false);
     assert_memory_equal(dx, want, sizeof dx);
 }
 
@@ -239,6 +293,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_integer_conv),
         cmocka_unit_test(test_integer_dense),
         cmocka_unit_test(test_integer_pooling),
+        cmocka_unit_test(test_pooling_tail),
         cmocka_unit_test(test_pooling_ties),
         cmocka_unit_test(test_isa_activations),
         cmocka_unit_test(test_isa_dropout),

@@ -1,0 +1,295 @@
+#!/usr/bin/env python3
+"""Runs Mien and its peers in turn, on the same work, and writes down who did how much.
+
+  bench/compare.py --python VENV/bin/python --what train,infer --net classic,vgg --threads 2
+
+Every peer is set up once and then waits asleep; each round measures everybody for --seconds, in an
+order that turns round every time. Ratios are taken within a round: what else the machine does hits
+both sides. The standard library is all this driver needs; the peers run in --python.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+#: What is compared -> (mien's words, dtype, peers). A peer is a script and its dtype.
+CONTESTS = {
+    "train": ("train", "f32", [("torch_train", "f32"), ("keras_train", "f32")]),
+    "infer": (
+        "infer",
+        "f32",
+        [
+            ("torch_infer", "f32"),
+            ("ort_infer", "f32"),
+            ("openvino_infer", "f32"),
+            ("openvino_infer", "bf16"),
+        ],
+    ),
+    "int8": ("infer", "int8", [("ort_infer", "int8"), ("openvino_infer", "int8")]),
+    "load": ("load", None, [("pandas_load", "u8")]),
+}
+CONTESTS["latency"] = CONTESTS["infer"]  # with --batch 1
+#: What each runtime reads to stay within an instruction set; TensorFlow's and OpenVINO's oneDNN
+#: listen to the same word, ONNX Runtime's kernels to none.
+ISA_ENVIRONMENT = {
+    "native": {},
+    "avx2": {
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "DNNL_MAX_CPU_ISA": "AVX2",
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+        "XLA_FLAGS": "--xla_cpu_max_isa=AVX2",
+        "MIEN_ISA": "v3",
+    },
+}
+
+
+class Peer:
+    """A server process: bench/peers/<script>.py."""
+
+    def __init__(self, script, dtype, task, args, environment):
+        self.name = script if dtype in ("f32", "u8") else f"{script} {dtype}"
+        command = [args.python, str(HERE / "peers" / f"{script}.py"), "--dtype", dtype]
+        command += ["--net", task.net, "--batch", str(task.batch), "--threads", str(args.threads)]
+        if args.data:
+            command += ["--data", args.data]
+        self.process = subprocess.Popen(
+            command,
+            env=environment,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=None if args.verbose else subprocess.DEVNULL,
+        )
+        if self.process.stdout.readline().strip() != "ready":
+            raise SystemExit(f"{self.name} did not start; see why with --verbose")
+
+    def measure(self, seconds):
+        try:
+            self.process.stdin.write(f"go {seconds}\n")
+            self.process.stdin.flush()
+            return json.loads(self.process.stdout.readline())
+        except (BrokenPipeError, json.JSONDecodeError):
+            raise SystemExit(f"{self.name} ended in the middle; see why with --verbose") from None
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+class Mien:
+    """A fresh process each round."""
+
+    name = "mien"
+
+    def __init__(self, words, dtype, task, args, environment):
+        self.environment = environment
+        self.command = [args.mien, "bench", words]
+        if words == "load":
+            self.command += [args.data]
+        else:
+            self.command += [task.model, "--batch", str(task.batch)]
+        if dtype == "int8":
+            self.command += ["--dtype", "int8"]
+        self.command += ["--threads", str(args.threads), "--json"]
+
+    def measure(self, seconds):
+        command = self.command + ["--seconds", str(seconds)]
+        run = subprocess.run(command, env=self.environment, capture_output=True, text=True)
+        if run.returncode:
+            raise SystemExit(f"{' '.join(command)}: {run.stderr.strip()}")
+        result = json.loads(run.stdout)
+        result.pop("layers", None)  # long, and of no use beside peers that tell nothing alike
+        return result
+
+    def close(self):
+        pass
+
+
+class Task:
+    """One comparison: what, which network, which batch."""
+
+    def __init__(self, what, net, args):
+        self.what, self.net = what, net
+        self.batch = 1 if what == "latency" else args.batch
+        self.model = args.model or net
+
+    def __str__(self):
+        if self.what == "load":
+            return "load"
+        return f"{self.what} {self.net}, batch {self.batch}"
+
+
+def compare(task, args, environment):
+    """All rounds of one task: {contestant: [result of each round]}."""
+    words, dtype, peers = CONTESTS[task.what]
+    contestants = [] if args.no_mien else [Mien(words, dtype, task, args, environment)]
+    try:
+        for script, peer_dtype in peers:
+            if args.peers and script not in args.peers:
+                continue
+            print(f"{task}: starting {script} {peer_dtype}", file=sys.stderr)
+            contestants.append(Peer(script, peer_dtype, task, args, environment))
+        results = {c.name: [] for c in contestants}
+        for number in range(args.rounds):
+            for contestant in contestants[:: -1 if number % 2 else 1]:
+                result = contestant.measure(args.seconds)
+                results[contestant.name].append(result)
+                rate = result["images_per_second"]
+                print(f"{task}: round {number + 1}, {contestant.name} {rate:.1f}", file=sys.stderr)
+        return results
+    finally:
+        for contestant in contestants:
+            contestant.close()
+
+
+def summary(results):
+    """Per contestant the spread over the rounds, and Mien's ratio to it within each round."""
+    rows = []
+    ours = [r["images_per_second"] for r in results.get("mien", [])]
+    for name, rounds in results.items():
+        rates = [r["images_per_second"] for r in rounds]
+        ratios = [mine / theirs for mine, theirs in zip(ours, rates)]
+        rows.append(
+            {
+                "contestant": name,
+                "version": rounds[0].get("version") or rounds[0].get("commit"),
+                "mode": rounds[0].get("mode"),
+                "images_per_second": {
+                    "median": statistics.median(rates),
+                    "min": min(rates),
+                    "max": max(rates),
+                },
+                "step_seconds": {
+                    "median": statistics.median(r["median"] for r in rounds),
+                    "p90": statistics.median(r["p90"] for r in rounds),
+                    "min": min(r["min"] for r in rounds),
+                },
+                "mien_ratio": statistics.median(ratios) if ratios else None,
+                "rounds": rounds,
+            }
+        )
+    return sorted(rows, key=lambda row: -row["images_per_second"]["median"])
+
+
+def table(task, rows):
+    """Markdown."""
+    lines = [
+        f"### {task}",
+        "",
+        "| contestant | mode | images/s, median (min-max) | a step, median / p90 | mien is |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for row in rows:
+        rate, step, ratio = row["images_per_second"], row["step_seconds"], row["mien_ratio"]
+        times = "" if ratio is None or row["contestant"] == "mien" else f"{ratio:.2f}x"
+        lines.append(
+            f"| {row['contestant']} | {row['mode'] or ''} "
+            f"| {rate['median']:.1f} ({rate['min']:.1f}-{rate['max']:.1f}) "
+            f"| {step['median'] * 1e3:.3f} / {step['p90'] * 1e3:.3f} ms | {times} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def machine():
+    text = Path("/proc/cpuinfo").read_text()
+    field = dict(re.findall(r"^(model name|flags)\s*: (.*)$", text, re.M))
+    wanted = r"avx2|fma|f16c|avx_vnni|avx512f|avx512_(vnni|bf16|fp16)|amx_\w+"
+    isa = [flag for flag in field.get("flags", "").split() if re.fullmatch(wanted, flag)]
+    return {
+        "cpu": field.get("model name", "unknown"),
+        "cores": os.cpu_count(),
+        "allowed_cores": sorted(os.sched_getaffinity(0)),
+        "isa": isa,
+    }
+
+
+def commit():
+    command = ["git", "-C", str(HERE), "describe", "--always", "--dirty", "--abbrev=12"]
+    return subprocess.run(command, capture_output=True, text=True).stdout.strip() or "unknown"
+
+
+def peak(tasks):
+    """The best FMA rate that Mien's runs saw, operations a second."""
+    rounds = [r for t in tasks for row in t["rows"] for r in row["rounds"]]
+    return max((r["peak_flops"] for r in rounds if r.get("peak_flops")), default=None)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    root = HERE.parent
+    parser.add_argument("--what", default="train,infer", help=", ".join(CONTESTS))
+    parser.add_argument("--net", default="classic", help="classic, vgg")
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--isa", choices=ISA_ENVIRONMENT, default="native")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=3)
+    parser.add_argument("--data", help="fer2013.csv: needed by int8 and load")
+    parser.add_argument("--model", help="what mien runs in the network's place: an int8 model")
+    parser.add_argument("--mien", default=str(root / "build/release/mien"))
+    parser.add_argument("--python", default=sys.executable, help="of the peers' venv")
+    parser.add_argument("--peers", help="only these scripts, such as torch_train,ort_infer")
+    parser.add_argument("--no-mien", action="store_true", help="the peers alone")
+    parser.add_argument("--out", type=Path, default=HERE / "results", help="folder of the results")
+    parser.add_argument("--verbose", action="store_true", help="show what the peers log")
+    args = parser.parse_args()
+    args.what, args.net = args.what.split(","), args.net.split(",")
+    args.peers = args.peers and args.peers.split(",")
+    for name in args.what:
+        if name not in CONTESTS:
+            parser.error(f"--what {name}: one of {', '.join(CONTESTS)}")
+    for name in args.net:
+        if name not in ("classic", "vgg"):
+            parser.error(f"--net {name}: classic or vgg")
+    if min(args.rounds, args.batch, args.threads) < 1 or args.seconds <= 0:
+        parser.error("--rounds, --batch, --threads and --seconds are above 0")
+    if {"int8", "load"} & set(args.what) and not args.data:
+        parser.error("int8 and load need --data fer2013.csv")
+    if not args.no_mien and not os.access(args.mien, os.X_OK):
+        parser.error(f"--mien {args.mien}: no such program; build it with `make`")
+    return args
+
+
+def main():
+    args = arguments()
+    environment = os.environ | ISA_ENVIRONMENT[args.isa]
+    tasks = []
+    for what in args.what:
+        for net in args.net if what != "load" else args.net[:1]:
+            task = Task(what, net, args)
+            rows = summary(compare(task, args, environment))
+            tasks.append({"what": what, "net": net, "batch": task.batch, "rows": rows})
+            print(table(task, rows), flush=True)
+    record = {
+        "schema": 1,
+        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "commit": commit(),
+        "machine": machine(),
+        "isa": args.isa,
+        "threads": args.threads,
+        "rounds": args.rounds,
+        "seconds": args.seconds,
+        "peak_flops": peak(tasks),
+        "tasks": tasks,
+    }
+    cpu = re.sub(r"[^a-z0-9]+", "-", record["machine"]["cpu"].lower()).strip("-")
+    parts = [record["date"][:10], cpu, *args.what, *args.net, f"{args.threads}t"]
+    parts += [args.isa] * (args.isa != "native")
+    args.out.mkdir(parents=True, exist_ok=True)
+    path = args.out / ("-".join(parts) + ".json")
+    path.write_text(json.dumps(record, indent=1) + "\n")
+    print(f"{record['machine']['cpu']}, {args.threads} threads, written to {path}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+/* Where the time of a step goes: the plan's profile as rows of layers. */
+#include <stdio.h>
+#include <string.h>
+
+#include "host/base/clock.h"
+#include "host/base/memory.h"
+#include "host/bench/room.h"
+
+double mien_bench_forward_flops(const mien_plan *plan, int i) {
+    const mien_node *node = &plan->graph->nodes[i];
+    return node->def->linear && node->def->flops ? node->def->flops(node, node->in) : 0;
+}
+
+double mien_bench_backward_flops(const mien_plan *plan, int i) {
+    const mien_node *node = &plan->graph->nodes[i];
+    const double forward = mien_bench_forward_flops(plan, i);
+    if (!plan->training || forward == 0 || !plan->places[i].wants_grad) return 0;
+    const bool trained = ((const mien_layer_common *)node->attrs)->trainable;
+    const bool passes_on = plan->places[node->inputs[0]].wants_grad;
+    return forward * ((trained ? 1 : 0) + (passes_on ? 1 : 0));
+}
+
+double mien_bench_plan_flops(const mien_plan *plan) {
+    double sum = 0;
+    for (int i = 0; i < plan->graph->count; i++)
+        sum += mien_bench_forward_flops(plan, i) + mien_bench_backward_flops(plan, i);
+    return sum;
+}
+
+/* The tensors that a pass cannot do without, each once, for one image. */
+static double forward_bytes(const mien_plan *plan, const mien_node *node) {
+    double bytes = (double)mien_dtype_bytes(plan->places[node->index].dtype) *
+                   (double)mien_shape_sample(node->out);
+    for (int k = 0; k < node->input_count; k++)
+        bytes += (double)mien_dtype_bytes(plan->places[node->inputs[k]].dtype) *
+                 (double)mien_shape_sample(node->in[k]);
+    if (node->def->flags & MIEN_SAVES_INDEX) bytes += 2.0 * (double)mien_shape_sample(node->out);
+    return bytes;
+}
+
+static double backward_bytes(const mien_plan *plan, const mien_node *node) {
+    const double element = (double)mien_dtype_bytes(plan->backend->dtype);
+    double inputs = 0, out = element * (double)mien_shape_sample(node->out);
+    for (int k = 0; k < node->input_count; k++)
+        inputs += element * (double)mien_shape_sample(node->in[k]);
+    double bytes = out;
+    for (int k = 0; k < node->input_count; k++)
+        if (plan->places[node->inputs[k]].wants_grad)
+            bytes += element * (double)mien_shape_sample(node->in[k]);
+    if (node->def->flags & MIEN_NEEDS_INPUT) bytes += inputs;
+    if (node->def->flags & MIEN_NEEDS_OUTPUT) bytes += out;
+    if (node->def->flags & MIEN_SAVES_INDEX) bytes += 2.0 * (double)mien_shape_sample(node->out);
+    return bytes;
+}
+
+static void write_layer(const mien_plan *plan, int i, double images, double steps,
+                        mien_bench_layer *row) {
+    const mien_node *node = &plan->graph->nodes[i];
+    snprintf(row->name, sizeof row->name, "%s", node->name);
+    row->class_name = node->def->class_name;
+    row->out = node->out;
+    row->flat = node->flat;
+    row->forward = (mien_bench_pass){.seconds = plan->profile->forward[i] / steps,
+                                     .flops = images * mien_bench_forward_flops(plan, i),
+                                     .bytes = images * forward_bytes(plan, node)};
+    row->backward = (mien_bench_pass){.seconds = plan->profile->backward[i] / steps,
+                                      .flops = images * mien_bench_backward_flops(plan, i),
+                                      .bytes = images * backward_bytes(plan, node)};
+}
+
+/* Rows in the order of the graph; layers that run inside others have none. */
+static mien_status write_layers(const mien_plan *plan, double images, int steps,
+                                mien_bench_result *result) {
+    MIEN_TRY(mien_new(&result->layers, (size_t)plan->graph->count, sizeof *result->layers));
+    result->layer_count = 0;
+    for (int i = 1; i < plan->graph->count; i++)
+        if (plan->profile->forward[i] > 0)
+            write_layer(plan, i, images, steps, &result->layers[result->layer_count++]);
+    result->layer_steps = steps;
+    result->gather = plan->profile->gather / steps;
+    result->loss = plan->profile->loss / steps;
+    result->update = plan->profile->update / steps;
+    return MIEN_OK;
+}
+
+mien_status bench_layers(const mien_bench_request *request, mien_plan *plan, double seconds,
+                         mien_measured work, void *context, mien_bench_result *result) {
+    const size_t nodes = (size_t)plan->graph->count;
+    mien_profile profile = {0};
+    mien_status status;
+    MIEN_GO(work(context)); /* warm, and without the profile */
+    MIEN_GO(mien_new(&profile.forward, nodes, sizeof(double)));
+    MIEN_GO(mien_new(&profile.backward, nodes, sizeof(double)));
+    plan->profile = &profile;
+    int steps = 0;
+    for (const double begin = mien_seconds(); steps < 2 || mien_seconds() - begin < seconds;
+         steps++) {
+        if (request->stop && *request->stop) {
+            status = MIEN_FAIL(INTERRUPTED, "interrupted while measuring");
+            goto out;
+        }
+        MIEN_GO(work(context));
+    }
+    status = write_layers(plan, request->batch, steps, result);
+out:
+    plan->profile = NULL;
+    mien_free(profile.forward);
+    mien_free(profile.backward);
+    return status;
+}

@@ -1,0 +1,15 @@
+/* Time by layer and direction, of whole training steps. */
+#include "host/bench/room.h"
+
+mien_status bench_op(const mien_bench_request *request, mien_bench_result *result) {
+    bench_training t;
+    mien_status status;
+    MIEN_GO(bench_training_open(request, &t));
+    result->images = request->batch;
+    result->flops = mien_bench_plan_flops(t.plan);
+    MIEN_GO(bench_measure(request, bench_training_step, &t, result));
+    status = bench_layers(request, t.plan, request->seconds, bench_training_step, &t, result);
+out:
+    bench_training_close(&t);
+    return status;
+}

@@ -1,0 +1,85 @@
+/* Training as `mien train` does it: the same step on resident images, with the default recipe. */
+#include <unistd.h>
+
+#include "host/bench/room.h"
+
+/* A step keeps every layer's output, and four numbers for each parameter. More than the machine has
+ * would end in the system killing the process; a sentence is better. */
+static mien_status check_memory(const mien_graph *graph, int batch) {
+    double numbers = 4.0 * (double)mien_graph_sum(graph).params;
+    for (int i = 0; i < graph->count; i++)
+        numbers += (double)mien_shape_sample(graph->nodes[i].out) * batch;
+    const double need = numbers * sizeof(float);
+    const double have = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+    if (need <= have) return MIEN_OK;
+    return MIEN_FAIL(NO_MEMORY,
+                     "a step of %d images takes about %.0f GB, this machine has %.0f GB: take a "
+                     "smaller --batch or --size",
+                     batch, need / 1e9, have / 1e9);
+}
+
+mien_status bench_training_open(const mien_bench_request *request, bench_training *t) {
+    *t = (bench_training){0};
+    MIEN_TRY(mien_config_start(&t->config));
+    MIEN_TRY(bench_model(request, &t->model));
+    MIEN_TRY(check_memory(&t->model.graph, request->batch));
+    const mien_meta *meta = &t->model.meta;
+    MIEN_TRY(bench_images(meta->input, meta->classes, request->batch, &t->set));
+    MIEN_TRY(mien_loader_create(&t->set, &meta->normalise, request->backend, &t->loader));
+    mien_dataset_drop_pixels(&t->set);
+    t->config.train.batch_size = request->batch;
+    t->rule = mien_step_rule(&t->config);
+    const mien_plan_options options = mien_step_options(&t->config, &t->rule, request->batch);
+    MIEN_TRY(mien_plan_create(&t->model.graph, request->backend, &options, &t->plan));
+    MIEN_TRY(mien_plan_load(t->plan, &t->model.weights));
+    t->step = (mien_step){t->plan, &t->loader, NULL};
+    t->batch = (mien_batch){.rows = request->batch,
+                            .augment = true,
+                            .ranges = mien_step_ranges(&t->config, 1),
+                            .label_smoothing = (float)t->config.loss.label_smoothing,
+                            .state = t->plan->step};
+    return MIEN_OK;
+}
+
+void bench_training_close(bench_training *t) {
+    mien_plan_free(t->plan);
+    mien_loader_release(&t->loader);
+    mien_dataset_release(&t->set);
+    mien_model_release(&t->model);
+    mien_config_release(&t->config);
+}
+
+mien_status bench_training_step(void *context) {
+    bench_training *t = context;
+    if (t->batch.start == 0)
+        MIEN_TRY(mien_loader_order(&t->loader, MIEN_TRAIN, true, BENCH_SEED, ++t->epoch));
+    MIEN_TRY(mien_step_run(&t->step, &t->batch, t->config.optimizer.learning_rate));
+    t->batch.start += (size_t)t->batch.rows;
+    if (t->batch.start >= t->loader.count[MIEN_TRAIN]) t->batch.start = 0;
+    return MIEN_OK;
+}
+
+/* Steps that were skipped for a gradient that is not finite would flatter the figure. */
+static mien_status check_finite(const bench_training *t) {
+    body_step state;
+    MIEN_TRY(t->plan->ops->copy_out(t->plan->backend, &state, t->plan->step, sizeof state));
+    if (!state.bad) return MIEN_OK;
+    return MIEN_FAIL(DIVERGED, "the loss or a gradient was not finite: these weights cannot be "
+                               "trained, and nothing was measured");
+}
+
+mien_status bench_train(const mien_bench_request *request, mien_bench_result *result) {
+    bench_training t;
+    mien_status status;
+    MIEN_GO(bench_training_open(request, &t));
+    result->images = request->batch;
+    result->flops = mien_bench_plan_flops(t.plan);
+    MIEN_GO(bench_measure(request, bench_training_step, &t, result));
+    if (request->layers)
+        MIEN_GO(
+            bench_layers(request, t.plan, request->seconds / 4, bench_training_step, &t, result));
+    status = check_finite(&t);
+out:
+    bench_training_close(&t);
+    return status;
+}

@@ -1,0 +1,29 @@
+/* One training step, and what a config says about it. The trainer and `mien bench train` run the
+ * very same function, so that what is measured is what trains. */
+#ifndef HOST_TRAIN_STEP_H
+#define HOST_TRAIN_STEP_H
+
+#include "host/data/loader.h"
+#include "host/graph/plan.h"
+#include "host/train/config.h"
+
+/* The update rule of a config. */
+body_rule mien_step_rule(const mien_config *config);
+/* The augmentation of an epoch (from 1): off_last ends mixup and erasing early. */
+body_augment mien_step_ranges(const mien_config *config, int epoch);
+/* The plan's options of a config for batches of `batch` images. `rule` must outlive the call that
+ * takes the options. */
+mien_plan_options mien_step_options(const mien_config *config, const body_rule *rule, int batch);
+
+/* What stays the same from step to step. */
+typedef struct mien_step {
+    mien_plan *plan;          /* for training, prepared for the rows of every batch */
+    mien_loader *loader;      /* its current order names the batch's images */
+    const void *class_weight; /* [classes] in backend memory, or NULL */
+} mien_step;
+
+/* Gather, learning rate, forward, loss, backward, update. Allocates nothing; all randomness comes
+ * from the plan's step state. */
+mien_status mien_step_run(const mien_step *step, const mien_batch *batch, double rate);
+
+#endif

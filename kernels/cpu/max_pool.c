@@ -1,0 +1,222 @@
+/* Max pooling, in training together with what stands around it: no gradient goes back where the
+ * ReLU before or the dropout behind has cut it off. `index` remembers which place of a window won,
+ * or that nothing goes back, so that backward needs neither values nor random numbers. */
+#include "kernels/cpu/cpu.h"
+
+#include <string.h>
+
+#include "kernels/cpu/vec.h"
+
+enum { NOWHERE = UINT16_MAX };
+
+typedef uint16_t short_vec
+    __attribute__((vector_size(LANES * sizeof(uint16_t)), may_alias, aligned(sizeof(uint16_t))));
+
+static body_window window(cpu_window p, int oh, int ow, cpu_dims xd) {
+    return body_pool_window(oh, ow, p.kernel_h, p.kernel_w, p.stride_h, p.stride_w, p.pad_top,
+                            p.pad_left, xd.h, xd.w);
+}
+
+/* The common case: whole windows of 2x2 side by side, channels in whole vectors. */
+static bool is_halving(cpu_window p, cpu_dims xd, cpu_dims yd) {
+    return p.kernel_h == 2 && p.kernel_w == 2 && p.stride_h == 2 && p.stride_w == 2 &&
+           p.pad_top == 0 && p.pad_left == 0 && 2 * yd.h <= xd.h && 2 * yd.w <= xd.w &&
+           xd.block % LANES == 0;
+}
+
+/* body_pool_beats for a vector: a NaN wins and stays. */
+static vec_mask beats(vec candidate, vec best) {
+    return (candidate > best) | ((candidate != candidate) & (best == best));
+}
+
+static vec choose(vec_mask first, vec a, vec b) {
+    return (vec)(((vec_mask)a & first) | ((vec_mask)b & ~first));
+}
+
+static void halve(real *y, uint16_t *index, const real *x, size_t down, size_t right, bool gate) {
+    const vec in[4] = {vec_load(x), vec_load(x + right), vec_load(x + down),
+                       vec_load(x + down + right)};
+    vec best = in[0];
+    vec_mask place = {0};
+    for (int i = 1; i < 4; i++) {
+        const vec_mask wins = beats(in[i], best);
+        best = choose(wins, in[i], best);
+        place = (place & ~wins) | (wins & i);
+    }
+    if (gate) place |= ~(best > (vec){0}) & NOWHERE;
+    vec_store(y, best);
+    *(short_vec *)index = __builtin_convertvector(place, short_vec);
+}
+
+/* One window of one channel block: lanes side by side. */
+static void max_window(real *y, uint16_t *index, const real *x, body_window win, int width,
+                       int block, bool gate) {
+    for (int k = 0; k < block; k++) {
+        y[k] = x[((size_t)win.h0 * (size_t)width + (size_t)win.w0) * (size_t)block + (size_t)k];
+        index[k] = 0;
+    }
+    const int columns = win.w1 - win.w0;
+    for (int h = win.h0; h < win.h1; h++)
+        for (int w = win.w0; w < win.w1; w++) {
+            const real *at = x + ((size_t)h * (size_t)width + (size_t)w) * (size_t)block;
+            const uint16_t place = (uint16_t)((h - win.h0) * columns + (w - win.w0));
+            for (int k = 0; k < block; k++) {
+                const int wins = body_pool_beats(at[k], y[k]);
+                y[k] = wins ? at[k] : y[k];
+                index[k] = wins ? place : index[k];
+            }
+        }
+    for (int k = 0; gate && k < block; k++)
+        if (!(y[k] > 0)) index[k] = NOWHERE;
+}
+
+static void pool_line(real *y, uint16_t *index, const real *image, int oh, cpu_dims xd, cpu_dims yd,
+                      cpu_window p, bool gate) {
+    const size_t block = (size_t)xd.block, down = (size_t)xd.w * block;
+    if (is_halving(p, xd, yd)) {
+        const real *line = image + 2 * (size_t)oh * down;
+        for (size_t ow = 0; ow < (size_t)yd.w; ow++)
+            for (size_t k = 0; k < block; k += LANES)
+                halve(y + ow * block + k, index + ow * block + k, line + 2 * ow * block + k, down,
+                      block, gate);
+        return;
+    }
+    for (int ow = 0; ow < yd.w; ow++)
+        max_window(y + (size_t)ow * block, index + (size_t)ow * block, image, window(p, oh, ow, xd),
+                   xd.w, xd.block, gate);
+}
+
+enum { LINE_WORDS = 1024 }; /* random words drawn together */
+
+/* Words for `places` x `block` outputs from logical element `first` on, `channels` from place to
+ * place. */
+static void draw_line(uint32_t *words, const cpu_mask *m, uint64_t first, int places, int block,
+                      int channels) {
+    if (first % 4 || block % 4 || channels % 4) {
+        for (int i = 0; i < places * block; i++)
+            words[i] = rng_word(m->seed, m->stream, m->step,
+                                first + (uint64_t)(i / block) * (uint64_t)channels +
+                                    (uint64_t)(i % block));
+        return;
+    }
+    /* four separate rows, so that the ten rounds run in vector registers */
+    uint32_t row[4][LINE_WORDS / 4];
+    const int fours = block / 4;
+    for (int place = 0; place < places; place++) {
+        const uint64_t start = (first + (uint64_t)place * (uint64_t)channels) / 4;
+        for (int i = 0; i < fours; i++)
+            row[0][place * fours + i] = (uint32_t)(start + (uint64_t)i);
+    }
+    const uint32_t high = (uint32_t)(first / 4 >> 32);
+#pragma omp simd
+    for (int i = 0; i < places * fours; i++) {
+        const rng_block b = rng_philox(row[0][i], high, (uint32_t)m->step,
+                                       (uint32_t)(m->step >> 32), m->seed, m->stream);
+        row[0][i] = b.word[0];
+        row[1][i] = b.word[1];
+        row[2][i] = b.word[2];
+        row[3][i] = b.word[3];
+    }
+    for (int i = 0; i < places * fours; i++)
+        for (int k = 0; k < 4; k++)
+            words[4 * i + k] = row[k][i];
+}
+
+static void drop_line(real *y, uint16_t *index, const cpu_mask *m, uint64_t first, cpu_dims yd) {
+    const uint32_t threshold = body_dropout_threshold(m->rate);
+    const real scale = (real)(1 / (1 - m->rate));
+    const int most = LINE_WORDS / yd.block;
+    uint32_t words[LINE_WORDS];
+    for (int place = 0; place < yd.w; place += most) {
+        const int places = yd.w - place < most ? yd.w - place : most;
+        const size_t at = (size_t)place * (size_t)yd.block;
+        draw_line(words, m, first + (uint64_t)place * (uint64_t)yd.c, places, yd.block, yd.c);
+#pragma omp simd
+        for (int i = 0; i < places * yd.block; i++) {
+            const size_t e = at + (size_t)i;
+            y[e] = body_dropout(y[e], words[i], threshold, scale);
+            index[e] = words[i] >= threshold ? index[e] : NOWHERE;
+        }
+    }
+}
+
+void CPU(max_pool_forward)(real *y, uint16_t *index, const real *x, cpu_dims xd, cpu_dims yd,
+                           cpu_window p, bool gate, const cpu_mask *mask) {
+    const int blocks = xd.c / xd.block;
+#pragma omp parallel for schedule(static)
+    for (int row = 0; row < yd.n * blocks * yd.h; row++) {
+        const int oh = row % yd.h, plane = row / yd.h, n = plane / blocks, b = plane % blocks;
+        const size_t out = (size_t)row * (size_t)yd.w * (size_t)yd.block;
+        pool_line(y + out, index + out,
+                  x + (size_t)plane * (size_t)(xd.h * xd.w) * (size_t)xd.block, oh, xd, yd, p,
+                  gate);
+        if (!mask) continue;
+        const uint64_t line =
+            ((mask->first + (uint64_t)n) * (uint64_t)yd.h + (uint64_t)oh) * (uint64_t)yd.w;
+        drop_line(y + out, index + out, mask,
+                  line * (uint64_t)yd.c + (uint64_t)b * (uint64_t)yd.block, yd);
+    }
+}
+
+/* The four inputs of a window: the winner gets dy, the others nothing. */
+static void spread(real *dx, vec dy, const uint16_t *index, size_t down, size_t right,
+                   bool accumulate) {
+    const vec_mask place = __builtin_convertvector(*(const short_vec *)index, vec_mask);
+    const size_t at[4] = {0, right, down, down + right};
+    for (int i = 0; i < 4; i++) {
+        vec share = (vec)((vec_mask)dy & (place == i));
+        if (accumulate) share += vec_load(dx + at[i]);
+        vec_store(dx + at[i], share);
+    }
+}
+
+static void spread_plane(real *image, const real *dy, const uint16_t *index, cpu_dims xd,
+                         cpu_dims yd, real scale, bool accumulate) {
+    const size_t block = (size_t)xd.block, down = (size_t)xd.w * block;
+    const vec factor = vec_all(scale);
+    const bool rest = !accumulate && (xd.h % 2 || xd.w % 2); /* no window covers the last line */
+    if (rest) memset(image, 0, sizeof(real) * (size_t)(xd.h * xd.w) * block);
+    for (size_t oh = 0; oh < (size_t)yd.h; oh++)
+        for (size_t ow = 0; ow < (size_t)yd.w; ow++)
+            for (size_t k = 0; k < block; k += LANES) {
+                const size_t at = (oh * (size_t)yd.w + ow) * block + k;
+                spread(image + 2 * oh * down + 2 * ow * block + k, vec_load(dy + at) * factor,
+                       index + at, down, block, accumulate);
+            }
+}
+
+static void scatter_plane(real *image, const real *dy, const uint16_t *index, cpu_dims xd,
+                          cpu_dims yd, cpu_window p, real scale, bool accumulate) {
+    if (!accumulate) memset(image, 0, sizeof(real) * (size_t)(xd.h * xd.w) * (size_t)xd.block);
+    for (int oh = 0; oh < yd.h; oh++)
+        for (int ow = 0; ow < yd.w; ow++) {
+            const body_window win = window(p, oh, ow, xd);
+            const int columns = win.w1 - win.w0;
+            const size_t at = ((size_t)oh * (size_t)yd.w + (size_t)ow) * (size_t)yd.block;
+            for (int k = 0; k < yd.block; k++) {
+                const int place = index[at + (size_t)k];
+                if (place == NOWHERE) continue;
+                const int h = win.h0 + place / columns, w = win.w0 + place % columns;
+                image[((size_t)h * (size_t)xd.w + (size_t)w) * (size_t)xd.block + (size_t)k] +=
+                    dy[at + (size_t)k] * scale;
+            }
+        }
+}
+
+void CPU(max_pool_backward)(real *dx, const real *dy, const uint16_t *index, cpu_dims xd,
+                            cpu_dims yd, cpu_window p, double rate, bool accumulate) {
+    const int planes = xd.n * (xd.c / xd.block);
+    const size_t in = (size_t)(xd.h * xd.w) * (size_t)xd.block;
+    const size_t out = (size_t)(yd.h * yd.w) * (size_t)yd.block;
+    const real scale = (real)(1 / (1 - rate));
+    const bool halving = is_halving(p, xd, yd);
+#pragma omp parallel for schedule(static)
+    for (int plane = 0; plane < planes; plane++) {
+        real *image = dx + (size_t)plane * in;
+        const size_t from = (size_t)plane * out;
+        if (halving)
+            spread_plane(image, dy + from, index + from, xd, yd, scale, accumulate);
+        else
+            scatter_plane(image, dy + from, index + from, xd, yd, p, scale, accumulate);
+    }
+}

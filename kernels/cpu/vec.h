@@ -1,0 +1,70 @@
+/* One channel block as a vector register: 16 floats with AVX-512, 8 otherwise. Loops written with
+ * it are the same text for every build; only the fused multiply-add is spelled by instruction set,
+ * because the compiler must not contract a * b + c on its own (docs/numerics.md). */
+#ifndef KERNELS_CPU_VEC_H
+#define KERNELS_CPU_VEC_H
+
+#include "kernels/body/body.h"
+
+#ifdef __AVX512F__
+enum { LANES = 16, VEC_REGISTERS = 32 };
+#else
+enum { LANES = 8, VEC_REGISTERS = 16 };
+#endif
+
+typedef real vec __attribute__((vector_size(LANES * sizeof(real))));
+/* in memory: no alignment is asked for (on aligned data it costs nothing) */
+typedef real vec_there
+    __attribute__((vector_size(LANES * sizeof(real)), may_alias, aligned(sizeof(real))));
+
+#ifdef MIEN_REAL_DOUBLE
+typedef int64_t lane_mask;
+#else
+typedef int32_t lane_mask;
+#endif
+typedef lane_mask vec_mask __attribute__((vector_size(LANES * sizeof(real)))); /* of comparisons */
+
+static inline vec vec_all(real v) {
+    return v - (vec){0};
+}
+
+static inline vec vec_load(const real *p) {
+    return *(const vec_there *)p;
+}
+
+/* v where `gate` is positive, else 0. */
+static inline vec vec_gate(vec v, vec gate) {
+    return (vec)((vec_mask)v & (gate > (vec){0}));
+}
+
+static inline void vec_store(real *p, vec v) {
+    *(vec_there *)p = v;
+}
+
+#if defined(__AVX512F__) && !defined(MIEN_REAL_DOUBLE)
+#include <immintrin.h>
+static inline vec vec_fma(vec a, vec b, vec c) {
+    return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+}
+static inline vec vec_max(vec a, vec b) {
+    return (vec)_mm512_max_ps((__m512)a, (__m512)b);
+}
+#elif defined(__FMA__) && !defined(MIEN_REAL_DOUBLE)
+#include <immintrin.h>
+static inline vec vec_fma(vec a, vec b, vec c) {
+    return (vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+}
+static inline vec vec_max(vec a, vec b) {
+    return (vec)_mm256_max_ps((__m256)a, (__m256)b);
+}
+#else
+static inline vec vec_fma(vec a, vec b, vec c) {
+    return a * b + c;
+}
+static inline vec vec_max(vec a, vec b) {
+    const vec_mask first = a > b;
+    return (vec)(((vec_mask)a & first) | ((vec_mask)b & ~first));
+}
+#endif
+
+#endif

@@ -1,0 +1,229 @@
+/* The weight gradient of a 3x3 convolution in Winograd's form: the transpose of the forward pass.
+ * For every point, du = sum over tiles of v (x) z, with v the transformed input as in the forward
+ * pass and z the transformed gradient; dw follows from du at the end.
+ *
+ * Each thread has a share of the tiles and a du of its own: the threads meet once, at the end.
+ * Where that would take too much memory (many channels or many threads) they share one du: tiles
+ * are divided for the transforms, points for the products, with a meeting behind each. */
+#include "kernels/cpu/winograd.h"
+
+TILE_PRODUCT(4, 1)
+TILE_PRODUCT(4, 2)
+TILE_PRODUCT(4, 4)
+
+enum {
+    GROUP_BYTES = 1 << 20, /* of transformed tiles that are multiplied before the next come */
+    OWN_BYTES = 32 << 20,  /* of all threads' sums: beyond that they share one */
+    PAD = 16,
+    ROWS = 4,
+    BIAS_PLANE = POINTS /* behind the points: sums of the gradient, for the bias */
+};
+
+typedef struct room {
+    real *v, *z, *du, *db;
+    size_t v_plane, z_plane, du_plane;
+} room;
+
+/* Part number `part` of the scratch memory. */
+static room divide(const cpu_winograd *d, real *scratch, int part) {
+    room r = {.v = scratch + (size_t)part * d->room,
+              .v_plane = (size_t)d->group * (size_t)d->ic + PAD,
+              .z_plane = (size_t)d->group * (size_t)d->oc + PAD,
+              .du_plane = (size_t)d->ic * (size_t)d->oc};
+    r.z = r.v + POINTS * r.v_plane;
+    r.du = r.z + (POINTS + 1) * r.z_plane;
+    r.db = r.du + POINTS * r.du_plane;
+    return r;
+}
+
+void CPU(winograd_filter_size)(cpu_winograd *d, int threads) {
+    const size_t row = sizeof(real) * POINTS * ((size_t)d->ic + (size_t)d->oc);
+    const size_t sums = sizeof(real) * POINTS * (size_t)d->ic * (size_t)d->oc;
+    d->lanes = LANES;
+    d->tiles = d->n * winograd_across(d->oh) * winograd_across(d->ow);
+    d->parts = sums * (size_t)threads <= OWN_BYTES ? threads : 1;
+    const int share = (d->tiles + d->parts - 1) / d->parts;
+    int most = (int)(GROUP_BYTES / row);
+    /* as much is transformed as is summed up: `du` is read and written once a group */
+    const int balanced = d->ic * d->oc / (d->ic + d->oc);
+    if (most < balanced) most = balanced;
+    const int groups = (share + most - 1) / most;
+    d->group = (share + groups - 1) / groups;
+    const room r = divide(d, NULL, 0);
+    d->room = POINTS * (r.v_plane + r.z_plane + r.du_plane) + r.z_plane + (size_t)d->oc;
+    d->room = (d->room + PAD - 1) / PAD * PAD;
+    d->scratch = d->room * (size_t)d->parts * sizeof(real);
+}
+
+static void take_border(vec in[4][4], const real *corner, int w, int rows, int columns) {
+    for (int i = 0; i < TILE_OUT; i++)
+        for (int j = 0; j < TILE_OUT; j++)
+            in[i][j] = i < rows && j < columns
+                           ? vec_load(corner + ((size_t)i * (size_t)w + (size_t)j) * LANES)
+                           : vec_all(0);
+}
+
+/* The gradient's 4x4 pixels of one channel block, zeros outside of the image, and their sum. */
+static void take_gradient(real *z, size_t plane, const real *corner, int w, int rows, int columns) {
+    vec sum = {0};
+#define PUT(i, row)                                                                                \
+    _Pragma("GCC unroll 6") for (int j = 0; j < 6; j++)                                            \
+        vec_store(z + (size_t)(6 * (i) + j) * plane, (row)[j])
+    if (rows >= TILE_OUT && columns >= TILE_OUT) {
+        const size_t down = (size_t)w * LANES;
+        for (size_t i = 0; i < TILE_OUT; i++)
+            sum +=
+                (vec_load(corner + i * down) + vec_load(corner + i * down + LANES)) +
+                (vec_load(corner + i * down + 2 * LANES) + vec_load(corner + i * down + 3 * LANES));
+#define TAKE(i, j) vec_load(corner + (size_t)(i)*down + (j)*LANES)
+        WINOGRAD_BOTH_WAYS(winograd_gradient, 4, 6, TAKE, PUT);
+#undef TAKE
+    } else {
+        vec in[4][4];
+        take_border(in, corner, w, rows, columns);
+        for (int i = 0; i < TILE_OUT; i++)
+            for (int j = 0; j < TILE_OUT; j++)
+                sum += in[i][j];
+#define TAKE(i, j) in[i][j]
+        WINOGRAD_BOTH_WAYS(winograd_gradient, 4, 6, TAKE, PUT);
+#undef TAKE
+    }
+#undef PUT
+    vec_store(z + BIAS_PLANE * plane, sum);
+}
+
+static void transform_tile(const room *r, const real *dy, const real *x, const cpu_winograd *d,
+                           int tile, int t) {
+    const winograd_place at = winograd_place_of(d, tile);
+    const size_t in = (size_t)d->ih * (size_t)d->iw, out = (size_t)d->oh * (size_t)d->ow;
+    for (int c = 0; c < d->ic; c += LANES)
+        winograd_take_input(r->v + (size_t)t * (size_t)d->ic + c, r->v_plane,
+                            x + ((size_t)at.n * (size_t)d->ic + (size_t)c) * in, at.y - d->pad_top,
+                            at.x - d->pad_left, d->ih, d->iw);
+    for (int k = 0; k < d->oc; k += LANES)
+        take_gradient(r->z + (size_t)t * (size_t)d->oc + k, r->z_plane,
+                      dy + ((size_t)at.n * (size_t)d->oc + (size_t)k) * out +
+                          ((size_t)at.y * (size_t)d->ow + (size_t)at.x) * LANES,
+                      d->ow, d->oh - at.y, d->ow - at.x);
+}
+
+/* One point, LANES input channels, all outputs. */
+static void multiply(const room *r, const cpu_winograd *d, int point, int c0, int count, bool add) {
+    const tile_product t = {.a_row = 1,
+                            .a_step = (size_t)d->ic,
+                            .b_step = (size_t)d->oc,
+                            .c_row = (size_t)d->oc,
+                            .depth = count,
+                            .add = add};
+    for (int k = 0; k < d->oc;) {
+        const int columns = winograd_columns(k, d->oc);
+        const real *b = r->z + (size_t)point * r->z_plane + k;
+        for (int c = c0; c < c0 + LANES; c += ROWS) {
+            const real *a = r->v + (size_t)point * r->v_plane + c;
+            real *du = r->du + (size_t)point * r->du_plane + (size_t)c * (size_t)d->oc + k;
+            if (columns == 1)
+                tile_4x1(du, a, b, t);
+            else if (columns == 2)
+                tile_4x2(du, a, b, t);
+            else
+                tile_4x4(du, a, b, t);
+        }
+        k += columns * LANES;
+    }
+}
+
+static void sum_bias(const room *r, const cpu_winograd *d, int k, int count, bool add) {
+    vec sum = add ? vec_load(r->db + k) : vec_all(0);
+    for (int t = 0; t < count; t++)
+        sum += vec_load(r->z + BIAS_PLANE * r->z_plane + (size_t)t * (size_t)d->oc + k);
+    vec_store(r->db + k, sum);
+}
+
+/* A thread's tiles [first, last) into its own sums. */
+static void sum_own(const room *r, const real *dy, const real *x, const cpu_winograd *d, int first,
+                    int last) {
+    for (int start = first; start < last; start += d->group) {
+        const int count = last - start < d->group ? last - start : d->group;
+        for (int t = 0; t < count; t++)
+            transform_tile(r, dy, x, d, start + t, t);
+        for (int p = 0; p < POINTS; p++)
+            for (int c = 0; c < d->ic; c += LANES)
+                multiply(r, d, p, c, count, start > first);
+        for (int k = 0; k < d->oc; k += LANES)
+            sum_bias(r, d, k, count, start > first);
+    }
+}
+
+/* All threads together into one set of sums; called by each of them. */
+static void sum_together(const room *r, const real *dy, const real *x, const cpu_winograd *d) {
+    for (int first = 0; first < d->tiles; first += d->group) {
+        const int left = d->tiles - first, count = left < d->group ? left : d->group;
+#pragma omp for schedule(static)
+        for (int t = 0; t < count; t++)
+            transform_tile(r, dy, x, d, first + t, t);
+#pragma omp for schedule(static) collapse(2) nowait
+        for (int p = 0; p < POINTS; p++)
+            for (int c = 0; c < d->ic; c += LANES)
+                multiply(r, d, p, c, count, first > 0);
+#pragma omp for schedule(static)
+        for (int k = 0; k < d->oc; k += LANES)
+            sum_bias(r, d, k, count, first > 0);
+    }
+}
+
+/* The sums of the parts that have any, one after the other. */
+static vec total(const real *of_first, const cpu_winograd *d, int parts) {
+    vec sum = vec_load(of_first);
+    for (int part = 1; part < parts; part++)
+        sum += vec_load(of_first + (size_t)part * d->room);
+    return sum;
+}
+
+static void finish(real *dw, const room *r, const cpu_winograd *d, int parts, int c, int k,
+                   bool add) {
+    const size_t tap = (size_t)d->ic * (size_t)d->oc, at = (size_t)c * (size_t)d->oc + (size_t)k;
+    const real *du = r->du + at;
+    real *to = dw + at;
+#define TAKE(i, j) total(du + (size_t)(6 * (i) + (j)) * r->du_plane, d, parts)
+#define PUT(i, row)                                                                                \
+    _Pragma("GCC unroll 3") for (int j = 0; j < 3; j++) {                                          \
+        real *place = to + (size_t)(3 * (i) + j) * tap;                                            \
+        vec_store(place, add ? (row)[j] + vec_load(place) : (row)[j] + vec_all(0));                \
+    }
+    WINOGRAD_BOTH_WAYS(winograd_weight_gradient, 6, 3, TAKE, PUT);
+#undef PUT
+#undef TAKE
+}
+
+static void finish_bias(real *db, const room *r, const cpu_winograd *d, int parts, bool add) {
+    for (int k = 0; k < d->oc; k += LANES) {
+        vec sum = total(r->db + k, d, parts);
+        if (add) sum += vec_load(db + k);
+        vec_store(db + k, sum);
+    }
+}
+
+void CPU(winograd_filter)(real *dw, real *db, const real *dy, const real *x, const cpu_winograd *d,
+                          bool accumulate, real *scratch) {
+    const room all = divide(d, scratch, 0);
+    const int share = (d->tiles + d->parts - 1) / d->parts;
+    const int parts = (d->tiles + share - 1) / share; /* few tiles: not every part gets some */
+#pragma omp parallel
+    {
+        if (d->parts == 1) {
+            sum_together(&all, dy, x, d);
+        } else {
+#pragma omp for schedule(static)
+            for (int part = 0; part < parts; part++) {
+                const room own = divide(d, scratch, part);
+                const int first = part * share, end = first + share;
+                sum_own(&own, dy, x, d, first, end < d->tiles ? end : d->tiles);
+            }
+        }
+#pragma omp for schedule(static) collapse(2)
+        for (int c = 0; c < d->ic; c++)
+            for (int k = 0; k < d->oc; k += LANES)
+                finish(dw, &all, d, parts, c, k, accumulate);
+    }
+    if (db) finish_bias(db, &all, d, parts, accumulate);
+}
