@@ -54,6 +54,11 @@ check "probabilities near f32's" near f32.csv int8.csv 0.08
 check "the other batches give the same" eval '"$mien" evaluate --model m.safetensors --data faces.csv \
     --split val --threads 1 --batch 1 --predictions one.csv && near one.csv int8.csv 0.0001'
 
+check "bench" eval '"$mien" bench infer m.safetensors --dtype int8 --batch 4 --seconds 0.1 --threads 1 --json \
+    >bench.json && grep -q "\"dtype\": \"int8\"" bench.json'
+refuse 1 "bench: a model in int8 is not f32" "computes in int8" -- bench infer m.safetensors --dtype f32 --seconds 0.1
+refuse 1 "bench: a model in f32 is not int8" "computes in f32" -- bench infer run --dtype int8 --seconds 0.1
+
 # a CPU without instructions for bytes
 export DNNL_MAX_CPU_ISA=AVX2
 judge m.safetensors slow.csv >out.log 2>err.log
