@@ -44,6 +44,7 @@ static void choose_peak(mien_cpu *cpu, const char *loops) {
 static void close_cpu(mien_backend *b) {
     if (!b) return;
     if (b->impl) mien_onednn_close(b->impl);
+    if (b->impl) mien_tuning_release(&cpu_of(b)->tuning);
     mien_free(b->impl);
     mien_free(b);
 }
@@ -64,9 +65,12 @@ mien_status mien_cpu_open(const mien_backend_options *options, mien_backend **ou
     cpu = b->impl;
     cpu->kernels = choose_kernels(&isa);
     cpu->deterministic = options && options->deterministic;
-    const int threads = cpu->threads = mien_threads_start(options ? options->threads : 0);
+    const int threads = cpu->threads =
+        mien_threads_start(options ? options->threads : 0, options && options->pin);
     MIEN_GO(mien_onednn_open(cpu, cpu->library, sizeof cpu->library));
     choose_peak(cpu, isa);
+    mien_tuning_start(&cpu->tuning, cpu->library, isa, threads);
+    if (!cpu->deterministic) mien_tuning_load(&cpu->tuning);
     snprintf(b->description, sizeof b->description, "cpu (%s, loops x86-64-%s, %d thread%s)",
              cpu->library, isa, threads, threads == 1 ? "" : "s");
     *out = b;

@@ -3,6 +3,7 @@
 #define HOST_BACKEND_CPU_H
 
 #include "host/backend/ops.h"
+#include "host/backend/tuning.h"
 #include "kernels/cpu/cpu.h"
 
 typedef struct mien_cpu {
@@ -14,6 +15,8 @@ typedef struct mien_cpu {
     int threads;
     enum cpu_isa_rank { CPU_ISA_SSE, CPU_ISA_AVX2, CPU_ISA_AVX512 } isa_rank; /* oneDNN's choice */
     bool deterministic;
+    mien_tuning tuning;
+    long long reorders; /* of activations or weights, in passes so far: a cost that tests watch */
     struct dnnl_engine *engine; /* NULL in the reference backend */
     struct dnnl_stream *stream;
 } mien_cpu;

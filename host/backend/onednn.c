@@ -35,9 +35,9 @@ static mien_status onednn_download(mien_linear *op, float *hwio, const void *src
     return convert(op, &op->stored, &op->plain, src, hwio);
 }
 
-static mien_status ready(mien_linear *op, int n, direction dir, onednn_variant **v) {
+static mien_status ready(mien_linear *op, int n, mien_direction dir, onednn_variant **v) {
     *v = onednn_find(op, n);
-    if (!*v || (!op->winograd && !(*v)->op[dir].primitive))
+    if (!*v || (!op->winograd[dir] && !(*v)->op[dir].primitive))
         return MIEN_FAIL(INVALID, "layer '%s': not prepared for a batch of %d", op->desc.name, n);
     return MIEN_OK;
 }
@@ -50,6 +50,7 @@ static void bind(dnnl_memory_t memory, const void *data) {
 static mien_status move(mien_linear *op, dnnl_primitive_t reorder, dnnl_memory_t from,
                         dnnl_memory_t to) {
     const dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}};
+    cpu_of(op->backend)->reorders++;
     return onednn_check(dnnl_primitive_execute(reorder, stream_of(op), 2, args), "a reorder",
                         op->desc.name);
 }
@@ -104,12 +105,12 @@ static mien_status activate(mien_linear *op, const mien_tensor *y) {
 static mien_status onednn_forward(mien_linear *op, const mien_tensor *y, const mien_tensor *x,
                                   const void *w, const void *b, void *scratch) {
     onednn_variant *v;
-    MIEN_TRY(ready(op, x->shape.n, FORWARD, &v));
-    if (op->winograd) {
-        onednn_winograd_forward(op, &v->winograd[FORWARD], y, x, w, b, scratch);
+    MIEN_TRY(ready(op, x->shape.n, MIEN_FORWARD, &v));
+    if (op->winograd[MIEN_FORWARD]) {
+        onednn_winograd_forward(op, &v->winograd[MIEN_FORWARD], y, x, w, b, scratch);
         return activate(op, y);
     }
-    onednn_operation *o = &v->op[FORWARD];
+    onednn_operation *o = &v->op[MIEN_FORWARD];
     char *room = (char *)scratch + o->scratch_bytes;
     dnnl_memory_t weights, src, dst;
     MIEN_TRY(read_side(op, &o->weights, stored_of(op, o), w, &room, &weights));
@@ -131,12 +132,12 @@ static mien_status onednn_backward_data(mien_linear *op, const mien_tensor *dx,
                                         const mien_tensor *dy, const void *w,
                                         const mien_tensor *gate, void *scratch, bool accumulate) {
     onednn_variant *v;
-    MIEN_TRY(ready(op, dx->shape.n, DATA, &v));
-    if (op->winograd) {
-        onednn_winograd_data(op, &v->winograd[DATA], dx, dy, w, gate, scratch, accumulate);
+    MIEN_TRY(ready(op, dx->shape.n, MIEN_DATA, &v));
+    if (op->winograd[MIEN_DATA]) {
+        onednn_winograd_data(op, &v->winograd[MIEN_DATA], dx, dy, w, gate, scratch, accumulate);
         return MIEN_OK;
     }
-    onednn_operation *o = &v->op[DATA];
+    onednn_operation *o = &v->op[MIEN_DATA];
     char *room = (char *)scratch + o->scratch_bytes;
     float *addend = (float *)(room + o->weights.bytes + o->x.bytes + o->y.bytes);
     dnnl_memory_t weights, diff_src, diff_dst;
@@ -163,12 +164,12 @@ static mien_status onednn_backward_filter(mien_linear *op, void *dw, void *db,
                                           const mien_tensor *dy, const mien_tensor *x,
                                           void *scratch, bool accumulate) {
     onednn_variant *v;
-    MIEN_TRY(ready(op, x->shape.n, FILTER, &v));
-    if (op->winograd) {
-        onednn_winograd_filter(op, &v->winograd[FILTER], dw, db, dy, x, scratch, accumulate);
+    MIEN_TRY(ready(op, x->shape.n, MIEN_FILTER, &v));
+    if (op->winograd[MIEN_FILTER]) {
+        onednn_winograd_filter(op, &v->winograd[MIEN_FILTER], dw, db, dy, x, scratch, accumulate);
         return MIEN_OK;
     }
-    onednn_operation *o = &v->op[FILTER];
+    onednn_operation *o = &v->op[MIEN_FILTER];
     const cpu_kernels *k = cpu_of(op->backend)->kernels;
     char *room = (char *)scratch + o->scratch_bytes;
     char *addend = room + o->weights.bytes + o->x.bytes + o->y.bytes;
@@ -195,6 +196,7 @@ void mien_onednn_linear(mien_ops *ops) {
     ops->linear_create = onednn_create;
     ops->linear_free = onednn_free;
     ops->linear_prepare = onednn_prepare;
+    ops->linear_algorithm = onednn_algorithm;
     ops->linear_weight_bytes = onednn_weight_bytes;
     ops->linear_scratch_bytes = onednn_scratch_bytes;
     ops->linear_weights_changed = onednn_weights_changed;

@@ -11,8 +11,7 @@
 #error "oneDNN 2.x is needed (Debian: libdnnl-dev 2.6.3); the API of 3.x differs"
 #endif
 
-enum { ONEDNN_DIRECTIONS = 3, ONEDNN_VARIANTS = 8 };
-typedef enum direction { FORWARD, DATA, FILTER } direction;
+enum { ONEDNN_VARIANTS = 8 };
 
 /* A primitive's own format of one tensor, when it differs from the one that the tensor has here. */
 typedef struct onednn_side {
@@ -33,9 +32,9 @@ typedef struct onednn_operation {
 /* Everything for one batch size. */
 typedef struct onednn_variant {
     int n;
-    cpu_winograd winograd[ONEDNN_DIRECTIONS]; /* instead of operations */
-    dnnl_memory_t x, y;                       /* in the backend's layout */
-    onednn_operation op[ONEDNN_DIRECTIONS];
+    cpu_winograd winograd[MIEN_DIRECTIONS]; /* instead of operations */
+    dnnl_memory_t x, y;                     /* in the backend's layout */
+    onednn_operation op[MIEN_DIRECTIONS];
 } onednn_variant;
 
 struct mien_linear {
@@ -43,9 +42,9 @@ struct mien_linear {
     mien_linear_desc desc;
     dnnl_memory_desc_t stored, plain; /* the weights: as they live here, as HWIO */
     dnnl_memory_t stored_memory, bias_memory;
-    bool winograd;       /* all three directions by our own loops; no primitives then */
-    float *transformed;  /* its weights, as one direction wants them */
-    int transformed_for; /* that direction; ONEDNN_DIRECTIONS: out of date */
+    bool winograd[MIEN_DIRECTIONS]; /* by our own loops instead of a primitive */
+    float *transformed;             /* the weights for that, as one direction wants them */
+    int transformed_for;            /* that direction; MIEN_DIRECTIONS: out of date */
     onednn_variant variants[ONEDNN_VARIANTS];
     int variant_count;
 };
@@ -61,15 +60,18 @@ size_t onednn_round_up(size_t bytes);
 mien_status onednn_create(mien_backend *b, const mien_linear_desc *desc, mien_linear **out);
 void onednn_free(mien_linear *op);
 mien_status onednn_prepare(mien_linear *op, int n);
+mien_algorithm onednn_algorithm(const mien_linear *op, mien_direction dir);
 size_t onednn_weight_bytes(const mien_linear *op);
 size_t onednn_scratch_bytes(const mien_linear *op);
 void onednn_weights_changed(mien_linear *op);
 onednn_variant *onednn_find(mien_linear *op, int n);
 
 /* onednn_winograd.c: operators by own loops */
-bool onednn_wants_winograd(const mien_linear *op);
+/* Could it be, and is it the better choice by the table or by measurement? */
+bool onednn_can_winograd(const mien_backend *b, const mien_linear_desc *d);
+bool onednn_wants_winograd(const mien_linear *op, mien_direction dir);
 mien_status onednn_winograd_create(mien_linear *op);
-void onednn_winograd_form(const mien_linear *op, direction dir, int n, cpu_winograd *form);
+void onednn_winograd_form(const mien_linear *op, mien_direction dir, int n, cpu_winograd *form);
 void onednn_winograd_forward(mien_linear *op, const cpu_winograd *form, const mien_tensor *y,
                              const mien_tensor *x, const void *w, const void *b, void *scratch);
 void onednn_winograd_data(mien_linear *op, const cpu_winograd *form, const mien_tensor *dx,

@@ -81,7 +81,7 @@ typedef struct formats {
     const dnnl_memory_desc_t *bias; /* &b or NULL */
 } formats;
 
-static dnnl_status_t conv_desc(const mien_linear *op, direction dir, const formats *f,
+static dnnl_status_t conv_desc(const mien_linear *op, mien_direction dir, const formats *f,
                                dnnl_convolution_desc_t *out) {
     const mien_linear_desc *d = &op->desc;
     const dnnl_dims_t strides = {d->stride_h, d->stride_w}, none = {0, 0};
@@ -89,10 +89,10 @@ static dnnl_status_t conv_desc(const mien_linear *op, direction dir, const forma
     const dnnl_prop_kind_t kind = d->training ? dnnl_forward_training : dnnl_forward_inference;
     const dnnl_alg_kind_t algorithm = dnnl_convolution_direct;
     switch (dir) {
-    case FORWARD:
+    case MIEN_FORWARD:
         return dnnl_dilated_convolution_forward_desc_init(
             out, kind, algorithm, &f->x, &f->w, f->bias, &f->y, strides, none, before, after);
-    case DATA:
+    case MIEN_DATA:
         return dnnl_dilated_convolution_backward_data_desc_init(out, algorithm, &f->x, &f->w, &f->y,
                                                                 strides, none, before, after);
     default:
@@ -101,14 +101,14 @@ static dnnl_status_t conv_desc(const mien_linear *op, direction dir, const forma
     }
 }
 
-static dnnl_status_t dense_desc(const mien_linear *op, direction dir, const formats *f,
+static dnnl_status_t dense_desc(const mien_linear *op, mien_direction dir, const formats *f,
                                 dnnl_inner_product_desc_t *out) {
     switch (dir) {
-    case FORWARD:
+    case MIEN_FORWARD:
         return dnnl_inner_product_forward_desc_init(
             out, op->desc.training ? dnnl_forward_training : dnnl_forward_inference, &f->x, &f->w,
             f->bias, &f->y);
-    case DATA:
+    case MIEN_DATA:
         return dnnl_inner_product_backward_data_desc_init(out, &f->x, &f->w, &f->y);
     default:
         return dnnl_inner_product_backward_weights_desc_init(out, &f->x, &f->w, f->bias, &f->y);
@@ -116,12 +116,13 @@ static dnnl_status_t dense_desc(const mien_linear *op, direction dir, const form
 }
 
 /* Only ReLU may be fused into a library call (numerics: other functions are our own). */
-static dnnl_status_t attributes(const mien_linear *op, direction dir, dnnl_primitive_attr_t *out) {
+static dnnl_status_t attributes(const mien_linear *op, mien_direction dir,
+                                dnnl_primitive_attr_t *out) {
     dnnl_post_ops_t post = NULL;
     dnnl_status_t status = dnnl_primitive_attr_create(out);
     if (status == dnnl_success)
         status = dnnl_primitive_attr_set_scratchpad_mode(*out, dnnl_scratchpad_mode_user);
-    if (status == dnnl_success && dir == FORWARD && op->desc.activation == BODY_RELU) {
+    if (status == dnnl_success && dir == MIEN_FORWARD && op->desc.activation == BODY_RELU) {
         status = dnnl_post_ops_create(&post);
         if (status == dnnl_success)
             status = dnnl_post_ops_append_eltwise(post, 1.0f, dnnl_eltwise_relu, 0, 0);
@@ -131,7 +132,7 @@ static dnnl_status_t attributes(const mien_linear *op, direction dir, dnnl_primi
     return status;
 }
 
-static dnnl_status_t create_with(const mien_linear *op, direction dir, const formats *f,
+static dnnl_status_t create_with(const mien_linear *op, mien_direction dir, const formats *f,
                                  dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *out) {
     dnnl_convolution_desc_t conv;
     dnnl_inner_product_desc_t dense;
@@ -167,7 +168,7 @@ static mien_status any_formats(const mien_linear *op, int n, formats *f) {
 
 /* Activations as given in `f`, the weights as stored or in any format. True when a
  * primitive came of it that is not generic code; a generic one is kept in *generic. */
-static bool try_formats(const mien_linear *op, direction dir, formats f,
+static bool try_formats(const mien_linear *op, mien_direction dir, formats f,
                         const dnnl_memory_desc_t *any, const dnnl_memory_desc_t *stored,
                         dnnl_primitive_desc_t *out, dnnl_primitive_desc_t *generic) {
     dnnl_primitive_desc_t hint = NULL;
@@ -175,7 +176,7 @@ static bool try_formats(const mien_linear *op, direction dir, formats f,
     formats h = f;
     h.w = *any;
     /* the hint for a backward pass is a forward pass of the same kind */
-    if (dir != FORWARD) create_with(op, FORWARD, &h, NULL, &hint);
+    if (dir != MIEN_FORWARD) create_with(op, MIEN_FORWARD, &h, NULL, &hint);
     for (int own = stored ? 0 : 1; own < 2 && !good; own++) {
         f.w = own ? *any : *stored;
         if (create_with(op, dir, &f, hint, out) != dnnl_success) continue;
@@ -192,7 +193,7 @@ static bool try_formats(const mien_linear *op, direction dir, formats f,
 
 /* The descriptor for one direction, best first: activations as they lie, then in any format;
  * generic code last. */
-static mien_status describe(const mien_linear *op, direction dir, int n, formats f,
+static mien_status describe(const mien_linear *op, mien_direction dir, int n, formats f,
                             const dnnl_memory_desc_t *stored, dnnl_primitive_desc_t *out) {
     static const char *const names[] = {"forward", "the data gradient", "the weight gradient"};
     dnnl_primitive_desc_t generic = NULL;
@@ -245,24 +246,24 @@ static const dnnl_memory_desc_t *query(const_dnnl_primitive_desc_t pd, dnnl_quer
     return dnnl_primitive_desc_query_md(pd, what, 0);
 }
 
-static mien_status build(mien_linear *op, direction dir, int n, const formats *f,
+static mien_status build(mien_linear *op, mien_direction dir, int n, const formats *f,
                          onednn_operation *out) {
     dnnl_primitive_desc_t pd = NULL;
     MIEN_TRY(describe(op, dir, n, *f, &op->stored, &pd));
     mien_status status;
     const dnnl_memory_desc_t *w =
-        query(pd, dir == FILTER ? dnnl_query_diff_weights_md : dnnl_query_weights_md);
+        query(pd, dir == MIEN_FILTER ? dnnl_query_diff_weights_md : dnnl_query_weights_md);
     const dnnl_memory_desc_t *x =
-        query(pd, dir == DATA ? dnnl_query_diff_src_md : dnnl_query_src_md);
+        query(pd, dir == MIEN_DATA ? dnnl_query_diff_src_md : dnnl_query_src_md);
     const dnnl_memory_desc_t *y =
-        query(pd, dir == FORWARD ? dnnl_query_dst_md : dnnl_query_diff_dst_md);
+        query(pd, dir == MIEN_FORWARD ? dnnl_query_dst_md : dnnl_query_diff_dst_md);
     const dnnl_memory_desc_t *pad = query(pd, dnnl_query_scratchpad_md);
     MIEN_GO(onednn_check(dnnl_primitive_create(&out->primitive, pd), "a primitive", op->desc.name));
     MIEN_GO(onednn_memory(op, pad, &out->scratchpad));
     out->scratch_bytes = onednn_round_up(dnnl_memory_desc_get_size(pad));
-    MIEN_GO(build_side(op, w, &op->stored, dir != FILTER, &out->weights));
-    MIEN_GO(build_side(op, x, &f->x, dir != DATA, &out->x));
-    MIEN_GO(build_side(op, y, &f->y, dir != FORWARD, &out->y));
+    MIEN_GO(build_side(op, w, &op->stored, dir != MIEN_FILTER, &out->weights));
+    MIEN_GO(build_side(op, x, &f->x, dir != MIEN_DATA, &out->x));
+    MIEN_GO(build_side(op, y, &f->y, dir != MIEN_FORWARD, &out->y));
     if (!out->weights.memory) MIEN_GO(onednn_memory(op, w, &out->own_weights));
 out:
     dnnl_primitive_desc_destroy(pd);
@@ -284,7 +285,7 @@ static void release_operation(onednn_operation *op) {
 }
 
 static void release_variant(onednn_variant *v) {
-    for (int dir = 0; dir < ONEDNN_DIRECTIONS; dir++)
+    for (int dir = 0; dir < MIEN_DIRECTIONS; dir++)
         release_operation(&v->op[dir]);
     if (v->x) dnnl_memory_destroy(v->x);
     if (v->y) dnnl_memory_destroy(v->y);
@@ -302,7 +303,7 @@ void onednn_free(mien_linear *op) {
 }
 
 void onednn_weights_changed(mien_linear *op) {
-    op->transformed_for = ONEDNN_DIRECTIONS;
+    op->transformed_for = MIEN_DIRECTIONS;
 }
 
 onednn_variant *onednn_find(mien_linear *op, int n) {
@@ -324,16 +325,19 @@ static mien_status formats_of(const mien_linear *op, int n, formats *f) {
 static mien_status build_variant(mien_linear *op, int n, onednn_variant *v) {
     formats f;
     v->n = n;
-    for (int dir = 0; op->winograd && dir < ONEDNN_DIRECTIONS; dir++)
-        onednn_winograd_form(op, (direction)dir, n, &v->winograd[dir]);
-    if (op->winograd) return MIEN_OK;
     MIEN_TRY(formats_of(op, n, &f));
     MIEN_TRY(onednn_memory(op, &f.x, &v->x));
     MIEN_TRY(onednn_memory(op, &f.y, &v->y));
-    MIEN_TRY(build(op, FORWARD, n, &f, &v->op[FORWARD]));
-    if (!op->desc.training) return MIEN_OK;
-    MIEN_TRY(build(op, FILTER, n, &f, &v->op[FILTER]));
-    return op->desc.needs_dx ? build(op, DATA, n, &f, &v->op[DATA]) : MIEN_OK;
+    for (int i = 0; i < MIEN_DIRECTIONS; i++) {
+        const mien_direction dir = (mien_direction)i;
+        const bool runs =
+            dir == MIEN_FORWARD || (op->desc.training && (dir == MIEN_FILTER || op->desc.needs_dx));
+        if (op->winograd[dir])
+            onednn_winograd_form(op, dir, n, &v->winograd[dir]);
+        else if (runs)
+            MIEN_TRY(build(op, dir, n, &f, &v->op[dir]));
+    }
+    return MIEN_OK;
 }
 
 /* Room is for a few batch sizes, the one asked for last at the end; a further one takes the place
@@ -361,23 +365,27 @@ mien_status onednn_prepare(mien_linear *op, int n) {
     return MIEN_OK;
 }
 
-/* The layout in which the weights live is the one that a batch of 16 would choose; it does not
- * depend on the batch sizes used later. */
+/* The layout in which the weights live is HWIO for our own loops, else the one that a batch of 16
+ * would choose; it does not depend on the batch sizes used later. */
 static mien_status choose_stored(mien_linear *op) {
     enum { TYPICAL = 16 };
-    const direction dir = op->desc.training ? FILTER : FORWARD;
+    const mien_direction dir = op->desc.training ? MIEN_FILTER : MIEN_FORWARD;
     formats f;
     dnnl_primitive_desc_t pd = NULL;
+    bool own = false;
+    for (int i = 0; i < MIEN_DIRECTIONS; i++)
+        own |= op->winograd[i] = onednn_wants_winograd(op, (mien_direction)i);
     MIEN_TRY(weight_md(op, op->desc.dense ? dnnl_io : dnnl_hwio, &op->plain));
-    op->winograd = onednn_wants_winograd(op);
-    if (op->winograd) {
-        op->stored = op->plain;
-        return onednn_winograd_create(op);
-    }
     MIEN_TRY(formats_of(op, TYPICAL, &f));
-    MIEN_TRY(describe(op, dir, TYPICAL, f, NULL, &pd));
-    op->stored = *query(pd, dir == FILTER ? dnnl_query_diff_weights_md : dnnl_query_weights_md);
-    dnnl_primitive_desc_destroy(pd);
+    op->stored = op->plain;
+    if (own) {
+        MIEN_TRY(onednn_winograd_create(op));
+    } else {
+        MIEN_TRY(describe(op, dir, TYPICAL, f, NULL, &pd));
+        op->stored =
+            *query(pd, dir == MIEN_FILTER ? dnnl_query_diff_weights_md : dnnl_query_weights_md);
+        dnnl_primitive_desc_destroy(pd);
+    }
     MIEN_TRY(onednn_memory(op, &op->stored, &op->stored_memory));
     return onednn_memory(op, &f.b, &op->bias_memory);
 }
@@ -394,16 +402,20 @@ mien_status onednn_create(mien_backend *b, const mien_linear_desc *desc, mien_li
     return status;
 }
 
+mien_algorithm onednn_algorithm(const mien_linear *op, mien_direction dir) {
+    return op->winograd[dir] ? MIEN_WINOGRAD : MIEN_DIRECT;
+}
+
 size_t onednn_weight_bytes(const mien_linear *op) {
     return dnnl_memory_desc_get_size(&op->stored);
 }
 
 /* Scratch holds, one behind the other: scratchpad | weights | x | y in the primitive's formats |
  * what is to be added. */
-static size_t addend_bytes(const mien_linear *op, direction dir, int n) {
-    if (dir == DATA && op->desc.accumulates_dx)
+static size_t addend_bytes(const mien_linear *op, mien_direction dir, int n) {
+    if (dir == MIEN_DATA && op->desc.accumulates_dx)
         return onednn_round_up(mien_shape_sample(op->desc.in) * (size_t)n * sizeof(float));
-    if (dir == FILTER && op->desc.accumulates_dw)
+    if (dir == MIEN_FILTER && op->desc.accumulates_dw)
         return onednn_round_up(onednn_weight_bytes(op)) +
                onednn_round_up((size_t)op->desc.out.c * sizeof(float));
     return 0;
@@ -412,12 +424,12 @@ static size_t addend_bytes(const mien_linear *op, direction dir, int n) {
 size_t onednn_scratch_bytes(const mien_linear *op) {
     size_t most = 0;
     for (int i = 0; i < op->variant_count; i++)
-        for (int dir = 0; dir < ONEDNN_DIRECTIONS; dir++) {
+        for (int dir = 0; dir < MIEN_DIRECTIONS; dir++) {
             const onednn_operation *o = &op->variants[i].op[dir];
             const size_t need = o->scratch_bytes + o->weights.bytes + o->x.bytes + o->y.bytes +
-                                addend_bytes(op, (direction)dir, op->variants[i].n);
+                                addend_bytes(op, (mien_direction)dir, op->variants[i].n);
             if (need > most) most = need;
-            const size_t own = op->winograd ? op->variants[i].winograd[dir].scratch : 0;
+            const size_t own = op->variants[i].winograd[dir].scratch;
             if (own > most) most = own;
         }
     return most;

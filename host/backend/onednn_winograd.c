@@ -9,28 +9,34 @@
  * small images give back what hangs over their border. */
 static const double most_waste = 2.5;
 
-/* The table: 3x3, stride 1, whole channel blocks, where it is measured to win over direct
- * convolution (docs/performance.md). */
-bool onednn_wants_winograd(const mien_linear *op) {
-    const mien_linear_desc *d = &op->desc;
-    const mien_cpu *cpu = cpu_of(op->backend);
+/* 3x3, stride 1, whole channel blocks, and vectors as wide as these. */
+bool onednn_can_winograd(const mien_backend *b, const mien_linear_desc *d) {
+    const mien_cpu *cpu = cpu_of(b);
     const int block = cpu->block;
     cpu_winograd probe = {.n = 1, .ic = block, .oh = 1, .ow = 1, .oc = block};
     cpu->kernels->winograd_size(&probe, 1);
-    if (cpu->deterministic || cpu->isa_rank < CPU_ISA_AVX2 || probe.lanes != block || d->dense)
-        return false;
-    if (d->kernel_h != 3 || d->kernel_w != 3 || d->stride_h != 1 || d->stride_w != 1 ||
-        d->in.c % block || d->out.c % block)
-        return false;
+    return !cpu->deterministic && cpu->isa_rank >= CPU_ISA_AVX2 && probe.lanes == block &&
+           !d->dense && d->kernel_h == 3 && d->kernel_w == 3 && d->stride_h == 1 &&
+           d->stride_w == 1 && d->in.c % block == 0 && d->out.c % block == 0;
+}
+
+bool onednn_wants_winograd(const mien_linear *op, mien_direction dir) {
+    const mien_linear_desc *d = &op->desc;
+    const mien_algorithm asked = d->algorithm[dir];
+    if (!onednn_can_winograd(op->backend, d) || asked == MIEN_DIRECT) return false;
+    if (asked == MIEN_WINOGRAD) return true;
+    const mien_tuned *tuned =
+        asked == MIEN_BY_TABLE ? NULL : mien_tuning_find(&cpu_of(op->backend)->tuning, d);
+    if (tuned) return tuned->algorithm[dir] == MIEN_WINOGRAD;
     const int tiles = ((d->out.h + 3) / 4) * ((d->out.w + 3) / 4);
     return tiles * 16 <= most_waste * d->out.h * d->out.w;
 }
 
-void onednn_winograd_form(const mien_linear *op, direction dir, int n, cpu_winograd *form) {
+void onednn_winograd_form(const mien_linear *op, mien_direction dir, int n, cpu_winograd *form) {
     const mien_linear_desc *d = &op->desc;
     const mien_cpu *cpu = cpu_of(op->backend);
     /* the data gradient is a convolution of dy with the turned weights */
-    const bool turned = dir == DATA;
+    const bool turned = dir == MIEN_DATA;
     const mien_shape x = turned ? d->out : d->in, y = turned ? d->in : d->out;
     *form = (cpu_winograd){.n = n,
                            .ih = x.h,
@@ -42,7 +48,7 @@ void onednn_winograd_form(const mien_linear *op, direction dir, int n, cpu_winog
                            .pad_top = turned ? 2 - d->pad_top : d->pad_top,
                            .pad_left = turned ? 2 - d->pad_left : d->pad_left,
                            .flipped = turned};
-    if (dir == FILTER)
+    if (dir == MIEN_FILTER)
         cpu->kernels->winograd_filter_size(form, cpu->threads);
     else
         cpu->kernels->winograd_size(form, cpu->threads);
@@ -51,12 +57,12 @@ void onednn_winograd_form(const mien_linear *op, direction dir, int n, cpu_winog
 /* Room for the transformed weights; forward and data gradient take turns in it. */
 mien_status onednn_winograd_create(mien_linear *op) {
     enum { POINTS = 36 };
-    op->transformed_for = ONEDNN_DIRECTIONS;
+    op->transformed_for = MIEN_DIRECTIONS;
     return mien_new_aligned((void **)&op->transformed, (size_t)POINTS * (size_t)op->desc.in.c *
                                                            (size_t)op->desc.out.c * sizeof(float));
 }
 
-static const float *transformed(mien_linear *op, direction dir, const cpu_winograd *form,
+static const float *transformed(mien_linear *op, mien_direction dir, const cpu_winograd *form,
                                 const void *w) {
     if (op->transformed_for != (int)dir)
         cpu_of(op->backend)->kernels->winograd_weights(op->transformed, w, form);
@@ -68,8 +74,8 @@ void onednn_winograd_forward(mien_linear *op, const cpu_winograd *form, const mi
                              const mien_tensor *x, const void *w, const void *b, void *scratch) {
     const cpu_epilogue e = {.bias = b, .relu = op->desc.activation == BODY_RELU};
     cpu_of(op->backend)
-        ->kernels->winograd_forward(y->data, x->data, transformed(op, FORWARD, form, w), form, &e,
-                                    scratch);
+        ->kernels->winograd_forward(y->data, x->data, transformed(op, MIEN_FORWARD, form, w), form,
+                                    &e, scratch);
 }
 
 void onednn_winograd_data(mien_linear *op, const cpu_winograd *form, const mien_tensor *dx,
@@ -77,8 +83,8 @@ void onednn_winograd_data(mien_linear *op, const cpu_winograd *form, const mien_
                           void *scratch, bool accumulate) {
     const cpu_epilogue e = {.gate = gate ? gate->data : NULL, .accumulate = accumulate};
     cpu_of(op->backend)
-        ->kernels->winograd_forward(dx->data, dy->data, transformed(op, DATA, form, w), form, &e,
-                                    scratch);
+        ->kernels->winograd_forward(dx->data, dy->data, transformed(op, MIEN_DATA, form, w), form,
+                                    &e, scratch);
 }
 
 void onednn_winograd_filter(mien_linear *op, const cpu_winograd *form, void *dw, void *db,

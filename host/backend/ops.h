@@ -31,6 +31,21 @@ struct mien_backend {
     char description[160];
 };
 
+/* A linear operator's passes, and the ways to compute one. */
+typedef enum mien_direction {
+    MIEN_FORWARD,
+    MIEN_DATA,   /* gradient of the input */
+    MIEN_FILTER, /* gradient of the weights */
+    MIEN_DIRECTIONS
+} mien_direction;
+typedef enum mien_algorithm {
+    MIEN_AUTOMATIC, /* by the backend's table, or what was measured on this machine */
+    MIEN_DIRECT,
+    MIEN_WINOGRAD,
+    MIEN_BY_TABLE, /* whatever was measured; only to ask for */
+    MIEN_ALGORITHMS = MIEN_BY_TABLE
+} mien_algorithm;
+
 /* A convolution (correlation, NHWC, kernel HWIO) or, with dense = true, y = x W + b on [n,1,1,c].
  */
 typedef struct mien_linear_desc {
@@ -44,6 +59,7 @@ typedef struct mien_linear_desc {
     bool training;
     bool needs_dx;
     bool accumulates_dx, accumulates_dw; /* asked for in some step: temporary room is needed */
+    mien_algorithm algorithm[MIEN_DIRECTIONS]; /* one that cannot be had becomes DIRECT */
 } mien_linear_desc;
 
 typedef struct mien_pool {
@@ -150,6 +166,7 @@ struct mien_ops {
     void (*linear_free)(mien_linear *);
     /* Makes ready for batches of n rows; every n used in a step must have been prepared. */
     mien_status (*linear_prepare)(mien_linear *, int n);
+    mien_algorithm (*linear_algorithm)(const mien_linear *, mien_direction);
     size_t (*linear_weight_bytes)(const mien_linear *);  /* in the operator's layout */
     size_t (*linear_scratch_bytes)(const mien_linear *); /* the largest of all prepared n */
     /* Weights were written since the last pass: whatever was derived from them is out of date. */

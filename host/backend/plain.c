@@ -29,6 +29,11 @@ static size_t weight_count(const mien_linear *op) {
     return (size_t)(d->kernel_h * d->kernel_w) * (size_t)d->in.c * (size_t)d->out.c;
 }
 
+static mien_algorithm plain_algorithm(const mien_linear *op, mien_direction direction) {
+    (void)op, (void)direction;
+    return MIEN_DIRECT;
+}
+
 static size_t plain_weight_bytes(const mien_linear *op) {
     return weight_count(op) * sizeof(real);
 }
@@ -101,6 +106,7 @@ void CPU_REAL_NAME(mien_plain_linear)(mien_ops *ops) {
     ops->linear_create = plain_create;
     ops->linear_free = plain_free;
     ops->linear_prepare = plain_prepare;
+    ops->linear_algorithm = plain_algorithm;
     ops->linear_weight_bytes = plain_weight_bytes;
     ops->linear_scratch_bytes = plain_scratch_bytes;
     ops->linear_weights_changed = plain_weights_changed;

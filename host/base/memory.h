@@ -22,6 +22,10 @@ mien_status mien_grow_to(void *block, size_t *capacity, size_t items, size_t siz
 mien_status mien_copy_text(char **out, const char *text);
 void mien_free(void *block);
 
+/* Bytes that this process may still take: free memory of the machine, what its cgroup and the
+ * groups above allow, its own limit on address space. */
+size_t mien_memory_available(void);
+
 /* Allocations made so far by this process through this file. */
 uint64_t mien_allocation_count(void);
 /* The most memory that this process has held so far, in bytes; 0 when the system does not tell. */

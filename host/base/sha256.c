@@ -1,5 +1,7 @@
 #include "host/base/sha256.h"
 
+#include <cpuid.h>
+#include <immintrin.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,7 +19,7 @@ static uint32_t rotate(uint32_t x, int n) {
     return x >> n | x << (32 - n);
 }
 
-static void compress(uint32_t *state, const unsigned char *block) {
+static void compress_plain(uint32_t *state, const unsigned char *block) {
     uint32_t w[64], v[8];
     for (int i = 0; i < 16; i++)
         w[i] = (uint32_t)block[4 * i] << 24 | (uint32_t)block[4 * i + 1] << 16 |
@@ -42,10 +44,47 @@ static void compress(uint32_t *state, const unsigned char *block) {
         state[i] += v[i];
 }
 
+/* The same with the processor's own instructions, ten times as fast. They keep the state as
+ * A B E F and C D G H, from high to low. */
+__attribute__((target("sha,sse4.1"))) static void compress_sha(uint32_t *state,
+                                                               const unsigned char *block) {
+    const __m128i swap = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
+    __m128i *const words = (__m128i *)state;
+    const __m128i dcba = _mm_loadu_si128(words), hgfe = _mm_loadu_si128(words + 1);
+    const __m128i cdab = _mm_shuffle_epi32(dcba, 0xb1), efgh = _mm_shuffle_epi32(hgfe, 0x1b);
+    const __m128i first_abef = _mm_alignr_epi8(cdab, efgh, 8);
+    const __m128i first_cdgh = _mm_blend_epi16(efgh, cdab, 0xf0);
+    __m128i abef = first_abef, cdgh = first_cdgh, w[4];
+    for (int i = 0; i < 16; i++) { /* four rounds each */
+        if (i < 4) {
+            w[i] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)block + i), swap);
+        } else {
+            const __m128i last = w[(i + 3) & 3];
+            __m128i next = _mm_sha256msg1_epu32(w[i & 3], w[(i + 1) & 3]);
+            next = _mm_add_epi32(next, _mm_alignr_epi8(last, w[(i + 2) & 3], 4));
+            w[i & 3] = _mm_sha256msg2_epu32(next, last);
+        }
+        const __m128i constants = _mm_loadu_si128((const __m128i *)round_constants + i);
+        const __m128i sum = _mm_add_epi32(w[i & 3], constants);
+        cdgh = _mm_sha256rnds2_epu32(cdgh, abef, sum);
+        abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(sum, 0x0e));
+    }
+    abef = _mm_add_epi32(abef, first_abef);
+    cdgh = _mm_add_epi32(cdgh, first_cdgh);
+    const __m128i feba = _mm_shuffle_epi32(abef, 0x1b), dchg = _mm_shuffle_epi32(cdgh, 0xb1);
+    _mm_storeu_si128(words, _mm_blend_epi16(feba, dchg, 0xf0));
+    _mm_storeu_si128(words + 1, _mm_alignr_epi8(dchg, feba, 8));
+}
+
+static bool has_instructions(void) {
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && b & bit_SHA;
+}
+
 void mien_sha256_start(mien_sha256 *s) {
     static const uint32_t start[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
                                       0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
-    *s = (mien_sha256){0};
+    *s = (mien_sha256){.instructions = has_instructions()};
     memcpy(s->state, start, sizeof start);
 }
 
@@ -59,7 +98,10 @@ void mien_sha256_add(mien_sha256 *s, const void *data, size_t size) {
         at += take;
         size -= take;
         if (s->used == 64) {
-            compress(s->state, s->block);
+            if (s->instructions)
+                compress_sha(s->state, s->block);
+            else
+                compress_plain(s->state, s->block);
             s->used = 0;
         }
     }

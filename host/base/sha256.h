@@ -2,6 +2,7 @@
 #ifndef HOST_BASE_SHA256_H
 #define HOST_BASE_SHA256_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -10,6 +11,7 @@ typedef struct mien_sha256 {
     uint64_t length;
     unsigned char block[64];
     size_t used;
+    bool instructions; /* the processor has its own; a test switches them off */
 } mien_sha256;
 
 void mien_sha256_start(mien_sha256 *s);

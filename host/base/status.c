@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static _Thread_local char message[1024];
+static _Thread_local char message[MIEN_MESSAGE];
 static _Thread_local char place[128];
 
 const char *mien_status_name(mien_status status) {

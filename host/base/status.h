@@ -4,6 +4,8 @@
 
 #include "include/mien/status.h"
 
+enum { MIEN_MESSAGE = 1024 }; /* room for any sentence, to carry one from thread to thread */
+
 /* Stores the sentence for this thread and returns `code`. */
 mien_status mien_fail(mien_status code, const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 4, 5)));

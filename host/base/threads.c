@@ -2,7 +2,10 @@
 
 #include <omp.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <xmmintrin.h>
 
 enum { FTZ_DAZ = 0x8040 };
@@ -19,22 +22,69 @@ static int cgroup_limit(void) {
     return cpus < 1 ? 1 : cpus;
 }
 
+void mien_processor_name(char *out, size_t size) {
+    char line[256];
+    FILE *file = fopen("/proc/cpuinfo", "re");
+    snprintf(out, size, "unknown");
+    while (file && fgets(line, sizeof line, file)) {
+        const char *value = strchr(line, ':');
+        if (strncmp(line, "model name", 10) != 0 || !value) continue;
+        snprintf(out, size, "%.*s", (int)strcspn(value + 2, "\n"), value + 2);
+        break;
+    }
+    if (file) fclose(file);
+}
+
+/* The CPUs that the process was given, before any thread was pinned. */
+static const cpu_set_t *given_cpus(void) {
+    static cpu_set_t set;
+    static bool known;
+    if (!known) {
+        CPU_ZERO(&set);
+        if (sched_getaffinity(0, sizeof set, &set) != 0) CPU_SET(0, &set);
+        known = true;
+    }
+    return &set;
+}
+
+/* Number `index` of the given CPUs. */
+static int cpu_number(int index) {
+    int cpu = 0;
+    for (int left = index; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, given_cpus()) && left-- == 0) break;
+    return cpu;
+}
+
+static bool binds_itself(void) {
+    return getenv("OMP_PROC_BIND") || getenv("OMP_PLACES") || getenv("GOMP_CPU_AFFINITY");
+}
+
+void mien_threads_leave_team(void) {
+    sched_setaffinity(0, sizeof(cpu_set_t), given_cpus());
+}
+
 int mien_threads_available(void) {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    int cpus = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+    int cpus = CPU_COUNT(given_cpus());
     const int limit = cgroup_limit();
     if (limit && limit < cpus) cpus = limit;
     return cpus < 1 ? 1 : cpus;
 }
 
-int mien_threads_start(int threads) {
+int mien_threads_start(int threads, bool pin) {
     const int size = threads > 0 ? threads : mien_threads_available();
     omp_set_dynamic(0);
     omp_set_num_threads(size);
     const unsigned saved = mien_float_enter();
+    /* with CPUs to spare the system places threads better than a fixed list would */
+    const bool pins = pin && size > 1 && size == CPU_COUNT(given_cpus()) && !binds_itself();
 #pragma omp parallel num_threads(size)
-    _mm_setcsr(_mm_getcsr() | FTZ_DAZ);
+    {
+        cpu_set_t own;
+        CPU_ZERO(&own);
+        CPU_SET(cpu_number(omp_get_thread_num()), &own);
+        if (pins) sched_setaffinity(0, sizeof own, &own);
+        _mm_setcsr(_mm_getcsr() | FTZ_DAZ);
+    }
     mien_float_leave(saved);
     return size;
 }

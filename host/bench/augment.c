@@ -36,7 +36,8 @@ static mien_status open(const mien_bench_request *request, gathering *g) {
     MIEN_TRY(bench_model(request, &g->model));
     const mien_image_spec s = g->model.meta.input;
     MIEN_TRY(bench_images(s, g->model.meta.classes, request->batch, &g->set));
-    MIEN_TRY(mien_loader_create(&g->set, &g->model.meta.normalise, b, &g->loader));
+    MIEN_TRY(
+        mien_loader_create(&g->set, &g->model.meta.normalise, b, request->batch, 0, &g->loader));
     MIEN_TRY(mien_loader_order(&g->loader, MIEN_TRAIN, true, BENCH_SEED, 1));
     MIEN_TRY(b->ops->alloc(b, sizeof *g->state, (void **)&g->state));
     memset(&state, 0, sizeof state);

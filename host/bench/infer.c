@@ -48,7 +48,8 @@ static mien_status open(const mien_bench_request *request, inference *f) {
 static mien_status open_layers(const mien_bench_request *request, inference *f) {
     const mien_plan_options options = {.max_batch = f->batch, .quant = &f->model.quant};
     f->set.count = (size_t)f->batch;
-    MIEN_TRY(mien_loader_create(&f->set, &f->model.meta.normalise, request->backend, &f->loader));
+    MIEN_TRY(mien_loader_create(&f->set, &f->model.meta.normalise, request->backend, request->batch,
+                                0, &f->loader));
     MIEN_TRY(mien_plan_create(&f->model.graph, request->backend, &options, &f->plan));
     MIEN_TRY(mien_plan_load(f->plan, &f->model.weights));
     return mien_score_prepare(f->plan, f->set.count);

@@ -82,7 +82,8 @@ static mien_status read_once(const char *path, mien_image_spec spec, double *sec
                              size_t *rows) {
     mien_dataset set;
     const double begin = mien_seconds();
-    const mien_status status = mien_dataset_load(path, spec, (mien_on_bad){.max = -1}, &set);
+    const mien_status status =
+        mien_dataset_load(path, spec, (mien_on_bad){.max = -1}, MIEN_MEMORY_RESIDENT, &set);
     *seconds = mien_seconds() - begin;
     *rows = set.count;
     mien_dataset_release(&set);

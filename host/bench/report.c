@@ -26,24 +26,10 @@ static double share(double part, double whole) {
     return whole > 0 ? part / whole : 0;
 }
 
-/* "model name" of the first processor. */
-static void cpu_model(char *out, size_t size) {
-    char line[256];
-    FILE *file = fopen("/proc/cpuinfo", "re");
-    snprintf(out, size, "unknown");
-    while (file && fgets(line, sizeof line, file)) {
-        const char *value = strchr(line, ':');
-        if (strncmp(line, "model name", 10) != 0 || !value) continue;
-        snprintf(out, size, "%.*s", (int)strcspn(value + 2, "\n"), value + 2);
-        break;
-    }
-    if (file) fclose(file);
-}
-
 static void machine(mien_json *json, const mien_backend *backend, const mien_bench_build *build) {
     char cpu[128];
     const char *isa = mien_peak_isa(backend);
-    cpu_model(cpu, sizeof cpu);
+    mien_processor_name(cpu, sizeof cpu);
     mien_json_string(json, "version", MIEN_VERSION);
     mien_json_string(json, "commit", build->commit);
     mien_json_string(json, "compiler", build->compiler);

@@ -25,7 +25,8 @@ mien_status bench_training_open(const mien_bench_request *request, bench_trainin
     MIEN_TRY(check_memory(&t->model.graph, request->batch));
     const mien_meta *meta = &t->model.meta;
     MIEN_TRY(bench_images(meta->input, meta->classes, request->batch, &t->set));
-    MIEN_TRY(mien_loader_create(&t->set, &meta->normalise, request->backend, &t->loader));
+    MIEN_TRY(mien_loader_create(&t->set, &meta->normalise, request->backend, request->batch, 0,
+                                &t->loader));
     mien_dataset_drop_pixels(&t->set);
     t->config.train.batch_size = request->batch;
     t->rule = mien_step_rule(&t->config);

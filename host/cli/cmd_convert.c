@@ -32,7 +32,8 @@ static void thin(mien_dataset *set, mien_part part, size_t wanted) {
 /* The part as the model's own split cuts it; data that name no parts are taken whole. */
 static mien_status load(const convert_args *args, const mien_model *model, mien_dataset *set) {
     mien_split split = model->meta.split;
-    MIEN_TRY(mien_dataset_load(args->data, model->meta.input, args->bad_rows, set));
+    MIEN_TRY(mien_dataset_load(args->data, model->meta.input, args->bad_rows, MIEN_MEMORY_RESIDENT,
+                               set));
     if (split.by == MIEN_BY_USAGE && !mien_split_named(set))
         memset(set->part, args->part, set->count);
     else

@@ -15,11 +15,12 @@ enum { BATCH = 128 };
 typedef struct evaluate_args {
     cli_common common;
     cli_list rest, models;
-    const char *data, *split, *tta, *predictions, *batch, *on_bad;
+    const char *data, *split, *tta, *predictions, *batch, *on_bad, *memory_text;
     int batch_size;
     mien_part part; /* when --split names one */
     mien_tta views;
     mien_on_bad bad_rows;
+    mien_memory memory;
 } evaluate_args;
 
 typedef struct evaluation {
@@ -68,7 +69,7 @@ static mien_status choose_part(const evaluate_args *args, evaluation *e) {
 static mien_status load(const evaluate_args *args, const mien_model *model, evaluation *e) {
     mien_split split = model->meta.split;
     const char *source = args->data ? args->data : model->meta.data;
-    MIEN_TRY(mien_dataset_load(source, model->meta.input, args->bad_rows, &e->data));
+    MIEN_TRY(mien_dataset_load(source, model->meta.input, args->bad_rows, args->memory, &e->data));
     if (!e->data.labelled)
         return MIEN_FAIL(INVALID, "'%s' has no column 'emotion': there is nothing to compare with",
                          source);
@@ -83,7 +84,9 @@ static mien_status load(const evaluate_args *args, const mien_model *model, eval
     const mien_part part = e->part == MIEN_NO_PART ? MIEN_TEST : e->part;
     size_t counts[MIEN_CLASSES_MAX];
     e->n = mien_dataset_counts(&e->data, part, counts);
-    mien_dataset_fingerprint(&e->data, part, e->sha256);
+    mien_survey survey;
+    MIEN_TRY(mien_dataset_survey(&e->data, part, &survey));
+    strcpy(e->sha256, survey.sha256);
     if (strcmp(e->sha256, model->meta.train_sha256) == 0)
         warn(e, "these are the data that the model was trained on");
     else if (e->part == MIEN_NO_PART)
@@ -109,7 +112,8 @@ static mien_status add_model(const evaluate_args *args, mien_model *model, mien_
         .max_batch = e->n < (size_t)args->batch_size ? (int)e->n : args->batch_size,
         .quant = &model->quant};
     MIEN_GO(mien_new(&own, numbers, sizeof *own));
-    MIEN_GO(mien_loader_create(&e->data, &model->meta.normalise, backend, &loader));
+    MIEN_GO(mien_loader_create(&e->data, &model->meta.normalise, backend, options.max_batch, 0,
+                               &loader));
     MIEN_GO(mien_plan_create(&model->graph, backend, &options, &plan));
     MIEN_GO(mien_plan_load(plan, &model->weights));
     MIEN_GO(mien_score_prepare(plan, e->n));
@@ -234,12 +238,15 @@ static int choose(const char *flag, const char *text, const char *const *words, 
 static bool check_values(evaluate_args *args) {
     static const char *const views[] = {"none", "flip", "tencrop"};
     static const char *const parts[] = {"train", "val", "test", "all"};
+    static const char *const memories[] = {"auto", "resident", "stream"};
     long long batch = BATCH;
     const int view = choose("--tta", args->tta, views, 3);
     const int part = view < 0 ? -1 : choose("--split", args->split, parts, 4);
-    if (part < 0) return false;
+    const int memory = part < 0 ? -1 : choose("--memory", args->memory_text, memories, 3);
+    if (memory < 0) return false;
     args->views = (mien_tta)view;
     args->part = (mien_part)part;
+    args->memory = (mien_memory)memory;
     if (args->batch && !cli_number("--batch", args->batch, 1, 65536, &batch)) return false;
     args->batch_size = (int)batch;
     if (mien_on_bad_parse(args->on_bad ? args->on_bad : "fail", &args->bad_rows) != MIEN_OK) {
@@ -264,7 +271,9 @@ static int run(int argc, char **argv, const cli_command *self) {
         {"--predictions", "FILE.csv", "writes one row an image with all probabilities",
          &args.predictions, NULL, NULL},
         {"--batch", "N", "images at a time (default: 128)", &args.batch, NULL, NULL},
-        {"--on-bad", "fail|skip[:MAX]", "damaged rows of the data", &args.on_bad, NULL, NULL}};
+        {"--on-bad", "fail|skip[:MAX]", "damaged rows of the data", &args.on_bad, NULL, NULL},
+        {"--memory", "auto|resident|stream", "where the images are (default: auto, as they fit)",
+         &args.memory_text, NULL, NULL}};
     int exit_status;
     if (!cli_parse(self, argc, argv, flags, sizeof flags / sizeof flags[0], &args.rest, 0,
                    &args.common, &exit_status))

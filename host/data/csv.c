@@ -1,276 +1,229 @@
 /* fer2013.csv and its relatives, plain or gzipped: a header that names the columns emotion, pixels
  * and Usage in any order (icml_face_data.csv has spaces before them; test.csv has no emotion), then
- * one image a row, its pixels as numbers 0..255 between spaces. */
-#include <ctype.h>
+ * one image a row, its pixels as numbers 0..255 between spaces.
+ *
+ * Rows are taken apart by all threads and appended in the file's order by one: data, messages and
+ * the count of bad rows are the same for any number of threads. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include "host/base/memory.h"
+#include "host/data/csv_lines.h"
+#include "host/data/csv_rows.h"
 #include "host/data/source.h"
 
-enum { BUFFER = 1 << 20, LINE_MAX_BYTES = 1 << 24, SIDE_MAX = 1024, COLUMNS_MAX = 16 };
+enum { GROUP = 4096 }; /* rows taken apart at a time: bounds the memory for them */
 
-static const char *const classes[] = {"angry", "disgust",  "fear",   "happy",
-                                      "sad",   "surprise", "neutral"};
-enum { CLASSES = sizeof classes / sizeof classes[0] };
+/* Where a sample's line lies. */
+typedef struct csv_place {
+    uint64_t offset;
+    uint32_t length, row;
+} csv_place;
 
-/* One row at a time out of a stream that zlib inflates when it is gzipped. */
-typedef struct lines {
-    gzFile file;
-    const char *path;
-    char *buffer;
-    size_t start, end, capacity;
-    bool finished;
-    long long row; /* of the line read last; the header is row 1 */
-} lines;
+/* What stays open to read samples again. */
+typedef struct csv_reader {
+    csv_lines lines; /* its file alone */
+    csv_columns columns;
+    int side; /* 0 until a row has told it */
+    csv_place *places;
+    size_t capacity;
+    struct stat before; /* the file as it was when it was indexed */
+} csv_reader;
 
-static mien_status stream_error(const lines *l) {
-    int code;
-    const char *text = gzerror(l->file, &code);
-    if (code == Z_BUF_ERROR) text = "the file is cut short";
-    return MIEN_FAIL(FORMAT, "'%s': reading failed behind row %lld: %s", l->path, l->row,
-                     code == Z_ERRNO ? strerror(errno) : text);
+typedef struct group {
+    csv_row rows[GROUP];
+    uint32_t good[GROUP]; /* lines of the window */
+    size_t first, count;
+} group;
+
+static mien_status row_fail(const char *path, long long number, const csv_row *row) {
+    char text[160];
+    snprintf(text, sizeof text, row->problem, row->a, row->b);
+    return MIEN_FAIL(FORMAT, "'%s': row %lld: %s", path, number, text);
 }
 
-static mien_status fill(lines *l) {
-    if (l->start > 0) {
-        memmove(l->buffer, l->buffer + l->start, l->end - l->start);
-        l->end -= l->start;
-        l->start = 0;
-    }
-    if (l->capacity - l->end < BUFFER) {
-        if (l->end > LINE_MAX_BYTES)
-            return MIEN_FAIL(FORMAT, "'%s': row %lld is longer than %d bytes; this is no such csv",
-                             l->path, l->row + 1, LINE_MAX_BYTES);
-        MIEN_TRY(mien_grow(&l->buffer, &l->capacity, l->end + BUFFER, 1));
-    }
-    const int got = gzread(l->file, l->buffer + l->end, BUFFER);
-    int code;
-    if (got < 0) return stream_error(l);
-    l->end += (size_t)got;
-    l->finished = got < BUFFER;
-    gzerror(l->file, &code);
-    return l->finished && code != Z_OK && code != Z_STREAM_END ? stream_error(l) : MIEN_OK;
+static mien_status read_header(csv_reader *r) {
+    size_t length;
+    MIEN_TRY(csv_lines_next(&r->lines));
+    if (r->lines.count == 0) return MIEN_FAIL(FORMAT, "'%s' is empty", r->lines.path);
+    char *line = csv_line(&r->lines, 0, &length);
+    if (length > CSV_LINE_MAX) return csv_too_long(&r->lines, 1);
+    line[length] = 0;
+    if (csv_read_header(line, &r->columns)) return MIEN_OK;
+    return MIEN_FAIL(FORMAT,
+                     "'%s': row 1 names no column 'pixels'; a csv of faces begins with "
+                     "emotion,pixels,Usage",
+                     r->lines.path);
 }
 
-/* The next line without its end, zero-terminated; *line is NULL at the end of the file. */
-static mien_status next_line(lines *l, char **line, size_t *length) {
-    for (size_t searched = 0;;) {
-        char *from = l->buffer + l->start;
-        const size_t have = l->end - l->start;
-        char *newline = have > searched ? memchr(from + searched, '\n', have - searched) : NULL;
-        if (!newline && !l->finished) {
-            searched = have;
-            MIEN_TRY(fill(l));
+static void parse_line(const csv_reader *r, group *g, size_t i) {
+    size_t length;
+    char *line = csv_line(&r->lines, g->first + i, &length);
+    g->rows[i].side = 0;
+    if (length && length <= CSV_LINE_MAX)
+        csv_read_row(line, length, &r->columns, r->side, &g->rows[i]);
+}
+
+/* Takes the group's lines apart. The first good row of a file tells the side of all. */
+static void parse_group(csv_reader *r, group *g) {
+    size_t from = 0;
+    for (; from < g->count && !r->side; from++) {
+        parse_line(r, g, from);
+        r->side = g->rows[from].side;
+    }
+#pragma omp parallel for schedule(static)
+    for (size_t i = from; i < g->count; i++)
+        parse_line(r, g, i);
+}
+
+/* In the file's order: which rows are good, and what happens to the others. */
+static mien_status judge_group(csv_reader *r, group *g, const mien_on_bad *on_bad,
+                               mien_dataset *set, size_t *good) {
+    *good = 0;
+    for (size_t i = 0; i < g->count; i++) {
+        const long long number = r->lines.row + (long long)(g->first + i) + 1;
+        size_t length;
+        csv_line(&r->lines, g->first + i, &length);
+        if (length == 0) continue;
+        if (length > CSV_LINE_MAX) return csv_too_long(&r->lines, number);
+        if (!g->rows[i].problem) {
+            g->good[(*good)++] = (uint32_t)i;
             continue;
         }
-        if (!newline && have == 0) {
-            *line = NULL;
-            return MIEN_OK;
-        }
-        const size_t size = newline ? (size_t)(newline - from) : have;
-        *line = from;
-        *length = size && from[size - 1] == '\r' ? size - 1 : size;
-        if (!newline) MIEN_TRY(mien_grow(&l->buffer, &l->capacity, l->end + 1, 1));
-        *line = l->buffer + l->start; /* growing may have moved it */
-        (*line)[*length] = 0;
-        l->start += size + (newline != NULL);
-        l->row++;
-        return MIEN_OK;
+        row_fail(r->lines.path, number, &g->rows[i]);
+        MIEN_TRY(mien_dataset_bad(set, on_bad));
     }
-}
-
-/* Splits a line at commas outside of quotes, in place: spaces and quotes around a field go. */
-static int split_fields(char *line, char **fields) {
-    int n = 0;
-    for (char *at = line; n < COLUMNS_MAX;) {
-        while (*at == ' ' || *at == '\t')
-            at++;
-        const bool quoted = *at == '"';
-        if (quoted) at++;
-        fields[n++] = at;
-        char *end = quoted ? strchr(at, '"') : strchr(at, ',');
-        char *comma = end && quoted ? strchr(end, ',') : end;
-        if (!end) end = at + strlen(at);
-        while (end > at && (end[-1] == ' ' || end[-1] == '\t'))
-            end--;
-        *end = 0;
-        if (!comma) break;
-        at = comma + 1;
-    }
-    return n;
-}
-
-typedef struct columns {
-    int emotion, pixels, usage; /* -1: absent */
-} columns;
-
-static mien_status read_header(lines *l, columns *c) {
-    char *line, *fields[COLUMNS_MAX];
-    size_t length;
-    *c = (columns){-1, -1, -1};
-    MIEN_TRY(next_line(l, &line, &length));
-    if (!line) return MIEN_FAIL(FORMAT, "'%s' is empty", l->path);
-    if (strncmp(line, "\xef\xbb\xbf", 3) == 0) line += 3; /* byte order mark */
-    const int n = split_fields(line, fields);
-    for (int i = 0; i < n; i++) {
-        if (strcasecmp(fields[i], "emotion") == 0) c->emotion = i;
-        if (strcasecmp(fields[i], "pixels") == 0) c->pixels = i;
-        if (strcasecmp(fields[i], "usage") == 0) c->usage = i;
-    }
-    if (c->pixels < 0)
-        return MIEN_FAIL(FORMAT,
-                         "'%s': row 1 names no column 'pixels'; a csv of faces begins with "
-                         "emotion,pixels,Usage",
-                         l->path);
     return MIEN_OK;
 }
 
-typedef struct row_reader {
-    lines lines;
-    columns columns;
-    uint8_t *image;
-    int side; /* 0 until a row has told it */
-} row_reader;
-
-/* Numbers between spaces; returns how many, or -1 at something else, -2 at a number above 255. */
-static int parse_pixels(const char *text, uint8_t *out, int most) {
-    int n = 0;
-    for (;;) {
-        while (*text == ' ')
-            text++;
-        if (!*text) return n;
-        unsigned v = 0;
-        int digits = 0;
-        for (; *text >= '0' && *text <= '9' && digits < 4; digits++)
-            v = v * 10 + (unsigned)(*text++ - '0');
-        if (digits == 0 || (*text && *text != ' ')) return -1;
-        if (v > 255) return -2;
-        if (n < most) out[n] = (uint8_t)v;
-        n++;
-    }
-}
-
-#define ROW_FAIL(r, ...) row_fail(&(r)->lines, __LINE__, __VA_ARGS__)
-static mien_status row_fail(const lines *l, int line, const char *what, long long a, long long b) {
-    char text[160];
-    snprintf(text, sizeof text, what, a, b);
-    return mien_fail(MIEN_FORMAT, __FILE__, line, "'%s': row %lld: %s", l->path, l->row, text);
-}
-
-static mien_status read_pixels(row_reader *r, const char *text) {
-    const int n = parse_pixels(text, r->image, SIDE_MAX * SIDE_MAX);
-    if (n == -1)
-        return ROW_FAIL(r, "its pixels hold something that is no number from 0 to 255", 0, 0);
-    if (n == -2) return ROW_FAIL(r, "a pixel is above 255", 0, 0);
-    int side = r->side;
-    if (!side) {
-        side = 1;
-        while (side * side < n)
-            side++;
-        /* 48 x 48 unless the row is a square of its own */
-        if (side * side != n || side < 8 || side > SIDE_MAX) side = 48;
-    }
-    if (n != side * side)
-        return ROW_FAIL(r, "%lld pixels instead of %lld", n, (long long)side * side);
-    r->side = side;
-    return MIEN_OK;
-}
-
-static mien_status read_label(row_reader *r, const char *text, int *label) {
-    char *end;
-    const long v = strtol(text, &end, 10);
-    if (end == text || *end) return ROW_FAIL(r, "the emotion is no number", 0, 0);
-    if (v < 0 || v >= CLASSES)
-        return ROW_FAIL(r, "the emotion %lld is not one of 0 to %lld", v, CLASSES - 1);
-    *label = (int)v;
-    return MIEN_OK;
-}
-
-static mien_status read_usage(row_reader *r, const char *text, int *usage) {
-    static const char *const names[] = {"Training", "PublicTest", "PrivateTest"};
-    for (int i = 0; i < 3; i++)
-        if (strcasecmp(text, names[i]) == 0) {
-            *usage = i;
-            return MIEN_OK;
-        }
-    return ROW_FAIL(r, "the usage is none of Training, PublicTest, PrivateTest", 0, 0);
-}
-
-static mien_status read_row(row_reader *r, char *line, mien_dataset *set) {
-    char *fields[COLUMNS_MAX];
-    const columns *c = &r->columns;
-    int label = 0, usage = MIEN_NO_PART;
-    const int n = split_fields(line, fields);
-    if (n <= c->pixels || n <= c->emotion || n <= c->usage)
-        return ROW_FAIL(r, "it has only %lld columns", n, 0);
-    if (c->emotion >= 0) MIEN_TRY(read_label(r, fields[c->emotion], &label));
-    if (c->usage >= 0) MIEN_TRY(read_usage(r, fields[c->usage], &usage));
-    MIEN_TRY(read_pixels(r, fields[c->pixels]));
-    return mien_dataset_append(set, r->image, r->side, r->side, label, usage, 0);
-}
-
-static mien_status read_rows(row_reader *r, const mien_on_bad *on_bad, mien_dataset *set) {
-    for (;;) {
-        char *line;
+static mien_status append_group(csv_reader *r, const group *g, size_t good, mien_dataset *set) {
+    const size_t base = set->count;
+    MIEN_TRY(mien_dataset_extend(set, good));
+    if (!r->lines.file)
+        MIEN_TRY(mien_grow(&r->places, &r->capacity, set->count, sizeof *r->places));
+#pragma omp parallel for schedule(static)
+    for (size_t k = 0; k < good; k++) {
+        const csv_row *row = &g->rows[g->good[k]];
+        const size_t line = g->first + g->good[k];
+        set->labels[base + k] = (uint16_t)row->label;
+        set->usage[base + k] = (uint8_t)row->usage;
         size_t length;
-        MIEN_TRY(next_line(&r->lines, &line, &length));
-        if (!line) return MIEN_OK;
-        if (length == 0) continue;
-        const mien_status status = read_row(r, line, set);
-        if (status == MIEN_FORMAT)
-            MIEN_TRY(mien_dataset_bad(set, on_bad));
-        else
-            MIEN_TRY(status);
+        const char *text = csv_line(&r->lines, line, &length);
+        if (!r->lines.file)
+            r->places[base + k] =
+                (csv_place){r->lines.offset + (size_t)(text - r->lines.buffer), (uint32_t)length,
+                            (uint32_t)((size_t)r->lines.row + line + 1)};
+        if (set->pixels)
+            mien_image_shape(set->spec, row->gray, row->side, row->side,
+                             mien_dataset_image(set, base + k));
     }
+    return MIEN_OK;
 }
 
-/* A regular file: a pipe would wait for a writer. */
-static mien_status open_file(const char *source, int *fd) {
-    struct stat info;
-    *fd = open(source, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (*fd < 0) {
-        const int code = errno;
-        return mien_fail(code == ENOENT ? MIEN_NOT_FOUND : MIEN_IO, __FILE__, __LINE__,
-                         "cannot open '%s': %s", source, strerror(code));
+static mien_status read_rows(csv_reader *r, group *g, const mien_on_bad *on_bad,
+                             mien_dataset *set) {
+    for (size_t start = 1; r->lines.count; start = 0) { /* the first line is the header */
+        for (g->first = start; g->first < r->lines.count; g->first += g->count) {
+            const size_t rest = r->lines.count - g->first;
+            size_t good;
+            g->count = rest < GROUP ? rest : GROUP;
+            parse_group(r, g);
+            MIEN_TRY(judge_group(r, g, on_bad, set, &good));
+            MIEN_TRY(append_group(r, g, good, set));
+        }
+        MIEN_TRY(csv_lines_next(&r->lines));
     }
-    if (fstat(*fd, &info) == 0 && S_ISREG(info.st_mode)) return MIEN_OK;
-    close(*fd);
-    return MIEN_FAIL(IO, "'%s' is not a regular file; give a .csv or .csv.gz file", source);
+    return MIEN_OK;
 }
 
-static mien_status load(const char *source, const mien_on_bad *on_bad, mien_dataset *set) {
-    row_reader r = {.lines = {.path = source}};
-    mien_status status = MIEN_OK;
-    int fd;
-    MIEN_TRY(open_file(source, &fd));
-    r.lines.file = gzdopen(fd, "rb");
-    if (!r.lines.file) {
-        close(fd);
-        return MIEN_FAIL(NO_MEMORY, "no memory to read '%s'", source);
-    }
-    gzbuffer(r.lines.file, BUFFER);
-    MIEN_GO(mien_new(&r.image, SIDE_MAX, SIDE_MAX));
-    MIEN_GO(mien_dataset_classes(set, classes, CLASSES));
-    MIEN_GO(read_header(&r.lines, &r.columns));
-    set->labelled = r.columns.emotion >= 0;
-    MIEN_GO(read_rows(&r, on_bad, set));
+/* A gzipped file can be read from front to end only: all of it stays in memory. */
+static mien_status choose_memory(const csv_reader *r, mien_dataset *set) {
+    if (!r->lines.file) return MIEN_OK;
+    if (set->memory == MIEN_MEMORY_STREAM)
+        return MIEN_FAIL(UNSUPPORTED,
+                         "'%s' is gzipped and cannot be streamed: gunzip it first, or set "
+                         "data.memory to resident",
+                         r->lines.path);
+    set->budget = SIZE_MAX;
+    return MIEN_OK;
+}
+
+static mien_status open_csv(const char *source, const mien_on_bad *on_bad, mien_dataset *set) {
+    csv_reader *r;
+    group *g = NULL;
+    mien_status status;
+    (void)source; /* set->source is the same text and stays */
+    MIEN_TRY(mien_new(&set->reader, 1, sizeof *r));
+    r = set->reader;
+    r->lines.fd = -1;
+    MIEN_GO(csv_lines_open(set->source, &r->lines));
+    MIEN_GO(choose_memory(r, set));
+    if (!r->lines.file) fstat(r->lines.fd, &r->before);
+    MIEN_GO(mien_new(&g, 1, sizeof *g));
+    MIEN_GO(mien_dataset_classes(set, csv_class_names, CSV_CLASSES));
+    MIEN_GO(read_header(r));
+    set->labelled = r->columns.emotion >= 0;
+    MIEN_GO(read_rows(r, g, on_bad, set));
 out:
-    gzclose(r.lines.file);
-    mien_free(r.lines.buffer);
-    mien_free(r.image);
+    mien_free(g);
+    csv_lines_drop(&r->lines);
+    r->lines.path = NULL; /* the set may move: from here on set->source is asked */
     return status;
+}
+
+static mien_status read_line(const char *path, const csv_reader *r, const csv_place *place,
+                             char *to) {
+    struct stat now;
+    size_t used = 0;
+    while (used < place->length) {
+        const ssize_t got =
+            pread(r->lines.fd, to + used, place->length - used, (off_t)(place->offset + used));
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0)
+            return MIEN_FAIL(IO, "'%s': row %u cannot be read: %s", path, place->row,
+                             strerror(errno));
+        if (got == 0)
+            return MIEN_FAIL(IO, "'%s': row %u is gone: the file was cut short while it is in use",
+                             path, place->row);
+        used += (size_t)got;
+    }
+    if (fstat(r->lines.fd, &now) == 0 && now.st_size == r->before.st_size &&
+        now.st_mtim.tv_sec == r->before.st_mtim.tv_sec &&
+        now.st_mtim.tv_nsec == r->before.st_mtim.tv_nsec)
+        return MIEN_OK;
+    return MIEN_FAIL(IO, "'%s' was changed while it is in use (noticed at row %u); start again",
+                     path, place->row);
+}
+
+static mien_status read_csv(const mien_dataset *set, size_t i, mien_room *room, uint8_t *pixels) {
+    const csv_reader *r = set->reader;
+    const csv_place *place = &r->places[i];
+    csv_row row;
+    MIEN_TRY(mien_grow(&room->bytes, &room->capacity, (size_t)place->length + 1, 1));
+    MIEN_TRY(read_line(set->source, r, place, room->bytes));
+    csv_read_row(room->bytes, place->length, &r->columns, r->side, &row);
+    if (row.problem) {
+        row_fail(set->source, place->row, &row);
+        return mien_fail_context(MIEN_FORMAT, "the data changed while they are in use");
+    }
+    mien_image_shape(set->spec, row.gray, row.side, row.side, pixels);
+    return MIEN_OK;
+}
+
+static void close_csv(mien_dataset *set) {
+    csv_reader *r = set->reader;
+    if (!r) return;
+    csv_lines_close(&r->lines);
+    mien_free(r->places);
+    mien_free(r);
+    set->reader = NULL;
 }
 
 static bool accepts(const char *source) {
     return mien_path_ends(source, ".csv") || mien_path_ends(source, ".csv.gz");
 }
 
-const mien_source_def mien_source_csv = {"csv", accepts, load};
+const mien_source_def mien_source_csv = {"csv", accepts, open_csv, read_csv, close_csv};

@@ -1,13 +1,11 @@
 #include "host/data/dataset.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "host/base/log.h"
 #include "host/base/memory.h"
-#include "host/base/sha256.h"
 #include "host/data/resize.h"
 #include "host/data/source.h"
 
@@ -31,17 +29,34 @@ mien_status mien_on_bad_parse(const char *text, mien_on_bad *out) {
     return MIEN_FAIL(INVALID, "on-bad must be fail, skip or skip:MAX, not '%s'", text);
 }
 
+/* Pixels lie in memory twice while they go to the backend: a quarter of what is free for one copy
+ * keeps both within half. */
+static size_t budget_of(mien_memory memory) {
+    if (memory == MIEN_MEMORY_STREAM) return 0;
+    return memory == MIEN_MEMORY_RESIDENT ? SIZE_MAX : mien_memory_available() / 4;
+}
+
+static mien_status load_from(const mien_source_def *def, mien_on_bad on_bad, mien_dataset *set) {
+    set->def = def;
+    MIEN_TRY(def->open(set->source, &on_bad, set));
+    if (set->count == 0) return MIEN_FAIL(FORMAT, "'%s' holds no usable image", set->source);
+    if (set->skipped) MIEN_WARN("%s: %lld bad rows were left out", set->source, set->skipped);
+    set->streamed = !set->pixels;
+    if (!set->streamed) def->close(set);
+    if (set->streamed && set->memory == MIEN_MEMORY_AUTO)
+        MIEN_INFO("%s: %zu images are more than half of the free memory would hold: they are "
+                  "streamed from the source (data.memory)",
+                  set->source, set->count);
+    return MIEN_OK;
+}
+
 mien_status mien_dataset_load(const char *source, mien_image_spec spec, mien_on_bad on_bad,
-                              mien_dataset *out) {
-    *out = (mien_dataset){.spec = spec, .labelled = true};
+                              mien_memory memory, mien_dataset *out) {
+    *out = (mien_dataset){
+        .spec = spec, .labelled = true, .memory = memory, .budget = budget_of(memory)};
     snprintf(out->source, sizeof out->source, "%s", source);
-    for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++) {
-        if (!sources[i]->accepts(source)) continue;
-        MIEN_TRY(sources[i]->load(source, &on_bad, out));
-        if (out->count == 0) return MIEN_FAIL(FORMAT, "'%s' holds no usable image", source);
-        if (out->skipped) MIEN_WARN("%s: %lld bad rows were left out", source, out->skipped);
-        return MIEN_OK;
-    }
+    for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++)
+        if (sources[i]->accepts(source)) return load_from(sources[i], on_bad, out);
     if (!mien_file_exists(source))
         return MIEN_FAIL(NOT_FOUND,
                          "there is no data '%s': give a .csv or .csv.gz file, or 'sample' "
@@ -63,6 +78,7 @@ void mien_dataset_drop_pixels(mien_dataset *set) {
 
 void mien_dataset_release(mien_dataset *set) {
     mien_dataset_drop_pixels(set);
+    if (set->def) set->def->close(set);
     mien_free(set->labels);
     mien_free(set->usage);
     mien_free(set->part);
@@ -79,20 +95,24 @@ mien_status mien_dataset_classes(mien_dataset *set, const char *const *names, in
     return MIEN_OK;
 }
 
-static size_t image_bytes(const mien_dataset *set) {
-    return (size_t)set->spec.height * (size_t)set->spec.width * (size_t)set->spec.channels;
+size_t mien_image_bytes(mien_image_spec spec) {
+    return (size_t)spec.height * (size_t)spec.width * (size_t)spec.channels;
 }
 
 /* All arrays grow together, by a quarter at a time: the pixels are most of the memory. */
-static mien_status reserve(mien_dataset *set) {
-    if (set->count < set->capacity) return MIEN_OK;
-    const size_t items = set->capacity ? set->capacity + set->capacity / 4 : 4096;
-    const size_t image = image_bytes(set);
-    size_t have;
+static mien_status reserve(mien_dataset *set, size_t need) {
+    const size_t image = mien_image_bytes(set->spec);
+    const bool first = set->capacity == 0;
+    if (need > set->budget / image) mien_dataset_drop_pixels(set);
+    if (need <= set->capacity) return MIEN_OK;
+    const size_t more = set->capacity + set->capacity / 4;
+    const size_t items = more > need ? more : need;
 #define GROW(array, size)                                                                          \
-    have = 0;                                                                                      \
-    MIEN_TRY(mien_grow_to(&set->array, &have, items, size))
-    GROW(pixels, image);
+    do {                                                                                           \
+        size_t have = 0;                                                                           \
+        MIEN_TRY(mien_grow_to(&set->array, &have, items, size));                                   \
+    } while (0)
+    if (set->pixels || (first && need <= set->budget / image)) GROW(pixels, image);
     GROW(labels, sizeof *set->labels);
     GROW(usage, 1);
     GROW(part, 1);
@@ -102,11 +122,21 @@ static mien_status reserve(mien_dataset *set) {
     return MIEN_OK;
 }
 
-mien_status mien_dataset_append(mien_dataset *set, const uint8_t *gray, int height, int width,
-                                int label, int usage, uint32_t group) {
-    MIEN_TRY(reserve(set));
-    const mien_image_spec s = set->spec;
-    uint8_t *to = set->pixels + set->count * image_bytes(set);
+mien_status mien_dataset_extend(mien_dataset *set, size_t count) {
+    const size_t from = set->count;
+    if (count == 0) return MIEN_OK;
+    if (count > UINT32_MAX - from)
+        return MIEN_FAIL(UNSUPPORTED, "'%s' holds more than %u images", set->source, UINT32_MAX);
+    MIEN_TRY(reserve(set, from + count));
+    memset(set->labels + from, 0, count * sizeof *set->labels);
+    memset(set->usage + from, MIEN_NO_PART, count);
+    memset(set->part + from, MIEN_TRAIN, count);
+    memset(set->group + from, 0, count * sizeof *set->group);
+    set->count += count;
+    return MIEN_OK;
+}
+
+void mien_image_shape(mien_image_spec s, const uint8_t *gray, int height, int width, uint8_t *to) {
     if (height == s.height && width == s.width)
         memcpy(to, gray, (size_t)(height * width));
     else
@@ -115,12 +145,36 @@ mien_status mien_dataset_append(mien_dataset *set, const uint8_t *gray, int heig
     for (int p = s.height * s.width - 1; s.channels > 1 && p >= 0; p--)
         for (int c = s.channels - 1; c >= 0; c--)
             to[p * s.channels + c] = to[p];
-    set->labels[set->count] = (uint16_t)label;
-    set->usage[set->count] = (uint8_t)usage;
-    set->part[set->count] = MIEN_TRAIN;
-    set->group[set->count] = group;
-    set->count++;
-    return MIEN_OK;
+}
+
+mien_status mien_dataset_read(const mien_dataset *set, const uint32_t *samples, size_t count,
+                              uint8_t *pixels) {
+    const size_t image = mien_image_bytes(set->spec);
+    size_t worst = count; /* of several failures the first sample's is told */
+    mien_status status = MIEN_OK;
+    char message[MIEN_MESSAGE] = "";
+#pragma omp parallel
+    {
+        mien_room room = {0};
+#pragma omp for schedule(static)
+        for (size_t k = 0; k < count; k++) {
+            const mien_status own =
+                set->def->read(set, samples ? samples[k] : k, &room, pixels + k * image);
+            if (own == MIEN_OK) continue;
+#pragma omp critical(mien_dataset_read)
+            if (k < worst) {
+                worst = k;
+                status = own;
+                snprintf(message, sizeof message, "%s", mien_error_message());
+            }
+        }
+        mien_free(room.bytes);
+    }
+    return status == MIEN_OK ? status : mien_fail(status, __FILE__, __LINE__, "%s", message);
+}
+
+mien_status mien_dataset_fill(mien_dataset *set) {
+    return set->pixels ? mien_dataset_read(set, NULL, set->count, set->pixels) : MIEN_OK;
 }
 
 mien_status mien_dataset_bad(mien_dataset *set, const mien_on_bad *on_bad) {
@@ -133,52 +187,13 @@ mien_status mien_dataset_bad(mien_dataset *set, const mien_on_bad *on_bad) {
     return MIEN_OK;
 }
 
-static bool belongs(const mien_dataset *set, size_t i, mien_part part) {
-    return part == MIEN_NO_PART || set->part[i] == part;
-}
-
 size_t mien_dataset_counts(const mien_dataset *set, mien_part part, size_t *by_class) {
     size_t total = 0;
     memset(by_class, 0, sizeof *by_class * (size_t)set->classes);
     for (size_t i = 0; i < set->count; i++)
-        if (belongs(set, i, part)) {
+        if (mien_dataset_belongs(set, i, part)) {
             by_class[set->labels[i]]++;
             total++;
         }
     return total;
-}
-
-void mien_dataset_fingerprint(const mien_dataset *set, mien_part part, char out[65]) {
-    mien_sha256 hash;
-    const size_t image = image_bytes(set);
-    mien_sha256_start(&hash);
-    for (size_t i = 0; i < set->count; i++) {
-        if (!belongs(set, i, part)) continue;
-        const unsigned char label[2] = {(unsigned char)(set->labels[i] & 255),
-                                        (unsigned char)(set->labels[i] >> 8)};
-        mien_sha256_add(&hash, label, sizeof label);
-        mien_sha256_add(&hash, set->pixels + i * image, image);
-    }
-    mien_sha256_hex(&hash, out);
-}
-
-void mien_dataset_statistics(const mien_dataset *set, mien_part part, double scale, double *mean,
-                             double *deviation) {
-    const size_t image = image_bytes(set), channels = (size_t)set->spec.channels;
-    for (size_t c = 0; c < channels; c++) {
-        uint64_t sum = 0, squares = 0, n = 0; /* whole numbers: no rounding, any order */
-        for (size_t i = 0; i < set->count; i++) {
-            if (!belongs(set, i, part)) continue;
-            for (size_t p = c; p < image; p += channels) {
-                const uint64_t v = set->pixels[i * image + p];
-                sum += v;
-                squares += v * v;
-            }
-            n += image / channels;
-        }
-        const double m = n ? (double)sum / (double)n : 0;
-        const double variance = n ? (double)squares / (double)n - m * m : 0;
-        mean[c] = m * scale;
-        deviation[c] = sqrt(variance > 0 ? variance : 0) * scale;
-    }
 }

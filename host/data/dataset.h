@@ -1,5 +1,6 @@
-/* A data set in memory: bytes, labels and the part (train, val, test) that each sample belongs to.
- * Readers fill it through the vtable of source.h; the split and the fingerprint come after. */
+/* A data set: labels and the part (train, val, test) that each sample belongs to, and the pixels,
+ * in memory or read from the source whenever they are needed. Readers fill it through the vtable of
+ * source.h; the split and the survey come after. */
 #ifndef HOST_DATA_DATASET_H
 #define HOST_DATA_DATASET_H
 
@@ -29,11 +30,18 @@ typedef struct mien_on_bad {
     long long max; /* skipped ones before it fails after all; -1: any number */
 } mien_on_bad;
 
+/* Where the pixels are. AUTO: resident, unless that took more than half of the memory that the
+ * process may use. In the order of the config key data.memory. */
+typedef enum mien_memory { MIEN_MEMORY_AUTO, MIEN_MEMORY_RESIDENT, MIEN_MEMORY_STREAM } mien_memory;
+#define MIEN_MEMORY_CHOICES "auto|resident|stream"
+
+struct mien_source_def;
+
 typedef struct mien_dataset {
     char source[MIEN_PATH];
     mien_image_spec spec;
     size_t count, capacity;
-    uint8_t *pixels;  /* [count][height][width][channels] */
+    uint8_t *pixels;  /* [count][height][width][channels]; NULL when they are streamed */
     uint16_t *labels; /* [count] */
     uint8_t *usage;   /* [count] the part that the data themselves name, or MIEN_NO_PART */
     uint8_t *part;    /* [count] after mien_split_apply */
@@ -42,34 +50,65 @@ typedef struct mien_dataset {
     int classes;
     char (*class_names)[MIEN_CLASS_NAME];
     long long skipped; /* bad rows or files left out */
+    bool streamed;     /* the pixels are read through `def` when they are needed */
+    const struct mien_source_def *def;
+    void *reader;       /* the source's own, open as long as the set is streamed */
+    mien_memory memory; /* what was asked for */
+    size_t budget;      /* bytes of pixels; beyond them they are not kept */
 } mien_dataset;
 
 /* "fail", "skip" or "skip:MAX". */
 mien_status mien_on_bad_parse(const char *text, mien_on_bad *out);
 
-/* Reads a source: `sample`, a .csv or .csv.gz file. Every image is brought to `spec`. Release it
- * also after a failure. */
+/* Reads a source: `sample`, a .csv or .csv.gz file. Every image is brought to `spec`. Every row is
+ * checked here, also when its pixels are not kept. Release it also after a failure. */
 mien_status mien_dataset_load(const char *source, mien_image_spec spec, mien_on_bad on_bad,
-                              mien_dataset *out);
+                              mien_memory memory, mien_dataset *out);
 void mien_dataset_release(mien_dataset *set);
 /* Frees the pixels alone, once they lie in backend memory. */
 void mien_dataset_drop_pixels(mien_dataset *set);
 
 /* ---- for readers ---- */
 mien_status mien_dataset_classes(mien_dataset *set, const char *const *names, int count);
-/* Appends one image of height x width gray bytes, resized and spread over the channels. */
-mien_status mien_dataset_append(mien_dataset *set, const uint8_t *gray, int height, int width,
-                                int label, int usage, uint32_t group);
+/* Appends `count` samples, zeroed; their arrays are then the reader's to fill. set->pixels is NULL
+ * afterwards when they are not wanted or have outgrown their budget. */
+mien_status mien_dataset_extend(mien_dataset *set, size_t count);
+/* Reads the pixels of every sample where they are wanted, by all threads. */
+mien_status mien_dataset_fill(mien_dataset *set);
 /* A bad row or file: fails with the stored message or counts it, as on_bad says. */
 mien_status mien_dataset_bad(mien_dataset *set, const mien_on_bad *on_bad);
+/* Brings height x width gray bytes to the spec's size and channels. */
+void mien_image_shape(mien_image_spec spec, const uint8_t *gray, int height, int width,
+                      uint8_t *out);
+
+/* Brings the pixels of `count` samples (NULL: the first ones) of a streamed set to `pixels`, by all
+ * threads. */
+mien_status mien_dataset_read(const mien_dataset *set, const uint32_t *samples, size_t count,
+                              uint8_t *pixels);
+static inline bool mien_dataset_belongs(const mien_dataset *set, size_t i, mien_part part) {
+    return part == MIEN_NO_PART || set->part[i] == part;
+}
+
+/* Bytes of one image. */
+size_t mien_image_bytes(mien_image_spec spec);
+static inline uint8_t *mien_dataset_image(const mien_dataset *set, size_t i) {
+    return set->pixels + i * mien_image_bytes(set->spec);
+}
 
 /* Counts of samples by class in a part (MIEN_NO_PART: in all); returns the total. */
 size_t mien_dataset_counts(const mien_dataset *set, mien_part part, size_t *by_class);
-/* SHA-256 over labels and pixels of a part, as hex; tells whether two data sets are the same. */
-void mien_dataset_fingerprint(const mien_dataset *set, mien_part part, char out[65]);
-/* Mean and deviation of each channel over a part, of pixel * scale. */
-void mien_dataset_statistics(const mien_dataset *set, mien_part part, double scale, double *mean,
-                             double *deviation);
+
+/* What one pass over the pixels of a part tells. */
+typedef struct mien_survey {
+    char sha256[65]; /* over labels and pixels: tells whether two data sets are the same */
+    uint64_t numbers, sum[4], squares[4]; /* by channel; whole numbers, so any order is exact */
+} mien_survey;
+
+/* MIEN_NO_PART: of all samples. Fails only where streamed pixels cannot be read. */
+mien_status mien_dataset_survey(const mien_dataset *set, mien_part part, mien_survey *out);
+/* Mean and deviation of each channel, of pixel * scale. */
+void mien_survey_statistics(const mien_survey *survey, int channels, double scale, double *mean,
+                            double *deviation);
 const char *mien_part_name(mien_part part);
 
 #endif

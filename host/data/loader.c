@@ -6,23 +6,17 @@
 #include "host/base/memory.h"
 #include "kernels/body/rng.h"
 
-/* One-hot rows in the backend's number type. */
-static mien_status upload_targets(mien_loader *loader, const mien_dataset *set) {
-    const size_t classes = (size_t)set->classes;
-    float *rows = NULL;
-    MIEN_TRY(loader->backend->ops->alloc(
-        loader->backend, set->count * classes * mien_dtype_bytes(loader->backend->dtype),
-        &loader->targets));
-    MIEN_TRY(mien_new(&rows, set->count * classes, sizeof *rows));
-    for (size_t i = 0; i < set->count; i++)
-        rows[i * classes + set->labels[i]] = 1;
-    const mien_tensor t = {{(int)set->count, 1, 1, set->classes},
+/* One-hot rows of `count` labels, in the backend's number type. rows: room for them, zeroed. */
+static mien_status upload_targets(mien_loader *loader, const uint16_t *labels,
+                                  const uint32_t *samples, size_t count, float *rows) {
+    const size_t classes = (size_t)loader->classes;
+    const mien_tensor t = {{(int)count, 1, 1, loader->classes},
                            loader->backend->dtype,
-                           set->classes,
+                           loader->classes,
                            loader->targets};
-    const mien_status status = loader->backend->ops->upload(loader->backend, &t, rows);
-    mien_free(rows);
-    return status;
+    for (size_t i = 0; i < count; i++)
+        rows[i * classes + labels[samples ? samples[i] : i]] = 1;
+    return loader->backend->ops->upload(loader->backend, &t, rows);
 }
 
 static mien_status index_parts(mien_loader *loader, const mien_dataset *set) {
@@ -39,30 +33,70 @@ static mien_status index_parts(mien_loader *loader, const mien_dataset *set) {
     return mien_new(&loader->permutation, loader->most, sizeof *loader->permutation);
 }
 
-mien_status mien_loader_create(const mien_dataset *set, const mien_normalise *normalise,
-                               mien_backend *backend, mien_loader *loader) {
-    *loader = (mien_loader){.backend = backend, .spec = set->spec, .classes = set->classes};
-    const mien_ops *ops = backend->ops;
-    const size_t channels = (size_t)set->spec.channels;
-    const size_t bytes = set->count * (size_t)set->spec.height * (size_t)set->spec.width * channels;
+static mien_status upload_scales(mien_loader *loader, const mien_normalise *normalise) {
+    const mien_ops *ops = loader->backend->ops;
     float scale[4], shift[4];
-    for (size_t c = 0; c < channels; c++) {
+    for (int c = 0; c < loader->spec.channels; c++) {
         scale[c] = (float)(normalise->scale / normalise->deviation[c]);
         shift[c] = (float)(-normalise->mean[c] / normalise->deviation[c]);
     }
-    MIEN_TRY(ops->alloc(backend, bytes, (void **)&loader->pixels));
-    MIEN_TRY(ops->copy_in(backend, loader->pixels, set->pixels, bytes));
-    MIEN_TRY(ops->alloc(backend, sizeof scale, (void **)&loader->scale));
-    MIEN_TRY(ops->alloc(backend, sizeof shift, (void **)&loader->shift));
-    MIEN_TRY(ops->copy_in(backend, loader->scale, scale, sizeof scale));
-    MIEN_TRY(ops->copy_in(backend, loader->shift, shift, sizeof shift));
-    MIEN_TRY(upload_targets(loader, set));
+    MIEN_TRY(ops->alloc(loader->backend, sizeof scale, (void **)&loader->scale));
+    MIEN_TRY(ops->alloc(loader->backend, sizeof shift, (void **)&loader->shift));
+    MIEN_TRY(ops->copy_in(loader->backend, loader->scale, scale, sizeof scale));
+    return ops->copy_in(loader->backend, loader->shift, shift, sizeof shift);
+}
+
+/* Memory for `images` images, their targets and an order of `places`. */
+static mien_status allocate(mien_loader *loader, size_t images, size_t places) {
+    mien_backend *b = loader->backend;
+    MIEN_TRY(b->ops->alloc(b, images * mien_image_bytes(loader->spec), (void **)&loader->pixels));
+    MIEN_TRY(b->ops->alloc(b, images * (size_t)loader->classes * mien_dtype_bytes(b->dtype),
+                           &loader->targets));
+    return b->ops->alloc(b, places * sizeof(uint32_t), (void **)&loader->order);
+}
+
+/* The whole set goes to the backend. */
+static mien_status make_resident(mien_loader *loader, const mien_dataset *set) {
+    float *rows = NULL;
+    MIEN_TRY(allocate(loader, set->count, loader->most));
+    MIEN_TRY(loader->backend->ops->copy_in(loader->backend, loader->pixels, set->pixels,
+                                           set->count * mien_image_bytes(set->spec)));
+    MIEN_TRY(mien_new(&rows, set->count * (size_t)set->classes, sizeof *rows));
+    const mien_status status = upload_targets(loader, set->labels, NULL, set->count, rows);
+    mien_free(rows);
+    return status;
+}
+
+/* One batch lies there, its rows in order. */
+static mien_status make_streamed(mien_loader *loader, const mien_dataset *set, int batch,
+                                 int workers) {
+    uint32_t *rows = NULL;
+    const size_t n = (size_t)batch;
+    MIEN_TRY(allocate(loader, n, n));
+    MIEN_TRY(mien_new(&loader->rows, n * (size_t)set->classes, sizeof *loader->rows));
+    MIEN_TRY(mien_new(&rows, n, sizeof *rows));
+    for (uint32_t r = 0; r < n; r++)
+        rows[r] = r;
+    const mien_status status =
+        loader->backend->ops->copy_in(loader->backend, loader->order, rows, n * sizeof *rows);
+    mien_free(rows);
+    MIEN_TRY(status);
+    loader->labels = set->labels;
+    return mien_stream_start(set, batch, workers, &loader->stream);
+}
+
+mien_status mien_loader_create(const mien_dataset *set, const mien_normalise *normalise,
+                               mien_backend *backend, int batch, int workers, mien_loader *loader) {
+    *loader = (mien_loader){
+        .backend = backend, .spec = set->spec, .classes = set->classes, .loaded = SIZE_MAX};
+    MIEN_TRY(upload_scales(loader, normalise));
     MIEN_TRY(index_parts(loader, set));
-    return ops->alloc(backend, loader->most * sizeof(uint32_t), (void **)&loader->order);
+    return set->streamed ? make_streamed(loader, set, batch, workers) : make_resident(loader, set);
 }
 
 void mien_loader_release(mien_loader *loader) {
     if (!loader->backend) return;
+    mien_stream_stop(loader->stream);
     void *const device[] = {loader->pixels, loader->targets, loader->scale, loader->shift,
                             loader->order};
     for (size_t i = 0; i < sizeof device / sizeof device[0]; i++)
@@ -71,6 +105,7 @@ void mien_loader_release(mien_loader *loader) {
         mien_free(loader->index[part]);
     mien_free(loader->keys);
     mien_free(loader->permutation);
+    mien_free(loader->rows);
     *loader = (mien_loader){0};
 }
 
@@ -83,6 +118,7 @@ mien_status mien_loader_order(mien_loader *loader, mien_part part, bool shuffle,
                               uint64_t epoch) {
     const size_t n = loader->count[part];
     const uint32_t *index = loader->index[part];
+    if (loader->stream) mien_stream_pause(loader->stream);
     if (shuffle) {
         /* a stable sort by (random word, index): the index in the low half breaks ties */
         for (size_t i = 0; i < n; i++)
@@ -92,14 +128,36 @@ mien_status mien_loader_order(mien_loader *loader, mien_part part, bool shuffle,
             loader->permutation[i] = index[loader->keys[i] & 0xffffffffu];
         index = loader->permutation;
     }
+    loader->current = index;
+    loader->loaded = SIZE_MAX;
+    if (loader->stream) {
+        mien_stream_order(loader->stream, index, n);
+        return MIEN_OK;
+    }
     return loader->backend->ops->copy_in(loader->backend, loader->order, index, n * sizeof *index);
+}
+
+/* Brings a streamed batch to the backend, once for all its views. */
+static mien_status load_batch(mien_loader *loader, size_t start, int rows) {
+    const size_t n = (size_t)rows;
+    const uint8_t *pixels;
+    if (loader->loaded == start) return MIEN_OK;
+    loader->loaded = SIZE_MAX;
+    MIEN_TRY(mien_stream_take(loader->stream, start, rows, &pixels));
+    MIEN_TRY(loader->backend->ops->copy_in(loader->backend, loader->pixels, pixels,
+                                           n * mien_image_bytes(loader->spec)));
+    memset(loader->rows, 0, n * (size_t)loader->classes * sizeof *loader->rows);
+    MIEN_TRY(upload_targets(loader, loader->labels, loader->current + start, n, loader->rows));
+    loader->loaded = start;
+    return MIEN_OK;
 }
 
 mien_status mien_loader_batch(mien_loader *loader, const mien_batch *batch, const mien_tensor *x,
                               const mien_tensor *targets) {
+    if (loader->stream) MIEN_TRY(load_batch(loader, batch->start, batch->rows));
     const mien_gather g = {.pixels = loader->pixels,
                            .targets = loader->targets,
-                           .order = loader->order + batch->start,
+                           .order = loader->order + (loader->stream ? 0 : batch->start),
                            .classes = loader->classes,
                            .batch = batch->rows,
                            .scale = loader->scale,

@@ -1,11 +1,13 @@
-/* From a data set to batches in backend memory. Resident mode: the whole set lies there as bytes;
- * one kernel gathers, augments and normalises a batch. The order of an epoch is a seeded
- * permutation, a function of (seed, epoch) alone. */
+/* From a data set to batches in backend memory. Resident: the whole set lies there as bytes.
+ * Streamed: the bytes of one batch lie there, read ahead by stream.h. In both, one kernel gathers,
+ * augments and normalises a batch, and the order of an epoch is a seeded permutation, a function of
+ * (seed, epoch) alone: the numbers that come out are the same. */
 #ifndef HOST_DATA_LOADER_H
 #define HOST_DATA_LOADER_H
 
 #include "host/backend/ops.h"
 #include "host/data/dataset.h"
+#include "host/data/stream.h"
 
 /* How pixels become numbers: x = (pixel * scale - mean) / deviation, for each channel. */
 typedef struct mien_normalise {
@@ -16,21 +18,28 @@ typedef struct mien_loader {
     mien_backend *backend;
     mien_image_spec spec;
     int classes;
-    uint8_t *pixels; /* the rest lies in backend memory */
+    uint8_t *pixels; /* these five lie in backend memory */
     void *targets;
     float *scale, *shift;
-    uint32_t *order;
+    uint32_t *order;             /* samples, or rows of the batch that lies there */
     uint32_t *index[MIEN_PARTS]; /* on the host: samples of each part, in the data's order */
     size_t count[MIEN_PARTS];
     uint64_t *keys; /* room for a permutation */
     uint32_t *permutation;
     size_t most; /* samples in the largest part */
+    /* of a streamed set; else NULL */
+    mien_stream *stream;
+    const uint16_t *labels;  /* the set's */
+    float *rows;             /* room for a batch's targets */
+    const uint32_t *current; /* order of the epoch */
+    size_t loaded;           /* start of the batch that lies in backend memory; SIZE_MAX: none */
 } mien_loader;
 
-/* Copies the set into backend memory; `set` may drop its pixels afterwards. Release it also after a
- * failure. */
+/* Copies the set into backend memory; `set` may drop its pixels afterwards. A streamed set is read
+ * in batches of `batch` images by `workers` threads (0: as many as are useful) and must outlive the
+ * loader. Release it also after a failure. */
 mien_status mien_loader_create(const mien_dataset *set, const mien_normalise *normalise,
-                               mien_backend *backend, mien_loader *loader);
+                               mien_backend *backend, int batch, int workers, mien_loader *loader);
 void mien_loader_release(mien_loader *loader);
 
 /* Makes the order of an epoch current: shuffled, or as the data lie (`shuffle` false). */
@@ -48,7 +57,8 @@ typedef struct mien_batch {
     const body_step *state;
 } mien_batch;
 
-/* Fills x and targets (may be NULL) with a batch. */
+/* Fills x and targets (may be NULL) with a batch. Of a streamed set a batch is what it was created
+ * for: `batch` rows from a multiple of `batch` on, or the rest. */
 mien_status mien_loader_batch(mien_loader *loader, const mien_batch *batch, const mien_tensor *x,
                               const mien_tensor *targets);
 

@@ -1,7 +1,6 @@
 /* The source `sample`: drawn faces, so that the program runs with nothing downloaded. */
 #include <string.h>
 
-#include "host/base/memory.h"
 #include "host/data/sample_draw.h"
 #include "host/data/source.h"
 
@@ -11,28 +10,34 @@ static bool accepts(const char *source) {
     return strcmp(source, "sample") == 0;
 }
 
-static mien_status load(const char *source, const mien_on_bad *on_bad, mien_dataset *set) {
+static mien_status open_sample(const char *source, const mien_on_bad *on_bad, mien_dataset *set) {
     (void)source, (void)on_bad;
-    enum { IMAGE = SAMPLE_SIDE * SAMPLE_SIDE };
-    uint8_t *images = NULL;
-    int *labels = NULL;
-    uint32_t *identities = NULL;
-    mien_status status;
-    MIEN_GO(mien_dataset_classes(set, sample_class_names, SAMPLE_CLASSES));
-    MIEN_GO(mien_new(&images, SAMPLE_COUNT, IMAGE));
-    MIEN_GO(mien_new(&labels, SAMPLE_COUNT, sizeof *labels));
-    MIEN_GO(mien_new(&identities, SAMPLE_COUNT, sizeof *identities));
-#pragma omp parallel for schedule(dynamic, 64)
-    for (uint32_t i = 0; i < SAMPLE_COUNT; i++)
-        sample_draw(SAMPLE_SEED, i, images + (size_t)i * IMAGE, &labels[i], &identities[i]);
-    for (uint32_t i = 0; i < SAMPLE_COUNT; i++)
-        MIEN_GO(mien_dataset_append(set, images + (size_t)i * IMAGE, SAMPLE_SIDE, SAMPLE_SIDE,
-                                    labels[i], sample_split(identities[i]), identities[i]));
-out:
-    mien_free(images);
-    mien_free(labels);
-    mien_free(identities);
-    return status;
+    MIEN_TRY(mien_dataset_classes(set, sample_class_names, SAMPLE_CLASSES));
+    MIEN_TRY(mien_dataset_extend(set, SAMPLE_COUNT));
+    for (uint32_t i = 0; i < SAMPLE_COUNT; i++) {
+        int label;
+        sample_subject(i, &label, &set->group[i]);
+        set->labels[i] = (uint16_t)label;
+        set->usage[i] = (uint8_t)sample_split(set->group[i]);
+    }
+    return mien_dataset_fill(set);
 }
 
-const mien_source_def mien_source_sample = {"sample", accepts, load};
+/* Drawn again whenever it is asked for. */
+static mien_status read_sample(const mien_dataset *set, size_t i, mien_room *room,
+                               uint8_t *pixels) {
+    uint8_t gray[SAMPLE_PIXELS];
+    int label;
+    uint32_t identity;
+    (void)room;
+    sample_draw(SAMPLE_SEED, (uint32_t)i, gray, &label, &identity);
+    mien_image_shape(set->spec, gray, SAMPLE_SIDE, SAMPLE_SIDE, pixels);
+    return MIEN_OK;
+}
+
+static void close_sample(mien_dataset *set) {
+    (void)set; /* nothing is open */
+}
+
+const mien_source_def mien_source_sample = {"sample", accepts, open_sample, read_sample,
+                                            close_sample};

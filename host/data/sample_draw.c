@@ -109,10 +109,14 @@ static void expose(const float tones[SAMPLE_PIXELS], float noise, sample_dice gr
     }
 }
 
-void sample_draw(uint32_t seed, uint32_t index, uint8_t pixels[SAMPLE_PIXELS], int *label,
-                 uint32_t *identity) {
+void sample_subject(uint32_t index, int *label, uint32_t *identity) {
     *label = (int)(index % SAMPLE_CLASSES);
     *identity = index / SAMPLE_CLASSES;
+}
+
+void sample_draw(uint32_t seed, uint32_t index, uint8_t pixels[SAMPLE_PIXELS], int *label,
+                 uint32_t *identity) {
+    sample_subject(index, label, identity);
     sample_dice who = {seed, *identity, 0};
     sample_dice shot = {seed, step_image | index, 0};
     const sample_dice grain = {seed, step_noise | index, 0};

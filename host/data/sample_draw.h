@@ -26,6 +26,8 @@ extern const char *const sample_class_names[SAMPLE_CLASSES];
  * Any index is valid; the default set is 0 .. SAMPLE_COUNT - 1. */
 void sample_draw(uint32_t seed, uint32_t index, uint8_t pixels[SAMPLE_PIXELS], int *label,
                  uint32_t *identity);
+/* Its class and who it shows alone. */
+void sample_subject(uint32_t index, int *label, uint32_t *identity);
 
 /* The part of the default split that an identity belongs to: 6/8 train, 1/8 val, 1/8 test. */
 int sample_split(uint32_t identity);

@@ -4,11 +4,25 @@
 
 #include "host/data/dataset.h"
 
+/* A reader's room for one image on its way: a thread has its own and frees `bytes` at the end. */
+typedef struct mien_room {
+    char *bytes;
+    size_t capacity;
+} mien_room;
+
 typedef struct mien_source_def {
     const char *name; /* for messages: "fer2013 csv" */
     /* Is the source of this form? Judged by name and folder listing, not by content. */
     bool (*accepts)(const char *source);
-    mien_status (*load)(const char *source, const mien_on_bad *on_bad, mien_dataset *set);
+    /* Appends every sample (mien_dataset_extend) in the source's order. Where the pixels are at
+     * hand on the way they are kept, as long as set->pixels stays; else `read` brings them. What
+     * `read` needs goes to set->reader. */
+    mien_status (*open)(const char *source, const mien_on_bad *on_bad, mien_dataset *set);
+    /* The image of sample i, shaped by mien_image_shape. Many threads call it at a time. NULL: the
+     * form can only be read from front to end, and `open` has kept all pixels. */
+    mien_status (*read)(const mien_dataset *set, size_t i, mien_room *room, uint8_t *pixels);
+    /* Frees set->reader, which may be NULL. */
+    void (*close)(mien_dataset *set);
 } mien_source_def;
 
 extern const mien_source_def mien_source_sample, mien_source_csv;

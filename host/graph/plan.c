@@ -53,30 +53,46 @@ static void choose_micro_batch(mien_plan *plan, int wanted) {
     plan->micro_batch = rows;
 }
 
-mien_linear_desc mien_plan_linear_desc(const mien_plan *plan, int i) {
+bool mien_plan_linear_desc(const mien_plan *plan, int i, mien_linear_desc *desc) {
     const mien_node *node = &plan->graph->nodes[i];
     const mien_place *place = &plan->places[i];
-    mien_linear_desc d = {.name = node->name,
-                          .in = node->in[0],
-                          .out = node->out,
-                          .activation = place->activation,
-                          .alpha = place->alpha,
-                          .training = plan->training,
-                          .needs_dx = plan->places[node->inputs[0]].wants_grad,
-                          .accumulates_dx = place->adds[0],
-                          .accumulates_dw = i < plan->cut && plan->micro_batch < plan->max_batch};
-    node->def->linear(node, &d);
-    if (place->norm) d.bias = true;
-    return d;
+    if (!node->def->linear) return false;
+    *desc =
+        (mien_linear_desc){.name = node->name,
+                           .in = node->in[0],
+                           .out = node->out,
+                           .activation = place->activation,
+                           .alpha = place->alpha,
+                           .training = plan->training,
+                           .needs_dx = plan->places[node->inputs[0]].wants_grad,
+                           .accumulates_dx = place->adds[0],
+                           .accumulates_dw = i < plan->cut && plan->micro_batch < plan->max_batch};
+    node->def->linear(node, desc);
+    if (place->norm) desc->bias = true;
+    return true;
 }
 
 static mien_status create_linear(mien_plan *plan, int i) {
-    mien_place *place = &plan->places[i];
-    if (!plan->graph->nodes[i].def->linear) return MIEN_OK;
+    mien_linear_desc d;
+    if (!mien_plan_linear_desc(plan, i, &d)) return MIEN_OK;
     if (plan->quant) MIEN_TRY(mien_plan_bytes_create(plan, i));
-    if (place->bytes) return MIEN_OK;
-    const mien_linear_desc d = mien_plan_linear_desc(plan, i);
-    return plan->ops->linear_create(plan->backend, &d, &place->linear);
+    if (plan->places[i].bytes) return MIEN_OK;
+    return plan->ops->linear_create(plan->backend, &d, &plan->places[i].linear);
+}
+
+void mien_plan_algorithms(const mien_plan *plan, const char *prefix, mien_text *out) {
+    static const char *const directions[] = {"forward", "data", "filter"};
+    static const char *const algorithms[] = {"automatic", "direct", "winograd"};
+    for (int i = 0; i < plan->graph->count; i++) {
+        mien_linear_desc d;
+        if (!mien_plan_linear_desc(plan, i, &d) || d.dense || plan->places[i].bytes) continue;
+        mien_text_printf(out, "%s%s:", prefix, d.name);
+        for (int k = 0; k < (plan->training ? MIEN_DIRECTIONS : 1); k++)
+            mien_text_printf(
+                out, "%s %s %s", k ? "," : "", directions[k],
+                algorithms[plan->ops->linear_algorithm(plan->places[i].linear, (mien_direction)k)]);
+        mien_text_puts(out, "\n");
+    }
 }
 
 static size_t param_elements(const mien_plan *plan, int i, int k) {

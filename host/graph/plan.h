@@ -107,6 +107,12 @@ mien_status mien_plan_update(mien_plan *plan);
 /* Probabilities of n rows to the host: out[n][classes]. Runs the softmax behind the logits. */
 mien_status mien_plan_probabilities(mien_plan *plan, int n, float *out);
 
+/* Describes node i's linear operator as the plan creates it; false when it has none. */
+bool mien_plan_linear_desc(const mien_plan *plan, int i, mien_linear_desc *desc);
+/* "forward winograd, data direct, …" for layers with a choice, a line each; for the run's record.
+ */
+void mien_plan_algorithms(const mien_plan *plan, const char *prefix, mien_text *out);
+
 /* fuse.c: marks nodes that run inside others. */
 void mien_plan_fuse(mien_plan *plan);
 /* fold.c: layers that cost nothing in inference. fold: node i, the only reader of its input, needs
@@ -122,8 +128,6 @@ mien_status mien_plan_load_folded(mien_plan *plan, const mien_weights *weights);
 /* quant.c: types of the values; the operator of node i when it has to do with bytes. */
 void mien_plan_bytes(mien_plan *plan);
 mien_status mien_plan_bytes_create(mien_plan *plan, int i);
-/* plan.c: the linear operator of node i. */
-mien_linear_desc mien_plan_linear_desc(const mien_plan *plan, int i);
 /* memory.c: lifetimes to offsets; fills the places and act_bytes. */
 mien_status mien_plan_memory(mien_plan *plan);
 

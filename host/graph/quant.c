@@ -115,7 +115,8 @@ static bool writes_bytes(const mien_plan *plan, int i) {
         return moves_bytes(node) && is_bytes(plan->places[node->inputs[0]].dtype);
     if (layer_of(plan, i))
         return place->activation == BODY_LINEAR || place->activation == BODY_RELU;
-    const mien_linear_desc d = mien_plan_linear_desc(plan, i);
+    mien_linear_desc d;
+    mien_plan_linear_desc(plan, i, &d);
     return plan->ops->int8->writes_bytes(plan->backend, &d);
 }
 
@@ -150,13 +151,13 @@ mien_status mien_plan_bytes_create(mien_plan *plan, int i) {
     mien_place *place = &plan->places[i];
     const mien_quant_layer *q = layer_of(plan, i);
     const mien_place *from = &plan->places[plan->graph->nodes[i].inputs[0]];
-    const mien_int8_desc d = {.linear = mien_plan_linear_desc(plan, i),
-                              .w_scale = q ? q->w_scale : NULL,
-                              .x_scale = q ? q->x_scale : 0,
-                              .y_scale = place->scale,
-                              .x = q && q->x_signed ? MIEN_I8 : MIEN_U8,
-                              .y = place->dtype,
-                              .x_f32 = !is_bytes(from->dtype)};
+    mien_int8_desc d = {.w_scale = q ? q->w_scale : NULL,
+                        .x_scale = q ? q->x_scale : 0,
+                        .y_scale = place->scale,
+                        .x = q && q->x_signed ? MIEN_I8 : MIEN_U8,
+                        .y = place->dtype,
+                        .x_f32 = !is_bytes(from->dtype)};
     if (!q && !is_bytes(place->dtype)) return MIEN_OK;
+    mien_plan_linear_desc(plan, i, &d.linear);
     return plan->ops->int8->create(plan->backend, &d, &place->bytes);
 }

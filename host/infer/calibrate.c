@@ -209,7 +209,7 @@ static mien_status start(calibrator *c, const mien_dataset *set) {
     MIEN_TRY(mien_new(&c->wanted, numbers, sizeof *c->wanted));
     MIEN_TRY(mien_new(&c->got, numbers, sizeof *c->got));
     MIEN_TRY(mien_quant_create(graph, &c->model->quant));
-    MIEN_TRY(mien_loader_create(set, &c->model->meta.normalise, c->backend, &c->loader));
+    MIEN_TRY(mien_loader_create(set, &c->model->meta.normalise, c->backend, BATCH, 0, &c->loader));
     MIEN_TRY(mien_plan_create(graph, c->backend, &options, &c->plan));
     return mien_plan_load(c->plan, &c->model->weights);
 }

@@ -83,7 +83,7 @@ mien_status mien_predictor_run(mien_predictor *p, const uint8_t *images, int n,
                               .labels = labels,
                               .part = part,
                               .classes = meta->classes};
-    MIEN_GO(mien_loader_create(&set, &meta->normalise, p->backend, &loader));
+    MIEN_GO(mien_loader_create(&set, &meta->normalise, p->backend, n, 0, &loader));
     MIEN_GO(mien_score_prepare(p->plan, (size_t)n));
     MIEN_GO(mien_score_part(p->plan, &loader, MIEN_TRAIN, MIEN_VIEW_ONE, meta->temperature, NULL,
                             probabilities));

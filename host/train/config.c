@@ -29,6 +29,9 @@ static const mien_key rows[] = {
      "of a drawn split"},
     {"data.on_bad", MIEN_KEY_TEXT, F(data.on_bad), "fail", 0, 0, NULL,
      "damaged rows: fail, skip or skip:MAX"},
+    {"data.memory", MIEN_KEY_CHOICE, F(data.memory), "auto", 0, 0, MIEN_MEMORY_CHOICES,
+     "resident: all images in memory; stream: read while training; auto: stream what would take "
+     "more than half of the free memory"},
     {"input.height", MIEN_KEY_INT, F(input.height), "48", 1, 1024, NULL, "pixels"},
     {"input.width", MIEN_KEY_INT, F(input.width), "48", 1, 1024, NULL, "pixels"},
     {"input.channels", MIEN_KEY_INT, F(input.channels), "1", 1, 4, NULL, "1 gray, 3 colour"},
@@ -128,10 +131,12 @@ mien_status mien_config_start(mien_config *config) {
 
 /* Keys of later versions: refused by name, not as a typo. */
 static mien_status refuse_later(const mien_value *root, const char *source) {
-    static const char *const later[][2] = {
-        {"model", "head"},     {"data", "soft_labels"},       {"data", "groups"},
-        {"data", "memory"},    {"checkpoint", "every_steps"}, {"checkpoint", "every_epochs"},
-        {"checkpoint", "keep"}};
+    static const char *const later[][2] = {{"model", "head"},
+                                           {"data", "soft_labels"},
+                                           {"data", "groups"},
+                                           {"checkpoint", "every_steps"},
+                                           {"checkpoint", "every_epochs"},
+                                           {"checkpoint", "keep"}};
     for (size_t i = 0; i < sizeof later / sizeof later[0]; i++) {
         const mien_value *v = mien_value_get(mien_value_get(root, later[i][0]), later[i][1]);
         if (v)

@@ -23,6 +23,7 @@ typedef struct mien_config {
         mien_texts sources;
         mien_split split;
         char on_bad[32];
+        int memory; /* mien_memory */
     } data;
     struct {
         int height, width, channels, resize;

@@ -32,7 +32,8 @@ static mien_status load_data(const mien_config *c, mien_image_spec spec, mien_se
     mien_on_bad on_bad;
     mien_split split = c->data.split;
     MIEN_TRY(mien_on_bad_parse(c->data.on_bad, &on_bad));
-    MIEN_TRY(mien_dataset_load(c->data.sources.items[0], spec, on_bad, &s->data));
+    MIEN_TRY(mien_dataset_load(c->data.sources.items[0], spec, on_bad, (mien_memory)c->data.memory,
+                               &s->data));
     if (!s->data.labelled)
         return MIEN_FAIL(INVALID, "'%s' has no column 'emotion': it can be scored, not trained on",
                          s->data.source);
@@ -44,8 +45,11 @@ static mien_status load_data(const mien_config *c, mien_image_spec spec, mien_se
     size_t counts[MIEN_CLASSES_MAX];
     for (mien_part part = MIEN_TRAIN; part < MIEN_PARTS; part++)
         meta->part_count[part] = mien_dataset_counts(&s->data, part, counts);
-    mien_dataset_fingerprint(&s->data, MIEN_TRAIN, meta->train_sha256);
-    mien_dataset_fingerprint(&s->data, MIEN_VAL, s->val_sha256);
+    mien_survey val;
+    MIEN_TRY(mien_dataset_survey(&s->data, MIEN_TRAIN, &s->train));
+    MIEN_TRY(mien_dataset_survey(&s->data, MIEN_VAL, &val));
+    strcpy(meta->train_sha256, s->train.sha256);
+    strcpy(s->val_sha256, val.sha256);
     MIEN_INFO("%s: %zu training, %zu validation, %zu test images", s->data.source,
               meta->part_count[MIEN_TRAIN], meta->part_count[MIEN_VAL],
               meta->part_count[MIEN_TEST]);
@@ -55,7 +59,7 @@ static mien_status load_data(const mien_config *c, mien_image_spec spec, mien_se
 static void measure_input(const mien_config *c, mien_setup *s) {
     mien_normalise *n = &s->model.meta.normalise;
     n->scale = c->input.scale;
-    mien_dataset_statistics(&s->data, MIEN_TRAIN, n->scale, n->mean, n->deviation);
+    mien_survey_statistics(&s->train, c->input.channels, n->scale, n->mean, n->deviation);
     for (int k = 0; k < c->input.channels; k++) {
         if (c->input.mean.word != 0) n->mean[k] = c->input.mean.number;
         if (c->input.deviation.word != 0) n->deviation[k] = c->input.deviation.number;

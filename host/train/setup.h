@@ -7,7 +7,8 @@
 
 typedef struct mien_setup {
     mien_dataset data;
-    mien_model model; /* its graph and weights are those to start from; its meta is complete */
+    mien_model model;  /* its graph and weights are those to start from; its meta is complete */
+    mien_survey train; /* of the training part */
     char val_sha256[65];
 } mien_setup;
 

@@ -70,8 +70,8 @@ static mien_status start(trainer *t) {
     if (batch < c->train.batch_size)
         MIEN_WARN("the batch of %d is larger than the %zu training images; %d are taken",
                   c->train.batch_size, train, batch);
-    MIEN_TRY(mien_loader_create(&t->setup.data, &model->meta.normalise, t->request->backend,
-                                &t->loader));
+    MIEN_TRY(mien_loader_create(&t->setup.data, &model->meta.normalise, t->request->backend, batch,
+                                0, &t->loader));
     mien_dataset_drop_pixels(&t->setup.data);
     const mien_plan_options options = mien_step_options(c, &rule, batch);
     MIEN_TRY(mien_plan_create(&model->graph, t->request->backend, &options, &t->plan));

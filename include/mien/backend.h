@@ -18,6 +18,8 @@ typedef struct mien_backend mien_backend;
 
 typedef struct mien_backend_options {
     int threads;        /* 0: as many as this process may use */
+    bool pin;           /* a thread to a CPU, the caller's too, when the team has all CPUs: for a
+                           program that does nothing else */
     bool deterministic; /* fixed algorithms: no Winograd table, no tuned cache */
 } mien_backend_options;
 

@@ -35,6 +35,15 @@ AVX2=$(ONEDNN_MAX_CPU_ISA=AVX2 bench infer --batch 1)
 check "held back to AVX2: so is the peak" eval '! grep -q avx512 <<<"$AVX2" && grep -qE "x86-64-v[23], best" <<<"$AVX2"'
 check "SIGINT ends it" eval 'timeout -s INT --preserve-status 1 "$mien" bench infer --threads 1 --seconds 60 2>int.log; [ $? -eq 130 ] && has int.log "^mien: interrupted"'
 
+export XDG_CACHE_HOME=$work/cache
+check "tune" eval '"$mien" tune tiny.yaml --batch 4 --threads 1 >tune.log && has tune.log "^convolution" "kept in $work/cache/mien/tune.json" && test -s cache/mien/tune.json'
+check "tune --json" eval '"$mien" tune tiny.yaml --batch 4 --threads 1 --json >tune.json && has tune.json "\"schema\": 1" "\"chosen\": \"(direct|winograd)\""'
+echo '{' >cache/mien/tune.json
+check "a damaged file of measurements is left out" eval '"$mien" devices >devices.log 2>&1 && has devices.log "^warning: .*tune.json.* is not used" "^cpu +yes"'
+refuse 2 "tune: fixed algorithms" "--deterministic" -- tune --deterministic
+refuse 2 "tune: batch of none" "--batch" "'0'" -- tune --batch 0
+refuse 1 "tune: no network" "'absent'" -- tune absent
+
 refuse 2 "nothing" "train, infer, augment, load, op" -- bench
 refuse 2 "unknown measurement" "'trian'" "did you mean 'train'" -- bench trian
 refuse 2 "batch of none" "--batch" "'0'" -- bench train --batch 0

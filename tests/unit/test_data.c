@@ -62,7 +62,7 @@ static void write_csv(mien_text *text) {
 
 static mien_dataset load(mien_image_spec spec) {
     mien_dataset set;
-    if (mien_dataset_load(csv_path, spec, on_bad_fail, &set) != MIEN_OK)
+    if (mien_dataset_load(csv_path, spec, on_bad_fail, MIEN_MEMORY_RESIDENT, &set) != MIEN_OK)
         fail_msg("%s", mien_error_message());
     return set;
 }
@@ -120,7 +120,8 @@ static void csv_relatives(void **state) {
     gzclose(gz);
     mien_free(bytes);
     mien_dataset zipped;
-    assert_int_equal(mien_dataset_load(gz_path, (mien_image_spec){48, 48, 1}, on_bad_fail, &zipped),
+    assert_int_equal(mien_dataset_load(gz_path, (mien_image_spec){48, 48, 1}, on_bad_fail,
+                                       MIEN_MEMORY_RESIDENT, &zipped),
                      MIEN_OK);
     assert_int_equal(zipped.count, 3);
     assert_memory_equal(zipped.pixels, set.pixels, 3 * 2304);
@@ -141,7 +142,8 @@ static void csv_without_columns(void **state) {
     mien_dataset_release(&set);
     mien_text_puts(&text, "emotion,Usage\n0,Training\n");
     write_csv(&text);
-    assert_int_equal(mien_dataset_load(csv_path, (mien_image_spec){8, 8, 1}, on_bad_fail, &set),
+    assert_int_equal(mien_dataset_load(csv_path, (mien_image_spec){8, 8, 1}, on_bad_fail,
+                                       MIEN_MEMORY_RESIDENT, &set),
                      MIEN_FORMAT);
     expect_in_message("no column 'pixels'");
     mien_dataset_release(&set);
@@ -161,21 +163,23 @@ static void csv_bad_rows(void **state) {
         mien_text_puts(&text, i == 3 ? " 256\n" : (i == 4 ? " 1x\n" : "\n"));
     }
     write_csv(&text);
-    assert_int_equal(mien_dataset_load(csv_path, spec, on_bad_fail, &set), MIEN_FORMAT);
+    assert_int_equal(mien_dataset_load(csv_path, spec, on_bad_fail, MIEN_MEMORY_RESIDENT, &set),
+                     MIEN_FORMAT);
     expect_in_message(csv_path);
     expect_in_message("row 3: the emotion 7");
     mien_dataset_release(&set);
     assert_int_equal(mien_on_bad_parse("skip", &rule), MIEN_OK);
-    assert_int_equal(mien_dataset_load(csv_path, spec, rule, &set), MIEN_OK);
+    assert_int_equal(mien_dataset_load(csv_path, spec, rule, MIEN_MEMORY_RESIDENT, &set), MIEN_OK);
     assert_int_equal(set.count, 3);
     assert_int_equal(set.skipped, 3);
     assert_int_equal(set.labels[1], 2);
     mien_dataset_release(&set);
     assert_int_equal(mien_on_bad_parse("skip:3", &rule), MIEN_OK);
-    assert_int_equal(mien_dataset_load(csv_path, spec, rule, &set), MIEN_OK);
+    assert_int_equal(mien_dataset_load(csv_path, spec, rule, MIEN_MEMORY_RESIDENT, &set), MIEN_OK);
     mien_dataset_release(&set);
     assert_int_equal(mien_on_bad_parse("skip:2", &rule), MIEN_OK);
-    assert_int_equal(mien_dataset_load(csv_path, spec, rule, &set), MIEN_FORMAT);
+    assert_int_equal(mien_dataset_load(csv_path, spec, rule, MIEN_MEMORY_RESIDENT, &set),
+                     MIEN_FORMAT);
     expect_in_message("more than 2 bad rows");
     expect_in_message("row 6");
     mien_dataset_release(&set);
@@ -225,17 +229,18 @@ enum { COUNT = 1000, GROUPS = 100 };
 
 /* A set of 4x4 images without a file: labels uneven, ten samples a group. */
 static mien_dataset make_set(void) {
-    mien_dataset set = {.spec = {4, 4, 2}, .labelled = true};
+    mien_dataset set = {.spec = {4, 4, 2}, .labelled = true, .budget = SIZE_MAX};
     static const char *const names[] = {"a", "b", "c"};
     strcpy(set.source, "made");
     assert_int_equal(mien_dataset_classes(&set, names, 3), MIEN_OK);
+    assert_int_equal(mien_dataset_extend(&set, COUNT), MIEN_OK);
     for (int i = 0; i < COUNT; i++) {
         uint8_t gray[16];
         for (int p = 0; p < 16; p++)
             gray[p] = pixel_of(i, p);
-        const int label = i % 10 == 0 ? 2 : (i % 3 == 0 ? 1 : 0);
-        assert_int_equal(
-            mien_dataset_append(&set, gray, 4, 4, label, MIEN_NO_PART, (uint32_t)i / 10), MIEN_OK);
+        mien_image_shape(set.spec, gray, 4, 4, mien_dataset_image(&set, (size_t)i));
+        set.labels[i] = i % 10 == 0 ? 2 : (i % 3 == 0 ? 1 : 0);
+        set.group[i] = (uint32_t)i / 10;
     }
     return set;
 }
@@ -319,23 +324,29 @@ static void split_refusals(void **state) {
     mien_dataset_release(&set);
 }
 
+static void fingerprint_of(const mien_dataset *set, mien_part part, char out[65]) {
+    mien_survey survey;
+    assert_int_equal(mien_dataset_survey(set, part, &survey), MIEN_OK);
+    strcpy(out, survey.sha256);
+}
+
 static void fingerprint(void **state) {
     (void)state;
     mien_dataset set = make_set();
     char first[65], second[65];
     apply(&set, MIEN_BY_STRATIFIED, 0.1, 0.1, 1);
-    mien_dataset_fingerprint(&set, MIEN_NO_PART, first);
-    mien_dataset_fingerprint(&set, MIEN_NO_PART, second);
+    fingerprint_of(&set, MIEN_NO_PART, first);
+    fingerprint_of(&set, MIEN_NO_PART, second);
     assert_string_equal(first, second);
     set.pixels[COUNT * 32 - 1] ^= 1;
-    mien_dataset_fingerprint(&set, MIEN_NO_PART, second);
+    fingerprint_of(&set, MIEN_NO_PART, second);
     assert_string_not_equal(first, second);
     set.pixels[COUNT * 32 - 1] ^= 1;
     set.labels[0] ^= 1;
-    mien_dataset_fingerprint(&set, MIEN_NO_PART, second);
+    fingerprint_of(&set, MIEN_NO_PART, second);
     assert_string_not_equal(first, second);
     set.labels[0] ^= 1;
-    mien_dataset_fingerprint(&set, MIEN_VAL, second);
+    fingerprint_of(&set, MIEN_VAL, second);
     assert_string_not_equal(first, second);
     mien_dataset_release(&set);
 }
@@ -347,7 +358,9 @@ static void statistics(void **state) {
     apply(&set, MIEN_BY_STRATIFIED, 0.3, 0.3, 1);
     for (size_t i = 1; i < COUNT * 32; i += 2)
         set.pixels[i] = (uint8_t)(set.pixels[i] / 3); /* make the channels differ */
-    mien_dataset_statistics(&set, MIEN_TRAIN, 1 / 255.0, mean, deviation);
+    mien_survey survey;
+    assert_int_equal(mien_dataset_survey(&set, MIEN_TRAIN, &survey), MIEN_OK);
+    mien_survey_statistics(&survey, 2, 1 / 255.0, mean, deviation);
     for (size_t c = 0; c < 2; c++) {
         double sum = 0, squares = 0, n = 0;
         for (size_t i = 0; i < COUNT; i++)
@@ -396,7 +409,7 @@ static void loader_order(void **state) {
     static uint32_t first[COUNT], again[COUNT], later[COUNT], other[COUNT];
     apply(&set, MIEN_BY_STRATIFIED, 0.1, 0.1, 1);
     assert_int_equal(mien_backend_open("cpu", NULL, &backend), MIEN_OK);
-    assert_int_equal(mien_loader_create(&set, &normalise, backend, &loader), MIEN_OK);
+    assert_int_equal(mien_loader_create(&set, &normalise, backend, 64, 0, &loader), MIEN_OK);
     const size_t n = loader.count[MIEN_TRAIN];
     assert_int_equal(n + loader.count[MIEN_VAL] + loader.count[MIEN_TEST], COUNT);
     assert_int_equal(mien_loader_order(&loader, MIEN_TRAIN, true, 9, 1), MIEN_OK);

@@ -118,7 +118,7 @@ static double *logits_of(const mien_model *model, mien_backend *b, const mien_qu
     const mien_dataset set = images(IMAGES);
     expect_ok(mien_plan_create(&model->graph, b, &options, &plan));
     expect_ok(mien_plan_load(plan, &model->weights));
-    expect_ok(mien_loader_create(&set, &model->meta.normalise, b, &loader));
+    expect_ok(mien_loader_create(&set, &model->meta.normalise, b, rows, 0, &loader));
     expect_ok(mien_loader_order(&loader, MIEN_TRAIN, false, 0, 0));
     const mien_tensor x = mien_plan_input(plan, rows), y = mien_plan_logits(plan, rows);
     const mien_batch batch = {.rows = rows};
