@@ -55,6 +55,7 @@ mien_status mien_cpu_open(const mien_backend_options *options, mien_backend **ou
     const char *isa;
     mien_cpu_glue_f32(&cpu_ops);
     mien_onednn_linear(&cpu_ops);
+    cpu_ops.int8 = &mien_cpu_int8;
     cpu_ops.close = close_cpu;
     MIEN_TRY(mien_new(&b, 1, sizeof *b));
     b->ops = &cpu_ops;

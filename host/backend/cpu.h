@@ -42,6 +42,9 @@ void mien_onednn_linear(mien_ops *ops);
 mien_status mien_onednn_open(mien_cpu *cpu, char *version, size_t size);
 void mien_onednn_close(mien_cpu *cpu);
 
+/* Inference in bytes: slots of cpu_int8.c over the operators of onednn_int8.c. */
+extern const mien_int8_ops mien_cpu_int8;
+
 /* The backend of --device cpu. */
 mien_status mien_cpu_open(const mien_backend_options *options, mien_backend **out);
 

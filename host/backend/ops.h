@@ -109,9 +109,43 @@ typedef struct mien_gather {
     const body_step *state; /* in backend memory */
 } mien_gather;
 
+/* A convolution or dense operator of inference whose numbers are bytes: value = byte * scale. */
+typedef struct mien_int8_desc {
+    mien_linear_desc linear;
+    const float *w_scale; /* [out.c], copied; NULL: it computes in f32 and only y is bytes */
+    float x_scale, y_scale;
+    mien_dtype x, y; /* U8 or I8 as the operator reads and writes; y also F32 */
+    bool x_f32;      /* x lies in f32 in the backend's layout: it is turned into bytes first */
+} mien_int8_desc;
+
+typedef struct mien_int8_linear mien_int8_linear;
+
+/* Inference in eight bits. Tensors of bytes are NHWC (block = c) whatever the backend's layout; the
+ * conventions are those of the other slots. Operators own their weights, which lie as the library
+ * wants them for each batch size. */
+typedef struct mien_int8_ops {
+    /* Does this device compute exactly with bytes, and faster than with floats? */
+    bool (*available)(const mien_backend *);
+    /* Can an operator that computes in f32 write bytes (w_scale NULL)? */
+    bool (*writes_bytes)(const mien_backend *, const mien_linear_desc *);
+    mien_status (*create)(mien_backend *, const mien_int8_desc *, mien_int8_linear **);
+    void (*free)(mien_int8_linear *);
+    mien_status (*prepare)(mien_int8_linear *, int n);
+    size_t (*scratch_bytes)(const mien_int8_linear *);
+    /* HWIO (dense: in x out) and [out.c] on the host; may allocate. The weights are rounded to
+     * multiples of w_scale. */
+    mien_status (*load)(mien_int8_linear *, const float *hwio, const float *bias);
+    /* y = activation(x * w + b); writes. */
+    mien_status (*forward)(mien_int8_linear *, const mien_tensor *y, const mien_tensor *x,
+                           void *scratch);
+    mien_status (*max_pool)(mien_backend *, const mien_tensor *y, const mien_tensor *x,
+                            const mien_pool *);
+} mien_int8_ops;
+
 struct mien_ops {
     int version;
     const char *name;
+    const mien_int8_ops *int8; /* NULL: this backend cannot; the network runs in f32 */
     void (*close)(mien_backend *);
 
     /* memory */

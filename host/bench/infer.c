@@ -1,4 +1,6 @@
 /* Prediction as the library's users get it: bytes in, probabilities out. */
+#include <string.h>
+
 #include "host/base/memory.h"
 #include "host/bench/room.h"
 #include "host/infer/score.h"
@@ -44,13 +46,26 @@ static mien_status open(const mien_bench_request *request, inference *f) {
 
 /* The predictor keeps its plan to itself: the layers are timed in one of the same options. */
 static mien_status open_layers(const mien_bench_request *request, inference *f) {
-    const mien_plan_options options = {.max_batch = f->batch};
+    const mien_plan_options options = {.max_batch = f->batch, .quant = &f->model.quant};
     f->set.count = (size_t)f->batch;
     MIEN_TRY(mien_loader_create(&f->set, &f->model.meta.normalise, request->backend, request->batch,
                                 0, &f->loader));
     MIEN_TRY(mien_plan_create(&f->model.graph, request->backend, &options, &f->plan));
     MIEN_TRY(mien_plan_load(f->plan, &f->model.weights));
     return mien_score_prepare(f->plan, f->set.count);
+}
+
+/* What the predictor computes in follows from the model and the machine; --dtype may insist. */
+static mien_status settle_dtype(const mien_bench_request *request, const inference *f,
+                                mien_bench_result *result) {
+    const mien_int8_ops *int8 = request->backend->ops->int8;
+    const bool bytes = f->model.quant.nodes && int8 && int8->available(request->backend);
+    const char *wanted = request->dtype;
+    result->dtype = bytes ? "int8" : "f32";
+    if (!wanted || strcmp(wanted, "auto") == 0 || strcmp(wanted, result->dtype) == 0)
+        return MIEN_OK;
+    return MIEN_FAIL(UNSUPPORTED, "--dtype %s cannot be had on %s; this model computes in %s",
+                     wanted, mien_backend_description(request->backend), result->dtype);
 }
 
 static void close(inference *f) {
@@ -66,6 +81,7 @@ mien_status bench_infer(const mien_bench_request *request, mien_bench_result *re
     inference f;
     mien_status status;
     MIEN_GO(open(request, &f));
+    MIEN_GO(settle_dtype(request, &f, result));
     result->images = request->batch;
     result->flops = mien_graph_sum(&f.model.graph).flops;
     MIEN_GO(bench_measure(request, predict, &f, result));

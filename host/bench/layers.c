@@ -29,10 +29,11 @@ double mien_bench_plan_flops(const mien_plan *plan) {
 
 /* The tensors that a pass cannot do without, each once, for one image. */
 static double forward_bytes(const mien_plan *plan, const mien_node *node) {
-    const double element = (double)mien_dtype_bytes(plan->backend->dtype);
-    double bytes = element * (double)mien_shape_sample(node->out);
+    double bytes = (double)mien_dtype_bytes(plan->places[node->index].dtype) *
+                   (double)mien_shape_sample(node->out);
     for (int k = 0; k < node->input_count; k++)
-        bytes += element * (double)mien_shape_sample(node->in[k]);
+        bytes += (double)mien_dtype_bytes(plan->places[node->inputs[k]].dtype) *
+                 (double)mien_shape_sample(node->in[k]);
     if (node->def->flags & MIEN_SAVES_INDEX) bytes += 2.0 * (double)mien_shape_sample(node->out);
     return bytes;
 }

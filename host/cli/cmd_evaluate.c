@@ -109,7 +109,8 @@ static mien_status add_model(const evaluate_args *args, mien_model *model, mien_
     float *own = NULL;
     mien_status status;
     const mien_plan_options options = {
-        .max_batch = e->n < (size_t)args->batch_size ? (int)e->n : args->batch_size};
+        .max_batch = e->n < (size_t)args->batch_size ? (int)e->n : args->batch_size,
+        .quant = &model->quant};
     MIEN_GO(mien_new(&own, numbers, sizeof *own));
     MIEN_GO(mien_loader_create(&e->data, &model->meta.normalise, backend, options.max_batch, 0,
                                &loader));

@@ -22,13 +22,17 @@ static void numbers(mien_json *json, const char *key, const double *values, int 
     mien_json_close(json, ']');
 }
 
+static bool in_bytes(const mien_model *model, int node) {
+    return model->quant.nodes && model->quant.layers[node].w_scale;
+}
+
 static void model_json(const mien_model *model, mien_text *out) {
     mien_json json = {.text = out, .pretty = true};
     const mien_meta *meta = &model->meta;
     const mien_graph_totals t = mien_graph_sum(&model->graph);
     mien_json_open(&json, NULL, '{');
     mien_json_integer(&json, "schema", 1);
-    mien_json_string(&json, "format", "keras-h5");
+    mien_json_string(&json, "format", model->quant.nodes ? "mien-int8" : "keras-h5");
     mien_json_string(&json, "producer", meta->producer);
     mien_json_open(&json, "layers", '[');
     for (int i = 0; i < model->graph.count; i++) {
@@ -39,6 +43,7 @@ static void model_json(const mien_model *model, mien_text *out) {
         mien_json_string(&json, "class", node->def->class_name);
         shape_json(node, &json);
         mien_json_integer(&json, "params", mien_node_params(node, false));
+        if (model->quant.nodes) mien_json_bool(&json, "int8", in_bytes(model, i));
         mien_json_number(&json, "flops", node->def->flops ? node->def->flops(node, node->in) : 0);
         mien_json_close(&json, '}');
     }
@@ -71,6 +76,12 @@ static void model_text(const mien_model *model, mien_text *out) {
     mien_text_printf(out, "\nclasses       ");
     for (int i = 0; i < meta->classes; i++)
         mien_text_printf(out, "%s%s", i ? ", " : "", meta->class_names[i]);
+    if (model->quant.nodes) {
+        mien_text_printf(out, "\nint8         ");
+        for (int i = 0; i < model->graph.count; i++)
+            if (in_bytes(model, i)) mien_text_printf(out, " %s", model->graph.nodes[i].name);
+        mien_text_printf(out, " (%s)", model->calibration);
+    }
     mien_text_printf(out, "\ninput         %dx%dx%d, x = (pixel * %.6g - %.6g) / %.6g\n",
                      meta->input.height, meta->input.width, meta->input.channels,
                      meta->normalise.scale, meta->normalise.mean[0], meta->normalise.deviation[0]);

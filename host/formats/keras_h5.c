@@ -302,6 +302,10 @@ mien_status mien_model_open(const char *path, mien_model *model) {
     if (!mien_file_exists(file_path))
         return MIEN_FAIL(NOT_FOUND, "there is no model file '%s'", file_path);
     MIEN_GO(mien_file_read(file_path, file_limit, &image, &image_size));
+    if (!is_hdf5(image, image_size) && mien_path_ends(file_path, ".safetensors")) {
+        status = mien_int8_parse(image, image_size, file_path, model);
+        goto out;
+    }
     if (!is_hdf5(image, image_size)) {
         status = MIEN_FAIL(FORMAT, "'%s' is no model file (.h5): it is not HDF5", file_path);
         goto out;
@@ -320,6 +324,7 @@ out:
 
 void mien_model_release(mien_model *model) {
     mien_weights_release(&model->weights);
+    mien_quant_release(&model->quant);
     mien_graph_release(&model->graph);
     mien_free(model->meta.class_names);
     *model = (mien_model){0};

@@ -4,6 +4,7 @@
 
 #include "host/data/loader.h"
 #include "host/data/split.h"
+#include "host/graph/quant.h"
 #include "host/graph/weights.h"
 #include "include/mien/model.h"
 
@@ -31,16 +32,23 @@ struct mien_model {
     mien_graph graph;
     mien_weights weights;
     mien_meta meta;
+    /* of a model in int8: its layers of bytes, whose weights are multiples of their scales */
+    mien_quant quant;
+    char calibration[160]; /* what its scales were found with, for people */
 };
 
-/* Opens a .h5 that Mien wrote, or a run directory (its best.h5). Release it also after a failure.
- */
+/* Opens a .h5 that Mien wrote, a run directory (its best.h5), or a .safetensors of mien convert.
+ * Release it also after a failure. */
 mien_status mien_model_open(const char *path, mien_model *model);
 /* Writes a Keras-compatible .h5; an old file stays whole when this fails. */
 mien_status mien_model_save(const mien_model *model, const char *path);
 void mien_model_release(mien_model *model);
 /* The file that `path` stands for: itself, or best.h5 of a run directory. */
 mien_status mien_model_file(const char *path, char *out);
+
+/* int8_file.c: a model in int8 as .safetensors; parsing trusts nothing. */
+mien_status mien_int8_save(const mien_model *model, const char *path);
+mien_status mien_int8_parse(const char *bytes, size_t size, const char *source, mien_model *model);
 
 /* keras_json.c: the graph as Keras's model_config and back. */
 void mien_keras_write_config(const mien_graph *graph, mien_text *out);

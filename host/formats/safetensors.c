@@ -7,8 +7,9 @@
 #include "host/base/memory.h"
 
 static const size_t header_limit = 100u * 1000 * 1000;
-static const char *const type_names[] = {"F32", "F64", "I64"};
-static const size_t type_bytes[] = {4, 8, 8};
+static const char *const type_names[] = {"F32", "F64", "I64", "I8"};
+static const size_t type_bytes[] = {4, 8, 8, 1};
+enum { TYPES = sizeof type_bytes / sizeof type_bytes[0] };
 
 static mien_status bad(const char *source, const char *name, const char *what) {
     return MIEN_FAIL(FORMAT, "%s: tensor '%s': %s", source, name, what);
@@ -27,9 +28,9 @@ static mien_status parse_tensor(const mien_value *v, const char *source, const c
     t->name = v->key;
     const char *type = mien_value_string(v, "dtype");
     size_t k = 0;
-    while (k < 3 && !(type && strcmp(type, type_names[k]) == 0))
+    while (k < TYPES && !(type && strcmp(type, type_names[k]) == 0))
         k++;
-    if (k == 3) return bad(source, t->name, "only the types F32, F64 and I64 are read");
+    if (k == TYPES) return bad(source, t->name, "only the types F32, F64, I64 and I8 are read");
     t->type = (mien_st_type)k;
     const mien_value *shape = mien_value_get(v, "shape"), *at = mien_value_get(v, "data_offsets");
     if (!shape || shape->kind != MIEN_VALUE_LIST || shape->count > MIEN_RANK_MAX)
@@ -124,13 +125,16 @@ mien_status mien_st_floats(const mien_st_tensor *tensor, float *out, size_t coun
             memcpy(&n, from + 8 * i, 8);
             out[i] = (float)n;
             break;
+        case MIEN_ST_I8:
+            out[i] = (float)(signed char)from[i];
+            break;
         }
     }
     return MIEN_OK;
 }
 
-static size_t element_count(const mien_st_entry *e) {
-    size_t n = 1;
+static size_t entry_bytes(const mien_st_entry *e) {
+    size_t n = type_bytes[e->type];
     for (int i = 0; i < e->rank; i++)
         n *= (size_t)e->shape[i];
     return n;
@@ -148,9 +152,9 @@ mien_status mien_safetensors_compose(const mien_st_entry *entries, size_t count,
         mien_json_string(&json, metadata[i].key, metadata[i].value);
     mien_json_close(&json, '}');
     for (size_t i = 0; i < count; i++) {
-        const size_t bytes = element_count(&entries[i]) * sizeof(float);
+        const size_t bytes = entry_bytes(&entries[i]);
         mien_json_open(&json, entries[i].name, '{');
-        mien_json_string(&json, "dtype", "F32");
+        mien_json_string(&json, "dtype", type_names[entries[i].type]);
         mien_json_open(&json, "shape", '[');
         for (int k = 0; k < entries[i].rank; k++)
             mien_json_integer(&json, NULL, entries[i].shape[k]);
@@ -170,7 +174,7 @@ mien_status mien_safetensors_compose(const mien_st_entry *entries, size_t count,
     mien_text_append(out, length, sizeof length);
     mien_text_append(out, header.data, header.size);
     for (size_t i = 0; i < count; i++)
-        mien_text_append(out, entries[i].data, element_count(&entries[i]) * sizeof(float));
+        mien_text_append(out, entries[i].data, entry_bytes(&entries[i]));
     const mien_status status = header.status != MIEN_OK ? header.status : out->status;
     mien_text_release(&header);
     return status == MIEN_OK ? MIEN_OK : MIEN_FAIL(NO_MEMORY, "out of memory for a model file");

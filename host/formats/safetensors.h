@@ -12,7 +12,7 @@
 #include "host/base/value.h"
 
 enum { MIEN_RANK_MAX = 8 };
-typedef enum mien_st_type { MIEN_ST_F32, MIEN_ST_F64, MIEN_ST_I64 } mien_st_type;
+typedef enum mien_st_type { MIEN_ST_F32, MIEN_ST_F64, MIEN_ST_I64, MIEN_ST_I8 } mien_st_type;
 
 typedef struct mien_st_tensor {
     const char *name;
@@ -41,13 +41,15 @@ const char *mien_safetensors_meta(const mien_safetensors *container, const char 
 /* Copies `count` elements as float (F64 is rounded); INVALID when the tensor has another count. */
 mien_status mien_st_floats(const mien_st_tensor *tensor, float *out, size_t count);
 
-/* Writing: describe all tensors (F32), then the bytes are composed. Metadata keys must be unique.
+/* Writing: describe all tensors (F32 or I8), then the bytes are composed. Metadata keys must be
+ * unique.
  */
 typedef struct mien_st_entry {
     const char *name;
     int rank;
     long long shape[MIEN_RANK_MAX];
-    const float *data;
+    const void *data;
+    mien_st_type type;
 } mien_st_entry;
 
 typedef struct mien_st_meta {

@@ -1,5 +1,5 @@
-/* Which nodes need no pass of their own: an activation behind a layer that can take it, and the
- * softmax at the end (the loss and the predictor work on logits). */
+/* Which nodes need no pass of their own: an activation behind a layer that can take it, the softmax
+ * at the end (the loss and the predictor work on logits), and what fold.c finds. */
 #include <string.h>
 
 #include "host/graph/plan.h"
@@ -70,12 +70,15 @@ void mien_plan_fuse(mien_plan *plan) {
             place->storage = plan->places[node->inputs[0]].storage;
             continue;
         }
+        const int input = i ? node->inputs[0] : 0;
+        const bool alone = i && readers(graph, input) == 1;
+        if (alone && !plan->training && mien_plan_fold(plan, i)) continue;
         const bool is_activation = strcmp(node->def->name, "activation") == 0;
-        const int before = i ? node->inputs[0] : 0;
+        const int before = mien_plan_runner(plan, input);
         mien_place *producer = &plan->places[before];
         const int activation = mien_node_activation(node);
-        if (is_activation && producer->activation == BODY_LINEAR && !producer->skipped &&
-            readers(graph, before) == 1 && takes(&graph->nodes[before], activation)) {
+        if (is_activation && producer->activation == BODY_LINEAR && !producer->skipped && alone &&
+            takes(&graph->nodes[before], activation)) {
             producer->activation = activation;
             producer->alpha = mien_activation_alpha(activation);
             place->skipped = true;

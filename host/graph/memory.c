@@ -66,7 +66,7 @@ static int last_read(const planner *p, int root) {
 static mien_status add_value(planner *p, int i) {
     mien_plan *plan = p->plan;
     mien_place *place = &plan->places[i];
-    const size_t element = mien_dtype_bytes(plan->backend->dtype);
+    const size_t element = mien_dtype_bytes(place->dtype);
     const size_t row = mien_shape_sample(plan->graph->nodes[i].out) * element;
     int birth = i, death = last_read(p, i);
     bool read_by_head = false;

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "host/base/log.h"
 #include "host/base/memory.h"
 
 enum { AUTOMATIC_MICRO_BATCH = 16, PAD = 16 };
@@ -41,7 +42,7 @@ static void choose_micro_batch(mien_plan *plan, int wanted) {
     const mien_graph *graph = plan->graph;
     plan->micro_batch = plan->max_batch;
     plan->cut = 1;
-    for (int i = 1; i < graph->count; i++)
+    for (int i = 1; plan->training && i < graph->count; i++)
         if (graph->nodes[i].def->flags & MIEN_WHOLE_BATCH) return;
     int cut = 1;
     while (cut < graph->count - 1 && strcmp(graph->nodes[cut].def->name, "dense") != 0)
@@ -67,12 +68,15 @@ bool mien_plan_linear_desc(const mien_plan *plan, int i, mien_linear_desc *desc)
                            .accumulates_dx = place->adds[0],
                            .accumulates_dw = i < plan->cut && plan->micro_batch < plan->max_batch};
     node->def->linear(node, desc);
+    if (place->norm) desc->bias = true;
     return true;
 }
 
 static mien_status create_linear(mien_plan *plan, int i) {
     mien_linear_desc d;
     if (!mien_plan_linear_desc(plan, i, &d)) return MIEN_OK;
+    if (plan->quant) MIEN_TRY(mien_plan_bytes_create(plan, i));
+    if (plan->places[i].bytes) return MIEN_OK;
     return plan->ops->linear_create(plan->backend, &d, &plan->places[i].linear);
 }
 
@@ -81,7 +85,7 @@ void mien_plan_algorithms(const mien_plan *plan, const char *prefix, mien_text *
     static const char *const algorithms[] = {"automatic", "direct", "winograd"};
     for (int i = 0; i < plan->graph->count; i++) {
         mien_linear_desc d;
-        if (!mien_plan_linear_desc(plan, i, &d) || d.dense) continue;
+        if (!mien_plan_linear_desc(plan, i, &d) || d.dense || plan->places[i].bytes) continue;
         mien_text_printf(out, "%s%s:", prefix, d.name);
         for (int k = 0; k < (plan->training ? MIEN_DIRECTIONS : 1); k++)
             mien_text_printf(
@@ -93,6 +97,7 @@ void mien_plan_algorithms(const mien_plan *plan, const char *prefix, mien_text *
 
 static size_t param_elements(const mien_plan *plan, int i, int k) {
     const mien_param *p = &plan->graph->nodes[i].params[k];
+    if (plan->places[i].bytes) return 0; /* its operator has them */
     const size_t count = p->linear ? plan->ops->linear_weight_bytes(plan->places[i].linear) /
                                          mien_dtype_bytes(plan->backend->dtype)
                                    : mien_shape_count(p->shape);
@@ -144,6 +149,7 @@ static mien_status allocate(mien_plan *plan) {
 static mien_status build(mien_plan *plan, const mien_plan_options *options) {
     MIEN_TRY(mien_new(&plan->places, (size_t)plan->graph->count, sizeof *plan->places));
     mien_plan_fuse(plan);
+    mien_plan_bytes(plan);
     plan->places[0].wants_grad = options->training && options->input_gradient;
     mark_gradients(plan);
     choose_micro_batch(plan, options->micro_batch);
@@ -173,6 +179,16 @@ mien_status mien_plan_create(const mien_graph *graph, mien_backend *backend,
     plan->training = options->training;
     plan->max_batch = options->max_batch;
     if (options->rule) plan->rule = *options->rule;
+    if (options->quant && options->quant->nodes) {
+        if (plan->training)
+            return mien_plan_free(plan), MIEN_FAIL(INVALID, "a network in int8 cannot be trained; "
+                                                            "train the .h5 that it was made from");
+        const mien_int8_ops *int8 = plan->ops->int8;
+        if (int8 && int8->available(backend))
+            plan->quant = options->quant;
+        else
+            MIEN_INFO("no int8 on %s: the model runs in f32", backend->description);
+    }
     const mien_status status = build(plan, options);
     if (status != MIEN_OK) {
         mien_plan_free(plan);
@@ -184,8 +200,10 @@ mien_status mien_plan_create(const mien_graph *graph, mien_backend *backend,
 
 void mien_plan_free(mien_plan *plan) {
     if (!plan) return;
-    for (int i = 0; plan->places && i < plan->graph->count; i++)
+    for (int i = 0; plan->places && i < plan->graph->count; i++) {
         if (plan->places[i].linear) plan->ops->linear_free(plan->places[i].linear);
+        if (plan->places[i].bytes) plan->ops->int8->free(plan->places[i].bytes);
+    }
     void *const roles[] = {plan->param,   plan->grad,    plan->state,   plan->act, plan->scratch,
                            plan->moment1, plan->moment2, plan->average, plan->step};
     for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++)
@@ -196,6 +214,7 @@ void mien_plan_free(mien_plan *plan) {
 
 static mien_status prepare_linear(mien_plan *plan, int i, int n) {
     mien_linear *op = plan->places[i].linear;
+    if (plan->places[i].bytes && n > 0) return plan->ops->int8->prepare(plan->places[i].bytes, n);
     return op && n > 0 ? plan->ops->linear_prepare(op, n) : MIEN_OK;
 }
 
@@ -211,7 +230,10 @@ mien_status mien_plan_prepare(mien_plan *plan, int n) {
             MIEN_TRY(prepare_linear(plan, i, n));
         }
         const mien_linear *op = plan->places[i].linear;
-        const size_t bytes = op ? plan->ops->linear_scratch_bytes(op) : 0;
+        const mien_int8_linear *int8 = plan->places[i].bytes;
+        const size_t bytes = op     ? plan->ops->linear_scratch_bytes(op)
+                             : int8 ? plan->ops->int8->scratch_bytes(int8)
+                                    : 0;
         if (bytes > need) need = bytes;
     }
     if (need <= plan->scratch_bytes) return MIEN_OK;
@@ -244,6 +266,7 @@ static mien_tensor vector_at(const mien_plan *plan, int node, int param, char *a
 }
 
 static mien_status load_one(mien_plan *plan, int node, int param, char *at, float *host) {
+    if (plan->places[node].bytes) return MIEN_OK; /* mien_plan_load_folded */
     if (plan->graph->nodes[node].params[param].linear)
         return plan->ops->weights_upload(plan->places[node].linear, at, host);
     const mien_tensor t = vector_at(plan, node, param, at);
@@ -259,10 +282,14 @@ static mien_status store_one(mien_plan *plan, int node, int param, char *at, flo
 
 mien_status mien_plan_load(mien_plan *plan, const mien_weights *weights) {
     MIEN_TRY(each_param(plan, plan->param, weights, load_one));
+    MIEN_TRY(mien_plan_load_folded(plan, weights));
     return plan->average ? each_param(plan, plan->average, weights, load_one) : MIEN_OK;
 }
 
 mien_status mien_plan_store(mien_plan *plan, bool from_average, mien_weights *weights) {
+    if (!plan->training)
+        return MIEN_FAIL(INVALID, "a plan for inference cannot give its weights back: they are "
+                                  "folded");
     char *params = from_average && plan->average ? plan->average : plan->param;
     return each_param(plan, params, weights, store_one);
 }

@@ -9,13 +9,19 @@
 #ifndef HOST_GRAPH_PLAN_H
 #define HOST_GRAPH_PLAN_H
 
+#include "host/graph/quant.h"
 #include "host/graph/weights.h"
 
 /* What the plan knows about one node. Offsets are bytes into the ACT arena. */
 typedef struct mien_place {
     mien_linear *linear;
+    mien_int8_linear *bytes; /* in its place where the layer computes with or writes bytes */
+    mien_dtype dtype;        /* of the value; bytes are value / scale */
+    float scale;
+    bool is_signed;
     int storage, grad_storage; /* the node whose buffer holds this one's output, its gradient */
     bool skipped;              /* fused into its producer, or the softmax at the end */
+    int norm;                  /* the batch normalisation in its weights; 0: none */
     int activation;            /* fused behind it */
     float alpha;
     bool slope_by_reader;       /* training: the node that reads it applies that one's slope */
@@ -34,6 +40,9 @@ typedef struct mien_plan_options {
     const body_rule *rule; /* training: which moments to keep; NULL: none */
     uint32_t seed;
     bool input_gradient; /* training: backward goes on to the image (mien_plan_input_gradient) */
+    /* inference: run in bytes where the backend can, else in f32. NULL or without nodes: f32. It
+     * must outlive the plan. */
+    const mien_quant *quant;
 } mien_plan_options;
 
 /* Seconds spent since it was hung into a plan; whoever hangs it in owns it and zeroes it. */
@@ -48,6 +57,10 @@ typedef struct mien_plan {
     const mien_ops *ops;
     bool training;
     int max_batch, micro_batch;
+    const mien_quant *quant; /* NULL: everything is in the backend's type */
+    /* called before the pass of every node, for calibration; NULL: none */
+    void (*observe)(void *context, const mien_run *run, const mien_node *node);
+    void *observer;
     int cut; /* nodes before it see micro-batches, the others whole batches */
     mien_place *places;
     /* sizes in elements; PARAM, GRAD, MOMENT1, MOMENT2 and AVERAGE share one layout: decayed first,
@@ -69,6 +82,7 @@ void mien_plan_free(mien_plan *plan);
 /* Parameters and states from the host and back (also the averages start from them).
  * `from_average`: read the averaged weights. */
 mien_status mien_plan_load(mien_plan *plan, const mien_weights *weights);
+/* Of a plan that trains: in inference the weights hold more than the layers' own. */
 mien_status mien_plan_store(mien_plan *plan, bool from_average, mien_weights *weights);
 
 /* Makes ready for batches of n rows; may allocate. */
@@ -101,6 +115,19 @@ void mien_plan_algorithms(const mien_plan *plan, const char *prefix, mien_text *
 
 /* fuse.c: marks nodes that run inside others. */
 void mien_plan_fuse(mien_plan *plan);
+/* fold.c: layers that cost nothing in inference. fold: node i, the only reader of its input, needs
+ * no pass? runner: the node whose pass writes a node's value. folded_bias: where in STATE the bias
+ * of node i lies, whose `norm` is set. */
+bool mien_plan_fold(mien_plan *plan, int i);
+int mien_plan_runner(const mien_plan *plan, int node);
+size_t mien_plan_folded_bias(const mien_plan *plan, int i);
+/* The kernel and bias [out.c] that node i has in this plan, with what was folded into it. */
+mien_status mien_plan_folded(const mien_plan *plan, const mien_weights *weights, int i,
+                             float *kernel, float *bias);
+mien_status mien_plan_load_folded(mien_plan *plan, const mien_weights *weights);
+/* quant.c: types of the values; the operator of node i when it has to do with bytes. */
+void mien_plan_bytes(mien_plan *plan);
+mien_status mien_plan_bytes_create(mien_plan *plan, int i);
 /* memory.c: lifetimes to offsets; fills the places and act_bytes. */
 mien_status mien_plan_memory(mien_plan *plan);
 

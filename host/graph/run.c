@@ -10,9 +10,12 @@ static size_t element_bytes(const mien_run *run) {
 /* Rows [first, first + rows) of a buffer; one that holds a micro-batch only starts at its front. */
 static mien_tensor view(const mien_run *run, int node, size_t offset, bool whole) {
     mien_shape s = run->plan->graph->nodes[node].out;
-    const size_t skip = whole ? mien_shape_sample(s) * (size_t)run->first * element_bytes(run) : 0;
+    const mien_dtype dtype = run->plan->places[node].dtype;
+    const size_t row = mien_shape_sample(s) * mien_dtype_bytes(dtype);
+    const size_t skip = whole ? row * (size_t)run->first : 0;
+    const bool bytes = dtype != run->backend->dtype; /* they are NHWC on every backend */
     s.n = run->rows;
-    return (mien_tensor){s, run->backend->dtype, run->ops->channel_block(run->backend, s),
+    return (mien_tensor){s, dtype, bytes ? s.c : run->ops->channel_block(run->backend, s),
                          run->plan->act + offset + skip};
 }
 
@@ -47,6 +50,9 @@ bool mien_run_input_grad(const mien_run *run, const mien_node *node, int i, mien
 }
 
 void *mien_run_param(const mien_run *run, const mien_node *node, int i) {
+    if (i == 1 && run->plan->places[node->index].norm)
+        return run->plan->state +
+               mien_plan_folded_bias(run->plan, node->index) * element_bytes(run);
     if (i >= node->param_count) return NULL;
     const char *base = node->params[i].trained ? run->plan->weights : run->plan->state;
     return (char *)base + run->plan->places[node->index].param[i] * element_bytes(run);
@@ -70,6 +76,10 @@ uint16_t *mien_run_index(const mien_run *run, const mien_node *node) {
 void *mien_run_statistics(const mien_run *run, const mien_node *node, int i) {
     return run->plan->act + run->plan->places[node->index].statistics +
            (size_t)i * (size_t)node->out.c * element_bytes(run);
+}
+
+mien_int8_linear *mien_run_bytes(const mien_run *run, const mien_node *node) {
+    return run->plan->places[node->index].bytes;
 }
 
 mien_linear *mien_run_linear(const mien_run *run, const mien_node *node) {
@@ -147,6 +157,7 @@ static mien_status walk_forward(mien_run *run, int from, int to) {
     for (int i = from; i < to; i++) {
         const mien_node *node = &run->plan->graph->nodes[i];
         if (run->plan->places[i].skipped) continue;
+        if (run->plan->observe) run->plan->observe(run->plan->observer, run, node);
         const double begin = tick(run->plan);
         MIEN_TRY(node->def->forward(node, run));
         if (run->plan->profile) run->plan->profile->forward[i] += tick(run->plan) - begin;

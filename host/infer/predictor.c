@@ -45,7 +45,7 @@ mien_shape mien_model_input(const mien_model *model) {
 mien_status mien_predictor_create(const mien_model *model, mien_backend *backend, int max_batch,
                                   mien_predictor **out) {
     mien_predictor *p;
-    const mien_plan_options options = {.max_batch = max_batch};
+    const mien_plan_options options = {.max_batch = max_batch, .quant = &model->quant};
     *out = NULL;
     MIEN_TRY(mien_new(&p, 1, sizeof *p));
     p->model = model;

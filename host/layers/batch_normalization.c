@@ -1,5 +1,7 @@
 /* Batch normalisation over the channels, as keras.layers.BatchNormalization. Not trainable = its
  * running statistics are used and kept, as in Keras. */
+#include <math.h>
+
 #include "host/layers/layer.h"
 
 typedef struct batch_normalization_attrs {
@@ -60,6 +62,29 @@ static mien_batchnorm vectors(const mien_node *node, const mien_run *run) {
     n.mean = mien_run_statistics(run, node, 0);
     n.inverse_deviation = mien_run_statistics(run, node, 1);
     return n;
+}
+
+void mien_batchnorm_affine(const mien_node *node, float *const *params, float *scale,
+                           float *shift) {
+    const batch_normalization_attrs *a = node->attrs;
+    const float *gamma = a->scale ? *params++ : NULL, *beta = a->center ? *params++ : NULL;
+    const float *mean = params[0], *variance = params[1];
+    for (int c = 0; c < node->out.c; c++) {
+        const double s = (gamma ? gamma[c] : 1.0) / sqrt(variance[c] + a->epsilon);
+        scale[c] = (float)s;
+        shift[c] = (float)((beta ? beta[c] : 0.0) - mean[c] * s);
+    }
+}
+
+void mien_batchnorm_neutral(const mien_node *node, float *const *params, const float *shift) {
+    const batch_normalization_attrs *a = node->attrs;
+    float *gamma = a->scale ? *params++ : NULL, *beta = a->center ? *params++ : NULL;
+    for (int c = 0; c < node->out.c; c++) {
+        if (gamma) gamma[c] = 1;
+        if (beta) beta[c] = 0;
+        params[0][c] = -shift[c];
+        params[1][c] = (float)(1 - a->epsilon);
+    }
 }
 
 static bool frozen(const mien_node *node) {

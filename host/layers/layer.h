@@ -139,6 +139,8 @@ void *mien_run_param_grad(const mien_run *run, const mien_node *node, int i);
 uint16_t *mien_run_index(const mien_run *run, const mien_node *node);
 /* Saved statistics number 0 or 1. */
 void *mien_run_statistics(const mien_run *run, const mien_node *node, int i);
+/* The operator that stands in for the linear one where bytes are read or written; else NULL. */
+mien_int8_linear *mien_run_bytes(const mien_run *run, const mien_node *node);
 mien_linear *mien_run_linear(const mien_run *run, const mien_node *node);
 /* The activation fused behind this node, LINEAR for none. */
 int mien_run_activation(const mien_run *run, const mien_node *node, float *alpha);
@@ -153,6 +155,11 @@ const mien_node *mien_run_dropout(const mien_run *run, const mien_node *node);
 /* The passes of a linear operator with bias and epilogue (layers/linear_pass.c). */
 mien_status mien_linear_layer_forward(const mien_node *node, const mien_run *run);
 mien_status mien_linear_layer_backward(const mien_node *node, const mien_run *run);
+/* A batch normalisation outside of training: y = x * scale + shift [c], from the arrays of its
+ * parameters in the order of node->params. */
+void mien_batchnorm_affine(const mien_node *node, float *const *params, float *scale, float *shift);
+/* Sets its parameters so that y = x + shift. */
+void mien_batchnorm_neutral(const mien_node *node, float *const *params, const float *shift);
 /* What the pooling layers share (layers/pooling.c): attributes, key rows, shape rules, passes. The
  * key tables: common keys alone count MIEN_COMMON_COUNT rows, the window's follow them. */
 typedef struct mien_pool_attrs {

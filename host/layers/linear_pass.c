@@ -3,6 +3,8 @@
 
 mien_status mien_linear_layer_forward(const mien_node *node, const mien_run *run) {
     const mien_tensor y = mien_run_output(run, node), x = mien_run_input(run, node, 0);
+    mien_int8_linear *bytes = mien_run_bytes(run, node);
+    if (bytes) return run->ops->int8->forward(bytes, &y, &x, run->scratch);
     return run->ops->linear_forward(mien_run_linear(run, node), &y, &x,
                                     mien_run_param(run, node, 0), mien_run_param(run, node, 1),
                                     run->scratch);

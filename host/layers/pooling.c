@@ -70,6 +70,7 @@ static mien_pool_tail tail_of(const mien_node *node, const mien_run *run, mien_d
 mien_status mien_pool_layer_forward(const mien_node *node, const mien_run *run) {
     const mien_tensor y = mien_run_output(run, node), x = mien_run_input(run, node, 0);
     const mien_pool *pool = &((const mien_pool_attrs *)node->attrs)->pool;
+    if (x.dtype != run->backend->dtype) return run->ops->int8->max_pool(run->backend, &y, &x, pool);
     mien_dropout mask;
     const mien_pool_tail tail = tail_of(node, run, &mask);
     return run->ops->pool_forward(run->backend, &y, mien_run_index(run, node), &x, pool, &tail);

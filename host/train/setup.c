@@ -12,7 +12,8 @@ mien_status mien_network_find(const char *name, char *out) {
     static const char *const places[] = {"", "../../configs/models",
                                          "../share/mien/configs/models"};
     char folder[MIEN_PATH], file[256];
-    if (strchr(name, '/') || mien_path_ends(name, ".h5") || mien_path_ends(name, ".yaml"))
+    if (strchr(name, '/') || mien_path_ends(name, ".h5") || mien_path_ends(name, ".yaml") ||
+        mien_path_ends(name, ".safetensors"))
         return mien_path_join(out, "", name);
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
         snprintf(file, sizeof file, "%s%s%.128s.yaml", i ? places[i] : "configs/models", "/", name);
@@ -141,6 +142,11 @@ mien_status mien_setup_create(const mien_config *config, const char *commit, mie
     char path[MIEN_PATH];
     *setup = (mien_setup){0};
     MIEN_TRY(mien_network_find(config->model.file, path));
+    if (mien_path_ends(path, ".safetensors"))
+        return MIEN_FAIL(INVALID,
+                         "'%s' is in int8 and cannot be trained; train the .h5 that it was "
+                         "made from",
+                         path);
     MIEN_TRY(mien_path_ends(path, ".h5") ? continue_network(config, path, setup)
                                          : build_network(config, path, setup));
     MIEN_TRY(mien_h5_available()); /* rather now than after the first epoch */

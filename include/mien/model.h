@@ -17,9 +17,10 @@ extern "C" {
 
 typedef struct mien_model mien_model;
 
-/* Loads a .h5 that Mien wrote, or the best.h5 of a run directory. NOT_FOUND, IO, FORMAT (damaged,
- * or no model), UNSUPPORTED (a layer or format version this build does not know, or a build without
- * HDF5). Free with mien_model_free. */
+/* Loads a .h5 that Mien wrote, the best.h5 of a run directory, or a .safetensors of `mien convert`
+ * (int8; where the CPU has no instructions for it, predictors run it in f32). NOT_FOUND, IO, FORMAT
+ * (damaged, or no model), UNSUPPORTED (a layer or format version this build does not know, or a
+ * build without HDF5). Free with mien_model_free. */
 mien_status mien_model_load(const char *path, mien_model **out);
 /* NULL is fine. Predictors of the model must be freed before. */
 void mien_model_free(mien_model *model);

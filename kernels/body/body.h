@@ -1,7 +1,7 @@
 /* The ground every kernel body stands on: the number type and the function qualifier.
  *
  * A body computes one element, row or window. It takes scalars or pointers, never loops over a
- * tensor, and calls only sqrtf/fabsf/floorf/fmaf (as M_SQRT ...) and the functions of
+ * tensor, and calls only sqrtf/fabsf/floorf/rintf/fmaf (as M_SQRT ...) and the functions of
  * elementary.h, so that C and CUDA compute the same bits from the same text.
  * `real` is float in the program and double in the reference build that the tests use. */
 #ifndef KERNELS_BODY_BODY_H
@@ -23,12 +23,14 @@ typedef double real;
 #define M_SQRT  sqrt
 #define M_FABS  fabs
 #define M_FLOOR floor
+#define M_RINT  rint
 #else
 typedef float real;
 #define M_FMA   fmaf
 #define M_SQRT  sqrtf
 #define M_FABS  fabsf
 #define M_FLOOR floorf
+#define M_RINT  rintf
 #endif
 
 MIEN_BODY real body_max(real a, real b) {

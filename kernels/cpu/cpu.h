@@ -36,6 +36,10 @@ typedef struct cpu_conv {
     cpu_window window;
 } cpu_conv;
 
+/* What conv_narrow takes: channels in whole lanes, at most so many taps (kernel area x channels).
+ * Its weights are [channels / LANES][taps][LANES]. */
+enum { CPU_NARROW_LANES = 16, CPU_NARROW_TAPS = 128 };
+
 typedef struct cpu_gather {
     const uint8_t *pixels;
     const real *targets;
@@ -122,7 +126,12 @@ typedef struct cpu_epilogue {
     X(conv_backward_filter,                                                                        \
       (real * dw, real * db, const real *dy, const real *x, const cpu_conv *c, bool accumulate))   \
     X(peak_multiply_add, (real * sink, long long rounds, double *flops))                           \
-    X(peak_copy, (real * dst, const real *src, size_t count))
+    X(peak_copy, (real * dst, const real *src, size_t count))                                      \
+    X(quantise, (uint8_t * q, const real *x, cpu_dims d, real inverse, bool is_signed))            \
+    X(max_pool_bytes,                                                                              \
+      (uint8_t * y, const uint8_t *x, cpu_dims xd, cpu_dims yd, cpu_window p, bool is_signed))     \
+    X(conv_narrow, (uint8_t * y, const real *x, const real *w, const real *b, const cpu_conv *c,   \
+                    real inverse, bool is_signed))
 
 typedef struct cpu_kernels {
 #define CPU_FIELD(name, args) void(*name) args;

@@ -3,7 +3,7 @@
 . tests/cli/lib.sh
 
 # ---- the command line itself ----
-for word in predict video realtime serve prepare convert runs sweep compare report audit preview parity; do
+for word in predict video realtime serve prepare runs sweep compare report audit preview parity; do
     refuse 2 "later: $word" "'$word' is not in this version" -- $word
 done
 for flag in --resume --resume-anyway --report --classes --preprocess --drop-classes; do
@@ -19,6 +19,7 @@ helps() { # COMMAND FLAG…: all of them in --help
 }
 check "help: train" helps train --data --out --set --seed --seeds --force --print-config --on-bad
 check "help: evaluate" helps evaluate --model --data --split --tta --predictions --batch
+check "help: convert" helps convert --calibrate --images --split --on-bad
 check "help: inspect" helps inspect
 check "help: bench" helps bench --batch --dtype --seconds --size --rows
 check "help: devices" helps devices

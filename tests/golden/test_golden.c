@@ -99,7 +99,7 @@ static void check_network(const char *name, mien_backend *backend) {
     const int n = (int)x->shape[0], classes = (int)y->shape[1];
     net_open(&net, backend, golden_meta(&file, "model"), golden_input(&file),
              (net_options){.batch = n, .infer = true});
-    golden_load(&file, "", &net);
+    golden_load_inference(&file, &net);
     double *images = golden_numbers(x), worst = 0;
     float *want = malloc(y->count * sizeof *want), *got = malloc(y->count * sizeof *got);
     assert_non_null(want);

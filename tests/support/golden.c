@@ -86,3 +86,19 @@ void golden_load(const golden_file *golden, const char *prefix, const test_net *
             free(values);
         }
 }
+
+void golden_load_inference(const golden_file *golden, const test_net *net) {
+    mien_weights weights;
+    expect_ok(mien_weights_create(&net->graph, 0, &weights));
+    for (int i = 0; i < net->graph.count; i++)
+        for (int k = 0; k < net->graph.nodes[i].param_count; k++) {
+            const mien_node *node = &net->graph.nodes[i];
+            const mien_st_tensor *t =
+                golden_find(golden, "%s/%s", node->name, node->params[k].name);
+            if (!t) fail_msg("the golden file lacks %s/%s", node->name, node->params[k].name);
+            expect_ok(
+                mien_st_floats(t, mien_weights_get(&weights, i, k), net_param_count(net, i, k)));
+        }
+    expect_ok(mien_plan_load(net->plan, &weights));
+    mien_weights_release(&weights);
+}

@@ -336,14 +336,10 @@ int main(int argc, char **argv) {
     (void)argc;
     reference_wait_passively(argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_micro_batches),
-        cmocka_unit_test(test_random_networks),
-        cmocka_unit_test(test_frozen_micro_batches),
-        cmocka_unit_test(test_no_allocation_in_a_step),
-        cmocka_unit_test(test_no_reorder_in_a_step),
-        cmocka_unit_test(test_repeatable),
-        cmocka_unit_test(test_blocked_layout),
-        cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_micro_batches),        cmocka_unit_test(test_random_networks),
+        cmocka_unit_test(test_frozen_micro_batches), cmocka_unit_test(test_no_allocation_in_a_step),
+        cmocka_unit_test(test_no_reorder_in_a_step), cmocka_unit_test(test_repeatable),
+        cmocka_unit_test(test_blocked_layout),       cmocka_unit_test(test_messages),
     };
     return cmocka_run_group_tests_name("plan", tests, open_backends, close_backends);
 }

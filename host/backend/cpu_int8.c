@@ -1,0 +1,93 @@
+/* Inference in bytes on the CPU: oneDNN's operators (onednn_int8.c), our own convolution of images
+ * of few channels, and pooling. */
+#include "host/backend/onednn_int8.h"
+
+#include <string.h>
+
+#include "host/base/memory.h"
+
+/* A first convolution: its image has one to four channels, its output whole lanes of them. */
+static bool is_narrow(const mien_backend *b, const mien_linear_desc *d) {
+    (void)b;
+    const int taps = d->kernel_h * d->kernel_w * d->in.c;
+    return !d->dense && d->in.c <= 4 && taps <= CPU_NARROW_TAPS &&
+           d->out.c % CPU_NARROW_LANES == 0 &&
+           (d->activation == BODY_LINEAR || d->activation == BODY_RELU);
+}
+
+static mien_status create(mien_backend *b, const mien_int8_desc *desc, mien_int8_linear **out) {
+    MIEN_TRY(mien_new(out, 1, sizeof **out));
+    (*out)->backend = b;
+    (*out)->desc = *desc;
+    const mien_status status = desc->w_scale ? onednn_int8_create(*out) : MIEN_OK;
+    (*out)->desc.w_scale = NULL; /* the caller's; what is needed of it has been copied */
+    if (status != MIEN_OK) {
+        onednn_int8_free(*out);
+        *out = NULL;
+    }
+    return status;
+}
+
+static mien_status prepare(mien_int8_linear *op, int n) {
+    return op->w_scale ? onednn_int8_prepare(op, n) : MIEN_OK;
+}
+
+static size_t scratch_bytes(const mien_int8_linear *op) {
+    return op->w_scale ? onednn_int8_scratch_bytes(op) : 0;
+}
+
+/* [taps][channels] → [channels / LANES][taps][LANES], with the bias behind. */
+static mien_status load_narrow(mien_int8_linear *op, const float *hwio, const float *bias) {
+    const mien_linear_desc *d = &op->desc.linear;
+    const size_t taps = (size_t)(d->kernel_h * d->kernel_w * d->in.c), c = (size_t)d->out.c;
+    if (!op->narrow) MIEN_TRY(mien_new(&op->narrow, (taps + 1) * c, sizeof *op->narrow));
+    for (size_t t = 0; t < taps; t++)
+        for (size_t k = 0; k < c; k++)
+            op->narrow[(k / CPU_NARROW_LANES * taps + t) * CPU_NARROW_LANES +
+                       k % CPU_NARROW_LANES] = hwio[t * c + k];
+    memcpy(op->narrow + taps * c, bias, c * sizeof *bias);
+    return MIEN_OK;
+}
+
+static mien_status load(mien_int8_linear *op, const float *hwio, const float *bias) {
+    return op->w_scale ? onednn_int8_load(op, hwio, bias) : load_narrow(op, hwio, bias);
+}
+
+static void forward_narrow(const mien_int8_linear *op, const mien_tensor *y, const mien_tensor *x) {
+    const mien_linear_desc *d = &op->desc.linear;
+    const cpu_conv c = {
+        x->shape.n, d->in.h,
+        d->in.w,    d->in.c,
+        d->out.h,   d->out.w,
+        d->out.c,   {d->kernel_h, d->kernel_w, d->stride_h, d->stride_w, d->pad_top, d->pad_left}};
+    const size_t taps = (size_t)(d->kernel_h * d->kernel_w * d->in.c);
+    cpu_of(op->backend)
+        ->kernels->conv_narrow(y->data, x->data, op->narrow, op->narrow + taps * (size_t)d->out.c,
+                               &c, 1 / op->desc.y_scale, y->dtype == MIEN_I8);
+}
+
+static mien_status forward(mien_int8_linear *op, const mien_tensor *y, const mien_tensor *x,
+                           void *scratch) {
+    if (op->w_scale) return onednn_int8_forward(op, y, x, scratch);
+    forward_narrow(op, y, x);
+    return MIEN_OK;
+}
+
+static mien_status max_pool(mien_backend *b, const mien_tensor *y, const mien_tensor *x,
+                            const mien_pool *p) {
+    const cpu_window window = {p->kernel_h, p->kernel_w, p->stride_h,
+                               p->stride_w, p->pad_top,  p->pad_left};
+    cpu_of(b)->kernels->max_pool_bytes(y->data, x->data, cpu_dims_of(x), cpu_dims_of(y), window,
+                                       x->dtype == MIEN_I8);
+    return MIEN_OK;
+}
+
+const mien_int8_ops mien_cpu_int8 = {.available = onednn_int8_available,
+                                     .writes_bytes = is_narrow,
+                                     .create = create,
+                                     .free = onednn_int8_free,
+                                     .prepare = prepare,
+                                     .scratch_bytes = scratch_bytes,
+                                     .load = load,
+                                     .forward = forward,
+                                     .max_pool = max_pool};

@@ -1,0 +1,300 @@
+/* Convolutions and dense operators of bytes through oneDNN 2.x: u8 or s8 activations in NHWC, s8
+ * weights with a scale for each output channel, sums in s32. The library requantises: bias, scale,
+ * ReLU, rounding and saturation happen before a byte (or float) is written. */
+#include "host/backend/onednn_int8.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "host/base/memory.h"
+#include "kernels/body/quantise.h"
+
+/* Without VNNI, products of bytes are added in saturating 16 bits: not what was asked for. */
+bool onednn_int8_available(const mien_backend *b) {
+    (void)b;
+    const dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
+    return (isa & dnnl_cpu_isa_avx512_core_vnni) == dnnl_cpu_isa_avx512_core_vnni ||
+           (isa & dnnl_cpu_isa_avx2_vnni) == dnnl_cpu_isa_avx2_vnni;
+}
+
+static const char *name_of(const mien_int8_linear *op) {
+    return op->desc.linear.name;
+}
+
+static dnnl_data_type_t type_of(mien_dtype dtype) {
+    return dtype == MIEN_U8 ? dnnl_u8 : (dtype == MIEN_I8 ? dnnl_s8 : dnnl_f32);
+}
+
+static size_t weight_count(const mien_int8_linear *op) {
+    const mien_linear_desc *d = &op->desc.linear;
+    return (size_t)(d->kernel_h * d->kernel_w) * (size_t)d->in.c * (size_t)d->out.c;
+}
+
+mien_status onednn_int8_create(mien_int8_linear *op) {
+    const size_t c = (size_t)op->desc.linear.out.c;
+    MIEN_TRY(mien_new(&op->w_scale, c, sizeof *op->w_scale));
+    MIEN_TRY(mien_new(&op->bias, c, sizeof *op->bias));
+    MIEN_TRY(mien_new(&op->hwio, weight_count(op), 1));
+    memcpy(op->w_scale, op->desc.w_scale, c * sizeof *op->w_scale);
+    return MIEN_OK;
+}
+
+static void release_variant(int8_variant *v) {
+    if (v->primitive) dnnl_primitive_destroy(v->primitive);
+    dnnl_memory_t const memories[] = {v->x, v->y, v->weights, v->scratchpad};
+    for (int i = 0; i < 4; i++)
+        if (memories[i]) dnnl_memory_destroy(memories[i]);
+    mien_free(v->packed);
+    *v = (int8_variant){0};
+}
+
+void onednn_int8_free(mien_int8_linear *op) {
+    if (!op) return;
+    for (int i = 0; i < op->variant_count; i++)
+        release_variant(&op->variants[i]);
+    if (op->bias_memory) dnnl_memory_destroy(op->bias_memory);
+    mien_free(op->w_scale);
+    mien_free(op->bias);
+    mien_free(op->hwio);
+    mien_free(op->narrow);
+    mien_free(op);
+}
+
+/* The scales of x, w and y meet in one factor a channel. */
+static dnnl_status_t attributes(const mien_int8_linear *op, const float *scales,
+                                dnnl_primitive_attr_t *out) {
+    dnnl_post_ops_t post = NULL;
+    dnnl_status_t status = dnnl_primitive_attr_create(out);
+    if (status == dnnl_success)
+        status = dnnl_primitive_attr_set_scratchpad_mode(*out, dnnl_scratchpad_mode_user);
+    if (status == dnnl_success)
+        status = dnnl_primitive_attr_set_output_scales(*out, op->desc.linear.out.c, 1 << 1, scales);
+    if (status == dnnl_success && op->desc.linear.activation == BODY_RELU) {
+        status = dnnl_post_ops_create(&post);
+        if (status == dnnl_success)
+            status = dnnl_post_ops_append_eltwise(post, 1.0f, dnnl_eltwise_relu, 0, 0);
+        if (status == dnnl_success) status = dnnl_primitive_attr_set_post_ops(*out, post);
+        if (post) dnnl_post_ops_destroy(post);
+    }
+    return status;
+}
+
+typedef struct formats {
+    dnnl_memory_desc_t x, y, w, b, hwio;
+} formats;
+
+static dnnl_status_t formats_of(const mien_int8_linear *op, int n, formats *f) {
+    const mien_linear_desc *d = &op->desc.linear;
+    const int rank = d->dense ? 2 : 4;
+    const dnnl_dims_t x = {n, d->in.c, d->in.h, d->in.w}, y = {n, d->out.c, d->out.h, d->out.w};
+    const dnnl_dims_t w = {d->out.c, d->in.c, d->kernel_h, d->kernel_w}, b = {d->out.c};
+    const dnnl_format_tag_t tag = d->dense ? dnnl_nc : dnnl_nhwc;
+    const dnnl_format_tag_t plain = d->dense ? dnnl_io : dnnl_hwio;
+    dnnl_status_t status = dnnl_memory_desc_init_by_tag(&f->x, rank, x, type_of(op->desc.x), tag);
+    if (status == dnnl_success)
+        status = dnnl_memory_desc_init_by_tag(&f->y, rank, y, type_of(op->desc.y), tag);
+    if (status == dnnl_success)
+        status = dnnl_memory_desc_init_by_tag(&f->w, rank, w, dnnl_s8, dnnl_format_tag_any);
+    if (status == dnnl_success)
+        status = dnnl_memory_desc_init_by_tag(&f->hwio, rank, w, dnnl_s8, plain);
+    if (status == dnnl_success)
+        status = dnnl_memory_desc_init_by_tag(&f->b, 1, b, dnnl_f32, dnnl_a);
+    return status;
+}
+
+static dnnl_status_t describe(const mien_int8_linear *op, const formats *f,
+                              dnnl_primitive_attr_t attr, dnnl_primitive_desc_t *out) {
+    const mien_linear_desc *d = &op->desc.linear;
+    const dnnl_dims_t strides = {d->stride_h, d->stride_w}, none = {0, 0};
+    const dnnl_dims_t before = {d->pad_top, d->pad_left}, after = {d->pad_bottom, d->pad_right};
+    dnnl_convolution_desc_t conv;
+    dnnl_inner_product_desc_t dense;
+    const dnnl_status_t status =
+        d->dense ? dnnl_inner_product_forward_desc_init(&dense, dnnl_forward_inference, &f->x,
+                                                        &f->w, &f->b, &f->y)
+                 : dnnl_dilated_convolution_forward_desc_init(
+                       &conv, dnnl_forward_inference, dnnl_convolution_direct, &f->x, &f->w, &f->b,
+                       &f->y, strides, none, before, after);
+    if (status != dnnl_success) return status;
+    return dnnl_primitive_desc_create(out, d->dense ? (void *)&dense : (void *)&conv, attr,
+                                      cpu_of(op->backend)->engine, NULL);
+}
+
+static mien_status memory_of(const mien_int8_linear *op, const dnnl_memory_desc_t *md,
+                             dnnl_memory_t *out) {
+    return onednn_check(dnnl_memory_create(out, md, cpu_of(op->backend)->engine, DNNL_MEMORY_NONE),
+                        "a memory object", name_of(op));
+}
+
+static mien_status build(mien_int8_linear *op, const formats *f, dnnl_primitive_desc_t pd,
+                         int8_variant *v) {
+    const dnnl_memory_desc_t *w = dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
+    const dnnl_memory_desc_t *pad = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
+    MIEN_TRY(onednn_check(dnnl_primitive_create(&v->primitive, pd), "a primitive", name_of(op)));
+    MIEN_TRY(memory_of(op, &f->x, &v->x));
+    MIEN_TRY(memory_of(op, &f->y, &v->y));
+    MIEN_TRY(memory_of(op, w, &v->weights));
+    MIEN_TRY(memory_of(op, pad, &v->scratchpad));
+    v->scratch_bytes = onednn_round_up(dnnl_memory_desc_get_size(pad));
+    if (!op->bias_memory) MIEN_TRY(memory_of(op, &f->b, &op->bias_memory));
+    MIEN_TRY(mien_new_aligned(&v->packed, dnnl_memory_desc_get_size(w)));
+    return onednn_check(dnnl_memory_set_data_handle_v2(v->weights, v->packed, NULL), "weights",
+                        name_of(op));
+}
+
+/* The bytes of op->hwio in the variant's format. */
+static mien_status pack(mien_int8_linear *op, int8_variant *v) {
+    dnnl_engine_t engine = cpu_of(op->backend)->engine;
+    dnnl_stream_t stream = cpu_of(op->backend)->stream;
+    dnnl_primitive_desc_t pd = NULL;
+    dnnl_primitive_t reorder = NULL;
+    dnnl_memory_t plain = NULL;
+    const dnnl_memory_desc_t *to;
+    formats f;
+    dnnl_status_t status = formats_of(op, v->n, &f);
+    if (status == dnnl_success) status = dnnl_memory_get_memory_desc(v->weights, &to);
+    if (status == dnnl_success)
+        status = dnnl_reorder_primitive_desc_create(&pd, &f.hwio, engine, to, engine, NULL);
+    if (status == dnnl_success) status = dnnl_primitive_create(&reorder, pd);
+    if (status == dnnl_success) status = dnnl_memory_create(&plain, &f.hwio, engine, op->hwio);
+    if (status == dnnl_success) {
+        const dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, plain}, {DNNL_ARG_TO, v->weights}};
+        status = dnnl_primitive_execute(reorder, stream, 2, args);
+    }
+    if (status == dnnl_success) status = dnnl_stream_wait(stream);
+    if (plain) dnnl_memory_destroy(plain);
+    if (reorder) dnnl_primitive_destroy(reorder);
+    if (pd) dnnl_primitive_desc_destroy(pd);
+    return onednn_check(status, "a change of format of bytes", name_of(op));
+}
+
+static mien_status build_variant(mien_int8_linear *op, int n, int8_variant *v) {
+    const size_t c = (size_t)op->desc.linear.out.c;
+    const float y_scale = op->desc.y == MIEN_F32 ? 1 : op->desc.y_scale;
+    dnnl_primitive_attr_t attr = NULL;
+    dnnl_primitive_desc_t pd = NULL;
+    float *scales = NULL;
+    formats f;
+    mien_status status;
+    v->n = n;
+    MIEN_TRY(mien_new(&scales, c, sizeof *scales));
+    for (size_t k = 0; k < c; k++)
+        scales[k] = op->desc.x_scale * op->w_scale[k] / y_scale;
+    MIEN_GO(onednn_check(formats_of(op, n, &f), "a memory format", name_of(op)));
+    MIEN_GO(onednn_check(attributes(op, scales, &attr), "the scales of bytes", name_of(op)));
+    MIEN_GO(onednn_check(describe(op, &f, attr, &pd), "this shape in bytes", name_of(op)));
+    MIEN_GO(build(op, &f, pd, v));
+    if (op->loaded) MIEN_GO(pack(op, v));
+out:
+    if (pd) dnnl_primitive_desc_destroy(pd);
+    if (attr) dnnl_primitive_attr_destroy(attr);
+    mien_free(scales);
+    return status;
+}
+
+static int8_variant *find(mien_int8_linear *op, int n) {
+    for (int i = 0; i < op->variant_count; i++)
+        if (op->variants[i].n == n) return &op->variants[i];
+    return NULL;
+}
+
+/* As onednn_prepare: the batch size that nobody has asked for the longest makes room. */
+mien_status onednn_int8_prepare(mien_int8_linear *op, int n) {
+    int8_variant made = {0}, *found = find(op, n);
+    int gap = 0;
+    if (found) {
+        made = *found;
+        gap = (int)(found - op->variants);
+    } else {
+        const mien_status status = build_variant(op, n, &made);
+        if (status != MIEN_OK) {
+            release_variant(&made);
+            return status;
+        }
+        if (op->variant_count < INT8_VARIANTS)
+            gap = op->variant_count++;
+        else
+            release_variant(&op->variants[0]);
+    }
+    memmove(op->variants + gap, op->variants + gap + 1,
+            sizeof made * (size_t)(op->variant_count - gap - 1));
+    op->variants[op->variant_count - 1] = made;
+    return MIEN_OK;
+}
+
+/* oneDNN adds the bias to the sums of products, before it scales them. */
+mien_status onednn_int8_load(mien_int8_linear *op, const float *hwio, const float *bias) {
+    const size_t c = (size_t)op->desc.linear.out.c, count = weight_count(op);
+    for (size_t i = 0; i < count; i++)
+        op->hwio[i] = (int8_t)body_quantise(hwio[i], 1 / op->w_scale[i % c], body_bytes_of(true));
+    for (size_t k = 0; k < c; k++)
+        op->bias[k] = bias[k] / (op->desc.x_scale * op->w_scale[k]);
+    op->loaded = true;
+    for (int i = 0; i < op->variant_count; i++)
+        MIEN_TRY(pack(op, &op->variants[i]));
+    return MIEN_OK;
+}
+
+/* Scratch: oneDNN's own | x as bytes | y in NHWC, each where it is needed. */
+static size_t x_bytes(const mien_int8_linear *op, int n) {
+    return op->desc.x_f32 ? onednn_round_up(mien_shape_sample(op->desc.linear.in) * (size_t)n) : 0;
+}
+
+static bool moves_y(const mien_int8_linear *op) {
+    const mien_shape s = op->desc.linear.out;
+    return op->desc.y == MIEN_F32 && op->backend->ops->channel_block(op->backend, s) != s.c;
+}
+
+size_t onednn_int8_scratch_bytes(const mien_int8_linear *op) {
+    size_t most = 0;
+    for (int i = 0; i < op->variant_count; i++) {
+        const int8_variant *v = &op->variants[i];
+        size_t need = v->scratch_bytes + x_bytes(op, v->n);
+        if (moves_y(op))
+            need += mien_shape_sample(op->desc.linear.out) * (size_t)v->n * sizeof(float);
+        if (need > most) most = need;
+    }
+    return most;
+}
+
+/* What the library could not do: other activations, and the backend's channel blocks. */
+static void finish(const mien_int8_linear *op, const mien_tensor *y, const float *nhwc) {
+    const cpu_kernels *k = cpu_of(op->backend)->kernels;
+    const int act = op->desc.linear.activation;
+    cpu_dims d = cpu_dims_of(y);
+    d.block = d.c;
+    if (nhwc != y->data) k->relayout(y->data, y->block, nhwc, d, false);
+    if (act != BODY_LINEAR && act != BODY_RELU)
+        k->activation_forward(y->data, y->data, mien_shape_count(y->shape), act,
+                              op->desc.linear.alpha);
+}
+
+mien_status onednn_int8_forward(mien_int8_linear *op, const mien_tensor *y, const mien_tensor *x,
+                                void *scratch) {
+    const int n = x->shape.n;
+    int8_variant *v = find(op, n);
+    if (!v || !op->loaded)
+        return MIEN_FAIL(INVALID, "layer '%s': not prepared for a batch of %d", name_of(op), n);
+    char *room = (char *)scratch + v->scratch_bytes;
+    void *bytes = x->data, *to = moves_y(op) ? room + x_bytes(op, n) : y->data;
+    if (op->desc.x_f32) {
+        bytes = room;
+        cpu_of(op->backend)
+            ->kernels->quantise(bytes, x->data, cpu_dims_of(x), 1 / op->desc.x_scale,
+                                op->desc.x == MIEN_I8);
+    }
+    dnnl_memory_set_data_handle_v2(v->x, bytes, NULL);
+    dnnl_memory_set_data_handle_v2(v->y, to, NULL);
+    dnnl_memory_set_data_handle_v2(v->scratchpad, scratch, NULL);
+    dnnl_memory_set_data_handle_v2(op->bias_memory, op->bias, NULL);
+    const dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, v->x},
+                                    {DNNL_ARG_WEIGHTS, v->weights},
+                                    {DNNL_ARG_BIAS, op->bias_memory},
+                                    {DNNL_ARG_DST, v->y},
+                                    {DNNL_ARG_SCRATCHPAD, v->scratchpad}};
+    MIEN_TRY(
+        onednn_check(dnnl_primitive_execute(v->primitive, cpu_of(op->backend)->stream, 5, args),
+                     "forward", name_of(op)));
+    if (op->desc.y == MIEN_F32) finish(op, y, to);
+    return MIEN_OK;
+}

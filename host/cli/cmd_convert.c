@@ -1,0 +1,178 @@
+/* mien convert: a trained model as one in int8. */
+#include <stdio.h>
+#include <string.h>
+
+#include "host/base/json.h"
+#include "host/base/memory.h"
+#include "host/cli/cli.h"
+#include "host/infer/calibrate.h"
+
+enum { IMAGES = 512 };
+
+typedef struct convert_args {
+    cli_common common;
+    cli_list rest;
+    const char *data, *split, *images, *on_bad;
+    mien_part part;
+    size_t wanted;
+    mien_on_bad bad_rows;
+} convert_args;
+
+/* Keeps `wanted` images of the part, evenly spread over it: data often lie sorted. */
+static void thin(mien_dataset *set, mien_part part, size_t wanted) {
+    size_t counts[MIEN_CLASSES_MAX], seen = 0;
+    const size_t have = mien_dataset_counts(set, part, counts);
+    for (size_t i = 0; have > wanted && i < set->count; i++) {
+        if (set->part[i] != part) continue;
+        if ((seen + 1) * wanted / have == seen * wanted / have) set->part[i] = MIEN_NO_PART;
+        seen++;
+    }
+}
+
+/* The part as the model's own split cuts it; data that name no parts are taken whole. */
+static mien_status load(const convert_args *args, const mien_model *model, mien_dataset *set) {
+    mien_split split = model->meta.split;
+    MIEN_TRY(mien_dataset_load(args->data, model->meta.input, args->bad_rows, MIEN_MEMORY_RESIDENT,
+                               set));
+    if (split.by == MIEN_BY_USAGE && !mien_split_named(set))
+        memset(set->part, args->part, set->count);
+    else
+        MIEN_TRY(mien_split_apply(set, &split));
+    thin(set, args->part, args->wanted);
+    return MIEN_OK;
+}
+
+/* The file that is written must not be one that is read. */
+static mien_status check_files(const convert_args *args) {
+    const char *model = args->rest.items[0], *out = args->rest.items[1];
+    char path[MIEN_PATH];
+    MIEN_TRY(mien_model_file(model, path));
+    if (mien_same_file(path, out) || mien_same_file(args->data, out))
+        return MIEN_FAIL(INVALID, "convert would write over '%s', which is read here", out);
+    if (mien_path_ends(out, ".safetensors")) return MIEN_OK;
+    return MIEN_FAIL(INVALID, "'%s' must end in .safetensors", out);
+}
+
+static int linear_layers(const mien_graph *graph) {
+    int count = 0;
+    for (int i = 0; i < graph->count; i++)
+        count += graph->nodes[i].def->linear != NULL;
+    return count;
+}
+
+static void report_json(const convert_args *args, int layers, const mien_calibration *r,
+                        mien_text *out) {
+    mien_json json = {.text = out, .pretty = true};
+    mien_json_open(&json, NULL, '{');
+    mien_json_integer(&json, "schema", 1);
+    mien_json_string(&json, "model", args->rest.items[1]);
+    mien_json_integer(&json, "layers", layers);
+    mien_json_integer(&json, "int8_layers", r->layers);
+    mien_json_integer(&json, "images", (long long)r->images);
+    mien_json_string(&json, "clip", mien_clip_name(r->clip));
+    if (r->measured) {
+        mien_json_number(&json, "agreement", r->agreement);
+        mien_json_number(&json, "error", r->error);
+    } else {
+        mien_json_null(&json, "agreement");
+        mien_json_null(&json, "error");
+    }
+    mien_json_close(&json, '}');
+    mien_text_puts(out, "\n");
+}
+
+static void report_text(const convert_args *args, int layers, const mien_calibration *r,
+                        mien_text *out) {
+    mien_text_printf(
+        out, "%s: %d of %d layers in int8, calibrated with %zu images of %s (clip: %s)\n",
+        args->rest.items[1], r->layers, layers, r->images, args->data, mien_clip_name(r->clip));
+    if (r->measured)
+        mien_text_printf(out,
+                         "on these images %.1f %% keep their class; a probability moves by %.4f\n",
+                         100 * r->agreement, r->error);
+    else
+        mien_text_puts(out, "this machine has no int8: nothing was compared\n");
+}
+
+static mien_status report(const convert_args *args, const mien_model *model,
+                          const mien_calibration *r) {
+    mien_text text = {0};
+    const int layers = linear_layers(&model->graph);
+    if (args->common.json)
+        report_json(args, layers, r, &text);
+    else
+        report_text(args, layers, r, &text);
+    const mien_status status = text.status;
+    if (text.data) fputs(text.data, stdout);
+    mien_text_release(&text);
+    return status;
+}
+
+static mien_status convert(const convert_args *args) {
+    mien_backend *backend = NULL;
+    mien_model model = {0};
+    mien_dataset set = {0};
+    mien_calibration result;
+    mien_status status;
+    MIEN_TRY(check_files(args));
+    MIEN_TRY(cli_backend(&args->common, &backend));
+    MIEN_GO(mien_model_open(args->rest.items[0], &model));
+    MIEN_GO(load(args, &model, &set));
+    MIEN_GO(mien_calibrate(&model, &set, args->part, backend, &result));
+    snprintf(model.calibration, sizeof model.calibration, "%zu images, %s part of %.64s, clip %s",
+             result.images, mien_part_name(args->part), args->data, mien_clip_name(result.clip));
+    MIEN_GO(mien_int8_save(&model, args->rest.items[1]));
+    status = report(args, &model, &result);
+out:
+    mien_dataset_release(&set);
+    mien_model_release(&model);
+    mien_backend_close(backend);
+    return status;
+}
+
+static bool check_values(convert_args *args) {
+    static const char *const parts[] = {"train", "val", "test"};
+    long long images = IMAGES;
+    args->part = MIEN_TRAIN;
+    for (int i = 0; args->split && i < MIEN_PARTS; i++) {
+        args->part = (mien_part)i;
+        if (strcmp(args->split, parts[i]) == 0) break;
+        if (i < MIEN_PARTS - 1) continue;
+        fprintf(stderr, "mien: --split must be train, val or test, not '%s'\n", args->split);
+        return false;
+    }
+    if (args->images && !cli_number("--images", args->images, 1, 1000000, &images)) return false;
+    args->wanted = (size_t)images;
+    if (mien_on_bad_parse(args->on_bad ? args->on_bad : "fail", &args->bad_rows) != MIEN_OK) {
+        fprintf(stderr, "mien: --%s\n", mien_error_message());
+        return false;
+    }
+    if (args->rest.count == 2 && args->data) return true;
+    fprintf(stderr, "mien: convert wants MODEL OUT.safetensors --calibrate SRC\n");
+    return false;
+}
+
+static int run(int argc, char **argv, const cli_command *self) {
+    convert_args args = {0};
+    const cli_flag flags[] = {
+        {"--calibrate", "SRC", "images that show the network's ranges: sample, a .csv or .csv.gz",
+         &args.data, NULL, NULL},
+        {"--images", "N", "how many of them, evenly spread (default: 512)", &args.images, NULL,
+         NULL},
+        {"--split", "PART", "train, val or test (default: train)", &args.split, NULL, NULL},
+        {"--on-bad", "fail|skip[:MAX]", "damaged rows of the data", &args.on_bad, NULL, NULL}};
+    int exit_status;
+    if (!cli_parse(self, argc, argv, flags, sizeof flags / sizeof flags[0], &args.rest, 2,
+                   &args.common, &exit_status))
+        return exit_status;
+    if (!check_values(&args)) return EXIT_USAGE;
+    const mien_status status = convert(&args);
+    return status == MIEN_OK ? EXIT_DONE : cli_fail(status);
+}
+
+const cli_command cmd_convert = {
+    "convert", "MODEL OUT.safetensors --calibrate SRC",
+    "makes a model in int8: faster, as accurate",
+    "  mien convert runs/fer2013-classic-1 classic-int8.safetensors --calibrate fer2013.csv\n"
+    "  mien evaluate --model classic-int8.safetensors --data fer2013.csv --split val\n",
+    run};

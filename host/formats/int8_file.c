@@ -1,0 +1,275 @@
+/* Models in int8 as .safetensors. Metadata: `mien`, `model_config` (as in the .h5, but plain text)
+ * and `calibration`. Tensors: every parameter as "layer/name" in F32; of a layer of bytes its
+ * kernel in I8, "layer/kernel_scale" [channels] and "layer/input_scale" [2]: the scale, and 1 for
+ * s8. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "host/base/file.h"
+#include "host/base/json.h"
+#include "host/base/memory.h"
+#include "host/formats/model.h"
+#include "host/formats/safetensors.h"
+
+static const char *const format_name = "mien-int8-1";
+
+/* ---- writing ---- */
+
+typedef struct writer {
+    mien_st_entry *entries;
+    void **owned; /* data that only the writer has */
+    mien_text *names;
+    size_t count;
+} writer;
+
+static mien_st_entry *next_entry(writer *w, const char *layer, const char *name) {
+    mien_text *path = &w->names[w->count];
+    mien_text_printf(path, "%s/%s", layer, name);
+    mien_st_entry *e = &w->entries[w->count++];
+    *e = (mien_st_entry){.name = path->data};
+    return e;
+}
+
+static void add_param(writer *w, const mien_model *model, int i, int k, const void *data,
+                      mien_st_type type) {
+    const mien_node *node = &model->graph.nodes[i];
+    const mien_shape s = node->params[k].shape;
+    const long long dims[] = {s.n, s.h, s.w, s.c};
+    mien_st_entry *e = next_entry(w, node->name, node->params[k].name);
+    e->rank = node->params[k].linear ? 4 : 1;
+    memcpy(e->shape, dims + 4 - e->rank, sizeof dims[0] * (size_t)e->rank);
+    e->data = data;
+    e->type = type;
+}
+
+static void add_floats(writer *w, const mien_node *node, const char *name, const float *data,
+                       int count) {
+    mien_st_entry *e = next_entry(w, node->name, name);
+    e->rank = 1;
+    e->shape[0] = count;
+    e->data = data;
+}
+
+static bool in_bytes(const mien_model *model, int i, int k) {
+    return model->graph.nodes[i].params[k].linear && model->quant.layers[i].w_scale;
+}
+
+/* Floats first: then every tensor starts at a multiple of its size. */
+static mien_status add_all(writer *w, const mien_model *model) {
+    const mien_graph *graph = &model->graph;
+    for (int i = 0; i < graph->count; i++) {
+        const mien_quant_layer *q = &model->quant.layers[i];
+        for (int k = 0; k < graph->nodes[i].param_count; k++)
+            if (!in_bytes(model, i, k))
+                add_param(w, model, i, k, mien_weights_get(&model->weights, i, k), MIEN_ST_F32);
+        if (!q->w_scale) continue;
+        float *input;
+        MIEN_TRY(mien_new(&input, 2, sizeof *input));
+        w->owned[w->count] = input;
+        input[0] = q->x_scale;
+        input[1] = q->x_signed;
+        add_floats(w, &graph->nodes[i], "input_scale", input, 2);
+        add_floats(w, &graph->nodes[i], "kernel_scale", q->w_scale, graph->nodes[i].out.c);
+    }
+    for (int i = 0; i < graph->count; i++) {
+        const mien_quant_layer *q = &model->quant.layers[i];
+        if (!q->w_scale) continue;
+        const size_t count = mien_shape_count(graph->nodes[i].params[0].shape);
+        const size_t channels = (size_t)graph->nodes[i].out.c;
+        const float *from = mien_weights_get(&model->weights, i, 0);
+        int8_t *bytes;
+        MIEN_TRY(mien_new(&bytes, count, 1));
+        w->owned[w->count] = bytes;
+        for (size_t e = 0; e < count; e++)
+            bytes[e] = (int8_t)rintf(from[e] / q->w_scale[e % channels]);
+        add_param(w, model, i, 0, bytes, MIEN_ST_I8);
+    }
+    return MIEN_OK;
+}
+
+static mien_status compose(writer *w, const mien_model *model, mien_text *out) {
+    mien_text config = {0}, meta = {0};
+    mien_status status;
+    MIEN_GO(add_all(w, model));
+    mien_keras_write_config(&model->graph, &config);
+    mien_meta_write(&model->meta, &meta);
+    MIEN_GO(config.status != MIEN_OK ? config.status : meta.status);
+    for (size_t i = 0; i < w->count; i++)
+        MIEN_GO(w->names[i].status);
+    const mien_st_meta metadata[] = {{"format", format_name},
+                                     {"mien", meta.data},
+                                     {"model_config", config.data},
+                                     {"calibration", model->calibration}};
+    status = mien_safetensors_compose(w->entries, w->count, metadata, 4, out);
+out:
+    mien_text_release(&config);
+    mien_text_release(&meta);
+    return status;
+}
+
+mien_status mien_int8_save(const mien_model *model, const char *path) {
+    const size_t room = (size_t)model->graph.count * (MIEN_PARAMS_MAX + 2);
+    writer w = {0};
+    mien_text container = {0};
+    mien_status status;
+    MIEN_GO(mien_new(&w.entries, room, sizeof *w.entries));
+    MIEN_GO(mien_new(&w.owned, room, sizeof *w.owned));
+    MIEN_GO(mien_new(&w.names, room, sizeof *w.names));
+    MIEN_GO(compose(&w, model, &container));
+    MIEN_GO(mien_file_write(path, container.data, container.size));
+out:
+    for (size_t i = 0; w.names && i < room; i++)
+        mien_text_release(&w.names[i]);
+    for (size_t i = 0; w.owned && i < room; i++)
+        mien_free(w.owned[i]);
+    mien_free(w.names);
+    mien_free(w.owned);
+    mien_free(w.entries);
+    mien_text_release(&container);
+    return status;
+}
+
+/* ---- reading ---- */
+
+typedef struct reader {
+    mien_safetensors file;
+    const char *source;
+    mien_model *model;
+    size_t used;
+} reader;
+
+static mien_status bad(const reader *r, const mien_node *node, const char *name, const char *what) {
+    return MIEN_FAIL(FORMAT, "%s: layer '%s': its %s %s", r->source, node->name, name, what);
+}
+
+/* A tensor of a layer, of the given shape; NULL in *out when there is none. */
+static mien_status find(reader *r, const mien_node *node, const char *name, const long long *shape,
+                        int rank, const mien_st_tensor **out) {
+    char path[2 * MIEN_NAME + 8];
+    snprintf(path, sizeof path, "%s/%s", node->name, name);
+    const mien_st_tensor *t = mien_safetensors_find(&r->file, path);
+    *out = t;
+    if (!t) return MIEN_OK;
+    r->used++;
+    if (t->rank != rank || memcmp(t->shape, shape, sizeof *shape * (size_t)rank) != 0)
+        return bad(r, node, name, "has another shape than the layer");
+    if (t->type != MIEN_ST_F32 && t->type != MIEN_ST_I8)
+        return bad(r, node, name, "is neither F32 nor I8");
+    return MIEN_OK;
+}
+
+static mien_status floats(const reader *r, const mien_node *node, const mien_st_tensor *t,
+                          const char *name, float *out) {
+    MIEN_TRY(mien_st_floats(t, out, t->count));
+    for (size_t i = 0; i < t->count; i++)
+        if (!isfinite(out[i])) return bad(r, node, name, "holds a number that is not finite");
+    return MIEN_OK;
+}
+
+/* The two scales of a layer whose kernel is bytes. */
+static mien_status read_scales(reader *r, int i) {
+    const mien_node *node = &r->model->graph.nodes[i];
+    mien_quant_layer *q = &r->model->quant.layers[i];
+    const long long channels = node->out.c, two = 2;
+    const mien_st_tensor *kernel, *input;
+    float pair[2];
+    MIEN_TRY(find(r, node, "kernel_scale", &channels, 1, &kernel));
+    MIEN_TRY(find(r, node, "input_scale", &two, 1, &input));
+    if (!kernel || !input) return bad(r, node, "kernel", "is in I8, but its scales are missing");
+    MIEN_TRY(mien_quant_add(&r->model->graph, &r->model->quant, i));
+    MIEN_TRY(floats(r, node, kernel, "kernel_scale", q->w_scale));
+    MIEN_TRY(floats(r, node, input, "input_scale", pair));
+    if (pair[1] != 0 && pair[1] != 1) return bad(r, node, "input_scale", "says neither u8 nor s8");
+    q->x_scale = pair[0];
+    q->x_signed = pair[1] == 1;
+    return MIEN_OK;
+}
+
+static mien_status read_param(reader *r, int i, int k) {
+    const mien_node *node = &r->model->graph.nodes[i];
+    const mien_param *p = &node->params[k];
+    const long long dims[] = {p->shape.n, p->shape.h, p->shape.w, p->shape.c};
+    const int rank = p->linear ? 4 : 1;
+    const mien_st_tensor *t;
+    float *to = mien_weights_get(&r->model->weights, i, k);
+    MIEN_TRY(find(r, node, p->name, dims + 4 - rank, rank, &t));
+    if (!t) return bad(r, node, p->name, "is missing");
+    if (t->type == MIEN_ST_I8 && !p->linear) return bad(r, node, p->name, "cannot be I8");
+    MIEN_TRY(floats(r, node, t, p->name, to));
+    if (t->type != MIEN_ST_I8) return MIEN_OK;
+    MIEN_TRY(read_scales(r, i));
+    const float *scale = r->model->quant.layers[i].w_scale;
+    for (size_t e = 0; e < t->count; e++)
+        to[e] *= scale[e % (size_t)node->out.c];
+    return MIEN_OK;
+}
+
+/* Before anything is allocated: the network may not be larger than the numbers in the file. */
+static mien_status check_size(const reader *r) {
+    size_t numbers = 0;
+    for (size_t i = 0; i < r->file.count; i++)
+        numbers += r->file.tensors[i].count;
+    const long long params = mien_graph_sum(&r->model->graph).params;
+    if ((unsigned long long)params <= numbers) return MIEN_OK;
+    return MIEN_FAIL(FORMAT, "%s: its network has %lld parameters, the file holds %zu numbers",
+                     r->source, params, numbers);
+}
+
+static mien_status parse_meta(const reader *r, const char *key, mien_tree *tree) {
+    const char *text = mien_safetensors_meta(&r->file, key);
+    if (!text) return MIEN_FAIL(FORMAT, "%s: it has no metadata '%s'", r->source, key);
+    return mien_json_parse(text, strlen(text), r->source, tree);
+}
+
+static mien_status read_network(reader *r) {
+    mien_model *model = r->model;
+    mien_tree config = {0}, meta = {0};
+    mien_status status;
+    MIEN_GO(parse_meta(r, "mien", &meta));
+    MIEN_GO(mien_meta_read(meta.root, r->source, &model->meta));
+    MIEN_GO(parse_meta(r, "model_config", &config));
+    MIEN_GO(mien_keras_read_config(config.root, r->source, &model->graph));
+    const mien_shape in = model->graph.nodes[0].out;
+    const mien_image_spec s = model->meta.input;
+    if (model->graph.classes != model->meta.classes || in.h != s.height || in.w != s.width ||
+        in.c != s.channels)
+        status = MIEN_FAIL(FORMAT, "%s: its network and its metadata 'mien' do not fit together",
+                           r->source);
+out:
+    mien_tree_release(&config);
+    mien_tree_release(&meta);
+    return status;
+}
+
+static mien_status read_model(reader *r) {
+    mien_model *model = r->model;
+    const char *format = mien_safetensors_meta(&r->file, "format");
+    const char *calibration = mien_safetensors_meta(&r->file, "calibration");
+    if (!format || strcmp(format, format_name) != 0)
+        return MIEN_FAIL(UNSUPPORTED,
+                         "%s: it is no model of 'mien convert' (its metadata 'format' is not %s)",
+                         r->source, format_name);
+    snprintf(model->calibration, sizeof model->calibration, "%s", calibration ? calibration : "");
+    MIEN_TRY(read_network(r));
+    MIEN_TRY(check_size(r));
+    MIEN_TRY(mien_weights_create(&model->graph, 0, &model->weights));
+    MIEN_TRY(mien_quant_create(&model->graph, &model->quant));
+    for (int i = 1; i < model->graph.count; i++)
+        for (int k = 0; k < model->graph.nodes[i].param_count; k++)
+            MIEN_TRY(read_param(r, i, k));
+    if (r->used != r->file.count)
+        return MIEN_FAIL(FORMAT, "%s: it holds %zu tensors, the network uses %zu", r->source,
+                         r->file.count, r->used);
+    if (mien_quant_check(&model->graph, &model->quant) != MIEN_OK)
+        return mien_fail_context(MIEN_FORMAT, "%s", r->source);
+    return MIEN_OK;
+}
+
+mien_status mien_int8_parse(const char *bytes, size_t size, const char *source, mien_model *model) {
+    reader r = {.source = source, .model = model};
+    mien_status status = mien_safetensors_parse(bytes, size, source, &r.file);
+    if (status == MIEN_OK) status = read_model(&r);
+    mien_safetensors_release(&r.file);
+    return status;
+}

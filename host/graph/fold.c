@@ -1,0 +1,95 @@
+/* Layers that cost nothing in inference. A batch normalisation behind a convolution or dense layer
+ * is a scale and a shift of each output channel: it goes into the weights when they are loaded, and
+ * what is left of it, the bias, takes the place of its running mean. Dropout is the identity. */
+#include <string.h>
+
+#include "host/base/memory.h"
+#include "host/graph/plan.h"
+
+static bool is(const mien_node *node, const char *name) {
+    return strcmp(node->def->name, name) == 0;
+}
+
+bool mien_plan_fold(mien_plan *plan, int i) {
+    const mien_node *node = &plan->graph->nodes[i];
+    const int from = node->inputs[0];
+    mien_place *place = &plan->places[i], *before = &plan->places[from];
+    const bool norm = is(node, "batch_normalization") && plan->graph->nodes[from].def->linear;
+    /* the input's buffer is never written on: a loader fills it once for several passes */
+    if (!norm && !(is(node, "dropout") && before->storage != 0)) return false;
+    if (norm) before->norm = i;
+    place->skipped = true;
+    place->storage = before->storage;
+    return true;
+}
+
+int mien_plan_runner(const mien_plan *plan, int node) {
+    const int root = plan->places[node].storage;
+    return plan->places[root].norm == node && node ? root : node;
+}
+
+static int running_mean(const mien_node *norm) {
+    int k = 0;
+    while (strcmp(norm->params[k].name, "moving_mean") != 0)
+        k++;
+    return k;
+}
+
+size_t mien_plan_folded_bias(const mien_plan *plan, int i) {
+    const int norm = plan->places[i].norm;
+    return plan->places[norm].param[running_mean(&plan->graph->nodes[norm])];
+}
+
+mien_status mien_plan_folded(const mien_plan *plan, const mien_weights *weights, int i,
+                             float *kernel, float *bias) {
+    const int norm = plan->places[i].norm;
+    const mien_node *node = &plan->graph->nodes[i];
+    const size_t c = (size_t)node->out.c, count = mien_shape_count(node->params[0].shape);
+    const float *from = mien_weights_get(weights, i, 0);
+    const float *own = node->param_count > 1 ? mien_weights_get(weights, i, 1) : NULL;
+    float *scale = NULL, *shift;
+    MIEN_TRY(mien_new(&scale, 2 * c, sizeof *scale));
+    shift = scale + c;
+    for (size_t k = 0; k < c; k++)
+        scale[k] = 1;
+    if (norm)
+        mien_batchnorm_affine(&plan->graph->nodes[norm], &weights->items[norm * MIEN_PARAMS_MAX],
+                              scale, shift);
+    for (size_t k = 0; k < count; k++)
+        kernel[k] = from[k] * scale[k % c];
+    for (size_t k = 0; k < c; k++)
+        bias[k] = (own ? own[k] * scale[k] : 0) + shift[k];
+    mien_free(scale);
+    return MIEN_OK;
+}
+
+/* room: kernel | bias */
+static mien_status load_folded(mien_plan *plan, const mien_weights *weights, int i, float *room) {
+    const mien_node *node = &plan->graph->nodes[i];
+    const size_t c = (size_t)node->out.c;
+    float *bias = room + mien_shape_count(node->params[0].shape);
+    MIEN_TRY(mien_plan_folded(plan, weights, i, room, bias));
+    if (plan->places[i].bytes) return plan->ops->int8->load(plan->places[i].bytes, room, bias);
+    const size_t element = mien_dtype_bytes(plan->backend->dtype);
+    MIEN_TRY(plan->ops->weights_upload(plan->places[i].linear,
+                                       plan->param + plan->places[i].param[0] * element, room));
+    const mien_tensor t = {{1, 1, 1, (int)c},
+                           plan->backend->dtype,
+                           (int)c,
+                           plan->state + mien_plan_folded_bias(plan, i) * element};
+    return plan->ops->upload(plan->backend, &t, bias);
+}
+
+mien_status mien_plan_load_folded(mien_plan *plan, const mien_weights *weights) {
+    mien_status status = MIEN_OK;
+    for (int i = 0; i < plan->graph->count && status == MIEN_OK; i++) {
+        const mien_node *node = &plan->graph->nodes[i];
+        float *room = NULL;
+        if (!plan->places[i].norm && !plan->places[i].bytes) continue;
+        MIEN_TRY(mien_new(&room, mien_shape_count(node->params[0].shape) + (size_t)node->out.c,
+                          sizeof *room));
+        status = load_folded(plan, weights, i, room);
+        mien_free(room);
+    }
+    return status;
+}

@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# mien convert from the command line: a small trained network in int8, judged and looked at, and what
+# is wrong with what the user gives.
+. tests/cli/lib.sh
+
+if [ $have_h5 = 0 ]; then
+    skip "convert" "this build has no mien-h5"
+    finish
+fi
+
+faces 210 1 >faces.csv
+cat >tiny.yaml <<'YAML'
+name: tiny
+layers:
+  - conv2d: {filters: 16, kernel_size: 3, strides: 2, activation: relu}
+  - max_pooling2d
+  - conv2d: {filters: 24, kernel_size: 3, use_bias: false}
+  - batch_normalization: {momentum: 0.5}
+  - activation: {activation: relu}
+  - max_pooling2d
+  - flatten
+  - dense: {units: 32, activation: relu}
+  - dense: {units: classes, activation: softmax}
+YAML
+check "train" "$mien" train "${quick[@]}" --set train.epochs=6 --data faces.csv --out run
+convert=(convert run m.safetensors --calibrate faces.csv --threads 1)
+check "convert" "$mien" "${convert[@]}"
+cp check.log convert.log
+check "convert: two layers of four" grep -q "2 of 4 layers in int8.* 126 images" convert.log
+check "convert --json" eval '"$mien" "${convert[@]}" --json >c.json && grep -q "\"int8_layers\": 2" c.json'
+check "convert --images" eval '"$mien" "${convert[@]}" --images 50 | grep -q "50 images"'
+check "convert --split val" eval '"$mien" "${convert[@]}" --split val | grep -q "42 images"'
+check "smaller than the .h5" test "$(stat -c %s m.safetensors)" -lt "$(stat -c %s run/best.h5)"
+check "inspect" eval '"$mien" inspect m.safetensors | grep -q "^int8 *conv2d_1 dense (42 images"'
+check "inspect --json" eval '"$mien" inspect m.safetensors --json | grep -q mien-int8'
+
+judge() { # MODEL FILE: predictions of the validation part, its accuracy on stdout
+    "$mien" evaluate --model "$1" --data faces.csv --split val --threads 1 --predictions "$2" |
+        sed -n 's/^accuracy \([0-9.]*\).*/\1/p'
+}
+# near FILE FILE LIMIT: no probability of one table is further than LIMIT from the other's
+near() {
+    paste -d, "$1" "$2" | awk -F, -v limit="$3" 'NR > 1 {
+        for (k = 4; k <= 10; k++) {
+            d = $k - $(k + 10)
+            if (d > limit || -d > limit) exit 1
+        }
+    } END { if (NR != 43) exit 1 }'
+}
+before=$(judge run f32.csv)
+after=$(judge m.safetensors int8.csv)
+check "accuracy: $before in f32, $after in int8" awk "BEGIN { exit !($after > $before - 0.05 && $before > 0.5) }"
+check "probabilities near f32's" near f32.csv int8.csv 0.08
+check "the other batches give the same" eval '"$mien" evaluate --model m.safetensors --data faces.csv \
+    --split val --threads 1 --batch 1 --predictions one.csv && near one.csv int8.csv 0.0001'
+
+check "bench" eval '"$mien" bench infer m.safetensors --dtype int8 --batch 4 --seconds 0.1 --threads 1 --json \
+    >bench.json && grep -q "\"dtype\": \"int8\"" bench.json'
+refuse 1 "bench: a model in int8 is not f32" "computes in int8" -- bench infer m.safetensors --dtype f32 --seconds 0.1
+refuse 1 "bench: a model in f32 is not int8" "computes in f32" -- bench infer run --dtype int8 --seconds 0.1
+
+# a CPU without instructions for bytes
+export DNNL_MAX_CPU_ISA=AVX2
+judge m.safetensors slow.csv >out.log 2>err.log
+check "without VNNI: f32" near slow.csv int8.csv 0.08
+check "without VNNI: one line says so" eval '[ "$(grep -c "no int8 on" err.log)" -eq 1 ]'
+check "convert without VNNI" "$mien" convert run slow.safetensors --calibrate faces.csv
+cp check.log convert.log
+check "nothing was compared" grep -q "no int8: nothing" convert.log
+unset DNNL_MAX_CPU_ISA
+
+# ---- what is wrong ----
+refuse 2 "no calibration data" "--calibrate" -- convert run never.safetensors
+refuse 2 "no target" "convert wants" -- convert run --calibrate faces.csv
+refuse 2 "images: none" "--images" -- convert run x.safetensors --calibrate faces.csv --images 0
+refuse 2 "unknown split" "--split" "'tset'" -- convert run x.safetensors --calibrate faces.csv --split tset
+refuse 1 "too few images" "at least 32 images" "gives 20" -- convert run x.safetensors --calibrate faces.csv --images 20
+grep -v PrivateTest faces.csv >notest.csv
+refuse 1 "empty part" "at least 32 images" "test" "gives 0" -- convert run x.safetensors --calibrate notest.csv --split test
+refuse 1 "no data" "none.csv" -- convert run x.safetensors --calibrate none.csv
+refuse 1 "no model" "nowhere.h5" -- convert nowhere.h5 x.safetensors --calibrate faces.csv
+refuse 1 "another suffix" "'x.h5'" ".safetensors" -- convert run x.h5 --calibrate faces.csv
+refuse 1 "over the model" "run/best.h5" -- convert run run/best.h5 --calibrate faces.csv
+refuse 1 "no folder" "nodir" -- convert run nodir/x.safetensors --calibrate faces.csv
+refuse 1 "in int8 already" "int8 already" -- convert m.safetensors x.safetensors --calibrate faces.csv
+refuse 1 "train from int8" "cannot be trained" -- train "${quick[@]}" --set model.file=m.safetensors --data faces.csv --out never
+check "nothing was written by these" test ! -e x.safetensors
+
+head -c 3000 m.safetensors >cut.safetensors
+refuse 1 "cut off" "cut.safetensors" -- evaluate --model cut.safetensors --data faces.csv
+: >empty.safetensors
+refuse 1 "empty" "empty.safetensors" -- inspect empty.safetensors
+cp "$root/tests/golden/layers.safetensors" other.safetensors
+refuse 1 "another's safetensors" "mien convert" -- inspect other.safetensors
+finish

@@ -1,0 +1,178 @@
+/* What inference plans leave out: batch normalisation in the weights of the layer before it, ReLU
+ * behind it in that layer's epilogue, dropout. The logits must be those of the network as written,
+ * which a plan that can train computes in double. */
+#include "tests/support/net.h"
+#include "tests/support/reference.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "host/base/file.h"
+#include "host/base/threads.h"
+
+enum { ROWS = 5 };
+static mien_backend *f64, *cpu;
+
+static int open_backends(void **state) {
+    (void)state;
+    const mien_backend_options one = {.threads = 1};
+    expect_ok(reference_open(true, &f64));
+    expect_ok(mien_cpu_open(&one, &cpu));
+    return 0;
+}
+
+static int close_backends(void **state) {
+    (void)state;
+    mien_backend_close(f64);
+    mien_backend_close(cpu);
+    return 0;
+}
+
+/* Weights as if trained: no vector has the value that it starts with. */
+static void scatter(const mien_graph *graph, mien_weights *weights) {
+    for (int i = 0; i < graph->count; i++)
+        for (int k = 0; k < graph->nodes[i].param_count; k++) {
+            const mien_param *p = &graph->nodes[i].params[k];
+            float *to = mien_weights_get(weights, i, k);
+            const bool positive = strcmp(p->name, "moving_variance") == 0;
+            for (size_t e = 0; !p->linear && e < mien_shape_count(p->shape); e++) {
+                const float r = (float)noise((uint32_t)(100 * i + k), e);
+                to[e] = positive ? 0.6f + 0.5f * r : to[e] + 0.4f * r;
+            }
+        }
+}
+
+/* Logits of a plan. `passes`: how many layers it must have left to run; 0: any number. */
+static double *logits_of(mien_backend *b, const char *model, mien_graph_io io, bool infer,
+                         int passes) {
+    test_net net;
+    mien_weights weights;
+    net_open(&net, b, model, io, (net_options){.batch = ROWS, .infer = infer, .micro = 3});
+    expect_ok(mien_weights_create(&net.graph, 9, &weights));
+    scatter(&net.graph, &weights);
+    expect_ok(mien_plan_load(net.plan, &weights));
+    const mien_tensor x = mien_plan_input(net.plan, ROWS), y = mien_plan_logits(net.plan, ROWS);
+    double *in = numbers(mien_shape_count(x.shape)), *out = numbers(mien_shape_count(y.shape));
+    for (size_t i = 0; i < mien_shape_count(x.shape); i++)
+        in[i] = noise(3, i);
+    net_write(&net, &x, in);
+    const unsigned saved = mien_float_enter();
+    for (int i = 0; i < 2; i++) /* the input must outlive a pass */
+        net_forward(&net, false);
+    mien_float_leave(saved);
+    net_read(&net, &y, out);
+    int count = 0;
+    for (int i = 1; i < net.graph.count; i++)
+        count += !net.plan->places[i].skipped;
+    if (passes && count != passes) fail_msg("%s\n%d passes, not %d", model, count, passes);
+    mien_status stored = mien_plan_store(net.plan, false, &weights);
+    assert_int_equal(stored, infer ? MIEN_INVALID : MIEN_OK);
+    mien_weights_release(&weights);
+    net_close(&net);
+    free(in);
+    return out;
+}
+
+static void check(const char *model, mien_graph_io io, int passes) {
+    const size_t count = (size_t)ROWS * (size_t)io.classes;
+    double *want = logits_of(f64, model, io, false, 0);
+    double *exact = logits_of(f64, model, io, true, passes);
+    double *fast = logits_of(cpu, model, io, true, passes);
+    const double a = relative_distance(exact, want, count);
+    const double b = relative_distance(fast, want, count);
+    if (!(a <= 1e-6) || !(b <= 2e-5))
+        fail_msg("%s\nfolded logits differ by %.3g (double) and %.3g (float) of the norm", model, a,
+                 b);
+    free(want);
+    free(exact);
+    free(fast);
+}
+
+#define CONV  "conv2d: {filters: 16, kernel_size: 3, padding: same"
+#define BN    "  - batch_normalization"
+#define TAIL  "  - flatten\n  - dense: {units: classes, activation: softmax}\n"
+#define START "layers:\n  - " CONV
+
+static void test_small_networks(void **state) {
+    (void)state;
+    static const struct {
+        const char *model;
+        int passes;
+    } cases[] = {
+        {START ", name: a}\n" BN "\n  - activation: {activation: relu}\n" TAIL, 3},
+        {START "}\n" BN "\n" TAIL, 3},
+        {START ", use_bias: false}\n" BN "\n  - activation: {activation: relu}\n" TAIL, 3},
+        {START ", use_bias: false}\n" BN ": {center: false}\n" TAIL, 3},
+        {START "}\n" BN ": {scale: false}\n" TAIL, 3},
+        {START "}\n" BN ": {scale: false, center: false, epsilon: 0.1}\n" TAIL, 3},
+        {START "}\n" BN "\n  - activation: {activation: swish}\n" TAIL, 4},
+        {START "}\n" BN "\n" BN "\n" TAIL, 4},
+        /* not foldable: something is between, or the bare value is read too */
+        {START ", activation: relu}\n" BN "\n" TAIL, 4},
+        {START "}\n  - max_pooling2d\n" BN "\n" TAIL, 5},
+        {"layers:\n" BN "\n  - " CONV "}\n" TAIL, 4},
+        {START ", name: a}\n" BN ": {name: n}\n  - add: {inputs: [a, n]}\n" TAIL, 5},
+        {START ", name: a}\n" BN ": {name: n}\n  - activation: {name: r, activation: relu}\n"
+               "  - add: {inputs: [r, n]}\n" TAIL,
+         5},
+        {START ", name: a}\n" BN ": {name: n, inputs: [a]}\n" BN
+               ": {name: m, inputs: [a]}\n  - add: {inputs: [n, m]}\n" TAIL,
+         6},
+        /* dense, and a dense layer whose normalised values are the logits */
+        {START "}\n  - flatten\n  - dense: {units: 12}\n" BN
+               "\n  - activation: {activation: relu}\n"
+               "  - dense: {units: classes, activation: softmax}\n",
+         4},
+        {START "}\n  - flatten\n  - dense: {units: classes, use_bias: false}\n" BN
+               "\n  - activation: {activation: softmax}\n",
+         3},
+        /* dropout: of a value that is read once, twice, and of the input */
+        {START "}\n  - dropout: {rate: 0.3}\n  - activation: {activation: tanh}\n" TAIL, 4},
+        {START ", name: a}\n  - dropout: {name: d, rate: 0.3}\n"
+               "  - activation: {name: t, activation: tanh}\n  - add: {inputs: [t, a]}\n" TAIL,
+         6},
+        {"layers:\n  - dropout: {rate: 0.5}\n  - activation: {activation: tanh}\n  - " CONV
+         "}\n" TAIL,
+         5}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        check(cases[i].model, (mien_graph_io){9, 9, 1, 4}, cases[i].passes);
+}
+
+/* Channels that fill no block, and a kernel that Winograd takes. */
+static void test_odd_channels(void **state) {
+    (void)state;
+    static const int channels[] = {3, 7, 24, 32};
+    for (int i = 0; i < 4; i++) {
+        char model[600];
+        snprintf(model, sizeof model,
+                 "layers:\n  - conv2d: {filters: %d, kernel_size: 3}\n" BN "\n"
+                 "  - activation: {activation: relu}\n"
+                 "  - conv2d: {filters: %d, kernel_size: 3, use_bias: false}\n" BN "\n" TAIL,
+                 channels[i], channels[i]);
+        check(model, (mien_graph_io){10, 10, 2, 3}, 4);
+    }
+}
+
+static void test_seresnet(void **state) {
+    (void)state;
+    char *text;
+    size_t size;
+    expect_ok(mien_file_read("configs/models/seresnet.yaml", 1 << 20, &text, &size));
+    check(text, (mien_graph_io){24, 24, 1, 7}, 53); /* 69 as written */
+    free(text);
+}
+
+int main(int argc, char **argv) {
+    (void)argc;
+    reference_wait_passively(argv);
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_small_networks),
+                                       cmocka_unit_test(test_odd_channels),
+                                       cmocka_unit_test(test_seresnet)};
+    return cmocka_run_group_tests(tests, open_backends, close_backends);
+}

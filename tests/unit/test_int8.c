@@ -1,0 +1,333 @@
+/* Inference in bytes: operators against sums computed here in integers, loops against their
+ * definition. */
+#include "tests/support/net.h"
+#include "tests/support/reference.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "host/base/memory.h"
+#include "kernels/body/quantise.h"
+
+static mien_backend *cpu;
+
+static int open_backends(void **state) {
+    (void)state;
+    const mien_backend_options one = {.threads = 1};
+    expect_ok(mien_cpu_open(&one, &cpu));
+    return 0;
+}
+
+static int close_backends(void **state) {
+    (void)state;
+    mien_backend_close(cpu);
+    return 0;
+}
+
+static bool have_int8(void) {
+    if (cpu->ops->int8->available(cpu)) return true;
+    print_message("# this CPU has no VNNI\n");
+    return false;
+}
+
+static int below(uint32_t seed, size_t index, int limit) {
+    return (int)((noise(seed, index) + 1) / 2 * limit) % limit;
+}
+
+/* ---- one operator ---- */
+
+typedef struct shape_case {
+    int size, in, out, kernel, stride, pad; /* size 0: dense */
+    mien_dtype x, y;
+    int activation, rows;
+    bool x_f32;
+} shape_case;
+
+static mien_int8_desc desc_of(const shape_case *s, const float *w_scale) {
+    const int out = s->size ? (s->size + 2 * s->pad - s->kernel) / s->stride + 1 : 1;
+    const int in = s->size ? s->size : 1;
+    return (mien_int8_desc){.linear = {.name = "layer",
+                                       .dense = !s->size,
+                                       .in = {1, in, in, s->in},
+                                       .out = {1, out, out, s->out},
+                                       .kernel_h = s->kernel,
+                                       .kernel_w = s->kernel,
+                                       .stride_h = s->stride,
+                                       .stride_w = s->stride,
+                                       .pad_top = s->pad,
+                                       .pad_left = s->pad,
+                                       .pad_bottom = s->pad,
+                                       .pad_right = s->pad,
+                                       .bias = true,
+                                       .activation = s->activation},
+                            .w_scale = w_scale,
+                            .x_scale = 0.03125f,
+                            .y_scale = 0.0234375f, /* some outputs do not fit a byte */
+                            .x = s->x,
+                            .y = s->y,
+                            .x_f32 = s->x_f32};
+}
+
+/* What the layer would give without rounding the result: sums of integers, scaled in double. */
+static double exact(const mien_linear_desc *d, const int *x, const int *w, const float *w_scale,
+                    const float *bias, double x_scale, size_t at) {
+    const size_t c = (size_t)d->out.c;
+    const int k = (int)(at % c), ow = (int)(at / c % (size_t)d->out.w);
+    const int oh = (int)(at / c / (size_t)d->out.w % (size_t)d->out.h);
+    const int n = (int)(at / mien_shape_sample(d->out));
+    long long sum = 0;
+    for (int r = 0; r < d->kernel_h; r++)
+        for (int s = 0; s < d->kernel_w; s++) {
+            const int h = oh * d->stride_h - d->pad_top + r, v = ow * d->stride_w - d->pad_left + s;
+            if (h < 0 || v < 0 || h >= d->in.h || v >= d->in.w) continue;
+            for (int i = 0; i < d->in.c; i++)
+                sum += (long long)x[((n * d->in.h + h) * d->in.w + v) * d->in.c + i] *
+                       w[((r * d->kernel_w + s) * d->in.c + i) * d->out.c + k];
+        }
+    const double y = (double)sum * x_scale * (double)w_scale[k] + (double)bias[k];
+    return d->activation == BODY_RELU && y < 0 ? 0 : y;
+}
+
+/* The byte (or float) at a place of y. */
+static double value_at(const mien_tensor *y, size_t i) {
+    if (y->dtype == MIEN_U8) return ((const uint8_t *)y->data)[i];
+    if (y->dtype == MIEN_I8) return ((const int8_t *)y->data)[i];
+    const size_t c = (size_t)y->shape.c, block = (size_t)y->block;
+    const size_t area = (size_t)(y->shape.h * y->shape.w), k = i % c, p = i / c % area;
+    return (double)((const float *)
+                        y->data)[((i / c / area * (c / block) + k / block) * area + p) * block +
+                                 k % block];
+}
+
+static void compare_outputs(const shape_case *s, const mien_int8_desc *d, const mien_tensor *y,
+                            const int *x, const int *w, const float *bias, const float *w_scale) {
+    size_t saturated = 0;
+    const double low = s->y == MIEN_I8 ? -128 : 0, high = s->y == MIEN_I8 ? 127 : 255;
+    for (size_t i = 0; i < mien_shape_count(y->shape); i++) {
+        const double real_y = exact(&d->linear, x, w, w_scale, bias, (double)d->x_scale, i);
+        const double got = value_at(y, i);
+        if (s->y == MIEN_F32) {
+            if (!(fabs(got - real_y) <= 1e-5 * (fabs(real_y) + 1)))
+                fail_msg("%dx%d->%d: %.9g, not %.9g at %zu", s->size, s->in, s->out, got, real_y,
+                         i);
+            continue;
+        }
+        const double scaled = real_y / (double)d->y_scale;
+        const double want = fmin(fmax(nearbyint(scaled), low), high);
+        saturated += scaled < low - 1 || scaled > high + 1;
+        /* only a number at the edge between two bytes may fall to either side */
+        const bool tie = fabs(fabs(scaled - floor(scaled)) - 0.5) < 1e-3;
+        if (fabs(got - want) > (tie ? 1 : 0))
+            fail_msg("%dx%d->%d: byte %g, not %g (%.6f) at %zu", s->size, s->in, s->out, got, want,
+                     scaled, i);
+    }
+    if (s->y == MIEN_I8 && s->in >= 16) assert_true(saturated > 0);
+}
+
+/* x as the operator wants to see it: bytes in NHWC, or their values in the backend's floats. */
+static mien_tensor make_x(const shape_case *s, const mien_int8_desc *d, const int *x) {
+    mien_shape shape = d->linear.in;
+    shape.n = s->rows;
+    const size_t count = mien_shape_count(shape);
+    mien_tensor t = {shape, s->x_f32 ? MIEN_F32 : s->x, shape.c, NULL};
+    expect_ok(mien_new_aligned(&t.data, count * sizeof(float)));
+    if (s->x_f32) {
+        t.block = cpu->ops->channel_block(cpu, shape);
+        float *nhwc = malloc(count * sizeof *nhwc);
+        for (size_t i = 0; i < count; i++)
+            nhwc[i] = (float)x[i] * d->x_scale;
+        expect_ok(cpu->ops->upload(cpu, &t, nhwc));
+        free(nhwc);
+    }
+    for (size_t i = 0; i < count && !s->x_f32; i++)
+        ((uint8_t *)t.data)[i] = (uint8_t)x[i];
+    return t;
+}
+
+static void check_operator(const shape_case *s) {
+    const int terms = s->kernel * s->kernel * s->in;
+    float w_scale[128], bias[128];
+    for (int k = 0; k < s->out; k++) {
+        w_scale[k] = (float)(below(1, (size_t)k, 90) + 10) / 4096 / sqrtf((float)terms);
+        bias[k] = (float)noise(2, (size_t)k);
+    }
+    const mien_int8_desc d = desc_of(s, w_scale);
+    const size_t weights = (size_t)terms * (size_t)s->out;
+    const size_t inputs = mien_shape_sample(d.linear.in) * (size_t)s->rows;
+    int *w = calloc(weights, sizeof *w), *x = calloc(inputs, sizeof *x);
+    float *hwio = calloc(weights, sizeof *hwio);
+    assert_true(w && x && hwio);
+    for (size_t i = 0; i < weights; i++) {
+        w[i] = below(3, i, 255) - 127;
+        hwio[i] = (float)w[i] * w_scale[i % (size_t)s->out];
+    }
+    for (size_t i = 0; i < inputs; i++)
+        x[i] = s->x == MIEN_U8 ? below(4, i, 256) : below(4, i, 256) - 128;
+    mien_int8_linear *op;
+    const mien_int8_ops *int8 = cpu->ops->int8;
+    expect_ok(int8->create(cpu, &d, &op));
+    expect_ok(int8->prepare(op, s->rows + 1)); /* packed by load */
+    expect_ok(int8->load(op, hwio, bias));
+    expect_ok(int8->prepare(op, s->rows)); /* packed at once */
+    mien_shape out = d.linear.out;
+    out.n = s->rows;
+    mien_tensor y = {out, s->y, s->y == MIEN_F32 ? cpu->ops->channel_block(cpu, out) : out.c, NULL};
+    void *scratch;
+    expect_ok(mien_new_aligned(&y.data, mien_shape_count(out) * sizeof(float)));
+    expect_ok(mien_new_aligned(&scratch, int8->scratch_bytes(op) + 64));
+    const mien_tensor t = make_x(s, &d, x);
+    expect_ok(int8->forward(op, &y, &t, scratch));
+    compare_outputs(s, &d, &y, x, w, bias, w_scale);
+    int8->free(op);
+    mien_free(y.data);
+    mien_free(t.data);
+    mien_free(scratch);
+    free(w);
+    free(x);
+    free(hwio);
+}
+
+static void test_operators(void **state) {
+    (void)state;
+    static const int channels[][2] = {{3, 7},   {7, 24},  {24, 3},  {8, 16}, {16, 32},
+                                      {32, 64}, {64, 16}, {48, 40}, {17, 33}};
+    static const mien_dtype xs[] = {MIEN_U8, MIEN_I8}, ys[] = {MIEN_U8, MIEN_I8, MIEN_F32};
+    if (!have_int8()) return;
+    for (int c = 0; c < 9; c++)
+        for (int v = 0; v < 24; v++) {
+            shape_case s = {.size = v % 4 == 3 ? 0 : 9,
+                            .in = channels[c][0],
+                            .out = channels[c][1],
+                            .kernel = v % 4 == 0 ? 3 : 1,
+                            .stride = v % 4 == 2 ? 2 : 1,
+                            .pad = v % 4 == 0 ? v / 4 % 2 : 0,
+                            .x = xs[v % 2],
+                            .y = ys[v % 3],
+                            .activation = v / 6 % 2 ? BODY_RELU : BODY_LINEAR,
+                            .rows = v % 5 == 0 ? 1 : 3,
+                            .x_f32 = v >= 12};
+            check_operator(&s);
+        }
+}
+
+/* ---- loops ---- */
+
+static void test_rounding(void **state) {
+    (void)state;
+    const body_bytes u8 = body_bytes_of(false), s8 = body_bytes_of(true);
+    static const float x[] = {0.5f, 1.5f, 2.5f, -0.5f, -1.5f, 254.5f, 255.5f, 1e30f, -1e30f};
+    static const int as_u8[] = {0, 2, 2, 0, 0, 254, 255, 255, 0};
+    static const int as_s8[] = {0, 2, 2, 0, -2, 127, 127, 127, -128};
+    for (int i = 0; i < 9; i++) {
+        assert_int_equal(body_quantise(x[i], 1, u8), as_u8[i]);
+        assert_int_equal(body_quantise(x[i], 1, s8), as_s8[i]);
+    }
+    assert_int_equal(body_quantise(NAN, 1, u8), 0);
+    for (int isa = 0; isa < 3; isa++) { /* blocks of channels become NHWC */
+        const char *name;
+        const cpu_kernels *k = reference_isa(isa, &name);
+        float in[2 * 3 * 16];
+        uint8_t q[2 * 3 * 16];
+        for (int i = 0; i < 96; i++)
+            in[i] = (float)i;
+        if (!k) continue;
+        k->quantise(q, in, (cpu_dims){1, 1, 3, 32, 16}, 2, false);
+        for (int i = 0; i < 96; i++)
+            assert_int_equal(q[i], (i % 32 / 16 * 48 + i / 32 * 16 + i % 16) * 2 > 255
+                                       ? 255
+                                       : (i % 32 / 16 * 48 + i / 32 * 16 + i % 16) * 2);
+    }
+}
+
+static void check_pool(const cpu_kernels *k, cpu_dims xd, cpu_window p, int oh, bool is_signed) {
+    uint8_t x[2 * 81 * 40] = {0}, y[2 * 81 * 40];
+    const cpu_dims yd = {xd.n, oh, oh, xd.c, xd.c};
+    for (int i = 0; i < xd.n * xd.h * xd.w * xd.c; i++)
+        x[i] = (uint8_t)below(5, (size_t)i, 256);
+    k->max_pool_bytes(y, x, xd, yd, p, is_signed);
+    for (int i = 0; i < yd.n * oh * oh * yd.c; i++) {
+        const int c = i % yd.c, w = i / yd.c % oh, h = i / yd.c / oh % oh, n = i / yd.c / oh / oh;
+        int want = -1000;
+        for (int r = 0; r < p.kernel_h; r++)
+            for (int s = 0; s < p.kernel_w; s++) {
+                const int ih = h * p.stride_h - p.pad_top + r, iw = w * p.stride_w - p.pad_left + s;
+                if (ih < 0 || iw < 0 || ih >= xd.h || iw >= xd.w) continue;
+                const uint8_t b = x[((n * xd.h + ih) * xd.w + iw) * xd.c + c];
+                const int v = is_signed ? (int8_t)b : b;
+                want = v > want ? v : want;
+            }
+        assert_int_equal(is_signed ? (int8_t)y[i] : y[i], want);
+    }
+}
+
+static void test_pooling(void **state) {
+    (void)state;
+    static const int channels[] = {3, 7, 24, 40};
+    for (int isa = 0; isa < 3; isa++) {
+        const char *name;
+        const cpu_kernels *k = reference_isa(isa, &name);
+        for (int i = 0; k && i < 8; i++) {
+            const cpu_dims xd = {2, 9, 9, channels[i % 4], channels[i % 4]};
+            check_pool(k, xd, (cpu_window){2, 2, 2, 2, 0, 0}, 4, i >= 4);
+            check_pool(k, xd, (cpu_window){2, 2, 2, 2, 1, 1}, 5, i >= 4);
+            check_pool(k, xd, (cpu_window){3, 3, 1, 1, 1, 1}, 9, i >= 4);
+            check_pool(k, xd, (cpu_window){9, 9, 9, 9, 0, 0}, 1, i >= 4);
+        }
+    }
+}
+
+/* The first convolution computes in floats: sums as the plain loops have them, then bytes. */
+static void check_narrow(const cpu_kernels *k, const cpu_conv *c, bool is_signed) {
+    const int taps = c->window.kernel_h * c->window.kernel_w * c->ic;
+    const int outputs = c->n * c->oh * c->ow * c->oc;
+    float x[2 * 13 * 13 * 4] = {0}, w[50 * 32], b[32], lanes[50 * 32];
+    float *y = malloc((size_t)outputs * sizeof *y);
+    uint8_t *bytes = malloc((size_t)outputs);
+    assert_true(y && bytes);
+    for (int i = 0; i < c->n * c->ih * c->iw * c->ic; i++)
+        x[i] = (float)noise(6, (size_t)i);
+    for (int i = 0; i < taps * c->oc; i++) {
+        w[i] = (float)noise(7, (size_t)i);
+        const int t = i / c->oc, o = i % c->oc;
+        lanes[(o / 16 * taps + t) * 16 + o % 16] = w[i];
+    }
+    for (int o = 0; o < c->oc; o++)
+        b[o] = (float)noise(8, (size_t)o);
+    k->conv_forward(y, x, w, b, c);
+    k->conv_narrow(bytes, x, lanes, b, c, 40, is_signed);
+    for (int i = 0; i < outputs; i++)
+        assert_int_equal(bytes[i], (uint8_t)body_quantise(y[i], 40, body_bytes_of(is_signed)));
+    free(y);
+    free(bytes);
+}
+
+static void test_narrow(void **state) {
+    (void)state;
+    for (int isa = 0; isa < 3; isa++) {
+        const char *name;
+        const cpu_kernels *k = reference_isa(isa, &name);
+        for (int v = 0; k && v < 16; v++) {
+            const int ic = v % 4 + 1, stride = v / 4 % 2 + 1, pad = v / 8, kernel = v % 3 ? 3 : 2;
+            const int out = (13 + 2 * pad - kernel) / stride + 1;
+            const cpu_conv c = {2,   13,  13, ic,
+                                out, out, 32, {kernel, kernel, stride, stride, pad, pad}};
+            check_narrow(k, &c, v % 5 == 0);
+        }
+    }
+}
+
+int main(int argc, char **argv) {
+    (void)argc;
+    reference_wait_passively(argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_operators), cmocka_unit_test(test_rounding),
+        cmocka_unit_test(test_pooling), cmocka_unit_test(test_narrow)};
+    return cmocka_run_group_tests(tests, open_backends, close_backends);
+}
