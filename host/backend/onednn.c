@@ -196,6 +196,7 @@ void mien_onednn_linear(mien_ops *ops) {
     ops->linear_create = onednn_create;
     ops->linear_free = onednn_free;
     ops->linear_prepare = onednn_prepare;
+    ops->linear_can_add = onednn_can_add;
     ops->linear_algorithm = onednn_algorithm;
     ops->linear_weight_bytes = onednn_weight_bytes;
     ops->linear_scratch_bytes = onednn_scratch_bytes;

@@ -60,6 +60,7 @@ size_t onednn_round_up(size_t bytes);
 mien_status onednn_create(mien_backend *b, const mien_linear_desc *desc, mien_linear **out);
 void onednn_free(mien_linear *op);
 mien_status onednn_prepare(mien_linear *op, int n);
+bool onednn_can_add(const mien_backend *b, const mien_linear_desc *desc);
 mien_algorithm onednn_algorithm(const mien_linear *op, mien_direction dir);
 size_t onednn_weight_bytes(const mien_linear *op);
 size_t onednn_scratch_bytes(const mien_linear *op);

@@ -122,9 +122,11 @@ static dnnl_status_t attributes(const mien_linear *op, mien_direction dir,
     dnnl_status_t status = dnnl_primitive_attr_create(out);
     if (status == dnnl_success)
         status = dnnl_primitive_attr_set_scratchpad_mode(*out, dnnl_scratchpad_mode_user);
-    if (status == dnnl_success && dir == MIEN_FORWARD && op->desc.activation == BODY_RELU) {
+    const bool relu = op->desc.activation == BODY_RELU;
+    if (status == dnnl_success && dir == MIEN_FORWARD && (relu || op->desc.adds)) {
         status = dnnl_post_ops_create(&post);
-        if (status == dnnl_success)
+        if (status == dnnl_success && op->desc.adds) status = dnnl_post_ops_append_sum(post, 1.0f);
+        if (status == dnnl_success && relu)
             status = dnnl_post_ops_append_eltwise(post, 1.0f, dnnl_eltwise_relu, 0, 0);
         if (status == dnnl_success) status = dnnl_primitive_attr_set_post_ops(*out, post);
         if (post) dnnl_post_ops_destroy(post);
@@ -400,6 +402,12 @@ mien_status onednn_create(mien_backend *b, const mien_linear_desc *desc, mien_li
         *out = NULL;
     }
     return status;
+}
+
+/* Where y lies as the primitive wants it; a copy in another format would not know what y held. */
+bool onednn_can_add(const mien_backend *b, const mien_linear_desc *d) {
+    const int block = cpu_of(b)->block;
+    return !d->dense && d->in.c % block == 0 && d->out.c % block == 0 && d->out.h * d->out.w > 1;
 }
 
 mien_algorithm onednn_algorithm(const mien_linear *op, mien_direction dir) {

@@ -72,7 +72,8 @@ static const float *transformed(mien_linear *op, mien_direction dir, const cpu_w
 
 void onednn_winograd_forward(mien_linear *op, const cpu_winograd *form, const mien_tensor *y,
                              const mien_tensor *x, const void *w, const void *b, void *scratch) {
-    const cpu_epilogue e = {.bias = b, .relu = op->desc.activation == BODY_RELU};
+    const cpu_epilogue e = {
+        .bias = b, .relu = op->desc.activation == BODY_RELU, .accumulate = op->desc.adds};
     cpu_of(op->backend)
         ->kernels->winograd_forward(y->data, x->data, transformed(op, MIEN_FORWARD, form, w), form,
                                     &e, scratch);

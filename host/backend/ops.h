@@ -56,6 +56,7 @@ typedef struct mien_linear_desc {
     bool bias;
     int activation; /* enum body_activation whose slope follows from the output; LINEAR for none */
     float alpha;
+    bool adds; /* forward adds to what y holds, before the activation; see linear_can_add */
     bool training;
     bool needs_dx;
     bool accumulates_dx, accumulates_dw; /* asked for in some step: temporary room is needed */
@@ -174,7 +175,9 @@ struct mien_ops {
     /* HWIO (dense: in x out) f32 on the host ↔ weights in the operator's layout */
     mien_status (*weights_upload)(mien_linear *, void *dst, const float *hwio);
     mien_status (*weights_download)(mien_linear *, float *hwio, const void *src);
-    /* y = activation(x * w + b); writes. */
+    /* May a description ask for `adds`? */
+    bool (*linear_can_add)(const mien_backend *, const mien_linear_desc *);
+    /* y = activation(x * w + b), with `adds` activation(y + x * w + b); writes. */
     mien_status (*linear_forward)(mien_linear *, const mien_tensor *y, const mien_tensor *x,
                                   const void *w, const void *b, void *scratch);
     /* dx accumulates; dy is the gradient before the activation (see activation_backward). With a

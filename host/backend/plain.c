@@ -34,6 +34,11 @@ static mien_algorithm plain_algorithm(const mien_linear *op, mien_direction dire
     return MIEN_DIRECT;
 }
 
+static bool plain_can_add(const mien_backend *b, const mien_linear_desc *d) {
+    (void)b, (void)d; /* the reference runs every node as it stands */
+    return false;
+}
+
 static size_t plain_weight_bytes(const mien_linear *op) {
     return weight_count(op) * sizeof(real);
 }
@@ -106,6 +111,7 @@ void CPU_REAL_NAME(mien_plain_linear)(mien_ops *ops) {
     ops->linear_create = plain_create;
     ops->linear_free = plain_free;
     ops->linear_prepare = plain_prepare;
+    ops->linear_can_add = plain_can_add;
     ops->linear_algorithm = plain_algorithm;
     ops->linear_weight_bytes = plain_weight_bytes;
     ops->linear_scratch_bytes = plain_scratch_bytes;

@@ -1,6 +1,7 @@
 /* Layers that cost nothing in inference. A batch normalisation behind a convolution or dense layer
  * is a scale and a shift of each output channel: it goes into the weights when they are loaded, and
- * what is left of it, the bias, takes the place of its running mean. Dropout is the identity. */
+ * what is left of it, the bias, takes the place of its running mean. Dropout is the identity. A sum
+ * is written by the operator behind one of its inputs onto the other. */
 #include <string.h>
 
 #include "host/base/memory.h"
@@ -17,15 +18,55 @@ bool mien_plan_fold(mien_plan *plan, int i) {
     const bool norm = is(node, "batch_normalization") && plan->graph->nodes[from].def->linear;
     /* the input's buffer is never written on: a loader fills it once for several passes */
     if (!norm && !(is(node, "dropout") && before->storage != 0)) return false;
-    if (norm) before->norm = i;
+    if (norm) {
+        before->norm = i;
+        place->runner = from;
+    }
     place->skipped = true;
     place->storage = before->storage;
     return true;
 }
 
-int mien_plan_runner(const mien_plan *plan, int node) {
-    const int root = plan->places[node].storage;
-    return plan->places[root].norm == node && node ? root : node;
+/* Is everything that reads or writes the buffer of node `root` done before node `limit` runs, but
+ * for `reader`? */
+static bool finished_before(const mien_plan *plan, int root, int limit, int reader) {
+    for (int i = 0; i < plan->graph->count; i++) {
+        const mien_node *node = &plan->graph->nodes[i];
+        if (plan->places[i].storage == root && i < reader && plan->places[i].runner >= limit)
+            return false;
+        for (int k = 0; k < node->input_count; k++)
+            if (plan->places[node->inputs[k]].storage == root && i != reader && i >= limit)
+                return false;
+    }
+    return true;
+}
+
+/* Can the operator behind input `side` of the sum put its result onto the other input? */
+static bool adds_onto(mien_plan *plan, int i, int side) {
+    const mien_node *node = &plan->graph->nodes[i];
+    const int value = node->inputs[side], conv = plan->places[value].runner;
+    const int root = plan->places[node->inputs[1 - side]].storage;
+    mien_place *place = &plan->places[conv];
+    mien_linear_desc d;
+    if (root == 0 || root == plan->places[value].storage || place->sums ||
+        place->activation != BODY_LINEAR || mien_plan_readers(plan->graph, value) != 1 ||
+        (value != conv && place->norm != value) || !mien_plan_linear_desc(plan, conv, &d) ||
+        !plan->ops->linear_can_add(plan->backend, &d) || !finished_before(plan, root, conv, i))
+        return false;
+    place->sums = true;
+    place->storage = plan->places[value].storage = root;
+    plan->places[i].runner = conv;
+    plan->places[i].storage = root;
+    plan->places[i].skipped = true;
+    return true;
+}
+
+bool mien_plan_fold_add(mien_plan *plan, int i) {
+    const mien_node *node = &plan->graph->nodes[i];
+    if (!is(node, "add") || node->input_count != 2 || plan->quant ||
+        node->inputs[0] == node->inputs[1])
+        return false;
+    return adds_onto(plan, i, 0) || adds_onto(plan, i, 1);
 }
 
 static int running_mean(const mien_node *norm) {

@@ -4,7 +4,7 @@
 
 #include "host/graph/plan.h"
 
-static int readers(const mien_graph *graph, int value) {
+int mien_plan_readers(const mien_graph *graph, int value) {
     int n = 0;
     for (int i = 0; i < graph->count; i++)
         for (int k = 0; k < graph->nodes[i].input_count; k++)
@@ -25,7 +25,8 @@ static void share(mien_plan *plan, int i) {
     const int from = node->inputs[0];
     const mien_place *before = &plan->places[from];
     const unsigned flags = graph->nodes[plan->places[from].storage].def->flags;
-    if (!(node->def->flags & MIEN_IN_PLACE) || from == 0 || readers(graph, from) != 1) return;
+    if (!(node->def->flags & MIEN_IN_PLACE) || from == 0 || mien_plan_readers(graph, from) != 1)
+        return;
     const bool output_needed =
         plan->training &&
         ((flags & MIEN_NEEDS_OUTPUT) || before->activation != BODY_LINEAR || before->skipped);
@@ -41,7 +42,8 @@ static bool gates(const mien_node *node) {
 static void hand_on_slope(mien_plan *plan, int i) {
     const mien_graph *graph = plan->graph;
     const int relu = graph->nodes[i].inputs[0];
-    if (!gates(&graph->nodes[i]) || !plan->places[relu].skipped || readers(graph, relu) != 1)
+    if (!gates(&graph->nodes[i]) || !plan->places[relu].skipped ||
+        mien_plan_readers(graph, relu) != 1)
         return;
     mien_place *producer = &plan->places[graph->nodes[relu].inputs[0]];
     producer->slope_by_reader = producer->activation == BODY_RELU;
@@ -51,7 +53,7 @@ static void hand_on_slope(mien_plan *plan, int i) {
 static void take_dropout(mien_plan *plan, int i) {
     const mien_graph *graph = plan->graph;
     const int pool = graph->nodes[i].inputs[0];
-    if (strcmp(graph->nodes[i].def->name, "dropout") != 0 || readers(graph, pool) != 1 ||
+    if (strcmp(graph->nodes[i].def->name, "dropout") != 0 || mien_plan_readers(graph, pool) != 1 ||
         strcmp(graph->nodes[pool].def->name, "max_pooling2d") != 0 || plan->places[i].skipped)
         return;
     plan->places[pool].dropout = i;
@@ -64,17 +66,18 @@ void mien_plan_fuse(mien_plan *plan) {
     for (int i = 0; i < graph->count; i++) {
         const mien_node *node = &graph->nodes[i];
         mien_place *place = &plan->places[i];
-        place->storage = place->grad_storage = i;
+        place->storage = place->grad_storage = place->runner = i;
         if (i == graph->count - 1) {
             place->skipped = true;
             place->storage = plan->places[node->inputs[0]].storage;
             continue;
         }
         const int input = i ? node->inputs[0] : 0;
-        const bool alone = i && readers(graph, input) == 1;
+        const bool alone = i && mien_plan_readers(graph, input) == 1;
         if (alone && !plan->training && mien_plan_fold(plan, i)) continue;
+        if (!plan->training && mien_plan_fold_add(plan, i)) continue;
         const bool is_activation = strcmp(node->def->name, "activation") == 0;
-        const int before = mien_plan_runner(plan, input);
+        const int before = plan->places[input].runner;
         mien_place *producer = &plan->places[before];
         const int activation = mien_node_activation(node);
         if (is_activation && producer->activation == BODY_LINEAR && !producer->skipped && alone &&
@@ -94,8 +97,8 @@ void mien_plan_fuse(mien_plan *plan) {
     for (int i = graph->count - 2; i > 0; i--) {
         const mien_node *node = &graph->nodes[i];
         const int before = node->inputs[0];
-        const bool in_place =
-            (node->def->flags & MIEN_IN_PLACE) && before != 0 && readers(graph, before) == 1;
+        const bool in_place = (node->def->flags & MIEN_IN_PLACE) && before != 0 &&
+                              mien_plan_readers(graph, before) == 1;
         if (plan->places[i].skipped || in_place)
             plan->places[before].grad_storage = plan->places[i].grad_storage;
     }

@@ -64,6 +64,7 @@ bool mien_plan_linear_desc(const mien_plan *plan, int i, mien_linear_desc *desc)
                            .activation = place->activation,
                            .alpha = place->alpha,
                            .training = plan->training,
+                           .adds = place->sums,
                            .needs_dx = plan->places[node->inputs[0]].wants_grad,
                            .accumulates_dx = place->adds[0],
                            .accumulates_dw = i < plan->cut && plan->micro_batch < plan->max_batch};

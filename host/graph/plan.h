@@ -21,6 +21,8 @@ typedef struct mien_place {
     bool is_signed;
     int storage, grad_storage; /* the node whose buffer holds this one's output, its gradient */
     bool skipped;              /* fused into its producer, or the softmax at the end */
+    int runner;                /* the node whose pass writes the value; i itself, or what i is in */
+    bool sums;                 /* inference: adds its result to what lies in its buffer */
     int norm;                  /* the batch normalisation in its weights; 0: none */
     int activation;            /* fused behind it */
     float alpha;
@@ -113,13 +115,14 @@ bool mien_plan_linear_desc(const mien_plan *plan, int i, mien_linear_desc *desc)
  */
 void mien_plan_algorithms(const mien_plan *plan, const char *prefix, mien_text *out);
 
-/* fuse.c: marks nodes that run inside others. */
+/* fuse.c: marks nodes that run inside others; how many read a node's value. */
 void mien_plan_fuse(mien_plan *plan);
+int mien_plan_readers(const mien_graph *graph, int value);
 /* fold.c: layers that cost nothing in inference. fold: node i, the only reader of its input, needs
- * no pass? runner: the node whose pass writes a node's value. folded_bias: where in STATE the bias
+ * no pass? fold_add: the same of node i, a sum. folded_bias: where in STATE the bias
  * of node i lies, whose `norm` is set. */
 bool mien_plan_fold(mien_plan *plan, int i);
-int mien_plan_runner(const mien_plan *plan, int node);
+bool mien_plan_fold_add(mien_plan *plan, int i);
 size_t mien_plan_folded_bias(const mien_plan *plan, int i);
 /* The kernel and bias [out.c] that node i has in this plan, with what was folded into it. */
 mien_status mien_plan_folded(const mien_plan *plan, const mien_weights *weights, int i,

@@ -71,7 +71,7 @@ typedef struct cpu_epilogue {
     const real *bias; /* [oc] or NULL */
     bool relu;
     const real *gate; /* NULL, or like y: where it is not positive the result is 0 */
-    bool accumulate;  /* y += result */
+    bool accumulate;  /* what y holds is added, before ReLU and gate */
 } cpu_epilogue;
 
 #define CPU_KERNELS(X)                                                                             \

@@ -70,7 +70,7 @@ static double *logits_of(mien_backend *b, const char *model, mien_graph_io io, b
     int count = 0;
     for (int i = 1; i < net.graph.count; i++)
         count += !net.plan->places[i].skipped;
-    if (passes && count != passes) fail_msg("%s\n%d passes, not %d", model, count, passes);
+    if (passes && count != passes) fail_msg("%d passes, not %d\n%s", count, passes, model);
     mien_status stored = mien_plan_store(net.plan, false, &weights);
     assert_int_equal(stored, infer ? MIEN_INVALID : MIEN_OK);
     mien_weights_release(&weights);
@@ -79,11 +79,12 @@ static double *logits_of(mien_backend *b, const char *model, mien_graph_io io, b
     return out;
 }
 
-static void check(const char *model, mien_graph_io io, int passes) {
+/* `fused`: passes on the CPU, which puts sums into convolutions; the reference does not. */
+static void check(const char *model, mien_graph_io io, int passes, int fused) {
     const size_t count = (size_t)ROWS * (size_t)io.classes;
     double *want = logits_of(f64, model, io, false, 0);
     double *exact = logits_of(f64, model, io, true, passes);
-    double *fast = logits_of(cpu, model, io, true, passes);
+    double *fast = logits_of(cpu, model, io, true, fused);
     const double a = relative_distance(exact, want, count);
     const double b = relative_distance(fast, want, count);
     if (!(a <= 1e-6) || !(b <= 2e-5))
@@ -141,7 +142,7 @@ static void test_small_networks(void **state) {
          "}\n" TAIL,
          5}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-        check(cases[i].model, (mien_graph_io){9, 9, 1, 4}, cases[i].passes);
+        check(cases[i].model, (mien_graph_io){9, 9, 1, 4}, cases[i].passes, cases[i].passes);
 }
 
 /* Channels that fill no block, and a kernel that Winograd takes. */
@@ -155,7 +156,7 @@ static void test_odd_channels(void **state) {
                  "  - activation: {activation: relu}\n"
                  "  - conv2d: {filters: %d, kernel_size: 3, use_bias: false}\n" BN "\n" TAIL,
                  channels[i], channels[i]);
-        check(model, (mien_graph_io){10, 10, 2, 3}, 4);
+        check(model, (mien_graph_io){10, 10, 2, 3}, 4, 4);
     }
 }
 
@@ -164,15 +165,63 @@ static void test_seresnet(void **state) {
     char *text;
     size_t size;
     expect_ok(mien_file_read("configs/models/seresnet.yaml", 1 << 20, &text, &size));
-    check(text, (mien_graph_io){24, 24, 1, 7}, 53); /* 69 as written */
+    check(text, (mien_graph_io){24, 24, 1, 7}, 53, 49); /* 69 as written */
     free(text);
+}
+
+/* Sums with a convolution behind one input: onto the other input's buffer, unless that is still
+ * read, or is the image, or the channels fill no block. */
+static void test_sums(void **state) {
+    (void)state;
+#define NAMED(channels, name, inputs)                                                              \
+    "  - conv2d: {filters: " #channels ", kernel_size: 3, padding: same, name: " name              \
+    ", inputs: [" inputs "]}\n"
+    static const struct {
+        const char *lines;
+        int passes, fused;
+    } cases[] = {
+        /* identity shortcut, ReLU behind the sum; and with batch normalisation */
+        {NAMED(32, "s", "input") NAMED(32, "a", "s")
+             NAMED(32, "b", "a") "  - add: {inputs: [s, b]}\n  - activation: {activation: relu}\n",
+         7, 5},
+        {NAMED(32, "s", "input") NAMED(32, "a", "s") NAMED(32, "b", "a") BN
+         ": {name: n, inputs: [b]}\n  - add: {inputs: [n, s]}\n  - activation: {activation: "
+         "relu}\n",
+         7, 5},
+        /* projection: the later convolution adds onto the earlier one */
+        {NAMED(32, "s", "input") NAMED(16, "a", "s")
+             NAMED(16, "b", "s") "  - add: {inputs: [a, b]}\n  - activation: {activation: tanh}\n",
+         7, 5},
+        /* 1x1 and stride 2: a library primitive */
+        {NAMED(32, "s", "input") "  - conv2d: {filters: 16, kernel_size: 1, strides: 2, name: a}\n"
+                                 "  - conv2d: {filters: 16, kernel_size: 3, strides: 2, padding: "
+                                 "same, name: b, inputs: [s]}\n  - add: {inputs: [a, b]}\n",
+         6, 5},
+        /* not: the shortcut is read again behind, both are one value, the channels are odd, the
+         * convolution reads what it would write on, its value is read twice */
+        {NAMED(16, "s", "input") NAMED(16, "a", "s")
+             NAMED(16, "b", "a") "  - add: {name: t, inputs: [s, b]}\n  - add: {inputs: [t, s]}\n",
+         7, 7},
+        {NAMED(16, "s", "input") "  - add: {inputs: [s, s]}\n", 4, 4},
+        {NAMED(7, "s", "input") NAMED(7, "a", "s") NAMED(7, "b", "a") "  - add: {inputs: [s, b]}\n",
+         6, 6},
+        {NAMED(16, "s", "input") NAMED(16, "a", "s") "  - add: {inputs: [s, a]}\n", 5, 5},
+        {NAMED(16, "s", "input") NAMED(16, "a", "s")
+             NAMED(16, "b", "a") "  - add: {name: t, inputs: [s, b]}\n  - add: {inputs: [t, b]}\n",
+         7, 7}};
+#undef NAMED
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char model[2000];
+        snprintf(model, sizeof model, "layers:\n%s%s", cases[i].lines, TAIL);
+        check(model, (mien_graph_io){10, 9, 1, 4}, cases[i].passes, cases[i].fused);
+    }
 }
 
 int main(int argc, char **argv) {
     (void)argc;
     reference_wait_passively(argv);
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_small_networks),
-                                       cmocka_unit_test(test_odd_channels),
-                                       cmocka_unit_test(test_seresnet)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_small_networks), cmocka_unit_test(test_odd_channels),
+        cmocka_unit_test(test_sums), cmocka_unit_test(test_seresnet)};
     return cmocka_run_group_tests(tests, open_backends, close_backends);
 }
