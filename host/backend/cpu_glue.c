@@ -70,6 +70,13 @@ static mien_status glue_sync(mien_backend *b) {
     return MIEN_OK;
 }
 
+/* Eight images a thread are enough work between two meetings and still fit the caches. */
+static int glue_micro_batch(const mien_backend *b) {
+    enum { FEWEST = 16, EACH = 8 };
+    const int rows = EACH * cpu_of(b)->threads;
+    return rows > FEWEST ? rows : FEWEST;
+}
+
 /* Channels that do not fill blocks stay NHWC; for 1x1 images both layouts are the same memory. */
 static int glue_channel_block(const mien_backend *b, mien_shape s) {
     const int block = cpu_of(b)->block;
@@ -287,6 +294,7 @@ void CPU_REAL_NAME(mien_cpu_glue)(mien_ops *ops) {
     ops->upload = glue_upload;
     ops->download = glue_download;
     ops->sync = glue_sync;
+    ops->micro_batch = glue_micro_batch;
     ops->channel_block = glue_channel_block;
     ops->activation_forward = glue_activation_forward;
     ops->activation_backward = glue_activation_backward;

@@ -159,6 +159,9 @@ struct mien_ops {
     mien_status (*upload)(mien_backend *, const mien_tensor *dst, const float *nhwc);
     mien_status (*download)(mien_backend *, float *nhwc, const mien_tensor *src);
     mien_status (*sync)(mien_backend *);
+    /* Rows that should go through the convolutions at a time, so that what lies between two layers
+     * stays near the arithmetic; 0: all. */
+    int (*micro_batch)(const mien_backend *);
     /* The channel block that activations of this shape take. */
     int (*channel_block)(const mien_backend *, mien_shape);
 

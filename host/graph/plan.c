@@ -5,7 +5,7 @@
 #include "host/base/log.h"
 #include "host/base/memory.h"
 
-enum { AUTOMATIC_MICRO_BATCH = 16, PAD = 16 };
+enum { PAD = 16 };
 
 static const mien_layer_common *common_of(const mien_node *node) {
     return node->attrs;
@@ -47,8 +47,8 @@ static void choose_micro_batch(mien_plan *plan, int wanted) {
     int cut = 1;
     while (cut < graph->count - 1 && strcmp(graph->nodes[cut].def->name, "dense") != 0)
         cut++;
-    const int rows = wanted ? wanted : AUTOMATIC_MICRO_BATCH;
-    if (cut == 1 || rows >= plan->max_batch) return;
+    const int rows = wanted ? wanted : plan->ops->micro_batch(plan->backend);
+    if (cut == 1 || rows == 0 || rows >= plan->max_batch) return;
     plan->cut = cut;
     plan->micro_batch = rows;
 }
