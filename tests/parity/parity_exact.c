@@ -64,13 +64,14 @@ void test_isa_dropout(void **state) {
     (void)state;
     const char *isa;
     static const int channels[] = {1, 3, 4, 16, 17, 520, 1030};
+    const cpu_mask mask = {0.37, 77, RNG_DROPOUT + 2, 9, 40};
     for (size_t c = 0; c < sizeof channels / sizeof channels[0]; c++) {
         const cpu_dims d = {2, 5, 3, channels[c], channels[c]};
         const size_t count = (size_t)(30 * channels[c]);
         float *x = mild_floats(count, 3, 5), *y = room(count), *other = room(count);
-        oldest()->dropout(y, x, d, 0.37, 77, RNG_DROPOUT + 2, 9, 40, false);
+        oldest()->dropout(y, x, d, &mask, false);
         FOR_OTHER_ISAS(i, table, isa) {
-            table->dropout(other, x, d, 0.37, 77, RNG_DROPOUT + 2, 9, 40, false);
+            table->dropout(other, x, d, &mask, false);
             expect_same_floats(other, y, count, "dropout", isa);
         }
         free(x);

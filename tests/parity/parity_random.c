@@ -48,7 +48,8 @@ enum { N = 6, H = 5, W = 7, C = 48, ALL = N * H * W * C };
 static const cpu_dims nhwc = {N, H, W, C, C};
 
 static void mask(float *y, const float *x, cpu_dims d, uint64_t first) {
-    newest()->dropout(y, x, d, 0.4, 1234, RNG_DROPOUT + 3, 21, first, false);
+    const cpu_mask m = {0.4, 1234, RNG_DROPOUT + 3, 21, first};
+    newest()->dropout(y, x, d, &m, false);
 }
 
 static float *room(void) {
