@@ -33,8 +33,7 @@ static mien_status glue_copy(mien_backend *b, void *dst, const void *src, size_t
 }
 
 static mien_status glue_zero(mien_backend *b, void *dst, size_t bytes) {
-    (void)b;
-    memset(dst, 0, bytes);
+    kernels(b)->zero(dst, bytes);
     return MIEN_OK;
 }
 
@@ -125,7 +124,7 @@ static mien_status glue_copy_tensor(mien_backend *b, const mien_tensor *dst, con
     else if (accumulate)
         kernels(b)->accumulate(dst->data, src->data, count);
     else if (dst->data != src->data)
-        memcpy(dst->data, src->data, count * sizeof(real));
+        kernels(b)->copy(dst->data, src->data, count * sizeof(real));
     return MIEN_OK;
 }
 

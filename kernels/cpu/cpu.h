@@ -85,6 +85,8 @@ typedef struct cpu_epilogue {
                             int act, real alpha, bool accumulate))                                 \
     X(add, (real * y, const real *a, const real *b, size_t count))                                 \
     X(accumulate, (real * dst, const real *src, size_t count))                                     \
+    X(copy, (void *dst, const void *src, size_t bytes))                                            \
+    X(zero, (void *dst, size_t bytes))                                                             \
     X(relayout, (real * dst, int dst_block, const real *src, cpu_dims src_dims, bool accumulate))  \
     X(rescale, (real * y, const real *x, size_t count, real scale, real shift, bool accumulate))   \
     X(multiply, (real * y, const real *a, const real *b, cpu_dims d, bool broadcast))              \

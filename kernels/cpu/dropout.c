@@ -1,5 +1,14 @@
 #include "kernels/cpu/draw.h"
 
+/* Memory fetches while the words are drawn. */
+static void fetch(const real *x, const real *y, int count) {
+    enum { LINE = 64 / sizeof(real) };
+    for (int i = 0; i < count; i += LINE) {
+        __builtin_prefetch(x + i);
+        __builtin_prefetch(y + i, 1);
+    }
+}
+
 /* `count` elements that lie side by side. */
 static void drop(real *y, const real *x, const uint32_t *words, int count, uint32_t threshold,
                  real scale, bool accumulate) {
@@ -31,6 +40,7 @@ void CPU(dropout)(real *y, const real *x, cpu_dims d, const cpu_mask *m, bool ac
         if (run) {
             const size_t at = task * (size_t)step;
             const int count = all - at < (size_t)step ? (int)(all - at) : step;
+            fetch(x + at, y + at, count);
             const uint64_t first = m->first * (uint64_t)image * (uint64_t)d.c + at;
             drop(y + at, x + at, draw(room, m, first, count, 1, 1), count, threshold, scale,
                  accumulate);
@@ -40,6 +50,7 @@ void CPU(dropout)(real *y, const real *x, cpu_dims d, const cpu_mask *m, bool ac
         const int place = (int)(task % (size_t)lines) * step;
         const int places = image - place < step ? image - place : step;
         const size_t at = (plane * (size_t)image + (size_t)place) * (size_t)d.block;
+        fetch(x + at, y + at, places * d.block);
         const uint64_t pixel =
             (m->first + plane / (size_t)blocks) * (uint64_t)image + (uint64_t)place;
         const uint32_t *words =

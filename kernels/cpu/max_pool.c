@@ -33,6 +33,10 @@ static vec choose(vec_mask first, vec a, vec b) {
 }
 
 static void halve(real *y, uint16_t *index, const real *x, size_t down, size_t right, bool gate) {
+    __builtin_prefetch(x + 2 * down); /* the next line: too far apart for the hardware to guess */
+    __builtin_prefetch(x + 2 * down + right);
+    __builtin_prefetch(x + 3 * down);
+    __builtin_prefetch(x + 3 * down + right);
     const vec in[4] = {vec_load(x), vec_load(x + right), vec_load(x + down),
                        vec_load(x + down + right)};
     vec best = in[0];

@@ -49,13 +49,24 @@ static int update_chunk(const pass *p, size_t at, size_t count, real decay) {
     real *w = p->w + at, *m = p->m ? p->m + at : NULL, *v = p->v ? p->v + at : NULL;
     const real *g = p->g + at;
     const body_update u = p->u;
+    const int nesterov = p->nesterov;
     real worst = 0; /* 0 * x is NaN for NaN and infinity; a sum of such products tells */
-    if (p->kind == BODY_SGD) {
+    if (p->kind == BODY_SGD && m) {
+#pragma omp simd reduction(+ : worst)
         for (size_t i = 0; i < count; i++) {
             const real kept = M_FMA(-decay, w[i], w[i]);
-            real velocity = m ? m[i] : 0;
-            const real moved = body_sgd(kept, g[i] * u.gradient_scale, &velocity, p->nesterov, &u);
-            if (m) m[i] = velocity;
+            real velocity = m[i];
+            const real moved = body_sgd(kept, g[i] * u.gradient_scale, &velocity, nesterov, &u);
+            m[i] = velocity;
+            worst += 0 * moved;
+            w[i] = 0 * moved == 0 ? moved : w[i];
+        }
+    } else if (p->kind == BODY_SGD) {
+#pragma omp simd reduction(+ : worst)
+        for (size_t i = 0; i < count; i++) {
+            const real kept = M_FMA(-decay, w[i], w[i]);
+            real velocity = 0;
+            const real moved = body_sgd(kept, g[i] * u.gradient_scale, &velocity, nesterov, &u);
             worst += 0 * moved;
             w[i] = 0 * moved == 0 ? moved : w[i];
         }
