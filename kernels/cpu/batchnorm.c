@@ -4,6 +4,9 @@
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/vec.h"
 
+/* So that each case is compiled on its own, its questions answered. */
+#define INLINE static inline __attribute__((always_inline))
+
 /* Elements side by side; rows added up in float; (channel, chunk) sums kept at a time. */
 enum { ROW = 64, RUN = 32, SUMS = 4096, CHUNKS = 64, WIDE = 4 * LANES };
 
@@ -117,8 +120,7 @@ typedef struct summand {
 } summand;
 
 /* One vector of a row: no fused multiply-add, so that every build adds up the same bits. */
-static inline __attribute__((always_inline)) void add_vec(vec *first, vec *second, const summand *t,
-                                                          size_t at, int i) {
+INLINE void add_vec(vec *first, vec *second, const summand *t, size_t at, int i) {
     const vec x = vec_load(t->x + at), centred = x - vec_load(t->k->mean + i);
     if (!t->dy) {
         *first += centred;
@@ -135,8 +137,7 @@ static inline __attribute__((always_inline)) void add_vec(vec *first, vec *secon
 }
 
 /* `vectors` vectors of `rows` rows, the sums in registers meanwhile. */
-static inline __attribute__((always_inline)) void
-add_columns(sums *s, const summand *t, int i, int vectors, int rows, size_t stride) {
+INLINE void add_columns(sums *s, const summand *t, int i, int vectors, int rows, size_t stride) {
     vec first[4], second[4];
 #pragma GCC unroll 4
     for (int v = 0; v < vectors; v++) {
@@ -161,8 +162,7 @@ static inline real through(real dy, real x, const constants *k, int i, bool relu
     return dy * body_activation_slope(0, y, BODY_RELU, 0);
 }
 
-static inline __attribute__((always_inline)) void add_rows(sums *s, const summand *t, int rows,
-                                                           int width, size_t stride) {
+INLINE void add_rows(sums *s, const summand *t, int rows, int width, size_t stride) {
     int i = 0;
     for (; i + WIDE <= width; i += WIDE)
         add_columns(s, t, i, 4, rows, stride);
@@ -180,7 +180,7 @@ static inline __attribute__((always_inline)) void add_rows(sums *s, const summan
 }
 
 /* The strip of one image. */
-static inline __attribute__((always_inline)) void add_image(sums *s, summand t, const strip *at) {
+INLINE void add_image(sums *s, summand t, const strip *at) {
     for (int row = 0, rows; row < at->rows; row += rows) {
         const int room = RUN - s->rows, left = at->rows - row;
         rows = left < room ? left : room;
@@ -270,8 +270,7 @@ void CPU(batchnorm_statistics)(real *mean, real *inverse_deviation, real *runnin
 
 /* ---- one pass over the elements ---- */
 
-static inline __attribute__((always_inline)) void
-apply_row(real *y, const real *x, const constants *k, int width, bool relu) {
+INLINE void apply_row(real *y, const real *x, const constants *k, int width, bool relu) {
 #pragma omp simd
     for (int i = 0; i < width; i++) {
         const real v = body_bn_apply(x[i], k->scale[i], k->shift[i]);
@@ -307,9 +306,8 @@ void CPU(batchnorm_apply)(real *y, const real *x, cpu_dims d, const cpu_batchnor
     }
 }
 
-static inline __attribute__((always_inline)) void slope_row(real *dx, const real *dy, const real *x,
-                                                            const constants *k, int width,
-                                                            bool relu, bool accumulate) {
+INLINE void slope_row(real *dx, const real *dy, const real *x, const constants *k, int width,
+                      bool relu, bool accumulate) {
 #pragma omp simd
     for (int i = 0; i < width; i++) {
         const real g = through(dy[i], x[i], k, i, relu);

@@ -22,6 +22,7 @@ void test_isa_pooling(void **state);
 void test_isa_gather(void **state);
 void test_isa_optimizers(void **state);
 void test_isa_loss(void **state);
+void test_copies(void **state);
 
 /* parity_random.c: the generator, and what may not depend on layout, threads and micro-batches. */
 void test_philox(void **state);

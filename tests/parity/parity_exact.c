@@ -1,6 +1,7 @@
 /* The loops of x86-64-v2, v3 and v4 give the same bits: everything of the class EXACT. */
 #include "tests/parity/parity.h"
 
+#include <omp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -231,4 +232,33 @@ void test_isa_loss(void **state) {
     float *const blocks[] = {z, t, dz, other, weight};
     for (int i = 0; i < 5; i++)
         free(blocks[i]);
+}
+
+/* Every byte and none behind, whether threads share the work or not. */
+void test_copies(void **state) {
+    (void)state;
+    const char *isa;
+    static const size_t sizes[] = {0, 1, 16384, 100000, 700001};
+    enum { MOST = 700064 };
+    uint8_t *from = malloc(MOST), *to = malloc(MOST);
+    assert_true(from && to);
+    for (size_t i = 0; i < MOST; i++)
+        from[i] = (uint8_t)(i * 2654435761u >> 13);
+    for (int k = 0; k < 9; k++) {
+        const cpu_kernels *table = reference_isa(k / 3, &isa);
+        omp_set_num_threads(k % 3 + 1);
+        for (size_t s = 0; table && s < sizeof sizes / sizeof sizes[0]; s++) {
+            memset(to, 7, MOST);
+            table->copy(to, from, sizes[s]);
+            assert_memory_equal(to, from, sizes[s]);
+            assert_int_equal(to[sizes[s]], 7);
+            table->zero(to, sizes[s]);
+            for (size_t i = 0; i < sizes[s]; i++)
+                assert_int_equal(to[i], 0);
+            assert_int_equal(to[sizes[s]], 7);
+        }
+    }
+    omp_set_num_threads(1);
+    free(from);
+    free(to);
 }

@@ -301,6 +301,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_isa_gather),
         cmocka_unit_test(test_isa_optimizers),
         cmocka_unit_test(test_isa_loss),
+        cmocka_unit_test(test_copies),
         cmocka_unit_test(test_philox),
         cmocka_unit_test(test_drawn_words),
         cmocka_unit_test(test_dropout_layout),
