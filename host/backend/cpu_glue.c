@@ -33,8 +33,7 @@ static mien_status glue_copy(mien_backend *b, void *dst, const void *src, size_t
 }
 
 static mien_status glue_zero(mien_backend *b, void *dst, size_t bytes) {
-    (void)b;
-    memset(dst, 0, bytes);
+    kernels(b)->zero(dst, bytes);
     return MIEN_OK;
 }
 
@@ -98,10 +97,14 @@ static mien_status glue_activation_backward(mien_backend *b, const mien_tensor *
     return MIEN_OK;
 }
 
+static cpu_mask mask_of(const mien_dropout *d) {
+    return (cpu_mask){d->rate, d->state->seed, d->stream, d->state->step, d->first};
+}
+
 static mien_status glue_dropout(mien_backend *b, const mien_tensor *y, const mien_tensor *x,
                                 const mien_dropout *drop, bool accumulate) {
-    kernels(b)->dropout(y->data, x->data, cpu_dims_of(x), drop->rate, drop->state->seed,
-                        drop->stream, drop->state->step, drop->first, accumulate);
+    const cpu_mask mask = mask_of(drop);
+    kernels(b)->dropout(y->data, x->data, cpu_dims_of(x), &mask, accumulate);
     return MIEN_OK;
 }
 
@@ -128,7 +131,7 @@ static mien_status glue_copy_tensor(mien_backend *b, const mien_tensor *dst, con
     else if (accumulate)
         kernels(b)->accumulate(dst->data, src->data, count);
     else if (dst->data != src->data)
-        memcpy(dst->data, src->data, count * sizeof(real));
+        kernels(b)->copy(dst->data, src->data, count * sizeof(real));
     return MIEN_OK;
 }
 
@@ -176,9 +179,7 @@ static mien_status glue_pool_forward(mien_backend *b, const mien_tensor *y, uint
                                      const mien_pool_tail *tail) {
     const mien_dropout *drop = tail->dropout;
     cpu_mask mask;
-    if (drop)
-        mask =
-            (cpu_mask){drop->rate, drop->state->seed, drop->stream, drop->state->step, drop->first};
+    if (drop) mask = mask_of(drop);
     if (p->average)
         kernels(b)->average_pool_forward(y->data, x->data, cpu_dims_of(x), pooled_dims(y, x),
                                          window_of(p));
@@ -201,20 +202,30 @@ static mien_status glue_pool_backward(mien_backend *b, const mien_tensor *dx, co
     return MIEN_OK;
 }
 
+static cpu_batchnorm batchnorm_of(const mien_batchnorm *n, bool frozen) {
+    return (cpu_batchnorm){.gamma = n->gamma,
+                           .beta = n->beta,
+                           .mean = frozen ? n->running_mean : n->mean,
+                           .deviation = frozen ? n->running_variance : n->inverse_deviation,
+                           .epsilon = n->epsilon,
+                           .act = n->activation,
+                           .frozen = frozen};
+}
+
 static mien_status glue_batchnorm_train(mien_backend *b, const mien_tensor *y, const mien_tensor *x,
                                         const mien_batchnorm *n) {
     const cpu_dims d = cpu_dims_of(x);
+    const cpu_batchnorm norm = batchnorm_of(n, false);
     kernels(b)->batchnorm_statistics(n->mean, n->inverse_deviation, n->running_mean,
                                      n->running_variance, x->data, d, n->momentum, n->epsilon);
-    kernels(b)->batchnorm_apply(y->data, x->data, d, n->gamma, n->beta, n->mean,
-                                n->inverse_deviation, n->activation);
+    kernels(b)->batchnorm_apply(y->data, x->data, d, &norm);
     return MIEN_OK;
 }
 
 static mien_status glue_batchnorm_infer(mien_backend *b, const mien_tensor *y, const mien_tensor *x,
                                         const mien_batchnorm *n) {
-    kernels(b)->batchnorm_infer(y->data, x->data, cpu_dims_of(x), n->gamma, n->beta,
-                                n->running_mean, n->running_variance, n->epsilon, n->activation);
+    const cpu_batchnorm norm = batchnorm_of(n, true);
+    kernels(b)->batchnorm_apply(y->data, x->data, cpu_dims_of(x), &norm);
     return MIEN_OK;
 }
 
@@ -222,11 +233,10 @@ static mien_status glue_batchnorm_backward(mien_backend *b, const mien_tensor *d
                                            const mien_tensor *dy, const mien_tensor *x,
                                            const mien_tensor *y, const mien_batchnorm *n,
                                            bool frozen, bool accumulate) {
+    (void)y; /* its sign is computed again from x: less to read */
+    const cpu_batchnorm norm = batchnorm_of(n, frozen);
     kernels(b)->batchnorm_backward(dx ? dx->data : NULL, n->dgamma, n->dbeta, dy->data, x->data,
-                                   y->data, cpu_dims_of(x), n->gamma,
-                                   frozen ? n->running_mean : n->mean,
-                                   frozen ? n->running_variance : n->inverse_deviation, n->epsilon,
-                                   n->activation, frozen, accumulate);
+                                   cpu_dims_of(x), &norm, accumulate);
     return MIEN_OK;
 }
 

@@ -1,170 +1,376 @@
-/* A thread owns whole channel blocks, so sums do not depend on the number of threads. */
+/* Batch normalisation at the speed of memory. Sums are taken over rows of up to ROW elements in
+ * which each place has one channel, in float over short runs and from there on in double. Tasks
+ * are cut by shape alone, so that no result depends on the number of threads. */
 #include "kernels/cpu/cpu.h"
+#include "kernels/cpu/vec.h"
 
-enum { LANES = 64 }; /* channels summed side by side: wider blocks are taken in parts */
+/* So that each case is compiled on its own, its questions answered. */
+#define INLINE static inline __attribute__((always_inline))
 
-/* Calls for each part of a block: first channel c0, `lanes` channels at `offset` in each block. */
-#define FOR_PARTS(d) for (int part = 0; part < (d).c; part += cpu_part((d), part))
+/* Elements side by side; rows added up in float; (channel, chunk) sums kept at a time. */
+enum { ROW = 64, RUN = 32, SUMS = 4096, CHUNKS = 64, WIDE = 4 * LANES };
 
-static int cpu_part(cpu_dims d, int at) {
-    const int rest = d.block - at % d.block;
-    return rest < LANES ? rest : LANES;
+/* Channels c .. c + lanes - 1 of a plane, seen as `rows` rows and `rest` elements behind them. A
+ * narrow block makes a row of several pixels: element i belongs to channel c + i % lanes. */
+typedef struct strip {
+    int c, lanes, width, rows, rest;
+    size_t stride; /* from row to row */
+} strip;
+
+static strip strip_at(cpu_dims d, int c) {
+    const int left = d.block - c % d.block, lanes = left < ROW ? left : ROW;
+    const int together = lanes == d.block ? ROW / lanes : 1, places = d.h * d.w;
+    const int width = lanes * together;
+    const size_t stride = (size_t)(together > 1 ? width : d.block);
+    return (strip){c, lanes, width, places / together, places % together * lanes, stride};
 }
 
-/* Sums over n, h and w of x and, around `centre`, of squares. Double sums: the result does not
- * depend on the order to the precision of a float. */
-static void moments(double *sum, double *squares, const real *x, cpu_dims d, int c, int lanes,
-                    const double *centre) {
-    const int places = d.h * d.w;
-    for (int k = 0; k < lanes; k++)
-        sum[k] = squares[k] = 0;
-    for (int n = 0; n < d.n; n++) {
-        const real *plane = x + cpu_plane(d, n, c / d.block) + c % d.block;
-        for (int p = 0; p < places; p++) {
-            const real *at = plane + (size_t)p * (size_t)d.block;
-            for (int k = 0; k < lanes; k++) {
-                const double v = at[k] - (centre ? centre[k] : 0);
-                sum[k] += v;
-                squares[k] += v * v;
-            }
+static size_t strip_start(cpu_dims d, const strip *s, int n) {
+    return cpu_plane(d, n, s->c / d.block) + (size_t)(s->c % d.block);
+}
+
+/* How the work is cut: tasks of one strip and one chunk of the images, in the order of memory. The
+ * sums of a group of strips are kept together; all strips are one group up to 512 channels. */
+typedef struct cut {
+    int of_block, strips, size, chunks, group; /* size: channels of a strip, at most */
+} cut;
+
+static cut cut_of(cpu_dims d) {
+    const int size = d.block < ROW ? d.block : ROW, of_block = (d.block + ROW - 1) / ROW;
+    const int strips = d.c / d.block * of_block, tasks = SUMS / size;
+    int chunks = body_clamp_int(tasks / strips, 8, CHUNKS);
+    chunks = chunks < d.n ? chunks : d.n;
+    return (cut){of_block, strips, size, chunks, tasks / chunks};
+}
+
+static strip nth_strip(cpu_dims d, const cut *c, int index) {
+    return strip_at(d, index / c->of_block * d.block + index % c->of_block * ROW);
+}
+
+static int chunk_start(cpu_dims d, const cut *c, int chunk) {
+    return (int)((long long)d.n * chunk / c->chunks);
+}
+
+/* What one element needs of its channel, laid out like a row. */
+typedef struct constants {
+    real mean[ROW], inverse[ROW], scale[ROW], shift[ROW], mean_dy[ROW], mean_dot[ROW];
+} constants;
+
+/* Repeats the values of a strip's channels to the width of its row. */
+static void repeat(real *row, const strip *s) {
+    for (int i = s->lanes; i < s->width; i++)
+        row[i] = row[i - s->lanes];
+}
+
+static void constants_of(constants *k, const cpu_batchnorm *b, const strip *s) {
+    for (int i = 0; i < s->lanes; i++) {
+        const int c = s->c + i;
+        k->mean[i] = b->mean[c];
+        k->inverse[i] =
+            b->frozen ? body_inverse_deviation(b->deviation[c], b->epsilon) : b->deviation[c];
+        k->scale[i] = body_bn_scale(b->gamma ? b->gamma[c] : 1, k->inverse[i]);
+        k->shift[i] = body_bn_shift(b->beta ? b->beta[c] : 0, k->mean[i], k->scale[i]);
+    }
+    repeat(k->mean, s);
+    repeat(k->inverse, s);
+    repeat(k->scale, s);
+    repeat(k->shift, s);
+}
+
+/* Something near the mean of each channel: around it the squares stay small. */
+static void centre_of(real *centre, const real *x, cpu_dims d, const strip *s) {
+    enum { SAMPLES = 4 };
+    const size_t places = (size_t)d.h * (size_t)d.w;
+    for (int i = 0; i < s->lanes; i++) {
+        double sum = 0;
+        for (int j = 0; j < SAMPLES; j++) {
+            const size_t place = places * (size_t)(2 * j + 1) / (2 * SAMPLES);
+            sum += (double)
+                x[strip_start(d, s, d.n * j / SAMPLES) + place * (size_t)d.block + (size_t)i];
         }
+        centre[i] = (real)(sum / SAMPLES);
+    }
+    repeat(centre, s);
+}
+
+/* ---- sums ---- */
+
+/* Two sums over a strip: first[] and second[] in float over a run, total[] in double. */
+typedef struct sums {
+    real first[ROW], second[ROW];
+    double total[2][ROW];
+    int rows; /* in the current run */
+} sums;
+
+static void fold(sums *s, int width) {
+    for (int i = 0; i < width; i++) {
+        s->total[0][i] += (double)s->first[i];
+        s->total[1][i] += (double)s->second[i];
+        s->first[i] = s->second[i] = 0;
+    }
+    s->rows = 0;
+}
+
+/* What is summed: of x around `mean`, or (dy not NULL) of the gradient and its product with xhat.
+ */
+typedef struct summand {
+    const real *x, *dy;
+    const constants *k;
+    bool relu;
+} summand;
+
+/* One vector of a row: no fused multiply-add, so that every build adds up the same bits. */
+INLINE void add_vec(vec *first, vec *second, const summand *t, size_t at, int i) {
+    const vec x = vec_load(t->x + at), centred = x - vec_load(t->k->mean + i);
+    if (!t->dy) {
+        *first += centred;
+        *second += centred * centred;
+        return;
+    }
+    vec g = vec_load(t->dy + at);
+    if (t->relu) {
+        const vec y = vec_fma_exact(x, vec_load(t->k->scale + i), vec_load(t->k->shift + i));
+        g *= vec_gate(vec_all(1), y);
+    }
+    *first += g;
+    *second += g * (centred * vec_load(t->k->inverse + i));
+}
+
+/* `vectors` vectors of `rows` rows, the sums in registers meanwhile. */
+INLINE void add_columns(sums *s, const summand *t, int i, int vectors, int rows, size_t stride) {
+    vec first[4], second[4];
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; v++) {
+        first[v] = vec_load(s->first + i + v * LANES);
+        second[v] = vec_load(s->second + i + v * LANES);
+    }
+    for (size_t r = 0; r < (size_t)rows; r++)
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++)
+            add_vec(&first[v], &second[v], t, r * stride + (size_t)(i + v * LANES), i + v * LANES);
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; v++) {
+        vec_store(s->first + i + v * LANES, first[v]);
+        vec_store(s->second + i + v * LANES, second[v]);
     }
 }
 
-static int count_parts(cpu_dims d) {
-    int parts = 0;
-    FOR_PARTS(d) parts++;
-    return parts;
+/* dy behind the fused ReLU: y is computed again, which is cheaper than reading it. */
+static inline real through(real dy, real x, const constants *k, int i, bool relu) {
+    if (!relu) return dy;
+    const real y = body_activate(body_bn_apply(x, k->scale[i], k->shift[i]), BODY_RELU, 0);
+    return dy * body_activation_slope(0, y, BODY_RELU, 0);
 }
 
-/* First channel of part number `index`. */
-static int part_start(cpu_dims d, int index) {
-    int c = 0;
-    for (int i = 0; i < index; i++)
-        c += cpu_part(d, c);
-    return c;
+INLINE void add_rows(sums *s, const summand *t, int rows, int width, size_t stride) {
+    int i = 0;
+    for (; i + WIDE <= width; i += WIDE)
+        add_columns(s, t, i, 4, rows, stride);
+    for (; i + LANES <= width; i += LANES)
+        add_columns(s, t, i, 1, rows, stride);
+    if (i == width) return;
+    for (size_t r = 0; r < (size_t)rows; r++)
+        for (int k = i; k < width; k++) {
+            const real x = t->x[r * stride + (size_t)k], centred = x - t->k->mean[k];
+            const real g =
+                t->dy ? through(t->dy[r * stride + (size_t)k], x, t->k, k, t->relu) : centred;
+            s->first[k] += g;
+            s->second[k] += g * (t->dy ? centred * t->k->inverse[k] : centred);
+        }
+}
+
+/* The strip of one image. */
+INLINE void add_image(sums *s, summand t, const strip *at) {
+    for (int row = 0, rows; row < at->rows; row += rows) {
+        const int room = RUN - s->rows, left = at->rows - row;
+        rows = left < room ? left : room;
+        add_rows(s, &t, rows, at->width, at->stride);
+        t.x += (size_t)rows * at->stride;
+        t.dy = t.dy ? t.dy + (size_t)rows * at->stride : NULL;
+        s->rows += rows;
+        if (s->rows == RUN) fold(s, at->width);
+    }
+    if (!at->rest) return;
+    add_rows(s, &t, 1, at->rest, 0);
+    if (++s->rows == RUN) fold(s, at->width);
+}
+
+/* Sums of images first .. end - 1 to out[2][lanes]. Each case is compiled on its own. */
+static void add_images(double *out, const summand *t, cpu_dims d, const strip *at, int first,
+                       int end) {
+    sums s = {0};
+    for (int n = first; n < end; n++) {
+        const size_t start = strip_start(d, at, n);
+        const real *x = t->x + start;
+        if (!t->dy)
+            add_image(&s, (summand){x, NULL, t->k, false}, at);
+        else if (t->relu)
+            add_image(&s, (summand){x, t->dy + start, t->k, true}, at);
+        else
+            add_image(&s, (summand){x, t->dy + start, t->k, false}, at);
+    }
+    fold(&s, at->width);
+    for (int q = 0; q < 2; q++)
+        for (int i = 0; i < at->width; i++) {
+            double *to = out + q * at->lanes + i % at->lanes;
+            *to = (i < at->lanes ? 0 : *to) + s.total[q][i];
+        }
+}
+
+/* Sums of strips first .. first + count - 1, to out[strip][2][size]: chunk by chunk, then the
+ * chunks in their order. */
+static void sum_strips(double *out, cpu_dims d, const cut *c, const cpu_batchnorm *b, const real *x,
+                       const real *dy, int first, int count) {
+    const size_t size = 2 * (size_t)c->size, row = size * (size_t)count;
+#pragma omp parallel for schedule(static)
+    for (int task = 0; task < count * c->chunks; task++) {
+        const int chunk = task / count;
+        const strip s = nth_strip(d, c, first + task % count);
+        constants k;
+        if (dy)
+            constants_of(&k, b, &s);
+        else
+            centre_of(k.mean, x, d, &s);
+        const summand t = {x, dy, &k, dy && b->act == BODY_RELU};
+        add_images(out + (size_t)task * size, &t, d, &s, chunk_start(d, c, chunk),
+                   chunk_start(d, c, chunk + 1));
+    }
+    for (int chunk = 1; chunk < c->chunks; chunk++)
+        for (size_t i = 0; i < row; i++)
+            out[i] += out[(size_t)chunk * row + i];
 }
 
 void CPU(batchnorm_statistics)(real *mean, real *inverse_deviation, real *running_mean,
                                real *running_variance, const real *x, cpu_dims d, real momentum,
                                real epsilon) {
-    const int parts = count_parts(d);
+    const cut c = cut_of(d);
     const double count = (double)d.n * d.h * d.w;
+    double kept[2 * SUMS];
+    for (int at = 0; at < c.strips; at += c.group) {
+        const int strips = c.strips - at < c.group ? c.strips - at : c.group;
+        sum_strips(kept, d, &c, NULL, x, NULL, at, strips);
+        for (int i = 0; i < strips; i++) {
+            const strip s = nth_strip(d, &c, at + i);
+            const double *sum = kept + (size_t)i * 2 * (size_t)c.size, *squares = sum + s.lanes;
+            real centre[ROW];
+            centre_of(centre, x, d, &s);
+            for (int k = 0; k < s.lanes; k++) {
+                const double shift = sum[k] / count;
+                const real m = (real)((double)centre[k] + shift);
+                const real v = (real)(squares[k] / count - shift * shift);
+                mean[s.c + k] = m;
+                inverse_deviation[s.c + k] = body_inverse_deviation(v > 0 ? v : 0, epsilon);
+                if (!isfinite(m) || !isfinite(v)) continue; /* a bad batch leaves no trace */
+                running_mean[s.c + k] = body_running(running_mean[s.c + k], m, momentum);
+                running_variance[s.c + k] = body_running(running_variance[s.c + k], v, momentum);
+            }
+        }
+    }
+}
+
+/* ---- one pass over the elements ---- */
+
+INLINE void apply_row(real *y, const real *x, const constants *k, int width, bool relu) {
+#pragma omp simd
+    for (int i = 0; i < width; i++) {
+        const real v = body_bn_apply(x[i], k->scale[i], k->shift[i]);
+        y[i] = relu ? body_activate(v, BODY_RELU, 0) : v;
+    }
+}
+
+static void apply_strip(real *y, const real *x, const constants *k, const strip *s, bool relu) {
+    size_t at = 0;
+    for (int r = 0; r < s->rows; r++, at += s->stride)
+        if (s->width == ROW && relu)
+            apply_row(y + at, x + at, k, ROW, true);
+        else if (s->width == ROW)
+            apply_row(y + at, x + at, k, ROW, false);
+        else
+            apply_row(y + at, x + at, k, s->width, relu);
+    apply_row(y + at, x + at, k, s->rest, relu);
+}
+
+void CPU(batchnorm_apply)(real *y, const real *x, cpu_dims d, const cpu_batchnorm *b) {
+    const cut c = cut_of(d);
+    const int tasks = c.strips * c.chunks;
 #pragma omp parallel for schedule(static)
-    for (int part = 0; part < parts; part++) {
-        const int c = part_start(d, part), lanes = cpu_part(d, c);
-        double sum[LANES], squares[LANES], centre[LANES];
-        for (int k = 0; k < lanes; k++) /* any value of the channel: keeps the squares small */
-            centre[k] = x[cpu_plane(d, 0, c / d.block) + (size_t)(c % d.block + k)];
-        moments(sum, squares, x, d, c, lanes, centre);
-        for (int k = 0; k < lanes; k++) {
-            const double shift = sum[k] / count;
-            const real m = (real)(centre[k] + shift);
-            const real variance = (real)(squares[k] / count - shift * shift);
-            mean[c + k] = m;
-            inverse_deviation[c + k] = body_inverse_deviation(variance > 0 ? variance : 0, epsilon);
-            if (!isfinite(m) || !isfinite(variance)) continue; /* a bad batch leaves no trace */
-            running_mean[c + k] = body_running(running_mean[c + k], m, momentum);
-            running_variance[c + k] = body_running(running_variance[c + k], variance, momentum);
+    for (int task = 0; task < tasks; task++) { /* backwards: the sums have read the end last */
+        const int back = tasks - 1 - task, chunk = back / c.strips;
+        const strip s = nth_strip(d, &c, back % c.strips);
+        constants k;
+        constants_of(&k, b, &s);
+        for (int n = chunk_start(d, &c, chunk + 1) - 1; n >= chunk_start(d, &c, chunk); n--) {
+            const size_t at = strip_start(d, &s, n);
+            apply_strip(y + at, x + at, &k, &s, b->act == BODY_RELU);
         }
     }
 }
 
-static void apply(real *y, const real *x, cpu_dims d, int c, int lanes, const real *scale,
-                  const real *shift, int act) {
-    for (int n = 0; n < d.n; n++) {
-        const size_t start = cpu_plane(d, n, c / d.block) + (size_t)(c % d.block);
-        for (int p = 0; p < d.h * d.w; p++) {
-            const size_t at = start + (size_t)p * (size_t)d.block;
-            if (act == BODY_RELU)
-                for (int k = 0; k < lanes; k++)
-                    y[at + (size_t)k] = body_activate(
-                        body_bn_apply(x[at + (size_t)k], scale[k], shift[k]), BODY_RELU, 0);
-            else
-                for (int k = 0; k < lanes; k++)
-                    y[at + (size_t)k] = body_bn_apply(x[at + (size_t)k], scale[k], shift[k]);
-        }
+INLINE void slope_row(real *dx, const real *dy, const real *x, const constants *k, int width,
+                      bool relu, bool accumulate) {
+#pragma omp simd
+    for (int i = 0; i < width; i++) {
+        const real g = through(dy[i], x[i], k, i, relu);
+        const real xhat = (x[i] - k->mean[i]) * k->inverse[i];
+        dx[i] = (accumulate ? dx[i] : 0) +
+                body_bn_dx(g, xhat, k->scale[i], k->mean_dy[i], k->mean_dot[i]);
     }
 }
 
-void CPU(batchnorm_apply)(real *y, const real *x, cpu_dims d, const real *gamma, const real *beta,
-                          const real *mean, const real *inverse_deviation, int act) {
-    const int parts = count_parts(d);
+static void slope_strip(real *dx, const real *dy, const real *x, const constants *k, const strip *s,
+                        bool relu, bool accumulate) {
+    size_t at = 0;
+    for (int r = 0; r < s->rows; r++, at += s->stride)
+        if (s->width == ROW && relu && !accumulate)
+            slope_row(dx + at, dy + at, x + at, k, ROW, true, false);
+        else if (s->width == ROW && !relu && !accumulate)
+            slope_row(dx + at, dy + at, x + at, k, ROW, false, false);
+        else
+            slope_row(dx + at, dy + at, x + at, k, s->width, relu, accumulate);
+    slope_row(dx + at, dy + at, x + at, k, s->rest, relu, accumulate);
+}
+
+/* dx of strips first .. first + count - 1 from their sums. */
+static void slope_strips(real *dx, const real *dy, const real *x, cpu_dims d, const cut *c,
+                         const cpu_batchnorm *b, const double *kept, int first, int count,
+                         bool accumulate) {
+    const double elements = (double)d.n * d.h * d.w;
+    const int tasks = count * c->chunks;
 #pragma omp parallel for schedule(static)
-    for (int part = 0; part < parts; part++) {
-        const int c = part_start(d, part), lanes = cpu_part(d, c);
-        real scale[LANES], shift[LANES];
-        for (int k = 0; k < lanes; k++) {
-            scale[k] = body_bn_scale(gamma ? gamma[c + k] : 1, inverse_deviation[c + k]);
-            shift[k] = body_bn_shift(beta ? beta[c + k] : 0, mean[c + k], scale[k]);
+    for (int task = 0; task < tasks; task++) {
+        const int back = tasks - 1 - task, chunk = back / count;
+        const strip s = nth_strip(d, c, first + back % count);
+        const double *sum = kept + (size_t)(back % count) * 2 * (size_t)c->size;
+        constants k;
+        constants_of(&k, b, &s);
+        for (int i = 0; i < s.lanes; i++) {
+            k.mean_dy[i] = b->frozen ? 0 : (real)(sum[i] / elements);
+            k.mean_dot[i] = b->frozen ? 0 : (real)(sum[s.lanes + i] / elements);
         }
-        apply(y, x, d, c, lanes, scale, shift, act);
-    }
-}
-
-void CPU(batchnorm_infer)(real *y, const real *x, cpu_dims d, const real *gamma, const real *beta,
-                          const real *mean, const real *variance, real epsilon, int act) {
-    const int parts = count_parts(d);
-#pragma omp parallel for schedule(static)
-    for (int part = 0; part < parts; part++) {
-        const int c = part_start(d, part), lanes = cpu_part(d, c);
-        real scale[LANES], shift[LANES];
-        for (int k = 0; k < lanes; k++) {
-            scale[k] = body_bn_scale(gamma ? gamma[c + k] : 1,
-                                     body_inverse_deviation(variance[c + k], epsilon));
-            shift[k] = body_bn_shift(beta ? beta[c + k] : 0, mean[c + k], scale[k]);
+        repeat(k.mean_dy, &s);
+        repeat(k.mean_dot, &s);
+        for (int n = chunk_start(d, c, chunk + 1) - 1; n >= chunk_start(d, c, chunk); n--) {
+            const size_t at = strip_start(d, &s, n);
+            slope_strip(dx + at, dy + at, x + at, &k, &s, b->act == BODY_RELU, accumulate);
         }
-        apply(y, x, d, c, lanes, scale, shift, act);
     }
-}
-
-/* dy behind the fused ReLU. */
-static inline real through(real dy, const real *y, size_t at, int act) {
-    return act == BODY_RELU ? dy * body_activation_slope(0, y[at], BODY_RELU, 0) : dy;
 }
 
 void CPU(batchnorm_backward)(real *dx, real *dgamma, real *dbeta, const real *dy, const real *x,
-                             const real *y, cpu_dims d, const real *gamma, const real *mean,
-                             const real *deviation, real epsilon, int act, bool frozen,
-                             bool accumulate) {
-    const int parts = count_parts(d), places = d.h * d.w;
-    const double count = (double)d.n * places;
-#pragma omp parallel for schedule(static)
-    for (int part = 0; part < parts; part++) {
-        const int c = part_start(d, part), lanes = cpu_part(d, c);
-        double sum[LANES] = {0}, dot[LANES] = {0};
-        real inverse[LANES];
-        for (int k = 0; k < lanes; k++) /* frozen: `deviation` is the running variance */
-            inverse[k] =
-                frozen ? body_inverse_deviation(deviation[c + k], epsilon) : deviation[c + k];
-        for (int n = 0; n < d.n; n++) {
-            const size_t start = cpu_plane(d, n, c / d.block) + (size_t)(c % d.block);
-            for (int p = 0; p < places; p++)
-                for (int k = 0; k < lanes; k++) {
-                    const size_t at = start + (size_t)p * (size_t)d.block + (size_t)k;
-                    const real g = through(dy[at], y, at, act);
-                    sum[k] += g;
-                    dot[k] += (double)g * ((x[at] - mean[c + k]) * inverse[k]);
-                }
+                             cpu_dims d, const cpu_batchnorm *b, bool accumulate) {
+    const cut c = cut_of(d);
+    double kept[2 * SUMS];
+    for (int at = 0; at < c.strips; at += c.group) {
+        const int strips = c.strips - at < c.group ? c.strips - at : c.group;
+        sum_strips(kept, d, &c, b, x, dy, at, strips);
+        for (int i = 0; i < strips; i++) {
+            const strip s = nth_strip(d, &c, at + i);
+            const double *sum = kept + (size_t)i * 2 * (size_t)c.size;
+            for (int k = 0; k < s.lanes; k++) {
+                if (dbeta) dbeta[s.c + k] = (real)sum[k];
+                if (dgamma) dgamma[s.c + k] = (real)sum[s.lanes + k];
+            }
         }
-        real scale[LANES], mean_dy[LANES], mean_dot[LANES];
-        for (int k = 0; k < lanes; k++) {
-            if (dgamma) dgamma[c + k] = (real)dot[k];
-            if (dbeta) dbeta[c + k] = (real)sum[k];
-            scale[k] = body_bn_scale(gamma ? gamma[c + k] : 1, inverse[k]);
-            mean_dy[k] = frozen ? 0 : (real)(sum[k] / count);
-            mean_dot[k] = frozen ? 0 : (real)(dot[k] / count);
-        }
-        for (int n = 0; dx && n < d.n; n++) {
-            const size_t start = cpu_plane(d, n, c / d.block) + (size_t)(c % d.block);
-            for (int p = 0; p < places; p++)
-                for (int k = 0; k < lanes; k++) {
-                    const size_t at = start + (size_t)p * (size_t)d.block + (size_t)k;
-                    const real g = through(dy[at], y, at, act);
-                    const real xhat = (x[at] - mean[c + k]) * inverse[k];
-                    dx[at] = (accumulate ? dx[at] : 0) +
-                             body_bn_dx(g, xhat, scale[k], mean_dy[k], mean_dot[k]);
-                }
-        }
+        if (dx) slope_strips(dx, dy, x, d, &c, b, kept, at, strips, accumulate);
     }
 }

@@ -30,6 +30,15 @@ typedef struct cpu_mask {
     uint64_t step, first;
 } cpu_mask;
 
+/* What stands for each channel, [c] each; gamma and beta may be NULL. */
+typedef struct cpu_batchnorm {
+    const real *gamma, *beta, *mean;
+    const real *deviation; /* frozen: the running variance, else the batch's inverse deviation */
+    real epsilon;
+    int act; /* BODY_LINEAR or the fused BODY_RELU */
+    bool frozen;
+} cpu_batchnorm;
+
 /* Plain convolution: x [n,ih,iw,ic] and y [n,oh,ow,oc] in NHWC, w in HWIO. */
 typedef struct cpu_conv {
     int n, ih, iw, ic, oh, ow, oc;
@@ -80,13 +89,14 @@ typedef struct cpu_epilogue {
                             int act, real alpha, bool accumulate))                                 \
     X(add, (real * y, const real *a, const real *b, size_t count))                                 \
     X(accumulate, (real * dst, const real *src, size_t count))                                     \
+    X(copy, (void *dst, const void *src, size_t bytes))                                            \
+    X(zero, (void *dst, size_t bytes))                                                             \
     X(relayout, (real * dst, int dst_block, const real *src, cpu_dims src_dims, bool accumulate))  \
     X(rescale, (real * y, const real *x, size_t count, real scale, real shift, bool accumulate))   \
     X(multiply, (real * y, const real *a, const real *b, cpu_dims d, bool broadcast))              \
     X(multiply_backward, (real * da, real * db, const real *dy, const real *a, const real *b,      \
                           cpu_dims d, bool broadcast, bool accumulate_a, bool accumulate_b))       \
-    X(dropout, (real * y, const real *x, cpu_dims d, double rate, uint32_t seed, uint32_t stream,  \
-                uint64_t step, uint64_t first, bool accumulate))                                   \
+    X(dropout, (real * y, const real *x, cpu_dims d, const cpu_mask *m, bool accumulate))          \
     X(max_pool_forward, (real * y, uint16_t * index, const real *x, cpu_dims xd, cpu_dims yd,      \
                          cpu_window p, bool gate, const cpu_mask *mask))                           \
     X(max_pool_backward, (real * dx, const real *dy, const uint16_t *index, cpu_dims xd,           \
@@ -97,14 +107,9 @@ typedef struct cpu_epilogue {
     X(batchnorm_statistics,                                                                        \
       (real * mean, real * inverse_deviation, real * running_mean, real * running_variance,        \
        const real *x, cpu_dims d, real momentum, real epsilon))                                    \
-    X(batchnorm_apply, (real * y, const real *x, cpu_dims d, const real *gamma, const real *beta,  \
-                        const real *mean, const real *inverse_deviation, int act))                 \
-    X(batchnorm_infer, (real * y, const real *x, cpu_dims d, const real *gamma, const real *beta,  \
-                        const real *mean, const real *variance, real epsilon, int act))            \
-    X(batchnorm_backward,                                                                          \
-      (real * dx, real * dgamma, real * dbeta, const real *dy, const real *x, const real *y,       \
-       cpu_dims d, const real *gamma, const real *mean, const real *deviation, real epsilon,       \
-       int act, bool frozen, bool accumulate))                                                     \
+    X(batchnorm_apply, (real * y, const real *x, cpu_dims d, const cpu_batchnorm *b))              \
+    X(batchnorm_backward, (real * dx, real * dgamma, real * dbeta, const real *dy, const real *x,  \
+                           cpu_dims d, const cpu_batchnorm *b, bool accumulate))                   \
     X(softmax, (real * y, const real *x, cpu_dims d))                                              \
     X(softmax_backward, (real * dx, const real *dy, const real *y, cpu_dims d, bool accumulate))   \
     X(softmax_xent,                                                                                \

@@ -1,55 +1,60 @@
-#include "kernels/cpu/cpu.h"
+#include "kernels/cpu/draw.h"
 
-enum { WORDS = 512 }; /* channels whose random words are drawn together */
-
-/* Words of the logical elements first .. first+count-1 of a stream. */
-static void draw(uint32_t *words, uint64_t first, int count, uint32_t seed, uint32_t stream,
-                 uint64_t step) {
-    if (first % 4 || count % 4) {
-        for (int i = 0; i < count; i++)
-            words[i] = rng_word(seed, stream, step, first + (uint64_t)i);
-        return;
+/* Memory fetches while the words are drawn. */
+static void fetch(const real *x, const real *y, int count) {
+    enum { LINE = 64 / sizeof(real) };
+    for (int i = 0; i < count; i += LINE) {
+        __builtin_prefetch(x + i);
+        __builtin_prefetch(y + i, 1);
     }
-    /* four separate rows, so that the ten rounds run in vector registers */
-    uint32_t lane[4][WORDS / 4];
-#pragma omp simd
-    for (int i = 0; i < count / 4; i++) {
-        const rng_block b = rng_at(seed, stream, step, first / 4 + (uint64_t)i);
-        lane[0][i] = b.word[0];
-        lane[1][i] = b.word[1];
-        lane[2][i] = b.word[2];
-        lane[3][i] = b.word[3];
-    }
-    for (int i = 0; i < count / 4; i++)
-        for (int k = 0; k < 4; k++)
-            words[4 * i + k] = lane[k][i];
 }
 
-void CPU(dropout)(real *y, const real *x, cpu_dims d, double rate, uint32_t seed, uint32_t stream,
-                  uint64_t step, uint64_t first, bool accumulate) {
-    const uint32_t threshold = body_dropout_threshold(rate);
-    const real scale = (real)(1 / (1 - rate));
-    const int places = d.h * d.w;
+/* `count` elements that lie side by side. */
+static void drop(real *y, const real *x, const uint32_t *words, int count, uint32_t threshold,
+                 real scale, bool accumulate) {
+    if (accumulate) {
+#pragma omp simd
+        for (int i = 0; i < count; i++)
+            y[i] += body_dropout(x[i], words[i], threshold, scale);
+    } else {
+#pragma omp simd
+        for (int i = 0; i < count; i++)
+            y[i] = body_dropout(x[i], words[i], threshold, scale);
+    }
+}
+
+void CPU(dropout)(real *y, const real *x, cpu_dims d, const cpu_mask *m, bool accumulate) {
+    const uint32_t threshold = body_dropout_threshold(m->rate);
+    const real scale = (real)(1 / (1 - m->rate));
+    const int blocks = d.c / d.block, image = d.h * d.w;
+    /* NHWC is one long run, whatever its channels; blocks are taken by several places */
+    const bool run = blocks == 1;
+    const int step = run ? DRAW_WORDS - 4 : (DRAW_WORDS - 4) / d.block;
+    const size_t all = (size_t)d.n * (size_t)image * (size_t)d.c;
+    const int lines = (image + step - 1) / step;
+    const size_t tasks =
+        run ? (all + (size_t)step - 1) / (size_t)step : (size_t)(d.n * blocks) * (size_t)lines;
 #pragma omp parallel for schedule(static)
-    for (int row = 0; row < d.n * places; row++) {
-        const int n = row / places, p = row % places;
-        for (int c0 = 0; c0 < d.c; c0 += WORDS) {
-            uint32_t words[WORDS];
-            const int count = d.c - c0 < WORDS ? d.c - c0 : WORDS;
-            const uint64_t logical =
-                ((first + (uint64_t)n) * (uint64_t)places + (uint64_t)p) * (uint64_t)d.c +
-                (uint64_t)c0;
-            draw(words, logical, count, seed, stream, step);
-            for (int c = c0; c < c0 + count; c += d.block < count ? d.block : count) {
-                const int lanes = d.block < count ? d.block : count;
-                const size_t at = cpu_plane(d, n, c / d.block) + (size_t)p * (size_t)d.block +
-                                  (size_t)(c % d.block);
-                for (int i = 0; i < lanes; i++) {
-                    const real v =
-                        body_dropout(x[at + (size_t)i], words[c - c0 + i], threshold, scale);
-                    y[at + (size_t)i] = accumulate ? y[at + (size_t)i] + v : v;
-                }
-            }
+    for (size_t task = 0; task < tasks; task++) {
+        uint32_t room[DRAW_ROOM];
+        if (run) {
+            const size_t at = task * (size_t)step;
+            const int count = all - at < (size_t)step ? (int)(all - at) : step;
+            fetch(x + at, y + at, count);
+            const uint64_t first = m->first * (uint64_t)image * (uint64_t)d.c + at;
+            drop(y + at, x + at, draw(room, m, first, count, 1, 1), count, threshold, scale,
+                 accumulate);
+            continue;
         }
+        const size_t plane = task / (size_t)lines, b = plane % (size_t)blocks;
+        const int place = (int)(task % (size_t)lines) * step;
+        const int places = image - place < step ? image - place : step;
+        const size_t at = (plane * (size_t)image + (size_t)place) * (size_t)d.block;
+        fetch(x + at, y + at, places * d.block);
+        const uint64_t pixel =
+            (m->first + plane / (size_t)blocks) * (uint64_t)image + (uint64_t)place;
+        const uint32_t *words =
+            draw(room, m, pixel * (uint64_t)d.c + b * (uint64_t)d.block, places, d.block, d.c);
+        drop(y + at, x + at, words, places * d.block, threshold, scale, accumulate);
     }
 }

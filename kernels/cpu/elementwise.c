@@ -59,6 +59,21 @@ void CPU(accumulate)(real *dst, const real *src, size_t count) {
         dst[i] += src[i];
 }
 
+/* Threads share what is large; for the rest it would not pay to wake them. */
+enum { SHARED = 1 << 18, PIECE = 1 << 14 }; /* bytes */
+
+void CPU(copy)(void *dst, const void *src, size_t bytes) {
+#pragma omp parallel for schedule(static) if (bytes > SHARED)
+    for (size_t at = 0; at < bytes; at += PIECE)
+        memcpy((char *)dst + at, (const char *)src + at, bytes - at < PIECE ? bytes - at : PIECE);
+}
+
+void CPU(zero)(void *dst, size_t bytes) {
+#pragma omp parallel for schedule(static) if (bytes > SHARED)
+    for (size_t at = 0; at < bytes; at += PIECE)
+        memset((char *)dst + at, 0, bytes - at < PIECE ? bytes - at : PIECE);
+}
+
 void CPU(rescale)(real *y, const real *x, size_t count, real scale, real shift, bool accumulate) {
     if (accumulate) {
 #pragma omp parallel for simd schedule(static)
@@ -71,23 +86,30 @@ void CPU(rescale)(real *y, const real *x, size_t count, real scale, real shift, 
     }
 }
 
-/* dst [n][c/db][h][w][db] from src [n][c/sb][h][w][sb]. */
+/* dst [n][c/db][h][w][db] from src [n][c/sb][h][w][sb]. A few places of all channels at a time, so
+ * that what lies side by side on either side is touched together. */
 void CPU(relayout)(real *dst, int dst_block, const real *src, cpu_dims s, bool accumulate) {
+    enum { PLACES = 16 };
     cpu_dims d = s;
     d.block = dst_block;
     const int step = s.block < dst_block ? s.block : dst_block; /* one divides the other */
+    const int places = s.h * s.w, tiles = (places + PLACES - 1) / PLACES;
 #pragma omp parallel for schedule(static)
-    for (int n = 0; n < s.n; n++)
+    for (int tile = 0; tile < s.n * tiles; tile++) {
+        const int n = tile / tiles, first = tile % tiles * PLACES;
+        const int end = places - first < PLACES ? places : first + PLACES;
         for (int c = 0; c < s.c; c += step) {
             const real *from = src + cpu_plane(s, n, c / s.block) + c % s.block;
             real *to = dst + cpu_plane(d, n, c / dst_block) + c % dst_block;
-            for (int p = 0; p < s.h * s.w; p++)
+            for (size_t p = (size_t)first; p < (size_t)end; p++)
+#pragma omp simd
                 for (int i = 0; i < step; i++) {
-                    real *at = to + (size_t)p * (size_t)dst_block + i;
-                    const real v = from[(size_t)p * (size_t)s.block + (size_t)i];
+                    real *at = to + p * (size_t)dst_block + i;
+                    const real v = from[p * (size_t)s.block + (size_t)i];
                     *at = accumulate ? *at + v : v;
                 }
         }
+    }
 }
 
 /* b is [n,h,w,c], or [n,1,1,c] when broadcast: then block b of it starts at n*c + b*block. */
@@ -106,6 +128,18 @@ void CPU(multiply)(real *y, const real *a, const real *b, cpu_dims d, bool broad
     }
 }
 
+static void product(real *out, const real *a, const real *b, int count, bool accumulate) {
+    if (accumulate) {
+#pragma omp simd
+        for (int k = 0; k < count; k++)
+            out[k] += a[k] * b[k];
+    } else {
+#pragma omp simd
+        for (int k = 0; k < count; k++)
+            out[k] = a[k] * b[k];
+    }
+}
+
 void CPU(multiply_backward)(real *da, real *db, const real *dy, const real *a, const real *b,
                             cpu_dims d, bool broadcast, bool accumulate_a, bool accumulate_b) {
     const int blocks = d.c / d.block, places = d.h * d.w;
@@ -114,13 +148,12 @@ void CPU(multiply_backward)(real *da, real *db, const real *dy, const real *a, c
         const size_t start = (size_t)i * (size_t)places * (size_t)d.block;
         const size_t small = (size_t)i * (size_t)d.block;
         if (db && broadcast && !accumulate_b) memset(db + small, 0, sizeof(real) * (size_t)d.block);
-        for (int p = 0; p < places; p++)
-            for (int k = 0; k < d.block; k++) {
-                const size_t at = start + (size_t)p * (size_t)d.block + (size_t)k;
-                const size_t other = broadcast ? small + (size_t)k : at;
-                if (da) da[at] = (accumulate_a ? da[at] : 0) + dy[at] * b[other];
-                if (db && broadcast) db[other] += dy[at] * a[at];
-                if (db && !broadcast) db[at] = (accumulate_b ? db[at] : 0) + dy[at] * a[at];
-            }
+        for (int p = 0; p < places; p++) {
+            const size_t at = start + (size_t)p * (size_t)d.block;
+            if (da) product(da + at, dy + at, b + (broadcast ? small : at), d.block, accumulate_a);
+            if (db)
+                product(db + (broadcast ? small : at), dy + at, a + at, d.block,
+                        broadcast || accumulate_b);
+        }
     }
 }

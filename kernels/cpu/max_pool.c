@@ -1,10 +1,9 @@
 /* Max pooling, in training together with what stands around it: no gradient goes back where the
  * ReLU before or the dropout behind has cut it off. `index` remembers which place of a window won,
  * or that nothing goes back, so that backward needs neither values nor random numbers. */
-#include "kernels/cpu/cpu.h"
-
 #include <string.h>
 
+#include "kernels/cpu/draw.h"
 #include "kernels/cpu/vec.h"
 
 enum { NOWHERE = UINT16_MAX };
@@ -34,6 +33,10 @@ static vec choose(vec_mask first, vec a, vec b) {
 }
 
 static void halve(real *y, uint16_t *index, const real *x, size_t down, size_t right, bool gate) {
+    __builtin_prefetch(x + 2 * down); /* the next line: too far apart for the hardware to guess */
+    __builtin_prefetch(x + 2 * down + right);
+    __builtin_prefetch(x + 3 * down);
+    __builtin_prefetch(x + 3 * down + right);
     const vec in[4] = {vec_load(x), vec_load(x + right), vec_load(x + down),
                        vec_load(x + down + right)};
     vec best = in[0];
@@ -86,51 +89,16 @@ static void pool_line(real *y, uint16_t *index, const real *image, int oh, cpu_d
                    xd.w, xd.block, gate);
 }
 
-enum { LINE_WORDS = 1024 }; /* random words drawn together */
-
-/* Words for `places` x `block` outputs from logical element `first` on, `channels` from place to
- * place. */
-static void draw_line(uint32_t *words, const cpu_mask *m, uint64_t first, int places, int block,
-                      int channels) {
-    if (first % 4 || block % 4 || channels % 4) {
-        for (int i = 0; i < places * block; i++)
-            words[i] = rng_word(m->seed, m->stream, m->step,
-                                first + (uint64_t)(i / block) * (uint64_t)channels +
-                                    (uint64_t)(i % block));
-        return;
-    }
-    /* four separate rows, so that the ten rounds run in vector registers */
-    uint32_t row[4][LINE_WORDS / 4];
-    const int fours = block / 4;
-    for (int place = 0; place < places; place++) {
-        const uint64_t start = (first + (uint64_t)place * (uint64_t)channels) / 4;
-        for (int i = 0; i < fours; i++)
-            row[0][place * fours + i] = (uint32_t)(start + (uint64_t)i);
-    }
-    const uint32_t high = (uint32_t)(first / 4 >> 32);
-#pragma omp simd
-    for (int i = 0; i < places * fours; i++) {
-        const rng_block b = rng_philox(row[0][i], high, (uint32_t)m->step,
-                                       (uint32_t)(m->step >> 32), m->seed, m->stream);
-        row[0][i] = b.word[0];
-        row[1][i] = b.word[1];
-        row[2][i] = b.word[2];
-        row[3][i] = b.word[3];
-    }
-    for (int i = 0; i < places * fours; i++)
-        for (int k = 0; k < 4; k++)
-            words[4 * i + k] = row[k][i];
-}
-
 static void drop_line(real *y, uint16_t *index, const cpu_mask *m, uint64_t first, cpu_dims yd) {
     const uint32_t threshold = body_dropout_threshold(m->rate);
     const real scale = (real)(1 / (1 - m->rate));
-    const int most = LINE_WORDS / yd.block;
-    uint32_t words[LINE_WORDS];
+    const int most = (DRAW_WORDS - 4) / yd.block;
+    uint32_t room[DRAW_ROOM];
     for (int place = 0; place < yd.w; place += most) {
         const int places = yd.w - place < most ? yd.w - place : most;
         const size_t at = (size_t)place * (size_t)yd.block;
-        draw_line(words, m, first + (uint64_t)place * (uint64_t)yd.c, places, yd.block, yd.c);
+        const uint32_t *words =
+            draw(room, m, first + (uint64_t)place * (uint64_t)yd.c, places, yd.block, yd.c);
 #pragma omp simd
         for (int i = 0; i < places * yd.block; i++) {
             const size_t e = at + (size_t)i;

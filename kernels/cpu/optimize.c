@@ -43,6 +43,25 @@ static double squares(const real *g, size_t count) {
     return sum;
 }
 
+/* Returns 0, or NaN where a new weight is not finite. Compiled for each case: a question inside the
+ * loop would keep it from the vector units. */
+static inline __attribute__((always_inline)) real sgd(real *w, const real *g, real *m, size_t count,
+                                                      real decay, const body_update *update,
+                                                      int nesterov) {
+    const body_update u = *update;
+    real worst = 0;
+#pragma omp simd reduction(+ : worst)
+    for (size_t i = 0; i < count; i++) {
+        const real kept = M_FMA(-decay, w[i], w[i]);
+        real velocity = m ? m[i] : 0;
+        const real moved = body_sgd(kept, g[i] * u.gradient_scale, &velocity, nesterov, &u);
+        if (m) m[i] = velocity;
+        worst += 0 * moved;
+        w[i] = 0 * moved == 0 ? moved : w[i];
+    }
+    return worst;
+}
+
 /* Updates elements of one chunk; returns whether all new weights are finite. One that is not keeps
  * its old value. */
 static int update_chunk(const pass *p, size_t at, size_t count, real decay) {
@@ -51,14 +70,14 @@ static int update_chunk(const pass *p, size_t at, size_t count, real decay) {
     const body_update u = p->u;
     real worst = 0; /* 0 * x is NaN for NaN and infinity; a sum of such products tells */
     if (p->kind == BODY_SGD) {
-        for (size_t i = 0; i < count; i++) {
-            const real kept = M_FMA(-decay, w[i], w[i]);
-            real velocity = m ? m[i] : 0;
-            const real moved = body_sgd(kept, g[i] * u.gradient_scale, &velocity, p->nesterov, &u);
-            if (m) m[i] = velocity;
-            worst += 0 * moved;
-            w[i] = 0 * moved == 0 ? moved : w[i];
-        }
+        if (m && p->nesterov)
+            worst = sgd(w, g, m, count, decay, &u, 1);
+        else if (m)
+            worst = sgd(w, g, m, count, decay, &u, 0);
+        else if (p->nesterov)
+            worst = sgd(w, g, NULL, count, decay, &u, 1);
+        else
+            worst = sgd(w, g, NULL, count, decay, &u, 0);
     } else {
 #pragma omp simd reduction(+ : worst)
         for (size_t i = 0; i < count; i++) {

@@ -67,4 +67,15 @@ static inline vec vec_max(vec a, vec b) {
 }
 #endif
 
+/* a * b + c rounded once, as M_FMA does; slow where the machine has no such instruction. */
+static inline vec vec_fma_exact(vec a, vec b, vec c) {
+#if defined(__FMA__) && !defined(MIEN_REAL_DOUBLE)
+    return vec_fma(a, b, c);
+#else
+    for (int i = 0; i < LANES; i++)
+        c[i] = M_FMA(a[i], b[i], c[i]);
+    return c;
+#endif
+}
+
 #endif

@@ -22,14 +22,21 @@ void test_isa_pooling(void **state);
 void test_isa_gather(void **state);
 void test_isa_optimizers(void **state);
 void test_isa_loss(void **state);
+void test_copies(void **state);
 
 /* parity_random.c: the generator, and what may not depend on layout, threads and micro-batches. */
 void test_philox(void **state);
+void test_drawn_words(void **state);
 void test_dropout_layout(void **state);
 void test_dropout_threads(void **state);
 void test_dropout_micro_batches(void **state);
 void test_augment_layout(void **state);
 void test_augment_threads(void **state);
 void test_augment_micro_batches(void **state);
+
+/* parity_batchnorm.c */
+void test_batchnorm_definition(void **state);
+void test_batchnorm_same_bits(void **state);
+void test_batchnorm_bad_batch(void **state);
 
 #endif

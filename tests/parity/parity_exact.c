@@ -1,6 +1,7 @@
 /* The loops of x86-64-v2, v3 and v4 give the same bits: everything of the class EXACT. */
 #include "tests/parity/parity.h"
 
+#include <omp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -64,13 +65,14 @@ void test_isa_dropout(void **state) {
     (void)state;
     const char *isa;
     static const int channels[] = {1, 3, 4, 16, 17, 520, 1030};
+    const cpu_mask mask = {0.37, 77, RNG_DROPOUT + 2, 9, 40};
     for (size_t c = 0; c < sizeof channels / sizeof channels[0]; c++) {
         const cpu_dims d = {2, 5, 3, channels[c], channels[c]};
         const size_t count = (size_t)(30 * channels[c]);
         float *x = mild_floats(count, 3, 5), *y = room(count), *other = room(count);
-        oldest()->dropout(y, x, d, 0.37, 77, RNG_DROPOUT + 2, 9, 40, false);
+        oldest()->dropout(y, x, d, &mask, false);
         FOR_OTHER_ISAS(i, table, isa) {
-            table->dropout(other, x, d, 0.37, 77, RNG_DROPOUT + 2, 9, 40, false);
+            table->dropout(other, x, d, &mask, false);
             expect_same_floats(other, y, count, "dropout", isa);
         }
         free(x);
@@ -230,4 +232,33 @@ void test_isa_loss(void **state) {
     float *const blocks[] = {z, t, dz, other, weight};
     for (int i = 0; i < 5; i++)
         free(blocks[i]);
+}
+
+/* Every byte and none behind, whether threads share the work or not. */
+void test_copies(void **state) {
+    (void)state;
+    const char *isa;
+    static const size_t sizes[] = {0, 1, 16384, 100000, 700001};
+    enum { MOST = 700064 };
+    uint8_t *from = malloc(MOST), *to = malloc(MOST);
+    assert_true(from && to);
+    for (size_t i = 0; i < MOST; i++)
+        from[i] = (uint8_t)(i * 2654435761u >> 13);
+    for (int k = 0; k < 9; k++) {
+        const cpu_kernels *table = reference_isa(k / 3, &isa);
+        omp_set_num_threads(k % 3 + 1);
+        for (size_t s = 0; table && s < sizeof sizes / sizeof sizes[0]; s++) {
+            memset(to, 7, MOST);
+            table->copy(to, from, sizes[s]);
+            assert_memory_equal(to, from, sizes[s]);
+            assert_int_equal(to[sizes[s]], 7);
+            table->zero(to, sizes[s]);
+            for (size_t i = 0; i < sizes[s]; i++)
+                assert_int_equal(to[i], 0);
+            assert_int_equal(to[sizes[s]], 7);
+        }
+    }
+    omp_set_num_threads(1);
+    free(from);
+    free(to);
 }

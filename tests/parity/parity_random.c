@@ -44,11 +44,51 @@ static const cpu_kernels *newest(void) {
     return best;
 }
 
+/* Dropout of ones shows each element's word: kept or not as rng_word says, in every layout,
+ * wherever the first element lies, and for a step and an element beyond 32 bits. */
+static void check_words(const cpu_kernels *k, cpu_dims d, const cpu_mask *m, const char *isa) {
+    const size_t count = (size_t)(d.n * d.h * d.w) * (size_t)d.c;
+    float *x = calloc(count, sizeof *x), *y = calloc(count, sizeof *y);
+    assert_true(x && y);
+    for (size_t i = 0; i < count; i++)
+        x[i] = 1;
+    k->dropout(y, x, d, m, true);
+    for (size_t i = 0; i < count; i++) {
+        const size_t c = i % (size_t)d.c, p = i / (size_t)d.c % (size_t)(d.h * d.w);
+        const size_t n = i / (size_t)d.c / (size_t)(d.h * d.w);
+        const uint32_t word = rng_word(m->seed, m->stream, m->step,
+                                       m->first * (uint64_t)(d.h * d.w * d.c) + (uint64_t)i);
+        const size_t at =
+            cpu_plane(d, (int)n, (int)c / d.block) + p * (size_t)d.block + c % (size_t)d.block;
+        if ((y[at] != 0) != (word >= body_dropout_threshold(m->rate)))
+            fail_msg("%s: element %zu of %dx%dx%dx%d in blocks of %d has another word", isa, i, d.n,
+                     d.h, d.w, d.c, d.block);
+    }
+    free(x);
+    free(y);
+}
+
+void test_drawn_words(void **state) {
+    (void)state;
+    static const cpu_dims dims[] = {{2, 7, 5, 3, 3},    {3, 1, 1, 1, 1},    {1, 48, 48, 16, 16},
+                                    {2, 3, 3, 32, 16},  {2, 13, 11, 48, 8}, {1, 40, 30, 17, 17},
+                                    {3, 2, 2, 1030, 2}, {1, 9, 31, 24, 12}, {2, 40, 3, 128, 64}};
+    const cpu_mask masks[] = {{0.5, 7, RNG_DROPOUT, 3, 0},
+                              {0.3, 8, RNG_DROPOUT + 1, (5ull << 32) + 1, 1ull << 40},
+                              {0.5, 0xffffffff, RNG_DROPOUT + 9, 0, 3}};
+    const char *isa;
+    for (int k = 0; k < 3; k++)
+        for (size_t i = 0; reference_isa(k, &isa) && i < sizeof dims / sizeof dims[0]; i++)
+            for (size_t m = 0; m < sizeof masks / sizeof masks[0]; m++)
+                check_words(reference_isa(k, &isa), dims[i], &masks[m], isa);
+}
+
 enum { N = 6, H = 5, W = 7, C = 48, ALL = N * H * W * C };
 static const cpu_dims nhwc = {N, H, W, C, C};
 
 static void mask(float *y, const float *x, cpu_dims d, uint64_t first) {
-    newest()->dropout(y, x, d, 0.4, 1234, RNG_DROPOUT + 3, 21, first, false);
+    const cpu_mask m = {0.4, 1234, RNG_DROPOUT + 3, 21, first};
+    newest()->dropout(y, x, d, &m, false);
 }
 
 static float *room(void) {

@@ -301,13 +301,18 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_isa_gather),
         cmocka_unit_test(test_isa_optimizers),
         cmocka_unit_test(test_isa_loss),
+        cmocka_unit_test(test_copies),
         cmocka_unit_test(test_philox),
+        cmocka_unit_test(test_drawn_words),
         cmocka_unit_test(test_dropout_layout),
         cmocka_unit_test(test_dropout_threads),
         cmocka_unit_test(test_dropout_micro_batches),
         cmocka_unit_test(test_augment_layout),
         cmocka_unit_test(test_augment_threads),
         cmocka_unit_test(test_augment_micro_batches),
+        cmocka_unit_test(test_batchnorm_definition),
+        cmocka_unit_test(test_batchnorm_same_bits),
+        cmocka_unit_test(test_batchnorm_bad_batch),
     };
     return cmocka_run_group_tests_name("parity", tests, open_backends, close_backends);
 }

@@ -1,0 +1,199 @@
+/* Batch normalisation against its definition in double, and against itself: every instruction set
+ * and every number of threads adds up the same bits. */
+#include "tests/parity/parity.h"
+
+#include <math.h>
+#include <omp.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* Blocks of 16 and 8, NHWC whose rows hold several pixels, one, or a part of one; odd channels;
+ * images with fewer pixels than a row; more images and channels than chunks and groups. */
+static const cpu_dims cases[] = {{3, 9, 7, 32, 16},  {5, 8, 8, 24, 8},    {70, 3, 3, 16, 16},
+                                 {2, 24, 24, 8, 8},  {3, 11, 5, 64, 64},  {2, 5, 7, 3, 3},
+                                 {9, 4, 5, 17, 17},  {4, 3, 3, 130, 130}, {10, 2, 2, 520, 8},
+                                 {67, 1, 1, 20, 20}, {1, 1, 2, 1, 1}};
+enum { CASES = sizeof cases / sizeof cases[0], VECTORS = 6 };
+
+/* y, dx and what there is one of per channel: mean, inverse deviation, running mean and variance,
+ * dgamma, dbeta. */
+static size_t result_size(cpu_dims d, size_t *count) {
+    *count = (size_t)(d.n * d.h * d.w) * (size_t)d.c;
+    return 2 * *count + VECTORS * (size_t)d.c;
+}
+
+typedef struct inputs {
+    float *x, *dy, *gamma, *beta;
+} inputs;
+
+static inputs make_inputs(cpu_dims d) {
+    size_t count;
+    result_size(d, &count);
+    inputs in = {mild_floats(count, 2, 1), mild_floats(count, 1, 2), mild_floats((size_t)d.c, 1, 3),
+                 mild_floats((size_t)d.c, 1, 4)};
+    for (size_t i = 0; i < count; i++)
+        in.x[i] += 5; /* squares around 0 would lose what is asked for */
+    return in;
+}
+
+static void free_inputs(inputs in) {
+    free(in.x);
+    free(in.dy);
+    free(in.gamma);
+    free(in.beta);
+}
+
+/* Forward and backward, the latter adding to dx = 1; frozen: with the statistics of before. */
+static float *run(const cpu_kernels *k, cpu_dims d, inputs in, int act, bool frozen) {
+    size_t count;
+    const size_t c = (size_t)d.c, all = result_size(d, &count);
+    float *out = calloc(all, sizeof *out), *dx = out + count, *mean = dx + count;
+    assert_non_null(out);
+    float *inverse = mean + c, *running_mean = inverse + c, *running_variance = running_mean + c;
+    for (size_t i = 0; i < count; i++)
+        dx[i] = 1;
+    for (size_t i = 0; i < c; i++) {
+        running_mean[i] = 4.5f;
+        running_variance[i] = 1.5f;
+    }
+    cpu_batchnorm b = {in.gamma, in.beta, mean, inverse, 1e-3f, act, false};
+    if (frozen)
+        b.mean = running_mean, b.deviation = running_variance, b.frozen = true;
+    else
+        k->batchnorm_statistics(mean, inverse, running_mean, running_variance, in.x, d, 0.9f,
+                                1e-3f);
+    k->batchnorm_apply(out, in.x, d, &b);
+    k->batchnorm_backward(dx, running_variance + c, running_variance + 2 * c, in.dy, in.x, d, &b,
+                          true);
+    return out;
+}
+
+/* Distance of got from want by want's norm. */
+static void expect_near(const float *got, const double *want, size_t count, const char *what,
+                        int row) {
+    double error = 0, norm = 0;
+    for (size_t i = 0; i < count; i++) {
+        error += (got[i] - want[i]) * (got[i] - want[i]);
+        norm += want[i] * want[i];
+    }
+    if (!(sqrt(error) <= 2e-6 * sqrt(norm) + 1e-12))
+        fail_msg("case %d: %s is %.2g of its norm from double", row, what, sqrt(error / norm));
+}
+
+/* Number of element (n, p) of channel c. */
+static size_t place_of(cpu_dims d, int n, int p, int c) {
+    return cpu_plane(d, n, c / d.block) + (size_t)p * (size_t)d.block + (size_t)(c % d.block);
+}
+
+/* One channel by the definition. `y` is the result under test: it tells where ReLU let through. */
+static void define(double *want, cpu_dims d, inputs in, const float *y, int c, int act,
+                   bool frozen) {
+    size_t count;
+    result_size(d, &count);
+    const double all = (double)d.n * d.h * d.w;
+    double sum = 0, squares = 0, dbeta = 0, dgamma = 0;
+#define EACH                                                                                       \
+    for (int n = 0; n < d.n; n++)                                                                  \
+        for (int p = 0; p < d.h * d.w; p++)
+    EACH sum += in.x[place_of(d, n, p, c)];
+    const double mean = frozen ? 4.5 : sum / all;
+    EACH squares += pow(in.x[place_of(d, n, p, c)] - mean, 2);
+    const double variance = frozen ? 1.5 : squares / all, inverse = 1 / sqrt(variance + 1e-3f);
+    EACH {
+        const size_t at = place_of(d, n, p, c);
+        const double xhat = (in.x[at] - mean) * inverse, v = xhat * in.gamma[c] + in.beta[c];
+        const double g = act == BODY_RELU && !(y[at] > 0) ? 0 : in.dy[at];
+        want[at] = act == BODY_RELU && v < 0 ? 0 : v;
+        dbeta += g;
+        dgamma += g * xhat;
+    }
+    EACH {
+        const size_t at = place_of(d, n, p, c);
+        const double xhat = (in.x[at] - mean) * inverse;
+        const double g = act == BODY_RELU && !(y[at] > 0) ? 0 : in.dy[at];
+        want[count + at] =
+            1 + in.gamma[c] * inverse * (g - (frozen ? 0 : dbeta / all + xhat * dgamma / all));
+    }
+#undef EACH
+    const double rows[VECTORS] = {frozen ? 0 : mean,
+                                  frozen ? 0 : inverse,
+                                  frozen ? 4.5 : 0.9f * 4.5 + (1 - 0.9f) * mean,
+                                  frozen ? 1.5 : 0.9f * 1.5 + (1 - 0.9f) * variance,
+                                  dgamma,
+                                  dbeta};
+    for (size_t i = 0; i < VECTORS; i++)
+        want[2 * count + i * (size_t)d.c + (size_t)c] = rows[i];
+}
+
+void test_batchnorm_definition(void **state) {
+    (void)state;
+    static const char *const names[VECTORS] = {
+        "mean", "inverse deviation", "running mean", "running variance", "dgamma", "dbeta"};
+    const char *isa;
+    for (int i = 0; i < 3 * CASES; i++) {
+        const cpu_dims d = cases[i / 3];
+        const int act = i % 3 == 1 ? BODY_RELU : BODY_LINEAR;
+        const bool frozen = i % 3 == 2;
+        size_t count;
+        double *want = numbers(result_size(d, &count));
+        const inputs in = make_inputs(d);
+        float *got = run(reference_isa(0, &isa), d, in, act, frozen);
+        for (int c = 0; c < d.c; c++)
+            define(want, d, in, got, c, act, frozen);
+        expect_near(got, want, count, "y", i / 3);
+        expect_near(got + count, want + count, count, "dx", i / 3);
+        for (size_t v = 0, at = 2 * count; v < VECTORS; v++, at += (size_t)d.c)
+            expect_near(got + at, want + at, (size_t)d.c, names[v], i / 3);
+        free(want);
+        free(got);
+        free_inputs(in);
+    }
+}
+
+void test_batchnorm_same_bits(void **state) {
+    (void)state;
+    const char *isa;
+    for (int i = 0; i < 3 * CASES; i++) {
+        const cpu_dims d = cases[i / 3];
+        const int act = i % 3 == 1 ? BODY_RELU : BODY_LINEAR;
+        size_t count;
+        const size_t all = result_size(d, &count);
+        const inputs in = make_inputs(d);
+        float *want = run(reference_isa(0, &isa), d, in, act, i % 3 == 2);
+        for (int k = 0; k < 3; k++)
+            for (int threads = 1; threads <= 3 && reference_isa(k, &isa); threads++) {
+                omp_set_num_threads(threads);
+                float *got = run(reference_isa(k, &isa), d, in, act, i % 3 == 2);
+                expect_same_floats(got, want, all, "batch normalisation", isa);
+                free(got);
+            }
+        omp_set_num_threads(1);
+        free(want);
+        free_inputs(in);
+    }
+}
+
+/* A number that is not finite shows in the statistics, and the running ones stay as they were. */
+void test_batchnorm_bad_batch(void **state) {
+    (void)state;
+    const char *isa;
+    const cpu_dims d = {4, 6, 6, 16, 16};
+    static const float bad[] = {INFINITY, NAN, -INFINITY};
+    for (size_t i = 0; i < 3; i++) {
+        const inputs in = make_inputs(d);
+        float mean[16], inverse[16], running[2][16] = {{0}};
+        in.x[700 * (i + 1)] = bad[i];
+        const int c = (int)(700 * (i + 1) % 16);
+        reference_isa(0, &isa)->batchnorm_statistics(mean, inverse, running[0], running[1], in.x, d,
+                                                     0.9f, 1e-3f);
+        assert_false(isfinite(mean[c]));
+        for (int k = 0; k < 16; k++)
+            assert_true((running[0][k] == 0) == (k == c) && (running[1][k] == 0) == (k == c));
+        free_inputs(in);
+    }
+}
