@@ -62,12 +62,12 @@ typedef struct cpu_winograd {
     size_t room, scratch; /* elements a thread needs, bytes in all */
 } cpu_winograd;
 
-/* What is done to a convolution's result on its way to memory. */
+/* What is done to a convolution's result on its way to memory, in this order. */
 typedef struct cpu_epilogue {
     const real *bias; /* [oc] or NULL */
+    bool accumulate;  /* what is in y is added */
     bool relu;
     const real *gate; /* NULL, or like y: where it is not positive the result is 0 */
-    bool accumulate;  /* y += result */
 } cpu_epilogue;
 
 #define CPU_KERNELS(X)                                                                             \

@@ -131,9 +131,9 @@ static void multiply(real *m, const real *v, const real *u, const cpu_winograd *
 
 static vec finish(vec value, vec bias, const cpu_epilogue *e, const real *y, const real *gate) {
     value += bias;
+    if (e->accumulate) value += vec_load(y);
     if (e->relu) value = vec_max(value, (vec){0});
     if (e->gate) value = vec_gate(value, vec_load(gate));
-    if (e->accumulate) value += vec_load(y);
     return value;
 }
 

@@ -32,4 +32,11 @@ void test_augment_layout(void **state);
 void test_augment_threads(void **state);
 void test_augment_micro_batches(void **state);
 
+/* parity_own.c, parity_own_f64.c: own convolutions against the plain loops in double. */
+void test_winograd_algebra(void **state);
+void test_winograd_shared_sums(void **state);
+void test_winograd_isas(void **state);
+void test_winograd_isas_shared(void **state);
+void test_winograd_in_the_backend(void **state);
+
 #endif

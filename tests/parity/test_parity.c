@@ -308,6 +308,11 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_augment_layout),
         cmocka_unit_test(test_augment_threads),
         cmocka_unit_test(test_augment_micro_batches),
+        cmocka_unit_test(test_winograd_algebra),
+        cmocka_unit_test(test_winograd_shared_sums),
+        cmocka_unit_test(test_winograd_isas),
+        cmocka_unit_test(test_winograd_isas_shared),
+        cmocka_unit_test(test_winograd_in_the_backend),
     };
     return cmocka_run_group_tests_name("parity", tests, open_backends, close_backends);
 }
