@@ -326,7 +326,8 @@ static mien_status build_variant(mien_linear *op, int n, onednn_variant *v) {
     v->n = n;
     for (int dir = 0; op->winograd && dir < ONEDNN_DIRECTIONS; dir++)
         onednn_winograd_form(op, (direction)dir, n, &v->winograd[dir]);
-    if (op->winograd) return MIEN_OK;
+    if (op->first) onednn_first_form(op, n, &v->first);
+    if (op->winograd || op->first) return MIEN_OK;
     MIEN_TRY(formats_of(op, n, &f));
     MIEN_TRY(onednn_memory(op, &f.x, &v->x));
     MIEN_TRY(onednn_memory(op, &f.y, &v->y));
@@ -374,6 +375,11 @@ static mien_status choose_stored(mien_linear *op) {
         op->stored = op->plain;
         return onednn_winograd_create(op);
     }
+    op->first = onednn_wants_first(op);
+    if (op->first) {
+        op->stored = op->plain;
+        return MIEN_OK;
+    }
     MIEN_TRY(formats_of(op, TYPICAL, &f));
     MIEN_TRY(describe(op, dir, TYPICAL, f, NULL, &pd));
     op->stored = *query(pd, dir == FILTER ? dnnl_query_diff_weights_md : dnnl_query_weights_md);
@@ -419,6 +425,7 @@ size_t onednn_scratch_bytes(const mien_linear *op) {
             if (need > most) most = need;
             const size_t own = op->winograd ? op->variants[i].winograd[dir].scratch : 0;
             if (own > most) most = own;
+            if (op->variants[i].first.scratch > most) most = op->variants[i].first.scratch;
         }
     return most;
 }

@@ -67,7 +67,8 @@ static inline own_buffer own_alloc(size_t count) {
 }
 
 static inline void own_release(own_buffer *b, const char *what) {
-    const unsigned char *margins[] = {(unsigned char *)b->all, (unsigned char *)(b->data + b->count)};
+    const unsigned char *margins[] = {(unsigned char *)b->all,
+                                      (unsigned char *)(b->data + b->count)};
     for (int side = 0; side < 2; side++)
         for (size_t i = 0; i < OWN_MARGIN * sizeof(real); i++)
             if (margins[side][i] != OWN_NAN)
@@ -97,19 +98,18 @@ static inline double *own_take(own_buffer *b, int n, size_t pixels, int c, int b
     double *out = numbers(b->count);
     for (size_t row = 0; row < (size_t)n * pixels; row++)
         for (int k = 0; k < c; k++)
-            out[row * (size_t)c + (size_t)k] =
-                (double)b->data[own_place(pixels, c, block, row, k)];
+            out[row * (size_t)c + (size_t)k] = (double)b->data[own_place(pixels, c, block, row, k)];
     own_release(b, what);
     return out;
 }
 
 static inline cpu_winograd own_form(const own_case *t, bool flipped) {
     const cpu_conv c = own_conv(t);
-    cpu_winograd d = {c.n,  c.ih, c.iw, c.ic, c.oh, c.ow, c.oc, t->top, t->left, false, 0, 0, 0, 0,
-                      0, 0};
+    cpu_winograd d = {c.n,     c.ih,  c.iw, c.ic, c.oh, c.ow, c.oc, t->top,
+                      t->left, false, 0,    0,    0,    0,    0,    0};
     if (flipped)
-        d = (cpu_winograd){c.n,  c.oh, c.ow,       c.oc,        c.ih, c.iw, c.ic, 2 - t->top,
-                           2 - t->left, true, 0, 0, 0, 0, 0, 0};
+        d = (cpu_winograd){c.n,         c.oh, c.ow, c.oc, c.ih, c.iw, c.ic, 2 - t->top,
+                           2 - t->left, true, 0,    0,    0,    0,    0,    0};
     return d;
 }
 
@@ -134,8 +134,8 @@ static inline double *own_winograd_pass(const cpu_kernels *k, const own_case *t,
     k->winograd_forward(y.data, x.data, u.data, &d, &e, scratch.data);
     omp_set_num_threads(1);
     own_buffer *const read[] = {&x, &gate, &w, &u, &bias, &scratch};
-    static const char *const names[] = {"input", "gate", "weights", "transformed weights",
-                                        "bias", "scratch"};
+    static const char *const names[] = {"input", "gate",   "weights", "transformed weights",
+                                        "bias",  "scratch"};
     for (int i = 0; i < 6; i++)
         own_release(read[i], names[i]);
     return own_take(&y, d.n, to, d.oc, d.lanes, "result");
@@ -171,5 +171,57 @@ static inline own_results own_winograd(const cpu_kernels *k, const own_case *t,
     own_winograd_filter(k, t, in, threads, &out);
     return out;
 }
+
+static inline cpu_first own_first_form(const own_case *t) {
+    const cpu_conv c = own_conv(t);
+    return (cpu_first){.n = c.n,
+                       .ih = c.ih,
+                       .iw = c.iw,
+                       .ic = c.ic,
+                       .oh = c.oh,
+                       .ow = c.ow,
+                       .oc = c.oc,
+                       .pad_top = t->top,
+                       .pad_left = t->left};
+}
+
+/* Reads an image: there is no dx. */
+static inline own_results own_first(const cpu_kernels *k, const own_case *t, const own_inputs *in,
+                                    int threads) {
+    cpu_first d = own_first_form(t);
+    const size_t from = (size_t)(d.ih * d.iw), to = (size_t)(d.oh * d.ow);
+    cpu_epilogue e = {.relu = t->relu};
+    own_results out = {0};
+    omp_set_num_threads(threads);
+    k->first_size(&d, threads);
+    own_buffer x = own_fill(in->x, d.n, from, d.ic, d.ic);
+    own_buffer dy = own_fill(in->dy, d.n, to, d.oc, d.lanes);
+    own_buffer w = own_fill(in->w, 9 * d.ic, 1, d.oc, d.oc);
+    own_buffer bias = own_fill(in->bias, 1, 1, d.oc, d.oc);
+    own_buffer y = own_fill(NULL, d.n, to, d.oc, d.lanes);
+    own_buffer dw = own_fill(t->accumulate ? in->dw : NULL, 9 * d.ic, 1, d.oc, d.oc);
+    own_buffer db = own_fill(t->accumulate ? in->db : NULL, 1, 1, d.oc, d.oc);
+    own_buffer scratch = own_alloc(d.scratch / sizeof(real));
+    if (t->bias) e.bias = bias.data;
+    k->first_forward(y.data, x.data, w.data, &d, &e, scratch.data);
+    own_release(&scratch, "scratch of forward");
+    scratch = own_alloc(d.scratch / sizeof(real));
+    k->first_filter(dw.data, t->bias ? db.data : NULL, dy.data, x.data, &d, t->accumulate,
+                    scratch.data);
+    own_release(&scratch, "scratch of the weight gradient");
+    omp_set_num_threads(1);
+    own_buffer *const read[] = {&x, &dy, &w, &bias};
+    static const char *const names[] = {"image", "gradient", "weights", "bias"};
+    for (int i = 0; i < 4; i++)
+        own_release(read[i], names[i]);
+    out.of[OWN_Y] = own_take(&y, d.n, to, d.oc, d.lanes, "result");
+    out.of[OWN_DW] = own_take(&dw, 9 * d.ic, 1, d.oc, d.oc, "weight gradient");
+    double *sums = own_take(&db, 1, 1, d.oc, d.oc, "bias gradient");
+    out.of[OWN_DB] = t->bias ? sums : NULL;
+    if (!t->bias) free(sums);
+    return out;
+}
+
+typedef own_results (*own_run)(const cpu_kernels *, const own_case *, const own_inputs *, int);
 
 #endif

@@ -37,14 +37,10 @@ static double *random_numbers(size_t count, uint32_t seed) {
 
 own_inputs own_make(const own_case *t) {
     const size_t x = own_count(t, OWN_DX), w = own_count(t, OWN_DW), b = own_count(t, OWN_DB);
-    return (own_inputs){random_numbers(x, 1),
-                        random_numbers(w, 2),
-                        random_numbers(b, 3),
-                        random_numbers(own_count(t, OWN_Y), 4),
-                        random_numbers(x, 5),
-                        random_numbers(x, 6),
-                        random_numbers(w, 7),
-                        random_numbers(b, 8)};
+    return (own_inputs){random_numbers(x, 1), random_numbers(w, 2),
+                        random_numbers(b, 3), random_numbers(own_count(t, OWN_Y), 4),
+                        random_numbers(x, 5), random_numbers(x, 6),
+                        random_numbers(w, 7), random_numbers(b, 8)};
 }
 
 void own_free_inputs(own_inputs *in) {
@@ -81,19 +77,17 @@ static void expect_same(const own_case *t, const own_results *got, const own_res
 }
 
 /* One case by one ISA's loops with 1, 2 and 3 threads. */
-static void check_winograd(const cpu_kernels *k, const char *isa, const own_case *t) {
+static void check(own_run run, const cpu_kernels *k, const char *isa, const own_case *t) {
     own_inputs in = own_make(t);
-    own_results want = own_expected(t, &in), one = own_winograd(k, t, &in, 1);
+    own_results want = own_expected(t, &in), one = run(k, t, &in, 1);
+    const char *const loops = run == own_winograd ? "Winograd" : "first layer";
     char what[64];
-    snprintf(what, sizeof what, "Winograd, x86-64-%s", isa);
-    own_compare(t, &one, &want, close_enough, what);
     for (int threads = 1; threads <= 3; threads++) {
-        own_results got = own_winograd(k, t, &in, threads);
-        snprintf(what, sizeof what, "Winograd, x86-64-%s, %d threads", isa, threads);
+        own_results got = run(k, t, &in, threads), again = run(k, t, &in, threads);
+        snprintf(what, sizeof what, "%s, x86-64-%s, %d threads", loops, isa, threads);
         own_compare(t, &got, &want, close_enough, what);
         expect_same(t, &got, &one, OWN_DX, what); /* forward and data: any number of threads */
-        own_results again = own_winograd(k, t, &in, threads);
-        snprintf(what, sizeof what, "Winograd, x86-64-%s, %d threads, again", isa, threads);
+        snprintf(what, sizeof what, "%s, x86-64-%s, %d threads, again", loops, isa, threads);
         expect_same(t, &again, &got, OWN_DB, what);
         own_free_results(&got);
         own_free_results(&again);
@@ -101,6 +95,26 @@ static void check_winograd(const cpu_kernels *k, const char *isa, const own_case
     own_free_results(&want);
     own_free_results(&one);
     own_free_inputs(&in);
+}
+
+static int lanes_of(const cpu_kernels *k) {
+    cpu_winograd probe = {.n = 1, .ic = 16, .oc = 16, .oh = 1, .ow = 1};
+    k->winograd_size(&probe, 1);
+    return probe.lanes;
+}
+
+/* Output channels are given in blocks, the inputs of Winograd's, too. */
+static void check_isas(own_run run, const own_case *rows, size_t count) {
+    const char *isa;
+    for (int i = 0; i < 3; i++) {
+        const cpu_kernels *k = reference_isa(i, &isa);
+        for (size_t r = 0; k && r < count; r++) {
+            own_case t = rows[r];
+            if (run == own_winograd) t.ic *= lanes_of(k);
+            t.oc *= lanes_of(k);
+            check(run, k, isa, &t);
+        }
+    }
 }
 
 void test_winograd_isas(void **state) {
@@ -111,17 +125,19 @@ void test_winograd_isas(void **state) {
         {17, 6, 7, 2, 5, 0, 1, 0, 1, false, true, false, true},
         {2, 46, 46, 2, 4, 0, 0, 0, 0, true, true, true, false},
     };
-    const char *isa;
-    for (int i = 0; i < 3; i++)
-        for (size_t r = 0; r < sizeof rows / sizeof rows[0] && reference_isa(i, &isa); r++) {
-            const cpu_kernels *k = reference_isa(i, &isa);
-            cpu_winograd probe = {.n = 1, .ic = 16, .oc = 16, .oh = 1, .ow = 1};
-            own_case t = rows[r];
-            k->winograd_size(&probe, 1);
-            t.ic *= probe.lanes;
-            t.oc *= probe.lanes;
-            check_winograd(k, isa, &t);
-        }
+    check_isas(own_winograd, rows, sizeof rows / sizeof rows[0]);
+}
+
+void test_first_isas(void **state) {
+    (void)state;
+    static const own_case rows[] = {
+        {1, 3, 3, 1, 1, 0, 0, 0, 0, true, true, false, true},
+        {2, 1, 5, 4, 3, 1, 1, 1, 1, true, false, false, false},
+        {17, 7, 14, 2, 2, 0, 1, 2, 0, false, true, false, true},
+        {3, 19, 13, 3, 5, 1, 1, 1, 1, true, true, false, true},
+        {4, 48, 48, 1, 2, 0, 0, 0, 0, true, true, false, false},
+    };
+    check_isas(own_first, rows, sizeof rows / sizeof rows[0]);
 }
 
 /* With three threads the sums would take more than 32 MB: they share one set. */
@@ -137,7 +153,7 @@ void test_winograd_isas_shared(void **state) {
             k->winograd_filter_size(&d, threads);
             assert_int_equal(d.parts, threads == 2 ? 2 : 1);
         }
-        check_winograd(k, isa, &t);
+        check(own_winograd, k, isa, &t);
     }
 }
 
@@ -164,7 +180,7 @@ static mien_tensor tensor(mien_backend *b, mien_shape s, const double *values) {
     return t;
 }
 
-static layer open_layer(mien_backend *b, const own_case *t, const own_inputs *in) {
+static layer open_layer(mien_backend *b, const own_case *t, const own_inputs *in, bool needs_dx) {
     const cpu_conv c = own_conv(t);
     layer l = {.b = b, .t = *t};
     const mien_linear_desc d = {.name = "it",
@@ -182,7 +198,8 @@ static layer open_layer(mien_backend *b, const own_case *t, const own_inputs *in
                                 .activation = t->relu ? BODY_RELU : BODY_LINEAR,
                                 .alpha = 1,
                                 .training = true,
-                                .needs_dx = true};
+                                .needs_dx = needs_dx,
+                                .accumulates_dw = true};
     expect_ok(b->ops->linear_create(b, &d, &l.op));
     expect_ok(b->ops->linear_prepare(l.op, t->n));
     l.w = buffer(b, b->ops->linear_weight_bytes(l.op), NULL);
@@ -232,11 +249,9 @@ void test_winograd_in_the_backend(void **state) {
     expect_ok(mien_cpu_open(&options, &b));
     own_inputs in = own_make(&t), other = in;
     other.w = in.dw; /* other weights */
-    cpu_winograd probe = {.n = 1, .ic = 16, .oc = 16, .oh = 1, .ow = 1};
-    cpu_of(b)->kernels->winograd_size(&probe, 1);
-    if (cpu_of(b)->isa_rank >= CPU_ISA_AVX2 && probe.lanes == cpu_of(b)->block) {
+    if (cpu_of(b)->isa_rank >= CPU_ISA_AVX2 && lanes_of(cpu_of(b)->kernels) == cpu_of(b)->block) {
         own_results want = own_expected(&t, &in), changed = own_expected(&t, &other);
-        layer l = open_layer(b, &t, &in);
+        layer l = open_layer(b, &t, &in, true);
         set_weights(&l, in.w);
         own_results first = forward(&l);
         own_compare(&t, &first, &want, close_enough, "a new layer");
@@ -252,6 +267,72 @@ void test_winograd_in_the_backend(void **state) {
         close_layer(&l);
     }
     own_free_inputs(&in);
+    mien_backend_close(b);
+    mien_float_leave(saved);
+}
+
+/* All passes of a layer behind the seam; dx only when asked for. */
+static own_results all_passes(mien_backend *b, const own_case *t, const own_inputs *in,
+                              bool needs_dx) {
+    layer l = open_layer(b, t, in, needs_dx);
+    const test_net handle = {.backend = b};
+    set_weights(&l, in->w);
+    own_results out = forward(&l);
+    const mien_tensor dy = tensor(b, l.y.shape, in->dy), dx = tensor(b, l.x.shape, NULL);
+    const mien_tensor db = tensor(b, (mien_shape){1, 1, 1, t->oc}, in->db);
+    const size_t weights = own_count(t, OWN_DW);
+    void *dw = buffer(b, b->ops->linear_weight_bytes(l.op), NULL);
+    float *hwio = calloc(weights, sizeof *hwio);
+    assert_non_null(hwio);
+    for (size_t i = 0; i < weights; i++)
+        hwio[i] = (float)in->dw[i];
+    expect_ok(b->ops->weights_upload(l.op, dw, hwio));
+    expect_ok(b->ops->linear_backward_filter(l.op, dw, db.data, &dy, &l.x, l.scratch, true));
+    expect_ok(b->ops->weights_download(l.op, hwio, dw));
+    out.of[OWN_DW] = numbers(weights);
+    for (size_t i = 0; i < weights; i++)
+        out.of[OWN_DW][i] = (double)hwio[i];
+    out.of[OWN_DB] = numbers((size_t)t->oc);
+    net_read(&handle, &db, out.of[OWN_DB]);
+    const mien_status status =
+        b->ops->linear_backward_data(l.op, &dx, &dy, l.w, NULL, l.scratch, false);
+    assert_true((status == MIEN_OK) == needs_dx); /* refused, not computed from nothing */
+    if (needs_dx) {
+        out.of[OWN_DX] = numbers(own_count(t, OWN_DX));
+        net_read(&handle, &dx, out.of[OWN_DX]);
+    }
+    void *const blocks[] = {dy.data, dx.data, db.data, dw};
+    for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
+        b->ops->free(b, blocks[i]);
+    free(hwio);
+    close_layer(&l);
+    return out;
+}
+
+/* Own loops where no gradient of the image is asked for, oneDNN where it is: the same results. */
+void test_first_in_the_backend(void **state) {
+    (void)state;
+    const mien_backend_options options = {.threads = 2};
+    mien_backend *b;
+    const unsigned saved = mien_float_enter();
+    expect_ok(mien_cpu_open(&options, &b));
+    for (int channels = 1; channels <= 4; channels++)
+        for (int needs_dx = 0; needs_dx < 2; needs_dx++) {
+            const own_case t = {3, 48, 37, channels, 48, 1, 0, 0, 1, false, true, false, true};
+            own_inputs in = own_make(&t);
+            own_case fresh = t; /* dx is written, dw and db are added to */
+            fresh.accumulate = false;
+            own_results want = own_expected(&t, &in), alone = own_expected(&fresh, &in);
+            double *const swap = want.of[OWN_DX];
+            want.of[OWN_DX] = alone.of[OWN_DX];
+            alone.of[OWN_DX] = swap;
+            own_results got = all_passes(b, &t, &in, needs_dx);
+            own_compare(&t, &got, &want, close_enough, "first layer behind the seam");
+            own_free_results(&got);
+            own_free_results(&want);
+            own_free_results(&alone);
+            own_free_inputs(&in);
+        }
     mien_backend_close(b);
     mien_float_leave(saved);
 }

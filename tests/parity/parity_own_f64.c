@@ -28,19 +28,35 @@ own_results own_expected(const own_case *t, const own_inputs *in) {
     return out;
 }
 
-static void check_winograd(own_case t, int threads) {
+static void check(own_run run, own_case t, int threads, const char *what) {
     own_inputs in = own_make(&t);
-    own_results want = own_expected(&t, &in), got = own_winograd(&cpu_kernels_f64, &t, &in, threads);
-    own_compare(&t, &got, &want, most, "Winograd in double");
+    own_results want = own_expected(&t, &in), got = run(&cpu_kernels_f64, &t, &in, threads);
+    own_compare(&t, &got, &want, most, what);
     own_free_results(&want);
     own_free_results(&got);
     own_free_inputs(&in);
 }
 
-/* Images, paddings and numbers of channel blocks; all that is fused takes turns. */
+enum { NUMBERS = 9 };
+
+/* Every row {batch, height, width, inputs, blocks of outputs, padding} with four of the 16
+ * combinations of what is fused, and with 1 to 3 threads. */
+static void check_rows(own_run run, const int rows[][NUMBERS], size_t count, int input_block,
+                       const char *what) {
+    for (size_t i = 0; i < count; i++)
+        for (size_t way = 0; way < 4; way++) {
+            const size_t bits = 5 * (i + way);
+            const int *r = rows[i];
+            const own_case t = {r[0],    r[1], r[2], r[3] * input_block, r[4] * LANES_F64, r[5],
+                                r[6],    r[7], r[8], bits & 1,           bits & 2,         bits & 4,
+                                bits & 8};
+            check(run, t, 1 + (int)way % 3, what);
+        }
+}
+
 void test_winograd_algebra(void **state) {
     (void)state;
-    static const int rows[][9] = {
+    static const int rows[][NUMBERS] = {
         {1, 3, 3, 1, 1, 0, 0, 0, 0},   {3, 3, 3, 1, 2, 1, 1, 1, 1},   {1, 4, 4, 2, 1, 1, 1, 1, 1},
         {2, 5, 5, 3, 1, 1, 1, 1, 1},   {1, 6, 6, 1, 3, 0, 0, 0, 0},   {3, 7, 5, 2, 3, 0, 1, 1, 0},
         {16, 8, 8, 1, 4, 1, 1, 1, 1},  {17, 6, 7, 4, 1, 0, 0, 0, 0},  {1, 9, 10, 5, 7, 1, 0, 0, 1},
@@ -48,15 +64,7 @@ void test_winograd_algebra(void **state) {
         {1, 46, 46, 2, 3, 1, 1, 1, 1}, {1, 46, 46, 1, 2, 0, 0, 0, 0}, {1, 4, 17, 1, 1, 2, 1, 2, 1},
         {5, 3, 12, 3, 4, 1, 2, 1, 2},
     };
-    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        for (unsigned ways = 0; ways < 4; ways++) {
-            const unsigned bits = 5 * (i + ways); /* all 16 combinations come up */
-            const int *r = rows[i];
-            const own_case t = {r[0],     r[1],     r[2],     r[3] * LANES_F64, r[4] * LANES_F64,
-                                r[5],     r[6],     r[7],     r[8],             bits & 1,
-                                bits & 2, bits & 4, bits & 8};
-            check_winograd(t, 1 + (int)ways % 3);
-        }
+    check_rows(own_winograd, rows, sizeof rows / sizeof rows[0], LANES_F64, "Winograd in double");
 }
 
 /* So many channels that the threads share one set of sums. */
@@ -66,5 +74,17 @@ void test_winograd_shared_sums(void **state) {
     cpu_winograd d = own_form(&t, false);
     cpu_kernels_f64.winograd_filter_size(&d, 2);
     assert_int_equal(d.parts, 1);
-    check_winograd(t, 2);
+    check(own_winograd, t, 2, "Winograd in double");
+}
+
+void test_first_algebra(void **state) {
+    (void)state;
+    static const int rows[][NUMBERS] = {
+        {1, 3, 3, 1, 1, 0, 0, 0, 0},   {1, 3, 3, 3, 2, 1, 1, 1, 1},   {2, 1, 1, 1, 1, 1, 1, 1, 1},
+        {1, 1, 9, 2, 3, 1, 1, 1, 1},   {3, 9, 1, 4, 1, 1, 1, 1, 1},   {16, 8, 8, 1, 4, 1, 1, 1, 1},
+        {17, 7, 14, 1, 3, 0, 0, 0, 0}, {1, 10, 15, 2, 5, 1, 0, 0, 1}, {3, 13, 11, 3, 4, 0, 1, 1, 0},
+        {1, 48, 48, 1, 4, 0, 0, 0, 0}, {1, 48, 48, 3, 2, 1, 1, 1, 1}, {2, 19, 13, 4, 3, 2, 2, 2, 2},
+        {1, 17, 6, 2, 1, 0, 2, 2, 0},
+    };
+    check_rows(own_first, rows, sizeof rows / sizeof rows[0], 1, "first layer in double");
 }
