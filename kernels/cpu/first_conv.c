@@ -8,7 +8,7 @@
 #include <string.h>
 
 enum {
-    ROWS = 8,                                 /* of outputs, that go through together */
+    ROWS = 16,                                /* of outputs, that go through together */
     PIXELS = VEC_REGISTERS == 32 ? 12 : 6,    /* of a row at a time, two channel blocks each */
     TAP_BLOCKS = VEC_REGISTERS == 32 ? 2 : 1, /* channel blocks whose nine sums fit registers */
     PAD = 16
@@ -139,8 +139,9 @@ void CPU(first_forward)(real *y, const real *x, const real *w, const cpu_first *
 /* The nine taps of one input channel over some rows, for one or two blocks of output channels. */
 typedef struct first_taps {
     size_t x_row, x_step,
-        block;        /* elements from row to row, pixel to pixel, block to block of dy */
-    size_t tap, bias; /* in the sums: from tap to tap, from the first channel's taps to the bias's */
+        block; /* elements from row to row, pixel to pixel, block to block of dy */
+    size_t tap,
+        bias; /* in the sums: from tap to tap, from the first channel's taps to the bias's */
     int rows, pixels;
     bool with_bias;
 } first_taps;
