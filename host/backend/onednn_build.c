@@ -327,6 +327,10 @@ static mien_status formats_of(const mien_linear *op, int n, formats *f) {
 static mien_status build_variant(mien_linear *op, int n, onednn_variant *v) {
     formats f;
     v->n = n;
+    if (op->first) {
+        onednn_first_form(op, n, &v->first);
+        return MIEN_OK;
+    }
     MIEN_TRY(formats_of(op, n, &f));
     MIEN_TRY(onednn_memory(op, &f.x, &v->x));
     MIEN_TRY(onednn_memory(op, &f.y, &v->y));
@@ -378,6 +382,11 @@ static mien_status choose_stored(mien_linear *op) {
     for (int i = 0; i < MIEN_DIRECTIONS; i++)
         own |= op->winograd[i] = onednn_wants_winograd(op, (mien_direction)i);
     MIEN_TRY(weight_md(op, op->desc.dense ? dnnl_io : dnnl_hwio, &op->plain));
+    op->first = onednn_wants_first(op);
+    if (op->first) {
+        op->stored = op->plain;
+        return MIEN_OK;
+    }
     MIEN_TRY(formats_of(op, TYPICAL, &f));
     op->stored = op->plain;
     if (own) {
@@ -439,6 +448,7 @@ size_t onednn_scratch_bytes(const mien_linear *op) {
             if (need > most) most = need;
             const size_t own = op->variants[i].winograd[dir].scratch;
             if (own > most) most = own;
+            if (op->variants[i].first.scratch > most) most = op->variants[i].first.scratch;
         }
     return most;
 }

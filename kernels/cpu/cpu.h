@@ -75,12 +75,20 @@ typedef struct cpu_winograd {
     size_t room, scratch; /* elements a thread needs, bytes in all */
 } cpu_winograd;
 
-/* What is done to a convolution's result on its way to memory. */
+/* A 3x3 convolution of stride 1 that reads an image: x [n,ih,iw,ic] in NHWC with few channels, y in
+ * blocks of LANES, weights in HWIO. `first_size` fills in the second line. */
+typedef struct cpu_first {
+    int n, ih, iw, ic, oh, ow, oc, pad_top, pad_left;
+    int lanes, parts;     /* channels in a block of y; sums kept apart, one for each thread */
+    size_t room, scratch; /* elements a thread needs, bytes in all */
+} cpu_first;
+
+/* What is done to a convolution's result on its way to memory, in this order. */
 typedef struct cpu_epilogue {
     const real *bias; /* [oc] or NULL */
+    bool accumulate;  /* what is in y is added */
     bool relu;
     const real *gate; /* NULL, or like y: where it is not positive the result is 0 */
-    bool accumulate;  /* what y holds is added, before ReLU and gate */
 } cpu_epilogue;
 
 #define CPU_KERNELS(X)                                                                             \
@@ -125,6 +133,11 @@ typedef struct cpu_epilogue {
     X(winograd_filter_size, (cpu_winograd * d, int threads))                                       \
     X(winograd_filter, (real * dw, real * db, const real *dy, const real *x,                       \
                         const cpu_winograd *d, bool accumulate, real *scratch))                    \
+    X(first_size, (cpu_first * d, int threads))                                                    \
+    X(first_forward, (real * y, const real *x, const real *w, const cpu_first *d,                  \
+                      const cpu_epilogue *e, real *scratch))                                       \
+    X(first_filter, (real * dw, real * db, const real *dy, const real *x, const cpu_first *d,      \
+                     bool accumulate, real *scratch))                                              \
     X(conv_forward, (real * y, const real *x, const real *w, const real *b, const cpu_conv *c))    \
     X(conv_backward_data,                                                                          \
       (real * dx, const real *dy, const real *w, const cpu_conv *c, bool accumulate))              \

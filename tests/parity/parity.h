@@ -39,4 +39,14 @@ void test_batchnorm_definition(void **state);
 void test_batchnorm_same_bits(void **state);
 void test_batchnorm_bad_batch(void **state);
 
+/* parity_own.c, parity_own_f64.c: own convolutions against the plain loops in double. */
+void test_winograd_algebra(void **state);
+void test_winograd_shared_sums(void **state);
+void test_winograd_isas(void **state);
+void test_winograd_isas_shared(void **state);
+void test_winograd_in_the_backend(void **state);
+void test_first_algebra(void **state);
+void test_first_isas(void **state);
+void test_first_in_the_backend(void **state);
+
 #endif

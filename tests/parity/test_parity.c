@@ -313,6 +313,14 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_batchnorm_definition),
         cmocka_unit_test(test_batchnorm_same_bits),
         cmocka_unit_test(test_batchnorm_bad_batch),
+        cmocka_unit_test(test_winograd_algebra),
+        cmocka_unit_test(test_winograd_shared_sums),
+        cmocka_unit_test(test_winograd_isas),
+        cmocka_unit_test(test_winograd_isas_shared),
+        cmocka_unit_test(test_winograd_in_the_backend),
+        cmocka_unit_test(test_first_algebra),
+        cmocka_unit_test(test_first_isas),
+        cmocka_unit_test(test_first_in_the_backend),
     };
     return cmocka_run_group_tests_name("parity", tests, open_backends, close_backends);
 }
