@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 static atomic_uint_fast64_t allocations;
@@ -22,12 +23,17 @@ mien_status mien_new(void *out, size_t count, size_t size) {
     return block ? MIEN_OK : out_of_memory(count, size);
 }
 
+/* Large blocks ask for huge pages: convolutions walk dozens of planes side by side, more than the
+ * processor's table of small pages holds. Linux gives them only to those who ask. */
+enum { HUGE_PAGE = 2 << 20, LARGE = 4 << 20 };
+
 mien_status mien_new_aligned(void *out, size_t bytes) {
     void *block = NULL;
-    const size_t room = bytes > SIZE_MAX - MIEN_ALIGN ? 0 : (bytes + MIEN_ALIGN - 1) / MIEN_ALIGN;
+    const size_t align = bytes >= LARGE ? HUGE_PAGE : MIEN_ALIGN;
+    const size_t room = bytes > SIZE_MAX - align ? 0 : (bytes + align - 1) / align;
     atomic_fetch_add(&allocations, 1);
-    if (bytes == 0 || room)
-        block = aligned_alloc(MIEN_ALIGN, room ? room * MIEN_ALIGN : MIEN_ALIGN);
+    if (bytes == 0 || room) block = aligned_alloc(align, room ? room * align : align);
+    if (block && align == HUGE_PAGE) madvise(block, room * align, MADV_HUGEPAGE);
     memcpy(out, &block, sizeof block);
     return block ? MIEN_OK : out_of_memory(1, bytes);
 }

@@ -15,11 +15,15 @@ MIEN_BODY body_bytes body_bytes_of(int is_signed) {
     return b;
 }
 
-/* `inverse` = 1 / scale. A NaN becomes `low`. */
-MIEN_BODY int body_quantise(real x, real inverse, body_bytes range) {
+/* x / scale within the range, not yet rounded; `inverse` = 1 / scale. A NaN becomes `low`. */
+MIEN_BODY real body_saturate(real x, real inverse, body_bytes range) {
     const real scaled = x * inverse, low = (real)range.low, high = (real)range.high;
-    const real up = scaled > low ? scaled : low, v = up < high ? up : high;
-    return (int)M_RINT(v);
+    const real up = scaled > low ? scaled : low;
+    return up < high ? up : high;
+}
+
+MIEN_BODY int body_quantise(real x, real inverse, body_bytes range) {
+    return (int)M_RINT(body_saturate(x, inverse, range));
 }
 
 #endif

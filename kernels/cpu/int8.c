@@ -5,15 +5,17 @@
 
 #include <string.h>
 
-enum { LANES = CPU_NARROW_LANES, PIXELS = 4, TAPS = CPU_NARROW_TAPS };
+#include "kernels/cpu/vec.h"
 
-/* LANES numbers as bytes. */
+enum { WIDE = CPU_NARROW_LANES, PIXELS = 4, TAPS = CPU_NARROW_TAPS };
+_Static_assert((int)WIDE == (int)BYTES_AT_ONCE, "a block is stored at once");
+
+/* WIDE numbers as bytes. */
 static inline void store_lanes(uint8_t *y, const real *sum, real inverse, body_bytes range) {
-    int32_t q[LANES]; /* two loops: each is one instruction or two on a whole vector */
-    for (int k = 0; k < LANES; k++)
-        q[k] = body_quantise(sum[k], inverse, range);
-    for (int k = 0; k < LANES; k++)
-        y[k] = (uint8_t)q[k];
+    real v[WIDE];
+    for (int k = 0; k < WIDE; k++)
+        v[k] = body_saturate(sum[k], inverse, range);
+    vec_store_bytes(y, v);
 }
 
 void CPU(quantise)(uint8_t *q, const real *x, cpu_dims d, real inverse, bool is_signed) {
@@ -25,9 +27,9 @@ void CPU(quantise)(uint8_t *q, const real *x, cpu_dims d, real inverse, bool is_
         const real *from = x + (size_t)plane * area * block;
         uint8_t *to =
             q + (size_t)(plane / blocks) * area * (size_t)d.c + (size_t)(plane % blocks) * block;
-        for (size_t p = 0; p < area && block == LANES; p++)
-            store_lanes(to + p * (size_t)d.c, from + p * LANES, inverse, range);
-        for (size_t p = 0; p < area && block != LANES; p++)
+        for (size_t p = 0; p < area && block == WIDE; p++)
+            store_lanes(to + p * (size_t)d.c, from + p * WIDE, inverse, range);
+        for (size_t p = 0; p < area && block != WIDE; p++)
             for (size_t k = 0; k < block; k++)
                 to[p * (size_t)d.c + k] =
                     (uint8_t)body_quantise(from[p * block + k], inverse, range);
@@ -82,39 +84,39 @@ void CPU(max_pool_bytes)(uint8_t *y, const uint8_t *x, cpu_dims xd, cpu_dims yd,
     }
 }
 
-/* One output in LANES channels; w [taps][LANES]. offset[t]: where tap t reads. */
+/* One output in WIDE channels; w [taps][WIDE]. offset[t]: where tap t reads. */
 static void narrow_one(uint8_t *y, const real *x, const int *offset, int taps, const real *w,
                        const real *b, real inverse, body_bytes range) {
-    real sum[LANES];
-    for (int k = 0; k < LANES; k++)
+    real sum[WIDE];
+    for (int k = 0; k < WIDE; k++)
         sum[k] = b[k];
     for (int t = 0; t < taps; t++)
-        for (int k = 0; k < LANES; k++)
-            sum[k] = M_FMA(x[offset[t]], w[t * LANES + k], sum[k]);
+        for (int k = 0; k < WIDE; k++)
+            sum[k] = M_FMA(x[offset[t]], w[t * WIDE + k], sum[k]);
     store_lanes(y, sum, inverse, range);
 }
 
-/* PIXELS outputs side by side, `step` numbers of x and `stride` bytes of y apart, in LANES channels
+/* PIXELS outputs side by side, `step` numbers of x and `stride` bytes of y apart, in WIDE channels
  * or twice as many, whose weights lie `next` numbers further. The sums are arrays of their own,
  * never indexed by a variable: so they stay in registers. */
 static inline void narrow_four(uint8_t *y, size_t stride, const real *x, const int *offset,
                                int taps, const real *w, const real *b, size_t step, size_t next,
                                bool twice, real inverse, body_bytes range) {
-    real s0[LANES], s1[LANES], s2[LANES], s3[LANES], t0[LANES], t1[LANES], t2[LANES], t3[LANES];
-    for (int k = 0; k < LANES; k++) {
+    real s0[WIDE], s1[WIDE], s2[WIDE], s3[WIDE], t0[WIDE], t1[WIDE], t2[WIDE], t3[WIDE];
+    for (int k = 0; k < WIDE; k++) {
         s0[k] = s1[k] = s2[k] = s3[k] = b[k];
-        t0[k] = t1[k] = t2[k] = t3[k] = twice ? b[LANES + k] : 0;
+        t0[k] = t1[k] = t2[k] = t3[k] = twice ? b[WIDE + k] : 0;
     }
     for (int t = 0; t < taps; t++) {
-        const real *at = x + offset[t], *v = w + (size_t)t * LANES, *u = v + next;
+        const real *at = x + offset[t], *v = w + (size_t)t * WIDE, *u = v + next;
         const real x0 = at[0], x1 = at[step], x2 = at[2 * step], x3 = at[3 * step];
-        for (int k = 0; k < LANES; k++) {
+        for (int k = 0; k < WIDE; k++) {
             s0[k] = M_FMA(x0, v[k], s0[k]);
             s1[k] = M_FMA(x1, v[k], s1[k]);
             s2[k] = M_FMA(x2, v[k], s2[k]);
             s3[k] = M_FMA(x3, v[k], s3[k]);
         }
-        for (int k = 0; twice && k < LANES; k++) {
+        for (int k = 0; twice && k < WIDE; k++) {
             t0[k] = M_FMA(x0, u[k], t0[k]);
             t1[k] = M_FMA(x1, u[k], t1[k]);
             t2[k] = M_FMA(x2, u[k], t2[k]);
@@ -126,10 +128,10 @@ static inline void narrow_four(uint8_t *y, size_t stride, const real *x, const i
     store_lanes(y + 2 * stride, s2, inverse, range);
     store_lanes(y + 3 * stride, s3, inverse, range);
     if (!twice) return;
-    store_lanes(y + LANES, t0, inverse, range);
-    store_lanes(y + LANES + stride, t1, inverse, range);
-    store_lanes(y + LANES + 2 * stride, t2, inverse, range);
-    store_lanes(y + LANES + 3 * stride, t3, inverse, range);
+    store_lanes(y + WIDE, t0, inverse, range);
+    store_lanes(y + WIDE + stride, t1, inverse, range);
+    store_lanes(y + WIDE + 2 * stride, t2, inverse, range);
+    store_lanes(y + WIDE + 3 * stride, t3, inverse, range);
 }
 
 typedef struct narrow_taps {
@@ -157,11 +159,11 @@ static void narrow_border(uint8_t *y, const real *x, const real *w, const real *
                           const cpu_conv *c, int oh, int ow, real inverse, body_bytes range) {
     const narrow_taps t = taps_of(c, oh, ow);
     const int all = c->window.kernel_h * c->window.kernel_w * c->ic;
-    real weights[TAPS * LANES];
-    for (int o = 0; o < c->oc; o += LANES) {
+    real weights[TAPS * WIDE];
+    for (int o = 0; o < c->oc; o += WIDE) {
         const real *block = w + (size_t)o * (size_t)all;
         for (int i = 0; i < t.count; i++)
-            memcpy(weights + i * LANES, block + t.from[i] * LANES, sizeof(real) * LANES);
+            memcpy(weights + i * WIDE, block + t.from[i] * WIDE, sizeof(real) * WIDE);
         narrow_one(y + o, x, t.offset, t.count, weights, b + o, inverse, range);
     }
 }
@@ -181,7 +183,13 @@ void CPU(conv_narrow)(uint8_t *y, const real *x, const real *w, const real *b, c
         const real *image = x + (size_t)(row / c->oh) * (size_t)(c->ih * c->iw * c->ic);
         uint8_t *to = y + (size_t)row * (size_t)c->ow * oc;
         const bool inside = top >= 0 && top + c->window.kernel_h <= c->ih;
+        /* at the end of a line the last four once more, rather than fewer by themselves */
+        const int back = c->ow - PIXELS;
+        const bool again =
+            inside && back >= 0 && back * c->window.stride_w >= c->window.pad_left &&
+            (c->ow - 1) * c->window.stride_w - c->window.pad_left + c->window.kernel_w <= c->iw;
         for (int ow = 0, count; ow < c->ow; ow += count) {
+            if (again && ow > back) ow = back;
             const int left = ow * c->window.stride_w - c->window.pad_left;
             const int last = left + (PIXELS - 1) * c->window.stride_w + c->window.kernel_w;
             uint8_t *at_y = to + (size_t)ow * oc;
@@ -191,9 +199,9 @@ void CPU(conv_narrow)(uint8_t *y, const real *x, const real *w, const real *b, c
             if (!whole) narrow_border(at_y, image, w, b, c, oh, ow, inverse, range);
             for (int o = 0, lanes; whole && o < c->oc; o += lanes) {
                 const real *block = w + (size_t)o * (size_t)taps;
-                const size_t next = (size_t)taps * LANES;
-                lanes = count == PIXELS && o + 2 * LANES <= c->oc ? 2 * LANES : LANES;
-                if (lanes == 2 * LANES)
+                const size_t next = (size_t)taps * WIDE;
+                lanes = count == PIXELS && o + 2 * WIDE <= c->oc ? 2 * WIDE : WIDE;
+                if (lanes == 2 * WIDE)
                     narrow_four(at_y + o, oc, at, offset, taps, block, b + o, step, next, true,
                                 inverse, range);
                 else if (count == PIXELS)

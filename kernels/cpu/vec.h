@@ -41,8 +41,14 @@ static inline void vec_store(real *p, vec v) {
     *(vec_there *)p = v;
 }
 
+enum { BYTES_AT_ONCE = 16 };
+
 #if defined(__AVX512F__) && !defined(MIEN_REAL_DOUBLE)
 #include <immintrin.h>
+/* BYTES_AT_ONCE numbers between -128 and 255, rounded to even, as bytes. */
+static inline void vec_store_bytes(uint8_t *p, const real *x) {
+    _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(_mm512_loadu_ps(x))));
+}
 static inline vec vec_fma(vec a, vec b, vec c) {
     return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
 }
@@ -77,5 +83,15 @@ static inline vec vec_fma_exact(vec a, vec b, vec c) {
     return c;
 #endif
 }
+
+#if !defined(__AVX512F__) || defined(MIEN_REAL_DOUBLE)
+static inline void vec_store_bytes(uint8_t *p, const real *x) {
+    int32_t q[BYTES_AT_ONCE]; /* two loops: each is an instruction or two on a whole vector */
+    for (int k = 0; k < BYTES_AT_ONCE; k++)
+        q[k] = (int32_t)M_RINT(x[k]);
+    for (int k = 0; k < BYTES_AT_ONCE; k++)
+        p[k] = (uint8_t)q[k];
+}
+#endif
 
 #endif
