@@ -33,7 +33,7 @@ else
 fi
 AVX2=$(ONEDNN_MAX_CPU_ISA=AVX2 bench infer --batch 1)
 check "held back to AVX2: so is the peak" eval '! grep -q avx512 <<<"$AVX2" && grep -qE "x86-64-v[23], best" <<<"$AVX2"'
-check "SIGINT ends it" eval 'timeout -s INT --preserve-status 5 "$mien" bench infer --threads 1 --seconds 60 2>int.log; [ $? -eq 130 ] && has int.log "^mien: interrupted"'
+check "SIGINT ends it" eval 'timeout --foreground -s INT --preserve-status 2 "$mien" bench infer --threads 1 --seconds 60 2>int.log; [ $? -eq 130 ] && has int.log "^mien: interrupted"'
 
 export XDG_CACHE_HOME=$work/cache
 check "tune" eval '"$mien" tune tiny.yaml --batch 4 --threads 1 >tune.log && has tune.log "^convolution" "kept in $work/cache/mien/tune.json" && test -s cache/mien/tune.json'
