@@ -72,3 +72,13 @@ void mien_backend_close(mien_backend *backend) {
 const char *mien_backend_description(const mien_backend *backend) {
     return backend->description;
 }
+
+const char *mien_direction_name(int direction) {
+    static const char *const names[] = {"forward", "data", "filter"};
+    return names[direction];
+}
+
+const char *mien_algorithm_name(int algorithm) {
+    static const char *const names[] = {"automatic", "direct", "winograd"};
+    return names[algorithm];
+}

@@ -57,6 +57,9 @@ mien_status onednn_memory(const mien_linear *op, const dnnl_memory_desc_t *md, d
 mien_status onednn_reorder(const mien_linear *op, const dnnl_memory_desc_t *from,
                            const dnnl_memory_desc_t *to, dnnl_primitive_t *out);
 size_t onednn_round_up(size_t bytes);
+/* The rule of a list of variants by batch size, the one asked for last at the end: takes out number
+ * `gap` of `count` and puts `made` behind the others. */
+void onednn_append(void *list, size_t size, int count, int gap, const void *made);
 
 /* Slots of ops.h that build. */
 mien_status onednn_create(mien_backend *b, const mien_linear_desc *desc, mien_linear **out);

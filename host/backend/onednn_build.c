@@ -346,6 +346,12 @@ static mien_status build_variant(mien_linear *op, int n, onednn_variant *v) {
     return MIEN_OK;
 }
 
+void onednn_append(void *list, size_t size, int count, int gap, const void *made) {
+    char *at = (char *)list + (size_t)gap * size;
+    memmove(at, at + size, size * (size_t)(count - gap - 1));
+    memcpy((char *)list + (size_t)(count - 1) * size, made, size);
+}
+
 /* Room is for a few batch sizes, the one asked for last at the end; a further one takes the place
  * of the one that nobody has asked for the longest. */
 mien_status onednn_prepare(mien_linear *op, int n) {
@@ -365,9 +371,7 @@ mien_status onednn_prepare(mien_linear *op, int n) {
         else
             release_variant(&op->variants[0]);
     }
-    memmove(op->variants + gap, op->variants + gap + 1,
-            sizeof made * (size_t)(op->variant_count - gap - 1));
-    op->variants[op->variant_count - 1] = made;
+    onednn_append(op->variants, sizeof made, op->variant_count, gap, &made);
     return MIEN_OK;
 }
 

@@ -216,9 +216,7 @@ mien_status onednn_int8_prepare(mien_int8_linear *op, int n) {
         else
             release_variant(&op->variants[0]);
     }
-    memmove(op->variants + gap, op->variants + gap + 1,
-            sizeof made * (size_t)(op->variant_count - gap - 1));
-    op->variants[op->variant_count - 1] = made;
+    onednn_append(op->variants, sizeof made, op->variant_count, gap, &made);
     return MIEN_OK;
 }
 

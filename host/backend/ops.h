@@ -46,6 +46,10 @@ typedef enum mien_algorithm {
     MIEN_ALGORITHMS = MIEN_BY_TABLE
 } mien_algorithm;
 
+/* "forward", "data", "filter"; "automatic", "direct", "winograd". */
+const char *mien_direction_name(int direction);
+const char *mien_algorithm_name(int algorithm);
+
 /* A convolution (correlation, NHWC, kernel HWIO) or, with dense = true, y = x W + b on [n,1,1,c].
  */
 typedef struct mien_linear_desc {

@@ -11,9 +11,6 @@
 
 enum { FILE_MOST = 1 << 20, ENTRIES_MOST = 4096, KERNELS_VERSION = 1 };
 
-static const char *const directions[] = {"forward", "data", "filter"};
-static const char *const algorithms[] = {"automatic", "direct", "winograd"};
-
 /* $XDG_CACHE_HOME/mien/tune.json, else ~/.cache/mien/tune.json; "" without a home. */
 static void find_file(char *path) {
     const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
@@ -104,9 +101,9 @@ static bool read_entry(const mien_value *map, mien_tuned *e) {
     e->pad_top = (int)top;
     e->pad_left = (int)left;
     for (int d = 0; d < MIEN_DIRECTIONS; d++) {
-        const char *name = mien_value_string(map, directions[d]);
+        const char *name = mien_value_string(map, mien_direction_name(d));
         for (int a = MIEN_DIRECT; name && a < MIEN_ALGORITHMS; a++)
-            if (strcmp(name, algorithms[a]) == 0) e->algorithm[d] = (mien_algorithm)a;
+            if (strcmp(name, mien_algorithm_name(a)) == 0) e->algorithm[d] = (mien_algorithm)a;
         if (e->algorithm[d] == MIEN_AUTOMATIC) return false;
     }
     return true;
@@ -164,7 +161,7 @@ static void write_entry(mien_json *json, const mien_tuned *e) {
     mien_json_integer(json, "pad_top", e->pad_top);
     mien_json_integer(json, "pad_left", e->pad_left);
     for (int d = 0; d < MIEN_DIRECTIONS; d++)
-        mien_json_string(json, directions[d], algorithms[e->algorithm[d]]);
+        mien_json_string(json, mien_direction_name(d), mien_algorithm_name(e->algorithm[d]));
     mien_json_close(json, '}');
 }
 

@@ -8,8 +8,6 @@
 #include "host/cli/cli.h"
 
 enum { BATCH_MOST = 4096 };
-static const char *const directions[] = {"forward", "data", "filter"};
-static const char *const algorithms[] = {"automatic", "direct", "winograd"};
 
 static void print_table(const mien_tune_result *result, mien_text *text) {
     mien_text_printf(text, "%-24s %-8s %11s %11s   %s\n", "convolution", "pass", "direct",
@@ -24,8 +22,8 @@ static void print_table(const mien_tune_result *result, mien_text *text) {
         for (int k = 0; k < MIEN_DIRECTIONS; k++) {
             if (row->seconds[k][0] == 0) continue;
             mien_text_printf(text, "%-24.24s %-8s %8.3f ms %8.3f ms   %s%s\n", k ? "" : row->name,
-                             directions[k], 1e3 * row->seconds[k][0], 1e3 * row->seconds[k][1],
-                             algorithms[row->chosen[k]],
+                             mien_direction_name(k), 1e3 * row->seconds[k][0],
+                             1e3 * row->seconds[k][1], mien_algorithm_name(row->chosen[k]),
                              row->chosen[k] == row->usual[k] ? "" : " (not the table's)");
         }
     }
@@ -44,9 +42,9 @@ static void print_json(const mien_tune_result *result, mien_text *text) {
         mien_json_string(&json, "name", row->name);
         mien_json_bool(&json, "measured", row->measured);
         for (int k = 0; k < MIEN_DIRECTIONS; k++) {
-            mien_json_open(&json, directions[k], '{');
-            mien_json_string(&json, "chosen", algorithms[row->chosen[k]]);
-            mien_json_string(&json, "table", algorithms[row->usual[k]]);
+            mien_json_open(&json, mien_direction_name(k), '{');
+            mien_json_string(&json, "chosen", mien_algorithm_name(row->chosen[k]));
+            mien_json_string(&json, "table", mien_algorithm_name(row->usual[k]));
             for (int a = 0; a < 2; a++)
                 if (row->seconds[k][a] > 0)
                     mien_json_number(&json, a ? "winograd_seconds" : "direct_seconds",

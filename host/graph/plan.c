@@ -82,16 +82,14 @@ static mien_status create_linear(mien_plan *plan, int i) {
 }
 
 void mien_plan_algorithms(const mien_plan *plan, const char *prefix, mien_text *out) {
-    static const char *const directions[] = {"forward", "data", "filter"};
-    static const char *const algorithms[] = {"automatic", "direct", "winograd"};
     for (int i = 0; i < plan->graph->count; i++) {
         mien_linear_desc d;
         if (!mien_plan_linear_desc(plan, i, &d) || d.dense || plan->places[i].bytes) continue;
         mien_text_printf(out, "%s%s:", prefix, d.name);
         for (int k = 0; k < (plan->training ? MIEN_DIRECTIONS : 1); k++)
-            mien_text_printf(
-                out, "%s %s %s", k ? "," : "", directions[k],
-                algorithms[plan->ops->linear_algorithm(plan->places[i].linear, (mien_direction)k)]);
+            mien_text_printf(out, "%s %s %s", k ? "," : "", mien_direction_name(k),
+                             mien_algorithm_name(plan->ops->linear_algorithm(plan->places[i].linear,
+                                                                             (mien_direction)k)));
         mien_text_puts(out, "\n");
     }
 }

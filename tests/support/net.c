@@ -207,3 +207,7 @@ double relative_distance(const double *a, const double *b, size_t count) {
     const double gap = distance(a, b, count);
     return gap == 0 ? 0 : gap / sqrt(sum);
 }
+
+int whole_below(uint32_t seed, size_t index, int limit) {
+    return (int)((noise(seed, index) + 1) / 2 * limit) % limit;
+}

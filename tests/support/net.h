@@ -36,6 +36,8 @@ char *net_probe(const char *lines);
 double *numbers(size_t count);
 /* A number in (-1, 1) that floats hold exactly; a function of its arguments alone. */
 double noise(uint32_t seed, size_t index);
+/* A whole number in 0 … limit - 1, made of it. */
+int whole_below(uint32_t seed, size_t index, int limit);
 
 /* A tensor to and from doubles in the order n, h, w, c. */
 void net_read(const test_net *net, const mien_tensor *tensor, double *out);

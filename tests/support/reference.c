@@ -61,3 +61,9 @@ void reference_wait_passively(char **argv) {
     setenv("OMP_WAIT_POLICY", "passive", 1); /* read once, before main */
     execv("/proc/self/exe", argv);
 }
+
+bool reference_has_int8(const mien_backend *cpu) {
+    if (cpu->ops->int8->available(cpu)) return true;
+    printf("# this CPU has no VNNI\n");
+    return false;
+}

@@ -16,4 +16,7 @@ const cpu_kernels *reference_isa(int index, const char **name);
  */
 void reference_wait_passively(char **argv);
 
+/* Does the backend compute in bytes here? Says so when not. */
+bool reference_has_int8(const mien_backend *cpu);
+
 #endif

@@ -31,16 +31,6 @@ static int close_backends(void **state) {
     return 0;
 }
 
-static bool have_int8(void) {
-    if (cpu->ops->int8->available(cpu)) return true;
-    print_message("# this CPU has no VNNI\n");
-    return false;
-}
-
-static int below(uint32_t seed, size_t index, int limit) {
-    return (int)((noise(seed, index) + 1) / 2 * limit) % limit;
-}
-
 /* ---- one operator ---- */
 
 typedef struct shape_case {
@@ -155,7 +145,7 @@ static void check_operator(const shape_case *s) {
     const int terms = s->kernel * s->kernel * s->in;
     float w_scale[128], bias[128];
     for (int k = 0; k < s->out; k++) {
-        w_scale[k] = (float)(below(1, (size_t)k, 90) + 10) / 4096 / sqrtf((float)terms);
+        w_scale[k] = (float)(whole_below(1, (size_t)k, 90) + 10) / 4096 / sqrtf((float)terms);
         bias[k] = (float)noise(2, (size_t)k);
     }
     const mien_int8_desc d = desc_of(s, w_scale);
@@ -165,11 +155,11 @@ static void check_operator(const shape_case *s) {
     float *hwio = calloc(weights, sizeof *hwio);
     assert_true(w && x && hwio);
     for (size_t i = 0; i < weights; i++) {
-        w[i] = below(3, i, 255) - 127;
+        w[i] = whole_below(3, i, 255) - 127;
         hwio[i] = (float)w[i] * w_scale[i % (size_t)s->out];
     }
     for (size_t i = 0; i < inputs; i++)
-        x[i] = s->x == MIEN_U8 ? below(4, i, 256) : below(4, i, 256) - 128;
+        x[i] = s->x == MIEN_U8 ? whole_below(4, i, 256) : whole_below(4, i, 256) - 128;
     mien_int8_linear *op;
     const mien_int8_ops *int8 = cpu->ops->int8;
     expect_ok(int8->create(cpu, &d, &op));
@@ -199,7 +189,7 @@ static void test_operators(void **state) {
     static const int channels[][2] = {{3, 7},   {7, 24},  {24, 3},  {8, 16}, {16, 32},
                                       {32, 64}, {64, 16}, {48, 40}, {17, 33}};
     static const mien_dtype xs[] = {MIEN_U8, MIEN_I8}, ys[] = {MIEN_U8, MIEN_I8, MIEN_F32};
-    if (!have_int8()) return;
+    if (!reference_has_int8(cpu)) return;
     for (int c = 0; c < 9; c++)
         for (int v = 0; v < 24; v++) {
             shape_case s = {.size = v % 4 == 3 ? 0 : 9,
@@ -250,7 +240,7 @@ static void check_pool(const cpu_kernels *k, cpu_dims xd, cpu_window p, int oh, 
     uint8_t x[2 * 81 * 40] = {0}, y[2 * 81 * 40];
     const cpu_dims yd = {xd.n, oh, oh, xd.c, xd.c};
     for (int i = 0; i < xd.n * xd.h * xd.w * xd.c; i++)
-        x[i] = (uint8_t)below(5, (size_t)i, 256);
+        x[i] = (uint8_t)whole_below(5, (size_t)i, 256);
     k->max_pool_bytes(y, x, xd, yd, p, is_signed);
     for (int i = 0; i < yd.n * oh * oh * yd.c; i++) {
         const int c = i % yd.c, w = i / yd.c % oh, h = i / yd.c / oh % oh, n = i / yd.c / oh / oh;

@@ -38,16 +38,6 @@ static int close_backends(void **state) {
     return 0;
 }
 
-static bool have_int8(void) {
-    if (cpu->ops->int8->available(cpu)) return true;
-    print_message("# this CPU has no VNNI\n");
-    return false;
-}
-
-static int below(uint32_t seed, size_t index, int limit) {
-    return (int)((noise(seed, index) + 1) / 2 * limit) % limit;
-}
-
 #define CONV "conv2d: {filters: 16, kernel_size: 3, padding: same"
 static const char classic[] = "layers:\n"
                               "  - conv2d: {filters: 16, kernel_size: 3, activation: relu}\n"
@@ -63,7 +53,8 @@ static uint16_t labels[IMAGES];
 
 static mien_dataset images(size_t count) {
     for (int i = 0; i < IMAGES * SIDE * SIDE; i++)
-        pixels[i] = (uint8_t)(below(9, (size_t)i, 100) + below(10, (size_t)(i / 40), 150));
+        pixels[i] =
+            (uint8_t)(whole_below(9, (size_t)i, 100) + whole_below(10, (size_t)(i / 40), 150));
     memset(part_of, MIEN_TRAIN, sizeof part_of);
     return (mien_dataset){.source = "images",
                           .spec = {SIDE, SIDE, 1},
@@ -187,7 +178,7 @@ static void test_networks(void **state) {
         "layers:\n  - " CONV ", name: a, activation: relu}\n"
         "  - " CONV ", name: b, inputs: [a]}\n  - add: {name: s, inputs: [a, b]}\n"
         "  - " CONV ", activation: relu}\n  - max_pooling2d: {pool_size: 4}\n"};
-    if (!have_int8()) return;
+    if (!reference_has_int8(cpu)) return;
     check_network(classic, 0.03);
     for (int i = 0; i < 4; i++) {
         char text[1400];
@@ -210,7 +201,7 @@ static void test_types(void **state) {
                 {"dense_1", MIEN_F32, false}};
     mien_model model;
     mien_plan *plan, *f32;
-    if (!have_int8()) return;
+    if (!reference_has_int8(cpu)) return;
     calibrated(classic, &model);
     mien_plan_options options = {.max_batch = 8, .quant = &model.quant};
     expect_ok(mien_plan_create(&model.graph, cpu, &options, &plan));
@@ -430,7 +421,8 @@ static void test_hostile_files(void **state) {
         memcpy(copy, bytes, size);
         const size_t reach = round % 2 ? size : 6000; /* the header, or anywhere */
         for (size_t i = 0; i <= round % 4; i++)
-            copy[(size_t)below(round, 2 * i, (int)reach)] = (char)below(round, 2 * i + 1, 256);
+            copy[(size_t)whole_below(round, 2 * i, (int)reach)] =
+                (char)whole_below(round, 2 * i + 1, 256);
         taken += try_bytes(copy, size) == MIEN_OK;
         free(copy);
     }
