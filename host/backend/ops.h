@@ -26,8 +26,11 @@ typedef struct mien_linear mien_linear; /* a convolution or dense operator bound
 
 struct mien_backend {
     const mien_ops *ops;
-    mien_dtype dtype; /* of activations and parameters: F32, or F64 in the reference backend */
-    void *impl;       /* the backend's own */
+    mien_dtype dtype; /* of activations, their gradients and what linear operators multiply with */
+    /* of parameters, their gradients, states, statistics and targets: F32, or F64 in the reference
+     * backend */
+    mien_dtype param_dtype;
+    void *impl; /* the backend's own */
     char description[160];
 };
 
@@ -95,13 +98,18 @@ typedef struct mien_dropout {
 typedef struct mien_pool_tail {
     bool gate;
     const mien_dropout *dropout; /* NULL: none */
+    /* backward, with `gate`, where the backend sums_bias: [c] of param_dtype, the bias gradient of
+     * the operator before that ReLU; accumulates. NULL: not wanted */
+    void *dbias;
+    bool accumulate_dbias;
 } mien_pool_tail;
 
 /* A data set in backend memory and what a batch takes from it. */
 typedef struct mien_gather {
     const uint8_t *pixels; /* [count][h][w][c] */
-    const void *targets;   /* [count][classes], backend dtype */
+    const void *targets;   /* [count][classes], param_dtype */
     const uint32_t *order; /* row of the batch → sample; this batch's part of the permutation */
+    bool follows;          /* the batch starts at order[state->cursor] instead of order[0] */
     int classes;
     int batch;          /* rows of the whole batch (mixup's partners) */
     uint64_t first;     /* place of row 0 in the batch */
@@ -147,10 +155,37 @@ typedef struct mien_int8_ops {
                             const mien_pool *);
 } mien_int8_ops;
 
+/* What an update reads and writes; all in backend memory. */
+typedef struct mien_update {
+    void *w;             /* param_dtype, [count]; `decayed` of them come first */
+    const void *g;       /* like w */
+    void *m, *v;         /* moments, NULL when the rule has none */
+    void *average;       /* NULL, or the moving average of w */
+    void *low;           /* NULL, or w in the backend's dtype: written too */
+    const double *rates; /* learning rate of every step of the epoch; state->tick counts them */
+    size_t decayed, count;
+    const body_rule *rule; /* on the host */
+    body_step *state;
+} mien_update;
+
+/* Work recorded once and done again with one call. What is recorded is not done; it must not wait,
+ * allocate or copy to the host, and what changes from one time to the next must lie in backend
+ * memory. */
+typedef struct mien_capture mien_capture;
+typedef struct mien_capture_ops {
+    mien_status (*begin)(mien_backend *);
+    /* Must follow `begin`, also when recording failed: then *out is NULL. */
+    mien_status (*end)(mien_backend *, mien_capture **out);
+    mien_status (*replay)(mien_backend *, mien_capture *);
+    void (*free)(mien_backend *, mien_capture *);
+} mien_capture_ops;
+
 struct mien_ops {
     int version;
     const char *name;
-    const mien_int8_ops *int8; /* NULL: this backend cannot; the network runs in f32 */
+    const mien_int8_ops *int8;       /* NULL: this backend cannot; the network runs in f32 */
+    const mien_capture_ops *capture; /* NULL: every pass is launched anew */
+    bool sums_bias;                  /* pool_backward fills mien_pool_tail.dbias */
     void (*close)(mien_backend *);
 
     /* memory */
@@ -163,6 +198,15 @@ struct mien_ops {
     mien_status (*upload)(mien_backend *, const mien_tensor *dst, const float *nhwc);
     mien_status (*download)(mien_backend *, float *nhwc, const mien_tensor *src);
     mien_status (*sync)(mien_backend *);
+    /* Bytes of backend memory: what can still be taken, and all of it. */
+    void (*memory)(mien_backend *, size_t *available, size_t *total);
+    /* Points in time in the order of the work: `mark` sets number i, `marks` waits and gives seconds
+     * between number 0 and each of the first `count`. */
+    mien_status (*mark)(mien_backend *, int i);
+    mien_status (*marks)(mien_backend *, double *seconds, int count);
+    /* A named part of the work, for a profiler's time line; `name` may be NULL. */
+    void (*range_push)(mien_backend *, const char *group, const char *name);
+    void (*range_pop)(mien_backend *);
     /* Rows that should go through the convolutions at a time, so that what lies between two layers
      * stays near the arithmetic; 0: all. */
     int (*micro_batch)(const mien_backend *);
@@ -175,6 +219,9 @@ struct mien_ops {
     /* Makes ready for batches of n rows; every n used in a step must have been prepared. */
     mien_status (*linear_prepare)(mien_linear *, int n);
     mien_algorithm (*linear_algorithm)(const mien_linear *, mien_direction);
+    /* What computes a pass of the largest prepared n, for the run's record: "winograd", or a
+     * library's engine with its settings. */
+    void (*linear_engine)(const mien_linear *, mien_direction, char *text, size_t size);
     size_t (*linear_weight_bytes)(const mien_linear *);  /* in the operator's layout */
     size_t (*linear_scratch_bytes)(const mien_linear *); /* the largest of all prepared n */
     /* Weights were written since the last pass: whatever was derived from them is out of date. */
@@ -184,7 +231,8 @@ struct mien_ops {
     mien_status (*weights_download)(mien_linear *, float *hwio, const void *src);
     /* May a description ask for `adds`? */
     bool (*linear_can_add)(const mien_backend *, const mien_linear_desc *);
-    /* y = activation(x * w + b), with `adds` activation(y + x * w + b); writes. */
+    /* In this and the next passes w is of the backend's dtype (see `narrow`), b of param_dtype.
+     * y = activation(x * w + b), with `adds` activation(y + x * w + b); writes. */
     mien_status (*linear_forward)(mien_linear *, const mien_tensor *y, const mien_tensor *x,
                                   const void *w, const void *b, void *scratch);
     /* dx accumulates; dy is the gradient before the activation (see activation_backward). With a
@@ -257,20 +305,35 @@ struct mien_ops {
     mien_status (*gather)(mien_backend *, const mien_tensor *x, const mien_tensor *targets,
                           const mien_gather *);
 
-    /* the flat optimiser: `decayed` of `count` weights come first; moments and average may be NULL
-     * when the rule has none. Checks gradients and weights for NaN and infinity: a bad gradient
-     * sets state->bad and leaves the weights alone. Advances *state. */
-    mien_status (*optimize)(mien_backend *, void *w, const void *g, void *m, void *v, void *average,
-                            size_t decayed, size_t count, const body_rule *, body_step *state);
+    /* order[i] = index[p[i]], p being the permutation of 0..n-1 that the stream RNG_SHUFFLE draws
+     * for (seed, epoch): a stable sort by random word. All in backend memory; `keys` is room for
+     * mien_permute_room(n) numbers; order may not be index. */
+    mien_status (*permute)(mien_backend *, uint32_t *order, const uint32_t *index, size_t n,
+                           uint64_t *keys, uint32_t seed, uint64_t epoch);
+
+    /* low = params, rounded to the backend's dtype; only called where dtype is not param_dtype. */
+    mien_status (*narrow)(mien_backend *, void *low, const void *params, size_t count);
+    /* The flat optimiser over what mien_update names. Checks gradients and weights for NaN and
+     * infinity: a bad gradient sets state->bad and leaves the weights alone. Advances *state past a
+     * batch of `rows`. */
+    mien_status (*optimize)(mien_backend *, const mien_update *, int rows);
     /* Sums over ranks, in place; with one rank it does nothing. */
     mien_status (*all_reduce)(mien_backend *, void *data, size_t count);
 };
 
-enum { MIEN_OPS_VERSION = 1 };
+enum { MIEN_OPS_VERSION = 2 };
 
 static inline size_t mien_dtype_bytes(mien_dtype dtype) {
-    static const unsigned char bytes[] = {4, 8, 2, 1, 1};
+    static const unsigned char bytes[] = {4, 8, 2, 1, 1, 2};
     return bytes[dtype];
+}
+
+/* A power of two, so that a device can sort by a network. */
+static inline size_t mien_permute_room(size_t n) {
+    size_t room = 1;
+    while (room < n)
+        room *= 2;
+    return room;
 }
 
 #endif

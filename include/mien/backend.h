@@ -16,11 +16,22 @@ extern "C" {
 
 typedef struct mien_backend mien_backend;
 
+/* What convolutions and dense layers compute in. Parameters, sums and statistics are f32 in all. */
+typedef enum mien_compute {
+    MIEN_COMPUTE_AUTO, /* f32 on the CPU; on a GPU bf16 (f16 on older cards) to train, tf32 else */
+    MIEN_COMPUTE_F32,
+    MIEN_COMPUTE_TF32, /* f32 whose products are rounded to 10 bits */
+    MIEN_COMPUTE_BF16,
+    MIEN_COMPUTE_F16
+} mien_compute;
+
 typedef struct mien_backend_options {
     int threads;        /* 0: as many as this process may use */
     bool pin;           /* a thread to a CPU, the caller's too, when the team has all CPUs: for a
                            program that does nothing else */
     bool deterministic; /* fixed algorithms: no Winograd table, no tuned cache */
+    mien_compute compute;
+    bool training; /* what `compute` AUTO is chosen for */
 } mien_backend_options;
 
 /* Opens "cpu", "cuda", "cuda:N" or "auto" (a GPU when module, driver and device are there, else the

@@ -16,7 +16,7 @@ typedef struct mien_shape {
     int n, h, w, c;
 } mien_shape;
 
-typedef enum mien_dtype { MIEN_F32, MIEN_F64, MIEN_BF16, MIEN_U8, MIEN_I8 } mien_dtype;
+typedef enum mien_dtype { MIEN_F32, MIEN_F64, MIEN_BF16, MIEN_U8, MIEN_I8, MIEN_F16 } mien_dtype;
 
 /* A view: it never owns `data`. Element (n,h,w,c) lies at
  * ((n * (c_count/block) + c/block) * h_count * w_count + h * w_count + w) * block + c % block:

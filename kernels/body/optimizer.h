@@ -36,7 +36,7 @@ MIEN_BODY body_update body_update_make(const body_rule *rule, const body_step *s
     u.decay = (real)(lr * rule->weight_decay);
     u.momentum = (real)rule->momentum;
     const int clip = rule->clip_norm > 0 && s->gradient_norm > rule->clip_norm;
-    u.gradient_scale = (real)(clip ? rule->clip_norm / s->gradient_norm : 1);
+    u.gradient_scale = (real)((clip ? rule->clip_norm / s->gradient_norm : 1) / body_loss_scale(s));
     u.one_minus_ema = (real)(1 - rule->ema);
     return u;
 }

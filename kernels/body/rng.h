@@ -55,6 +55,11 @@ MIEN_BODY uint32_t rng_word(uint32_t seed, uint32_t stream, uint64_t step, uint6
     return (index & 2) ? high : low;
 }
 
+/* What a permutation sorts by: a random word, then the place itself, so that no two are equal. */
+MIEN_BODY uint64_t rng_shuffle_key(uint32_t seed, uint64_t epoch, uint32_t i) {
+    return (uint64_t)rng_word(seed, RNG_SHUFFLE, epoch, i) << 32 | i;
+}
+
 /* Uniform in [0, 1): 24 bits, exact in float. */
 MIEN_BODY float rng_unit(uint32_t word) {
     return (float)(word >> 8) * 5.9604644775390625e-8f;

@@ -16,6 +16,10 @@ typedef struct body_step {
     double gradient_norm; /* of the last finished backward pass */
     double loss_sum;      /* since the last reset: sum over rows */
     uint64_t rows, correct;
+    uint64_t cursor;   /* where the next batch starts in the order of the epoch */
+    uint64_t tick;     /* steps since that order began: which rate is next */
+    double loss_scale; /* the gradients in memory are this many times the true ones; 0: 1, fixed */
+    uint32_t good;     /* updates in a row at this scale */
 } body_step;
 
 MIEN_BODY void body_step_start(body_step *s, uint64_t seed, double beta_1, double beta_2) {
@@ -29,18 +33,50 @@ MIEN_BODY void body_step_start(body_step *s, uint64_t seed, double beta_1, doubl
     s->gradient_norm = 0;
     s->loss_sum = 0;
     s->rows = s->correct = 0;
+    s->cursor = s->tick = 0;
+    s->loss_scale = 0;
+    s->good = 0;
 }
 
-/* After an update (or one that the flag held back): the counter always moves on, so that the next
- * step draws new randomness; the bias corrections count real updates only. */
-MIEN_BODY void body_step_advance(body_step *s, double beta_1, double beta_2) {
+/* Loss scaling (Micikevicius et al. 2018), for gradients of few exponent bits: halved when they
+ * overflow, doubled after so many updates without. */
+enum { BODY_SCALE_UPDATES = 2000 };
+
+MIEN_BODY double body_loss_scale(const body_step *s) {
+    return s->loss_scale > 0 ? s->loss_scale : 1;
+}
+
+/* The norm of the scaled gradients is known: sets the true one and tells whether this step must
+ * leave the weights alone. An overflow is no fault while the scale can still fall. */
+MIEN_BODY int body_step_judge(body_step *s, double scaled_norm) {
+    const double norm = scaled_norm / body_loss_scale(s);
+    const int finite = norm - norm == 0;
+    s->gradient_norm = norm;
+    if (finite && !s->bad) return 0;
+    if (finite || s->loss_scale <= 1)
+        s->bad = 1;
+    else
+        s->loss_scale *= 0.5;
+    s->good = 0;
+    return 1;
+}
+
+/* After an update (or one that was held back): the counter always moves on, so that the next step
+ * draws new randomness; the bias corrections count real updates only. */
+MIEN_BODY void body_step_advance(body_step *s, double beta_1, double beta_2, int held_back,
+                                 int rows) {
     s->step++;
-    if (s->bad) {
+    s->tick++;
+    s->cursor += (uint64_t)rows;
+    if (held_back) {
         s->skipped++;
         return;
     }
     s->beta_1_power *= beta_1;
     s->beta_2_power *= beta_2;
+    if (s->loss_scale <= 0 || ++s->good < BODY_SCALE_UPDATES) return;
+    if (s->loss_scale < 65536) s->loss_scale *= 2;
+    s->good = 0;
 }
 
 #endif

@@ -1,0 +1,108 @@
+/* What the files of the GPU module share. The module (mien-cuda.so) is the only place that includes
+ * CUDA's headers; the program sees it through ops.h.
+ *
+ *   module.c   the module's table; sentences and log lines go to the program's
+ *   cuda.c     device, stream, memory, events; one check for each library
+ *   glue.c     slots that are own kernels: from tensors to the launchers of kernels/cuda/launch.h
+ *   linear.c   convolution and dense: layout of weights, which kind computes an operator
+ *   conv.c     by cuDNN (dnn_*.c: descriptors, engines and their cache)
+ *   first.c    by own kernels, for the layer that reads the image
+ *   dense.c    by cuBLASLt
+ *   capture.c  CUDA graphs of recorded work
+ *   range.c    NVTX */
+#ifndef HOST_BACKEND_CUDA_CUDA_H
+#define HOST_BACKEND_CUDA_CUDA_H
+
+#include <cublasLt.h>
+#include <cuda_runtime_api.h>
+#include <cudnn.h>
+
+#include "host/backend/ops.h"
+#include "kernels/cuda/launch.h"
+
+enum { CUDA_MARKS = 4096, CUDA_WORKSPACE_MOST = 256 << 20 };
+
+typedef struct mien_cuda {
+    int device, capability; /* 90 for 9.0 */
+    char gpu[128];          /* "NVIDIA H200" */
+    mien_compute compute;   /* never AUTO */
+    bool deterministic;
+    cudaStream_t stream; /* everything runs in it, in order */
+    cudnnHandle_t dnn;
+    cublasLtHandle_t blas;
+    cuda_room room;        /* partial sums of own kernels */
+    void *blas_workspace;  /* of CUDA_BLAS_WORKSPACE bytes */
+    void *staging;         /* pinned, for small copies */
+    struct dnn_cache *engines; /* what was measured on this card; see dnn_cache.c */
+    cudaEvent_t marks[CUDA_MARKS]; /* NULL until used */
+    bool capturing;
+    mien_ops ops;
+} mien_cuda;
+
+enum { CUDA_BLAS_WORKSPACE = 32 << 20, CUDA_STAGING = 1 << 16 };
+
+static inline mien_cuda *cuda_of(const mien_backend *b) {
+    return b->impl;
+}
+
+/* ---- cuda.c: results of library calls. A failure keeps the library's own text; `what` says what
+ * was wanted ("a kernel of dropout"). A fault of the device (anything a call before could have
+ * caused) is MIEN_DEVICE, missing memory MIEN_NO_MEMORY, the rest MIEN_UNSUPPORTED. */
+mien_status mien_cuda_check(cudaError_t code, const char *what, const char *file, int line);
+mien_status mien_cudnn_check(cudnnStatus_t code, const char *what, const char *file, int line);
+mien_status mien_cublas_check(cublasStatus_t code, const char *what, const char *file, int line);
+#define CUDA_TRY(call, what)   MIEN_TRY(mien_cuda_check((cudaError_t)(call), what, __FILE__, __LINE__))
+#define CUDNN_TRY(call, what)  MIEN_TRY(mien_cudnn_check(call, what, __FILE__, __LINE__))
+#define CUBLAS_TRY(call, what) MIEN_TRY(mien_cublas_check(call, what, __FILE__, __LINE__))
+
+mien_status mien_cuda_open(int device, const mien_backend_options *options, mien_backend **out);
+mien_status mien_cuda_alloc(mien_cuda *cuda, size_t bytes, void **out);
+void mien_cuda_free(mien_cuda *cuda, void *data);
+/* How many devices there are; NO_DEVICE with a sentence about driver or card when there is none. */
+mien_status mien_cuda_count(int *out);
+/* enum cuda_number of a dtype, the dtypes of a backend. */
+int mien_cuda_number(mien_dtype dtype);
+/* A tensor for the launchers; NULL gives one without data. */
+cuda_tensor mien_cuda_tensor(const mien_tensor *t);
+
+/* ---- the slots of each file ---- */
+void mien_cuda_memory_slots(mien_ops *ops);  /* cuda.c */
+void mien_cuda_glue_slots(mien_ops *ops);    /* glue.c */
+void mien_cuda_linear_slots(mien_ops *ops);  /* linear.c */
+void mien_cuda_range_slots(mien_ops *ops);   /* range.c */
+extern const mien_capture_ops mien_cuda_capture; /* capture.c */
+
+/* ---- linear.c ---- */
+typedef struct linear_kind linear_kind;
+
+/* First member of every kind's operator. Weights [w] in memory: convolution [out.c][kernel_h]
+ * [kernel_w][in.c] (cuDNN's NHWC filter), dense [in][out]. w is of the backend's dtype, gradients
+ * and bias are floats. */
+struct mien_linear {
+    const linear_kind *kind;
+    mien_backend *backend;
+    mien_cuda *cuda;
+    mien_linear_desc desc; /* a copy; its name is the layer's */
+    size_t scratch;        /* bytes that the largest prepared batch needs */
+};
+
+struct linear_kind {
+    const char *name;
+    /* Can this kind compute the operator at all? Asked in the order first, dense, conv. */
+    bool (*takes)(const mien_cuda *, const mien_linear_desc *);
+    size_t bytes; /* of the operator's struct, which begins with a mien_linear */
+    mien_status (*prepare)(mien_linear *, int n); /* may allocate and measure */
+    void (*release)(mien_linear *);               /* what prepare took */
+    void (*engine)(const mien_linear *, mien_direction, char *text, size_t size);
+    /* as the slots of ops.h */
+    mien_status (*forward)(mien_linear *, const mien_tensor *y, const mien_tensor *x, const void *w,
+                           const void *b, void *scratch);
+    mien_status (*backward_data)(mien_linear *, const mien_tensor *dx, const mien_tensor *dy,
+                                 const void *w, const mien_tensor *gate, void *scratch,
+                                 bool accumulate);
+    mien_status (*backward_filter)(mien_linear *, void *dw, void *db, const mien_tensor *dy,
+                                   const mien_tensor *x, void *scratch, bool accumulate);
+};
+extern const linear_kind mien_cuda_first, mien_cuda_dense, mien_cuda_conv;
+
+#endif

@@ -1,0 +1,35 @@
+/* Sixteen-bit floats as bits: bfloat16 (8 exponent bits) and IEEE 754 half (5). Rounding is to the
+ * nearest, ties to even; the same integers on every device. Halves below 2^-14 become zero, as
+ * everywhere in Mien (FTZ). */
+#ifndef KERNELS_BODY_NARROW_H
+#define KERNELS_BODY_NARROW_H
+
+#include "kernels/body/elementary.h"
+
+MIEN_BODY float body_from_bf16(uint16_t bits) {
+    return body_from_bits((uint32_t)bits << 16);
+}
+
+MIEN_BODY uint16_t body_to_bf16(float x) {
+    const uint32_t bits = body_to_bits(x);
+    if (x != x) return (uint16_t)(bits >> 16 | 0x40u); /* quiet, and never an infinity */
+    return (uint16_t)((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
+}
+
+MIEN_BODY float body_from_f16(uint16_t bits) {
+    const uint32_t sign = (uint32_t)(bits & 0x8000u) << 16, rest = bits & 0x7fffu;
+    if (rest < 0x0400u) return body_from_bits(sign);
+    if (rest >= 0x7c00u) return body_from_bits(sign | 0x7f800000u | (rest & 0x3ffu) << 13);
+    return body_from_bits(sign | ((rest << 13) + 0x38000000u));
+}
+
+MIEN_BODY uint16_t body_to_f16(float x) {
+    const uint32_t bits = body_to_bits(x), sign = bits >> 16 & 0x8000u, rest = bits & 0x7fffffffu;
+    if (rest > 0x7f800000u) return (uint16_t)(sign | 0x7e00u);
+    const uint32_t rounded = rest + 0xfffu + (rest >> 13 & 1u);
+    if (rounded >= 0x47800000u) return (uint16_t)(sign | 0x7c00u); /* 65520 and above */
+    if (rounded < 0x38800000u) return (uint16_t)sign;
+    return (uint16_t)(sign | (rounded - 0x38000000u) >> 13);
+}
+
+#endif

@@ -1,0 +1,176 @@
+/* The CUDA kernels' launchers, in plain C: no CUDA header is needed to call them. The kernels loop
+ * over the same bodies as kernels/cpu and live in the .cu of the same stem.
+ *
+ *   - tensors are NHWC in device memory; the first argument after the stream is what is written;
+ *   - nothing waits, allocates, or uses atomic floating-point sums: the same call gives the same bits;
+ *   - every launcher returns a cudaError_t as an int, 0 when the launch was accepted;
+ *   - empty tensors launch nothing. */
+#ifndef KERNELS_CUDA_LAUNCH_H
+#define KERNELS_CUDA_LAUNCH_H
+
+#include <stdbool.h>
+
+#include "kernels/body/activation.h"
+#include "kernels/body/augment.h"
+#include "kernels/body/optimizer.h"
+#include "kernels/body/step.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct CUstream_st *cuda_stream; /* = cudaStream_t */
+
+/* How numbers are stored; arithmetic is in float. */
+enum cuda_number { CUDA_F32, CUDA_BF16, CUDA_F16 };
+
+typedef struct cuda_tensor {
+    void *data;
+    int number; /* enum cuda_number */
+    int n, h, w, c;
+} cuda_tensor;
+
+typedef struct cuda_window {
+    int kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left;
+} cuda_window;
+
+/* Where a dropout mask comes from; seed and step are read from *state on the device. */
+typedef struct cuda_mask {
+    double rate;
+    uint32_t stream;
+    uint64_t first; /* place of row 0 in the global batch */
+    const body_step *state;
+} cuda_mask;
+
+/* Device memory for partial sums, at least CUDA_ROOM_BYTES, 256-byte aligned. A launcher may use all
+ * of it until the kernels it launched are done. */
+enum { CUDA_ROOM_BYTES = 8 << 20 };
+typedef struct cuda_room {
+    void *data;
+} cuda_room;
+
+/* ---- elementwise.cu ---- y may be x, dx may be dy */
+int cuda_activation_forward(cuda_stream, cuda_tensor y, cuda_tensor x, int act, float alpha);
+/* dx (+)= dy * slope; x.data may be NULL where the slope follows from y. */
+int cuda_activation_backward(cuda_stream, cuda_tensor dx, cuda_tensor dy, cuda_tensor x,
+                             cuda_tensor y, int act, float alpha, bool accumulate);
+/* dst (+)= src where gate > 0, else 0; dst may be src. */
+int cuda_gate(cuda_stream, cuda_tensor dst, cuda_tensor src, cuda_tensor gate, bool accumulate);
+int cuda_add(cuda_stream, cuda_tensor y, cuda_tensor a, cuda_tensor b);
+/* dst (+)= src: as many elements, in the same order, of any storage. */
+int cuda_copy(cuda_stream, cuda_tensor dst, cuda_tensor src, bool accumulate);
+/* b has a's shape or [n,1,1,c]. */
+int cuda_multiply(cuda_stream, cuda_tensor y, cuda_tensor a, cuda_tensor b);
+/* da (+)= dy * b and db (+)= sum of dy * a over the broadcast places; data NULL: skip. */
+int cuda_multiply_backward(cuda_stream, cuda_tensor da, cuda_tensor db, cuda_tensor dy,
+                           cuda_tensor a, cuda_tensor b, bool accumulate_a, bool accumulate_b);
+int cuda_rescale(cuda_stream, cuda_tensor y, cuda_tensor x, float scale, float shift,
+                 bool accumulate);
+/* y = act(y + bias[c]): behind a library call that could not fuse it. bias NULL: none. */
+int cuda_bias_activation(cuda_stream, cuda_tensor y, const float *bias, int act, float alpha);
+/* db[c] (+)= sum of dy over rows and places. */
+int cuda_bias_gradient(cuda_stream, float *db, cuda_tensor dy, bool accumulate, cuda_room);
+
+/* ---- pad.cu ---- */
+/* y = 0 except y[n, h+top, w+left, c] = x[n, h, w, c]; y is as large or larger in every axis. */
+int cuda_pad(cuda_stream, cuda_tensor y, cuda_tensor x, int top, int left);
+/* Its adjoint: y (+)= x[n, h+top, w+left, c], where gate.data is NULL or gate > 0 (like y). */
+int cuda_crop(cuda_stream, cuda_tensor y, cuda_tensor x, int top, int left, cuda_tensor gate,
+              bool accumulate);
+
+/* ---- dropout.cu ---- y (+)= x * mask / (1 - rate) */
+int cuda_dropout(cuda_stream, cuda_tensor y, cuda_tensor x, cuda_mask, bool accumulate);
+
+/* ---- pool.cu ---- index as in kernels/cpu/max_pool.c: the place in the clipped window, 0xFFFF where
+ * no gradient goes back. mask NULL: no dropout behind. */
+int cuda_max_pool_forward(cuda_stream, cuda_tensor y, uint16_t *index, cuda_tensor x, cuda_window,
+                          bool gate, const cuda_mask *mask);
+/* dbias NULL, or [c] (+)= sum of what goes back. */
+int cuda_max_pool_backward(cuda_stream, cuda_tensor dx, float *dbias, cuda_tensor dy,
+                           const uint16_t *index, cuda_window, double rate, bool accumulate,
+                           bool accumulate_dbias, cuda_room);
+int cuda_average_pool_forward(cuda_stream, cuda_tensor y, cuda_tensor x, cuda_window);
+int cuda_average_pool_backward(cuda_stream, cuda_tensor dx, cuda_tensor dy, cuda_window,
+                               bool accumulate);
+
+/* ---- batchnorm.cu ---- vectors are [c] floats; gamma, beta NULL: 1 and 0 */
+typedef struct cuda_batchnorm {
+    const float *gamma, *beta;
+    float *running_mean, *running_variance;
+    float *mean, *inverse_deviation; /* of the batch; backward reads them unless frozen */
+    float *dgamma, *dbeta;           /* NULL: not wanted; written */
+    float momentum, epsilon;
+    int act; /* BODY_LINEAR or BODY_RELU */
+} cuda_batchnorm;
+/* Statistics of the batch, running averages, y = act(normalised x). */
+int cuda_batchnorm_train(cuda_stream, cuda_tensor y, cuda_tensor x, const cuda_batchnorm *,
+                         cuda_room);
+int cuda_batchnorm_infer(cuda_stream, cuda_tensor y, cuda_tensor x, const cuda_batchnorm *);
+/* dx.data NULL: not wanted. The ReLU's sign is computed again from x. */
+int cuda_batchnorm_backward(cuda_stream, cuda_tensor dx, cuda_tensor dy, cuda_tensor x,
+                            const cuda_batchnorm *, bool frozen, bool accumulate, cuda_room);
+
+/* ---- loss.cu ---- over the channels of every pixel */
+int cuda_softmax(cuda_stream, cuda_tensor y, cuda_tensor x);
+int cuda_softmax_backward(cuda_stream, cuda_tensor dx, cuda_tensor dy, cuda_tensor y,
+                          bool accumulate);
+/* Rows [n,1,1,classes]; dlogits.data NULL: no gradient; targets and class_weight are floats. Adds
+ * loss, rows and correct answers to *state; the gradient is that of the mean over `batch` rows times
+ * state's loss scale. dlogits may be stored narrower than logits. */
+int cuda_softmax_xent(cuda_stream, cuda_tensor dlogits, cuda_tensor logits, const float *targets,
+                      const float *class_weight, int batch, body_step *state, cuda_room);
+
+/* ---- gather.cu ---- */
+typedef struct cuda_gather_args {
+    const uint8_t *pixels;
+    const float *targets;
+    const uint32_t *order;
+    bool follows; /* order starts at state->cursor */
+    int classes, batch;
+    uint64_t first;
+    const float *scale, *shift; /* [c] */
+    bool augment, viewed;
+    body_augment ranges;
+    body_warp view; /* when `viewed` */
+    float label_smoothing;
+    const body_step *state; /* NULL: seed 0, step 0 */
+} cuda_gather_args;
+/* targets NULL: not wanted. */
+int cuda_gather(cuda_stream, cuda_tensor x, float *targets, const cuda_gather_args *);
+
+/* ---- optimize.cu ---- */
+typedef struct cuda_update {
+    float *w;
+    const float *g;
+    float *m, *v, *average; /* NULL when the rule has none */
+    void *low;              /* NULL, or w as `low_number` */
+    int low_number;
+    const double *rates;
+    size_t decayed, count;
+    body_rule rule;
+    body_step *state;
+} cuda_update;
+/* Norm, judgement, update and the step of *state: see body/step.h. */
+int cuda_optimize(cuda_stream, const cuda_update *, int rows, cuda_room);
+
+/* ---- permute.cu ---- keys: a power of two >= n */
+int cuda_permute(cuda_stream, uint32_t *order, const uint32_t *index, size_t n, uint64_t *keys,
+                 uint32_t seed, uint64_t epoch);
+
+/* ---- first_conv.cu ---- a convolution that reads an image of few channels, 3x3, stride 1 */
+typedef struct cuda_first {
+    int pad_top, pad_left;
+    bool relu;
+} cuda_first;
+enum { CUDA_FIRST_CHANNELS = 4 };
+/* x [n,h,w,ic] with ic <= CUDA_FIRST_CHANNELS, w [oc][3][3][ic] floats, bias [oc] floats or NULL. */
+int cuda_first_forward(cuda_stream, cuda_tensor y, cuda_tensor x, const float *w, const float *bias,
+                       cuda_first);
+/* dw, db (NULL: not wanted) (+)= ... */
+int cuda_first_filter(cuda_stream, float *dw, float *db, cuda_tensor dy, cuda_tensor x, cuda_first,
+                      bool accumulate, cuda_room);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
