@@ -168,7 +168,7 @@ static void train_step(const test_net *net, int n) {
     expect_ok(mien_plan_forward(net->plan, n, true, 0));
     expect_ok(mien_plan_loss(net->plan, n, n, NULL, true));
     expect_ok(mien_plan_backward(net->plan, n, 0));
-    expect_ok(mien_plan_update(net->plan));
+    expect_ok(mien_plan_update(net->plan, n));
 }
 
 static void test_no_allocation_in_a_step(void **state) {
