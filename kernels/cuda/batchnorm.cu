@@ -65,15 +65,21 @@ static __global__ void statistics_kernel(float *partial, const T *x, size_t rows
         centre[v] = c0 < c ? centre_of(x, rows, c, c0 + v) : 0;
     for (size_t row = sheet_row(); c0 < c && row < rows;) {
         float sum[2][V] = {{0}};
-#pragma unroll 4
-        for (int i = 0; i < SUM_RUN && row < rows; i++, row += step) {
-            float value[V];
-            load_few<T, V>(value, x + row * (size_t)c + (size_t)c0);
+        for (int i = 0; i < SUM_RUN && row < rows; i += SUM_AHEAD, row += SUM_AHEAD * step) {
+            few<T, V> value[SUM_AHEAD];
 #pragma unroll
-            for (int v = 0; v < V; v++) {
-                const float centred = value[v] - centre[v];
-                sum[0][v] += centred;
-                sum[1][v] = fmaf(centred, centred, sum[1][v]);
+            for (size_t a = 0; a < SUM_AHEAD; a++)
+                if (row + a * step < rows)
+                    value[a] = fetch<T, V>(x + (row + a * step) * (size_t)c + (size_t)c0);
+#pragma unroll
+            for (size_t a = 0; a < SUM_AHEAD; a++) {
+                if (row + a * step >= rows) break;
+#pragma unroll
+                for (int v = 0; v < V; v++) {
+                    const float centred = load(value[a].at[v]) - centre[v];
+                    sum[0][v] += centred;
+                    sum[1][v] = fmaf(centred, centred, sum[1][v]);
+                }
             }
         }
 #pragma unroll
@@ -107,7 +113,6 @@ static __global__ void norm_kernel(T *y, const T *x, normaliser k, size_t rows, 
     const int c0 = sheet_channel<V>();
     if (c0 >= c) return;
     const line<V> l = line_of<V>(k, c0);
-#pragma unroll 2
     for (size_t row = sheet_row(); row < rows; row += sheet_step()) {
         const size_t at = row * (size_t)c + (size_t)c0;
         float value[V];
@@ -172,6 +177,7 @@ template <int ACT> static __device__ float through(float dy, float x, float scal
 template <typename T, int V, int ACT>
 static __global__ void slope_sums_kernel(float *partial, const T *dy, const T *x, normaliser k,
                                          size_t rows, int c) {
+    enum { PAIR = SUM_AHEAD / 2 };
     const int c0 = sheet_channel<V>();
     const size_t step = sheet_step();
     float total[2][V] = {{0}}, mean[V];
@@ -182,17 +188,26 @@ static __global__ void slope_sums_kernel(float *partial, const T *dy, const T *x
         mean[v] = c0 < c ? k.mean[c0 + v] : 0;
     for (size_t row = sheet_row(); c0 < c && row < rows;) {
         float sum[2][V] = {{0}};
-#pragma unroll 2
-        for (int i = 0; i < SUM_RUN && row < rows; i++, row += step) {
-            const size_t at = row * (size_t)c + (size_t)c0;
-            float value[V], slope[V];
-            load_few<T, V>(value, x + at);
-            load_few<T, V>(slope, dy + at);
+        for (int i = 0; i < SUM_RUN && row < rows; i += PAIR, row += PAIR * step) {
+            few<T, V> value[PAIR], slope[PAIR];
 #pragma unroll
-            for (int v = 0; v < V; v++) {
-                const float g = through<ACT>(slope[v], value[v], l.scale[v], l.shift[v]);
-                sum[0][v] += g;
-                sum[1][v] = fmaf(g, value[v] - mean[v], sum[1][v]);
+            for (size_t a = 0; a < PAIR; a++) {
+                const size_t at = (row + a * step) * (size_t)c + (size_t)c0;
+                if (row + a * step >= rows) break;
+                value[a] = fetch<T, V>(x + at);
+                slope[a] = fetch<T, V>(dy + at);
+            }
+#pragma unroll
+            for (size_t a = 0; a < PAIR; a++) {
+                if (row + a * step >= rows) break;
+#pragma unroll
+                for (int v = 0; v < V; v++) {
+                    const float here = load(value[a].at[v]);
+                    const float g =
+                        through<ACT>(load(slope[a].at[v]), here, l.scale[v], l.shift[v]);
+                    sum[0][v] += g;
+                    sum[1][v] = fmaf(g, here - mean[v], sum[1][v]);
+                }
             }
         }
 #pragma unroll

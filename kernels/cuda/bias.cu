@@ -55,13 +55,17 @@ static __global__ void bias_sums_kernel(float *partial, const T *dy, size_t rows
     float total[1][V] = {{0}};
     for (size_t row = sheet_row(); c0 < c && row < rows;) {
         float sum[V] = {0};
-#pragma unroll 4
-        for (int i = 0; i < SUM_RUN && row < rows; i++, row += step) {
-            float value[V];
-            load_few<T, V>(value, dy + row * (size_t)c + (size_t)c0);
+        for (int i = 0; i < SUM_RUN && row < rows; i += SUM_AHEAD, row += SUM_AHEAD * step) {
+            few<T, V> value[SUM_AHEAD];
 #pragma unroll
-            for (int v = 0; v < V; v++)
-                sum[v] += value[v];
+            for (size_t a = 0; a < SUM_AHEAD; a++)
+                if (row + a * step < rows)
+                    value[a] = fetch<T, V>(dy + (row + a * step) * (size_t)c + (size_t)c0);
+#pragma unroll
+            for (size_t a = 0; a < SUM_AHEAD; a++)
+#pragma unroll
+                for (int v = 0; v < V; v++)
+                    if (row + a * step < rows) sum[v] += load(value[a].at[v]);
         }
 #pragma unroll
         for (int v = 0; v < V; v++)

@@ -11,8 +11,13 @@ template <typename T, int V> struct alignas(V * sizeof(T) < 16 ? V * sizeof(T) :
     T at[V];
 };
 
+/* As they are stored: so they wait in the fewest registers. */
+template <typename T, int V> static __device__ few<T, V> fetch(const T *from) {
+    return *(const few<T, V> *)from;
+}
+
 template <typename T, int V> static __device__ void load_few(float (&to)[V], const T *from) {
-    const few<T, V> raw = *(const few<T, V> *)from;
+    const few<T, V> raw = fetch<T, V>(from);
 #pragma unroll
     for (int v = 0; v < V; v++)
         to[v] = load(raw.at[v]);
