@@ -75,7 +75,7 @@ fake_run   := $(patsubst %,$(B)/fake/%.o,$(basename $(sort $(wildcard tests/cuda
                 tests/cuda/fake/*.c tests/cuda/fake/*.cc))))
 fake_obj   := $(cuda_src:%.c=$(B)/fake/%.o) $(cuda_kern:%.cu=$(B)/fake/%.o) $(fake_run)
 fake       := $(if $(wildcard host/backend/cuda/module.c),$(B)/fake/mien-cuda.so)
-SHIM       := -isystem tests/cuda/shim
+SHIM       := -isystem tests/cuda/shim -isystem tests/cuda/shim/interim
 # threads of a block are fibres: no stack of the system's, no statics that others may see
 HARNESS    := $(SHIM) -fdata-sections -fvisibility=hidden -fno-gnu-unique
 
@@ -142,7 +142,7 @@ $(B)/fake/%.o: %.cu $(B)/.flags
 	$(CXX) -x c++ $(CXXFLAGS) $(HARNESS) -c $< -o $@
 
 $(B)/fake/mien-cuda.so: $(fake_obj) $(B)/libbase.a tests/cuda/fake/module.map
-	$(CXX) -shared $(filter-out -MMD -MP,$(CXXFLAGS)) -fopenmp $(fake_obj) $(B)/libbase.a -o $@ \
+	bash tests/cuda/fake/partial.sh $(CXX) -shared $(filter-out -MMD -MP,$(CXXFLAGS)) -fopenmp $(fake_obj) $(B)/libbase.a -o $@ \
 	  -Wl,--version-script=tests/cuda/fake/module.map -Wl,-T,tests/cuda/harness/shared.ld \
 	  -Wl,-z,defs -ldl -lm -lpthread
 
