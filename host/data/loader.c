@@ -120,8 +120,8 @@ void mien_loader_release(mien_loader *loader) {
 static mien_status shuffle(mien_loader *loader, mien_part part, uint32_t seed, uint64_t epoch) {
     mien_backend *b = loader->backend;
     const size_t n = loader->count[part], bytes = n * sizeof(uint32_t);
-    uint32_t *to = loader->stream ? loader->shuffled : loader->order;
     if (!loader->keys) MIEN_TRY(make_shuffle_room(loader));
+    uint32_t *to = loader->stream ? loader->shuffled : loader->order;
     MIEN_TRY(b->ops->copy_in(b, loader->places, loader->index[part], bytes));
     MIEN_TRY(b->ops->permute(b, to, loader->places, n, loader->keys, seed, epoch));
     return loader->stream ? b->ops->copy_out(b, loader->permutation, to, bytes) : MIEN_OK;

@@ -67,6 +67,7 @@ int cuda_multiply_backward(cuda_stream, cuda_tensor da, cuda_tensor db, cuda_ten
                            cuda_tensor a, cuda_tensor b, bool accumulate_a, bool accumulate_b);
 int cuda_rescale(cuda_stream, cuda_tensor y, cuda_tensor x, float scale, float shift,
                  bool accumulate);
+/* ---- bias.cu ---- */
 /* y = act(y + bias[c]): behind a library call that could not fuse it. bias NULL: none. */
 int cuda_bias_activation(cuda_stream, cuda_tensor y, const float *bias, int act, float alpha);
 /* db[c] (+)= sum of dy over rows and places. */
@@ -82,7 +83,7 @@ int cuda_crop(cuda_stream, cuda_tensor y, cuda_tensor x, int top, int left, cuda
 /* ---- dropout.cu ---- y (+)= x * mask / (1 - rate) */
 int cuda_dropout(cuda_stream, cuda_tensor y, cuda_tensor x, cuda_mask, bool accumulate);
 
-/* ---- pool.cu ---- index as in kernels/cpu/max_pool.c: the place in the clipped window, 0xFFFF
+/* ---- max_pool.cu ---- index as in kernels/cpu/max_pool.c: the place in the clipped window, 0xFFFF
  * where no gradient goes back. mask NULL: no dropout behind. */
 int cuda_max_pool_forward(cuda_stream, cuda_tensor y, uint16_t *index, cuda_tensor x, cuda_window,
                           bool gate, const cuda_mask *mask);
@@ -90,6 +91,7 @@ int cuda_max_pool_forward(cuda_stream, cuda_tensor y, uint16_t *index, cuda_tens
 int cuda_max_pool_backward(cuda_stream, cuda_tensor dx, float *dbias, cuda_tensor dy,
                            const uint16_t *index, cuda_window, double rate, bool accumulate,
                            bool accumulate_dbias, cuda_room);
+/* ---- average_pool.cu ---- */
 int cuda_average_pool_forward(cuda_stream, cuda_tensor y, cuda_tensor x, cuda_window);
 int cuda_average_pool_backward(cuda_stream, cuda_tensor dx, cuda_tensor dy, cuda_window,
                                bool accumulate);
