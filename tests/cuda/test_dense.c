@@ -218,7 +218,7 @@ static void test_f32(void **state) {
 
 static void test_tf32(void **state) {
     (void)state;
-    compare(MIEN_COMPUTE_TF32, true, false, 1e-3);
+    compare(MIEN_COMPUTE_TF32, true, false, 1e-3); /* layers so narrow that errors hardly cancel */
 }
 
 static void test_bf16(void **state) {
@@ -244,40 +244,6 @@ static void test_integers(void **state) {
     compare(MIEN_COMPUTE_TF32, true, true, 1e-6);
     compare(MIEN_COMPUTE_BF16, true, true, 1.6e-2);
     compare(MIEN_COMPUTE_F16, true, true, 1e-3);
-}
-
-static void test_sums(void **state) {
-    (void)state;
-    mien_backend *b = open_device(MIEN_COMPUTE_F32, true);
-    mien_linear_desc d = {.name = "fc",
-                          .dense = true,
-                          .in = {1, 1, 1, 3},
-                          .out = {1, 1, 1, 2},
-                          .bias = true,
-                          .activation = BODY_LINEAR,
-                          .adds = true};
-    const float xs[3] = {1, 2, 3}, ws[6] = {1, 0, 0, 1, 1, 1}, bs[2] = {10, 20}, ys[2] = {100, 200};
-    float got[2];
-    mien_linear *op;
-    void *w;
-    if (!b->ops->linear_can_add(b, &d)) {
-        mien_backend_close(b);
-        skip();
-    }
-    expect_ok(b->ops->linear_create(b, &d, &op));
-    expect_ok(b->ops->linear_prepare(op, 1));
-    expect_ok(b->ops->alloc(b, b->ops->linear_weight_bytes(op), &w));
-    expect_ok(b->ops->weights_upload(op, w, ws));
-    const mien_tensor x = make(b, 1, 3, MIEN_F32, xs), y = make(b, 1, 2, MIEN_F32, ys);
-    const mien_tensor bias = make(b, 1, 2, MIEN_F32, bs);
-    expect_ok(b->ops->linear_forward(op, &y, &x, w, bias.data, NULL));
-    expect_ok(b->ops->download(b, got, &y));
-    assert_true(got[0] == 100 + 10 + 1 + 3 && got[1] == 200 + 20 + 2 + 3);
-    void *const blocks[] = {x.data, y.data, bias.data, w};
-    for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
-        b->ops->free(b, blocks[i]);
-    b->ops->linear_free(op);
-    mien_backend_close(b);
 }
 
 /* A batch size that nobody prepared is refused by the layer's name; preparing twice is fine; the
@@ -314,7 +280,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_f32),      cmocka_unit_test(test_tf32),
         cmocka_unit_test(test_bf16),     cmocka_unit_test(test_f16),
         cmocka_unit_test(test_measured), cmocka_unit_test(test_integers),
-        cmocka_unit_test(test_sums),     cmocka_unit_test(test_prepare),
+        cmocka_unit_test(test_prepare),
     };
     return cmocka_run_group_tests_name("dense on the device", tests, NULL, NULL);
 }
