@@ -246,6 +246,28 @@ static void test_integers(void **state) {
     compare(MIEN_COMPUTE_F16, true, true, 1e-3);
 }
 
+static void engines(char text[MIEN_DIRECTIONS][160]) {
+    const dense_row row = {16, 32, 64, BODY_RELU, true, false};
+    mien_backend *b = open_device(MIEN_COMPUTE_F32, false);
+    mien_linear *op = create(b, &row);
+    for (int i = 0; i < MIEN_DIRECTIONS; i++)
+        b->ops->linear_engine(op, (mien_direction)i, text[i], 160);
+    b->ops->linear_free(op);
+    mien_backend_close(b);
+}
+
+/* What was measured once stays, whatever a second measurement would say. */
+static void test_remembers(void **state) {
+    (void)state;
+    char first[MIEN_DIRECTIONS][160], again[MIEN_DIRECTIONS][160];
+    engines(first);
+    for (int i = 0; i < 8; i++) {
+        engines(again);
+        for (int k = 0; k < MIEN_DIRECTIONS; k++)
+            assert_string_equal(again[k], first[k]);
+    }
+}
+
 /* A batch size that nobody prepared is refused by the layer's name; preparing twice is fine; the
  * engine is named once there is one. */
 static void test_prepare(void **state) {
@@ -280,7 +302,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_f32),      cmocka_unit_test(test_tf32),
         cmocka_unit_test(test_bf16),     cmocka_unit_test(test_f16),
         cmocka_unit_test(test_measured), cmocka_unit_test(test_integers),
-        cmocka_unit_test(test_prepare),
+        cmocka_unit_test(test_prepare),  cmocka_unit_test(test_remembers),
     };
     return cmocka_run_group_tests_name("dense on the device", tests, NULL, NULL);
 }
