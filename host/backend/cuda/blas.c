@@ -281,7 +281,7 @@ static mien_status choose(blas_product *product, mien_cuda *cuda) {
     if (!cuda->engines) MIEN_TRY(dnn_cache_open(cuda, &cuda->engines));
     signature(product, cuda, text);
     if (recall(product, dnn_cache_find(cuda->engines, text), candidates, count)) return MIEN_OK;
-    float ms;
+    float ms = 0;
     MIEN_TRY(fastest(product, cuda, candidates, count, &ms));
     dnn_choice choice = choice_of(&product->algorithm);
     choice.ms = ms;
