@@ -163,6 +163,12 @@ check-gate: need ## longer checks: sanitizers and the full set of shapes
 check-all: check check-gate ## everything, full-size runs included (needs MIEN_DATA)
 	@bash tests/support/run.sh $(B) all
 
+.PHONY: check-gpu bench-gpu
+check-gpu: ## what only a card can show, in ten minutes (CARRY=archive of `make dist CARRY=1`; docs/gpu.md)
+	@CARRY='$(CARRY)' bash bench/gpu/check.sh
+bench-gpu: ## speed on this card beside PyTorch on it, in ten minutes (CARRY as above; docs/gpu.md)
+	@CARRY='$(CARRY)' bash bench/gpu/bench.sh
+
 .PHONY: asan ubsan
 asan ubsan: ## the tests under a sanitizer
 	@$(MAKE) --no-print-directory SAN=$(subst asan,address,$(subst ubsan,undefined,$@)) check
