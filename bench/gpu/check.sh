@@ -184,7 +184,7 @@ learns() { # DTYPE
         { last = $at["loss"] }
         END {
             printf "# loss %.4f to %.4f\n", first, last
-            print (last > 0 && last < 0.8 * first ? "ok" : "not ok"), "training in", dtype
+            print (last > 0 && last < 0.9 * first ? "ok" : "not ok"), "training in", dtype
         }' "$work/learns-$1/log.csv"
 }
 

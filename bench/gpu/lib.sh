@@ -3,6 +3,7 @@
 #   CARRY=FILE  an archive of `make dist CARRY=1`; default carry/mien-carry.tar.xz where nothing can be
 #               built
 #   OUT=DIR     folder of the results (default bench/results)
+#   PEERS_PYTHON=P  the Python that has PyTorch, and perhaps CUDA's libraries (default python3)
 #   BUDGET=S    seconds that all may take (default 570)
 set -euo pipefail
 
@@ -10,6 +11,7 @@ fake=${FAKE:-0}
 budget=${BUDGET:-570}
 build=${BUILD:-build/release}
 out=${OUT:-bench/results}
+peers_python=${PEERS_PYTHON:-python3}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$out"
@@ -39,7 +41,7 @@ find_program() {
     if [ "$fake" = 1 ]; then
         program=$build/mien modules=$build/fake tests=$build/tests/cuda
     elif [ -z "$archive" ] && can_build; then
-        make --no-print-directory CUDA=1 all tests >"$work/make.log" 2>&1 ||
+        make --no-print-directory -j"$(nproc)" CUDA=1 programs tests >"$work/make.log" 2>&1 ||
             { tail -20 "$work/make.log" >&2; die "the build failed"; }
         program=$build/mien modules=$build tests=$build/tests/cuda
     else
@@ -58,13 +60,13 @@ find_program() {
 # PyTorch use the same cuDNN.
 cuda_folders() {
     local python=() folder folders=()
-    if command -v python3 >/dev/null; then
-        mapfile -t python < <(python3 -c 'import glob, sys
+    if command -v "$peers_python" >/dev/null; then
+        mapfile -t python < <("$peers_python" -c 'import glob, sys
 for place in sys.path:
     print(*glob.glob(place + "/nvidia/*/lib"), sep="\n")' | sort -u)
     fi
     for folder in "${python[@]}" /usr/local/cuda/lib64 /usr/local/nvidia/lib64; do
-        if compgen -G "$folder/lib*.so*" >/dev/null; then folders+=("$folder"); fi
+        if [ -n "$folder" ] && compgen -G "$folder/lib*.so*" >/dev/null; then folders+=("$folder"); fi
     done
     local IFS=:
     echo "${folders[*]}"
