@@ -154,7 +154,7 @@ class Bench:
     def prepared(self, request, modes, compile_limit):
         """Name → peer of the modes that can be had; each compiled one has a process of its own.
         A mode with "-" before it is measured without augmentation: a bound, not the same work."""
-        peers = {}
+        peers, modes = {}, list(modes)
         for mode in modes:
             bare, mode = mode.startswith("-"), mode.lstrip("-")
             wish = request | {"mode": mode, "augment": request["task"] == "train" and not bare}
@@ -174,6 +174,8 @@ class Bench:
                 self.skip(what, str(reason))
                 if own:
                     torch.stop()
+                if mode == "compile" and "stopped" not in str(reason):
+                    modes.append("trees")  # what it compiled may not be fit to be captured whole
         return peers
 
     def contest(self, task, net, batch, dtype, modes, compile_limit=100):
