@@ -91,10 +91,15 @@ typedef struct frame {
 } frame;
 
 static const frame frames[] = {
-    {{1, 1, 1, 1}, {1, 3, 3, 1}, 1, 1, 0},     {{2, 5, 4, 3}, {2, 8, 9, 3}, 0, 2, 0},
-    {{3, 6, 7, 16}, {3, 7, 9, 16}, 1, 1, 0},   {{2, 3, 3, 5}, {2, 3, 3, 8}, 0, 0, 0},
-    {{3, 2, 2, 8}, {8, 2, 2, 24}, 0, 0, 0},    {{2, 4, 5, 16}, {2, 6, 7, 16}, 2, 1, 1},
+    {{1, 1, 1, 1}, {1, 3, 3, 1}, 1, 1, 0},
+    {{2, 5, 4, 3}, {2, 8, 9, 3}, 0, 2, 0},
+    {{3, 6, 7, 16}, {3, 7, 9, 16}, 1, 1, 0},
+    {{2, 3, 3, 5}, {2, 3, 3, 8}, 0, 0, 0},
+    {{3, 2, 2, 8}, {8, 2, 2, 24}, 0, 0, 0},
+    {{2, 4, 5, 16}, {2, 6, 7, 16}, 2, 1, 1},
     {{70, 3, 1, 32}, {70, 5, 2, 40}, 2, 0, 0},
+    /* so many channels that threads walk from place to place */
+    {{2, 2, 3, 69001}, {2, 3, 4, 69001}, 1, 0, 0},
 };
 
 static size_t place(const int s[4], int n, int h, int w, int c) {
@@ -256,11 +261,11 @@ static void test_bias_gradient(void **state) {
     cudaFree(room.data);
 }
 
-/* Many channels: the blocks' sums must stay inside of the room. */
+/* Many channels: few blocks, whose threads add up several runs of rows. */
 static void test_bias_of_many_channels(void **state) {
     (void)state;
     cuda_room room;
-    enum { CHANNELS = 30000, ROWS = 300 };
+    enum { CHANNELS = 16384, ROWS = 1100 };
     const int s[4] = {ROWS, 1, 1, CHANNELS}, row[4] = {1, 1, 1, CHANNELS};
     float *values = make((size_t)ROWS * CHANNELS, 15), *sums = calloc(CHANNELS, sizeof *sums);
     assert_non_null(sums);

@@ -146,6 +146,9 @@ static void test_bias(void **state) {
     assert_true(twin_cuda()->ops->sums_bias);
     for (int i = 0; i < 2 * ROWS; i++)
         check_bias(&rows[i / 2], i % 2);
+    /* so many channels that threads walk from window to window */
+    const row many = {{7, 6, 5, 16384}, 3, 2, {false, 2, 2, 2, 2, 0, 0}, true, false, 0, 0};
+    check_bias(&many, false);
 }
 
 static void run_average(mien_backend *b, const void *of, twin_result *out) {
