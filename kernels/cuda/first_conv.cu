@@ -100,6 +100,7 @@ static __global__ void __launch_bounds__(BLOCK)
 int cuda_first_forward(cuda_stream stream, cuda_tensor y, cuda_tensor x, const float *w,
                        const float *bias, cuda_first f) {
     if (count_of(y) == 0) return 0;
+    if (y.number != x.number) return (int)cudaErrorInvalidValue;
     return with_number(y.number, [&](auto zero) {
         typedef decltype(zero) T;
         return with_channels(x.c, [&](auto ic) {
@@ -261,7 +262,8 @@ int cuda_first_filter(cuda_stream stream, float *dw, float *db, cuda_tensor dy, 
     const int taps = 9 * x.c;
     const size_t size = (size_t)(taps + 1) * (size_t)dy.c, most = CUDA_ROOM_BYTES / 4 / size;
     if (count_of(dy) == 0) return 0;
-    if (most == 0) return (int)cudaErrorInvalidValue; /* tens of thousands of channels */
+    /* tens of thousands of channels */
+    if (most == 0 || dy.number != x.number) return (int)cudaErrorInvalidValue;
     const first_shape any = shape_of(dy, x, f, 1);
     const unsigned count = blocks_for((size_t)(any.n * any.tiles_h * any.tiles_w), 1,
                                       most < PARTS ? (unsigned)most : (unsigned)PARTS);
