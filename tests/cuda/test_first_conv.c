@@ -28,26 +28,21 @@ static int close_plain(void **state) {
     return 0;
 }
 
+/* LOGITS: y and dy are floats in every precision. */
+enum { BIAS = 1, RELU = 2, LOGITS = 4 };
+
 typedef struct row {
     mien_shape in; /* n is the batch */
-    int channels, top, left, bottom, right;
-    bool bias, relu;
-    bool logits; /* y and dy are floats in every precision */
+    int channels, top, left, bottom, right, flags;
 } row;
 
 static const row rows[] = {
-    {{1, 1, 1, 1}, 1, 1, 1, 1, 1, true, false},
-    {{1, 3, 3, 1}, 5, 0, 0, 0, 0, true, true},
-    {{3, 48, 48, 1}, 32, 0, 0, 0, 0, true, true},
-    {{2, 17, 19, 1}, 64, 1, 1, 1, 1, true, false},
-    {{2, 5, 70, 2}, 17, 0, 2, 1, 0, true, true},
-    {{1, 18, 130, 3}, 3, 1, 1, 1, 1, false, false},
-    {{2, 33, 7, 4}, 100, 2, 1, 0, 1, true, true},
-    {{1, 34, 6, 3}, 8, 1, 0, 1, 2, true, true},
-    {{40, 16, 9, 1}, 24, 1, 1, 1, 1, true, false},
-    {{3, 7, 66, 4}, 130, 1, 1, 1, 1, false, true},
-    {{2, 9, 11, 1}, 7, 1, 1, 1, 1, true, false, true},
-    {{5, 3, 3, 3}, 7, 0, 0, 0, 0, true, false, true},
+    {{1, 1, 1, 1}, 1, 1, 1, 1, 1, BIAS},           {{1, 3, 3, 1}, 5, 0, 0, 0, 0, BIAS | RELU},
+    {{3, 48, 48, 1}, 32, 0, 0, 0, 0, BIAS | RELU}, {{2, 17, 19, 1}, 64, 1, 1, 1, 1, BIAS},
+    {{2, 5, 70, 2}, 17, 0, 2, 1, 0, BIAS | RELU},  {{1, 18, 130, 3}, 3, 1, 1, 1, 1, 0},
+    {{2, 33, 7, 4}, 100, 2, 1, 0, 1, BIAS | RELU}, {{1, 34, 6, 3}, 8, 1, 0, 1, 2, BIAS | RELU},
+    {{40, 16, 9, 1}, 24, 1, 1, 1, 1, BIAS},        {{3, 7, 66, 4}, 130, 1, 1, 1, 1, RELU},
+    {{2, 9, 11, 1}, 7, 1, 1, 1, 1, BIAS | LOGITS}, {{5, 3, 3, 3}, 7, 0, 0, 0, 0, BIAS | LOGITS},
 };
 
 enum { Y, DW, DB, DW_TWICE, DB_TWICE, RESULTS };
@@ -75,8 +70,8 @@ static mien_linear *create(mien_backend *b, const row *r) {
                                 .pad_left = r->left,
                                 .pad_bottom = r->bottom,
                                 .pad_right = r->right,
-                                .bias = r->bias,
-                                .activation = r->relu ? BODY_RELU : BODY_LINEAR,
+                                .bias = r->flags & BIAS,
+                                .activation = r->flags & RELU ? BODY_RELU : BODY_LINEAR,
                                 .training = true,
                                 .accumulates_dw = true};
     mien_linear *op;
@@ -105,7 +100,7 @@ static void take_filter(mien_backend *b, mien_linear *op, const row *r, const mi
 
 static mien_tensor output_of(mien_backend *b, const row *r, const float *values) {
     const mien_shape shape = out_of(r);
-    if (!r->logits) return device_tensor(b, shape, values);
+    if (!(r->flags & LOGITS)) return device_tensor(b, shape, values);
     mien_tensor t = device_params(b, mien_shape_count(shape), values);
     t.shape = shape;
     t.block = shape.c;
@@ -132,12 +127,12 @@ static outcome run(mien_backend *b, const row *r, bool whole, mien_dtype dtype) 
     expect_ok(b->ops->weights_upload(op, w.data, values[1]));
     if (narrow) expect_ok(b->ops->narrow(b, low.data, w.data, weights));
     expect_ok(b->ops->linear_forward(op, &y, &x, narrow ? low.data : w.data,
-                                     r->bias ? bias.data : NULL, scratch));
+                                     r->flags & BIAS ? bias.data : NULL, scratch));
     out.count[Y] = mien_shape_count(shape);
     out.value[Y] = device_take(b, &y);
     for (int again = 0; again < 2; again++) {
-        expect_ok(b->ops->linear_backward_filter(op, dw.data, r->bias ? db.data : NULL, &dy, &x,
-                                                 scratch, again));
+        expect_ok(b->ops->linear_backward_filter(op, dw.data, r->flags & BIAS ? db.data : NULL, &dy,
+                                                 &x, scratch, again));
         take_filter(b, op, r, &dw, &db, &out, again ? DW_TWICE : DW);
     }
     b->ops->linear_free(op);
@@ -179,7 +174,7 @@ static void check(mien_compute compute) {
         for (int whole = 0; whole < 2; whole++) {
             outcome want = run(plain, &rows[i], whole, cuda->dtype);
             outcome got = run(cuda, &rows[i], whole, cuda->dtype);
-            compare(&got, &want, whole, rows[i].logits ? MIEN_F32 : cuda->dtype);
+            compare(&got, &want, whole, rows[i].flags & LOGITS ? MIEN_F32 : cuda->dtype);
             release(&want);
             release(&got);
         }
