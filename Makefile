@@ -192,7 +192,7 @@ $(B)/mien-cuda.so: $(cuda_obj) $(B)/libbase.a host/backend/cuda/module.map
 $(B)/fake/mien-cuda.so: $(fake_obj) $(B)/libbase.a tests/cuda/fake/module.map
 	$(LINK_PARTIAL) $(CXX) -shared $(filter-out -MMD -MP,$(CXXFLAGS)) -fopenmp $(fake_obj) $(B)/libbase.a -o $@ \
 	  -Wl,--version-script=tests/cuda/fake/module.map -Wl,-T,tests/cuda/harness/shared.ld \
-	  -Wl,-z,defs -ldl -lm -lpthread
+	  -Wl,-z,defs $(shell pkg-config --libs json-c 2>/dev/null) -ldl -lm -lpthread
 
 # The sandbox's limits leave no room for a sanitizer's shadow memory: this one is built plain.
 $(B)/mien-h5: $(h5_src) $(wildcard host/h5/*.h) $(B)/.flags
