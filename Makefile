@@ -15,6 +15,7 @@ STRICT  ?= 0#       1: warnings are errors
 SAN     ?=#         address, undefined or thread: a sanitizer build of its own
 VARIANT ?= $(if $(SAN),$(SAN),release)
 PREFIX  ?= /usr/local
+CARRY   ?=#         dist: 1 packs all that a bare GPU machine lacks; check-gpu, bench-gpu: that archive
 CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
 CXX     := $(if $(filter default,$(origin CXX)),g++,$(CXX))
 B       := build/$(VARIANT)
@@ -43,6 +44,9 @@ CXXFLAGS += -std=c++17 -D_GNU_SOURCE -I. $(OPT) -Wall -Wextra -Wno-unknown-pragm
 # a link writes no dependencies: it would overwrite those of the object with its name
 LINK      = $(filter-out -MMD -MP,$(CFLAGS))
 KERNEL   := $(if $(SAN),,-O3) -mprefer-vector-width=512 -Wno-psabi
+# An unpacked archive brings libraries in lib/mien (make dist). RPATH and not RUNPATH: those of a library
+# are found as well, also by mien-h5, which runs without an environment.
+rpath     = -Wl,--disable-new-dtags,-rpath,'$$ORIGIN$(1)'
 LIBS     := -ldnnl $(shell pkg-config --libs json-c yaml-0.1 zlib 2>/dev/null) -ldl -lm
 
 # ---- sources ----------------------------------------------------------------------------------
@@ -69,7 +73,7 @@ programs  := $(B)/mien $(if $(filter 1,$(USE_HDF5)),$(B)/mien-h5)
 # the GPU module: its sources, and what it takes from host/base; sentences and log lines are the program's
 cuda_src   := $(sort $(wildcard host/backend/cuda/*.c))
 cuda_kern  := $(sort $(wildcard kernels/cuda/*.cu))
-cuda_base  := $(filter-out %/status.o %/log.o %/module.o,$(filter $(B)/host/base/%,$(lib_obj)))
+cuda_base  := $(filter-out %/status.o %/log.o %/module.o,$(filter $(B)/host/base/%,$(lib_obj))) $(B)/host/backend/compute.o
 # the same on a GPU that is none (tests/cuda/fake)
 fake_run   := $(patsubst %,$(B)/fake/%.o,$(basename $(sort $(wildcard tests/cuda/harness/*.cc \
                 tests/cuda/fake/*.c tests/cuda/fake/*.cc))))
@@ -124,7 +128,7 @@ $(B)/libmien.a: $(lib_obj)
 	ar rcs $@ $^
 
 $(B)/mien: $(cli_obj) $(B)/libmien.a
-	$(CC) $(LINK) $^ -o $@ $(LIBS)
+	$(CC) $(LINK) $^ -o $@ $(LIBS) $(call rpath,/../lib/mien)
 
 # ---- the GPU module -----------------------------------------------------------------------------
 $(B)/libbase.a: $(cuda_base)
@@ -150,7 +154,7 @@ $(B)/fake/mien-cuda.so: $(fake_obj) $(B)/libbase.a tests/cuda/fake/module.map
 $(B)/mien-h5: $(h5_src) $(wildcard host/h5/*.h) $(B)/.flags
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -D_GNU_SOURCE -I. -O2 $(WARN) $(cflags_host_h5) $(h5_src) -o $@ \
-	  $(shell pkg-config --libs hdf5 json-c libseccomp)
+	  $(shell pkg-config --libs hdf5 json-c libseccomp) $(call rpath,)
 
 # objects of a test folder's files that are no tests themselves
 helpers = $(patsubst %.c,$(B)/%.o,$(filter-out $(wildcard $(1)test_*.c),$(wildcard $(1)*.c)))
@@ -158,7 +162,7 @@ helpers = $(patsubst %.c,$(B)/%.o,$(filter-out $(wildcard $(1)test_*.c),$(wildca
 # A test links the library, the reference build, tests/support and the other files of its folder.
 .SECONDEXPANSION:
 $(linked_bin): $(B)/%: $(B)/%.o $$(call helpers,$$(dir $$*)) $(support) $(ref_obj) $(B)/libmien.a
-	$(CC) $(LINK) $^ -o $@ $(LIBS) $(shell pkg-config --libs cmocka 2>/dev/null) \
+	$(CC) $(LINK) $^ -o $@ $(LIBS) $(shell pkg-config --libs cmocka 2>/dev/null) $(call rpath,/../../lib/mien) \
 	  $(if $(findstring tests/h5/,$@),$(shell pkg-config --libs hdf5 2>/dev/null))
 
 # the test of the harness is linked with it; other tests load the module
@@ -204,6 +208,12 @@ check-gate: need ## longer checks: sanitizers and the full set of shapes
 check-all: check check-gate ## everything, full-size runs included (needs MIEN_DATA)
 	@bash tests/support/run.sh $(B) all
 
+.PHONY: check-gpu bench-gpu
+check-gpu: ## what only a card can show, in ten minutes (CARRY=archive of `make dist CARRY=1`; docs/gpu.md)
+	@CARRY='$(CARRY)' bash bench/gpu/check.sh
+bench-gpu: ## speed on this card beside PyTorch on it, in ten minutes (CARRY as above; docs/gpu.md)
+	@CARRY='$(CARRY)' bash bench/gpu/bench.sh
+
 .PHONY: asan ubsan
 asan ubsan: ## the tests under a sanitizer
 	@$(MAKE) --no-print-directory SAN=$(subst asan,address,$(subst ubsan,undefined,$@)) check
@@ -248,6 +258,13 @@ install: all ## copy programs, library, headers and recipes to PREFIX
 	printf 'Name: mien\nDescription: emotion from faces: training and prediction\nVersion: %s\nCflags: -I%s/include\nLibs: -L%s/lib -lmien %s -fopenmp\n' \
 	  '$(VERSION)' '$(PREFIX)' '$(PREFIX)' '$(strip $(LIBS))' > $(DESTDIR)$(PREFIX)/lib/pkgconfig/mien.pc
 	cp -r configs $(DESTDIR)$(PREFIX)/share/mien/
+
+.PHONY: dist
+dist: all ## an archive to install from; CARRY=1: with libraries and GPU tests, for a machine without them
+	@$(if $(filter 1,$(CARRY)),$(MAKE) --no-print-directory -j$(J) $(filter $(B)/tests/cuda/%,$(test_bin)))
+	@rm -rf $(B)/dist
+	@$(MAKE) --no-print-directory install DESTDIR=$(abspath $(B)/dist/mien) PREFIX= >/dev/null
+	@bash tests/support/dist.sh $(B) $(VERSION) $(COMMIT) $(CARRY)
 
 .PHONY: clean
 clean: ## remove build/

@@ -1,0 +1,397 @@
+#!/usr/bin/env python3
+"""Measures Mien on a GPU and PyTorch on the same one, in turn; bench.sh calls it.
+
+The work is a list in the order of its worth; what the time does not suffice for is named in the result
+as not run. Mien is a fresh process each time, PyTorch (bench/peers/torch_gpu.py) stays and waits. Each
+round measures everybody once, in an order that turns round; a ratio is the median over the rounds.
+"""
+
+import argparse
+import csv
+import datetime
+import json
+import os
+import select
+import statistics
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+import compare  # its tables
+
+CLASSES = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
+#: What the CPU reaches on FER2013 with the same recipe (README.md).
+CPU_ACCURACY = 0.6473
+
+
+class Clock:
+    """What is left of the budget, seconds."""
+
+    def __init__(self, budget):
+        self.end = time.monotonic() + budget
+
+    def left(self):
+        return self.end - time.monotonic()
+
+
+class Failed(Exception):
+    """A contestant could not do it; the sentence says why."""
+
+
+class Mien:
+    """The program under test: a fresh process each time."""
+
+    def __init__(self, args, clock):
+        self.args, self.clock = args, clock
+        path = [os.environ.get("MIEN_LIBRARIES"), os.environ.get("LD_LIBRARY_PATH")]
+        self.environment = os.environ | {"LD_LIBRARY_PATH": ":".join(p for p in path if p)}
+
+    def run(self, words, limit=60, environment=None):
+        """Its standard output; Failed with its last line otherwise."""
+        command = [self.args.mien, *map(str, words)]
+        limit = max(1, min(limit, self.clock.left()))
+        try:
+            done = subprocess.run(
+                command, env=self.environment | (environment or {}), timeout=limit,
+                capture_output=True, text=True, stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            raise Failed(f"stopped after {limit:.0f} s") from None
+        if done.returncode:
+            said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+            raise Failed(said[-1])
+        return done.stdout
+
+    def measure(self, what, net, batch, dtype, seconds):
+        words = ["bench", what, net, "--device", "cuda", "--batch", batch, "--json"]
+        words += ["--dtype", dtype, "--seconds", seconds]
+        return json.loads(self.run(words)) | {"mode": "graph"}
+
+
+class Torch:
+    """One server process of bench/peers/torch_gpu.py; it starts when it is first asked."""
+
+    def __init__(self, args, clock):
+        self.args, self.clock, self.process = args, clock, None
+
+    def start(self):
+        command = [sys.executable, str(HERE.parent / "peers" / "torch_gpu.py")]
+        if self.args.fake:
+            command += ["--device", "cpu", "--images", "200"]
+        log = open(Path(self.args.work) / "torch.log", "a")
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+        )
+        log.close()
+        if self.line(90) != "ready\n":
+            self.stop()
+            raise Failed("PyTorch does not start: " + self.last_words())
+
+    def last_words(self):
+        lines = (Path(self.args.work) / "torch.log").read_text().strip().splitlines()
+        return lines[-1] if lines else "it says nothing"
+
+    def line(self, limit):
+        """Its next line, None when none comes in time. It answers one line a question, so that
+        nothing is left behind in the buffer."""
+        limit = max(0, min(limit, self.clock.left()))
+        if not select.select([self.process.stdout], [], [], limit)[0]:
+            return None
+        return self.process.stdout.readline()
+
+    def ask(self, request, limit=60):
+        if not self.process:
+            self.start()
+        try:
+            self.process.stdin.write(json.dumps(request) + "\n")
+            self.process.stdin.flush()
+            line = self.line(limit)
+        except BrokenPipeError:
+            line = ""
+        if not line:
+            self.stop()  # what hangs in a kernel or a compiler would disturb the others
+            raise Failed(f"stopped after {limit:.0f} s" if line is None else self.last_words())
+        result = json.loads(line)
+        if "error" in result:
+            raise Failed(result["error"])
+        return result
+
+    def stop(self):
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+class Peer:
+    """A mode of PyTorch at one task."""
+
+    def __init__(self, torch, request):
+        self.torch, self.request = torch, request
+
+    def prepare(self, limit):
+        return self.torch.ask(self.request | {"seconds": 0}, limit)
+
+    def measure(self, seconds):
+        return self.torch.ask(self.request | {"seconds": seconds}, 30 + seconds)
+
+
+class Bench:
+    def __init__(self, args):
+        self.args, self.clock = args, Clock(args.budget)
+        self.mien = Mien(args, self.clock)
+        self.torch = Torch(args, self.clock)  # eager and graph: all in one process
+        self.tasks, self.not_run, self.extra = [], [], {}
+
+    def skip(self, what, why):
+        self.not_run.append({"what": what, "why": why})
+        print(f"not run: {what}: {why}", file=sys.stderr, flush=True)
+
+    def prepared(self, request, modes, compile_limit):
+        """Name → peer of the modes that can be had; each compiled one has a process of its own.
+        A mode with "-" before it is measured without augmentation: a bound, not the same work."""
+        peers, modes = {}, list(modes)
+        for mode in modes:
+            bare, mode = mode.startswith("-"), mode.lstrip("-")
+            wish = request | {"mode": mode, "augment": request["task"] == "train" and not bare}
+            name = f"torch {mode}" + ", not augmented" * bare
+            what = f"{request['task']} {request['net']} {request['batch']} {request['dtype']}: {name}"
+            own = mode in ("compile", "trees")
+            limit = compile_limit if own else 45
+            if self.clock.left() < limit / 2 + 20:
+                self.skip(what, "no time is left")
+                continue
+            torch = Torch(self.args, self.clock) if own else self.torch
+            try:
+                found = Peer(torch, wish).prepare(limit)
+                print(f"{what}: ready, {found.get('setup_seconds', 0):.1f} s", file=sys.stderr)
+                peers[name] = Peer(torch, wish)
+            except Failed as reason:
+                self.skip(what, str(reason))
+                if own:
+                    torch.stop()
+                if mode == "compile" and "stopped" not in str(reason):
+                    modes.append("trees")  # what it compiled may not be fit to be captured whole
+        return peers
+
+    def contest(self, task, net, batch, dtype, modes, compile_limit=100):
+        """Rounds of one task; its rows join the result."""
+        label = f"{task} {net}, batch {batch}, {dtype}"
+        if self.clock.left() < 25:
+            self.skip(label, "no time is left")
+            return
+        request = {"task": task, "net": net, "batch": batch, "dtype": dtype}
+        peers = self.prepared(request, modes, compile_limit)
+        contestants = {
+            "mien": lambda s: self.mien.measure(task, net, batch, dtype, s),
+            **{name: peer.measure for name, peer in peers.items()},
+        }
+        results = {name: [] for name in contestants}
+        try:
+            contestants["mien"](0.05)  # chooses its engines and keeps the choice
+        except Failed as reason:
+            self.skip(f"{label}: mien", str(reason))
+            del contestants["mien"]
+        for number in range(self.args.rounds):
+            for name in list(contestants)[:: -1 if number % 2 else 1]:
+                try:
+                    results[name].append(contestants[name](self.args.seconds))
+                except Failed as reason:
+                    self.skip(f"{label}: {name}", str(reason))
+                    del contestants[name]
+        for name, peer in peers.items():
+            if peer.torch is not self.torch:
+                peer.torch.stop()
+        # a contestant that left has fewer rounds than the others: its ratios would not match
+        rows = compare.summary({k: v for k, v in results.items() if k in contestants and v})
+        for row in rows:
+            for result in row["rounds"][1:]:
+                result.pop("layers", None)
+        if rows:
+            self.tasks.append({"what": label, "task": task, "net": net, "batch": batch,
+                               "dtype": dtype, "rows": rows})  # fmt: skip
+            print(compare.table(label, rows))
+            for row in rows if batch == 1 else ():
+                p50, p99 = (statistics.median(r[k] for r in row["rounds"]) for k in ("median", "p99"))
+                name = row["contestant"]
+                print(f"latency of {name}: p50 {p50 * 1e6:.1f} us, p99 {p99 * 1e6:.1f} us")
+            print(flush=True)
+
+    def attempt(self, what, need, work):
+        """A part of its own; `need` seconds must be left."""
+        if self.clock.left() < need:
+            self.skip(what, "no time is left")
+            return
+        try:
+            self.extra[what] = work()
+            print(f"{what}: {json.dumps(self.extra[what])}\n", flush=True)
+        except Failed as reason:
+            self.skip(what, str(reason))
+
+    def launches(self):
+        """What one captured graph a step is worth, and how long the host is busy with a step."""
+        found = {}
+        for name, graphs in (("graph", "1"), ("eager", "0")):
+            words = ["bench", "train", "classic", "--device", "cuda", "--json"]
+            words += ["--batch", self.args.sizes[0], "--seconds", self.args.seconds]
+            text = self.mien.run(words, environment={"MIEN_CUDA_GRAPHS": graphs})
+            result = json.loads(text)
+            keys = ("dtype", "batch", "median", "p99", "host_seconds")
+            found[name] = {k: result[k] for k in keys if k in result}
+        return found
+
+    def augmentation(self):
+        found = {}
+        for batch in self.args.sizes:
+            result = self.mien.measure("augment", "classic", batch, "auto", self.args.seconds)
+            result.pop("layers", None)
+            found[str(batch)] = {k: result[k] for k in ("median", "p90", "images_per_second")}
+        return found
+
+    def accuracy(self):
+        """FER2013 from process start to the accuracy of the CPU, reading and engine choice included;
+        then once more with the engines known."""
+        data = as_csv(self.args.data, self.args.work)
+        found = {"recipe": "fer2013-classic", "data": Path(self.args.data).name, "runs": []}
+        words = ["train", "fer2013-classic", "--data", data, "--device", "cuda", "--force", "-q"]
+        for dtype in ("bf16", "tf32"):
+            for cache in ("cold", "warm"):
+                folder = Path(self.args.work) / f"fer-{dtype}"
+                own = {"XDG_CACHE_HOME": f"{self.args.work}/cache-{dtype}"}
+                start = time.time()
+                self.mien.run([*words, "--out", folder, "--set", f"train.dtype={dtype}"], 120, own)
+                wall = time.time() - start
+                found["runs"].append(run_record(folder, wall) | {"dtype": dtype, "engines": cache})
+        return found
+
+    def run(self):
+        args = self.args
+        self.attempt("ceilings", 30, lambda: self.torch.ask({"task": "ceilings"}, 60))
+        small, middle, large = args.sizes
+        simple, all_modes = ["eager", "graph"], ["eager", "graph", "compile"]
+        self.contest("train", "classic", middle, "bf16", [*all_modes, "-graph"])
+        self.contest("train", "classic", small, "bf16", simple)
+        self.contest("train", "vgg", middle, "bf16", simple)
+        if args.data:
+            self.attempt("fer2013", 60, self.accuracy)
+        else:
+            self.skip("fer2013", "the data set was not carried")
+        self.contest("infer", "classic", 1, "bf16", simple)
+        self.contest("infer", "classic", large, "bf16", simple)
+        self.contest("train", "vgg", middle, "bf16", ["compile"], 140)
+        self.contest("train", "classic", middle, "tf32", simple)
+        self.contest("infer", "classic", 1, "f32", simple)
+        self.contest("train", "classic", large, "bf16", simple)
+        self.attempt("launches", 20, self.launches)
+        self.attempt("augment", 20, self.augmentation)
+        self.contest("infer", "classic", 1, "bf16", ["compile"], 70)
+        self.contest("train", "classic", small, "bf16", ["compile"], 70)
+        self.contest("train", "classic", middle, "f32", simple)
+        self.contest("train", "vgg", middle, "tf32", simple)
+        self.contest("infer", "classic", middle, "bf16", simple)
+        self.contest("train", "vgg", small, "bf16", simple)
+        self.contest("train", "vgg", middle, "f32", simple)
+        self.contest("infer", "vgg", middle, "bf16", simple)
+        self.contest("train", "classic", large, "tf32", simple)
+        self.torch.stop()
+
+    def record(self):
+        args = self.args
+        return {
+            "schema": 1,
+            "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            "commit": args.commit,
+            "gpu": args.gpu,
+            "driver": args.driver,
+            "machine": compare.machine(),
+            "rounds": args.rounds,
+            "seconds": args.seconds,
+            "tasks": self.tasks,
+            **self.extra,
+            "not_run": self.not_run,
+        }
+
+
+def run_record(folder, wall):
+    """What a run directory tells of time and accuracy: the first epoch that was as good as the CPU.
+
+    Epochs have no time of their own in log.csv; its share of the steps' seconds stands for it.
+    """
+    run = json.loads((folder / "run.json").read_text())
+    with open(folder / "log.csv", newline="") as file:
+        accuracy = [float(row["val_accuracy"]) for row in csv.DictReader(file)]
+    reached = next((i + 1 for i, a in enumerate(accuracy) if a >= CPU_ACCURACY), None)
+    before = max(0.0, wall - run["seconds"])
+    return {
+        "wall_seconds": wall,
+        "train_seconds": run["seconds"],
+        "images_per_second": run["images_per_second"],
+        "best_accuracy": max(accuracy),
+        "epochs": len(accuracy),
+        "epoch_of_cpu_accuracy": reached,
+        "seconds_to_cpu_accuracy": reached and before + run["seconds"] * reached / len(accuracy),
+    }
+
+
+def as_csv(data, work):
+    """The data set as a csv: the archive of JPEG files (train/<class>, test/<class>) becomes one."""
+    if not data.endswith(".tar.xz"):
+        return data
+    try:
+        from PIL import Image
+    except ImportError:
+        raise Failed("the archive of JPEG files needs Python's Pillow") from None
+    out = Path(work) / "fer2013.csv"
+    with tarfile.open(data) as archive, open(out, "w") as file:
+        file.write("emotion,pixels,Usage\n")
+        for member in archive:
+            parts = Path(member.name).parts
+            if not member.isfile() or len(parts) < 3 or parts[-2] not in CLASSES:
+                continue
+            pixels = Image.open(archive.extractfile(member)).convert("L").tobytes()
+            usage = "Training" if parts[-3] == "train" else "PublicTest"
+            file.write(f"{CLASSES.index(parts[-2])},{' '.join(map(str, pixels))},{usage}\n")
+    return str(out)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--mien", required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--work", required=True, help="folder for what is thrown away")
+    parser.add_argument("--gpu", default="unknown")
+    parser.add_argument("--driver", default="unknown")
+    parser.add_argument("--commit", default="unknown")
+    parser.add_argument("--budget", type=float, default=570)
+    parser.add_argument("--data", help="fer2013.csv, fer2013.csv.gz or fer2013-folder.tar.xz")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=0.5, help="of each measurement")
+    parser.add_argument("--fake", action="store_true", help="tiny sizes: a test of this program")
+    args = parser.parse_args()
+    args.sizes = (2, 4, 8) if args.fake else (256, 1024, 4096)
+    if args.fake:
+        args.rounds, args.seconds = 2, min(args.seconds, 0.05)
+    return args
+
+
+def main():
+    args = arguments()
+    bench = Bench(args)
+    try:
+        bench.run()
+    finally:  # an interrupt must not lose what was measured
+        bench.torch.stop()
+        args.out.write_text(json.dumps(bench.record(), indent=1) + "\n")
+        for entry in bench.not_run:
+            print(f"not run: {entry['what']}: {entry['why']}")
+        print(f"{args.gpu}, commit {args.commit}, written to {args.out}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# Packs BUILD/dist/mien, which `make install` filled: dist.sh BUILD_FOLDER VERSION COMMIT [1]
+# With 1 the archive is build/mien-carry.tar.xz: it also holds the tests that run on a device and every
+# shared library that is neither libc's nor CUDA's nor the driver's, for a machine without packages.
+set -euo pipefail
+build=$1 version=$2 commit=$3 carry=${4:-}
+dist=$build/dist
+tree=$dist/mien
+lib=$tree/lib/mien
+name=mien-$version-$(uname -m)
+[ "$carry" != 1 ] || name=mien-carry
+
+# of the machine that runs it: the C library must match its loader, the rest its card
+stays='^(ld-linux.*|lib(c|m|dl|rt|pthread|resolv|util|nsl|anl|mvec))\.so|^linux-vdso'
+cuda='^lib(cuda|cudart|cudnn|cublas|nv|nccl)'
+
+elf_files() { # every program and library of the tree
+    find "$tree" -type f | while read -r file; do
+        [ "$(head -c 4 "$file" | tr -d '\0')" = $'\x7fELF' ] && echo "$file"
+    done
+    return 0
+}
+
+carry_libraries() {
+    local file soname path seen=" "
+    mkdir -p "$lib"
+    while read -r file; do
+        while read -r soname path; do
+            [[ $seen != *" $soname "* ]] || continue
+            seen+="$soname "
+            [[ $soname =~ $stays || $soname =~ $cuda ]] && continue
+            if [ "$path" = missing ]; then
+                echo "dist: $file needs $soname, which is not here" >&2
+                exit 1
+            fi
+            cp -L "$path" "$lib/$soname"
+        done < <(ldd "$file" | sed -nE 's/^\t(\S+) => not found$/\1 missing/p; s/^\t(\S+) => (\/\S+).*/\1 \2/p')
+    done < <(elf_files)
+}
+
+read_me() {
+    echo "Mien $version ($commit), $(uname -m). Licence: LICENSE; what it does: README.md."
+    echo
+    if [ "$carry" = 1 ]; then
+        cat <<'END'
+For running, checking and measuring Mien on a machine without its packages: bin/mien runs where it lies.
+In a checkout beside it: make check-gpu CARRY=mien-carry.tar.xz, make bench-gpu CARRY=mien-carry.tar.xz.
+The libraries in lib/mien are Debian's, under their own licences; do not pass them on without these.
+END
+    else
+        cat <<'END'
+bin/mien runs where it lies; to install: cp -r bin lib share /usr/local/
+It needs these libraries; Debian 12 has packages of them all:
+END
+        elf_files | xargs -r ldd 2>/dev/null | sed -nE 's/^\t(\S+) => .*/\1/p' | sort -u |
+            grep -vE "$stays|$cuda" | direct
+    fi
+}
+
+# Of sonames on the input those that a file of the tree asks for itself.
+direct() {
+    local wanted
+    wanted=$(elf_files | xargs -r readelf -d | sed -nE 's/.*\(NEEDED\).*\[(.*)\]/\1/p' | sort -u)
+    grep -Fx "$wanted" | sed 's/^/  /'
+}
+
+rm -rf "$tree/include" "$tree/lib/pkgconfig" "$tree/lib/libmien.a"
+cp README.md LICENSE "$tree/"
+if [ -e "$build/mien-cuda.so" ]; then install -m 644 -D "$build/mien-cuda.so" "$lib/mien-cuda.so"; fi
+if [ "$carry" = 1 ]; then
+    for test in "$build"/tests/cuda/test_*; do
+        if [ -f "$test" ] && [ -x "$test" ]; then install -D "$test" "$tree/tests/cuda/${test##*/}"; fi
+    done
+    carry_libraries
+fi
+elf_files | xargs -r strip --strip-unneeded
+echo "$commit" >"$tree/COMMIT"
+read_me >"$tree/INSTALL"
+rm -rf "${dist:?}/$name"
+[ "$name" = mien ] || mv "$tree" "$dist/$name"
+out=$(dirname "$build")/$name.tar.xz
+tar -C "$dist" --sort=name --owner=0 --group=0 --numeric-owner -cf - "$name" | xz -T0 -6 >"$out.new"
+mv "$out.new" "$out"
+rm -rf "$dist"
+echo "$out: $(du -h "$out" | cut -f1), $(tar -tf "$out" | grep -c '[^/]$') files"
