@@ -57,7 +57,9 @@ static void compare(parity *p, mien_parity_layer *row, int kind, size_t count, d
     const double relative = off > 0 ? sqrt(off / (norm > 0 ? norm : 1)) : 0;
     mien_parity_difference *of = &row->of[kind];
     const bool holds = finite && relative <= p->result->bound;
-    if (of->measured && of->relative >= relative && of->holds <= holds) return;
+    /* the worse of both stays; NaN is worse than any number */
+    if (of->measured && (holds > of->holds || (holds == of->holds && !(relative > of->relative))))
+        return;
     *of = (mien_parity_difference){true, largest, relative, holds};
 }
 
