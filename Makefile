@@ -10,13 +10,17 @@ DEB_CHECK := libcmocka-dev
 DEB_TOOLS := clang clang-format valgrind
 
 # ---- choices ----------------------------------------------------------------------------------
+CARRY   ?=#         dist: 1 packs all that a bare GPU machine lacks; check-gpu, bench-gpu: that archive
+ifeq ($(CARRY),1)
+  CUDA_ARCHS ?= 90
+endif
 HDF5    ?= auto#    read and write .h5: auto|1|0
 STRICT  ?= 0#       1: warnings are errors
 SAN     ?=#         address, undefined or thread: a sanitizer build of its own
 VARIANT ?= $(if $(SAN),$(SAN),release)
 PREFIX  ?= /usr/local
-CARRY   ?=#         dist: 1 packs all that a bare GPU machine lacks; check-gpu, bench-gpu: that archive
 CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
+CXX     := $(if $(filter default,$(origin CXX)),g++,$(CXX))
 B       := build/$(VARIANT)
 J       ?= $(shell nproc)
 
@@ -38,6 +42,8 @@ WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvl
             $(if $(filter 1,$(STRICT)),-Werror)
 OPT      := $(if $(SAN),-O1 -g -fno-omit-frame-pointer -fsanitize=$(SAN),-O2 -g)
 CFLAGS   += -std=c11 -D_GNU_SOURCE -I. $(OPT) $(WARN) $(NUMERIC) -fopenmp -fPIC -MMD -MP
+CXXFLAGS += -std=c++17 -D_GNU_SOURCE -I. $(OPT) -Wall -Wextra -Wno-unknown-pragmas \
+            $(if $(filter 1,$(STRICT)),-Werror) $(NUMERIC) -fPIC -MMD -MP
 # a link writes no dependencies: it would overwrite those of the object with its name
 LINK      = $(filter-out -MMD -MP,$(CFLAGS))
 KERNEL   := $(if $(SAN),,-O3) -mprefer-vector-width=512 -Wno-psabi
@@ -63,7 +69,22 @@ ref_obj   := $(kernels:%.c=$(B)/%.f64.o) $(B)/host/backend/cpu_glue.f64.o \
 support   := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard tests/support/*.c)))
 test_src  := $(sort $(wildcard tests/*/test_*.c))
 test_bin  := $(test_src:%.c=$(B)/%)
+harness_test := $(B)/tests/cuda/test_harness
+linked_bin := $(filter-out $(harness_test),$(test_bin))
 programs  := $(B)/mien $(if $(filter 1,$(USE_HDF5)),$(B)/mien-h5)
+
+# the GPU module: its sources, and what it takes from host/base; sentences and log lines are the program's
+cuda_src   := $(sort $(wildcard host/backend/cuda/*.c))
+cuda_kern  := $(sort $(wildcard kernels/cuda/*.cu))
+cuda_base  := $(filter-out %/status.o %/log.o %/module.o,$(filter $(B)/host/base/%,$(lib_obj)))
+# the same on a GPU that is none (tests/cuda/fake)
+fake_run   := $(patsubst %,$(B)/fake/%.o,$(basename $(sort $(wildcard tests/cuda/harness/*.cc \
+                tests/cuda/fake/*.c tests/cuda/fake/*.cc))))
+fake_obj   := $(cuda_src:%.c=$(B)/fake/%.o) $(cuda_kern:%.cu=$(B)/fake/%.o) $(fake_run)
+fake       := $(if $(wildcard host/backend/cuda/module.c),$(B)/fake/mien-cuda.so)
+SHIM       := -isystem tests/cuda/shim -isystem tests/cuda/shim/interim
+# threads of a block are fibres: no stack of the system's, no statics that others may see
+HARNESS    := $(SHIM) -fdata-sections -fvisibility=hidden -fno-gnu-unique
 
 # ---- build ------------------------------------------------------------------------------------
 .PHONY: all
@@ -89,6 +110,7 @@ $(says_commit): $(B)/.commit
 $(says_commit): \
   CFLAGS += -DMIEN_COMMIT='"$(COMMIT)"' -DMIEN_FLAGS='"$(OPT) $(NUMERIC)"'
 cflags_host_h5 = $(shell pkg-config --cflags hdf5 json-c libseccomp)
+cflags_tests_cuda = $(SHIM)
 cflags_tests_h5 = $(shell pkg-config --cflags hdf5 2>/dev/null)
 
 # the peak is that of fused multiply-adds wherever the ISA has them; no result depends on this file
@@ -111,6 +133,26 @@ $(B)/libmien.a: $(lib_obj)
 $(B)/mien: $(cli_obj) $(B)/libmien.a
 	$(CC) $(LINK) $^ -o $@ $(LIBS) $(call rpath,/../lib/mien)
 
+# ---- the GPU module -----------------------------------------------------------------------------
+$(B)/libbase.a: $(cuda_base)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(B)/fake/%.o: %.c $(B)/.flags
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(SHIM) -c $< -o $@
+$(B)/fake/%.o: %.cc $(B)/.flags
+	@mkdir -p $(@D)
+	$(CXX) $(CXXFLAGS) $(HARNESS) -c $< -o $@
+$(B)/fake/%.o: %.cu $(B)/.flags
+	@mkdir -p $(@D)
+	$(CXX) -x c++ $(CXXFLAGS) $(HARNESS) -c $< -o $@
+
+$(B)/fake/mien-cuda.so: $(fake_obj) $(B)/libbase.a tests/cuda/fake/module.map
+	bash tests/cuda/fake/partial.sh $(CXX) -shared $(filter-out -MMD -MP,$(CXXFLAGS)) -fopenmp $(fake_obj) $(B)/libbase.a -o $@ \
+	  -Wl,--version-script=tests/cuda/fake/module.map -Wl,-T,tests/cuda/harness/shared.ld \
+	  -Wl,-z,defs -ldl -lm -lpthread
+
 # The sandbox's limits leave no room for a sanitizer's shadow memory: this one is built plain.
 $(B)/mien-h5: $(h5_src) $(wildcard host/h5/*.h) $(B)/.flags
 	@mkdir -p $(@D)
@@ -122,9 +164,16 @@ helpers = $(patsubst %.c,$(B)/%.o,$(filter-out $(wildcard $(1)test_*.c),$(wildca
 
 # A test links the library, the reference build, tests/support and the other files of its folder.
 .SECONDEXPANSION:
-$(test_bin): $(B)/%: $(B)/%.o $$(call helpers,$$(dir $$*)) $(support) $(ref_obj) $(B)/libmien.a
-	$(CC) $(LINK) $^ -o $@ $(LIBS) $(shell pkg-config --libs cmocka 2>/dev/null) $(call rpath,/../../lib/mien) \
+$(linked_bin): $(B)/%: $(B)/%.o $$(call helpers,$$(dir $$*)) $(support) $(ref_obj) $(B)/libmien.a
+	$(CC) $(LINK) $^ -o $@ $(LIBS) $(shell pkg-config --libs cmocka 2>/dev/null) \
+	  $(call rpath,/../../lib/mien) \
 	  $(if $(findstring tests/h5/,$@),$(shell pkg-config --libs hdf5 2>/dev/null))
+
+# the test of the harness is linked with it; other tests load the module
+$(harness_test): $(harness_test).o $(B)/fake/tests/cuda/harness_kernels.o \
+                 $(cuda_kern:%.cu=$(B)/fake/%.o) $(fake_run)
+	$(CXX) $(filter-out -MMD -MP,$(CXXFLAGS)) $^ -o $@ -Wl,-T,tests/cuda/harness/shared.ld \
+	  $(shell pkg-config --libs cmocka 2>/dev/null) -ldl -lm -lpthread
 
 -include $(shell find build/$(VARIANT) -name '*.d' 2>/dev/null)
 
@@ -153,7 +202,7 @@ check: need ## everything that must hold at every change (under 2 minutes after 
 	@$(MAKE) --no-print-directory -j$(J) programs tests
 	@bash tests/support/run.sh $(B) check
 
-tests: $(test_bin)
+tests: $(test_bin) $(fake)
 
 check-gate: need ## longer checks: sanitizers and the full set of shapes
 	@$(MAKE) --no-print-directory -j$(J) programs tests

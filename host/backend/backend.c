@@ -18,14 +18,30 @@ static mien_status check_slots(const mien_ops *ops) {
     return MIEN_OK;
 }
 
-static mien_status open_cuda(int device, const mien_backend_options *options, mien_backend **out) {
+static const mien_services services = {mien_fail, mien_fail_context, mien_error_message, mien_log};
+
+static mien_status load_cuda(const mien_cuda_module **out) {
     const mien_module *module;
-    mien_status status = mien_module_load("mien-cuda", MIEN_CUDA_MODULE_VERSION, &module);
+    const mien_status status = mien_module_load("mien-cuda", MIEN_CUDA_MODULE_VERSION, &module);
     if (status == MIEN_NOT_FOUND)
         return MIEN_FAIL(NO_DEVICE, "this build has no GPU module (mien-cuda.so): build it with "
                                     "CUDA=1 where the CUDA toolkit is, or use --device cpu");
     if (status != MIEN_OK) return mien_fail_context(MIEN_NO_DEVICE, "no GPU");
-    return ((const mien_cuda_module *)module)->open(device, options, out);
+    *out = (const mien_cuda_module *)module;
+    return MIEN_OK;
+}
+
+static mien_status open_cuda(int device, const mien_backend_options *options, mien_backend **out) {
+    const mien_cuda_module *module;
+    MIEN_TRY(load_cuda(&module));
+    return module->open(&services, device, options, out);
+}
+
+mien_status mien_backend_gpus(int *out) {
+    const mien_cuda_module *module;
+    *out = 0;
+    MIEN_TRY(load_cuda(&module));
+    return module->count(&services, out);
 }
 
 /* "cuda" or "cuda:N" → N; -1 for anything else. */

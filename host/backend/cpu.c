@@ -59,7 +59,7 @@ mien_status mien_cpu_open(const mien_backend_options *options, mien_backend **ou
     cpu_ops.close = close_cpu;
     MIEN_TRY(mien_new(&b, 1, sizeof *b));
     b->ops = &cpu_ops;
-    b->dtype = MIEN_F32;
+    b->dtype = b->param_dtype = MIEN_F32;
     mien_cpu *cpu;
     MIEN_GO(mien_new(&b->impl, 1, sizeof(mien_cpu)));
     cpu = b->impl;

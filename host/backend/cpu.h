@@ -6,6 +6,8 @@
 #include "host/backend/tuning.h"
 #include "kernels/cpu/cpu.h"
 
+enum { CPU_MARKS = 4096 };
+
 typedef struct mien_cpu {
     const cpu_kernels *kernels; /* of this machine's ISA */
     const cpu_kernels *peak;    /* of the lesser of the loops' ISA and oneDNN's: the yardstick's */
@@ -17,6 +19,7 @@ typedef struct mien_cpu {
     bool deterministic;
     mien_tuning tuning;
     long long reorders; /* of activations or weights, in passes so far: a cost that tests watch */
+    double marks[CPU_MARKS];    /* seconds */
     struct dnnl_engine *engine; /* NULL in the reference backend */
     struct dnnl_stream *stream;
 } mien_cpu;

@@ -3,7 +3,9 @@
 #include "host/backend/cpu.h"
 
 #include <string.h>
+#include <unistd.h>
 
+#include "host/base/clock.h"
 #include "host/base/memory.h"
 
 static const cpu_kernels *kernels(const mien_backend *b) {
@@ -67,6 +69,34 @@ static mien_status glue_download(mien_backend *b, float *nhwc, const mien_tensor
 static mien_status glue_sync(mien_backend *b) {
     (void)b;
     return MIEN_OK;
+}
+
+static void glue_memory(mien_backend *b, size_t *available, size_t *total) {
+    (void)b;
+    *available = mien_memory_available();
+    *total = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* The work is done when a slot returns: the time now is the time in the order of the work. */
+static mien_status glue_mark(mien_backend *b, int i) {
+    if (i < 0 || i >= CPU_MARKS)
+        return MIEN_FAIL(UNSUPPORTED, "more than %d points in time", CPU_MARKS);
+    cpu_of(b)->marks[i] = mien_seconds();
+    return MIEN_OK;
+}
+
+static mien_status glue_marks(mien_backend *b, double *seconds, int count) {
+    for (int i = 0; i < count; i++)
+        seconds[i] = cpu_of(b)->marks[i] - cpu_of(b)->marks[0];
+    return MIEN_OK;
+}
+
+static void glue_range_push(mien_backend *b, const char *group, const char *name) {
+    (void)b, (void)group, (void)name; /* perf and the like see the functions themselves */
+}
+
+static void glue_range_pop(mien_backend *b) {
+    (void)b;
 }
 
 /* Eight images a thread are enough work between two meetings and still fit the caches. */
@@ -265,7 +295,7 @@ static mien_status glue_gather(mien_backend *b, const mien_tensor *x, const mien
     const cpu_gather args = {
         .pixels = g->pixels,
         .targets = g->targets,
-        .order = g->order,
+        .order = g->order + (g->follows ? g->state->cursor : 0),
         .classes = g->classes,
         .batch = g->batch,
         .first = g->first,
@@ -282,10 +312,29 @@ static mien_status glue_gather(mien_backend *b, const mien_tensor *x, const mien
     return MIEN_OK;
 }
 
-static mien_status glue_optimize(mien_backend *b, void *w, const void *g, void *m, void *v,
-                                 void *average, size_t decayed, size_t count, const body_rule *rule,
-                                 body_step *state) {
-    kernels(b)->optimize(w, g, m, v, average, decayed, count, rule, state);
+static mien_status glue_permute(mien_backend *b, uint32_t *order, const uint32_t *index, size_t n,
+                                uint64_t *keys, uint32_t seed, uint64_t epoch) {
+    kernels(b)->permute(order, index, n, keys, seed, epoch);
+    return MIEN_OK;
+}
+
+static mien_status glue_narrow(mien_backend *b, void *low, const void *params, size_t count) {
+    (void)low, (void)params, (void)count;
+    return MIEN_FAIL(UNSUPPORTED, "'%s' has one type of numbers", b->ops->name);
+}
+
+static mien_status glue_optimize(mien_backend *b, const mien_update *u, int rows) {
+    const cpu_update update = {.w = u->w,
+                               .g = u->g,
+                               .m = u->m,
+                               .v = u->v,
+                               .average = u->average,
+                               .rates = u->rates,
+                               .decayed = u->decayed,
+                               .count = u->count,
+                               .rule = u->rule,
+                               .state = u->state};
+    kernels(b)->optimize(&update, rows);
     return MIEN_OK;
 }
 
@@ -304,6 +353,11 @@ void CPU_REAL_NAME(mien_cpu_glue)(mien_ops *ops) {
     ops->upload = glue_upload;
     ops->download = glue_download;
     ops->sync = glue_sync;
+    ops->memory = glue_memory;
+    ops->mark = glue_mark;
+    ops->marks = glue_marks;
+    ops->range_push = glue_range_push;
+    ops->range_pop = glue_range_pop;
     ops->micro_batch = glue_micro_batch;
     ops->channel_block = glue_channel_block;
     ops->activation_forward = glue_activation_forward;
@@ -323,6 +377,8 @@ void CPU_REAL_NAME(mien_cpu_glue)(mien_ops *ops) {
     ops->softmax_backward = glue_softmax_backward;
     ops->softmax_xent = glue_softmax_xent;
     ops->gather = glue_gather;
+    ops->permute = glue_permute;
+    ops->narrow = glue_narrow;
     ops->optimize = glue_optimize;
     ops->all_reduce = glue_all_reduce;
 }

@@ -2,14 +2,27 @@
 #ifndef HOST_BACKEND_CUDA_MODULE_H
 #define HOST_BACKEND_CUDA_MODULE_H
 
+#include "host/base/log.h"
 #include "host/base/module.h"
 #include "include/mien/backend.h"
 
-enum { MIEN_CUDA_MODULE_VERSION = 1 };
+enum { MIEN_CUDA_MODULE_VERSION = 2 };
+
+/* What the module uses of the program that loads it: its sentences and log lines have one home. */
+typedef struct mien_services {
+    mien_status (*fail)(mien_status code, const char *file, int line, const char *format, ...);
+    mien_status (*fail_context)(mien_status code, const char *format, ...);
+    const char *(*error_message)(void);
+    void (*log)(mien_log_level level, const char *format, ...);
+} mien_services;
 
 typedef struct mien_cuda_module {
     mien_module head;
-    mien_status (*open)(int device, const mien_backend_options *options, mien_backend **out);
+    /* `services` must outlive the module. */
+    mien_status (*open)(const mien_services *services, int device,
+                        const mien_backend_options *options, mien_backend **out);
+    /* How many devices there are; NO_DEVICE with a sentence when none can be used. */
+    mien_status (*count)(const mien_services *services, int *out);
 } mien_cuda_module;
 
 #endif

@@ -2,6 +2,8 @@
  * conversions of weights. */
 #include "host/backend/onednn.h"
 
+#include <stdio.h>
+
 static dnnl_stream_t stream_of(const mien_linear *op) {
     return cpu_of(op->backend)->stream;
 }
@@ -201,12 +203,18 @@ static mien_status onednn_backward_filter(mien_linear *op, void *dw, void *db,
     return MIEN_OK;
 }
 
+static void onednn_engine(const mien_linear *op, mien_direction direction, char *text,
+                          size_t size) {
+    snprintf(text, size, "%s", mien_algorithm_name(onednn_algorithm(op, direction)));
+}
+
 void mien_onednn_linear(mien_ops *ops) {
     ops->linear_create = onednn_create;
     ops->linear_free = onednn_free;
     ops->linear_prepare = onednn_prepare;
     ops->linear_can_add = onednn_can_add;
     ops->linear_algorithm = onednn_algorithm;
+    ops->linear_engine = onednn_engine;
     ops->linear_weight_bytes = onednn_weight_bytes;
     ops->linear_scratch_bytes = onednn_scratch_bytes;
     ops->linear_weights_changed = onednn_weights_changed;

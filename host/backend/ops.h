@@ -31,7 +31,7 @@ struct mien_backend {
      * backend */
     mien_dtype param_dtype;
     void *impl; /* the backend's own */
-    char description[160];
+    char description[224];
 };
 
 /* A linear operator's passes, and the ways to compute one. */
@@ -200,8 +200,8 @@ struct mien_ops {
     mien_status (*sync)(mien_backend *);
     /* Bytes of backend memory: what can still be taken, and all of it. */
     void (*memory)(mien_backend *, size_t *available, size_t *total);
-    /* Points in time in the order of the work: `mark` sets number i, `marks` waits and gives seconds
-     * between number 0 and each of the first `count`. */
+    /* Points in time in the order of the work: `mark` sets number i, `marks` waits and gives
+     * seconds between number 0 and each of the first `count`. */
     mien_status (*mark)(mien_backend *, int i);
     mien_status (*marks)(mien_backend *, double *seconds, int count);
     /* A named part of the work, for a profiler's time line; `name` may be NULL. */

@@ -2,6 +2,8 @@
  * Activations and weights stay NHWC and HWIO; a dense layer is a convolution of a 1x1 image. */
 #include "host/backend/cpu.h"
 
+#include <stdio.h>
+
 #include "host/base/memory.h"
 
 struct mien_linear {
@@ -107,12 +109,17 @@ static mien_status plain_backward_filter(mien_linear *op, void *dw, void *db, co
     return MIEN_OK;
 }
 
+static void plain_engine(const mien_linear *op, mien_direction direction, char *text, size_t size) {
+    snprintf(text, size, "%s", mien_algorithm_name(plain_algorithm(op, direction)));
+}
+
 void CPU_REAL_NAME(mien_plain_linear)(mien_ops *ops) {
     ops->linear_create = plain_create;
     ops->linear_free = plain_free;
     ops->linear_prepare = plain_prepare;
     ops->linear_can_add = plain_can_add;
     ops->linear_algorithm = plain_algorithm;
+    ops->linear_engine = plain_engine;
     ops->linear_weight_bytes = plain_weight_bytes;
     ops->linear_scratch_bytes = plain_scratch_bytes;
     ops->linear_weights_changed = plain_weights_changed;

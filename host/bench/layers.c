@@ -101,6 +101,7 @@ mien_status bench_layers(const mien_bench_request *request, mien_plan *plan, dou
         }
         MIEN_GO(work(context));
     }
+    MIEN_GO(mien_plan_profile_read(plan));
     status = write_layers(plan, request->batch, steps, result);
 out:
     plan->profile = NULL;

@@ -32,7 +32,8 @@ typedef struct bench_training {
     mien_plan *plan;
     body_rule rule;
     mien_step step;
-    mien_batch batch;
+    size_t start; /* of the next batch in the epoch */
+    double *rates;
     uint64_t epoch;
 } bench_training;
 

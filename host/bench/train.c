@@ -1,6 +1,7 @@
 /* Training as `mien train` does it: the same step on resident images, with the default recipe. */
 #include <unistd.h>
 
+#include "host/base/memory.h"
 #include "host/bench/room.h"
 
 /* A step keeps every layer's output, and four numbers for each parameter. More than the machine has
@@ -33,16 +34,20 @@ mien_status bench_training_open(const mien_bench_request *request, bench_trainin
     const mien_plan_options options = mien_step_options(&t->config, &t->rule, request->batch);
     MIEN_TRY(mien_plan_create(&t->model.graph, request->backend, &options, &t->plan));
     MIEN_TRY(mien_plan_load(t->plan, &t->model.weights));
-    t->step = (mien_step){t->plan, &t->loader, NULL};
-    t->batch = (mien_batch){.rows = request->batch,
-                            .augment = true,
-                            .ranges = mien_step_ranges(&t->config, 1),
-                            .label_smoothing = (float)t->config.loss.label_smoothing,
-                            .state = t->plan->step};
+    t->step = (mien_step){.plan = t->plan,
+                          .loader = &t->loader,
+                          .ranges = mien_step_ranges(&t->config, 1),
+                          .label_smoothing = (float)t->config.loss.label_smoothing};
+    const size_t steps = t->loader.count[MIEN_TRAIN] / (size_t)request->batch;
+    MIEN_TRY(mien_new(&t->rates, steps, sizeof *t->rates));
+    for (size_t i = 0; i < steps; i++)
+        t->rates[i] = t->config.optimizer.learning_rate;
     return MIEN_OK;
 }
 
 void bench_training_close(bench_training *t) {
+    mien_step_release(&t->step);
+    mien_free(t->rates);
     mien_plan_free(t->plan);
     mien_loader_release(&t->loader);
     mien_dataset_release(&t->set);
@@ -52,11 +57,14 @@ void bench_training_close(bench_training *t) {
 
 mien_status bench_training_step(void *context) {
     bench_training *t = context;
-    if (t->batch.start == 0)
+    const size_t n = t->loader.count[MIEN_TRAIN], rows = (size_t)t->plan->max_batch;
+    if (t->start == 0) {
+        MIEN_TRY(mien_plan_epoch(t->plan, t->rates, n / rows));
         MIEN_TRY(mien_loader_order(&t->loader, MIEN_TRAIN, true, BENCH_SEED, ++t->epoch));
-    MIEN_TRY(mien_step_run(&t->step, &t->batch, t->config.optimizer.learning_rate));
-    t->batch.start += (size_t)t->batch.rows;
-    if (t->batch.start >= t->loader.count[MIEN_TRAIN]) t->batch.start = 0;
+    }
+    MIEN_TRY(mien_step_run(&t->step, t->start, (int)rows));
+    t->start += rows;
+    if (t->start >= n) t->start = 0;
     return MIEN_OK;
 }
 

@@ -1,17 +1,15 @@
 #include "host/data/loader.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "host/base/memory.h"
-#include "kernels/body/rng.h"
 
 /* One-hot rows of `count` labels, in the backend's number type. rows: room for them, zeroed. */
 static mien_status upload_targets(mien_loader *loader, const uint16_t *labels,
                                   const uint32_t *samples, size_t count, float *rows) {
     const size_t classes = (size_t)loader->classes;
     const mien_tensor t = {{(int)count, 1, 1, loader->classes},
-                           loader->backend->dtype,
+                           loader->backend->param_dtype,
                            loader->classes,
                            loader->targets};
     for (size_t i = 0; i < count; i++)
@@ -29,8 +27,17 @@ static mien_status index_parts(mien_loader *loader, const mien_dataset *set) {
         for (size_t i = 0; i < set->count; i++)
             if (set->part[i] == part) loader->index[part][n++] = (uint32_t)i;
     }
-    MIEN_TRY(mien_new(&loader->keys, loader->most, sizeof *loader->keys));
-    return mien_new(&loader->permutation, loader->most, sizeof *loader->permutation);
+    return MIEN_OK;
+}
+
+/* Room for a shuffle of the largest part. */
+static mien_status make_shuffle_room(mien_loader *loader) {
+    mien_backend *b = loader->backend;
+    const size_t bytes = loader->most * sizeof(uint32_t);
+    MIEN_TRY(b->ops->alloc(b, mien_permute_room(loader->most) * sizeof *loader->keys,
+                           (void **)&loader->keys));
+    MIEN_TRY(b->ops->alloc(b, bytes, (void **)&loader->places));
+    return b->ops->alloc(b, bytes, (void **)&loader->shuffled);
 }
 
 static mien_status upload_scales(mien_loader *loader, const mien_normalise *normalise) {
@@ -50,7 +57,7 @@ static mien_status upload_scales(mien_loader *loader, const mien_normalise *norm
 static mien_status allocate(mien_loader *loader, size_t images, size_t places) {
     mien_backend *b = loader->backend;
     MIEN_TRY(b->ops->alloc(b, images * mien_image_bytes(loader->spec), (void **)&loader->pixels));
-    MIEN_TRY(b->ops->alloc(b, images * (size_t)loader->classes * mien_dtype_bytes(b->dtype),
+    MIEN_TRY(b->ops->alloc(b, images * (size_t)loader->classes * mien_dtype_bytes(b->param_dtype),
                            &loader->targets));
     return b->ops->alloc(b, places * sizeof(uint32_t), (void **)&loader->order);
 }
@@ -73,6 +80,7 @@ static mien_status make_streamed(mien_loader *loader, const mien_dataset *set, i
     uint32_t *rows = NULL;
     const size_t n = (size_t)batch;
     MIEN_TRY(allocate(loader, n, n));
+    MIEN_TRY(mien_new(&loader->permutation, loader->most, sizeof *loader->permutation));
     MIEN_TRY(mien_new(&loader->rows, n * (size_t)set->classes, sizeof *loader->rows));
     MIEN_TRY(mien_new(&rows, n, sizeof *rows));
     for (uint32_t r = 0; r < n; r++)
@@ -97,44 +105,42 @@ mien_status mien_loader_create(const mien_dataset *set, const mien_normalise *no
 void mien_loader_release(mien_loader *loader) {
     if (!loader->backend) return;
     mien_stream_stop(loader->stream);
-    void *const device[] = {loader->pixels, loader->targets, loader->scale, loader->shift,
-                            loader->order};
+    void *const device[] = {loader->pixels, loader->targets, loader->scale,  loader->shift,
+                            loader->order,  loader->keys,    loader->places, loader->shuffled};
     for (size_t i = 0; i < sizeof device / sizeof device[0]; i++)
         if (device[i]) loader->backend->ops->free(loader->backend, device[i]);
     for (int part = 0; part < MIEN_PARTS; part++)
         mien_free(loader->index[part]);
-    mien_free(loader->keys);
     mien_free(loader->permutation);
     mien_free(loader->rows);
     *loader = (mien_loader){0};
 }
 
-static int ascending(const void *a, const void *b) {
-    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
+/* The order goes to backend memory, and that of a streamed set comes back for its readers. */
+static mien_status shuffle(mien_loader *loader, mien_part part, uint32_t seed, uint64_t epoch) {
+    mien_backend *b = loader->backend;
+    const size_t n = loader->count[part], bytes = n * sizeof(uint32_t);
+    if (!loader->keys) MIEN_TRY(make_shuffle_room(loader));
+    uint32_t *to = loader->stream ? loader->shuffled : loader->order;
+    MIEN_TRY(b->ops->copy_in(b, loader->places, loader->index[part], bytes));
+    MIEN_TRY(b->ops->permute(b, to, loader->places, n, loader->keys, seed, epoch));
+    return loader->stream ? b->ops->copy_out(b, loader->permutation, to, bytes) : MIEN_OK;
 }
 
-mien_status mien_loader_order(mien_loader *loader, mien_part part, bool shuffle, uint32_t seed,
+mien_status mien_loader_order(mien_loader *loader, mien_part part, bool shuffled, uint32_t seed,
                               uint64_t epoch) {
+    mien_backend *b = loader->backend;
     const size_t n = loader->count[part];
-    const uint32_t *index = loader->index[part];
     if (loader->stream) mien_stream_pause(loader->stream);
-    if (shuffle) {
-        /* a stable sort by (random word, index): the index in the low half breaks ties */
-        for (size_t i = 0; i < n; i++)
-            loader->keys[i] = (uint64_t)rng_word(seed, RNG_SHUFFLE, epoch, i) << 32 | i;
-        qsort(loader->keys, n, sizeof *loader->keys, ascending);
-        for (size_t i = 0; i < n; i++)
-            loader->permutation[i] = index[loader->keys[i] & 0xffffffffu];
-        index = loader->permutation;
-    }
-    loader->current = index;
     loader->loaded = SIZE_MAX;
+    if (shuffled) MIEN_TRY(shuffle(loader, part, seed, epoch));
+    loader->current = shuffled ? loader->permutation : loader->index[part];
     if (loader->stream) {
-        mien_stream_order(loader->stream, index, n);
+        mien_stream_order(loader->stream, loader->current, n);
         return MIEN_OK;
     }
-    return loader->backend->ops->copy_in(loader->backend, loader->order, index, n * sizeof *index);
+    return shuffled ? MIEN_OK
+                    : b->ops->copy_in(b, loader->order, loader->index[part], n * sizeof(uint32_t));
 }
 
 /* Brings a streamed batch to the backend, once for all its views. */
@@ -152,12 +158,18 @@ static mien_status load_batch(mien_loader *loader, size_t start, int rows) {
     return MIEN_OK;
 }
 
+mien_status mien_loader_fetch(mien_loader *loader, const mien_batch *batch) {
+    return loader->stream ? load_batch(loader, batch->start, batch->rows) : MIEN_OK;
+}
+
 mien_status mien_loader_batch(mien_loader *loader, const mien_batch *batch, const mien_tensor *x,
                               const mien_tensor *targets) {
-    if (loader->stream) MIEN_TRY(load_batch(loader, batch->start, batch->rows));
+    const bool follows = batch->follows && !loader->stream;
+    MIEN_TRY(mien_loader_fetch(loader, batch));
     const mien_gather g = {.pixels = loader->pixels,
                            .targets = loader->targets,
-                           .order = loader->order + (loader->stream ? 0 : batch->start),
+                           .order = loader->order + (follows || loader->stream ? 0 : batch->start),
+                           .follows = follows,
                            .classes = loader->classes,
                            .batch = batch->rows,
                            .scale = loader->scale,

@@ -24,9 +24,11 @@ typedef struct mien_loader {
     uint32_t *order;             /* samples, or rows of the batch that lies there */
     uint32_t *index[MIEN_PARTS]; /* on the host: samples of each part, in the data's order */
     size_t count[MIEN_PARTS];
-    uint64_t *keys; /* room for a permutation */
-    uint32_t *permutation;
-    size_t most; /* samples in the largest part */
+    uint64_t *keys;        /* in backend memory: room for a permutation */
+    uint32_t *places;      /* in backend memory: `index` of the part that is shuffled */
+    uint32_t *shuffled;    /* in backend memory, of a streamed set: its `order` names rows */
+    uint32_t *permutation; /* the same on the host */
+    size_t most;           /* samples in the largest part */
     /* of a streamed set; else NULL */
     mien_stream *stream;
     const uint16_t *labels;  /* the set's */
@@ -50,6 +52,7 @@ mien_status mien_loader_order(mien_loader *loader, mien_part part, bool shuffle,
 typedef struct mien_batch {
     size_t start; /* in the current order */
     int rows;
+    bool follows; /* a resident batch starts where *state says; `start` is the same place */
     bool augment;
     body_augment ranges;
     const body_warp *view; /* a fixed view of every image, or NULL */
@@ -57,7 +60,12 @@ typedef struct mien_batch {
     const body_step *state;
 } mien_batch;
 
-/* Fills x and targets (may be NULL) with a batch. Of a streamed set a batch is what it was created
+/* Brings what mien_loader_batch reads into backend memory: the batch of a streamed set, else
+ * nothing. */
+mien_status mien_loader_fetch(mien_loader *loader, const mien_batch *batch);
+
+/* Fills x and targets (may be NULL) with a batch; launches and does nothing else when the batch was
+ * fetched. Of a streamed set a batch is what it was created
  * for: `batch` rows from a multiple of `batch` on, or the rest. */
 mien_status mien_loader_batch(mien_loader *loader, const mien_batch *batch, const mien_tensor *x,
                               const mien_tensor *targets);

@@ -111,11 +111,11 @@ static mien_status load_folded(mien_plan *plan, const mien_weights *weights, int
     float *bias = room + mien_shape_count(node->params[0].shape);
     MIEN_TRY(mien_plan_folded(plan, weights, i, room, bias));
     if (plan->places[i].bytes) return plan->ops->int8->load(plan->places[i].bytes, room, bias);
-    const size_t element = mien_dtype_bytes(plan->backend->dtype);
+    const size_t element = mien_dtype_bytes(plan->backend->param_dtype);
     MIEN_TRY(plan->ops->weights_upload(plan->places[i].linear,
                                        plan->param + plan->places[i].param[0] * element, room));
     const mien_tensor t = {{1, 1, 1, (int)c},
-                           plan->backend->dtype,
+                           plan->backend->param_dtype,
                            (int)c,
                            plan->state + mien_plan_folded_bias(plan, i) * element};
     return plan->ops->upload(plan->backend, &t, bias);

@@ -47,6 +47,18 @@ static void hand_on_slope(mien_plan *plan, int i) {
         return;
     mien_place *producer = &plan->places[graph->nodes[relu].inputs[0]];
     producer->slope_by_reader = producer->activation == BODY_RELU;
+    producer->bias_by_reader = producer->slope_by_reader && plan->ops->sums_bias &&
+                               (graph->nodes[i].def->flags & MIEN_SUMS_BIAS) &&
+                               graph->nodes[graph->nodes[relu].inputs[0]].def->linear;
+}
+
+/* Where activations are NHWC, a layer that only calls them otherwise is its input. */
+static bool only_reshapes(const mien_plan *plan, const mien_node *node) {
+    const int from = node->inputs[0];
+    const mien_shape s = plan->graph->nodes[from].out;
+    return (node->def->flags & MIEN_RESHAPES) && from != 0 && !plan->quant &&
+           mien_plan_readers(plan->graph, from) == 1 &&
+           plan->ops->channel_block(plan->backend, s) == s.c;
 }
 
 /* A dropout behind max pooling runs in it. */
@@ -76,6 +88,11 @@ void mien_plan_fuse(mien_plan *plan) {
         const bool alone = i && mien_plan_readers(graph, input) == 1;
         if (alone && !plan->training && mien_plan_fold(plan, i)) continue;
         if (!plan->training && mien_plan_fold_add(plan, i)) continue;
+        if (i && only_reshapes(plan, node)) {
+            place->skipped = true;
+            place->storage = plan->places[input].storage;
+            continue;
+        }
         const bool is_activation = strcmp(node->def->name, "activation") == 0;
         const int before = plan->places[input].runner;
         mien_place *producer = &plan->places[before];

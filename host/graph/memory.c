@@ -121,8 +121,8 @@ static mien_status add_saved(planner *p, int i) {
         MIEN_TRY(add(p, mien_shape_sample(node->out) * sizeof(uint16_t) * (size_t)rows, birth,
                      death, &place->index));
     if (node->def->flags & MIEN_SAVES_STATISTICS)
-        MIEN_TRY(add(p, 2 * (size_t)node->out.c * mien_dtype_bytes(plan->backend->dtype), birth,
-                     death, &place->statistics));
+        MIEN_TRY(add(p, 2 * (size_t)node->out.c * mien_dtype_bytes(plan->backend->param_dtype),
+                     birth, death, &place->statistics));
     return MIEN_OK;
 }
 
@@ -160,7 +160,7 @@ mien_status mien_plan_memory(mien_plan *plan) {
     planner p = {.plan = plan, .n = plan->graph->count};
     mien_status status = MIEN_OK;
     const size_t rows = (size_t)plan->max_batch * (size_t)plan->graph->classes *
-                        mien_dtype_bytes(plan->backend->dtype);
+                        mien_dtype_bytes(plan->backend->param_dtype);
     for (int i = 0; i < p.n; i++) {
         if (plan->places[i].storage == i) MIEN_GO(add_value(&p, i));
         if (plan->training && plan->places[i].grad_storage == i) MIEN_GO(add_gradient(&p, i));

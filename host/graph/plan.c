@@ -86,10 +86,12 @@ void mien_plan_algorithms(const mien_plan *plan, const char *prefix, mien_text *
         mien_linear_desc d;
         if (!mien_plan_linear_desc(plan, i, &d) || d.dense || plan->places[i].bytes) continue;
         mien_text_printf(out, "%s%s:", prefix, d.name);
-        for (int k = 0; k < (plan->training ? MIEN_DIRECTIONS : 1); k++)
-            mien_text_printf(out, "%s %s %s", k ? "," : "", mien_direction_name(k),
-                             mien_algorithm_name(plan->ops->linear_algorithm(plan->places[i].linear,
-                                                                             (mien_direction)k)));
+        for (int k = 0; k < (plan->training ? MIEN_DIRECTIONS : 1); k++) {
+            char engine[128];
+            plan->ops->linear_engine(plan->places[i].linear, (mien_direction)k, engine,
+                                     sizeof engine);
+            mien_text_printf(out, "%s %s %s", k ? "," : "", mien_direction_name(k), engine);
+        }
         mien_text_puts(out, "\n");
     }
 }
@@ -98,7 +100,7 @@ static size_t param_elements(const mien_plan *plan, int i, int k) {
     const mien_param *p = &plan->graph->nodes[i].params[k];
     if (plan->places[i].bytes) return 0; /* its operator has them */
     const size_t count = p->linear ? plan->ops->linear_weight_bytes(plan->places[i].linear) /
-                                         mien_dtype_bytes(plan->backend->dtype)
+                                         mien_dtype_bytes(plan->backend->param_dtype)
                                    : mien_shape_count(p->shape);
     return (count + PAD - 1) & ~(size_t)(PAD - 1);
 }
@@ -126,14 +128,34 @@ static void place_params(mien_plan *plan) {
             }
 }
 
+/* The layer whose numbers take the most room, and a batch that might fit. */
+static mien_status too_large(const mien_plan *plan) {
+    size_t left, all, largest = 0;
+    int at = 0;
+    for (int i = 0; i < plan->graph->count; i++) {
+        const size_t bytes = mien_shape_sample(plan->graph->nodes[i].out);
+        if (bytes > largest) at = i;
+        if (bytes > largest) largest = bytes;
+    }
+    plan->ops->memory(plan->backend, &left, &all);
+    const double fits = 0.9 * (double)left / (double)(plan->act_bytes + 1) * plan->max_batch;
+    if (fits < 1) return MIEN_NO_MEMORY; /* the sentence of the allocation says what is missing */
+    return MIEN_FAIL(NO_MEMORY,
+                     "a batch of %d images takes %.0f MiB, %.0f MiB are free; the largest layer is "
+                     "'%s': try a batch size of %d",
+                     plan->max_batch, (double)plan->act_bytes / 1048576, (double)left / 1048576,
+                     plan->graph->nodes[at].name, (int)fits);
+}
+
 static mien_status allocate(mien_plan *plan) {
-    const size_t element = mien_dtype_bytes(plan->backend->dtype);
+    const size_t element = mien_dtype_bytes(plan->backend->param_dtype);
     const size_t params = plan->params * element, trained = plan->trained * element;
     const mien_ops *ops = plan->ops;
     mien_backend *b = plan->backend;
     MIEN_TRY(ops->alloc(b, params, (void **)&plan->param));
+    if (b->dtype != b->param_dtype)
+        MIEN_TRY(ops->alloc(b, plan->params * mien_dtype_bytes(b->dtype), (void **)&plan->low));
     MIEN_TRY(ops->alloc(b, plan->states * element, (void **)&plan->state));
-    MIEN_TRY(ops->alloc(b, plan->act_bytes, (void **)&plan->act));
     MIEN_TRY(ops->alloc(b, sizeof *plan->step, (void **)&plan->step));
     plan->weights = plan->param;
     if (!plan->training) return MIEN_OK;
@@ -145,10 +167,28 @@ static mien_status allocate(mien_plan *plan) {
     return MIEN_OK;
 }
 
+/* Logits that a linear operator writes keep the precision of its sums: the loss reads them. */
+static void widen_logits(mien_plan *plan) {
+    const int root = plan->places[plan->graph->logits].storage;
+    if (!plan->graph->nodes[root].def->linear || plan->quant) return;
+    for (int i = 0; i < plan->graph->count; i++)
+        if (plan->places[i].storage == root) plan->places[i].dtype = plan->backend->param_dtype;
+}
+
+static mien_status allocate_activations(mien_plan *plan) {
+    const mien_status status =
+        plan->ops->alloc(plan->backend, plan->act_bytes, (void **)&plan->act);
+    return status == MIEN_NO_MEMORY ? too_large(plan) : status;
+}
+
+/* The loss scale that 16-bit gradients begin with: small ones survive, and it falls by itself. */
+static const double first_scale = 1024;
+
 static mien_status build(mien_plan *plan, const mien_plan_options *options) {
     MIEN_TRY(mien_new(&plan->places, (size_t)plan->graph->count, sizeof *plan->places));
     mien_plan_fuse(plan);
     mien_plan_bytes(plan);
+    widen_logits(plan);
     plan->places[0].wants_grad = options->training && options->input_gradient;
     mark_gradients(plan);
     choose_micro_batch(plan, options->micro_batch);
@@ -159,10 +199,12 @@ static mien_status build(mien_plan *plan, const mien_plan_options *options) {
         return MIEN_FAIL(INVALID, "every layer is frozen: there is nothing to train");
     MIEN_TRY(mien_plan_memory(plan));
     MIEN_TRY(allocate(plan));
+    MIEN_TRY(allocate_activations(plan));
     body_step start;
     memset(&start, 0, sizeof start);
     body_step_start(&start, options->seed, plan->rule.beta_1, plan->rule.beta_2);
-    MIEN_TRY(plan->ops->copy_in(plan->backend, plan->step, &start, sizeof start));
+    if (plan->backend->dtype == MIEN_F16) start.loss_scale = first_scale;
+    MIEN_TRY(mien_plan_write(plan, &start));
     return mien_plan_prepare(plan, plan->max_batch);
 }
 
@@ -203,8 +245,11 @@ void mien_plan_free(mien_plan *plan) {
         if (plan->places[i].linear) plan->ops->linear_free(plan->places[i].linear);
         if (plan->places[i].bytes) plan->ops->int8->free(plan->places[i].bytes);
     }
-    void *const roles[] = {plan->param,   plan->grad,    plan->state,   plan->act, plan->scratch,
-                           plan->moment1, plan->moment2, plan->average, plan->step};
+    for (int i = 0; i < MIEN_INFER_SIZES; i++)
+        mien_replay_release(&plan->infer[i], plan->backend);
+    void *const roles[] = {plan->param,   plan->low,     plan->grad,    plan->state,
+                           plan->act,     plan->scratch, plan->moment1, plan->moment2,
+                           plan->average, plan->step,    plan->rates};
     for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++)
         if (roles[i]) plan->ops->free(plan->backend, roles[i]);
     mien_free(plan->places);
@@ -239,6 +284,7 @@ mien_status mien_plan_prepare(mien_plan *plan, int n) {
     if (plan->scratch) plan->ops->free(plan->backend, plan->scratch);
     plan->scratch = NULL;
     plan->scratch_bytes = 0;
+    plan->version++;
     MIEN_TRY(plan->ops->alloc(plan->backend, need, (void **)&plan->scratch));
     plan->scratch_bytes = need;
     return MIEN_OK;
@@ -249,7 +295,7 @@ typedef mien_status (*param_fn)(mien_plan *plan, int node, int param, char *at, 
 
 static mien_status each_param(mien_plan *plan, char *params, const mien_weights *weights,
                               param_fn visit) {
-    const size_t element = mien_dtype_bytes(plan->backend->dtype);
+    const size_t element = mien_dtype_bytes(plan->backend->param_dtype);
     for (int i = 0; i < plan->graph->count; i++)
         for (int k = 0; k < plan->graph->nodes[i].param_count; k++) {
             char *base = plan->graph->nodes[i].params[k].trained ? params : plan->state;
@@ -261,7 +307,7 @@ static mien_status each_param(mien_plan *plan, char *params, const mien_weights 
 
 static mien_tensor vector_at(const mien_plan *plan, int node, int param, char *at) {
     const mien_shape s = plan->graph->nodes[node].params[param].shape;
-    return (mien_tensor){{1, 1, 1, s.c}, plan->backend->dtype, s.c, at};
+    return (mien_tensor){{1, 1, 1, s.c}, plan->backend->param_dtype, s.c, at};
 }
 
 static mien_status load_one(mien_plan *plan, int node, int param, char *at, float *host) {
@@ -282,7 +328,40 @@ static mien_status store_one(mien_plan *plan, int node, int param, char *at, flo
 mien_status mien_plan_load(mien_plan *plan, const mien_weights *weights) {
     MIEN_TRY(each_param(plan, plan->param, weights, load_one));
     MIEN_TRY(mien_plan_load_folded(plan, weights));
-    return plan->average ? each_param(plan, plan->average, weights, load_one) : MIEN_OK;
+    if (plan->average) MIEN_TRY(each_param(plan, plan->average, weights, load_one));
+    return mien_plan_use(plan, false);
+}
+
+mien_status mien_plan_use(mien_plan *plan, bool average) {
+    plan->weights = average && plan->average ? plan->average : plan->param;
+    if (!plan->low) return MIEN_OK;
+    return plan->ops->narrow(plan->backend, plan->low, plan->weights, plan->params);
+}
+
+mien_status mien_plan_read(const mien_plan *plan, body_step *out) {
+    return plan->ops->copy_out(plan->backend, out, plan->step, sizeof *out);
+}
+
+mien_status mien_plan_write(mien_plan *plan, const body_step *state) {
+    return plan->ops->copy_in(plan->backend, plan->step, state, sizeof *state);
+}
+
+mien_status mien_plan_epoch(mien_plan *plan, const double *rates, size_t count) {
+    body_step state;
+    if (count > plan->rates_room) {
+        if (plan->rates) plan->ops->free(plan->backend, plan->rates);
+        plan->rates = NULL;
+        plan->rates_room = 0;
+        plan->version++;
+        MIEN_TRY(plan->ops->alloc(plan->backend, count * sizeof *rates, (void **)&plan->rates));
+        plan->rates_room = count;
+    }
+    MIEN_TRY(plan->ops->copy_in(plan->backend, plan->rates, rates, count * sizeof *rates));
+    MIEN_TRY(mien_plan_read(plan, &state));
+    state.cursor = state.tick = 0;
+    state.loss_sum = 0;
+    state.rows = state.correct = 0;
+    return mien_plan_write(plan, &state);
 }
 
 mien_status mien_plan_store(mien_plan *plan, bool from_average, mien_weights *weights) {

@@ -10,6 +10,7 @@
 #define HOST_GRAPH_PLAN_H
 
 #include "host/graph/quant.h"
+#include "host/graph/replay.h"
 #include "host/graph/weights.h"
 
 /* What the plan knows about one node. Offsets are bytes into the ACT arena. */
@@ -27,6 +28,7 @@ typedef struct mien_place {
     int activation;            /* fused behind it */
     float alpha;
     bool slope_by_reader;       /* training: the node that reads it applies that one's slope */
+    bool bias_by_reader;        /* and sums the gradient of its bias */
     int dropout;                /* training: the dropout node that runs in this one; 0: none */
     bool wants_grad;            /* something trained lies at or before it */
     bool adds[MIEN_INPUTS_MAX]; /* the gradient of input i is added to what is there */
@@ -47,11 +49,17 @@ typedef struct mien_plan_options {
     const mien_quant *quant;
 } mien_plan_options;
 
+enum { MIEN_PROFILE_MARKS = 1024 };
+
 /* Seconds spent since it was hung into a plan; whoever hangs it in owns it and zeroes it. */
 typedef struct mien_profile {
     double *forward, *backward; /* [graph->count], by node */
     double gather, loss, update;
+    int marks;                         /* set since the last reading */
+    double *owner[MIEN_PROFILE_MARKS]; /* to which the time before a mark belongs; NULL: nobody */
 } mien_profile;
+
+enum { MIEN_INFER_SIZES = 16 };
 
 typedef struct mien_plan {
     const mien_graph *graph;
@@ -69,11 +77,16 @@ typedef struct mien_plan {
      * then the other trained ones, then what is frozen */
     size_t decayed, trained, params, states;
     char *param, *grad, *state, *act, *scratch, *moment1, *moment2, *average;
+    char *low; /* what `weights` names, in the backend's dtype; NULL where that is param_dtype */
     const char *weights; /* what the passes read: PARAM, or AVERAGE while evaluating with it */
+    unsigned version;    /* counts moves of memory that recorded work knows the place of */
     size_t act_bytes, scratch_bytes, targets, probabilities;
     body_rule rule;
-    body_step *step;       /* in backend memory */
-    mien_profile *profile; /* NULL: the passes do not look at the clock */
+    body_step *step; /* in backend memory */
+    double *rates;   /* learning rate of every step of the epoch; in backend memory */
+    size_t rates_room;
+    mien_replay infer[MIEN_INFER_SIZES]; /* passes of mien_plan_infer, by rows and weights */
+    mien_profile *profile;               /* NULL: the passes do not look at the clock */
 } mien_plan;
 
 /* The graph and the backend must outlive the plan. */
@@ -86,6 +99,9 @@ void mien_plan_free(mien_plan *plan);
 mien_status mien_plan_load(mien_plan *plan, const mien_weights *weights);
 /* Of a plan that trains: in inference the weights hold more than the layers' own. */
 mien_status mien_plan_store(mien_plan *plan, bool from_average, mien_weights *weights);
+
+/* Makes the passes read PARAM, or AVERAGE where there is one. */
+mien_status mien_plan_use(mien_plan *plan, bool average);
 
 /* Makes ready for batches of n rows; may allocate. */
 mien_status mien_plan_prepare(mien_plan *plan, int n);
@@ -104,8 +120,22 @@ mien_status mien_plan_forward(mien_plan *plan, int n, bool training, uint64_t of
 mien_status mien_plan_loss(mien_plan *plan, int n, int batch, const void *class_weight,
                            bool gradient);
 mien_status mien_plan_backward(mien_plan *plan, int n, uint64_t offset);
-/* One update of all trained parameters. */
-mien_status mien_plan_update(mien_plan *plan);
+/* One update of all trained parameters, behind a batch of n rows. */
+mien_status mien_plan_update(mien_plan *plan, int n);
+
+/* Begins an epoch: its learning rates, one a step; the cursor at 0, the sums of loss and answers
+ * empty. May allocate. */
+mien_status mien_plan_epoch(mien_plan *plan, const double *rates, size_t count);
+/* The step state from and to backend memory; `read` waits for the work before. */
+mien_status mien_plan_read(const mien_plan *plan, body_step *out);
+mien_status mien_plan_write(mien_plan *plan, const body_step *state);
+
+/* Rows that a batch of n is computed as: n, or in inference on a device that replays recorded
+ * passes the next of a few sizes. The rows beyond n hold what they held. */
+int mien_plan_rows(const mien_plan *plan, int n);
+/* Forward outside of training over mien_plan_rows(n), recorded and replayed where that can be had;
+ * those rows must have been prepared. */
+mien_status mien_plan_infer(mien_plan *plan, int n);
 /* Probabilities of n rows to the host: out[n][classes]. Runs the softmax behind the logits. */
 mien_status mien_plan_probabilities(mien_plan *plan, int n, float *out);
 
@@ -115,6 +145,11 @@ bool mien_plan_linear_desc(const mien_plan *plan, int i, mien_linear_desc *desc)
  */
 void mien_plan_algorithms(const mien_plan *plan, const char *prefix, mien_text *out);
 
+/* profile.c: the time since the last stamp belongs to *owner (NULL: to nobody). Without a profile
+ * it does nothing. `profile_read` waits and adds all up; a stamp does when there is no more room.
+ */
+mien_status mien_plan_stamp(mien_plan *plan, double *owner);
+mien_status mien_plan_profile_read(mien_plan *plan);
 /* fuse.c: marks nodes that run inside others; how many read a node's value. */
 void mien_plan_fuse(mien_plan *plan);
 int mien_plan_readers(const mien_graph *graph, int value);

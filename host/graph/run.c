@@ -1,16 +1,15 @@
 /* The only walk over a graph, and what a layer sees on the way. */
 #include "host/graph/plan.h"
 
-#include "host/base/clock.h"
-
+/* Of parameters and statistics. */
 static size_t element_bytes(const mien_run *run) {
-    return mien_dtype_bytes(run->backend->dtype);
+    return mien_dtype_bytes(run->backend->param_dtype);
 }
 
 /* Rows [first, first + rows) of a buffer; one that holds a micro-batch only starts at its front. */
-static mien_tensor view(const mien_run *run, int node, size_t offset, bool whole) {
+static mien_tensor view(const mien_run *run, int node, mien_dtype dtype, size_t offset,
+                        bool whole) {
     mien_shape s = run->plan->graph->nodes[node].out;
-    const mien_dtype dtype = run->plan->places[node].dtype;
     const size_t row = mien_shape_sample(s) * mien_dtype_bytes(dtype);
     const size_t skip = whole ? row * (size_t)run->first : 0;
     const bool bytes = dtype != run->backend->dtype; /* they are NHWC on every backend */
@@ -21,12 +20,12 @@ static mien_tensor view(const mien_run *run, int node, size_t offset, bool whole
 
 static mien_tensor value(const mien_run *run, int node) {
     const mien_place *place = &run->plan->places[node];
-    return view(run, node, place->out, place->whole);
+    return view(run, node, place->dtype, place->out, place->whole);
 }
 
 static mien_tensor gradient(const mien_run *run, int node) {
     const mien_place *place = &run->plan->places[node];
-    return view(run, node, place->grad, place->grad_whole);
+    return view(run, node, run->backend->dtype, place->grad, place->grad_whole);
 }
 
 mien_tensor mien_run_input(const mien_run *run, const mien_node *node, int i) {
@@ -54,6 +53,9 @@ void *mien_run_param(const mien_run *run, const mien_node *node, int i) {
         return run->plan->state +
                mien_plan_folded_bias(run->plan, node->index) * element_bytes(run);
     if (i >= node->param_count) return NULL;
+    if (node->params[i].linear && run->plan->low)
+        return run->plan->low +
+               run->plan->places[node->index].param[i] * mien_dtype_bytes(run->backend->dtype);
     const char *base = node->params[i].trained ? run->plan->weights : run->plan->state;
     return (char *)base + run->plan->places[node->index].param[i] * element_bytes(run);
 }
@@ -107,6 +109,18 @@ const mien_node *mien_run_dropout(const mien_run *run, const mien_node *node) {
     return dropout ? &run->plan->graph->nodes[dropout] : NULL;
 }
 
+void *mien_run_summed_bias(const mien_run *run, const mien_node *node) {
+    const mien_node *relu = &run->plan->graph->nodes[node->inputs[0]];
+    if (!mien_run_gates(run, node)) return NULL;
+    const mien_node *linear = &run->plan->graph->nodes[relu->inputs[0]];
+    return run->plan->places[linear->index].bias_by_reader ? mien_run_param_grad(run, linear, 1)
+                                                           : NULL;
+}
+
+void *mien_run_bias_grad(const mien_run *run, const mien_node *node) {
+    return run->plan->places[node->index].bias_by_reader ? NULL : mien_run_param_grad(run, node, 1);
+}
+
 static mien_run start(mien_plan *plan, bool training, uint64_t offset) {
     return (mien_run){.plan = plan,
                       .backend = plan->backend,
@@ -117,9 +131,9 @@ static mien_run start(mien_plan *plan, bool training, uint64_t offset) {
                       .scratch = plan->scratch};
 }
 
-static mien_tensor rows_of(const mien_plan *plan, size_t offset, int n) {
+static mien_tensor rows_of(const mien_plan *plan, mien_dtype dtype, size_t offset, int n) {
     const mien_shape s = {n, 1, 1, plan->graph->classes};
-    return (mien_tensor){s, plan->backend->dtype, s.c, plan->act + offset};
+    return (mien_tensor){s, dtype, s.c, plan->act + offset};
 }
 
 mien_tensor mien_plan_input(const mien_plan *plan, int n) {
@@ -129,15 +143,16 @@ mien_tensor mien_plan_input(const mien_plan *plan, int n) {
 }
 
 mien_tensor mien_plan_targets(const mien_plan *plan, int n) {
-    return rows_of(plan, plan->targets, n);
+    return rows_of(plan, plan->backend->param_dtype, plan->targets, n);
 }
 
 mien_tensor mien_plan_logits(const mien_plan *plan, int n) {
-    return rows_of(plan, plan->places[plan->graph->logits].out, n);
+    const mien_place *place = &plan->places[plan->graph->logits];
+    return rows_of(plan, place->dtype, place->out, n);
 }
 
 mien_tensor mien_plan_logits_gradient(const mien_plan *plan, int n) {
-    return rows_of(plan, plan->places[plan->graph->logits].grad, n);
+    return rows_of(plan, plan->backend->dtype, plan->places[plan->graph->logits].grad, n);
 }
 
 mien_tensor mien_plan_input_gradient(const mien_plan *plan, int n) {
@@ -146,33 +161,33 @@ mien_tensor mien_plan_input_gradient(const mien_plan *plan, int n) {
     return gradient(&run, 0);
 }
 
-/* The clock, when somebody wants to know where the time goes; work is waited for before. */
-static double tick(mien_plan *plan) {
-    if (!plan->profile) return 0;
-    plan->ops->sync(plan->backend);
-    return mien_seconds();
-}
-
 static mien_status walk_forward(mien_run *run, int from, int to) {
+    mien_plan *plan = run->plan;
+    MIEN_TRY(mien_plan_stamp(plan, NULL));
     for (int i = from; i < to; i++) {
-        const mien_node *node = &run->plan->graph->nodes[i];
-        if (run->plan->places[i].skipped) continue;
-        if (run->plan->observe) run->plan->observe(run->plan->observer, run, node);
-        const double begin = tick(run->plan);
-        MIEN_TRY(node->def->forward(node, run));
-        if (run->plan->profile) run->plan->profile->forward[i] += tick(run->plan) - begin;
+        const mien_node *node = &plan->graph->nodes[i];
+        if (plan->places[i].skipped) continue;
+        if (plan->observe) plan->observe(plan->observer, run, node);
+        run->ops->range_push(run->backend, "forward", node->name);
+        const mien_status status = node->def->forward(node, run);
+        run->ops->range_pop(run->backend);
+        MIEN_TRY(status);
+        if (plan->profile) MIEN_TRY(mien_plan_stamp(plan, &plan->profile->forward[i]));
     }
     return MIEN_OK;
 }
 
 static mien_status walk_backward(mien_run *run, int from, int to) {
+    mien_plan *plan = run->plan;
+    MIEN_TRY(mien_plan_stamp(plan, NULL));
     for (int i = to - 1; i >= from; i--) {
-        const mien_place *place = &run->plan->places[i];
-        const mien_node *node = &run->plan->graph->nodes[i];
-        if (place->skipped || !place->wants_grad) continue;
-        const double begin = tick(run->plan);
-        MIEN_TRY(node->def->backward(node, run));
-        if (run->plan->profile) run->plan->profile->backward[i] += tick(run->plan) - begin;
+        const mien_node *node = &plan->graph->nodes[i];
+        if (plan->places[i].skipped || !plan->places[i].wants_grad) continue;
+        run->ops->range_push(run->backend, "backward", node->name);
+        const mien_status status = node->def->backward(node, run);
+        run->ops->range_pop(run->backend);
+        MIEN_TRY(status);
+        if (plan->profile) MIEN_TRY(mien_plan_stamp(plan, &plan->profile->backward[i]));
     }
     return MIEN_OK;
 }
@@ -200,11 +215,14 @@ mien_status mien_plan_loss(mien_plan *plan, int n, int batch, const void *class_
                            bool gradient_too) {
     const mien_tensor logits = mien_plan_logits(plan, n), targets = mien_plan_targets(plan, n);
     const mien_tensor dlogits = gradient_too ? mien_plan_logits_gradient(plan, n) : logits;
-    const double begin = tick(plan);
-    MIEN_TRY(plan->ops->softmax_xent(plan->backend, gradient_too ? &dlogits : NULL, &logits,
-                                     &targets, class_weight, batch, plan->step));
-    if (plan->profile) plan->profile->loss += tick(plan) - begin;
-    return MIEN_OK;
+    MIEN_TRY(mien_plan_stamp(plan, NULL));
+    plan->ops->range_push(plan->backend, "loss", NULL);
+    const mien_status status =
+        plan->ops->softmax_xent(plan->backend, gradient_too ? &dlogits : NULL, &logits, &targets,
+                                class_weight, batch, plan->step);
+    plan->ops->range_pop(plan->backend);
+    MIEN_TRY(status);
+    return plan->profile ? mien_plan_stamp(plan, &plan->profile->loss) : MIEN_OK;
 }
 
 mien_status mien_plan_backward(mien_plan *plan, int n, uint64_t offset) {
@@ -220,19 +238,61 @@ mien_status mien_plan_backward(mien_plan *plan, int n, uint64_t offset) {
     return MIEN_OK;
 }
 
-mien_status mien_plan_update(mien_plan *plan) {
-    const double begin = tick(plan);
+mien_status mien_plan_update(mien_plan *plan, int n) {
+    const mien_update update = {.w = plan->param,
+                                .g = plan->grad,
+                                .m = plan->moment1,
+                                .v = plan->moment2,
+                                .average = plan->average,
+                                .low = plan->low,
+                                .rates = plan->rates,
+                                .decayed = plan->decayed,
+                                .count = plan->trained,
+                                .rule = &plan->rule,
+                                .state = plan->step};
+    MIEN_TRY(mien_plan_stamp(plan, NULL));
     MIEN_TRY(plan->ops->all_reduce(plan->backend, plan->grad, plan->trained));
-    MIEN_TRY(plan->ops->optimize(plan->backend, plan->param, plan->grad, plan->moment1,
-                                 plan->moment2, plan->average, plan->decayed, plan->trained,
-                                 &plan->rule, plan->step));
-    if (plan->profile) plan->profile->update += tick(plan) - begin;
-    return MIEN_OK;
+    plan->ops->range_push(plan->backend, "update", NULL);
+    const mien_status status = plan->ops->optimize(plan->backend, &update, n);
+    plan->ops->range_pop(plan->backend);
+    MIEN_TRY(status);
+    return plan->profile ? mien_plan_stamp(plan, &plan->profile->update) : MIEN_OK;
 }
 
 mien_status mien_plan_probabilities(mien_plan *plan, int n, float *out) {
     const mien_tensor logits = mien_plan_logits(plan, n);
-    const mien_tensor p = rows_of(plan, plan->probabilities, n);
+    const mien_tensor p = rows_of(plan, logits.dtype, plan->probabilities, n);
     MIEN_TRY(plan->ops->softmax(plan->backend, &p, &logits));
     return plan->ops->download(plan->backend, out, &p);
+}
+
+int mien_plan_rows(const mien_plan *plan, int n) {
+    static const int sizes[] = {1, 8, 32, 128, 512};
+    if (plan->training || !plan->ops->capture) return n;
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+        if (n <= sizes[i] && sizes[i] <= plan->max_batch) return sizes[i];
+    return plan->max_batch;
+}
+
+typedef struct inference {
+    mien_plan *plan;
+    int rows;
+} inference;
+
+static mien_status infer(void *context) {
+    const inference *i = context;
+    return mien_plan_forward(i->plan, i->rows, false, 0);
+}
+
+mien_status mien_plan_infer(mien_plan *plan, int n) {
+    inference work = {plan, mien_plan_rows(plan, n)};
+    if (plan->profile || plan->observe) return infer(&work);
+    for (int i = 0; i < MIEN_INFER_SIZES; i++) {
+        mien_replay *r = &plan->infer[i];
+        if (r->warm && (r->rows != work.rows || r->weights != plan->weights)) continue;
+        r->rows = work.rows;
+        r->weights = plan->weights;
+        return mien_replay_run(r, plan->backend, plan->version, infer, &work);
+    }
+    return infer(&work); /* more sizes than are kept */
 }

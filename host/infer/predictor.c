@@ -2,13 +2,18 @@
 #include "include/mien/predictor.h"
 
 #include "host/base/memory.h"
+#include "host/base/threads.h"
 #include "host/formats/model.h"
 #include "host/infer/score.h"
+
+enum { SIZES = 8 }; /* of batches whose work is kept for replay */
 
 struct mien_predictor {
     const mien_model *model;
     mien_backend *backend;
     mien_plan *plan;
+    mien_loader loader;      /* holds the images of one batch */
+    mien_replay work[SIZES]; /* from bytes to logits, by rows */
 };
 
 mien_status mien_model_load(const char *path, mien_model **out) {
@@ -42,6 +47,32 @@ mien_shape mien_model_input(const mien_model *model) {
     return model->graph.nodes[0].out;
 }
 
+/* A data set of one batch of blank images: its place in backend memory takes those that come, and
+ * the loader scales them as it does everywhere. */
+static mien_status create_loader(mien_predictor *p, int most) {
+    const mien_meta *meta = &p->model->meta;
+    uint8_t *pixels = NULL, *part = NULL;
+    uint16_t *labels = NULL;
+    mien_status status;
+    const size_t n = (size_t)most;
+    MIEN_GO(mien_new(&pixels, n, mien_image_bytes(meta->input)));
+    MIEN_GO(mien_new(&part, n, 1));
+    MIEN_GO(mien_new(&labels, n, sizeof *labels));
+    const mien_dataset set = {.spec = meta->input,
+                              .count = n,
+                              .pixels = pixels,
+                              .labels = labels,
+                              .part = part,
+                              .classes = meta->classes};
+    MIEN_GO(mien_loader_create(&set, &meta->normalise, p->backend, most, 0, &p->loader));
+    MIEN_GO(mien_loader_order(&p->loader, MIEN_TRAIN, false, 0, 0));
+out:
+    mien_free(pixels);
+    mien_free(part);
+    mien_free(labels);
+    return status;
+}
+
 mien_status mien_predictor_create(const mien_model *model, mien_backend *backend, int max_batch,
                                   mien_predictor **out) {
     mien_predictor *p;
@@ -52,6 +83,7 @@ mien_status mien_predictor_create(const mien_model *model, mien_backend *backend
     p->backend = backend;
     mien_status status = mien_plan_create(&model->graph, backend, &options, &p->plan);
     if (status == MIEN_OK) status = mien_plan_load(p->plan, &model->weights);
+    if (status == MIEN_OK) status = create_loader(p, max_batch);
     if (status != MIEN_OK) {
         mien_predictor_free(p);
         return status;
@@ -62,34 +94,55 @@ mien_status mien_predictor_create(const mien_model *model, mien_backend *backend
 
 void mien_predictor_free(mien_predictor *predictor) {
     if (!predictor) return;
+    for (int i = 0; i < SIZES; i++)
+        mien_replay_release(&predictor->work[i], predictor->backend);
+    mien_loader_release(&predictor->loader);
     mien_plan_free(predictor->plan);
     mien_free(predictor);
 }
 
-/* The images become a data set of one part; the loader scales as it does everywhere. */
+typedef struct inference {
+    mien_predictor *predictor;
+    int rows;
+} inference;
+
+static mien_status infer(void *context) {
+    const inference *i = context;
+    mien_plan *plan = i->predictor->plan;
+    const mien_batch batch = {.rows = i->rows};
+    const mien_tensor x = mien_plan_input(plan, i->rows);
+    MIEN_TRY(mien_loader_batch(&i->predictor->loader, &batch, &x, NULL));
+    return mien_plan_forward(plan, i->rows, false, 0);
+}
+
+static mien_status run_batch(mien_predictor *p, const uint8_t *images, int n, float *out) {
+    const mien_ops *ops = p->plan->ops;
+    inference work = {p, mien_plan_rows(p->plan, n)};
+    const mien_tensor logits = mien_plan_logits(p->plan, n);
+    MIEN_TRY(mien_plan_prepare(p->plan, work.rows));
+    MIEN_TRY(ops->copy_in(p->backend, p->loader.pixels, images,
+                          (size_t)n * mien_image_bytes(p->loader.spec)));
+    mien_replay *replay = p->work; /* the last place is for the sizes that find no other */
+    while (replay < p->work + SIZES - 1 && replay->rows && replay->rows != work.rows)
+        replay++;
+    if (replay->rows != work.rows) mien_replay_release(replay, p->backend);
+    replay->rows = work.rows;
+    MIEN_TRY(mien_replay_run(replay, p->backend, p->plan->version, infer, &work));
+    MIEN_TRY(ops->download(p->backend, out, &logits));
+    mien_score_softmax(out, n, p->plan->graph->classes, p->model->meta.temperature);
+    return MIEN_OK;
+}
+
 mien_status mien_predictor_run(mien_predictor *p, const uint8_t *images, int n,
                                float *probabilities) {
-    const mien_meta *meta = &p->model->meta;
-    mien_loader loader = {0};
-    uint8_t *part = NULL;
-    uint16_t *labels = NULL;
-    mien_status status;
+    const size_t image = mien_image_bytes(p->model->meta.input);
+    const int most = p->plan->max_batch, classes = p->plan->graph->classes;
+    mien_status status = MIEN_OK;
     if (n < 1) return MIEN_FAIL(INVALID, "a prediction needs at least one image");
-    MIEN_GO(mien_new(&part, (size_t)n, 1));
-    MIEN_GO(mien_new(&labels, (size_t)n, sizeof *labels));
-    const mien_dataset set = {.spec = meta->input,
-                              .count = (size_t)n,
-                              .pixels = (uint8_t *)images, /* only read */
-                              .labels = labels,
-                              .part = part,
-                              .classes = meta->classes};
-    MIEN_GO(mien_loader_create(&set, &meta->normalise, p->backend, n, 0, &loader));
-    MIEN_GO(mien_score_prepare(p->plan, (size_t)n));
-    MIEN_GO(mien_score_part(p->plan, &loader, MIEN_TRAIN, MIEN_VIEW_ONE, meta->temperature, NULL,
-                            probabilities));
-out:
-    mien_loader_release(&loader);
-    mien_free(part);
-    mien_free(labels);
+    const unsigned mode = mien_float_enter();
+    for (int at = 0; at < n && status == MIEN_OK; at += most)
+        status = run_batch(p, images + (size_t)at * image, n - at < most ? n - at : most,
+                           probabilities + (size_t)at * (size_t)classes);
+    mien_float_leave(mode);
     return status;
 }

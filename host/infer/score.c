@@ -29,7 +29,17 @@ static int make_views(mien_tta tta, mien_image_spec s, body_warp *views) {
 mien_status mien_score_prepare(mien_plan *plan, size_t count) {
     const size_t most = (size_t)plan->max_batch;
     if (count >= most) MIEN_TRY(mien_plan_prepare(plan, plan->max_batch));
-    return count % most ? mien_plan_prepare(plan, (int)(count % most)) : MIEN_OK;
+    const int rest = (int)(count % most);
+    return rest ? mien_plan_prepare(plan, mien_plan_rows(plan, rest)) : MIEN_OK;
+}
+
+void mien_score_softmax(float *logits, int rows, int classes, double temperature) {
+    for (int r = 0; r < rows; r++) {
+        float *row = logits + (size_t)r * (size_t)classes;
+        for (int k = 0; k < classes; k++)
+            row[k] = (float)(row[k] / temperature);
+        body_softmax(row, row, classes);
+    }
 }
 
 /* Logits of one batch, averaged over the views, then softmax at the temperature. */
@@ -44,17 +54,12 @@ static mien_status score_batch(mien_plan *plan, mien_loader *loader, mien_batch 
     for (int v = 0; v < count; v++) {
         batch.view = count > 1 ? &views[v] : NULL;
         MIEN_TRY(mien_loader_batch(loader, &batch, &x, NULL));
-        MIEN_TRY(mien_plan_forward(plan, rows, false, 0));
+        MIEN_TRY(mien_plan_infer(plan, rows));
         MIEN_TRY(plan->ops->download(plan->backend, room, &logits));
         for (size_t i = 0; i < numbers; i++)
             out[i] += room[i] / (float)count;
     }
-    for (int r = 0; r < rows; r++) {
-        float *row = out + (size_t)r * (size_t)plan->graph->classes;
-        for (int k = 0; k < plan->graph->classes; k++)
-            row[k] = (float)(row[k] / temperature);
-        body_softmax(row, row, plan->graph->classes);
-    }
+    mien_score_softmax(out, rows, plan->graph->classes, temperature);
     return MIEN_OK;
 }
 

@@ -14,4 +14,7 @@ mien_status mien_score_part(mien_plan *plan, mien_loader *loader, mien_part part
                             double temperature, const volatile int *stop, float *out);
 mien_status mien_score_prepare(mien_plan *plan, size_t count);
 
+/* Probabilities [rows][classes] from logits, in place: softmax of logits / temperature. */
+void mien_score_softmax(float *logits, int rows, int classes, double temperature);
+
 #endif

@@ -35,6 +35,7 @@ const mien_layer_def mien_layer_flatten = {
     .attr_bytes = sizeof(flatten_attrs),
     .min_inputs = 1,
     .max_inputs = 1,
+    .flags = MIEN_RESHAPES,
     .infer = infer,
     .forward = forward,
     .backward = backward,

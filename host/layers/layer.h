@@ -72,7 +72,9 @@ enum mien_layer_flags {
     MIEN_WHOLE_BATCH = 32,       /* statistics over the batch: no micro-batches before it */
     MIEN_SAVES_INDEX = 64,       /* keeps a uint16 for each output element */
     MIEN_SAVES_STATISTICS = 128, /* keeps two vectors [c] of the batch */
-    MIEN_GATES_INPUT = 256       /* backward can apply the slope of a ReLU before it */
+    MIEN_GATES_INPUT = 256,      /* backward can apply the slope of a ReLU before it */
+    MIEN_SUMS_BIAS = 512,        /* and sum the bias gradient before that, where the backend can */
+    MIEN_RESHAPES = 1024         /* the same numbers in NHWC order: nothing to do in that layout */
 };
 
 typedef struct mien_layer_def {
@@ -148,6 +150,11 @@ int mien_run_activation(const mien_run *run, const mien_node *node, float *alpha
 int mien_run_slope(const mien_run *run, const mien_node *node, float *alpha);
 /* Does this node apply the slope of the ReLU that its input 0 went through? */
 bool mien_run_gates(const mien_run *run, const mien_node *node);
+/* Where this node's backward pass leaves the bias gradient of the operator before that ReLU; NULL:
+ * it is not asked to. */
+void *mien_run_summed_bias(const mien_run *run, const mien_node *node);
+/* The gradient of a linear node's own bias; NULL when the node that reads it sums it. */
+void *mien_run_bias_grad(const mien_run *run, const mien_node *node);
 /* The dropout that runs in this node, NULL for none. */
 const mien_node *mien_run_dropout(const mien_run *run, const mien_node *node);
 

@@ -22,8 +22,8 @@ mien_status mien_linear_layer_backward(const mien_node *node, const mien_run *ru
     }
     void *dw = mien_run_param_grad(run, node, 0);
     if (dw)
-        MIEN_TRY(run->ops->linear_backward_filter(op, dw, mien_run_param_grad(run, node, 1), &dy,
-                                                  &x, run->scratch, run->accumulate));
+        MIEN_TRY(run->ops->linear_backward_filter(op, dw, mien_run_bias_grad(run, node), &dy, &x,
+                                                  run->scratch, run->accumulate));
     mien_tensor dx;
     bool accumulate;
     if (!mien_run_input_grad(run, node, 0, &dx, &accumulate)) return MIEN_OK;

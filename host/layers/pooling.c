@@ -70,7 +70,8 @@ static mien_pool_tail tail_of(const mien_node *node, const mien_run *run, mien_d
 mien_status mien_pool_layer_forward(const mien_node *node, const mien_run *run) {
     const mien_tensor y = mien_run_output(run, node), x = mien_run_input(run, node, 0);
     const mien_pool *pool = &((const mien_pool_attrs *)node->attrs)->pool;
-    if (x.dtype != run->backend->dtype) return run->ops->int8->max_pool(run->backend, &y, &x, pool);
+    if (x.dtype == MIEN_U8 || x.dtype == MIEN_I8)
+        return run->ops->int8->max_pool(run->backend, &y, &x, pool);
     mien_dropout mask;
     const mien_pool_tail tail = tail_of(node, run, &mask);
     return run->ops->pool_forward(run->backend, &y, mien_run_index(run, node), &x, pool, &tail);
@@ -83,7 +84,9 @@ mien_status mien_pool_layer_backward(const mien_node *node, const mien_run *run)
     bool accumulate;
     if (!mien_run_input_grad(run, node, 0, &dx, &accumulate)) return MIEN_OK;
     mien_dropout mask;
-    const mien_pool_tail tail = tail_of(node, run, &mask);
+    mien_pool_tail tail = tail_of(node, run, &mask);
+    tail.dbias = mien_run_summed_bias(run, node);
+    tail.accumulate_dbias = run->accumulate;
     return run->ops->pool_backward(run->backend, &dx, &dy, mien_run_index(run, node), pool, &tail,
                                    accumulate);
 }

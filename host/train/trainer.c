@@ -23,6 +23,7 @@ typedef struct trainer {
     mien_setup setup;
     mien_plan *plan;
     mien_loader loader;
+    mien_step work;
     float *probabilities; /* of the validation part */
     uint16_t *val_labels;
     void *class_weight; /* in backend memory, or NULL */
@@ -30,7 +31,9 @@ typedef struct trainer {
     mien_plateau plateau;
     mien_monitor best, patience;
     mien_metrics epoch_metrics;
-    double *rates; /* images a second of each epoch */
+    double *speeds; /* images a second of each epoch */
+    double *rates;  /* learning rate of each step of an epoch */
+    double looked;  /* when the progress was last told */
     long long step, per_epoch, total;
     bool saved;
 } trainer;
@@ -45,8 +48,9 @@ static mien_status upload_class_weights(trainer *t) {
     if (t->config->loss.class_weight == MIEN_CLASS_WEIGHT_NONE) return MIEN_OK;
     mien_balanced_weights(set, weights);
     mien_backend *b = t->request->backend;
-    MIEN_TRY(b->ops->alloc(b, (size_t)set->classes * mien_dtype_bytes(b->dtype), &t->class_weight));
-    const mien_tensor to = {{1, 1, 1, set->classes}, b->dtype, set->classes, t->class_weight};
+    MIEN_TRY(b->ops->alloc(b, (size_t)set->classes * mien_dtype_bytes(b->param_dtype),
+                           &t->class_weight));
+    const mien_tensor to = {{1, 1, 1, set->classes}, b->param_dtype, set->classes, t->class_weight};
     return b->ops->upload(b, &to, weights);
 }
 
@@ -85,13 +89,19 @@ static mien_status start(trainer *t) {
     mien_plateau_start(&t->plateau);
     mien_monitor_start(&t->best, c->checkpoint.monitor, 0);
     mien_monitor_start(&t->patience, c->early_stopping.monitor, c->early_stopping.min_delta);
-    MIEN_TRY(mien_new(&t->rates, (size_t)c->train.epochs, sizeof *t->rates));
+    MIEN_TRY(mien_new(&t->speeds, (size_t)c->train.epochs, sizeof *t->speeds));
+    MIEN_TRY(mien_new(&t->rates, (size_t)t->per_epoch, sizeof *t->rates));
+    t->work = (mien_step){.plan = t->plan,
+                          .loader = &t->loader,
+                          .class_weight = t->class_weight,
+                          .label_smoothing = (float)c->loss.label_smoothing};
     MIEN_TRY(mien_runlog_config(t->request, t->plan));
     return mien_runlog_epoch(t->request->folder, NULL, &t->log);
 }
 
 static void release(trainer *t) {
     if (t->class_weight) t->request->backend->ops->free(t->request->backend, t->class_weight);
+    mien_step_release(&t->work);
     mien_plan_free(t->plan);
     mien_loader_release(&t->loader);
     mien_setup_release(&t->setup);
@@ -99,34 +109,19 @@ static void release(trainer *t) {
     mien_text_release(&t->log);
     mien_free(t->probabilities);
     mien_free(t->val_labels);
+    mien_free(t->speeds);
     mien_free(t->rates);
-}
-
-static mien_status read_state(trainer *t, body_step *state) {
-    return t->plan->ops->copy_out(t->plan->backend, state, t->plan->step, sizeof *state);
-}
-
-static mien_status write_state(trainer *t, const body_step *state) {
-    return t->plan->ops->copy_in(t->plan->backend, t->plan->step, state, sizeof *state);
-}
-
-static mien_status train_step(trainer *t, const mien_batch *batch) {
-    const mien_step step = {t->plan, &t->loader, t->class_weight};
-    const double rate = mien_schedule_rate(t->config, &t->plateau, t->step, t->total, t->per_epoch);
-    MIEN_TRY(mien_step_run(&step, batch, rate));
-    t->step++;
-    return MIEN_OK;
 }
 
 /* A value that is not finite: the flag has kept the weights as they were. */
 static mien_status check_finite(trainer *t, int epoch) {
     body_step state;
-    MIEN_TRY(read_state(t, &state));
+    MIEN_TRY(mien_plan_read(t->plan, &state));
     if (!state.bad) return MIEN_OK;
     if (t->config->train.on_nan == MIEN_ON_NAN_SKIP) {
         MIEN_WARN("step %lld: a loss or gradient was not finite; its update was skipped", t->step);
         state.bad = 0;
-        return write_state(t, &state);
+        return mien_plan_write(t->plan, &state);
     }
     return MIEN_FAIL(DIVERGED,
                      "epoch %d, step %lld: the loss or a gradient is not finite; try a "
@@ -134,29 +129,43 @@ static mien_status check_finite(trainer *t, int epoch) {
                      epoch, t->step, state.learning_rate);
 }
 
-enum { CHECK_EVERY = 50 }; /* steps between looks at the flag and at the loss for the progress */
+enum { CHECK_EVERY = 50 }; /* steps between looks at the flag, each of which waits for the device */
+static const double look_seconds = 0.1; /* between looks at the loss for the progress */
+
+static mien_status tell_progress(trainer *t, int epoch, size_t done) {
+    body_step state;
+    const double now = mien_seconds();
+    if (!t->request->observer.step || now - t->looked < look_seconds) return MIEN_OK;
+    MIEN_TRY(mien_plan_read(t->plan, &state));
+    t->request->observer.step(t->request->observer.context, epoch, done,
+                              t->loader.count[MIEN_TRAIN],
+                              state.rows ? state.loss_sum / (double)state.rows : 0);
+    t->looked = now;
+    return MIEN_OK;
+}
+
+/* Order, learning rates and sums of an epoch; behind it a step takes nothing from the host. */
+static mien_status begin_epoch(trainer *t, int epoch) {
+    const mien_config *c = t->config;
+    for (long long i = 0; i < t->per_epoch; i++)
+        t->rates[i] = mien_schedule_rate(c, &t->plateau, t->step + i, t->total, t->per_epoch);
+    MIEN_TRY(mien_plan_epoch(t->plan, t->rates, (size_t)t->per_epoch));
+    t->work.ranges = mien_step_ranges(c, epoch);
+    return mien_loader_order(&t->loader, MIEN_TRAIN, true, (uint32_t)c->train.seed,
+                             (uint64_t)epoch);
+}
 
 static mien_status train_epoch(trainer *t, int epoch) {
-    const mien_config *c = t->config;
-    const size_t n = t->loader.count[MIEN_TRAIN];
-    mien_batch batch = {.augment = true,
-                        .ranges = mien_step_ranges(c, epoch),
-                        .label_smoothing = (float)c->loss.label_smoothing,
-                        .state = t->plan->step};
-    MIEN_TRY(
-        mien_loader_order(&t->loader, MIEN_TRAIN, true, (uint32_t)c->train.seed, (uint64_t)epoch));
-    for (batch.start = 0; batch.start < n; batch.start += (size_t)batch.rows) {
-        const size_t rest = n - batch.start;
-        batch.rows = rest < (size_t)t->plan->max_batch ? (int)rest : t->plan->max_batch;
-        MIEN_TRY(train_step(t, &batch));
-        const bool look = t->step % CHECK_EVERY == 0 || c->train.on_nan == MIEN_ON_NAN_SKIP;
-        if (look) MIEN_TRY(check_finite(t, epoch));
+    const size_t n = t->loader.count[MIEN_TRAIN], most = (size_t)t->plan->max_batch;
+    const bool look_always = t->config->train.on_nan == MIEN_ON_NAN_SKIP;
+    MIEN_TRY(begin_epoch(t, epoch));
+    for (size_t start = 0; start < n; start += most) {
+        const int rows = (int)(n - start < most ? n - start : most);
+        MIEN_TRY(mien_step_run(&t->work, start, rows));
+        t->step++;
+        if (t->step % CHECK_EVERY == 0 || look_always) MIEN_TRY(check_finite(t, epoch));
         if (stopped(t)) return MIEN_FAIL(INTERRUPTED, "stopped by a signal in epoch %d", epoch);
-        if (!t->request->observer.step || t->step % 10) continue;
-        body_step state;
-        MIEN_TRY(read_state(t, &state));
-        t->request->observer.step(t->request->observer.context, epoch, batch.start, n,
-                                  state.rows ? state.loss_sum / (double)state.rows : 0);
+        MIEN_TRY(tell_progress(t, epoch, start));
     }
     return check_finite(t, epoch);
 }
@@ -164,12 +173,12 @@ static mien_status train_epoch(trainer *t, int epoch) {
 /* Validates with the averaged weights when there are any: they are what is saved. */
 static mien_status validate(trainer *t) {
     mien_plan *plan = t->plan;
-    plan->weights = plan->average ? plan->average : plan->param;
+    if (plan->average) MIEN_TRY(mien_plan_use(plan, true));
     const mien_status status =
         mien_score_part(plan, &t->loader, MIEN_VAL, (mien_tta)t->config->evaluate.tta, 1,
                         t->request->stop, t->probabilities);
-    plan->weights = plan->param;
     MIEN_TRY(status);
+    if (plan->average) MIEN_TRY(mien_plan_use(plan, false));
     mien_metrics_release(&t->epoch_metrics);
     return mien_metrics_compute(t->probabilities, t->val_labels, t->loader.count[MIEN_VAL],
                                 t->setup.data.classes, &t->epoch_metrics);
@@ -216,14 +225,10 @@ static mien_status keep_best(trainer *t, int epoch, double val_seconds, mien_tra
 
 static mien_status run_epoch(trainer *t, int number, mien_train_result *result) {
     body_step state;
-    MIEN_TRY(read_state(t, &state));
-    state.loss_sum = 0;
-    state.rows = state.correct = 0;
-    MIEN_TRY(write_state(t, &state));
     const double begin = mien_seconds();
     MIEN_TRY(train_epoch(t, number));
     const double seconds = mien_seconds() - begin;
-    MIEN_TRY(read_state(t, &state));
+    MIEN_TRY(mien_plan_read(t->plan, &state));
     MIEN_TRY(validate(t));
     const double val_seconds = mien_seconds() - begin - seconds;
     const mien_metrics *m = &t->epoch_metrics;
@@ -241,7 +246,7 @@ static mien_status run_epoch(trainer *t, int number, mien_train_result *result) 
     mien_monitor_update(&t->patience, number, e.val_loss, e.val_accuracy, e.val_macro_f1);
     result->epochs = number;
     result->steps = t->step;
-    t->rates[number - 1] = e.images_per_second;
+    t->speeds[number - 1] = e.images_per_second;
     if (e.best) MIEN_TRY(keep_best(t, number, val_seconds, result));
     if (mien_plateau_update(&t->plateau, t->config, e.val_loss))
         MIEN_INFO("val_loss stands still: the learning rate falls to %g times its start",
@@ -290,8 +295,8 @@ mien_status mien_train(const mien_train_request *request, mien_train_result *res
         result->seconds = mien_seconds() - begin;
         result->steps = t.step;
         if (result->epochs) {
-            qsort(t.rates, (size_t)result->epochs, sizeof *t.rates, ascending);
-            result->images_per_second = t.rates[result->epochs / 2];
+            qsort(t.speeds, (size_t)result->epochs, sizeof *t.speeds, ascending);
+            result->images_per_second = t.speeds[result->epochs / 2];
         }
         if (status == MIEN_INTERRUPTED) {
             const mien_status saving = save_interrupted(&t, result);

@@ -38,6 +38,9 @@ typedef struct mien_backend_options {
  * CPU with one log line). `options` may be NULL. NO_DEVICE when the device cannot be had. */
 mien_status mien_backend_open(const char *device, const mien_backend_options *options,
                               mien_backend **out);
+/* How many GPUs "cuda:N" can name. NO_DEVICE, and 0, when there is none, or no module, no driver.
+ */
+mien_status mien_backend_gpus(int *out);
 /* NULL is fine. Everything bound to the backend must be released before. */
 void mien_backend_close(mien_backend *backend);
 /* "cpu (oneDNN 2.6.3, avx512_core, 2 threads)"; owned by the backend. */

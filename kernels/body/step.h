@@ -19,7 +19,7 @@ typedef struct body_step {
     uint64_t cursor;   /* where the next batch starts in the order of the epoch */
     uint64_t tick;     /* steps since that order began: which rate is next */
     double loss_scale; /* the gradients in memory are this many times the true ones; 0: 1, fixed */
-    uint32_t good;     /* updates in a row at this scale */
+    uint64_t good;     /* updates in a row at this scale */
 } body_step;
 
 MIEN_BODY void body_step_start(body_step *s, uint64_t seed, double beta_1, double beta_2) {

@@ -52,7 +52,7 @@ enum { CPU_NARROW_LANES = 16, CPU_NARROW_TAPS = 128 };
 typedef struct cpu_gather {
     const uint8_t *pixels;
     const real *targets;
-    const uint32_t *order;
+    const uint32_t *order; /* of the batch: the cursor is counted in */
     int classes, batch;
     uint64_t first;
     const float *scale, *shift;
@@ -63,6 +63,17 @@ typedef struct cpu_gather {
     uint32_t seed;
     uint64_t step;
 } cpu_gather;
+
+/* What an update reads and writes: mien_update with types. */
+typedef struct cpu_update {
+    real *w;
+    const real *g;
+    real *m, *v, *average;
+    const double *rates;
+    size_t decayed, count;
+    const body_rule *rule;
+    body_step *state;
+} cpu_update;
 
 /* A 3x3 convolution of stride 1 for Winograd's algorithm, activations in blocks of LANES channels.
  * `winograd_size` fills in the second half. */
@@ -124,8 +135,9 @@ typedef struct cpu_epilogue {
       (real * dlogits, const real *logits, const real *targets, const real *class_weight,          \
        int rows, int classes, int batch, body_step *state))                                        \
     X(gather, (real * x, real * targets, int rows, cpu_dims d, const cpu_gather *g))               \
-    X(optimize, (real * w, const real *g, real *m, real *v, real *average, size_t decayed,         \
-                 size_t count, const body_rule *rule, body_step *state))                           \
+    X(optimize, (const cpu_update *u, int rows))                                                   \
+    X(permute, (uint32_t * order, const uint32_t *index, size_t n, uint64_t *keys, uint32_t seed,  \
+                uint64_t epoch))                                                                   \
     X(winograd_size, (cpu_winograd * d, int threads))                                              \
     X(winograd_weights, (real * u, const real *hwio, const cpu_winograd *d))                       \
     X(winograd_forward, (real * y, const real *x, const real *u, const cpu_winograd *d,            \

@@ -62,7 +62,7 @@ void CPU(softmax_xent)(real *dlogits, const real *logits, const real *targets,
                        const real *class_weight, int rows, int classes, int batch,
                        body_step *state) {
     /* few rows of few numbers: one thread, and the sum has one order */
-    const real inverse_batch = 1 / (real)batch;
+    const real inverse_batch = (real)body_loss_scale(state) / (real)batch;
     double sum = 0;
     for (int i = 0; i < rows; i++) {
         const size_t at = (size_t)i * (size_t)classes;

@@ -98,22 +98,28 @@ static int update_chunk(const pass *p, size_t at, size_t count, real decay) {
     return worst == 0;
 }
 
-void CPU(optimize)(real *w, const real *g, real *m, real *v, real *average, size_t decayed,
-                   size_t count, const body_rule *rule, body_step *state) {
-    state->gradient_norm = sqrt(squares(g, count));
-    if (!isfinite(state->gradient_norm)) state->bad = 1;
+void CPU(optimize)(const cpu_update *o, int rows) {
+    body_step *state = o->state;
+    if (o->rates) state->learning_rate = o->rates[state->tick];
+    const int held_back = body_step_judge(state, sqrt(squares(o->g, o->count)));
     int finite = 1;
-    if (!state->bad) {
-        const pass p = {
-            w, g, m, v, average, body_update_make(rule, state), rule->kind, rule->nesterov};
+    if (!held_back) {
+        const pass p = {.w = o->w,
+                        .g = o->g,
+                        .m = o->m,
+                        .v = o->v,
+                        .average = o->average,
+                        .u = body_update_make(o->rule, state),
+                        .kind = o->rule->kind,
+                        .nesterov = o->rule->nesterov};
 #pragma omp parallel for schedule(static) reduction(& : finite)
-        for (size_t at = 0; at < count; at += CHUNK) {
-            const size_t n = count - at < CHUNK ? count - at : CHUNK;
-            const size_t heavy = at >= decayed ? 0 : (decayed - at < n ? decayed - at : n);
+        for (size_t at = 0; at < o->count; at += CHUNK) {
+            const size_t n = o->count - at < CHUNK ? o->count - at : CHUNK;
+            const size_t heavy = at >= o->decayed ? 0 : (o->decayed - at < n ? o->decayed - at : n);
             finite &= update_chunk(&p, at, heavy, p.u.decay);
             finite &= update_chunk(&p, at + heavy, n - heavy, 0);
         }
     }
-    body_step_advance(state, rule->beta_1, rule->beta_2);
+    body_step_advance(state, o->rule->beta_1, o->rule->beta_2, held_back, rows);
     if (!finite) state->bad = 1;
 }

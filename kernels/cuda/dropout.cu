@@ -1,26 +1,46 @@
 /* Inverted dropout: four elements share one Philox block, as on the CPU. */
-#include "kernels/body/dropout.h"
+#include "kernels/cuda/draw.cuh"
+#include "kernels/cuda/sheet.cuh"
 
-#include "kernels/cuda/grid.cuh"
+/* Packs, whose elements are whole blocks of the generator. */
+template <typename T, int V>
+static __global__ void dropout_packs_kernel(T *y, const T *x, size_t count, drawing d,
+                                            bool accumulate) {
+    const uint32_t seed = d.state->seed;
+    const uint64_t step = d.state->step;
+    const size_t stride = (size_t)gridDim.x * blockDim.x * V;
+    for (size_t i = ((size_t)blockIdx.x * blockDim.x + threadIdx.x) * V; i < count; i += stride) {
+        float value[V], old[V];
+        uint32_t word[V];
+        load_few<T, V>(value, x + i);
+        if (accumulate) load_few<T, V>(old, y + i);
+        draw_words<V>(word, d, seed, step, d.first + i);
+#pragma unroll
+        for (int v = 0; v < V; v++) {
+            const float dropped = body_dropout(value[v], word[v], d.threshold, d.scale);
+            value[v] = accumulate ? old[v] + dropped : dropped;
+        }
+        store_few<T, V>(y + i, value);
+    }
+}
 
+/* Anything else: threads own whole blocks of the generator; the first element may lie inside of
+ * one. */
 template <typename T>
-static __global__ void dropout_kernel(T *y, const T *x, size_t count, uint64_t first,
-                                      cuda_mask mask, bool accumulate) {
-    const uint32_t threshold = body_dropout_threshold(mask.rate);
-    const float scale = (float)(1 / (1 - mask.rate));
-    const uint32_t seed = mask.state->seed;
-    const uint64_t step = mask.state->step;
-    /* threads own whole blocks of the generator: `first` may lie inside of one */
-    const uint64_t base = first & ~(uint64_t)3;
-    const uint64_t blocks = (first + count - base + 3) / 4;
+static __global__ void dropout_kernel(T *y, const T *x, size_t count, drawing d, bool accumulate) {
+    const uint32_t seed = d.state->seed;
+    const uint64_t step = d.state->step;
+    const uint64_t base = d.first & ~(uint64_t)3;
+    const uint64_t blocks = (d.first + count - base + 3) / 4;
     const uint64_t stride = (uint64_t)gridDim.x * blockDim.x;
     for (uint64_t b = (uint64_t)blockIdx.x * blockDim.x + threadIdx.x; b < blocks; b += stride) {
-        const rng_block words = rng_at(seed, mask.stream, step, base / 4 + b);
+        const rng_block words = rng_at(seed, d.stream, step, base / 4 + b);
+#pragma unroll
         for (int k = 0; k < 4; k++) {
             const uint64_t at = base + 4 * b + (uint64_t)k;
-            if (at < first || at >= first + count) continue;
-            const size_t i = (size_t)(at - first);
-            const float dropped = body_dropout(load(x[i]), words.word[k], threshold, scale);
+            if (at < d.first || at >= d.first + count) continue;
+            const size_t i = (size_t)(at - d.first);
+            const float dropped = body_dropout(load(x[i]), words.word[k], d.threshold, d.scale);
             store(&y[i], accumulate ? load(y[i]) + dropped : dropped);
         }
     }
@@ -29,11 +49,18 @@ static __global__ void dropout_kernel(T *y, const T *x, size_t count, uint64_t f
 int cuda_dropout(cuda_stream stream, cuda_tensor y, cuda_tensor x, cuda_mask mask,
                  bool accumulate) {
     const size_t count = count_of(x);
-    const uint64_t first = mask.first * (uint64_t)x.h * (uint64_t)x.w * (uint64_t)x.c;
+    const drawing d = drawing_of(mask, x);
     if (count == 0) return 0;
     return with_number(x.number, [&](auto zero) {
         typedef decltype(zero) T;
-        return launch(dropout_kernel<T>, blocks_for(count / 4 + 1, BLOCK), BLOCK, stream,
-                      (T *)y.data, (const T *)x.data, count, first, mask, accumulate);
+        enum { V = pack<T>::N };
+        const bool packs = is_aligned(y.data) && is_aligned(x.data) && count % V == 0;
+        T *to = (T *)y.data;
+        const T *from = (const T *)x.data;
+        if (packs && d.first % 4 == 0)
+            return launch(dropout_packs_kernel<T, V>, blocks_for(count / V, BLOCK), BLOCK, stream,
+                          to, from, count, d, accumulate);
+        return launch(dropout_kernel<T>, blocks_for(count / 4 + 2, BLOCK), BLOCK, stream, to, from,
+                      count, d, accumulate);
     });
 }

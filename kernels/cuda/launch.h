@@ -2,7 +2,8 @@
  * over the same bodies as kernels/cpu and live in the .cu of the same stem.
  *
  *   - tensors are NHWC in device memory; the first argument after the stream is what is written;
- *   - nothing waits, allocates, or uses atomic floating-point sums: the same call gives the same bits;
+ *   - nothing waits, allocates, or uses atomic floating-point sums: the same call gives the same
+ * bits;
  *   - every launcher returns a cudaError_t as an int, 0 when the launch was accepted;
  *   - empty tensors launch nothing. */
 #ifndef KERNELS_CUDA_LAUNCH_H
@@ -42,8 +43,8 @@ typedef struct cuda_mask {
     const body_step *state;
 } cuda_mask;
 
-/* Device memory for partial sums, at least CUDA_ROOM_BYTES, 256-byte aligned. A launcher may use all
- * of it until the kernels it launched are done. */
+/* Device memory for partial sums, at least CUDA_ROOM_BYTES, 256-byte aligned. A launcher may use
+ * all of it until the kernels it launched are done. */
 enum { CUDA_ROOM_BYTES = 8 << 20 };
 typedef struct cuda_room {
     void *data;
@@ -66,6 +67,7 @@ int cuda_multiply_backward(cuda_stream, cuda_tensor da, cuda_tensor db, cuda_ten
                            cuda_tensor a, cuda_tensor b, bool accumulate_a, bool accumulate_b);
 int cuda_rescale(cuda_stream, cuda_tensor y, cuda_tensor x, float scale, float shift,
                  bool accumulate);
+/* ---- bias.cu ---- */
 /* y = act(y + bias[c]): behind a library call that could not fuse it. bias NULL: none. */
 int cuda_bias_activation(cuda_stream, cuda_tensor y, const float *bias, int act, float alpha);
 /* db[c] (+)= sum of dy over rows and places. */
@@ -81,14 +83,15 @@ int cuda_crop(cuda_stream, cuda_tensor y, cuda_tensor x, int top, int left, cuda
 /* ---- dropout.cu ---- y (+)= x * mask / (1 - rate) */
 int cuda_dropout(cuda_stream, cuda_tensor y, cuda_tensor x, cuda_mask, bool accumulate);
 
-/* ---- pool.cu ---- index as in kernels/cpu/max_pool.c: the place in the clipped window, 0xFFFF where
- * no gradient goes back. mask NULL: no dropout behind. */
+/* ---- max_pool.cu ---- index as in kernels/cpu/max_pool.c: the place in the clipped window, 0xFFFF
+ * where no gradient goes back. mask NULL: no dropout behind. */
 int cuda_max_pool_forward(cuda_stream, cuda_tensor y, uint16_t *index, cuda_tensor x, cuda_window,
                           bool gate, const cuda_mask *mask);
 /* dbias NULL, or [c] (+)= sum of what goes back. */
 int cuda_max_pool_backward(cuda_stream, cuda_tensor dx, float *dbias, cuda_tensor dy,
                            const uint16_t *index, cuda_window, double rate, bool accumulate,
                            bool accumulate_dbias, cuda_room);
+/* ---- average_pool.cu ---- */
 int cuda_average_pool_forward(cuda_stream, cuda_tensor y, cuda_tensor x, cuda_window);
 int cuda_average_pool_backward(cuda_stream, cuda_tensor dx, cuda_tensor dy, cuda_window,
                                bool accumulate);
@@ -115,8 +118,8 @@ int cuda_softmax(cuda_stream, cuda_tensor y, cuda_tensor x);
 int cuda_softmax_backward(cuda_stream, cuda_tensor dx, cuda_tensor dy, cuda_tensor y,
                           bool accumulate);
 /* Rows [n,1,1,classes]; dlogits.data NULL: no gradient; targets and class_weight are floats. Adds
- * loss, rows and correct answers to *state; the gradient is that of the mean over `batch` rows times
- * state's loss scale. dlogits may be stored narrower than logits. */
+ * loss, rows and correct answers to *state; the gradient is that of the mean over `batch` rows
+ * times state's loss scale. dlogits may be stored narrower than logits. */
 int cuda_softmax_xent(cuda_stream, cuda_tensor dlogits, cuda_tensor logits, const float *targets,
                       const float *class_weight, int batch, body_step *state, cuda_room);
 
@@ -163,7 +166,8 @@ typedef struct cuda_first {
     bool relu;
 } cuda_first;
 enum { CUDA_FIRST_CHANNELS = 4 };
-/* x [n,h,w,ic] with ic <= CUDA_FIRST_CHANNELS, w [oc][3][3][ic] floats, bias [oc] floats or NULL. */
+/* x [n,h,w,ic] with ic <= CUDA_FIRST_CHANNELS, w [oc][3][3][ic] floats, bias [oc] floats or NULL.
+ */
 int cuda_first_forward(cuda_stream, cuda_tensor y, cuda_tensor x, const float *w, const float *bias,
                        cuda_first);
 /* dw, db (NULL: not wanted) (+)= ... */

@@ -66,7 +66,7 @@ static double train_step(const training *t, int step) {
     net_forward(net, true);
     const double loss = net_loss(net, NULL);
     net_backward(net);
-    expect_ok(mien_plan_update(net->plan));
+    expect_ok(mien_plan_update(net->plan, 1));
     assert_int_equal(net_step(net).bad, 0);
     return loss;
 }
@@ -151,7 +151,7 @@ static void restart(const training *t, int step) {
     body_step state = net_step(&t->net);
     body_step_start(&state, 3, t->rule.beta_1, t->rule.beta_2);
     for (int i = 0; i < step; i++)
-        body_step_advance(&state, t->rule.beta_1, t->rule.beta_2);
+        body_step_advance(&state, t->rule.beta_1, t->rule.beta_2, false, 0);
     net_set_step(&t->net, &state);
     load_flat(t, t->net.plan->param, step, "w");
     load_flat(t, t->net.plan->moment1, step, "m");

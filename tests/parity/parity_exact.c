@@ -164,8 +164,16 @@ static void optimise(const cpu_kernels *k, const body_rule *rule, float *all, bo
         float *g = mild_floats(WEIGHTS, 0.5f, 20 + i);
         g[7] = 1e-40f; /* a denormal gradient, and second moments below the smallest float */
         g[8] = 1e-25f;
-        k->optimize(all, g, all + WEIGHTS, all + 2 * WEIGHTS, all + 3 * WEIGHTS, DECAYED, WEIGHTS,
-                    rule, step);
+        const cpu_update update = {.w = all,
+                                   .g = g,
+                                   .m = all + WEIGHTS,
+                                   .v = all + 2 * WEIGHTS,
+                                   .average = all + 3 * WEIGHTS,
+                                   .decayed = DECAYED,
+                                   .count = WEIGHTS,
+                                   .rule = rule,
+                                   .state = step};
+        k->optimize(&update, 1);
         free(g);
     }
 }

@@ -209,7 +209,7 @@ static void test_integer_pooling(void **state) {
         mien_shape out = in;
         out.h = mien_conv_axis(r->h, r->kh, r->sh, r->padding, &p.pad_top, &behind);
         out.w = mien_conv_axis(r->w, r->kw, r->sw, r->padding, &p.pad_left, &behind);
-        const mien_pool_tail alone = {false, NULL};
+        const mien_pool_tail alone = {0};
         double *want = run_pool(plain, in, out, &p, &alone);
         double *got = run_pool(onednn, in, out, &p, &alone);
         for (size_t e = 0; e < mien_shape_count(out) + mien_shape_count(in); e++)
@@ -233,7 +233,7 @@ static void check_tail(mien_backend *b, const linear_row *r) {
     memset(&step, 0, sizeof step);
     body_step_start(&step, 7, 0.9, 0.999);
     const mien_dropout drop = {0.25, RNG_DROPOUT + 5, &step, 3};
-    const mien_pool_tail alone = {false, NULL}, both = {true, &drop};
+    const mien_pool_tail alone = {0}, both = {.gate = true, .dropout = &drop};
     const mien_tensor x = make(b, in, 6), y = make(b, out, 0), dy = make(b, out, 7);
     const mien_tensor dx = make(b, in, 0), y2 = make(b, out, 0), dx2 = make(b, in, 0);
     void *index;

@@ -46,7 +46,7 @@ mien_status reference_open(bool f64, mien_backend **out) {
         return status;
     }
     b->ops = f64 ? &ops_f64 : &ops_f32;
-    b->dtype = f64 ? MIEN_F64 : MIEN_F32;
+    b->dtype = b->param_dtype = f64 ? MIEN_F64 : MIEN_F32;
     const cpu_kernels *best = reference_isa(0, &name);
     for (int i = 1; i < 3; i++)
         if (reference_isa(i, &name)) best = reference_isa(i, &name);

@@ -185,7 +185,8 @@ static void the_profile_adds_up(void **state) {
         expect_ok(mien_plan_forward(plan, 32, true, 0));
         expect_ok(mien_plan_loss(plan, 32, 32, NULL, true));
         expect_ok(mien_plan_backward(plan, 32, 0));
-        expect_ok(mien_plan_update(plan));
+        expect_ok(mien_plan_update(plan, 32));
+        expect_ok(mien_plan_profile_read(plan));
         if (i) around += mien_seconds() - begin;
         if (!i) assert_true(forward[1] == 0 && profile.update == 0);
     }

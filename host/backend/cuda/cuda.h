@@ -2,7 +2,9 @@
  * CUDA's headers; the program sees it through ops.h.
  *
  *   module.c   the module's table; sentences and log lines go to the program's
- *   cuda.c     device, stream, memory, events; one check for each library
+ *   cuda.c     device, stream, libraries; which precision
+ *   check.c    one check for the codes of each library
+ *   memory.c   memory, copies, points in time
  *   glue.c     slots that are own kernels: from tensors to the launchers of kernels/cuda/launch.h
  *   linear.c   convolution and dense: layout of weights, which kind computes an operator
  *   conv.c     by cuDNN (dnn_*.c: descriptors, engines and their cache)
@@ -30,46 +32,59 @@ typedef struct mien_cuda {
     cudaStream_t stream; /* everything runs in it, in order */
     cudnnHandle_t dnn;
     cublasLtHandle_t blas;
-    cuda_room room;        /* partial sums of own kernels */
-    void *blas_workspace;  /* of CUDA_BLAS_WORKSPACE bytes */
-    void *staging;         /* pinned, for small copies */
-    struct dnn_cache *engines; /* what was measured on this card; see dnn_cache.c */
+    cuda_room room;       /* partial sums of own kernels */
+    void *blas_workspace; /* of CUDA_BLAS_WORKSPACE bytes */
+    struct cuda_staging { /* pinned memory that copies from and to the host go through */
+        void *data;
+        cudaEvent_t free; /* the last copy from it is done */
+    } staging[2];
+    int turn;
+    struct dnn_cache *engines;     /* what was measured on this card; see dnn_cache.c */
     cudaEvent_t marks[CUDA_MARKS]; /* NULL until used */
     bool capturing;
     mien_ops ops;
 } mien_cuda;
 
-enum { CUDA_BLAS_WORKSPACE = 32 << 20, CUDA_STAGING = 1 << 16 };
+enum { CUDA_BLAS_WORKSPACE = 32 << 20, CUDA_STAGING = 4 << 20 };
 
 static inline mien_cuda *cuda_of(const mien_backend *b) {
     return b->impl;
 }
 
-/* ---- cuda.c: results of library calls. A failure keeps the library's own text; `what` says what
+/* ---- check.c: results of library calls. A failure keeps the library's own text; `what` says what
  * was wanted ("a kernel of dropout"). A fault of the device (anything a call before could have
  * caused) is MIEN_DEVICE, missing memory MIEN_NO_MEMORY, the rest MIEN_UNSUPPORTED. */
 mien_status mien_cuda_check(cudaError_t code, const char *what, const char *file, int line);
 mien_status mien_cudnn_check(cudnnStatus_t code, const char *what, const char *file, int line);
 mien_status mien_cublas_check(cublasStatus_t code, const char *what, const char *file, int line);
-#define CUDA_TRY(call, what)   MIEN_TRY(mien_cuda_check((cudaError_t)(call), what, __FILE__, __LINE__))
+#define CUDA_TRY(call, what)                                                                       \
+    MIEN_TRY(mien_cuda_check((cudaError_t)(call), what, __FILE__, __LINE__))
 #define CUDNN_TRY(call, what)  MIEN_TRY(mien_cudnn_check(call, what, __FILE__, __LINE__))
 #define CUBLAS_TRY(call, what) MIEN_TRY(mien_cublas_check(call, what, __FILE__, __LINE__))
 
+/* ---- cuda.c ---- */
 mien_status mien_cuda_open(int device, const mien_backend_options *options, mien_backend **out);
-mien_status mien_cuda_alloc(mien_cuda *cuda, size_t bytes, void **out);
-void mien_cuda_free(mien_cuda *cuda, void *data);
+/* ---- memory.c: device memory, contents undefined ---- */
+mien_status mien_cuda_alloc(size_t bytes, void **out);
+void mien_cuda_free(void *data);
+mien_status mien_cuda_staging_create(mien_cuda *cuda);
+void mien_cuda_staging_release(mien_cuda *cuda);
 /* How many devices there are; NO_DEVICE with a sentence about driver or card when there is none. */
 mien_status mien_cuda_count(int *out);
 /* enum cuda_number of a dtype, the dtypes of a backend. */
 int mien_cuda_number(mien_dtype dtype);
 /* A tensor for the launchers; NULL gives one without data. */
-cuda_tensor mien_cuda_tensor(const mien_tensor *t);
+static inline cuda_tensor mien_cuda_tensor(const mien_tensor *t) {
+    if (!t) return (cuda_tensor){0};
+    const mien_shape s = t->shape;
+    return (cuda_tensor){t->data, mien_cuda_number(t->dtype), s.n, s.h, s.w, s.c};
+}
 
 /* ---- the slots of each file ---- */
-void mien_cuda_memory_slots(mien_ops *ops);  /* cuda.c */
-void mien_cuda_glue_slots(mien_ops *ops);    /* glue.c */
-void mien_cuda_linear_slots(mien_ops *ops);  /* linear.c */
-void mien_cuda_range_slots(mien_ops *ops);   /* range.c */
+void mien_cuda_memory_slots(mien_ops *ops);      /* memory.c */
+void mien_cuda_glue_slots(mien_ops *ops);        /* glue.c */
+void mien_cuda_linear_slots(mien_ops *ops);      /* linear.c */
+void mien_cuda_range_slots(mien_ops *ops);       /* range.c */
 extern const mien_capture_ops mien_cuda_capture; /* capture.c */
 
 /* ---- linear.c ---- */

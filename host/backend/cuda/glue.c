@@ -43,9 +43,8 @@ static mien_status glue_dropout(mien_backend *b, const mien_tensor *y, const mie
 
 static mien_status glue_add(mien_backend *b, const mien_tensor *y, const mien_tensor *p,
                             const mien_tensor *q) {
-    LAUNCHED(
-        cuda_add(stream_of(b), mien_cuda_tensor(y), mien_cuda_tensor(p), mien_cuda_tensor(q)),
-        "add");
+    LAUNCHED(cuda_add(stream_of(b), mien_cuda_tensor(y), mien_cuda_tensor(p), mien_cuda_tensor(q)),
+             "add");
 }
 
 static mien_status glue_copy(mien_backend *b, const mien_tensor *dst, const mien_tensor *src,
@@ -202,8 +201,8 @@ static mien_status glue_narrow(mien_backend *b, void *low, const void *params, s
     for (size_t at = 0; at < count; at += (size_t)most) {
         const int n = count - at < (size_t)most ? (int)(count - at) : most;
         const cuda_tensor from = {(float *)params + at, CUDA_F32, 1, 1, 1, n};
-        const cuda_tensor to = {(char *)low + at * mien_dtype_bytes(b->dtype),
-                                mien_cuda_number(b->dtype), 1, 1, 1, n};
+        const cuda_tensor to = {
+            (char *)low + at * mien_dtype_bytes(b->dtype), mien_cuda_number(b->dtype), 1, 1, 1, n};
         CUDA_TRY(cuda_copy(stream_of(b), to, from, false), "rounding the weights");
     }
     return MIEN_OK;

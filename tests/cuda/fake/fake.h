@@ -1,7 +1,7 @@
 /* A GPU that is none: CUDA's runtime, cuBLASLt and cuDNN as far as Mien calls them, in plain loops
  * on the CPU. Linked with the module's own sources and the kernels (compiled as C++ by the harness)
- * it gives build/VARIANT/fake/mien-cuda.so, so that every machine runs the whole GPU half but for the
- * hardware. Faults come from the environment:
+ * it gives build/VARIANT/fake/mien-cuda.so, so that every machine runs the whole GPU half but for
+ * the hardware. Faults come from the environment:
  *
  *   FAKE_CUDA_DEVICES=N       devices there are (1); 0: none
  *   FAKE_CUDA_DRIVER=none|old no driver, or one that is too old
@@ -27,7 +27,8 @@ extern "C" {
 bool fake_fails(const char *name);
 /* Has the device faulted (FAKE_CUDA_STICKY)? */
 bool fake_faulted(void);
-/* Does work in a stream: now, or, while the stream is captured, at every replay. `context` is copied
+/* Does work in a stream: now, or, while the stream is captured, at every replay. `context` is
+ * copied
  * (`bytes`). Returns what a launch would. */
 cudaError_t fake_submit(cudaStream_t stream, void (*work)(void *context), const void *context,
                         size_t bytes);

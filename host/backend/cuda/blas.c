@@ -1,0 +1,265 @@
+/* Matrix products by cuBLASLt: descriptors, the choice of an algorithm, the call. */
+#include "host/backend/cuda/blas.h"
+
+#include <stdio.h>
+
+/* How an algorithm is timed. A slow one is not repeated once BLAS_PATIENCE has gone: its time is
+ * known well enough. */
+enum { BLAS_WARM = 3, BLAS_TIMES = 5, BLAS_PATIENCE = 50 /* ms */ };
+
+/* What the matrices of every network are aligned to at least: tensors and parameters begin at
+ * multiples of 64 bytes, 16-bit copies of parameters at multiples of 32. */
+enum { BLAS_ALIGN = 32 };
+
+static cudaDataType_t type_of(mien_dtype dtype) {
+    return dtype == MIEN_BF16 ? CUDA_R_16BF : dtype == MIEN_F16 ? CUDA_R_16F : CUDA_R_32F;
+}
+
+/* F32 is f32: PEDANTIC keeps tensor cores away. */
+static cublasComputeType_t compute_of(const mien_cuda *cuda, mien_dtype in) {
+    if (in != MIEN_F32) return CUBLAS_COMPUTE_32F;
+    return cuda->compute == MIEN_COMPUTE_TF32 ? CUBLAS_COMPUTE_32F_FAST_TF32
+                                              : CUBLAS_COMPUTE_32F_PEDANTIC;
+}
+
+static int rows_of_a(const blas_problem *p) {
+    return p->transpose_a ? p->k : p->m;
+}
+
+static int rows_of_b(const blas_problem *p) {
+    return p->transpose_b ? p->n : p->k;
+}
+
+/* Bytes that every column of a matrix is aligned to: with 7 classes of 16 bits only 2. */
+static uint32_t alignment(int rows, mien_dtype dtype) {
+    const uint32_t bytes = (uint32_t)rows * (uint32_t)mien_dtype_bytes(dtype);
+    const uint32_t aligned = bytes & (~bytes + 1);
+    return aligned < BLAS_ALIGN ? aligned : BLAS_ALIGN;
+}
+
+/* ---- descriptors ---- */
+
+static cublasStatus_t set(blas_product *product, cublasLtMatmulDescAttributes_t name,
+                          const void *value, size_t size) {
+    return cublasLtMatmulDescSetAttribute(product->op, name, value, size);
+}
+
+static mien_status describe(blas_product *product, const mien_cuda *cuda) {
+    const blas_problem *p = &product->problem;
+    const cublasOperation_t a = p->transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N;
+    const cublasOperation_t b = p->transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N;
+    const uint32_t epilogue = p->epilogue;
+    const int32_t bias = p->bias;
+    const int a_rows = rows_of_a(p), b_rows = rows_of_b(p);
+    CUBLAS_TRY(cublasLtMatmulDescCreate(&product->op, compute_of(cuda, p->in), CUDA_R_32F),
+               "describing a matrix product");
+    CUBLAS_TRY(set(product, CUBLASLT_MATMUL_DESC_TRANSA, &a, sizeof a), "transposing A");
+    CUBLAS_TRY(set(product, CUBLASLT_MATMUL_DESC_TRANSB, &b, sizeof b), "transposing B");
+    CUBLAS_TRY(set(product, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue),
+               "setting an epilogue");
+    if (epilogue != CUBLASLT_EPILOGUE_DEFAULT && epilogue != CUBLASLT_EPILOGUE_RELU) {
+        /* the heuristics look at the alignment of the pointer only: that of any parameter */
+        const void *place = (const char *)cuda->blas_workspace + 64;
+        CUBLAS_TRY(set(product, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, &bias, sizeof bias),
+                   "setting the type of a bias");
+        CUBLAS_TRY(set(product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &place, sizeof place),
+                   "setting a bias");
+    }
+    CUBLAS_TRY(cublasLtMatrixLayoutCreate(&product->a, type_of(p->in), (uint64_t)a_rows,
+                                          (uint64_t)(p->transpose_a ? p->m : p->k), a_rows),
+               "describing A");
+    CUBLAS_TRY(cublasLtMatrixLayoutCreate(&product->b, type_of(p->in), (uint64_t)b_rows,
+                                          (uint64_t)(p->transpose_b ? p->k : p->n), b_rows),
+               "describing B");
+    CUBLAS_TRY(cublasLtMatrixLayoutCreate(&product->d, type_of(p->out), (uint64_t)p->m,
+                                          (uint64_t)p->n, p->m),
+               "describing D");
+    return MIEN_OK;
+}
+
+void blas_product_release(blas_product *product) {
+    if (product->a) cublasLtMatrixLayoutDestroy(product->a);
+    if (product->b) cublasLtMatrixLayoutDestroy(product->b);
+    if (product->d) cublasLtMatrixLayoutDestroy(product->d);
+    if (product->op) cublasLtMatmulDescDestroy(product->op);
+    *product = (blas_product){0};
+}
+
+/* ---- what the library offers ---- */
+
+static mien_status prefer(cublasLtMatmulPreference_t preference, const blas_problem *p) {
+    const struct {
+        cublasLtMatmulPreferenceAttributes_t name;
+        uint32_t bytes;
+    } aligned[] = {{CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment(rows_of_a(p), p->in)},
+                   {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment(rows_of_b(p), p->in)},
+                   {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment(p->m, p->out)},
+                   {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment(p->m, p->out)}};
+    const uint64_t workspace = CUDA_BLAS_WORKSPACE;
+    /* never INPLACE: it adds by atomics, so that each run would give other bits; nor in a narrow
+     * output's type */
+    const uint32_t schemes = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
+    CUBLAS_TRY(cublasLtMatmulPreferenceSetAttribute(preference,
+                                                    CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
+                                                    &workspace, sizeof workspace),
+               "setting the workspace");
+    CUBLAS_TRY(cublasLtMatmulPreferenceSetAttribute(preference,
+                                                    CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
+                                                    &schemes, sizeof schemes),
+               "setting how parts are added");
+    for (size_t i = 0; i < sizeof aligned / sizeof aligned[0]; i++)
+        CUBLAS_TRY(cublasLtMatmulPreferenceSetAttribute(preference, aligned[i].name,
+                                                        &aligned[i].bytes, sizeof(uint32_t)),
+                   "setting an alignment");
+    return MIEN_OK;
+}
+
+/* Up to BLAS_CANDIDATES algorithms, the library's favourite first. */
+static mien_status offered(const blas_product *product, const mien_cuda *cuda,
+                           cublasLtMatmulHeuristicResult_t results[BLAS_CANDIDATES], int *count) {
+    cublasLtMatmulPreference_t preference;
+    int found = 0;
+    *count = 0;
+    CUBLAS_TRY(cublasLtMatmulPreferenceCreate(&preference), "making a preference");
+    mien_status status = prefer(preference, &product->problem);
+    if (status == MIEN_OK)
+        status = mien_cublas_check(cublasLtMatmulAlgoGetHeuristic(
+                                       cuda->blas, product->op, product->a, product->b, product->d,
+                                       product->d, preference, BLAS_CANDIDATES, results, &found),
+                                   "asking for algorithms", __FILE__, __LINE__);
+    cublasLtMatmulPreferenceDestroy(preference);
+    for (int i = 0; i < found; i++)
+        if (results[i].state == CUBLAS_STATUS_SUCCESS &&
+            results[i].workspaceSize <= CUDA_BLAS_WORKSPACE)
+            results[(*count)++] = results[i];
+    if (status == MIEN_OK && *count == 0)
+        return MIEN_FAIL(UNSUPPORTED, "cuBLASLt has no algorithm for a product of %d x %d x %d",
+                         product->problem.m, product->problem.n, product->problem.k);
+    return status;
+}
+
+/* ---- timing ---- */
+
+/* Memory that stands for the operands while algorithms are timed, and two points in time. */
+typedef struct trial {
+    void *a, *b, *d, *bias;
+    cudaEvent_t from, to;
+} trial;
+
+static void trial_release(trial *t) {
+    void *const blocks[] = {t->a, t->b, t->d, t->bias};
+    for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
+        mien_cuda_free(blocks[i]);
+    if (t->from) cudaEventDestroy(t->from);
+    if (t->to) cudaEventDestroy(t->to);
+}
+
+static mien_status operand(const mien_cuda *cuda, void **out, int rows, int columns,
+                           mien_dtype dtype) {
+    const size_t bytes = (size_t)rows * (size_t)columns * mien_dtype_bytes(dtype);
+    MIEN_TRY(mien_cuda_alloc(bytes, out));
+    CUDA_TRY(cudaMemsetAsync(*out, 0, bytes, cuda->stream), "clearing memory");
+    return MIEN_OK;
+}
+
+static mien_status trial_make(trial *t, const mien_cuda *cuda, const blas_problem *p) {
+    MIEN_TRY(operand(cuda, &t->a, p->m, p->k, p->in));
+    MIEN_TRY(operand(cuda, &t->b, p->k, p->n, p->in));
+    MIEN_TRY(operand(cuda, &t->d, p->m, p->n, p->out));
+    MIEN_TRY(operand(cuda, &t->bias, 1, p->m > p->n ? p->m : p->n, MIEN_F32));
+    CUDA_TRY(cudaEventCreateWithFlags(&t->from, cudaEventDefault), "making an event");
+    CUDA_TRY(cudaEventCreateWithFlags(&t->to, cudaEventDefault), "making an event");
+    return MIEN_OK;
+}
+
+static mien_status time_once(const blas_product *product, mien_cuda *cuda, const trial *t,
+                             float *ms) {
+    CUDA_TRY(cudaEventRecord(t->from, cuda->stream), "marking a time");
+    MIEN_TRY(blas_product_run(product, cuda, t->d, t->a, t->b, t->bias, false));
+    CUDA_TRY(cudaEventRecord(t->to, cuda->stream), "marking a time");
+    CUDA_TRY(cudaEventSynchronize(t->to), "a matrix product");
+    CUDA_TRY(cudaEventElapsedTime(ms, t->from, t->to), "reading a time");
+    return MIEN_OK;
+}
+
+/* The best of some runs of the product's algorithm. */
+static mien_status time_best(const blas_product *product, mien_cuda *cuda, const trial *t,
+                             float *best) {
+    float spent = 0;
+    for (int i = 0; i < BLAS_WARM + BLAS_TIMES; i++) {
+        float ms;
+        MIEN_TRY(time_once(product, cuda, t, &ms));
+        spent += ms;
+        if (i == 0 || i == BLAS_WARM || ms < *best) *best = ms;
+        if (spent > BLAS_PATIENCE) break;
+    }
+    return MIEN_OK;
+}
+
+/* The fastest of the candidates; one that the library offers and then refuses is passed over. */
+static mien_status fastest(blas_product *product, mien_cuda *cuda,
+                           const cublasLtMatmulHeuristicResult_t *candidates, int count) {
+    trial t = {0};
+    int chosen = -1;
+    float best = 0;
+    mien_status status = trial_make(&t, cuda, &product->problem);
+    for (int i = 0; i < count && status == MIEN_OK; i++) {
+        float ms = 0;
+        product->algorithm = candidates[i].algo;
+        status = time_best(product, cuda, &t, &ms);
+        if (status == MIEN_OK && (chosen < 0 || ms < best)) chosen = i, best = ms;
+        if (status == MIEN_UNSUPPORTED) status = MIEN_OK;
+    }
+    trial_release(&t);
+    if (status == MIEN_OK && chosen < 0)
+        return MIEN_FAIL(UNSUPPORTED, "cuBLASLt refuses every algorithm that it offered");
+    if (status == MIEN_OK) product->algorithm = candidates[chosen].algo;
+    return status;
+}
+
+static mien_status choose(blas_product *product, mien_cuda *cuda) {
+    cublasLtMatmulHeuristicResult_t candidates[BLAS_CANDIDATES];
+    int count;
+    MIEN_TRY(offered(product, cuda, candidates, &count));
+    product->algorithm = candidates[0].algo;
+    if (cuda->deterministic || count == 1) return MIEN_OK;
+    return fastest(product, cuda, candidates, count);
+}
+
+/* ---- what the header promises ---- */
+
+mien_status blas_product_make(blas_product *product, mien_cuda *cuda, const blas_problem *problem) {
+    *product = (blas_product){.problem = *problem};
+    mien_status status = describe(product, cuda);
+    if (status == MIEN_OK) status = choose(product, cuda);
+    if (status != MIEN_OK) blas_product_release(product);
+    return status;
+}
+
+mien_status blas_product_run(const blas_product *product, mien_cuda *cuda, void *d, const void *a,
+                             const void *b, const void *bias, bool accumulate) {
+    const float alpha = 1, beta = accumulate ? 1 : 0;
+    if (bias && product->problem.epilogue != CUBLASLT_EPILOGUE_DEFAULT)
+        CUBLAS_TRY(cublasLtMatmulDescSetAttribute(product->op, CUBLASLT_MATMUL_DESC_BIAS_POINTER,
+                                                  &bias, sizeof bias),
+                   "setting a bias");
+    return mien_cublas_check(cublasLtMatmul(cuda->blas, product->op, &alpha, a, product->a, b,
+                                            product->b, &beta, d, product->d, d, product->d,
+                                            &product->algorithm, cuda->blas_workspace,
+                                            CUDA_BLAS_WORKSPACE, cuda->stream),
+                             "a matrix product", __FILE__, __LINE__);
+}
+
+static unsigned knob(const blas_product *product, cublasLtMatmulAlgoConfigAttributes_t name) {
+    uint32_t value = 0;
+    size_t written;
+    cublasLtMatmulAlgoConfigGetAttribute(&product->algorithm, name, &value, sizeof value, &written);
+    return value;
+}
+
+void blas_product_text(const blas_product *product, char *text, size_t size) {
+    snprintf(text, size, "algo %u tile %u stages %u splitk %u",
+             knob(product, CUBLASLT_ALGO_CONFIG_ID), knob(product, CUBLASLT_ALGO_CONFIG_TILE_ID),
+             knob(product, CUBLASLT_ALGO_CONFIG_STAGES_ID),
+             knob(product, CUBLASLT_ALGO_CONFIG_SPLITK_NUM));
+}

@@ -1,0 +1,70 @@
+/* Codes of the three libraries become statuses with the library's own words. */
+#include <stdio.h>
+
+#include "host/backend/cuda/cuda.h"
+
+static mien_status status_of(cudaError_t code) {
+    switch (code) {
+    case cudaErrorMemoryAllocation:
+        return MIEN_NO_MEMORY;
+    case cudaErrorNoDevice:
+    case cudaErrorInvalidDevice:
+    case cudaErrorInsufficientDriver:
+    case cudaErrorSystemDriverMismatch:
+    case cudaErrorDevicesUnavailable:
+        return MIEN_NO_DEVICE;
+    case cudaErrorInvalidValue:
+    case cudaErrorInvalidConfiguration:
+    case cudaErrorNotSupported:
+    case cudaErrorNoKernelImageForDevice:
+    case cudaErrorStreamCaptureUnsupported:
+    case cudaErrorStreamCaptureInvalidated:
+        return MIEN_UNSUPPORTED;
+    default:
+        return MIEN_DEVICE;
+    }
+}
+
+static const char *advice(cudaError_t code) {
+    switch (code) {
+    case cudaErrorMemoryAllocation:
+        return "; another program may hold the GPU's memory, or the batch is too large";
+    case cudaErrorNoKernelImageForDevice:
+        return "; build the module for this card: make CUDA_ARCHS=NN";
+    default:
+        return "";
+    }
+}
+
+mien_status mien_cuda_check(cudaError_t code, const char *what, const char *file, int line) {
+    if (code == cudaSuccess) return MIEN_OK;
+    return mien_fail(status_of(code), file, line, "GPU: %s failed: %s (%s)%s", what,
+                     cudaGetErrorString(code), cudaGetErrorName(code), advice(code));
+}
+
+/* A fault of the device shows up in whatever library is called next. */
+static mien_status device_fault(mien_status other) {
+    const cudaError_t code = cudaPeekAtLastError();
+    return code != cudaSuccess && status_of(code) == MIEN_DEVICE ? MIEN_DEVICE : other;
+}
+
+mien_status mien_cudnn_check(cudnnStatus_t code, const char *what, const char *file, int line) {
+    char details[512] = "";
+    if (code == CUDNN_STATUS_SUCCESS) return MIEN_OK;
+    cudnnGetLastErrorString(details, sizeof details);
+    const int family = (int)code / 1000; /* 2xxx: arguments, 3xxx: not supported, 4xxx: internal */
+    const mien_status status = family == 5                         ? MIEN_DEVICE
+                               : code == CUDNN_STATUS_ALLOC_FAILED ? MIEN_NO_MEMORY
+                                                                   : MIEN_UNSUPPORTED;
+    return mien_fail(device_fault(status), file, line, "cuDNN: %s failed: %s%s%s", what,
+                     cudnnGetErrorString(code), *details ? ": " : "", details);
+}
+
+mien_status mien_cublas_check(cublasStatus_t code, const char *what, const char *file, int line) {
+    if (code == CUBLAS_STATUS_SUCCESS) return MIEN_OK;
+    const mien_status status = code == CUBLAS_STATUS_EXECUTION_FAILED ? MIEN_DEVICE
+                               : code == CUBLAS_STATUS_ALLOC_FAILED   ? MIEN_NO_MEMORY
+                                                                      : MIEN_UNSUPPORTED;
+    return mien_fail(device_fault(status), file, line, "cuBLASLt: %s failed: %s", what,
+                     cublasLtGetStatusString(code));
+}

@@ -1,0 +1,141 @@
+/* A device: its stream, its libraries, and the precision it computes in. */
+#include "host/backend/cuda/cuda.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "host/base/memory.h"
+
+int mien_cuda_number(mien_dtype dtype) {
+    return dtype == MIEN_BF16 ? CUDA_BF16 : (dtype == MIEN_F16 ? CUDA_F16 : CUDA_F32);
+}
+
+mien_status mien_cuda_count(int *out) {
+    int driver = 0, runtime = 0;
+    *out = 0;
+    cudaDriverGetVersion(&driver); /* 0 where there is none */
+    cudaRuntimeGetVersion(&runtime);
+    if (driver == 0)
+        return MIEN_FAIL(NO_DEVICE, "no NVIDIA driver: install it, or use --device cpu");
+    const cudaError_t code = cudaGetDeviceCount(out);
+    if (code == cudaErrorInsufficientDriver)
+        return MIEN_FAIL(NO_DEVICE,
+                         "the NVIDIA driver is for CUDA %d.%d and older, this program needs %d.%d: "
+                         "update the driver, or use --device cpu",
+                         driver / 1000, driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10);
+    if (code == cudaErrorNoDevice || (code == cudaSuccess && *out == 0))
+        return MIEN_FAIL(NO_DEVICE, "no NVIDIA GPU is visible (CUDA_VISIBLE_DEVICES may hide it); "
+                                    "use --device cpu");
+    CUDA_TRY(code, "counting the devices");
+    return MIEN_OK;
+}
+
+static const char *const names[] = {"auto", "f32", "tf32", "bf16", "f16"};
+
+/* What AUTO means on this card; refuses what the card has no units for. */
+static mien_status choose_compute(mien_cuda *cuda, const mien_backend_options *options) {
+    enum { HAS_F16 = 70, HAS_BF16 = 80 };
+    const int capability = cuda->capability;
+    cuda->compute = options ? options->compute : MIEN_COMPUTE_AUTO;
+    if (cuda->compute == MIEN_COMPUTE_AUTO) {
+        if (options && options->training)
+            cuda->compute = capability >= HAS_BF16  ? MIEN_COMPUTE_BF16
+                            : capability >= HAS_F16 ? MIEN_COMPUTE_F16
+                                                    : MIEN_COMPUTE_F32;
+        else
+            cuda->compute = capability >= HAS_BF16 ? MIEN_COMPUTE_TF32 : MIEN_COMPUTE_F32;
+        return MIEN_OK;
+    }
+    const bool modern = cuda->compute == MIEN_COMPUTE_BF16 || cuda->compute == MIEN_COMPUTE_TF32;
+    const int needed = modern ? HAS_BF16 : (cuda->compute == MIEN_COMPUTE_F16 ? HAS_F16 : 0);
+    if (capability >= needed) return MIEN_OK;
+    return MIEN_FAIL(UNSUPPORTED,
+                     "%s (compute capability %d.%d) does not compute in %s; use %s or auto",
+                     cuda->gpu, capability / 10, capability % 10, names[cuda->compute],
+                     capability >= HAS_F16 ? "f16, f32" : "f32");
+}
+
+static mien_status open_device(mien_cuda *cuda, int device) {
+    struct cudaDeviceProp p;
+    int count;
+    MIEN_TRY(mien_cuda_count(&count));
+    if (device >= count)
+        return MIEN_FAIL(NO_DEVICE,
+                         "there is no cuda:%d: this machine has %d GPU%s, from cuda:0 on", device,
+                         count, count == 1 ? "" : "s");
+    CUDA_TRY(cudaSetDevice(device), "choosing the device");
+    CUDA_TRY(cudaGetDeviceProperties(&p, device), "asking the device");
+    cuda->device = device;
+    cuda->capability = 10 * p.major + p.minor;
+    snprintf(cuda->gpu, sizeof cuda->gpu, "%.80s", p.name);
+    CUDA_TRY(cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking), "making a stream");
+    return MIEN_OK;
+}
+
+static mien_status open_libraries(mien_cuda *cuda) {
+    CUDNN_TRY(cudnnCreate(&cuda->dnn), "opening the library");
+    CUDNN_TRY(cudnnSetStream(cuda->dnn, cuda->stream), "setting the stream");
+    CUBLAS_TRY(cublasLtCreate(&cuda->blas), "opening the library");
+    MIEN_TRY(mien_cuda_alloc(CUDA_ROOM_BYTES, &cuda->room.data));
+    MIEN_TRY(mien_cuda_alloc(CUDA_BLAS_WORKSPACE, &cuda->blas_workspace));
+    return mien_cuda_staging_create(cuda);
+}
+
+static void close_cuda(mien_backend *b) {
+    mien_cuda *cuda = cuda_of(b);
+    if (cuda) {
+        mien_cuda_staging_release(cuda);
+        for (int i = 0; i < CUDA_MARKS; i++)
+            if (cuda->marks[i]) cudaEventDestroy(cuda->marks[i]);
+        mien_cuda_free(cuda->blas_workspace);
+        mien_cuda_free(cuda->room.data);
+        if (cuda->blas) cublasLtDestroy(cuda->blas);
+        if (cuda->dnn) cudnnDestroy(cuda->dnn);
+        if (cuda->stream) cudaStreamDestroy(cuda->stream);
+    }
+    mien_free(cuda);
+    mien_free(b);
+}
+
+static void describe(mien_backend *b) {
+    const mien_cuda *cuda = cuda_of(b);
+    const unsigned dnn = (unsigned)cudnnGetVersion(), blas = (unsigned)cublasLtGetVersion();
+    snprintf(b->description, sizeof b->description,
+             "cuda:%d (%.80s, %s%s, cuDNN %u.%u.%u, cuBLASLt %u.%u.%u)", cuda->device, cuda->gpu,
+             names[cuda->compute], cuda->deterministic ? " deterministic" : "", dnn / 10000,
+             dnn / 100 % 100, dnn % 100, blas / 10000, blas / 100 % 100, blas % 100);
+}
+
+mien_status mien_cuda_open(int device, const mien_backend_options *options, mien_backend **out) {
+    mien_backend *b;
+    mien_cuda *cuda;
+    mien_status status;
+    *out = NULL;
+    MIEN_TRY(mien_new(&b, 1, sizeof *b));
+    MIEN_GO(mien_new(&b->impl, 1, sizeof(mien_cuda)));
+    cuda = b->impl;
+    MIEN_GO(open_device(cuda, device));
+    MIEN_GO(choose_compute(cuda, options));
+    MIEN_GO(open_libraries(cuda));
+    cuda->deterministic = options && options->deterministic;
+    cuda->ops = (mien_ops){.version = MIEN_OPS_VERSION,
+                           .name = "cuda",
+                           .capture = &mien_cuda_capture,
+                           .sums_bias = true,
+                           .close = close_cuda};
+    mien_cuda_memory_slots(&cuda->ops);
+    mien_cuda_glue_slots(&cuda->ops);
+    mien_cuda_linear_slots(&cuda->ops);
+    mien_cuda_range_slots(&cuda->ops);
+    b->ops = &cuda->ops;
+    b->param_dtype = MIEN_F32;
+    b->dtype = cuda->compute == MIEN_COMPUTE_BF16  ? MIEN_BF16
+               : cuda->compute == MIEN_COMPUTE_F16 ? MIEN_F16
+                                                   : MIEN_F32;
+    describe(b);
+    *out = b;
+    return MIEN_OK;
+out:
+    close_cuda(b);
+    return status;
+}

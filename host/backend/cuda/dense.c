@@ -1,0 +1,214 @@
+/* Dense layers by cuBLASLt. Row-major x [n][in], w [in][out] and y [n][out] are, read column-major,
+ * their transposes, so that
+ *   y^T = w^T x^T         [out x n],  dx^T = w dy^T  [in x n],  dw^T = dy^T x  [out x in]
+ * need no copy. A bias, its gradient and a ReLU go into the product where cuBLASLt offers that (a
+ * bias of floats behind a 16-bit y it may not) and into an own kernel behind it where not. */
+#include "host/backend/cuda/blas.h"
+#include "host/base/memory.h"
+
+enum dense_product {
+    DENSE_Y,     /* of the backend's dtype */
+    DENSE_Y_F32, /* behind 16-bit inputs: logits */
+    DENSE_DX,
+    DENSE_DW,
+    DENSE_DW_DB, /* with the bias gradient; both written */
+    DENSE_PRODUCTS
+};
+
+/* What was prepared for batches of n rows. */
+typedef struct dense_variant {
+    int n;
+    blas_product product[DENSE_PRODUCTS];
+} dense_variant;
+
+typedef struct dense_op {
+    mien_linear linear; /* first */
+    dense_variant *variants;
+    size_t count, capacity;
+} dense_op;
+
+static dense_op *dense_of(const mien_linear *op) {
+    return (dense_op *)op;
+}
+
+static bool dense_takes(const mien_cuda *cuda, const mien_linear_desc *d) {
+    (void)cuda;
+    return d->dense;
+}
+
+static dense_variant *find(const mien_linear *op, int n) {
+    const dense_op *dense = dense_of(op);
+    for (size_t i = 0; i < dense->count; i++)
+        if (dense->variants[i].n == n) return &dense->variants[i];
+    return NULL;
+}
+
+/* ---- prepare ---- */
+
+static cublasLtEpilogue_t epilogue_of(const mien_linear_desc *d) {
+    const bool relu = d->activation == BODY_RELU;
+    if (d->bias) return relu ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_BIAS;
+    return relu ? CUBLASLT_EPILOGUE_RELU : CUBLASLT_EPILOGUE_DEFAULT;
+}
+
+static mien_status prepare_forward(const mien_linear *op, dense_variant *v, int which,
+                                   mien_dtype y) {
+    blas_problem p = {.m = op->desc.out.c,
+                      .n = v->n,
+                      .k = op->desc.in.c,
+                      .in = op->backend->dtype,
+                      .out = y,
+                      .epilogue = epilogue_of(&op->desc),
+                      .bias = CUDA_R_32F};
+    mien_status status = blas_product_make(&v->product[which], op->cuda, &p);
+    if (status != MIEN_UNSUPPORTED || p.epilogue == CUBLASLT_EPILOGUE_DEFAULT) return status;
+    p.epilogue = CUBLASLT_EPILOGUE_DEFAULT;
+    return blas_product_make(&v->product[which], op->cuda, &p);
+}
+
+static mien_status prepare_data(const mien_linear *op, dense_variant *v) {
+    const blas_problem p = {.m = op->desc.in.c,
+                            .n = v->n,
+                            .k = op->desc.out.c,
+                            .transpose_a = true,
+                            .in = op->backend->dtype,
+                            .out = op->backend->dtype,
+                            .epilogue = CUBLASLT_EPILOGUE_DEFAULT};
+    return blas_product_make(&v->product[DENSE_DX], op->cuda, &p);
+}
+
+static mien_status prepare_filter(const mien_linear *op, dense_variant *v) {
+    blas_problem p = {.m = op->desc.out.c,
+                      .n = op->desc.in.c,
+                      .k = v->n,
+                      .transpose_b = true,
+                      .in = op->backend->dtype,
+                      .out = MIEN_F32,
+                      .epilogue = CUBLASLT_EPILOGUE_DEFAULT,
+                      .bias = CUDA_R_32F};
+    MIEN_TRY(blas_product_make(&v->product[DENSE_DW], op->cuda, &p));
+    if (!op->desc.bias) return MIEN_OK;
+    p.epilogue = CUBLASLT_EPILOGUE_BGRADA;
+    const mien_status status = blas_product_make(&v->product[DENSE_DW_DB], op->cuda, &p);
+    return status == MIEN_UNSUPPORTED ? MIEN_OK : status;
+}
+
+static mien_status prepare_all(const mien_linear *op, dense_variant *v) {
+    const mien_linear_desc *d = &op->desc;
+    MIEN_TRY(prepare_forward(op, v, DENSE_Y, op->backend->dtype));
+    if (op->backend->dtype != MIEN_F32) MIEN_TRY(prepare_forward(op, v, DENSE_Y_F32, MIEN_F32));
+    if (d->training) MIEN_TRY(prepare_filter(op, v));
+    if (d->training && d->needs_dx) MIEN_TRY(prepare_data(op, v));
+    return MIEN_OK;
+}
+
+static void release_variant(dense_variant *v) {
+    for (int i = 0; i < DENSE_PRODUCTS; i++)
+        blas_product_release(&v->product[i]);
+}
+
+static mien_status dense_prepare(mien_linear *op, int n) {
+    dense_op *dense = dense_of(op);
+    if (find(op, n)) return MIEN_OK;
+    MIEN_TRY(
+        mien_grow(&dense->variants, &dense->capacity, dense->count + 1, sizeof *dense->variants));
+    dense_variant *v = &dense->variants[dense->count];
+    *v = (dense_variant){.n = n};
+    const mien_status status = prepare_all(op, v);
+    if (status != MIEN_OK) {
+        release_variant(v);
+        return mien_fail_context(status, "layer '%s', a batch of %d", op->desc.name, n);
+    }
+    dense->count++;
+    return MIEN_OK;
+}
+
+static void dense_release(mien_linear *op) {
+    dense_op *dense = dense_of(op);
+    for (size_t i = 0; i < dense->count; i++)
+        release_variant(&dense->variants[i]);
+    mien_free(dense->variants);
+    dense->variants = NULL;
+    dense->count = dense->capacity = 0;
+}
+
+static void dense_engine(const mien_linear *op, mien_direction direction, char *text, size_t size) {
+    const dense_op *dense = dense_of(op);
+    const dense_variant *largest = NULL;
+    for (size_t i = 0; i < dense->count; i++)
+        if (!largest || dense->variants[i].n > largest->n) largest = &dense->variants[i];
+    if (size) *text = 0;
+    if (!largest) return;
+    int which = direction == MIEN_FORWARD ? DENSE_Y : direction == MIEN_DATA ? DENSE_DX : DENSE_DW;
+    if (direction == MIEN_FILTER && largest->product[DENSE_DW_DB].op) which = DENSE_DW_DB;
+    if (largest->product[which].op) blas_product_text(&largest->product[which], text, size);
+}
+
+/* ---- passes ---- */
+
+static mien_status ready(const mien_linear *op, int n, int which, const blas_product **out) {
+    const dense_variant *v = find(op, n);
+    if (!v || !v->product[which].op)
+        return MIEN_FAIL(INVALID, "layer '%s': not prepared for a batch of %d", op->desc.name, n);
+    *out = &v->product[which];
+    return MIEN_OK;
+}
+
+static mien_status dense_forward(mien_linear *op, const mien_tensor *y, const mien_tensor *x,
+                                 const void *w, const void *b, void *scratch) {
+    const int act = op->desc.activation;
+    const cuda_tensor to = mien_cuda_tensor(y);
+    const blas_product *product;
+    (void)scratch;
+    MIEN_TRY(ready(op, x->shape.n, y->dtype == x->dtype ? DENSE_Y : DENSE_Y_F32, &product));
+    MIEN_TRY(blas_product_run(product, op->cuda, y->data, w, x->data, b, op->desc.adds));
+    const bool fused = product->problem.epilogue != CUBLASLT_EPILOGUE_DEFAULT;
+    if (!fused && (b || act != BODY_LINEAR))
+        CUDA_TRY(cuda_bias_activation(op->cuda->stream, to, b, act, op->desc.alpha),
+                 "the kernel of a bias");
+    if (fused && act != BODY_LINEAR && act != BODY_RELU)
+        CUDA_TRY(cuda_activation_forward(op->cuda->stream, to, to, act, op->desc.alpha),
+                 "the kernel of activation");
+    return MIEN_OK;
+}
+
+static mien_status dense_backward_data(mien_linear *op, const mien_tensor *dx,
+                                       const mien_tensor *dy, const void *w,
+                                       const mien_tensor *gate, void *scratch, bool accumulate) {
+    const cuda_tensor to = mien_cuda_tensor(dx);
+    const blas_product *product;
+    (void)scratch;
+    MIEN_TRY(ready(op, dx->shape.n, DENSE_DX, &product));
+    MIEN_TRY(blas_product_run(product, op->cuda, dx->data, w, dy->data, NULL, accumulate));
+    if (gate)
+        CUDA_TRY(cuda_gate(op->cuda->stream, to, to, mien_cuda_tensor(gate), false),
+                 "the kernel of a ReLU's gate");
+    return MIEN_OK;
+}
+
+static mien_status dense_backward_filter(mien_linear *op, void *dw, void *db, const mien_tensor *dy,
+                                         const mien_tensor *x, void *scratch, bool accumulate) {
+    const dense_variant *v = find(op, x->shape.n);
+    const bool fused = db && !accumulate && v && v->product[DENSE_DW_DB].op;
+    const blas_product *product;
+    (void)scratch;
+    MIEN_TRY(ready(op, x->shape.n, fused ? DENSE_DW_DB : DENSE_DW, &product));
+    MIEN_TRY(blas_product_run(product, op->cuda, dw, dy->data, x->data, db, accumulate));
+    if (db && !fused)
+        CUDA_TRY(cuda_bias_gradient(op->cuda->stream, db, mien_cuda_tensor(dy), accumulate,
+                                    op->cuda->room),
+                 "the kernel of a bias gradient");
+    return MIEN_OK;
+}
+
+const linear_kind mien_cuda_dense = {
+    .name = "dense",
+    .takes = dense_takes,
+    .bytes = sizeof(dense_op),
+    .prepare = dense_prepare,
+    .release = dense_release,
+    .engine = dense_engine,
+    .forward = dense_forward,
+    .backward_data = dense_backward_data,
+    .backward_filter = dense_backward_filter,
+};

@@ -1,0 +1,178 @@
+/* Memory of the device, copies through pinned memory, points in time. */
+#include <string.h>
+
+#include "host/backend/cuda/cuda.h"
+#include "host/base/memory.h"
+#include "kernels/body/narrow.h"
+
+mien_status mien_cuda_alloc(size_t bytes, void **out) {
+    *out = NULL;
+    if (bytes == 0) bytes = 1;
+    const cudaError_t code = cudaMalloc(out, bytes);
+    if (code == cudaErrorMemoryAllocation) {
+        size_t left = 0, all = 0;
+        cudaGetLastError(); /* no fault: the device goes on */
+        cudaMemGetInfo(&left, &all);
+        return MIEN_FAIL(NO_MEMORY, "GPU: no memory for %.0f MiB: %.0f of %.0f MiB are free",
+                         (double)bytes / 1048576, (double)left / 1048576, (double)all / 1048576);
+    }
+    CUDA_TRY(code, "taking memory");
+    return MIEN_OK;
+}
+
+void mien_cuda_free(void *data) {
+    if (data) cudaFree(data);
+}
+
+mien_status mien_cuda_staging_create(mien_cuda *cuda) {
+    for (int i = 0; i < 2; i++) {
+        CUDA_TRY(cudaMallocHost(&cuda->staging[i].data, CUDA_STAGING), "taking pinned memory");
+        CUDA_TRY(cudaEventCreateWithFlags(&cuda->staging[i].free, cudaEventDisableTiming),
+                 "making an event");
+    }
+    return MIEN_OK;
+}
+
+void mien_cuda_staging_release(mien_cuda *cuda) {
+    for (int i = 0; i < 2; i++) {
+        if (cuda->staging[i].free) cudaEventDestroy(cuda->staging[i].free);
+        if (cuda->staging[i].data) cudaFreeHost(cuda->staging[i].data);
+    }
+}
+
+static mien_status memory_alloc(mien_backend *b, size_t bytes, void **out) {
+    MIEN_TRY(mien_cuda_alloc(bytes, out));
+    const mien_status status = mien_cuda_check(cudaMemsetAsync(*out, 0, bytes, cuda_of(b)->stream),
+                                               "clearing memory", __FILE__, __LINE__);
+    if (status == MIEN_OK) return MIEN_OK;
+    mien_cuda_free(*out);
+    *out = NULL;
+    return status;
+}
+
+static void memory_free(mien_backend *b, void *data) {
+    (void)b;
+    mien_cuda_free(data);
+}
+
+/* Double-buffered: the host's memory may be changed at once, and while one buffer travels the next
+ * is filled. */
+static mien_status copy_in(mien_backend *b, void *dst, const void *host, size_t bytes) {
+    mien_cuda *cuda = cuda_of(b);
+    for (size_t at = 0; at < bytes;) {
+        const size_t part = bytes - at < CUDA_STAGING ? bytes - at : CUDA_STAGING;
+        const struct cuda_staging *s = &cuda->staging[cuda->turn ^= 1];
+        CUDA_TRY(cudaEventSynchronize(s->free), "waiting for a copy");
+        memcpy(s->data, (const char *)host + at, part);
+        CUDA_TRY(
+            cudaMemcpyAsync((char *)dst + at, s->data, part, cudaMemcpyHostToDevice, cuda->stream),
+            "a copy to the device");
+        CUDA_TRY(cudaEventRecord(s->free, cuda->stream), "marking a copy");
+        at += part;
+    }
+    return MIEN_OK;
+}
+
+static mien_status copy_out(mien_backend *b, void *host, const void *src, size_t bytes) {
+    mien_cuda *cuda = cuda_of(b);
+    for (size_t at = 0; at < bytes;) {
+        const size_t part = bytes - at < CUDA_STAGING ? bytes - at : CUDA_STAGING;
+        const struct cuda_staging *s = &cuda->staging[cuda->turn ^= 1];
+        CUDA_TRY(cudaMemcpyAsync(s->data, (const char *)src + at, part, cudaMemcpyDeviceToHost,
+                                 cuda->stream),
+                 "a copy from the device");
+        CUDA_TRY(cudaStreamSynchronize(cuda->stream), "the work before a copy from the device");
+        memcpy((char *)host + at, s->data, part);
+        at += part;
+    }
+    return MIEN_OK;
+}
+
+static mien_status memory_zero(mien_backend *b, void *dst, size_t bytes) {
+    return mien_cuda_check(cudaMemsetAsync(dst, 0, bytes, cuda_of(b)->stream), "clearing memory",
+                           __FILE__, __LINE__);
+}
+
+static mien_status upload(mien_backend *b, const mien_tensor *dst, const float *nhwc) {
+    const size_t count = mien_shape_count(dst->shape);
+    uint16_t *low;
+    if (dst->dtype == MIEN_F32) return copy_in(b, dst->data, nhwc, count * sizeof *nhwc);
+    MIEN_TRY(mien_new(&low, count, sizeof *low));
+    for (size_t i = 0; i < count; i++)
+        low[i] = dst->dtype == MIEN_BF16 ? body_to_bf16(nhwc[i]) : body_to_f16(nhwc[i]);
+    const mien_status status = copy_in(b, dst->data, low, count * sizeof *low);
+    mien_free(low);
+    return status;
+}
+
+static mien_status download(mien_backend *b, float *nhwc, const mien_tensor *src) {
+    const size_t count = mien_shape_count(src->shape);
+    if (src->dtype == MIEN_F32) return copy_out(b, nhwc, src->data, count * sizeof *nhwc);
+    /* the narrow numbers lie in the back half of the wide ones' memory: widening never overtakes */
+    uint16_t *low = (uint16_t *)nhwc + count;
+    MIEN_TRY(copy_out(b, low, src->data, count * sizeof *low));
+    for (size_t i = 0; i < count; i++) {
+        uint16_t bits;
+        memcpy(&bits, low + i, sizeof bits);
+        nhwc[i] = src->dtype == MIEN_BF16 ? body_from_bf16(bits) : body_from_f16(bits);
+    }
+    return MIEN_OK;
+}
+
+static mien_status sync(mien_backend *b) {
+    return mien_cuda_check(cudaStreamSynchronize(cuda_of(b)->stream), "the work of the device",
+                           __FILE__, __LINE__);
+}
+
+static void memory(mien_backend *b, size_t *available, size_t *total) {
+    (void)b;
+    *available = *total = 0;
+    cudaMemGetInfo(available, total);
+}
+
+static mien_status mark(mien_backend *b, int i) {
+    mien_cuda *cuda = cuda_of(b);
+    if (i < 0 || i >= CUDA_MARKS)
+        return MIEN_FAIL(UNSUPPORTED, "more than %d points in time", CUDA_MARKS);
+    if (!cuda->marks[i]) CUDA_TRY(cudaEventCreateWithFlags(&cuda->marks[i], 0), "making an event");
+    return mien_cuda_check(cudaEventRecord(cuda->marks[i], cuda->stream), "marking a time",
+                           __FILE__, __LINE__);
+}
+
+static mien_status marks(mien_backend *b, double *seconds, int count) {
+    mien_cuda *cuda = cuda_of(b);
+    MIEN_TRY(sync(b));
+    for (int i = 0; i < count; i++) {
+        float ms = 0;
+        CUDA_TRY(cudaEventElapsedTime(&ms, cuda->marks[0], cuda->marks[i]), "reading a time");
+        seconds[i] = ms / 1000.0;
+    }
+    return MIEN_OK;
+}
+
+/* One GPU works on whole batches: there are no caches to stay in. */
+static int micro_batch(const mien_backend *b) {
+    (void)b;
+    return 0;
+}
+
+static int channel_block(const mien_backend *b, mien_shape s) {
+    (void)b;
+    return s.c;
+}
+
+void mien_cuda_memory_slots(mien_ops *ops) {
+    ops->alloc = memory_alloc;
+    ops->free = memory_free;
+    ops->copy_in = copy_in;
+    ops->copy_out = copy_out;
+    ops->zero = memory_zero;
+    ops->upload = upload;
+    ops->download = download;
+    ops->sync = sync;
+    ops->memory = memory;
+    ops->mark = mark;
+    ops->marks = marks;
+    ops->micro_batch = micro_batch;
+    ops->channel_block = channel_block;
+}

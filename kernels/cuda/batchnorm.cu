@@ -1,0 +1,303 @@
+/* Batch normalisation as in kernels/cpu/batchnorm.c: statistics around something near the mean of
+ * each channel, sums in float over short runs and in double at the end, ReLU's sign computed again
+ * instead of read. */
+#include "kernels/body/activation.h"
+#include "kernels/body/batchnorm.h"
+
+#include "kernels/cuda/sums.cuh"
+
+/* What turns x into its normalised self. */
+struct normaliser {
+    const float *gamma, *beta, *mean, *deviation; /* frozen: deviation is a variance */
+    float epsilon;
+    bool frozen;
+};
+
+static normaliser norm_of(const cuda_batchnorm *b, bool frozen) {
+    const normaliser k = {b->gamma,
+                          b->beta,
+                          frozen ? b->running_mean : b->mean,
+                          frozen ? b->running_variance : b->inverse_deviation,
+                          b->epsilon,
+                          frozen};
+    return k;
+}
+
+static __device__ float inverse_of(const normaliser &k, int c) {
+    return k.frozen ? body_inverse_deviation(k.deviation[c], k.epsilon) : k.deviation[c];
+}
+
+/* y = x * scale + shift for V channels. */
+template <int V> struct line { float scale[V], shift[V]; };
+
+template <int V> static __device__ line<V> line_of(const normaliser &k, int c0) {
+    line<V> l;
+#pragma unroll
+    for (int v = 0; v < V; v++) {
+        const float gamma = k.gamma ? k.gamma[c0 + v] : 1, beta = k.beta ? k.beta[c0 + v] : 0;
+        l.scale[v] = body_bn_scale(gamma, inverse_of(k, c0 + v));
+        l.shift[v] = body_bn_shift(beta, k.mean[c0 + v], l.scale[v]);
+    }
+    return l;
+}
+
+/* ---- forward ---- */
+
+/* Something near the mean of a channel: around it the squares stay small. */
+template <typename T>
+static __device__ float centre_of(const T *x, size_t rows, int c, int channel) {
+    enum { SAMPLES = 4 };
+    float sum = 0;
+#pragma unroll
+    for (int j = 0; j < SAMPLES; j++)
+        sum += load(x[rows * (size_t)(2 * j + 1) / (2 * SAMPLES) * (size_t)c + (size_t)channel]) *
+               (1.0f / SAMPLES);
+    return sum;
+}
+
+template <typename T, int V>
+static __global__ void statistics_kernel(float *partial, const T *x, size_t rows, int c) {
+    const int c0 = sheet_channel<V>();
+    const size_t step = sheet_step();
+    float total[2][V] = {{0}}, centre[V];
+#pragma unroll
+    for (int v = 0; v < V; v++)
+        centre[v] = c0 < c ? centre_of(x, rows, c, c0 + v) : 0;
+    for (size_t row = sheet_row(); c0 < c && row < rows;) {
+        float sum[2][V] = {{0}};
+        for (int i = 0; i < SUM_RUN && row < rows; i += SUM_AHEAD, row += SUM_AHEAD * step) {
+            few<T, V> value[SUM_AHEAD];
+#pragma unroll
+            for (size_t a = 0; a < SUM_AHEAD; a++)
+                if (row + a * step < rows)
+                    value[a] = fetch<T, V>(x + (row + a * step) * (size_t)c + (size_t)c0);
+#pragma unroll
+            for (size_t a = 0; a < SUM_AHEAD; a++) {
+                if (row + a * step >= rows) break;
+#pragma unroll
+                for (int v = 0; v < V; v++) {
+                    const float centred = load(value[a].at[v]) - centre[v];
+                    sum[0][v] += centred;
+                    sum[1][v] = fmaf(centred, centred, sum[1][v]);
+                }
+            }
+        }
+#pragma unroll
+        for (int v = 0; v < V; v++) {
+            total[0][v] += sum[0][v];
+            total[1][v] += sum[1][v];
+        }
+    }
+    block_sums<V, 2>(partial, total, c0, c);
+}
+
+template <typename T>
+static __global__ void statistics_finish_kernel(cuda_batchnorm b, const float *partial,
+                                                unsigned parts, const T *x, size_t rows, int c) {
+    double total[2];
+    finish_sums<2>(total, partial, parts, c);
+    const int k = (int)(blockIdx.x * FINISH_ACROSS + threadIdx.x);
+    if (threadIdx.y != 0 || k >= c) return;
+    const double shift = total[0] / (double)rows;
+    const float m = (float)((double)centre_of(x, rows, c, k) + shift);
+    const float v = (float)(total[1] / (double)rows - shift * shift);
+    b.mean[k] = m;
+    b.inverse_deviation[k] = body_inverse_deviation(v > 0 ? v : 0, b.epsilon);
+    if (m - m != 0 || v - v != 0) return; /* a bad batch leaves no trace */
+    b.running_mean[k] = body_running(b.running_mean[k], m, b.momentum);
+    b.running_variance[k] = body_running(b.running_variance[k], v, b.momentum);
+}
+
+template <typename T, int V, int ACT>
+static __global__ void norm_kernel(T *y, const T *x, normaliser k, size_t rows, int c) {
+    const int c0 = sheet_channel<V>();
+    if (c0 >= c) return;
+    const line<V> l = line_of<V>(k, c0);
+    for (size_t row = sheet_row(); row < rows; row += sheet_step()) {
+        const size_t at = row * (size_t)c + (size_t)c0;
+        float value[V];
+        load_few<T, V>(value, x + at);
+#pragma unroll
+        for (int v = 0; v < V; v++)
+            value[v] = body_activate(body_bn_apply(value[v], l.scale[v], l.shift[v]), ACT, 0);
+        store_few<T, V>(y + at, value);
+    }
+}
+
+static int normalise(cuda_stream stream, cuda_tensor y, cuda_tensor x, normaliser k, int act) {
+    if (count_of(x) == 0) return 0;
+    const size_t rows = count_of(x) / (size_t)x.c;
+    return with_width(x.number, has_packs(x) && has_packs(y), [&](auto zero, auto wide) {
+        typedef decltype(zero) T;
+        enum { V = decltype(wide)::N };
+        const sheet s = sheet_of(rows, x.c / V);
+        T *to = (T *)y.data;
+        const T *from = (const T *)x.data;
+        if (act == BODY_RELU)
+            return launch(norm_kernel<T, V, BODY_RELU>, s.grid, s.block, stream, to, from, k, rows,
+                          x.c);
+        return launch(norm_kernel<T, V, BODY_LINEAR>, s.grid, s.block, stream, to, from, k, rows,
+                      x.c);
+    });
+}
+
+int cuda_batchnorm_train(cuda_stream stream, cuda_tensor y, cuda_tensor x, const cuda_batchnorm *b,
+                         cuda_room room) {
+    if (count_of(x) == 0) return 0;
+    if (!sums_fit<2>(x.c)) return cudaErrorInvalidValue;
+    const size_t rows = count_of(x) / (size_t)x.c;
+    float *partial = (float *)room.data;
+    TRY(with_width(x.number, has_packs(x), [&](auto zero, auto wide) {
+        typedef decltype(zero) T;
+        enum { V = decltype(wide)::N };
+        const sheet s = sums_sheet<2>(rows, x.c, x.c / V);
+        const T *from = (const T *)x.data;
+        TRY(launch(statistics_kernel<T, V>, s.grid, s.block, stream, partial, from, rows, x.c));
+        return launch(statistics_finish_kernel<T>, finish_grid(x.c), finish_block(), stream, *b,
+                      (const float *)partial, s.grid.y, from, rows, x.c);
+    }));
+    return normalise(stream, y, x, norm_of(b, false), b->act);
+}
+
+int cuda_batchnorm_infer(cuda_stream stream, cuda_tensor y, cuda_tensor x,
+                         const cuda_batchnorm *b) {
+    return normalise(stream, y, x, norm_of(b, true), b->act);
+}
+
+/* ---- backward ---- */
+
+/* dy behind the fused ReLU. */
+template <int ACT> static __device__ float through(float dy, float x, float scale, float shift) {
+    if (ACT == BODY_LINEAR) return dy;
+    const float y = body_activate(body_bn_apply(x, scale, shift), BODY_RELU, 0);
+    return dy * body_activation_slope(0, y, BODY_RELU, 0);
+}
+
+/* Sums of the gradient and of its product with x - mean. */
+template <typename T, int V, int ACT>
+static __global__ void slope_sums_kernel(float *partial, const T *dy, const T *x, normaliser k,
+                                         size_t rows, int c) {
+    enum { PAIR = SUM_AHEAD / 2 };
+    const int c0 = sheet_channel<V>();
+    const size_t step = sheet_step();
+    float total[2][V] = {{0}}, mean[V];
+    line<V> l = {};
+    if (c0 < c) l = line_of<V>(k, c0);
+#pragma unroll
+    for (int v = 0; v < V; v++)
+        mean[v] = c0 < c ? k.mean[c0 + v] : 0;
+    for (size_t row = sheet_row(); c0 < c && row < rows;) {
+        float sum[2][V] = {{0}};
+        for (int i = 0; i < SUM_RUN && row < rows; i += PAIR, row += PAIR * step) {
+            few<T, V> value[PAIR], slope[PAIR];
+#pragma unroll
+            for (size_t a = 0; a < PAIR; a++) {
+                const size_t at = (row + a * step) * (size_t)c + (size_t)c0;
+                if (row + a * step >= rows) break;
+                value[a] = fetch<T, V>(x + at);
+                slope[a] = fetch<T, V>(dy + at);
+            }
+#pragma unroll
+            for (size_t a = 0; a < PAIR; a++) {
+                if (row + a * step >= rows) break;
+#pragma unroll
+                for (int v = 0; v < V; v++) {
+                    const float here = load(value[a].at[v]);
+                    const float g =
+                        through<ACT>(load(slope[a].at[v]), here, l.scale[v], l.shift[v]);
+                    sum[0][v] += g;
+                    sum[1][v] = fmaf(g, here - mean[v], sum[1][v]);
+                }
+            }
+        }
+#pragma unroll
+        for (int v = 0; v < V; v++) {
+            total[0][v] += sum[0][v];
+            total[1][v] += sum[1][v];
+        }
+    }
+    block_sums<V, 2>(partial, total, c0, c);
+}
+
+/* dbeta and dgamma, and both divided by the number of rows, for the elements. */
+static __global__ void slope_finish_kernel(cuda_batchnorm b, normaliser k, float *means,
+                                           const float *partial, unsigned parts, size_t rows,
+                                           int c) {
+    double total[2];
+    finish_sums<2>(total, partial, parts, c);
+    const int at = (int)(blockIdx.x * FINISH_ACROSS + threadIdx.x);
+    if (threadIdx.y != 0 || at >= c) return;
+    const double product = total[1] * (double)inverse_of(k, at);
+    if (b.dbeta) b.dbeta[at] = (float)total[0];
+    if (b.dgamma) b.dgamma[at] = (float)product;
+    means[at] = (float)(total[0] / (double)rows);
+    means[c + at] = (float)(product / (double)rows);
+}
+
+/* means NULL: the statistics do not depend on x. */
+template <typename T, int V, int ACT>
+static __global__ void norm_slope_kernel(T *dx, const T *dy, const T *x, normaliser k,
+                                         const float *means, size_t rows, int c, bool accumulate) {
+    const int c0 = sheet_channel<V>();
+    if (c0 >= c) return;
+    const line<V> l = line_of<V>(k, c0);
+    float mean[V], inverse[V], mean_dy[V], mean_dot[V];
+#pragma unroll
+    for (int v = 0; v < V; v++) {
+        mean[v] = k.mean[c0 + v];
+        inverse[v] = inverse_of(k, c0 + v);
+        mean_dy[v] = means ? means[c0 + v] : 0;
+        mean_dot[v] = means ? means[c + c0 + v] : 0;
+    }
+    for (size_t row = sheet_row(); row < rows; row += sheet_step()) {
+        const size_t at = row * (size_t)c + (size_t)c0;
+        float value[V], slope[V], old[V];
+        load_few<T, V>(value, x + at);
+        load_few<T, V>(slope, dy + at);
+        if (accumulate) load_few<T, V>(old, dx + at);
+#pragma unroll
+        for (int v = 0; v < V; v++) {
+            const float g = through<ACT>(slope[v], value[v], l.scale[v], l.shift[v]);
+            const float xhat = (value[v] - mean[v]) * inverse[v];
+            const float d = body_bn_dx(g, xhat, l.scale[v], mean_dy[v], mean_dot[v]);
+            value[v] = accumulate ? old[v] + d : d;
+        }
+        store_few<T, V>(dx + at, value);
+    }
+}
+
+template <typename T, int V, int ACT>
+static int backward(cuda_stream stream, cuda_tensor dx, cuda_tensor dy, cuda_tensor x,
+                    const cuda_batchnorm *b, bool frozen, bool accumulate, cuda_room room) {
+    const size_t rows = count_of(x) / (size_t)x.c;
+    const normaliser k = norm_of(b, frozen);
+    const T *slope = (const T *)dy.data, *value = (const T *)x.data;
+    float *partial = (float *)room.data, *means = NULL;
+    if (!frozen || b->dgamma || b->dbeta) {
+        const sheet s = sums_sheet<2>(rows, x.c, x.c / V);
+        float *behind = partial + (size_t)s.grid.y * 2 * (size_t)x.c;
+        TRY(launch(slope_sums_kernel<T, V, ACT>, s.grid, s.block, stream, partial, slope, value, k,
+                   rows, x.c));
+        TRY(launch(slope_finish_kernel, finish_grid(x.c), finish_block(), stream, *b, k, behind,
+                   (const float *)partial, s.grid.y, rows, x.c));
+        if (!frozen) means = behind;
+    }
+    if (!dx.data) return 0;
+    const sheet s = sheet_of(rows, x.c / V);
+    return launch(norm_slope_kernel<T, V, ACT>, s.grid, s.block, stream, (T *)dx.data, slope, value,
+                  k, (const float *)means, rows, x.c, accumulate);
+}
+
+int cuda_batchnorm_backward(cuda_stream stream, cuda_tensor dx, cuda_tensor dy, cuda_tensor x,
+                            const cuda_batchnorm *b, bool frozen, bool accumulate, cuda_room room) {
+    if (count_of(x) == 0) return 0;
+    if (!sums_fit<2>(x.c)) return cudaErrorInvalidValue;
+    const bool whole = has_packs(x) && has_packs(dy) && is_aligned(dx.data);
+    return with_width(x.number, whole, [&](auto zero, auto wide) {
+        typedef decltype(zero) T;
+        enum { V = decltype(wide)::N };
+        if (b->act == BODY_RELU)
+            return backward<T, V, BODY_RELU>(stream, dx, dy, x, b, frozen, accumulate, room);
+        return backward<T, V, BODY_LINEAR>(stream, dx, dy, x, b, frozen, accumulate, room);
+    });
+}

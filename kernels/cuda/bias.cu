@@ -1,0 +1,92 @@
+/* The bias of a linear operator: added behind it, and its gradient. */
+#include "kernels/body/activation.h"
+
+#include "kernels/cuda/sums.cuh"
+
+/* ACT is an activation known at compile time, or ANY: the one in `act`. */
+enum { ANY = -1 };
+
+template <typename T, int V, int ACT>
+static __global__ void bias_kernel(T *y, const float *bias, size_t rows, int c, int act,
+                                   float alpha) {
+    const int c0 = sheet_channel<V>();
+    if (c0 >= c) return;
+    float shift[V];
+#pragma unroll
+    for (int v = 0; v < V; v++)
+        shift[v] = bias ? bias[c0 + v] : 0;
+    for (size_t row = sheet_row(); row < rows; row += sheet_step()) {
+        T *at = y + row * (size_t)c + (size_t)c0;
+        float value[V];
+        load_few<T, V>(value, at);
+#pragma unroll
+        for (int v = 0; v < V; v++) {
+            const float sum = bias ? value[v] + shift[v] : value[v];
+            value[v] = body_activate(sum, ACT == ANY ? act : ACT, alpha);
+        }
+        store_few<T, V>(at, value);
+    }
+}
+
+int cuda_bias_activation(cuda_stream stream, cuda_tensor y, const float *bias, int act,
+                         float alpha) {
+    if (count_of(y) == 0 || (!bias && act == BODY_LINEAR)) return 0;
+    const size_t rows = count_of(y) / (size_t)y.c;
+    return with_width(y.number, has_packs(y), [&](auto zero, auto wide) {
+        typedef decltype(zero) T;
+        enum { V = decltype(wide)::N };
+        const sheet s = sheet_of(rows, y.c / V);
+        T *data = (T *)y.data;
+        if (act == BODY_RELU)
+            return launch(bias_kernel<T, V, BODY_RELU>, s.grid, s.block, stream, data, bias, rows,
+                          y.c, act, alpha);
+        if (act == BODY_LINEAR)
+            return launch(bias_kernel<T, V, BODY_LINEAR>, s.grid, s.block, stream, data, bias, rows,
+                          y.c, act, alpha);
+        return launch(bias_kernel<T, V, ANY>, s.grid, s.block, stream, data, bias, rows, y.c, act,
+                      alpha);
+    });
+}
+
+template <typename T, int V>
+static __global__ void bias_sums_kernel(float *partial, const T *dy, size_t rows, int c) {
+    const int c0 = sheet_channel<V>();
+    const size_t step = sheet_step();
+    float total[1][V] = {{0}};
+    for (size_t row = sheet_row(); c0 < c && row < rows;) {
+        float sum[V] = {0};
+        for (int i = 0; i < SUM_RUN && row < rows; i += SUM_AHEAD, row += SUM_AHEAD * step) {
+            few<T, V> value[SUM_AHEAD];
+#pragma unroll
+            for (size_t a = 0; a < SUM_AHEAD; a++)
+                if (row + a * step < rows)
+                    value[a] = fetch<T, V>(dy + (row + a * step) * (size_t)c + (size_t)c0);
+#pragma unroll
+            for (size_t a = 0; a < SUM_AHEAD; a++)
+#pragma unroll
+                for (int v = 0; v < V; v++)
+                    if (row + a * step < rows) sum[v] += load(value[a].at[v]);
+        }
+#pragma unroll
+        for (int v = 0; v < V; v++)
+            total[0][v] += sum[v];
+    }
+    block_sums<V, 1>(partial, total, c0, c);
+}
+
+int cuda_bias_gradient(cuda_stream stream, float *db, cuda_tensor dy, bool accumulate,
+                       cuda_room room) {
+    if (count_of(dy) == 0) return 0;
+    if (!sums_fit<1>(dy.c)) return cudaErrorInvalidValue;
+    const size_t rows = count_of(dy) / (size_t)dy.c;
+    float *partial = (float *)room.data;
+    return with_width(dy.number, has_packs(dy), [&](auto zero, auto wide) {
+        typedef decltype(zero) T;
+        enum { V = decltype(wide)::N };
+        const sheet s = sums_sheet<1>(rows, dy.c, dy.c / V);
+        TRY(launch(bias_sums_kernel<T, V>, s.grid, s.block, stream, partial, (const T *)dy.data,
+                   rows, dy.c));
+        return launch(finish_kernel, finish_grid(dy.c), finish_block(), stream, db,
+                      (const float *)partial, s.grid.y, dy.c, accumulate);
+    });
+}

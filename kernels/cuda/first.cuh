@@ -1,0 +1,111 @@
+/* What the two kernels of first_conv share: how a block cuts an image into tiles of outputs, and
+ * the tile's part of the image in shared memory, as floats, with zeros around it, so that no pixel
+ * needs a look at the border. */
+#ifndef KERNELS_CUDA_FIRST_CUH
+#define KERNELS_CUDA_FIRST_CUH
+
+#include "kernels/cuda/grid.cuh"
+
+enum {
+    TILE_H = 16,
+    TILE_W = 64,
+    QUAD = 4,              /* outputs of a row that a thread makes at a time */
+    PITCH = TILE_W + QUAD, /* pixels from row to row of the tile */
+    CHUNK = 64             /* output channels of a block */
+};
+
+struct first_shape {
+    int n, ih, iw, oh, ow, oc, pad_top, pad_left;
+    int tile_w, tiles_h, tiles_w; /* tiles of an image; they are TILE_H high */
+    bool whole;                   /* channels come in whole, aligned packs */
+};
+
+/* One tile: image, first output, how many outputs. */
+struct first_tile {
+    int n, y, x, h, w;
+};
+
+static inline __device__ first_tile tile_at(const first_shape &s, int unit) {
+    const int across = unit % s.tiles_w, rest = unit / s.tiles_w;
+    first_tile t;
+    t.n = rest / s.tiles_h;
+    t.y = rest % s.tiles_h * TILE_H;
+    t.x = across * s.tile_w;
+    t.h = min(TILE_H, s.oh - t.y);
+    t.w = min(s.tile_w, s.ow - t.x);
+    return t;
+}
+
+template <int IC> struct alignas(16) first_image { float at[(TILE_H + 2) * PITCH * IC]; };
+
+/* Brings the pixels under a tile, by all threads of a block of `size`; the caller waits for them.
+ */
+template <typename T, int IC>
+static __device__ void bring_tile(first_image<IC> *to, const T *x, const first_shape &s,
+                                  const first_tile &t, int thread, int size) {
+    const T *image = x + (size_t)t.n * (size_t)(s.ih * s.iw * IC);
+    const int left = (t.x - s.pad_left) * IC, end = s.iw * IC;
+    for (int i = thread; i < (t.h + 2) * PITCH * IC; i += size) {
+        const int row = t.y - s.pad_top + i / (PITCH * IC), column = left + i % (PITCH * IC);
+        const bool inside = row >= 0 && row < s.ih && column >= 0 && column < end;
+        to->at[i] = inside ? load(image[row * end + column]) : 0.0f;
+    }
+}
+
+/* The pixels that one row of taps needs for QUAD outputs. */
+template <int IC> struct first_row {
+    enum { N = ((QUAD + 2) * IC + 3) / 4 };
+    pack<float> of[N];
+    __device__ float at(int i) const { return of[i / 4].at[i % 4]; }
+};
+
+template <int IC>
+static __device__ first_row<IC> read_row(const first_image<IC> &image, int row, int column) {
+    first_row<IC> made;
+    const pack<float> *from = (const pack<float> *)&image.at[(row * PITCH + column) * IC];
+#pragma unroll
+    for (int i = 0; i < first_row<IC>::N; i++)
+        made.of[i] = from[i];
+    return made;
+}
+
+/* Threads of a block: a power of two of packs of channels, and places beside them. */
+static inline dim3 first_block(int channels, int pack_size, unsigned size) {
+    unsigned groups = 1;
+    while ((int)groups * pack_size < channels)
+        groups *= 2;
+    return dim3(groups, size / groups);
+}
+
+/* IC as a value of its own type: with_channels(c, [&](auto ic) { … decltype(ic)::N … }). */
+template <int C> struct first_channels {
+    enum { N = C };
+};
+template <typename F> static int with_channels(int channels, F work) {
+    switch (channels) {
+    case 1:
+        return work(first_channels<1>());
+    case 2:
+        return work(first_channels<2>());
+    case 3:
+        return work(first_channels<3>());
+    case 4:
+        return work(first_channels<4>());
+    default:
+        return (int)cudaErrorInvalidValue;
+    }
+}
+
+static inline first_shape shape_of(cuda_tensor y, cuda_tensor x, cuda_first f, int pack_size) {
+    first_shape s;
+    s.n = x.n, s.ih = x.h, s.iw = x.w;
+    s.oh = y.h, s.ow = y.w, s.oc = y.c;
+    s.pad_top = f.pad_top, s.pad_left = f.pad_left;
+    s.tiles_h = (s.oh + TILE_H - 1) / TILE_H;
+    s.tiles_w = (s.ow + TILE_W - 1) / TILE_W;
+    s.tile_w = s.tiles_w ? (s.ow + s.tiles_w - 1) / s.tiles_w : 0;
+    s.whole = s.oc % pack_size == 0 && is_aligned(y.data);
+    return s;
+}
+
+#endif

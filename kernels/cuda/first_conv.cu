@@ -1,0 +1,281 @@
+/* 3x3 convolution of stride 1 of an image with few channels, as a network begins. So little is
+ * computed for every output that tensor cores do not help: what counts is to write (or read) it
+ * once, 16 bytes a thread. A thread has QUAD outputs of a row for one pack of channels in
+ * registers; the sums run over rows, columns and channels of the window in ascending order, as on
+ * the CPU. */
+#include "kernels/cuda/first.cuh"
+
+#include "kernels/body/activation.h"
+
+/* ---- forward ---- */
+
+template <int IC> struct first_weights {
+    pack<float> at[9 * IC][CHUNK / 4]; /* [tap][channel] */
+    pack<float> bias[CHUNK / 4];
+};
+
+/* Brings a chunk's weights; zeros behind the last channel. */
+template <int IC>
+static __device__ void bring_weights(first_weights<IC> *to, const float *w, const float *bias,
+                                     int first, int oc, int thread) {
+    float *taps = (float *)to->at, *biases = (float *)to->bias;
+    for (int i = thread; i < CHUNK * 9 * IC; i += BLOCK) {
+        const int k = i / (9 * IC), tap = i % (9 * IC);
+        taps[tap * CHUNK + k] = first + k < oc ? w[(size_t)first * (9 * IC) + i] : 0.0f;
+    }
+    for (int k = thread; k < CHUNK; k += BLOCK)
+        biases[k] = bias && first + k < oc ? bias[first + k] : 0.0f;
+}
+
+/* acc[p][k] = bias, then the taps of QUAD neighbouring outputs. */
+template <int IC, int N>
+static __device__ void sum_taps(float (&acc)[QUAD][N], const first_image<IC> &image,
+                                const first_weights<IC> &weights, int row, int column, int group) {
+#pragma unroll
+    for (int k = 0; k < N; k++)
+#pragma unroll
+        for (int p = 0; p < QUAD; p++)
+            acc[p][k] = weights.bias[group * (N / 4) + k / 4].at[k % 4];
+#pragma unroll 1 /* else all weights would be kept in registers */
+    for (int r = 0; r < 3; r++) {
+        const first_row<IC> x = read_row(image, row + r, column);
+#pragma unroll
+        for (int tap = 0; tap < 3 * IC; tap++)
+#pragma unroll
+            for (int j = 0; j < N / 4; j++) {
+                const pack<float> w = weights.at[r * 3 * IC + tap][group * (N / 4) + j];
+#pragma unroll
+                for (int p = 0; p < QUAD; p++)
+#pragma unroll
+                    for (int k = 0; k < 4; k++)
+                        acc[p][4 * j + k] = fmaf(x.at(p * IC + tap), w.at[k], acc[p][4 * j + k]);
+            }
+    }
+}
+
+/* Writes a pack of channels of one output. */
+template <typename T, int N>
+static __device__ void put_pack(T *to, const float (&sum)[N], int channels, bool relu, bool whole) {
+    pack<T> made;
+#pragma unroll
+    for (int k = 0; k < N; k++)
+        store(&made.at[k], relu ? body_activate(sum[k], BODY_RELU, 0) : sum[k]);
+    if (whole) {
+        *(pack<T> *)to = made;
+        return;
+    }
+#pragma unroll
+    for (int k = 0; k < N; k++)
+        if (k < channels) to[k] = made.at[k];
+}
+
+template <typename T, int IC>
+static __global__ void __launch_bounds__(BLOCK)
+    forward_kernel(T *y, const T *x, const float *w, const float *bias, first_shape s, bool relu) {
+    enum { N = pack<T>::N };
+    __shared__ first_image<IC> image;
+    __shared__ first_weights<IC> weights;
+    const int thread = (int)(threadIdx.y * blockDim.x + threadIdx.x), group = (int)threadIdx.x;
+    const int first = (int)blockIdx.y * CHUNK, channel = first + group * N;
+    const first_tile t = tile_at(s, (int)blockIdx.x);
+    bring_weights(&weights, w, bias, first, s.oc, thread);
+    bring_tile<T, IC>(&image, x, s, t, thread, BLOCK);
+    __syncthreads();
+    if (channel >= s.oc) return;
+    const int across = (t.w + QUAD - 1) / QUAD;
+    for (int q = (int)threadIdx.y; q < across * t.h; q += (int)blockDim.y) {
+        const int row = q / across, column = q % across * QUAD;
+        float acc[QUAD][N];
+        sum_taps(acc, image, weights, row, column, group);
+        const size_t place =
+            (size_t)(t.n * s.oh + t.y + row) * (size_t)s.ow + (size_t)(t.x + column);
+        T *to = y + place * (size_t)s.oc + channel;
+#pragma unroll
+        for (int p = 0; p < QUAD; p++)
+            if (column + p < t.w)
+                put_pack(to + (size_t)p * (size_t)s.oc, acc[p], s.oc - channel, relu, s.whole);
+    }
+}
+
+int cuda_first_forward(cuda_stream stream, cuda_tensor y, cuda_tensor x, const float *w,
+                       const float *bias, cuda_first f) {
+    if (count_of(y) == 0) return 0;
+    return with_number(y.number, [&](auto zero) {
+        typedef decltype(zero) T;
+        return with_channels(x.c, [&](auto ic) {
+            enum { N = pack<T>::N, IC = decltype(ic)::N };
+            const first_shape s = shape_of(y, x, f, N);
+            const dim3 grid((unsigned)(s.n * s.tiles_h * s.tiles_w),
+                            (unsigned)((s.oc + CHUNK - 1) / CHUNK));
+            return launch(forward_kernel<T, IC>, grid,
+                          first_block(s.oc < CHUNK ? s.oc : CHUNK, N, BLOCK), stream, (T *)y.data,
+                          (const T *)x.data, w, bias, s, f.relu);
+        });
+    });
+}
+
+/* ---- gradient of the weights ----
+ * A thread keeps all taps of a few channels in registers over many tiles; a block adds its threads'
+ * sums in shared memory and writes one part; a second kernel adds the parts. How many there are
+ * follows from the shape alone, so every card computes the same bits. */
+
+enum {
+    FILTER_BLOCK = 128, /* few threads of many registers */
+    PARTS = 396,        /* three for each multiprocessor of an H100 */
+    SUM_ROWS = 8
+};
+
+/* Channels of a thread: their sums for all taps must stay in registers. */
+template <typename T, int IC> struct filter_width {
+    enum { N = IC == 1 ? (int)pack<T>::N : 4 };
+};
+
+template <typename T, int N> struct alignas(N * sizeof(T)) channels_of { T at[N]; };
+
+template <typename T, int N>
+static __device__ channels_of<T, N> read_channels(const T *from, int channels, bool whole) {
+    if (whole) return *(const channels_of<T, N> *)from;
+    channels_of<T, N> made;
+#pragma unroll
+    for (int k = 0; k < N; k++)
+        made.at[k] = k < channels ? from[k] : T();
+    return made;
+}
+
+/* Sums of one thread: [tap][channel], the bias behind the last tap. */
+template <int IC, int N> struct filter_sums { float at[9 * IC + 1][N]; };
+
+/* Adds QUAD neighbouring outputs; those beyond `count` are zeros. */
+template <typename T, int IC, int N>
+static __device__ void add_quad(filter_sums<IC, N> &sums, const first_image<IC> &image, int row,
+                                int column, const channels_of<T, N> (&dy)[QUAD]) {
+    first_row<IC> x[3];
+#pragma unroll
+    for (int r = 0; r < 3; r++)
+        x[r] = read_row(image, row + r, column);
+#pragma unroll
+    for (int p = 0; p < QUAD; p++)
+#pragma unroll
+        for (int k = 0; k < N; k++) {
+            const float slope = load(dy[p].at[k]);
+            sums.at[9 * IC][k] += slope;
+#pragma unroll
+            for (int tap = 0; tap < 9 * IC; tap++)
+                sums.at[tap][k] =
+                    fmaf(x[tap / (3 * IC)].at(p * IC + tap % (3 * IC)), slope, sums.at[tap][k]);
+        }
+}
+
+template <typename T, int IC, int N>
+static __device__ void add_tile(filter_sums<IC, N> &sums, const first_image<IC> &image, const T *dy,
+                                const first_shape &s, const first_tile &t, int channel) {
+    const int across = (t.w + QUAD - 1) / QUAD;
+    for (int q = (int)threadIdx.y; q < across * t.h; q += (int)blockDim.y) {
+        const int row = q / across, column = q % across * QUAD;
+        const size_t place =
+            (size_t)(t.n * s.oh + t.y + row) * (size_t)s.ow + (size_t)(t.x + column);
+        const T *from = dy + place * (size_t)s.oc + channel;
+        channels_of<T, N> slope[QUAD];
+#pragma unroll
+        for (int p = 0; p < QUAD; p++)
+            slope[p] = column + p < t.w ? read_channels<T, N>(from + (size_t)p * (size_t)s.oc,
+                                                              s.oc - channel, s.whole)
+                                        : channels_of<T, N>();
+        add_quad(sums, image, row, column, slope);
+    }
+}
+
+/* Adds the threads' sums and writes them as part[tap][oc]; channels of a group of threads stand a
+ * power of two of lanes apart. */
+template <int IC, int N>
+static __device__ void finish_sums(float *part, const filter_sums<IC, N> &sums, int first, int oc,
+                                   int thread) {
+    __shared__ float of_warp[FILTER_BLOCK / WARP][CHUNK];
+    const int groups = (int)blockDim.x, group = (int)threadIdx.x, channels = groups * N;
+#pragma unroll
+    for (int tap = 0; tap < 9 * IC + 1; tap++) {
+#pragma unroll
+        for (int k = 0; k < N; k++) {
+            float sum = sums.at[tap][k];
+            for (int far = WARP / 2; far >= groups; far /= 2)
+                sum += __shfl_xor_sync(ALL_LANES, sum, far);
+            if (thread % WARP < groups) of_warp[thread / WARP][group * N + k] = sum;
+        }
+        __syncthreads();
+        if (thread < channels && first + thread < oc) {
+            float sum = 0;
+            for (int i = 0; i < FILTER_BLOCK / WARP; i++)
+                sum += of_warp[i][thread];
+            part[(size_t)tap * (size_t)oc + (size_t)(first + thread)] = sum;
+        }
+        __syncthreads();
+    }
+}
+
+template <typename T, int IC>
+static __global__ void __launch_bounds__(FILTER_BLOCK, IC == 1 ? 3 : 1)
+    filter_kernel(float *parts, const T *dy, const T *x, first_shape s) {
+    enum { N = filter_width<T, IC>::N };
+    __shared__ first_image<IC> image;
+    const int thread = (int)(threadIdx.y * blockDim.x + threadIdx.x);
+    const int first = (int)blockIdx.y * CHUNK, channel = first + (int)threadIdx.x * N;
+    const int units = s.n * s.tiles_h * s.tiles_w;
+    filter_sums<IC, N> sums;
+#pragma unroll
+    for (int tap = 0; tap < 9 * IC + 1; tap++)
+#pragma unroll
+        for (int k = 0; k < N; k++)
+            sums.at[tap][k] = 0;
+    for (int unit = (int)blockIdx.x; unit < units; unit += (int)gridDim.x) {
+        const first_tile t = tile_at(s, unit);
+        bring_tile<T, IC>(&image, x, s, t, thread, FILTER_BLOCK);
+        __syncthreads();
+        if (channel < s.oc) add_tile(sums, image, dy, s, t, channel);
+        __syncthreads();
+    }
+    finish_sums(parts + (size_t)blockIdx.x * (size_t)((9 * IC + 1) * s.oc), sums, first, s.oc,
+                thread);
+}
+
+/* dw[k][tap], and db[k] behind the last tap: the sum of all parts. A block: WARP sums. */
+static __global__ void parts_kernel(float *dw, float *db, const float *parts, int count, int taps,
+                                    int oc, bool accumulate) {
+    __shared__ float of_row[SUM_ROWS][WARP];
+    const int size = (taps + 1) * oc, i = (int)(blockIdx.x * WARP + threadIdx.x);
+    float sum = 0;
+    for (int part = (int)threadIdx.y; i < size && part < count; part += SUM_ROWS)
+        sum += parts[(size_t)part * (size_t)size + (size_t)i];
+    of_row[threadIdx.y][threadIdx.x] = sum;
+    __syncthreads();
+    const int tap = i / oc, k = i % oc;
+    float *to = tap < taps ? &dw[(size_t)k * (size_t)taps + (size_t)tap] : db + k;
+    if (threadIdx.y > 0 || i >= size || (tap == taps && !db)) return;
+    for (int row = 1; row < SUM_ROWS; row++)
+        sum += of_row[row][threadIdx.x];
+    *to = accumulate ? *to + sum : sum;
+}
+
+int cuda_first_filter(cuda_stream stream, float *dw, float *db, cuda_tensor dy, cuda_tensor x,
+                      cuda_first f, bool accumulate, cuda_room room) {
+    float *parts = (float *)room.data;
+    const int taps = 9 * x.c;
+    const size_t size = (size_t)(taps + 1) * (size_t)dy.c, most = CUDA_ROOM_BYTES / 4 / size;
+    if (count_of(dy) == 0) return 0;
+    if (most == 0) return (int)cudaErrorInvalidValue; /* tens of thousands of channels */
+    const first_shape any = shape_of(dy, x, f, 1);
+    const unsigned count = blocks_for((size_t)(any.n * any.tiles_h * any.tiles_w), 1,
+                                      most < PARTS ? (unsigned)most : (unsigned)PARTS);
+    TRY(with_number(dy.number, [&](auto zero) {
+        typedef decltype(zero) T;
+        return with_channels(x.c, [&](auto ic) {
+            enum { IC = decltype(ic)::N, N = filter_width<T, IC>::N };
+            const first_shape s = shape_of(dy, x, f, N);
+            const dim3 grid(count, (unsigned)((s.oc + CHUNK - 1) / CHUNK));
+            return launch(filter_kernel<T, IC>, grid,
+                          first_block(s.oc < CHUNK ? s.oc : CHUNK, N, FILTER_BLOCK), stream, parts,
+                          (const T *)dy.data, (const T *)x.data, s);
+        });
+    }));
+    return launch(parts_kernel, blocks_for(size, WARP), dim3(WARP, SUM_ROWS), stream, dw, db,
+                  (const float *)parts, (int)count, taps, dy.c, accumulate);
+}

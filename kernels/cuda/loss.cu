@@ -1,0 +1,351 @@
+/* Softmax and the loss over the channels of every pixel. Few classes: a thread computes a whole row
+ * with the body, on a tile of rows that the block has brought to shared memory. Many: a block works
+ * on one row; the logarithms and exponentials are spread over its threads, and the sums still run
+ * over the classes in ascending order, so that both ways and the CPU give the same bits. */
+#include "kernels/body/softmax_xent.h"
+
+#include "kernels/cuda/grid.cuh"
+
+enum {
+    FEW = 32, /* classes that a thread does alone */
+    ROWS = 64,
+    PITCH = FEW + 1 /* from row to row: an odd number of banks */
+};
+
+/* What one block adds to the state. */
+struct loss_part {
+    double loss;
+    uint64_t correct;
+};
+enum { PARTS = CUDA_ROOM_BYTES / sizeof(loss_part) };
+
+static inline __device__ int argmax(const float *row, int classes) {
+    int best = 0;
+    for (int k = 1; k < classes; k++)
+        if (row[k] > row[best]) best = k;
+    return best;
+}
+
+/* ---- tiles of rows of few classes ---- */
+
+template <typename T>
+static __device__ void bring(float *tile, const T *from, int rows, int classes) {
+    for (int i = (int)threadIdx.x; i < rows * classes; i += ROWS)
+        tile[i / classes * PITCH + i % classes] = load(from[i]);
+}
+
+template <typename T>
+static __device__ void put(T *to, const float *tile, int rows, int classes, bool accumulate) {
+    for (int i = (int)threadIdx.x; i < rows * classes; i += ROWS) {
+        const float x = tile[i / classes * PITCH + i % classes];
+        store(&to[i], accumulate ? load(to[i]) + x : x);
+    }
+}
+
+/* The block's tile number t: how many rows it has. */
+static __device__ int rows_of(size_t rows, size_t first) {
+    return rows - first < ROWS ? (int)(rows - first) : ROWS;
+}
+
+template <typename T>
+static __global__ void softmax_few(T *y, const T *x, size_t rows, int classes) {
+    __shared__ float tile[ROWS * PITCH];
+    for (size_t first = (size_t)blockIdx.x * ROWS; first < rows;
+         first += (size_t)gridDim.x * ROWS) {
+        const int mine = rows_of(rows, first);
+        const size_t at = first * (size_t)classes;
+        float *row = tile + threadIdx.x * PITCH;
+        bring(tile, x + at, mine, classes);
+        __syncthreads();
+        if ((int)threadIdx.x < mine) body_softmax(row, row, classes);
+        __syncthreads();
+        put(y + at, tile, mine, classes, false);
+        __syncthreads();
+    }
+}
+
+template <typename T>
+static __global__ void softmax_backward_few(T *dx, const T *dy, const T *y, size_t rows,
+                                            int classes, bool accumulate) {
+    __shared__ float slope[ROWS * PITCH], value[ROWS * PITCH];
+    for (size_t first = (size_t)blockIdx.x * ROWS; first < rows;
+         first += (size_t)gridDim.x * ROWS) {
+        const int mine = rows_of(rows, first);
+        const size_t at = first * (size_t)classes;
+        bring(slope, dy + at, mine, classes);
+        bring(value, y + at, mine, classes);
+        __syncthreads();
+        if ((int)threadIdx.x < mine) {
+            float *d = slope + threadIdx.x * PITCH;
+            const float *p = value + threadIdx.x * PITCH;
+            float dot = 0;
+            for (int k = 0; k < classes; k++)
+                dot = fmaf(d[k], p[k], dot);
+            for (int k = 0; k < classes; k++)
+                d[k] = p[k] * (d[k] - dot);
+        }
+        __syncthreads();
+        put(dx + at, slope, mine, classes, accumulate);
+        __syncthreads();
+    }
+}
+
+/* A block of ROWS threads writes what its rows add up to. */
+static __device__ void finish_part(loss_part *to, double loss, unsigned correct) {
+    __shared__ double losses[ROWS / WARP];
+    __shared__ unsigned hits[ROWS / WARP];
+    loss = warp_sum(loss);
+    correct = warp_sum(correct);
+    if (threadIdx.x % WARP == 0) {
+        losses[threadIdx.x / WARP] = loss;
+        hits[threadIdx.x / WARP] = correct;
+    }
+    __syncthreads();
+    if (threadIdx.x > 0) return;
+    loss_part sum = {0, 0};
+    for (int i = 0; i < ROWS / WARP; i++) {
+        sum.loss += losses[i];
+        sum.correct += hits[i];
+    }
+    *to = sum;
+}
+
+template <typename D, typename T>
+static __global__ void xent_few(D *dlogits, const T *logits, const float *targets,
+                                const float *class_weight, size_t rows, int classes, int batch,
+                                const body_step *state, loss_part *part) {
+    __shared__ float z[ROWS * PITCH], t[ROWS * PITCH];
+    const float inverse_batch = (float)body_loss_scale(state) / (float)batch;
+    double loss = 0;
+    unsigned correct = 0;
+    for (size_t first = (size_t)blockIdx.x * ROWS; first < rows;
+         first += (size_t)gridDim.x * ROWS) {
+        const int mine = rows_of(rows, first);
+        const size_t at = first * (size_t)classes;
+        bring(z, logits + at, mine, classes);
+        bring(t, targets + at, mine, classes);
+        __syncthreads();
+        if ((int)threadIdx.x < mine) {
+            float *row = z + threadIdx.x * PITCH;
+            const float *want = t + threadIdx.x * PITCH;
+            correct += argmax(row, classes) == argmax(want, classes);
+            loss += body_softmax_xent(dlogits ? row : NULL, row, want, class_weight, classes,
+                                      inverse_batch);
+        }
+        __syncthreads();
+        if (dlogits) put(dlogits + at, z, mine, classes, false);
+        __syncthreads();
+    }
+    finish_part(&part[blockIdx.x], loss, correct);
+}
+
+/* ---- a block for a row of many classes ---- */
+
+/* Room of one block for what its threads tell each other. */
+struct wide_room {
+    float a[BLOCK], b[BLOCK];
+    int place[BLOCK];
+};
+
+/* sum = fma(a(k), b(k), sum) for all k in ascending order, in every thread. */
+template <typename A, typename B>
+static __device__ float ordered_dot(wide_room *room, int classes, A a, B b) {
+    float sum = 0;
+    for (int first = 0; first < classes; first += BLOCK) {
+        const int k = first + (int)threadIdx.x;
+        room->a[threadIdx.x] = k < classes ? a(k) : 0;
+        room->b[threadIdx.x] = k < classes ? b(k) : 0;
+        __syncthreads();
+        const int end = min(BLOCK, classes - first);
+#pragma unroll 8
+        for (int i = 0; i < end; i++)
+            sum = fmaf(room->a[i], room->b[i], sum);
+        __syncthreads();
+    }
+    return sum;
+}
+
+/* The largest value, NaN if there is one, in every thread. */
+template <typename F> static __device__ float wide_top(wide_room *room, int classes, F value) {
+    float top = value(0);
+    for (int k = (int)threadIdx.x; k < classes; k += BLOCK) {
+        const float z = value(k);
+        top = z > top || z != z ? z : top;
+    }
+    room->a[threadIdx.x] = top;
+    __syncthreads();
+    for (int i = 0; i < BLOCK; i++) {
+        const float z = room->a[i];
+        top = z > top || z != z ? z : top;
+    }
+    __syncthreads();
+    return top;
+}
+
+/* argmax of a row, in every thread: the first of the largest; a NaN is none, but at place 0. */
+template <typename F> static __device__ int wide_argmax(wide_room *room, int classes, F value) {
+    int best = 0;
+    float most = value(0);
+    for (int k = (int)threadIdx.x; k < classes; k += BLOCK)
+        if (value(k) > most) {
+            most = value(k);
+            best = k;
+        }
+    room->a[threadIdx.x] = most;
+    room->place[threadIdx.x] = best;
+    __syncthreads();
+    for (int i = 0; i < BLOCK; i++) {
+        const float z = room->a[i];
+        const int place = room->place[i];
+        if (z > most || (z == most && place < best)) {
+            most = z;
+            best = place;
+        }
+    }
+    __syncthreads();
+    return best;
+}
+
+template <typename T>
+static __global__ void softmax_wide(T *y, const T *x, size_t rows, int classes) {
+    __shared__ wide_room room;
+    for (size_t i = blockIdx.x; i < rows; i += gridDim.x) {
+        const T *from = x + i * (size_t)classes;
+        T *to = y + i * (size_t)classes;
+        const auto z = [&](int k) { return load(from[k]); };
+        const float top = wide_top(&room, classes, z);
+        const auto power = [&](int k) { return m_exp(z(k) - top); };
+        const float sum = ordered_dot(&room, classes, power, [](int) { return 1.0f; });
+        for (int k = (int)threadIdx.x; k < classes; k += BLOCK)
+            store(&to[k], power(k) / sum);
+    }
+}
+
+template <typename T>
+static __global__ void softmax_backward_wide(T *dx, const T *dy, const T *y, size_t rows,
+                                             int classes, bool accumulate) {
+    __shared__ wide_room room;
+    for (size_t i = blockIdx.x; i < rows; i += gridDim.x) {
+        const size_t at = i * (size_t)classes;
+        const auto d = [&](int k) { return load(dy[at + (size_t)k]); };
+        const auto p = [&](int k) { return load(y[at + (size_t)k]); };
+        const float dot = ordered_dot(&room, classes, d, p);
+        for (int k = (int)threadIdx.x; k < classes; k += BLOCK) {
+            T *to = &dx[at + (size_t)k];
+            store(to, (accumulate ? load(*to) : 0) + p(k) * (d(k) - dot));
+        }
+    }
+}
+
+/* body_softmax_xent, its loops spread over a block. */
+template <typename D, typename T>
+static __device__ loss_part xent_row(wide_room *room, D *dz, const T *from, const float *want,
+                                     const float *class_weight, int classes, float inverse_batch) {
+    const auto z = [&](int k) { return load(from[k]); };
+    const auto t = [&](int k) { return want[k]; };
+    const int label = wide_argmax(room, classes, t);
+    const bool hit = wide_argmax(room, classes, z) == label;
+    const float top = wide_top(room, classes, z);
+    const float sum = ordered_dot(
+        room, classes, [&](int k) { return m_exp(z(k) - top); }, [](int) { return 1.0f; });
+    const float dot = ordered_dot(room, classes, t, [&](int k) { return z(k) - top; });
+    const float log_sum = m_log(sum), weight = class_weight ? class_weight[label] : 1;
+    for (int k = (int)threadIdx.x; dz && k < classes; k += BLOCK)
+        store(&dz[k], (m_exp(z(k) - top - log_sum) - t(k)) * weight * inverse_batch);
+    const loss_part part = {weight * (log_sum - dot), hit};
+    return part;
+}
+
+template <typename D, typename T>
+static __global__ void xent_wide(D *dlogits, const T *logits, const float *targets,
+                                 const float *class_weight, size_t rows, int classes, int batch,
+                                 const body_step *state, loss_part *part) {
+    __shared__ wide_room room;
+    const float inverse_batch = (float)body_loss_scale(state) / (float)batch;
+    loss_part sum = {0, 0};
+    for (size_t i = blockIdx.x; i < rows; i += gridDim.x) {
+        const size_t at = i * (size_t)classes;
+        const loss_part row = xent_row(&room, dlogits ? dlogits + at : NULL, logits + at,
+                                       targets + at, class_weight, classes, inverse_batch);
+        sum.loss += row.loss;
+        sum.correct += row.correct;
+    }
+    if (threadIdx.x == 0) part[blockIdx.x] = sum;
+}
+
+/* Adds all parts to the state, in one order. */
+static __global__ void add_parts(body_step *state, const loss_part *part, unsigned parts,
+                                 size_t rows) {
+    __shared__ loss_part of_thread[BLOCK];
+    loss_part sum = {0, 0};
+    for (unsigned i = threadIdx.x; i < parts; i += BLOCK) {
+        sum.loss += part[i].loss;
+        sum.correct += part[i].correct;
+    }
+    of_thread[threadIdx.x] = sum;
+    __syncthreads();
+    if (threadIdx.x > 0) return;
+    for (int i = 1; i < BLOCK; i++) {
+        sum.loss += of_thread[i].loss;
+        sum.correct += of_thread[i].correct;
+    }
+    state->loss_sum += sum.loss;
+    state->correct += sum.correct;
+    state->rows += rows;
+}
+
+/* ---- launchers ---- */
+
+static size_t pixels_of(cuda_tensor t) {
+    return (size_t)t.n * (size_t)t.h * (size_t)t.w;
+}
+
+int cuda_softmax(cuda_stream stream, cuda_tensor y, cuda_tensor x) {
+    const size_t rows = pixels_of(x);
+    if (count_of(x) == 0) return 0;
+    return with_number(x.number, [&](auto zero) {
+        typedef decltype(zero) T;
+        if (x.c <= FEW)
+            return launch(softmax_few<T>, blocks_for(rows, ROWS), ROWS, stream, (T *)y.data,
+                          (const T *)x.data, rows, x.c);
+        return launch(softmax_wide<T>, blocks_for(rows, 1), BLOCK, stream, (T *)y.data,
+                      (const T *)x.data, rows, x.c);
+    });
+}
+
+int cuda_softmax_backward(cuda_stream stream, cuda_tensor dx, cuda_tensor dy, cuda_tensor y,
+                          bool accumulate) {
+    const size_t rows = pixels_of(y);
+    if (count_of(y) == 0) return 0;
+    return with_number(y.number, [&](auto zero) {
+        typedef decltype(zero) T;
+        if (y.c <= FEW)
+            return launch(softmax_backward_few<T>, blocks_for(rows, ROWS), ROWS, stream,
+                          (T *)dx.data, (const T *)dy.data, (const T *)y.data, rows, y.c,
+                          accumulate);
+        return launch(softmax_backward_wide<T>, blocks_for(rows, 1), BLOCK, stream, (T *)dx.data,
+                      (const T *)dy.data, (const T *)y.data, rows, y.c, accumulate);
+    });
+}
+
+int cuda_softmax_xent(cuda_stream stream, cuda_tensor dlogits, cuda_tensor logits,
+                      const float *targets, const float *class_weight, int batch, body_step *state,
+                      cuda_room room) {
+    const size_t rows = (size_t)logits.n;
+    const int classes = logits.c;
+    loss_part *part = (loss_part *)room.data;
+    if (count_of(logits) == 0) return 0;
+    const bool few = classes <= FEW;
+    const unsigned parts = blocks_for(rows, few ? (unsigned)ROWS : 1u, PARTS);
+    TRY(with_number(logits.number, [&](auto zero) {
+        typedef decltype(zero) T;
+        return with_number(dlogits.data ? dlogits.number : logits.number, [&](auto other) {
+            typedef decltype(other) D;
+            return launch(few ? xent_few<D, T> : xent_wide<D, T>, parts,
+                          few ? (unsigned)ROWS : (unsigned)BLOCK, stream, (D *)dlogits.data,
+                          (const T *)logits.data, targets, class_weight, rows, classes, batch,
+                          (const body_step *)state, part);
+        });
+    }));
+    return launch(add_parts, 1, BLOCK, stream, state, (const loss_part *)part, parts, rows);
+}

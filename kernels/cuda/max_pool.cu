@@ -1,0 +1,244 @@
+/* Max pooling, in training together with what stands around it, as in kernels/cpu/max_pool.c:
+ * `index` remembers which place of a window won, or that nothing goes back, so that backward needs
+ * neither values nor random numbers. */
+#include "kernels/cuda/draw.cuh"
+#include "kernels/cuda/sums.cuh"
+#include "kernels/cuda/windows.cuh"
+
+enum { NOWHERE = 0xffff };
+
+/* The common case: whole windows of 2x2 side by side. */
+static bool is_halving(cuda_window p, cuda_tensor x, cuda_tensor y) {
+    return p.kernel_h == 2 && p.kernel_w == 2 && p.stride_h == 2 && p.stride_w == 2 &&
+           p.pad_top == 0 && p.pad_left == 0 && 2 * y.h <= x.h && 2 * y.w <= x.w;
+}
+
+/* ---- forward ---- */
+
+/* The largest of V channels so far, and where it stood. */
+template <int V> struct winner {
+    float best[V];
+    int at[V];
+};
+
+template <int V>
+static __device__ void challenge(winner<V> *win, const float (&candidate)[V], int at) {
+#pragma unroll
+    for (int v = 0; v < V; v++) {
+        const bool beats = body_pool_beats(candidate[v], win->best[v]);
+        win->best[v] = beats ? candidate[v] : win->best[v];
+        win->at[v] = beats ? at : win->at[v];
+    }
+}
+
+/* Four independent reads. `x` is the window's first element. */
+template <typename T, int V>
+static __device__ void best_of_four(winner<V> *win, const T *x, size_t right, size_t down) {
+    float second[V], third[V], fourth[V];
+    load_few<T, V>(win->best, x);
+    load_few<T, V>(second, x + right);
+    load_few<T, V>(third, x + down);
+    load_few<T, V>(fourth, x + down + right);
+    challenge<V>(win, second, 1);
+    challenge<V>(win, third, 2);
+    challenge<V>(win, fourth, 3);
+}
+
+template <typename T, int V>
+static __device__ void best_of_window(winner<V> *win, const T *image, cuda_tensor x,
+                                      body_window w) {
+    load_few<T, V>(win->best, image + pixel_start(x, w.h0, w.w0));
+    for (int h = w.h0; h < w.h1; h++)
+        for (int i = w.w0; i < w.w1; i++) {
+            float candidate[V];
+            load_few<T, V>(candidate, image + pixel_start(x, h, i));
+            challenge<V>(win, candidate, (h - w.h0) * (w.w1 - w.w0) + i - w.w0);
+        }
+}
+
+/* d.state NULL: no dropout behind. */
+template <typename T, int V, bool HALVING>
+static __global__ void max_pool_kernel(cuda_tensor y, uint16_t *index, cuda_tensor x, cuda_window p,
+                                       bool gate, drawing d, size_t rows, place step) {
+    const int c0 = sheet_channel<V>();
+    if (c0 >= y.c) return;
+    const uint32_t seed = d.state ? d.state->seed : 0;
+    const uint64_t now = d.state ? d.state->step : 0;
+    place at = place_of(sheet_row(), y.h, y.w);
+    for (size_t row = sheet_row(); row < rows; row += sheet_step()) {
+        const T *image = (const T *)x.data + image_start(x, at.n) + (size_t)c0;
+        const size_t out = row * (size_t)y.c + (size_t)c0;
+        winner<V> win = {};
+        if (HALVING)
+            best_of_four<T, V>(&win, image + pixel_start(x, 2 * at.h, 2 * at.w), (size_t)x.c,
+                               (size_t)x.w * (size_t)x.c);
+        else
+            best_of_window<T, V>(&win, image, x, window_at(p, at.h, at.w, x));
+        if (gate)
+#pragma unroll
+            for (int v = 0; v < V; v++)
+                win.at[v] = win.best[v] > 0 ? win.at[v] : NOWHERE;
+        if (d.state) {
+            uint32_t word[V];
+            draw_words<V>(word, d, seed, now, d.first + out);
+#pragma unroll
+            for (int v = 0; v < V; v++) {
+                win.best[v] = body_dropout(win.best[v], word[v], d.threshold, d.scale);
+                win.at[v] = word[v] >= d.threshold ? win.at[v] : NOWHERE;
+            }
+        }
+        few<uint16_t, V> places;
+#pragma unroll
+        for (int v = 0; v < V; v++)
+            places.at[v] = (uint16_t)win.at[v];
+        store_few<T, V>((T *)y.data + out, win.best);
+        *(few<uint16_t, V> *)(index + out) = places;
+        go_on(&at, step, y.h, y.w);
+    }
+}
+
+int cuda_max_pool_forward(cuda_stream stream, cuda_tensor y, uint16_t *index, cuda_tensor x,
+                          cuda_window p, bool gate, const cuda_mask *mask) {
+    if (count_of(y) == 0) return 0;
+    const size_t rows = count_of(y) / (size_t)y.c;
+    const drawing d = mask ? drawing_of(*mask, y) : drawing{};
+    const bool halving = is_halving(p, x, y);
+    const bool whole = has_packs(y) && has_packs(x) && is_aligned(index);
+    return with_width(y.number, whole, [&](auto zero, auto wide) {
+        typedef decltype(zero) T;
+        enum { V = decltype(wide)::N };
+        const sheet s = sheet_of(rows, y.c / V);
+        const place step = step_of(s, y.h, y.w);
+        if (halving)
+            return launch(max_pool_kernel<T, V, true>, s.grid, s.block, stream, y, index, x, p,
+                          gate, d, rows, step);
+        return launch(max_pool_kernel<T, V, false>, s.grid, s.block, stream, y, index, x, p, gate,
+                      d, rows, step);
+    });
+}
+
+/* ---- backward ---- */
+
+/* What the backward kernels share. */
+struct route {
+    cuda_tensor dx, dy;
+    const uint16_t *index;
+    cuda_window p;
+    float scale; /* of the dropout behind */
+    bool accumulate;
+};
+
+/* One group of 2x2 elements of dx, the window at (oh, ow) or what no window covers at the lower
+ * and right border: the winner gets dy, the others nothing. Adds what goes back to `sum`. */
+template <typename T, int V>
+static __device__ void spread(const route &r, place at, int c0, float (&sum)[V]) {
+    const bool covered = at.h < r.dy.h && at.w < r.dy.w;
+    if (!covered && r.accumulate) return;
+    float dy[V] = {0};
+    few<uint16_t, V> index = {};
+    if (covered) {
+        const size_t from = image_start(r.dy, at.n) + pixel_start(r.dy, at.h, at.w) + (size_t)c0;
+        index = *(const few<uint16_t, V> *)(r.index + from);
+        load_few<T, V>(dy, (const T *)r.dy.data + from);
+#pragma unroll
+        for (int v = 0; v < V; v++) {
+            dy[v] *= r.scale;
+            sum[v] += index.at[v] == NOWHERE ? 0 : dy[v];
+        }
+    }
+    T *image = (T *)r.dx.data + image_start(r.dx, at.n) + (size_t)c0;
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+        const int h = 2 * at.h + i / 2, w = 2 * at.w + i % 2;
+        if (h >= r.dx.h || w >= r.dx.w) continue;
+        T *to = image + pixel_start(r.dx, h, w);
+        float share[V], old[V];
+        if (r.accumulate) load_few<T, V>(old, to);
+#pragma unroll
+        for (int v = 0; v < V; v++) {
+            share[v] = index.at[v] == i ? dy[v] : 0;
+            if (r.accumulate) share[v] += old[v];
+        }
+        store_few<T, V>(to, share);
+    }
+}
+
+/* One element of dx asks the windows that it lies in, in the order in which the CPU hands out. */
+template <typename T, int V>
+static __device__ void collect(const route &r, place at, int c0, float (&sum)[V]) {
+    const body_window of = windows_of(r.p, at.h, at.w, r.dy);
+    const size_t image = image_start(r.dy, at.n) + (size_t)c0;
+    T *to = (T *)r.dx.data + image_start(r.dx, at.n) + pixel_start(r.dx, at.h, at.w) + (size_t)c0;
+    float share[V] = {0};
+    if (r.accumulate) load_few<T, V>(share, to);
+    for (int oh = of.h0; oh < of.h1; oh++)
+        for (int ow = of.w0; ow < of.w1; ow++) {
+            const body_window win = window_at(r.p, oh, ow, r.dx);
+            const int here = (at.h - win.h0) * (win.w1 - win.w0) + at.w - win.w0;
+            const size_t from = image + pixel_start(r.dy, oh, ow);
+            const few<uint16_t, V> index = *(const few<uint16_t, V> *)(r.index + from);
+            float dy[V];
+            load_few<T, V>(dy, (const T *)r.dy.data + from);
+#pragma unroll
+            for (int v = 0; v < V; v++)
+                if (index.at[v] == here) {
+                    const float back = dy[v] * r.scale;
+                    share[v] += back;
+                    sum[v] += back;
+                }
+        }
+    store_few<T, V>(to, share);
+}
+
+/* `high` x `wide` is what a row is a place of: groups of 2x2, or elements of dx. partial NULL: no
+ * sums are wanted. */
+template <typename T, int V, bool HALVING>
+static __global__ void max_route_kernel(route r, float *partial, size_t rows, int high, int wide,
+                                        place step) {
+    const int c0 = sheet_channel<V>();
+    place at = place_of(sheet_row(), high, wide);
+    float total[1][V] = {{0}};
+    for (size_t row = sheet_row(); c0 < r.dx.c && row < rows;) {
+        float sum[V] = {0};
+        for (int i = 0; i < SUM_RUN && row < rows; i++, row += sheet_step()) {
+            if (HALVING)
+                spread<T, V>(r, at, c0, sum);
+            else
+                collect<T, V>(r, at, c0, sum);
+            go_on(&at, step, high, wide);
+        }
+#pragma unroll
+        for (int v = 0; v < V; v++)
+            total[0][v] += sum[v];
+    }
+    if (partial) block_sums<V, 1>(partial, total, c0, r.dx.c);
+}
+
+int cuda_max_pool_backward(cuda_stream stream, cuda_tensor dx, float *dbias, cuda_tensor dy,
+                           const uint16_t *index, cuda_window p, double rate, bool accumulate,
+                           bool accumulate_dbias, cuda_room room) {
+    if (count_of(dx) == 0) return 0;
+    if (dbias && !sums_fit<1>(dx.c)) return cudaErrorInvalidValue;
+    const route r = {dx, dy, index, p, (float)(1 / (1 - rate)), accumulate};
+    const bool whole = has_packs(dx) && has_packs(dy) && is_aligned(index);
+    /* one channel at a time the CPU adds nothing to the others, not even 0 */
+    const bool halving = whole && is_halving(p, dx, dy);
+    const int high = halving ? (dx.h + 1) / 2 : dx.h, wide = halving ? (dx.w + 1) / 2 : dx.w;
+    const size_t rows = (size_t)dx.n * (size_t)high * (size_t)wide;
+    float *partial = dbias ? (float *)room.data : NULL;
+    return with_width(dx.number, whole, [&](auto zero, auto few_of) {
+        typedef decltype(zero) T;
+        enum { V = decltype(few_of)::N };
+        const sheet s = dbias ? sums_sheet<1>(rows, dx.c, dx.c / V) : sheet_of(rows, dx.c / V);
+        const place step = step_of(s, high, wide);
+        if (halving)
+            TRY(launch(max_route_kernel<T, V, true>, s.grid, s.block, stream, r, partial, rows,
+                       high, wide, step));
+        else
+            TRY(launch(max_route_kernel<T, V, false>, s.grid, s.block, stream, r, partial, rows,
+                       high, wide, step));
+        if (!dbias) return 0;
+        return launch(finish_kernel, finish_grid(dx.c), finish_block(), stream, dbias,
+                      (const float *)partial, s.grid.y, dx.c, accumulate_dbias);
+    });
+}

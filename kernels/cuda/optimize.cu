@@ -1,0 +1,162 @@
+/* The flat optimiser. Four launches: squares of the gradients by block, norm and judgement, one
+ * pass over all weights, the step of the state. The norm has one order of summation for each count.
+ */
+#include "kernels/body/optimizer.h"
+
+#include "kernels/cuda/grid.cuh"
+
+enum { QUAD = 4, SQUARES_BLOCKS = 1024 };
+
+/* What the judgement tells the update, and the update the last kernel; at the start of the room. */
+struct optimize_room {
+    body_update u;
+    int held_back, not_finite;
+    double squares[SQUARES_BLOCKS];
+};
+static_assert(sizeof(optimize_room) <= CUDA_ROOM_BYTES, "the room is too small");
+
+/* Four numbers of any storage, moved at once. */
+template <typename T> struct alignas(QUAD * sizeof(T)) quad { T at[QUAD]; };
+
+/* Sum over a block, in thread 0. */
+static __device__ double block_sum(double x) {
+    __shared__ double of_warp[BLOCK / WARP];
+    x = warp_sum(x);
+    if (threadIdx.x % WARP == 0) of_warp[threadIdx.x / WARP] = x;
+    __syncthreads();
+    double sum = 0;
+    for (int i = 0; i < BLOCK / WARP; i++)
+        sum += of_warp[i];
+    return sum;
+}
+
+static __global__ void square_kernel(optimize_room *room, const float *g, size_t count,
+                                     bool aligned) {
+    const size_t stride = (size_t)gridDim.x * BLOCK,
+                 mine = (size_t)blockIdx.x * BLOCK + threadIdx.x;
+    const size_t quads = aligned ? count / QUAD : 0;
+    double sum = 0;
+    for (size_t i = mine; i < quads; i += stride) {
+        const quad<float> four = ((const quad<float> *)g)[i];
+#pragma unroll
+        for (int k = 0; k < QUAD; k++)
+            sum += (double)four.at[k] * (double)four.at[k];
+    }
+    for (size_t i = quads * QUAD + mine; i < count; i += stride)
+        sum += (double)g[i] * (double)g[i];
+    sum = block_sum(sum);
+    if (threadIdx.x == 0) room->squares[blockIdx.x] = sum;
+}
+
+static __global__ void judge_kernel(optimize_room *room, int blocks, body_rule rule,
+                                    const double *rates, body_step *state) {
+    double sum = 0;
+    for (int i = (int)threadIdx.x; i < blocks; i += BLOCK)
+        sum += room->squares[i];
+    sum = block_sum(sum);
+    if (threadIdx.x > 0) return;
+    if (rates) state->learning_rate = rates[state->tick];
+    room->held_back = body_step_judge(state, sqrt(sum));
+    room->not_finite = 0;
+    room->u = body_update_make(&rule, state);
+}
+
+/* What the update keeps for a weight. */
+struct weight_state {
+    float w, m, v, average;
+};
+
+/* Updates one weight; returns false, and keeps it, where the new one is not finite. */
+template <int KIND>
+static __device__ bool update_one(weight_state *s, float g, float decay, const body_update &u,
+                                  bool moment, int nesterov) {
+    const float kept = fmaf(-decay, s->w, s->w), slope = g * u.gradient_scale;
+    if (KIND == BODY_SGD && !moment) s->m = 0;
+    const float moved = KIND == BODY_SGD ? body_sgd(kept, slope, &s->m, nesterov, &u)
+                                         : body_adam(kept, slope, &s->m, &s->v, &u);
+    const bool finite = 0 * moved == 0;
+    if (finite) s->w = moved;
+    s->average = body_ema(s->average, s->w, &u);
+    return finite;
+}
+
+/* Numbers i*4 … of a vector of `count`; NULL: zeros. */
+static __device__ quad<float> read(const float *from, size_t i, size_t count, bool aligned) {
+    quad<float> four = {{0, 0, 0, 0}};
+    if (!from) return four;
+    if (aligned && i * QUAD + QUAD <= count) return ((const quad<float> *)from)[i];
+#pragma unroll
+    for (int k = 0; k < QUAD; k++)
+        if (i * QUAD + k < count) four.at[k] = from[i * QUAD + k];
+    return four;
+}
+
+template <typename T>
+static __device__ void write(T *to, const quad<float> &four, size_t i, size_t count, bool aligned) {
+    quad<T> made;
+    if (!to) return;
+#pragma unroll
+    for (int k = 0; k < QUAD; k++)
+        store(&made.at[k], four.at[k]);
+    if (aligned && i * QUAD + QUAD <= count) {
+        ((quad<T> *)to)[i] = made;
+        return;
+    }
+#pragma unroll
+    for (int k = 0; k < QUAD; k++)
+        if (i * QUAD + k < count) to[i * QUAD + k] = made.at[k];
+}
+
+/* L: storage of the low copy. */
+template <int KIND, typename L>
+static __global__ void __launch_bounds__(BLOCK)
+    update_kernel(optimize_room *room, cuda_update a, bool aligned) {
+    if (room->held_back) return;
+    const body_update u = room->u;
+    const size_t quads = (a.count + QUAD - 1) / QUAD, stride = (size_t)gridDim.x * BLOCK;
+    bool finite = true;
+    for (size_t i = (size_t)blockIdx.x * BLOCK + threadIdx.x; i < quads; i += stride) {
+        const quad<float> g = read(a.g, i, a.count, aligned);
+        quad<float> w = read(a.w, i, a.count, aligned);
+        quad<float> m = read(a.m, i, a.count, aligned);
+        quad<float> v = read(KIND == BODY_SGD ? NULL : a.v, i, a.count, aligned);
+        quad<float> average = read(a.average, i, a.count, aligned);
+#pragma unroll
+        for (int k = 0; k < QUAD; k++) {
+            weight_state s = {w.at[k], m.at[k], v.at[k], average.at[k]};
+            const float decay = i * QUAD + k < a.decayed ? u.decay : 0;
+            finite &= update_one<KIND>(&s, g.at[k], decay, u, a.m != NULL, a.rule.nesterov);
+            w.at[k] = s.w, m.at[k] = s.m, v.at[k] = s.v, average.at[k] = s.average;
+        }
+        write(a.w, w, i, a.count, aligned);
+        write(a.m, m, i, a.count, aligned);
+        write(KIND == BODY_SGD ? (float *)NULL : a.v, v, i, a.count, aligned);
+        write(a.average, average, i, a.count, aligned);
+        write((L *)a.low, w, i, a.count, aligned);
+    }
+    if (!finite) room->not_finite = 1; /* whoever writes writes the same */
+}
+
+static __global__ void advance_kernel(const optimize_room *room, body_step *state, double beta_1,
+                                      double beta_2, int rows) {
+    body_step_advance(state, beta_1, beta_2, room->held_back, rows);
+    if (room->not_finite) state->bad = 1;
+}
+
+int cuda_optimize(cuda_stream stream, const cuda_update *a, int rows, cuda_room memory) {
+    optimize_room *room = (optimize_room *)memory.data;
+    const size_t quads = (a->count + QUAD - 1) / QUAD;
+    const bool aligned = is_aligned(a->w) && is_aligned(a->g) && is_aligned(a->m) &&
+                         is_aligned(a->v) && is_aligned(a->average) && is_aligned(a->low);
+    const unsigned blocks = blocks_for(quads, BLOCK, SQUARES_BLOCKS);
+    TRY(launch(square_kernel, blocks, BLOCK, stream, room, a->g, a->count, is_aligned(a->g)));
+    TRY(launch(judge_kernel, 1, BLOCK, stream, room, (int)blocks, a->rule, a->rates, a->state));
+    TRY(with_number(a->low_number, [&](auto zero) {
+        typedef decltype(zero) L;
+        return launch(a->rule.kind == BODY_SGD ? update_kernel<BODY_SGD, L>
+                                               : update_kernel<BODY_ADAM, L>,
+                      blocks_for(quads, BLOCK), BLOCK, stream, room, *a, aligned);
+    }));
+    return launch(advance_kernel, 1, 1, stream, (const optimize_room *)room, a->state,
+                  a->rule.beta_1, a->rule.beta_2, rows);
+}

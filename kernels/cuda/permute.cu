@@ -1,0 +1,94 @@
+/* The shuffle of an epoch: a bitonic network (Batcher 1968) over as many keys as the next power of
+ * two. Partners less than a tile apart meet in shared memory; a launch does every greater distance.
+ * No two keys are equal but those behind the end, so the result is that of any sort. */
+#include "kernels/body/rng.h"
+
+#include "kernels/cuda/grid.cuh"
+
+enum { TILE = 2048 };
+
+/* Sorts places i and i | distance, upwards where i has no bit `run`. */
+static __device__ void compare(uint64_t *low, uint64_t *high, bool up) {
+    const uint64_t a = *low, b = *high;
+    if (a > b == up) {
+        *low = b;
+        *high = a;
+    }
+}
+
+/* The lower place of pair number `pair` at a distance, a power of two. */
+static __device__ size_t lower_of(size_t pair, size_t distance) {
+    return 2 * pair - (pair & (distance - 1));
+}
+
+/* Distances distance, distance / 2, … 1 of the stage that makes sorted runs of `run` keys. */
+static __device__ void merge_tile(uint64_t *tile, size_t first, int size, size_t run,
+                                  int distance) {
+    for (; distance > 0; distance /= 2) {
+        for (int pair = (int)threadIdx.x; pair < size / 2; pair += BLOCK) {
+            const int i = (int)lower_of((size_t)pair, (size_t)distance);
+            compare(&tile[i], &tile[i + distance], ((first + (size_t)i) & run) == 0);
+        }
+        __syncthreads();
+    }
+}
+
+/* Draws a tile's keys and sorts it: all stages up to runs of its size. */
+static __global__ void sort_tiles(uint64_t *keys, size_t n, int size, uint32_t seed,
+                                  uint64_t epoch) {
+    __shared__ uint64_t tile[TILE];
+    const size_t first = (size_t)blockIdx.x * TILE;
+    for (int i = (int)threadIdx.x; i < size; i += BLOCK) {
+        const size_t at = first + (size_t)i;
+        tile[i] = at < n ? rng_shuffle_key(seed, epoch, (uint32_t)at) : UINT64_MAX;
+    }
+    __syncthreads();
+    for (int run = 2; run <= size; run *= 2)
+        merge_tile(tile, first, size, (size_t)run, run / 2);
+    for (int i = (int)threadIdx.x; i < size; i += BLOCK)
+        keys[first + (size_t)i] = tile[i];
+}
+
+static __global__ void merge_far(uint64_t *keys, size_t pairs, size_t run, size_t distance) {
+    const size_t pair = (size_t)blockIdx.x * BLOCK + threadIdx.x;
+    if (pair >= pairs) return;
+    const size_t i = lower_of(pair, distance);
+    compare(&keys[i], &keys[i + distance], (i & run) == 0);
+}
+
+static __global__ void merge_near(uint64_t *keys, size_t run) {
+    __shared__ uint64_t tile[TILE];
+    const size_t first = (size_t)blockIdx.x * TILE;
+    for (int i = (int)threadIdx.x; i < TILE; i += BLOCK)
+        tile[i] = keys[first + (size_t)i];
+    __syncthreads();
+    merge_tile(tile, first, TILE, run, TILE / 2);
+    for (int i = (int)threadIdx.x; i < TILE; i += BLOCK)
+        keys[first + (size_t)i] = tile[i];
+}
+
+static __global__ void pick(uint32_t *order, const uint32_t *index, const uint64_t *keys,
+                            size_t n) {
+    const size_t i = (size_t)blockIdx.x * BLOCK + threadIdx.x;
+    if (i < n) order[i] = index[(uint32_t)keys[i]];
+}
+
+int cuda_permute(cuda_stream stream, uint32_t *order, const uint32_t *index, size_t n,
+                 uint64_t *keys, uint32_t seed, uint64_t epoch) {
+    size_t room = 1;
+    while (room < n)
+        room *= 2;
+    if (n == 0) return 0;
+    const unsigned all = ~0u;
+    const size_t size = room < TILE ? room : TILE;
+    const unsigned tiles = (unsigned)(room / size);
+    TRY(launch(sort_tiles, tiles, BLOCK, stream, keys, n, (int)size, seed, epoch));
+    for (size_t run = 2 * TILE; run <= room; run *= 2) {
+        for (size_t distance = run / 2; distance >= TILE; distance /= 2)
+            TRY(launch(merge_far, blocks_for(room / 2, BLOCK, all), BLOCK, stream, keys, room / 2,
+                       run, distance));
+        TRY(launch(merge_near, tiles, BLOCK, stream, keys, run));
+    }
+    return launch(pick, blocks_for(n, BLOCK, all), BLOCK, stream, order, index,
+                  (const uint64_t *)keys, n);
+}

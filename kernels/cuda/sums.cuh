@@ -1,0 +1,93 @@
+/* Sums over the places of a sheet, channel by channel: every thread adds up its rows, every block
+ * its threads, a second kernel the blocks. Nothing is atomic and the cut follows the shape alone:
+ * one order, the same bits every time. */
+#ifndef KERNELS_CUDA_SUMS_CUH
+#define KERNELS_CUDA_SUMS_CUH
+
+#include "kernels/cuda/sheet.cuh"
+
+/* Rows that a thread adds up before it adds their sum to the others': the error of float grows
+ * with the longer of the two instead of with their product. Blocks of a grid at most. Rows whose
+ * reads are on their way at a time; it divides the run. */
+enum { SUM_RUN = 32, SUM_BLOCKS = 528, SUM_AHEAD = 4 };
+
+/* Room: [blocks][Q][c] floats, and behind them [Q][c] for what the kernel after the last needs. */
+template <int Q> static sheet sums_sheet(size_t rows, int c, int units) {
+    const size_t room = CUDA_ROOM_BYTES / sizeof(float) / Q / (size_t)c;
+    sheet s = sheet_of(rows, units, SUM_BLOCKS);
+    if (s.grid.y + 1 > room) s.grid.y = room > 2 ? (unsigned)room - 1 : 1;
+    return s;
+}
+
+/* Is there room for the sums of c channels at all? */
+template <int Q> static bool sums_fit(int c) {
+    return (size_t)c * 2 * Q * sizeof(float) <= CUDA_ROOM_BYTES;
+}
+
+/* Adds up sum[q][v] of the threads of a block that have the same channels, and writes them. Every
+ * thread of the block must come; `c0` is its first channel. */
+template <int V, int Q>
+static __device__ void block_sums(float *partial, const float (&sum)[Q][V], int c0, int c) {
+    __shared__ float shared[BLOCK * V];
+    const unsigned across = blockDim.x;
+    float *mine = shared + (threadIdx.y * across + threadIdx.x) * V;
+#pragma unroll
+    for (int q = 0; q < Q; q++) {
+        for (int v = 0; v < V; v++)
+            mine[v] = sum[q][v];
+        for (unsigned half = blockDim.y / 2; half > 0; half /= 2) {
+            __syncthreads();
+            if (threadIdx.y < half)
+                for (int v = 0; v < V; v++)
+                    mine[v] += mine[v + (int)(half * across) * V];
+        }
+        if (threadIdx.y == 0 && c0 < c)
+            for (int v = 0; v < V; v++)
+                partial[((size_t)blockIdx.y * Q + (size_t)q) * (size_t)c + (size_t)(c0 + v)] =
+                    mine[v];
+        __syncthreads();
+    }
+}
+
+/* Threads of a finishing block: 32 channels times 16 that share their partial sums. */
+enum { FINISH_ACROSS = 32, FINISH_DOWN = 16 };
+
+static inline dim3 finish_grid(int c) {
+    return dim3(((unsigned)c + FINISH_ACROSS - 1) / FINISH_ACROSS);
+}
+static inline dim3 finish_block() {
+    return dim3(FINISH_ACROSS, FINISH_DOWN);
+}
+
+/* total[q] of the thread's channel, in double, valid where threadIdx.y is 0. Every thread of the
+ * block must come. */
+template <int Q>
+static __device__ void finish_sums(double (&total)[Q], const float *partial, unsigned parts,
+                                   int c) {
+    __shared__ double shared[FINISH_DOWN][FINISH_ACROSS];
+    const unsigned at = blockIdx.x * FINISH_ACROSS + threadIdx.x;
+    for (int q = 0; q < Q; q++) {
+        double sum = 0;
+        if (at < (unsigned)c)
+            for (unsigned p = threadIdx.y; p < parts; p += FINISH_DOWN)
+                sum += (double)partial[((size_t)p * Q + (size_t)q) * (size_t)c + at];
+        shared[threadIdx.y][threadIdx.x] = sum;
+        __syncthreads();
+        total[q] = 0;
+        for (int i = 0; threadIdx.y == 0 && i < FINISH_DOWN; i++)
+            total[q] += shared[i][threadIdx.x];
+        __syncthreads();
+    }
+}
+
+/* out[c] (+)= sum of the blocks' sums. */
+static __global__ void finish_kernel(float *out, const float *partial, unsigned parts, int c,
+                                     bool accumulate) {
+    double total[1];
+    finish_sums<1>(total, partial, parts, c);
+    const unsigned at = blockIdx.x * FINISH_ACROSS + threadIdx.x;
+    if (threadIdx.y != 0 || at >= (unsigned)c) return;
+    out[at] = accumulate ? out[at] + (float)total[0] : (float)total[0];
+}
+
+#endif
