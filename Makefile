@@ -76,7 +76,7 @@ programs  := $(B)/mien $(if $(filter 1,$(USE_HDF5)),$(B)/mien-h5)
 # the GPU module: its sources, and what it takes from host/base; sentences and log lines are the program's
 cuda_src   := $(sort $(wildcard host/backend/cuda/*.c))
 cuda_kern  := $(sort $(wildcard kernels/cuda/*.cu))
-cuda_base  := $(filter-out %/status.o %/log.o %/module.o,$(filter $(B)/host/base/%,$(lib_obj)))
+cuda_base  := $(filter-out %/status.o %/log.o %/module.o,$(filter $(B)/host/base/%,$(lib_obj))) $(B)/host/backend/compute.o
 # the same on a GPU that is none (tests/cuda/fake)
 fake_run   := $(patsubst %,$(B)/fake/%.o,$(basename $(sort $(wildcard tests/cuda/harness/*.cc \
                 tests/cuda/fake/*.c tests/cuda/fake/*.cc))))
@@ -165,8 +165,7 @@ helpers = $(patsubst %.c,$(B)/%.o,$(filter-out $(wildcard $(1)test_*.c),$(wildca
 # A test links the library, the reference build, tests/support and the other files of its folder.
 .SECONDEXPANSION:
 $(linked_bin): $(B)/%: $(B)/%.o $$(call helpers,$$(dir $$*)) $(support) $(ref_obj) $(B)/libmien.a
-	$(CC) $(LINK) $^ -o $@ $(LIBS) $(shell pkg-config --libs cmocka 2>/dev/null) \
-	  $(call rpath,/../../lib/mien) \
+	$(CC) $(LINK) $^ -o $@ $(LIBS) $(shell pkg-config --libs cmocka 2>/dev/null) $(call rpath,/../../lib/mien) \
 	  $(if $(findstring tests/h5/,$@),$(shell pkg-config --libs hdf5 2>/dev/null))
 
 # the test of the harness is linked with it; other tests load the module

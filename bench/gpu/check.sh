@@ -212,7 +212,8 @@ sanitizers() {
     else
         for tool in memcheck racecheck synccheck initcheck; do
             for test in "$tests"/test_*; do
-                [[ $test == *@(dnn|conv|blas|dense|linear|module|fault)* ]] || sanitize "$tool" "$test"
+                [ -x "$test" ] || continue
+                [[ $test == *@(harness|dnn|conv|blas|dense|linear|module|fault)* ]] || sanitize "$tool" "$test"
             done
         done
     fi
@@ -227,7 +228,7 @@ make_faces "$rows" "$side" >"$work/faces.csv"
 
 part devices devices
 for test in "$tests"/test_*; do
-    if [ -x "$test" ]; then part "${test##*/}" test_program "$test"; fi
+    if [ -f "$test" ] && [ -x "$test" ] && [[ $test != *_harness* ]]; then part "${test##*/}" test_program "$test"; fi
 done
 part curve curve
 part repeat repeat

@@ -89,6 +89,10 @@ const char *mien_backend_description(const mien_backend *backend) {
     return backend->description;
 }
 
+mien_compute mien_backend_compute(const mien_backend *backend) {
+    return backend->compute;
+}
+
 const char *mien_direction_name(int direction) {
     static const char *const names[] = {"forward", "data", "filter"};
     return names[direction];

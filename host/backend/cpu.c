@@ -53,6 +53,9 @@ mien_status mien_cpu_open(const mien_backend_options *options, mien_backend **ou
     mien_backend *b = NULL;
     mien_status status;
     const char *isa;
+    if (options && options->compute > MIEN_COMPUTE_F32)
+        return MIEN_FAIL(UNSUPPORTED, "the CPU computes in f32, not in %s",
+                         mien_compute_name(options->compute));
     mien_cpu_glue_f32(&cpu_ops);
     mien_onednn_linear(&cpu_ops);
     cpu_ops.int8 = &mien_cpu_int8;
@@ -60,6 +63,7 @@ mien_status mien_cpu_open(const mien_backend_options *options, mien_backend **ou
     MIEN_TRY(mien_new(&b, 1, sizeof *b));
     b->ops = &cpu_ops;
     b->dtype = b->param_dtype = MIEN_F32;
+    b->compute = MIEN_COMPUTE_F32;
     mien_cpu *cpu;
     MIEN_GO(mien_new(&b->impl, 1, sizeof(mien_cpu)));
     cpu = b->impl;

@@ -30,7 +30,8 @@ struct mien_backend {
     /* of parameters, their gradients, states, statistics and targets: F32, or F64 in the reference
      * backend */
     mien_dtype param_dtype;
-    void *impl; /* the backend's own */
+    mien_compute compute; /* never AUTO */
+    void *impl;           /* the backend's own */
     char description[224];
 };
 

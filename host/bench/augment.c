@@ -70,7 +70,7 @@ mien_status bench_augment(const mien_bench_request *request, mien_bench_result *
     mien_status status;
     MIEN_GO(open(request, &g));
     result->images = request->batch;
-    MIEN_GO(bench_measure(request, gather, &g, result));
+    MIEN_GO(bench_measure(request, gather, NULL, &g, result));
     g.batch.augment = false;
     MIEN_GO(mien_measure(&clock, gather, &g, &samples));
     result->plain = mien_samples_statistics(&samples);

@@ -12,13 +12,13 @@ const char *const mien_bench_modes[] = {"train", "infer", "augment", "load", "op
 static mien_status (*const runs[])(const mien_bench_request *, mien_bench_result *) = {
     bench_train, bench_infer, bench_augment, bench_load, bench_op};
 
-/* Only a model that is in int8 computes so: bench_infer looks at it. */
+/* The device was opened for every other dtype. Only a model that is in int8 computes so:
+ * bench_infer looks at it. */
 static mien_status check_dtype(const mien_bench_request *request, const char *mode) {
-    const char *dtype = request->dtype;
-    if (dtype && strcmp(dtype, "int8") == 0 && strcmp(mode, "infer") == 0) return MIEN_OK;
-    if (!dtype || strcmp(dtype, "auto") == 0 || strcmp(dtype, "f32") == 0) return MIEN_OK;
-    return MIEN_FAIL(UNSUPPORTED, "--dtype %s cannot be had on %s; this model computes in f32",
-                     dtype, mien_backend_description(request->backend));
+    const bool bytes = request->dtype && strcmp(request->dtype, "int8") == 0;
+    if (!bytes || strcmp(mode, "infer") == 0) return MIEN_OK;
+    return MIEN_FAIL(UNSUPPORTED, "--dtype int8 is for predicting: %s is measured in %s", mode,
+                     mien_compute_name(mien_backend_compute(request->backend)));
 }
 
 mien_status mien_bench_run(const char *mode, const mien_bench_request *request,
@@ -30,7 +30,7 @@ mien_status mien_bench_run(const char *mode, const mien_bench_request *request,
     if (!mien_bench_modes[at]) return MIEN_FAIL(INVALID, "there is no measurement '%s'", mode);
     MIEN_TRY(check_dtype(request, mode));
     result->mode = mien_bench_modes[at];
-    result->dtype = "f32";
+    result->dtype = mien_compute_name(mien_backend_compute(request->backend));
     result->batch = request->batch;
     result->seed = BENCH_SEED;
     snprintf(result->model, sizeof result->model, "%s",

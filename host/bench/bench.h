@@ -53,6 +53,7 @@ typedef struct mien_bench_result {
     int layer_count;
     int layer_steps;             /* over which the layers' times are means */
     double gather, loss, update; /* train, op: seconds a step beside the layers */
+    double host_seconds;         /* train: of the host for a step, until it is on its way */
 } mien_bench_result;
 
 /* The modes in the order of --help; NULL behind the last. */

@@ -61,7 +61,7 @@ static mien_status settle_dtype(const mien_bench_request *request, const inferen
     const mien_int8_ops *int8 = request->backend->ops->int8;
     const bool bytes = f->model.quant.nodes && int8 && int8->available(request->backend);
     const char *wanted = request->dtype;
-    result->dtype = bytes ? "int8" : "f32";
+    if (bytes) result->dtype = "int8";
     if (!wanted || strcmp(wanted, "auto") == 0 || strcmp(wanted, result->dtype) == 0)
         return MIEN_OK;
     return MIEN_FAIL(UNSUPPORTED, "--dtype %s cannot be had on %s; this model computes in %s",
@@ -84,7 +84,7 @@ mien_status bench_infer(const mien_bench_request *request, mien_bench_result *re
     MIEN_GO(settle_dtype(request, &f, result));
     result->images = request->batch;
     result->flops = mien_graph_sum(&f.model.graph).flops;
-    MIEN_GO(bench_measure(request, predict, &f, result));
+    MIEN_GO(bench_measure(request, predict, NULL, &f, result));
     if (!request->layers) goto out;
     MIEN_GO(open_layers(request, &f));
     status = bench_layers(request, f.plan, request->seconds / 4, score, &f, result);

@@ -41,12 +41,15 @@ mien_statistics mien_samples_statistics(mien_samples *s) {
                              .max = s->seconds[s->count - 1]};
 }
 
-static mien_status sample(const mien_clock *clock, mien_measured work, void *context,
-                          double *seconds) {
+static mien_status sample(mien_clock *clock, mien_measured work, void *context, double *seconds) {
     if (clock->stop && *clock->stop) return MIEN_FAIL(INTERRUPTED, "interrupted while measuring");
+    const int works = clock->together ? clock->together : 1;
     const double begin = mien_seconds();
-    MIEN_TRY(work(context));
-    *seconds = mien_seconds() - begin;
+    for (int i = 0; i < works; i++)
+        MIEN_TRY(work(context));
+    clock->launch += mien_seconds() - begin;
+    if (clock->together) MIEN_TRY(clock->wait(context));
+    *seconds = (mien_seconds() - begin) / works;
     return MIEN_OK;
 }
 
@@ -62,14 +65,15 @@ mien_status mien_measure(mien_clock *clock, mien_measured work, void *context,
         MIEN_TRY(sample(clock, work, context, &seconds));
         spent += seconds;
     }
-    spent = 0;
+    spent = clock->launch = 0;
     for (int segment = 1; segment <= SEGMENTS; segment++) {
         MIEN_TRY(pause_between(clock));
         while (samples->count == 0 || spent < clock->seconds * segment / SEGMENTS) {
             MIEN_TRY(sample(clock, work, context, &seconds));
             MIEN_TRY(mien_samples_add(samples, seconds));
-            spent += seconds;
+            spent += seconds * (clock->together ? clock->together : 1);
         }
     }
+    clock->launch /= (double)samples->count * (clock->together ? clock->together : 1);
     return pause_between(clock);
 }

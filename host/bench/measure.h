@@ -29,8 +29,13 @@ typedef mien_status (*mien_measured)(void *context);
 
 /* How a measurement goes: `warmup` is written. */
 typedef struct mien_clock {
-    double seconds;           /* of samples, beside warm-up and yardstick */
-    int warmup;               /* samples thrown away before */
+    double seconds; /* of samples, beside warm-up and yardstick */
+    int warmup;     /* samples thrown away before */
+    /* A sample is so many works between two waits; 0: one, and `wait` is not called. What a sample
+     * counts is the mean of one. */
+    int together;
+    mien_status (*wait)(void *context); /* for the device, with `work`'s context */
+    double launch; /* written: mean seconds of a work until it returned, without the wait */
     const volatile int *stop; /* INTERRUPTED when set; may be NULL */
     /* called before, three times during and behind the samples, outside of their clock; may be NULL
      */

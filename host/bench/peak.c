@@ -21,11 +21,48 @@ static double loop(const mien_cpu *cpu, long long rounds, double *flops) {
     return mien_seconds() - begin;
 }
 
+/* A device's yardstick: one large product in what it computes in, by its own library. */
+static mien_status device_window(mien_peak *peak) {
+    enum { PRODUCTS = 8 };
+    mien_backend *b = peak->backend;
+    const mien_ops *ops = b->ops;
+    size_t left, all;
+    ops->memory(b, &left, &all);
+    const int side = left > (size_t)4 << 30 ? 8192 : 64; /* a small device shall not wait for us */
+    const mien_linear_desc d = {
+        .name = "the yardstick", .dense = true, .in = {1, 1, 1, side}, .out = {1, 1, 1, side}};
+    const size_t bytes = (size_t)side * (size_t)side * sizeof(float);
+    mien_linear *op = NULL;
+    void *room[3] = {NULL};
+    mien_status status;
+    double seconds[2];
+    MIEN_GO(ops->linear_create(b, &d, &op));
+    MIEN_GO(ops->linear_prepare(op, side));
+    for (int i = 0; i < 3; i++)
+        MIEN_GO(ops->alloc(b, i == 2 ? ops->linear_scratch_bytes(op) : bytes, &room[i]));
+    const mien_tensor x = {{side, 1, 1, side}, b->dtype, side, room[0]};
+    const mien_tensor y = {{side, 1, 1, side}, b->dtype, side, room[1]};
+    for (int i = -1; i < PRODUCTS; i++) {
+        if (i == 0) MIEN_GO(ops->mark(b, 0));
+        MIEN_GO(ops->linear_forward(op, &y, &x, room[0], NULL, room[2]));
+    }
+    MIEN_GO(ops->mark(b, 1));
+    MIEN_GO(ops->marks(b, seconds, 2));
+    const double rate = PRODUCTS * 2.0 * side * side * side / (seconds[1] > 0 ? seconds[1] : 1);
+    if (rate > peak->flops_per_second) peak->flops_per_second = rate;
+    peak->windows++;
+out:
+    for (int i = 0; i < 3; i++)
+        if (room[i]) ops->free(b, room[i]);
+    if (op) ops->linear_free(op);
+    return status;
+}
+
 mien_status mien_peak_window(void *context) {
     mien_peak *peak = context;
     const mien_cpu *cpu = cpu_or_null(peak->backend);
     double flops;
-    if (!cpu) return MIEN_OK;
+    if (!cpu) return device_window(peak);
     if (!peak->rounds) {
         double seconds = 0;
         for (peak->rounds = 1 << 12; seconds < window / 10; peak->rounds *= 2)
@@ -43,18 +80,41 @@ const char *mien_peak_isa(const mien_backend *backend) {
     return cpu ? cpu->peak_isa : NULL;
 }
 
-mien_status mien_copy_bandwidth(mien_backend *b, double *bytes_per_second) {
+/* Seconds of a copy of `count` floats. */
+static mien_status copy_once(mien_backend *b, void *to, void *from, size_t count, double *seconds) {
     const mien_cpu *cpu = cpu_or_null(b);
+    double both[2];
+    if (cpu) {
+        const double begin = mien_seconds();
+        cpu->kernels->peak_copy(to, from, count);
+        *seconds = mien_seconds() - begin;
+        return MIEN_OK;
+    }
+    const mien_tensor x = {{1, 1, 1, (int)count}, MIEN_F32, (int)count, from};
+    const mien_tensor y = {x.shape, MIEN_F32, (int)count, to};
+    MIEN_TRY(b->ops->mark(b, 0));
+    MIEN_TRY(b->ops->copy(b, &y, &x, false));
+    MIEN_TRY(b->ops->mark(b, 1));
+    MIEN_TRY(b->ops->marks(b, both, 2));
+    *seconds = both[1];
+    return MIEN_OK;
+}
+
+mien_status mien_copy_bandwidth(mien_backend *b, double *bytes_per_second) {
     void *from = NULL, *to = NULL;
+    size_t left, all;
+    double seconds;
     mien_status status;
     *bytes_per_second = 0;
-    if (!cpu) return MIEN_OK;
-    MIEN_GO(b->ops->alloc(b, copy_floats * sizeof(float), &from));
-    MIEN_GO(b->ops->alloc(b, copy_floats * sizeof(float), &to));
+    b->ops->memory(b, &left, &all);
+    /* beyond the last cache: that of a GPU has up to 126 MB */
+    const size_t count =
+        !cpu_or_null(b) && left > (size_t)4 << 30 ? (size_t)256 << 20 : copy_floats;
+    MIEN_GO(b->ops->alloc(b, count * sizeof(float), &from));
+    MIEN_GO(b->ops->alloc(b, count * sizeof(float), &to));
     for (int i = 0; i < COPIES; i++) {
-        const double begin = mien_seconds();
-        cpu->kernels->peak_copy(to, from, copy_floats);
-        const double rate = 2.0 * (double)(copy_floats * sizeof(float)) / (mien_seconds() - begin);
+        MIEN_GO(copy_once(b, to, from, count, &seconds));
+        const double rate = 2.0 * (double)(count * sizeof(float)) / (seconds > 0 ? seconds : 1);
         if (rate > *bytes_per_second) *bytes_per_second = rate;
     }
 out:

@@ -119,6 +119,7 @@ void mien_bench_document(const mien_bench_request *request, const mien_bench_res
     positive(&json, "fraction_of_peak", share(rate * r->flops, r->peak_flops));
     positive(&json, "peak_memory", r->peak_memory);
     positive(&json, "copy_bandwidth", r->copy_bandwidth);
+    positive(&json, "host_seconds", r->host_seconds);
     if (r->file_bytes > 0) {
         mien_json_number(&json, "file_bytes", r->file_bytes);
         mien_json_number(&json, "bytes_per_second", per(r->file_bytes, r->time.median));

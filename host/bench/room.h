@@ -14,9 +14,10 @@ mien_status bench_model(const mien_bench_request *request, mien_model *model);
 mien_status bench_images(mien_image_spec spec, int classes, int batch, mien_dataset *set);
 
 /* subject.c: measures `work` with the yardstick beside it, and notes time, memory, peak and copy
- * bandwidth in the result. */
-mien_status bench_measure(const mien_bench_request *request, mien_measured work, void *context,
-                          mien_bench_result *result);
+ * bandwidth in the result. `wait` (NULL: the work waits by itself) is for a device that queues what
+ * it is given: then a sample is several works, as they follow each other in training. */
+mien_status bench_measure(const mien_bench_request *request, mien_measured work, mien_measured wait,
+                          void *context, mien_bench_result *result);
 
 /* layers.c: hangs a profile into the plan, runs `work` for `seconds` (twice at least) and writes
  * layers and the rest of a step into the result. */
@@ -42,6 +43,8 @@ mien_status bench_training_open(const mien_bench_request *request, bench_trainin
 void bench_training_close(bench_training *t);
 /* One step (`context` is a bench_training); a new epoch's order when the images are used up. */
 mien_status bench_training_step(void *context);
+/* Until all steps are done. */
+mien_status bench_training_wait(void *context);
 
 /* The modes. */
 mien_status bench_train(const mien_bench_request *request, mien_bench_result *result);

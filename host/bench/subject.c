@@ -73,11 +73,15 @@ mien_status bench_images(mien_image_spec spec, int classes, int batch, mien_data
     return MIEN_OK;
 }
 
-mien_status bench_measure(const mien_bench_request *request, mien_measured work, void *context,
-                          mien_bench_result *result) {
+mien_status bench_measure(const mien_bench_request *request, mien_measured work, mien_measured wait,
+                          void *context, mien_bench_result *result) {
+    enum { TOGETHER = 20 };
     mien_peak peak = {.backend = request->backend};
+    const bool queues = wait && request->backend->ops->capture;
     mien_clock clock = {.seconds = request->seconds,
                         .stop = request->stop,
+                        .together = queues ? TOGETHER : 0,
+                        .wait = wait,
                         .between = mien_peak_window,
                         .between_context = &peak};
     mien_samples samples = {0};
@@ -86,6 +90,7 @@ mien_status bench_measure(const mien_bench_request *request, mien_measured work,
     mien_samples_release(&samples);
     MIEN_TRY(status);
     result->warmup = clock.warmup;
+    if (queues) result->host_seconds = clock.launch;
     result->peak_flops = peak.flops_per_second;
     result->peak_windows = peak.windows;
     result->peak_memory = (double)mien_peak_memory();

@@ -1,20 +1,20 @@
 /* Training as `mien train` does it: the same step on resident images, with the default recipe. */
-#include <unistd.h>
-
 #include "host/base/memory.h"
 #include "host/bench/room.h"
 
 /* A step keeps every layer's output, and four numbers for each parameter. More than the machine has
  * would end in the system killing the process; a sentence is better. */
-static mien_status check_memory(const mien_graph *graph, int batch) {
+static mien_status check_memory(mien_backend *b, const mien_graph *graph, int batch) {
     double numbers = 4.0 * (double)mien_graph_sum(graph).params;
     for (int i = 0; i < graph->count; i++)
         numbers += (double)mien_shape_sample(graph->nodes[i].out) * batch;
-    const double need = numbers * sizeof(float);
-    const double have = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+    const double need = numbers * (double)mien_dtype_bytes(b->dtype);
+    size_t left, all;
+    b->ops->memory(b, &left, &all);
+    const double have = (double)all;
     if (need <= have) return MIEN_OK;
     return MIEN_FAIL(NO_MEMORY,
-                     "a step of %d images takes about %.0f GB, this machine has %.0f GB: take a "
+                     "a step of %d images takes about %.0f GB, this device has %.0f GB: take a "
                      "smaller --batch or --size",
                      batch, need / 1e9, have / 1e9);
 }
@@ -23,7 +23,7 @@ mien_status bench_training_open(const mien_bench_request *request, bench_trainin
     *t = (bench_training){0};
     MIEN_TRY(mien_config_start(&t->config));
     MIEN_TRY(bench_model(request, &t->model));
-    MIEN_TRY(check_memory(&t->model.graph, request->batch));
+    MIEN_TRY(check_memory(request->backend, &t->model.graph, request->batch));
     const mien_meta *meta = &t->model.meta;
     MIEN_TRY(bench_images(meta->input, meta->classes, request->batch, &t->set));
     MIEN_TRY(mien_loader_create(&t->set, &meta->normalise, request->backend, request->batch, 0,
@@ -68,6 +68,11 @@ mien_status bench_training_step(void *context) {
     return MIEN_OK;
 }
 
+mien_status bench_training_wait(void *context) {
+    const bench_training *t = context;
+    return t->plan->ops->sync(t->plan->backend);
+}
+
 /* Steps that were skipped for a gradient that is not finite would flatter the figure. */
 static mien_status check_finite(const bench_training *t) {
     body_step state;
@@ -83,7 +88,7 @@ mien_status bench_train(const mien_bench_request *request, mien_bench_result *re
     MIEN_GO(bench_training_open(request, &t));
     result->images = request->batch;
     result->flops = mien_bench_plan_flops(t.plan);
-    MIEN_GO(bench_measure(request, bench_training_step, &t, result));
+    MIEN_GO(bench_measure(request, bench_training_step, bench_training_wait, &t, result));
     if (request->layers)
         MIEN_GO(
             bench_layers(request, t.plan, request->seconds / 4, bench_training_step, &t, result));

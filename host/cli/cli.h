@@ -38,6 +38,8 @@ typedef struct cli_list {
 typedef struct cli_common {
     const char *device, *threads;
     bool help, version, json, deterministic, verbose, quiet;
+    mien_compute compute; /* the command's: what the device shall compute in */
+    bool training;
 } cli_common;
 
 typedef struct cli_command {

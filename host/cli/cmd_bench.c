@@ -136,6 +136,17 @@ static void print_layers(const mien_bench_result *r) {
            r->layer_steps);
 }
 
+/* What the yardstick ran: registers of the CPU, or a device's precision. */
+static const char *peak_of(const mien_backend *backend) {
+    static const struct {
+        const char *isa, *text;
+    } names[] = {{"v2", "x86-64-v2"}, {"v3", "x86-64-v3"}, {"v4", "x86-64-v4"}};
+    const char *isa = mien_peak_isa(backend);
+    for (size_t i = 0; isa && i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(names[i].isa, isa) == 0) return names[i].text;
+    return mien_compute_name(mien_backend_compute(backend));
+}
+
 static void print_result(const mien_bench_request *request, const mien_bench_result *r) {
     const double rate = r->images / r->time.median;
     const bool load = r->file_bytes > 0;
@@ -154,14 +165,18 @@ static void print_result(const mien_bench_request *request, const mien_bench_res
     if (r->flops > 0) {
         printf("  %-18s %.1f", "GFLOP/s", rate * r->flops / 1e9);
         if (r->peak_flops > 0)
-            printf(", %.0f %% of the peak of %.1f (x86-64-%s, best of %d windows)",
+            printf(", %.0f %% of the peak of %.1f (%s, best of %d windows)",
                    100 * rate * r->flops / r->peak_flops, r->peak_flops / 1e9,
-                   mien_peak_isa(request->backend), r->peak_windows);
+                   peak_of(request->backend), r->peak_windows);
         printf("\n");
     }
     printf("  %-18s %.0f MB\n", "peak memory", r->peak_memory / 1e6);
     if (r->copy_bandwidth > 0)
         printf("  %-18s %.1f GB/s\n", "memory copies", r->copy_bandwidth / 1e9);
+    if (r->host_seconds > 0) {
+        char text[16];
+        printf("  %-18s %s a step\n", "host", pretty(r->host_seconds, text));
+    }
     if (r->layer_count) print_layers(r);
 }
 
@@ -169,8 +184,8 @@ static int run(int argc, char **argv, const cli_command *self) {
     bench_args args = {0};
     const cli_flag flags[] = {
         {"--batch", "N", "images a step, 1 to 4096 (default: 64)", &args.batch, NULL, NULL},
-        {"--dtype", "T", "auto or f32 (others where a model and a device have them)", &args.dtype,
-         NULL, NULL},
+        {"--dtype", "T", "auto, f32, tf32, bf16, f16 or int8, where device and model have it",
+         &args.dtype, NULL, NULL},
         {"--seconds", "S", "how long to measure (default: 5)", &args.seconds, NULL, NULL},
         {"--size", "N", "side of the image for a network without weights (default: 48)", &args.size,
          NULL, NULL},
@@ -184,6 +199,8 @@ static int run(int argc, char **argv, const cli_command *self) {
         return exit_status;
     if (!read_request(&args, &request)) return EXIT_USAGE;
     cli_catch_signals();
+    if (args.dtype) mien_compute_named(args.dtype, &args.common.compute);
+    args.common.training = strcmp(args.rest.items[0], "infer") != 0;
     mien_status status = cli_backend(&args.common, &request.backend);
     if (status == MIEN_OK) status = mien_bench_run(args.rest.items[0], &request, &result);
     if (status == MIEN_OK && args.common.json) {

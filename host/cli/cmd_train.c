@@ -185,6 +185,8 @@ static mien_status train_in(const train_args *args, mien_config *config, const c
     mien_backend *backend = NULL;
     cli_common common = args->common;
     common.deterministic = config->train.deterministic;
+    common.compute = (mien_compute)config->train.dtype;
+    common.training = true;
     MIEN_TRY(cli_backend(&common, &backend));
     MIEN_INFO("training on %s", mien_backend_description(backend));
     cli_catch_signals();

@@ -206,6 +206,8 @@ bool cli_parse(const cli_command *self, int argc, char **argv, const cli_flag *o
 mien_status cli_backend(const cli_common *common, mien_backend **out) {
     const mien_backend_options options = {.threads = common->threads ? atoi(common->threads) : 0,
                                           .pin = true,
-                                          .deterministic = common->deterministic};
+                                          .deterministic = common->deterministic,
+                                          .compute = common->compute,
+                                          .training = common->training};
     return mien_backend_open(common->device ? common->device : "auto", &options, out);
 }

@@ -25,6 +25,10 @@ typedef enum mien_compute {
     MIEN_COMPUTE_F16
 } mien_compute;
 
+/* "auto", "f32", "tf32", "bf16", "f16" and back; false for another word. */
+const char *mien_compute_name(mien_compute compute);
+bool mien_compute_named(const char *name, mien_compute *out);
+
 typedef struct mien_backend_options {
     int threads;        /* 0: as many as this process may use */
     bool pin;           /* a thread to a CPU, the caller's too, when the team has all CPUs: for a
@@ -43,6 +47,8 @@ mien_status mien_backend_open(const char *device, const mien_backend_options *op
 mien_status mien_backend_gpus(int *out);
 /* NULL is fine. Everything bound to the backend must be released before. */
 void mien_backend_close(mien_backend *backend);
+/* What it computes in, never AUTO. */
+mien_compute mien_backend_compute(const mien_backend *backend);
 /* "cpu (oneDNN 2.6.3, avx512_core, 2 threads)"; owned by the backend. */
 const char *mien_backend_description(const mien_backend *backend);
 

@@ -86,7 +86,6 @@ int cuda_bias_gradient(cuda_stream stream, float *db, cuda_tensor dy, bool accum
         const sheet s = sums_sheet<1>(rows, dy.c, dy.c / V);
         TRY(launch(bias_sums_kernel<T, V>, s.grid, s.block, stream, partial, (const T *)dy.data,
                    rows, dy.c));
-        return launch(finish_kernel, finish_grid(dy.c), finish_block(), stream, db,
-                      (const float *)partial, s.grid.y, dy.c, accumulate);
+        return finish(stream, db, partial, s.grid.y, dy.c, accumulate);
     });
 }

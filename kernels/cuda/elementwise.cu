@@ -15,25 +15,26 @@ static __global__ void map_kernel(T *y, sources<IN> in, size_t count, F f) {
     const size_t near = (size_t)blockDim.x * V, stride = (size_t)gridDim.x * near * AHEAD;
     for (size_t i = (size_t)blockIdx.x * near * AHEAD + (size_t)threadIdx.x * V; i < count;
          i += stride) {
-        float v[AHEAD][IN][V];
+        few<T, V> v[AHEAD][IN];
 #pragma unroll
         for (int a = 0; a < AHEAD; a++)
 #pragma unroll
             for (int k = 0; k < IN; k++)
                 if (i + (size_t)a * near < count)
-                    load_few<T, V>(v[a][k], (const T *)in.at[k] + i + (size_t)a * near);
+                    v[a][k] = fetch<T, V>((const T *)in.at[k] + i + (size_t)a * near);
 #pragma unroll
         for (int a = 0; a < AHEAD; a++) {
+            if (i + (size_t)a * near >= count) break;
             float out[V];
 #pragma unroll
             for (int j = 0; j < V; j++) {
                 float arguments[IN];
 #pragma unroll
                 for (int k = 0; k < IN; k++)
-                    arguments[k] = v[a][k][j];
+                    arguments[k] = load(v[a][k].at[j]);
                 out[j] = f(arguments);
             }
-            if (i + (size_t)a * near < count) store_few<T, V>(y + i + (size_t)a * near, out);
+            store_few<T, V>(y + i + (size_t)a * near, out);
         }
     }
 }

@@ -34,12 +34,9 @@ static __device__ void bring(float *tile, const T *from, int rows, int classes) 
         tile[i / classes * PITCH + i % classes] = load(from[i]);
 }
 
-template <typename T>
-static __device__ void put(T *to, const float *tile, int rows, int classes, bool accumulate) {
-    for (int i = (int)threadIdx.x; i < rows * classes; i += ROWS) {
-        const float x = tile[i / classes * PITCH + i % classes];
-        store(&to[i], accumulate ? load(to[i]) + x : x);
-    }
+template <typename T> static __device__ void put(T *to, const float *tile, int rows, int classes) {
+    for (int i = (int)threadIdx.x; i < rows * classes; i += ROWS)
+        store(&to[i], tile[i / classes * PITCH + i % classes]);
 }
 
 /* The block's tile number t: how many rows it has. */
@@ -59,7 +56,7 @@ static __global__ void softmax_few(T *y, const T *x, size_t rows, int classes) {
         __syncthreads();
         if ((int)threadIdx.x < mine) body_softmax(row, row, classes);
         __syncthreads();
-        put(y + at, tile, mine, classes, false);
+        put(y + at, tile, mine, classes);
         __syncthreads();
     }
 }
@@ -67,7 +64,7 @@ static __global__ void softmax_few(T *y, const T *x, size_t rows, int classes) {
 template <typename T>
 static __global__ void softmax_backward_few(T *dx, const T *dy, const T *y, size_t rows,
                                             int classes, bool accumulate) {
-    __shared__ float slope[ROWS * PITCH], value[ROWS * PITCH];
+    __shared__ float slope[ROWS * PITCH], value[ROWS * PITCH], dot[ROWS];
     for (size_t first = (size_t)blockIdx.x * ROWS; first < rows;
          first += (size_t)gridDim.x * ROWS) {
         const int mine = rows_of(rows, first);
@@ -76,16 +73,18 @@ static __global__ void softmax_backward_few(T *dx, const T *dy, const T *y, size
         bring(value, y + at, mine, classes);
         __syncthreads();
         if ((int)threadIdx.x < mine) {
-            float *d = slope + threadIdx.x * PITCH;
-            const float *p = value + threadIdx.x * PITCH;
-            float dot = 0;
+            const float *d = slope + threadIdx.x * PITCH, *p = value + threadIdx.x * PITCH;
+            float sum = 0;
             for (int k = 0; k < classes; k++)
-                dot = fmaf(d[k], p[k], dot);
-            for (int k = 0; k < classes; k++)
-                d[k] = p[k] * (d[k] - dot);
+                sum = fmaf(d[k], p[k], sum);
+            dot[threadIdx.x] = sum;
         }
         __syncthreads();
-        put(dx + at, slope, mine, classes, accumulate);
+        for (int i = (int)threadIdx.x; i < mine * classes; i += ROWS) {
+            const int row = i / classes, in = row * PITCH + i % classes;
+            const float x = value[in] * (slope[in] - dot[row]);
+            store(&dx[at + (size_t)i], (accumulate ? load(dx[at + (size_t)i]) : 0) + x);
+        }
         __syncthreads();
     }
 }
@@ -133,7 +132,7 @@ static __global__ void xent_few(D *dlogits, const T *logits, const float *target
                                       inverse_batch);
         }
         __syncthreads();
-        if (dlogits) put(dlogits + at, z, mine, classes, false);
+        if (dlogits) put(dlogits + at, z, mine, classes);
         __syncthreads();
     }
     finish_part(&part[blockIdx.x], loss, correct);

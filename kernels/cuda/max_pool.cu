@@ -238,7 +238,6 @@ int cuda_max_pool_backward(cuda_stream stream, cuda_tensor dx, float *dbias, cud
             TRY(launch(max_route_kernel<T, V, false>, s.grid, s.block, stream, r, partial, rows,
                        high, wide, step));
         if (!dbias) return 0;
-        return launch(finish_kernel, finish_grid(dx.c), finish_block(), stream, dbias,
-                      (const float *)partial, s.grid.y, dx.c, accumulate_dbias);
+        return finish(stream, dbias, partial, s.grid.y, dx.c, accumulate_dbias);
     });
 }

@@ -10,7 +10,7 @@ enum { TILE = 2048 };
 /* Sorts places i and i | distance, upwards where i has no bit `run`. */
 static __device__ void compare(uint64_t *low, uint64_t *high, bool up) {
     const uint64_t a = *low, b = *high;
-    if (a > b == up) {
+    if ((a > b) == up) {
         *low = b;
         *high = a;
     }
@@ -80,7 +80,7 @@ int cuda_permute(cuda_stream stream, uint32_t *order, const uint32_t *index, siz
         room *= 2;
     if (n == 0) return 0;
     const unsigned all = ~0u;
-    const size_t size = room < TILE ? room : TILE;
+    const size_t size = room < TILE ? room : (size_t)TILE;
     const unsigned tiles = (unsigned)(room / size);
     TRY(launch(sort_tiles, tiles, BLOCK, stream, keys, n, (int)size, seed, epoch));
     for (size_t run = 2 * TILE; run <= room; run *= 2) {

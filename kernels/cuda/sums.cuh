@@ -80,7 +80,6 @@ static __device__ void finish_sums(double (&total)[Q], const float *partial, uns
     }
 }
 
-/* out[c] (+)= sum of the blocks' sums. */
 static __global__ void finish_kernel(float *out, const float *partial, unsigned parts, int c,
                                      bool accumulate) {
     double total[1];
@@ -88,6 +87,13 @@ static __global__ void finish_kernel(float *out, const float *partial, unsigned 
     const unsigned at = blockIdx.x * FINISH_ACROSS + threadIdx.x;
     if (threadIdx.y != 0 || at >= (unsigned)c) return;
     out[at] = accumulate ? out[at] + (float)total[0] : (float)total[0];
+}
+
+/* out[c] (+)= sum of the `parts` blocks' sums. */
+static inline int finish(cuda_stream stream, float *out, const float *partial, unsigned parts,
+                         int c, bool accumulate) {
+    return launch(finish_kernel, finish_grid(c), finish_block(), stream, out, partial, parts, c,
+                  accumulate);
 }
 
 #endif

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "host/backend/cuda/dnn.h"
+
 /* How an algorithm is timed. A slow one is not repeated once BLAS_PATIENCE has gone: its time is
  * known well enough. */
 enum { BLAS_WARM = 3, BLAS_TIMES = 5, BLAS_PATIENCE = 50 /* ms */ };
@@ -198,16 +200,16 @@ static mien_status time_best(const blas_product *product, mien_cuda *cuda, const
 
 /* The fastest of the candidates; one that the library offers and then refuses is passed over. */
 static mien_status fastest(blas_product *product, mien_cuda *cuda,
-                           const cublasLtMatmulHeuristicResult_t *candidates, int count) {
+                           const cublasLtMatmulHeuristicResult_t *candidates, int count,
+                           float *best) {
     trial t = {0};
     int chosen = -1;
-    float best = 0;
     mien_status status = trial_make(&t, cuda, &product->problem);
     for (int i = 0; i < count && status == MIEN_OK; i++) {
         float ms = 0;
         product->algorithm = candidates[i].algo;
         status = time_best(product, cuda, &t, &ms);
-        if (status == MIEN_OK && (chosen < 0 || ms < best)) chosen = i, best = ms;
+        if (status == MIEN_OK && (chosen < 0 || ms < *best)) chosen = i, *best = ms;
         if (status == MIEN_UNSUPPORTED) status = MIEN_OK;
     }
     trial_release(&t);
@@ -217,13 +219,73 @@ static mien_status fastest(blas_product *product, mien_cuda *cuda,
     return status;
 }
 
+/* ---- what was measured before ---- */
+
+/* What tells algorithms of one cuBLASLt apart, and how wide it is. */
+static const struct {
+    cublasLtMatmulAlgoConfigAttributes_t name;
+    size_t bytes;
+} knobs[] = {
+    {CUBLASLT_ALGO_CONFIG_TILE_ID, 4},          {CUBLASLT_ALGO_CONFIG_SPLITK_NUM, 4},
+    {CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME, 4}, {CUBLASLT_ALGO_CONFIG_CTA_SWIZZLING, 4},
+    {CUBLASLT_ALGO_CONFIG_CUSTOM_OPTION, 4},    {CUBLASLT_ALGO_CONFIG_STAGES_ID, 4},
+    {CUBLASLT_ALGO_CONFIG_INNER_SHAPE_ID, 2},   {CUBLASLT_ALGO_CONFIG_CLUSTER_SHAPE_ID, 2}};
+enum { KNOBS = sizeof knobs / sizeof knobs[0] };
+
+static uint32_t knob(const cublasLtMatmulAlgo_t *algorithm,
+                     cublasLtMatmulAlgoConfigAttributes_t name, size_t bytes) {
+    uint32_t value = 0; /* little-endian, as all that CUDA runs on: two bytes fill its front */
+    size_t written;
+    cublasLtMatmulAlgoConfigGetAttribute(algorithm, name, &value, bytes, &written);
+    return value;
+}
+
+static dnn_choice choice_of(const cublasLtMatmulAlgo_t *algorithm) {
+    dnn_choice choice = {.engine = knob(algorithm, CUBLASLT_ALGO_CONFIG_ID, 4), .knobs = KNOBS};
+    for (int i = 0; i < KNOBS; i++) {
+        choice.knob[i].type = knobs[i].name;
+        choice.knob[i].value = knob(algorithm, knobs[i].name, knobs[i].bytes);
+    }
+    return choice;
+}
+
+static void signature(const blas_product *product, const mien_cuda *cuda,
+                      char text[DNN_SIGNATURE]) {
+    const blas_problem *p = &product->problem;
+    snprintf(text, DNN_SIGNATURE, "cublaslt %zu %c%c %d %d %d types %d %d compute %d epilogue %d",
+             cublasLtGetVersion(), p->transpose_a ? 'T' : 'N', p->transpose_b ? 'T' : 'N', p->m,
+             p->n, p->k, (int)type_of(p->in), (int)type_of(p->out), (int)compute_of(cuda, p->in),
+             (int)p->epilogue);
+}
+
+/* The candidate that was the fastest when it was measured. */
+static bool recall(blas_product *product, const dnn_choice *known,
+                   const cublasLtMatmulHeuristicResult_t *candidates, int count) {
+    for (int i = 0; known && i < count; i++) {
+        const dnn_choice choice = choice_of(&candidates[i].algo);
+        if (!dnn_choice_same(&choice, known)) continue;
+        product->algorithm = candidates[i].algo;
+        return true;
+    }
+    return false;
+}
+
+/* A measurement stays: with another algorithm the next run would give other bits. */
 static mien_status choose(blas_product *product, mien_cuda *cuda) {
     cublasLtMatmulHeuristicResult_t candidates[BLAS_CANDIDATES];
+    char text[DNN_SIGNATURE];
     int count;
     MIEN_TRY(offered(product, cuda, candidates, &count));
     product->algorithm = candidates[0].algo;
     if (cuda->deterministic || count == 1) return MIEN_OK;
-    return fastest(product, cuda, candidates, count);
+    if (!cuda->engines) MIEN_TRY(dnn_cache_open(cuda, &cuda->engines));
+    signature(product, cuda, text);
+    if (recall(product, dnn_cache_find(cuda->engines, text), candidates, count)) return MIEN_OK;
+    float ms = 0;
+    MIEN_TRY(fastest(product, cuda, candidates, count, &ms));
+    dnn_choice choice = choice_of(&product->algorithm);
+    choice.ms = ms;
+    return dnn_cache_put(cuda->engines, text, &choice);
 }
 
 /* ---- what the header promises ---- */
@@ -250,16 +312,9 @@ mien_status blas_product_run(const blas_product *product, mien_cuda *cuda, void 
                              "a matrix product", __FILE__, __LINE__);
 }
 
-static unsigned knob(const blas_product *product, cublasLtMatmulAlgoConfigAttributes_t name) {
-    uint32_t value = 0;
-    size_t written;
-    cublasLtMatmulAlgoConfigGetAttribute(&product->algorithm, name, &value, sizeof value, &written);
-    return value;
-}
-
 void blas_product_text(const blas_product *product, char *text, size_t size) {
-    snprintf(text, size, "algo %u tile %u stages %u splitk %u",
-             knob(product, CUBLASLT_ALGO_CONFIG_ID), knob(product, CUBLASLT_ALGO_CONFIG_TILE_ID),
-             knob(product, CUBLASLT_ALGO_CONFIG_STAGES_ID),
-             knob(product, CUBLASLT_ALGO_CONFIG_SPLITK_NUM));
+    const cublasLtMatmulAlgo_t *a = &product->algorithm;
+    snprintf(text, size, "algo %u tile %u stages %u splitk %u", knob(a, CUBLASLT_ALGO_CONFIG_ID, 4),
+             knob(a, CUBLASLT_ALGO_CONFIG_TILE_ID, 4), knob(a, CUBLASLT_ALGO_CONFIG_STAGES_ID, 4),
+             knob(a, CUBLASLT_ALGO_CONFIG_SPLITK_NUM, 4));
 }

@@ -14,7 +14,7 @@ typedef struct blas_problem {
     cudaDataType_t bias; /* of the epilogue's vector: what is added, or the bias gradient */
 } blas_problem;
 
-enum { BLAS_KNOBS = 8, BLAS_CANDIDATES = 8 };
+enum { BLAS_CANDIDATES = 8 };
 
 typedef struct blas_product {
     blas_problem problem;

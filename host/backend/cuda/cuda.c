@@ -2,6 +2,7 @@
 #include "host/backend/cuda/cuda.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "host/base/memory.h"
@@ -30,8 +31,6 @@ mien_status mien_cuda_count(int *out) {
     return MIEN_OK;
 }
 
-static const char *const names[] = {"auto", "f32", "tf32", "bf16", "f16"};
-
 /* What AUTO means on this card; refuses what the card has no units for. */
 static mien_status choose_compute(mien_cuda *cuda, const mien_backend_options *options) {
     enum { HAS_F16 = 70, HAS_BF16 = 80 };
@@ -51,7 +50,7 @@ static mien_status choose_compute(mien_cuda *cuda, const mien_backend_options *o
     if (capability >= needed) return MIEN_OK;
     return MIEN_FAIL(UNSUPPORTED,
                      "%s (compute capability %d.%d) does not compute in %s; use %s or auto",
-                     cuda->gpu, capability / 10, capability % 10, names[cuda->compute],
+                     cuda->gpu, capability / 10, capability % 10, mien_compute_name(cuda->compute),
                      capability >= HAS_F16 ? "f16, f32" : "f32");
 }
 
@@ -97,13 +96,19 @@ static void close_cuda(mien_backend *b) {
     mien_free(b);
 }
 
+/* $MIEN_CUDA_GRAPHS=0: every kernel is launched by itself, to compare and to profile. */
+static bool graphs_wanted(void) {
+    const char *word = getenv("MIEN_CUDA_GRAPHS");
+    return !word || strcmp(word, "0") != 0;
+}
+
 static void describe(mien_backend *b) {
     const mien_cuda *cuda = cuda_of(b);
     const unsigned dnn = (unsigned)cudnnGetVersion(), blas = (unsigned)cublasLtGetVersion();
     snprintf(b->description, sizeof b->description,
              "cuda:%d (%.80s, %s%s, cuDNN %u.%u.%u, cuBLASLt %u.%u.%u)", cuda->device, cuda->gpu,
-             names[cuda->compute], cuda->deterministic ? " deterministic" : "", dnn / 10000,
-             dnn / 100 % 100, dnn % 100, blas / 10000, blas / 100 % 100, blas % 100);
+             mien_compute_name(cuda->compute), cuda->deterministic ? " deterministic" : "",
+             dnn / 10000, dnn / 100 % 100, dnn % 100, blas / 10000, blas / 100 % 100, blas % 100);
 }
 
 mien_status mien_cuda_open(int device, const mien_backend_options *options, mien_backend **out) {
@@ -120,7 +125,7 @@ mien_status mien_cuda_open(int device, const mien_backend_options *options, mien
     cuda->deterministic = options && options->deterministic;
     cuda->ops = (mien_ops){.version = MIEN_OPS_VERSION,
                            .name = "cuda",
-                           .capture = &mien_cuda_capture,
+                           .capture = graphs_wanted() ? &mien_cuda_capture : NULL,
                            .sums_bias = true,
                            .close = close_cuda};
     mien_cuda_memory_slots(&cuda->ops);
@@ -129,6 +134,7 @@ mien_status mien_cuda_open(int device, const mien_backend_options *options, mien
     mien_cuda_range_slots(&cuda->ops);
     b->ops = &cuda->ops;
     b->param_dtype = MIEN_F32;
+    b->compute = cuda->compute;
     b->dtype = cuda->compute == MIEN_COMPUTE_BF16  ? MIEN_BF16
                : cuda->compute == MIEN_COMPUTE_F16 ? MIEN_F16
                                                    : MIEN_F32;

@@ -87,7 +87,8 @@ static mien_status prepare_filter(const mien_linear *op, dense_variant *v) {
                       .epilogue = CUBLASLT_EPILOGUE_DEFAULT,
                       .bias = CUDA_R_32F};
     MIEN_TRY(blas_product_make(&v->product[DENSE_DW], op->cuda, &p));
-    if (!op->desc.bias) return MIEN_OK;
+    /* a sum of numbers rounded to TF32 would be worse than the own kernel's */
+    if (!op->desc.bias || op->cuda->compute == MIEN_COMPUTE_TF32) return MIEN_OK;
     p.epilogue = CUBLASLT_EPILOGUE_BGRADA;
     const mien_status status = blas_product_make(&v->product[DENSE_DW_DB], op->cuda, &p);
     return status == MIEN_UNSUPPORTED ? MIEN_OK : status;
@@ -161,7 +162,7 @@ static mien_status dense_forward(mien_linear *op, const mien_tensor *y, const mi
     const blas_product *product;
     (void)scratch;
     MIEN_TRY(ready(op, x->shape.n, y->dtype == x->dtype ? DENSE_Y : DENSE_Y_F32, &product));
-    MIEN_TRY(blas_product_run(product, op->cuda, y->data, w, x->data, b, op->desc.adds));
+    MIEN_TRY(blas_product_run(product, op->cuda, y->data, w, x->data, b, false));
     const bool fused = product->problem.epilogue != CUBLASLT_EPILOGUE_DEFAULT;
     if (!fused && (b || act != BODY_LINEAR))
         CUDA_TRY(cuda_bias_activation(op->cuda->stream, to, b, act, op->desc.alpha),

@@ -10,13 +10,18 @@ echo "warning: the fake module lacks" $missing >&2
 {
     echo '#include <stdio.h>'
     echo '#include <stdlib.h>'
+    echo '#include "host/backend/ops.h"'
+    echo 'static void missing(void) { fputs("a slot is not written yet\n", stderr); abort(); }'
     for name in $missing; do
         case $name in
         cudnn* | cublas* | nvtx*) echo "int $name(void); int $name(void) { return 0; }" ;;
         mien_cuda_capture) echo "void *$name[8];" ;;
-        mien_cuda_*_slots) echo "void $name(void); void $name(void) {}" ;;
+        mien_cuda_*_slots)
+            echo "void $name(mien_ops *); void $name(mien_ops *ops) {"
+            echo " for (void **p = (void **)&ops->close; p < (void **)(ops + 1); p++) if (!*p) *p = (void *)missing; }"
+            ;;
         *) echo "void $name(void); void $name(void) { fputs(\"$name is not written yet\\n\", stderr); abort(); }" ;;
         esac
     done
 } >"$stubs"
-gcc -fPIC -c "$stubs" -o "$stubs.o" && "$@" "$stubs.o"
+gcc -I. -fPIC -c "$stubs" -o "$stubs.o" && "$@" "$stubs.o"

@@ -1,0 +1,445 @@
+/* Convolutions by cuDNN. What its engines do not take is arranged around them in scratch memory:
+ * padding that differs from side to side and, in 16 bits, channels that are no multiple of 8 become
+ * zeros of larger tensors. A network's tensors never change for that. */
+#include <stdio.h>
+
+#include "host/backend/cuda/dnn.h"
+#include "host/base/memory.h"
+
+enum { PIECE = 256, CHANNELS = 8 };
+
+/* The plans of one batch size. */
+typedef struct conv_variant {
+    int n;
+    dnn_plan pass[MIEN_DIRECTIONS];
+    dnn_plan gated; /* of MIEN_DATA, without a graph when it cannot be had */
+} conv_variant;
+
+typedef struct conv {
+    mien_linear linear;
+    mien_shape x, y;       /* as cuDNN sees them, n = 0 */
+    int pad_h, pad_w;      /* on both sides */
+    int top, left;         /* where the image lies in the larger x */
+    bool wider_x, wider_y; /* x, y are larger than the network's */
+    bool wider_w;          /* so are the weights */
+    conv_variant *variants;
+    size_t count, capacity;
+} conv;
+
+static conv *conv_of(const mien_linear *op) {
+    return (conv *)op;
+}
+
+static bool takes(const mien_cuda *cuda, const mien_linear_desc *d) {
+    (void)cuda;
+    return !d->dense && !d->adds;
+}
+
+/* ---- shapes ---- */
+
+static bool same_image(mien_shape a, mien_shape b) {
+    return a.h == b.h && a.w == b.w && a.c == b.c;
+}
+
+/* Does a padding of `pad` on both sides give `out` places? What an image has behind the last window
+ * does not matter. */
+static bool even(int in, int kernel, int stride, int pad, int out) {
+    const int span = in + 2 * pad - kernel;
+    return span >= 0 && span / stride + 1 == out;
+}
+
+/* Places of an image that holds its own padding. */
+static int padded(int in, int kernel, int stride, int pad, int out) {
+    const int read = (out - 1) * stride + kernel;
+    return read > in + pad ? read : in + pad;
+}
+
+static int whole_channels(int c) {
+    return (c + CHANNELS - 1) / CHANNELS * CHANNELS;
+}
+
+static void arrange(conv *c) {
+    const mien_linear_desc *d = &c->linear.desc;
+    c->x = d->in;
+    c->y = d->out;
+    c->pad_h = d->pad_top;
+    c->pad_w = d->pad_left;
+    if (!even(d->in.h, d->kernel_h, d->stride_h, d->pad_top, d->out.h) ||
+        !even(d->in.w, d->kernel_w, d->stride_w, d->pad_left, d->out.w)) {
+        c->x.h = padded(d->in.h, d->kernel_h, d->stride_h, d->pad_top, d->out.h);
+        c->x.w = padded(d->in.w, d->kernel_w, d->stride_w, d->pad_left, d->out.w);
+        c->top = d->pad_top;
+        c->left = d->pad_left;
+        c->pad_h = c->pad_w = 0;
+    }
+    if (c->linear.backend->dtype != MIEN_F32) {
+        c->x.c = whole_channels(c->x.c);
+        c->y.c = whole_channels(c->y.c);
+    }
+    c->wider_x = !same_image(c->x, d->in);
+    c->wider_y = !same_image(c->y, d->out);
+    c->wider_w = c->x.c != d->in.c || c->y.c != d->out.c;
+}
+
+static dnn_problem problem_of(const conv *c, int n, mien_direction direction) {
+    const mien_linear_desc *d = &c->linear.desc;
+    dnn_problem p = {.direction = direction,
+                     .compute = c->linear.cuda->compute,
+                     .x = c->x,
+                     .y = c->y,
+                     .kernel_h = d->kernel_h,
+                     .kernel_w = d->kernel_w,
+                     .stride_h = d->stride_h,
+                     .stride_w = d->stride_w,
+                     .pad_h = c->pad_h,
+                     .pad_w = c->pad_w};
+    p.x.n = p.y.n = n;
+    return p;
+}
+
+/* ---- scratch memory ---- */
+
+/* Copies that a pass makes of its tensors: dnn_uid is set where there is one. */
+typedef struct staging {
+    bool has[DNN_UIDS];
+    bool narrow_w; /* also the weights' gradient as large as the network's, still in 16 bits */
+    void *cut;     /* that one */
+    void *workspace;
+} staging;
+
+static size_t whole_pieces(size_t bytes) {
+    return (bytes + PIECE - 1) / PIECE * PIECE;
+}
+
+/* Points `at` to the copies; returns the bytes that all need. */
+static size_t lay_out(const dnn_plan *plan, staging *s, dnn_pointers *at, char *scratch) {
+    char *const start = (char *)whole_pieces((size_t)scratch);
+    size_t used = 0;
+    for (int uid = 0; uid < DNN_UIDS; uid++)
+        if (s->has[uid]) {
+            at->at[uid] = start + used;
+            used += whole_pieces(dnn_bytes(&plan->problem, uid));
+        }
+    s->cut = start + used;
+    if (s->narrow_w) used += whole_pieces(dnn_bytes(&plan->problem, DNN_W));
+    s->workspace = start + used;
+    return used + plan->engine.workspace + PIECE;
+}
+
+static staging forward_staging(const conv *c, const dnn_plan *plan) {
+    return (staging){.has = {[DNN_X] = c->wider_x,
+                             [DNN_W] = c->wider_w,
+                             [DNN_Y] = c->wider_y,
+                             [DNN_BIAS] = c->wider_y && plan->problem.bias}};
+}
+
+static staging data_staging(const conv *c, bool accumulate) {
+    return (staging){
+        .has = {[DNN_X] = c->wider_x || accumulate, [DNN_W] = c->wider_w, [DNN_Y] = c->wider_y}};
+}
+
+static staging filter_staging(const conv *c, bool accumulate) {
+    const bool narrow = c->linear.backend->dtype != MIEN_F32;
+    return (staging){
+        .has = {[DNN_X] = c->wider_x, [DNN_W] = narrow || accumulate, [DNN_Y] = c->wider_y},
+        .narrow_w = c->wider_w};
+}
+
+static void need(conv *c, const dnn_plan *plan, staging s) {
+    dnn_pointers at;
+    const size_t bytes = lay_out(plan, &s, &at, NULL);
+    if (bytes > c->linear.scratch) c->linear.scratch = bytes;
+}
+
+/* ---- making ready ---- */
+
+/* The failure of the last graph tried for a pass, in words of the network. */
+static mien_status refuse(const conv *c, const dnn_problem *p, mien_status status) {
+    static const char *const passes[] = {"output", "input's gradient", "weights' gradient"};
+    static const char *const types[] = {"auto", "f32", "tf32", "bf16", "f16"};
+    const mien_linear_desc *d = &c->linear.desc;
+    if (status != MIEN_UNSUPPORTED)
+        return mien_fail_context(status, "layer '%s', making ready", d->name);
+    return MIEN_FAIL(
+        UNSUPPORTED,
+        "layer '%s': cuDNN %zu cannot compute the %s of a convolution %dx%dx%d to %dx%dx%d, kernel "
+        "%dx%d, stride %dx%d, batch %d in %s on this card: try another precision (f32 asks least), "
+        "another batch size, a newer cuDNN, or the CPU",
+        d->name, cudnnGetVersion(), passes[p->direction], d->in.h, d->in.w, d->in.c, d->out.h,
+        d->out.w, d->out.c, d->kernel_h, d->kernel_w, d->stride_h, d->stride_w, p->x.n,
+        types[p->compute]);
+}
+
+static mien_status make_forward(conv *c, conv_variant *v) {
+    const mien_linear_desc *d = &c->linear.desc;
+    mien_cuda *cuda = c->linear.cuda;
+    dnn_plan *plan = &v->pass[MIEN_FORWARD];
+    dnn_problem p = problem_of(c, v->n, MIEN_FORWARD);
+    p.bias = d->bias;
+    p.relu = d->activation == BODY_RELU;
+    mien_status status = dnn_plan_make(plan, cuda, &p);
+    if (status == MIEN_UNSUPPORTED && (p.bias || p.relu)) {
+        p.bias = p.relu = false; /* an own kernel does that behind it */
+        status = dnn_plan_make(plan, cuda, &p);
+    }
+    if (status != MIEN_OK) return refuse(c, &p, status);
+    need(c, plan, forward_staging(c, plan));
+    return MIEN_OK;
+}
+
+static mien_status make_data(conv *c, conv_variant *v) {
+    mien_cuda *cuda = c->linear.cuda;
+    dnn_plan *plan = &v->pass[MIEN_DATA];
+    dnn_problem p = problem_of(c, v->n, MIEN_DATA);
+    const mien_status status = dnn_plan_make(plan, cuda, &p);
+    if (status != MIEN_OK) return refuse(c, &p, status);
+    need(c, plan, data_staging(c, c->linear.desc.accumulates_dx));
+    if (c->wider_x) return MIEN_OK; /* what is cut out of scratch memory is gated then */
+    p.relu = true;
+    const mien_status gated = dnn_plan_make(&v->gated, cuda, &p);
+    if (gated == MIEN_UNSUPPORTED) return MIEN_OK;
+    if (gated != MIEN_OK) return refuse(c, &p, gated);
+    need(c, &v->gated, data_staging(c, false));
+    return MIEN_OK;
+}
+
+static mien_status make_filter(conv *c, conv_variant *v) {
+    dnn_plan *plan = &v->pass[MIEN_FILTER];
+    const dnn_problem p = problem_of(c, v->n, MIEN_FILTER);
+    const mien_status status = dnn_plan_make(plan, c->linear.cuda, &p);
+    if (status != MIEN_OK) return refuse(c, &p, status);
+    need(c, plan, filter_staging(c, c->linear.desc.accumulates_dw));
+    return MIEN_OK;
+}
+
+static void release_variant(conv_variant *v) {
+    for (int i = 0; i < MIEN_DIRECTIONS; i++)
+        dnn_plan_release(&v->pass[i]);
+    dnn_plan_release(&v->gated);
+}
+
+static conv_variant *find(const conv *c, int n) {
+    for (size_t i = 0; i < c->count; i++)
+        if (c->variants[i].n == n) return &c->variants[i];
+    return NULL;
+}
+
+static mien_status prepare(mien_linear *op, int n) {
+    conv *c = conv_of(op);
+    conv_variant v = {.n = n};
+    if (find(c, n)) return MIEN_OK;
+    if (!op->cuda->engines) MIEN_TRY(dnn_cache_open(op->cuda, &op->cuda->engines));
+    arrange(c);
+    mien_status status = mien_grow(&c->variants, &c->capacity, c->count + 1, sizeof v);
+    if (status == MIEN_OK) status = make_forward(c, &v);
+    if (status == MIEN_OK && op->desc.training && op->desc.needs_dx) status = make_data(c, &v);
+    if (status == MIEN_OK && op->desc.training) status = make_filter(c, &v);
+    if (status == MIEN_OK)
+        c->variants[c->count++] = v;
+    else
+        release_variant(&v);
+    return status;
+}
+
+static void release(mien_linear *op) {
+    conv *c = conv_of(op);
+    for (size_t i = 0; i < c->count; i++)
+        release_variant(&c->variants[i]);
+    mien_free(c->variants);
+}
+
+static void engine(const mien_linear *op, mien_direction direction, char *text, size_t size) {
+    const conv *c = conv_of(op);
+    const conv_variant *largest = NULL;
+    for (size_t i = 0; i < c->count; i++)
+        if (!largest || c->variants[i].n > largest->n) largest = &c->variants[i];
+    const dnn_plan *plan = largest ? &largest->pass[direction] : NULL;
+    if (direction == MIEN_DATA && largest && largest->gated.engine.plan) plan = &largest->gated;
+    snprintf(text, size, "none");
+    if (plan && plan->engine.plan) dnn_choice_text(&plan->engine.choice, text, size);
+}
+
+/* ---- passes ---- */
+
+static mien_status ready(const mien_linear *op, int n, mien_direction direction,
+                         conv_variant **out) {
+    *out = find(conv_of(op), n);
+    if (!*out || !(*out)->pass[direction].engine.plan)
+        return MIEN_FAIL(INVALID, "layer '%s': not prepared for a batch of %d", op->desc.name, n);
+    return MIEN_OK;
+}
+
+static mien_status run(const mien_linear *op, dnn_plan *plan, const dnn_pointers *at,
+                       const staging *s) {
+    const mien_status status = dnn_plan_run(plan, op->cuda, at, s->workspace);
+    return status == MIEN_OK ? MIEN_OK : mien_fail_context(status, "layer '%s'", op->desc.name);
+}
+
+/* A tensor of the plan's problem at a place of scratch memory. */
+static cuda_tensor staged(const conv *c, const dnn_pointers *at, int uid, mien_shape s, int n) {
+    return (cuda_tensor){at->at[uid], mien_cuda_number(c->linear.backend->dtype), n, s.h, s.w, s.c};
+}
+
+static cuda_tensor weights(const conv *c, const void *w, int number) {
+    const mien_linear_desc *d = &c->linear.desc;
+    return (cuda_tensor){(void *)w, number, d->out.c, d->kernel_h, d->kernel_w, d->in.c};
+}
+
+static cuda_tensor staged_weights(const conv *c, const dnn_pointers *at) {
+    cuda_tensor t = weights(c, at->at[DNN_W], mien_cuda_number(c->linear.backend->dtype));
+    t.n = c->y.c;
+    t.c = c->x.c;
+    return t;
+}
+
+/* The larger copies that a pass reads. */
+static mien_status stage_x(const conv *c, const staging *s, const dnn_pointers *at,
+                           const mien_tensor *x) {
+    if (s->has[DNN_X])
+        CUDA_TRY(cuda_pad(c->linear.cuda->stream, staged(c, at, DNN_X, c->x, x->shape.n),
+                          mien_cuda_tensor(x), c->top, c->left),
+                 "padding an image");
+    return MIEN_OK;
+}
+
+static mien_status stage_dy(const conv *c, const staging *s, const dnn_pointers *at,
+                            const mien_tensor *dy) {
+    if (s->has[DNN_Y])
+        CUDA_TRY(cuda_pad(c->linear.cuda->stream, staged(c, at, DNN_Y, c->y, dy->shape.n),
+                          mien_cuda_tensor(dy), 0, 0),
+                 "padding a gradient");
+    return MIEN_OK;
+}
+
+static mien_status stage_weights(const conv *c, const staging *s, const dnn_pointers *at,
+                                 const void *w) {
+    const int number = mien_cuda_number(c->linear.backend->dtype);
+    if (s->has[DNN_W])
+        CUDA_TRY(
+            cuda_pad(c->linear.cuda->stream, staged_weights(c, at), weights(c, w, number), 0, 0),
+            "padding weights");
+    return MIEN_OK;
+}
+
+static mien_status stage_bias(const conv *c, const staging *s, const dnn_pointers *at,
+                              const void *b) {
+    const cuda_tensor to = {at->at[DNN_BIAS], CUDA_F32, 1, 1, 1, c->y.c};
+    const cuda_tensor from = {(void *)b, CUDA_F32, 1, 1, 1, c->linear.desc.out.c};
+    if (s->has[DNN_BIAS])
+        CUDA_TRY(cuda_pad(c->linear.cuda->stream, to, from, 0, 0), "padding a bias");
+    return MIEN_OK;
+}
+
+static mien_status forward(mien_linear *op, const mien_tensor *y, const mien_tensor *x,
+                           const void *w, const void *b, void *scratch) {
+    const conv *c = conv_of(op);
+    const cuda_tensor to = mien_cuda_tensor(y), none = {0};
+    conv_variant *v;
+    MIEN_TRY(ready(op, x->shape.n, MIEN_FORWARD, &v));
+    dnn_plan *plan = &v->pass[MIEN_FORWARD];
+    dnn_pointers at = {
+        {[DNN_X] = x->data, [DNN_W] = (void *)w, [DNN_Y] = y->data, [DNN_BIAS] = (void *)b}};
+    staging s = forward_staging(c, plan);
+    lay_out(plan, &s, &at, scratch);
+    MIEN_TRY(stage_x(c, &s, &at, x));
+    MIEN_TRY(stage_weights(c, &s, &at, w));
+    MIEN_TRY(stage_bias(c, &s, &at, b));
+    MIEN_TRY(run(op, plan, &at, &s));
+    if (s.has[DNN_Y])
+        CUDA_TRY(cuda_crop(op->cuda->stream, to, staged(c, &at, DNN_Y, c->y, y->shape.n), 0, 0,
+                           none, false),
+                 "cutting out a result");
+    const float *bias = plan->problem.bias ? NULL : b;
+    const int act = plan->problem.relu ? BODY_LINEAR : op->desc.activation;
+    if (bias || act != BODY_LINEAR)
+        CUDA_TRY(cuda_bias_activation(op->cuda->stream, to, bias, act, op->desc.alpha),
+                 "bias and activation");
+    return MIEN_OK;
+}
+
+/* dx (+)= what lies in scratch memory. */
+static mien_status unstage_dx(const conv *c, const dnn_pointers *at, const mien_tensor *dx,
+                              bool accumulate) {
+    const cuda_tensor to = mien_cuda_tensor(dx), none = {0};
+    const cuda_tensor from = staged(c, at, DNN_X, c->x, dx->shape.n);
+    if (c->wider_x)
+        CUDA_TRY(cuda_crop(c->linear.cuda->stream, to, from, c->top, c->left, none, accumulate),
+                 "cutting out a gradient");
+    else
+        CUDA_TRY(cuda_copy(c->linear.cuda->stream, to, from, accumulate), "adding a gradient");
+    return MIEN_OK;
+}
+
+static mien_status backward_data(mien_linear *op, const mien_tensor *dx, const mien_tensor *dy,
+                                 const void *w, const mien_tensor *gate, void *scratch,
+                                 bool accumulate) {
+    const conv *c = conv_of(op);
+    conv_variant *v;
+    MIEN_TRY(ready(op, dx->shape.n, MIEN_DATA, &v));
+    if (accumulate && !op->desc.accumulates_dx)
+        return MIEN_FAIL(INVALID, "layer '%s': not made to add gradients", op->desc.name);
+    staging s = data_staging(c, accumulate);
+    const bool fused = gate && !s.has[DNN_X] && v->gated.engine.plan;
+    dnn_plan *plan = fused ? &v->gated : &v->pass[MIEN_DATA];
+    dnn_pointers at = {{[DNN_X] = dx->data, [DNN_W] = (void *)w, [DNN_Y] = dy->data}};
+    if (fused) at.at[DNN_GATE] = gate->data;
+    lay_out(plan, &s, &at, scratch);
+    MIEN_TRY(stage_dy(c, &s, &at, dy));
+    MIEN_TRY(stage_weights(c, &s, &at, w));
+    MIEN_TRY(run(op, plan, &at, &s));
+    if (s.has[DNN_X]) MIEN_TRY(unstage_dx(c, &at, dx, accumulate));
+    if (gate && !fused) /* also what was there before */
+        CUDA_TRY(cuda_gate(op->cuda->stream, mien_cuda_tensor(dx), mien_cuda_tensor(dx),
+                           mien_cuda_tensor(gate), false),
+                 "a ReLU's slope");
+    return MIEN_OK;
+}
+
+/* dw (+)= what lies in scratch memory. */
+static mien_status unstage_dw(const conv *c, const staging *s, const dnn_pointers *at, void *dw,
+                              bool accumulate) {
+    cuda_stream stream = c->linear.cuda->stream;
+    const int number = mien_cuda_number(c->linear.backend->dtype);
+    const cuda_tensor none = {0};
+    cuda_tensor from = staged_weights(c, at);
+    if (s->narrow_w) {
+        const cuda_tensor cut = weights(c, s->cut, number);
+        CUDA_TRY(cuda_crop(stream, cut, from, 0, 0, none, false), "cutting out weights");
+        from = cut;
+    }
+    CUDA_TRY(cuda_copy(stream, weights(c, dw, CUDA_F32), from, accumulate),
+             "widening the weights' gradient");
+    return MIEN_OK;
+}
+
+static mien_status backward_filter(mien_linear *op, void *dw, void *db, const mien_tensor *dy,
+                                   const mien_tensor *x, void *scratch, bool accumulate) {
+    const conv *c = conv_of(op);
+    conv_variant *v;
+    MIEN_TRY(ready(op, x->shape.n, MIEN_FILTER, &v));
+    if (accumulate && !op->desc.accumulates_dw)
+        return MIEN_FAIL(INVALID, "layer '%s': not made to add gradients", op->desc.name);
+    dnn_plan *plan = &v->pass[MIEN_FILTER];
+    staging s = filter_staging(c, accumulate);
+    dnn_pointers at = {{[DNN_X] = x->data, [DNN_W] = dw, [DNN_Y] = dy->data}};
+    lay_out(plan, &s, &at, scratch);
+    MIEN_TRY(stage_x(c, &s, &at, x));
+    MIEN_TRY(stage_dy(c, &s, &at, dy));
+    MIEN_TRY(run(op, plan, &at, &s));
+    if (s.has[DNN_W]) MIEN_TRY(unstage_dw(c, &s, &at, dw, accumulate));
+    if (db)
+        CUDA_TRY(cuda_bias_gradient(op->cuda->stream, db, mien_cuda_tensor(dy), accumulate,
+                                    op->cuda->room),
+                 "the bias' gradient");
+    return MIEN_OK;
+}
+
+const linear_kind mien_cuda_conv = {.name = "cuDNN",
+                                    .takes = takes,
+                                    .bytes = sizeof(conv),
+                                    .prepare = prepare,
+                                    .release = release,
+                                    .engine = engine,
+                                    .forward = forward,
+                                    .backward_data = backward_data,
+                                    .backward_filter = backward_filter};

@@ -1,0 +1,108 @@
+/* cuDNN's backend API as the convolutions use it: a problem becomes an operation graph
+ * (dnn_graph.c), a graph gets engines that are tried and timed (dnn_engine.c), and the choice is
+ * remembered in memory and in the user's cache (dnn_cache.c). */
+#ifndef HOST_BACKEND_CUDA_DNN_H
+#define HOST_BACKEND_CUDA_DNN_H
+
+#include "host/backend/cuda/cuda.h"
+
+/* ---- dnn_graph.c ---- */
+
+/* One convolution as cuDNN shall compute it. Tensors lie NHWC, weights [y.c][kernel_h][kernel_w]
+ * [x.c], all stored as `compute` wants them; sums are in float. Padding is the same on both sides.
+ */
+typedef struct dnn_problem {
+    mien_direction direction;
+    bool bias; /* forward: + bias, floats [y.c] */
+    bool relu; /* forward: ReLU behind it; data: 0 where the gate (like x) is not positive */
+    mien_compute compute; /* never AUTO */
+    mien_shape x, y;
+    int kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w;
+} dnn_problem;
+
+/* Names of a graph's tensors in a variant pack, also indices of dnn_pointers. For the gradients X,
+ * W and Y are dx, dw and dy. */
+enum dnn_uid { DNN_X, DNN_W, DNN_Y, DNN_BIAS, DNN_GATE, DNN_UIDS };
+typedef struct dnn_pointers {
+    void *at[DNN_UIDS]; /* those that the problem has */
+} dnn_pointers;
+
+enum { DNN_DESCRIPTORS = 24, DNN_SIGNATURE = 256 };
+
+/* Descriptors in the order in which they were made. */
+typedef struct dnn_graph {
+    cudnnBackendDescriptor_t owned[DNN_DESCRIPTORS];
+    int count;
+    cudnnBackendDescriptor_t graph; /* the last of them */
+    cudnnStatus_t status;           /* the first failure */
+} dnn_graph;
+
+/* Builds the operation graph; a pattern that cuDNN does not know fails here or gets no engines.
+ * Release it in any case. */
+cudnnStatus_t dnn_graph_build(dnn_graph *graph, cudnnHandle_t handle, const dnn_problem *problem);
+void dnn_graph_release(dnn_graph *graph);
+/* Does the problem's graph have this tensor? */
+bool dnn_has(const dnn_problem *problem, int uid);
+size_t dnn_bytes(const dnn_problem *problem, int uid);
+/* "forward bias relu bf16 x 64 48 48 64 y 64 48 48 64 kernel 3 3 stride 1 1 pad 1 1": equal texts
+ * are equal problems. */
+void dnn_signature(const dnn_problem *problem, char text[DNN_SIGNATURE]);
+
+/* ---- dnn_engine.c ---- */
+
+enum { DNN_KNOBS = 16 };
+
+/* An engine and its settings, in numbers that mean the same in every run of one cuDNN. */
+typedef struct dnn_choice {
+    int64_t engine; /* global index */
+    int knobs;
+    struct {
+        int64_t type, value;
+    } knob[DNN_KNOBS];
+    float ms; /* as measured; 0: it was not */
+} dnn_choice;
+
+typedef struct dnn_engine {
+    dnn_choice choice;
+    cudnnBackendDescriptor_t parts[DNN_KNOBS + 3]; /* what was made for it, the plan last */
+    int count;
+    cudnnBackendDescriptor_t plan;
+    size_t workspace; /* bytes */
+} dnn_engine;
+
+/* A problem with the engine that computes it. */
+typedef struct dnn_plan {
+    dnn_problem problem;
+    dnn_graph graph;
+    dnn_engine engine;
+    cudnnBackendDescriptor_t pack; /* of the pointers below; NULL: none yet */
+    dnn_pointers bound;
+    void *bound_workspace;
+} dnn_plan;
+
+/* Chooses an engine: from the cache, or by timing, or (deterministic) the first that may and can;
+ * one that fails is dropped. UNSUPPORTED when none is left: the plan is empty then, as after any
+ * failure. Allocates and waits. */
+mien_status dnn_plan_make(dnn_plan *plan, mien_cuda *cuda, const dnn_problem *problem);
+void dnn_plan_release(dnn_plan *plan);
+/* Enqueues it; `workspace` is as large as the engine says. */
+mien_status dnn_plan_run(dnn_plan *plan, const mien_cuda *cuda, const dnn_pointers *pointers,
+                         void *workspace);
+/* "engine 12 knobs 3=1,5=2" */
+void dnn_choice_text(const dnn_choice *choice, char *text, size_t size);
+bool dnn_choice_same(const dnn_choice *a, const dnn_choice *b);
+
+/* ---- dnn_cache.c ---- */
+
+typedef struct dnn_cache dnn_cache;
+
+/* The choices measured on this card with this cuDNN: those of the file, where there is one. */
+mien_status dnn_cache_open(const mien_cuda *cuda, dnn_cache **out);
+void dnn_cache_close(dnn_cache *cache); /* NULL is fine */
+/* NULL: not measured. Good until the next put. */
+const dnn_choice *dnn_cache_find(const dnn_cache *cache, const char *signature);
+/* Keeps a choice and writes the file; one that cannot be written is worth a line in the log, not
+ * the run. */
+mien_status dnn_cache_put(dnn_cache *cache, const char *signature, const dnn_choice *choice);
+
+#endif

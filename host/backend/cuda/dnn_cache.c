@@ -1,0 +1,206 @@
+/* Engines that were timed, by card and problem, in memory and in engines.json. A damaged file is
+ * left out and written anew; entries of other cards and versions stay in it. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/backend/cuda/dnn.h"
+#include "host/base/file.h"
+#include "host/base/json.h"
+#include "host/base/log.h"
+#include "host/base/memory.h"
+
+enum { FILE_MOST = 4 << 20, ENTRIES_MOST = 4096, CARD = 192, SCHEMA = 1, NUMBER_MOST = 1 << 20 };
+
+typedef struct entry {
+    char card[CARD], problem[DNN_SIGNATURE];
+    dnn_choice choice;
+} entry;
+
+struct dnn_cache {
+    char card[CARD]; /* this one */
+    char path[MIEN_PATH];
+    entry *entries; /* the oldest first */
+    size_t count, capacity;
+    bool warned; /* that the file cannot be read or written */
+};
+
+static void find_file(char *path) {
+    const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    path[0] = 0;
+    if (cache && cache[0] == '/')
+        snprintf(path, MIEN_PATH, "%s/mien/engines.json", cache);
+    else if (home && home[0] == '/')
+        snprintf(path, MIEN_PATH, "%s/.cache/mien/engines.json", home);
+}
+
+static entry *find(const dnn_cache *cache, const char *card, const char *problem) {
+    for (size_t i = 0; i < cache->count; i++)
+        if (strcmp(cache->entries[i].problem, problem) == 0 &&
+            strcmp(cache->entries[i].card, card) == 0)
+            return &cache->entries[i];
+    return NULL;
+}
+
+static mien_status add(dnn_cache *cache, const entry *e) {
+    if (cache->count == ENTRIES_MOST) { /* the oldest goes */
+        memmove(cache->entries, cache->entries + 1, (ENTRIES_MOST - 1) * sizeof *e);
+        cache->count--;
+    }
+    MIEN_TRY(mien_grow(&cache->entries, &cache->capacity, cache->count + 1, sizeof *e));
+    cache->entries[cache->count++] = *e;
+    return MIEN_OK;
+}
+
+/* ---- reading ---- */
+
+static bool read_number(const mien_value *v, double least, double most, int64_t *out) {
+    if (!v || v->kind != MIEN_VALUE_NUMBER || !(v->number >= least && v->number <= most))
+        return false;
+    *out = (int64_t)v->number;
+    return true;
+}
+
+static bool read_text(const mien_value *map, const char *key, char *out, size_t size) {
+    const char *text = mien_value_string(map, key);
+    if (!text || strlen(text) >= size) return false;
+    strcpy(out, text);
+    return true;
+}
+
+static bool read_entry(const mien_value *map, entry *e) {
+    *e = (entry){0};
+    const double ms = mien_value_number(map, "ms", -1);
+    const mien_value *knobs = mien_value_get(map, "knobs");
+    if (!read_text(map, "card", e->card, sizeof e->card) ||
+        !read_text(map, "problem", e->problem, sizeof e->problem) ||
+        !read_number(mien_value_get(map, "engine"), 0, NUMBER_MOST, &e->choice.engine) ||
+        !(ms >= 0 && ms <= NUMBER_MOST) || !knobs || knobs->kind != MIEN_VALUE_LIST ||
+        knobs->count > DNN_KNOBS)
+        return false;
+    e->choice.ms = (float)ms;
+    for (const mien_value *v = knobs->first; v; v = v->next) {
+        const int i = e->choice.knobs++;
+        if (v->kind != MIEN_VALUE_LIST || v->count != 2 ||
+            !read_number(v->first, 0, NUMBER_MOST, &e->choice.knob[i].type) ||
+            !read_number(v->first->next, -NUMBER_MOST, NUMBER_MOST, &e->choice.knob[i].value))
+            return false;
+    }
+    return true;
+}
+
+/* Adds the entries that are not in memory. */
+static mien_status read_entries(dnn_cache *cache, const mien_value *root) {
+    const mien_value *list = mien_value_get(root, "engines");
+    if (mien_value_number(root, "schema", 0) != SCHEMA)
+        return MIEN_FAIL(FORMAT, "it is of another version of this program");
+    if (!list || list->kind != MIEN_VALUE_LIST || list->count > ENTRIES_MOST)
+        return MIEN_FAIL(FORMAT, "there is no list of engines in it");
+    entry e;
+    for (const mien_value *v = list->first; v; v = v->next)
+        if (!read_entry(v, &e)) return MIEN_FAIL(FORMAT, "line %d is no engine", v->line);
+    for (const mien_value *v = list->first; v; v = v->next) {
+        read_entry(v, &e);
+        if (!find(cache, e.card, e.problem)) MIEN_TRY(add(cache, &e));
+    }
+    return MIEN_OK;
+}
+
+static void read_file(dnn_cache *cache) {
+    char *text = NULL;
+    size_t size;
+    mien_tree tree = {0};
+    if (!cache->path[0] || !mien_file_exists(cache->path)) return;
+    mien_status status = mien_file_read(cache->path, FILE_MOST, &text, &size);
+    if (status == MIEN_OK) status = mien_json_parse(text, size, cache->path, &tree);
+    if (status == MIEN_OK) status = read_entries(cache, tree.root);
+    if (status != MIEN_OK && !cache->warned) {
+        MIEN_WARN("'%s' is not used: %s; it is written anew", cache->path, mien_error_message());
+        cache->warned = true;
+    }
+    mien_tree_release(&tree);
+    mien_free(text);
+}
+
+/* ---- writing ---- */
+
+static void write_entry(mien_json *json, const entry *e) {
+    mien_json_open(json, NULL, '{');
+    mien_json_string(json, "card", e->card);
+    mien_json_string(json, "problem", e->problem);
+    mien_json_integer(json, "engine", e->choice.engine);
+    mien_json_open(json, "knobs", '[');
+    for (int i = 0; i < e->choice.knobs; i++) {
+        mien_json_open(json, NULL, '[');
+        mien_json_integer(json, NULL, e->choice.knob[i].type);
+        mien_json_integer(json, NULL, e->choice.knob[i].value);
+        mien_json_close(json, ']');
+    }
+    mien_json_close(json, ']');
+    mien_json_number(json, "ms", (double)e->choice.ms);
+    mien_json_close(json, '}');
+}
+
+static mien_status write_file(const dnn_cache *cache) {
+    char folder[MIEN_PATH];
+    mien_text text = {0};
+    mien_json json = {.text = &text, .pretty = true};
+    mien_json_open(&json, NULL, '{');
+    mien_json_integer(&json, "schema", SCHEMA);
+    mien_json_open(&json, "engines", '[');
+    for (size_t i = 0; i < cache->count; i++)
+        write_entry(&json, &cache->entries[i]);
+    mien_json_close(&json, ']');
+    mien_json_close(&json, '}');
+    mien_text_puts(&text, "\n");
+    mien_path_folder(folder, cache->path);
+    mien_status status = text.status;
+    if (status == MIEN_OK) status = mien_make_folders(folder);
+    if (status == MIEN_OK) status = mien_file_write(cache->path, text.data, text.size);
+    mien_text_release(&text);
+    return status;
+}
+
+/* ---- for the engines ---- */
+
+mien_status dnn_cache_open(const mien_cuda *cuda, dnn_cache **out) {
+    size_t left = 0, all = 0;
+    *out = NULL;
+    CUDA_TRY(cudaMemGetInfo(&left, &all), "asking for the device's memory");
+    MIEN_TRY(mien_new(out, 1, sizeof **out));
+    dnn_cache *cache = *out;
+    /* a slice of a card has its name, but other memory and processors */
+    snprintf(cache->card, sizeof cache->card, "%s, %zu MiB, cuDNN %zu", cuda->gpu, all >> 20,
+             cudnnGetVersion());
+    find_file(cache->path);
+    read_file(cache);
+    return MIEN_OK;
+}
+
+void dnn_cache_close(dnn_cache *cache) {
+    if (cache) mien_free(cache->entries);
+    mien_free(cache);
+}
+
+const dnn_choice *dnn_cache_find(const dnn_cache *cache, const char *signature) {
+    const entry *e = find(cache, cache->card, signature);
+    return e ? &e->choice : NULL;
+}
+
+mien_status dnn_cache_put(dnn_cache *cache, const char *signature, const dnn_choice *choice) {
+    entry *there = find(cache, cache->card, signature);
+    entry e = {.choice = *choice};
+    strcpy(e.card, cache->card);
+    snprintf(e.problem, sizeof e.problem, "%s", signature);
+    if (there)
+        *there = e;
+    else
+        MIEN_TRY(add(cache, &e));
+    if (!cache->path[0]) return MIEN_OK;
+    read_file(cache); /* another program may have measured meanwhile */
+    if (write_file(cache) != MIEN_OK && !cache->warned) {
+        MIEN_WARN("the measured engines are not kept: %s", mien_error_message());
+        cache->warned = true;
+    }
+    return MIEN_OK;
+}

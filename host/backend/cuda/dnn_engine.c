@@ -1,0 +1,413 @@
+/* Which of cuDNN's engines computes a graph. The heuristics name configurations, the likely best
+ * first; those that keep to the precision asked for are run on memory of their own and timed. What
+ * is kept of a choice is the engine's global index with its knobs: a place in the heuristics' list
+ * means nothing in the next version. */
+#include <stdio.h>
+#include <string.h>
+
+#include "host/backend/cuda/dnn.h"
+#include "host/base/log.h"
+
+enum { TRIED_MOST = 16, RESULTS_MOST = 64, WARM_UPS = 3, RUNS = 5, PIECE = 256 };
+
+static bool good(cudnnStatus_t status) {
+    return status == CUDNN_STATUS_SUCCESS;
+}
+
+static void destroy(cudnnBackendDescriptor_t d) {
+    if (d) cudnnBackendDestroyDescriptor(d);
+}
+
+/* ---- one engine ---- */
+
+static void engine_release(dnn_engine *e) {
+    while (e->count > 0)
+        destroy(e->parts[--e->count]);
+    *e = (dnn_engine){0};
+}
+
+static cudnnBackendDescriptor_t part(dnn_engine *e, cudnnBackendDescriptorType_t type) {
+    cudnnBackendDescriptor_t made = NULL;
+    if (e->count == DNN_KNOBS + 3 || !good(cudnnBackendCreateDescriptor(type, &made))) return NULL;
+    return e->parts[e->count++] = made;
+}
+
+static bool set(cudnnBackendDescriptor_t d, cudnnBackendAttributeName_t name,
+                cudnnBackendAttributeType_t type, int64_t count, const void *values) {
+    return d && good(cudnnBackendSetAttribute(d, name, type, count, values));
+}
+
+static bool get(cudnnBackendDescriptor_t d, cudnnBackendAttributeName_t name,
+                cudnnBackendAttributeType_t type, int64_t most, int64_t *count, void *values) {
+    return d && good(cudnnBackendGetAttribute(d, name, type, most, count, values));
+}
+
+/* Does an engine with these notes keep to the precision? Plain f32 is what other precisions are
+ * compared with: products of whole floats, no transforms that cancel. */
+static bool allowed(const mien_cuda *cuda, mien_compute compute, cudnnBackendNumericalNote_t note) {
+    switch (note) {
+    case CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION:
+        return false;
+    case CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC:
+        return !cuda->deterministic;
+    case CUDNN_NUMERICAL_NOTE_TENSOR_CORE:
+    case CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS:
+    case CUDNN_NUMERICAL_NOTE_FFT:
+    case CUDNN_NUMERICAL_NOTE_WINOGRAD:
+        return compute != MIEN_COMPUTE_F32;
+    default: /* tiles of Winograd come with the note above */
+        return true;
+    }
+}
+
+static bool keeps_precision(const mien_cuda *cuda, mien_compute compute,
+                            cudnnBackendDescriptor_t engine) {
+    enum { NOTES = 32 };
+    cudnnBackendNumericalNote_t notes[NOTES];
+    int64_t count = 0;
+    if (!get(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE, NOTES, &count,
+             notes))
+        return false;
+    for (int64_t i = 0; i < count; i++)
+        if (!allowed(cuda, compute, notes[i])) return false;
+    return true;
+}
+
+static bool read_knobs(cudnnBackendDescriptor_t config, dnn_choice *choice) {
+    cudnnBackendDescriptor_t knobs[DNN_KNOBS] = {0};
+    int64_t count = 0, one;
+    bool ok = true;
+    for (int i = 0; ok && i < DNN_KNOBS; i++)
+        ok = good(cudnnBackendCreateDescriptor(CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR, &knobs[i]));
+    ok = ok && get(config, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+                   DNN_KNOBS, &count, knobs);
+    for (int64_t i = 0; ok && i < count; i++) {
+        cudnnBackendKnobType_t type;
+        ok =
+            get(knobs[i], CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, CUDNN_TYPE_KNOB_TYPE, 1, &one, &type) &&
+            get(knobs[i], CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE, CUDNN_TYPE_INT64, 1, &one,
+                &choice->knob[i].value);
+        choice->knob[i].type = type;
+    }
+    choice->knobs = (int)count;
+    for (int i = 0; i < DNN_KNOBS; i++)
+        destroy(knobs[i]);
+    return ok;
+}
+
+/* What a configuration is made of; false when it may not be used. */
+static bool read_choice(const mien_cuda *cuda, mien_compute compute,
+                        cudnnBackendDescriptor_t config, dnn_choice *choice) {
+    cudnnBackendDescriptor_t engine = NULL;
+    int64_t one;
+    if (!good(cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINE_DESCRIPTOR, &engine))) return false;
+    const bool ok =
+        get(config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &one, &engine) &&
+        get(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &one, &choice->engine) &&
+        keeps_precision(cuda, compute, engine) && read_knobs(config, choice);
+    destroy(engine);
+    return ok;
+}
+
+/* A configuration from numbers. */
+static cudnnBackendDescriptor_t rebuild(dnn_engine *e, cudnnBackendDescriptor_t graph) {
+    const dnn_choice *c = &e->choice;
+    cudnnBackendDescriptor_t engine = part(e, CUDNN_BACKEND_ENGINE_DESCRIPTOR);
+    if (!set(engine, CUDNN_ATTR_ENGINE_OPERATION_GRAPH, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &graph) ||
+        !set(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &c->engine) ||
+        !good(cudnnBackendFinalize(engine)))
+        return NULL;
+    const int first = e->count;
+    for (int i = 0; i < c->knobs; i++) {
+        const cudnnBackendKnobType_t type = (cudnnBackendKnobType_t)c->knob[i].type;
+        cudnnBackendDescriptor_t knob = part(e, CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR);
+        if (!set(knob, CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, CUDNN_TYPE_KNOB_TYPE, 1, &type) ||
+            !set(knob, CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE, CUDNN_TYPE_INT64, 1, &c->knob[i].value) ||
+            !good(cudnnBackendFinalize(knob)))
+            return NULL;
+    }
+    cudnnBackendDescriptor_t config = part(e, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
+    if (!set(config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &engine) ||
+        (c->knobs > 0 && !set(config, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES,
+                              CUDNN_TYPE_BACKEND_DESCRIPTOR, c->knobs, &e->parts[first])) ||
+        !good(cudnnBackendFinalize(config)))
+        return NULL;
+    return config;
+}
+
+/* Compiles, where the engine is one of those. */
+static bool finish_engine(dnn_engine *e, const mien_cuda *cuda, cudnnBackendDescriptor_t config) {
+    int64_t workspace = 0, one;
+    e->plan = part(e, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
+    if (!set(e->plan, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1, &cuda->dnn) ||
+        !set(e->plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1,
+             &config) ||
+        !good(cudnnBackendFinalize(e->plan)) ||
+        !get(e->plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &one,
+             &workspace))
+        return false;
+    e->workspace = (size_t)workspace;
+    return workspace <= CUDA_WORKSPACE_MOST;
+}
+
+/* ---- running ---- */
+
+static cudnnBackendDescriptor_t pack(const dnn_problem *p, const dnn_pointers *pointers,
+                                     void *workspace) {
+    cudnnBackendDescriptor_t made = NULL;
+    int64_t uids[DNN_UIDS], count = 0;
+    void *data[DNN_UIDS];
+    for (int uid = 0; uid < DNN_UIDS; uid++)
+        if (dnn_has(p, uid)) {
+            uids[count] = uid;
+            data[count++] = pointers->at[uid];
+        }
+    if (!good(cudnnBackendCreateDescriptor(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, &made)))
+        return NULL;
+    if (set(made, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, count, uids) &&
+        set(made, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, count, data) &&
+        set(made, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &workspace) &&
+        good(cudnnBackendFinalize(made)))
+        return made;
+    destroy(made);
+    return NULL;
+}
+
+mien_status dnn_plan_run(dnn_plan *plan, const mien_cuda *cuda, const dnn_pointers *pointers,
+                         void *workspace) {
+    /* a network's tensors stay where they are: the pack of the last time serves again */
+    if (!plan->pack || memcmp(&plan->bound, pointers, sizeof *pointers) != 0 ||
+        plan->bound_workspace != workspace) {
+        destroy(plan->pack);
+        plan->pack = pack(&plan->problem, pointers, workspace);
+        if (!plan->pack) return MIEN_FAIL(INVALID, "cuDNN does not take the tensors' addresses");
+        plan->bound = *pointers;
+        plan->bound_workspace = workspace;
+    }
+    CUDNN_TRY(cudnnBackendExecute(cuda->dnn, plan->engine.plan, plan->pack), "a convolution");
+    return MIEN_OK;
+}
+
+void dnn_plan_release(dnn_plan *plan) {
+    destroy(plan->pack);
+    engine_release(&plan->engine);
+    dnn_graph_release(&plan->graph);
+    *plan = (dnn_plan){0};
+}
+
+/* ---- trying ---- */
+
+/* Memory that engines are tried on; without it the first that may is taken untried. */
+typedef struct search {
+    mien_cuda *cuda;
+    dnn_plan *plan; /* its engine is the best so far */
+    char *tensors;
+    dnn_pointers pointers;
+    void *workspace;
+    size_t workspace_bytes;
+    cudaEvent_t from, to;
+    dnn_choice tried[TRIED_MOST];
+    int count;
+} search;
+
+static size_t whole_pieces(size_t bytes) {
+    return (bytes + PIECE - 1) / PIECE * PIECE;
+}
+
+static mien_status search_open(search *s) {
+    const dnn_problem *p = &s->plan->problem;
+    size_t bytes = 0;
+    for (int uid = 0; uid < DNN_UIDS; uid++)
+        if (dnn_has(p, uid)) bytes += whole_pieces(dnn_bytes(p, uid));
+    const mien_status status = mien_cuda_alloc(bytes, (void **)&s->tensors);
+    if (status == MIEN_NO_MEMORY) return MIEN_OK;
+    MIEN_TRY(status);
+    /* numbers between 0 and 2 in every type: multiplying zeros takes less power, so less time */
+    CUDA_TRY(cudaMemsetAsync(s->tensors, 0x3c, bytes, s->cuda->stream), "filling memory");
+    char *at = s->tensors;
+    for (int uid = 0; uid < DNN_UIDS; uid++)
+        if (dnn_has(p, uid)) {
+            s->pointers.at[uid] = at;
+            at += whole_pieces(dnn_bytes(p, uid));
+        }
+    CUDA_TRY(cudaEventCreateWithFlags(&s->from, cudaEventDefault), "making an event");
+    CUDA_TRY(cudaEventCreateWithFlags(&s->to, cudaEventDefault), "making an event");
+    return MIEN_OK;
+}
+
+static void search_close(search *s) {
+    if (s->from) cudaEventDestroy(s->from);
+    if (s->to) cudaEventDestroy(s->to);
+    mien_cuda_free(s->workspace);
+    mien_cuda_free(s->tensors);
+}
+
+/* Room for an engine; false when the device has no such piece of memory left. */
+static mien_status make_room(search *s, size_t bytes, bool *enough) {
+    *enough = bytes <= s->workspace_bytes;
+    if (*enough) return MIEN_OK;
+    mien_cuda_free(s->workspace);
+    s->workspace = NULL;
+    s->workspace_bytes = 0;
+    const mien_status status = mien_cuda_alloc(bytes, &s->workspace);
+    if (status == MIEN_NO_MEMORY) return MIEN_OK;
+    MIEN_TRY(status);
+    s->workspace_bytes = bytes;
+    *enough = true;
+    return MIEN_OK;
+}
+
+/* Best of a few runs, in milliseconds. */
+static mien_status measure(search *s, const dnn_engine *e, cudnnBackendDescriptor_t variant,
+                           cudnnStatus_t *code, float *best) {
+    cudaStream_t stream = s->cuda->stream;
+    *best = 0;
+    /* fixed algorithms need no time, but one run tells whether the engine works here */
+    const int runs = s->cuda->deterministic ? 0 : RUNS, first = runs ? -WARM_UPS : -1;
+    for (int i = first; i < runs; i++) {
+        float ms = 0;
+        CUDA_TRY(cudaEventRecord(s->from, stream), "taking the time of an engine");
+        *code = cudnnBackendExecute(s->cuda->dnn, e->plan, variant);
+        if (!good(*code)) return MIEN_OK;
+        CUDA_TRY(cudaEventRecord(s->to, stream), "taking the time of an engine");
+        CUDA_TRY(cudaEventSynchronize(s->to), "trying an engine");
+        CUDA_TRY(cudaEventElapsedTime(&ms, s->from, s->to), "taking the time of an engine");
+        if (i >= 0 && (*best == 0 || ms < *best)) *best = ms;
+    }
+    return MIEN_OK;
+}
+
+/* Runs the engine; *works says whether it can be had. Fails only where the device does. */
+static mien_status try_engine(search *s, dnn_engine *e, bool *works) {
+    cudnnStatus_t code = CUDNN_STATUS_SUCCESS;
+    *works = !s->tensors;
+    if (*works) return MIEN_OK;
+    MIEN_TRY(make_room(s, e->workspace, works));
+    if (!*works) return MIEN_OK;
+    cudnnBackendDescriptor_t variant = pack(&s->plan->problem, &s->pointers, s->workspace);
+    *works = variant != NULL;
+    if (!variant) return MIEN_OK;
+    const mien_status status = measure(s, e, variant, &code, &e->choice.ms);
+    destroy(variant);
+    MIEN_TRY(status);
+    *works = good(code);
+    if (*works) return MIEN_OK;
+    char text[64];
+    dnn_choice_text(&e->choice, text, sizeof text);
+    mien_log(MIEN_LOG_DEBUG, "cuDNN's %s fails here: %s", text, cudnnGetErrorString(code));
+    CUDA_TRY(cudaStreamSynchronize(s->cuda->stream), "the work of a dropped engine");
+    cudaGetLastError(); /* what the engine left behind */
+    return MIEN_OK;
+}
+
+static bool tried_before(const search *s, const dnn_choice *choice) {
+    for (int i = 0; i < s->count; i++)
+        if (dnn_choice_same(&s->tried[i], choice)) return true;
+    return false;
+}
+
+/* Tries a configuration (NULL: made from e's choice) and keeps the better engine; owns *e. */
+static mien_status consider(search *s, dnn_engine *e, cudnnBackendDescriptor_t config) {
+    bool works = false;
+    mien_status status = MIEN_OK;
+    if (!config) config = rebuild(e, s->plan->graph.graph);
+    if (config && read_choice(s->cuda, s->plan->problem.compute, config, &e->choice) &&
+        !tried_before(s, &e->choice) && finish_engine(e, s->cuda, config)) {
+        s->tried[s->count++] = e->choice;
+        status = try_engine(s, e, &works);
+    }
+    const dnn_engine *best = &s->plan->engine;
+    if (works && (!best->plan || e->choice.ms < best->choice.ms)) {
+        const dnn_engine worse = s->plan->engine;
+        s->plan->engine = *e;
+        *e = worse;
+    }
+    engine_release(e);
+    return status;
+}
+
+static bool satisfied(const search *s) {
+    const bool first_is_enough = s->cuda->deterministic || !s->tensors;
+    return s->count == TRIED_MOST || (first_is_enough && s->plan->engine.plan);
+}
+
+static mien_status ask(search *s, cudnnBackendHeurMode_t mode) {
+    cudnnBackendDescriptor_t heuristics = NULL, configs[RESULTS_MOST] = {0};
+    cudnnBackendDescriptor_t graph = s->plan->graph.graph;
+    int64_t count = 0;
+    mien_status status = MIEN_OK;
+    bool ok = good(cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, &heuristics));
+    for (int i = 0; ok && i < RESULTS_MOST; i++)
+        ok = good(cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, &configs[i]));
+    ok = ok &&
+         set(heuristics, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1,
+             &graph) &&
+         set(heuristics, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode) &&
+         good(cudnnBackendFinalize(heuristics)) &&
+         get(heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, RESULTS_MOST,
+             &count, configs);
+    for (int64_t i = 0; ok && status == MIEN_OK && i < count && !satisfied(s); i++) {
+        dnn_engine e = {.parts = {configs[i]}, .count = 1};
+        const cudnnBackendDescriptor_t config = configs[i];
+        configs[i] = NULL;
+        status = consider(s, &e, config);
+    }
+    for (int i = 0; i < RESULTS_MOST; i++)
+        destroy(configs[i]);
+    destroy(heuristics);
+    return status;
+}
+
+static mien_status choose(search *s) {
+    static const cudnnBackendHeurMode_t modes[] = {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_B,
+                                                   CUDNN_HEUR_MODE_FALLBACK};
+    char signature[DNN_SIGNATURE];
+    dnn_signature(&s->plan->problem, signature);
+    const bool remember = !s->cuda->deterministic && s->cuda->engines;
+    const dnn_choice *known = remember ? dnn_cache_find(s->cuda->engines, signature) : NULL;
+    if (known) {
+        dnn_engine e = {.choice = *known};
+        const float ms = known->ms;
+        MIEN_TRY(consider(s, &e, NULL));
+        s->plan->engine.choice.ms = ms;
+        if (s->plan->engine.plan) return MIEN_OK;
+    }
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0] && !satisfied(s); i++)
+        MIEN_TRY(ask(s, modes[i]));
+    if (!s->plan->engine.plan)
+        return MIEN_FAIL(UNSUPPORTED, "cuDNN %zu has no engine that works for '%s'",
+                         cudnnGetVersion(), signature);
+    if (remember && s->tensors)
+        return dnn_cache_put(s->cuda->engines, signature, &s->plan->engine.choice);
+    return MIEN_OK;
+}
+
+mien_status dnn_plan_make(dnn_plan *plan, mien_cuda *cuda, const dnn_problem *problem) {
+    search s = {.cuda = cuda, .plan = plan};
+    *plan = (dnn_plan){.problem = *problem};
+    if (cuda->capturing)
+        return MIEN_FAIL(INVALID, "a convolution is made ready while work is recorded");
+    const cudnnStatus_t code = dnn_graph_build(&plan->graph, cuda->dnn, problem);
+    mien_status status = mien_cudnn_check(code, "describing a convolution", __FILE__, __LINE__);
+    if (status == MIEN_OK) status = search_open(&s);
+    if (status == MIEN_OK) status = choose(&s);
+    search_close(&s);
+    if (status != MIEN_OK) dnn_plan_release(plan);
+    return status;
+}
+
+/* ---- choices ---- */
+
+void dnn_choice_text(const dnn_choice *c, char *text, size_t size) {
+    int at = snprintf(text, size, "engine %lld", (long long)c->engine);
+    for (int i = 0; i < c->knobs && at < (int)size; i++)
+        at += snprintf(text + at, size - (size_t)at, "%s%lld=%lld", i ? "," : " knobs ",
+                       (long long)c->knob[i].type, (long long)c->knob[i].value);
+}
+
+bool dnn_choice_same(const dnn_choice *a, const dnn_choice *b) {
+    bool same = a->engine == b->engine && a->knobs == b->knobs;
+    for (int i = 0; same && i < a->knobs; i++)
+        same = a->knob[i].type == b->knob[i].type && a->knob[i].value == b->knob[i].value;
+    return same;
+}

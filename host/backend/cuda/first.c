@@ -1,0 +1,85 @@
+/* The convolution that reads the image, by own kernels: so few channels give a library's engines
+ * nothing to multiply, and no gradient of the image is wanted. */
+#include <stdio.h>
+
+#include "host/backend/cuda/cuda.h"
+
+enum { SIDE = 3 };
+
+static bool takes(const mien_cuda *cuda, const mien_linear_desc *d) {
+    (void)cuda;
+    return !d->dense && !d->adds && !(d->training && d->needs_dx) &&
+           d->in.c <= CUDA_FIRST_CHANNELS && d->kernel_h == SIDE && d->kernel_w == SIDE &&
+           d->stride_h == 1 && d->stride_w == 1;
+}
+
+static size_t weight_count(const mien_linear *op) {
+    return (size_t)SIDE * SIDE * (size_t)op->desc.in.c * (size_t)op->desc.out.c;
+}
+
+static mien_status prepare(mien_linear *op, int n) {
+    (void)n; /* the weights as floats */
+    if (op->backend->dtype != MIEN_F32) op->scratch = weight_count(op) * sizeof(float);
+    return MIEN_OK;
+}
+
+static void release(mien_linear *op) {
+    (void)op;
+}
+
+static void engine(const mien_linear *op, mien_direction direction, char *text, size_t size) {
+    (void)op;
+    snprintf(text, size, "%s", direction == MIEN_DATA ? "none" : "first");
+}
+
+static cuda_first first_of(const mien_linear *op) {
+    const mien_linear_desc *d = &op->desc;
+    return (cuda_first){d->pad_top, d->pad_left, d->activation == BODY_RELU};
+}
+
+static mien_status forward(mien_linear *op, const mien_tensor *y, const mien_tensor *x,
+                           const void *w, const void *b, void *scratch) {
+    const mien_linear_desc *d = &op->desc;
+    const cuda_stream stream = op->cuda->stream;
+    const float *weights = w;
+    if (op->backend->dtype != MIEN_F32) {
+        const int count = (int)weight_count(op);
+        const cuda_tensor from = {(void *)w, mien_cuda_number(op->backend->dtype), 1, 1, 1, count};
+        const cuda_tensor to = {scratch, CUDA_F32, 1, 1, 1, count};
+        CUDA_TRY(cuda_copy(stream, to, from, false), "widening weights");
+        weights = scratch;
+    }
+    CUDA_TRY(cuda_first_forward(stream, mien_cuda_tensor(y), mien_cuda_tensor(x), weights, b,
+                                first_of(op)),
+             "the kernel of the first convolution");
+    if (d->activation != BODY_LINEAR && d->activation != BODY_RELU)
+        CUDA_TRY(cuda_bias_activation(stream, mien_cuda_tensor(y), NULL, d->activation, d->alpha),
+                 "the kernel of activation");
+    return MIEN_OK;
+}
+
+static mien_status backward_data(mien_linear *op, const mien_tensor *dx, const mien_tensor *dy,
+                                 const void *w, const mien_tensor *gate, void *scratch,
+                                 bool accumulate) {
+    (void)dx, (void)dy, (void)w, (void)gate, (void)scratch, (void)accumulate;
+    return MIEN_FAIL(INVALID, "layer '%s': not made for a gradient of its input", op->desc.name);
+}
+
+static mien_status backward_filter(mien_linear *op, void *dw, void *db, const mien_tensor *dy,
+                                   const mien_tensor *x, void *scratch, bool accumulate) {
+    (void)scratch;
+    CUDA_TRY(cuda_first_filter(op->cuda->stream, dw, db, mien_cuda_tensor(dy), mien_cuda_tensor(x),
+                               first_of(op), accumulate, op->cuda->room),
+             "the kernel of the first convolution's gradient");
+    return MIEN_OK;
+}
+
+const linear_kind mien_cuda_first = {.name = "first",
+                                     .takes = takes,
+                                     .bytes = sizeof(mien_linear),
+                                     .prepare = prepare,
+                                     .release = release,
+                                     .engine = engine,
+                                     .forward = forward,
+                                     .backward_data = backward_data,
+                                     .backward_filter = backward_filter};

@@ -1,0 +1,130 @@
+/* Convolution and dense operators: which kind computes one, and how its weights lie in memory. */
+#include <stdio.h>
+
+#include "host/backend/cuda/cuda.h"
+#include "host/base/memory.h"
+
+static mien_status linear_create(mien_backend *b, const mien_linear_desc *desc, mien_linear **out) {
+    static const linear_kind *const kinds[] = {&mien_cuda_first, &mien_cuda_dense, &mien_cuda_conv};
+    *out = NULL;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (kinds[i]->takes(cuda_of(b), desc)) {
+            MIEN_TRY(mien_new(out, 1, kinds[i]->bytes));
+            **out = (mien_linear){kinds[i], b, cuda_of(b), *desc, 0};
+            return MIEN_OK;
+        }
+    return MIEN_FAIL(UNSUPPORTED,
+                     "layer '%s': the GPU cannot compute this operator; run it on the CPU",
+                     desc->name);
+}
+
+static void linear_free(mien_linear *op) {
+    if (op) op->kind->release(op);
+    mien_free(op);
+}
+
+static mien_status linear_prepare(mien_linear *op, int n) {
+    return op->kind->prepare(op, n);
+}
+
+static mien_algorithm linear_algorithm(const mien_linear *op, mien_direction direction) {
+    (void)op, (void)direction; /* which engine it is, linear_engine tells */
+    return MIEN_DIRECT;
+}
+
+static void linear_engine(const mien_linear *op, mien_direction direction, char *text,
+                          size_t size) {
+    op->kind->engine(op, direction, text, size);
+}
+
+static size_t weight_count(const mien_linear_desc *d) {
+    return (size_t)(d->kernel_h * d->kernel_w) * (size_t)d->in.c * (size_t)d->out.c;
+}
+
+static size_t linear_weight_bytes(const mien_linear *op) {
+    return weight_count(&op->desc) * sizeof(float);
+}
+
+static size_t linear_scratch_bytes(const mien_linear *op) {
+    return op->scratch;
+}
+
+static void linear_weights_changed(mien_linear *op) {
+    (void)op; /* nothing is derived from them */
+}
+
+/* Between [taps][in][out] and [out][taps][in]; a dense operator's lie here as on the host. */
+static void reorder(const mien_linear_desc *d, float *dst, const float *src, bool to_device) {
+    const size_t taps = (size_t)(d->kernel_h * d->kernel_w);
+    const size_t in = (size_t)d->in.c, out = (size_t)d->out.c;
+    for (size_t o = 0; o < out; o++)
+        for (size_t t = 0; t < taps; t++)
+            for (size_t i = 0; i < in; i++) {
+                const size_t host = (t * in + i) * out + o, here = (o * taps + t) * in + i;
+                if (to_device)
+                    dst[here] = src[host];
+                else
+                    dst[host] = src[here];
+            }
+}
+
+static mien_status weights_upload(mien_linear *op, void *dst, const float *hwio) {
+    const size_t bytes = linear_weight_bytes(op);
+    float *turned;
+    if (op->desc.dense) return op->backend->ops->copy_in(op->backend, dst, hwio, bytes);
+    MIEN_TRY(mien_new(&turned, 1, bytes));
+    reorder(&op->desc, turned, hwio, true);
+    const mien_status status = op->backend->ops->copy_in(op->backend, dst, turned, bytes);
+    mien_free(turned);
+    return status;
+}
+
+static mien_status weights_download(mien_linear *op, float *hwio, const void *src) {
+    const size_t bytes = linear_weight_bytes(op);
+    float *turned;
+    if (op->desc.dense) return op->backend->ops->copy_out(op->backend, hwio, src, bytes);
+    MIEN_TRY(mien_new(&turned, 1, bytes));
+    const mien_status status = op->backend->ops->copy_out(op->backend, turned, src, bytes);
+    if (status == MIEN_OK) reorder(&op->desc, hwio, turned, false);
+    mien_free(turned);
+    return status;
+}
+
+static bool linear_can_add(const mien_backend *b, const mien_linear_desc *d) {
+    (void)b, (void)d; /* an addition is a node of its own */
+    return false;
+}
+
+static mien_status linear_forward(mien_linear *op, const mien_tensor *y, const mien_tensor *x,
+                                  const void *w, const void *b, void *scratch) {
+    return op->kind->forward(op, y, x, w, b, scratch);
+}
+
+static mien_status linear_backward_data(mien_linear *op, const mien_tensor *dx,
+                                        const mien_tensor *dy, const void *w,
+                                        const mien_tensor *gate, void *scratch, bool accumulate) {
+    return op->kind->backward_data(op, dx, dy, w, gate, scratch, accumulate);
+}
+
+static mien_status linear_backward_filter(mien_linear *op, void *dw, void *db,
+                                          const mien_tensor *dy, const mien_tensor *x,
+                                          void *scratch, bool accumulate) {
+    return op->kind->backward_filter(op, dw, db, dy, x, scratch, accumulate);
+}
+
+void mien_cuda_linear_slots(mien_ops *ops) {
+    ops->linear_create = linear_create;
+    ops->linear_free = linear_free;
+    ops->linear_prepare = linear_prepare;
+    ops->linear_algorithm = linear_algorithm;
+    ops->linear_engine = linear_engine;
+    ops->linear_weight_bytes = linear_weight_bytes;
+    ops->linear_scratch_bytes = linear_scratch_bytes;
+    ops->linear_weights_changed = linear_weights_changed;
+    ops->weights_upload = weights_upload;
+    ops->weights_download = weights_download;
+    ops->linear_can_add = linear_can_add;
+    ops->linear_forward = linear_forward;
+    ops->linear_backward_data = linear_backward_data;
+    ops->linear_backward_filter = linear_backward_filter;
+}

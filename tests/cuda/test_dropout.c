@@ -1,0 +1,107 @@
+/* Dropout's kernel against the loops of the CPU: the same bits in f32, and the numbers rounded once
+ * in the narrow types. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "kernels/body/narrow.h"
+#include "kernels/body/rng.h"
+#include "tests/support/device.h"
+#include "tests/support/net.h"
+#include "tests/support/reference.h"
+
+static mien_backend *plain;
+
+static int open_plain(void **state) {
+    (void)state;
+    return reference_open(false, &plain) != MIEN_OK;
+}
+
+static int close_plain(void **state) {
+    (void)state;
+    mien_backend_close(plain);
+    return 0;
+}
+
+typedef struct row {
+    mien_shape shape;
+    double rate;
+    uint64_t first;
+} row;
+
+static const row rows[] = {
+    {{1, 1, 1, 1}, 0.5, 0}, {{1, 1, 1, 5}, 0.25, 3},     {{3, 1, 1, 17}, 0.4, 1},
+    {{2, 5, 3, 3}, 0.1, 7}, {{4, 12, 12, 32}, 0.25, 64}, {{1, 1, 1, 1027}, 0.9, 0},
+    {{5, 7, 1, 1}, 0, 11},  {{2, 3, 3, 5}, 0.75, 1000},
+};
+
+/* y and, added to it once more, the same. */
+static float *run(mien_backend *b, const row *r, const float *x) {
+    const body_step step = {.seed = 99, .step = 12345678901};
+    body_step *state = device_copy(b, &step, sizeof step);
+    const mien_dropout drop = {r->rate, RNG_DROPOUT + 3, state, r->first};
+    mien_tensor from = device_tensor(b, r->shape, x), to = device_tensor(b, r->shape, NULL);
+    expect_ok(b->ops->dropout(b, &to, &from, &drop, false));
+    expect_ok(b->ops->dropout(b, &to, &from, &drop, true));
+    float *y = device_take(b, &to);
+    device_release(b, &from);
+    device_release(b, &to);
+    b->ops->free(b, state);
+    return y;
+}
+
+/* What is stored in a narrow type after each of the two passes. */
+static void narrow(float *y, size_t count, mien_dtype dtype) {
+    for (size_t i = 0; i < count; i++) {
+        if (dtype == MIEN_BF16) {
+            const float once = body_from_bf16(body_to_bf16(y[i] / 2));
+            y[i] = body_from_bf16(body_to_bf16(once + y[i] / 2));
+        } else if (dtype == MIEN_F16) {
+            const float once = body_from_f16(body_to_f16(y[i] / 2));
+            y[i] = body_from_f16(body_to_f16(once + y[i] / 2));
+        }
+    }
+}
+
+static void check(mien_compute compute) {
+    mien_backend *cuda = device_open(compute, true);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const size_t count = mien_shape_count(rows[i].shape);
+        float *x = device_numbers(count, 3, (uint32_t)i + 1, cuda->dtype);
+        float *want = run(plain, &rows[i], x), *got = run(cuda, &rows[i], x);
+        narrow(want, count, cuda->dtype);
+        device_same(got, want, count, "y");
+        free(x);
+        free(want);
+        free(got);
+    }
+    mien_backend_close(cuda);
+}
+
+static void test_f32(void **state) {
+    (void)state;
+    check(MIEN_COMPUTE_F32);
+}
+
+static void test_bf16(void **state) {
+    (void)state;
+    check(MIEN_COMPUTE_BF16);
+}
+
+static void test_f16(void **state) {
+    (void)state;
+    check(MIEN_COMPUTE_F16);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_f32),
+        cmocka_unit_test(test_bf16),
+        cmocka_unit_test(test_f16),
+    };
+    return cmocka_run_group_tests(tests, open_plain, close_plain);
+}
