@@ -10,6 +10,10 @@ DEB_CHECK := libcmocka-dev
 DEB_TOOLS := clang clang-format valgrind
 
 # ---- choices ----------------------------------------------------------------------------------
+CARRY   ?=#         dist: 1 packs all that a bare GPU machine lacks; check-gpu, bench-gpu: that archive
+ifeq ($(CARRY),1)
+  CUDA_ARCHS ?= 90
+endif
 HDF5    ?= auto#    read and write .h5: auto|1|0
 CUDA    ?= auto#    the GPU module, needs NVIDIA's toolkit, cuDNN and cuBLASLt: auto|1|0
 CUDA_ARCHS ?= 75 80 86 89 90 100
@@ -17,7 +21,6 @@ STRICT  ?= 0#       1: warnings are errors
 SAN     ?=#         address, undefined or thread: a sanitizer build of its own
 VARIANT ?= $(if $(SAN),$(SAN),release)
 PREFIX  ?= /usr/local
-CARRY   ?=#         dist: 1 packs all that a bare GPU machine lacks; check-gpu, bench-gpu: that archive
 CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
 CXX     := $(if $(filter default,$(origin CXX)),g++,$(CXX))
 B       := build/$(VARIANT)
