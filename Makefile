@@ -189,10 +189,19 @@ $(B)/mien-cuda.so: $(cuda_obj) $(B)/libbase.a host/backend/cuda/module.map
 	  $(call rpath,) -L$(CUDA_HOME)/lib64 -lcudnn -lcublasLt \
 	  -lcudart_static -lrt -ldl -lm -lpthread -fopenmp
 
+fake_link = $(LINK_PARTIAL) $(CXX) -shared $(filter-out -MMD -MP,$(CXXFLAGS)) -fopenmp \
+  -Wl,--version-script=tests/cuda/fake/module.map -Wl,-T,tests/cuda/harness/shared.ld -Wl,-z,defs
 $(B)/fake/mien-cuda.so: $(fake_obj) $(B)/libbase.a tests/cuda/fake/module.map
-	$(LINK_PARTIAL) $(CXX) -shared $(filter-out -MMD -MP,$(CXXFLAGS)) -fopenmp $(fake_obj) $(B)/libbase.a -o $@ \
-	  -Wl,--version-script=tests/cuda/fake/module.map -Wl,-T,tests/cuda/harness/shared.ld \
-	  -Wl,-z,defs -ldl -lm -lpthread
+	$(fake_link) $(fake_obj) $(B)/libbase.a -o $@
+
+# for tests/gate/test_mutants.sh: how a kernel and the module are made, quickly
+.PHONY: fake-compile fake-link fake-objects
+fake-compile:
+	@echo $(CXX) -x c++ $(filter-out -I. -MMD -MP,$(CXXFLAGS)) $(HARNESS) -O1 -g0
+fake-link:
+	@echo $(fake_link)
+fake-objects:
+	@echo $(fake_obj) $(B)/libbase.a
 
 # The sandbox's limits leave no room for a sanitizer's shadow memory: this one is built plain.
 $(B)/mien-h5: $(h5_src) $(wildcard host/h5/*.h) $(B)/.flags
