@@ -103,12 +103,10 @@ NVCCFLAGS  := -std=c++17 -O3 -I. -fmad=false -ftz=true -prec-div=true -prec-sqrt
 # the same on a GPU that is none (tests/cuda/fake)
 fake_run   := $(patsubst %,$(B)/fake/%.o,$(basename $(sort $(wildcard tests/cuda/harness/*.cc \
                 tests/cuda/fake/*.c tests/cuda/fake/*.cc))))
-fake_src   := $(if $(wildcard tests/cuda/shim/cudnn.h),$(cuda_src),$(filter-out %/conv.c $(wildcard \
-                host/backend/cuda/dnn_*.c),$(cuda_src)))
-fake_obj   := $(fake_src:%.c=$(B)/fake/%.o) $(cuda_kern:%.cu=$(B)/fake/%.o) $(fake_run)
+fake_obj   := $(cuda_src:%.c=$(B)/fake/%.o) $(cuda_kern:%.cu=$(B)/fake/%.o) $(fake_run)
 fake       := $(if $(wildcard host/backend/cuda/module.c),$(B)/fake/mien-cuda.so)
 LINK_PARTIAL := bash tests/cuda/fake/partial.sh
-SHIM       := -isystem tests/cuda/shim -isystem tests/cuda/shim/interim
+SHIM       := -isystem tests/cuda/shim
 # threads of a block are fibres: no stack of the system's, no statics that others may see
 HARNESS    := $(SHIM) -fdata-sections -fvisibility=hidden -fno-gnu-unique
 
@@ -192,6 +190,7 @@ $(B)/mien-cuda.so: $(cuda_obj) $(B)/libbase.a host/backend/cuda/module.map
 fake_link = $(LINK_PARTIAL) $(CXX) -shared $(filter-out -MMD -MP,$(CXXFLAGS)) -fopenmp \
   -Wl,--version-script=tests/cuda/fake/module.map -Wl,-T,tests/cuda/harness/shared.ld -Wl,-z,defs
 $(B)/fake/mien-cuda.so: $(fake_obj) $(B)/libbase.a tests/cuda/fake/module.map
+<<<<<<< HEAD
 	$(fake_link) $(fake_obj) $(B)/libbase.a -o $@
 
 # for tests/gate/test_mutants.sh: how a kernel and the module are made, quickly
@@ -202,6 +201,11 @@ fake-link:
 	@echo $(fake_link)
 fake-objects:
 	@echo $(fake_obj) $(B)/libbase.a
+=======
+	bash tests/cuda/fake/partial.sh $(CXX) -shared $(filter-out -MMD -MP,$(CXXFLAGS)) -fopenmp $(fake_obj) $(B)/libbase.a -o $@ \
+	  -Wl,--version-script=tests/cuda/fake/module.map -Wl,-T,tests/cuda/harness/shared.ld \
+	  -Wl,-z,defs $(shell pkg-config --libs json-c 2>/dev/null) -ldl -lm -lpthread
+>>>>>>> main
 
 # The sandbox's limits leave no room for a sanitizer's shadow memory: this one is built plain.
 $(B)/mien-h5: $(h5_src) $(wildcard host/h5/*.h) $(B)/.flags
