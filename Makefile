@@ -93,6 +93,7 @@ cuda_src   := $(sort $(wildcard host/backend/cuda/*.c))
 cuda_kern  := $(sort $(wildcard kernels/cuda/*.cu))
 cuda_base  := $(filter-out %/status.o %/log.o %/module.o,$(filter $(B)/host/base/%,$(lib_obj))) \
               $(B)/host/backend/compute.o
+cuda_libs  := $(shell pkg-config --libs json-c 2>/dev/null) -ldl -lm -lpthread
 cuda_obj   := $(cuda_src:%.c=$(B)/cuda/%.o) $(cuda_kern:%.cu=$(B)/cuda/%.o)
 newest     := $(lastword $(CUDA_ARCHS))
 # arithmetic as on the CPU: see docs/numerics.md
@@ -185,13 +186,12 @@ $(B)/mien-cuda.so: $(cuda_obj) $(B)/libbase.a host/backend/cuda/module.map
 	$(LINK_PARTIAL) $(CXX) -shared $(cuda_obj) $(B)/libbase.a -o $@ \
 	  -Wl,--version-script=host/backend/cuda/module.map -Wl,-z,defs \
 	  $(call rpath,) -L$(CUDA_HOME)/lib64 -lcudnn -lcublasLt \
-	  -lcudart_static -lrt -ldl -lm -lpthread -fopenmp
+	  -lcudart_static $(cuda_libs) -lrt -fopenmp
 
 fake_link = $(LINK_PARTIAL) $(CXX) -shared $(filter-out -MMD -MP,$(CXXFLAGS)) -fopenmp \
   -Wl,--version-script=tests/cuda/fake/module.map -Wl,-T,tests/cuda/harness/shared.ld -Wl,-z,defs
 $(B)/fake/mien-cuda.so: $(fake_obj) $(B)/libbase.a tests/cuda/fake/module.map
-<<<<<<< HEAD
-	$(fake_link) $(fake_obj) $(B)/libbase.a -o $@
+	$(fake_link) $(fake_obj) $(B)/libbase.a $(cuda_libs) -o $@
 
 # for tests/gate/test_mutants.sh: how a kernel and the module are made, quickly
 .PHONY: fake-compile fake-link fake-objects
@@ -200,12 +200,7 @@ fake-compile:
 fake-link:
 	@echo $(fake_link)
 fake-objects:
-	@echo $(fake_obj) $(B)/libbase.a
-=======
-	bash tests/cuda/fake/partial.sh $(CXX) -shared $(filter-out -MMD -MP,$(CXXFLAGS)) -fopenmp $(fake_obj) $(B)/libbase.a -o $@ \
-	  -Wl,--version-script=tests/cuda/fake/module.map -Wl,-T,tests/cuda/harness/shared.ld \
-	  -Wl,-z,defs $(shell pkg-config --libs json-c 2>/dev/null) -ldl -lm -lpthread
->>>>>>> main
+	@echo $(fake_obj) $(B)/libbase.a $(cuda_libs)
 
 # The sandbox's limits leave no room for a sanitizer's shadow memory: this one is built plain.
 $(B)/mien-h5: $(h5_src) $(wildcard host/h5/*.h) $(B)/.flags

@@ -61,7 +61,7 @@ one() { # LINE "FILE :: OLD :: NEW :: TEST"
             kept=${kept/ "$build/fake/${source%.cu}.o" / }
             rebuilt+=("$here/${source##*/}.o")
         done
-        if ! $link $kept "${rebuilt[@]}" -o "$here/mien-cuda.so" 2>"$here/log"; then
+        if ! $link "${rebuilt[@]}" $kept -o "$here/mien-cuda.so" 2>"$here/log"; then
             echo "not ok $name: it does not link: $(grep -m1 -E 'error|undefined' "$here/log")"
             return
         fi
