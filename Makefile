@@ -106,7 +106,6 @@ fake_run   := $(patsubst %,$(B)/fake/%.o,$(basename $(sort $(wildcard tests/cuda
                 tests/cuda/fake/*.c tests/cuda/fake/*.cc))))
 fake_obj   := $(cuda_src:%.c=$(B)/fake/%.o) $(cuda_kern:%.cu=$(B)/fake/%.o) $(fake_run)
 fake       := $(if $(wildcard host/backend/cuda/module.c),$(B)/fake/mien-cuda.so)
-LINK_PARTIAL := bash tests/cuda/fake/partial.sh
 SHIM       := -isystem tests/cuda/shim
 # threads of a block are fibres: no stack of the system's, no statics that others may see
 HARNESS    := $(SHIM) -fdata-sections -fvisibility=hidden -fno-gnu-unique
@@ -183,12 +182,12 @@ $(B)/cuda/%.o: %.cu $(B)/.flags-cuda
 
 # cuDNN and cuBLASLt are looked for beside the module first
 $(B)/mien-cuda.so: $(cuda_obj) $(B)/libbase.a host/backend/cuda/module.map
-	$(LINK_PARTIAL) $(CXX) -shared $(cuda_obj) $(B)/libbase.a -o $@ \
+	$(CXX) -shared $(cuda_obj) $(B)/libbase.a -o $@ \
 	  -Wl,--version-script=host/backend/cuda/module.map -Wl,-z,defs \
 	  $(call rpath,) -L$(CUDA_HOME)/lib64 -lcudnn -lcublasLt \
 	  -lcudart_static $(cuda_libs) -lrt -fopenmp
 
-fake_link = $(LINK_PARTIAL) $(CXX) -shared $(filter-out -MMD -MP,$(CXXFLAGS)) -fopenmp \
+fake_link = $(CXX) -shared $(filter-out -MMD -MP,$(CXXFLAGS)) -fopenmp \
   -Wl,--version-script=tests/cuda/fake/module.map -Wl,-T,tests/cuda/harness/shared.ld -Wl,-z,defs
 $(B)/fake/mien-cuda.so: $(fake_obj) $(B)/libbase.a tests/cuda/fake/module.map
 	$(fake_link) $(fake_obj) $(B)/libbase.a $(cuda_libs) -o $@
