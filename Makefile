@@ -10,6 +10,10 @@ DEB_CHECK := libcmocka-dev
 DEB_TOOLS := clang clang-format valgrind
 
 # ---- choices ----------------------------------------------------------------------------------
+CARRY   ?=#         dist: 1 packs all that a bare GPU machine lacks; check-gpu, bench-gpu: that archive
+ifeq ($(CARRY),1)
+  CUDA_ARCHS ?= 90
+endif
 HDF5    ?= auto#    read and write .h5: auto|1|0
 CUDA    ?= auto#    the GPU module, needs NVIDIA's toolkit, cuDNN and cuBLASLt: auto|1|0
 CUDA_ARCHS ?= 75 80 86 89 90 100
@@ -17,7 +21,6 @@ STRICT  ?= 0#       1: warnings are errors
 SAN     ?=#         address, undefined or thread: a sanitizer build of its own
 VARIANT ?= $(if $(SAN),$(SAN),release)
 PREFIX  ?= /usr/local
-CARRY   ?=#         dist: 1 packs all that a bare GPU machine lacks; check-gpu, bench-gpu: that archive
 CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
 CXX     := $(if $(filter default,$(origin CXX)),g++,$(CXX))
 B       := build/$(VARIANT)
@@ -82,7 +85,7 @@ ref_obj   := $(kernels:%.c=$(B)/%.f64.o) $(B)/host/backend/cpu_glue.f64.o \
 support   := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard tests/support/*.c)))
 test_src  := $(sort $(wildcard tests/*/test_*.c))
 test_bin  := $(test_src:%.c=$(B)/%)
-harness_test := $(B)/tests/cuda/test_harness
+harness_test := $(addprefix $(B)/tests/cuda/,test_harness test_launchers)
 linked_bin := $(filter-out $(harness_test),$(test_bin))
 programs  := $(B)/mien $(if $(filter 1,$(USE_HDF5)),$(B)/mien-h5) \
              $(if $(filter 1,$(USE_CUDA)),$(B)/mien-cuda.so)
@@ -216,8 +219,8 @@ $(linked_bin): $(B)/%: $(B)/%.o $$(call helpers,$$(dir $$*)) $(support) $(ref_ob
 	$(CC) $(LINK) $^ -o $@ $(LIBS) $(shell pkg-config --libs cmocka 2>/dev/null) $(call rpath,/../../lib/mien) \
 	  $(if $(findstring tests/h5/,$@),$(shell pkg-config --libs hdf5 2>/dev/null))
 
-# the test of the harness is linked with it; other tests load the module
-$(harness_test): $(harness_test).o $(B)/fake/tests/cuda/harness_kernels.o \
+# tests of the harness and of launchers behind no slot are linked with them; others load the module
+$(harness_test): %: %.o $(B)/fake/tests/cuda/harness_kernels.o \
                  $(cuda_kern:%.cu=$(B)/fake/%.o) $(fake_run)
 	$(CXX) $(filter-out -MMD -MP,$(CXXFLAGS)) $^ -o $@ -Wl,-T,tests/cuda/harness/shared.ld \
 	  $(shell pkg-config --libs cmocka 2>/dev/null) -ldl -lm -lpthread
