@@ -7,8 +7,10 @@
 #include "host/cli/cli.h"
 #include "include/mien/mien.h"
 
+enum { GPUS_MOST = 64 };
+
 typedef struct found {
-    const char *name;
+    char name[16];
     bool usable;
     char text[512];
 } found;
@@ -17,11 +19,27 @@ static void probe(const char *device, const cli_common *common, found *f) {
     cli_common with = *common;
     mien_backend *backend = NULL;
     with.device = device;
-    f->name = device;
+    snprintf(f->name, sizeof f->name, "%s", device);
     f->usable = cli_backend(&with, &backend) == MIEN_OK;
     snprintf(f->text, sizeof f->text, "%s",
              f->usable ? mien_backend_description(backend) : mien_error_message());
     mien_backend_close(backend);
+}
+
+/* The CPU and every GPU, or why there is none; returns how many were filled in. */
+static int probe_all(const cli_common *common, found *devices) {
+    char name[16];
+    int gpus;
+    probe("cpu", common, &devices[0]);
+    if (mien_backend_gpus(&gpus) != MIEN_OK || gpus == 0) {
+        probe("cuda", common, &devices[1]);
+        return 2;
+    }
+    for (int i = 0; i < gpus && i < GPUS_MOST; i++) {
+        snprintf(name, sizeof name, "cuda:%d", i);
+        probe(name, common, &devices[1 + i]);
+    }
+    return 1 + (gpus < GPUS_MOST ? gpus : GPUS_MOST);
 }
 
 static int run(int argc, char **argv, const cli_command *self) {
@@ -30,9 +48,8 @@ static int run(int argc, char **argv, const cli_command *self) {
     int status;
     char path[4096];
     if (!cli_parse(self, argc, argv, NULL, 0, &rest, 0, &common, &status)) return status;
-    found devices[2];
-    probe("cpu", &common, &devices[0]);
-    probe("cuda", &common, &devices[1]);
+    found devices[1 + GPUS_MOST];
+    const int count = probe_all(&common, devices);
     const bool h5 = mien_installed_file("mien-h5", path) == MIEN_OK;
     mien_text text = {0};
     if (common.json) {
@@ -44,7 +61,7 @@ static int run(int argc, char **argv, const cli_command *self) {
         mien_json_string(&json, "compiler", __VERSION__);
         mien_json_string(&json, "flags", MIEN_FLAGS);
         mien_json_open(&json, "devices", '[');
-        for (int i = 0; i < 2; i++) {
+        for (int i = 0; i < count; i++) {
             mien_json_open(&json, NULL, '{');
             mien_json_string(&json, "name", devices[i].name);
             mien_json_bool(&json, "usable", devices[i].usable);
@@ -56,10 +73,10 @@ static int run(int argc, char **argv, const cli_command *self) {
         mien_json_close(&json, '}');
         mien_text_puts(&text, "\n");
     } else {
-        for (int i = 0; i < 2; i++)
-            mien_text_printf(&text, "%-5s %-4s %s\n", devices[i].name,
+        for (int i = 0; i < count; i++)
+            mien_text_printf(&text, "%-7s %-4s %s\n", devices[i].name,
                              devices[i].usable ? "yes" : "no", devices[i].text);
-        mien_text_printf(&text, "%-5s %-4s %s\n", "h5", h5 ? "yes" : "no",
+        mien_text_printf(&text, "%-7s %-4s %s\n", "h5", h5 ? "yes" : "no",
                          h5 ? "reads and writes Keras .h5 files" : "build with HDF5=1");
     }
     if (text.data) fputs(text.data, stdout);

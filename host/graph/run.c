@@ -252,7 +252,7 @@ mien_status mien_plan_update(mien_plan *plan, int n) {
                                 .state = plan->step};
     MIEN_TRY(mien_plan_stamp(plan, NULL));
     MIEN_TRY(plan->ops->all_reduce(plan->backend, plan->grad, plan->trained));
-    plan->ops->range_push(plan->backend, "update", NULL);
+    plan->ops->range_push(plan->backend, "adam", NULL);
     const mien_status status = plan->ops->optimize(plan->backend, &update, n);
     plan->ops->range_pop(plan->backend);
     MIEN_TRY(status);

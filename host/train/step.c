@@ -93,7 +93,9 @@ mien_status mien_step_run(mien_step *step, size_t start, int rows) {
                         .label_smoothing = step->label_smoothing,
                         .state = plan->step}};
     plan->ops->range_push(plan->backend, "step", NULL);
+    plan->ops->range_push(plan->backend, "load", NULL);
     mien_status status = mien_loader_fetch(step->loader, &work.batch);
+    plan->ops->range_pop(plan->backend);
     check_replays(step);
     if (status == MIEN_OK)
         status = plan->profile ? compute(&work)

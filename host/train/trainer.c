@@ -24,7 +24,8 @@ typedef struct trainer {
     mien_plan *plan;
     mien_loader loader;
     mien_step work;
-    float *probabilities; /* of the validation part */
+    mien_weights incoming; /* room for weights on their way from the device */
+    float *probabilities;  /* of the validation part */
     uint16_t *val_labels;
     void *class_weight; /* in backend memory, or NULL */
     mien_text log;
@@ -89,6 +90,7 @@ static mien_status start(trainer *t) {
     mien_plateau_start(&t->plateau);
     mien_monitor_start(&t->best, c->checkpoint.monitor, 0);
     mien_monitor_start(&t->patience, c->early_stopping.monitor, c->early_stopping.min_delta);
+    MIEN_TRY(mien_weights_create(&model->graph, 0, &t->incoming));
     MIEN_TRY(mien_new(&t->speeds, (size_t)c->train.epochs, sizeof *t->speeds));
     MIEN_TRY(mien_new(&t->rates, (size_t)t->per_epoch, sizeof *t->rates));
     t->work = (mien_step){.plan = t->plan,
@@ -109,6 +111,7 @@ static void release(trainer *t) {
     mien_text_release(&t->log);
     mien_free(t->probabilities);
     mien_free(t->val_labels);
+    mien_weights_release(&t->incoming);
     mien_free(t->speeds);
     mien_free(t->rates);
 }
@@ -184,14 +187,28 @@ static mien_status validate(trainer *t) {
                                 t->setup.data.classes, &t->epoch_metrics);
 }
 
-static mien_status save(trainer *t, const char *name, bool averaged, int epoch) {
-    char path[MIEN_PATH];
+/* The weights as they are, from the device to the host's model. */
+static mien_status fetch_weights(trainer *t, bool averaged, int epoch) {
     mien_model *model = &t->setup.model;
-    MIEN_TRY(mien_path_join(path, t->request->folder, name));
-    MIEN_TRY(mien_plan_store(t->plan, averaged, &model->weights));
+    MIEN_TRY(mien_plan_store(t->plan, averaged, &t->incoming));
+    const mien_weights arrived = t->incoming; /* a fault on the way leaves the last ones whole */
+    t->incoming = model->weights;
+    model->weights = arrived;
     model->meta.step = t->step;
     model->meta.epoch = epoch;
-    return mien_model_save(model, path);
+    return MIEN_OK;
+}
+
+/* The host's model to a file. */
+static mien_status write_model(trainer *t, const char *name) {
+    char path[MIEN_PATH];
+    MIEN_TRY(mien_path_join(path, t->request->folder, name));
+    return mien_model_save(&t->setup.model, path);
+}
+
+static mien_status save(trainer *t, const char *name, bool averaged, int epoch) {
+    MIEN_TRY(fetch_weights(t, averaged, epoch));
+    return write_model(t, name);
 }
 
 static mien_status write_metrics(trainer *t, double seconds) {
@@ -223,13 +240,25 @@ static mien_status keep_best(trainer *t, int epoch, double val_seconds, mien_tra
     return MIEN_OK;
 }
 
+/* A part of the run as profilers show it. */
+static void begin_part(const trainer *t, const char *name) {
+    t->request->backend->ops->range_push(t->request->backend, name, NULL);
+}
+
+static mien_status end_part(const trainer *t, mien_status status) {
+    t->request->backend->ops->range_pop(t->request->backend);
+    return status;
+}
+
 static mien_status run_epoch(trainer *t, int number, mien_train_result *result) {
     body_step state;
     const double begin = mien_seconds();
-    MIEN_TRY(train_epoch(t, number));
+    begin_part(t, "epoch");
+    MIEN_TRY(end_part(t, train_epoch(t, number)));
     const double seconds = mien_seconds() - begin;
     MIEN_TRY(mien_plan_read(t->plan, &state));
-    MIEN_TRY(validate(t));
+    begin_part(t, "eval");
+    MIEN_TRY(end_part(t, validate(t)));
     const double val_seconds = mien_seconds() - begin - seconds;
     const mien_metrics *m = &t->epoch_metrics;
     mien_epoch e = {.number = number,
@@ -247,7 +276,13 @@ static mien_status run_epoch(trainer *t, int number, mien_train_result *result) 
     result->epochs = number;
     result->steps = t->step;
     t->speeds[number - 1] = e.images_per_second;
-    if (e.best) MIEN_TRY(keep_best(t, number, val_seconds, result));
+    begin_part(t, "checkpoint");
+    mien_status status = MIEN_OK;
+    if (e.best)
+        status = keep_best(t, number, val_seconds, result);
+    else if (t->request->backend->ops->capture) /* a GPU can fault: its host keeps a copy */
+        status = fetch_weights(t, true, number);
+    MIEN_TRY(end_part(t, status));
     if (mien_plateau_update(&t->plateau, t->config, e.val_loss))
         MIEN_INFO("val_loss stands still: the learning rate falls to %g times its start",
                   t->plateau.factor);
@@ -281,6 +316,46 @@ static mien_status save_interrupted(trainer *t, const mien_train_result *result)
     return t->saved ? MIEN_OK : save(t, "best.h5", true, result->epochs);
 }
 
+/* After a fault nothing can be read from the device any more. */
+static void save_after_fault(trainer *t) {
+    char message[512];
+    snprintf(message, sizeof message, "%s", mien_error_message());
+    const bool saved = t->setup.model.meta.epoch > 0 && write_model(t, "last.h5") == MIEN_OK;
+    if (saved)
+        mien_fail(MIEN_DEVICE, __FILE__, __LINE__,
+                  "%s; the weights of epoch %d are in last.h5: start again, on another device if "
+                  "it happens twice",
+                  message, t->setup.model.meta.epoch);
+    else
+        mien_fail(MIEN_DEVICE, __FILE__, __LINE__, "%s; no epoch was finished before", message);
+}
+
+/* What is saved behind the last epoch, or instead of it; returns what the run ends with. */
+static mien_status save_last(trainer *t, mien_status status, const mien_train_result *result) {
+    const mien_config *c = t->config;
+    if (status == MIEN_DEVICE) save_after_fault(t);
+    if (status == MIEN_INTERRUPTED) {
+        const mien_status saving = save_interrupted(t, result);
+        if (saving != MIEN_OK) return saving;
+    }
+    if (status == MIEN_OK && c->early_stopping.enabled && !c->early_stopping.restore_best_weights)
+        return save(t, "last.h5", false, result->epochs);
+    return status;
+}
+
+/* Writes how the run ended; the first failure is the one to tell. */
+static mien_status record_end(const trainer *t, mien_status status, const mien_train_result *result,
+                              const char *started) {
+    char message[512];
+    snprintf(message, sizeof message, "%s", mien_error_message());
+    const char *state = status == MIEN_OK            ? "finished"
+                        : status == MIEN_INTERRUPTED ? "interrupted"
+                                                     : "failed";
+    const mien_status writing = mien_runlog_run(t->request, state, result, started);
+    if (status == MIEN_OK) return writing;
+    return writing == MIEN_OK ? status : mien_fail(status, __FILE__, __LINE__, "%s", message);
+}
+
 mien_status mien_train(const mien_train_request *request, mien_train_result *result) {
     trainer t = {.request = request, .config = request->config};
     char started[32];
@@ -298,23 +373,8 @@ mien_status mien_train(const mien_train_request *request, mien_train_result *res
             qsort(t.speeds, (size_t)result->epochs, sizeof *t.speeds, ascending);
             result->images_per_second = t.speeds[result->epochs / 2];
         }
-        if (status == MIEN_INTERRUPTED) {
-            const mien_status saving = save_interrupted(&t, result);
-            if (saving != MIEN_OK) status = saving;
-        }
-        if (status == MIEN_OK && t.config->early_stopping.enabled &&
-            !t.config->early_stopping.restore_best_weights)
-            status = save(&t, "last.h5", false, result->epochs);
-        char message[512];
-        snprintf(message, sizeof message, "%s", mien_error_message());
-        const char *state = status == MIEN_OK            ? "finished"
-                            : status == MIEN_INTERRUPTED ? "interrupted"
-                                                         : "failed";
-        const mien_status writing = mien_runlog_run(request, state, result, started);
-        if (status == MIEN_OK)
-            status = writing;
-        else if (writing != MIEN_OK) /* the first failure is the one to tell */
-            mien_fail(status, __FILE__, __LINE__, "%s", message);
+        status = save_last(&t, status, result);
+        status = record_end(&t, status, result, started);
     }
     mien_float_leave(mode);
     release(&t);
