@@ -297,6 +297,8 @@ static void test_without_fusion(void **state) {
     setenv("FAKE_CUDNN_FUSION", "0", 1);
     compare(device_open(MIEN_COMPUTE_F32, true), true, 0);
     compare(device_open(MIEN_COMPUTE_BF16, true), false, 1.6e-2);
+    setenv("FAKE_CUDNN_FUSION", "f32", 1); /* only a bias of floats */
+    compare(device_open(MIEN_COMPUTE_F16, true), false, 1e-3);
     unsetenv("FAKE_CUDNN_FUSION");
 }
 

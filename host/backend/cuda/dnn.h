@@ -13,8 +13,9 @@
  */
 typedef struct dnn_problem {
     mien_direction direction;
-    bool bias; /* forward: + bias, floats [y.c] */
-    bool relu; /* forward: ReLU behind it; data: 0 where the gate (like x) is not positive */
+    bool bias;     /* forward: + bias [y.c] in floats, or */
+    bool low_bias; /* stored like the other tensors: cuDNN brings more engines for that */
+    bool relu;     /* forward: ReLU behind it; data: 0 where the gate (like x) is not positive */
     mien_compute compute; /* never AUTO */
     mien_shape x, y;
     int kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w;

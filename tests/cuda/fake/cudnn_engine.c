@@ -2,6 +2,7 @@
  * had for the reasons that there are. Settings:
  *
  *   FAKE_CUDNN_FUSION=0     no graph of more than one operation is known
+ *   FAKE_CUDNN_FUSION=f32   none that adds anything but floats
  *   FAKE_CUDNN_FAST=ENGINE  all other engines take a millisecond longer
  *   FAKE_CUDNN_ONLY=ENGINE  the heuristics know no other one */
 #include <stdlib.h>
