@@ -114,17 +114,17 @@ static size_t whole_pieces(size_t bytes) {
 
 /* Points `at` to the copies; returns the bytes that all need. */
 static size_t lay_out(const dnn_plan *plan, staging *s, dnn_pointers *at, char *scratch) {
-    char *const start = (char *)whole_pieces((size_t)scratch);
+    const uintptr_t start = whole_pieces((uintptr_t)scratch); /* 0 where only sizes count */
     size_t used = 0;
     for (int uid = 0; uid < DNN_UIDS; uid++)
         if (s->has[uid]) {
-            at->at[uid] = start + used;
+            at->at[uid] = (void *)(start + used);
             used += whole_pieces(dnn_bytes(&plan->problem, uid));
         }
-    s->cut = start + used;
+    s->cut = (void *)(start + used);
     for (int uid = 0; uid < DNN_UIDS; uid++)
         if (s->cuts[uid]) used += whole_pieces(dnn_bytes(&plan->problem, uid));
-    s->workspace = start + used;
+    s->workspace = (void *)(start + used);
     return used + plan->engine.workspace + PIECE;
 }
 
