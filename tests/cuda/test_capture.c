@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "tests/cuda/fake/nvtx.h"
+#include "tests/support/device.h"
 #include "tests/support/net.h"
 #include "tests/support/reference.h"
 
@@ -36,7 +37,6 @@ static mien_tensor make(mien_backend *b, int c, uint32_t seed) {
 }
 
 static void start(bench *t) {
-    const mien_backend_options options = {.deterministic = true, .compute = MIEN_COMPUTE_F32};
     const mien_linear_desc d = {.name = "fc",
                                 .dense = true,
                                 .in = {1, 1, 1, IN},
@@ -54,8 +54,7 @@ static void start(bench *t) {
     float w[IN * OUT];
     for (size_t i = 0; i < (size_t)IN * OUT; i++)
         w[i] = (float)noise(9, i);
-    expect_ok(mien_backend_open("cuda", &options, &t->b));
-    mien_backend *b = t->b;
+    mien_backend *b = t->b = device_open(MIEN_COMPUTE_F32, true);
     expect_ok(b->ops->linear_create(b, &d, &t->op));
     expect_ok(b->ops->linear_prepare(t->op, N));
     expect_ok(b->ops->alloc(b, b->ops->linear_weight_bytes(t->op), &t->w));

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "kernels/body/narrow.h"
+#include "tests/support/device.h"
 #include "tests/support/net.h"
 #include "tests/support/reference.h"
 
@@ -40,13 +40,9 @@ typedef struct results {
 
 /* What both backends compute with: exact in `dtype`. Whole numbers are small. */
 static float *operand(size_t count, mien_dtype dtype, bool whole, uint32_t seed) {
-    float *out = malloc(count * sizeof *out);
-    assert_non_null(out);
-    for (size_t i = 0; i < count; i++) {
-        out[i] = whole ? (float)(whole_below(seed, i, 7) - 3) : (float)noise(seed, i);
-        if (dtype == MIEN_BF16) out[i] = body_from_bf16(body_to_bf16(out[i]));
-        if (dtype == MIEN_F16) out[i] = body_from_f16(body_to_f16(out[i]));
-    }
+    float *out = device_numbers(count, 1, seed, dtype);
+    for (size_t i = 0; whole && i < count; i++)
+        out[i] = (float)(whole_below(seed, i, 7) - 3);
     return out;
 }
 
@@ -180,16 +176,9 @@ static double relative(const float *got, const float *want, size_t count) {
     return norm > 0 ? sqrt(off / norm) : sqrt(off);
 }
 
-static mien_backend *open_device(mien_compute compute, bool deterministic) {
-    const mien_backend_options options = {.deterministic = deterministic, .compute = compute};
-    mien_backend *b;
-    expect_ok(mien_backend_open("cuda", &options, &b));
-    return b;
-}
-
 /* Every row within `bound` of the norm; `exact`: what is f32 in all precisions bit for bit. */
 static void compare(mien_compute compute, bool deterministic, bool whole, double bound) {
-    mien_backend *device = open_device(compute, deterministic), *plain;
+    mien_backend *device = device_open(compute, deterministic), *plain;
     expect_ok(reference_open(false, &plain));
     for (int i = 0; i < ROWS; i++) {
         results got = {0}, want = {0};
@@ -248,7 +237,7 @@ static void test_integers(void **state) {
 
 static void engines(char text[MIEN_DIRECTIONS][160]) {
     const dense_row row = {16, 32, 64, BODY_RELU, true, false};
-    mien_backend *b = open_device(MIEN_COMPUTE_F32, false);
+    mien_backend *b = device_open(MIEN_COMPUTE_F32, false);
     mien_linear *op = create(b, &row);
     for (int i = 0; i < MIEN_DIRECTIONS; i++)
         b->ops->linear_engine(op, (mien_direction)i, text[i], 160);
@@ -273,7 +262,7 @@ static void test_remembers(void **state) {
 static void test_prepare(void **state) {
     (void)state;
     const dense_row row = {4, 16, 7, BODY_LINEAR, true, false};
-    mien_backend *b = open_device(MIEN_COMPUTE_F32, true);
+    mien_backend *b = device_open(MIEN_COMPUTE_F32, true);
     mien_linear *op = create(b, &row);
     char text[160];
     void *w;

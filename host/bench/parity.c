@@ -1,0 +1,357 @@
+/* CPU and device walk through a network side by side. */
+#include "host/bench/parity.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "host/base/memory.h"
+#include "host/bench/room.h"
+
+typedef struct side {
+    mien_backend *backend;
+    mien_plan *plan;
+    mien_run run;
+} side;
+
+typedef struct parity {
+    const mien_parity_request *request;
+    mien_parity_result *result;
+    mien_model model;
+    mien_dataset set;
+    mien_loader loader; /* the CPU's; the device gets the batch from there */
+    side cpu, device;
+    float *want, *got; /* room for the largest tensor, and for a layer's parameters */
+    double scale;      /* the device's gradients are this many times the true ones */
+} parity;
+
+const char *mien_parity_kind_name(int kind) {
+    static const char *const names[] = {"value", "input gradient", "weight gradient"};
+    return names[kind];
+}
+
+double mien_parity_bound(mien_compute compute) {
+    switch (compute) {
+    case MIEN_COMPUTE_BF16:
+        return 1.6e-2;
+    case MIEN_COMPUTE_F16:
+    case MIEN_COMPUTE_TF32: /* as many bits: rounding both factors alone gives 3e-4 */
+        return 1e-3;
+    default:
+        return 1e-5;
+    }
+}
+
+/* ---- comparing ---- */
+
+static void compare(parity *p, mien_parity_layer *row, int kind, size_t count, double scale) {
+    double off = 0, norm = 0, largest = 0;
+    bool finite = true;
+    for (size_t i = 0; i < count; i++) {
+        const double want = p->want[i], d = p->got[i] / scale - want;
+        finite &= isfinite(d) != 0;
+        off += d * d;
+        norm += want * want;
+        if (fabs(d) > largest) largest = fabs(d);
+    }
+    const double relative = off > 0 ? sqrt(off / (norm > 0 ? norm : 1)) : 0;
+    mien_parity_difference *of = &row->of[kind];
+    const bool holds = finite && relative <= p->result->bound;
+    /* the worse of both stays; NaN is worse than any number */
+    if (of->measured && (holds > of->holds || (holds == of->holds && !(relative > of->relative))))
+        return;
+    *of = (mien_parity_difference){true, largest, relative, holds};
+}
+
+static mien_status compare_tensors(parity *p, mien_parity_layer *row, int kind,
+                                   const mien_tensor *cpu, const mien_tensor *device,
+                                   double scale) {
+    MIEN_TRY(p->cpu.backend->ops->download(p->cpu.backend, p->want, cpu));
+    MIEN_TRY(p->device.backend->ops->download(p->device.backend, p->got, device));
+    compare(p, row, kind, mien_shape_count(cpu->shape), scale);
+    return MIEN_OK;
+}
+
+/* The CPU's numbers to the device, and what the device makes of them back: then both have the same.
+ * The device's are `scale` times as large. */
+static mien_status feed(parity *p, const mien_tensor *cpu, const mien_tensor *device,
+                        double scale) {
+    const size_t count = mien_shape_count(cpu->shape);
+    MIEN_TRY(p->cpu.backend->ops->download(p->cpu.backend, p->want, cpu));
+    for (size_t i = 0; i < count; i++)
+        p->want[i] = (float)(p->want[i] * scale);
+    MIEN_TRY(p->device.backend->ops->upload(p->device.backend, device, p->want));
+    MIEN_TRY(p->device.backend->ops->download(p->device.backend, p->got, device));
+    for (size_t i = 0; i < count; i++)
+        p->got[i] = (float)(p->got[i] / scale);
+    return p->cpu.backend->ops->upload(p->cpu.backend, cpu, p->got);
+}
+
+static bool skipped(const side *s, int i) {
+    return s->plan->places[i].skipped;
+}
+
+/* The layers that run on both sides have a row each. */
+static mien_parity_layer *row_of(parity *p, const mien_node *node) {
+    return &p->result->layers[node->index];
+}
+
+/* ---- forward ---- */
+
+static mien_status forward_node(parity *p, const mien_node *node) {
+    const bool on_cpu = !skipped(&p->cpu, node->index);
+    const bool on_device = !skipped(&p->device, node->index);
+    for (int k = 0; on_cpu && k < node->input_count; k++) {
+        const mien_tensor from = mien_run_input(&p->cpu.run, node, k);
+        const mien_tensor to = mien_run_input(&p->device.run, node, k);
+        MIEN_TRY(feed(p, &from, &to, 1));
+    }
+    if (on_cpu) MIEN_TRY(node->def->forward(node, &p->cpu.run));
+    if (on_device) MIEN_TRY(node->def->forward(node, &p->device.run));
+    if (!on_cpu || !on_device) return MIEN_OK;
+    const mien_tensor want = mien_run_output(&p->cpu.run, node);
+    const mien_tensor got = mien_run_output(&p->device.run, node);
+    return compare_tensors(p, row_of(p, node), MIEN_PARITY_VALUE, &want, &got, 1);
+}
+
+static mien_status forward(parity *p, bool training) {
+    const mien_graph *graph = &p->model.graph;
+    p->cpu.run.training = p->device.run.training = training;
+    for (int i = 1; i < graph->count; i++) {
+        if (p->request->stop && *p->request->stop) return MIEN_FAIL(INTERRUPTED, "interrupted");
+        MIEN_TRY(forward_node(p, &graph->nodes[i]));
+    }
+    return MIEN_OK;
+}
+
+/* ---- the end of the network ---- */
+
+/* The last row: the softmax where the network ends in one, and the loss with its gradient. */
+static mien_status loss(parity *p) {
+    const int n = p->result->batch;
+    const mien_ops *ops = p->device.backend->ops;
+    mien_parity_layer *row = &p->result->layers[0]; /* the input has none of its own */
+    const mien_tensor logits[] = {mien_plan_logits(p->cpu.plan, n),
+                                  mien_plan_logits(p->device.plan, n)};
+    const mien_tensor targets[] = {mien_plan_targets(p->cpu.plan, n),
+                                   mien_plan_targets(p->device.plan, n)};
+    MIEN_TRY(feed(p, &logits[0], &logits[1], 1));
+    MIEN_TRY(p->cpu.backend->ops->download(p->cpu.backend, p->want, &targets[0]));
+    MIEN_TRY(ops->upload(p->device.backend, &targets[1], p->want));
+    MIEN_TRY(mien_plan_probabilities(p->cpu.plan, n, p->want));
+    MIEN_TRY(mien_plan_probabilities(p->device.plan, n, p->got));
+    compare(p, row, MIEN_PARITY_VALUE, mien_shape_count(logits[0].shape), 1);
+    MIEN_TRY(mien_plan_loss(p->cpu.plan, n, n, NULL, true));
+    MIEN_TRY(mien_plan_loss(p->device.plan, n, n, NULL, true));
+    const mien_tensor want = mien_plan_logits_gradient(p->cpu.plan, n);
+    const mien_tensor got = mien_plan_logits_gradient(p->device.plan, n);
+    return compare_tensors(p, row, MIEN_PARITY_INPUT, &want, &got, p->scale);
+}
+
+/* ---- backward ---- */
+
+/* What a backward pass reads of gradients: that of its output, and those it adds to. */
+static mien_status feed_gradients(parity *p, const mien_node *node) {
+    mien_tensor from = mien_run_grad(&p->cpu.run, node), to = mien_run_grad(&p->device.run, node);
+    MIEN_TRY(feed(p, &from, &to, p->scale));
+    for (int k = 0; k < node->input_count; k++) {
+        bool adds, device_adds;
+        if (mien_run_input_grad(&p->cpu.run, node, k, &from, &adds) &&
+            mien_run_input_grad(&p->device.run, node, k, &to, &device_adds) && adds)
+            MIEN_TRY(feed(p, &from, &to, p->scale));
+    }
+    return MIEN_OK;
+}
+
+/* A parameter's gradient behind the others of its layer. */
+static mien_status take_gradient(const side *s, const mien_node *node, int k, float *out) {
+    void *at = mien_run_param_grad(&s->run, node, k);
+    const mien_ops *ops = s->backend->ops;
+    if (node->params[k].linear)
+        return ops->weights_download(s->plan->places[node->index].linear, out, at);
+    const mien_shape shape = node->params[k].shape;
+    const mien_tensor t = {{1, 1, 1, shape.c}, s->backend->param_dtype, shape.c, at};
+    return ops->download(s->backend, out, &t);
+}
+
+static mien_status compare_parameters(parity *p, const mien_node *node) {
+    size_t count = 0;
+    for (int k = 0; k < node->param_count; k++) {
+        if (!mien_run_param_grad(&p->cpu.run, node, k)) continue;
+        MIEN_TRY(take_gradient(&p->cpu, node, k, p->want + count));
+        MIEN_TRY(take_gradient(&p->device, node, k, p->got + count));
+        count += mien_shape_count(node->params[k].shape);
+    }
+    if (count) compare(p, row_of(p, node), MIEN_PARITY_WEIGHT, count, p->scale);
+    return MIEN_OK;
+}
+
+static mien_status backward_node(parity *p, const mien_node *node) {
+    const bool on_cpu = !skipped(&p->cpu, node->index);
+    const bool on_device = !skipped(&p->device, node->index);
+    if (on_cpu) MIEN_TRY(feed_gradients(p, node));
+    if (on_cpu) MIEN_TRY(node->def->backward(node, &p->cpu.run));
+    if (on_device) MIEN_TRY(node->def->backward(node, &p->device.run));
+    if (!on_cpu || !on_device) return MIEN_OK;
+    for (int k = 0; k < node->input_count; k++) {
+        mien_tensor want, got;
+        bool adds;
+        if (mien_run_input_grad(&p->cpu.run, node, k, &want, &adds) &&
+            mien_run_input_grad(&p->device.run, node, k, &got, &adds))
+            MIEN_TRY(compare_tensors(p, row_of(p, node), MIEN_PARITY_INPUT, &want, &got, p->scale));
+    }
+    return compare_parameters(p, node);
+}
+
+static mien_status backward(parity *p) {
+    const mien_graph *graph = &p->model.graph;
+    for (int i = graph->count - 1; i > 0; i--) {
+        if (p->request->stop && *p->request->stop) return MIEN_FAIL(INTERRUPTED, "interrupted");
+        if (!p->cpu.plan->places[i].wants_grad) continue;
+        MIEN_TRY(backward_node(p, &graph->nodes[i]));
+    }
+    return MIEN_OK;
+}
+
+/* ---- set-up ---- */
+
+/* The first images of --data, or random ones. What they are labelled as matters to no comparison:
+ * where the data have other classes or none, labels are made up. */
+static mien_status open_data(parity *p) {
+    const mien_parity_request *r = p->request;
+    const mien_meta *meta = &p->model.meta;
+    const mien_on_bad strict = {false, -1};
+    mien_dataset *set = &p->set;
+    if (!r->data) {
+        p->result->batch = r->batch;
+        MIEN_TRY(bench_images(meta->input, meta->classes, r->batch, set));
+    } else {
+        MIEN_TRY(mien_dataset_load(r->data, meta->input, strict, MIEN_MEMORY_RESIDENT, set));
+        const bool strange = !set->labelled || set->classes != meta->classes;
+        for (size_t i = 0; strange && i < set->count; i++)
+            set->labels[i] = (uint16_t)(i % (size_t)meta->classes);
+        set->classes = meta->classes;
+        p->result->batch = set->count < (size_t)r->batch ? (int)set->count : r->batch;
+        memset(set->part, MIEN_TRAIN, set->count);
+    }
+    set->count = (size_t)p->result->batch;
+    return mien_loader_create(set, &meta->normalise, r->cpu, p->result->batch, 0, &p->loader);
+}
+
+static mien_status open_side(const parity *p, mien_backend *backend, side *s) {
+    const int n = p->result->batch;
+    const mien_plan_options options = {
+        .training = true, .max_batch = n, .micro_batch = n, .seed = BENCH_SEED};
+    s->backend = backend;
+    MIEN_TRY(mien_plan_create(&p->model.graph, backend, &options, &s->plan));
+    MIEN_TRY(mien_plan_load(s->plan, &p->model.weights));
+    for (int i = 0; i < p->model.graph.count; i++)
+        if (s->plan->places[i].linear)
+            backend->ops->linear_weights_changed(s->plan->places[i].linear);
+    s->run = (mien_run){.plan = s->plan,
+                        .backend = backend,
+                        .ops = backend->ops,
+                        .rows = n,
+                        .state = s->plan->step,
+                        .scratch = s->plan->scratch};
+    return MIEN_OK;
+}
+
+/* Numbers of the largest tensor, of a batch or of a layer's parameters. */
+static size_t largest(const parity *p) {
+    size_t most = 0;
+    for (int i = 0; i < p->model.graph.count; i++) {
+        const mien_node *node = &p->model.graph.nodes[i];
+        const size_t value = mien_shape_sample(node->out) * (size_t)p->result->batch;
+        const size_t params = (size_t)mien_node_params(node, false);
+        if (value > most) most = value;
+        if (params > most) most = params;
+    }
+    return most;
+}
+
+static mien_status open(parity *p) {
+    const mien_parity_request *r = p->request;
+    const mien_bench_request subject = {.model = r->model, .batch = r->batch, .size = r->size};
+    body_step state;
+    MIEN_TRY(bench_model(&subject, &p->model));
+    MIEN_TRY(open_data(p));
+    MIEN_TRY(open_side(p, r->cpu, &p->cpu));
+    MIEN_TRY(open_side(p, r->device, &p->device));
+    MIEN_TRY(mien_plan_read(p->device.plan, &state));
+    p->scale = body_loss_scale(&state);
+    MIEN_TRY(mien_new(&p->want, largest(p), sizeof *p->want));
+    MIEN_TRY(mien_new(&p->got, largest(p), sizeof *p->got));
+    return mien_new(&p->result->layers, (size_t)p->model.graph.count, sizeof *p->result->layers);
+}
+
+static mien_status first_batch(parity *p) {
+    const mien_batch batch = {.rows = p->result->batch, .state = p->cpu.plan->step};
+    const mien_tensor x = mien_plan_input(p->cpu.plan, batch.rows);
+    const mien_tensor targets = mien_plan_targets(p->cpu.plan, batch.rows);
+    MIEN_TRY(mien_loader_order(&p->loader, MIEN_TRAIN, false, BENCH_SEED, 0));
+    MIEN_TRY(mien_loader_fetch(&p->loader, &batch));
+    return mien_loader_batch(&p->loader, &batch, &x, &targets);
+}
+
+static void close_all(parity *p) {
+    mien_plan_free(p->cpu.plan);
+    mien_plan_free(p->device.plan);
+    mien_loader_release(&p->loader);
+    mien_dataset_release(&p->set);
+    mien_model_release(&p->model);
+    mien_free(p->want);
+    mien_free(p->got);
+}
+
+/* ---- the result ---- */
+
+static void describe(mien_parity_layer *row, const char *name, const char *class_name,
+                     const mien_node *node) {
+    snprintf(row->name, sizeof row->name, "%s", name);
+    row->class_name = class_name;
+    row->out = node->out;
+    row->flat = node->flat;
+}
+
+/* Names the rows, leaves out those that hold nothing, puts the loss behind the others. */
+static void finish(parity *p) {
+    mien_parity_result *r = p->result;
+    const mien_graph *graph = &p->model.graph;
+    mien_parity_layer end = r->layers[0];
+    describe(&end, "loss", "CategoricalCrossentropy", &graph->nodes[graph->logits]);
+    for (int i = 1; i < graph->count; i++) {
+        if (!r->layers[i].of[MIEN_PARITY_VALUE].measured) continue;
+        mien_parity_layer *row = &r->layers[r->layer_count++];
+        *row = r->layers[i];
+        describe(row, graph->nodes[i].name, graph->nodes[i].def->class_name, &graph->nodes[i]);
+    }
+    r->layers[r->layer_count++] = end;
+    r->holds = true;
+    for (int i = 0; i < r->layer_count; i++)
+        for (int k = 0; k < MIEN_PARITY_KINDS; k++)
+            r->holds &= !r->layers[i].of[k].measured || r->layers[i].of[k].holds;
+}
+
+mien_status mien_parity_run(const mien_parity_request *request, mien_parity_result *result) {
+    parity p = {.request = request, .result = result};
+    mien_status status;
+    *result = (mien_parity_result){.bound = mien_parity_bound(request->compute)};
+    snprintf(result->model, sizeof result->model, "%s", request->model);
+    MIEN_GO(open(&p));
+    MIEN_GO(first_batch(&p));
+    MIEN_GO(forward(&p, false));
+    MIEN_GO(first_batch(&p)); /* its memory may have been used for other values */
+    MIEN_GO(forward(&p, true));
+    MIEN_GO(loss(&p));
+    MIEN_GO(backward(&p));
+    finish(&p);
+out:
+    close_all(&p);
+    return status;
+}
+
+void mien_parity_release(mien_parity_result *result) {
+    mien_free(result->layers);
+    *result = (mien_parity_result){0};
+}
