@@ -11,10 +11,15 @@ export limit=60 # seconds for one test
 # how make compiles a kernel for the harness, and how it links the module
 export compile=$(make -s fake-compile) link=$(make -s fake-link) objects=$(make -s fake-objects)
 
+# the test that has the kernels linked in instead of loading a module
+export linked=test_launchers
+
 # run_test MODULE_FOLDER TEST ORDER
 run_test() {
+    local program=$1/$2
+    [ -x "$program" ] || program=$build/tests/cuda/$2
     FAKE_CUDA_ORDER=$3 MIEN_BUILD=$build MIEN_MODULES=$1 timeout "$limit" \
-        "$build/tests/cuda/$2" >"$1/log" 2>&1 </dev/null
+        "$program" >"$1/log" 2>&1 </dev/null
 }
 
 # Writes FILE with OLD, which must stand there once, become NEW.
@@ -35,7 +40,7 @@ mutate() { # FILE OLD NEW OUT
 }
 
 one() { # LINE "FILE :: OLD :: NEW :: TEST"
-    local line=$1 text=$2 file old new test source rebuilt=() kept order
+    local line=$1 text=$2 file old new test source rebuilt=() kept order program
     local here=$scratch/$line
     file=${text%% :: *} text=${text#* :: }
     old=${text%% :: *} text=${text#* :: }
@@ -61,7 +66,12 @@ one() { # LINE "FILE :: OLD :: NEW :: TEST"
             kept=${kept/ "$build/fake/${source%.cu}.o" / }
             rebuilt+=("$here/${source##*/}.o")
         done
-        if ! $link "${rebuilt[@]}" $kept -o "$here/mien-cuda.so" 2>"$here/log"; then
+        kept="${rebuilt[*]} $kept -o $here/mien-cuda.so" program=$link
+        if [ "$test" = "$linked" ]; then
+            kept="$build/tests/cuda/$test.o ${kept% *} $here/$test -lcmocka"
+            program=${link/-shared/}
+        fi
+        if ! $program $kept 2>"$here/log"; then
             echo "not ok $name: it does not link: $(grep -m1 -E 'error|undefined' "$here/log")"
             return
         fi
