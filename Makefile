@@ -10,12 +10,17 @@ DEB_CHECK := libcmocka-dev
 DEB_TOOLS := clang clang-format valgrind
 
 # ---- choices ----------------------------------------------------------------------------------
+CARRY   ?=#         dist: 1 packs all that a bare GPU machine lacks; check-gpu, bench-gpu: that archive
+ifeq ($(CARRY),1)
+  CUDA_ARCHS ?= 90
+endif
 HDF5    ?= auto#    read and write .h5: auto|1|0
+CUDA    ?= auto#    the GPU module, needs NVIDIA's toolkit, cuDNN and cuBLASLt: auto|1|0
+CUDA_ARCHS ?= 75 80 86 89 90 100
 STRICT  ?= 0#       1: warnings are errors
 SAN     ?=#         address, undefined or thread: a sanitizer build of its own
 VARIANT ?= $(if $(SAN),$(SAN),release)
 PREFIX  ?= /usr/local
-CARRY   ?=#         dist: 1 packs all that a bare GPU machine lacks; check-gpu, bench-gpu: that archive
 CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
 CXX     := $(if $(filter default,$(origin CXX)),g++,$(CXX))
 B       := build/$(VARIANT)
@@ -28,6 +33,20 @@ ifeq ($(HDF5),auto)
 else
   USE_HDF5 := $(HDF5)
   WHY_HDF5 := asked for with HDF5=$(HDF5)
+endif
+
+NVCC      ?= $(firstword $(shell command -v nvcc 2>/dev/null) $(wildcard /usr/local/cuda/bin/nvcc))
+CUDA_HOME ?= $(patsubst %/bin/nvcc,%,$(NVCC))
+no_cuda   := $(if $(NVCC),$(if $(wildcard $(CUDA_HOME)/include/cudnn.h),$(if $(wildcard \
+               $(CUDA_HOME)/include/cublasLt.h),,no cublasLt.h in $(CUDA_HOME)),no cudnn.h in \
+               $(CUDA_HOME)),no nvcc on PATH or in /usr/local/cuda)
+ifeq ($(CUDA),auto)
+  USE_CUDA := $(if $(no_cuda)$(SAN),0,1)
+  WHY_CUDA := $(or $(no_cuda),$(if $(SAN),not under a sanitizer,found $(CUDA_HOME)))
+else
+  USE_CUDA := $(CUDA)
+  WHY_CUDA := asked for with CUDA=$(CUDA)
+  $(if $(and $(filter 1,$(CUDA)),$(no_cuda)),$(error CUDA=1: $(no_cuda); set NVCC, or build with CUDA=0))
 endif
 
 # ---- flags ------------------------------------------------------------------------------------
@@ -66,19 +85,32 @@ ref_obj   := $(kernels:%.c=$(B)/%.f64.o) $(B)/host/backend/cpu_glue.f64.o \
 support   := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard tests/support/*.c)))
 test_src  := $(sort $(wildcard tests/*/test_*.c))
 test_bin  := $(test_src:%.c=$(B)/%)
-harness_test := $(B)/tests/cuda/test_harness
+harness_test := $(addprefix $(B)/tests/cuda/,test_harness test_launchers)
 linked_bin := $(filter-out $(harness_test),$(test_bin))
-programs  := $(B)/mien $(if $(filter 1,$(USE_HDF5)),$(B)/mien-h5)
+programs  := $(B)/mien $(if $(filter 1,$(USE_HDF5)),$(B)/mien-h5) \
+             $(if $(filter 1,$(USE_CUDA)),$(B)/mien-cuda.so)
 
+comma := ,
 # the GPU module: its sources, and what it takes from host/base; sentences and log lines are the program's
 cuda_src   := $(sort $(wildcard host/backend/cuda/*.c))
 cuda_kern  := $(sort $(wildcard kernels/cuda/*.cu))
-cuda_base  := $(filter-out %/status.o %/log.o %/module.o,$(filter $(B)/host/base/%,$(lib_obj))) $(B)/host/backend/compute.o
+cuda_base  := $(filter-out %/status.o %/log.o %/module.o,$(filter $(B)/host/base/%,$(lib_obj))) \
+              $(B)/host/backend/compute.o
+cuda_obj   := $(cuda_src:%.c=$(B)/cuda/%.o) $(cuda_kern:%.cu=$(B)/cuda/%.o)
+newest     := $(lastword $(CUDA_ARCHS))
+# arithmetic as on the CPU: see docs/numerics.md
+NVCCFLAGS  := -std=c++17 -O3 -I. -fmad=false -ftz=true -prec-div=true -prec-sqrt=true \
+              $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a)$(comma)code=sm_$(a)) \
+              -gencode arch=compute_$(newest),code=compute_$(newest) --threads 2 \
+              -ccbin $(CXX) -Xcompiler -fPIC,-Wall,-ffp-contract=off -MMD -MP
 # the same on a GPU that is none (tests/cuda/fake)
 fake_run   := $(patsubst %,$(B)/fake/%.o,$(basename $(sort $(wildcard tests/cuda/harness/*.cc \
                 tests/cuda/fake/*.c tests/cuda/fake/*.cc))))
-fake_obj   := $(cuda_src:%.c=$(B)/fake/%.o) $(cuda_kern:%.cu=$(B)/fake/%.o) $(fake_run)
+fake_src   := $(if $(wildcard tests/cuda/shim/cudnn.h),$(cuda_src),$(filter-out %/conv.c $(wildcard \
+                host/backend/cuda/dnn_*.c),$(cuda_src)))
+fake_obj   := $(fake_src:%.c=$(B)/fake/%.o) $(cuda_kern:%.cu=$(B)/fake/%.o) $(fake_run)
 fake       := $(if $(wildcard host/backend/cuda/module.c),$(B)/fake/mien-cuda.so)
+LINK_PARTIAL := bash tests/cuda/fake/partial.sh
 SHIM       := -isystem tests/cuda/shim -isystem tests/cuda/shim/interim
 # threads of a block are fibres: no stack of the system's, no statics that others may see
 HARNESS    := $(SHIM) -fdata-sections -fvisibility=hidden -fno-gnu-unique
@@ -96,7 +128,8 @@ programs: $(programs)
 $(shell mkdir -p $(B); \
   printf '%s' '$(CC) $(CFLAGS) $(KERNEL)' | cmp -s - $(B)/.flags || printf '%s' '$(CC) $(CFLAGS) $(KERNEL)' > $(B)/.flags; \
   printf '%s' '$(COMMIT)' | cmp -s - $(B)/.commit || printf '%s' '$(COMMIT)' > $(B)/.commit; \
-  [ $(USE_HDF5) = 1 ] || rm -f $(B)/mien-h5)
+  printf '%s' '$(NVCC) $(NVCCFLAGS)' | cmp -s - $(B)/.flags-cuda || printf '%s' '$(NVCC) $(NVCCFLAGS)' > $(B)/.flags-cuda; \
+  [ $(USE_HDF5) = 1 ] || rm -f $(B)/mien-h5; [ $(USE_CUDA) = 1 ] || rm -f $(B)/mien-cuda.so)
 
 $(B)/%.o: %.c $(B)/.flags
 	@mkdir -p $(@D)
@@ -145,8 +178,22 @@ $(B)/fake/%.o: %.cu $(B)/.flags
 	@mkdir -p $(@D)
 	$(CXX) -x c++ $(CXXFLAGS) $(HARNESS) -c $< -o $@
 
+$(B)/cuda/%.o: %.c $(B)/.flags
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -isystem $(CUDA_HOME)/include -c $< -o $@
+$(B)/cuda/%.o: %.cu $(B)/.flags-cuda
+	@mkdir -p $(@D)
+	$(NVCC) $(NVCCFLAGS) -c $< -o $@
+
+# cuDNN and cuBLASLt are looked for beside the module first
+$(B)/mien-cuda.so: $(cuda_obj) $(B)/libbase.a host/backend/cuda/module.map
+	$(LINK_PARTIAL) $(CXX) -shared $(cuda_obj) $(B)/libbase.a -o $@ \
+	  -Wl,--version-script=host/backend/cuda/module.map -Wl,-z,defs \
+	  $(call rpath,) -L$(CUDA_HOME)/lib64 -lcudnn -lcublasLt \
+	  -lcudart_static -lrt -ldl -lm -lpthread -fopenmp
+
 $(B)/fake/mien-cuda.so: $(fake_obj) $(B)/libbase.a tests/cuda/fake/module.map
-	bash tests/cuda/fake/partial.sh $(CXX) -shared $(filter-out -MMD -MP,$(CXXFLAGS)) -fopenmp $(fake_obj) $(B)/libbase.a -o $@ \
+	$(LINK_PARTIAL) $(CXX) -shared $(filter-out -MMD -MP,$(CXXFLAGS)) -fopenmp $(fake_obj) $(B)/libbase.a -o $@ \
 	  -Wl,--version-script=tests/cuda/fake/module.map -Wl,-T,tests/cuda/harness/shared.ld \
 	  -Wl,-z,defs $(shell pkg-config --libs json-c 2>/dev/null) -ldl -lm -lpthread
 
@@ -165,8 +212,8 @@ $(linked_bin): $(B)/%: $(B)/%.o $$(call helpers,$$(dir $$*)) $(support) $(ref_ob
 	$(CC) $(LINK) $^ -o $@ $(LIBS) $(shell pkg-config --libs cmocka 2>/dev/null) $(call rpath,/../../lib/mien) \
 	  $(if $(findstring tests/h5/,$@),$(shell pkg-config --libs hdf5 2>/dev/null))
 
-# the test of the harness is linked with it; other tests load the module
-$(harness_test): $(harness_test).o $(B)/fake/tests/cuda/harness_kernels.o \
+# tests of the harness and of launchers behind no slot are linked with them; others load the module
+$(harness_test): %: %.o $(B)/fake/tests/cuda/harness_kernels.o \
                  $(cuda_kern:%.cu=$(B)/fake/%.o) $(fake_run)
 	$(CXX) $(filter-out -MMD -MP,$(CXXFLAGS)) $^ -o $@ -Wl,-T,tests/cuda/harness/shared.ld \
 	  $(shell pkg-config --libs cmocka 2>/dev/null) -ldl -lm -lpthread
@@ -245,6 +292,7 @@ bench-peers: all ## Mien beside PyTorch, Keras, ONNX Runtime, OpenVINO (PEERS_PY
 config: ## which features this build has, why, and how to force them
 	@printf '%-8s %-4s %-45s %s\n' feature on why force
 	@printf '%-8s %-4s %-45s %s\n' hdf5 $(if $(filter 1,$(USE_HDF5)),yes,no) '$(WHY_HDF5)' 'HDF5=1 or HDF5=0'
+	@printf '%-8s %-4s %-45s %s\n' cuda $(if $(filter 1,$(USE_CUDA)),yes,no) '$(WHY_CUDA)' 'CUDA=1 or CUDA=0'
 
 .PHONY: install
 install: all ## copy programs, library, headers and recipes to PREFIX
@@ -252,6 +300,7 @@ install: all ## copy programs, library, headers and recipes to PREFIX
 	  $(DESTDIR)$(PREFIX)/share/mien
 	install $(B)/mien $(DESTDIR)$(PREFIX)/bin/
 	$(if $(filter 1,$(USE_HDF5)),install $(B)/mien-h5 $(DESTDIR)$(PREFIX)/lib/mien/)
+	$(if $(filter 1,$(USE_CUDA)),install $(B)/mien-cuda.so $(DESTDIR)$(PREFIX)/lib/mien/)
 	install -m 644 $(B)/libmien.a $(DESTDIR)$(PREFIX)/lib/
 	install -m 644 include/mien/*.h $(DESTDIR)$(PREFIX)/include/mien/
 	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig

@@ -2,7 +2,7 @@
 #   FAKE=1      the GPU that is none (build/release/fake): tests these scripts where there is no card
 #   CARRY=FILE  an archive of `make dist CARRY=1`; default carry/mien-carry.tar.xz where nothing can be
 #               built
-#   OUT=DIR     folder of the results (default bench/results)
+#   OUT=DIR     folder of the results (default bench/results; with FAKE=1 build/fake-results)
 #   PEERS_PYTHON=P  the Python that has PyTorch, and perhaps CUDA's libraries (default python3)
 #   BUDGET=S    seconds that all may take (default 570)
 set -euo pipefail
@@ -10,7 +10,7 @@ set -euo pipefail
 fake=${FAKE:-0}
 budget=${BUDGET:-570}
 build=${BUILD:-build/release}
-out=${OUT:-bench/results}
+out=${OUT:-$([ "$fake" = 1 ] && echo build/fake-results || echo bench/results)}
 peers_python=${PEERS_PYTHON:-python3}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

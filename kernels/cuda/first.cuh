@@ -96,6 +96,15 @@ template <typename F> static int with_channels(int channels, F work) {
     }
 }
 
+/* The storage of outputs and images as values of their types: the same, or outputs in floats
+ * (logits that this convolution computes). */
+template <typename F> static int with_numbers(int output, int image, F work) {
+    return with_number(image, [&](auto zero) {
+        if (output == image) return work(zero, zero);
+        return output == CUDA_F32 ? work(float(), zero) : (int)cudaErrorInvalidValue;
+    });
+}
+
 static inline first_shape shape_of(cuda_tensor y, cuda_tensor x, cuda_first f, int pack_size) {
     first_shape s;
     s.n = x.n, s.ih = x.h, s.iw = x.w;

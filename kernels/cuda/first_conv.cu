@@ -69,9 +69,9 @@ static __device__ void put_pack(T *to, const float (&sum)[N], int channels, bool
         if (k < channels) to[k] = made.at[k];
 }
 
-template <typename T, int IC>
+template <typename T, typename X, int IC>
 static __global__ void __launch_bounds__(BLOCK)
-    forward_kernel(T *y, const T *x, const float *w, const float *bias, first_shape s, bool relu) {
+    forward_kernel(T *y, const X *x, const float *w, const float *bias, first_shape s, bool relu) {
     enum { N = pack<T>::N };
     __shared__ first_image<IC> image;
     __shared__ first_weights<IC> weights;
@@ -79,7 +79,7 @@ static __global__ void __launch_bounds__(BLOCK)
     const int first = (int)blockIdx.y * CHUNK, channel = first + group * N;
     const first_tile t = tile_at(s, (int)blockIdx.x);
     bring_weights(&weights, w, bias, first, s.oc, thread);
-    bring_tile<T, IC>(&image, x, s, t, thread, BLOCK);
+    bring_tile<X, IC>(&image, x, s, t, thread, BLOCK);
     __syncthreads();
     if (channel >= s.oc) return;
     const int across = (t.w + QUAD - 1) / QUAD;
@@ -100,16 +100,17 @@ static __global__ void __launch_bounds__(BLOCK)
 int cuda_first_forward(cuda_stream stream, cuda_tensor y, cuda_tensor x, const float *w,
                        const float *bias, cuda_first f) {
     if (count_of(y) == 0) return 0;
-    return with_number(y.number, [&](auto zero) {
+    return with_numbers(y.number, x.number, [&](auto zero, auto pixel) {
         typedef decltype(zero) T;
+        typedef decltype(pixel) X;
         return with_channels(x.c, [&](auto ic) {
             enum { N = pack<T>::N, IC = decltype(ic)::N };
             const first_shape s = shape_of(y, x, f, N);
             const dim3 grid((unsigned)(s.n * s.tiles_h * s.tiles_w),
                             (unsigned)((s.oc + CHUNK - 1) / CHUNK));
-            return launch(forward_kernel<T, IC>, grid,
+            return launch(forward_kernel<T, X, IC>, grid,
                           first_block(s.oc < CHUNK ? s.oc : CHUNK, N, BLOCK), stream, (T *)y.data,
-                          (const T *)x.data, w, bias, s, f.relu);
+                          (const X *)x.data, w, bias, s, f.relu);
         });
     });
 }
@@ -212,9 +213,9 @@ static __device__ void finish_sums(float *part, const filter_sums<IC, N> &sums, 
     }
 }
 
-template <typename T, int IC>
+template <typename T, typename X, int IC>
 static __global__ void __launch_bounds__(FILTER_BLOCK, IC == 1 ? 3 : 1)
-    filter_kernel(float *parts, const T *dy, const T *x, first_shape s) {
+    filter_kernel(float *parts, const T *dy, const X *x, first_shape s) {
     enum { N = filter_width<T, IC>::N };
     __shared__ first_image<IC> image;
     const int thread = (int)(threadIdx.y * blockDim.x + threadIdx.x);
@@ -228,7 +229,7 @@ static __global__ void __launch_bounds__(FILTER_BLOCK, IC == 1 ? 3 : 1)
             sums.at[tap][k] = 0;
     for (int unit = (int)blockIdx.x; unit < units; unit += (int)gridDim.x) {
         const first_tile t = tile_at(s, unit);
-        bring_tile<T, IC>(&image, x, s, t, thread, FILTER_BLOCK);
+        bring_tile<X, IC>(&image, x, s, t, thread, FILTER_BLOCK);
         __syncthreads();
         if (channel < s.oc) add_tile(sums, image, dy, s, t, channel);
         __syncthreads();
@@ -265,15 +266,16 @@ int cuda_first_filter(cuda_stream stream, float *dw, float *db, cuda_tensor dy, 
     const first_shape any = shape_of(dy, x, f, 1);
     const unsigned count = blocks_for((size_t)(any.n * any.tiles_h * any.tiles_w), 1,
                                       most < PARTS ? (unsigned)most : (unsigned)PARTS);
-    TRY(with_number(dy.number, [&](auto zero) {
+    TRY(with_numbers(dy.number, x.number, [&](auto zero, auto pixel) {
         typedef decltype(zero) T;
+        typedef decltype(pixel) X;
         return with_channels(x.c, [&](auto ic) {
             enum { IC = decltype(ic)::N, N = filter_width<T, IC>::N };
             const first_shape s = shape_of(dy, x, f, N);
             const dim3 grid(count, (unsigned)((s.oc + CHUNK - 1) / CHUNK));
-            return launch(filter_kernel<T, IC>, grid,
+            return launch(filter_kernel<T, X, IC>, grid,
                           first_block(s.oc < CHUNK ? s.oc : CHUNK, N, FILTER_BLOCK), stream, parts,
-                          (const T *)dy.data, (const T *)x.data, s);
+                          (const T *)dy.data, (const X *)x.data, s);
         });
     }));
     return launch(parts_kernel, blocks_for(size, WARP), dim3(WARP, SUM_ROWS), stream, dw, db,

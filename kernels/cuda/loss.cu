@@ -44,8 +44,8 @@ static __device__ int rows_of(size_t rows, size_t first) {
     return rows - first < ROWS ? (int)(rows - first) : ROWS;
 }
 
-template <typename T>
-static __global__ void softmax_few(T *y, const T *x, size_t rows, int classes) {
+template <typename D, typename T>
+static __global__ void softmax_few(D *y, const T *x, size_t rows, int classes) {
     __shared__ float tile[ROWS * PITCH];
     for (size_t first = (size_t)blockIdx.x * ROWS; first < rows;
          first += (size_t)gridDim.x * ROWS) {
@@ -205,12 +205,12 @@ template <typename F> static __device__ int wide_argmax(wide_room *room, int cla
     return best;
 }
 
-template <typename T>
-static __global__ void softmax_wide(T *y, const T *x, size_t rows, int classes) {
+template <typename D, typename T>
+static __global__ void softmax_wide(D *y, const T *x, size_t rows, int classes) {
     __shared__ wide_room room;
     for (size_t i = blockIdx.x; i < rows; i += gridDim.x) {
         const T *from = x + i * (size_t)classes;
-        T *to = y + i * (size_t)classes;
+        D *to = y + i * (size_t)classes;
         const auto z = [&](int k) { return load(from[k]); };
         const float top = wide_top(&room, classes, z);
         const auto power = [&](int k) { return m_exp(z(k) - top); };
@@ -304,11 +304,14 @@ int cuda_softmax(cuda_stream stream, cuda_tensor y, cuda_tensor x) {
     if (count_of(x) == 0) return 0;
     return with_number(x.number, [&](auto zero) {
         typedef decltype(zero) T;
-        if (x.c <= FEW)
-            return launch(softmax_few<T>, blocks_for(rows, ROWS), ROWS, stream, (T *)y.data,
+        return with_number(y.number, [&](auto other) {
+            typedef decltype(other) D;
+            if (x.c <= FEW)
+                return launch(softmax_few<D, T>, blocks_for(rows, ROWS), ROWS, stream, (D *)y.data,
+                              (const T *)x.data, rows, x.c);
+            return launch(softmax_wide<D, T>, blocks_for(rows, 1), BLOCK, stream, (D *)y.data,
                           (const T *)x.data, rows, x.c);
-        return launch(softmax_wide<T>, blocks_for(rows, 1), BLOCK, stream, (T *)y.data,
-                      (const T *)x.data, rows, x.c);
+        });
     });
 }
 
@@ -316,6 +319,7 @@ int cuda_softmax_backward(cuda_stream stream, cuda_tensor dx, cuda_tensor dy, cu
                           bool accumulate) {
     const size_t rows = pixels_of(y);
     if (count_of(y) == 0) return 0;
+    if (dx.number != y.number || dy.number != y.number) return (int)cudaErrorInvalidValue;
     return with_number(y.number, [&](auto zero) {
         typedef decltype(zero) T;
         if (y.c <= FEW)

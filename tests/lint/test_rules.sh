@@ -20,9 +20,10 @@ allowed() {
     case $1 in
     kernels/body) echo include/mien ;;
     kernels/cpu) echo kernels/body ;;
-    kernels/cuda) echo kernels/body host/backend ;;
+    kernels/cuda) echo kernels/body ;;
     host/base) echo include/mien ;;
     host/backend) echo host/base kernels/cpu ;;
+    host/backend/cuda) echo host/backend kernels/cuda ;;
     host/layers) echo host/backend ;;
     host/graph) echo host/layers ;;
     host/data) echo host/backend ;;
@@ -37,7 +38,7 @@ reach() { # all rooms that a room may include
     local room
     for room in $(allowed "$1"); do echo "$room" && reach "$room"; done
 }
-rooms=$(ls -d host/*/ kernels/*/ include/*/ | sed 's,/$,,')
+rooms=$(ls -d host/*/ host/*/*/ kernels/*/ include/*/ | sed 's,/$,,')
 for room in $rooms; do
     may=" $room $(reach "$room" | tr '\n' ' ') "
     grep -nE '^ *# *include "' "$room"/*.[ch] "$room"/*.cu* "$room"/*.def 2>/dev/null |
@@ -57,12 +58,14 @@ bare() { sed -e 's,/\*.*\*/,,' -e '/\/\*/,/\*\//d' "$1" | sed "s|^|$1: |"; }
 for file in $(ls host/*/*.[ch] | grep -vE '^host/(backend|h5)/'); do
     bare "$file" | grep -E 'dnnl|cuda[A-Z_]|cu(dnn|blas)'
 done | report "only host/backend names oneDNN and CUDA"
-for file in $(ls host/*/*.[ch] | grep -vE '^host/(cli|h5)/'); do
+for file in $(ls host/*/*.[ch] host/*/*/*.[ch] | grep -vE '^host/(cli|h5)/'); do
     bare "$file" | grep -E '(^|[^a-z_])(printf|vprintf|puts|putchar|perror|_?exit|abort) *\(|std(out|err)[^_a-z]'
 done | report "only host/cli prints and exits"
-for file in $(ls host/*/*.c kernels/*/*.[ch]); do
+for file in $(ls host/*/*.c host/*/*/*.c kernels/*/*.[ch] kernels/cuda/*.cu*); do
     bare "$file" | grep -E '(^|[^a-z_])(gets|sprintf|strtok|system|rand|srand|alloca) *\('
 done | report "no function that cannot be used safely"
+grep -nE '<<<|>>>|atomic(Add|Max|Min|CAS|Exch)' kernels/cuda/*.cu* |
+    report "kernels are launched by one function and sum without atomics"
 
 for file in $code $(find . -path ./build -prune -o -name '*.sh' -print); do
     lines=$(wc -l <"$file")
@@ -74,11 +77,11 @@ sed -n 's/^LAYER(\(.*\))$/\1/p' host/layers/layers.def | while read -r layer; do
         echo "host/layers/$layer.c does not define mien_layer_$layer"
 done | report "every layer of layers.def has its file"
 
-for file in $(ls host/*/*.h include/*/*.h kernels/*/*.h); do
+for file in $(ls host/*/*.h host/*/*/*.h include/*/*.h kernels/*/*.h kernels/cuda/*.cuh); do
     guard=$(sed -n 's/^#ifndef \([A-Z0-9_]*\)$/\1/p' "$file" | head -1)
     grep -q "^#define $guard$" "$file" && [ -n "$guard" ] || echo "$file"
 done | report "every header has a guard"
-for file in $(ls host/*/*.h include/*/*.h); do
+for file in $(ls host/*/*.h host/*/*/*.h include/*/*.h); do
     grep -q '^/\*' "$file" || echo "$file"
 done | report "every header says what it is for"
 grep -nE '[[:space:]]$' $code | report "no trailing spaces"

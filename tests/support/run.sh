@@ -46,6 +46,14 @@ check)
                 continue
             fi
             ;;
+        */cuda/*)
+            # blocks and threads in two orders: a result that depends on it is a race
+            for order in forward reverse; do
+                run "${test#"$build"/tests/}, $order" env FAKE_CUDA_ORDER=$order \
+                    MIEN_MODULES="${MIEN_MODULES:-$build/fake}" "$test"
+            done
+            continue
+            ;;
         esac
         run "${test#"$build"/tests/}" "$test"
     done

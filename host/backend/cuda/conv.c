@@ -6,7 +6,8 @@
 #include "host/backend/cuda/dnn.h"
 #include "host/base/memory.h"
 
-enum { PIECE = 256, CHANNELS = 8 };
+/* LOGITS_MOST: numbers of a row of logits */
+enum { PIECE = 256, CHANNELS = 8, LOGITS_MOST = 4096 };
 
 /* The plans of one batch size. */
 typedef struct conv_variant {
@@ -99,11 +100,11 @@ static dnn_problem problem_of(const conv *c, int n, mien_direction direction) {
 
 /* ---- scratch memory ---- */
 
-/* Copies that a pass makes of its tensors: dnn_uid is set where there is one. */
+/* Copies that a pass makes of its tensors. */
 typedef struct staging {
     bool has[DNN_UIDS];
-    bool narrow_w; /* also the weights' gradient as large as the network's, still in 16 bits */
-    void *cut;     /* that one */
+    bool cuts[DNN_UIDS]; /* one of them is also cut to the network's size there */
+    void *cut;           /* where */
     void *workspace;
 } staging;
 
@@ -121,16 +122,25 @@ static size_t lay_out(const dnn_plan *plan, staging *s, dnn_pointers *at, char *
             used += whole_pieces(dnn_bytes(&plan->problem, uid));
         }
     s->cut = start + used;
-    if (s->narrow_w) used += whole_pieces(dnn_bytes(&plan->problem, DNN_W));
+    for (int uid = 0; uid < DNN_UIDS; uid++)
+        if (s->cuts[uid]) used += whole_pieces(dnn_bytes(&plan->problem, uid));
     s->workspace = start + used;
     return used + plan->engine.workspace + PIECE;
 }
 
-static staging forward_staging(const conv *c, const dnn_plan *plan) {
+/* `wide`: y is of floats although the backend's numbers are narrow, as logits are. */
+static staging forward_staging(const conv *c, const dnn_plan *plan, bool wide) {
     return (staging){.has = {[DNN_X] = c->wider_x,
                              [DNN_W] = c->wider_w,
-                             [DNN_Y] = c->wider_y,
-                             [DNN_BIAS] = c->wider_y && plan->problem.bias}};
+                             [DNN_Y] = c->wider_y || wide,
+                             [DNN_BIAS] = c->wider_y && plan->problem.bias},
+                     .cuts = {[DNN_Y] = c->wider_y && wide}};
+}
+
+/* Could y be logits? Nobody says so before the pass. */
+static bool may_be_wide(const conv *c) {
+    return c->linear.backend->dtype != MIEN_F32 &&
+           mien_shape_sample(c->linear.desc.out) <= LOGITS_MOST;
 }
 
 static staging data_staging(const conv *c, bool accumulate) {
@@ -142,7 +152,7 @@ static staging filter_staging(const conv *c, bool accumulate) {
     const bool narrow = c->linear.backend->dtype != MIEN_F32;
     return (staging){
         .has = {[DNN_X] = c->wider_x, [DNN_W] = narrow || accumulate, [DNN_Y] = c->wider_y},
-        .narrow_w = c->wider_w};
+        .cuts = {[DNN_W] = c->wider_w}};
 }
 
 static void need(conv *c, const dnn_plan *plan, staging s) {
@@ -183,7 +193,7 @@ static mien_status make_forward(conv *c, conv_variant *v) {
         status = dnn_plan_make(plan, cuda, &p);
     }
     if (status != MIEN_OK) return refuse(c, &p, status);
-    need(c, plan, forward_staging(c, plan));
+    need(c, plan, forward_staging(c, plan, may_be_wide(c)));
     return MIEN_OK;
 }
 
@@ -330,30 +340,48 @@ static mien_status stage_bias(const conv *c, const staging *s, const dnn_pointer
     return MIEN_OK;
 }
 
+/* y = what lies in scratch memory. */
+static mien_status unstage_y(const conv *c, const staging *s, const dnn_pointers *at,
+                             const mien_tensor *y) {
+    const cuda_stream stream = c->linear.cuda->stream;
+    const cuda_tensor none = {0};
+    cuda_tensor from = staged(c, at, DNN_Y, c->y, y->shape.n);
+    if (c->wider_y) {
+        cuda_tensor cut = mien_cuda_tensor(y);
+        if (s->cuts[DNN_Y]) cut.data = s->cut, cut.number = from.number;
+        CUDA_TRY(cuda_crop(stream, cut, from, 0, 0, none, false), "cutting out a result");
+        from = cut;
+    }
+    if (from.data != y->data)
+        CUDA_TRY(cuda_copy(stream, mien_cuda_tensor(y), from, false), "widening logits");
+    return MIEN_OK;
+}
+
 static mien_status forward(mien_linear *op, const mien_tensor *y, const mien_tensor *x,
                            const void *w, const void *b, void *scratch) {
     const conv *c = conv_of(op);
-    const cuda_tensor to = mien_cuda_tensor(y), none = {0};
+    const bool wide = y->dtype != op->backend->dtype;
     conv_variant *v;
     MIEN_TRY(ready(op, x->shape.n, MIEN_FORWARD, &v));
+    if (wide && !may_be_wide(c))
+        return MIEN_FAIL(UNSUPPORTED, "layer '%s': more than %d logits from a convolution",
+                         op->desc.name, LOGITS_MOST);
     dnn_plan *plan = &v->pass[MIEN_FORWARD];
     dnn_pointers at = {
         {[DNN_X] = x->data, [DNN_W] = (void *)w, [DNN_Y] = y->data, [DNN_BIAS] = (void *)b}};
-    staging s = forward_staging(c, plan);
+    staging s = forward_staging(c, plan, wide);
     lay_out(plan, &s, &at, scratch);
     MIEN_TRY(stage_x(c, &s, &at, x));
     MIEN_TRY(stage_weights(c, &s, &at, w));
     MIEN_TRY(stage_bias(c, &s, &at, b));
     MIEN_TRY(run(op, plan, &at, &s));
-    if (s.has[DNN_Y])
-        CUDA_TRY(cuda_crop(op->cuda->stream, to, staged(c, &at, DNN_Y, c->y, y->shape.n), 0, 0,
-                           none, false),
-                 "cutting out a result");
+    if (s.has[DNN_Y]) MIEN_TRY(unstage_y(c, &s, &at, y));
     const float *bias = plan->problem.bias ? NULL : b;
     const int act = plan->problem.relu ? BODY_LINEAR : op->desc.activation;
     if (bias || act != BODY_LINEAR)
-        CUDA_TRY(cuda_bias_activation(op->cuda->stream, to, bias, act, op->desc.alpha),
-                 "bias and activation");
+        CUDA_TRY(
+            cuda_bias_activation(op->cuda->stream, mien_cuda_tensor(y), bias, act, op->desc.alpha),
+            "bias and activation");
     return MIEN_OK;
 }
 
@@ -402,7 +430,7 @@ static mien_status unstage_dw(const conv *c, const staging *s, const dnn_pointer
     const int number = mien_cuda_number(c->linear.backend->dtype);
     const cuda_tensor none = {0};
     cuda_tensor from = staged_weights(c, at);
-    if (s->narrow_w) {
+    if (s->cuts[DNN_W]) {
         const cuda_tensor cut = weights(c, s->cut, number);
         CUDA_TRY(cuda_crop(stream, cut, from, 0, 0, none, false), "cutting out weights");
         from = cut;

@@ -1,5 +1,5 @@
 /* A device: its stream, its libraries, and the precision it computes in. */
-#include "host/backend/cuda/cuda.h"
+#include "host/backend/cuda/dnn.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,6 +89,7 @@ static void close_cuda(mien_backend *b) {
         mien_cuda_free(cuda->blas_workspace);
         mien_cuda_free(cuda->room.data);
         if (cuda->blas) cublasLtDestroy(cuda->blas);
+        dnn_cache_close(cuda->engines);
         if (cuda->dnn) cudnnDestroy(cuda->dnn);
         if (cuda->stream) cudaStreamDestroy(cuda->stream);
     }

@@ -14,6 +14,7 @@ echo "warning: the fake module lacks" $missing >&2
     echo 'static void missing(void) { fputs("a slot is not written yet\n", stderr); abort(); }'
     for name in $missing; do
         case $name in
+        mien_cuda_conv) echo "void *$name[16];" ;;
         cudnn* | cublas* | nvtx*) echo "int $name(void); int $name(void) { return 0; }" ;;
         mien_cuda_capture) echo "void *$name[8];" ;;
         mien_cuda_*_slots)

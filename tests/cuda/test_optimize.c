@@ -1,0 +1,234 @@
+/* The flat optimiser against the loops of the CPU: the same bits of weights and moments where no
+ * clipping brings in the norm, whose order of summation is the device's own. */
+#include <float.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "host/base/threads.h"
+#include "kernels/body/narrow.h"
+#include "tests/support/device.h"
+#include "tests/support/net.h"
+#include "tests/support/reference.h"
+
+enum { STEPS = 3, BATCH = 32 };
+enum { NO_MOMENT = 1, NESTEROV = 2, CLIP = 4, EMA = 8, TINY = 16, SHIFTED = 32 };
+enum fault { NONE, NAN_GRADIENT, INFINITE_GRADIENT, HUGE_WEIGHT };
+
+static mien_backend *plain;
+
+static int open_plain(void **state) {
+    (void)state;
+    mien_threads_start(0, false); /* subnormal numbers are zero in them, as on the device */
+    mien_float_enter();
+    return reference_open(false, &plain) != MIEN_OK;
+}
+
+static int close_plain(void **state) {
+    (void)state;
+    mien_backend_close(plain);
+    return 0;
+}
+
+typedef struct row {
+    size_t count, decayed;
+    int kind, flags;
+    enum fault fault;
+    double scale; /* of the loss */
+} row;
+
+static const row rows[] = {
+    {1, 0, BODY_ADAM, 0, NONE, 0},
+    {3, 3, BODY_ADAMW, EMA, NONE, 0},
+    {5, 2, BODY_SGD, 0, NONE, 0},
+    {1027, 500, BODY_ADAM, EMA | TINY, NONE, 0},
+    {1027, 501, BODY_ADAMW, TINY | SHIFTED, NONE, 1024},
+    {4096, 4096, BODY_SGD, NESTEROV | EMA, NONE, 0},
+    {4099, 7, BODY_SGD, NO_MOMENT, NONE, 8},
+    {4099, 7, BODY_SGD, NO_MOMENT | NESTEROV | SHIFTED, NONE, 0},
+    {70001, 33, BODY_ADAM, CLIP, NONE, 0},
+    {70001, 33, BODY_ADAM, 0, NONE, 65536},
+    {2100000, 2000000, BODY_ADAMW, 0, NONE, 0}, /* more than one round of the sums' blocks */
+    {129, 65, BODY_ADAM, EMA, NAN_GRADIENT, 0},
+    {129, 65, BODY_ADAM, 0, INFINITE_GRADIENT, 1024}, /* an overflow: the scale is halved */
+    {129, 65, BODY_SGD, 0, NAN_GRADIENT, 1},          /* it cannot fall: a fault */
+    {129, 65, BODY_ADAM, EMA, HUGE_WEIGHT, 0},
+};
+
+/* The vectors of an update, in this order. */
+enum { W, G, M, V, AVERAGE, VECTORS };
+
+typedef struct outcome {
+    float *vector[VECTORS], *low;
+    body_step state;
+} outcome;
+
+static float *start_of(const row *r, int which) {
+    const float scale = which == G ? 0.01f * (r->scale > 0 ? (float)r->scale : 1)
+                                   : (which == W || which == AVERAGE ? 1 : 0.01f);
+    float *x = device_numbers(r->count, scale, (uint32_t)which + 1, MIEN_F32);
+    const size_t last = r->count - 1;
+    for (size_t i = 0; i < r->count; i++)
+        x[i] = which == V ? fabsf(x[i]) * 1e-3f : x[i];
+    /* moments that fall below the smallest normal number */
+    for (size_t i = 0; r->flags & TINY && which > W && which < AVERAGE && i < r->count; i += 3)
+        x[i] = which == G ? 0 : FLT_MIN;
+    if (r->fault == NAN_GRADIENT && which == G) x[last] = NAN;
+    if (r->fault == INFINITE_GRADIENT && which == G) x[last / 2] = -INFINITY;
+    if (r->fault == HUGE_WEIGHT && which == W) x[last] = FLT_MAX;
+    if (r->fault == HUGE_WEIGHT && which == M) x[last] = -FLT_MAX;
+    if (r->fault == HUGE_WEIGHT && which == V) x[last] = 0;
+    return x;
+}
+
+/* With SHIFTED the vectors do not begin on 16 bytes. */
+static size_t before(const row *r) {
+    return r->flags & SHIFTED ? 1 : 0;
+}
+
+static mien_tensor vector_of(mien_backend *b, const row *r, int which) {
+    float *x = start_of(r, which), *all = malloc((r->count + 1) * sizeof *all);
+    assert_non_null(all);
+    all[0] = 0;
+    memcpy(all + before(r), x, r->count * sizeof *x);
+    mien_tensor t = device_params(b, r->count + before(r), all);
+    free(all);
+    free(x);
+    return t;
+}
+
+static bool has(const row *r, int which) {
+    return which == W || which == G || (which == M && !(r->flags & NO_MOMENT)) ||
+           (which == V && r->kind != BODY_SGD) || (which == AVERAGE && r->flags & EMA);
+}
+
+static void take(mien_backend *b, const row *r, mien_tensor *t, outcome *out) {
+    for (int i = 0; i < VECTORS; i++) {
+        float *all = device_take(b, &t[i]);
+        memmove(all, all + before(r), r->count * sizeof *all);
+        out->vector[i] = all;
+        device_release(b, &t[i]);
+    }
+}
+
+static outcome run(mien_backend *b, const row *r) {
+    const body_rule rule = {.kind = r->kind,
+                            .beta_1 = 0.9,
+                            .beta_2 = 0.999,
+                            .epsilon = 1e-7,
+                            .weight_decay = 0.01,
+                            .momentum = 0.9,
+                            .clip_norm = r->flags & CLIP ? 0.1 : 0,
+                            .ema = r->flags & EMA ? 0.99 : 0,
+                            .nesterov = (r->flags & NESTEROV) != 0};
+    const double rates[STEPS + 1] = {1, 0.01, 0.003, 0.02}; /* the first is another step's */
+    mien_tensor t[VECTORS], low = device_tensor(b, (mien_shape){1, 1, 1, (int)r->count}, NULL);
+    void *at[VECTORS];
+    for (int i = 0; i < VECTORS; i++) {
+        t[i] = vector_of(b, r, i);
+        at[i] = has(r, i) ? (float *)t[i].data + before(r) : NULL;
+    }
+    outcome out;
+    body_step_start(&out.state, 3, rule.beta_1, rule.beta_2);
+    out.state.tick = 1;
+    out.state.loss_scale = r->scale;
+    const mien_update update = {.w = at[W],
+                                .g = at[G],
+                                .m = at[M],
+                                .v = at[V],
+                                .average = at[AVERAGE],
+                                .low = b->dtype == b->param_dtype ? NULL : low.data,
+                                .rates = device_copy(b, rates, sizeof rates),
+                                .decayed = r->decayed,
+                                .count = r->count,
+                                .rule = &rule,
+                                .state = device_copy(b, &out.state, sizeof out.state)};
+    for (int step = 0; step < STEPS; step++)
+        expect_ok(b->ops->optimize(b, &update, BATCH));
+    expect_ok(b->ops->copy_out(b, &out.state, update.state, sizeof out.state));
+    take(b, r, t, &out);
+    out.low = device_take(b, &low);
+    b->ops->free(b, (void *)update.rates);
+    b->ops->free(b, update.state);
+    device_release(b, &low);
+    return out;
+}
+
+static void release(outcome *o) {
+    for (int i = 0; i < VECTORS; i++)
+        free(o->vector[i]);
+    free(o->low);
+}
+
+static void check_state(const row *r, const body_step *got, const body_step *want) {
+    body_step rest = *got;
+    rest.gradient_norm = want->gradient_norm;
+    assert_memory_equal(&rest, want, sizeof rest);
+    if (isfinite(want->gradient_norm))
+        assert_true(fabs(got->gradient_norm - want->gradient_norm) <= 1e-12 * want->gradient_norm);
+    else
+        assert_false(isfinite(got->gradient_norm));
+    assert_int_equal(got->bad, r->fault != NONE && r->fault != INFINITE_GRADIENT);
+    assert_int_equal(got->cursor, STEPS * BATCH);
+}
+
+/* The low copy is the weights, rounded; it is not touched when no step was. */
+static void check_low(const row *r, const outcome *got, mien_dtype dtype) {
+    if (dtype == MIEN_F32 || got->state.skipped == STEPS) return;
+    float *want = malloc(r->count * sizeof *want);
+    assert_non_null(want);
+    for (size_t i = 0; i < r->count; i++)
+        want[i] = dtype == MIEN_BF16 ? body_from_bf16(body_to_bf16(got->vector[W][i]))
+                                     : body_from_f16(body_to_f16(got->vector[W][i]));
+    device_same(got->low, want, r->count, "the low copy");
+    free(want);
+}
+
+static void check(mien_compute compute) {
+    static const char *const names[] = {"w", "g", "m", "v", "average"};
+    mien_backend *cuda = device_open(compute, true);
+    for (size_t k = 0; k < sizeof rows / sizeof rows[0]; k++) {
+        const row *r = &rows[k];
+        outcome want = run(plain, r), got = run(cuda, r);
+        check_state(r, &got.state, &want.state);
+        for (int i = 0; i < VECTORS; i++)
+            if (r->flags & CLIP)
+                device_near(got.vector[i], want.vector[i], r->count, 1e-6, names[i]);
+            else
+                device_same(got.vector[i], want.vector[i], r->count, names[i]);
+        check_low(r, &got, cuda->dtype);
+        release(&want);
+        release(&got);
+    }
+    mien_backend_close(cuda);
+}
+
+static void test_f32(void **state) {
+    (void)state;
+    check(MIEN_COMPUTE_F32);
+}
+
+static void test_bf16(void **state) {
+    (void)state;
+    check(MIEN_COMPUTE_BF16);
+}
+
+static void test_f16(void **state) {
+    (void)state;
+    check(MIEN_COMPUTE_F16);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_f32),
+        cmocka_unit_test(test_bf16),
+        cmocka_unit_test(test_f16),
+    };
+    return cmocka_run_group_tests(tests, open_plain, close_plain);
+}

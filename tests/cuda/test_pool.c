@@ -1,0 +1,186 @@
+/* Pooling: values, indices and gradients have the bits of the CPU's loops; the bias gradient that
+ * is summed on the way is that of the gradient handed back. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "kernels/body/rng.h"
+#include "tests/cuda/twins.h"
+
+typedef struct row {
+    mien_shape x;
+    int oh, ow; /* of y */
+    mien_pool p;
+    bool gate, accumulate;
+    double rate; /* of the dropout behind; 0: none */
+    int shift;
+} row;
+
+/* 2x2 in packs (borders even and odd), in single channels, and off the grid of packs; overlapping,
+ * padded, larger than the image, one output. */
+static const row rows[] = {
+    {{1, 2, 2, 8}, 1, 1, {false, 2, 2, 2, 2, 0, 0}, true, false, 0.25, 0},
+    {{3, 6, 8, 16}, 3, 4, {false, 2, 2, 2, 2, 0, 0}, true, false, 0, 0},
+    {{2, 7, 5, 24}, 3, 2, {false, 2, 2, 2, 2, 0, 0}, false, true, 0.5, 0},
+    {{5, 9, 9, 8}, 4, 4, {false, 2, 2, 2, 2, 0, 0}, false, false, 0.1, 0},
+    {{2, 5, 7, 16}, 2, 3, {false, 2, 2, 2, 2, 0, 0}, true, false, 0.25, 1},
+    {{9, 4, 4, 3}, 2, 2, {false, 2, 2, 2, 2, 0, 0}, true, true, 0.3, 0},
+    {{1, 1, 1, 1}, 1, 1, {false, 1, 1, 1, 1, 0, 0}, true, false, 0.5, 0},
+    {{2, 7, 7, 5}, 3, 3, {false, 3, 3, 2, 2, 0, 0}, false, false, 0.2, 0},
+    {{2, 6, 5, 32}, 3, 3, {false, 3, 3, 2, 2, 0, 1}, true, true, 0.25, 0},
+    {{3, 5, 5, 17}, 5, 5, {false, 3, 3, 1, 1, 1, 1}, true, false, 0, 0},
+    {{4, 3, 6, 8}, 1, 1, {false, 3, 6, 3, 6, 0, 0}, false, false, 0.4, 0},
+    {{2, 3, 3, 8}, 2, 2, {false, 2, 2, 2, 2, 0, 0}, false, false, 0, 0},
+    {{300, 3, 3, 8}, 1, 1, {false, 2, 2, 2, 2, 0, 0}, true, false, 0.25, 0},
+};
+enum { ROWS = sizeof rows / sizeof rows[0] };
+
+static mien_shape pooled(const row *r) {
+    return (mien_shape){r->x.n, r->oh, r->ow, r->x.c};
+}
+
+static void keep_index(mien_backend *b, twin_result *out, const uint16_t *index, size_t count) {
+    uint16_t *host = malloc(count * sizeof *host);
+    float *values = malloc(count * sizeof *values);
+    assert_non_null(host);
+    assert_non_null(values);
+    expect_ok(b->ops->copy_out(b, host, index, count * sizeof *host));
+    for (size_t i = 0; i < count; i++) /* small: all types hold them; 0xFFFF is -1 */
+        values[i] = host[i] == UINT16_MAX ? -1 : (float)host[i];
+    twin_keep_numbers(out, values, count);
+    free(host);
+    free(values);
+}
+
+/* Zeros of either sign are one: whether a gradient of -0 is written or added to 0 differs between
+ * the CPU's own loops. */
+static void keep_gradient(mien_backend *b, twin_result *out, const mien_tensor *dx) {
+    const size_t first = out->count;
+    twin_keep(b, out, dx);
+    for (size_t i = first; i < out->count; i++)
+        out->values[i] = out->values[i] == 0 ? 0 : out->values[i];
+}
+
+static void run_max(mien_backend *b, const void *of, twin_result *out) {
+    const row *r = of;
+    const mien_shape to = pooled(r);
+    const size_t count = mien_shape_count(to);
+    const body_step step = {.seed = 5, .step = 77};
+    body_step *state = device_copy(b, &step, sizeof step);
+    const mien_dropout drop = {r->rate, RNG_DROPOUT + 2, state, 11};
+    const mien_pool_tail tail = {.gate = r->gate, .dropout = r->rate > 0 ? &drop : NULL};
+    twin_tensor x = twin_tensor_of(b, r->x, 21, true, r->shift);
+    twin_tensor y = twin_tensor_of(b, to, 0, false, r->shift);
+    twin_tensor dy = twin_tensor_of(b, to, 22, !r->accumulate, r->shift);
+    twin_tensor dx = twin_tensor_of(b, r->x, 23, !r->accumulate, r->shift);
+    uint16_t *index = device_copy(b, NULL, count * sizeof *index);
+    expect_ok(b->ops->pool_forward(b, &y.t, index, &x.t, &r->p, &tail));
+    twin_keep(b, out, &y.t);
+    keep_index(b, out, index, count);
+    expect_ok(b->ops->pool_backward(b, &dx.t, &dy.t, index, &r->p, &tail, r->accumulate));
+    keep_gradient(b, out, &dx.t);
+    b->ops->free(b, state);
+    b->ops->free(b, index);
+    twin_release(b, &x);
+    twin_release(b, &y);
+    twin_release(b, &dy);
+    twin_release(b, &dx);
+}
+
+static void test_max(void **state) {
+    (void)state;
+    for (int i = 0; i < ROWS; i++)
+        twins_same(run_max, &rows[i], "max pooling", i);
+}
+
+/* The sum of what went back, added to what was there. */
+static void bias_of(float *sum, const float *dx, mien_shape s, float before) {
+    for (int c = 0; c < s.c; c++) {
+        double total = before;
+        for (size_t i = (size_t)c; i < mien_shape_count(s); i += (size_t)s.c)
+            total += (double)dx[i];
+        sum[c] = (float)total;
+    }
+}
+
+static void check_bias(const row *r, bool accumulate) {
+    mien_backend *b = twin_cuda();
+    const size_t count = mien_shape_count(pooled(r)), c = (size_t)r->x.c;
+    float *before = calloc(c, sizeof *before), *want = calloc(c, sizeof *want);
+    assert_true(before && want);
+    for (size_t i = 0; i < c; i++)
+        before[i] = 3;
+    twin_tensor x = twin_tensor_of(b, r->x, 31, false, 0);
+    twin_tensor y = twin_tensor_of(b, pooled(r), 0, false, 0);
+    twin_tensor dy = twin_tensor_of(b, pooled(r), 32, false, 0);
+    twin_tensor dx = twin_tensor_of(b, r->x, 0, false, 0);
+    mien_tensor dbias = device_params(b, c, before);
+    uint16_t *index = device_copy(b, NULL, count * sizeof *index);
+    mien_pool_tail tail = {.gate = true};
+    expect_ok(b->ops->pool_forward(b, &y.t, index, &x.t, &r->p, &tail));
+    tail.dbias = dbias.data;
+    tail.accumulate_dbias = accumulate;
+    expect_ok(b->ops->pool_backward(b, &dx.t, &dy.t, index, &r->p, &tail, false));
+    float *back = device_take(b, &dx.t), *got = device_take(b, &dbias);
+    bias_of(want, back, r->x, accumulate ? 3 : 0);
+    device_near(got, want, c, b->dtype == MIEN_F32 ? 2e-6 : 6e-3, "bias gradient");
+    free(back);
+    free(got);
+    free(before);
+    free(want);
+    b->ops->free(b, index);
+    device_release(b, &dbias);
+    twin_release(b, &x);
+    twin_release(b, &y);
+    twin_release(b, &dy);
+    twin_release(b, &dx);
+}
+
+static void test_bias(void **state) {
+    (void)state;
+    assert_true(twin_cuda()->ops->sums_bias);
+    for (int i = 0; i < 2 * ROWS; i++)
+        check_bias(&rows[i / 2], i % 2);
+    /* so many channels that threads walk from window to window */
+    const row many = {{7, 6, 5, 16384}, 3, 2, {false, 2, 2, 2, 2, 0, 0}, true, false, 0, 0};
+    check_bias(&many, false);
+}
+
+static void run_average(mien_backend *b, const void *of, twin_result *out) {
+    const row *r = of;
+    const mien_pool_tail none = {0};
+    mien_pool p = r->p;
+    p.average = true;
+    twin_tensor x = twin_tensor_of(b, r->x, 41, true, r->shift);
+    twin_tensor y = twin_tensor_of(b, pooled(r), 0, false, r->shift);
+    twin_tensor dy = twin_tensor_of(b, pooled(r), 42, true, r->shift);
+    twin_tensor dx = twin_tensor_of(b, r->x, 43, true, r->shift);
+    expect_ok(b->ops->pool_forward(b, &y.t, NULL, &x.t, &p, &none));
+    twin_keep(b, out, &y.t);
+    expect_ok(b->ops->pool_backward(b, &dx.t, &dy.t, NULL, &p, &none, r->accumulate));
+    twin_keep(b, out, &dx.t);
+    twin_release(b, &x);
+    twin_release(b, &y);
+    twin_release(b, &dy);
+    twin_release(b, &dx);
+}
+
+static void test_average(void **state) {
+    (void)state;
+    for (int i = 0; i < ROWS; i++)
+        twins_same(run_average, &rows[i], "average pooling", i);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_max),
+        cmocka_unit_test(test_bias),
+        cmocka_unit_test(test_average),
+    };
+    return twins_all_types(tests, sizeof tests / sizeof tests[0]);
+}
