@@ -71,7 +71,7 @@ if [ $status -eq 70 ] && grep -q 'last.h5' err.log && "$mien" inspect faulty/las
 else
     fail "a fault of the device" "status $status" "$(tail -2 err.log)"
 fi
-FAKE_CUDA_STICKY=cudaLaunchKernel:10 refuse 70 "a fault at once" "failed" -- train tiny-train.yaml --device cuda --out faulty2
+FAKE_CUDA_STICKY=cudaLaunchKernel:10 refuse 70 "a fault at once" "failed" -- train tiny-train.yaml --device cuda -q --out faulty2
 # two GPUs of different memory: what fits one is too much for the other
 two() { FAKE_CUDA_DEVICES=2 FAKE_CUDA_MEMORY=1000000000,45000000 "$mien" bench train tiny.yaml --batch 64 --seconds 0.05 --device "$1"; }
 check "the first of two GPUs" two cuda:0
