@@ -279,7 +279,7 @@ bench: need ## training and inference of classic and vgg on this machine: docs/b
 
 .PHONY: format lint
 format: ## apply .clang-format
-	clang-format -i $(shell git ls-files '*.c' '*.h' '*.cu' '*.cuh')
+	clang-format -i $(shell git ls-files '*.c' '*.h' '*.cc' '*.cu' '*.cuh')
 lint: ## rules that a compiler does not know
 	@bash tests/lint/test_rules.sh
 

@@ -48,6 +48,7 @@ class Mien:
     def __init__(self, args, clock):
         self.args, self.clock = args, clock
         path = [os.environ.get("MIEN_LIBRARIES"), os.environ.get("LD_LIBRARY_PATH")]
+        self.small = ["--size", 24] if args.fake else []
         self.environment = os.environ | {"LD_LIBRARY_PATH": ":".join(p for p in path if p)}
 
     def run(self, words, limit=60, environment=None):
@@ -68,7 +69,7 @@ class Mien:
 
     def measure(self, what, net, batch, dtype, seconds):
         words = ["bench", what, net, "--device", "cuda", "--batch", batch, "--json"]
-        words += ["--dtype", dtype, "--seconds", seconds]
+        words += ["--dtype", dtype, "--seconds", seconds, *self.small]
         return json.loads(self.run(words)) | {"mode": "graph"}
 
 
@@ -237,7 +238,7 @@ class Bench:
         found = {}
         for name, graphs in (("graph", "1"), ("eager", "0")):
             words = ["bench", "train", "classic", "--device", "cuda", "--json"]
-            words += ["--batch", self.args.sizes[0], "--seconds", self.args.seconds]
+            words += ["--batch", self.args.sizes[0], "--seconds", self.args.seconds, *self.mien.small]
             text = self.mien.run(words, environment={"MIEN_CUDA_GRAPHS": graphs})
             result = json.loads(text)
             keys = ("dtype", "batch", "median", "p99", "host_seconds")

@@ -25,6 +25,10 @@ lines() { # a JSON array of the lines on the input
     printf ']'
 }
 
+notes() { # what a part tells beside its results; cmocka's "# ok" does not count
+    sed -nE '/^# (not )?ok/d; s/^ok .*# SKIP */skipped: /p; s/^# //p' "$log"
+}
+
 part() { # NAME COMMAND...
     local name=$1 status=0 start=$EPOCHREALTIME ok skip bad seconds
     shift
@@ -43,10 +47,10 @@ part() { # NAME COMMAND...
     passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
     printf '%-34s %3d passed %s%s (%s s)\n' "$name" "$ok" \
         "$([ "$bad" -eq 0 ] || echo "$bad FAILED ")" "$([ "$skip" -eq 0 ] || echo "$skip skipped")" "$seconds"
-    sed -n 's/^ok .*# SKIP/    skipped:/p; s/^# /    /p' "$log"
+    notes | sed 's/^/    /'
     [ "$bad" -eq 0 ] || tail -40 "$log" | sed 's/^/    /'
     parts+=("{\"name\": $(text "$name"), \"passed\": $ok, \"failed\": $bad, \"skipped\": $skip, \"seconds\": $seconds, \
-\"notes\": $({ sed -n 's/^ok .*# SKIP */skipped: /p; s/^# //p' "$log"; [ "$bad" -eq 0 ] || tail -20 "$log"; } | lines)}")
+\"notes\": $({ notes; [ "$bad" -eq 0 ] || tail -20 "$log"; } | lines)}")
 }
 
 mien() { # LIMIT ARGUMENTS...: what it says is shown when it fails
@@ -109,7 +113,7 @@ END
 devices() {
     with_gpu 60 "$program" devices >"$work/said" 2>&1 || true
     sed 's/^/# /' "$work/said"
-    if grep -qE '^cuda +yes' "$work/said"; then echo "ok devices"; else echo "not ok devices"; fi
+    if grep -qE '^cuda(:[0-9]+)? +yes' "$work/said"; then echo "ok devices"; else echo "not ok devices"; fi
 }
 
 test_program() {
@@ -119,7 +123,8 @@ test_program() {
 # The program's own comparison with the CPU, layer by layer.
 parity() { # NETWORK DTYPE
     local status=0
-    with_gpu 60 "$program" parity --model "$1" --device cuda --dtype "$2" --batch "$images" >"$work/said" 2>&1 || status=$?
+    with_gpu 60 "$program" parity --model "$1" --device cuda --dtype "$2" "${parity_size[@]}" \
+        >"$work/said" 2>&1 || status=$?
     if grep -q 'not in this version' "$work/said"; then
         echo "ok parity $1 $2 # SKIP this program has no such command"
     elif [ $status -eq 0 ]; then
@@ -220,8 +225,8 @@ sanitizers() {
 }
 
 # ---- all of it ----------------------------------------------------------------------------------
-rows=640 side=48 images=16 nets='classic vgg seresnet' dtypes='f32 tf32 bf16 f16'
-if [ "$fake" = 1 ]; then rows=80 side=12 images=1 nets=classic dtypes='f32 bf16'; fi
+rows=640 side=48 parity_size=(--batch 16) nets='classic vgg seresnet' dtypes='f32 tf32 bf16 f16'
+if [ "$fake" = 1 ]; then rows=80 side=12 parity_size=(--batch 1 --size 24) nets=classic dtypes='f32 bf16'; fi
 echo "Mien $commit on $gpu, driver $driver, $(date -u +%FT%TZ)"
 ldd "$modules/mien-cuda.so" | sed -nE 's/^\t(lib(cud|cublas|nv).*)/  \1/p'
 make_faces "$rows" "$side" >"$work/faces.csv"

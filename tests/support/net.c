@@ -109,7 +109,8 @@ size_t net_param_count(const test_net *net, int node, int param) {
 static mien_tensor param_row(const test_net *net, const char *role, int node, int param) {
     const mien_param *p = &net->graph.nodes[node].params[param];
     const char *base = p->trained ? role : net->plan->state;
-    const size_t at = net->plan->places[node].param[param] * mien_dtype_bytes(net->backend->param_dtype);
+    const size_t at =
+        net->plan->places[node].param[param] * mien_dtype_bytes(net->backend->param_dtype);
     const mien_shape s = {1, 1, 1, (int)mien_shape_count(p->shape)};
     return (mien_tensor){s, net->backend->param_dtype, s.c, (char *)base + at};
 }
