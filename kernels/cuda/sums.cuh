@@ -7,9 +7,10 @@
 #include "kernels/cuda/sheet.cuh"
 
 /* Rows that a thread adds up before it adds their sum to the others': the error of float grows
- * with the longer of the two instead of with their product. Blocks of a grid at most. Rows whose
- * reads are on their way at a time; it divides the run. */
-enum { SUM_RUN = 32, SUM_BLOCKS = 528, SUM_AHEAD = 4 };
+ * with the longer of the two instead of with their product. Blocks of a grid at most: three to each
+ * of 132 multiprocessors, which is what their registers allow. Rows whose reads are on their way at
+ * a time; it divides the run. */
+enum { SUM_RUN = 32, SUM_BLOCKS = 396, SUM_AHEAD = 4 };
 
 /* Room: [blocks][Q][c] floats, and behind them [Q][c] for what the kernel after the last needs. */
 template <int Q> static sheet sums_sheet(size_t rows, int c, int units) {
