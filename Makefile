@@ -190,7 +190,7 @@ $(B)/mien-cuda.so: $(cuda_obj) $(B)/libbase.a host/backend/cuda/module.map
 	$(LINK_PARTIAL) $(CXX) -shared $(cuda_obj) $(B)/libbase.a -o $@ \
 	  -Wl,--version-script=host/backend/cuda/module.map -Wl,-z,defs \
 	  $(call rpath,) -L$(CUDA_HOME)/lib64 -lcudnn -lcublasLt \
-	  -lcudart_static -lrt -ldl -lm -lpthread -fopenmp
+	  $(shell pkg-config --libs json-c 2>/dev/null) -lcudart_static -lrt -ldl -lm -lpthread -fopenmp
 
 $(B)/fake/mien-cuda.so: $(fake_obj) $(B)/libbase.a tests/cuda/fake/module.map
 	$(LINK_PARTIAL) $(CXX) -shared $(filter-out -MMD -MP,$(CXXFLAGS)) -fopenmp $(fake_obj) $(B)/libbase.a -o $@ \
