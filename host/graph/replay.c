@@ -1,11 +1,18 @@
 #include "host/graph/replay.h"
 
+#include <stdio.h>
+
 static mien_status record(mien_replay *replay, mien_backend *b, mien_status (*work)(void *context),
                           void *context) {
     MIEN_TRY(b->ops->capture->begin(b));
     const mien_status status = work(context);
-    const mien_status ending = b->ops->capture->end(b, &replay->capture);
-    return status != MIEN_OK ? status : ending;
+    if (status == MIEN_OK) return b->ops->capture->end(b, &replay->capture);
+    char message[MIEN_MESSAGE]; /* of the work: what it was recorded for is the one to tell */
+    snprintf(message, sizeof message, "%s", mien_error_message());
+    if (b->ops->capture->end(b, &replay->capture) == MIEN_OK)
+        b->ops->capture->free(b, replay->capture);
+    replay->capture = NULL; /* a part of the work must never be replayed */
+    return mien_fail(status, __FILE__, __LINE__, "%s", message);
 }
 
 mien_status mien_replay_run(mien_replay *replay, mien_backend *b, unsigned version,

@@ -20,8 +20,8 @@ static char cache[] = "/tmp/mien-engines-XXXXXX";
 static char file[64]; /* engines.json in it */
 
 static const mien_linear_desc conv = {.name = "conv7",
-                                      .in = {1, 6, 6, 8},
-                                      .out = {1, 6, 6, 16},
+                                      .in = {1, 3, 3, 8},
+                                      .out = {1, 3, 3, 16},
                                       .kernel_h = 3,
                                       .kernel_w = 3,
                                       .stride_h = 1,
@@ -141,7 +141,7 @@ static void test_none_left(void **state) {
         assert_int_equal(b->ops->linear_prepare(op, 2), MIEN_UNSUPPORTED);
         const char *text = mien_error_message();
         assert_non_null(strstr(text, "layer 'conv7'"));
-        assert_non_null(strstr(text, "6x6x8 to 6x6x16"));
+        assert_non_null(strstr(text, "3x3x8 to 3x3x16"));
         assert_non_null(strstr(text, "bf16"));
         assert_non_null(strstr(text, "try"));
         b->ops->linear_free(op);
