@@ -188,11 +188,7 @@ $(B)/mien-cuda.so: $(cuda_obj) $(B)/libbase.a host/backend/cuda/module.map
 	$(CXX) -shared $(cuda_obj) $(B)/libbase.a -o $@ \
 	  -Wl,--version-script=host/backend/cuda/module.map -Wl,-z,defs \
 	  $(call rpath,) -L$(CUDA_HOME)/lib64 -lcudnn -lcublasLt \
-<<<<<<< HEAD
 	  -lcudart_static $(cuda_libs) -lrt -fopenmp
-=======
-	  $(shell pkg-config --libs json-c 2>/dev/null) -lcudart_static -lrt -ldl -lm -lpthread -fopenmp
->>>>>>> dnn
 
 fake_link = $(CXX) -shared $(filter-out -MMD -MP,$(CXXFLAGS)) -fopenmp \
   -Wl,--version-script=tests/cuda/fake/module.map -Wl,-T,tests/cuda/harness/shared.ld -Wl,-z,defs
