@@ -96,6 +96,7 @@ cuda_src   := $(sort $(wildcard host/backend/cuda/*.c))
 cuda_kern  := $(sort $(wildcard kernels/cuda/*.cu))
 cuda_base  := $(filter-out %/status.o %/log.o %/module.o,$(filter $(B)/host/base/%,$(lib_obj))) \
               $(B)/host/backend/compute.o
+cuda_libs  := $(shell pkg-config --libs json-c 2>/dev/null) -ldl -lm -lpthread
 cuda_obj   := $(cuda_src:%.c=$(B)/cuda/%.o) $(cuda_kern:%.cu=$(B)/cuda/%.o)
 newest     := $(lastword $(CUDA_ARCHS))
 # arithmetic as on the CPU: see docs/numerics.md
@@ -106,12 +107,9 @@ NVCCFLAGS  := -std=c++17 -O3 -I. -fmad=false -ftz=true -prec-div=true -prec-sqrt
 # the same on a GPU that is none (tests/cuda/fake)
 fake_run   := $(patsubst %,$(B)/fake/%.o,$(basename $(sort $(wildcard tests/cuda/harness/*.cc \
                 tests/cuda/fake/*.c tests/cuda/fake/*.cc))))
-fake_src   := $(if $(wildcard tests/cuda/shim/cudnn.h),$(cuda_src),$(filter-out %/conv.c $(wildcard \
-                host/backend/cuda/dnn_*.c),$(cuda_src)))
-fake_obj   := $(fake_src:%.c=$(B)/fake/%.o) $(cuda_kern:%.cu=$(B)/fake/%.o) $(fake_run)
+fake_obj   := $(cuda_src:%.c=$(B)/fake/%.o) $(cuda_kern:%.cu=$(B)/fake/%.o) $(fake_run)
 fake       := $(if $(wildcard host/backend/cuda/module.c),$(B)/fake/mien-cuda.so)
-LINK_PARTIAL := bash tests/cuda/fake/partial.sh
-SHIM       := -isystem tests/cuda/shim -isystem tests/cuda/shim/interim
+SHIM       := -isystem tests/cuda/shim
 # threads of a block are fibres: no stack of the system's, no statics that others may see
 HARNESS    := $(SHIM) -fdata-sections -fvisibility=hidden -fno-gnu-unique
 
@@ -187,15 +185,24 @@ $(B)/cuda/%.o: %.cu $(B)/.flags-cuda
 
 # cuDNN and cuBLASLt are looked for beside the module first
 $(B)/mien-cuda.so: $(cuda_obj) $(B)/libbase.a host/backend/cuda/module.map
-	$(LINK_PARTIAL) $(CXX) -shared $(cuda_obj) $(B)/libbase.a -o $@ \
+	$(CXX) -shared $(cuda_obj) $(B)/libbase.a -o $@ \
 	  -Wl,--version-script=host/backend/cuda/module.map -Wl,-z,defs \
 	  $(call rpath,) -L$(CUDA_HOME)/lib64 -lcudnn -lcublasLt \
-	  -lcudart_static -lrt -ldl -lm -lpthread -fopenmp
+	  -lcudart_static $(cuda_libs) -lrt -fopenmp
 
+fake_link = $(CXX) -shared $(filter-out -MMD -MP,$(CXXFLAGS)) -fopenmp \
+  -Wl,--version-script=tests/cuda/fake/module.map -Wl,-T,tests/cuda/harness/shared.ld -Wl,-z,defs
 $(B)/fake/mien-cuda.so: $(fake_obj) $(B)/libbase.a tests/cuda/fake/module.map
-	$(LINK_PARTIAL) $(CXX) -shared $(filter-out -MMD -MP,$(CXXFLAGS)) -fopenmp $(fake_obj) $(B)/libbase.a -o $@ \
-	  -Wl,--version-script=tests/cuda/fake/module.map -Wl,-T,tests/cuda/harness/shared.ld \
-	  -Wl,-z,defs $(shell pkg-config --libs json-c 2>/dev/null) -ldl -lm -lpthread
+	$(fake_link) $(fake_obj) $(B)/libbase.a $(cuda_libs) -o $@
+
+# for tests/gate/test_mutants.sh: how a kernel and the module are made, quickly
+.PHONY: fake-compile fake-link fake-objects
+fake-compile:
+	@echo $(CXX) -x c++ $(filter-out -I. -MMD -MP,$(CXXFLAGS)) $(HARNESS) -O1 -g0
+fake-link:
+	@echo $(fake_link)
+fake-objects:
+	@echo $(fake_obj) $(B)/libbase.a $(cuda_libs)
 
 # The sandbox's limits leave no room for a sanitizer's shadow memory: this one is built plain.
 $(B)/mien-h5: $(h5_src) $(wildcard host/h5/*.h) $(B)/.flags
@@ -272,7 +279,7 @@ bench: need ## training and inference of classic and vgg on this machine: docs/b
 
 .PHONY: format lint
 format: ## apply .clang-format
-	clang-format -i $(shell git ls-files '*.c' '*.h' '*.cu' '*.cuh')
+	clang-format -i $(shell git ls-files '*.c' '*.h' '*.cc' '*.cu' '*.cuh')
 lint: ## rules that a compiler does not know
 	@bash tests/lint/test_rules.sh
 

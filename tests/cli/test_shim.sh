@@ -15,7 +15,7 @@ for header in cuda_runtime_api.h cudnn.h cublasLt.h; do
     fi
     # every "NAME = value" of an enum, and every macro that is a number
     gcc -fpreprocessed -dD -E -P "$shim" >"$work/bare" # without comments
-    grep -oE '(^|[ ,{])[A-Za-z_][A-Za-z0-9_]* = -?(0x)?[0-9a-fA-F]+' "$work/bare" |
+    grep -oE '(^|[ ,{])[A-Za-z_][A-Za-z0-9_]* = -?(0x[0-9a-fA-F]+|[0-9]+)' "$work/bare" |
         sed -E 's/^[ ,{]*//' >"$work/values"
     sed -nE 's/^#define ([A-Za-z0-9_]+) +(0x[0-9a-fA-F]+|[0-9]+)$/\1 = \2/p' "$work/bare" |
         grep -vE '_VERSION|_MAJOR|_MINOR|_PATCHLEVEL' >>"$work/values"

@@ -235,6 +235,53 @@ static void test_integers(void **state) {
     compare(MIEN_COMPUTE_F16, true, true, 1e-3);
 }
 
+/* Rows from the second on, as the passes over a part of a batch see them: they lie where one row
+ * ends, not where memory begins. */
+static void test_views(void **state) {
+    (void)state;
+    const dense_row row = {4, 3, 7, BODY_LINEAR, true, false};
+    mien_backend *b = device_open(MIEN_COMPUTE_BF16, true);
+    float *xs = operand(15, b->dtype, false, 1), *ws = operand(21, b->dtype, false, 2);
+    float want[28], got[28];
+    mien_linear *op = create(b, &row);
+    void *w = weights(b, op, &row, ws);
+    const mien_tensor all = make(b, 5, 3, b->dtype, xs), room = make(b, 5, 7, b->dtype, NULL);
+    const mien_tensor x = make(b, 4, 3, b->dtype, xs + 3), y = make(b, 4, 7, b->dtype, NULL);
+    const mien_tensor bias = make(b, 1, 7, MIEN_F32, ws);
+    mien_tensor later = x, there = y;
+    later.data = (char *)all.data + 3 * mien_dtype_bytes(b->dtype);
+    there.data = (char *)room.data + 7 * mien_dtype_bytes(b->dtype);
+    expect_ok(b->ops->linear_forward(op, &y, &x, w, bias.data, NULL));
+    expect_ok(b->ops->linear_forward(op, &there, &later, w, bias.data, NULL));
+    expect_ok(b->ops->download(b, want, &y));
+    expect_ok(b->ops->download(b, got, &there));
+    assert_memory_equal(got, want, sizeof want);
+    void *const blocks[] = {all.data, room.data, x.data, y.data, bias.data, w};
+    for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
+        b->ops->free(b, blocks[i]);
+    b->ops->linear_free(op);
+    mien_backend_close(b);
+    free(xs);
+    free(ws);
+}
+
+/* Sums that atomics make differ from call to call. */
+static void test_same_bits(void **state) {
+    (void)state;
+    const dense_row row = {64, 100, 40, BODY_LINEAR, true, false};
+    for (int deterministic = 0; deterministic < 2; deterministic++) {
+        mien_backend *b = device_open(MIEN_COMPUTE_F32, deterministic);
+        results first = {0}, again = {0};
+        run_row(b, &row, b->dtype, false, &first);
+        run_row(b, &row, b->dtype, false, &again);
+        for (int k = 0; k < RESULTS; k++)
+            assert_memory_equal(again.value[k], first.value[k], first.count[k] * sizeof(float));
+        release(&first);
+        release(&again);
+        mien_backend_close(b);
+    }
+}
+
 static void engines(char text[MIEN_DIRECTIONS][160]) {
     const dense_row row = {16, 32, 64, BODY_RELU, true, false};
     mien_backend *b = device_open(MIEN_COMPUTE_F32, false);
@@ -292,6 +339,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_bf16),     cmocka_unit_test(test_f16),
         cmocka_unit_test(test_measured), cmocka_unit_test(test_integers),
         cmocka_unit_test(test_prepare),  cmocka_unit_test(test_remembers),
+        cmocka_unit_test(test_views),    cmocka_unit_test(test_same_bits),
     };
     return cmocka_run_group_tests_name("dense on the device", tests, NULL, NULL);
 }

@@ -48,6 +48,7 @@ static const row rows[] = {
     {{5, 17, 13, 3}, 11, 5, AUGMENT | MIXUP | FOLLOWS},
     {{2, 7, 5, 5}, 2, 0, AUGMENT | MIXUP | FOLLOWS | NO_TARGETS},
     {{3, 1, 9, 17}, 3, 0, AUGMENT | SMOOTH},
+    {{40, 3, 7, 1}, 40, 0, AUGMENT}, /* some images begin on 16 bytes and end between */
     {{2, 31, 29, 1}, 6, 4, VIEW | FOLLOWS},
     {{2, 48, 48, 1}, 6, 0, VIEW | AUGMENT | MIXUP},
     {{2, 96, 97, 1}, 5, 1, AUGMENT | MIXUP}, /* too large for shared memory */

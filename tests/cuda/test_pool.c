@@ -36,7 +36,7 @@ static const row rows[] = {
     {{3, 5, 5, 17}, 5, 5, {false, 3, 3, 1, 1, 1, 1}, true, false, 0, 0},
     {{4, 3, 6, 8}, 1, 1, {false, 3, 6, 3, 6, 0, 0}, false, false, 0.4, 0},
     {{2, 3, 3, 8}, 2, 2, {false, 2, 2, 2, 2, 0, 0}, false, false, 0, 0},
-    {{300, 3, 3, 8}, 1, 1, {false, 2, 2, 2, 2, 0, 0}, true, false, 0.25, 0},
+    {{600, 3, 3, 8}, 1, 1, {false, 2, 2, 2, 2, 0, 0}, true, false, 0.25, 0},
 };
 enum { ROWS = sizeof rows / sizeof rows[0] };
 
@@ -146,8 +146,8 @@ static void test_bias(void **state) {
     assert_true(twin_cuda()->ops->sums_bias);
     for (int i = 0; i < 2 * ROWS; i++)
         check_bias(&rows[i / 2], i % 2);
-    /* so many channels that threads walk from window to window */
-    const row many = {{7, 6, 5, 16384}, 3, 2, {false, 2, 2, 2, 2, 0, 0}, true, false, 0, 0};
+    /* so many channels that threads walk, for more than one run of rows */
+    const row many = {{11, 4, 6, 16897}, 2, 3, {false, 2, 2, 2, 2, 0, 0}, true, false, 0, 0};
     check_bias(&many, false);
 }
 

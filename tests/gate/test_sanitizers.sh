@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The unit, gradient, parity and golden tests under AddressSanitizer and UndefinedBehaviorSanitizer.
+# The unit, gradient, parity, golden and GPU tests under AddressSanitizer and UndefinedBehaviorSanitizer.
 # mien-h5 is built plain (its limits leave no room for shadow memory); leaks are checked too.
 set -u
 build=build/address,undefined
@@ -13,9 +13,9 @@ fi
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 # libgomp's team and oneDNN's just-in-time code stay allocated at exit; they are not ours
 export LSAN_OPTIONS=suppressions=$PWD/tests/support/lsan.supp:print_suppressions=0
-export CMOCKA_MESSAGE_OUTPUT=TAP MIEN_H5=$build/mien-h5
+export CMOCKA_MESSAGE_OUTPUT=TAP MIEN_H5=$build/mien-h5 MIEN_BUILD=$build
 status=0
-for test in "$build"/tests/{unit,grad,parity,golden}/test_*; do
+for test in "$build"/tests/{unit,grad,parity,golden,cuda}/test_*; do
     case $test in *.o | *.d) continue ;; esac
     if "$test" >"$log" 2>&1 </dev/null; then
         echo "ok sanitizers: ${test#"$build"/tests/}"

@@ -51,7 +51,7 @@ for room in $rooms; do
         done
 done | report "includes go downwards only"
 
-code=$(find host kernels include tests -name '*.[ch]' -o -name '*.cu' -o -name '*.cuh' | sort)
+code=$(find host kernels include tests -name '*.[ch]' -o -name '*.cc' -o -name '*.cu' -o -name '*.cuh' | sort)
 # comments away, so that prose may name things
 bare() { sed -e 's,/\*.*\*/,,' -e '/\/\*/,/\*\//d' "$1" | sed "s|^|$1: |"; }
 

@@ -109,14 +109,15 @@ size_t net_param_count(const test_net *net, int node, int param) {
 static mien_tensor param_row(const test_net *net, const char *role, int node, int param) {
     const mien_param *p = &net->graph.nodes[node].params[param];
     const char *base = p->trained ? role : net->plan->state;
-    const size_t at = net->plan->places[node].param[param] * mien_dtype_bytes(net->backend->dtype);
+    const size_t at =
+        net->plan->places[node].param[param] * mien_dtype_bytes(net->backend->param_dtype);
     const mien_shape s = {1, 1, 1, (int)mien_shape_count(p->shape)};
-    return (mien_tensor){s, net->backend->dtype, s.c, (char *)base + at};
+    return (mien_tensor){s, net->backend->param_dtype, s.c, (char *)base + at};
 }
 
 /* Does the parameter lie in a layout that only the operator can read? */
 static bool foreign(const test_net *net, int node, int param) {
-    return net->graph.nodes[node].params[param].linear && net->backend->dtype == MIEN_F32;
+    return net->graph.nodes[node].params[param].linear && net->backend->param_dtype == MIEN_F32;
 }
 
 void net_get(const test_net *net, const char *role, int node, int param, double *out) {

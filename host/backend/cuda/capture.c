@@ -29,8 +29,8 @@ static mien_status instantiate(cudaGraph_t recorded, mien_capture **out) {
     return status;
 }
 
-/* A recording that failed must be ended too, or the stream stays in capture; the runtime then keeps
- * an error that the next check would take for a fault of the device. */
+/* A recording that failed must be ended too, or the stream stays in capture. The runtime remembers
+ * the failure; check.c, which looks there for faults of the device, must not find it. */
 static mien_status capture_end(mien_backend *b, mien_capture **out) {
     mien_cuda *cuda = cuda_of(b);
     cudaGraph_t recorded = NULL;
@@ -41,7 +41,7 @@ static mien_status capture_end(mien_backend *b, mien_capture **out) {
                                          "the end of a recording", __FILE__, __LINE__);
     if (status == MIEN_OK) status = instantiate(recorded, out);
     if (recorded) cudaGraphDestroy(recorded);
-    if (status == MIEN_UNSUPPORTED || status == MIEN_NO_MEMORY) cudaGetLastError();
+    if (status != MIEN_OK) cudaGetLastError(); /* a fault of the device comes back by itself */
     return status;
 }
 

@@ -114,27 +114,28 @@ static size_t whole_pieces(size_t bytes) {
 
 /* Points `at` to the copies; returns the bytes that all need. */
 static size_t lay_out(const dnn_plan *plan, staging *s, dnn_pointers *at, char *scratch) {
-    char *const start = (char *)whole_pieces((size_t)scratch);
+    const uintptr_t start = whole_pieces((uintptr_t)scratch); /* 0 where only sizes count */
     size_t used = 0;
     for (int uid = 0; uid < DNN_UIDS; uid++)
         if (s->has[uid]) {
-            at->at[uid] = start + used;
+            at->at[uid] = (void *)(start + used);
             used += whole_pieces(dnn_bytes(&plan->problem, uid));
         }
-    s->cut = start + used;
+    s->cut = (void *)(start + used);
     for (int uid = 0; uid < DNN_UIDS; uid++)
         if (s->cuts[uid]) used += whole_pieces(dnn_bytes(&plan->problem, uid));
-    s->workspace = start + used;
+    s->workspace = (void *)(start + used);
     return used + plan->engine.workspace + PIECE;
 }
 
 /* `wide`: y is of floats although the backend's numbers are narrow, as logits are. */
 static staging forward_staging(const conv *c, const dnn_plan *plan, bool wide) {
-    return (staging){.has = {[DNN_X] = c->wider_x,
-                             [DNN_W] = c->wider_w,
-                             [DNN_Y] = c->wider_y || wide,
-                             [DNN_BIAS] = c->wider_y && plan->problem.bias},
-                     .cuts = {[DNN_Y] = c->wider_y && wide}};
+    return (staging){
+        .has = {[DNN_X] = c->wider_x,
+                [DNN_W] = c->wider_w,
+                [DNN_Y] = c->wider_y || wide,
+                [DNN_BIAS] = plan->problem.bias && (c->wider_y || plan->problem.low_bias)},
+        .cuts = {[DNN_Y] = c->wider_y && wide}};
 }
 
 /* Could y be logits? Nobody says so before the pass. */
@@ -180,17 +181,25 @@ static mien_status refuse(const conv *c, const dnn_problem *p, mien_status statu
         types[p->compute]);
 }
 
+/* The graphs that can be, the best first: what one leaves out, own kernels do behind it. A bias of
+ * floats beside narrow tensors is compiled when it is asked for, one like them is there already. */
 static mien_status make_forward(conv *c, conv_variant *v) {
     const mien_linear_desc *d = &c->linear.desc;
-    mien_cuda *cuda = c->linear.cuda;
     dnn_plan *plan = &v->pass[MIEN_FORWARD];
+    const bool relu = d->activation == BODY_RELU, narrow = c->linear.backend->dtype != MIEN_F32;
+    const struct {
+        bool bias, low_bias, relu, sensible;
+    } graphs[] = {{d->bias, true, relu, d->bias && narrow},
+                  {d->bias, false, relu, d->bias || relu},
+                  {false, false, false, true}};
     dnn_problem p = problem_of(c, v->n, MIEN_FORWARD);
-    p.bias = d->bias;
-    p.relu = d->activation == BODY_RELU;
-    mien_status status = dnn_plan_make(plan, cuda, &p);
-    if (status == MIEN_UNSUPPORTED && (p.bias || p.relu)) {
-        p.bias = p.relu = false; /* an own kernel does that behind it */
-        status = dnn_plan_make(plan, cuda, &p);
+    mien_status status = MIEN_UNSUPPORTED;
+    for (size_t i = 0; i < sizeof graphs / sizeof graphs[0] && status == MIEN_UNSUPPORTED; i++) {
+        if (!graphs[i].sensible) continue;
+        p.bias = graphs[i].bias;
+        p.low_bias = graphs[i].low_bias;
+        p.relu = graphs[i].relu;
+        status = dnn_plan_make(plan, c->linear.cuda, &p);
     }
     if (status != MIEN_OK) return refuse(c, &p, status);
     need(c, plan, forward_staging(c, plan, may_be_wide(c)));
@@ -331,12 +340,16 @@ static mien_status stage_weights(const conv *c, const staging *s, const dnn_poin
     return MIEN_OK;
 }
 
-static mien_status stage_bias(const conv *c, const staging *s, const dnn_pointers *at,
-                              const void *b) {
-    const cuda_tensor to = {at->at[DNN_BIAS], CUDA_F32, 1, 1, 1, c->y.c};
-    const cuda_tensor from = {(void *)b, CUDA_F32, 1, 1, 1, c->linear.desc.out.c};
+/* What lies behind the network's channels is cut away with them. */
+static mien_status stage_bias(const conv *c, const dnn_plan *plan, const staging *s,
+                              const dnn_pointers *at, const void *b) {
+    const int channels = c->linear.desc.out.c;
+    const int number =
+        plan->problem.low_bias ? mien_cuda_number(c->linear.backend->dtype) : CUDA_F32;
+    const cuda_tensor to = {at->at[DNN_BIAS], number, 1, 1, 1, channels};
+    const cuda_tensor from = {(void *)b, CUDA_F32, 1, 1, 1, channels};
     if (s->has[DNN_BIAS])
-        CUDA_TRY(cuda_pad(c->linear.cuda->stream, to, from, 0, 0), "padding a bias");
+        CUDA_TRY(cuda_copy(c->linear.cuda->stream, to, from, false), "rounding a bias");
     return MIEN_OK;
 }
 
@@ -373,7 +386,7 @@ static mien_status forward(mien_linear *op, const mien_tensor *y, const mien_ten
     lay_out(plan, &s, &at, scratch);
     MIEN_TRY(stage_x(c, &s, &at, x));
     MIEN_TRY(stage_weights(c, &s, &at, w));
-    MIEN_TRY(stage_bias(c, &s, &at, b));
+    MIEN_TRY(stage_bias(c, plan, &s, &at, b));
     MIEN_TRY(run(op, plan, &at, &s));
     if (s.has[DNN_Y]) MIEN_TRY(unstage_y(c, &s, &at, y));
     const float *bias = plan->problem.bias ? NULL : b;

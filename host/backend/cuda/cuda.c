@@ -54,10 +54,20 @@ static mien_status choose_compute(mien_cuda *cuda, const mien_backend_options *o
                      capability >= HAS_F16 ? "f16, f32" : "f32");
 }
 
+/* Which device this process works on, and how many backends do. CUDA's current device belongs to a
+ * thread; one a process is what launchers of several GPUs start, and what every call here assumes.
+ */
+static int in_use = -1;
+static int users;
+
 static mien_status open_device(mien_cuda *cuda, int device) {
     struct cudaDeviceProp p;
     int count;
     MIEN_TRY(mien_cuda_count(&count));
+    if (users > 0 && device != in_use)
+        return MIEN_FAIL(UNSUPPORTED,
+                         "this process works on cuda:%d: start another one for cuda:%d", in_use,
+                         device);
     if (device >= count)
         return MIEN_FAIL(NO_DEVICE,
                          "there is no cuda:%d: this machine has %d GPU%s, from cuda:0 on", device,
@@ -68,6 +78,8 @@ static mien_status open_device(mien_cuda *cuda, int device) {
     cuda->capability = 10 * p.major + p.minor;
     snprintf(cuda->gpu, sizeof cuda->gpu, "%.80s", p.name);
     CUDA_TRY(cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking), "making a stream");
+    in_use = device;
+    users++;
     return MIEN_OK;
 }
 
@@ -92,6 +104,7 @@ static void close_cuda(mien_backend *b) {
         dnn_cache_close(cuda->engines);
         if (cuda->dnn) cudnnDestroy(cuda->dnn);
         if (cuda->stream) cudaStreamDestroy(cuda->stream);
+        if (cuda->stream) users--;
     }
     mien_free(cuda);
     mien_free(b);

@@ -13,8 +13,9 @@
  */
 typedef struct dnn_problem {
     mien_direction direction;
-    bool bias; /* forward: + bias, floats [y.c] */
-    bool relu; /* forward: ReLU behind it; data: 0 where the gate (like x) is not positive */
+    bool bias;     /* forward: + bias [y.c] in floats, or */
+    bool low_bias; /* stored like the other tensors: cuDNN brings more engines for that */
+    bool relu;     /* forward: ReLU behind it; data: 0 where the gate (like x) is not positive */
     mien_compute compute; /* never AUTO */
     mien_shape x, y;
     int kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w;
@@ -88,7 +89,8 @@ void dnn_plan_release(dnn_plan *plan);
 /* Enqueues it; `workspace` is as large as the engine says. */
 mien_status dnn_plan_run(dnn_plan *plan, const mien_cuda *cuda, const dnn_pointers *pointers,
                          void *workspace);
-/* "engine 12 knobs 3=1,5=2" */
+/* "3=1,5=2", and "engine 12 knobs 3=1,5=2" */
+void dnn_knobs_text(const dnn_choice *choice, char *text, size_t size);
 void dnn_choice_text(const dnn_choice *choice, char *text, size_t size);
 bool dnn_choice_same(const dnn_choice *a, const dnn_choice *b);
 

@@ -54,13 +54,6 @@ static mien_status add(dnn_cache *cache, const entry *e) {
 
 /* ---- reading ---- */
 
-static bool read_number(const mien_value *v, double least, double most, int64_t *out) {
-    if (!v || v->kind != MIEN_VALUE_NUMBER || !(v->number >= least && v->number <= most))
-        return false;
-    *out = (int64_t)v->number;
-    return true;
-}
-
 static bool read_text(const mien_value *map, const char *key, char *out, size_t size) {
     const char *text = mien_value_string(map, key);
     if (!text || strlen(text) >= size) return false;
@@ -68,25 +61,37 @@ static bool read_text(const mien_value *map, const char *key, char *out, size_t 
     return true;
 }
 
-static bool read_entry(const mien_value *map, entry *e) {
-    *e = (entry){0};
-    const double ms = mien_value_number(map, "ms", -1);
-    const mien_value *knobs = mien_value_get(map, "knobs");
-    if (!read_text(map, "card", e->card, sizeof e->card) ||
-        !read_text(map, "problem", e->problem, sizeof e->problem) ||
-        !read_number(mien_value_get(map, "engine"), 0, NUMBER_MOST, &e->choice.engine) ||
-        !(ms >= 0 && ms <= NUMBER_MOST) || !knobs || knobs->kind != MIEN_VALUE_LIST ||
-        knobs->count > DNN_KNOBS)
-        return false;
-    e->choice.ms = (float)ms;
-    for (const mien_value *v = knobs->first; v; v = v->next) {
-        const int i = e->choice.knobs++;
-        if (v->kind != MIEN_VALUE_LIST || v->count != 2 ||
-            !read_number(v->first, 0, NUMBER_MOST, &e->choice.knob[i].type) ||
-            !read_number(v->first->next, -NUMBER_MOST, NUMBER_MOST, &e->choice.knob[i].value))
+/* "3=1,5=2"; empty without knobs. */
+static bool read_knobs(const char *text, dnn_choice *choice) {
+    while (*text) {
+        const int i = choice->knobs++;
+        char *end;
+        if (i == DNN_KNOBS) return false;
+        choice->knob[i].type = strtol(text, &end, 10);
+        if (end == text || *end != '=') return false;
+        text = end + 1;
+        choice->knob[i].value = strtol(text, &end, 10);
+        if (end == text || (*end && *end != ',')) return false;
+        text = *end ? end + 1 : end;
+        if (choice->knob[i].type < 0 || choice->knob[i].type > NUMBER_MOST ||
+            llabs(choice->knob[i].value) > NUMBER_MOST)
             return false;
     }
     return true;
+}
+
+static bool read_entry(const mien_value *map, entry *e) {
+    *e = (entry){0};
+    const double engine = mien_value_number(map, "engine", -1);
+    const double ms = mien_value_number(map, "ms", -1);
+    const char *knobs = mien_value_string(map, "knobs");
+    if (!read_text(map, "card", e->card, sizeof e->card) ||
+        !read_text(map, "problem", e->problem, sizeof e->problem) || !knobs ||
+        !(engine >= 0 && engine <= NUMBER_MOST) || !(ms >= 0 && ms <= NUMBER_MOST))
+        return false;
+    e->choice.engine = (int64_t)engine;
+    e->choice.ms = (float)ms;
+    return read_knobs(knobs, &e->choice);
 }
 
 /* Adds the entries that are not in memory. */
@@ -125,18 +130,13 @@ static void read_file(dnn_cache *cache) {
 /* ---- writing ---- */
 
 static void write_entry(mien_json *json, const entry *e) {
+    char knobs[DNN_KNOBS * 24];
+    dnn_knobs_text(&e->choice, knobs, sizeof knobs);
     mien_json_open(json, NULL, '{');
     mien_json_string(json, "card", e->card);
     mien_json_string(json, "problem", e->problem);
     mien_json_integer(json, "engine", e->choice.engine);
-    mien_json_open(json, "knobs", '[');
-    for (int i = 0; i < e->choice.knobs; i++) {
-        mien_json_open(json, NULL, '[');
-        mien_json_integer(json, NULL, e->choice.knob[i].type);
-        mien_json_integer(json, NULL, e->choice.knob[i].value);
-        mien_json_close(json, ']');
-    }
-    mien_json_close(json, ']');
+    mien_json_string(json, "knobs", knobs);
     mien_json_number(json, "ms", (double)e->choice.ms);
     mien_json_close(json, '}');
 }

@@ -398,11 +398,17 @@ mien_status dnn_plan_make(dnn_plan *plan, mien_cuda *cuda, const dnn_problem *pr
 
 /* ---- choices ---- */
 
-void dnn_choice_text(const dnn_choice *c, char *text, size_t size) {
-    int at = snprintf(text, size, "engine %lld", (long long)c->engine);
+void dnn_knobs_text(const dnn_choice *c, char *text, size_t size) {
+    int at = snprintf(text, size, "%s", "");
     for (int i = 0; i < c->knobs && at < (int)size; i++)
-        at += snprintf(text + at, size - (size_t)at, "%s%lld=%lld", i ? "," : " knobs ",
+        at += snprintf(text + at, size - (size_t)at, "%s%lld=%lld", i ? "," : "",
                        (long long)c->knob[i].type, (long long)c->knob[i].value);
+}
+
+void dnn_choice_text(const dnn_choice *c, char *text, size_t size) {
+    const int at =
+        snprintf(text, size, "engine %lld%s", (long long)c->engine, c->knobs ? " knobs " : "");
+    if (at < (int)size) dnn_knobs_text(c, text + at, size - (size_t)at);
 }
 
 bool dnn_choice_same(const dnn_choice *a, const dnn_choice *b) {

@@ -31,7 +31,7 @@ static void finish(dnn_graph *g, cudnnBackendDescriptor_t d) {
 }
 
 static mien_dtype number_of(const dnn_problem *p, int uid) {
-    if (uid == DNN_BIAS) return MIEN_F32;
+    if (uid == DNN_BIAS && !p->low_bias) return MIEN_F32;
     return p->compute == MIEN_COMPUTE_BF16  ? MIEN_BF16
            : p->compute == MIEN_COMPUTE_F16 ? MIEN_F16
                                             : MIEN_F32;
@@ -248,7 +248,8 @@ void dnn_signature(const dnn_problem *p, char text[DNN_SIGNATURE]) {
     static const char *const types[] = {"auto", "f32", "tf32", "bf16", "f16"};
     snprintf(text, DNN_SIGNATURE,
              "%s%s%s %s x %d %d %d %d y %d %d %d %d kernel %d %d stride %d %d pad %d %d",
-             passes[p->direction], p->bias ? " bias" : "", p->relu ? " relu" : "",
-             types[p->compute], p->x.n, p->x.h, p->x.w, p->x.c, p->y.n, p->y.h, p->y.w, p->y.c,
-             p->kernel_h, p->kernel_w, p->stride_h, p->stride_w, p->pad_h, p->pad_w);
+             passes[p->direction], p->bias ? (p->low_bias ? " low bias" : " bias") : "",
+             p->relu ? " relu" : "", types[p->compute], p->x.n, p->x.h, p->x.w, p->x.c, p->y.n,
+             p->y.h, p->y.w, p->y.c, p->kernel_h, p->kernel_w, p->stride_h, p->stride_w, p->pad_h,
+             p->pad_w);
 }

@@ -58,6 +58,7 @@ typedef struct lt_call {
     const void *a, *b, *c;
     void *d;
     float alpha, beta;
+    bool backwards; /* sums from the end: atomics add in any order */
 } lt_call;
 void lt_compute(void *call);
 

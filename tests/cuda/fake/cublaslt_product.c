@@ -119,8 +119,8 @@ static float *gathered(const void *data, const lt_layout *l, bool turned, size_t
     return out;
 }
 
-/* sums[i] = sum over j of a[i][j] * b[j]; 16 partial sums, so that it is fast enough. */
-static float dot(const float *a, const float *b, size_t k) {
+/* 16 partial sums, so that it is fast enough. */
+static float dot(const float *a, const float *b, size_t k, bool backwards) {
     float part[16] = {0}, sum = 0;
     size_t j = 0;
     for (; j + 16 <= k; j += 16)
@@ -129,7 +129,7 @@ static float dot(const float *a, const float *b, size_t k) {
     for (; j < k; j++)
         sum += a[j] * b[j];
     for (size_t l = 0; l < 16; l++)
-        sum += part[l];
+        sum += part[backwards ? 15 - l : l];
     return sum;
 }
 
@@ -165,7 +165,8 @@ void lt_compute(void *context) {
     for (size_t column = 0; column < p->n; column++)
         for (size_t row = 0; row < p->m; row++)
             write_number(call->d, p->d.type, column * (size_t)p->d.ld + row,
-                         finished(call, row, column, dot(a + row * p->k, b + column * p->k, p->k)));
+                         finished(call, row, column,
+                                  dot(a + row * p->k, b + column * p->k, p->k, call->backwards)));
     if (p->op.epilogue == CUBLASLT_EPILOGUE_BGRADA) bias_gradient(p, a, p->m);
     if (p->op.epilogue == CUBLASLT_EPILOGUE_BGRADB) bias_gradient(p, b, p->n);
     free(a);

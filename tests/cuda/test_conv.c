@@ -1,0 +1,399 @@
+/* Convolutions on the device against the plain loops: all passes, every precision, channels that no
+ * tensor core likes, padding that differs from side to side, batches of one. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/support/device.h"
+#include "tests/support/net.h"
+#include "tests/support/reference.h"
+
+typedef struct conv_row {
+    int n, h, w, in, out, kernel_h, kernel_w, stride;
+    bool same, bias;
+    int activation;
+} conv_row;
+
+static const conv_row rows[] = {
+    {2, 7, 7, 8, 16, 3, 3, 1, true, true, BODY_RELU},
+    {1, 9, 6, 3, 17, 3, 3, 1, true, true, BODY_RELU},
+    {3, 8, 8, 5, 3, 3, 3, 2, true, true, BODY_RELU}, /* pads below and on the right only */
+    {2, 7, 9, 17, 5, 3, 3, 2, true, false, BODY_LINEAR},
+    {2, 6, 6, 8, 8, 2, 2, 1, true, true, BODY_RELU}, /* an even kernel */
+    {2, 9, 9, 1, 8, 5, 5, 1, true, true, BODY_RELU},
+    {2, 9, 8, 1, 1, 3, 5, 1, false, true, BODY_TANH},
+    {1, 1, 1, 8, 7, 1, 1, 1, true, true, BODY_LINEAR}, /* an image of one place */
+    {5, 1, 1, 3, 17, 3, 3, 1, true, true, BODY_RELU},
+    {2, 10, 7, 16, 24, 1, 1, 2, false, false, BODY_RELU}, /* leaves rows unread */
+    {3, 8, 11, 8, 3, 4, 3, 3, true, true, BODY_LEAKY_RELU},
+    {2, 11, 5, 24, 8, 3, 1, 1, false, true, BODY_ELU},
+    {2, 5, 5, 8, 8, 3, 3, 1, true, false, BODY_SIGMOID},
+};
+enum { ROWS = sizeof rows / sizeof rows[0] };
+
+enum { Y, Y_WIDE, DX, DX_TWICE, DX_GATED, DX_GATED_TWICE, DW, DB, DW_TWICE, DB_TWICE, RESULTS };
+static const char *const names[RESULTS] = {"y",        "y in f32",       "dx", "dx twice",
+                                           "dx gated", "dx gated twice", "dw", "db",
+                                           "dw twice", "db twice"};
+
+/* Operands that both backends read; exact in the device's type. */
+typedef struct operands {
+    float *x, *w, *b, *dy, *gate;
+} operands;
+
+typedef struct results {
+    float *value[RESULTS];
+    size_t count[RESULTS];
+} results;
+
+static int out_of(int in, int kernel, int stride, bool same) {
+    return same ? (in + stride - 1) / stride : (in - kernel) / stride + 1;
+}
+
+static int padding(int in, int out, int kernel, int stride, bool same) {
+    const int all = (out - 1) * stride + kernel - in;
+    return same && all > 0 ? all : 0;
+}
+
+static mien_linear_desc describe(const conv_row *r) {
+    const int oh = out_of(r->h, r->kernel_h, r->stride, r->same);
+    const int ow = out_of(r->w, r->kernel_w, r->stride, r->same);
+    const int ph = padding(r->h, oh, r->kernel_h, r->stride, r->same);
+    const int pw = padding(r->w, ow, r->kernel_w, r->stride, r->same);
+    return (mien_linear_desc){.name = "conv",
+                              .in = {1, r->h, r->w, r->in},
+                              .out = {1, oh, ow, r->out},
+                              .kernel_h = r->kernel_h,
+                              .kernel_w = r->kernel_w,
+                              .stride_h = r->stride,
+                              .stride_w = r->stride,
+                              .pad_top = ph / 2,
+                              .pad_left = pw / 2,
+                              .pad_bottom = ph - ph / 2,
+                              .pad_right = pw - pw / 2,
+                              .bias = r->bias,
+                              .activation = r->activation,
+                              .alpha = 0.2F,
+                              .training = true,
+                              .needs_dx = true,
+                              .accumulates_dx = true,
+                              .accumulates_dw = true};
+}
+
+static mien_shape batch(mien_shape s, int n) {
+    s.n = n;
+    return s;
+}
+
+static size_t weight_count(const mien_linear_desc *d) {
+    return (size_t)(d->kernel_h * d->kernel_w * d->in.c * d->out.c);
+}
+
+static float *whole(size_t count, uint32_t seed) {
+    float *out = malloc(count * sizeof *out);
+    assert_non_null(out);
+    for (size_t i = 0; i < count; i++)
+        out[i] = (float)(whole_below(seed, i, 7) - 3);
+    return out;
+}
+
+static float *operand(size_t count, uint32_t seed, bool integers, mien_dtype dtype) {
+    return integers ? whole(count, seed) : device_numbers(count, 1, seed, dtype);
+}
+
+static operands draw(const conv_row *r, bool integers, mien_dtype dtype) {
+    const mien_linear_desc d = describe(r);
+    const size_t x = mien_shape_count(batch(d.in, r->n)), y = mien_shape_count(batch(d.out, r->n));
+    return (operands){operand(x, 1, integers, dtype), operand(weight_count(&d), 2, integers, dtype),
+                      operand((size_t)d.out.c, 3, integers, MIEN_F32),
+                      operand(y, 4, integers, dtype), operand(x, 5, integers, dtype)};
+}
+
+static void release_operands(operands *o) {
+    free(o->x);
+    free(o->w);
+    free(o->b);
+    free(o->dy);
+    free(o->gate);
+}
+
+static void release_results(results *r) {
+    for (int i = 0; i < RESULTS; i++)
+        free(r->value[i]);
+}
+
+static void take(mien_backend *b, const mien_tensor *t, results *r, int which) {
+    r->count[which] = mien_shape_count(t->shape);
+    r->value[which] = device_take(b, t);
+}
+
+/* The weights as the passes read them. */
+static void *weights(mien_backend *b, mien_linear *op, const mien_linear_desc *d,
+                     const float *hwio) {
+    void *params = device_copy(b, NULL, b->ops->linear_weight_bytes(op));
+    expect_ok(b->ops->weights_upload(op, params, hwio));
+    if (b->dtype == b->param_dtype) return params;
+    void *low = device_copy(b, NULL, weight_count(d) * mien_dtype_bytes(b->dtype));
+    expect_ok(b->ops->narrow(b, low, params, weight_count(d)));
+    b->ops->free(b, params);
+    return low;
+}
+
+static void forward(mien_backend *b, mien_linear *op, const mien_linear_desc *d,
+                    const mien_tensor *x, const void *w, const void *bias, void *scratch,
+                    results *r) {
+    mien_tensor y = device_tensor(b, batch(d->out, x->shape.n), NULL);
+    expect_ok(b->ops->linear_forward(op, &y, x, w, bias, scratch));
+    take(b, &y, r, Y);
+    device_release(b, &y);
+    mien_tensor wide = {batch(d->out, x->shape.n), b->param_dtype, d->out.c, NULL};
+    wide.data = device_copy(b, NULL, mien_shape_count(wide.shape) * mien_dtype_bytes(wide.dtype));
+    expect_ok(b->ops->linear_forward(op, &wide, x, w, bias, scratch));
+    take(b, &wide, r, Y_WIDE);
+    device_release(b, &wide);
+}
+
+static void backward_data(mien_backend *b, mien_linear *op, const mien_linear_desc *d,
+                          const mien_tensor *dy, const mien_tensor *gate, const void *w,
+                          void *scratch, results *r) {
+    mien_tensor dx = device_tensor(b, batch(d->in, dy->shape.n), NULL);
+    expect_ok(b->ops->linear_backward_data(op, &dx, dy, w, NULL, scratch, false));
+    take(b, &dx, r, DX);
+    expect_ok(b->ops->linear_backward_data(op, &dx, dy, w, NULL, scratch, true));
+    take(b, &dx, r, DX_TWICE);
+    expect_ok(b->ops->linear_backward_data(op, &dx, dy, w, gate, scratch, true));
+    take(b, &dx, r, DX_GATED_TWICE);
+    expect_ok(b->ops->linear_backward_data(op, &dx, dy, w, gate, scratch, false));
+    take(b, &dx, r, DX_GATED);
+    device_release(b, &dx);
+}
+
+static void backward_filter(mien_backend *b, mien_linear *op, const mien_linear_desc *d,
+                            const mien_tensor *dy, const mien_tensor *x, void *scratch,
+                            results *r) {
+    mien_tensor dw = device_params(b, weight_count(d), NULL);
+    mien_tensor db = device_params(b, (size_t)d->out.c, NULL);
+    for (int twice = 0; twice < 2; twice++) {
+        const int which = twice ? DW_TWICE : DW;
+        expect_ok(b->ops->linear_backward_filter(op, dw.data, d->bias ? db.data : NULL, dy, x,
+                                                 scratch, twice));
+        r->count[which] = weight_count(d);
+        r->value[which] = malloc(weight_count(d) * sizeof(float));
+        assert_non_null(r->value[which]);
+        expect_ok(b->ops->weights_download(op, r->value[which], dw.data));
+        take(b, &db, r, twice ? DB_TWICE : DB);
+    }
+    device_release(b, &dw);
+    device_release(b, &db);
+}
+
+static mien_linear *create(mien_backend *b, const mien_linear_desc *d, int n) {
+    mien_linear *op;
+    expect_ok(b->ops->linear_create(b, d, &op));
+    expect_ok(b->ops->linear_prepare(op, n + 1)); /* the full batch; n is the last one */
+    expect_ok(b->ops->linear_prepare(op, n));
+    return op;
+}
+
+static void compute(mien_backend *b, const conv_row *row, const operands *o, results *r) {
+    const mien_linear_desc d = describe(row);
+    mien_linear *op = create(b, &d, row->n);
+    mien_tensor x = device_tensor(b, batch(d.in, row->n), o->x);
+    mien_tensor gate = device_tensor(b, batch(d.in, row->n), o->gate);
+    mien_tensor dy = device_tensor(b, batch(d.out, row->n), o->dy);
+    mien_tensor bias = device_params(b, (size_t)d.out.c, o->b);
+    void *w = weights(b, op, &d, o->w);
+    void *scratch = device_copy(b, NULL, b->ops->linear_scratch_bytes(op) + 1);
+    *r = (results){0};
+    forward(b, op, &d, &x, w, d.bias ? bias.data : NULL, scratch, r);
+    backward_data(b, op, &d, &dy, &gate, w, scratch, r);
+    backward_filter(b, op, &d, &dy, &x, scratch, r);
+    device_release(b, &x);
+    device_release(b, &gate);
+    device_release(b, &dy);
+    device_release(b, &bias);
+    b->ops->free(b, w);
+    b->ops->free(b, scratch);
+    b->ops->linear_free(op);
+}
+
+/* Which zero a masked gradient becomes is nobody's matter. */
+static void one_zero(float *values, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (values[i] == 0) values[i] = 0;
+}
+
+/* Every result of every row; `most` 0: bit for bit. */
+static void compare(mien_backend *cuda, bool integers, double most) {
+    mien_backend *plain;
+    expect_ok(reference_open(false, &plain));
+    for (int i = 0; i < ROWS; i++) {
+        operands o = draw(&rows[i], integers, cuda->dtype);
+        results got, want;
+        compute(plain, &rows[i], &o, &want);
+        compute(cuda, &rows[i], &o, &got);
+        const bool exact = most == 0 && rows[i].activation <= BODY_RELU;
+        for (int k = 0; k < RESULTS; k++) {
+            char what[64];
+            snprintf(what, sizeof what, "row %d, %s", i, names[k]);
+            assert_int_equal(got.count[k], want.count[k]);
+            one_zero(got.value[k], got.count[k]);
+            one_zero(want.value[k], want.count[k]);
+            if (exact || (most == 0 && k != Y && k != Y_WIDE))
+                device_same(got.value[k], want.value[k], got.count[k], what);
+            else
+                device_near(got.value[k], want.value[k], got.count[k], most > 0 ? most : 1e-6,
+                            what);
+        }
+        release_operands(&o);
+        release_results(&got);
+        release_results(&want);
+    }
+    mien_backend_close(plain);
+    mien_backend_close(cuda);
+}
+
+static void test_f32(void **state) {
+    (void)state;
+    compare(device_open(MIEN_COMPUTE_F32, true), false, 1e-5);
+}
+
+static void test_whole_numbers(void **state) {
+    (void)state;
+    compare(device_open(MIEN_COMPUTE_F32, true), true, 0);
+}
+
+static void test_tf32(void **state) {
+    (void)state;
+    compare(device_open(MIEN_COMPUTE_TF32, true), false, 1e-3);
+}
+
+static void test_bf16(void **state) {
+    (void)state;
+    compare(device_open(MIEN_COMPUTE_BF16, true), false, 1.6e-2);
+}
+
+static void test_f16(void **state) {
+    (void)state;
+    compare(device_open(MIEN_COMPUTE_F16, true), false, 1e-3);
+}
+
+/* Engines chosen by time, whichever they are. */
+static void test_timed_engines(void **state) {
+    (void)state;
+    compare(device_open(MIEN_COMPUTE_F32, false), true, 0);
+    compare(device_open(MIEN_COMPUTE_BF16, false), false, 1.6e-2);
+}
+
+/* The same results where cuDNN fuses nothing: own kernels do it behind. */
+static void test_without_fusion(void **state) {
+    (void)state;
+    setenv("FAKE_CUDNN_FUSION", "0", 1);
+    compare(device_open(MIEN_COMPUTE_F32, true), true, 0);
+    compare(device_open(MIEN_COMPUTE_BF16, true), false, 1.6e-2);
+    setenv("FAKE_CUDNN_FUSION", "f32", 1); /* only a bias of floats */
+    compare(device_open(MIEN_COMPUTE_F16, true), false, 1e-3);
+    unsetenv("FAKE_CUDNN_FUSION");
+}
+
+static void test_weights_travel(void **state) {
+    (void)state;
+    mien_backend *b = device_open(MIEN_COMPUTE_F32, true);
+    const mien_linear_desc d = describe(&rows[1]);
+    const size_t count = weight_count(&d);
+    mien_linear *op;
+    expect_ok(b->ops->linear_create(b, &d, &op));
+    assert_int_equal(b->ops->linear_weight_bytes(op), count * sizeof(float));
+    float *w = device_numbers(count, 1, 9, MIEN_F32), *back = calloc(count, sizeof *back);
+    assert_non_null(back);
+    void *params = device_copy(b, NULL, count * sizeof *w);
+    expect_ok(b->ops->weights_upload(op, params, w));
+    expect_ok(b->ops->weights_download(op, back, params));
+    device_same(back, w, count, "weights");
+    free(w);
+    free(back);
+    b->ops->free(b, params);
+    b->ops->linear_free(op);
+    mien_backend_close(b);
+}
+
+/* A pass that is recorded works on what lies in its tensors when it is done again. */
+static void test_recorded(void **state) {
+    (void)state;
+    mien_backend *b = device_open(MIEN_COMPUTE_BF16, true);
+    const mien_linear_desc d = describe(&rows[2]);
+    const int n = rows[2].n;
+    operands o = draw(&rows[2], false, b->dtype);
+    mien_linear *op = create(b, &d, n);
+    mien_tensor x = device_tensor(b, batch(d.in, n), NULL);
+    mien_tensor y = device_tensor(b, batch(d.out, n), NULL);
+    mien_tensor bias = device_params(b, (size_t)d.out.c, o.b);
+    void *w = weights(b, op, &d, o.w);
+    void *scratch = device_copy(b, NULL, b->ops->linear_scratch_bytes(op));
+    mien_capture *capture;
+    expect_ok(b->ops->capture->begin(b));
+    expect_ok(b->ops->linear_forward(op, &y, &x, w, bias.data, scratch));
+    expect_ok(b->ops->capture->end(b, &capture));
+    expect_ok(b->ops->upload(b, &x, o.x));
+    expect_ok(b->ops->capture->replay(b, capture));
+    float *replayed = device_take(b, &y);
+    expect_ok(b->ops->linear_forward(op, &y, &x, w, bias.data, scratch));
+    float *now = device_take(b, &y);
+    device_same(replayed, now, mien_shape_count(y.shape), "y");
+    b->ops->capture->free(b, capture);
+    free(replayed);
+    free(now);
+    release_operands(&o);
+    device_release(b, &x);
+    device_release(b, &y);
+    device_release(b, &bias);
+    b->ops->free(b, w);
+    b->ops->free(b, scratch);
+    b->ops->linear_free(op);
+    mien_backend_close(b);
+}
+
+static void test_misuse(void **state) {
+    (void)state;
+    mien_backend *b = device_open(MIEN_COMPUTE_F32, true);
+    mien_linear_desc d = describe(&rows[0]);
+    mien_linear *op;
+    mien_tensor x = device_tensor(b, batch(d.in, 4), NULL);
+    mien_tensor y = device_tensor(b, batch(d.out, 4), NULL);
+    expect_ok(b->ops->linear_create(b, &d, &op));
+    expect_ok(b->ops->linear_prepare(op, 2));
+    assert_int_equal(b->ops->linear_forward(op, &y, &x, x.data, y.data, NULL), MIEN_INVALID);
+    assert_non_null(strstr(mien_error_message(), "not prepared for a batch of 4"));
+    b->ops->linear_free(op);
+    device_release(b, &x);
+    device_release(b, &y);
+    mien_backend_close(b);
+}
+
+int main(void) {
+    char cache[] = "/tmp/mien-conv-XXXXXX";
+    if (!mkdtemp(cache)) return 1;
+    setenv("XDG_CACHE_HOME", cache, 1);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_f32),
+        cmocka_unit_test(test_whole_numbers),
+        cmocka_unit_test(test_tf32),
+        cmocka_unit_test(test_bf16),
+        cmocka_unit_test(test_f16),
+        cmocka_unit_test(test_timed_engines),
+        cmocka_unit_test(test_without_fusion),
+        cmocka_unit_test(test_weights_travel),
+        cmocka_unit_test(test_recorded),
+        cmocka_unit_test(test_misuse),
+    };
+    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    char command[64];
+    snprintf(command, sizeof command, "rm -r %s", cache);
+    return system(command) || failed;
+}

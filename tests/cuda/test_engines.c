@@ -1,0 +1,385 @@
+/* Which of cuDNN's engines is taken, what is remembered of it, and what happens when engines fail.
+ * The engines are those of tests/cuda/fake/cudnn_engine.c. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "host/base/file.h"
+#include "host/base/memory.h"
+#include "include/mien/log.h"
+#include "tests/support/device.h"
+#include "tests/support/net.h"
+
+static char cache[] = "/tmp/mien-engines-XXXXXX";
+static char file[64]; /* engines.json in it */
+
+static const mien_linear_desc conv = {.name = "conv7",
+                                      .in = {1, 6, 6, 8},
+                                      .out = {1, 6, 6, 16},
+                                      .kernel_h = 3,
+                                      .kernel_w = 3,
+                                      .stride_h = 1,
+                                      .stride_w = 1,
+                                      .pad_top = 1,
+                                      .pad_left = 1,
+                                      .pad_bottom = 1,
+                                      .pad_right = 1,
+                                      .bias = true,
+                                      .activation = BODY_RELU,
+                                      .training = true,
+                                      .needs_dx = true};
+
+static char warnings[2048];
+
+static void keep_warnings(void *context, mien_log_level level, const char *line) {
+    (void)context;
+    if (level != MIEN_LOG_WARNING) return;
+    const size_t at = strlen(warnings);
+    snprintf(warnings + at, sizeof warnings - at, "%s\n", line);
+}
+
+static int start(void **state) {
+    (void)state;
+    static const char *const settings[] = {"FAKE_CUDNN_FAST",   "FAKE_CUDNN_ONLY",
+                                           "FAKE_CUDNN_FUSION", "FAKE_CUDA_MEMORY",
+                                           "FAKE_CUDA_FAIL",    "FAKE_CUDA_STICKY"};
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
+        unsetenv(settings[i]);
+    remove(file);
+    warnings[0] = 0;
+    return 0;
+}
+
+/* The engine of one pass as the run's record names it. */
+static void engine(mien_compute compute, bool deterministic, mien_direction direction,
+                   char text[64]) {
+    mien_backend *b = device_open(compute, deterministic);
+    mien_linear *op;
+    mien_linear_desc d = conv;
+    d.training = direction != MIEN_FORWARD; /* else that pass is all there is */
+    expect_ok(b->ops->linear_create(b, &d, &op));
+    expect_ok(b->ops->linear_prepare(op, 2));
+    b->ops->linear_engine(op, direction, text, 64);
+    b->ops->linear_free(op);
+    mien_backend_close(b);
+}
+
+static void expect_engine(mien_compute compute, bool deterministic, const char *want) {
+    for (int direction = 0; direction < MIEN_DIRECTIONS; direction++) {
+        char text[64];
+        engine(compute, deterministic, (mien_direction)direction, text);
+        if (strncmp(text, want, strlen(want)) != 0) fail_msg("%s, not %s", text, want);
+    }
+}
+
+static void test_the_quickest(void **state) {
+    (void)state;
+    setenv("FAKE_CUDNN_FAST", "12", 1);
+    expect_engine(MIEN_COMPUTE_BF16, false, "engine 12 knobs 2=");
+    remove(file);
+    setenv("FAKE_CUDNN_FAST", "7", 1);
+    expect_engine(MIEN_COMPUTE_BF16, false, "engine 7");
+    remove(file);
+    setenv("FAKE_CUDNN_FAST", "0", 1); /* known to the fallback only */
+    expect_engine(MIEN_COMPUTE_BF16, false, "engine 0");
+}
+
+/* Plain f32 refuses tensor cores and Winograd, tf32 does not. */
+static void test_precision(void **state) {
+    (void)state;
+    setenv("FAKE_CUDNN_FAST", "20", 1);
+    expect_engine(MIEN_COMPUTE_F32, false, "engine 20");
+    setenv("FAKE_CUDNN_ONLY", "12", 1);
+    expect_engine(MIEN_COMPUTE_TF32, false, "engine 12");
+    mien_backend *b = device_open(MIEN_COMPUTE_F32, true);
+    mien_linear *op;
+    static const char *const refused[] = {"12", "17", "5"};
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        setenv("FAKE_CUDNN_ONLY", refused[i], 1);
+        expect_ok(b->ops->linear_create(b, &conv, &op));
+        assert_int_equal(b->ops->linear_prepare(op, 2), MIEN_UNSUPPORTED);
+        b->ops->linear_free(op);
+    }
+    mien_backend_close(b);
+    b = device_open(MIEN_COMPUTE_BF16, false); /* sums of narrow numbers are nobody's wish */
+    expect_ok(b->ops->linear_create(b, &conv, &op));
+    assert_int_equal(b->ops->linear_prepare(op, 2), MIEN_UNSUPPORTED);
+    b->ops->linear_free(op);
+    mien_backend_close(b);
+}
+
+/* The first that gives the same bits every time; nothing is timed, read or written. */
+static void test_deterministic(void **state) {
+    (void)state;
+    setenv("FAKE_CUDNN_FAST", "7", 1);
+    expect_engine(MIEN_COMPUTE_F32, true, "engine 20");
+    expect_engine(MIEN_COMPUTE_BF16, true, "engine 12 knobs 2=0");
+    assert_false(mien_file_exists(file));
+    setenv("FAKE_CUDNN_ONLY", "7", 1);
+    mien_backend *b = device_open(MIEN_COMPUTE_BF16, true);
+    mien_linear *op;
+    expect_ok(b->ops->linear_create(b, &conv, &op));
+    assert_int_equal(b->ops->linear_prepare(op, 2), MIEN_UNSUPPORTED);
+    b->ops->linear_free(op);
+    mien_backend_close(b);
+}
+
+static void test_none_left(void **state) {
+    (void)state;
+    static const char *const useless[] = {"1", "2", "3"}; /* plan, execution, workspace */
+    mien_backend *b = device_open(MIEN_COMPUTE_BF16, false);
+    for (size_t i = 0; i < sizeof useless / sizeof useless[0]; i++) {
+        mien_linear *op;
+        setenv("FAKE_CUDNN_ONLY", useless[i], 1);
+        expect_ok(b->ops->linear_create(b, &conv, &op));
+        assert_int_equal(b->ops->linear_prepare(op, 2), MIEN_UNSUPPORTED);
+        const char *text = mien_error_message();
+        assert_non_null(strstr(text, "layer 'conv7'"));
+        assert_non_null(strstr(text, "6x6x8 to 6x6x16"));
+        assert_non_null(strstr(text, "bf16"));
+        assert_non_null(strstr(text, "try"));
+        b->ops->linear_free(op);
+    }
+    mien_backend_close(b);
+}
+
+/* One failure costs an engine, not the run; where it strikes a pass's only graph, the layer is
+ * named.
+ */
+static void test_failures_on_the_way(void **state) {
+    (void)state;
+    static const char *const calls[] = {"cudnnBackendExecute", "cudnnBackendFinalize",
+                                        "cudnnBackendSetAttribute", "cudnnBackendGetAttribute",
+                                        "cudnnBackendCreateDescriptor"};
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
+        for (int n = 1; n < 400; n += 19) {
+            char fault[64];
+            mien_backend *b = device_open(MIEN_COMPUTE_BF16, false);
+            mien_linear *op;
+            expect_ok(b->ops->linear_create(b, &conv, &op));
+            snprintf(fault, sizeof fault, "%s:%d", calls[i], n);
+            setenv("FAKE_CUDA_FAIL", fault, 1);
+            const mien_status status = b->ops->linear_prepare(op, 1);
+            if (i == 0) expect_ok(status);
+            if (status != MIEN_OK) {
+                assert_int_equal(status, MIEN_UNSUPPORTED);
+                assert_non_null(strstr(mien_error_message(), "layer 'conv7'"));
+            }
+            unsetenv("FAKE_CUDA_FAIL");
+            expect_ok(b->ops->linear_prepare(op, 1));
+            b->ops->linear_free(op);
+            mien_backend_close(b);
+            remove(file);
+        }
+}
+
+/* A fault of the device is none of an engine. */
+static void test_device_fault(void **state) {
+    (void)state;
+    mien_backend *b = device_open(MIEN_COMPUTE_BF16, false);
+    mien_linear *op;
+    expect_ok(b->ops->linear_create(b, &conv, &op));
+    setenv("FAKE_CUDA_STICKY", "cudnnBackendExecute:5", 1);
+    assert_int_equal(b->ops->linear_prepare(op, 2), MIEN_DEVICE);
+    b->ops->linear_free(op);
+    mien_backend_close(b);
+}
+
+/* Without memory to try engines on, the first that may is taken, and not remembered. */
+static void test_no_memory_to_try(void **state) {
+    (void)state;
+    mien_backend *b = device_open(MIEN_COMPUTE_BF16, false);
+    size_t left, all;
+    void *block;
+    mien_linear *op;
+    char text[64];
+    expect_ok(b->ops->linear_create(b, &conv, &op));
+    b->ops->memory(b, &left, &all);
+    expect_ok(b->ops->alloc(b, left - 512, &block));
+    expect_ok(b->ops->linear_prepare(op, 64));
+    b->ops->linear_engine(op, MIEN_FORWARD, text, sizeof text);
+    assert_string_equal(text, "engine 2"); /* whose failure it could not see */
+    assert_false(mien_file_exists(file));
+    b->ops->free(b, block);
+    b->ops->linear_free(op);
+    mien_backend_close(b);
+}
+
+/* ---- what is remembered ---- */
+
+static char *read_cache(void) {
+    char *text;
+    size_t size;
+    expect_ok(mien_file_read(file, 1 << 20, &text, &size));
+    return text;
+}
+
+static int occurrences(const char *text, const char *of) {
+    int count = 0;
+    while ((text = strstr(text, of)) != NULL) {
+        count++;
+        text++;
+    }
+    return count;
+}
+
+static void write_cache(const char *text) {
+    expect_ok(mien_file_write(file, text, strlen(text)));
+}
+
+/* Puts `to` where `from` stands in the file; returns how often it stood there. */
+static int replace_in_cache(const char *from, const char *to) {
+    char *text = read_cache(), *next;
+    const int count = occurrences(text, from);
+    const size_t room = strlen(text) + (size_t)count * strlen(to) + 1;
+    char *out = calloc(1, room);
+    size_t at = 0;
+    assert_non_null(out);
+    const char *rest = text;
+    while ((next = strstr(rest, from)) != NULL) {
+        at += (size_t)snprintf(out + at, room - at, "%.*s%s", (int)(next - rest), rest, to);
+        rest = next + strlen(from);
+    }
+    snprintf(out + at, room - at, "%s", rest);
+    write_cache(out);
+    free(out);
+    mien_free(text);
+    return count;
+}
+
+static void test_remembered(void **state) {
+    (void)state;
+    setenv("FAKE_CUDNN_FAST", "12", 1);
+    expect_engine(MIEN_COMPUTE_BF16, false, "engine 12 knobs 2=");
+    char *text = read_cache();
+    assert_int_equal(occurrences(text, "\"problem\""), 4); /* with the gated gradient */
+    assert_int_equal(occurrences(text, "\"card\": \"Fake GPU, 1024 MiB, cuDNN 91900\""), 4);
+    setenv("FAKE_CUDNN_FAST", "7", 1); /* would win now, but nothing is timed again */
+    expect_engine(MIEN_COMPUTE_BF16, false, "engine 12 knobs 2=");
+    char *again = read_cache();
+    assert_string_equal(text, again);
+    /* the knobs are those of the file */
+    assert_true(replace_in_cache("\"2=0\"", "\"2=1\"") + replace_in_cache("\"2=2\"", "\"2=1\"") +
+                    replace_in_cache("\"2=1\"", "\"2=1\"") >=
+                4);
+    expect_engine(MIEN_COMPUTE_BF16, false, "engine 12 knobs 2=1");
+    /* another precision is another problem */
+    expect_engine(MIEN_COMPUTE_F16, false, "engine 7");
+    mien_free(text);
+    mien_free(again);
+}
+
+static void test_another_card(void **state) {
+    (void)state;
+    setenv("FAKE_CUDNN_FAST", "12", 1);
+    expect_engine(MIEN_COMPUTE_BF16, false, "engine 12");
+    setenv("FAKE_CUDNN_FAST", "7", 1);
+    setenv("FAKE_CUDA_MEMORY", "536870912", 1);
+    expect_engine(MIEN_COMPUTE_BF16, false, "engine 7");
+    unsetenv("FAKE_CUDA_MEMORY");
+    expect_engine(MIEN_COMPUTE_BF16, false, "engine 12"); /* both are in the file */
+    assert_int_equal(replace_in_cache("Fake GPU, 1024", "Other GPU, 1024"), 4);
+    expect_engine(MIEN_COMPUTE_BF16, false, "engine 7");
+    char *text = read_cache();
+    assert_int_equal(occurrences(text, "\"problem\""), 12);
+    mien_free(text);
+}
+
+/* An engine that is not there any more, that may not, or that fails, is replaced. */
+static void test_stale(void **state) {
+    (void)state;
+    static const char *const stale[] = {"999", "1", "2", "3", "5"};
+    for (size_t i = 0; i < sizeof stale / sizeof stale[0]; i++) {
+        char to[32];
+        remove(file);
+        setenv("FAKE_CUDNN_FAST", "20", 1);
+        expect_engine(MIEN_COMPUTE_BF16, false, "engine 20");
+        snprintf(to, sizeof to, "\"engine\": %s,", stale[i]);
+        assert_int_equal(replace_in_cache("\"engine\": 20,", to), 4);
+        expect_engine(MIEN_COMPUTE_BF16, false, "engine 20");
+        assert_int_equal(replace_in_cache("\"engine\": 20,", to), 4);
+    }
+    assert_string_equal(warnings, "");
+}
+
+static void test_damaged(void **state) {
+    (void)state;
+    static const char *const texts[] = {
+        "",
+        "{",
+        "[1, 2]",
+        "{\"schema\": 2, \"engines\": []}",
+        "{\"schema\": 1, \"engines\": [{\"card\": 1}]}",
+        "{\"schema\": 1, \"engines\": [{\"card\": \"a\", \"problem\": \"b\", \"engine\": -1, "
+        "\"knobs\": \"\", \"ms\": 1}]}",
+        "{\"schema\": 1, \"engines\": [{\"card\": \"a\", \"problem\": \"b\", \"engine\": 1, "
+        "\"knobs\": \"2=\", \"ms\": 1}]}",
+        "{\"schema\": 1, \"engines\": [{\"card\": \"a\", \"problem\": \"b\", \"engine\": 1, "
+        "\"knobs\": "
+        "\"1=1,1=1,1=1,1=1,1=1,1=1,1=1,1=1,1=1,1=1,1=1,1=1,1=1,1=1,1=1,1=1,1=1\", \"ms\": 1}]}",
+    };
+    mien_log_sink(keep_warnings, NULL);
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        char text[64];
+        setenv("FAKE_CUDNN_FAST", "20", 1);
+        warnings[0] = 0;
+        write_cache(texts[i]);
+        engine(MIEN_COMPUTE_BF16, false, MIEN_FORWARD, text);
+        assert_string_equal(text, "engine 20");
+        assert_int_equal(occurrences(warnings, "\n"), 1);
+        assert_non_null(strstr(warnings, "is not used"));
+        warnings[0] = 0; /* it was written anew */
+        setenv("FAKE_CUDNN_FAST", "7", 1);
+        engine(MIEN_COMPUTE_BF16, false, MIEN_FORWARD, text);
+        assert_string_equal(text, "engine 20");
+        assert_string_equal(warnings, "");
+    }
+    mien_log_sink(NULL, NULL);
+}
+
+/* A cache that cannot be written costs one line. */
+static void test_no_place(void **state) {
+    (void)state;
+    char text[64];
+    setenv("XDG_CACHE_HOME", "/proc/none", 1);
+    mien_log_sink(keep_warnings, NULL);
+    engine(MIEN_COMPUTE_BF16, false, MIEN_FORWARD, text);
+    assert_int_equal(occurrences(warnings, "\n"), 1);
+    mien_log_sink(NULL, NULL);
+    setenv("XDG_CACHE_HOME", cache, 1);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_the_quickest, start),
+        cmocka_unit_test_setup(test_precision, start),
+        cmocka_unit_test_setup(test_deterministic, start),
+        cmocka_unit_test_setup(test_none_left, start),
+        cmocka_unit_test_setup(test_failures_on_the_way, start),
+        cmocka_unit_test_setup(test_device_fault, start),
+        cmocka_unit_test_setup(test_no_memory_to_try, start),
+        cmocka_unit_test_setup(test_remembered, start),
+        cmocka_unit_test_setup(test_another_card, start),
+        cmocka_unit_test_setup(test_stale, start),
+        cmocka_unit_test_setup(test_damaged, start),
+        cmocka_unit_test_setup(test_no_place, start),
+    };
+    const char *modules = getenv("MIEN_MODULES");
+    if (modules && !strstr(modules, "fake")) {
+        printf("# the engines of this test are those of the fake cuDNN\n");
+        return 0;
+    }
+    if (!mkdtemp(cache)) return 1;
+    setenv("XDG_CACHE_HOME", cache, 1);
+    snprintf(file, sizeof file, "%s/mien/engines.json", cache);
+    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    char command[64];
+    snprintf(command, sizeof command, "rm -r %s", cache);
+    return system(command) || failed;
+}

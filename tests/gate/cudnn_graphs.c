@@ -1,0 +1,135 @@
+/* Asks the real cuDNN, without any GPU, which engines it has for Mien's graphs on an H100: the
+ * library takes a card's description in place of the card. Prints TAP. */
+#include <stdio.h>
+#include <string.h>
+
+#include "host/backend/cuda/dnn.h"
+
+static const char h100[] =
+    "{\"deviceName\": \"NVIDIA H100 80GB HBM3\", \"deviceVer\": 900, \"driverVer\": 13000, "
+    "\"cudaDeviceId\": 0, \"pciDeviceId\": 0, \"isTccDriver\": 0, \"supportCoopLaunch\": 1, "
+    "\"multiProcessorCount\": 132, \"warpSize\": 32, \"maxThreadsPerBlock\": 1024, "
+    "\"maxThreadsPerSM\": 2048, \"maxCtasPerSM\": 32, \"maxBlockSize\": [1024, 1024, 64], "
+    "\"maxGridSize\": [2147483647, 65535, 65535], \"regsPerBlock\": 65536, "
+    "\"maxRegistersPerSM\": 65536, \"maxSharedMemoryPerBlock\": 49152, "
+    "\"maxSharedMemoryPerBlockOptin\": 232448, \"reservedSharedMemoryPerBlock\": 1024, "
+    "\"totalGlobalMem\": 85899345920, \"l2CacheSize\": 52428800, \"smClockRateKHz\": 1980000, "
+    "\"memClockRateKHz\": 2619000}";
+
+/* n, image, channels in and out, kernel, stride, padding */
+typedef struct row {
+    mien_compute compute;
+    int n, size, in, out, kernel, stride, pad;
+} row;
+
+static const row rows[] = {
+    {MIEN_COMPUTE_BF16, 64, 46, 32, 64, 3, 1, 0},   {MIEN_COMPUTE_BF16, 64, 22, 64, 128, 3, 1, 0},
+    {MIEN_COMPUTE_BF16, 64, 10, 128, 128, 3, 1, 0}, {MIEN_COMPUTE_BF16, 64, 48, 64, 64, 3, 1, 1},
+    {MIEN_COMPUTE_BF16, 7, 24, 64, 128, 3, 1, 1},   {MIEN_COMPUTE_BF16, 64, 6, 512, 512, 3, 1, 1},
+    {MIEN_COMPUTE_F16, 4, 9, 8, 24, 3, 2, 1},       {MIEN_COMPUTE_F32, 4, 9, 3, 17, 3, 2, 1},
+    {MIEN_COMPUTE_F32, 1, 1, 5, 1, 1, 1, 0},        {MIEN_COMPUTE_TF32, 2, 5, 1, 17, 5, 1, 2},
+};
+
+static const struct {
+    mien_direction direction;
+    bool bias, low_bias, relu;
+} graphs[] = {{MIEN_FORWARD, false, false, false}, {MIEN_FORWARD, true, false, true},
+              {MIEN_FORWARD, true, true, true},    {MIEN_FORWARD, true, true, false},
+              {MIEN_DATA, false, false, false},    {MIEN_DATA, false, false, true},
+              {MIEN_FILTER, false, false, false}};
+
+enum { MOST = 64, NOTES = 32 };
+
+static bool good(cudnnStatus_t status) {
+    return status == CUDNN_STATUS_SUCCESS;
+}
+
+static cudnnBackendDescriptor_t make(cudnnBackendDescriptorType_t type) {
+    cudnnBackendDescriptor_t made = NULL;
+    return good(cudnnBackendCreateDescriptor(type, &made)) ? made : NULL;
+}
+
+/* Does the configuration's engine multiply whole floats? */
+static bool is_plain(cudnnBackendDescriptor_t config) {
+    cudnnBackendNumericalNote_t notes[NOTES];
+    cudnnBackendDescriptor_t engine = make(CUDNN_BACKEND_ENGINE_DESCRIPTOR);
+    int64_t count = 0, one;
+    bool plain = good(cudnnBackendGetAttribute(config, CUDNN_ATTR_ENGINECFG_ENGINE,
+                                               CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &one, &engine)) &&
+                 good(cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE,
+                                               CUDNN_TYPE_NUMERICAL_NOTE, NOTES, &count, notes));
+    for (int64_t i = 0; plain && i < count; i++)
+        plain = notes[i] == CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC ||
+                notes[i] == CUDNN_NUMERICAL_NOTE_STRICT_NAN_PROP;
+    cudnnBackendDestroyDescriptor(engine);
+    return plain;
+}
+
+/* Engines that may compute the graph, by one mode of the heuristics. */
+static int engines(cudnnBackendDescriptor_t graph, cudnnBackendDescriptor_t card,
+                   cudnnBackendHeurMode_t mode, bool plain) {
+    cudnnBackendDescriptor_t asked = make(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR), configs[MOST];
+    int64_t count = 0;
+    int may = 0;
+    for (int i = 0; i < MOST; i++)
+        configs[i] = make(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
+    cudnnBackendSetAttribute(asked, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH,
+                             CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &graph);
+    cudnnBackendSetAttribute(asked, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode);
+    cudnnBackendSetAttribute(asked, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+                             1, &card);
+    if (good(cudnnBackendFinalize(asked)))
+        cudnnBackendGetAttribute(asked, CUDNN_ATTR_ENGINEHEUR_RESULTS,
+                                 CUDNN_TYPE_BACKEND_DESCRIPTOR, MOST, &count, configs);
+    for (int64_t i = 0; i < count; i++)
+        if (!plain || is_plain(configs[i])) may++;
+    for (int i = 0; i < MOST; i++)
+        cudnnBackendDestroyDescriptor(configs[i]);
+    cudnnBackendDestroyDescriptor(asked);
+    return may;
+}
+
+static void check(const row *r, int which, cudnnBackendDescriptor_t card) {
+    const int out = (r->size + 2 * r->pad - r->kernel) / r->stride + 1;
+    const bool plain = r->compute == MIEN_COMPUTE_F32;
+    const dnn_problem p = {.direction = graphs[which].direction,
+                           .bias = graphs[which].bias,
+                           .low_bias = graphs[which].low_bias,
+                           .relu = graphs[which].relu,
+                           .compute = r->compute,
+                           .x = {r->n, r->size, r->size, r->in},
+                           .y = {r->n, out, out, r->out},
+                           .kernel_h = r->kernel,
+                           .kernel_w = r->kernel,
+                           .stride_h = r->stride,
+                           .stride_w = r->stride,
+                           .pad_h = r->pad,
+                           .pad_w = r->pad};
+    char text[DNN_SIGNATURE];
+    dnn_graph g;
+    int likely = 0, fallback = 0;
+    if (good(dnn_graph_build(&g, NULL, &p))) {
+        likely = engines(g.graph, card, CUDNN_HEUR_MODE_A, plain);
+        fallback = engines(g.graph, card, CUDNN_HEUR_MODE_FALLBACK, plain);
+    }
+    dnn_graph_release(&g);
+    dnn_signature(&p, text);
+    printf("%s %s: %d and %d engines\n", likely + fallback ? "ok" : "not ok", text, likely,
+           fallback);
+}
+
+int main(void) {
+    cudnnBackendDescriptor_t card = make(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
+    if (!card ||
+        !good(cudnnBackendSetAttribute(card, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION,
+                                       CUDNN_TYPE_CHAR, (int64_t)sizeof h100, h100)) ||
+        !good(cudnnBackendFinalize(card))) {
+        printf("ok graphs # SKIP this cuDNN takes no description of a card\n");
+        return 0;
+    }
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        for (int k = 0; k < (int)(sizeof graphs / sizeof graphs[0]); k++)
+            check(&rows[i], k, card);
+    cudnnBackendDestroyDescriptor(card);
+    return 0;
+}
