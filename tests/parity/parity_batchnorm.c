@@ -61,7 +61,12 @@ static float *run(const cpu_kernels *k, cpu_dims d, inputs in, int act, bool fro
         running_mean[i] = 4.5f;
         running_variance[i] = 1.5f;
     }
-    cpu_batchnorm b = {in.gamma, in.beta, mean, inverse, 1e-3f, act, false};
+    cpu_batchnorm b = {.gamma = in.gamma,
+                       .beta = in.beta,
+                       .mean = mean,
+                       .deviation = inverse,
+                       .epsilon = 1e-3f,
+                       .act = act};
     if (frozen)
         b.mean = running_mean, b.deviation = running_variance, b.frozen = true;
     else
