@@ -232,20 +232,25 @@ static mien_status glue_pool_backward(mien_backend *b, const mien_tensor *dx, co
     return MIEN_OK;
 }
 
-static cpu_batchnorm batchnorm_of(const mien_batchnorm *n, bool frozen) {
+/* y: in backward, the result. */
+static cpu_batchnorm batchnorm_of(const mien_batchnorm *n, const mien_tensor *y, bool frozen) {
     return (cpu_batchnorm){.gamma = n->gamma,
                            .beta = n->beta,
                            .mean = frozen ? n->running_mean : n->mean,
                            .deviation = frozen ? n->running_variance : n->inverse_deviation,
                            .epsilon = n->epsilon,
                            .act = n->activation,
-                           .frozen = frozen};
+                           .frozen = frozen,
+                           .residual = n->residual ? n->residual->data : NULL,
+                           .y = n->residual && y ? y->data : NULL,
+                           .dresidual = n->dresidual ? n->dresidual->data : NULL,
+                           .accumulate_dresidual = n->accumulate_dresidual};
 }
 
 static mien_status glue_batchnorm_train(mien_backend *b, const mien_tensor *y, const mien_tensor *x,
                                         const mien_batchnorm *n) {
     const cpu_dims d = cpu_dims_of(x);
-    const cpu_batchnorm norm = batchnorm_of(n, false);
+    const cpu_batchnorm norm = batchnorm_of(n, NULL, false);
     kernels(b)->batchnorm_statistics(n->mean, n->inverse_deviation, n->running_mean,
                                      n->running_variance, x->data, d, n->momentum, n->epsilon);
     kernels(b)->batchnorm_apply(y->data, x->data, d, &norm);
@@ -254,7 +259,7 @@ static mien_status glue_batchnorm_train(mien_backend *b, const mien_tensor *y, c
 
 static mien_status glue_batchnorm_infer(mien_backend *b, const mien_tensor *y, const mien_tensor *x,
                                         const mien_batchnorm *n) {
-    const cpu_batchnorm norm = batchnorm_of(n, true);
+    const cpu_batchnorm norm = batchnorm_of(n, NULL, true);
     kernels(b)->batchnorm_apply(y->data, x->data, cpu_dims_of(x), &norm);
     return MIEN_OK;
 }
@@ -263,8 +268,8 @@ static mien_status glue_batchnorm_backward(mien_backend *b, const mien_tensor *d
                                            const mien_tensor *dy, const mien_tensor *x,
                                            const mien_tensor *y, const mien_batchnorm *n,
                                            bool frozen, bool accumulate) {
-    (void)y; /* its sign is computed again from x: less to read */
-    const cpu_batchnorm norm = batchnorm_of(n, frozen);
+    /* without a residual its sign is computed again from x: less to read */
+    const cpu_batchnorm norm = batchnorm_of(n, y, frozen);
     kernels(b)->batchnorm_backward(dx ? dx->data : NULL, n->dgamma, n->dbeta, dy->data, x->data,
                                    cpu_dims_of(x), &norm, accumulate);
     return MIEN_OK;

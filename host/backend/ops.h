@@ -87,6 +87,12 @@ typedef struct mien_batchnorm {
     void *dgamma, *dbeta;           /* NULL: not wanted */
     float momentum, epsilon;
     int activation; /* fused behind it: LINEAR or RELU */
+    /* a sum in between: y = activation(normalised x + residual). Of x's shape and layout; backward
+     * asks only whether there was one. NULL: none */
+    const mien_tensor *residual;
+    /* backward: its gradient, dy behind the activation; accumulates. NULL: not wanted */
+    const mien_tensor *dresidual;
+    bool accumulate_dresidual;
 } mien_batchnorm;
 
 /* Where dropout's mask comes from. */
@@ -289,7 +295,8 @@ struct mien_ops {
     mien_status (*batchnorm_infer)(mien_backend *, const mien_tensor *y, const mien_tensor *x,
                                    const mien_batchnorm *);
     /* dx (NULL: skip) accumulates, dgamma and dbeta are written: the statistics belong to one whole
-     * batch. y is needed when an activation is fused. `frozen`: forward was batchnorm_infer. */
+     * batch. y is needed when an activation is fused: behind a residual it alone tells the sign.
+     * `frozen`: forward was batchnorm_infer. */
     mien_status (*batchnorm_backward)(mien_backend *, const mien_tensor *dx, const mien_tensor *dy,
                                       const mien_tensor *x, const mien_tensor *y,
                                       const mien_batchnorm *, bool frozen, bool accumulate);

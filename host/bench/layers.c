@@ -31,9 +31,11 @@ double mien_bench_plan_flops(const mien_plan *plan) {
 static double forward_bytes(const mien_plan *plan, const mien_node *node) {
     double bytes = (double)mien_dtype_bytes(plan->places[node->index].dtype) *
                    (double)mien_shape_sample(node->out);
-    for (int k = 0; k < node->input_count; k++)
-        bytes += (double)mien_dtype_bytes(plan->places[node->inputs[k]].dtype) *
-                 (double)mien_shape_sample(node->in[k]);
+    for (int k = 0; k < mien_plan_operands(plan, node->index); k++) {
+        const int from = mien_plan_operand(plan, node->index, k);
+        bytes += (double)mien_dtype_bytes(plan->places[from].dtype) *
+                 (double)mien_shape_sample(plan->graph->nodes[from].out);
+    }
     if (node->def->flags & MIEN_SAVES_INDEX) bytes += 2.0 * (double)mien_shape_sample(node->out);
     return bytes;
 }
@@ -44,9 +46,11 @@ static double backward_bytes(const mien_plan *plan, const mien_node *node) {
     for (int k = 0; k < node->input_count; k++)
         inputs += element * (double)mien_shape_sample(node->in[k]);
     double bytes = out;
-    for (int k = 0; k < node->input_count; k++)
-        if (plan->places[node->inputs[k]].wants_grad)
-            bytes += element * (double)mien_shape_sample(node->in[k]);
+    for (int k = 0; k < mien_plan_operands(plan, node->index); k++) {
+        const int to = mien_plan_operand(plan, node->index, k);
+        if (plan->places[to].wants_grad)
+            bytes += element * (double)mien_shape_sample(plan->graph->nodes[to].out);
+    }
     if (node->def->flags & MIEN_NEEDS_INPUT) bytes += inputs;
     if (node->def->flags & MIEN_NEEDS_OUTPUT) bytes += out;
     if (node->def->flags & MIEN_SAVES_INDEX) bytes += 2.0 * (double)mien_shape_sample(node->out);

@@ -101,7 +101,7 @@ static mien_parity_layer *row_of(parity *p, const mien_node *node) {
 static mien_status forward_node(parity *p, const mien_node *node) {
     const bool on_cpu = !skipped(&p->cpu, node->index);
     const bool on_device = !skipped(&p->device, node->index);
-    for (int k = 0; on_cpu && k < node->input_count; k++) {
+    for (int k = 0; on_cpu && k < mien_run_inputs(&p->cpu.run, node); k++) {
         const mien_tensor from = mien_run_input(&p->cpu.run, node, k);
         const mien_tensor to = mien_run_input(&p->device.run, node, k);
         MIEN_TRY(feed(p, &from, &to, 1));
@@ -154,7 +154,7 @@ static mien_status loss(parity *p) {
 static mien_status feed_gradients(parity *p, const mien_node *node) {
     mien_tensor from = mien_run_grad(&p->cpu.run, node), to = mien_run_grad(&p->device.run, node);
     MIEN_TRY(feed(p, &from, &to, p->scale));
-    for (int k = 0; k < node->input_count; k++) {
+    for (int k = 0; k < mien_run_inputs(&p->cpu.run, node); k++) {
         bool adds, device_adds;
         if (mien_run_input_grad(&p->cpu.run, node, k, &from, &adds) &&
             mien_run_input_grad(&p->device.run, node, k, &to, &device_adds) && adds)
@@ -193,7 +193,7 @@ static mien_status backward_node(parity *p, const mien_node *node) {
     if (on_cpu) MIEN_TRY(node->def->backward(node, &p->cpu.run));
     if (on_device) MIEN_TRY(node->def->backward(node, &p->device.run));
     if (!on_cpu || !on_device) return MIEN_OK;
-    for (int k = 0; k < node->input_count; k++) {
+    for (int k = 0; k < mien_run_inputs(&p->cpu.run, node); k++) {
         mien_tensor want, got;
         bool adds;
         if (mien_run_input_grad(&p->cpu.run, node, k, &want, &adds) &&

@@ -12,6 +12,17 @@ int mien_plan_readers(const mien_graph *graph, int value) {
     return n;
 }
 
+int mien_plan_operands(const mien_plan *plan, int i) {
+    return plan->graph->nodes[i].input_count + (plan->places[i].add ? 1 : 0);
+}
+
+int mien_plan_operand(const mien_plan *plan, int i, int k) {
+    const mien_node *node = &plan->graph->nodes[i];
+    if (k < node->input_count) return node->inputs[k];
+    const mien_node *add = &plan->graph->nodes[plan->places[i].add];
+    return add->inputs[add->inputs[0] == i];
+}
+
 static bool takes(const mien_node *producer, int activation) {
     if (activation == BODY_RELU) return producer->def->flags & MIEN_FUSES_RELU;
     return (producer->def->flags & MIEN_FUSES_ACTIVATION) &&
@@ -73,6 +84,25 @@ static void take_dropout(mien_plan *plan, int i) {
     plan->places[i].storage = plan->places[pool].storage;
 }
 
+/* A sum of two runs in the batch normalisation that nobody else reads, when the other value is
+ * there by then. Not where that value is what is normalised: one gradient would be written twice in
+ * one pass. */
+static bool run_in_norm(mien_plan *plan, int i) {
+    const mien_graph *graph = plan->graph;
+    const mien_node *node = &graph->nodes[i];
+    if (strcmp(node->def->name, "add") != 0 || node->input_count != 2) return false;
+    const int norm = node->inputs[0] > node->inputs[1] ? node->inputs[0] : node->inputs[1];
+    const int other = node->inputs[node->inputs[0] == norm];
+    if (strcmp(graph->nodes[norm].def->name, "batch_normalization") != 0 ||
+        mien_plan_readers(graph, norm) != 1 || graph->nodes[norm].inputs[0] == other)
+        return false;
+    plan->places[norm].add = i;
+    plan->places[i].runner = norm;
+    plan->places[i].skipped = true;
+    plan->places[i].storage = plan->places[norm].storage;
+    return true;
+}
+
 void mien_plan_fuse(mien_plan *plan) {
     const mien_graph *graph = plan->graph;
     for (int i = 0; i < graph->count; i++) {
@@ -88,6 +118,7 @@ void mien_plan_fuse(mien_plan *plan) {
         const bool alone = i && mien_plan_readers(graph, input) == 1;
         if (alone && !plan->training && mien_plan_fold(plan, i)) continue;
         if (!plan->training && mien_plan_fold_add(plan, i)) continue;
+        if (plan->training && run_in_norm(plan, i)) continue;
         if (i && only_reshapes(plan, node)) {
             place->skipped = true;
             place->storage = plan->places[input].storage;
@@ -113,7 +144,7 @@ void mien_plan_fuse(mien_plan *plan) {
     }
     for (int i = graph->count - 2; i > 0; i--) {
         const mien_node *node = &graph->nodes[i];
-        const int before = node->inputs[0];
+        const int runner = plan->places[i].runner, before = runner == i ? node->inputs[0] : runner;
         const bool in_place = (node->def->flags & MIEN_IN_PLACE) && before != 0 &&
                               mien_plan_readers(graph, before) == 1;
         if (plan->places[i].skipped || in_place)

@@ -53,9 +53,10 @@ static int last_read(const planner *p, int root) {
             last = backward_time(p, i) > last ? backward_time(p, i) : last;
         if (place->storage == root && i == graph->logits && last < p->n) last = p->n;
         if (place->skipped) continue;
-        for (int k = 0; k < node->input_count; k++) {
-            if (p->plan->places[node->inputs[k]].storage != root) continue;
-            const bool again = runs_backward(p, i) && (node->def->flags & MIEN_NEEDS_INPUT);
+        for (int k = 0; k < mien_plan_operands(p->plan, i); k++) {
+            if (p->plan->places[mien_plan_operand(p->plan, i, k)].storage != root) continue;
+            const bool again = runs_backward(p, i) && k < node->input_count &&
+                               (node->def->flags & MIEN_NEEDS_INPUT);
             const int time = again ? backward_time(p, i) : i;
             last = time > last ? time : last;
         }
@@ -98,7 +99,8 @@ static mien_status add_gradient(planner *p, int i) {
         for (int j = v + 1; j < p->n; j++)
             for (int k = 0; k < plan->graph->nodes[j].input_count; k++) {
                 if (plan->graph->nodes[j].inputs[k] != v) continue;
-                if (backward_time(p, j) < birth) birth = backward_time(p, j);
+                const int time = backward_time(p, plan->places[j].runner);
+                if (time < birth) birth = time;
                 from_head |= j >= plan->cut;
             }
     }

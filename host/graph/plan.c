@@ -22,14 +22,14 @@ static void mark_gradients(mien_plan *plan) {
         mien_place *place = &plan->places[i];
         for (int k = 0; k < graph->nodes[i].param_count; k++)
             place->wants_grad |= is_trained(&graph->nodes[i], k);
-        for (int k = 0; k < graph->nodes[i].input_count; k++)
-            place->wants_grad |= plan->places[graph->nodes[i].inputs[k]].wants_grad;
+        for (int k = 0; k < mien_plan_operands(plan, i); k++)
+            place->wants_grad |= plan->places[mien_plan_operand(plan, i, k)].wants_grad;
     }
     bool touched[MIEN_NODES_MAX] = {false};
     for (int i = graph->count - 1; i > 0; i--) {
         mien_place *place = &plan->places[i];
-        for (int k = 0; !place->skipped && k < graph->nodes[i].input_count; k++) {
-            bool *seen = &touched[graph->nodes[i].inputs[k]];
+        for (int k = 0; !place->skipped && k < mien_plan_operands(plan, i); k++) {
+            bool *seen = &touched[mien_plan_operand(plan, i, k)];
             place->adds[k] = *seen;
             *seen = true;
         }

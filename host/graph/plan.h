@@ -30,6 +30,7 @@ typedef struct mien_place {
     bool slope_by_reader;       /* training: the node that reads it applies that one's slope */
     bool bias_by_reader;        /* and sums the gradient of its bias */
     int dropout;                /* training: the dropout node that runs in this one; 0: none */
+    int add;                    /* training: the sum that runs in this one; 0: none */
     bool wants_grad;            /* something trained lies at or before it */
     bool adds[MIEN_INPUTS_MAX]; /* the gradient of input i is added to what is there */
     size_t out, grad, index, statistics;
@@ -150,9 +151,12 @@ void mien_plan_algorithms(const mien_plan *plan, const char *prefix, mien_text *
  */
 mien_status mien_plan_stamp(mien_plan *plan, double *owner);
 mien_status mien_plan_profile_read(mien_plan *plan);
-/* fuse.c: marks nodes that run inside others; how many read a node's value. */
+/* fuse.c: marks nodes that run inside others; how many read a node's value; what the pass of node i
+ * reads: its inputs and behind them what a sum adds that runs in it. */
 void mien_plan_fuse(mien_plan *plan);
 int mien_plan_readers(const mien_graph *graph, int value);
+int mien_plan_operands(const mien_plan *plan, int i);
+int mien_plan_operand(const mien_plan *plan, int i, int k);
 /* fold.c: layers that cost nothing in inference. fold: node i, the only reader of its input, needs
  * no pass? fold_add: the same of node i, a sum. folded_bias: where in STATE the bias
  * of node i lies, whose `norm` is set. */

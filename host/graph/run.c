@@ -29,7 +29,11 @@ static mien_tensor gradient(const mien_run *run, int node) {
 }
 
 mien_tensor mien_run_input(const mien_run *run, const mien_node *node, int i) {
-    return value(run, node->inputs[i]);
+    return value(run, mien_plan_operand(run->plan, node->index, i));
+}
+
+int mien_run_inputs(const mien_run *run, const mien_node *node) {
+    return mien_plan_operands(run->plan, node->index);
 }
 
 mien_tensor mien_run_output(const mien_run *run, const mien_node *node) {
@@ -42,8 +46,9 @@ mien_tensor mien_run_grad(const mien_run *run, const mien_node *node) {
 
 bool mien_run_input_grad(const mien_run *run, const mien_node *node, int i, mien_tensor *out,
                          bool *accumulate) {
-    if (!run->plan->places[node->inputs[i]].wants_grad) return false;
-    *out = gradient(run, node->inputs[i]);
+    const int input = mien_plan_operand(run->plan, node->index, i);
+    if (!run->plan->places[input].wants_grad) return false;
+    *out = gradient(run, input);
     *accumulate = run->plan->places[node->index].adds[i];
     return true;
 }

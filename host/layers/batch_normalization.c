@@ -93,7 +93,12 @@ static bool frozen(const mien_node *node) {
 
 static mien_status forward(const mien_node *node, const mien_run *run) {
     const mien_tensor y = mien_run_output(run, node), x = mien_run_input(run, node, 0);
-    const mien_batchnorm n = vectors(node, run);
+    mien_batchnorm n = vectors(node, run);
+    mien_tensor residual;
+    if (mien_run_inputs(run, node) > 1) {
+        residual = mien_run_input(run, node, 1);
+        n.residual = &residual;
+    }
     return run->training && !frozen(node) ? run->ops->batchnorm_train(run->backend, &y, &x, &n)
                                           : run->ops->batchnorm_infer(run->backend, &y, &x, &n);
 }
@@ -104,7 +109,13 @@ static mien_status backward(const mien_node *node, const mien_run *run) {
     mien_batchnorm n = vectors(node, run);
     float alpha;
     n.activation = mien_run_slope(run, node, &alpha);
-    mien_tensor dx;
+    mien_tensor residual, dresidual, dx;
+    if (mien_run_inputs(run, node) > 1) {
+        residual = mien_run_input(run, node, 1);
+        n.residual = &residual;
+        if (mien_run_input_grad(run, node, 1, &dresidual, &n.accumulate_dresidual))
+            n.dresidual = &dresidual;
+    }
     bool accumulate;
     const bool wanted = mien_run_input_grad(run, node, 0, &dx, &accumulate);
     return run->ops->batchnorm_backward(run->backend, wanted ? &dx : NULL, &dy, &x, &y, &n,

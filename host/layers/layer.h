@@ -128,6 +128,8 @@ struct mien_run {
     void *scratch;
 };
 
+/* Its inputs; behind them what a sum adds that runs in this node (batch normalisation's only). */
+int mien_run_inputs(const mien_run *run, const mien_node *node);
 mien_tensor mien_run_input(const mien_run *run, const mien_node *node, int i);
 mien_tensor mien_run_output(const mien_run *run, const mien_node *node);
 /* Gradient of the node's output. */

@@ -26,6 +26,11 @@ MIEN_BODY real body_bn_apply(real x, real scale, real shift) {
     return M_FMA(x, scale, shift);
 }
 
+/* The same with a sum behind it, as that would be computed on its own. */
+MIEN_BODY real body_bn_apply_add(real x, real scale, real shift, real residual) {
+    return body_bn_apply(x, scale, shift) + residual;
+}
+
 /* dx of one element: scale * (dy - mean(dy) - xhat * mean(dy * xhat)). */
 MIEN_BODY real body_bn_dx(real dy, real xhat, real scale, real mean_dy, real mean_dy_xhat) {
     return scale * (M_FMA(-xhat, mean_dy_xhat, dy) - mean_dy);

@@ -112,9 +112,9 @@ static void fold(sums *s, int width) {
 }
 
 /* What is summed: of x around `mean`, or (dy not NULL) of the gradient and its product with xhat.
- */
+ * y: where the ReLU's sign is read; NULL: it is computed again. */
 typedef struct summand {
-    const real *x, *dy;
+    const real *x, *dy, *y;
     const constants *k;
     bool relu;
 } summand;
@@ -129,7 +129,8 @@ INLINE void add_vec(vec *first, vec *second, const summand *t, size_t at, int i)
     }
     vec g = vec_load(t->dy + at);
     if (t->relu) {
-        const vec y = vec_fma_exact(x, vec_load(t->k->scale + i), vec_load(t->k->shift + i));
+        const vec y = t->y ? vec_load(t->y + at)
+                           : vec_fma_exact(x, vec_load(t->k->scale + i), vec_load(t->k->shift + i));
         g *= vec_gate(vec_all(1), y);
     }
     *first += g;
@@ -155,11 +156,12 @@ INLINE void add_columns(sums *s, const summand *t, int i, int vectors, int rows,
     }
 }
 
-/* dy behind the fused ReLU: y is computed again, which is cheaper than reading it. */
-static inline real through(real dy, real x, const constants *k, int i, bool relu) {
+/* dy behind the fused ReLU: y is computed again, which is cheaper than reading it, unless a sum lay
+ * in between (y not NULL). */
+static inline real through(real dy, real x, const real *y, const constants *k, int i, bool relu) {
     if (!relu) return dy;
-    const real y = body_activate(body_bn_apply(x, k->scale[i], k->shift[i]), BODY_RELU, 0);
-    return dy * body_activation_slope(0, y, BODY_RELU, 0);
+    const real v = y ? *y : body_activate(body_bn_apply(x, k->scale[i], k->shift[i]), BODY_RELU, 0);
+    return dy * body_activation_slope(0, v, BODY_RELU, 0);
 }
 
 INLINE void add_rows(sums *s, const summand *t, int rows, int width, size_t stride) {
@@ -171,9 +173,10 @@ INLINE void add_rows(sums *s, const summand *t, int rows, int width, size_t stri
     if (i == width) return;
     for (size_t r = 0; r < (size_t)rows; r++)
         for (int k = i; k < width; k++) {
-            const real x = t->x[r * stride + (size_t)k], centred = x - t->k->mean[k];
+            const size_t at = r * stride + (size_t)k;
+            const real x = t->x[at], centred = x - t->k->mean[k];
             const real g =
-                t->dy ? through(t->dy[r * stride + (size_t)k], x, t->k, k, t->relu) : centred;
+                t->dy ? through(t->dy[at], x, t->y ? t->y + at : NULL, t->k, k, t->relu) : centred;
             s->first[k] += g;
             s->second[k] += g * (t->dy ? centred * t->k->inverse[k] : centred);
         }
@@ -187,6 +190,7 @@ INLINE void add_image(sums *s, summand t, const strip *at) {
         add_rows(s, &t, rows, at->width, at->stride);
         t.x += (size_t)rows * at->stride;
         t.dy = t.dy ? t.dy + (size_t)rows * at->stride : NULL;
+        t.y = t.y ? t.y + (size_t)rows * at->stride : NULL;
         s->rows += rows;
         if (s->rows == RUN) fold(s, at->width);
     }
@@ -203,11 +207,13 @@ static void add_images(double *out, const summand *t, cpu_dims d, const strip *a
         const size_t start = strip_start(d, at, n);
         const real *x = t->x + start;
         if (!t->dy)
-            add_image(&s, (summand){x, NULL, t->k, false}, at);
+            add_image(&s, (summand){x, NULL, NULL, t->k, false}, at);
+        else if (t->relu && t->y)
+            add_image(&s, (summand){x, t->dy + start, t->y + start, t->k, true}, at);
         else if (t->relu)
-            add_image(&s, (summand){x, t->dy + start, t->k, true}, at);
+            add_image(&s, (summand){x, t->dy + start, NULL, t->k, true}, at);
         else
-            add_image(&s, (summand){x, t->dy + start, t->k, false}, at);
+            add_image(&s, (summand){x, t->dy + start, NULL, t->k, false}, at);
     }
     fold(&s, at->width);
     for (int q = 0; q < 2; q++)
@@ -231,7 +237,7 @@ static void sum_strips(double *out, cpu_dims d, const cut *c, const cpu_batchnor
             constants_of(&k, b, &s);
         else
             centre_of(k.mean, x, d, &s);
-        const summand t = {x, dy, &k, dy && b->act == BODY_RELU};
+        const summand t = {x, dy, dy ? b->y : NULL, &k, dy && b->act == BODY_RELU};
         add_images(out + (size_t)task * size, &t, d, &s, chunk_start(d, c, chunk),
                    chunk_start(d, c, chunk + 1));
     }
@@ -270,24 +276,36 @@ void CPU(batchnorm_statistics)(real *mean, real *inverse_deviation, real *runnin
 
 /* ---- one pass over the elements ---- */
 
-INLINE void apply_row(real *y, const real *x, const constants *k, int width, bool relu) {
+/* residual NULL: nothing is added. */
+INLINE void apply_row(real *y, const real *x, const real *residual, const constants *k, int width,
+                      bool relu) {
 #pragma omp simd
     for (int i = 0; i < width; i++) {
-        const real v = body_bn_apply(x[i], k->scale[i], k->shift[i]);
+        const real v = residual ? body_bn_apply_add(x[i], k->scale[i], k->shift[i], residual[i])
+                                : body_bn_apply(x[i], k->scale[i], k->shift[i]);
         y[i] = relu ? body_activate(v, BODY_RELU, 0) : v;
     }
 }
 
-static void apply_strip(real *y, const real *x, const constants *k, const strip *s, bool relu) {
+INLINE void apply_rows(real *y, const real *x, const real *residual, const constants *k,
+                       const strip *s, bool relu) {
     size_t at = 0;
     for (int r = 0; r < s->rows; r++, at += s->stride)
         if (s->width == ROW && relu)
-            apply_row(y + at, x + at, k, ROW, true);
+            apply_row(y + at, x + at, residual ? residual + at : NULL, k, ROW, true);
         else if (s->width == ROW)
-            apply_row(y + at, x + at, k, ROW, false);
+            apply_row(y + at, x + at, residual ? residual + at : NULL, k, ROW, false);
         else
-            apply_row(y + at, x + at, k, s->width, relu);
-    apply_row(y + at, x + at, k, s->rest, relu);
+            apply_row(y + at, x + at, residual ? residual + at : NULL, k, s->width, relu);
+    apply_row(y + at, x + at, residual ? residual + at : NULL, k, s->rest, relu);
+}
+
+static void apply_strip(real *y, const real *x, const real *residual, const constants *k,
+                        const strip *s, bool relu) {
+    if (residual)
+        apply_rows(y, x, residual, k, s, relu);
+    else
+        apply_rows(y, x, NULL, k, s, relu);
 }
 
 void CPU(batchnorm_apply)(real *y, const real *x, cpu_dims d, const cpu_batchnorm *b) {
@@ -301,41 +319,74 @@ void CPU(batchnorm_apply)(real *y, const real *x, cpu_dims d, const cpu_batchnor
         constants_of(&k, b, &s);
         for (int n = chunk_start(d, &c, chunk + 1) - 1; n >= chunk_start(d, &c, chunk); n--) {
             const size_t at = strip_start(d, &s, n);
-            apply_strip(y + at, x + at, &k, &s, b->act == BODY_RELU);
+            apply_strip(y + at, x + at, b->residual ? b->residual + at : NULL, &k, &s,
+                        b->act == BODY_RELU);
         }
     }
 }
 
-INLINE void slope_row(real *dx, const real *dy, const real *x, const constants *k, int width,
-                      bool relu, bool accumulate) {
+INLINE void slope_row(real *dx, const real *dy, const real *x, const real *y, const constants *k,
+                      int width, bool relu, bool accumulate) {
 #pragma omp simd
     for (int i = 0; i < width; i++) {
-        const real g = through(dy[i], x[i], k, i, relu);
+        const real g = through(dy[i], x[i], y ? y + i : NULL, k, i, relu);
         const real xhat = (x[i] - k->mean[i]) * k->inverse[i];
         dx[i] = (accumulate ? dx[i] : 0) +
                 body_bn_dx(g, xhat, k->scale[i], k->mean_dy[i], k->mean_dot[i]);
     }
 }
 
-static void slope_strip(real *dx, const real *dy, const real *x, const constants *k, const strip *s,
-                        bool relu, bool accumulate) {
+INLINE void slope_rows(real *dx, const real *dy, const real *x, const real *y, const constants *k,
+                       const strip *s, bool relu, bool accumulate) {
     size_t at = 0;
-    for (int r = 0; r < s->rows; r++, at += s->stride)
+    for (int r = 0; r < s->rows; r++, at += s->stride) {
+        const real *here = y ? y + at : NULL;
         if (s->width == ROW && relu && !accumulate)
-            slope_row(dx + at, dy + at, x + at, k, ROW, true, false);
+            slope_row(dx + at, dy + at, x + at, here, k, ROW, true, false);
         else if (s->width == ROW && !relu && !accumulate)
-            slope_row(dx + at, dy + at, x + at, k, ROW, false, false);
+            slope_row(dx + at, dy + at, x + at, here, k, ROW, false, false);
         else
-            slope_row(dx + at, dy + at, x + at, k, s->width, relu, accumulate);
-    slope_row(dx + at, dy + at, x + at, k, s->rest, relu, accumulate);
+            slope_row(dx + at, dy + at, x + at, here, k, s->width, relu, accumulate);
+    }
+    slope_row(dx + at, dy + at, x + at, y ? y + at : NULL, k, s->rest, relu, accumulate);
 }
 
-/* dx of strips first .. first + count - 1 from their sums. */
+static void slope_strip(real *dx, const real *dy, const real *x, const real *y, const constants *k,
+                        const strip *s, bool relu, bool accumulate) {
+    if (relu && y)
+        slope_rows(dx, dy, x, y, k, s, true, accumulate);
+    else
+        slope_rows(dx, dy, x, NULL, k, s, relu, accumulate);
+}
+
+/* The residual's share of dy; y NULL: there is no ReLU. */
+INLINE void residual_row(real *dr, const real *dy, const real *y, int width, bool accumulate) {
+#pragma omp simd
+    for (int i = 0; i < width; i++) {
+        const real g = y ? dy[i] * body_activation_slope(0, y[i], BODY_RELU, 0) : dy[i];
+        dr[i] = accumulate ? dr[i] + g : g;
+    }
+}
+
+static void residual_strip(real *dr, const real *dy, const real *y, const strip *s,
+                           bool accumulate) {
+    size_t at = 0;
+    for (int r = 0; r <= s->rows; r++, at += s->stride) {
+        const int width = r < s->rows ? s->width : s->rest;
+        if (y)
+            residual_row(dr + at, dy + at, y + at, width, accumulate);
+        else
+            residual_row(dr + at, dy + at, NULL, width, accumulate);
+    }
+}
+
+/* dx and the residual's gradient of strips first .. first + count - 1 from their sums. */
 static void slope_strips(real *dx, const real *dy, const real *x, cpu_dims d, const cut *c,
                          const cpu_batchnorm *b, const double *kept, int first, int count,
                          bool accumulate) {
     const double elements = (double)d.n * d.h * d.w;
     const int tasks = count * c->chunks;
+    const bool relu = b->act == BODY_RELU;
 #pragma omp parallel for schedule(static)
     for (int task = 0; task < tasks; task++) {
         const int back = tasks - 1 - task, chunk = back / count;
@@ -351,7 +402,10 @@ static void slope_strips(real *dx, const real *dy, const real *x, cpu_dims d, co
         repeat(k.mean_dot, &s);
         for (int n = chunk_start(d, c, chunk + 1) - 1; n >= chunk_start(d, c, chunk); n--) {
             const size_t at = strip_start(d, &s, n);
-            slope_strip(dx + at, dy + at, x + at, &k, &s, b->act == BODY_RELU, accumulate);
+            const real *y = relu && b->y ? b->y + at : NULL;
+            if (b->dresidual)
+                residual_strip(b->dresidual + at, dy + at, y, &s, b->accumulate_dresidual);
+            if (dx) slope_strip(dx + at, dy + at, x + at, y, &k, &s, relu, accumulate);
         }
     }
 }
@@ -371,6 +425,6 @@ void CPU(batchnorm_backward)(real *dx, real *dgamma, real *dbeta, const real *dy
                 if (dgamma) dgamma[s.c + k] = (real)sum[s.lanes + k];
             }
         }
-        if (dx) slope_strips(dx, dy, x, d, &c, b, kept, at, strips, accumulate);
+        if (dx || b->dresidual) slope_strips(dx, dy, x, d, &c, b, kept, at, strips, accumulate);
     }
 }

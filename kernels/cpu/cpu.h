@@ -37,6 +37,11 @@ typedef struct cpu_batchnorm {
     real epsilon;
     int act; /* BODY_LINEAR or the fused BODY_RELU */
     bool frozen;
+    /* a sum before the activation: y = act(normalised x + residual); NULL: none */
+    const real *residual;
+    const real *y;   /* backward: the ReLU's sign is read here; NULL: computed again from x */
+    real *dresidual; /* backward: the gradient behind the activation; NULL: not wanted */
+    bool accumulate_dresidual;
 } cpu_batchnorm;
 
 /* Plain convolution: x [n,ih,iw,ic] and y [n,oh,ow,oc] in NHWC, w in HWIO. */

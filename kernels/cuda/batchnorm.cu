@@ -1,6 +1,6 @@
 /* Batch normalisation as in kernels/cpu/batchnorm.c: statistics around something near the mean of
  * each channel, sums in float over short runs and in double at the end, ReLU's sign computed again
- * instead of read. */
+ * instead of read unless a residual has gone into it. */
 #include "kernels/body/activation.h"
 #include "kernels/body/batchnorm.h"
 
@@ -109,35 +109,44 @@ static __global__ void statistics_finish_kernel(cuda_batchnorm b, const float *p
 }
 
 template <typename T, int V, int ACT>
-static __global__ void norm_kernel(T *y, const T *x, normaliser k, size_t rows, int c) {
+static __global__ void norm_kernel(T *y, const T *x, const T *residual, normaliser k, size_t rows,
+                                   int c) {
     const int c0 = sheet_channel<V>();
     if (c0 >= c) return;
     const line<V> l = line_of<V>(k, c0);
     for (size_t row = sheet_row(); row < rows; row += sheet_step()) {
         const size_t at = row * (size_t)c + (size_t)c0;
-        float value[V];
+        float value[V], other[V];
         load_few<T, V>(value, x + at);
+        if (residual) load_few<T, V>(other, residual + at);
 #pragma unroll
-        for (int v = 0; v < V; v++)
-            value[v] = body_activate(body_bn_apply(value[v], l.scale[v], l.shift[v]), ACT, 0);
+        for (int v = 0; v < V; v++) {
+            const float normal = residual
+                                     ? body_bn_apply_add(value[v], l.scale[v], l.shift[v], other[v])
+                                     : body_bn_apply(value[v], l.scale[v], l.shift[v]);
+            value[v] = body_activate(normal, ACT, 0);
+        }
         store_few<T, V>(y + at, value);
     }
 }
 
-static int normalise(cuda_stream stream, cuda_tensor y, cuda_tensor x, normaliser k, int act) {
+static int normalise(cuda_stream stream, cuda_tensor y, cuda_tensor x, const cuda_batchnorm *b,
+                     bool frozen) {
     if (count_of(x) == 0) return 0;
     const size_t rows = count_of(x) / (size_t)x.c;
-    return with_width(x.number, has_packs(x) && has_packs(y), [&](auto zero, auto wide) {
+    const normaliser k = norm_of(b, frozen);
+    const bool whole = has_packs(x) && has_packs(y) && is_aligned(b->residual.data);
+    return with_width(x.number, whole, [&](auto zero, auto wide) {
         typedef decltype(zero) T;
         enum { V = decltype(wide)::N };
         const sheet s = sheet_of(rows, x.c / V);
         T *to = (T *)y.data;
-        const T *from = (const T *)x.data;
-        if (act == BODY_RELU)
-            return launch(norm_kernel<T, V, BODY_RELU>, s.grid, s.block, stream, to, from, k, rows,
-                          x.c);
-        return launch(norm_kernel<T, V, BODY_LINEAR>, s.grid, s.block, stream, to, from, k, rows,
-                      x.c);
+        const T *from = (const T *)x.data, *residual = (const T *)b->residual.data;
+        if (b->act == BODY_RELU)
+            return launch(norm_kernel<T, V, BODY_RELU>, s.grid, s.block, stream, to, from, residual,
+                          k, rows, x.c);
+        return launch(norm_kernel<T, V, BODY_LINEAR>, s.grid, s.block, stream, to, from, residual,
+                      k, rows, x.c);
     });
 }
 
@@ -156,27 +165,38 @@ int cuda_batchnorm_train(cuda_stream stream, cuda_tensor y, cuda_tensor x, const
         return launch(statistics_finish_kernel<T>, finish_grid(x.c), finish_block(), stream, *b,
                       (const float *)partial, s.grid.y, from, rows, x.c);
     }));
-    return normalise(stream, y, x, norm_of(b, false), b->act);
+    return normalise(stream, y, x, b, false);
 }
 
 int cuda_batchnorm_infer(cuda_stream stream, cuda_tensor y, cuda_tensor x,
                          const cuda_batchnorm *b) {
-    return normalise(stream, y, x, norm_of(b, true), b->act);
+    return normalise(stream, y, x, b, true);
 }
 
 /* ---- backward ---- */
 
-/* dy behind the fused ReLU. */
-template <int ACT> static __device__ float through(float dy, float x, float scale, float shift) {
-    if (ACT == BODY_LINEAR) return dy;
-    const float y = body_activate(body_bn_apply(x, scale, shift), BODY_RELU, 0);
+/* What stops dy: nothing, the ReLU of what x is normalised to, the ReLU that left y. */
+enum gate { OPEN, BY_X, BY_Y };
+
+/* dy behind the fused ReLU; y is read for BY_Y alone. */
+template <int GATE>
+static __device__ float through(float dy, float x, float y, float scale, float shift) {
+    if (GATE == OPEN) return dy;
+    if (GATE == BY_X) y = body_activate(body_bn_apply(x, scale, shift), BODY_RELU, 0);
     return dy * body_activation_slope(0, y, BODY_RELU, 0);
 }
 
+/* Where gradients come from and go to. */
+template <typename T> struct slopes {
+    const T *dy, *x, *y;     /* y: for BY_Y */
+    T *dx, *dresidual;       /* NULL: not wanted */
+    bool adds_x, adds_other; /* to what is there */
+};
+
 /* Sums of the gradient and of its product with x - mean. */
-template <typename T, int V, int ACT>
-static __global__ void slope_sums_kernel(float *partial, const T *dy, const T *x, normaliser k,
-                                         size_t rows, int c) {
+template <typename T, int V, int GATE>
+static __global__ void slope_sums_kernel(float *partial, slopes<T> s, normaliser k, size_t rows,
+                                         int c) {
     enum { PAIR = SUM_AHEAD / 2 };
     const int c0 = sheet_channel<V>();
     const size_t step = sheet_step();
@@ -189,13 +209,14 @@ static __global__ void slope_sums_kernel(float *partial, const T *dy, const T *x
     for (size_t row = sheet_row(); c0 < c && row < rows;) {
         float sum[2][V] = {{0}};
         for (int i = 0; i < SUM_RUN && row < rows; i += PAIR, row += PAIR * step) {
-            few<T, V> value[PAIR], slope[PAIR];
+            few<T, V> value[PAIR], slope[PAIR], result[PAIR] = {};
 #pragma unroll
             for (size_t a = 0; a < PAIR; a++) {
                 const size_t at = (row + a * step) * (size_t)c + (size_t)c0;
                 if (row + a * step >= rows) break;
-                value[a] = fetch<T, V>(x + at);
-                slope[a] = fetch<T, V>(dy + at);
+                value[a] = fetch<T, V>(s.x + at);
+                slope[a] = fetch<T, V>(s.dy + at);
+                if (GATE == BY_Y) result[a] = fetch<T, V>(s.y + at);
             }
 #pragma unroll
             for (size_t a = 0; a < PAIR; a++) {
@@ -203,8 +224,8 @@ static __global__ void slope_sums_kernel(float *partial, const T *dy, const T *x
 #pragma unroll
                 for (int v = 0; v < V; v++) {
                     const float here = load(value[a].at[v]);
-                    const float g =
-                        through<ACT>(load(slope[a].at[v]), here, l.scale[v], l.shift[v]);
+                    const float g = through<GATE>(load(slope[a].at[v]), here, load(result[a].at[v]),
+                                                  l.scale[v], l.shift[v]);
                     sum[0][v] += g;
                     sum[1][v] = fmaf(g, here - mean[v], sum[1][v]);
                 }
@@ -235,9 +256,9 @@ static __global__ void slope_finish_kernel(cuda_batchnorm b, normaliser k, float
 }
 
 /* means NULL: the statistics do not depend on x. */
-template <typename T, int V, int ACT>
-static __global__ void norm_slope_kernel(T *dx, const T *dy, const T *x, normaliser k,
-                                         const float *means, size_t rows, int c, bool accumulate) {
+template <typename T, int V, int GATE>
+static __global__ void norm_slope_kernel(slopes<T> s, normaliser k, const float *means, size_t rows,
+                                         int c) {
     const int c0 = sheet_channel<V>();
     if (c0 >= c) return;
     const line<V> l = line_of<V>(k, c0);
@@ -251,53 +272,65 @@ static __global__ void norm_slope_kernel(T *dx, const T *dy, const T *x, normali
     }
     for (size_t row = sheet_row(); row < rows; row += sheet_step()) {
         const size_t at = row * (size_t)c + (size_t)c0;
-        float value[V], slope[V], old[V];
-        load_few<T, V>(value, x + at);
-        load_few<T, V>(slope, dy + at);
-        if (accumulate) load_few<T, V>(old, dx + at);
+        float value[V], slope[V], result[V] = {}, old[V] = {}, other[V] = {};
+        load_few<T, V>(value, s.x + at);
+        load_few<T, V>(slope, s.dy + at);
+        if (GATE == BY_Y) load_few<T, V>(result, s.y + at);
+        if (s.adds_x) load_few<T, V>(old, s.dx + at);
+        if (s.adds_other) load_few<T, V>(other, s.dresidual + at);
 #pragma unroll
         for (int v = 0; v < V; v++) {
-            const float g = through<ACT>(slope[v], value[v], l.scale[v], l.shift[v]);
+            const float g = through<GATE>(slope[v], value[v], result[v], l.scale[v], l.shift[v]);
             const float xhat = (value[v] - mean[v]) * inverse[v];
             const float d = body_bn_dx(g, xhat, l.scale[v], mean_dy[v], mean_dot[v]);
-            value[v] = accumulate ? old[v] + d : d;
+            value[v] = s.adds_x ? old[v] + d : d;
+            other[v] = s.adds_other ? other[v] + g : g;
         }
-        store_few<T, V>(dx + at, value);
+        if (s.dx) store_few<T, V>(s.dx + at, value);
+        if (s.dresidual) store_few<T, V>(s.dresidual + at, other);
     }
 }
 
-template <typename T, int V, int ACT>
-static int backward(cuda_stream stream, cuda_tensor dx, cuda_tensor dy, cuda_tensor x,
-                    const cuda_batchnorm *b, bool frozen, bool accumulate, cuda_room room) {
-    const size_t rows = count_of(x) / (size_t)x.c;
+template <typename T, int V, int GATE>
+static int backward(cuda_stream stream, slopes<T> from, size_t rows, int c, const cuda_batchnorm *b,
+                    bool frozen, cuda_room room) {
     const normaliser k = norm_of(b, frozen);
-    const T *slope = (const T *)dy.data, *value = (const T *)x.data;
     float *partial = (float *)room.data, *means = NULL;
     if (!frozen || b->dgamma || b->dbeta) {
-        const sheet s = sums_sheet<2>(rows, x.c, x.c / V);
-        float *behind = partial + (size_t)s.grid.y * 2 * (size_t)x.c;
-        TRY(launch(slope_sums_kernel<T, V, ACT>, s.grid, s.block, stream, partial, slope, value, k,
-                   rows, x.c));
-        TRY(launch(slope_finish_kernel, finish_grid(x.c), finish_block(), stream, *b, k, behind,
-                   (const float *)partial, s.grid.y, rows, x.c));
+        const sheet s = sums_sheet<2>(rows, c, c / V);
+        float *behind = partial + (size_t)s.grid.y * 2 * (size_t)c;
+        TRY(launch(slope_sums_kernel<T, V, GATE>, s.grid, s.block, stream, partial, from, k, rows,
+                   c));
+        TRY(launch(slope_finish_kernel, finish_grid(c), finish_block(), stream, *b, k, behind,
+                   (const float *)partial, s.grid.y, rows, c));
         if (!frozen) means = behind;
     }
-    if (!dx.data) return 0;
-    const sheet s = sheet_of(rows, x.c / V);
-    return launch(norm_slope_kernel<T, V, ACT>, s.grid, s.block, stream, (T *)dx.data, slope, value,
-                  k, (const float *)means, rows, x.c, accumulate);
+    if (!from.dx && !from.dresidual) return 0;
+    const sheet s = sheet_of(rows, c / V);
+    return launch(norm_slope_kernel<T, V, GATE>, s.grid, s.block, stream, from, k,
+                  (const float *)means, rows, c);
 }
 
 int cuda_batchnorm_backward(cuda_stream stream, cuda_tensor dx, cuda_tensor dy, cuda_tensor x,
                             const cuda_batchnorm *b, bool frozen, bool accumulate, cuda_room room) {
     if (count_of(x) == 0) return 0;
     if (!sums_fit<2>(x.c)) return cudaErrorInvalidValue;
-    const bool whole = has_packs(x) && has_packs(dy) && is_aligned(dx.data);
+    const size_t rows = count_of(x) / (size_t)x.c;
+    const bool whole = has_packs(x) && has_packs(dy) && is_aligned(dx.data) &&
+                       is_aligned(b->y.data) && is_aligned(b->dresidual.data);
     return with_width(x.number, whole, [&](auto zero, auto wide) {
         typedef decltype(zero) T;
         enum { V = decltype(wide)::N };
-        if (b->act == BODY_RELU)
-            return backward<T, V, BODY_RELU>(stream, dx, dy, x, b, frozen, accumulate, room);
-        return backward<T, V, BODY_LINEAR>(stream, dx, dy, x, b, frozen, accumulate, room);
+        const slopes<T> s = {(const T *)dy.data,
+                             (const T *)x.data,
+                             (const T *)b->y.data,
+                             (T *)dx.data,
+                             (T *)b->dresidual.data,
+                             dx.data && accumulate,
+                             b->dresidual.data && b->accumulate_dresidual};
+        if (b->act == BODY_LINEAR)
+            return backward<T, V, OPEN>(stream, s, rows, x.c, b, frozen, room);
+        return b->y.data ? backward<T, V, BY_Y>(stream, s, rows, x.c, b, frozen, room)
+                         : backward<T, V, BY_X>(stream, s, rows, x.c, b, frozen, room);
     });
 }

@@ -104,12 +104,17 @@ typedef struct cuda_batchnorm {
     float *dgamma, *dbeta;           /* NULL: not wanted; written */
     float momentum, epsilon;
     int act; /* BODY_LINEAR or BODY_RELU */
+    /* like x and y; data NULL: none */
+    cuda_tensor residual;      /* forward: added before the activation */
+    cuda_tensor y, dresidual;  /* backward: the result, if there was one; its gradient, if wanted */
+    bool accumulate_dresidual; /* else it is written */
 } cuda_batchnorm;
-/* Statistics of the batch, running averages, y = act(normalised x). */
+/* Statistics of the batch, running averages, y = act(normalised x + residual). */
 int cuda_batchnorm_train(cuda_stream, cuda_tensor y, cuda_tensor x, const cuda_batchnorm *,
                          cuda_room);
 int cuda_batchnorm_infer(cuda_stream, cuda_tensor y, cuda_tensor x, const cuda_batchnorm *);
-/* dx.data NULL: not wanted. The ReLU's sign is computed again from x. */
+/* dx.data NULL: not wanted. The ReLU's sign is that of the batchnorm's y, without one it is
+ * computed again from x. */
 int cuda_batchnorm_backward(cuda_stream, cuda_tensor dx, cuda_tensor dy, cuda_tensor x,
                             const cuda_batchnorm *, bool frozen, bool accumulate, cuda_room);
 

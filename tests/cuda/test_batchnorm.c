@@ -18,10 +18,11 @@ typedef struct row {
     bool frozen, accumulate, plain; /* plain: neither gamma nor beta */
     float mean;                     /* of x, whose deviation is about 0.6 */
     int shift;
-    int part; /* of the results: enum part */
+    bool residual, adds_residual; /* there is one; its gradient is added to what is there */
+    int part;                     /* of the results: enum part */
 } row;
 
-enum part { VALUES, GRADIENT, STATISTICS, RUNNING, SUMS, PARTS };
+enum part { VALUES, GRADIENT, STATISTICS, RUNNING, SUMS, RESIDUAL, PARTS };
 
 static const row rows[] = {
     {.x = {3, 9, 7, 32}, .act = BODY_LINEAR, .accumulate = true},
@@ -35,12 +36,21 @@ static const row rows[] = {
     {.x = {1, 24, 24, 520}, .act = BODY_RELU},
     {.x = {3, 9, 7, 32}, .act = BODY_RELU, .frozen = true},
     {.x = {2, 5, 7, 5}, .act = BODY_LINEAR, .frozen = true, .accumulate = true},
+    {.x = {3, 9, 7, 32}, .act = BODY_RELU, .residual = true, .adds_residual = true},
+    {.x = {5, 8, 8, 24}, .act = BODY_RELU, .residual = true, .accumulate = true},
+    {.x = {2, 5, 7, 3}, .act = BODY_RELU, .residual = true, .adds_residual = true},
+    {.x = {9, 4, 5, 17}, .act = BODY_LINEAR, .residual = true},
+    {.x = {4, 3, 3, 16}, .act = BODY_LINEAR, .residual = true, .adds_residual = true},
+    {.x = {67, 1, 1, 20}, .act = BODY_RELU, .residual = true, .shift = 1},
+    {.x = {1, 1, 2, 1}, .act = BODY_RELU, .residual = true},
+    {.x = {3, 9, 7, 32}, .act = BODY_RELU, .residual = true, .frozen = true},
+    {.x = {2, 5, 7, 5}, .act = BODY_RELU, .residual = true, .frozen = true, .accumulate = true},
 };
 enum { ROWS = sizeof rows / sizeof rows[0] };
 
 /* Everything that one layer's batch normalisation owns, on a backend. */
 typedef struct layer {
-    twin_tensor x, y, dy, dx;
+    twin_tensor x, y, dy, dx, residual, dresidual;
     mien_tensor gamma, beta, running_mean, running_variance, mean, inverse, dgamma, dbeta;
     mien_batchnorm norm;
 } layer;
@@ -61,6 +71,8 @@ static layer layer_of(mien_backend *b, const row *r) {
                .y = twin_tensor_of(b, r->x, 0, false, r->shift),
                .dy = twin_tensor_of(b, r->x, 52, false, r->shift),
                .dx = twin_tensor_of(b, r->x, 53, false, r->shift),
+               .residual = twin_tensor_of(b, r->x, 62, false, r->shift),
+               .dresidual = twin_tensor_of(b, r->x, 63, false, r->shift),
                .gamma = vector(b, c, 54, 1),
                .beta = vector(b, c, 55, 0.1f),
                .running_mean = vector(b, c, 56, r->mean),
@@ -84,12 +96,21 @@ static layer layer_of(mien_backend *b, const row *r) {
                               .dbeta = l.dbeta.data,
                               .momentum = 0.9f,
                               .epsilon = 1e-3f,
-                              .activation = r->act};
+                              .activation = r->act,
+                              .accumulate_dresidual = r->adds_residual};
     return l;
 }
 
+/* The layer's description with its residual, for as long as the layer stays where it is. */
+static mien_batchnorm norm_of(const row *r, const layer *l) {
+    mien_batchnorm n = l->norm;
+    n.residual = r->residual ? &l->residual.t : NULL;
+    n.dresidual = r->residual ? &l->dresidual.t : NULL;
+    return n;
+}
+
 static void release(mien_backend *b, layer *l) {
-    twin_tensor *const tensors[] = {&l->x, &l->y, &l->dy, &l->dx};
+    twin_tensor *const tensors[] = {&l->x, &l->y, &l->dy, &l->dx, &l->residual, &l->dresidual};
     mien_tensor *const vectors[] = {&l->gamma, &l->beta,    &l->running_mean, &l->running_variance,
                                     &l->mean,  &l->inverse, &l->dgamma,       &l->dbeta};
     for (size_t i = 0; i < sizeof tensors / sizeof tensors[0]; i++)
@@ -101,17 +122,19 @@ static void release(mien_backend *b, layer *l) {
 static void run(mien_backend *b, const void *of, twin_result *out) {
     const row *r = of;
     layer l = layer_of(b, r);
+    const mien_batchnorm n = norm_of(r, &l);
     if (r->frozen)
-        expect_ok(b->ops->batchnorm_infer(b, &l.y.t, &l.x.t, &l.norm));
+        expect_ok(b->ops->batchnorm_infer(b, &l.y.t, &l.x.t, &n));
     else
-        expect_ok(b->ops->batchnorm_train(b, &l.y.t, &l.x.t, &l.norm));
-    expect_ok(b->ops->batchnorm_backward(b, &l.dx.t, &l.dy.t, &l.x.t, &l.y.t, &l.norm, r->frozen,
+        expect_ok(b->ops->batchnorm_train(b, &l.y.t, &l.x.t, &n));
+    expect_ok(b->ops->batchnorm_backward(b, &l.dx.t, &l.dy.t, &l.x.t, &l.y.t, &n, r->frozen,
                                          r->accumulate));
     const mien_tensor *const parts[PARTS][2] = {{&l.y.t},
                                                 {&l.dx.t},
                                                 {&l.mean, &l.inverse},
                                                 {&l.running_mean, &l.running_variance},
-                                                {&l.dgamma, &l.dbeta}};
+                                                {&l.dgamma, &l.dbeta},
+                                                {&l.dresidual.t}};
     for (int i = 0; i < 2 && parts[r->part][i]; i++)
         twin_keep(b, out, parts[r->part][i]);
     release(b, &l);
@@ -123,12 +146,17 @@ static double narrowness(void) {
 
 static void test_against_cpu(void **state) {
     (void)state;
-    static const char *const names[PARTS] = {"y", "dx", "statistics", "running statistics",
-                                             "dgamma and dbeta"};
+    static const char *const names[PARTS] = {"y",
+                                             "dx",
+                                             "statistics",
+                                             "running statistics",
+                                             "dgamma and dbeta",
+                                             "the residual's gradient"};
     for (int i = 0; i < ROWS * PARTS; i++) {
         row r = rows[i / PARTS];
         r.part = i % PARTS;
-        const double most = r.part <= GRADIENT ? 3e-6 + narrowness() : 3e-6;
+        const bool narrow = r.part <= GRADIENT || r.part == RESIDUAL;
+        const double most = narrow ? 3e-6 + narrowness() : 3e-6;
         twins_near(run, &r, most, names[r.part], i / PARTS);
     }
 }
@@ -201,12 +229,80 @@ static void test_parts_alone(void **state) {
     }
 }
 
+static void expect_same(mien_backend *b, const mien_tensor *got, const mien_tensor *want,
+                        const char *what) {
+    float *a = device_take(b, got), *e = device_take(b, want);
+    device_same(a, e, mien_shape_count(got->shape), what);
+    free(a);
+    free(e);
+}
+
+/* In f32 one pass has the bits of three: normalisation, sum, ReLU, and back. */
+static void test_residual_like_separate_passes(void **state) {
+    (void)state;
+    mien_backend *b = twin_cuda();
+    if (b->dtype != MIEN_F32) return; /* there each pass rounds its own result */
+    static const mien_shape shapes[] = {{3, 9, 7, 32}, {2, 5, 7, 17}, {1, 1, 2, 3}};
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        const row r = {.x = shapes[i], .act = BODY_RELU, .residual = true, .adds_residual = true};
+        const row plain = {.x = shapes[i], .act = BODY_LINEAR};
+        layer one = layer_of(b, &r), many = layer_of(b, &plain);
+        const mien_batchnorm n = norm_of(&r, &one);
+        expect_ok(b->ops->batchnorm_train(b, &one.y.t, &one.x.t, &n));
+        expect_ok(b->ops->batchnorm_backward(b, &one.dx.t, &one.dy.t, &one.x.t, &one.y.t, &n, false,
+                                             false));
+        const mien_tensor *y = &many.y.t, *dy = &many.dy.t;
+        expect_ok(b->ops->batchnorm_train(b, y, &many.x.t, &many.norm));
+        expect_ok(b->ops->add(b, y, y, &many.residual.t));
+        expect_ok(b->ops->activation_forward(b, y, y, BODY_RELU, 0));
+        expect_ok(b->ops->activation_backward(b, dy, dy, NULL, y, BODY_RELU, 0, false));
+        expect_ok(b->ops->copy(b, &many.dresidual.t, dy, true));
+        expect_ok(
+            b->ops->batchnorm_backward(b, &many.dx.t, dy, &many.x.t, y, &many.norm, false, false));
+        expect_same(b, &one.y.t, y, "y");
+        expect_same(b, &one.dx.t, &many.dx.t, "dx");
+        expect_same(b, &one.dresidual.t, &many.dresidual.t, "dresidual");
+        expect_same(b, &one.dgamma, &many.dgamma, "dgamma");
+        expect_same(b, &one.dbeta, &many.dbeta, "dbeta");
+        release(b, &one);
+        release(b, &many);
+    }
+}
+
+/* Only dx or only the residual's gradient is wanted. */
+static void test_residual_parts_alone(void **state) {
+    (void)state;
+    mien_backend *b = twin_cuda();
+    const row r = {.x = {5, 8, 8, 24}, .act = BODY_RELU, .residual = true};
+    for (int frozen = 0; frozen < 2; frozen++) {
+        layer both = layer_of(b, &r), alone = layer_of(b, &r);
+        mien_batchnorm n = norm_of(&r, &both);
+        expect_ok(b->ops->batchnorm_train(b, &both.y.t, &both.x.t, &n));
+        expect_ok(b->ops->batchnorm_backward(b, &both.dx.t, &both.dy.t, &both.x.t, &both.y.t, &n,
+                                             frozen, false));
+        n = norm_of(&r, &alone);
+        expect_ok(b->ops->batchnorm_train(b, &alone.y.t, &alone.x.t, &n));
+        n.dgamma = n.dbeta = NULL;
+        expect_ok(b->ops->batchnorm_backward(b, NULL, &alone.dy.t, &alone.x.t, &alone.y.t, &n,
+                                             frozen, false));
+        expect_same(b, &alone.dresidual.t, &both.dresidual.t, "dresidual alone");
+        n.dresidual = NULL;
+        expect_ok(b->ops->batchnorm_backward(b, &alone.dx.t, &alone.dy.t, &alone.x.t, &alone.y.t,
+                                             &n, frozen, false));
+        expect_same(b, &alone.dx.t, &both.dx.t, "dx alone");
+        release(b, &both);
+        release(b, &alone);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_against_cpu),
         cmocka_unit_test(test_large_mean),
         cmocka_unit_test(test_bad_batch),
         cmocka_unit_test(test_parts_alone),
+        cmocka_unit_test(test_residual_like_separate_passes),
+        cmocka_unit_test(test_residual_parts_alone),
     };
     return twins_all_types(tests, sizeof tests / sizeof tests[0]);
 }

@@ -159,6 +159,19 @@ static void test_odd_networks(void **state) {
          {13, 9, 3, 4},
          5,
          1},
+        {"sums in batch normalisations",
+         "layers:\n  - conv2d: {name: r, filters: 16, kernel_size: 3, activation: relu}\n"
+         "  - conv2d: {filters: 16, kernel_size: 3, padding: same, use_bias: false}\n"
+         "  - batch_normalization: {name: n}\n  - add: {inputs: [n, r]}\n"
+         "  - activation: {name: a, activation: relu}\n"
+         "  - conv2d: {filters: 5, kernel_size: 3, strides: 2, padding: same, use_bias: false}\n"
+         "  - batch_normalization: {name: s}\n"
+         "  - conv2d: {inputs: [a], filters: 5, kernel_size: 1, strides: 2, use_bias: false}\n"
+         "  - batch_normalization: {name: t}\n  - add: {inputs: [s, t]}\n"
+         "  - flatten\n  - dense: {units: classes, activation: softmax}\n",
+         {9, 8, 1, 3},
+         9,
+         4},
         {"a last batch of 1",
          "layers:\n  - conv2d: {filters: 8, kernel_size: 5, activation: tanh}\n  - flatten\n"
          "  - dense: {units: 1, activation: relu}\n"

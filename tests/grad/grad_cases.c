@@ -105,7 +105,69 @@ const grad_case grad_layers[] = {
 /* clang-format on */
 const size_t grad_layer_count = sizeof grad_layers / sizeof grad_layers[0];
 
+/* a sum that runs in the batch normalisation before it; its other value is called r */
+#define SUM_CHAIN(inputs, behind)                                                                  \
+    "  - conv2d: {filters: 16, kernel_size: 3, padding: same, use_bias: false}\n"                  \
+    "  - batch_normalization: {name: n}\n  - add: {name: sum, inputs: " inputs "}\n" behind
+#define RELU "  - activation: {activation: relu}\n"
+
 const grad_case grad_fan_out[] = {
+    {"norm + value read once before",
+     "  - conv2d: {name: r, filters: 16, kernel_size: 3, padding: same}\n"
+     "  - max_pooling2d: {pool_size: 1, inputs: [input]}\n" SUM_CHAIN("[n, r]", ""),
+     {6, 5, 3, 0},
+     2},
+    {"relu(value + norm), a block of a residual network",
+     "  - conv2d: {filters: 16, kernel_size: 3}\n"
+     "  - activation: {name: r, activation: relu}\n"
+     "  - conv2d: {filters: 16, kernel_size: 3, padding: same, use_bias: false}\n"
+     "  - batch_normalization\n" RELU SUM_CHAIN("[r, n]", RELU),
+     {6, 5, 3, 0},
+     3},
+    {"two blocks, a shortcut with a norm of its own",
+     "  - conv2d: {name: a, filters: 8, kernel_size: 3, padding: same, activation: relu}\n"
+     "  - conv2d: {filters: 16, kernel_size: 3, strides: 2, padding: same, use_bias: false}\n"
+     "  - batch_normalization: {name: s}\n"
+     "  - conv2d: {name: b, inputs: [a], filters: 16, kernel_size: 1, strides: 2, use_bias: "
+     "false}\n"
+     "  - batch_normalization: {name: t}\n  - add: {inputs: [s, t]}\n"
+     "  - activation: {name: r, activation: relu}\n" SUM_CHAIN("[n, r]", RELU),
+     {7, 8, 2, 0},
+     2},
+    {"the value has readers before and behind, the sum as well",
+     "  - conv2d: {name: r, filters: 16, kernel_size: 3}\n"
+     "  - activation: {name: t, activation: tanh}\n" SUM_CHAIN(
+         "[n, r]", "  - multiply: {name: m, inputs: [sum, r]}\n"
+                   "  - activation: {name: u, inputs: [sum], activation: relu}\n"
+                   "  - add: {inputs: [m, u, t]}\n"),
+     {5, 6, 2, 0},
+     2},
+    {"the image as value, channels that fill no block",
+     "  - conv2d: {filters: 3, kernel_size: 3, padding: same, use_bias: false}\n"
+     "  - batch_normalization: {name: n}\n  - add: {inputs: [n, input]}\n" RELU,
+     {5, 6, 3, 0},
+     3},
+    {"frozen norms, one on the image: what is added is trained",
+     "  - conv2d: {name: r, filters: 17, kernel_size: 1}\n"
+     "  - conv2d: {filters: 17, kernel_size: 3, padding: same}\n"
+     "  - batch_normalization: {name: n, trainable: false}\n  - add: {inputs: [r, n]}\n" RELU
+     "  - conv2d: {name: d, filters: 2, kernel_size: 1}\n"
+     "  - batch_normalization: {name: m, inputs: [input], trainable: false}\n"
+     "  - add: {inputs: [d, m]}\n" RELU,
+     {5, 4, 2, 0},
+     2},
+    {"norm(x) + x",
+     "  - conv2d: {name: x, filters: 16, kernel_size: 3, use_bias: false}\n"
+     "  - batch_normalization: {name: n}\n  - add: {inputs: [n, x]}\n" RELU,
+     {6, 5, 2, 0},
+     2},
+    {"the value comes behind the norm",
+     "  - conv2d: {name: x, filters: 16, kernel_size: 3, use_bias: false}\n"
+     "  - batch_normalization: {name: n}\n"
+     "  - conv2d: {name: r, inputs: [x], filters: 16, kernel_size: 1}\n"
+     "  - add: {inputs: [n, r]}\n" RELU,
+     {6, 5, 2, 0},
+     2},
     {"residual",
      "  - conv2d: {name: a, filters: 16, kernel_size: 3, padding: same, activation: relu}\n"
      "  - conv2d: {name: b, filters: 16, kernel_size: 3, padding: same}\n"

@@ -20,22 +20,34 @@ static const cpu_dims cases[] = {{3, 9, 7, 32, 16},  {5, 8, 8, 24, 8},    {70, 3
                                  {67, 1, 1, 20, 20}, {1, 1, 2, 1, 1}};
 enum { CASES = sizeof cases / sizeof cases[0], VECTORS = 6 };
 
-/* y, dx and what there is one of per channel: mean, inverse deviation, running mean and variance,
- * dgamma, dbeta. */
+/* y, dx, the residual's gradient and what there is one of per channel: mean, inverse deviation,
+ * running mean and variance, dgamma, dbeta. */
 static size_t result_size(cpu_dims d, size_t *count) {
     *count = (size_t)(d.n * d.h * d.w) * (size_t)d.c;
-    return 2 * *count + VECTORS * (size_t)d.c;
+    return 3 * *count + VECTORS * (size_t)d.c;
 }
 
 typedef struct inputs {
-    float *x, *dy, *gamma, *beta;
+    float *x, *dy, *residual, *gamma, *beta;
 } inputs;
+
+/* What is done with a case. */
+typedef struct way {
+    int act;
+    bool frozen, residual; /* the residual's gradient is added with ReLU, written without */
+} way;
+static const way ways[] = {{BODY_LINEAR, false, false},
+                           {BODY_RELU, false, false},
+                           {BODY_LINEAR, true, false},
+                           {BODY_RELU, false, true},
+                           {BODY_LINEAR, true, true}};
+enum { WAYS = sizeof ways / sizeof ways[0] };
 
 static inputs make_inputs(cpu_dims d) {
     size_t count;
     result_size(d, &count);
-    inputs in = {mild_floats(count, 2, 1), mild_floats(count, 1, 2), mild_floats((size_t)d.c, 1, 3),
-                 mild_floats((size_t)d.c, 1, 4)};
+    inputs in = {mild_floats(count, 2, 1), mild_floats(count, 1, 2), mild_floats(count, 1, 5),
+                 mild_floats((size_t)d.c, 1, 3), mild_floats((size_t)d.c, 1, 4)};
     for (size_t i = 0; i < count; i++)
         in.x[i] += 5; /* squares around 0 would lose what is asked for */
     return in;
@@ -44,25 +56,38 @@ static inputs make_inputs(cpu_dims d) {
 static void free_inputs(inputs in) {
     free(in.x);
     free(in.dy);
+    free(in.residual);
     free(in.gamma);
     free(in.beta);
 }
 
 /* Forward and backward, the latter adding to dx = 1; frozen: with the statistics of before. */
-static float *run(const cpu_kernels *k, cpu_dims d, inputs in, int act, bool frozen) {
+static float *run(const cpu_kernels *k, cpu_dims d, inputs in, way w) {
     size_t count;
     const size_t c = (size_t)d.c, all = result_size(d, &count);
-    float *out = calloc(all, sizeof *out), *dx = out + count, *mean = dx + count;
+    float *out = calloc(all, sizeof *out), *dx = out + count, *dr = dx + count;
     assert_non_null(out);
-    float *inverse = mean + c, *running_mean = inverse + c, *running_variance = running_mean + c;
+    float *mean = dr + count, *inverse = mean + c, *running_mean = inverse + c,
+          *running_variance = running_mean + c;
     for (size_t i = 0; i < count; i++)
-        dx[i] = 1;
+        dx[i] = dr[i] = 1;
     for (size_t i = 0; i < c; i++) {
         running_mean[i] = 4.5f;
         running_variance[i] = 1.5f;
     }
-    cpu_batchnorm b = {in.gamma, in.beta, mean, inverse, 1e-3f, act, false};
-    if (frozen)
+    cpu_batchnorm b = {.gamma = in.gamma,
+                       .beta = in.beta,
+                       .mean = mean,
+                       .deviation = inverse,
+                       .epsilon = 1e-3f,
+                       .act = w.act};
+    if (w.residual) {
+        b.residual = in.residual;
+        b.y = out;
+        b.dresidual = dr;
+        b.accumulate_dresidual = w.act == BODY_RELU;
+    }
+    if (w.frozen)
         b.mean = running_mean, b.deviation = running_variance, b.frozen = true;
     else
         k->batchnorm_statistics(mean, inverse, running_mean, running_variance, in.x, d, 0.9f,
@@ -91,8 +116,8 @@ static size_t place_of(cpu_dims d, int n, int p, int c) {
 }
 
 /* One channel by the definition. `y` is the result under test: it tells where ReLU let through. */
-static void define(double *want, cpu_dims d, inputs in, const float *y, int c, int act,
-                   bool frozen) {
+static void define(double *want, cpu_dims d, inputs in, const float *y, int c, way w) {
+    const bool frozen = w.frozen;
     size_t count;
     result_size(d, &count);
     const double all = (double)d.n * d.h * d.w;
@@ -106,16 +131,18 @@ static void define(double *want, cpu_dims d, inputs in, const float *y, int c, i
     const double variance = frozen ? 1.5 : squares / all, inverse = 1 / sqrt(variance + 1e-3f);
     EACH {
         const size_t at = place_of(d, n, p, c);
-        const double xhat = (in.x[at] - mean) * inverse, v = xhat * in.gamma[c] + in.beta[c];
-        const double g = act == BODY_RELU && !(y[at] > 0) ? 0 : in.dy[at];
-        want[at] = act == BODY_RELU && v < 0 ? 0 : v;
+        const double xhat = (in.x[at] - mean) * inverse, r = w.residual ? in.residual[at] : 0;
+        const double g = w.act == BODY_RELU && !(y[at] > 0) ? 0 : in.dy[at];
+        const double v = xhat * in.gamma[c] + in.beta[c] + r;
+        want[at] = w.act == BODY_RELU && v < 0 ? 0 : v;
+        want[2 * count + at] = w.residual ? g + (w.act == BODY_RELU) : 1;
         dbeta += g;
         dgamma += g * xhat;
     }
     EACH {
         const size_t at = place_of(d, n, p, c);
         const double xhat = (in.x[at] - mean) * inverse;
-        const double g = act == BODY_RELU && !(y[at] > 0) ? 0 : in.dy[at];
+        const double g = w.act == BODY_RELU && !(y[at] > 0) ? 0 : in.dy[at];
         want[count + at] =
             1 + in.gamma[c] * inverse * (g - (frozen ? 0 : dbeta / all + xhat * dgamma / all));
     }
@@ -127,7 +154,7 @@ static void define(double *want, cpu_dims d, inputs in, const float *y, int c, i
                                   dgamma,
                                   dbeta};
     for (size_t i = 0; i < VECTORS; i++)
-        want[2 * count + i * (size_t)d.c + (size_t)c] = rows[i];
+        want[3 * count + i * (size_t)d.c + (size_t)c] = rows[i];
 }
 
 void test_batchnorm_definition(void **state) {
@@ -135,20 +162,20 @@ void test_batchnorm_definition(void **state) {
     static const char *const names[VECTORS] = {
         "mean", "inverse deviation", "running mean", "running variance", "dgamma", "dbeta"};
     const char *isa;
-    for (int i = 0; i < 3 * CASES; i++) {
-        const cpu_dims d = cases[i / 3];
-        const int act = i % 3 == 1 ? BODY_RELU : BODY_LINEAR;
-        const bool frozen = i % 3 == 2;
+    for (int i = 0; i < WAYS * CASES; i++) {
+        const cpu_dims d = cases[i / WAYS];
+        const way w = ways[i % WAYS];
         size_t count;
         double *want = numbers(result_size(d, &count));
         const inputs in = make_inputs(d);
-        float *got = run(reference_isa(0, &isa), d, in, act, frozen);
+        float *got = run(reference_isa(0, &isa), d, in, w);
         for (int c = 0; c < d.c; c++)
-            define(want, d, in, got, c, act, frozen);
-        expect_near(got, want, count, "y", i / 3);
-        expect_near(got + count, want + count, count, "dx", i / 3);
-        for (size_t v = 0, at = 2 * count; v < VECTORS; v++, at += (size_t)d.c)
-            expect_near(got + at, want + at, (size_t)d.c, names[v], i / 3);
+            define(want, d, in, got, c, w);
+        expect_near(got, want, count, "y", i / WAYS);
+        expect_near(got + count, want + count, count, "dx", i / WAYS);
+        expect_near(got + 2 * count, want + 2 * count, count, "dresidual", i / WAYS);
+        for (size_t v = 0, at = 3 * count; v < VECTORS; v++, at += (size_t)d.c)
+            expect_near(got + at, want + at, (size_t)d.c, names[v], i / WAYS);
         free(want);
         free(got);
         free_inputs(in);
@@ -158,17 +185,17 @@ void test_batchnorm_definition(void **state) {
 void test_batchnorm_same_bits(void **state) {
     (void)state;
     const char *isa;
-    for (int i = 0; i < 3 * CASES; i++) {
-        const cpu_dims d = cases[i / 3];
-        const int act = i % 3 == 1 ? BODY_RELU : BODY_LINEAR;
+    for (int i = 0; i < WAYS * CASES; i++) {
+        const cpu_dims d = cases[i / WAYS];
+        const way w = ways[i % WAYS];
         size_t count;
         const size_t all = result_size(d, &count);
         const inputs in = make_inputs(d);
-        float *want = run(reference_isa(0, &isa), d, in, act, i % 3 == 2);
+        float *want = run(reference_isa(0, &isa), d, in, w);
         for (int k = 0; k < 3; k++)
             for (int threads = 1; threads <= 3 && reference_isa(k, &isa); threads++) {
                 omp_set_num_threads(threads);
-                float *got = run(reference_isa(k, &isa), d, in, act, i % 3 == 2);
+                float *got = run(reference_isa(k, &isa), d, in, w);
                 expect_same_floats(got, want, all, "batch normalisation", isa);
                 free(got);
             }

@@ -66,12 +66,23 @@ static void gate(writer *w) {
                      g, a, g, b, g);
 }
 
+/* A normalised value, half of the time with another one before it added to it. */
+static void norm_block(writer *w) {
+    unary(w, "batch_normalization", "");
+    if (draw(w, 2)) return;
+    const int norm = w->count - 1, other = draw(w, norm);
+    w->read[norm] = w->read[other] = true;
+    const bool first = draw(w, 2);
+    mien_text_printf(&w->text, "  - add: {name: v%d, inputs: [v%d, v%d]}\n", w->count++,
+                     first ? norm : other, first ? other : norm);
+}
+
 static void append_layer(writer *w, bool norm) {
     static const char *const activations[] = {", activation: relu", ", activation: tanh",
                                               ", activation: swish", ", activation: linear"};
     static const char conv[] = ", filters: 16, kernel_size: 3, padding: same";
     char keys[128];
-    switch (draw(w, norm ? 10 : 9)) {
+    switch (draw(w, norm ? 13 : 9)) {
     case 0:
     case 1:
         snprintf(keys, sizeof keys, "%s%s", conv, activations[draw(w, 4)]);
@@ -98,7 +109,7 @@ static void append_layer(writer *w, bool norm) {
         gate(w);
         break;
     default:
-        unary(w, "batch_normalization", "");
+        norm_block(w);
     }
 }
 

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -289,6 +290,135 @@ static void test_blocked_layout(void **state) {
     }
 }
 
+/* A block whose value to add, c, is there before the normalisation, so that the sum runs in it, or
+ * comes behind it. All else is the same arithmetic in the same order. */
+static char *sum_block(bool before, bool relu, bool shared, int channels) {
+    static const char value[] = "  - rescaling: {name: c, inputs: [r], scale: 1}\n";
+    char text[2048];
+    const int length = snprintf(
+        text, sizeof text,
+        "layers:\n"
+        "  - conv2d: {name: r, filters: %d, kernel_size: 3, padding: same, activation: relu}\n"
+        "%s"
+        "  - conv2d: {name: x, inputs: [input], filters: %d, kernel_size: 3, padding: same}\n"
+        "  - batch_normalization: {name: n}\n"
+        "%s"
+        "  - add: {name: sum, inputs: [%s]}\n"
+        "%s%s"
+        "  - flatten\n"
+        "  - dense: {units: classes, activation: softmax}\n",
+        channels, before ? value : "", channels, before ? "" : value, shared ? "c, n" : "n, c",
+        relu ? "  - activation: {name: cut, activation: relu}\n" : "",
+        !shared ? ""
+        : relu  ? "  - multiply: {inputs: [cut, c]}\n"
+                : "  - multiply: {inputs: [sum, c]}\n");
+    assert_true(length > 0 && (size_t)length < sizeof text);
+    return strdup(text);
+}
+
+/* What the network computes: gradients, then the logits of a pass outside of training. */
+static double *block_results(mien_backend *b, const char *model, bool fused, bool relu,
+                             size_t *count, double *loss) {
+    test_net net;
+    net_open(&net, b, model, (mien_graph_io){6, 5, 2, 4}, (net_options){.batch = 5, .seed = 3});
+    const int norm = mien_graph_find(&net.graph, "n"), sum = mien_graph_find(&net.graph, "sum");
+    const mien_place *place = &net.plan->places[norm];
+    assert_int_equal(place->add, fused ? sum : 0);
+    assert_int_equal(net.plan->places[sum].skipped, fused);
+    assert_int_equal(place->activation, fused && relu ? BODY_RELU : BODY_LINEAR);
+    for (int i = 0, at = 0; i < net.graph.count; i++)
+        for (int k = 0; k < net.graph.nodes[i].param_count; k++, at++) {
+            const size_t size = net_param_count(&net, i, k);
+            const char *name = net.graph.nodes[i].params[k].name;
+            const double middle = strcmp(name, "gamma") && strcmp(name, "moving_variance") ? 0 : 1;
+            double *values = numbers(size);
+            for (size_t j = 0; j < size; j++)
+                values[j] = (double)(float)(middle + 0.4 * noise(70 + (uint32_t)at, j));
+            net_set(&net, net.plan->param, i, k, values);
+            free(values);
+        }
+    const unsigned saved = mien_float_enter();
+    *loss = plan_pass(&net, 5);
+    double *gradients = plan_gradients(&net, count);
+    plan_poison(&net);
+    plan_batch(&net, 5);
+    net_forward(&net, false);
+    mien_float_leave(saved);
+    double *out = numbers(*count + 5 * 4);
+    memcpy(out, gradients, *count * sizeof *out);
+    const mien_tensor logits = mien_plan_logits(net.plan, 5);
+    net_read(&net, &logits, out + *count);
+    *count += 5 * 4;
+    free(gradients);
+    net_close(&net);
+    return out;
+}
+
+static void test_sum_in_norm(void **state) {
+    (void)state;
+    static const int channels[] = {16, 5, 1, 32};
+    mien_backend *const backends[] = {f64, direct};
+    for (int i = 0; i < 2 * 2 * 2 * 4; i++) {
+        const bool relu = i & 1, shared = i & 2;
+        mien_backend *b = backends[i / 4 % 2];
+        double losses[2], *results[2];
+        size_t counts[2];
+        for (int fused = 0; fused < 2; fused++) {
+            char *model = sum_block(fused, relu, shared, channels[i / 8]);
+            assert_non_null(model);
+            results[fused] = block_results(b, model, fused, relu, &counts[fused], &losses[fused]);
+            free(model);
+        }
+        assert_int_equal(counts[0], counts[1]);
+        assert_true(losses[0] == losses[1]);
+        for (size_t k = 0; k < counts[0]; k++)
+            if (!(results[0][k] == results[1][k]))
+                fail_msg("case %d: number %zu is %.9g in one pass, %.9g in several", i, k,
+                         results[1][k], results[0][k]);
+        free(results[0]);
+        free(results[1]);
+    }
+}
+
+/* Sums that cannot run in the normalisation, or whose gradient goes to what is added alone. */
+static void test_odd_sums(void **state) {
+    (void)state;
+    static const struct {
+        const char *lines;
+        bool fused;
+    } cases[] = {
+        {"  - batch_normalization: {name: n, inputs: [r]}\n  - add: {inputs: [n, r]}\n", false},
+        {"  - batch_normalization: {name: n, inputs: [r]}\n  - add: {inputs: [n, n]}\n", false},
+        {"  - batch_normalization: {name: n, inputs: [x]}\n  - add: {inputs: [n, r, x]}\n", false},
+        {"  - batch_normalization: {name: n, inputs: [x]}\n  - add: {name: s, inputs: [n, r]}\n"
+         "  - multiply: {inputs: [s, n]}\n",
+         false},
+        {"  - batch_normalization: {name: n, inputs: [x]}\n  - add: {inputs: [r, n]}\n", true},
+        {"  - batch_normalization: {name: n, inputs: [y], trainable: false}\n"
+         "  - add: {inputs: [r, n]}\n  - activation: {activation: relu}\n",
+         true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char model[1024];
+        test_net net;
+        snprintf(model, sizeof model,
+                 "layers:\n  - conv2d: {name: x, filters: 5, kernel_size: 3}\n"
+                 "  - conv2d: {name: r, inputs: [input], filters: 5, kernel_size: 3}\n"
+                 "  - conv2d: {name: y, inputs: [input], filters: 5, kernel_size: 3, "
+                 "trainable: false}\n"
+                 "  - add: {name: all, inputs: [x, r, y]}\n%s"
+                 "  - dropout: {name: d, rate: 0.2}\n  - add: {inputs: [d, all]}\n"
+                 "  - flatten\n  - dense: {units: classes, activation: softmax}\n",
+                 cases[i].lines);
+        const mien_graph_io io = {7, 6, 2, 3};
+        net_open(&net, f64, model, io, (net_options){.batch = 4, .seed = 1});
+        const int norm = mien_graph_find(&net.graph, "n");
+        assert_int_equal(net.plan->places[norm].add != 0, cases[i].fused);
+        net_close(&net);
+        check_slope(model, io, 0);
+    }
+}
+
 static void expect_refused(const char *model, const char *first, const char *second) {
     mien_tree tree;
     mien_graph graph;
@@ -336,10 +466,16 @@ int main(int argc, char **argv) {
     (void)argc;
     reference_wait_passively(argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_micro_batches),        cmocka_unit_test(test_random_networks),
-        cmocka_unit_test(test_frozen_micro_batches), cmocka_unit_test(test_no_allocation_in_a_step),
-        cmocka_unit_test(test_no_reorder_in_a_step), cmocka_unit_test(test_repeatable),
-        cmocka_unit_test(test_blocked_layout),       cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_micro_batches),
+        cmocka_unit_test(test_random_networks),
+        cmocka_unit_test(test_frozen_micro_batches),
+        cmocka_unit_test(test_no_allocation_in_a_step),
+        cmocka_unit_test(test_no_reorder_in_a_step),
+        cmocka_unit_test(test_repeatable),
+        cmocka_unit_test(test_blocked_layout),
+        cmocka_unit_test(test_sum_in_norm),
+        cmocka_unit_test(test_odd_sums),
+        cmocka_unit_test(test_messages),
     };
     return cmocka_run_group_tests_name("plan", tests, open_backends, close_backends);
 }

@@ -121,7 +121,10 @@ static cuda_batchnorm norm_of(const mien_batchnorm *n) {
                             .dbeta = n->dbeta,
                             .momentum = n->momentum,
                             .epsilon = n->epsilon,
-                            .act = n->activation};
+                            .act = n->activation,
+                            .residual = mien_cuda_tensor(n->residual),
+                            .dresidual = mien_cuda_tensor(n->dresidual),
+                            .accumulate_dresidual = n->accumulate_dresidual};
 }
 
 static mien_status glue_batchnorm_train(mien_backend *b, const mien_tensor *y, const mien_tensor *x,
@@ -143,8 +146,9 @@ static mien_status glue_batchnorm_backward(mien_backend *b, const mien_tensor *d
                                            const mien_tensor *dy, const mien_tensor *x,
                                            const mien_tensor *y, const mien_batchnorm *n,
                                            bool frozen, bool accumulate) {
-    (void)y; /* its sign is computed again from x: less to read */
-    const cuda_batchnorm norm = norm_of(n);
+    cuda_batchnorm norm = norm_of(n);
+    /* without a residual its sign is computed again from x: less to read */
+    if (n->residual) norm.y = mien_cuda_tensor(y);
     LAUNCHED(cuda_batchnorm_backward(stream_of(b), mien_cuda_tensor(dx), mien_cuda_tensor(dy),
                                      mien_cuda_tensor(x), &norm, frozen, accumulate, room_of(b)),
              "batch normalisation's gradient");
