@@ -65,11 +65,11 @@ static fake_counts counts(void) {
 
 static int start(void **state) {
     (void)state;
-    static const char *const settings[] = {"FAKE_CUDNN_FAST",     "FAKE_CUDNN_ONLY",
-                                           "FAKE_CUDNN_FUSION",   "FAKE_CUDA_MEMORY",
-                                           "FAKE_CUDA_FAIL",      "FAKE_CUDA_STICKY",
-                                           "FAKE_CUDNN_COMPILED", "FAKE_CUDNN_COMPILE_MS",
-                                           "FAKE_CUDNN_SLOW",     "MIEN_CUDA_ENGINE_SECONDS"};
+    static const char *const settings[] = {
+        "FAKE_CUDNN_TILES",  "FAKE_CUDNN_FAST",         "FAKE_CUDNN_ONLY",
+        "FAKE_CUDNN_FUSION", "FAKE_CUDA_MEMORY",        "FAKE_CUDA_FAIL",
+        "FAKE_CUDA_STICKY",  "FAKE_CUDNN_COMPILED",     "FAKE_CUDNN_COMPILE_MS",
+        "FAKE_CUDNN_SLOW",   "MIEN_CUDA_ENGINE_SECONDS"};
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
         unsetenv(settings[i]);
     remove(file);
@@ -419,6 +419,14 @@ static void test_compiled_engines(void **state) {
     cost = prepare_new(MIEN_FORWARD, text);
     assert_int_equal(cost.heuristics, 0); /* it is remembered */
     assert_int_equal(cost.plans, 1);
+    /* however many others there are, these have their turn */
+    remove(file);
+    setenv("FAKE_CUDNN_TILES", "30", 1);
+    setenv("FAKE_CUDNN_COMPILED", "17", 1);
+    setenv("FAKE_CUDNN_FAST", "17", 1);
+    cost = prepare_new(MIEN_FORWARD, text);
+    assert_string_equal(text, "engine 17");
+    assert_in_range(cost.plans, 15, 18); /* engines 1 and 3 fail at once */
 }
 
 /* When the time is over, the first engine that runs is taken, and kept like any other. */

@@ -398,17 +398,17 @@ static mien_status consider(search *s, dnn_engine *e, cudnnBackendDescriptor_t c
     return status;
 }
 
-/* Takes an engine that was chosen before, if it still may and can. */
+/* Takes an engine that was chosen before, if it may and can here; untimed. */
 static mien_status take(search *s, const dnn_choice *choice) {
     dnn_engine *e = &s->plan->engine;
     bool works = false;
     mien_status status = MIEN_OK;
     *e = (dnn_engine){.choice = *choice};
+    e->choice.ms = 0;
     cudnnBackendDescriptor_t config = rebuild(e, s->plan->graph.graph);
     if (config && read_choice(s->cuda, s->plan->problem.compute, config, &e->choice) &&
         finish_engine(e, s->cuda, config))
         status = try_engine(s, e, false, &works);
-    e->choice.ms = choice->ms;
     if (!works) engine_release(e);
     return status;
 }
@@ -439,16 +439,19 @@ static mien_status ask(search *s, cudnnBackendHeurMode_t mode) {
          get(heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, RESULTS_MOST,
              &count, configs);
     /* those that take no time to make come first; what is deterministic keeps the list's order */
-    for (int compiled = 0; compiled < 2; compiled++)
+    for (int compiled = 0; compiled < 2; compiled++) {
+        const bool leaves_room = !compiled && !s->cuda->deterministic;
+        const int most = TRIED_MOST - (leaves_room ? COMPILED_MOST : 0);
         for (int64_t i = 0; ok && status == MIEN_OK && i < count && !satisfied(s); i++) {
             const cudnnBackendDescriptor_t config = configs[i];
             if (!config || compiled != (!s->cuda->deterministic && is_compiled(config))) continue;
             s->compilable |= compiled;
-            if (compiled && !may_compile(s)) break;
+            if (s->count >= most || (compiled && !may_compile(s))) break;
             dnn_engine e = {.parts = {config}, .count = 1};
             configs[i] = NULL;
             status = consider(s, &e, config, compiled);
         }
+    }
     for (int i = 0; i < RESULTS_MOST; i++)
         destroy(configs[i]);
     destroy(heuristics);
@@ -486,7 +489,11 @@ static mien_status choose(search *s, const dnn_choice *like) {
     const dnn_choice *known = remember ? dnn_cache_find(s->cuda->engines, signature) : NULL;
     if (known && known->engine == DNN_APART)
         return MIEN_FAIL(UNSUPPORTED, "own kernels are quicker in '%s'", signature);
-    if (known) MIEN_TRY(take(s, known));
+    if (known) {
+        const float ms = known->ms;
+        MIEN_TRY(take(s, known));
+        if (s->plan->engine.plan) s->plan->engine.choice.ms = ms;
+    }
     if (like && !s->plan->engine.plan && !s->cuda->deterministic) MIEN_TRY(take(s, like));
     if (s->plan->engine.plan) return MIEN_OK;
     MIEN_TRY(search_engines(s));

@@ -5,6 +5,7 @@
  *   FAKE_CUDNN_FUSION=f32   none that adds anything but floats
  *   FAKE_CUDNN_FAST=ENGINE  all other engines take a millisecond longer
  *   FAKE_CUDNN_ONLY=ENGINE  the heuristics know no other one
+ *   FAKE_CUDNN_TILES=N      engine 12 has so many settings
  *   FAKE_CUDNN_COMPILED=ENGINE|fused|all  the engine is compiled when a plan of it is made; so is
  *                           each one for graphs of several operations; each one
  *   FAKE_CUDNN_COMPILE_MS=N that takes so long (0)
@@ -15,7 +16,7 @@
 
 #include "tests/cuda/fake/cudnn.h"
 
-enum { NOTES = 2, SLOW = 1, SLOWER = 3, CHANNELS = 8, LOG_TILES = 2 };
+enum { NOTES = 2, SLOW = 1, SLOWER = 3, CHANNELS = 8, TILES = 3 };
 
 enum fault { NO_FAULT, AT_PLAN, AT_EXECUTION };
 
@@ -25,7 +26,7 @@ static const struct engine {
     int fault;
     int64_t workspace;
     bool fallback; /* named in that mode, the others in modes A and B */
-    bool tiles;    /* has a knob: TILE_SIZE from 0 to LOG_TILES */
+    bool tiles;    /* has a knob: TILE_SIZE, from 0 on */
 } engines[] = {
     {1, {-1, -1}, AT_PLAN, 0, false, false},
     {2, {CUDNN_NUMERICAL_NOTE_TENSOR_CORE, -1}, AT_EXECUTION, 0, false, false},
@@ -62,6 +63,11 @@ static long setting(const char *name) {
 
 static const dnn_program *program_of(const dnn_descriptor *engine) {
     return dnn_reference(engine, CUDNN_ATTR_ENGINE_OPERATION_GRAPH)->program;
+}
+
+static long tiles(void) {
+    const long count = setting("FAKE_CUDNN_TILES");
+    return count > 0 ? count : TILES;
 }
 
 /* Is this the word of a setting for the engine's graph? */
@@ -120,7 +126,7 @@ cudnnStatus_t dnn_check_config(const dnn_descriptor *d) {
     dnn_descriptor *const *knobs = dnn_value(d, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, &count);
     for (int64_t i = 0; i < count; i++) {
         const int64_t value = dnn_int64(knobs[i], CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE, -1);
-        if (!engine->tiles || value < 0 || value > LOG_TILES ||
+        if (!engine->tiles || value < 0 || value >= tiles() ||
             dnn_enum(knobs[i], CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, -1) != CUDNN_KNOB_TYPE_TILE_SIZE)
             return dnn_fail(CUDNN_STATUS_NOT_SUPPORTED, "the engine has no such knob or value");
     }
@@ -177,7 +183,7 @@ cudnnStatus_t dnn_get_results(const dnn_descriptor *d, int64_t requested, int64_
     if (!supports(graph->program)) return CUDNN_STATUS_SUCCESS;
     for (int i = 0; i < ENGINES; i++) {
         if (engines[i].fallback != fallback || (only >= 0 && only != engines[i].index)) continue;
-        for (int64_t tile = 0; tile <= (engines[i].tiles ? LOG_TILES : 0); tile++) {
+        for (int64_t tile = 0; tile < (engines[i].tiles ? tiles() : 1); tile++) {
             if (*count == requested) return CUDNN_STATUS_SUCCESS;
             dnn_descriptor *config = to[*count];
             if (!config || config->made != DNN_MADE || config->finalized ||
