@@ -149,6 +149,9 @@ mien_status mien_tune(const mien_bench_request *request, mien_tune_result *resul
     mien_plan *plan = NULL;
     mien_status status;
     *result = (mien_tune_result){0};
+    if (strcmp(request->backend->ops->name, "cpu") != 0)
+        return MIEN_FAIL(UNSUPPORTED, "tune is for the CPU, use --device cpu: what a GPU computes "
+                                      "with is timed by the first run on it");
     const unsigned mode = mien_float_enter();
     MIEN_GO(bench_model(request, &model));
     MIEN_GO(mien_new(&result->rows, (size_t)model.graph.count, sizeof *result->rows));

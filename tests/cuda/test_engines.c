@@ -1,5 +1,6 @@
 /* Which of cuDNN's engines is taken, what is remembered of it, and what happens when engines fail.
  * The engines are those of tests/cuda/fake/cudnn_engine.c. */
+#include <dlfcn.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,11 +14,14 @@
 #include "host/base/file.h"
 #include "host/base/memory.h"
 #include "include/mien/log.h"
+#include "tests/cuda/fake/counters.h"
 #include "tests/support/device.h"
 #include "tests/support/net.h"
 
 static char cache[] = "/tmp/mien-engines-XXXXXX";
 static char file[64]; /* engines.json in it */
+
+enum { APART = -1 }; /* instead of an engine: own kernels behind a smaller graph are quicker */
 
 static const mien_linear_desc conv = {.name = "conv7",
                                       .in = {1, 3, 3, 8},
@@ -35,24 +39,41 @@ static const mien_linear_desc conv = {.name = "conv7",
                                       .training = true,
                                       .needs_dx = true};
 
-static char warnings[2048];
+static char warnings[2048], news[2048];
 
 static void keep_warnings(void *context, mien_log_level level, const char *line) {
     (void)context;
-    if (level != MIEN_LOG_WARNING) return;
-    const size_t at = strlen(warnings);
-    snprintf(warnings + at, sizeof warnings - at, "%s\n", line);
+    char *const to = level == MIEN_LOG_WARNING ? warnings : news;
+    if (level == MIEN_LOG_DEBUG) return;
+    const size_t at = strlen(to);
+    snprintf(to + at, sizeof warnings - at, "%s\n", line);
+}
+
+/* What the fake has counted up to now; its module is open. */
+static fake_counts counts(void) {
+    char path[1024];
+    snprintf(path, sizeof path, "%s/mien-cuda.so", getenv("MIEN_MODULES"));
+    void *module = dlopen(path, RTLD_NOW | RTLD_NOLOAD);
+    void *symbol = module ? dlsym(module, "fake_counters") : NULL;
+    const fake_counts *(*counters)(void);
+    assert_non_null(symbol);
+    memcpy(&counters, &symbol, sizeof counters);
+    const fake_counts now = *counters();
+    dlclose(module);
+    return now;
 }
 
 static int start(void **state) {
     (void)state;
-    static const char *const settings[] = {"FAKE_CUDNN_FAST",   "FAKE_CUDNN_ONLY",
-                                           "FAKE_CUDNN_FUSION", "FAKE_CUDA_MEMORY",
-                                           "FAKE_CUDA_FAIL",    "FAKE_CUDA_STICKY"};
+    static const char *const settings[] = {
+        "FAKE_CUDNN_TILES",  "FAKE_CUDNN_FAST",         "FAKE_CUDNN_ONLY",
+        "FAKE_CUDNN_FUSION", "FAKE_CUDA_MEMORY",        "FAKE_CUDA_FAIL",
+        "FAKE_CUDA_STICKY",  "FAKE_CUDNN_COMPILED",     "FAKE_CUDNN_COMPILE_MS",
+        "FAKE_CUDNN_SLOW",   "MIEN_CUDA_ENGINE_SECONDS"};
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
         unsetenv(settings[i]);
     remove(file);
-    warnings[0] = 0;
+    warnings[0] = news[0] = 0;
     return 0;
 }
 
@@ -316,7 +337,7 @@ static void test_damaged(void **state) {
         "[1, 2]",
         "{\"schema\": 2, \"engines\": []}",
         "{\"schema\": 1, \"engines\": [{\"card\": 1}]}",
-        "{\"schema\": 1, \"engines\": [{\"card\": \"a\", \"problem\": \"b\", \"engine\": -1, "
+        "{\"schema\": 1, \"engines\": [{\"card\": \"a\", \"problem\": \"b\", \"engine\": -2, "
         "\"knobs\": \"\", \"ms\": 1}]}",
         "{\"schema\": 1, \"engines\": [{\"card\": \"a\", \"problem\": \"b\", \"engine\": 1, "
         "\"knobs\": \"2=\", \"ms\": 1}]}",
@@ -355,6 +376,191 @@ static void test_no_place(void **state) {
     setenv("XDG_CACHE_HOME", cache, 1);
 }
 
+/* ---- in seconds, not minutes ---- */
+
+/* Counts what one more batch size costs. */
+static fake_counts prepare(mien_linear *op, mien_backend *b, int n) {
+    const fake_counts before = counts();
+    expect_ok(b->ops->linear_prepare(op, n));
+    fake_counts after = counts();
+    after.heuristics -= before.heuristics;
+    after.plans -= before.plans;
+    after.compiled -= before.compiled;
+    return after;
+}
+
+static fake_counts prepare_new(mien_direction direction, char text[64]) {
+    mien_backend *b = device_open(MIEN_COMPUTE_BF16, false);
+    mien_linear *op;
+    mien_linear_desc d = conv;
+    d.training = direction != MIEN_FORWARD;
+    expect_ok(b->ops->linear_create(b, &d, &op));
+    const fake_counts cost = prepare(op, b, 2);
+    b->ops->linear_engine(op, direction, text, 64);
+    b->ops->linear_free(op);
+    mien_backend_close(b);
+    return cost;
+}
+
+/* The heuristics' first two engines that are compiled are tried, and with them all others. */
+static void test_compiled_engines(void **state) {
+    (void)state;
+    char text[64];
+    setenv("FAKE_CUDNN_COMPILED", "12", 1); /* with each of its three tiles */
+    setenv("FAKE_CUDNN_FAST", "12", 1);
+    fake_counts cost = prepare_new(MIEN_FORWARD, text);
+    assert_int_equal(cost.compiled, 2);
+    assert_memory_equal(text, "engine 12", 9);
+    remove(file);
+    setenv("FAKE_CUDNN_FAST", "20", 1);
+    cost = prepare_new(MIEN_FORWARD, text);
+    assert_int_equal(cost.compiled, 2);
+    assert_string_equal(text, "engine 20"); /* behind them in the list */
+    cost = prepare_new(MIEN_FORWARD, text);
+    assert_int_equal(cost.heuristics, 0); /* it is remembered */
+    assert_int_equal(cost.plans, 1);
+    /* however many others there are, these have their turn */
+    remove(file);
+    setenv("FAKE_CUDNN_TILES", "30", 1);
+    setenv("FAKE_CUDNN_COMPILED", "17", 1);
+    setenv("FAKE_CUDNN_FAST", "17", 1);
+    cost = prepare_new(MIEN_FORWARD, text);
+    assert_string_equal(text, "engine 17");
+    assert_in_range(cost.plans, 15, 18); /* engines 1 and 3 fail at once */
+}
+
+/* When the time is over, the first engine that runs is taken, and kept like any other. */
+static void test_no_time(void **state) {
+    (void)state;
+    char text[64];
+    setenv("FAKE_CUDNN_FAST", "20", 1);
+    setenv("MIEN_CUDA_ENGINE_SECONDS", "0", 1);
+    mien_log_sink(keep_warnings, NULL);
+    expect_engine(MIEN_COMPUTE_BF16, false, "engine 7"); /* with three devices opened */
+    mien_log_sink(NULL, NULL);
+    assert_int_equal(occurrences(news, "MIEN_CUDA_ENGINE_SECONDS"), 2); /* the last found all */
+    unsetenv("MIEN_CUDA_ENGINE_SECONDS");
+    expect_engine(MIEN_COMPUTE_BF16, false, "engine 7");
+    remove(file);
+    expect_engine(MIEN_COMPUTE_BF16, false, "engine 20");
+    /* what need not be compiled is taken before what must */
+    remove(file);
+    setenv("MIEN_CUDA_ENGINE_SECONDS", "0", 1);
+    setenv("FAKE_CUDNN_COMPILED", "7", 1);
+    fake_counts cost = prepare_new(MIEN_FORWARD, text);
+    assert_string_equal(text, "engine 12 knobs 2=0");
+    assert_int_equal(cost.compiled, 0);
+    /* where there is nothing else, compiling cannot be helped; parts that need not are not */
+    remove(file);
+    setenv("FAKE_CUDNN_COMPILED", "all", 1);
+    cost = prepare_new(MIEN_FILTER, text);
+    assert_string_equal(text, "engine 7");
+    assert_int_equal(cost.compiled, 3 * 4); /* in each pass: engines 1, 2 and 3 fail before it */
+}
+
+/* Compiling has half of the time; what need not be compiled is timed in the other half, too. */
+static void test_half_the_time(void **state) {
+    (void)state;
+    char text[64];
+    setenv("MIEN_CUDA_ENGINE_SECONDS", "2", 1);
+    setenv("FAKE_CUDNN_COMPILE_MS", "999", 1);
+    setenv("FAKE_CUDNN_COMPILED", "12", 1);
+    setenv("FAKE_CUDNN_FAST", "20", 1);
+    const fake_counts cost = prepare_new(MIEN_FILTER, text);
+    assert_int_equal(cost.compiled, 1); /* of two in each of four graphs */
+    assert_string_equal(text, "engine 20");
+}
+
+/* The engine that the cache names for the first problem of such a text. */
+static void expect_entry(const char *problem, int want) {
+    static const char key[] = "\"engine\": ";
+    static char kept[1 << 14];
+    char *text = read_cache();
+    snprintf(kept, sizeof kept, "%s", text);
+    mien_free(text);
+    const char *number = strstr(kept, problem);
+    if (number) number = strstr(number, key);
+    assert_non_null(number);
+    assert_int_equal(strtol(number + strlen(key), NULL, 10), want);
+}
+
+/* A smaller batch takes the engines of the largest, or its own where they fail. */
+static void test_smaller_batch(void **state) {
+    (void)state;
+    mien_backend *b = device_open(MIEN_COMPUTE_BF16, false);
+    mien_linear *op;
+    setenv("FAKE_CUDNN_FAST", "12", 1);
+    setenv("FAKE_CUDNN_SLOW", "plain", 1);
+    expect_ok(b->ops->linear_create(b, &conv, &op));
+    assert_true(prepare(op, b, 4).heuristics >= 4);
+    setenv("FAKE_CUDNN_FAST", "20", 1); /* would be found by a search */
+    fake_counts cost = prepare(op, b, 3);
+    assert_int_equal(cost.heuristics, 0);
+    assert_int_equal(cost.plans, 4); /* with the gated gradient */
+    char *text = read_cache();
+    assert_null(strstr(text, "x 3 3 3 8")); /* it follows from the other */
+    mien_free(text);
+    setenv("FAKE_CUDA_FAIL", "cudnnBackendExecute:1", 1);
+    cost = prepare(op, b, 2);
+    assert_in_range(cost.heuristics, 1, 3); /* for the forward pass alone */
+    text = read_cache();
+    assert_int_equal(occurrences(text, "x 2 3 3 8"), 1);
+    mien_free(text);
+    expect_entry("x 2 3 3 8", 20);
+    cost = prepare(op, b, 5); /* a larger one has its own */
+    assert_true(cost.heuristics >= 4);
+    b->ops->linear_free(op);
+    mien_backend_close(b);
+}
+
+/* The gradient with the ReLU in it against the gradient and a kernel behind it. */
+static void test_gradient_race(void **state) {
+    (void)state;
+    char text[64];
+    setenv("FAKE_CUDNN_FAST", "20", 1);
+    setenv("FAKE_CUDNN_SLOW", "plain", 1);
+    prepare_new(MIEN_DATA, text);
+    expect_entry("data relu", 20);
+    remove(file);
+    setenv("FAKE_CUDNN_SLOW", "fused", 1);
+    prepare_new(MIEN_DATA, text);
+    expect_entry("data relu", APART);
+    expect_entry("data bf16", 20);
+    assert_string_equal(text, "engine 20");
+    const fake_counts cost = prepare_new(MIEN_DATA, text);
+    assert_int_equal(cost.heuristics, 0);
+    assert_int_equal(cost.plans, 3); /* without the gated one */
+    /* nothing is compiled for it when there is no time */
+    remove(file);
+    setenv("FAKE_CUDNN_COMPILED", "fused", 1);
+    setenv("MIEN_CUDA_ENGINE_SECONDS", "0", 1);
+    assert_int_equal(prepare_new(MIEN_DATA, text).compiled, 0);
+    expect_entry("data relu", APART);
+}
+
+/* Bias and ReLU in the graph, where that is compiled, against kernels behind it. */
+static void test_forward_race(void **state) {
+    (void)state;
+    char text[64];
+    setenv("FAKE_CUDNN_FAST", "20", 1);
+    setenv("FAKE_CUDNN_SLOW", "fused", 1);
+    prepare_new(MIEN_FORWARD, text);
+    expect_entry("forward low bias relu", 20); /* not compiled: no race */
+    remove(file);
+    setenv("FAKE_CUDNN_COMPILED", "fused", 1);
+    prepare_new(MIEN_FORWARD, text);
+    expect_entry("forward low bias relu", APART);
+    expect_entry("forward bf16", 20);
+    const fake_counts cost = prepare_new(MIEN_FORWARD, text);
+    assert_int_equal(cost.heuristics, 0);
+    assert_int_equal(cost.plans, 1);
+    remove(file);
+    setenv("FAKE_CUDNN_SLOW", "plain", 1);
+    setenv("FAKE_CUDNN_ONLY", "20", 1);
+    prepare_new(MIEN_FORWARD, text);
+    expect_entry("forward low bias relu", 20);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_the_quickest, start),
@@ -369,6 +575,12 @@ int main(void) {
         cmocka_unit_test_setup(test_stale, start),
         cmocka_unit_test_setup(test_damaged, start),
         cmocka_unit_test_setup(test_no_place, start),
+        cmocka_unit_test_setup(test_compiled_engines, start),
+        cmocka_unit_test_setup(test_no_time, start),
+        cmocka_unit_test_setup(test_half_the_time, start),
+        cmocka_unit_test_setup(test_smaller_batch, start),
+        cmocka_unit_test_setup(test_gradient_race, start),
+        cmocka_unit_test_setup(test_forward_race, start),
     };
     const char *modules = getenv("MIEN_MODULES");
     if (modules && !strstr(modules, "fake")) {

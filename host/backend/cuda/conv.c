@@ -13,7 +13,7 @@ enum { PIECE = 256, CHANNELS = 8, LOGITS_MOST = 4096 };
 typedef struct conv_variant {
     int n;
     dnn_plan pass[MIEN_DIRECTIONS];
-    dnn_plan gated; /* of MIEN_DATA, without a graph when it cannot be had */
+    dnn_plan gated; /* of MIEN_DATA; empty when there is none or it is slower than both in turn */
 } conv_variant;
 
 typedef struct conv {
@@ -181,9 +181,29 @@ static mien_status refuse(const conv *c, const dnn_problem *p, mien_status statu
         types[p->compute]);
 }
 
+/* The largest batch that is ready, whose engines smaller ones take; NULL: n is larger. */
+static const conv_variant *larger(const conv *c, int n) {
+    const conv_variant *largest = NULL;
+    for (size_t i = 0; i < c->count; i++)
+        if (c->variants[i].n > (largest ? largest->n : n)) largest = &c->variants[i];
+    return largest;
+}
+
+/* Against the convolution alone, with own kernels behind it. */
+static mien_status race_forward(const conv *c, dnn_plan *fused) {
+    dnn_problem p = fused->problem;
+    dnn_plan apart;
+    p.bias = p.low_bias = p.relu = false;
+    mien_status status = dnn_plan_make(&apart, c->linear.cuda, &p, NULL);
+    if (status == MIEN_UNSUPPORTED) return MIEN_OK;
+    if (status == MIEN_OK) status = dnn_plan_race(fused, c->linear.cuda, &apart);
+    dnn_plan_release(&apart);
+    return status;
+}
+
 /* The graphs that can be, the best first: what one leaves out, own kernels do behind it. A bias of
  * floats beside narrow tensors is compiled when it is asked for, one like them is there already. */
-static mien_status make_forward(conv *c, conv_variant *v) {
+static mien_status search_forward(conv *c, conv_variant *v, dnn_problem *p) {
     const mien_linear_desc *d = &c->linear.desc;
     dnn_plan *plan = &v->pass[MIEN_FORWARD];
     const bool relu = d->activation == BODY_RELU, narrow = c->linear.backend->dtype != MIEN_F32;
@@ -192,15 +212,32 @@ static mien_status make_forward(conv *c, conv_variant *v) {
     } graphs[] = {{d->bias, true, relu, d->bias && narrow},
                   {d->bias, false, relu, d->bias || relu},
                   {false, false, false, true}};
-    dnn_problem p = problem_of(c, v->n, MIEN_FORWARD);
     mien_status status = MIEN_UNSUPPORTED;
     for (size_t i = 0; i < sizeof graphs / sizeof graphs[0] && status == MIEN_UNSUPPORTED; i++) {
         if (!graphs[i].sensible) continue;
-        p.bias = graphs[i].bias;
-        p.low_bias = graphs[i].low_bias;
-        p.relu = graphs[i].relu;
-        status = dnn_plan_make(plan, c->linear.cuda, &p);
+        p->bias = graphs[i].bias;
+        p->low_bias = graphs[i].low_bias;
+        p->relu = graphs[i].relu;
+        status = dnn_plan_make(plan, c->linear.cuda, p, NULL);
+        if (status == MIEN_OK && plan->searched && !plan->precompiled && (p->bias || p->relu))
+            status = race_forward(c, plan);
     }
+    return status;
+}
+
+static mien_status make_forward(conv *c, conv_variant *v) {
+    const conv_variant *model = larger(c, v->n);
+    dnn_plan *plan = &v->pass[MIEN_FORWARD];
+    dnn_problem p = problem_of(c, v->n, MIEN_FORWARD);
+    mien_status status = MIEN_UNSUPPORTED;
+    if (model) {
+        const dnn_plan *like = &model->pass[MIEN_FORWARD];
+        p.bias = like->problem.bias;
+        p.low_bias = like->problem.low_bias;
+        p.relu = like->problem.relu;
+        status = dnn_plan_make(plan, c->linear.cuda, &p, &like->engine.choice);
+    }
+    if (status == MIEN_UNSUPPORTED) status = search_forward(c, v, &p);
     if (status != MIEN_OK) return refuse(c, &p, status);
     need(c, plan, forward_staging(c, plan, may_be_wide(c)));
     return MIEN_OK;
@@ -210,12 +247,17 @@ static mien_status make_data(conv *c, conv_variant *v) {
     mien_cuda *cuda = c->linear.cuda;
     dnn_plan *plan = &v->pass[MIEN_DATA];
     dnn_problem p = problem_of(c, v->n, MIEN_DATA);
-    const mien_status status = dnn_plan_make(plan, cuda, &p);
+    const conv_variant *model = larger(c, v->n);
+    const mien_status status =
+        dnn_plan_make(plan, cuda, &p, model ? &model->pass[MIEN_DATA].engine.choice : NULL);
     if (status != MIEN_OK) return refuse(c, &p, status);
     need(c, plan, data_staging(c, c->linear.desc.accumulates_dx));
     if (c->wider_x) return MIEN_OK; /* what is cut out of scratch memory is gated then */
+    if (model && !model->gated.engine.plan) return MIEN_OK;
     p.relu = true;
-    const mien_status gated = dnn_plan_make(&v->gated, cuda, &p);
+    mien_status gated =
+        dnn_plan_make(&v->gated, cuda, &p, model ? &model->gated.engine.choice : NULL);
+    if (gated == MIEN_OK) gated = dnn_plan_race(&v->gated, cuda, plan);
     if (gated == MIEN_UNSUPPORTED) return MIEN_OK;
     if (gated != MIEN_OK) return refuse(c, &p, gated);
     need(c, &v->gated, data_staging(c, false));
@@ -225,7 +267,9 @@ static mien_status make_data(conv *c, conv_variant *v) {
 static mien_status make_filter(conv *c, conv_variant *v) {
     dnn_plan *plan = &v->pass[MIEN_FILTER];
     const dnn_problem p = problem_of(c, v->n, MIEN_FILTER);
-    const mien_status status = dnn_plan_make(plan, c->linear.cuda, &p);
+    const conv_variant *model = larger(c, v->n);
+    const mien_status status = dnn_plan_make(
+        plan, c->linear.cuda, &p, model ? &model->pass[MIEN_FILTER].engine.choice : NULL);
     if (status != MIEN_OK) return refuse(c, &p, status);
     need(c, plan, filter_staging(c, c->linear.desc.accumulates_dw));
     return MIEN_OK;

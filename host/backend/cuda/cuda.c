@@ -116,6 +116,14 @@ static bool graphs_wanted(void) {
     return !word || strcmp(word, "0") != 0;
 }
 
+/* $MIEN_CUDA_ENGINE_SECONDS: time for trying cuDNN's engines; 4 is enough for a small network. */
+static double engine_seconds(void) {
+    const char *word = getenv("MIEN_CUDA_ENGINE_SECONDS");
+    char *end;
+    const double seconds = word ? strtod(word, &end) : -1;
+    return word && end != word && seconds >= 0 ? seconds : 4;
+}
+
 static void describe(mien_backend *b) {
     const mien_cuda *cuda = cuda_of(b);
     const unsigned dnn = (unsigned)cudnnGetVersion(), blas = (unsigned)cublasLtGetVersion();
@@ -142,6 +150,7 @@ mien_status mien_cuda_open(int device, const mien_backend_options *options, mien
     MIEN_GO(choose_compute(cuda, options));
     MIEN_GO(open_libraries(cuda));
     cuda->deterministic = options && options->deterministic;
+    cuda->engine_seconds = engine_seconds();
     cuda->ops = (mien_ops){.version = MIEN_OPS_VERSION,
                            .name = "cuda",
                            .capture = graphs_wanted() ? &mien_cuda_capture : NULL,

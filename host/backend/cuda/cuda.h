@@ -40,6 +40,9 @@ typedef struct mien_cuda {
     } staging[2];
     int turn;
     struct dnn_cache *engines;     /* what was measured on this card; see dnn_cache.c */
+    double engine_seconds;         /* for trying engines; see dnn.h */
+    double engine_spent;           /* of these */
+    bool hurried;                  /* one line in the log has said that none are left */
     cudaEvent_t marks[CUDA_MARKS]; /* NULL until used */
     bool capturing;
     mien_ops ops;

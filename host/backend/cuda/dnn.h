@@ -63,6 +63,9 @@ typedef struct dnn_choice {
     float ms; /* as measured; 0: it was not */
 } dnn_choice;
 
+/* Stands for an engine where own kernels behind a smaller graph are quicker. */
+enum { DNN_APART = -1 };
+
 typedef struct dnn_engine {
     dnn_choice choice;
     cudnnBackendDescriptor_t parts[DNN_KNOBS + 3]; /* what was made for it, the plan last */
@@ -76,15 +79,29 @@ typedef struct dnn_plan {
     dnn_problem problem;
     dnn_graph graph;
     dnn_engine engine;
+    bool searched;                 /* the heuristics were asked, and */
+    bool precompiled;              /* knew a working engine that need not be compiled */
     cudnnBackendDescriptor_t pack; /* of the pointers below; NULL: none yet */
     dnn_pointers bound;
     void *bound_workspace;
 } dnn_plan;
 
-/* Chooses an engine: from the cache, or by timing, or (deterministic) the first that may and can;
- * one that fails is dropped. UNSUPPORTED when none is left: the plan is empty then, as after any
- * failure. Allocates and waits. */
-mien_status dnn_plan_make(dnn_plan *plan, mien_cuda *cuda, const dnn_problem *problem);
+/* Chooses an engine: from the cache, or `like` (NULL: none), or by timing, or (deterministic) the
+ * first that may and can; one that fails is dropped. UNSUPPORTED when none is left: the plan is
+ * empty then, as after any failure. Allocates and waits.
+ *
+ * Trying costs at most cuda->engine_seconds in all. Engines that cuDNN compiles when they are asked
+ * for take half a second each: two of a problem are tried, and none when half of that time is over,
+ * unless there is no other way to compute the problem. When all of it is over, the heuristics'
+ * first engine that runs is taken. So a first run may choose otherwise than another first run, as
+ * timing may in any case; what was chosen is kept in the cache either way, and later runs take it
+ * from there. The engine of `like` is not kept: it follows from another entry. Deterministic
+ * choices know neither time nor `like`. */
+mien_status dnn_plan_make(dnn_plan *plan, mien_cuda *cuda, const dnn_problem *problem,
+                          const dnn_choice *like);
+/* Compares a plan with bias or ReLU in it, if it was timed just now, with one that leaves them to
+ * own kernels. UNSUPPORTED when it is slower: it is released then, and the cache knows. */
+mien_status dnn_plan_race(dnn_plan *fused, mien_cuda *cuda, const dnn_plan *apart);
 void dnn_plan_release(dnn_plan *plan);
 /* Enqueues it; `workspace` is as large as the engine says. */
 mien_status dnn_plan_run(dnn_plan *plan, const mien_cuda *cuda, const dnn_pointers *pointers,

@@ -87,7 +87,7 @@ static bool read_entry(const mien_value *map, entry *e) {
     const char *knobs = mien_value_string(map, "knobs");
     if (!read_text(map, "card", e->card, sizeof e->card) ||
         !read_text(map, "problem", e->problem, sizeof e->problem) || !knobs ||
-        !(engine >= 0 && engine <= NUMBER_MOST) || !(ms >= 0 && ms <= NUMBER_MOST))
+        !(engine >= DNN_APART && engine <= NUMBER_MOST) || !(ms >= 0 && ms <= NUMBER_MOST))
         return false;
     e->choice.engine = (int64_t)engine;
     e->choice.ms = (float)ms;

@@ -6,9 +6,19 @@
 #include <string.h>
 
 #include "host/backend/cuda/dnn.h"
+#include "host/base/clock.h"
 #include "host/base/log.h"
 
-enum { TRIED_MOST = 16, RESULTS_MOST = 64, WARM_UPS = 3, RUNS = 5, PIECE = 256 };
+/* HOPELESS: times the best engine's time */
+enum {
+    TRIED_MOST = 16,
+    COMPILED_MOST = 2,
+    RESULTS_MOST = 64,
+    WARM_UPS = 3,
+    RUNS = 5,
+    HOPELESS = 10,
+    PIECE = 256
+};
 
 static bool good(cudnnStatus_t status) {
     return status == CUDNN_STATUS_SUCCESS;
@@ -71,6 +81,23 @@ static bool keeps_precision(const mien_cuda *cuda, mien_compute compute,
     for (int64_t i = 0; i < count; i++)
         if (!allowed(cuda, compute, notes[i])) return false;
     return true;
+}
+
+/* Is the engine of a configuration compiled when its plan is made? */
+static bool is_compiled(cudnnBackendDescriptor_t config) {
+    enum { NOTES = 16 };
+    cudnnBackendBehaviorNote_t notes[NOTES];
+    cudnnBackendDescriptor_t engine = NULL;
+    int64_t one, count = 0;
+    bool compiled = false;
+    if (!good(cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINE_DESCRIPTOR, &engine))) return false;
+    if (get(config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &one, &engine) &&
+        get(engine, CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE, CUDNN_TYPE_BEHAVIOR_NOTE, NOTES, &count,
+            notes))
+        for (int64_t i = 0; i < count; i++)
+            if (notes[i] == CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION) compiled = true;
+    destroy(engine);
+    return compiled;
 }
 
 static bool read_knobs(cudnnBackendDescriptor_t config, dnn_choice *choice) {
@@ -207,8 +234,21 @@ typedef struct search {
     size_t workspace_bytes;
     cudaEvent_t from, to;
     dnn_choice tried[TRIED_MOST];
-    int count;
+    int count, compiled;
+    bool compilable; /* the heuristics named an engine that is compiled */
+    double start;
 } search;
+
+/* Is this part of the time for trying engines over? */
+static bool time_is_over(const search *s, double part) {
+    const double spent = s->cuda->engine_spent + mien_seconds() - s->start;
+    return spent >= part * s->cuda->engine_seconds;
+}
+
+/* Can own kernels stand in for a part of the graph? */
+static bool can_be_apart(const dnn_problem *p) {
+    return p->bias || p->relu;
+}
 
 static size_t whole_pieces(size_t bytes) {
     return (bytes + PIECE - 1) / PIECE * PIECE;
@@ -257,28 +297,54 @@ static mien_status make_room(search *s, size_t bytes, bool *enough) {
     return MIEN_OK;
 }
 
-/* Best of a few runs, in milliseconds. */
+static cuda_tensor tensor_at(const search *s, int uid, mien_shape shape, int number) {
+    return (cuda_tensor){s->pointers.at[uid], number, shape.n, shape.h, shape.w, shape.c};
+}
+
+/* What own kernels do where the problem's bias and ReLU are not in the graph. */
+static int run_own_kernels(const search *s) {
+    const dnn_problem *p = &s->plan->problem;
+    const int number = p->compute == MIEN_COMPUTE_BF16  ? CUDA_BF16
+                       : p->compute == MIEN_COMPUTE_F16 ? CUDA_F16
+                                                        : CUDA_F32;
+    const cuda_tensor dx = tensor_at(s, DNN_X, p->x, number);
+    if (p->direction == MIEN_DATA)
+        return cuda_gate(s->cuda->stream, dx, dx, tensor_at(s, DNN_GATE, p->x, number), false);
+    return cuda_bias_activation(s->cuda->stream, tensor_at(s, DNN_Y, p->y, number),
+                                p->bias ? s->pointers.at[DNN_BIAS] : NULL,
+                                p->relu ? BODY_RELU : BODY_LINEAR, 0);
+}
+
+/* Best of a few runs of an engine or (NULL) of the own kernels, in milliseconds; `timed` false: one
+ * run, which tells whether it works here. */
 static mien_status measure(search *s, const dnn_engine *e, cudnnBackendDescriptor_t variant,
-                           cudnnStatus_t *code, float *best) {
+                           bool timed, cudnnStatus_t *code, float *best) {
     cudaStream_t stream = s->cuda->stream;
+    const float limit = e ? HOPELESS * s->plan->engine.choice.ms : 0;
+    const int runs = timed ? RUNS : 0, first = timed ? -WARM_UPS : -1;
     *best = 0;
-    /* fixed algorithms need no time, but one run tells whether the engine works here */
-    const int runs = s->cuda->deterministic ? 0 : RUNS, first = runs ? -WARM_UPS : -1;
     for (int i = first; i < runs; i++) {
         float ms = 0;
         CUDA_TRY(cudaEventRecord(s->from, stream), "taking the time of an engine");
-        *code = cudnnBackendExecute(s->cuda->dnn, e->plan, variant);
+        if (e)
+            *code = cudnnBackendExecute(s->cuda->dnn, e->plan, variant);
+        else
+            CUDA_TRY(run_own_kernels(s), "bias and activation");
         if (!good(*code)) return MIEN_OK;
         CUDA_TRY(cudaEventRecord(s->to, stream), "taking the time of an engine");
         CUDA_TRY(cudaEventSynchronize(s->to), "trying an engine");
         CUDA_TRY(cudaEventElapsedTime(&ms, s->from, s->to), "taking the time of an engine");
         if (i >= 0 && (*best == 0 || ms < *best)) *best = ms;
+        if (i == -1 && limit > 0 && ms > limit) {
+            *best = ms;
+            return MIEN_OK;
+        }
     }
     return MIEN_OK;
 }
 
 /* Runs the engine; *works says whether it can be had. Fails only where the device does. */
-static mien_status try_engine(search *s, dnn_engine *e, bool *works) {
+static mien_status try_engine(search *s, dnn_engine *e, bool timed, bool *works) {
     cudnnStatus_t code = CUDNN_STATUS_SUCCESS;
     *works = !s->tensors;
     if (*works) return MIEN_OK;
@@ -287,7 +353,7 @@ static mien_status try_engine(search *s, dnn_engine *e, bool *works) {
     cudnnBackendDescriptor_t variant = pack(&s->plan->problem, &s->pointers, s->workspace);
     *works = variant != NULL;
     if (!variant) return MIEN_OK;
-    const mien_status status = measure(s, e, variant, &code, &e->choice.ms);
+    const mien_status status = measure(s, e, variant, timed, &code, &e->choice.ms);
     destroy(variant);
     MIEN_TRY(status);
     *works = good(code);
@@ -306,17 +372,23 @@ static bool tried_before(const search *s, const dnn_choice *choice) {
     return false;
 }
 
-/* Tries a configuration (NULL: made from e's choice) and keeps the better engine; owns *e. */
-static mien_status consider(search *s, dnn_engine *e, cudnnBackendDescriptor_t config) {
+/* Tries a configuration and keeps the better engine; owns *e. */
+static mien_status consider(search *s, dnn_engine *e, cudnnBackendDescriptor_t config,
+                            bool compiled) {
+    const dnn_engine *best = &s->plan->engine;
+    /* what is better than another one must have a time */
+    const bool timed = !s->cuda->deterministic && (best->plan || !time_is_over(s, 1));
     bool works = false;
     mien_status status = MIEN_OK;
-    if (!config) config = rebuild(e, s->plan->graph.graph);
-    if (config && read_choice(s->cuda, s->plan->problem.compute, config, &e->choice) &&
-        !tried_before(s, &e->choice) && finish_engine(e, s->cuda, config)) {
-        s->tried[s->count++] = e->choice;
-        status = try_engine(s, e, &works);
+    if (read_choice(s->cuda, s->plan->problem.compute, config, &e->choice) &&
+        !tried_before(s, &e->choice)) {
+        s->compiled += compiled;
+        if (finish_engine(e, s->cuda, config)) {
+            s->tried[s->count++] = e->choice;
+            status = try_engine(s, e, timed, &works);
+        }
     }
-    const dnn_engine *best = &s->plan->engine;
+    if (works && !compiled) s->plan->precompiled = true;
     if (works && (!best->plan || e->choice.ms < best->choice.ms)) {
         const dnn_engine worse = s->plan->engine;
         s->plan->engine = *e;
@@ -326,9 +398,29 @@ static mien_status consider(search *s, dnn_engine *e, cudnnBackendDescriptor_t c
     return status;
 }
 
+/* Takes an engine that was chosen before, if it may and can here; untimed. */
+static mien_status take(search *s, const dnn_choice *choice) {
+    dnn_engine *e = &s->plan->engine;
+    bool works = false;
+    mien_status status = MIEN_OK;
+    *e = (dnn_engine){.choice = *choice};
+    e->choice.ms = 0;
+    cudnnBackendDescriptor_t config = rebuild(e, s->plan->graph.graph);
+    if (config && read_choice(s->cuda, s->plan->problem.compute, config, &e->choice) &&
+        finish_engine(e, s->cuda, config))
+        status = try_engine(s, e, false, &works);
+    if (!works) engine_release(e);
+    return status;
+}
+
 static bool satisfied(const search *s) {
-    const bool first_is_enough = s->cuda->deterministic || !s->tensors;
+    const bool first_is_enough = s->cuda->deterministic || !s->tensors || time_is_over(s, 1);
     return s->count == TRIED_MOST || (first_is_enough && s->plan->engine.plan);
+}
+
+static bool may_compile(const search *s) {
+    if (!s->plan->engine.plan && !can_be_apart(&s->plan->problem)) return true; /* no other way */
+    return s->compiled < COMPILED_MOST && !time_is_over(s, 0.5);
 }
 
 static mien_status ask(search *s, cudnnBackendHeurMode_t mode) {
@@ -346,11 +438,19 @@ static mien_status ask(search *s, cudnnBackendHeurMode_t mode) {
          good(cudnnBackendFinalize(heuristics)) &&
          get(heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, RESULTS_MOST,
              &count, configs);
-    for (int64_t i = 0; ok && status == MIEN_OK && i < count && !satisfied(s); i++) {
-        dnn_engine e = {.parts = {configs[i]}, .count = 1};
-        const cudnnBackendDescriptor_t config = configs[i];
-        configs[i] = NULL;
-        status = consider(s, &e, config);
+    /* those that take no time to make come first; what is deterministic keeps the list's order */
+    for (int compiled = 0; compiled < 2; compiled++) {
+        const bool leaves_room = !compiled && !s->cuda->deterministic;
+        const int most = TRIED_MOST - (leaves_room ? COMPILED_MOST : 0);
+        for (int64_t i = 0; ok && status == MIEN_OK && i < count && !satisfied(s); i++) {
+            const cudnnBackendDescriptor_t config = configs[i];
+            if (!config || compiled != (!s->cuda->deterministic && is_compiled(config))) continue;
+            s->compilable |= compiled;
+            if (s->count >= most || (compiled && !may_compile(s))) break;
+            dnn_engine e = {.parts = {config}, .count = 1};
+            configs[i] = NULL;
+            status = consider(s, &e, config, compiled);
+        }
     }
     for (int i = 0; i < RESULTS_MOST; i++)
         destroy(configs[i]);
@@ -358,31 +458,57 @@ static mien_status ask(search *s, cudnnBackendHeurMode_t mode) {
     return status;
 }
 
-static mien_status choose(search *s) {
+/* One line for all that is taken untimed from now on. */
+static void say_that_time_is_over(const search *s) {
+    if (s->cuda->deterministic || s->cuda->hurried || !time_is_over(s, 1)) return;
+    s->cuda->hurried = true;
+    MIEN_INFO("%g s have gone into timing cuDNN's engines: from here on its own choice is taken; "
+              "without engines.json and with MIEN_CUDA_ENGINE_SECONDS=60 all are timed",
+              s->cuda->engine_seconds);
+}
+
+static mien_status search_engines(search *s) {
     static const cudnnBackendHeurMode_t modes[] = {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_B,
                                                    CUDNN_HEUR_MODE_FALLBACK};
+    mien_status status = MIEN_OK;
+    s->start = mien_seconds();
+    s->plan->searched = true;
+    for (size_t i = 0; status == MIEN_OK && i < sizeof modes / sizeof modes[0] && !satisfied(s);
+         i++)
+        status = ask(s, modes[i]);
+    say_that_time_is_over(s);
+    s->cuda->engine_spent += mien_seconds() - s->start;
+    return status;
+}
+
+static mien_status choose(search *s, const dnn_choice *like) {
+    static const dnn_choice apart = {.engine = DNN_APART};
     char signature[DNN_SIGNATURE];
     dnn_signature(&s->plan->problem, signature);
     const bool remember = !s->cuda->deterministic && s->cuda->engines;
     const dnn_choice *known = remember ? dnn_cache_find(s->cuda->engines, signature) : NULL;
+    if (known && known->engine == DNN_APART)
+        return MIEN_FAIL(UNSUPPORTED, "own kernels are quicker in '%s'", signature);
     if (known) {
-        dnn_engine e = {.choice = *known};
         const float ms = known->ms;
-        MIEN_TRY(consider(s, &e, NULL));
-        s->plan->engine.choice.ms = ms;
-        if (s->plan->engine.plan) return MIEN_OK;
+        MIEN_TRY(take(s, known));
+        if (s->plan->engine.plan) s->plan->engine.choice.ms = ms;
     }
-    for (size_t i = 0; i < sizeof modes / sizeof modes[0] && !satisfied(s); i++)
-        MIEN_TRY(ask(s, modes[i]));
-    if (!s->plan->engine.plan)
-        return MIEN_FAIL(UNSUPPORTED, "cuDNN %zu has no engine that works for '%s'",
-                         cudnnGetVersion(), signature);
-    if (remember && s->tensors)
-        return dnn_cache_put(s->cuda->engines, signature, &s->plan->engine.choice);
-    return MIEN_OK;
+    if (like && !s->plan->engine.plan && !s->cuda->deterministic) MIEN_TRY(take(s, like));
+    if (s->plan->engine.plan) return MIEN_OK;
+    MIEN_TRY(search_engines(s));
+    const bool found = s->plan->engine.plan != NULL;
+    /* an engine, or that compiling in vain shall not cost the next run its time again */
+    if (remember && s->tensors && (found || (s->compilable && can_be_apart(&s->plan->problem))))
+        MIEN_TRY(
+            dnn_cache_put(s->cuda->engines, signature, found ? &s->plan->engine.choice : &apart));
+    return found ? MIEN_OK
+                 : MIEN_FAIL(UNSUPPORTED, "cuDNN %zu has no engine that works for '%s'",
+                             cudnnGetVersion(), signature);
 }
 
-mien_status dnn_plan_make(dnn_plan *plan, mien_cuda *cuda, const dnn_problem *problem) {
+mien_status dnn_plan_make(dnn_plan *plan, mien_cuda *cuda, const dnn_problem *problem,
+                          const dnn_choice *like) {
     search s = {.cuda = cuda, .plan = plan};
     *plan = (dnn_plan){.problem = *problem};
     if (cuda->capturing)
@@ -390,10 +516,31 @@ mien_status dnn_plan_make(dnn_plan *plan, mien_cuda *cuda, const dnn_problem *pr
     const cudnnStatus_t code = dnn_graph_build(&plan->graph, cuda->dnn, problem);
     mien_status status = mien_cudnn_check(code, "describing a convolution", __FILE__, __LINE__);
     if (status == MIEN_OK) status = search_open(&s);
-    if (status == MIEN_OK) status = choose(&s);
+    if (status == MIEN_OK) status = choose(&s, like);
     search_close(&s);
     if (status != MIEN_OK) dnn_plan_release(plan);
     return status;
+}
+
+mien_status dnn_plan_race(dnn_plan *fused, mien_cuda *cuda, const dnn_plan *apart) {
+    static const dnn_choice lost = {.engine = DNN_APART};
+    dnn_plan behind = {.problem = fused->problem};
+    search s = {.cuda = cuda, .plan = &behind};
+    cudnnStatus_t code = CUDNN_STATUS_SUCCESS;
+    char signature[DNN_SIGNATURE];
+    float ms = 0;
+    if (!fused->searched || fused->engine.choice.ms <= 0 || apart->engine.choice.ms <= 0)
+        return MIEN_OK;
+    behind.problem.low_bias = false; /* own kernels add floats */
+    mien_status status = search_open(&s);
+    if (status == MIEN_OK && s.tensors) status = measure(&s, NULL, NULL, true, &code, &ms);
+    search_close(&s);
+    MIEN_TRY(status);
+    if (ms <= 0 || fused->engine.choice.ms <= apart->engine.choice.ms + ms) return MIEN_OK;
+    dnn_signature(&fused->problem, signature);
+    dnn_plan_release(fused);
+    if (cuda->engines) MIEN_TRY(dnn_cache_put(cuda->engines, signature, &lost));
+    return MIEN_FAIL(UNSUPPORTED, "own kernels are quicker in '%s'", signature);
 }
 
 /* ---- choices ---- */

@@ -14,6 +14,7 @@ typedef struct fake_counts {
     uint64_t launches; /* own kernels that were launched or captured, not replayed */
     uint64_t mallocs, frees, copies, memsets;
     uint64_t syncs; /* waits: of stream, device or event, and copies that wait */
+    uint64_t heuristics, plans, compiled; /* of cuDNN; compiled: plans of engines that are */
     uint64_t captures, graph_launches, graph_nodes; /* nodes: work that replays have done */
     /* what exists now: all 0 when everything was given back */
     uint64_t blocks, host_blocks, streams, events, graphs;

@@ -102,6 +102,7 @@ static const struct rule {
       CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR),
     R(ENGINE, ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, 1, SET | GET | NEEDED, -1),
     R(ENGINE, ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE, 0, ANY, GET, -1),
+    R(ENGINE, ENGINE_BEHAVIOR_NOTE, CUDNN_TYPE_BEHAVIOR_NOTE, 0, ANY, GET, -1),
     R(ENGINECFG, ENGINECFG_ENGINE, REFERENCE, 1, 1, SET | GET | NEEDED,
       CUDNN_BACKEND_ENGINE_DESCRIPTOR),
     R(ENGINECFG, ENGINECFG_KNOB_CHOICES, REFERENCE, 0, ANY, SET | GET,
@@ -387,6 +388,8 @@ cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t descriptor,
         return dnn_get_results(d, requested, count, elements);
     if (name == CUDNN_ATTR_ENGINE_NUMERICAL_NOTE)
         return dnn_get_notes(d, requested, count, elements);
+    if (name == CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE)
+        return dnn_get_behavior(d, requested, count, elements);
     const dnn_attribute *a = NULL;
     for (int i = 0; i < d->count; i++)
         if (d->attributes[i].name == (int)name) a = &d->attributes[i];

@@ -87,6 +87,7 @@ cudnnStatus_t dnn_check_plan(dnn_descriptor *d);
 cudnnStatus_t dnn_get_results(const dnn_descriptor *d, int64_t requested, int64_t *count,
                               dnn_descriptor **to);
 cudnnStatus_t dnn_get_notes(const dnn_descriptor *d, int64_t requested, int64_t *count, int *to);
+cudnnStatus_t dnn_get_behavior(const dnn_descriptor *d, int64_t requested, int64_t *count, int *to);
 cudnnStatus_t dnn_execute(cudaStream_t stream, const dnn_descriptor *plan,
                           const dnn_descriptor *pack);
 

@@ -4,13 +4,19 @@
  *   FAKE_CUDNN_FUSION=0     no graph of more than one operation is known
  *   FAKE_CUDNN_FUSION=f32   none that adds anything but floats
  *   FAKE_CUDNN_FAST=ENGINE  all other engines take a millisecond longer
- *   FAKE_CUDNN_ONLY=ENGINE  the heuristics know no other one */
+ *   FAKE_CUDNN_ONLY=ENGINE  the heuristics know no other one
+ *   FAKE_CUDNN_TILES=N      engine 12 has so many settings
+ *   FAKE_CUDNN_COMPILED=ENGINE|fused|all  the engine is compiled when a plan of it is made; so is
+ *                           each one for graphs of several operations; each one
+ *   FAKE_CUDNN_COMPILE_MS=N that takes so long (0)
+ *   FAKE_CUDNN_SLOW=fused|plain  graphs of several operations (of one) take longer */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "tests/cuda/fake/cudnn.h"
 
-enum { NOTES = 2, SLOW = 1, CHANNELS = 8, LOG_TILES = 2 };
+enum { NOTES = 2, SLOW = 1, SLOWER = 3, CHANNELS = 8, TILES = 3 };
 
 enum fault { NO_FAULT, AT_PLAN, AT_EXECUTION };
 
@@ -20,7 +26,7 @@ static const struct engine {
     int fault;
     int64_t workspace;
     bool fallback; /* named in that mode, the others in modes A and B */
-    bool tiles;    /* has a knob: TILE_SIZE from 0 to LOG_TILES */
+    bool tiles;    /* has a knob: TILE_SIZE, from 0 on */
 } engines[] = {
     {1, {-1, -1}, AT_PLAN, 0, false, false},
     {2, {CUDNN_NUMERICAL_NOTE_TENSOR_CORE, -1}, AT_EXECUTION, 0, false, false},
@@ -59,6 +65,30 @@ static const dnn_program *program_of(const dnn_descriptor *engine) {
     return dnn_reference(engine, CUDNN_ATTR_ENGINE_OPERATION_GRAPH)->program;
 }
 
+static long tiles(void) {
+    const long count = setting("FAKE_CUDNN_TILES");
+    return count > 0 ? count : TILES;
+}
+
+/* Is this the word of a setting for the engine's graph? */
+static bool is_word(const char *name, const dnn_program *p) {
+    const char *word = getenv(name);
+    return word && strcmp(word, p->operation_count > 1 ? "fused" : "plain") == 0;
+}
+
+static bool is_compiled(const struct engine *e, const dnn_program *p) {
+    const char *word = getenv("FAKE_CUDNN_COMPILED");
+    return word && (strcmp(word, "all") == 0 || is_word("FAKE_CUDNN_COMPILED", p) ||
+                    setting("FAKE_CUDNN_COMPILED") == e->index);
+}
+
+static void compile(void) {
+    const long ms = setting("FAKE_CUDNN_COMPILE_MS");
+    const struct timespec pause = {0, ms * 1000000L};
+    fake_count.compiled++;
+    if (ms > 0) nanosleep(&pause, NULL);
+}
+
 /* Engines of 16-bit numbers want channels in eights, all want them side by side. */
 static bool supports(const dnn_program *p) {
     for (int i = 0; i < p->tensor_count; i++) {
@@ -70,6 +100,7 @@ static bool supports(const dnn_program *p) {
 }
 
 cudnnStatus_t dnn_check_heuristics(const dnn_descriptor *d) {
+    fake_count.heuristics++;
     switch (dnn_enum(d, CUDNN_ATTR_ENGINEHEUR_MODE, -1)) {
     case CUDNN_HEUR_MODE_A:
     case CUDNN_HEUR_MODE_B:
@@ -95,7 +126,7 @@ cudnnStatus_t dnn_check_config(const dnn_descriptor *d) {
     dnn_descriptor *const *knobs = dnn_value(d, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, &count);
     for (int64_t i = 0; i < count; i++) {
         const int64_t value = dnn_int64(knobs[i], CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE, -1);
-        if (!engine->tiles || value < 0 || value > LOG_TILES ||
+        if (!engine->tiles || value < 0 || value >= tiles() ||
             dnn_enum(knobs[i], CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, -1) != CUDNN_KNOB_TYPE_TILE_SIZE)
             return dnn_fail(CUDNN_STATUS_NOT_SUPPORTED, "the engine has no such knob or value");
     }
@@ -106,6 +137,8 @@ cudnnStatus_t dnn_check_plan(dnn_descriptor *d) {
     const dnn_descriptor *config = dnn_reference(d, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG);
     const dnn_descriptor *e = dnn_reference(config, CUDNN_ATTR_ENGINECFG_ENGINE);
     const struct engine *engine = engine_of(dnn_int64(e, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, -1));
+    fake_count.plans++;
+    if (is_compiled(engine, program_of(e))) compile();
     if (engine->fault == AT_PLAN)
         return dnn_fail(CUDNN_STATUS_NOT_SUPPORTED_SHAPE, "the engine is not for this shape");
     dnn_put(d, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &engine->workspace);
@@ -150,7 +183,7 @@ cudnnStatus_t dnn_get_results(const dnn_descriptor *d, int64_t requested, int64_
     if (!supports(graph->program)) return CUDNN_STATUS_SUCCESS;
     for (int i = 0; i < ENGINES; i++) {
         if (engines[i].fallback != fallback || (only >= 0 && only != engines[i].index)) continue;
-        for (int64_t tile = 0; tile <= (engines[i].tiles ? LOG_TILES : 0); tile++) {
+        for (int64_t tile = 0; tile < (engines[i].tiles ? tiles() : 1); tile++) {
             if (*count == requested) return CUDNN_STATUS_SUCCESS;
             dnn_descriptor *config = to[*count];
             if (!config || config->made != DNN_MADE || config->finalized ||
@@ -168,6 +201,14 @@ cudnnStatus_t dnn_get_notes(const dnn_descriptor *d, int64_t requested, int64_t 
     *count = 0;
     for (int i = 0; i < NOTES; i++)
         if (e->notes[i] >= 0 && *count < requested) to[(*count)++] = e->notes[i];
+    return CUDNN_STATUS_SUCCESS;
+}
+
+cudnnStatus_t dnn_get_behavior(const dnn_descriptor *d, int64_t requested, int64_t *count,
+                               int *to) {
+    const struct engine *e = engine_of(dnn_int64(d, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, -1));
+    *count = requested > 0 && is_compiled(e, program_of(d));
+    if (*count) *to = CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION;
     return CUDNN_STATUS_SUCCESS;
 }
 
@@ -210,7 +251,8 @@ cudnnStatus_t dnn_execute(cudaStream_t stream, const dnn_descriptor *plan,
     p.workspace = *(void *const *)dnn_value(pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, NULL);
     p.workspace_bytes = (size_t)engine->workspace;
     p.tf32 = engine->notes[0] == CUDNN_NUMERICAL_NOTE_TENSOR_CORE;
-    p.milliseconds = fast >= 0 && fast != engine->index ? SLOW : 0;
+    p.milliseconds = (fast >= 0 && fast != engine->index ? SLOW : 0) +
+                     (is_word("FAKE_CUDNN_SLOW", &p) ? SLOWER : 0);
     if (p.workspace_bytes && !fake_reaches(p.workspace, p.workspace_bytes))
         return dnn_fail(CUDNN_STATUS_BAD_PARAM, "the workspace is not the device's or too small");
     if (engine->fault == AT_EXECUTION)

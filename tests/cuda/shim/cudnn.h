@@ -123,7 +123,8 @@ typedef enum {
 
     CUDNN_ATTR_ENGINE_OPERATION_GRAPH = 1300,
     CUDNN_ATTR_ENGINE_GLOBAL_INDEX = 1301,
-    CUDNN_ATTR_ENGINE_NUMERICAL_NOTE = 1303
+    CUDNN_ATTR_ENGINE_NUMERICAL_NOTE = 1303,
+    CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE = 1305
 } cudnnBackendAttributeName_t;
 
 typedef enum {
@@ -139,7 +140,8 @@ typedef enum {
     CUDNN_TYPE_KNOB_TYPE = 9,
     CUDNN_TYPE_NUMERICAL_NOTE = 11,
     CUDNN_TYPE_POINTWISE_MODE = 14,
-    CUDNN_TYPE_BACKEND_DESCRIPTOR = 15
+    CUDNN_TYPE_BACKEND_DESCRIPTOR = 15,
+    CUDNN_TYPE_BEHAVIOR_NOTE = 19
 } cudnnBackendAttributeType_t;
 
 typedef enum {
@@ -168,6 +170,8 @@ typedef enum {
     CUDNN_NUMERICAL_NOTE_WINOGRAD = 5,
     CUDNN_NUMERICAL_NOTE_STRICT_NAN_PROP = 9
 } cudnnBackendNumericalNote_t;
+
+typedef enum { CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION = 0 } cudnnBackendBehaviorNote_t;
 
 typedef enum { CUDNN_KNOB_TYPE_TILE_SIZE = 2, CUDNN_KNOB_TYPE_STAGES = 14 } cudnnBackendKnobType_t;
 
