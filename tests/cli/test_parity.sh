@@ -57,7 +57,7 @@ if [ -e "$fake/mien-cuda.so" ]; then
     export MIEN_MODULES=$fake
     for dtype in f32 tf32 bf16 f16; do
         check "$dtype" eval 'parity "${net[@]}" --dtype $dtype >$dtype.log && has $dtype.log "^net.yaml, batch 3: cuda:0 .*, $dtype" "^  conv2d .*Conv2D +15x15x8 +value .* ok$" \
-            "^  conv2d_1 .* input gradient .* ok$" "^  conv2d_1 .* weight gradient .* ok$" "^  add .* input gradient .* ok$" "^  dense_1 +Dense +7 +value" "^  loss .* ok$" && ! grep FAIL $dtype.log'
+            "^  conv2d_1 .* input gradient .* ok$" "^  conv2d_1 .* weight gradient .* ok$" "^  after .* input gradient .* ok$" "^  dense_1 +Dense +7 +value" "^  loss .* ok$" && ! grep FAIL $dtype.log'
     done
     check "--json" eval 'parity "${net[@]}" --json >net.json && has net.json "\"schema\": 1," "\"ok\": true" "\"name\": \"after\"" "\"weight_gradient\"" "\"dtype\": \"f32\""'
     if command -v python3 >/dev/null; then check "JSON" python3 -m json.tool net.json; else skip "JSON" "no python3"; fi
