@@ -6,8 +6,9 @@
 #include "host/backend/cuda/dnn.h"
 #include "host/base/memory.h"
 
-/* LOGITS_MOST: numbers of a row of logits */
-enum { PIECE = 256, CHANNELS = 8, LOGITS_MOST = 4096 };
+/* LOGITS_MOST: numbers of a row of logits. GATE_MOST: a gated pass that takes more times as long as
+ * a plain one is given up for a plain one and a kernel behind it. */
+enum { PIECE = 256, CHANNELS = 8, LOGITS_MOST = 4096, GATE_MOST = 2 };
 
 /* The plans of one batch size. */
 typedef struct conv_variant {
@@ -218,6 +219,10 @@ static mien_status make_data(conv *c, conv_variant *v) {
     const mien_status gated = dnn_plan_make(&v->gated, cuda, &p);
     if (gated == MIEN_UNSUPPORTED) return MIEN_OK;
     if (gated != MIEN_OK) return refuse(c, &p, gated);
+    if (v->gated.engine.choice.ms > GATE_MOST * plan->engine.choice.ms) {
+        dnn_plan_release(&v->gated);
+        return MIEN_OK;
+    }
     need(c, &v->gated, data_staging(c, false));
     return MIEN_OK;
 }
