@@ -47,7 +47,8 @@ find_program() {
     else
         archive=${archive:-carry/mien-carry.tar.xz}
         [ -f "$archive" ] || die "Nothing can be built here and there is no $archive: see docs/gpu.md"
-        tar -C "$work" -xJf "$archive"
+        # Python unpacks where there is no xz
+        tar -C "$work" -xJf "$archive" 2>/dev/null || "$peers_python" -m tarfile -e "$archive" "$work"
         program=$work/mien-carry/bin/mien modules=$work/mien-carry/lib/mien
         tests=$work/mien-carry/tests/cuda
     fi

@@ -69,8 +69,9 @@ cp README.md LICENSE "$tree/"
 if [ -e "$build/mien-cuda.so" ]; then install -m 644 -D "$build/mien-cuda.so" "$lib/mien-cuda.so"; fi
 if [ "$carry" = 1 ]; then
     for test in "$build"/tests/cuda/test_*; do
-        # that of the harness needs no device
-        if [ -f "$test" ] && [ -x "$test" ] && [[ $test != *_harness ]]; then install -D "$test" "$tree/tests/cuda/${test##*/}"; fi
+        [ -f "$test" ] && [ -x "$test" ] || continue
+        [[ $test != *_@(harness|launchers|engines) ]] || continue # they test with the fake GPU itself
+        install -D "$test" "$tree/tests/cuda/${test##*/}"
     done
     carry_libraries
 fi
