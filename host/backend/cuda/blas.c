@@ -160,7 +160,8 @@ static mien_status operand(const mien_cuda *cuda, void **out, int rows, int colu
                            mien_dtype dtype) {
     const size_t bytes = (size_t)rows * (size_t)columns * mien_dtype_bytes(dtype);
     MIEN_TRY(mien_cuda_alloc(bytes, out));
-    CUDA_TRY(cudaMemsetAsync(*out, 0, bytes, cuda->stream), "clearing memory");
+    /* numbers between 0 and 2 in every type: multiplying zeros takes less power, so less time */
+    CUDA_TRY(cudaMemsetAsync(*out, 0x3c, bytes, cuda->stream), "filling memory");
     return MIEN_OK;
 }
 

@@ -20,9 +20,17 @@ static mien_status status_of(cudaError_t code) {
     case cudaErrorInvalidValue:
     case cudaErrorInvalidConfiguration:
     case cudaErrorNotSupported:
+    case cudaErrorInvalidDeviceFunction:
+    case cudaErrorInvalidKernelImage:
     case cudaErrorNoKernelImageForDevice:
+    case cudaErrorInvalidPtx:
+    case cudaErrorJitCompilerNotFound:
+    case cudaErrorUnsupportedPtxVersion:
+    case cudaErrorLaunchOutOfResources:
     case cudaErrorStreamCaptureUnsupported:
     case cudaErrorStreamCaptureInvalidated:
+    case cudaErrorStreamCaptureImplicit:
+    case cudaErrorCapturedEvent:
         return MIEN_UNSUPPORTED;
     default:
         return MIEN_DEVICE;
@@ -33,7 +41,12 @@ static const char *advice(cudaError_t code) {
     switch (code) {
     case cudaErrorMemoryAllocation:
         return "; another program may hold the GPU's memory, or the batch is too large";
+    case cudaErrorInvalidDeviceFunction:
+    case cudaErrorInvalidKernelImage:
     case cudaErrorNoKernelImageForDevice:
+    case cudaErrorInvalidPtx:
+    case cudaErrorJitCompilerNotFound:
+    case cudaErrorUnsupportedPtxVersion: /* PTX is there, but the driver is older than it */
         return "; build the module for this card: make CUDA_ARCHS=NN";
     default:
         return "";
