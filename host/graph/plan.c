@@ -241,12 +241,12 @@ mien_status mien_plan_create(const mien_graph *graph, mien_backend *backend,
 
 void mien_plan_free(mien_plan *plan) {
     if (!plan) return;
+    for (int i = 0; i < MIEN_INFER_SIZES; i++) /* before the code that they would run */
+        mien_replay_release(&plan->infer[i], plan->backend);
     for (int i = 0; plan->places && i < plan->graph->count; i++) {
         if (plan->places[i].linear) plan->ops->linear_free(plan->places[i].linear);
         if (plan->places[i].bytes) plan->ops->int8->free(plan->places[i].bytes);
     }
-    for (int i = 0; i < MIEN_INFER_SIZES; i++)
-        mien_replay_release(&plan->infer[i], plan->backend);
     void *const roles[] = {plan->param,   plan->low,     plan->grad,    plan->state,
                            plan->act,     plan->scratch, plan->moment1, plan->moment2,
                            plan->average, plan->step,    plan->rates};

@@ -302,6 +302,42 @@ static void test_without_fusion(void **state) {
     unsetenv("FAKE_CUDNN_FUSION");
 }
 
+/* A batch of one that is a row in the middle of a larger one: rows of 5 floats, the second begins
+ * at a multiple of 4 bytes only. */
+static void test_one_row_of_many(void **state) {
+    (void)state;
+    static const conv_row row = {1, 1, 1, 5, 3, 1, 1, 1, true, true, BODY_RELU};
+    mien_backend *b = device_open(MIEN_COMPUTE_F32, true);
+    const mien_linear_desc d = describe(&row);
+    mien_linear *op = create(b, &d, 1);
+    float x[2 * 5], hwio[5 * 3], bias[3] = {0};
+    for (int i = 0; i < 10; i++)
+        x[i] = (float)i;
+    for (int i = 0; i < 15; i++)
+        hwio[i] = i % 3 == 0;
+    void *w = weights(b, op, &d, hwio),
+         *scratch = device_copy(b, NULL, b->ops->linear_scratch_bytes(op));
+    void *add = device_copy(b, bias, sizeof bias);
+    mien_tensor from = device_tensor(b, batch(d.in, 2), x),
+                to = device_tensor(b, batch(d.out, 2), NULL);
+    mien_tensor x1 = from, y1 = to;
+    x1.shape.n = y1.shape.n = 1;
+    x1.data = (float *)from.data + 5;
+    y1.data = (float *)to.data + 3;
+    expect_ok(b->ops->linear_forward(op, &y1, &x1, w, add, scratch));
+    float *y = device_take(b, &to);
+    const float want[] = {0, 0, 0, 5 + 6 + 7 + 8 + 9, 0, 0};
+    device_same(y, want, 6, "y");
+    free(y);
+    device_release(b, &from);
+    device_release(b, &to);
+    b->ops->free(b, add);
+    b->ops->free(b, scratch);
+    b->ops->free(b, w);
+    b->ops->linear_free(op);
+    mien_backend_close(b);
+}
+
 static void test_weights_travel(void **state) {
     (void)state;
     mien_backend *b = device_open(MIEN_COMPUTE_F32, true);
@@ -388,6 +424,7 @@ int main(void) {
         cmocka_unit_test(test_f16),
         cmocka_unit_test(test_timed_engines),
         cmocka_unit_test(test_without_fusion),
+        cmocka_unit_test(test_one_row_of_many),
         cmocka_unit_test(test_weights_travel),
         cmocka_unit_test(test_recorded),
         cmocka_unit_test(test_misuse),

@@ -111,7 +111,7 @@ static void test_the_quickest(void **state) {
     expect_engine(MIEN_COMPUTE_BF16, false, "engine 0");
 }
 
-/* Plain f32 refuses tensor cores and Winograd, tf32 does not. */
+/* Plain f32 refuses tensor cores and Winograd, tf32 does not; neither makes its floats f16. */
 static void test_precision(void **state) {
     (void)state;
     setenv("FAKE_CUDNN_FAST", "20", 1);
@@ -120,7 +120,7 @@ static void test_precision(void **state) {
     expect_engine(MIEN_COMPUTE_TF32, false, "engine 12");
     mien_backend *b = device_open(MIEN_COMPUTE_F32, true);
     mien_linear *op;
-    static const char *const refused[] = {"12", "17", "5"};
+    static const char *const refused[] = {"12", "14", "17", "5"};
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
         setenv("FAKE_CUDNN_ONLY", refused[i], 1);
         expect_ok(b->ops->linear_create(b, &conv, &op));
@@ -128,6 +128,13 @@ static void test_precision(void **state) {
         b->ops->linear_free(op);
     }
     mien_backend_close(b);
+    b = device_open(MIEN_COMPUTE_TF32, true);
+    setenv("FAKE_CUDNN_ONLY", "14", 1);
+    expect_ok(b->ops->linear_create(b, &conv, &op));
+    assert_int_equal(b->ops->linear_prepare(op, 2), MIEN_UNSUPPORTED);
+    b->ops->linear_free(op);
+    mien_backend_close(b);
+    setenv("FAKE_CUDNN_ONLY", "5", 1);
     b = device_open(MIEN_COMPUTE_BF16, false); /* sums of narrow numbers are nobody's wish */
     expect_ok(b->ops->linear_create(b, &conv, &op));
     assert_int_equal(b->ops->linear_prepare(op, 2), MIEN_UNSUPPORTED);
@@ -327,6 +334,24 @@ static void test_stale(void **state) {
         assert_int_equal(replace_in_cache("\"engine\": 20,", to), 4);
     }
     assert_string_equal(warnings, "");
+}
+
+/* Settings of a library may be any 32 bits: a file with such an entry is sound. */
+static void test_wide_settings(void **state) {
+    (void)state;
+    char text[64];
+    mien_log_sink(keep_warnings, NULL);
+    warnings[0] = 0;
+    setenv("FAKE_CUDNN_FAST", "20", 1);
+    write_cache(
+        "{\"schema\": 1, \"engines\": [{\"card\": \"a\", \"problem\": \"b\", \"engine\": 1, "
+        "\"knobs\": \"5=4294967295,12=-1\", \"ms\": 1}]}");
+    engine(MIEN_COMPUTE_BF16, false, MIEN_FORWARD, text);
+    assert_string_equal(warnings, "");
+    char *all = read_cache();
+    assert_int_equal(occurrences(all, "5=4294967295,12=-1"), 1);
+    mien_free(all);
+    mien_log_sink(NULL, NULL);
 }
 
 static void test_damaged(void **state) {
@@ -573,6 +598,7 @@ int main(void) {
         cmocka_unit_test_setup(test_remembered, start),
         cmocka_unit_test_setup(test_another_card, start),
         cmocka_unit_test_setup(test_stale, start),
+        cmocka_unit_test_setup(test_wide_settings, start),
         cmocka_unit_test_setup(test_damaged, start),
         cmocka_unit_test_setup(test_no_place, start),
         cmocka_unit_test_setup(test_compiled_engines, start),

@@ -9,16 +9,28 @@ static mien_status status_of(cudaError_t code) {
         return MIEN_NO_MEMORY;
     case cudaErrorNoDevice:
     case cudaErrorInvalidDevice:
+    case cudaErrorInitializationError:
+    case cudaErrorStubLibrary:
     case cudaErrorInsufficientDriver:
+    case cudaErrorSystemNotReady:
     case cudaErrorSystemDriverMismatch:
+    case cudaErrorCompatNotSupportedOnDevice:
     case cudaErrorDevicesUnavailable:
         return MIEN_NO_DEVICE;
     case cudaErrorInvalidValue:
     case cudaErrorInvalidConfiguration:
     case cudaErrorNotSupported:
+    case cudaErrorInvalidDeviceFunction:
+    case cudaErrorInvalidKernelImage:
     case cudaErrorNoKernelImageForDevice:
+    case cudaErrorInvalidPtx:
+    case cudaErrorJitCompilerNotFound:
+    case cudaErrorUnsupportedPtxVersion:
+    case cudaErrorLaunchOutOfResources:
     case cudaErrorStreamCaptureUnsupported:
     case cudaErrorStreamCaptureInvalidated:
+    case cudaErrorStreamCaptureImplicit:
+    case cudaErrorCapturedEvent:
         return MIEN_UNSUPPORTED;
     default:
         return MIEN_DEVICE;
@@ -29,7 +41,12 @@ static const char *advice(cudaError_t code) {
     switch (code) {
     case cudaErrorMemoryAllocation:
         return "; another program may hold the GPU's memory, or the batch is too large";
+    case cudaErrorInvalidDeviceFunction:
+    case cudaErrorInvalidKernelImage:
     case cudaErrorNoKernelImageForDevice:
+    case cudaErrorInvalidPtx:
+    case cudaErrorJitCompilerNotFound:
+    case cudaErrorUnsupportedPtxVersion: /* PTX is there, but the driver is older than it */
         return "; build the module for this card: make CUDA_ARCHS=NN";
     default:
         return "";
@@ -42,9 +59,13 @@ mien_status mien_cuda_check(cudaError_t code, const char *what, const char *file
                      cudaGetErrorString(code), cudaGetErrorName(code), advice(code));
 }
 
-/* A fault of the device shows up in whatever library is called next. */
+/* A fault of the device shows up in whatever library is called next. Each brings a runtime of its
+ * own, whose last error ours does not know; but after a fault no call succeeds, so that one which
+ * waits for nothing tells. */
 static mien_status device_fault(mien_status other) {
-    const cudaError_t code = cudaPeekAtLastError();
+    size_t left, all;
+    const cudaError_t code = cudaMemGetInfo(&left, &all);
+    if (code != cudaSuccess) cudaGetLastError(); /* it was heard here */
     return code != cudaSuccess && status_of(code) == MIEN_DEVICE ? MIEN_DEVICE : other;
 }
 
@@ -53,9 +74,11 @@ mien_status mien_cudnn_check(cudnnStatus_t code, const char *what, const char *f
     if (code == CUDNN_STATUS_SUCCESS) return MIEN_OK;
     cudnnGetLastErrorString(details, sizeof details);
     const int family = (int)code / 1000; /* 2xxx: arguments, 3xxx: not supported, 4xxx: internal */
-    const mien_status status = family == 5                         ? MIEN_DEVICE
-                               : code == CUDNN_STATUS_ALLOC_FAILED ? MIEN_NO_MEMORY
-                                                                   : MIEN_UNSUPPORTED;
+    const bool memory = code == CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED ||
+                        code == CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED;
+    const mien_status status = family == 5 ? MIEN_DEVICE
+                               : memory    ? MIEN_NO_MEMORY
+                                           : MIEN_UNSUPPORTED;
     return mien_fail(device_fault(status), file, line, "cuDNN: %s failed: %s%s%s", what,
                      cudnnGetErrorString(code), *details ? ": " : "", details);
 }

@@ -306,6 +306,8 @@ static mien_status prepare(mien_linear *op, int n) {
 
 static void release(mien_linear *op) {
     conv *c = conv_of(op);
+    if (c->count > 0) /* a compiled engine takes its code with it: nothing may still run it */
+        cudaStreamSynchronize(op->cuda->stream);
     for (size_t i = 0; i < c->count; i++)
         release_variant(&c->variants[i]);
     mien_free(c->variants);

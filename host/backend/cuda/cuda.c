@@ -27,7 +27,9 @@ mien_status mien_cuda_count(int *out) {
     if (code == cudaErrorNoDevice || (code == cudaSuccess && *out == 0))
         return MIEN_FAIL(NO_DEVICE, "no NVIDIA GPU is visible (CUDA_VISIBLE_DEVICES may hide it); "
                                     "use --device cpu");
-    CUDA_TRY(code, "counting the devices");
+    if (code != cudaSuccess) /* a driver that is broken has many ways to say so */
+        return MIEN_FAIL(NO_DEVICE, "the NVIDIA driver does not work: %s (%s); use --device cpu",
+                         cudaGetErrorString(code), cudaGetErrorName(code));
     return MIEN_OK;
 }
 

@@ -21,9 +21,13 @@ typedef struct dnn_problem {
     int kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w;
 } dnn_problem;
 
-/* Names of a graph's tensors in a variant pack, also indices of dnn_pointers. For the gradients X,
- * W and Y are dx, dw and dy. */
+/* A graph's tensors, also indices of dnn_pointers. For the gradients X, W and Y are dx, dw and dy.
+ */
 enum dnn_uid { DNN_X, DNN_W, DNN_Y, DNN_BIAS, DNN_GATE, DNN_UIDS };
+/* Their names for cuDNN: 0 is nobody's. */
+static inline int64_t dnn_name(int uid) {
+    return uid + 1;
+}
 typedef struct dnn_pointers {
     void *at[DNN_UIDS]; /* those that the problem has */
 } dnn_pointers;

@@ -74,7 +74,7 @@ static bool read_knobs(const char *text, dnn_choice *choice) {
         if (end == text || (*end && *end != ',')) return false;
         text = *end ? end + 1 : end;
         if (choice->knob[i].type < 0 || choice->knob[i].type > NUMBER_MOST ||
-            llabs(choice->knob[i].value) > NUMBER_MOST)
+            llabs(choice->knob[i].value) > UINT32_MAX)
             return false;
     }
     return true;

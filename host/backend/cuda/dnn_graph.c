@@ -43,11 +43,13 @@ static cudnnDataType_t data_type(mien_dtype number) {
                                 : CUDNN_DATA_FLOAT;
 }
 
-/* A tensor may begin at any row of a larger one. */
-static int64_t alignment_of(mien_shape s, mien_dtype number) {
+/* A tensor, also one of a single row, may begin at any row of a larger one; parameters and biases
+ * begin where the arenas put them. */
+static int64_t alignment_of(int64_t uid, mien_shape s, mien_dtype number) {
     const size_t row = mien_shape_sample(s) * mien_dtype_bytes(number);
+    const bool whole = uid == DNN_W || uid == DNN_BIAS || uid >= DNN_UIDS;
     int64_t alignment = ALIGNMENT_MOST;
-    while (s.n > 1 && row % (size_t)alignment != 0)
+    while (!whole && row % (size_t)alignment != 0)
         alignment /= 2;
     return alignment;
 }
@@ -57,13 +59,13 @@ static cudnnBackendDescriptor_t tensor(dnn_graph *g, int64_t uid, mien_shape s, 
                                        bool passes_through) {
     const int64_t dims[AXES] = {s.n, s.c, s.h, s.w};
     const int64_t strides[AXES] = {(int64_t)s.h * s.w * s.c, 1, (int64_t)s.w * s.c, s.c};
-    const int64_t alignment = alignment_of(s, number);
+    const int64_t alignment = alignment_of(uid, s, number), name = dnn_name((int)uid);
     const cudnnDataType_t type = data_type(number);
     cudnnBackendDescriptor_t t = make(g, CUDNN_BACKEND_TENSOR_DESCRIPTOR);
     set(g, t, CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &type);
     set(g, t, CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, AXES, dims);
     set(g, t, CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, AXES, strides);
-    set(g, t, CUDNN_ATTR_TENSOR_UNIQUE_ID, CUDNN_TYPE_INT64, 1, &uid);
+    set(g, t, CUDNN_ATTR_TENSOR_UNIQUE_ID, CUDNN_TYPE_INT64, 1, &name);
     set(g, t, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, CUDNN_TYPE_INT64, 1, &alignment);
     set(g, t, CUDNN_ATTR_TENSOR_IS_VIRTUAL, CUDNN_TYPE_BOOLEAN, 1, &passes_through);
     finish(g, t);

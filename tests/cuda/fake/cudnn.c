@@ -354,8 +354,8 @@ cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t descriptor) {
 /* Descriptors are given back through those that the caller made. */
 static cudnnStatus_t get_references(const dnn_attribute *a, int64_t requested, int64_t *count,
                                     dnn_descriptor **to) {
-    *count = a ? a->count : 0;
-    for (int64_t i = 0; i < *count && i < requested; i++) {
+    *count = !a ? 0 : a->count < requested ? a->count : requested; /* never that there are more */
+    for (int64_t i = 0; i < *count; i++) {
         const dnn_descriptor *from = ((dnn_descriptor **)a->data)[i];
         if (!descriptor_of(to[i]) || to[i]->type != from->type || to[i]->finalized)
             return dnn_fail(CUDNN_STATUS_BAD_PARAM, "no fresh descriptor to be filled");
