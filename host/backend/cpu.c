@@ -75,6 +75,7 @@ mien_status mien_cpu_open(const mien_backend_options *options, mien_backend **ou
     choose_peak(cpu, isa);
     mien_tuning_start(&cpu->tuning, cpu->library, isa, threads);
     if (!cpu->deterministic) mien_tuning_load(&cpu->tuning);
+    snprintf(b->library, sizeof b->library, "%s", cpu->library);
     snprintf(b->description, sizeof b->description, "cpu (%s, loops x86-64-%s, %d thread%s)",
              cpu->library, isa, threads, threads == 1 ? "" : "s");
     *out = b;

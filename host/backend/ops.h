@@ -33,6 +33,9 @@ struct mien_backend {
     mien_compute compute; /* never AUTO */
     void *impl;           /* the backend's own */
     char description[224];
+    char gpu[96], driver[32],
+        library[96]; /* a GPU's name, CUDA version of its driver, what computes;
+                        "" where there is none */
 };
 
 /* A linear operator's passes, and the ways to compute one. */

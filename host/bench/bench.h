@@ -48,6 +48,7 @@ typedef struct mien_bench_result {
     int peak_windows;
     double copy_bandwidth; /* bytes a second, read plus written; 0: unknown */
     double peak_memory;    /* bytes, of the process behind the run */
+    double device_memory;  /* bytes of a GPU in use behind the run, by all programs; 0: no GPU */
     double file_bytes;     /* load */
     mien_bench_layer *layers;
     int layer_count;

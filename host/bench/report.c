@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "host/backend/cpu.h"
+#include "host/backend/ops.h"
 #include "host/base/json.h"
 #include "host/base/threads.h"
 #include "host/bench/bench.h"
@@ -14,6 +14,13 @@
 static void positive(mien_json *json, const char *key, double value) {
     if (value > 0)
         mien_json_number(json, key, value);
+    else
+        mien_json_null(json, key);
+}
+
+static void text_or_null(mien_json *json, const char *key, const char *text) {
+    if (text[0])
+        mien_json_string(json, key, text);
     else
         mien_json_null(json, key);
 }
@@ -37,10 +44,10 @@ static void machine(mien_json *json, const mien_backend *backend, const mien_ben
     mien_json_string(json, "device", mien_backend_description(backend));
     mien_json_string(json, "isa", isa);
     mien_json_string(json, "cpu", cpu);
-    mien_json_null(json, "gpu");
-    mien_json_null(json, "driver");
+    text_or_null(json, "gpu", backend->gpu);
+    text_or_null(json, "driver", backend->driver);
     mien_json_open(json, "libraries", '[');
-    if (isa) mien_json_string(json, NULL, cpu_of(backend)->library);
+    if (backend->library[0]) mien_json_string(json, NULL, backend->library);
     char libc[32];
     snprintf(libc, sizeof libc, "glibc %s", gnu_get_libc_version());
     mien_json_string(json, NULL, libc);
@@ -118,6 +125,7 @@ void mien_bench_document(const mien_bench_request *request, const mien_bench_res
     mien_json_integer(&json, "peak_windows", r->peak_windows);
     positive(&json, "fraction_of_peak", share(rate * r->flops, r->peak_flops));
     positive(&json, "peak_memory", r->peak_memory);
+    positive(&json, "device_memory", r->device_memory);
     positive(&json, "copy_bandwidth", r->copy_bandwidth);
     positive(&json, "host_seconds", r->host_seconds);
     if (r->file_bytes > 0) {

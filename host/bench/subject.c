@@ -73,6 +73,13 @@ mien_status bench_images(mien_image_spec spec, int classes, int batch, mien_data
     return MIEN_OK;
 }
 
+static void note_device_memory(mien_backend *b, mien_bench_result *result) {
+    size_t left, all;
+    if (!b->gpu[0]) return;
+    b->ops->memory(b, &left, &all);
+    result->device_memory = (double)(all - left);
+}
+
 mien_status bench_measure(const mien_bench_request *request, mien_measured work, mien_measured wait,
                           void *context, mien_bench_result *result) {
     enum { TOGETHER = 20 };
@@ -91,6 +98,7 @@ mien_status bench_measure(const mien_bench_request *request, mien_measured work,
     MIEN_TRY(status);
     result->warmup = clock.warmup;
     if (queues) result->host_seconds = clock.launch;
+    note_device_memory(request->backend, result);
     result->peak_flops = peak.flops_per_second;
     result->peak_windows = peak.windows;
     result->peak_memory = (double)mien_peak_memory();

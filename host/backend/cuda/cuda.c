@@ -119,10 +119,15 @@ static bool graphs_wanted(void) {
 static void describe(mien_backend *b) {
     const mien_cuda *cuda = cuda_of(b);
     const unsigned dnn = (unsigned)cudnnGetVersion(), blas = (unsigned)cublasLtGetVersion();
-    snprintf(b->description, sizeof b->description,
-             "cuda:%d (%.80s, %s%s, cuDNN %u.%u.%u, cuBLASLt %u.%u.%u)", cuda->device, cuda->gpu,
+    int driver = 0;
+    cudaDriverGetVersion(&driver);
+    snprintf(b->gpu, sizeof b->gpu, "%.80s", cuda->gpu);
+    snprintf(b->driver, sizeof b->driver, "CUDA %d.%d", driver / 1000, driver % 1000 / 10);
+    snprintf(b->library, sizeof b->library, "cuDNN %u.%u.%u, cuBLASLt %u.%u.%u", dnn / 10000,
+             dnn / 100 % 100, dnn % 100, blas / 10000, blas / 100 % 100, blas % 100);
+    snprintf(b->description, sizeof b->description, "cuda:%d (%s, %s%s, %s)", cuda->device, b->gpu,
              mien_compute_name(cuda->compute), cuda->deterministic ? " deterministic" : "",
-             dnn / 10000, dnn / 100 % 100, dnn % 100, blas / 10000, blas / 100 % 100, blas % 100);
+             b->library);
 }
 
 mien_status mien_cuda_open(int device, const mien_backend_options *options, mien_backend **out) {
