@@ -97,11 +97,3 @@ static __global__ void touch_kernel(int *y) {
 int harness_touch(cuda_stream stream, int *y) {
     return launch(touch_kernel, 1, 1, stream, y);
 }
-
-static __global__ void touch_tensor_kernel(cuda_tensor t) {
-    *(int *)t.data = 0;
-}
-
-int harness_touch_tensor(cuda_stream stream, cuda_tensor t) {
-    return launch(touch_tensor_kernel, 1, 1, stream, t);
-}

@@ -26,9 +26,8 @@ int harness_state(cuda_stream, float *y, const float *x, float *shared, int bloc
 /* Kernels that must be refused: see enum. */
 enum harness_crime { LEAVES_BARRIER, DIVERGES, SHUFFLES_PART, MIXES };
 int harness_break(cuda_stream, int *y, int crime);
-/* A pointer is handed over as it is, or in a structure. */
+/* A pointer is handed over as it is. */
 int harness_touch(cuda_stream, int *y);
-int harness_touch_tensor(cuda_stream, cuda_tensor t);
 
 #ifdef __cplusplus
 }

@@ -213,12 +213,6 @@ static void touch(int how) {
     harness_touch(stream, how ? &here : device(NULL, sizeof here));
 }
 
-static void touch_tensor(int how) {
-    int here = 0;
-    const cuda_tensor t = {how ? &here : device(NULL, sizeof here), CUDA_F32, 1, 1, 1, 1};
-    harness_touch_tensor(stream, t);
-}
-
 static void overrun(int order) {
     setenv("FAKE_CUDA_ORDER", orders[order], 1);
     float *from = device(NULL, 4 * HARNESS_BLOCK), *to = device(NULL, 4 * HARNESS_BLOCK - 4);
@@ -238,8 +232,6 @@ static void test_crimes_are_reported(void **state) {
     }
     assert_true(dies(touch, 1, "argument 0 is not device memory"));
     assert_false(dies(touch, 0, ""));
-    assert_true(dies(touch_tensor, 1, "argument 0 is not device memory"));
-    assert_false(dies(touch_tensor, 0, ""));
     assert_true(dies(overrun, 0, SANITIZED ? "buffer-overflow" : "behind the end"));
 }
 

@@ -43,8 +43,6 @@ void harness_run(const void *kernel, dim3 grid, dim3 block, void (*thread)(void 
                  void *context);
 /* Ends the program unless `pointer` is NULL or in memory that the device can reach. */
 void harness_check_pointer(const void *kernel, int argument, const void *pointer);
-/* The same for what looks like a pointer in a structure: the address of memory that there is. */
-void harness_check_struct(const void *kernel, int argument, const void *value, size_t bytes);
 /* What cudaLaunchKernel answers: `work` runs now or is captured. */
 cudaError_t harness_submit(dim3 grid, dim3 block, size_t shared, cudaStream_t stream,
                            void (*work)(void *context), const void *context, size_t bytes);

@@ -4,8 +4,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 
 #include "tests/cuda/fake/runtime.h"
 #include "tests/cuda/harness/symbol.h"
@@ -29,19 +27,4 @@ void harness_check_pointer(const void *kernel, int argument, const void *pointer
     harness_symbol(kernel, name, sizeof name);
     fprintf(stderr, "kernel %s: argument %d is not device memory\n", name, argument);
     abort();
-}
-
-/* Is this the address of mapped memory? Numbers hardly ever are. */
-static bool is_address(uintptr_t word) {
-    const uintptr_t page = 4096;
-    unsigned char resident;
-    return word >= page && mincore((void *)(word & ~(page - 1)), 1, &resident) == 0;
-}
-
-void harness_check_struct(const void *kernel, int argument, const void *value, size_t bytes) {
-    uintptr_t word;
-    for (size_t at = 0; at + sizeof word <= bytes; at += sizeof word) {
-        memcpy(&word, (const char *)value + at, sizeof word);
-        if (is_address(word)) harness_check_pointer(kernel, argument, (const void *)word);
-    }
 }

@@ -145,7 +145,6 @@ template <typename... P> struct harness_call {
 
 template <typename P> static inline void harness_check(const void *kernel, int i, const P &value) {
     if constexpr (std::is_pointer<P>::value) harness_check_pointer(kernel, i, (const void *)value);
-    if constexpr (std::is_class<P>::value) harness_check_struct(kernel, i, &value, sizeof value);
 }
 
 template <typename... P, size_t... I>
