@@ -110,6 +110,8 @@ fake_run   := $(patsubst %,$(B)/fake/%.o,$(basename $(sort $(wildcard tests/cuda
 fake_obj   := $(cuda_src:%.c=$(B)/fake/%.o) $(cuda_kern:%.cu=$(B)/fake/%.o) $(fake_run)
 fake       := $(if $(wildcard host/backend/cuda/module.c),$(B)/fake/mien-cuda.so)
 SHIM       := -isystem tests/cuda/shim
+# a system's headers are in no list of dependencies
+shim_h     := $(wildcard tests/cuda/shim/*.h tests/cuda/shim/*/*.h)
 # threads of a block are fibres: no stack of the system's, no statics that others may see
 HARNESS    := $(SHIM) -fdata-sections -fvisibility=hidden -fno-gnu-unique
 
@@ -166,13 +168,13 @@ $(B)/libbase.a: $(cuda_base)
 	@rm -f $@
 	ar rcs $@ $^
 
-$(B)/fake/%.o: %.c $(B)/.flags
+$(B)/fake/%.o: %.c $(B)/.flags $(shim_h)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(SHIM) -c $< -o $@
-$(B)/fake/%.o: %.cc $(B)/.flags
+$(B)/fake/%.o: %.cc $(B)/.flags $(shim_h)
 	@mkdir -p $(@D)
 	$(CXX) $(CXXFLAGS) $(HARNESS) -c $< -o $@
-$(B)/fake/%.o: %.cu $(B)/.flags
+$(B)/fake/%.o: %.cu $(B)/.flags $(shim_h)
 	@mkdir -p $(@D)
 	$(CXX) -x c++ $(CXXFLAGS) $(HARNESS) -c $< -o $@
 

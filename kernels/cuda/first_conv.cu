@@ -15,13 +15,13 @@ template <int IC> struct first_weights {
 };
 
 /* Brings a chunk's weights; zeros behind the last channel. */
-template <int IC>
-static __device__ void bring_weights(first_weights<IC> *to, const float *w, const float *bias,
+template <typename W, int IC>
+static __device__ void bring_weights(first_weights<IC> *to, const W *w, const float *bias,
                                      int first, int oc, int thread) {
     float *taps = (float *)to->at, *biases = (float *)to->bias;
     for (int i = thread; i < CHUNK * 9 * IC; i += BLOCK) {
         const int k = i / (9 * IC), tap = i % (9 * IC);
-        taps[tap * CHUNK + k] = first + k < oc ? w[(size_t)first * (9 * IC) + i] : 0.0f;
+        taps[tap * CHUNK + k] = first + k < oc ? load(w[(size_t)first * (9 * IC) + i]) : 0.0f;
     }
     for (int k = thread; k < CHUNK; k += BLOCK)
         biases[k] = bias && first + k < oc ? bias[first + k] : 0.0f;
@@ -71,7 +71,7 @@ static __device__ void put_pack(T *to, const float (&sum)[N], int channels, bool
 
 template <typename T, typename X, int IC>
 static __global__ void __launch_bounds__(BLOCK)
-    forward_kernel(T *y, const X *x, const float *w, const float *bias, first_shape s, bool relu) {
+    forward_kernel(T *y, const X *x, const X *w, const float *bias, first_shape s, bool relu) {
     enum { N = pack<T>::N };
     __shared__ first_image<IC> image;
     __shared__ first_weights<IC> weights;
@@ -97,7 +97,7 @@ static __global__ void __launch_bounds__(BLOCK)
     }
 }
 
-int cuda_first_forward(cuda_stream stream, cuda_tensor y, cuda_tensor x, const float *w,
+int cuda_first_forward(cuda_stream stream, cuda_tensor y, cuda_tensor x, const void *w,
                        const float *bias, cuda_first f) {
     if (count_of(y) == 0) return 0;
     return with_numbers(y.number, x.number, [&](auto zero, auto pixel) {
@@ -110,7 +110,7 @@ int cuda_first_forward(cuda_stream stream, cuda_tensor y, cuda_tensor x, const f
                             (unsigned)((s.oc + CHUNK - 1) / CHUNK));
             return launch(forward_kernel<T, X, IC>, grid,
                           first_block(s.oc < CHUNK ? s.oc : CHUNK, N, BLOCK), stream, (T *)y.data,
-                          (const X *)x.data, w, bias, s, f.relu);
+                          (const X *)x.data, (const X *)w, bias, s, f.relu);
         });
     });
 }
@@ -123,7 +123,7 @@ int cuda_first_forward(cuda_stream stream, cuda_tensor y, cuda_tensor x, const f
 enum {
     FILTER_BLOCK = 128, /* few threads of many registers */
     PARTS = 396,        /* three for each multiprocessor of an H100 */
-    SUM_ROWS = 8
+    SUM_ROWS = 32       /* threads that share the parts of a sum: few steps, one after another */
 };
 
 /* Channels of a thread: their sums for all taps must stay in registers. */
@@ -239,8 +239,9 @@ static __global__ void __launch_bounds__(FILTER_BLOCK, IC == 1 ? 3 : 1)
 }
 
 /* dw[k][tap], and db[k] behind the last tap: the sum of all parts. A block: WARP sums. */
-static __global__ void parts_kernel(float *dw, float *db, const float *parts, int count, int taps,
-                                    int oc, bool accumulate) {
+static __global__ void __launch_bounds__(WARP *SUM_ROWS)
+    parts_kernel(float *dw, float *db, const float *parts, int count, int taps, int oc,
+                 bool accumulate) {
     __shared__ float of_row[SUM_ROWS][WARP];
     const int size = (taps + 1) * oc, i = (int)(blockIdx.x * WARP + threadIdx.x);
     float sum = 0;

@@ -171,9 +171,9 @@ typedef struct cuda_first {
     bool relu;
 } cuda_first;
 enum { CUDA_FIRST_CHANNELS = 4 };
-/* x [n,h,w,ic] with ic <= CUDA_FIRST_CHANNELS, w [oc][3][3][ic] floats, bias [oc] floats or NULL.
- */
-int cuda_first_forward(cuda_stream, cuda_tensor y, cuda_tensor x, const float *w, const float *bias,
+/* x [n,h,w,ic] with ic <= CUDA_FIRST_CHANNELS, w [oc][3][3][ic] stored like x, bias [oc] floats or
+ * NULL. */
+int cuda_first_forward(cuda_stream, cuda_tensor y, cuda_tensor x, const void *w, const float *bias,
                        cuda_first);
 /* dw, db (NULL: not wanted) (+)= ... */
 int cuda_first_filter(cuda_stream, float *dw, float *db, cuda_tensor dy, cuda_tensor x, cuda_first,

@@ -284,7 +284,7 @@ static __global__ void add_parts(body_step *state, const loss_part *part, unsign
     of_thread[threadIdx.x] = sum;
     __syncthreads();
     if (threadIdx.x > 0) return;
-    for (int i = 1; i < BLOCK; i++) {
+    for (unsigned i = 1; i < parts && i < BLOCK; i++) { /* the others have zeros */
         sum.loss += of_thread[i].loss;
         sum.correct += of_thread[i].correct;
     }

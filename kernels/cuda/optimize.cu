@@ -1,16 +1,16 @@
-/* The flat optimiser. Four launches: squares of the gradients by block, norm and judgement, one
- * pass over all weights, the step of the state. The norm has one order of summation for each count.
- */
+/* The flat optimiser. Three launches: squares of the gradients by block; norm, judgement and the
+ * step of the state, which the update does not look at; one pass over all weights. The norm has one
+ * order of summation for each count. */
 #include "kernels/body/optimizer.h"
 
 #include "kernels/cuda/grid.cuh"
 
 enum { QUAD = 4, SQUARES_BLOCKS = 1024 };
 
-/* What the judgement tells the update, and the update the last kernel; at the start of the room. */
+/* What the judgement tells the update; at the start of the room. */
 struct optimize_room {
     body_update u;
-    int held_back, not_finite;
+    int held_back;
     double squares[SQUARES_BLOCKS];
 };
 static_assert(sizeof(optimize_room) <= CUDA_ROOM_BYTES, "the room is too small");
@@ -49,7 +49,7 @@ static __global__ void square_kernel(optimize_room *room, const float *g, size_t
 }
 
 static __global__ void judge_kernel(optimize_room *room, int blocks, body_rule rule,
-                                    const double *rates, body_step *state) {
+                                    const double *rates, body_step *state, int rows) {
     double sum = 0;
     for (int i = (int)threadIdx.x; i < blocks; i += BLOCK)
         sum += room->squares[i];
@@ -57,8 +57,8 @@ static __global__ void judge_kernel(optimize_room *room, int blocks, body_rule r
     if (threadIdx.x > 0) return;
     if (rates) state->learning_rate = rates[state->tick];
     room->held_back = body_step_judge(state, sqrt(sum));
-    room->not_finite = 0;
     room->u = body_update_make(&rule, state);
+    body_step_advance(state, rule.beta_1, rule.beta_2, room->held_back, rows);
 }
 
 /* What the update keeps for a weight. */
@@ -134,13 +134,7 @@ static __global__ void __launch_bounds__(BLOCK)
         write(a.average, average, i, a.count, aligned);
         write((L *)a.low, w, i, a.count, aligned);
     }
-    if (!finite) room->not_finite = 1; /* whoever writes writes the same */
-}
-
-static __global__ void advance_kernel(const optimize_room *room, body_step *state, double beta_1,
-                                      double beta_2, int rows) {
-    body_step_advance(state, beta_1, beta_2, room->held_back, rows);
-    if (room->not_finite) state->bad = 1;
+    if (!finite) a.state->bad = 1; /* whoever writes writes the same */
 }
 
 int cuda_optimize(cuda_stream stream, const cuda_update *a, int rows, cuda_room memory) {
@@ -150,13 +144,12 @@ int cuda_optimize(cuda_stream stream, const cuda_update *a, int rows, cuda_room 
                          is_aligned(a->v) && is_aligned(a->average) && is_aligned(a->low);
     const unsigned blocks = blocks_for(quads, BLOCK, SQUARES_BLOCKS);
     TRY(launch(square_kernel, blocks, BLOCK, stream, room, a->g, a->count, is_aligned(a->g)));
-    TRY(launch(judge_kernel, 1, BLOCK, stream, room, (int)blocks, a->rule, a->rates, a->state));
-    TRY(with_number(a->low_number, [&](auto zero) {
+    TRY(launch(judge_kernel, 1, BLOCK, stream, room, (int)blocks, a->rule, a->rates, a->state,
+               rows));
+    return with_number(a->low_number, [&](auto zero) {
         typedef decltype(zero) L;
         return launch(a->rule.kind == BODY_SGD ? update_kernel<BODY_SGD, L>
                                                : update_kernel<BODY_ADAM, L>,
                       blocks_for(quads, BLOCK), BLOCK, stream, room, *a, aligned);
-    }));
-    return launch(advance_kernel, 1, 1, stream, (const optimize_room *)room, a->state,
-                  a->rule.beta_1, a->rule.beta_2, rows);
+    });
 }

@@ -13,13 +13,8 @@ static bool takes(const mien_cuda *cuda, const mien_linear_desc *d) {
            d->stride_h == 1 && d->stride_w == 1;
 }
 
-static size_t weight_count(const mien_linear *op) {
-    return (size_t)SIDE * SIDE * (size_t)op->desc.in.c * (size_t)op->desc.out.c;
-}
-
 static mien_status prepare(mien_linear *op, int n) {
-    (void)n; /* the weights as floats */
-    if (op->backend->dtype != MIEN_F32) op->scratch = weight_count(op) * sizeof(float);
+    (void)op, (void)n;
     return MIEN_OK;
 }
 
@@ -41,17 +36,10 @@ static mien_status forward(mien_linear *op, const mien_tensor *y, const mien_ten
                            const void *w, const void *b, void *scratch) {
     const mien_linear_desc *d = &op->desc;
     const cuda_stream stream = op->cuda->stream;
-    const float *weights = w;
-    if (op->backend->dtype != MIEN_F32) {
-        const int count = (int)weight_count(op);
-        const cuda_tensor from = {(void *)w, mien_cuda_number(op->backend->dtype), 1, 1, 1, count};
-        const cuda_tensor to = {scratch, CUDA_F32, 1, 1, 1, count};
-        CUDA_TRY(cuda_copy(stream, to, from, false), "widening weights");
-        weights = scratch;
-    }
-    CUDA_TRY(cuda_first_forward(stream, mien_cuda_tensor(y), mien_cuda_tensor(x), weights, b,
-                                first_of(op)),
-             "the kernel of the first convolution");
+    (void)scratch;
+    CUDA_TRY(
+        cuda_first_forward(stream, mien_cuda_tensor(y), mien_cuda_tensor(x), w, b, first_of(op)),
+        "the kernel of the first convolution");
     if (d->activation != BODY_LINEAR && d->activation != BODY_RELU)
         CUDA_TRY(cuda_bias_activation(stream, mien_cuda_tensor(y), NULL, d->activation, d->alpha),
                  "the kernel of activation");
