@@ -81,42 +81,50 @@ static int map(cuda_stream stream, cuda_tensor y, sources<IN> in, F f, bool accu
     return map_all<IN + 1, adding<IN, F>>(stream, y, more, adding<IN, F>{f});
 }
 
-/* ---- activations: the formula is chosen outside of the kernel ---- */
+/* ---- activations: ReLU has kernels of its own, the rarer ones share one that asks which ---- */
+
+enum { ANY = -1 };
 
 template <int ACT> struct activated {
+    int act;
     float alpha;
-    __device__ float operator()(const float *v) const { return body_activate(v[0], ACT, alpha); }
+    __device__ float operator()(const float *v) const {
+        return body_activate(v[0], ACT == ANY ? act : ACT, alpha);
+    }
 };
 
 int cuda_activation_forward(cuda_stream stream, cuda_tensor y, cuda_tensor x, int act,
                             float alpha) {
     const sources<1> in = {{x.data}};
-#define ACTIVATE_CASE(id, name, from_output)                                                       \
-    case BODY_##id:                                                                                \
-        return map(stream, y, in, activated<BODY_##id>{alpha}, false);
-    switch (act) { BODY_ACTIVATIONS(ACTIVATE_CASE) }
-#undef ACTIVATE_CASE
-    return cudaErrorInvalidValue;
+    if (act == BODY_RELU) return map(stream, y, in, activated<BODY_RELU>{act, alpha}, false);
+    return map(stream, y, in, activated<ANY>{act, alpha}, false);
 }
 
-/* dy times the slope at an input or, where it follows from there, at an output. */
-template <int ACT, bool FROM_OUTPUT> struct sloped {
+/* dy times the slope, at an output where it follows from there, else at an input. */
+template <int ACT> struct sloped {
+    int act;
     float alpha;
+    bool from_output;
     __device__ float operator()(const float *v) const {
-        return v[0] *
-               body_activation_slope(FROM_OUTPUT ? 0 : v[1], FROM_OUTPUT ? v[1] : 0, ACT, alpha);
+        return v[0] * body_activation_slope(from_output ? 0 : v[1], from_output ? v[1] : 0,
+                                            ACT == ANY ? act : ACT, alpha);
     }
 };
 
+static bool follows_from_output(int act) {
+#define FROM_OUTPUT(id, name, from_output) from_output,
+    static const bool table[] = {BODY_ACTIVATIONS(FROM_OUTPUT)};
+#undef FROM_OUTPUT
+    return table[act];
+}
+
 int cuda_activation_backward(cuda_stream stream, cuda_tensor dx, cuda_tensor dy, cuda_tensor x,
                              cuda_tensor y, int act, float alpha, bool accumulate) {
-#define SLOPE_CASE(id, name, from_output)                                                          \
-    case BODY_##id:                                                                                \
-        return map(stream, dx, sources<2>{{dy.data, from_output ? y.data : x.data}},               \
-                   sloped<BODY_##id, from_output>{alpha}, accumulate);
-    switch (act) { BODY_ACTIVATIONS(SLOPE_CASE) }
-#undef SLOPE_CASE
-    return cudaErrorInvalidValue;
+    const bool from_output = follows_from_output(act);
+    const sources<2> in = {{dy.data, from_output ? y.data : x.data}};
+    if (act == BODY_RELU)
+        return map(stream, dx, in, sloped<BODY_RELU>{act, alpha, true}, accumulate);
+    return map(stream, dx, in, sloped<ANY>{act, alpha, from_output}, accumulate);
 }
 
 /* ---- formulas ---- */
