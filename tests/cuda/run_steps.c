@@ -57,7 +57,9 @@ static void train(test_net *net, material *m, const steps_case *c, steps_result 
             before = 0;
         }
         const int rows = c->images - start < c->batch ? c->images - start : c->batch;
+        if (c->around) c->around(c->context, i, true);
         expect_ok(mien_step_run(&step, (size_t)start, rows));
+        if (c->around) c->around(c->context, i, false);
         expect_ok(mien_plan_read(net->plan, &r->state));
         r->loss[i] = (r->state.loss_sum - before) / rows;
         before = r->state.loss_sum;

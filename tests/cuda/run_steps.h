@@ -13,6 +13,8 @@ typedef struct steps_case {
     body_rule rule;
     double rate;
     body_augment ranges;
+    void (*around)(void *context, int step, bool before); /* called around every step; NULL: not */
+    void *context;
 } steps_case;
 
 enum { STEPS_MOST = 64 };

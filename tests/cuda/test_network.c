@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "tests/cuda/counted.h"
 #include "tests/cuda/run_steps.h"
 #include "tests/support/device.h"
 #include "tests/support/reference.h"
@@ -208,6 +209,44 @@ static void test_loss_scale(void **state) {
     mien_backend_close(b);
 }
 
+typedef struct watch {
+    fake_counts before;
+    int steps; /* that were one launch and nothing else */
+} watch;
+
+static void watch_step(void *context, int step, bool before) {
+    watch *w = context;
+    fake_counts now;
+    (void)step;
+    if (!counted(&now)) return;
+    if (before)
+        w->before = now;
+    else
+        w->steps += now.graph_launches - w->before.graph_launches == 1 &&
+                    now.launches == w->before.launches && now.copies == w->before.copies &&
+                    now.syncs == w->before.syncs && now.mallocs == w->before.mallocs &&
+                    now.memsets == w->before.memsets;
+}
+
+/* The first step of each size is launched as it is, the second recorded; every other one is a
+ * single launch: no copy, no wait, no memory. */
+static void test_one_launch_a_step(void **state) {
+    (void)state;
+    watch w = {0};
+    fake_counts now;
+    steps_case c = usual();
+    c.steps = 12;
+    c.around = watch_step;
+    c.context = &w;
+    mien_backend *b = device_open(MIEN_COMPUTE_BF16, false);
+    if (counted(&now)) {
+        steps_result r = steps_run(b, &c);
+        assert_int_equal(w.steps, 12 - 2 - 2);
+        steps_release(&r);
+    }
+    mien_backend_close(b);
+}
+
 static void test_too_large(void **state) {
     (void)state;
     mien_graph graph;
@@ -236,6 +275,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_curve),      cmocka_unit_test(test_precisions),
         cmocka_unit_test(test_repeats),    cmocka_unit_test(test_odd_networks),
-        cmocka_unit_test(test_loss_scale), cmocka_unit_test(test_too_large)};
+        cmocka_unit_test(test_loss_scale), cmocka_unit_test(test_one_launch_a_step),
+        cmocka_unit_test(test_too_large)};
     return cmocka_run_group_tests_name("network on a GPU", tests, NULL, NULL);
 }
