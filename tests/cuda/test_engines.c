@@ -450,6 +450,7 @@ static void test_no_time(void **state) {
     fake_counts cost = prepare_new(MIEN_FORWARD, text);
     assert_string_equal(text, "engine 12 knobs 2=0");
     assert_int_equal(cost.compiled, 0);
+    assert_int_equal(cost.plans, 4); /* engines 1, 2 and 3 fail before it, none is tried behind */
     /* where there is nothing else, compiling cannot be helped; parts that need not are not */
     remove(file);
     setenv("FAKE_CUDNN_COMPILED", "all", 1);
@@ -509,6 +510,22 @@ static void test_smaller_batch(void **state) {
     expect_entry("x 2 3 3 8", 20);
     cost = prepare(op, b, 5); /* a larger one has its own */
     assert_true(cost.heuristics >= 4);
+    b->ops->linear_free(op);
+    mien_backend_close(b);
+}
+
+/* Nor does it search for the graph that the largest batch does without. */
+static void test_smaller_batch_ungated(void **state) {
+    (void)state;
+    mien_backend *b = device_open(MIEN_COMPUTE_BF16, false);
+    mien_linear *op;
+    setenv("FAKE_CUDNN_FAST", "20", 1);
+    setenv("FAKE_CUDNN_SLOW", "fused", 1);
+    expect_ok(b->ops->linear_create(b, &conv, &op));
+    prepare(op, b, 4);
+    const fake_counts cost = prepare(op, b, 3);
+    assert_int_equal(cost.heuristics, 0);
+    assert_int_equal(cost.plans, 3);
     b->ops->linear_free(op);
     mien_backend_close(b);
 }
@@ -579,6 +596,7 @@ int main(void) {
         cmocka_unit_test_setup(test_no_time, start),
         cmocka_unit_test_setup(test_half_the_time, start),
         cmocka_unit_test_setup(test_smaller_batch, start),
+        cmocka_unit_test_setup(test_smaller_batch_ungated, start),
         cmocka_unit_test_setup(test_gradient_race, start),
         cmocka_unit_test_setup(test_forward_race, start),
     };
