@@ -77,18 +77,30 @@ static int start(void **state) {
     return 0;
 }
 
-/* The engine of one pass as the run's record names it. */
-static void engine(mien_compute compute, bool deterministic, mien_direction direction,
-                   char text[64]) {
+/* Counts what one more batch size costs. */
+static fake_counts prepare(mien_linear *op, mien_backend *b, int n) {
+    const fake_counts before = counts();
+    expect_ok(b->ops->linear_prepare(op, n));
+    fake_counts after = counts();
+    after.heuristics -= before.heuristics;
+    after.plans -= before.plans;
+    after.compiled -= before.compiled;
+    return after;
+}
+
+/* The engine of one pass as the run's record names it; counts what it cost. */
+static fake_counts engine(mien_compute compute, bool deterministic, mien_direction direction,
+                          char text[64]) {
     mien_backend *b = device_open(compute, deterministic);
     mien_linear *op;
     mien_linear_desc d = conv;
     d.training = direction != MIEN_FORWARD; /* else that pass is all there is */
     expect_ok(b->ops->linear_create(b, &d, &op));
-    expect_ok(b->ops->linear_prepare(op, 2));
+    const fake_counts cost = prepare(op, b, 2);
     b->ops->linear_engine(op, direction, text, 64);
     b->ops->linear_free(op);
     mien_backend_close(b);
+    return cost;
 }
 
 static void expect_engine(mien_compute compute, bool deterministic, const char *want) {
@@ -403,28 +415,8 @@ static void test_no_place(void **state) {
 
 /* ---- in seconds, not minutes ---- */
 
-/* Counts what one more batch size costs. */
-static fake_counts prepare(mien_linear *op, mien_backend *b, int n) {
-    const fake_counts before = counts();
-    expect_ok(b->ops->linear_prepare(op, n));
-    fake_counts after = counts();
-    after.heuristics -= before.heuristics;
-    after.plans -= before.plans;
-    after.compiled -= before.compiled;
-    return after;
-}
-
 static fake_counts prepare_new(mien_direction direction, char text[64]) {
-    mien_backend *b = device_open(MIEN_COMPUTE_BF16, false);
-    mien_linear *op;
-    mien_linear_desc d = conv;
-    d.training = direction != MIEN_FORWARD;
-    expect_ok(b->ops->linear_create(b, &d, &op));
-    const fake_counts cost = prepare(op, b, 2);
-    b->ops->linear_engine(op, direction, text, 64);
-    b->ops->linear_free(op);
-    mien_backend_close(b);
-    return cost;
+    return engine(MIEN_COMPUTE_BF16, false, direction, text);
 }
 
 /* The heuristics' first two engines that are compiled are tried, and with them all others. */
@@ -441,9 +433,6 @@ static void test_compiled_engines(void **state) {
     cost = prepare_new(MIEN_FORWARD, text);
     assert_int_equal(cost.compiled, 2);
     assert_string_equal(text, "engine 20"); /* behind them in the list */
-    cost = prepare_new(MIEN_FORWARD, text);
-    assert_int_equal(cost.heuristics, 0); /* it is remembered */
-    assert_int_equal(cost.plans, 1);
     /* however many others there are, these have their turn */
     remove(file);
     setenv("FAKE_CUDNN_TILES", "30", 1);
@@ -475,6 +464,7 @@ static void test_no_time(void **state) {
     fake_counts cost = prepare_new(MIEN_FORWARD, text);
     assert_string_equal(text, "engine 12 knobs 2=0");
     assert_int_equal(cost.compiled, 0);
+    assert_int_equal(cost.plans, 4); /* engines 1, 2 and 3 fail before it, none is tried behind */
     /* where there is nothing else, compiling cannot be helped; parts that need not are not */
     remove(file);
     setenv("FAKE_CUDNN_COMPILED", "all", 1);
@@ -491,8 +481,8 @@ static void test_half_the_time(void **state) {
     setenv("FAKE_CUDNN_COMPILE_MS", "999", 1);
     setenv("FAKE_CUDNN_COMPILED", "12", 1);
     setenv("FAKE_CUDNN_FAST", "20", 1);
-    const fake_counts cost = prepare_new(MIEN_FILTER, text);
-    assert_int_equal(cost.compiled, 1); /* of two in each of four graphs */
+    assert_int_equal(prepare_new(MIEN_FILTER, text).compiled,
+                     1); /* of two in each of four graphs */
     assert_string_equal(text, "engine 20");
 }
 
@@ -538,6 +528,22 @@ static void test_smaller_batch(void **state) {
     mien_backend_close(b);
 }
 
+/* Nor does it search for the graph that the largest batch does without. */
+static void test_smaller_batch_ungated(void **state) {
+    (void)state;
+    mien_backend *b = device_open(MIEN_COMPUTE_BF16, false);
+    mien_linear *op;
+    setenv("FAKE_CUDNN_FAST", "20", 1);
+    setenv("FAKE_CUDNN_SLOW", "fused", 1);
+    expect_ok(b->ops->linear_create(b, &conv, &op));
+    prepare(op, b, 4);
+    const fake_counts cost = prepare(op, b, 3);
+    assert_int_equal(cost.heuristics, 0);
+    assert_int_equal(cost.plans, 3);
+    b->ops->linear_free(op);
+    mien_backend_close(b);
+}
+
 /* The gradient with the ReLU in it against the gradient and a kernel behind it. */
 static void test_gradient_race(void **state) {
     (void)state;
@@ -552,9 +558,7 @@ static void test_gradient_race(void **state) {
     expect_entry("data relu", APART);
     expect_entry("data bf16", 20);
     assert_string_equal(text, "engine 20");
-    const fake_counts cost = prepare_new(MIEN_DATA, text);
-    assert_int_equal(cost.heuristics, 0);
-    assert_int_equal(cost.plans, 3); /* without the gated one */
+    assert_int_equal(prepare_new(MIEN_DATA, text).plans, 3); /* without the gated one */
     /* nothing is compiled for it when there is no time */
     remove(file);
     setenv("FAKE_CUDNN_COMPILED", "fused", 1);
@@ -576,9 +580,7 @@ static void test_forward_race(void **state) {
     prepare_new(MIEN_FORWARD, text);
     expect_entry("forward low bias relu", APART);
     expect_entry("forward bf16", 20);
-    const fake_counts cost = prepare_new(MIEN_FORWARD, text);
-    assert_int_equal(cost.heuristics, 0);
-    assert_int_equal(cost.plans, 1);
+    assert_int_equal(prepare_new(MIEN_FORWARD, text).plans, 1);
     remove(file);
     setenv("FAKE_CUDNN_SLOW", "plain", 1);
     setenv("FAKE_CUDNN_ONLY", "20", 1);
@@ -605,6 +607,7 @@ int main(void) {
         cmocka_unit_test_setup(test_no_time, start),
         cmocka_unit_test_setup(test_half_the_time, start),
         cmocka_unit_test_setup(test_smaller_batch, start),
+        cmocka_unit_test_setup(test_smaller_batch_ungated, start),
         cmocka_unit_test_setup(test_gradient_race, start),
         cmocka_unit_test_setup(test_forward_race, start),
     };
