@@ -70,6 +70,7 @@ typedef struct mien_linear_desc {
     bool adds; /* forward adds to what y holds, before the activation; see linear_can_add */
     bool training;
     bool needs_dx;
+    bool gates_dx;                       /* backward_data is given a gate */
     bool accumulates_dx, accumulates_dw; /* asked for in some step: temporary room is needed */
     mien_algorithm algorithm[MIEN_DIRECTIONS]; /* one that cannot be had becomes DIRECT */
 } mien_linear_desc;

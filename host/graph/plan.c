@@ -53,6 +53,11 @@ static void choose_micro_batch(mien_plan *plan, int wanted) {
     plan->micro_batch = rows;
 }
 
+bool mien_plan_gates(const mien_plan *plan, const mien_node *node) {
+    const mien_node *before = &plan->graph->nodes[node->inputs[0]];
+    return plan->places[before->index].skipped && plan->places[before->inputs[0]].slope_by_reader;
+}
+
 bool mien_plan_linear_desc(const mien_plan *plan, int i, mien_linear_desc *desc) {
     const mien_node *node = &plan->graph->nodes[i];
     const mien_place *place = &plan->places[i];
@@ -66,6 +71,7 @@ bool mien_plan_linear_desc(const mien_plan *plan, int i, mien_linear_desc *desc)
                            .training = plan->training,
                            .adds = place->sums,
                            .needs_dx = plan->places[node->inputs[0]].wants_grad,
+                           .gates_dx = mien_plan_gates(plan, node),
                            .accumulates_dx = place->adds[0],
                            .accumulates_dw = i < plan->cut && plan->micro_batch < plan->max_batch};
     node->def->linear(node, desc);

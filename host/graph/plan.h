@@ -140,6 +140,8 @@ mien_status mien_plan_infer(mien_plan *plan, int n);
 /* Probabilities of n rows to the host: out[n][classes]. Runs the softmax behind the logits. */
 mien_status mien_plan_probabilities(mien_plan *plan, int n, float *out);
 
+/* Does the node's backward pass apply the slope of the ReLU that its input 0 went through? */
+bool mien_plan_gates(const mien_plan *plan, const mien_node *node);
 /* Describes node i's linear operator as the plan creates it; false when it has none. */
 bool mien_plan_linear_desc(const mien_plan *plan, int i, mien_linear_desc *desc);
 /* "forward winograd, data direct, …" for layers with a choice, a line each; for the run's record.

@@ -104,9 +104,7 @@ int mien_run_slope(const mien_run *run, const mien_node *node, float *alpha) {
 }
 
 bool mien_run_gates(const mien_run *run, const mien_node *node) {
-    const mien_node *before = &run->plan->graph->nodes[node->inputs[0]];
-    return run->plan->places[before->index].skipped &&
-           run->plan->places[before->inputs[0]].slope_by_reader;
+    return mien_plan_gates(run->plan, node);
 }
 
 const mien_node *mien_run_dropout(const mien_run *run, const mien_node *node) {

@@ -82,6 +82,7 @@ static mien_linear_desc describe(const conv_row *r) {
                               .alpha = 0.2F,
                               .training = true,
                               .needs_dx = true,
+                              .gates_dx = true,
                               .accumulates_dx = true,
                               .accumulates_dw = true};
 }

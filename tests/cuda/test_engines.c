@@ -1,6 +1,5 @@
 /* Which of cuDNN's engines is taken, what is remembered of it, and what happens when engines fail.
  * The engines are those of tests/cuda/fake/cudnn_engine.c. */
-#include <dlfcn.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,7 +13,7 @@
 #include "host/base/file.h"
 #include "host/base/memory.h"
 #include "include/mien/log.h"
-#include "tests/cuda/fake/counters.h"
+#include "tests/cuda/counted.h"
 #include "tests/support/device.h"
 #include "tests/support/net.h"
 
@@ -37,7 +36,8 @@ static const mien_linear_desc conv = {.name = "conv7",
                                       .bias = true,
                                       .activation = BODY_RELU,
                                       .training = true,
-                                      .needs_dx = true};
+                                      .needs_dx = true,
+                                      .gates_dx = true};
 
 static char warnings[2048], news[2048];
 
@@ -49,17 +49,9 @@ static void keep_warnings(void *context, mien_log_level level, const char *line)
     snprintf(to + at, sizeof warnings - at, "%s\n", line);
 }
 
-/* What the fake has counted up to now; its module is open. */
 static fake_counts counts(void) {
-    char path[1024];
-    snprintf(path, sizeof path, "%s/mien-cuda.so", getenv("MIEN_MODULES"));
-    void *module = dlopen(path, RTLD_NOW | RTLD_NOLOAD);
-    void *symbol = module ? dlsym(module, "fake_counters") : NULL;
-    const fake_counts *(*counters)(void);
-    assert_non_null(symbol);
-    memcpy(&counters, &symbol, sizeof counters);
-    const fake_counts now = *counters();
-    dlclose(module);
+    fake_counts now;
+    assert_true(counted(&now));
     return now;
 }
 
@@ -589,28 +581,27 @@ static void test_forward_race(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_the_quickest, start),
-        cmocka_unit_test_setup(test_precision, start),
-        cmocka_unit_test_setup(test_deterministic, start),
-        cmocka_unit_test_setup(test_none_left, start),
-        cmocka_unit_test_setup(test_failures_on_the_way, start),
-        cmocka_unit_test_setup(test_device_fault, start),
-        cmocka_unit_test_setup(test_no_memory_to_try, start),
-        cmocka_unit_test_setup(test_remembered, start),
-        cmocka_unit_test_setup(test_another_card, start),
-        cmocka_unit_test_setup(test_stale, start),
-        cmocka_unit_test_setup(test_wide_settings, start),
-        cmocka_unit_test_setup(test_damaged, start),
-        cmocka_unit_test_setup(test_no_place, start),
-        cmocka_unit_test_setup(test_compiled_engines, start),
-        cmocka_unit_test_setup(test_no_time, start),
-        cmocka_unit_test_setup(test_half_the_time, start),
-        cmocka_unit_test_setup(test_smaller_batch, start),
-        cmocka_unit_test_setup(test_smaller_batch_ungated, start),
-        cmocka_unit_test_setup(test_gradient_race, start),
-        cmocka_unit_test_setup(test_forward_race, start),
-    };
+#define TEST(name) cmocka_unit_test_setup(test_##name, start)
+    const struct CMUnitTest tests[] = {TEST(the_quickest),
+                                       TEST(precision),
+                                       TEST(deterministic),
+                                       TEST(none_left),
+                                       TEST(failures_on_the_way),
+                                       TEST(device_fault),
+                                       TEST(no_memory_to_try),
+                                       TEST(remembered),
+                                       TEST(another_card),
+                                       TEST(stale),
+                                       TEST(wide_settings),
+                                       TEST(damaged),
+                                       TEST(no_place),
+                                       TEST(compiled_engines),
+                                       TEST(no_time),
+                                       TEST(half_the_time),
+                                       TEST(smaller_batch),
+                                       TEST(smaller_batch_ungated),
+                                       TEST(gradient_race),
+                                       TEST(forward_race)};
     const char *modules = getenv("MIEN_MODULES");
     if (modules && !strstr(modules, "fake")) {
         printf("# the engines of this test are those of the fake cuDNN\n");

@@ -252,6 +252,7 @@ static mien_status make_data(conv *c, conv_variant *v) {
         dnn_plan_make(plan, cuda, &p, model ? &model->pass[MIEN_DATA].engine.choice : NULL);
     if (status != MIEN_OK) return refuse(c, &p, status);
     need(c, plan, data_staging(c, c->linear.desc.accumulates_dx));
+    if (!c->linear.desc.gates_dx) return MIEN_OK;
     if (c->wider_x) return MIEN_OK; /* what is cut out of scratch memory is gated then */
     if (model && !model->gated.engine.plan) return MIEN_OK;
     p.relu = true;
