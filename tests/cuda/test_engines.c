@@ -14,6 +14,7 @@
 #include "host/base/memory.h"
 #include "include/mien/log.h"
 #include "tests/cuda/counted.h"
+#include "tests/cuda/words.h"
 #include "tests/support/device.h"
 #include "tests/support/net.h"
 
@@ -252,33 +253,14 @@ static char *read_cache(void) {
     return text;
 }
 
-static int occurrences(const char *text, const char *of) {
-    int count = 0;
-    while ((text = strstr(text, of)) != NULL) {
-        count++;
-        text++;
-    }
-    return count;
-}
-
 static void write_cache(const char *text) {
     expect_ok(mien_file_write(file, text, strlen(text)));
 }
 
 /* Puts `to` where `from` stands in the file; returns how often it stood there. */
 static int replace_in_cache(const char *from, const char *to) {
-    char *text = read_cache(), *next;
+    char *text = read_cache(), *out = replaced(text, from, to);
     const int count = occurrences(text, from);
-    const size_t room = strlen(text) + (size_t)count * strlen(to) + 1;
-    char *out = calloc(1, room);
-    size_t at = 0;
-    assert_non_null(out);
-    const char *rest = text;
-    while ((next = strstr(rest, from)) != NULL) {
-        at += (size_t)snprintf(out + at, room - at, "%.*s%s", (int)(next - rest), rest, to);
-        rest = next + strlen(from);
-    }
-    snprintf(out + at, room - at, "%s", rest);
     write_cache(out);
     free(out);
     mien_free(text);

@@ -1,0 +1,34 @@
+#include "tests/cuda/words.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+int occurrences(const char *text, const char *of) {
+    int count = 0;
+    while ((text = strstr(text, of)) != NULL) {
+        count++;
+        text++;
+    }
+    return count;
+}
+
+char *replaced(const char *text, const char *from, const char *to) {
+    const size_t room = strlen(text) + (size_t)occurrences(text, from) * strlen(to) + 1;
+    char *out = calloc(1, room);
+    const char *next;
+    size_t at = 0;
+    assert_non_null(out);
+    while ((next = strstr(text, from)) != NULL) {
+        at += (size_t)snprintf(out + at, room - at, "%.*s%s", (int)(next - text), text, to);
+        text = next + strlen(from);
+    }
+    snprintf(out + at, room - at, "%s", text);
+    return out;
+}
