@@ -166,6 +166,7 @@ static int run(int argc, char **argv, const cli_command *self) {
                    &args.common, &exit_status))
         return exit_status;
     if (!check_values(&args)) return EXIT_USAGE;
+    if (!args.common.device) args.common.device = "cpu"; /* where bytes compute */
     const mien_status status = convert(&args);
     return status == MIEN_OK ? EXIT_DONE : cli_fail(status);
 }
