@@ -10,7 +10,7 @@
 enum { GPUS_MOST = 64 };
 
 typedef struct found {
-    char name[16];
+    char name[32];
     bool usable;
     char text[512];
 } found;
@@ -28,7 +28,7 @@ static void probe(const char *device, const cli_common *common, found *f) {
 
 /* The CPU and every GPU, or why there is none; returns how many were filled in. */
 static int probe_all(const cli_common *common, found *devices) {
-    char name[16];
+    char name[32];
     int gpus;
     probe("cpu", common, &devices[0]);
     if (mien_backend_gpus(&gpus) != MIEN_OK || gpus == 0) {

@@ -46,17 +46,20 @@ run() { # name command...
     count "$name" "$status" "$seconds"
 }
 
-# The tests of the GPU half use one thread each: they run side by side, before the others.
+# Programs and scripts that leave a core free most of the time run side by side.
 run_beside() { # test...
-    local folder status seconds
+    local folder status seconds name
     folder=$(mktemp -d)
     export -f into
     export limit
-    printf '%s\n' "$@" | xargs -P "$(nproc)" -I{} bash -c 'into "$1/$(basename "$2")" "$2"' - "$folder" {}
+    printf '%s\n' "$@" | xargs -P "$(nproc)" -I{} bash -c '
+        case $2 in *.sh) set -- "$1/${2##*/}" bash "$2" ;; *) set -- "$1/${2##*/}" "$2" ;; esac
+        into "$@"' - "$folder" {}
     for test in "$@"; do
-        read -r status seconds <"$folder/$(basename "$test").end"
-        cp "$folder/$(basename "$test").log" "$log"
-        count "${test#"$build"/tests/}" "$status" "$seconds"
+        name=${test#"$build"/}
+        read -r status seconds <"$folder/${test##*/}.end"
+        cp "$folder/${test##*/}.log" "$log"
+        count "${name#tests/}" "$status" "$seconds"
     done
     rm -rf "$folder"
 }
@@ -82,9 +85,7 @@ check)
         esac
         run "${test#"$build"/tests/}" "$test"
     done
-    for script in tests/cli/test_*.sh tests/lint/test_*.sh; do
-        [ -e "$script" ] && run "${script#tests/}" bash "$script"
-    done
+    run_beside tests/cli/test_*.sh tests/lint/test_*.sh
     ;;
 *)
     for script in tests/$tier/test_*.sh; do
