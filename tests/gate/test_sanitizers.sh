@@ -5,7 +5,7 @@ set -u
 build=build/address,undefined
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-if ! make -s SAN=address,undefined CUDA=0 programs tests >"$log" 2>&1; then
+if ! make -s -j"$(nproc)" SAN=address,undefined CUDA=0 programs tests >"$log" 2>&1; then
     tail -20 "$log"
     echo "not ok sanitizer build"
     exit 1
