@@ -167,7 +167,6 @@ static void need(conv *c, const dnn_plan *plan, staging s) {
 /* The failure of the last graph tried for a pass, in words of the network. */
 static mien_status refuse(const conv *c, const dnn_problem *p, mien_status status) {
     static const char *const passes[] = {"output", "input's gradient", "weights' gradient"};
-    static const char *const types[] = {"auto", "f32", "tf32", "bf16", "f16"};
     const mien_linear_desc *d = &c->linear.desc;
     if (status != MIEN_UNSUPPORTED)
         return mien_fail_context(status, "layer '%s', making ready", d->name);
@@ -178,7 +177,7 @@ static mien_status refuse(const conv *c, const dnn_problem *p, mien_status statu
         "another batch size, a newer cuDNN, or the CPU",
         d->name, cudnnGetVersion(), passes[p->direction], d->in.h, d->in.w, d->in.c, d->out.h,
         d->out.w, d->out.c, d->kernel_h, d->kernel_w, d->stride_h, d->stride_w, p->x.n,
-        types[p->compute]);
+        mien_compute_name(p->compute));
 }
 
 /* The largest batch that is ready, whose engines smaller ones take; NULL: n is larger. */

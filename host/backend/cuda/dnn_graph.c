@@ -247,11 +247,10 @@ size_t dnn_bytes(const dnn_problem *p, int uid) {
 
 void dnn_signature(const dnn_problem *p, char text[DNN_SIGNATURE]) {
     static const char *const passes[] = {"forward", "data", "filter"};
-    static const char *const types[] = {"auto", "f32", "tf32", "bf16", "f16"};
     snprintf(text, DNN_SIGNATURE,
              "%s%s%s %s x %d %d %d %d y %d %d %d %d kernel %d %d stride %d %d pad %d %d",
              passes[p->direction], p->bias ? (p->low_bias ? " low bias" : " bias") : "",
-             p->relu ? " relu" : "", types[p->compute], p->x.n, p->x.h, p->x.w, p->x.c, p->y.n,
-             p->y.h, p->y.w, p->y.c, p->kernel_h, p->kernel_w, p->stride_h, p->stride_w, p->pad_h,
-             p->pad_w);
+             p->relu ? " relu" : "", mien_compute_name(p->compute), p->x.n, p->x.h, p->x.w, p->x.c,
+             p->y.n, p->y.h, p->y.w, p->y.c, p->kernel_h, p->kernel_w, p->stride_h, p->stride_w,
+             p->pad_h, p->pad_w);
 }
