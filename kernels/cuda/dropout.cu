@@ -83,7 +83,7 @@ static __global__ void dropout_channels_kernel(T *y, const T *x, size_t rows, in
 #pragma unroll
         for (int v = 0; v < V; v++) {
             const float dropped = body_dropout(value[v], word[v], d.threshold, d.scale);
-            value[v] = accumulate ? old[v] + dropped : dropped;
+            value[v] = accumulate ? dropped + old[v] : dropped;
         }
         store_few<T, V>(y + at, value);
     }
