@@ -310,6 +310,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_augment_layout),
         cmocka_unit_test(test_augment_threads),
         cmocka_unit_test(test_augment_micro_batches),
+        cmocka_unit_test(test_moves_same_bits),
+        cmocka_unit_test(test_channel_words),
         cmocka_unit_test(test_batchnorm_definition),
         cmocka_unit_test(test_batchnorm_same_bits),
         cmocka_unit_test(test_batchnorm_bad_batch),
