@@ -147,6 +147,12 @@ static void write_inbound(const mien_graph *graph, const mien_node *node, mien_j
     mien_json_close(json, ']');
 }
 
+/* `inputs` stands elsewhere; of `trainable` not every layer of Keras 3 knows that has no weights.
+ */
+static bool is_written(const mien_node *node, const char *key) {
+    return strcmp(key, "inputs") != 0 && (node->param_count || strcmp(key, "trainable") != 0);
+}
+
 static void write_layer(const mien_graph *graph, const mien_node *node, mien_json *json) {
     mien_json_open(json, NULL, '{');
     mien_json_string(json, "class_name", node->def->class_name);
@@ -163,7 +169,7 @@ static void write_layer(const mien_graph *graph, const mien_node *node, mien_jso
     }
     mien_json_string(json, "dtype", "float32");
     for (size_t i = 0; node->index && i < node->def->keys.count; i++)
-        if (strcmp(node->def->keys.rows[i].name, "inputs") != 0)
+        if (is_written(node, node->def->keys.rows[i].name))
             write_key(node->def, &node->def->keys.rows[i], node->attrs, json);
     mien_json_close(json, '}');
     write_inbound(graph, node, json);
