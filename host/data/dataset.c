@@ -6,7 +6,7 @@
 
 #include "host/base/log.h"
 #include "host/base/memory.h"
-#include "host/data/resize.h"
+#include "host/image/resize.h"
 #include "host/data/source.h"
 
 static const mien_source_def *const sources[] = {&mien_source_sample, &mien_source_csv};

@@ -1,4 +1,4 @@
-#include "host/data/resize.h"
+#include "host/image/resize.h"
 
 #include <math.h>
 

@@ -1,7 +1,7 @@
 /* Changing an image's size: area averaging when it shrinks, bilinear when it grows (Keras's and
  * OpenCV's INTER_AREA and INTER_LINEAR with half-pixel centres). */
-#ifndef HOST_DATA_RESIZE_H
-#define HOST_DATA_RESIZE_H
+#ifndef HOST_IMAGE_RESIZE_H
+#define HOST_IMAGE_RESIZE_H
 
 #include <stdint.h>
 
