@@ -137,10 +137,7 @@ mien_status mien_dataset_extend(mien_dataset *set, size_t count) {
 }
 
 void mien_image_shape(mien_image_spec s, const uint8_t *gray, int height, int width, uint8_t *to) {
-    if (height == s.height && width == s.width)
-        memcpy(to, gray, (size_t)(height * width));
-    else
-        mien_resize_gray(gray, height, width, to, s.height, s.width);
+    mien_resize(gray, height, width, 1, to, s.height, s.width);
     /* spread over the channels from the back, so that nothing is read after it was overwritten */
     for (int p = s.height * s.width - 1; s.channels > 1 && p >= 0; p--)
         for (int c = s.channels - 1; c >= 0; c--)

@@ -5,7 +5,8 @@
 
 #include <stdint.h>
 
-/* [h][w] gray bytes to [oh][ow]; rounded to nearest. in and out must differ. */
-void mien_resize_gray(const uint8_t *in, int h, int w, uint8_t *out, int oh, int ow);
+/* [h][w][channels] bytes to [oh][ow][channels], 1 to 4 channels; rounded to nearest. in and out
+ * must differ. */
+void mien_resize(const uint8_t *in, int h, int w, int channels, uint8_t *out, int oh, int ow);
 
 #endif
