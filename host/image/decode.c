@@ -60,23 +60,25 @@ void image_over_white(const uint8_t *row, size_t width, int channels, uint8_t *o
         }
 }
 
-/* Brings a picture to the channels asked for, in place: gray is a third of colour's room. */
+void mien_image_to_gray(const uint8_t *colour, size_t count, uint8_t *gray) {
+    for (size_t i = 0; i < count; i++, colour += 3)
+        gray[i] =
+            (uint8_t)((19595u * colour[0] + 38470u * colour[1] + 7471u * colour[2] + 32768u) >> 16);
+}
+
+/* Brings a picture to the channels asked for; gray stays in colour's room. */
 static mien_status change_channels(mien_image *image, int channels) {
     const size_t pixels = (size_t)image->width * (size_t)image->height;
-    uint8_t *p = image->pixels;
     if (channels == 0 || channels == image->channels) return MIEN_OK;
     if (channels == 1) {
-        for (size_t i = 0; i < pixels; i++)
-            p[i] = (uint8_t)((19595u * p[3 * i] + 38470u * p[3 * i + 1] + 7471u * p[3 * i + 2] +
-                              32768u) >>
-                             16);
+        mien_image_to_gray(image->pixels, pixels, image->pixels);
         image->channels = 1;
         return MIEN_OK;
     }
     mien_image colour;
     MIEN_TRY(image_allocate(image->width, image->height, 3, &colour));
     for (size_t i = 0; i < pixels; i++)
-        memset(colour.pixels + 3 * i, p[i], 3);
+        memset(colour.pixels + 3 * i, image->pixels[i], 3);
     mien_image_release(image);
     *image = colour;
     return MIEN_OK;

@@ -29,5 +29,7 @@ mien_status mien_image_decode(const void *bytes, size_t size, const char *name, 
 /* The same of a file of at most 256 MiB. */
 mien_status mien_image_read(const char *path, int channels, mien_image *out);
 void mien_image_release(mien_image *image);
+/* Gray of `count` colour pixels by the formula above; in and out may be the same. */
+void mien_image_to_gray(const uint8_t *colour, size_t count, uint8_t *gray);
 
 #endif
