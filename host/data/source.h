@@ -25,6 +25,7 @@ typedef struct mien_source_def {
     void (*close)(mien_dataset *set);
 } mien_source_def;
 
-extern const mien_source_def mien_source_sample, mien_source_csv;
+extern const mien_source_def mien_source_sample, mien_source_csv, mien_source_npy,
+    mien_source_rafdb, mien_source_affectnet, mien_source_folder;
 
 #endif
