@@ -34,6 +34,14 @@ static mien_status load_data(const mien_config *c, mien_image_spec spec, mien_se
     MIEN_TRY(mien_on_bad_parse(c->data.on_bad, &on_bad));
     MIEN_TRY(mien_dataset_load(c->data.sources.items[0], spec, on_bad, (mien_memory)c->data.memory,
                                &s->data));
+    if (strcmp(c->data.soft_labels, "none") != 0) {
+        MIEN_TRY(
+            mien_votes_apply(&s->data, c->data.soft_labels, (mien_soft_mode)c->data.soft_mode));
+        s->model.meta.soft_mode = (mien_soft_mode)c->data.soft_mode;
+        const char *slash = strrchr(c->data.soft_labels, '/');
+        snprintf(s->model.meta.soft_labels, sizeof s->model.meta.soft_labels, "%.255s",
+                 slash ? slash + 1 : c->data.soft_labels);
+    }
     if (!s->data.labelled)
         return MIEN_FAIL(INVALID, "'%s' has no column 'emotion': it can be scored, not trained on",
                          s->data.source);
