@@ -7,6 +7,7 @@
 #include "host/base/log.h"
 #include "host/base/memory.h"
 #include "host/cli/cli.h"
+#include "host/data/classes.h"
 #include "host/infer/score.h"
 #include "host/train/runlog.h"
 
@@ -40,7 +41,7 @@ static void warn(evaluation *e, const char *text) {
     if (e->warning_count < 4) e->warnings[e->warning_count++] = text;
 }
 
-/* The model's classes must be the data's, in this order. */
+/* A further model's classes must be the first one's, to which the data were mapped. */
 static mien_status check_classes(const mien_model *model, const mien_dataset *set) {
     if (model->meta.classes != set->classes)
         return MIEN_FAIL(INVALID, "the model tells %d classes apart, '%s' has %d",
@@ -93,7 +94,8 @@ static mien_status load(const evaluate_args *args, const mien_model *model, eval
     if (!e->data.labelled)
         return MIEN_FAIL(INVALID, "'%s' has no column 'emotion': there is nothing to compare with",
                          source);
-    MIEN_TRY(check_classes(model, &e->data));
+    MIEN_TRY(mien_dataset_map(&e->data, (const char(*)[MIEN_CLASS_NAME])model->meta.class_names,
+                              model->meta.classes, "the model"));
     if (split.by == MIEN_BY_USAGE && !mien_split_named(&e->data)) {
         memset(e->data.part, MIEN_NO_PART, e->data.count); /* other data: they belong to no part */
     } else {
