@@ -6,10 +6,12 @@
 
 #include "host/base/log.h"
 #include "host/base/memory.h"
-#include "host/data/resize.h"
+#include "host/image/resize.h"
 #include "host/data/source.h"
 
-static const mien_source_def *const sources[] = {&mien_source_sample, &mien_source_csv};
+static const mien_source_def *const sources[] = {&mien_source_sample,    &mien_source_csv,
+                                                 &mien_source_npy,       &mien_source_rafdb,
+                                                 &mien_source_affectnet, &mien_source_folder};
 
 const char *mien_part_name(mien_part part) {
     static const char *const names[] = {"train", "val", "test", "all"};
@@ -40,7 +42,8 @@ static mien_status load_from(const mien_source_def *def, mien_on_bad on_bad, mie
     set->def = def;
     MIEN_TRY(def->open(set->source, &on_bad, set));
     if (set->count == 0) return MIEN_FAIL(FORMAT, "'%s' holds no usable image", set->source);
-    if (set->skipped) MIEN_WARN("%s: %lld bad rows were left out", set->source, set->skipped);
+    if (set->skipped)
+        MIEN_WARN("%s: %lld bad rows or files were left out", set->source, set->skipped);
     set->streamed = !set->pixels;
     if (!set->streamed) def->close(set);
     if (set->streamed && set->memory == MIEN_MEMORY_AUTO)
@@ -59,16 +62,13 @@ mien_status mien_dataset_load(const char *source, mien_image_spec spec, mien_on_
         if (sources[i]->accepts(source)) return load_from(sources[i], on_bad, out);
     if (!mien_file_exists(source))
         return MIEN_FAIL(NOT_FOUND,
-                         "there is no data '%s': give a .csv or .csv.gz file, or 'sample' "
-                         "for generated faces",
-                         source);
-    if (mien_is_folder(source))
-        return MIEN_FAIL(UNSUPPORTED,
-                         "'%s' is a folder: image folders are not in this version; give "
-                         "a .csv or .csv.gz file",
+                         "there is no data '%s': give a .csv, .csv.gz, .npy or .npz file, a "
+                         "folder of pictures, or 'sample' for generated faces",
                          source);
     return MIEN_FAIL(UNSUPPORTED,
-                     "'%s' is of no known form: give a .csv or .csv.gz file, or 'sample'", source);
+                     "'%s' is of no known form: give a .csv, .csv.gz, .npy or .npz file, a "
+                     "folder of pictures, or 'sample'",
+                     source);
 }
 
 void mien_dataset_drop_pixels(mien_dataset *set) {
@@ -168,10 +168,7 @@ mien_status mien_dataset_keep(mien_dataset *set, const bool *keep) {
 }
 
 void mien_image_shape(mien_image_spec s, const uint8_t *gray, int height, int width, uint8_t *to) {
-    if (height == s.height && width == s.width)
-        memcpy(to, gray, (size_t)(height * width));
-    else
-        mien_resize_gray(gray, height, width, to, s.height, s.width);
+    mien_resize(gray, height, width, 1, to, s.height, s.width);
     /* spread over the channels from the back, so that nothing is read after it was overwritten */
     for (int p = s.height * s.width - 1; s.channels > 1 && p >= 0; p--)
         for (int c = s.channels - 1; c >= 0; c--)
@@ -210,11 +207,11 @@ mien_status mien_dataset_fill(mien_dataset *set) {
 
 mien_status mien_dataset_bad(mien_dataset *set, const mien_on_bad *on_bad) {
     if (!on_bad->skip)
-        return mien_fail_context(MIEN_FORMAT, "bad data (--on-bad skip leaves such rows out)");
+        return mien_fail_context(MIEN_FORMAT, "bad data (--on-bad skip leaves them out)");
     set->skipped++;
     if (set->skipped <= 10) MIEN_WARN("left out: %s", mien_error_message());
     if (on_bad->max >= 0 && set->skipped > on_bad->max)
-        return mien_fail_context(MIEN_FORMAT, "more than %lld bad rows", on_bad->max);
+        return mien_fail_context(MIEN_FORMAT, "more than %lld bad rows or files", on_bad->max);
     return MIEN_OK;
 }
 

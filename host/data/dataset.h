@@ -41,12 +41,13 @@ typedef struct mien_dataset {
     char source[MIEN_PATH];
     mien_image_spec spec;
     size_t count, capacity;
-    uint8_t *pixels;    /* [count][height][width][channels]; NULL when they are streamed */
-    uint16_t *labels;   /* [count] */
-    uint8_t *usage;     /* [count] the part that the data themselves name, or MIEN_NO_PART */
-    uint8_t *part;      /* [count] after mien_split_apply */
-    uint32_t *group;    /* [count] identity; samples of one group stay together. NULL: none */
-    uint32_t *row;      /* [count] place in the source, from 0; bad ones are counted, too */
+    uint8_t *pixels;  /* [count][height][width][channels]; NULL when they are streamed */
+    uint16_t *labels; /* [count] */
+    uint8_t *usage;   /* [count] the part that the data themselves name, or MIEN_NO_PART */
+    uint8_t *part;    /* [count] after mien_split_apply */
+    uint32_t *group;  /* [count] identity; samples of one group stay together. NULL: none */
+    bool grouped;  /* the source knows the groups: without parts of its own it is split by them */
+    uint32_t *row; /* [count] place in the source, from 0; bad ones are counted, too */
     uint32_t *origin;   /* [count] what `def` calls the sample; NULL: the same */
     float *targets;     /* [count][classes] a distribution each; NULL: one-hot of the labels */
     bool drawn;         /* of each of `targets` one class is drawn, in every epoch anew */
@@ -65,8 +66,9 @@ typedef struct mien_dataset {
 /* "fail", "skip" or "skip:MAX". */
 mien_status mien_on_bad_parse(const char *text, mien_on_bad *out);
 
-/* Reads a source: `sample`, a .csv or .csv.gz file. Every image is brought to `spec`. Every row is
- * checked here, also when its pixels are not kept. Release it also after a failure. */
+/* Reads a source: `sample`, a .csv, .csv.gz, .npy or .npz file, a folder. Every image is brought to
+ * `spec`. Every row is checked here, also when its pixels are not kept. Release it also after a
+ * failure. */
 mien_status mien_dataset_load(const char *source, mien_image_spec spec, mien_on_bad on_bad,
                               mien_memory memory, mien_dataset *out);
 void mien_dataset_release(mien_dataset *set);

@@ -31,6 +31,7 @@ static inline mien_status mien_source_read(const mien_dataset *set, size_t i, mi
     return set->def->read(set, set->origin ? set->origin[i] : i, room, pixels);
 }
 
-extern const mien_source_def mien_source_sample, mien_source_csv;
+extern const mien_source_def mien_source_sample, mien_source_csv, mien_source_npy,
+    mien_source_rafdb, mien_source_affectnet, mien_source_folder;
 
 #endif

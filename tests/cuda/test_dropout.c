@@ -31,19 +31,24 @@ typedef struct row {
     mien_shape shape;
     double rate;
     uint64_t first;
+    bool channels;
 } row;
 
 static const row rows[] = {
-    {{1, 1, 1, 1}, 0.5, 0}, {{1, 1, 1, 5}, 0.25, 3},     {{3, 1, 1, 17}, 0.4, 1},
-    {{2, 5, 3, 3}, 0.1, 7}, {{4, 12, 12, 32}, 0.25, 64}, {{1, 1, 1, 1027}, 0.9, 0},
-    {{5, 7, 1, 1}, 0, 11},  {{2, 3, 3, 5}, 0.75, 1000},
+    {{1, 1, 1, 1}, 0.5, 0, false},      {{1, 1, 1, 5}, 0.25, 3, false},
+    {{3, 1, 1, 17}, 0.4, 1, false},     {{2, 5, 3, 3}, 0.1, 7, false},
+    {{4, 12, 12, 32}, 0.25, 64, false}, {{1, 1, 1, 1027}, 0.9, 0, false},
+    {{5, 7, 1, 1}, 0, 11, false},       {{2, 3, 3, 5}, 0.75, 1000, false},
+    {{1, 1, 1, 1}, 0.5, 0, true},       {{3, 5, 3, 17}, 0.4, 1, true},
+    {{4, 7, 6, 32}, 0.25, 64, true},    {{2, 1, 1, 40}, 0.5, 3, true},
+    {{5, 2, 90, 8}, 0.3, 7, true},
 };
 
 /* y and, added to it once more, the same. */
 static float *run(mien_backend *b, const row *r, const float *x) {
     const body_step step = {.seed = 99, .step = 12345678901};
     body_step *state = device_copy(b, &step, sizeof step);
-    const mien_dropout drop = {r->rate, RNG_DROPOUT + 3, state, r->first};
+    const mien_dropout drop = {r->rate, RNG_DROPOUT + 3, state, r->first, r->channels};
     mien_tensor from = device_tensor(b, r->shape, x), to = device_tensor(b, r->shape, NULL);
     expect_ok(b->ops->dropout(b, &to, &from, &drop, false));
     expect_ok(b->ops->dropout(b, &to, &from, &drop, true));
