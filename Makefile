@@ -4,7 +4,8 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-builtin-rules
 
 # ---- Debian packages: the one place that names them -------------------------------------------
-DEB_NEED  := gcc g++ make pkg-config libdnnl-dev libjson-c-dev libyaml-dev zlib1g-dev
+DEB_NEED  := gcc g++ make pkg-config libdnnl-dev libjson-c-dev libyaml-dev zlib1g-dev \
+             libjpeg62-turbo-dev libpng-dev
 DEB_HDF5  := libhdf5-dev libseccomp-dev
 DEB_CHECK := libcmocka-dev
 DEB_TOOLS := clang clang-format valgrind
@@ -66,10 +67,10 @@ KERNEL   := $(if $(SAN),,-O3) -mprefer-vector-width=512 -Wno-psabi
 # An unpacked archive brings libraries in lib/mien (make dist). RPATH and not RUNPATH: those of a library
 # are found as well, also by mien-h5, which runs without an environment.
 rpath     = -Wl,--disable-new-dtags,-rpath,'$$ORIGIN$(1)'
-LIBS     := -ldnnl $(shell pkg-config --libs json-c yaml-0.1 zlib 2>/dev/null) -ldl -lm
+LIBS     := -ldnnl $(shell pkg-config --libs json-c yaml-0.1 zlib libjpeg libpng 2>/dev/null) -ldl -lm
 
 # ---- sources ----------------------------------------------------------------------------------
-rooms     := base backend layers graph data train infer formats bench
+rooms     := base image backend layers graph data train infer formats bench
 lib_src   := $(sort $(foreach r,$(rooms),$(wildcard host/$(r)/*.c)))
 lib_src   := $(filter-out host/backend/plain.c,$(lib_src))
 cli_src   := $(sort $(wildcard host/cli/*.c))

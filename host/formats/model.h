@@ -4,6 +4,7 @@
 
 #include "host/data/loader.h"
 #include "host/data/split.h"
+#include "host/data/votes.h"
 #include "host/graph/quant.h"
 #include "host/graph/weights.h"
 #include "include/mien/model.h"
@@ -18,6 +19,8 @@ typedef struct mien_meta {
     double temperature; /* logits are divided by it before the softmax */
     /* the data it was trained on */
     char data[256];
+    char soft_labels[256]; /* name of the file of votes behind its labels, no path; "" for none */
+    mien_soft_mode soft_mode;
     mien_split split;
     size_t part_count[MIEN_PARTS];
     char train_sha256[65];

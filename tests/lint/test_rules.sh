@@ -22,11 +22,12 @@ allowed() {
     kernels/cpu) echo kernels/body ;;
     kernels/cuda) echo kernels/body ;;
     host/base) echo include/mien ;;
+    host/image) echo host/base ;;
     host/backend) echo host/base kernels/cpu ;;
     host/backend/cuda) echo host/backend kernels/cuda ;;
     host/layers) echo host/backend ;;
     host/graph) echo host/layers ;;
-    host/data) echo host/backend ;;
+    host/data) echo host/backend host/image ;;
     host/formats) echo host/data host/graph ;;
     host/infer) echo host/formats ;;
     host/train) echo host/infer ;;
