@@ -70,7 +70,7 @@ rpath     = -Wl,--disable-new-dtags,-rpath,'$$ORIGIN$(1)'
 LIBS     := -ldnnl $(shell pkg-config --libs json-c yaml-0.1 zlib libjpeg libpng 2>/dev/null) -ldl -lm
 
 # ---- sources ----------------------------------------------------------------------------------
-rooms     := base image backend layers graph data train infer formats bench
+rooms     := base image backend layers graph data train infer formats bench report
 lib_src   := $(sort $(foreach r,$(rooms),$(wildcard host/$(r)/*.c)))
 lib_src   := $(filter-out host/backend/plain.c,$(lib_src))
 cli_src   := $(sort $(wildcard host/cli/*.c))

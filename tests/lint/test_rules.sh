@@ -32,7 +32,8 @@ allowed() {
     host/infer) echo host/formats ;;
     host/train) echo host/infer ;;
     host/bench) echo host/train ;;
-    host/cli) echo host/bench ;;
+    host/report) echo host/train host/image ;;
+    host/cli) echo host/bench host/report ;;
     esac
 }
 reach() { # all rooms that a room may include
