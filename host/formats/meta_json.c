@@ -46,6 +46,10 @@ void mien_meta_write(const mien_meta *meta, mien_text *out) {
     mien_json_number(&json, "uncertain_below", meta->uncertain_below);
     mien_json_open(&json, "data", '{');
     mien_json_string(&json, "source", meta->data);
+    if (meta->soft_labels[0]) {
+        mien_json_string(&json, "soft_labels", meta->soft_labels);
+        mien_json_integer(&json, "soft_mode", meta->soft_mode);
+    }
     mien_json_open(&json, "split", '{');
     write_numbers(&json, "shares", (const double[]){meta->split.val, meta->split.test}, 2);
     mien_json_integer(&json, "by", meta->split.by);
@@ -157,6 +161,10 @@ mien_status mien_meta_read(const mien_value *root, const char *source, mien_meta
     meta->temperature = mien_value_number(root, "temperature", 1);
     copy(meta->producer, sizeof meta->producer, mien_value_string(root, "producer"));
     copy(meta->data, sizeof meta->data, mien_value_string(data, "source"));
+    copy(meta->soft_labels, sizeof meta->soft_labels, mien_value_string(data, "soft_labels"));
+    if (strchr(meta->soft_labels, '/')) /* a name beside the data; a model file names no path */
+        return MIEN_FAIL(FORMAT, "%s: its attribute 'mien' names a path of votes", source);
+    meta->soft_mode = (mien_soft_mode)whole(data, "soft_mode", 0, MIEN_SOFT_MULTI);
     copy(meta->train_sha256, sizeof meta->train_sha256, mien_value_string(data, "train_sha256"));
     copy(meta->commit, sizeof meta->commit, mien_value_string(provenance, "commit"));
     copy(meta->recipe, sizeof meta->recipe, mien_value_string(provenance, "recipe"));

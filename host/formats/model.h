@@ -4,6 +4,7 @@
 
 #include "host/data/loader.h"
 #include "host/data/split.h"
+#include "host/data/votes.h"
 #include "host/graph/quant.h"
 #include "host/graph/weights.h"
 #include "host/image/crop.h"
@@ -25,6 +26,8 @@ typedef struct mien_meta {
     double uncertain_below; /* a confidence that is no answer */
     /* the data it was trained on */
     char data[256];
+    char soft_labels[256]; /* name of the file of votes behind its labels, no path; "" for none */
+    mien_soft_mode soft_mode;
     mien_split split;
     size_t part_count[MIEN_PARTS];
     char train_sha256[65];
