@@ -203,8 +203,12 @@ bool cli_parse(const cli_command *self, int argc, char **argv, const cli_flag *o
     return true;
 }
 
+int cli_threads(const cli_common *common) {
+    return common->threads ? atoi(common->threads) : 0;
+}
+
 mien_status cli_backend(const cli_common *common, mien_backend **out) {
-    const mien_backend_options options = {.threads = common->threads ? atoi(common->threads) : 0,
+    const mien_backend_options options = {.threads = cli_threads(common),
                                           .pin = true,
                                           .deterministic = common->deterministic,
                                           .compute = common->compute,
