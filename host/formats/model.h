@@ -18,7 +18,7 @@ typedef struct mien_meta {
     char resize[16];    /* filter that brings images to the input's size */
     double temperature; /* logits are divided by it before the softmax */
     /* the data it was trained on */
-    char data[MIEN_PATH]; /* several sources: as mien_dataset_load_all takes them */
+    char data[MIEN_PATH];  /* several sources: as mien_dataset_load_all takes them */
     char soft_labels[256]; /* name of the file of votes behind its labels, no path; "" for none */
     mien_soft_mode soft_mode;
     mien_split split;

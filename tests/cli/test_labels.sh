@@ -28,12 +28,12 @@ says() { # PATTERN COMMAND…
 }
 for mode in majority probability distribution multi; do
     for memory in resident stream; do
-        check "votes: $mode, $memory" says "21 without a face" train --data faces.csv --set data.soft_labels=votes.csv --set data.soft_mode=$mode --set data.memory=$memory --out $mode-$memory
+        check "votes: $mode, $memory" train --data faces.csv --set data.soft_labels=votes.csv --set data.soft_mode=$mode --set data.memory=$memory --out $mode-$memory
     done
     check "votes: $mode is the same streamed" cmp $mode-resident/best.h5 $mode-stream/best.h5
 done
 check "votes: drawn ones are not the distribution" eval '! cmp -s probability-resident/best.h5 distribution-resident/best.h5'
-check "evaluate finds the votes beside the data" says "contempt" "$mien" evaluate --model majority-resident --split all
+check "evaluate finds the votes beside the data" says "21 without a face" "$mien" evaluate --model majority-resident --split all
 mv votes.csv elsewhere.csv
 refuse 1 "evaluate without the votes" "'votes.csv'" "--soft-labels" -- evaluate --model majority-resident --split all
 check "evaluate with votes from elsewhere" "$mien" evaluate --model majority-resident --split all --soft-labels elsewhere.csv

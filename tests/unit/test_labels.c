@@ -69,7 +69,7 @@ static void write_faces(const char *path, int rows, int base) {
 
 typedef struct vote_case {
     int votes[MIEN_VOTE_COLUMNS];
-    mien_verdict verdict[3]; /* majority, distribution, multi */
+    int verdict[3]; /* mien_verdict of majority, distribution, multi */
     float share[3][MIEN_VOTE_CLASSES];
 } vote_case;
 
@@ -97,9 +97,9 @@ static void votes_as_ferplus_judges(void **state) {
         for (int m = 0; m < 3; m++) {
             float target[MIEN_VOTE_CLASSES];
             const mien_verdict v = mien_votes_judge(cases[i].votes, modes[m], target);
-            if (v != cases[i].verdict[m])
+            if ((int)v != cases[i].verdict[m])
                 fail_msg("case %zu, mode %d: verdict %d, not %d", i, m, (int)v,
-                         (int)cases[i].verdict[m]);
+                         cases[i].verdict[m]);
             for (int k = 0; v == MIEN_VOTES_KEPT && k < MIEN_VOTE_CLASSES; k++)
                 if (target[k] - cases[i].share[m][k] > 1e-6f ||
                     cases[i].share[m][k] - target[k] > 1e-6f)
@@ -257,6 +257,28 @@ static void labels_move_to_other_classes(void **state) {
     mien_dataset_release(&set);
 }
 
+/* ---- a csv without labels ---- */
+
+static void unlabelled_rows_keep_their_places(void **state) {
+    (void)state;
+    mien_dataset set;
+    mien_text text = {0};
+    mien_text_puts(&text, "pixels\n");
+    for (int i = 0; i < 5; i++)
+        for (int p = 0; p < 64; p++)
+            mien_text_printf(&text, "%d%s", i == 1 ? 256 : i, p < 63 ? " " : "\n");
+    write_text(a_path, &text);
+    assert_int_equal(
+        mien_dataset_load(a_path, spec, (mien_on_bad){true, -1}, MIEN_MEMORY_AUTO, &set), MIEN_OK);
+    assert_false(set.labelled);
+    assert_int_equal(set.count, 4);
+    assert_int_equal(set.source_rows, 5);
+    assert_int_equal(set.row[0], 0);
+    for (size_t i = 1; i < 4; i++)
+        assert_int_equal(set.row[i], i + 1);
+    mien_dataset_release(&set);
+}
+
 /* ---- merged sources ---- */
 
 static void sources_merge(void **state) {
@@ -331,6 +353,7 @@ int main(void) {
         cmocka_unit_test(classes_are_drawn_by_their_shares),
         cmocka_unit_test(names_match),
         cmocka_unit_test(labels_move_to_other_classes),
+        cmocka_unit_test(unlabelled_rows_keep_their_places),
         cmocka_unit_test(sources_merge),
         cmocka_unit_test(an_epoch_is_balanced),
     };
