@@ -269,6 +269,9 @@ struct mien_ops {
     /* Forward and backward are the same masked scaling; accumulates. */
     mien_status (*dropout)(mien_backend *, const mien_tensor *y, const mien_tensor *x,
                            const mien_dropout *, bool accumulate);
+    /* y = x + N(0, rate^2); drawn for each element. */
+    mien_status (*noise)(mien_backend *, const mien_tensor *y, const mien_tensor *x,
+                         const mien_dropout *);
     mien_status (*add)(mien_backend *, const mien_tensor *y, const mien_tensor *a,
                        const mien_tensor *b);
     /* dst (+)= src, as many numbers a row, in the order of NHWC: any shapes, any layouts. */

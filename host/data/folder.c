@@ -105,6 +105,10 @@ static mien_status add_class(const char *source, const char *name, tree *t) {
     if (strlen(name) >= MIEN_CLASS_NAME)
         return MIEN_FAIL(FORMAT, "'%s': the class name '%.40s…' is longer than %d bytes", source,
                          name, MIEN_CLASS_NAME - 1);
+    for (const char *c = name; *c; c++) /* it stands in reports, tables and model files */
+        if ((unsigned char)*c < ' ' || *c == 0x7f)
+            return MIEN_FAIL(FORMAT, "'%s': the name of a class folder holds a control character",
+                             source);
     if (t->classes == MIEN_CLASSES_MAX)
         return MIEN_FAIL(UNSUPPORTED, "'%s' has more than %d class folders", source,
                          MIEN_CLASSES_MAX);

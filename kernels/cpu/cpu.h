@@ -125,6 +125,7 @@ typedef struct cpu_epilogue {
                           cpu_dims d, bool broadcast, bool accumulate_a, bool accumulate_b))       \
     X(dropout, (real * y, const real *x, cpu_dims d, const cpu_mask *m, bool accumulate))          \
     X(dropout_channels, (real * y, const real *x, cpu_dims d, const cpu_mask *m, bool accumulate)) \
+    X(noise, (real * y, const real *x, cpu_dims d, const cpu_mask *m))                             \
     X(place, (real * dst, cpu_dims dd, const real *src, cpu_dims sd, const body_box *box,          \
               bool accumulate))                                                                    \
     X(reshape, (real * dst, cpu_dims dd, const real *src, cpu_dims sd, bool accumulate))           \

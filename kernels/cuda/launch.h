@@ -113,6 +113,8 @@ int cuda_crop(cuda_stream, cuda_tensor y, cuda_tensor x, int top, int left, cuda
 int cuda_dropout(cuda_stream, cuda_tensor y, cuda_tensor x, cuda_mask, bool accumulate);
 /* The same with one draw for a channel of an image. */
 int cuda_dropout_channels(cuda_stream, cuda_tensor y, cuda_tensor x, cuda_mask, bool accumulate);
+/* y = x + N(0, rate^2) */
+int cuda_noise(cuda_stream, cuda_tensor y, cuda_tensor x, cuda_mask);
 
 /* ---- max_pool.cu ---- index as in kernels/cpu/max_pool.c: the place in the clipped window, 0xFFFF
  * where no gradient goes back. mask NULL: no dropout behind. */

@@ -119,6 +119,10 @@ const grad_case grad_layers[] = {
                           "  - spatial_dropout2d: {rate: 0.3}\n", {6, 5, 3, 0}, 2},
     {"spatial_dropout2d", "  - max_pooling2d\n  - spatial_dropout2d: {rate: 0.4}\n",
      {4, 4, 70, 0}, 2},
+    {"gaussian_noise", "  - gaussian_noise: {stddev: 0.5}\n", {4, 3, 5, 0}, 3},
+    {"gaussian_noise", "  - conv2d: {filters: 16, kernel_size: 3}\n"
+                       "  - gaussian_noise: {stddev: 0.3}\n  - activation: {activation: tanh}\n",
+     {6, 5, 3, 0}, 2},
     {"zero_padding2d", "  - zero_padding2d\n", {3, 2, 3, 0}, 2},
     {"zero_padding2d", "  - conv2d: {filters: 16, kernel_size: 2}\n"
                        "  - zero_padding2d: {padding: [[0, 3], [2, 1]]}\n", {4, 3, 2, 0}, 2},

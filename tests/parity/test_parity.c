@@ -312,6 +312,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_augment_micro_batches),
         cmocka_unit_test(test_moves_same_bits),
         cmocka_unit_test(test_channel_words),
+        cmocka_unit_test(test_noise),
         cmocka_unit_test(test_batchnorm_definition),
         cmocka_unit_test(test_batchnorm_same_bits),
         cmocka_unit_test(test_batchnorm_bad_batch),

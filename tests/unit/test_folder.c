@@ -165,6 +165,8 @@ static void nothing(void **state) {
     refuse(skip_all, "holds no image");
     put("loose.pgm", 1);
     refuse(fail_at_once, "holds 1 pictures, but none in a folder of its class");
+    put("odd\nname/1.pgm", 1);
+    refuse(fail_at_once, "control character");
 }
 
 static void put_jpeg(const char *name, int w, int h, size_t less) {
