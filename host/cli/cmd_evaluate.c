@@ -8,6 +8,7 @@
 #include "host/base/memory.h"
 #include "host/cli/cli.h"
 #include "host/data/classes.h"
+#include "host/data/merge.h"
 #include "host/infer/score.h"
 #include "host/report/report.h"
 #include "host/train/runlog.h"
@@ -91,7 +92,8 @@ static mien_status apply_votes(const evaluate_args *args, const mien_meta *meta,
 static mien_status load(const evaluate_args *args, const mien_model *model, evaluation *e) {
     mien_split split = model->meta.split;
     const char *source = args->data ? args->data : model->meta.data;
-    MIEN_TRY(mien_dataset_load(source, model->meta.input, args->bad_rows, args->memory, &e->data));
+    MIEN_TRY(
+        mien_dataset_load_all(source, model->meta.input, args->bad_rows, args->memory, &e->data));
     MIEN_TRY(apply_votes(args, &model->meta, &e->data));
     if (!e->data.labelled)
         return MIEN_FAIL(INVALID, "'%s' has no column 'emotion': there is nothing to compare with",
