@@ -6,9 +6,11 @@
 #include "host/base/memory.h"
 #include "host/formats/model.h"
 
-/* The layer that a node belongs to: an implicit activation is part of the one before. */
+/* The layer that a node belongs to: an implicit one is part of the one before. */
 static int layer_of(const mien_graph *graph, int node) {
-    return graph->nodes[node].implicit ? node - 1 : node;
+    while (graph->nodes[node].implicit)
+        node--;
+    return node;
 }
 
 static void visit(const mien_graph *graph, int layer, int *index, int *next) {
@@ -66,6 +68,10 @@ static void write_key(const mien_key *key, const void *owner, mien_json *json) {
         mien_json_string(json, key->name, word);
         break;
     case MIEN_KEY_PAIR:
+        if (((const int *)from)[0] < 0) { /* Keras's None */
+            mien_json_null(json, key->name);
+            break;
+        }
         mien_json_open(json, key->name, '[');
         mien_json_integer(json, NULL, ((const int *)from)[0]);
         mien_json_integer(json, NULL, ((const int *)from)[1]);
@@ -191,6 +197,7 @@ static mien_status layer_keys(mien_tree *tree, const mien_value *layer, const mi
                 source, mien_value_string(config, "name") ? mien_value_string(config, "name") : "?",
                 def->class_name, v->key);
         }
+        if (v->kind == MIEN_VALUE_NULL) continue; /* the default */
         mien_value *copy;
         MIEN_TRY(mien_tree_value(tree, v->kind, &copy));
         *copy = *v;
