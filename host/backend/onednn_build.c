@@ -172,14 +172,19 @@ static dnnl_status_t dense_desc(const mien_linear *op, mien_direction dir, const
     }
 }
 
-/* Only ReLU may be fused into a library call (numerics: other functions are our own). */
+/* Only ReLU may be fused into a library call (numerics: other functions are our own), and not into
+ * a transposed one: there oneDNN 2.x computes what follows by generic code. */
+bool onednn_fuses_relu(const mien_linear_desc *d) {
+    return d->activation == BODY_RELU && !d->transposed;
+}
+
 static dnnl_status_t attributes(const mien_linear *op, mien_direction dir,
                                 dnnl_primitive_attr_t *out) {
     dnnl_post_ops_t post = NULL;
     dnnl_status_t status = dnnl_primitive_attr_create(out);
     if (status == dnnl_success)
         status = dnnl_primitive_attr_set_scratchpad_mode(*out, dnnl_scratchpad_mode_user);
-    const bool relu = op->desc.activation == BODY_RELU;
+    const bool relu = onednn_fuses_relu(&op->desc);
     if (status == dnnl_success && dir == MIEN_FORWARD && (relu || op->desc.adds)) {
         status = dnnl_post_ops_create(&post);
         if (status == dnnl_success && op->desc.adds) status = dnnl_post_ops_append_sum(post, 1.0f);

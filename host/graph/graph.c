@@ -137,6 +137,10 @@ static mien_status append_activation(mien_graph *graph, int activation) {
 static mien_status append_tail(mien_graph *graph, const mien_layer_def *def) {
     mien_node *node;
     MIEN_TRY(add_implicit(graph, def->tail, def->tail->name, &node));
+    if (mien_graph_find(graph, node->name) != node->index)
+        return MIEN_FAIL(INVALID,
+                         "its name is too long: its second part is called '%s', as another",
+                         node->name);
     def->hand_on((node - 1)->attrs, node->attrs);
     return infer(graph, node);
 }

@@ -156,6 +156,47 @@ static void test_never_bytes(void **state) {
     mien_graph_release(&graph);
 }
 
+/* The second part of a separable layer may be bytes: its file names it, and it comes back. */
+static void test_tail_in_bytes(void **state) {
+    (void)state;
+    char path[64];
+    mien_model model, back;
+    snprintf(path, sizeof path, "/tmp/mien-test-convolutions-%d.safetensors", (int)getpid());
+    make(&model);
+    const int tail = mien_graph_find(&model.graph, "pair/pointwise");
+    const mien_node *node = &model.graph.nodes[tail];
+    expect_ok(mien_quant_create(&model.graph, &model.quant));
+    expect_ok(mien_quant_add(&model.graph, &model.quant, tail));
+    model.quant.layers[tail].x_scale = 0.5F;
+    for (int k = 0; k < node->out.c; k++)
+        model.quant.layers[tail].w_scale[k] = 1 / 64.0F;
+    expect_ok(mien_int8_save(&model, path));
+    expect_ok(mien_model_open(path, &back));
+    assert_int_equal(mien_quant_count(&back.quant), 1);
+    const float *was = mien_weights_get(&model.weights, tail, 0);
+    const float *is = mien_weights_get(&back.weights, tail, 0);
+    for (size_t i = 0; i < mien_shape_count(node->params[0].shape); i++)
+        assert_true(is[i] - was[i] <= 1 / 128.0F && was[i] - is[i] <= 1 / 128.0F);
+    mien_model_release(&back);
+    mien_model_release(&model);
+    unlink(path);
+}
+
+/* Names that differ only where the part's name takes their place. */
+static void test_long_names(void **state) {
+    (void)state;
+#define LONG "a_name_of_fifty_four_letters_and_more_that_is_cut_here_"
+    mien_graph graph;
+    assert_int_equal(parse("layers:\n"
+                           "  - separable_conv2d: {name: " LONG "1, filters: 2, kernel_size: 1}\n"
+                           "  - separable_conv2d: {name: " LONG "2, filters: 2, kernel_size: 1}\n",
+                           &graph),
+                     MIEN_INVALID);
+    assert_non_null(strstr(mien_error_message(), "its name is too long"));
+    mien_graph_release(&graph);
+#undef LONG
+}
+
 static void test_messages(void **state) {
     (void)state;
     static const struct {
@@ -208,8 +249,9 @@ static void test_messages(void **state) {
 int main(void) {
     const char *build = getenv("MIEN_BUILD");
     setenv("MIEN_MODULES", build ? build : "build/release", 0); /* mien-h5 */
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_h5), cmocka_unit_test(test_separable),
-                                       cmocka_unit_test(test_never_bytes),
-                                       cmocka_unit_test(test_messages)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_h5),          cmocka_unit_test(test_separable),
+        cmocka_unit_test(test_never_bytes), cmocka_unit_test(test_tail_in_bytes),
+        cmocka_unit_test(test_long_names),  cmocka_unit_test(test_messages)};
     return cmocka_run_group_tests_name("convolutions", tests, NULL, NULL);
 }
