@@ -308,9 +308,6 @@ def moved_cases():
 CASES |= moved_cases()
 
 
-def main():
-    """Compute every case and write the file."""
-    gk.use_float64()
 def write(file, cases):
     """Compute every case and write them to a file."""
     tensors = {}
