@@ -244,9 +244,9 @@ for at in 9 13 40 96 137 800 2048 3333 5000 7777 9999 $((size - 3000)) $((size -
 done
 check "model: flipped bytes$crashed" test -z "$crashed"
 LC_ALL=C sed 's/angry/angrz/' $model >other.h5
-refuse 1 "model: other classes than the data" "'angry'" "'angry'" "good.csv" -- evaluate --model other.h5 --data good.csv
+refuse 1 "model: other classes than the data" "'angry'" "the model" "good.csv" -- evaluate --model other.h5 --data good.csv
 refuse 1 "model: going on with other classes" "'angry'" -- "${train[@]}" --set model.file=other.h5 --data good.csv --out never
-refuse 1 "model: other classes in an ensemble" "'angry'" -- evaluate --model $model --model other.h5 --data good.csv
+refuse 1 "model: other classes in an ensemble" "'angrz'" -- evaluate --model $model --model other.h5 --data good.csv
 refuse 1 "evaluate: data missing" "'absent.csv'" -- evaluate --model $model --data absent.csv
 refuse 1 "evaluate: no such part" "no test part" -- evaluate -q --model $model --data good2.csv --split test
 cut -d, -f2 good.csv >unlabelled.csv
