@@ -97,6 +97,8 @@ static mien_status build_network(const mien_config *c, const char *path, mien_se
     MIEN_TRY(load_data(c, spec, s));
     model->meta.input = spec;
     model->meta.temperature = 1;
+    model->meta.crop = MIEN_CROP_DEFAULT;
+    model->meta.uncertain_below = MIEN_UNCERTAIN_BELOW;
     strcpy(model->meta.resize, "area");
     measure_input(c, s);
     MIEN_TRY(copy_classes(&s->data, &model->meta));
