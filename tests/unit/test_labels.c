@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "host/base/json.h"
 #include "host/base/memory.h"
 #include "host/base/text.h"
 #include "host/data/balance.h"
@@ -16,6 +17,7 @@
 #include "host/data/merge.h"
 #include "host/data/split.h"
 #include "host/data/votes.h"
+#include "host/formats/model.h"
 
 static char folder[] = "/tmp/mien-test-XXXXXX";
 static char a_path[64], b_path[64], votes_path[64];
@@ -184,6 +186,44 @@ static void votes_of_other_data(void **state) {
     mien_dataset_release(&set);
 }
 
+/* ---- what a model remembers of them ---- */
+
+static mien_status read_meta(const char *votes, mien_meta *meta) {
+    char text[600];
+    mien_tree tree;
+    snprintf(
+        text, sizeof text,
+        "{\"format\": 1, \"classes\": [\"a\", \"b\"], \"input\": {\"height\": 8, \"width\": 8, "
+        "\"channels\": 1, \"scale\": [\"1\"], \"mean\": [\"0\"], \"std\": [\"1\"]}, \"data\": "
+        "{\"soft_labels\": \"%s\", \"soft_mode\": 3, \"split\": {\"shares\": [\"0.1\", \"0.1\"], "
+        "\"by\": 1, \"seed\": 1}}}",
+        votes);
+    assert_int_equal(mien_json_parse(text, strlen(text), "meta", &tree), MIEN_OK);
+    const mien_status status = mien_meta_read(tree.root, "meta", meta);
+    mien_tree_release(&tree);
+    return status;
+}
+
+static void a_model_names_votes_but_no_path(void **state) {
+    (void)state;
+    mien_meta meta, again;
+    mien_text text = {0};
+    mien_tree tree;
+    assert_int_equal(read_meta("v.csv", &meta), MIEN_OK);
+    mien_meta_write(&meta, &text);
+    assert_int_equal(mien_json_parse(text.data, text.size, "meta", &tree), MIEN_OK);
+    assert_int_equal(mien_meta_read(tree.root, "meta", &again), MIEN_OK);
+    assert_string_equal(again.soft_labels, "v.csv");
+    assert_int_equal(again.soft_mode, MIEN_SOFT_MULTI);
+    mien_tree_release(&tree);
+    mien_text_release(&text);
+    mien_free(meta.class_names);
+    mien_free(again.class_names);
+    assert_int_not_equal(read_meta("../v.csv", &meta), MIEN_OK);
+    expect_in_message("names a path");
+    mien_free(meta.class_names);
+}
+
 /* ---- drawn classes ---- */
 
 /* The targets in backend memory, of the set's first sample. */
@@ -350,6 +390,7 @@ int main(void) {
         cmocka_unit_test(votes_as_ferplus_judges),
         cmocka_unit_test(votes_replace_labels),
         cmocka_unit_test(votes_of_other_data),
+        cmocka_unit_test(a_model_names_votes_but_no_path),
         cmocka_unit_test(classes_are_drawn_by_their_shares),
         cmocka_unit_test(names_match),
         cmocka_unit_test(labels_move_to_other_classes),
