@@ -48,7 +48,7 @@ typedef struct cli_command {
 } cli_command;
 
 extern const cli_command cmd_train, cmd_evaluate, cmd_convert, cmd_inspect, cmd_bench, cmd_tune,
-    cmd_parity, cmd_devices;
+    cmd_parity, cmd_devices, cmd_preview;
 
 /* Parses argv (behind the command's name). Positional arguments land in `rest`. Prints help or a
  * usage error itself: returns false and sets *exit_status when the command is over. */

@@ -7,12 +7,12 @@
 
 static const cli_command *const commands[] = {&cmd_train,   &cmd_evaluate, &cmd_convert,
                                               &cmd_inspect, &cmd_bench,    &cmd_tune,
-                                              &cmd_parity,  &cmd_devices};
+                                              &cmd_parity,  &cmd_devices,  &cmd_preview};
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
 /* Commands of the interface that this version does not build. */
-static const char *const later[] = {"predict", "video",   "realtime", "serve", "prepare", "runs",
-                                    "sweep",   "compare", "report",   "audit", "preview"};
+static const char *const later[] = {"predict", "video", "realtime", "serve",  "prepare",
+                                    "runs",    "sweep", "compare",  "report", "audit"};
 enum { LATER = sizeof later / sizeof later[0] };
 
 const char *cli_commit(void) {
