@@ -146,7 +146,7 @@ void mien_svg_confusion(mien_text *out, const mien_metrics *m, const char (*name
     mien_text_printf(out,
                      "<svg viewBox='0 0 %d %d' style='max-width:%dpx' role='img' "
                      "aria-label='confusion matrix'>"
-                     "<text class=title x='0' y='16'>true class, row by row</text>"
+                     "<text class=title text-anchor='end' x='124' y='118'>true class</text>"
                      "<text class=title x='130' y='16'>answered class</text>",
                      side + 230, side + 190, side + 230);
     for (int k = 0; k < m->classes; k++) {
