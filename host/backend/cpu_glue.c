@@ -141,6 +141,13 @@ static mien_status glue_dropout(mien_backend *b, const mien_tensor *y, const mie
     return MIEN_OK;
 }
 
+static mien_status glue_noise(mien_backend *b, const mien_tensor *y, const mien_tensor *x,
+                              const mien_dropout *from) {
+    const cpu_mask mask = mask_of(from);
+    kernels(b)->noise(y->data, x->data, cpu_dims_of(x), &mask);
+    return MIEN_OK;
+}
+
 static mien_status glue_add(mien_backend *b, const mien_tensor *y, const mien_tensor *p,
                             const mien_tensor *q) {
     kernels(b)->add(y->data, p->data, q->data, count_of(y));
@@ -461,6 +468,7 @@ void CPU_REAL_NAME(mien_cpu_glue)(mien_ops *ops) {
     ops->activation_forward = glue_activation_forward;
     ops->activation_backward = glue_activation_backward;
     ops->dropout = glue_dropout;
+    ops->noise = glue_noise;
     ops->add = glue_add;
     ops->copy = glue_copy_tensor;
     ops->multiply = glue_multiply;

@@ -38,7 +38,8 @@ static mien_status build_config(const train_args *args, mien_config *config) {
         MIEN_TRY(mien_config_read(config, path));
     }
     if (args->data) {
-        mien_free(config->data.sources.count ? config->data.sources.items[0] : NULL);
+        for (size_t i = 0; i < config->data.sources.count; i++)
+            mien_free(config->data.sources.items[i]);
         if (!config->data.sources.items)
             MIEN_TRY(mien_new(&config->data.sources.items, 1, sizeof(char *)));
         config->data.sources.count = 1;

@@ -83,6 +83,9 @@ void mien_dataset_release(mien_dataset *set) {
     mien_free(set->usage);
     mien_free(set->part);
     mien_free(set->group);
+    mien_free(set->row);
+    mien_free(set->origin);
+    mien_free(set->targets);
     mien_free(set->class_names);
     *set = (mien_dataset){0};
 }
@@ -117,6 +120,7 @@ static mien_status reserve(mien_dataset *set, size_t need) {
     GROW(usage, 1);
     GROW(part, 1);
     GROW(group, sizeof *set->group);
+    GROW(row, sizeof *set->row);
 #undef GROW
     set->capacity = items;
     return MIEN_OK;
@@ -132,7 +136,34 @@ mien_status mien_dataset_extend(mien_dataset *set, size_t count) {
     memset(set->usage + from, MIEN_NO_PART, count);
     memset(set->part + from, MIEN_TRAIN, count);
     memset(set->group + from, 0, count * sizeof *set->group);
+    for (size_t i = from; i < from + count; i++)
+        set->row[i] = (uint32_t)i;
     set->count += count;
+    return MIEN_OK;
+}
+
+mien_status mien_dataset_keep(mien_dataset *set, const bool *keep) {
+    const size_t image = mien_image_bytes(set->spec), target = (size_t)set->classes;
+    size_t n = 0;
+    if (!set->origin) {
+        MIEN_TRY(mien_new(&set->origin, set->count, sizeof *set->origin));
+        for (size_t i = 0; i < set->count; i++)
+            set->origin[i] = (uint32_t)i;
+    }
+    for (size_t i = 0; i < set->count; i++) {
+        if (!keep[i]) continue;
+        set->labels[n] = set->labels[i];
+        set->usage[n] = set->usage[i];
+        set->part[n] = set->part[i];
+        set->group[n] = set->group[i];
+        set->row[n] = set->row[i];
+        set->origin[n] = set->origin[i];
+        if (set->pixels && n != i) memcpy(set->pixels + n * image, set->pixels + i * image, image);
+        for (size_t k = 0; set->targets && k < target; k++)
+            set->targets[n * target + k] = set->targets[i * target + k];
+        n++;
+    }
+    set->count = n;
     return MIEN_OK;
 }
 
@@ -156,7 +187,7 @@ mien_status mien_dataset_read(const mien_dataset *set, const uint32_t *samples, 
 #pragma omp for schedule(static)
         for (size_t k = 0; k < count; k++) {
             const mien_status own =
-                set->def->read(set, samples ? samples[k] : k, &room, pixels + k * image);
+                mien_source_read(set, samples ? samples[k] : k, &room, pixels + k * image);
             if (own == MIEN_OK) continue;
 #pragma omp critical(mien_dataset_read)
             if (k < worst) {

@@ -1,3 +1,4 @@
+#include "kernels/body/noise.h"
 #include "kernels/cpu/draw.h"
 
 /* Memory fetches while the words are drawn. */
@@ -80,5 +81,21 @@ void CPU(dropout_channels)(real *y, const real *x, cpu_dims d, const cpu_mask *m
             const size_t at = ((size_t)plane * image + p) * (size_t)d.block + (size_t)k0;
             drop(y + at, x + at, words, count, threshold, scale, accumulate);
         }
+    }
+}
+
+void CPU(noise)(real *y, const real *x, cpu_dims d, const cpu_mask *m) {
+    const real deviation = (real)m->rate;
+    const int blocks = d.c / d.block, image = d.h * d.w;
+#pragma omp parallel for schedule(static)
+    for (int line = 0; line < d.n * blocks * image; line++) {
+        const int plane = line / image, place = line % image;
+        const uint64_t pixel =
+            (m->first + (uint64_t)(plane / blocks)) * (uint64_t)image + (uint64_t)place;
+        const uint64_t first = pixel * (uint64_t)d.c + (uint64_t)(plane % blocks * d.block);
+        const size_t at = (size_t)line * (size_t)d.block;
+        for (size_t k = 0; k < (size_t)d.block; k++)
+            y[at + k] =
+                M_FMA(body_normal(m->seed, m->stream, m->step, first + k), deviation, x[at + k]);
     }
 }

@@ -1,4 +1,6 @@
 /* Inverted dropout: four elements share one Philox block, as on the CPU. */
+#include "kernels/body/noise.h"
+
 #include "kernels/cuda/draw.cuh"
 #include "kernels/cuda/sheet.cuh"
 
@@ -101,5 +103,24 @@ int cuda_dropout_channels(cuda_stream stream, cuda_tensor y, cuda_tensor x, cuda
         const sheet s = sheet_of(rows, x.c / V);
         return launch(dropout_channels_kernel<T, V>, s.grid, s.block, stream, (T *)y.data,
                       (const T *)x.data, rows, x.h * x.w, x.c, d, accumulate);
+    });
+}
+
+template <typename T>
+static __global__ void noise_kernel(T *y, const T *x, size_t count, drawing d, float deviation) {
+    const uint32_t seed = d.state->seed;
+    const uint64_t step = d.state->step;
+    const size_t stride = (size_t)gridDim.x * blockDim.x;
+    for (size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x; i < count; i += stride)
+        store(&y[i], fmaf(body_normal(seed, d.stream, step, d.first + i), deviation, load(x[i])));
+}
+
+int cuda_noise(cuda_stream stream, cuda_tensor y, cuda_tensor x, cuda_mask mask) {
+    const size_t count = count_of(x);
+    if (count == 0) return 0;
+    return with_number(x.number, [&](auto zero) {
+        typedef decltype(zero) T;
+        return launch(noise_kernel<T>, blocks_for(count, BLOCK), BLOCK, stream, (T *)y.data,
+                      (const T *)x.data, count, drawing_of(mask, x), (float)mask.rate);
     });
 }

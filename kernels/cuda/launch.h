@@ -113,6 +113,8 @@ int cuda_crop(cuda_stream, cuda_tensor y, cuda_tensor x, int top, int left, cuda
 int cuda_dropout(cuda_stream, cuda_tensor y, cuda_tensor x, cuda_mask, bool accumulate);
 /* The same with one draw for a channel of an image. */
 int cuda_dropout_channels(cuda_stream, cuda_tensor y, cuda_tensor x, cuda_mask, bool accumulate);
+/* y = x + N(0, rate^2) */
+int cuda_noise(cuda_stream, cuda_tensor y, cuda_tensor x, cuda_mask);
 
 /* ---- max_pool.cu ---- index as in kernels/cpu/max_pool.c: the place in the clipped window, 0xFFFF
  * where no gradient goes back. mask NULL: no dropout behind. */
@@ -195,6 +197,22 @@ int cuda_optimize(cuda_stream, const cuda_update *, int rows, cuda_room);
 /* ---- permute.cu ---- keys: a power of two >= n */
 int cuda_permute(cuda_stream, uint32_t *order, const uint32_t *index, size_t n, uint64_t *keys,
                  uint32_t seed, uint64_t epoch);
+
+/* ---- grouped.cu ---- a convolution whose channels come in groups */
+typedef struct cuda_grouped {
+    cuda_window window;
+    int dilation_h, dilation_w, groups;
+} cuda_grouped;
+/* w [kernel_h][kernel_w][x.c / groups][y.c] stored like x; y like x or in floats; bias [y.c] floats
+ * or NULL. */
+int cuda_grouped_forward(cuda_stream, cuda_tensor y, cuda_tensor x, const void *w,
+                         const float *bias, cuda_grouped, bool relu);
+/* dx (+)= ..., of that 0 where a gate, stored like dx, is not positive; NULL: none. */
+int cuda_grouped_data(cuda_stream, cuda_tensor dx, cuda_tensor dy, const void *w, const void *gate,
+                      cuda_grouped, bool accumulate);
+/* dw (+)= ..., in floats */
+int cuda_grouped_filter(cuda_stream, float *dw, cuda_tensor dy, cuda_tensor x, cuda_grouped,
+                        bool accumulate, cuda_room);
 
 /* ---- first_conv.cu ---- a convolution that reads an image of few channels, 3x3, stride 1 */
 typedef struct cuda_first {

@@ -68,7 +68,7 @@ config "cut" 1 'train: {epochs: 1\n' "not YAML"
 config "empty" 1 '' "empty"
 config "a list" 2 '- train\n' ":1:" "a list"
 config "key of a later version" 1 'data: {groups: a.csv}\n' ":1:" "'data.groups' is not in this version"
-refuse 1 "config: two sources" "data.sources" "exactly one" -- train --set 'data.sources=[a.csv, b.csv]'
+refuse 1 "config: two sources, one of them not there" "a.csv" -- train --set 'data.sources=[a.csv, b.csv]' --out never
 refuse 2 "config: shares" "data.split" "nothing to train on" -- train --set data.split.val=0.6 --set data.split.test=0.6
 refuse 2 "config: steps" "schedule.steps" -- train --set schedule.name=step
 refuse 1 "config: missing" "'absent.yaml'" -- train absent.yaml

@@ -7,6 +7,7 @@ cat >net.yaml <<'YAML'
 name: moved
 layers:
   - normalization: {mean: [0.2], variance: [0.5]}
+  - gaussian_noise: {stddev: 0.1}
   - resizing: {name: small, height: 24, width: 20}
   - conv2d: {name: a, filters: 16, kernel_size: 3, padding: same}
   - prelu: {name: pa, shared_axes: [1, 2]}

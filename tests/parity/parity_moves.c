@@ -128,15 +128,16 @@ static void run_choices(way *w) {
     const body_rectifier r = {2, 0.25f, 0.5f};
     const cpu_mask mask = {0.4, 77, RNG_DROPOUT + 2, 9, 40};
     float *a = input(w, d, true, 14), *b = input(w, d, true, 15), *dy = input(w, d, false, 16);
-    float *y[5];
-    for (int i = 0; i < 5; i++)
+    float *y[6];
+    for (int i = 0; i < 6; i++)
         y[i] = input(w, d, false, 17);
     w->k->rectify_forward(y[0], a, ALL, r);
     w->k->rectify_backward(y[1], dy, a, ALL, r, true);
     w->k->maximum(y[2], a, b, ALL);
     w->k->maximum_backward(y[3], dy, y[2], (const float *const[]){a, b}, 1, ALL, true);
     w->k->dropout_channels(y[4], dy, d, &mask, true);
-    for (int i = 0; i < 5; i++)
+    w->k->noise(y[5], dy, d, &mask);
+    for (int i = 0; i < 6; i++)
         keep(w, y[i], d);
     free(a);
     free(b);
@@ -195,4 +196,32 @@ void test_channel_words(void **state) {
         }
     }
     assert_in_range(kept, ALL * 3 / 10, ALL * 7 / 10);
+}
+
+/* Mean, spread and tail of the noise; rows of micro-batches draw as in the whole. */
+void test_noise(void **state) {
+    (void)state;
+    enum { ROWS = 40, LONG = ROWS * 997 };
+    const char *isa;
+    const cpu_kernels *k = reference_isa(0, &isa);
+    const cpu_mask m = {0.5, 7, RNG_DROPOUT + 1, 4, 100}, later = {0.5, 7, RNG_DROPOUT + 1, 4, 130};
+    float *x = calloc(LONG, sizeof *x), *y = calloc(LONG, sizeof *y),
+          *part = calloc(LONG, sizeof *x);
+    assert_true(x && y && part);
+    k->noise(y, x, (cpu_dims){ROWS, 1, 1, 997, 997}, &m);
+    k->noise(part, x, (cpu_dims){10, 1, 1, 997, 997}, &later);
+    expect_same_floats(part, y + 30 * 997, 10 * 997, "noise of later rows", isa);
+    double sum = 0, squares = 0;
+    int beyond = 0;
+    for (int i = 0; i < LONG; i++) {
+        sum += (double)y[i];
+        squares += (double)y[i] * (double)y[i];
+        beyond += y[i] > 1 || y[i] < -1; /* two deviations: 4.55 % */
+    }
+    assert_true(sum / LONG > -0.01 && sum / LONG < 0.01);
+    assert_true(squares / LONG > 0.245 && squares / LONG < 0.255);
+    assert_in_range(beyond, LONG * 4 / 100, LONG * 5 / 100);
+    free(x);
+    free(y);
+    free(part);
 }

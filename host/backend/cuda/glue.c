@@ -45,6 +45,12 @@ static mien_status glue_dropout(mien_backend *b, const mien_tensor *y, const mie
              "dropout");
 }
 
+static mien_status glue_noise(mien_backend *b, const mien_tensor *y, const mien_tensor *x,
+                              const mien_dropout *from) {
+    LAUNCHED(cuda_noise(stream_of(b), mien_cuda_tensor(y), mien_cuda_tensor(x), mask_of(from)),
+             "noise");
+}
+
 static mien_status glue_add(mien_backend *b, const mien_tensor *y, const mien_tensor *p,
                             const mien_tensor *q) {
     LAUNCHED(cuda_add(stream_of(b), mien_cuda_tensor(y), mien_cuda_tensor(p), mien_cuda_tensor(q)),
@@ -323,6 +329,7 @@ void mien_cuda_glue_slots(mien_ops *ops) {
     ops->activation_forward = glue_activation_forward;
     ops->activation_backward = glue_activation_backward;
     ops->dropout = glue_dropout;
+    ops->noise = glue_noise;
     ops->add = glue_add;
     ops->copy = glue_copy;
     ops->multiply = glue_multiply;
