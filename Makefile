@@ -4,8 +4,10 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-builtin-rules
 
 # ---- Debian packages: the one place that names them -------------------------------------------
-DEB_NEED  := gcc g++ make pkg-config libdnnl-dev libjson-c-dev libyaml-dev zlib1g-dev
+DEB_NEED  := gcc g++ make pkg-config libdnnl-dev libjson-c-dev libyaml-dev zlib1g-dev \
+             libjpeg62-turbo-dev libpng-dev
 DEB_HDF5  := libhdf5-dev libseccomp-dev
+DEB_OPENCV := libopencv-core-dev libopencv-imgproc-dev libopencv-objdetect-dev opencv-data
 DEB_CHECK := libcmocka-dev
 DEB_TOOLS := clang clang-format valgrind
 
@@ -13,8 +15,10 @@ DEB_TOOLS := clang clang-format valgrind
 CARRY   ?=#         dist: 1 packs all that a bare GPU machine lacks; check-gpu, bench-gpu: that archive
 ifeq ($(CARRY),1)
   CUDA_ARCHS ?= 90
+  OPENCV     ?= 0
 endif
 HDF5    ?= auto#    read and write .h5: auto|1|0
+OPENCV  ?= auto#    find faces in photos: auto|1|0
 CUDA    ?= auto#    the GPU module, needs NVIDIA's toolkit, cuDNN and cuBLASLt: auto|1|0
 CUDA_ARCHS ?= 75 80 86 89 90 100
 STRICT  ?= 0#       1: warnings are errors
@@ -33,6 +37,15 @@ ifeq ($(HDF5),auto)
 else
   USE_HDF5 := $(HDF5)
   WHY_HDF5 := asked for with HDF5=$(HDF5)
+endif
+# Debian's opencv4.pc comes with all of OpenCV; three libraries are wanted
+OPENCV_INC ?= /usr/include/opencv4
+ifeq ($(OPENCV),auto)
+  USE_OPENCV := $(if $(wildcard $(OPENCV_INC)/opencv2/objdetect.hpp),1,0)
+  WHY_OPENCV := $(if $(filter 1,$(USE_OPENCV)),found $(OPENCV_INC),libopencv-objdetect-dev is missing)
+else
+  USE_OPENCV := $(OPENCV)
+  WHY_OPENCV := asked for with OPENCV=$(OPENCV)
 endif
 
 NVCC      ?= $(firstword $(shell command -v nvcc 2>/dev/null) $(wildcard /usr/local/cuda/bin/nvcc))
@@ -66,17 +79,19 @@ KERNEL   := $(if $(SAN),,-O3) -mprefer-vector-width=512 -Wno-psabi
 # An unpacked archive brings libraries in lib/mien (make dist). RPATH and not RUNPATH: those of a library
 # are found as well, also by mien-h5, which runs without an environment.
 rpath     = -Wl,--disable-new-dtags,-rpath,'$$ORIGIN$(1)'
-LIBS     := -ldnnl $(shell pkg-config --libs json-c yaml-0.1 zlib 2>/dev/null) -ldl -lm
+LIBS     := -ldnnl $(shell pkg-config --libs json-c yaml-0.1 zlib libjpeg libpng 2>/dev/null) \
+            $(if $(filter 1,$(USE_OPENCV)),-lopencv_objdetect -lopencv_imgproc -lopencv_core -lstdc++) -ldl -lm
 
 # ---- sources ----------------------------------------------------------------------------------
-rooms     := base backend layers graph data train infer formats bench
+rooms     := base image vision backend layers graph data train infer formats bench report
 lib_src   := $(sort $(foreach r,$(rooms),$(wildcard host/$(r)/*.c)))
-lib_src   := $(filter-out host/backend/plain.c,$(lib_src))
+lib_src   := $(filter-out host/backend/plain.c host/vision/haar_absent.c,$(lib_src)) \
+             $(if $(filter 1,$(USE_OPENCV)),host/vision/haar.cc,host/vision/haar_absent.c)
 cli_src   := $(sort $(wildcard host/cli/*.c))
 h5_src    := $(sort $(wildcard host/h5/*.c))
 kernels   := $(sort $(wildcard kernels/cpu/*.c))
 isa       := v2 v3 v4
-lib_obj   := $(lib_src:%.c=$(B)/%.o) $(foreach v,$(isa),$(kernels:%.c=$(B)/%.$(v).o))
+lib_obj   := $(patsubst %,$(B)/%.o,$(basename $(lib_src))) $(foreach v,$(isa),$(kernels:%.c=$(B)/%.$(v).o))
 cli_obj   := $(cli_src:%.c=$(B)/%.o)
 h5_obj    := $(h5_src:%.c=$(B)/%.o)
 # the double reference build, linked by tests only
@@ -127,6 +142,7 @@ programs: $(programs)
 # Objects depend on how they are made: a stamp that changes with compiler and flags, one with the commit.
 $(shell mkdir -p $(B); \
   printf '%s' '$(CC) $(CFLAGS) $(KERNEL)' | cmp -s - $(B)/.flags || printf '%s' '$(CC) $(CFLAGS) $(KERNEL)' > $(B)/.flags; \
+  printf '%s' '$(USE_OPENCV)' | cmp -s - $(B)/.opencv || printf '%s' '$(USE_OPENCV)' > $(B)/.opencv; \
   printf '%s' '$(COMMIT)' | cmp -s - $(B)/.commit || printf '%s' '$(COMMIT)' > $(B)/.commit; \
   printf '%s' '$(NVCC) $(NVCCFLAGS)' | cmp -s - $(B)/.flags-cuda || printf '%s' '$(NVCC) $(NVCCFLAGS)' > $(B)/.flags-cuda; \
   [ $(USE_HDF5) = 1 ] || rm -f $(B)/mien-h5; [ $(USE_CUDA) = 1 ] || rm -f $(B)/mien-cuda.so)
@@ -156,9 +172,14 @@ $(B)/%.f64.o: %.c $(B)/.flags
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -march=x86-64-v3 -Wno-psabi -DCPU_BUILD=f64 -DMIEN_REAL_DOUBLE -c $< -o $@
 
-$(B)/libmien.a: $(lib_obj)
+# the one room in C++ of the program itself
+$(B)/host/vision/%.o: host/vision/%.cc $(B)/.flags
+	@mkdir -p $(@D)
+	$(CXX) $(CXXFLAGS) -isystem $(OPENCV_INC) -c $< -o $@
+
+$(B)/libmien.a: $(lib_obj) $(B)/.opencv
 	@rm -f $@
-	ar rcs $@ $^
+	ar rcs $@ $(lib_obj)
 
 $(B)/mien: $(cli_obj) $(B)/libmien.a
 	$(CC) $(LINK) $^ -o $@ $(LIBS) $(call rpath,/../lib/mien)
@@ -230,15 +251,16 @@ $(harness_test): %: %.o $(B)/fake/tests/cuda/harness_kernels.o \
 -include $(shell find build/$(VARIANT) -name '*.d' 2>/dev/null)
 
 # ---- set-up -----------------------------------------------------------------------------------
-packages := $(DEB_NEED) $(if $(filter 0,$(HDF5)),,$(DEB_HDF5)) $(DEB_CHECK)
+packages := $(DEB_NEED) $(if $(filter 0,$(HDF5)),,$(DEB_HDF5)) $(if $(filter 0,$(OPENCV)),,$(DEB_OPENCV)) \
+            $(DEB_CHECK)
 
 .PHONY: deps need
 deps: ## install the Debian packages that a build and its tests need
 	@bash tests/support/deps.sh $(packages) $(DEB_TOOLS)
 
 # Installs what is missing before the first build; afterwards a file test.
-need: build/.need-$(HDF5)
-build/.need-$(HDF5): Makefile
+need: build/.need-$(HDF5)-$(OPENCV)
+build/.need-$(HDF5)-$(OPENCV): Makefile
 	@mkdir -p build
 	@bash tests/support/deps.sh $(packages)
 	@touch $@
@@ -301,6 +323,7 @@ bench-peers: all ## Mien beside PyTorch, Keras, ONNX Runtime, OpenVINO (PEERS_PY
 config: ## which features this build has, why, and how to force them
 	@printf '%-8s %-4s %-45s %s\n' feature on why force
 	@printf '%-8s %-4s %-45s %s\n' hdf5 $(if $(filter 1,$(USE_HDF5)),yes,no) '$(WHY_HDF5)' 'HDF5=1 or HDF5=0'
+	@printf '%-8s %-4s %-45s %s\n' opencv $(if $(filter 1,$(USE_OPENCV)),yes,no) '$(WHY_OPENCV)' 'OPENCV=1 or OPENCV=0'
 	@printf '%-8s %-4s %-45s %s\n' cuda $(if $(filter 1,$(USE_CUDA)),yes,no) '$(WHY_CUDA)' 'CUDA=1 or CUDA=0'
 
 .PHONY: install

@@ -134,7 +134,17 @@ static cpu_mask mask_of(const mien_dropout *d) {
 static mien_status glue_dropout(mien_backend *b, const mien_tensor *y, const mien_tensor *x,
                                 const mien_dropout *drop, bool accumulate) {
     const cpu_mask mask = mask_of(drop);
-    kernels(b)->dropout(y->data, x->data, cpu_dims_of(x), &mask, accumulate);
+    if (drop->channels)
+        kernels(b)->dropout_channels(y->data, x->data, cpu_dims_of(x), &mask, accumulate);
+    else
+        kernels(b)->dropout(y->data, x->data, cpu_dims_of(x), &mask, accumulate);
+    return MIEN_OK;
+}
+
+static mien_status glue_noise(mien_backend *b, const mien_tensor *y, const mien_tensor *x,
+                              const mien_dropout *from) {
+    const cpu_mask mask = mask_of(from);
+    kernels(b)->noise(y->data, x->data, cpu_dims_of(x), &mask);
     return MIEN_OK;
 }
 
@@ -144,15 +154,23 @@ static mien_status glue_add(mien_backend *b, const mien_tensor *y, const mien_te
     return MIEN_OK;
 }
 
+static bool is_flat(const mien_tensor *t) {
+    return t->shape.h * t->shape.w == 1;
+}
+
 /* The same bytes in both layouts? (Also NHWC → rows of a flattened tensor.) */
 static mien_status glue_copy_tensor(mien_backend *b, const mien_tensor *dst, const mien_tensor *src,
                                     bool accumulate) {
     const size_t count = count_of(src);
+    if (!is_flat(dst) && !is_flat(src) &&
+        (dst->shape.h != src->shape.h || dst->shape.w != src->shape.w)) {
+        kernels(b)->reshape(dst->data, cpu_dims_of(dst), src->data, cpu_dims_of(src), accumulate);
+        return MIEN_OK;
+    }
     /* the image is told by whichever side still has one; a flattened side is NHWC order */
-    const bool flat = dst->shape.h * dst->shape.w == 1;
+    const bool flat = is_flat(dst);
     const cpu_dims image = cpu_dims_of(flat ? src : dst);
-    const int src_block =
-        flat ? src->block : (src->shape.h * src->shape.w == 1 ? image.c : src->block);
+    const int src_block = flat ? src->block : (is_flat(src) ? image.c : src->block);
     const int dst_block = flat ? image.c : dst->block;
     cpu_dims from = image;
     from.block = src_block;
@@ -188,6 +206,88 @@ static mien_status glue_multiply_backward(mien_backend *b, const mien_tensor *da
 static mien_status glue_rescale(mien_backend *b, const mien_tensor *y, const mien_tensor *x,
                                 float scale, float shift, bool accumulate) {
     kernels(b)->rescale(y->data, x->data, count_of(y), scale, shift, accumulate);
+    return MIEN_OK;
+}
+
+static mien_status glue_rectify_forward(mien_backend *b, const mien_tensor *y, const mien_tensor *x,
+                                        const body_rectifier *r) {
+    kernels(b)->rectify_forward(y->data, x->data, count_of(y), *r);
+    return MIEN_OK;
+}
+
+static mien_status glue_rectify_backward(mien_backend *b, const mien_tensor *dx,
+                                         const mien_tensor *dy, const mien_tensor *x,
+                                         const body_rectifier *r, bool accumulate) {
+    kernels(b)->rectify_backward(dx->data, dy->data, x->data, count_of(dy), *r, accumulate);
+    return MIEN_OK;
+}
+
+static mien_status glue_maximum(mien_backend *b, const mien_tensor *y, const mien_tensor *p,
+                                const mien_tensor *q) {
+    kernels(b)->maximum(y->data, p->data, q->data, count_of(y));
+    return MIEN_OK;
+}
+
+static mien_status glue_maximum_backward(mien_backend *b, const mien_tensor *dx,
+                                         const mien_tensor *dy, const mien_tensor *y,
+                                         const mien_tensor *x, int which, bool accumulate) {
+    const real *data[BODY_GREATEST_OF];
+    for (int i = 0; i <= which; i++)
+        data[i] = x[i].data;
+    kernels(b)->maximum_backward(dx->data, dy->data, y->data, data, which, count_of(dy),
+                                 accumulate);
+    return MIEN_OK;
+}
+
+static mien_status glue_prelu_forward(mien_backend *b, const mien_tensor *y, const mien_tensor *x,
+                                      const void *alpha, body_alpha shape) {
+    kernels(b)->prelu_forward(y->data, x->data, cpu_dims_of(x), alpha, shape);
+    return MIEN_OK;
+}
+
+static mien_status glue_prelu_backward(mien_backend *b, const mien_tensor *dx,
+                                       const mien_tensor *dy, const mien_tensor *x,
+                                       const void *alpha, body_alpha shape, bool accumulate) {
+    kernels(b)->prelu_backward(dx->data, dy->data, x->data, cpu_dims_of(x), alpha, shape,
+                               accumulate);
+    return MIEN_OK;
+}
+
+static mien_status glue_prelu_filter(mien_backend *b, void *dalpha, const mien_tensor *dy,
+                                     const mien_tensor *x, body_alpha shape, bool accumulate) {
+    kernels(b)->prelu_filter(dalpha, dy->data, x->data, cpu_dims_of(x), shape, accumulate);
+    return MIEN_OK;
+}
+
+static mien_status glue_place(mien_backend *b, const mien_tensor *dst, const mien_tensor *src,
+                              const body_box *box, bool accumulate) {
+    kernels(b)->place(dst->data, cpu_dims_of(dst), src->data, cpu_dims_of(src), box, accumulate);
+    return MIEN_OK;
+}
+
+static mien_status glue_permute_axes(mien_backend *b, const mien_tensor *y, const mien_tensor *x,
+                                     body_axes axes, bool accumulate) {
+    kernels(b)->permute_axes(y->data, cpu_dims_of(y), x->data, cpu_dims_of(x), axes, accumulate);
+    return MIEN_OK;
+}
+
+/* A 1x1 image is stored NHWC; seen in the other side's blocks it is the same memory. */
+static cpu_dims dims_beside(const mien_tensor *t, const mien_tensor *other) {
+    cpu_dims d = cpu_dims_of(t);
+    if (is_flat(t)) d.block = other->block;
+    return d;
+}
+
+static mien_status glue_resample_forward(mien_backend *b, const mien_tensor *y,
+                                         const mien_tensor *x, bool bilinear) {
+    kernels(b)->resample_forward(y->data, x->data, dims_beside(y, x), dims_beside(x, y), bilinear);
+    return MIEN_OK;
+}
+
+static mien_status glue_resample_backward(mien_backend *b, const mien_tensor *dx,
+                                          const mien_tensor *dy, bool bilinear, bool accumulate) {
+    kernels(b)->resample_backward(dx->data, dy->data, dims_beside(dx, dy), dims_beside(dy, dx),
+                                  bilinear, accumulate);
     return MIEN_OK;
 }
 
@@ -368,11 +468,23 @@ void CPU_REAL_NAME(mien_cpu_glue)(mien_ops *ops) {
     ops->activation_forward = glue_activation_forward;
     ops->activation_backward = glue_activation_backward;
     ops->dropout = glue_dropout;
+    ops->noise = glue_noise;
     ops->add = glue_add;
     ops->copy = glue_copy_tensor;
     ops->multiply = glue_multiply;
     ops->multiply_backward = glue_multiply_backward;
     ops->rescale = glue_rescale;
+    ops->rectify_forward = glue_rectify_forward;
+    ops->rectify_backward = glue_rectify_backward;
+    ops->maximum = glue_maximum;
+    ops->maximum_backward = glue_maximum_backward;
+    ops->prelu_forward = glue_prelu_forward;
+    ops->prelu_backward = glue_prelu_backward;
+    ops->prelu_filter = glue_prelu_filter;
+    ops->place = glue_place;
+    ops->permute_axes = glue_permute_axes;
+    ops->resample_forward = glue_resample_forward;
+    ops->resample_backward = glue_resample_backward;
     ops->pool_forward = glue_pool_forward;
     ops->pool_backward = glue_pool_backward;
     ops->batchnorm_train = glue_batchnorm_train;

@@ -19,6 +19,8 @@
 #include "kernels/body/activation.h"
 #include "kernels/body/augment.h"
 #include "kernels/body/optimizer.h"
+#include "kernels/body/place.h"
+#include "kernels/body/rectify.h"
 #include "kernels/body/step.h"
 
 typedef struct mien_ops mien_ops;
@@ -129,6 +131,7 @@ typedef struct mien_dropout {
     uint32_t stream;        /* RNG_DROPOUT + the layer's number */
     const body_step *state; /* in backend memory */
     uint64_t first;         /* place of row 0 in the global batch */
+    bool channels;          /* one draw for a channel of an image, not for each element */
 } mien_dropout;
 
 /* What max pooling does in one go with its neighbours in training: the gradient of a ReLU before it
@@ -293,9 +296,12 @@ struct mien_ops {
     /* Forward and backward are the same masked scaling; accumulates. */
     mien_status (*dropout)(mien_backend *, const mien_tensor *y, const mien_tensor *x,
                            const mien_dropout *, bool accumulate);
+    /* y = x + N(0, rate^2); drawn for each element. */
+    mien_status (*noise)(mien_backend *, const mien_tensor *y, const mien_tensor *x,
+                         const mien_dropout *);
     mien_status (*add)(mien_backend *, const mien_tensor *y, const mien_tensor *a,
                        const mien_tensor *b);
-    /* dst (+)= src, same shape, any layouts. Also the flatten layer in both directions. */
+    /* dst (+)= src, as many numbers a row, in the order of NHWC: any shapes, any layouts. */
     mien_status (*copy)(mien_backend *, const mien_tensor *dst, const mien_tensor *src,
                         bool accumulate);
     /* y = a * b; b has a's shape or [n,1,1,c]. */
@@ -308,6 +314,43 @@ struct mien_ops {
     /* y = x * scale + shift; accumulates (the backward of scaling is scaling). */
     mien_status (*rescale)(mien_backend *, const mien_tensor *y, const mien_tensor *x, float scale,
                            float shift, bool accumulate);
+    /* ReLU with a limit, a slope and a threshold; the slope is told from x; backward accumulates.
+     */
+    mien_status (*rectify_forward)(mien_backend *, const mien_tensor *y, const mien_tensor *x,
+                                   const body_rectifier *);
+    mien_status (*rectify_backward)(mien_backend *, const mien_tensor *dx, const mien_tensor *dy,
+                                    const mien_tensor *x, const body_rectifier *, bool accumulate);
+    /* y = the greater of a and b, of one shape. */
+    mien_status (*maximum)(mien_backend *, const mien_tensor *y, const mien_tensor *a,
+                           const mien_tensor *b);
+    /* dx (+)= dy where x[which] is y and none of those before it; of x[which + 1], at most
+     * BODY_GREATEST_OF, y was the greatest. */
+    mien_status (*maximum_backward)(mien_backend *, const mien_tensor *dx, const mien_tensor *dy,
+                                    const mien_tensor *y, const mien_tensor *x, int which,
+                                    bool accumulate);
+    /* alpha, of param_dtype, has a number for each place and channel, or one along shared axes. */
+    mien_status (*prelu_forward)(mien_backend *, const mien_tensor *y, const mien_tensor *x,
+                                 const void *alpha, body_alpha shape);
+    mien_status (*prelu_backward)(mien_backend *, const mien_tensor *dx, const mien_tensor *dy,
+                                  const mien_tensor *x, const void *alpha, body_alpha shape,
+                                  bool accumulate);
+    /* The gradient of alpha, summed over the rows and whatever shares; accumulates. */
+    mien_status (*prelu_filter)(mien_backend *, void *dalpha, const mien_tensor *dy,
+                                const mien_tensor *x, body_alpha shape, bool accumulate);
+
+    /* numbers that are moved; any layouts */
+    /* dst (+)= src inside of a box; what lies around it in dst stays. */
+    mien_status (*place)(mien_backend *, const mien_tensor *dst, const mien_tensor *src,
+                         const body_box *, bool accumulate);
+    /* y (+)= x with its axes exchanged; backward is the inverse exchange. */
+    mien_status (*permute_axes)(mien_backend *, const mien_tensor *y, const mien_tensor *x,
+                                body_axes, bool accumulate);
+    /* Images of another size: the nearest pixel, or bilinear; half-pixel centres, no antialiasing.
+     * Backward accumulates. */
+    mien_status (*resample_forward)(mien_backend *, const mien_tensor *y, const mien_tensor *x,
+                                    bool bilinear);
+    mien_status (*resample_backward)(mien_backend *, const mien_tensor *dx, const mien_tensor *dy,
+                                     bool bilinear, bool accumulate);
 
     /* windows; `index` [y's elements] remembers which element won, or that no gradient goes back;
      * index and tail are for max pooling only */
@@ -360,7 +403,7 @@ struct mien_ops {
     mien_status (*all_reduce)(mien_backend *, void *data, size_t count);
 };
 
-enum { MIEN_OPS_VERSION = 2 };
+enum { MIEN_OPS_VERSION = 3 };
 
 static inline size_t mien_dtype_bytes(mien_dtype dtype) {
     static const unsigned char bytes[] = {4, 8, 2, 1, 1, 2};

@@ -21,7 +21,8 @@ static mien_status wrong(const mien_key *key, const mien_value *v, const char *s
 
 static mien_status number(const mien_key *key, const mien_value *v, const char *source,
                           double *out) {
-    const bool whole = key->type == MIEN_KEY_INT || key->type == MIEN_KEY_PAIR;
+    const bool whole = key->type == MIEN_KEY_INT || key->type == MIEN_KEY_PAIR ||
+                       key->type == MIEN_KEY_INTS || key->type == MIEN_KEY_SIDES;
     char expected[160];
     snprintf(expected, sizeof expected, "a %snumber from %g to %g%s%s", whole ? "whole " : "",
              key->min, key->max, key->choices ? " or one of " : "",
@@ -73,6 +74,38 @@ static mien_status read_pair(const mien_key *key, const mien_value *v, const cha
     return MIEN_OK;
 }
 
+/* [[top, bottom], [left, right]]; a number stands for the two or four that it stands in place of.
+ */
+static mien_status read_sides(const mien_key *key, const mien_value *v, const char *source,
+                              int *out) {
+    const bool list = v->kind == MIEN_VALUE_LIST && v->count == 2;
+    int sides[4];
+    if (!list) {
+        MIEN_TRY(read_pair(key, v, source, sides));
+        sides[2] = sides[3] = sides[1];
+    } else {
+        MIEN_TRY(read_pair(key, v->first, source, sides));
+        MIEN_TRY(read_pair(key, v->last, source, sides + 2));
+    }
+    memcpy(out, sides, sizeof sides);
+    return MIEN_OK;
+}
+
+static mien_status read_ints(const mien_key *key, const mien_value *v, const char *source,
+                             mien_ints *out) {
+    const bool many = v->kind == MIEN_VALUE_LIST;
+    mien_ints list = {.count = 0};
+    if (many && v->count > MIEN_INTS_MAX) return wrong(key, v, source, "a shorter list");
+    const mien_value *item = many ? v->first : (v->kind == MIEN_VALUE_NULL ? NULL : v);
+    for (; item; item = many ? item->next : NULL) {
+        double x;
+        MIEN_TRY(number(key, item, source, &x));
+        list.items[list.count++] = (int)x;
+    }
+    *out = list;
+    return MIEN_OK;
+}
+
 static mien_status read_reals(const mien_key *key, const mien_value *v, const char *source,
                               mien_reals *out) {
     if (v->kind != MIEN_VALUE_LIST) return wrong(key, v, source, "a list of numbers");
@@ -115,7 +148,8 @@ static mien_status read_texts(const mien_key *key, const mien_value *v, const ch
 
 static mien_status read_word_or_number(const mien_key *key, const mien_value *v, const char *source,
                                        mien_number_or *out) {
-    out->word = v->text ? find_choice(key->choices, v->text) : -1;
+    out->word = v->kind == MIEN_VALUE_NULL ? find_choice(key->choices, "none")
+                                           : (v->text ? find_choice(key->choices, v->text) : -1);
     if (out->word >= 0) return MIEN_OK;
     return number(key, v, source, &out->number);
 }
@@ -164,6 +198,10 @@ static mien_status read_one(const mien_key *key, void *owner, const mien_value *
         return read_texts(key, v, source, to);
     case MIEN_KEY_NUMBER_OR:
         return read_word_or_number(key, v, source, to);
+    case MIEN_KEY_INTS:
+        return read_ints(key, v, source, to);
+    case MIEN_KEY_SIDES:
+        return read_sides(key, v, source, to);
     }
     return MIEN_OK;
 }
@@ -365,6 +403,18 @@ void mien_key_print_value(const mien_key *key, const void *owner, mien_text *out
             mien_text_puts(out, word);
         else
             print_real(value->number, out);
+        break;
+    }
+    case MIEN_KEY_INTS: {
+        const mien_ints *list = from;
+        for (int i = 0; i < list->count; i++)
+            mien_text_printf(out, i ? ", %d" : "[%d", list->items[i]);
+        mien_text_puts(out, list->count ? "]" : "[]");
+        break;
+    }
+    case MIEN_KEY_SIDES: {
+        const int *sides = from;
+        mien_text_printf(out, "[[%d, %d], [%d, %d]]", sides[0], sides[1], sides[2], sides[3]);
         break;
     }
     }

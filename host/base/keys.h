@@ -4,7 +4,9 @@
  * A key's field lives at `offset` in the owner's struct. Types and fields:
  *   BOOL bool · INT int · REAL double · TEXT char[size] · CHOICE int (index into choices)
  *   PAIR int[2] (a number stands for both) · REALS mien_reals · TEXTS mien_texts
- *   NUMBER_OR mien_number_or: a number or one of the words in `choices` */
+ *   NUMBER_OR mien_number_or: a number or one of the words in `choices`; null is `none` · INTS
+ * mien_ints: a list of whole numbers, or one; null is none · SIDES int[4]: top, bottom, left,
+ * right, as a number, [height, width] or [[top, bottom], [left, right]] */
 #ifndef HOST_BASE_KEYS_H
 #define HOST_BASE_KEYS_H
 
@@ -21,6 +23,8 @@ typedef enum mien_key_type {
     MIEN_KEY_REALS,
     MIEN_KEY_TEXTS,
     MIEN_KEY_NUMBER_OR,
+    MIEN_KEY_INTS,
+    MIEN_KEY_SIDES,
 } mien_key_type;
 
 typedef struct mien_reals {
@@ -33,6 +37,12 @@ typedef struct mien_texts {
     size_t count;
 } mien_texts;
 
+enum { MIEN_INTS_MAX = 4 };
+typedef struct mien_ints {
+    int items[MIEN_INTS_MAX];
+    int count;
+} mien_ints;
+
 typedef struct mien_number_or {
     int word; /* index into choices, or -1 when `number` counts */
     double number;
@@ -43,7 +53,7 @@ typedef struct mien_key {
     mien_key_type type;
     size_t offset, size;  /* of the field */
     const char *fallback; /* as YAML text; NULL = the key is required */
-    double min, max;      /* INT, REAL, PAIR, REALS, NUMBER_OR */
+    double min, max;      /* INT, REAL, PAIR, REALS, NUMBER_OR, INTS, SIDES */
     const char *choices;  /* CHOICE, NUMBER_OR: "a|b|c" */
     const char *doc;      /* one line */
 } mien_key;

@@ -169,8 +169,8 @@ static mien_status take_gradient(const side *s, const mien_node *node, int k, fl
     const mien_ops *ops = s->backend->ops;
     if (node->params[k].linear)
         return ops->weights_download(s->plan->places[node->index].linear, out, at);
-    const mien_shape shape = node->params[k].shape;
-    const mien_tensor t = {{1, 1, 1, shape.c}, s->backend->param_dtype, shape.c, at};
+    const int count = (int)mien_shape_count(node->params[k].shape);
+    const mien_tensor t = {{1, 1, 1, count}, s->backend->param_dtype, count, at};
     return ops->download(s->backend, out, &t);
 }
 

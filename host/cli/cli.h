@@ -28,7 +28,7 @@ typedef struct cli_flag {
     bool *on;              /* or a switch */
 } cli_flag;
 
-enum { CLI_LIST_MAX = 64 };
+enum { CLI_LIST_MAX = 4096 }; /* photos of a shell pattern */
 typedef struct cli_list {
     const char *items[CLI_LIST_MAX];
     int count;
@@ -47,8 +47,8 @@ typedef struct cli_command {
     int (*run)(int argc, char **argv, const struct cli_command *self);
 } cli_command;
 
-extern const cli_command cmd_train, cmd_evaluate, cmd_convert, cmd_inspect, cmd_bench, cmd_tune,
-    cmd_parity, cmd_devices;
+extern const cli_command cmd_train, cmd_evaluate, cmd_predict, cmd_convert, cmd_inspect, cmd_bench,
+    cmd_tune, cmd_parity, cmd_devices;
 
 /* Parses argv (behind the command's name). Positional arguments land in `rest`. Prints help or a
  * usage error itself: returns false and sets *exit_status when the command is over. */
@@ -57,6 +57,8 @@ bool cli_parse(const cli_command *self, int argc, char **argv, const cli_flag *f
 /* "3" → 3 within limits; false after printing what is wrong. */
 bool cli_number(const char *flag, const char *text, long long low, long long high, long long *out);
 
+/* What --threads says; 0 without it. */
+int cli_threads(const cli_common *common);
 /* Opens the backend that --device, --threads and --deterministic ask for. */
 mien_status cli_backend(const cli_common *common, mien_backend **out);
 /* Prints the stored sentence and returns the exit status that belongs to the code. */

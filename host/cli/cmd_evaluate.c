@@ -7,7 +7,9 @@
 #include "host/base/log.h"
 #include "host/base/memory.h"
 #include "host/cli/cli.h"
+#include "host/data/classes.h"
 #include "host/infer/score.h"
+#include "host/report/report.h"
 #include "host/train/runlog.h"
 
 enum { BATCH = 128 };
@@ -15,7 +17,8 @@ enum { BATCH = 128 };
 typedef struct evaluate_args {
     cli_common common;
     cli_list rest, models;
-    const char *data, *split, *tta, *predictions, *batch, *on_bad, *memory_text;
+    const char *data, *split, *tta, *predictions, *batch, *on_bad, *memory_text, *soft_labels;
+    const char *report;
     int batch_size;
     mien_part part; /* when --split names one */
     mien_tta views;
@@ -40,7 +43,7 @@ static void warn(evaluation *e, const char *text) {
     if (e->warning_count < 4) e->warnings[e->warning_count++] = text;
 }
 
-/* The model's classes must be the data's, in this order. */
+/* A further model's classes must be the first one's, to which the data were mapped. */
 static mien_status check_classes(const mien_model *model, const mien_dataset *set) {
     if (model->meta.classes != set->classes)
         return MIEN_FAIL(INVALID, "the model tells %d classes apart, '%s' has %d",
@@ -66,14 +69,35 @@ static mien_status choose_part(const evaluate_args *args, evaluation *e) {
     return MIEN_OK;
 }
 
+/* The votes that the model's labels came from: --soft-labels, else the file of that name beside the
+ * data. Data whose rows have no order keep their own labels. */
+static mien_status apply_votes(const evaluate_args *args, const mien_meta *meta,
+                               mien_dataset *data) {
+    char folder[MIEN_PATH], path[MIEN_PATH];
+    const char *given = args->soft_labels;
+    if (given && strcmp(given, "none") == 0) return MIEN_OK;
+    if (given) return mien_votes_apply(data, given, meta->soft_mode);
+    if (!meta->soft_labels[0] || !data->source_rows) return MIEN_OK;
+    mien_path_folder(folder, data->source);
+    MIEN_TRY(mien_path_join(path, folder, meta->soft_labels));
+    if (mien_file_exists(path)) return mien_votes_apply(data, path, meta->soft_mode);
+    return MIEN_FAIL(NOT_FOUND,
+                     "the model's labels are the votes in '%s', which is not beside '%s': give it "
+                     "with --soft-labels FILE, or --soft-labels none to judge by the data's own "
+                     "labels",
+                     meta->soft_labels, data->source);
+}
+
 static mien_status load(const evaluate_args *args, const mien_model *model, evaluation *e) {
     mien_split split = model->meta.split;
     const char *source = args->data ? args->data : model->meta.data;
     MIEN_TRY(mien_dataset_load(source, model->meta.input, args->bad_rows, args->memory, &e->data));
+    MIEN_TRY(apply_votes(args, &model->meta, &e->data));
     if (!e->data.labelled)
         return MIEN_FAIL(INVALID, "'%s' has no column 'emotion': there is nothing to compare with",
                          source);
-    MIEN_TRY(check_classes(model, &e->data));
+    MIEN_TRY(mien_dataset_map(&e->data, (const char(*)[MIEN_CLASS_NAME])model->meta.class_names,
+                              model->meta.classes, "the model"));
     if (split.by == MIEN_BY_USAGE && !mien_split_named(&e->data)) {
         memset(e->data.part, MIEN_NO_PART, e->data.count); /* other data: they belong to no part */
     } else {
@@ -156,7 +180,7 @@ static mien_status write_predictions(const evaluation *e, const char *path) {
         int best = 0;
         for (int k = 1; k < e->data.classes; k++)
             if (p[k] > p[best]) best = k;
-        mien_text_printf(&text, "%zu,%s,%s", i, e->data.class_names[e->labels[at]],
+        mien_text_printf(&text, "%u,%s,%s", e->data.row[i], e->data.class_names[e->labels[at]],
                          e->data.class_names[best]);
         for (int k = 0; k < e->data.classes; k++)
             mien_text_printf(&text, ",%.9g", p[k]);
@@ -187,6 +211,8 @@ static mien_status report(const evaluate_args *args, const evaluation *e) {
                          e->seconds > 0 ? (double)e->n / e->seconds : 0);
     }
     if (status == MIEN_OK) status = text.status;
+    if (status == MIEN_OK && args->report)
+        status = mien_report_write(&(mien_report){&metrics, names, &head}, args->report);
     if (text.data) fputs(text.data, stdout);
     mien_text_release(&text);
     mien_metrics_release(&metrics);
@@ -270,8 +296,13 @@ static int run(int argc, char **argv, const cli_command *self) {
         {"--tta", "none|flip|tencrop", "averages over views of each image", &args.tta, NULL, NULL},
         {"--predictions", "FILE.csv", "writes one row an image with all probabilities",
          &args.predictions, NULL, NULL},
+        {"--report", "DIR", "writes a page to look at, DIR/report.html, and DIR/report.json",
+         &args.report, NULL, NULL},
         {"--batch", "N", "images at a time (default: 128)", &args.batch, NULL, NULL},
         {"--on-bad", "fail|skip[:MAX]", "damaged rows of the data", &args.on_bad, NULL, NULL},
+        {"--soft-labels", "FILE|none",
+         "FER+ votes (default: those of the training, beside the data)", &args.soft_labels, NULL,
+         NULL},
         {"--memory", "auto|resident|stream", "where the images are (default: auto, as they fit)",
          &args.memory_text, NULL, NULL}};
     int exit_status;

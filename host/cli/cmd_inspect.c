@@ -67,6 +67,12 @@ static void model_json(const mien_model *model, mien_text *out) {
     numbers(&json, "mean", meta->normalise.mean, meta->input.channels);
     numbers(&json, "std", meta->normalise.deviation, meta->input.channels);
     mien_json_close(&json, '}');
+    mien_json_open(&json, "crop", '{');
+    mien_json_bool(&json, "square", meta->crop.square);
+    mien_json_number(&json, "margin", meta->crop.margin);
+    mien_json_close(&json, '}');
+    mien_json_number(&json, "temperature", meta->temperature);
+    mien_json_number(&json, "uncertain_below", meta->uncertain_below);
     mien_json_open(&json, "classes", '[');
     for (int i = 0; i < meta->classes; i++)
         mien_json_string(&json, NULL, meta->class_names[i]);
@@ -90,6 +96,9 @@ static void model_text(const mien_model *model, mien_text *out) {
     mien_text_printf(out, "\ninput         %dx%dx%d, x = (pixel * %.6g - %.6g) / %.6g\n",
                      meta->input.height, meta->input.width, meta->input.channels,
                      meta->normalise.scale, meta->normalise.mean[0], meta->normalise.deviation[0]);
+    mien_text_printf(
+        out, "faces         %s of the detector's box, margin %.6g; uncertain below %.6g\n",
+        meta->crop.square ? "the square" : "all", meta->crop.margin, meta->uncertain_below);
     mien_text_printf(out, "trained on    %s: %zu images (validation %zu, test %zu)\n", meta->data,
                      meta->part_count[MIEN_TRAIN], meta->part_count[MIEN_VAL],
                      meta->part_count[MIEN_TEST]);

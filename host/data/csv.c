@@ -36,6 +36,7 @@ typedef struct csv_reader {
 typedef struct group {
     csv_row rows[GROUP];
     uint32_t good[GROUP]; /* lines of the window */
+    uint32_t row[GROUP];  /* of each good one: its place among the file's rows that are not empty */
     size_t first, count;
 } group;
 
@@ -89,7 +90,9 @@ static mien_status judge_group(csv_reader *r, group *g, const mien_on_bad *on_ba
         csv_line(&r->lines, g->first + i, &length);
         if (length == 0) continue;
         if (length > CSV_LINE_MAX) return csv_too_long(&r->lines, number);
+        const size_t row = set->source_rows++;
         if (!g->rows[i].problem) {
+            g->row[*good] = (uint32_t)row;
             g->good[(*good)++] = (uint32_t)i;
             continue;
         }
@@ -110,6 +113,7 @@ static mien_status append_group(csv_reader *r, const group *g, size_t good, mien
         const size_t line = g->first + g->good[k];
         set->labels[base + k] = (uint16_t)row->label;
         set->usage[base + k] = (uint8_t)row->usage;
+        set->row[base + k] = g->row[k];
         size_t length;
         const char *text = csv_line(&r->lines, line, &length);
         if (!r->lines.file)

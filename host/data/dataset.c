@@ -6,10 +6,12 @@
 
 #include "host/base/log.h"
 #include "host/base/memory.h"
-#include "host/data/resize.h"
+#include "host/image/resize.h"
 #include "host/data/source.h"
 
-static const mien_source_def *const sources[] = {&mien_source_sample, &mien_source_csv};
+static const mien_source_def *const sources[] = {&mien_source_sample,    &mien_source_csv,
+                                                 &mien_source_npy,       &mien_source_rafdb,
+                                                 &mien_source_affectnet, &mien_source_folder};
 
 const char *mien_part_name(mien_part part) {
     static const char *const names[] = {"train", "val", "test", "all"};
@@ -40,7 +42,8 @@ static mien_status load_from(const mien_source_def *def, mien_on_bad on_bad, mie
     set->def = def;
     MIEN_TRY(def->open(set->source, &on_bad, set));
     if (set->count == 0) return MIEN_FAIL(FORMAT, "'%s' holds no usable image", set->source);
-    if (set->skipped) MIEN_WARN("%s: %lld bad rows were left out", set->source, set->skipped);
+    if (set->skipped)
+        MIEN_WARN("%s: %lld bad rows or files were left out", set->source, set->skipped);
     set->streamed = !set->pixels;
     if (!set->streamed) def->close(set);
     if (set->streamed && set->memory == MIEN_MEMORY_AUTO)
@@ -59,16 +62,13 @@ mien_status mien_dataset_load(const char *source, mien_image_spec spec, mien_on_
         if (sources[i]->accepts(source)) return load_from(sources[i], on_bad, out);
     if (!mien_file_exists(source))
         return MIEN_FAIL(NOT_FOUND,
-                         "there is no data '%s': give a .csv or .csv.gz file, or 'sample' "
-                         "for generated faces",
-                         source);
-    if (mien_is_folder(source))
-        return MIEN_FAIL(UNSUPPORTED,
-                         "'%s' is a folder: image folders are not in this version; give "
-                         "a .csv or .csv.gz file",
+                         "there is no data '%s': give a .csv, .csv.gz, .npy or .npz file, a "
+                         "folder of pictures, or 'sample' for generated faces",
                          source);
     return MIEN_FAIL(UNSUPPORTED,
-                     "'%s' is of no known form: give a .csv or .csv.gz file, or 'sample'", source);
+                     "'%s' is of no known form: give a .csv, .csv.gz, .npy or .npz file, a "
+                     "folder of pictures, or 'sample'",
+                     source);
 }
 
 void mien_dataset_drop_pixels(mien_dataset *set) {
@@ -83,6 +83,9 @@ void mien_dataset_release(mien_dataset *set) {
     mien_free(set->usage);
     mien_free(set->part);
     mien_free(set->group);
+    mien_free(set->row);
+    mien_free(set->origin);
+    mien_free(set->targets);
     mien_free(set->class_names);
     *set = (mien_dataset){0};
 }
@@ -117,6 +120,7 @@ static mien_status reserve(mien_dataset *set, size_t need) {
     GROW(usage, 1);
     GROW(part, 1);
     GROW(group, sizeof *set->group);
+    GROW(row, sizeof *set->row);
 #undef GROW
     set->capacity = items;
     return MIEN_OK;
@@ -132,15 +136,39 @@ mien_status mien_dataset_extend(mien_dataset *set, size_t count) {
     memset(set->usage + from, MIEN_NO_PART, count);
     memset(set->part + from, MIEN_TRAIN, count);
     memset(set->group + from, 0, count * sizeof *set->group);
+    for (size_t i = from; i < from + count; i++)
+        set->row[i] = (uint32_t)i;
     set->count += count;
     return MIEN_OK;
 }
 
+mien_status mien_dataset_keep(mien_dataset *set, const bool *keep) {
+    const size_t image = mien_image_bytes(set->spec), target = (size_t)set->classes;
+    size_t n = 0;
+    if (!set->origin) {
+        MIEN_TRY(mien_new(&set->origin, set->count, sizeof *set->origin));
+        for (size_t i = 0; i < set->count; i++)
+            set->origin[i] = (uint32_t)i;
+    }
+    for (size_t i = 0; i < set->count; i++) {
+        if (!keep[i]) continue;
+        set->labels[n] = set->labels[i];
+        set->usage[n] = set->usage[i];
+        set->part[n] = set->part[i];
+        set->group[n] = set->group[i];
+        set->row[n] = set->row[i];
+        set->origin[n] = set->origin[i];
+        if (set->pixels && n != i) memcpy(set->pixels + n * image, set->pixels + i * image, image);
+        for (size_t k = 0; set->targets && k < target; k++)
+            set->targets[n * target + k] = set->targets[i * target + k];
+        n++;
+    }
+    set->count = n;
+    return MIEN_OK;
+}
+
 void mien_image_shape(mien_image_spec s, const uint8_t *gray, int height, int width, uint8_t *to) {
-    if (height == s.height && width == s.width)
-        memcpy(to, gray, (size_t)(height * width));
-    else
-        mien_resize_gray(gray, height, width, to, s.height, s.width);
+    mien_resize(gray, height, width, 1, to, s.height, s.width);
     /* spread over the channels from the back, so that nothing is read after it was overwritten */
     for (int p = s.height * s.width - 1; s.channels > 1 && p >= 0; p--)
         for (int c = s.channels - 1; c >= 0; c--)
@@ -159,7 +187,7 @@ mien_status mien_dataset_read(const mien_dataset *set, const uint32_t *samples, 
 #pragma omp for schedule(static)
         for (size_t k = 0; k < count; k++) {
             const mien_status own =
-                set->def->read(set, samples ? samples[k] : k, &room, pixels + k * image);
+                mien_source_read(set, samples ? samples[k] : k, &room, pixels + k * image);
             if (own == MIEN_OK) continue;
 #pragma omp critical(mien_dataset_read)
             if (k < worst) {
@@ -179,11 +207,11 @@ mien_status mien_dataset_fill(mien_dataset *set) {
 
 mien_status mien_dataset_bad(mien_dataset *set, const mien_on_bad *on_bad) {
     if (!on_bad->skip)
-        return mien_fail_context(MIEN_FORMAT, "bad data (--on-bad skip leaves such rows out)");
+        return mien_fail_context(MIEN_FORMAT, "bad data (--on-bad skip leaves them out)");
     set->skipped++;
     if (set->skipped <= 10) MIEN_WARN("left out: %s", mien_error_message());
     if (on_bad->max >= 0 && set->skipped > on_bad->max)
-        return mien_fail_context(MIEN_FORMAT, "more than %lld bad rows", on_bad->max);
+        return mien_fail_context(MIEN_FORMAT, "more than %lld bad rows or files", on_bad->max);
     return MIEN_OK;
 }
 

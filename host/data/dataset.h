@@ -46,6 +46,12 @@ typedef struct mien_dataset {
     uint8_t *usage;   /* [count] the part that the data themselves name, or MIEN_NO_PART */
     uint8_t *part;    /* [count] after mien_split_apply */
     uint32_t *group;  /* [count] identity; samples of one group stay together. NULL: none */
+    bool grouped;  /* the source knows the groups: without parts of its own it is split by them */
+    uint32_t *row; /* [count] place in the source, from 0; bad ones are counted, too */
+    uint32_t *origin;   /* [count] what `def` calls the sample; NULL: the same */
+    float *targets;     /* [count][classes] a distribution each; NULL: one-hot of the labels */
+    bool drawn;         /* of each of `targets` one class is drawn, in every epoch anew */
+    size_t source_rows; /* good and bad rows of a source where their order means something, or 0 */
     bool labelled;
     int classes;
     char (*class_names)[MIEN_CLASS_NAME];
@@ -60,13 +66,17 @@ typedef struct mien_dataset {
 /* "fail", "skip" or "skip:MAX". */
 mien_status mien_on_bad_parse(const char *text, mien_on_bad *out);
 
-/* Reads a source: `sample`, a .csv or .csv.gz file. Every image is brought to `spec`. Every row is
- * checked here, also when its pixels are not kept. Release it also after a failure. */
+/* Reads a source: `sample`, a .csv, .csv.gz, .npy or .npz file, a folder. Every image is brought to
+ * `spec`. Every row is checked here, also when its pixels are not kept. Release it also after a
+ * failure. */
 mien_status mien_dataset_load(const char *source, mien_image_spec spec, mien_on_bad on_bad,
                               mien_memory memory, mien_dataset *out);
 void mien_dataset_release(mien_dataset *set);
 /* Frees the pixels alone, once they lie in backend memory. */
 void mien_dataset_drop_pixels(mien_dataset *set);
+
+/* Leaves out the samples whose keep[i] is false. */
+mien_status mien_dataset_keep(mien_dataset *set, const bool *keep);
 
 /* ---- for readers ---- */
 mien_status mien_dataset_classes(mien_dataset *set, const char *const *names, int count);

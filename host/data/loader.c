@@ -3,18 +3,44 @@
 #include <string.h>
 
 #include "host/base/memory.h"
+#include "kernels/body/rng.h"
 
-/* One-hot rows of `count` labels, in the backend's number type. rows: room for them, zeroed. */
-static mien_status upload_targets(mien_loader *loader, const uint16_t *labels,
-                                  const uint32_t *samples, size_t count, float *rows) {
+/* The class that a sample's votes yield in this epoch. */
+static size_t draw_class(const mien_loader *loader, size_t sample, const float *shares) {
+    const float u = rng_unit(rng_word(loader->seed, RNG_VOTES, loader->epoch, sample));
+    float sum = 0;
+    size_t last = 0; /* where rounding leaves the sum below u */
+    for (size_t k = 0; k < (size_t)loader->classes; k++) {
+        if (shares[k] <= 0) continue;
+        last = k;
+        sum += shares[k];
+        if (u < sum) break;
+    }
+    return last;
+}
+
+static void fill_target(const mien_loader *loader, size_t sample, float *row) {
+    const mien_dataset *set = loader->set;
+    const size_t classes = (size_t)loader->classes;
+    const float *shares = set->targets ? set->targets + sample * classes : NULL;
+    if (shares && !set->drawn) {
+        memcpy(row, shares, classes * sizeof *row);
+        return;
+    }
+    memset(row, 0, classes * sizeof *row);
+    row[shares ? draw_class(loader, sample, shares) : set->labels[sample]] = 1;
+}
+
+/* Targets of `count` samples (NULL: the first ones), in the backend's number type. */
+static mien_status upload_targets(mien_loader *loader, const uint32_t *samples, size_t count) {
     const size_t classes = (size_t)loader->classes;
     const mien_tensor t = {{(int)count, 1, 1, loader->classes},
                            loader->backend->param_dtype,
                            loader->classes,
                            loader->targets};
     for (size_t i = 0; i < count; i++)
-        rows[i * classes + labels[samples ? samples[i] : i]] = 1;
-    return loader->backend->ops->upload(loader->backend, &t, rows);
+        fill_target(loader, samples ? samples[i] : i, loader->rows + i * classes);
+    return loader->backend->ops->upload(loader->backend, &t, loader->rows);
 }
 
 static mien_status index_parts(mien_loader *loader, const mien_dataset *set) {
@@ -64,14 +90,16 @@ static mien_status allocate(mien_loader *loader, size_t images, size_t places) {
 
 /* The whole set goes to the backend. */
 static mien_status make_resident(mien_loader *loader, const mien_dataset *set) {
-    float *rows = NULL;
     MIEN_TRY(allocate(loader, set->count, loader->most));
     MIEN_TRY(loader->backend->ops->copy_in(loader->backend, loader->pixels, set->pixels,
                                            set->count * mien_image_bytes(set->spec)));
-    MIEN_TRY(mien_new(&rows, set->count * (size_t)set->classes, sizeof *rows));
-    const mien_status status = upload_targets(loader, set->labels, NULL, set->count, rows);
-    mien_free(rows);
-    return status;
+    MIEN_TRY(mien_new(&loader->rows, set->count * (size_t)set->classes, sizeof *loader->rows));
+    MIEN_TRY(upload_targets(loader, NULL, set->count));
+    if (set->drawn) return MIEN_OK;
+    mien_free(loader->rows);
+    loader->rows = NULL;
+    loader->set = NULL; /* nothing more is asked of it */
+    return MIEN_OK;
 }
 
 /* One batch lies there, its rows in order. */
@@ -89,14 +117,16 @@ static mien_status make_streamed(mien_loader *loader, const mien_dataset *set, i
         loader->backend->ops->copy_in(loader->backend, loader->order, rows, n * sizeof *rows);
     mien_free(rows);
     MIEN_TRY(status);
-    loader->labels = set->labels;
     return mien_stream_start(set, batch, workers, &loader->stream);
 }
 
 mien_status mien_loader_create(const mien_dataset *set, const mien_normalise *normalise,
                                mien_backend *backend, int batch, int workers, mien_loader *loader) {
-    *loader = (mien_loader){
-        .backend = backend, .spec = set->spec, .classes = set->classes, .loaded = SIZE_MAX};
+    *loader = (mien_loader){.backend = backend,
+                            .spec = set->spec,
+                            .classes = set->classes,
+                            .set = set,
+                            .loaded = SIZE_MAX};
     MIEN_TRY(upload_scales(loader, normalise));
     MIEN_TRY(index_parts(loader, set));
     return set->streamed ? make_streamed(loader, set, batch, workers) : make_resident(loader, set);
@@ -133,6 +163,10 @@ mien_status mien_loader_order(mien_loader *loader, mien_part part, bool shuffled
     const size_t n = loader->count[part];
     if (loader->stream) mien_stream_pause(loader->stream);
     loader->loaded = SIZE_MAX;
+    loader->seed = seed;
+    loader->epoch = epoch;
+    if (shuffled && !loader->stream && loader->set)
+        MIEN_TRY(upload_targets(loader, NULL, loader->set->count));
     if (shuffled) MIEN_TRY(shuffle(loader, part, seed, epoch));
     loader->current = shuffled ? loader->permutation : loader->index[part];
     if (loader->stream) {
@@ -152,8 +186,7 @@ static mien_status load_batch(mien_loader *loader, size_t start, int rows) {
     MIEN_TRY(mien_stream_take(loader->stream, start, rows, &pixels));
     MIEN_TRY(loader->backend->ops->copy_in(loader->backend, loader->pixels, pixels,
                                            n * mien_image_bytes(loader->spec)));
-    memset(loader->rows, 0, n * (size_t)loader->classes * sizeof *loader->rows);
-    MIEN_TRY(upload_targets(loader, loader->labels, loader->current + start, n, loader->rows));
+    MIEN_TRY(upload_targets(loader, loader->current + start, n));
     loader->loaded = start;
     return MIEN_OK;
 }

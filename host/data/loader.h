@@ -24,22 +24,25 @@ typedef struct mien_loader {
     uint32_t *order;             /* samples, or rows of the batch that lies there */
     uint32_t *index[MIEN_PARTS]; /* on the host: samples of each part, in the data's order */
     size_t count[MIEN_PARTS];
-    uint64_t *keys;        /* in backend memory: room for a permutation */
-    uint32_t *places;      /* in backend memory: `index` of the part that is shuffled */
-    uint32_t *shuffled;    /* in backend memory, of a streamed set: its `order` names rows */
-    uint32_t *permutation; /* the same on the host */
-    size_t most;           /* samples in the largest part */
+    uint64_t *keys;          /* in backend memory: room for a permutation */
+    uint32_t *places;        /* in backend memory: `index` of the part that is shuffled */
+    uint32_t *shuffled;      /* in backend memory, of a streamed set: its `order` names rows */
+    uint32_t *permutation;   /* the same on the host */
+    size_t most;             /* samples in the largest part */
+    const mien_dataset *set; /* its labels and targets are asked for again */
+    uint32_t seed;           /* of the epoch whose order is current; classes are drawn with them */
+    uint64_t epoch;
+    float *rows; /* room for the targets that go to the backend at a time */
     /* of a streamed set; else NULL */
     mien_stream *stream;
-    const uint16_t *labels;  /* the set's */
-    float *rows;             /* room for a batch's targets */
     const uint32_t *current; /* order of the epoch */
     size_t loaded;           /* start of the batch that lies in backend memory; SIZE_MAX: none */
 } mien_loader;
 
-/* Copies the set into backend memory; `set` may drop its pixels afterwards. A streamed set is read
- * in batches of `batch` images by `workers` threads (0: as many as are useful) and must outlive the
- * loader. Release it also after a failure. */
+/* Copies the set into backend memory; `set` may drop its pixels afterwards, but one that is
+ * streamed or draws its classes must outlive the loader. A streamed set is read in batches of
+ * `batch` images by `workers` threads (0: as many as are useful). Release it also after a failure.
+ */
 mien_status mien_loader_create(const mien_dataset *set, const mien_normalise *normalise,
                                mien_backend *backend, int batch, int workers, mien_loader *loader);
 void mien_loader_release(mien_loader *loader);

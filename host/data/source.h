@@ -25,6 +25,13 @@ typedef struct mien_source_def {
     void (*close)(mien_dataset *set);
 } mien_source_def;
 
-extern const mien_source_def mien_source_sample, mien_source_csv;
+/* The same of a sample of the set, also when the set holds only some of the source's. */
+static inline mien_status mien_source_read(const mien_dataset *set, size_t i, mien_room *room,
+                                           uint8_t *pixels) {
+    return set->def->read(set, set->origin ? set->origin[i] : i, room, pixels);
+}
+
+extern const mien_source_def mien_source_sample, mien_source_csv, mien_source_npy,
+    mien_source_rafdb, mien_source_affectnet, mien_source_folder;
 
 #endif

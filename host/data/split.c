@@ -57,7 +57,8 @@ bool mien_split_named(const mien_dataset *set) {
 
 mien_status mien_split_apply(mien_dataset *set, mien_split *split) {
     const bool named = mien_split_named(set);
-    if (split->by == MIEN_BY_AUTO) split->by = named ? MIEN_BY_USAGE : MIEN_BY_STRATIFIED;
+    if (split->by == MIEN_BY_AUTO)
+        split->by = named ? MIEN_BY_USAGE : set->grouped ? MIEN_BY_GROUP : MIEN_BY_STRATIFIED;
     if (split->by == MIEN_BY_USAGE && !named)
         return MIEN_FAIL(INVALID, "data.split.by is usage, but '%s' names none; use stratified",
                          set->source);

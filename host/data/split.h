@@ -5,8 +5,8 @@
 
 #include "host/data/dataset.h"
 
-/* In the order of the config key data.split.by. AUTO: what the data themselves say, else
- * stratified. */
+/* In the order of the config key data.split.by. AUTO: what the data themselves say,
+ * their parts or else their groups; else stratified. */
 typedef enum mien_split_by {
     MIEN_BY_AUTO,
     MIEN_BY_USAGE,

@@ -49,7 +49,7 @@ static size_t batches(const mien_stream *s) {
 static mien_status read_batch(mien_stream *s, const uint32_t *order, size_t rows, mien_room *room,
                               uint8_t *pixels) {
     for (size_t r = 0; r < rows && !atomic_load_explicit(&s->abandon, memory_order_relaxed); r++)
-        MIEN_TRY(s->set->def->read(s->set, order[r], room, pixels + r * s->image));
+        MIEN_TRY(mien_source_read(s->set, order[r], room, pixels + r * s->image));
     return MIEN_OK;
 }
 

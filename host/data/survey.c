@@ -9,9 +9,14 @@
 /* Streamed images are looked at so many at a time: reading by all threads, then one hash. */
 enum { CHUNK = 2048, CHUNK_BYTES = 1 << 26 };
 
-static void hash_image(mien_sha256 *hash, uint16_t label, const uint8_t *pixels, size_t bytes) {
+static void hash_image(mien_sha256 *hash, const mien_dataset *set, size_t i, const uint8_t *pixels,
+                       size_t bytes) {
+    const uint16_t label = set->labels[i];
     const unsigned char both[2] = {(unsigned char)(label & 255), (unsigned char)(label >> 8)};
+    const size_t classes = (size_t)set->classes;
     mien_sha256_add(hash, both, sizeof both);
+    if (set->targets)
+        mien_sha256_add(hash, set->targets + i * classes, classes * sizeof *set->targets);
     mien_sha256_add(hash, pixels, bytes);
 }
 
@@ -42,7 +47,7 @@ static void survey_chunk(const mien_dataset *set, const uint32_t *samples, size_
         mien_survey own = {0};
 #pragma omp single nowait
         for (size_t k = 0; k < count; k++)
-            hash_image(hash, set->labels[samples[k]],
+            hash_image(hash, set, samples[k],
                        streamed ? streamed + k * image : mien_dataset_image(set, samples[k]),
                        image);
 #pragma omp for schedule(dynamic, 64)

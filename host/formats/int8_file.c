@@ -37,7 +37,7 @@ static void add_param(writer *w, const mien_model *model, int i, int k, const vo
     const mien_shape s = node->params[k].shape;
     const long long dims[] = {s.n, s.h, s.w, s.c};
     mien_st_entry *e = next_entry(w, node->name, node->params[k].name);
-    e->rank = node->params[k].linear ? 4 : 1;
+    e->rank = node->params[k].linear || node->params[k].axes > 0 ? 4 : 1;
     memcpy(e->shape, dims + 4 - e->rank, sizeof dims[0] * (size_t)e->rank);
     e->data = data;
     e->type = type;
@@ -190,7 +190,7 @@ static mien_status read_param(reader *r, int i, int k) {
     const mien_node *node = &r->model->graph.nodes[i];
     const mien_param *p = &node->params[k];
     const long long dims[] = {p->shape.n, p->shape.h, p->shape.w, p->shape.c};
-    const int rank = p->linear ? 4 : 1;
+    const int rank = p->linear || p->axes > 0 ? 4 : 1;
     const mien_st_tensor *t;
     float *to = mien_weights_get(&r->model->weights, i, k);
     MIEN_TRY(find(r, node, p->name, dims + 4 - rank, rank, &t));

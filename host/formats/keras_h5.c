@@ -46,7 +46,7 @@ static void attribute_string(writer *w, const char *object, const char *name, co
 }
 
 static int rank_of(const mien_node *node, const mien_param *p) {
-    if (!p->linear) return 1;
+    if (!p->linear) return 1 + p->axes;
     return strcmp(node->def->name, "dense") == 0 ? 2 : 4;
 }
 

@@ -1,5 +1,6 @@
 /* Keras's model_config: written so that Keras 2 and Keras 3 read it, read back from what Mien
  * wrote. A layer's keys are Keras's own, so the key table does both directions. */
+#include <math.h>
 #include <string.h>
 
 #include "host/base/json.h"
@@ -47,42 +48,91 @@ int mien_keras_order(const mien_graph *graph, int *order) {
     return count;
 }
 
-static void write_key(const mien_key *key, const void *owner, mien_json *json) {
+/* Keras 3 calls LeakyReLU's slope `negative_slope` and still reads Keras 2's `alpha`: what is
+ * written both read. */
+static const struct {
+    const char *layer, *key, *keras;
+} other_names[] = {{"leaky_relu", "negative_slope", "alpha"}};
+enum { OTHER_NAMES = sizeof other_names / sizeof other_names[0] };
+
+static const char *keras_key(const mien_layer_def *def, const char *key) {
+    for (int i = 0; i < OTHER_NAMES; i++)
+        if (strcmp(def->name, other_names[i].layer) == 0 && strcmp(key, other_names[i].key) == 0)
+            return other_names[i].keras;
+    return key;
+}
+
+static const char *own_key(const mien_layer_def *def, const char *key) {
+    for (int i = 0; i < OTHER_NAMES; i++)
+        if (strcmp(def->name, other_names[i].layer) == 0 && strcmp(key, other_names[i].keras) == 0)
+            return other_names[i].key;
+    return key;
+}
+
+static void write_integers(const char *name, const int *items, int count, mien_json *json) {
+    mien_json_open(json, name, '[');
+    for (int i = 0; i < count; i++)
+        mien_json_integer(json, NULL, items[i]);
+    mien_json_close(json, ']');
+}
+
+/* Without a word the number, whole where it is; Keras's word for "none" is null. */
+static void write_number_or(const char *name, const mien_number_or *value, mien_json *json) {
+    if (value->word >= 0)
+        mien_json_null(json, name);
+    else if (value->number == floor(value->number))
+        mien_json_integer(json, name, (long long)value->number);
+    else
+        mien_json_number(json, name, value->number);
+}
+
+static void write_key(const mien_layer_def *def, const mien_key *key, const void *owner,
+                      mien_json *json) {
+    const char *const name = keras_key(def, key->name);
     const void *from = (const char *)owner + key->offset;
     char word[64];
     switch (key->type) {
     case MIEN_KEY_BOOL:
-        mien_json_bool(json, key->name, *(const bool *)from);
+        mien_json_bool(json, name, *(const bool *)from);
         break;
     case MIEN_KEY_INT:
-        mien_json_integer(json, key->name, *(const int *)from);
+        mien_json_integer(json, name, *(const int *)from);
         break;
     case MIEN_KEY_REAL:
-        mien_json_number(json, key->name, *(const double *)from);
+        mien_json_number(json, name, *(const double *)from);
         break;
     case MIEN_KEY_TEXT:
-        mien_json_string(json, key->name, from);
+        mien_json_string(json, name, from);
         break;
     case MIEN_KEY_CHOICE:
         mien_key_choice(key, *(const int *)from, word, sizeof word);
-        mien_json_string(json, key->name, word);
+        mien_json_string(json, name, word);
         break;
     case MIEN_KEY_PAIR:
-        if (((const int *)from)[0] < 0) { /* Keras's None */
-            mien_json_null(json, key->name);
-            break;
-        }
-        mien_json_open(json, key->name, '[');
-        mien_json_integer(json, NULL, ((const int *)from)[0]);
-        mien_json_integer(json, NULL, ((const int *)from)[1]);
-        mien_json_close(json, ']');
+        if (((const int *)from)[0] < 0) /* Keras's None */
+            mien_json_null(json, name);
+        else
+            write_integers(name, from, 2, json);
         break;
     case MIEN_KEY_NUMBER_OR:
-        mien_json_integer(json, key->name, (long long)((const mien_number_or *)from)->number);
+        write_number_or(name, from, json);
+        break;
+    case MIEN_KEY_INTS:
+        if (((const mien_ints *)from)->count)
+            write_integers(name, ((const mien_ints *)from)->items, ((const mien_ints *)from)->count,
+                           json);
+        else
+            mien_json_null(json, name);
+        break;
+    case MIEN_KEY_SIDES:
+        mien_json_open(json, name, '[');
+        write_integers(NULL, from, 2, json);
+        write_integers(NULL, (const int *)from + 2, 2, json);
+        mien_json_close(json, ']');
         break;
     case MIEN_KEY_REALS:
     case MIEN_KEY_TEXTS:
-        break; /* no layer has one beside `inputs` */
+        break; /* `inputs` stands elsewhere, and numbers that states start from are weights */
     }
 }
 
@@ -102,6 +152,12 @@ static void write_inbound(const mien_graph *graph, const mien_node *node, mien_j
     mien_json_close(json, ']');
 }
 
+/* `inputs` stands elsewhere; of `trainable` not every layer of Keras 3 knows that has no weights.
+ */
+static bool is_written(const mien_node *node, const char *key) {
+    return strcmp(key, "inputs") != 0 && (node->param_count || strcmp(key, "trainable") != 0);
+}
+
 static void write_layer(const mien_graph *graph, const mien_node *node, mien_json *json) {
     mien_json_open(json, NULL, '{');
     mien_json_string(json, "class_name", node->def->class_name);
@@ -118,8 +174,8 @@ static void write_layer(const mien_graph *graph, const mien_node *node, mien_jso
     }
     mien_json_string(json, "dtype", "float32");
     for (size_t i = 0; node->index && i < node->def->keys.count; i++)
-        if (strcmp(node->def->keys.rows[i].name, "inputs") != 0)
-            write_key(&node->def->keys.rows[i], node->attrs, json);
+        if (is_written(node, node->def->keys.rows[i].name))
+            write_key(node->def, &node->def->keys.rows[i], node->attrs, json);
     mien_json_close(json, '}');
     write_inbound(graph, node, json);
     mien_json_close(json, '}');
@@ -188,7 +244,8 @@ static mien_status layer_keys(mien_tree *tree, const mien_value *layer, const mi
     MIEN_TRY(mien_tree_value(tree, MIEN_VALUE_MAP, out));
     MIEN_TRY(mien_tree_value(tree, MIEN_VALUE_LIST, &inputs));
     for (const mien_value *v = config->first; v; v = v->next) {
-        if (!mien_keys_find(def->keys, v->key)) {
+        const char *const key = own_key(def, v->key);
+        if (!mien_keys_find(def->keys, key)) {
             if (strcmp(v->key, "dtype") == 0) continue;
             return MIEN_FAIL(
                 FORMAT,
@@ -201,6 +258,7 @@ static mien_status layer_keys(mien_tree *tree, const mien_value *layer, const mi
         mien_value *copy;
         MIEN_TRY(mien_tree_value(tree, v->kind, &copy));
         *copy = *v;
+        copy->key = key;
         copy->next = NULL;
         MIEN_TRY(mien_tree_append(tree, *out, copy));
     }

@@ -38,9 +38,18 @@ void mien_meta_write(const mien_meta *meta, mien_text *out) {
     write_numbers(&json, "mean", meta->normalise.mean, meta->input.channels);
     write_numbers(&json, "std", meta->normalise.deviation, meta->input.channels);
     mien_json_close(&json, '}');
+    mien_json_open(&json, "crop", '{');
+    mien_json_bool(&json, "square", meta->crop.square);
+    write_numbers(&json, "margin", &meta->crop.margin, 1);
+    mien_json_close(&json, '}');
     mien_json_number(&json, "temperature", meta->temperature);
+    mien_json_number(&json, "uncertain_below", meta->uncertain_below);
     mien_json_open(&json, "data", '{');
     mien_json_string(&json, "source", meta->data);
+    if (meta->soft_labels[0]) {
+        mien_json_string(&json, "soft_labels", meta->soft_labels);
+        mien_json_integer(&json, "soft_mode", meta->soft_mode);
+    }
     mien_json_open(&json, "split", '{');
     write_numbers(&json, "shares", (const double[]){meta->split.val, meta->split.test}, 2);
     mien_json_integer(&json, "by", meta->split.by);
@@ -113,6 +122,26 @@ static mien_status read_input(const mien_value *root, const char *source, mien_m
     return MIEN_OK;
 }
 
+/* What an older file lacks stays as it was before there was a rule. */
+static mien_status read_use(const mien_value *root, const char *source, mien_meta *meta) {
+    const mien_value *crop = mien_value_get(root, "crop");
+    meta->crop = MIEN_CROP_DEFAULT;
+    meta->uncertain_below = mien_value_number(root, "uncertain_below", MIEN_UNCERTAIN_BELOW);
+    if (crop) {
+        const mien_value *square = mien_value_get(crop, "square");
+        meta->crop.square = square && square->kind == MIEN_VALUE_BOOL && square->number != 0;
+        if (!square || square->kind != MIEN_VALUE_BOOL ||
+            !read_numbers(crop, "margin", &meta->crop.margin, 1) ||
+            meta->crop.margin < MIEN_CROP_MARGIN_MIN || meta->crop.margin > MIEN_CROP_MARGIN_MAX)
+            return MIEN_FAIL(FORMAT, "%s: the crop rule in its attribute 'mien' is damaged",
+                             source);
+    }
+    if (!(meta->uncertain_below >= 0 && meta->uncertain_below <= 1))
+        return MIEN_FAIL(FORMAT, "%s: 'uncertain_below' in its attribute 'mien' is no probability",
+                         source);
+    return MIEN_OK;
+}
+
 mien_status mien_meta_read(const mien_value *root, const char *source, mien_meta *meta) {
     *meta = (mien_meta){0};
     const double version = mien_value_number(root, "format", 0);
@@ -123,6 +152,7 @@ mien_status mien_meta_read(const mien_value *root, const char *source, mien_meta
                          source, version, FORMAT_VERSION);
     MIEN_TRY(read_classes(root, source, meta));
     MIEN_TRY(read_input(root, source, meta));
+    MIEN_TRY(read_use(root, source, meta));
     const mien_value *data = mien_value_get(root, "data");
     const mien_value *split = mien_value_get(data, "split");
     const mien_value *counts = mien_value_get(data, "counts");
@@ -131,6 +161,10 @@ mien_status mien_meta_read(const mien_value *root, const char *source, mien_meta
     meta->temperature = mien_value_number(root, "temperature", 1);
     copy(meta->producer, sizeof meta->producer, mien_value_string(root, "producer"));
     copy(meta->data, sizeof meta->data, mien_value_string(data, "source"));
+    copy(meta->soft_labels, sizeof meta->soft_labels, mien_value_string(data, "soft_labels"));
+    if (strchr(meta->soft_labels, '/')) /* a name beside the data; a model file names no path */
+        return MIEN_FAIL(FORMAT, "%s: its attribute 'mien' names a path of votes", source);
+    meta->soft_mode = (mien_soft_mode)whole(data, "soft_mode", 0, MIEN_SOFT_MULTI);
     copy(meta->train_sha256, sizeof meta->train_sha256, mien_value_string(data, "train_sha256"));
     copy(meta->commit, sizeof meta->commit, mien_value_string(provenance, "commit"));
     copy(meta->recipe, sizeof meta->recipe, mien_value_string(provenance, "recipe"));

@@ -4,9 +4,15 @@
 
 #include "host/data/loader.h"
 #include "host/data/split.h"
+#include "host/data/votes.h"
 #include "host/graph/quant.h"
 #include "host/graph/weights.h"
+#include "host/image/crop.h"
 #include "include/mien/model.h"
+
+/* Of a model that says nothing else: the detector's own square boxes, and one half. */
+#define MIEN_CROP_DEFAULT    ((mien_crop){.square = true, .margin = 0})
+#define MIEN_UNCERTAIN_BELOW 0.5
 
 /* What Keras does not store; it lies in the file's root attribute `mien`. */
 typedef struct mien_meta {
@@ -14,10 +20,14 @@ typedef struct mien_meta {
     char (*class_names)[MIEN_CLASS_NAME];
     mien_image_spec input;
     mien_normalise normalise;
-    char resize[16];    /* filter that brings images to the input's size */
-    double temperature; /* logits are divided by it before the softmax */
+    char resize[16];        /* filter that brings images to the input's size */
+    mien_crop crop;         /* how a face is cut out of a photo */
+    double temperature;     /* logits are divided by it before the softmax */
+    double uncertain_below; /* a confidence that is no answer */
     /* the data it was trained on */
     char data[256];
+    char soft_labels[256]; /* name of the file of votes behind its labels, no path; "" for none */
+    mien_soft_mode soft_mode;
     mien_split split;
     size_t part_count[MIEN_PARTS];
     char train_sha256[65];
@@ -45,6 +55,10 @@ mien_status mien_model_save(const mien_model *model, const char *path);
 void mien_model_release(mien_model *model);
 /* The file that `path` stands for: itself, or best.h5 of a run directory. */
 mien_status mien_model_file(const char *path, char *out);
+/* default.c: the model that is used when nobody names one: $MIEN_MODEL, else MIEN_MODEL_NAME of
+ * PREFIX/share/mien/models, else of models/ in the source tree. NOT_FOUND says what to do. */
+#define MIEN_MODEL_NAME "fer2013-small.h5"
+mien_status mien_model_default(char *out);
 
 /* int8_file.c: a model in int8 as .safetensors; parsing trusts nothing. */
 mien_status mien_int8_save(const mien_model *model, const char *path);

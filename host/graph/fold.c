@@ -17,7 +17,7 @@ bool mien_plan_fold(mien_plan *plan, int i) {
     mien_place *place = &plan->places[i], *before = &plan->places[from];
     const bool norm = is(node, "batch_normalization") && plan->graph->nodes[from].def->linear;
     /* the input's buffer is never written on: a loader fills it once for several passes */
-    if (!norm && !(is(node, "dropout") && before->storage != 0)) return false;
+    if (!norm && !((node->def->flags & MIEN_TRAINING_ONLY) && before->storage != 0)) return false;
     if (norm) {
         before->norm = i;
         place->runner = from;

@@ -25,7 +25,7 @@ int mien_plan_operand(const mien_plan *plan, int i, int k) {
 
 static bool takes(const mien_node *producer, int activation) {
     if (activation == BODY_RELU) return producer->def->flags & MIEN_FUSES_RELU;
-    return (producer->def->flags & MIEN_FUSES_ACTIVATION) &&
+    return activation >= 0 && (producer->def->flags & MIEN_FUSES_ACTIVATION) &&
            mien_activation_from_output(activation);
 }
 
@@ -69,7 +69,8 @@ static bool only_reshapes(const mien_plan *plan, const mien_node *node) {
     const mien_shape s = plan->graph->nodes[from].out;
     return (node->def->flags & MIEN_RESHAPES) && from != 0 && !plan->quant &&
            mien_plan_readers(plan->graph, from) == 1 &&
-           plan->ops->channel_block(plan->backend, s) == s.c;
+           plan->ops->channel_block(plan->backend, s) == s.c &&
+           plan->ops->channel_block(plan->backend, node->out) == node->out.c;
 }
 
 /* A dropout behind max pooling runs in it. */
@@ -124,14 +125,14 @@ void mien_plan_fuse(mien_plan *plan) {
             place->storage = plan->places[input].storage;
             continue;
         }
-        const bool is_activation = strcmp(node->def->name, "activation") == 0;
+        float alpha = 1;
+        const int activation = node->def->activates ? node->def->activates(node, &alpha) : -1;
         const int before = plan->places[input].runner;
         mien_place *producer = &plan->places[before];
-        const int activation = mien_node_activation(node);
-        if (is_activation && producer->activation == BODY_LINEAR && !producer->skipped && alone &&
-            takes(&graph->nodes[before], activation)) {
+        if (node->def->activates && producer->activation == BODY_LINEAR && !producer->skipped &&
+            alone && takes(&graph->nodes[before], activation)) {
             producer->activation = activation;
-            producer->alpha = mien_activation_alpha(activation);
+            producer->alpha = alpha;
             place->skipped = true;
             place->storage = producer->storage;
         } else if (i) {

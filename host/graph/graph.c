@@ -184,8 +184,7 @@ mien_status mien_graph_append(mien_graph *graph, const mien_layer_def *def, cons
     if (status != MIEN_OK)
         return mien_fail_context(status, "layer %d '%s' (%s)", graph->count - 1, node->name,
                                  def->name);
-    const int activation =
-        strcmp(def->name, "activation") == 0 ? BODY_LINEAR : mien_node_activation(node);
+    const int activation = def->activates ? BODY_LINEAR : mien_node_activation(node);
     if (def->tail && (status = append_tail(graph, def)) != MIEN_OK)
         return mien_fail_context(status, "%s:%d: layer %d (%s)", source, line, graph->count - 2,
                                  def->name);
@@ -195,8 +194,8 @@ mien_status mien_graph_append(mien_graph *graph, const mien_layer_def *def, cons
 mien_status mien_graph_finish(mien_graph *graph, const char *source) {
     const mien_node *last = &graph->nodes[graph->count - 1];
     if (graph->count < 2) return MIEN_FAIL(INVALID, "%s: the model has no layers", source);
-    if (strcmp(last->def->name, "activation") != 0 || mien_node_activation(last) != BODY_SOFTMAX ||
-        !last->flat)
+    float alpha;
+    if (!last->def->activates || last->def->activates(last, &alpha) != BODY_SOFTMAX || !last->flat)
         return MIEN_FAIL(INVALID,
                          "%s: the last layer must end in a softmax over the classes, e.g. "
                          "dense: {units: classes, activation: softmax}",

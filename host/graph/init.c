@@ -25,6 +25,10 @@ void mien_init_param(const mien_node *node, int param, uint32_t seed, float *out
     const double he = sqrt(2.0 / (p->fan_in ? p->fan_in : 1)) / 0.87962566103423978;
     const uint64_t step = (uint64_t)node->index * MIEN_PARAMS_MAX + (uint64_t)param;
     for (size_t i = 0; i < count; i++) {
+        if (p->start && p->start->count) {
+            out[i] = (float)p->start->items[i % p->start->count];
+            continue;
+        }
         switch (p->init) {
         case MIEN_INIT_ZEROS:
             out[i] = 0;

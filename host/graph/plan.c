@@ -312,8 +312,8 @@ static mien_status each_param(mien_plan *plan, char *params, const mien_weights 
 }
 
 static mien_tensor vector_at(const mien_plan *plan, int node, int param, char *at) {
-    const mien_shape s = plan->graph->nodes[node].params[param].shape;
-    return (mien_tensor){{1, 1, 1, s.c}, plan->backend->param_dtype, s.c, at};
+    const int count = (int)mien_shape_count(plan->graph->nodes[node].params[param].shape);
+    return (mien_tensor){{1, 1, 1, count}, plan->backend->param_dtype, count, at};
 }
 
 static mien_status load_one(mien_plan *plan, int node, int param, char *at, float *host) {

@@ -46,7 +46,7 @@ static bool moves_bytes(const mien_node *node) {
 
 int mien_quant_source(const mien_graph *graph, int node) {
     int from = graph->nodes[node].inputs[0];
-    while (moves_bytes(&graph->nodes[from]) || is(&graph->nodes[from], "dropout"))
+    while (moves_bytes(&graph->nodes[from]) || (graph->nodes[from].def->flags & MIEN_TRAINING_ONLY))
         from = graph->nodes[from].inputs[0];
     return from;
 }

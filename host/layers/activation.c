@@ -1,5 +1,6 @@
 /* An activation of its own, as keras.layers.Activation. The graph folds it into the layer before
- * where that can take it; the `activation` key of conv2d and dense becomes such a node. */
+ * where that can take it; the `activation` key of conv2d and dense becomes such a node. And the
+ * passes of all layers that are an activation of the table. */
 #include "host/layers/layer.h"
 
 typedef struct activation_attrs {
@@ -13,22 +14,23 @@ static const mien_key rows[] = {
     {"activation", MIEN_KEY_CHOICE, F(activation), NULL, 0, 0, MIEN_ACTIVATION_CHOICES, "which"},
 };
 
-static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {
-    (void)node, (void)flat;
-    *out = *in;
-    return MIEN_OK;
+static int activates(const mien_node *node, float *alpha) {
+    const int act = mien_node_activation(node);
+    *alpha = mien_activation_alpha(act);
+    return act;
 }
 
-static mien_status forward(const mien_node *node, const mien_run *run) {
-    const int act = mien_node_activation(node);
+mien_status mien_activation_layer_forward(const mien_node *node, const mien_run *run) {
+    float alpha;
+    const int act = node->def->activates(node, &alpha);
     const mien_tensor y = mien_run_output(run, node), x = mien_run_input(run, node, 0);
-    if (act != BODY_SOFTMAX)
-        return run->ops->activation_forward(run->backend, &y, &x, act, mien_activation_alpha(act));
+    if (act != BODY_SOFTMAX) return run->ops->activation_forward(run->backend, &y, &x, act, alpha);
     return run->ops->softmax(run->backend, &y, &x);
 }
 
-static mien_status backward(const mien_node *node, const mien_run *run) {
-    const int act = mien_node_activation(node);
+mien_status mien_activation_layer_backward(const mien_node *node, const mien_run *run) {
+    float alpha;
+    const int act = node->def->activates(node, &alpha);
     const mien_tensor dy = mien_run_grad(run, node), y = mien_run_output(run, node);
     const mien_tensor x = mien_run_input(run, node, 0);
     mien_tensor dx;
@@ -36,8 +38,7 @@ static mien_status backward(const mien_node *node, const mien_run *run) {
     if (!mien_run_input_grad(run, node, 0, &dx, &accumulate)) return MIEN_OK;
     if (act == BODY_SOFTMAX)
         return run->ops->softmax_backward(run->backend, &dx, &dy, &y, accumulate);
-    return run->ops->activation_backward(run->backend, &dx, &dy, &x, &y, act,
-                                         mien_activation_alpha(act), accumulate);
+    return run->ops->activation_backward(run->backend, &dx, &dy, &x, &y, act, alpha, accumulate);
 }
 
 const mien_layer_def mien_layer_activation = {
@@ -48,7 +49,8 @@ const mien_layer_def mien_layer_activation = {
     .min_inputs = 1,
     .max_inputs = 1,
     .flags = MIEN_NEEDS_INPUT | MIEN_NEEDS_OUTPUT,
-    .infer = infer,
-    .forward = forward,
-    .backward = backward,
+    .infer = mien_infer_same,
+    .forward = mien_activation_layer_forward,
+    .backward = mien_activation_layer_backward,
+    .activates = activates,
 };

@@ -44,6 +44,33 @@ int mien_conv_axis(int in, int kernel, int stride, int padding, int *before, int
     return out;
 }
 
+mien_status mien_infer_same(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {
+    (void)node, (void)flat;
+    *out = *in;
+    return MIEN_OK;
+}
+
+mien_status mien_infer_equal(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {
+    (void)flat;
+    *out = in[0];
+    for (int i = 1; i < node->input_count; i++)
+        if (in[i].h != in[0].h || in[i].w != in[0].w || in[i].c != in[0].c)
+            return MIEN_FAIL(INVALID, "its inputs are of %dx%dx%d and %dx%dx%d", in[0].h, in[0].w,
+                             in[0].c, in[i].h, in[i].w, in[i].c);
+    return MIEN_OK;
+}
+
+mien_status mien_wants_image(const mien_shape *in, bool flat) {
+    return flat ? MIEN_FAIL(INVALID, "it wants an image, not %d flat numbers", in->c) : MIEN_OK;
+}
+
+mien_status mien_wants_channel_axis(int axis, bool flat) {
+    return axis == -1 || axis == (flat ? 1 : 3)
+               ? MIEN_OK
+               : MIEN_FAIL(UNSUPPORTED, "axis %d: only that of the channels, -1 or %d, can be had",
+                           axis, flat ? 1 : 3);
+}
+
 float mien_activation_alpha(int activation) {
     return activation == BODY_LEAKY_RELU ? 0.2f : 1.0f;
 }

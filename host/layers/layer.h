@@ -61,6 +61,9 @@ typedef struct mien_param {
     bool trained; /* false: a state */
     bool decays;  /* weight decay applies */
     bool linear;  /* lies in the linear operator's own layout */
+    int axes;     /* in Keras's files, beyond the channels: 2 of an image's, -1 of a number */
+    const mien_reals
+        *start; /* what it starts from, for all channels or each; NULL, or empty: init */
 } mien_param;
 
 enum mien_layer_flags {
@@ -74,7 +77,8 @@ enum mien_layer_flags {
     MIEN_SAVES_STATISTICS = 128, /* keeps two vectors [c] of the batch */
     MIEN_GATES_INPUT = 256,      /* backward can apply the slope of a ReLU before it */
     MIEN_SUMS_BIAS = 512,        /* and sum the bias gradient before that, where the backend can */
-    MIEN_RESHAPES = 1024         /* the same numbers in NHWC order: nothing to do in that layout */
+    MIEN_RESHAPES = 1024,        /* the same numbers in NHWC order: nothing to do in that layout */
+    MIEN_TRAINING_ONLY = 2048    /* the identity outside of training */
 };
 
 typedef struct mien_layer_def mien_layer_def;
@@ -95,6 +99,10 @@ struct mien_layer_def {
     mien_status (*forward)(const mien_node *node, const mien_run *run);
     mien_status (*backward)(const mien_node *node, const mien_run *run);
     double (*flops)(const mien_node *node, const mien_shape *in); /* of one sample; NULL: 0 */
+    /* which of the table of activations the layer is, -1 for none of them; NULL: it is no
+     * activation
+     */
+    int (*activates)(const mien_node *node, float *alpha);
     /* A layer of two operators: the second runs in an implicit node behind the first, which
      * `hand_on` gives its attributes (all but the common ones). Files know one layer. NULL: none */
     const mien_layer_def *tail;
@@ -228,8 +236,38 @@ void mien_conv_declare(mien_node *node, const mien_conv_window *window, const ch
                        int c3, int initializer);
 void mien_declare_bias(mien_node *node, int channels);
 
-/* The mask that a dropout node draws in this pass (layers/dropout.c). */
+/* What both dropouts share (layers/dropout.c); the mask that such a node draws in this pass. */
+typedef struct mien_dropout_attrs {
+    mien_layer_common common;
+    double rate;
+} mien_dropout_attrs;
+enum { MIEN_DROPOUT_KEYS = 4 };
+extern const mien_key mien_dropout_rows[MIEN_DROPOUT_KEYS];
 mien_dropout mien_dropout_mask(const mien_node *dropout, const mien_run *run);
+mien_status mien_dropout_layer_forward(const mien_node *node, const mien_run *run);
+mien_status mien_dropout_layer_backward(const mien_node *node, const mien_run *run);
+/* The passes of layers that are an activation of the table (layers/activation.c). */
+mien_status mien_activation_layer_forward(const mien_node *node, const mien_run *run);
+mien_status mien_activation_layer_backward(const mien_node *node, const mien_run *run);
+/* What padding and cropping share (layers/place.c): the smaller image lies at (top, left) of the
+ * larger one. */
+mien_status mien_lay_inside(const mien_run *run, const mien_tensor *large, const mien_tensor *small,
+                            int top, int left, bool accumulate);
+mien_status mien_cut_out(const mien_run *run, const mien_tensor *small, const mien_tensor *large,
+                         int top, int left, bool accumulate);
+/* What changes of size share (layers/resampling.c). */
+enum { MIEN_NEAREST, MIEN_BILINEAR };
+mien_status mien_resampling_forward(const mien_node *node, const mien_run *run, int interpolation);
+mien_status mien_resampling_backward(const mien_node *node, const mien_run *run, int interpolation);
+
+/* ---- rules of shapes (layers/common.c) ---- */
+mien_status mien_infer_same(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat);
+/* Are all inputs of one shape? */
+mien_status mien_infer_equal(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat);
+/* Refuses flat input. */
+mien_status mien_wants_image(const mien_shape *in, bool flat);
+/* Is this, in Keras's count from the batch on, the axis of the channels? */
+mien_status mien_wants_channel_axis(int axis, bool flat);
 
 enum { MIEN_VALID, MIEN_SAME };
 

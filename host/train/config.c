@@ -32,6 +32,11 @@ static const mien_key rows[] = {
     {"data.memory", MIEN_KEY_CHOICE, F(data.memory), "auto", 0, 0, MIEN_MEMORY_CHOICES,
      "resident: all images in memory; stream: read while training; auto: stream what would take "
      "more than half of the free memory"},
+    {"data.soft_labels", MIEN_KEY_TEXT, F(data.soft_labels), "none", 0, 0, NULL,
+     "a file of FER+ votes (fer2013new.csv), row by row those of the csv of faces"},
+    {"data.soft_mode", MIEN_KEY_CHOICE, F(data.soft_mode), "majority", 0, 0, MIEN_SOFT_MODES,
+     "what is learnt from the votes: the class of more than half of them; a class drawn from them "
+     "in every epoch; their distribution; every class with 30 % of them alike"},
     {"input.height", MIEN_KEY_INT, F(input.height), "48", 1, 1024, NULL, "pixels"},
     {"input.width", MIEN_KEY_INT, F(input.width), "48", 1, 1024, NULL, "pixels"},
     {"input.channels", MIEN_KEY_INT, F(input.channels), "1", 1, 4, NULL, "1 gray, 3 colour"},
@@ -132,7 +137,6 @@ mien_status mien_config_start(mien_config *config) {
 /* Keys of later versions: refused by name, not as a typo. */
 static mien_status refuse_later(const mien_value *root, const char *source) {
     static const char *const later[][2] = {{"model", "head"},
-                                           {"data", "soft_labels"},
                                            {"data", "groups"},
                                            {"checkpoint", "every_steps"},
                                            {"checkpoint", "every_epochs"},
@@ -157,8 +161,13 @@ static mien_status relative(const char *config, const char *value, char *out) {
     return mien_path_join(out, folder, value);
 }
 
-static mien_status rebase(mien_config *config, const char *path, bool file, bool sources) {
+static mien_status rebase(mien_config *config, const char *path, bool file, bool sources,
+                          bool votes) {
     char joined[MIEN_PATH];
+    if (votes) {
+        MIEN_TRY(relative(path, config->data.soft_labels, joined));
+        strcpy(config->data.soft_labels, joined);
+    }
     if (file) {
         MIEN_TRY(relative(path, config->model.file, joined));
         strcpy(config->model.file, joined);
@@ -182,7 +191,8 @@ mien_status mien_config_read(mien_config *config, const char *path) {
     MIEN_TRY(status);
     snprintf(config->path, sizeof config->path, "%s", path);
     return rebase(config, path, seen[mien_keys_find(mien_config_keys(), "model.file") - rows],
-                  seen[mien_keys_find(mien_config_keys(), "data.sources") - rows]);
+                  seen[mien_keys_find(mien_config_keys(), "data.sources") - rows],
+                  seen[mien_keys_find(mien_config_keys(), "data.soft_labels") - rows]);
 }
 
 mien_status mien_config_print_absolute(const mien_config *config, mien_text *out) {
@@ -191,6 +201,7 @@ mien_status mien_config_print_absolute(const mien_config *config, mien_text *out
     if (!getcwd(here, sizeof here - 8)) return MIEN_FAIL(IO, "cannot tell the current folder");
     strcat(here, "/config");
     MIEN_TRY(relative(here, config->model.file, copy.model.file));
+    MIEN_TRY(relative(here, config->data.soft_labels, copy.data.soft_labels));
     if (config->data.sources.count == 1) { /* mien_config_check allows no other number */
         MIEN_TRY(relative(here, config->data.sources.items[0], path));
         copy.data.sources.items = &source;

@@ -6,6 +6,7 @@
 #include "host/base/file.h"
 #include "host/base/keys.h"
 #include "host/data/split.h"
+#include "host/data/votes.h"
 
 enum { MIEN_SCHEDULE_CONSTANT, MIEN_SCHEDULE_PLATEAU, MIEN_SCHEDULE_STEP, MIEN_SCHEDULE_COSINE };
 enum { MIEN_CLASS_WEIGHT_NONE, MIEN_CLASS_WEIGHT_BALANCED };
@@ -24,6 +25,8 @@ typedef struct mien_config {
         mien_split split;
         char on_bad[32];
         int memory; /* mien_memory */
+        char soft_labels[MIEN_PATH];
+        int soft_mode; /* mien_soft_mode */
     } data;
     struct {
         int height, width, channels, resize;

@@ -6,6 +6,7 @@
 #include "host/base/log.h"
 #include "host/base/memory.h"
 #include "host/base/module.h"
+#include "host/data/classes.h"
 #include "include/mien/mien.h"
 
 mien_status mien_network_find(const char *name, char *out) {
@@ -34,9 +35,22 @@ static mien_status load_data(const mien_config *c, mien_image_spec spec, mien_se
     MIEN_TRY(mien_on_bad_parse(c->data.on_bad, &on_bad));
     MIEN_TRY(mien_dataset_load(c->data.sources.items[0], spec, on_bad, (mien_memory)c->data.memory,
                                &s->data));
+    s->model.meta.soft_labels[0] = 0; /* what a model that goes on has learnt from before */
+    if (strcmp(c->data.soft_labels, "none") != 0) {
+        MIEN_TRY(
+            mien_votes_apply(&s->data, c->data.soft_labels, (mien_soft_mode)c->data.soft_mode));
+        s->model.meta.soft_mode = (mien_soft_mode)c->data.soft_mode;
+        const char *slash = strrchr(c->data.soft_labels, '/');
+        snprintf(s->model.meta.soft_labels, sizeof s->model.meta.soft_labels, "%.255s",
+                 slash ? slash + 1 : c->data.soft_labels);
+    }
     if (!s->data.labelled)
         return MIEN_FAIL(INVALID, "'%s' has no column 'emotion': it can be scored, not trained on",
                          s->data.source);
+    if (s->model.meta.classes) /* a trained model goes on: its classes hold */
+        MIEN_TRY(mien_dataset_map(&s->data,
+                                  (const char(*)[MIEN_CLASS_NAME])s->model.meta.class_names,
+                                  s->model.meta.classes, "the model"));
     MIEN_TRY(mien_split_apply(&s->data, &split));
     MIEN_TRY(mien_split_check(&s->data));
     mien_meta *meta = &s->model.meta;
@@ -81,6 +95,8 @@ static mien_status build_network(const mien_config *c, const char *path, mien_se
     MIEN_TRY(load_data(c, spec, s));
     model->meta.input = spec;
     model->meta.temperature = 1;
+    model->meta.crop = MIEN_CROP_DEFAULT;
+    model->meta.uncertain_below = MIEN_UNCERTAIN_BELOW;
     strcpy(model->meta.resize, "area");
     measure_input(c, s);
     MIEN_TRY(copy_classes(&s->data, &model->meta));
@@ -116,15 +132,7 @@ static mien_status continue_network(const mien_config *c, const char *path, mien
     mien_model *model = &s->model;
     MIEN_TRY(mien_model_open(path, model));
     MIEN_TRY(check_input(c, path, &model->meta));
-    MIEN_TRY(load_data(c, model->meta.input, s));
-    if (s->data.classes != model->meta.classes)
-        return MIEN_FAIL(INVALID, "the model '%s' tells %d classes apart, the data '%s' have %d",
-                         path, model->meta.classes, s->data.source, s->data.classes);
-    for (int k = 0; k < s->data.classes; k++)
-        if (strcmp(s->data.class_names[k], model->meta.class_names[k]) != 0)
-            return MIEN_FAIL(INVALID, "class %d is '%s' in the model '%s' and '%s' in the data", k,
-                             model->meta.class_names[k], path, s->data.class_names[k]);
-    return MIEN_OK;
+    return load_data(c, model->meta.input, s);
 }
 
 static mien_status freeze(const mien_config *c, mien_graph *graph) {

@@ -12,6 +12,7 @@
 #include "host/base/memory.h"
 #include "host/base/threads.h"
 #include "host/infer/score.h"
+#include "host/infer/temperature.h"
 #include "host/train/runlog.h"
 #include "host/train/schedule.h"
 #include "host/train/setup.h"
@@ -228,8 +229,20 @@ static mien_status write_metrics(trainer *t, double seconds) {
     return status;
 }
 
+/* The model's confidence is fitted to the validation part; its metrics are those with it. */
+static mien_status fit_temperature(trainer *t) {
+    const size_t n = t->loader.count[MIEN_VAL];
+    const int classes = t->setup.data.classes;
+    const double fitted = mien_temperature_fit(t->probabilities, t->val_labels, n, classes);
+    t->setup.model.meta.temperature = fitted;
+    mien_temperature_apply(t->probabilities, n, classes, fitted);
+    mien_metrics_release(&t->epoch_metrics);
+    return mien_metrics_compute(t->probabilities, t->val_labels, n, classes, &t->epoch_metrics);
+}
+
 /* A best epoch: model and metrics on disk, the metrics handed to the result. */
 static mien_status keep_best(trainer *t, int epoch, double val_seconds, mien_train_result *result) {
+    MIEN_TRY(fit_temperature(t));
     MIEN_TRY(save(t, "best.h5", true, epoch));
     MIEN_TRY(write_metrics(t, val_seconds));
     t->saved = true;

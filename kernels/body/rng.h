@@ -16,6 +16,7 @@ enum rng_stream {
     RNG_MIXUP = 4,
     RNG_SPLIT = 5,
     RNG_SAMPLE = 6,
+    RNG_VOTES = 7,
     RNG_DROPOUT = 0x100,
 };
 

@@ -11,7 +11,10 @@
 #include "kernels/body/batchnorm.h"
 #include "kernels/body/dropout.h"
 #include "kernels/body/optimizer.h"
+#include "kernels/body/place.h"
 #include "kernels/body/pool.h"
+#include "kernels/body/rectify.h"
+#include "kernels/body/resample.h"
 #include "kernels/body/softmax_xent.h"
 
 /* Rows, image and channels of a tensor whose channels lie in blocks of `block` (see tensor.h). */
@@ -123,6 +126,27 @@ typedef struct cpu_epilogue {
     X(multiply_backward, (real * da, real * db, const real *dy, const real *a, const real *b,      \
                           cpu_dims d, bool broadcast, bool accumulate_a, bool accumulate_b))       \
     X(dropout, (real * y, const real *x, cpu_dims d, const cpu_mask *m, bool accumulate))          \
+    X(dropout_channels, (real * y, const real *x, cpu_dims d, const cpu_mask *m, bool accumulate)) \
+    X(noise, (real * y, const real *x, cpu_dims d, const cpu_mask *m))                             \
+    X(place, (real * dst, cpu_dims dd, const real *src, cpu_dims sd, const body_box *box,          \
+              bool accumulate))                                                                    \
+    X(reshape, (real * dst, cpu_dims dd, const real *src, cpu_dims sd, bool accumulate))           \
+    X(permute_axes,                                                                                \
+      (real * y, cpu_dims yd, const real *x, cpu_dims xd, body_axes axes, bool accumulate))        \
+    X(resample_forward, (real * y, const real *x, cpu_dims yd, cpu_dims xd, bool bilinear))        \
+    X(resample_backward,                                                                           \
+      (real * dx, const real *dy, cpu_dims xd, cpu_dims yd, bool bilinear, bool accumulate))       \
+    X(rectify_forward, (real * y, const real *x, size_t count, body_rectifier r))                  \
+    X(rectify_backward,                                                                            \
+      (real * dx, const real *dy, const real *x, size_t count, body_rectifier r, bool accumulate)) \
+    X(maximum, (real * y, const real *a, const real *b, size_t count))                             \
+    X(maximum_backward, (real * dx, const real *dy, const real *y, const real *const *x,           \
+                         int which, size_t count, bool accumulate))                                \
+    X(prelu_forward, (real * y, const real *x, cpu_dims d, const real *alpha, body_alpha shape))   \
+    X(prelu_backward, (real * dx, const real *dy, const real *x, cpu_dims d, const real *alpha,    \
+                       body_alpha shape, bool accumulate))                                         \
+    X(prelu_filter, (real * dalpha, const real *dy, const real *x, cpu_dims d, body_alpha shape,   \
+                     bool accumulate))                                                             \
     X(max_pool_forward, (real * y, uint16_t * index, const real *x, cpu_dims xd, cpu_dims yd,      \
                          cpu_window p, bool gate, const cpu_mask *mask))                           \
     X(max_pool_backward, (real * dx, const real *dy, const uint16_t *index, cpu_dims xd,           \

@@ -1,3 +1,4 @@
+#include "kernels/body/noise.h"
 #include "kernels/cpu/draw.h"
 
 /* Memory fetches while the words are drawn. */
@@ -56,5 +57,45 @@ void CPU(dropout)(real *y, const real *x, cpu_dims d, const cpu_mask *m, bool ac
         const uint32_t *words =
             draw(room, m, pixel * (uint64_t)d.c + b * (uint64_t)d.block, places, d.block, d.c);
         drop(y + at, x + at, words, places * d.block, threshold, scale, accumulate);
+    }
+}
+
+/* One word for a channel of an image: its index is the channel's place among those of all images.
+ */
+void CPU(dropout_channels)(real *y, const real *x, cpu_dims d, const cpu_mask *m, bool accumulate) {
+    enum { FEW = 64 };
+    const uint32_t threshold = body_dropout_threshold(m->rate);
+    const real scale = (real)(1 / (1 - m->rate));
+    const int groups = (d.block + FEW - 1) / FEW, blocks = d.c / d.block;
+    const size_t image = (size_t)d.h * (size_t)d.w;
+#pragma omp parallel for schedule(static)
+    for (int task = 0; task < d.n * blocks * groups; task++) {
+        const int plane = task / groups, k0 = task % groups * FEW;
+        const int count = d.block - k0 < FEW ? d.block - k0 : FEW;
+        const uint64_t first = (m->first + (uint64_t)(plane / blocks)) * (uint64_t)d.c +
+                               (uint64_t)(plane % blocks * d.block + k0);
+        uint32_t words[FEW];
+        for (int k = 0; k < count; k++)
+            words[k] = rng_word(m->seed, m->stream, m->step, first + (uint64_t)k);
+        for (size_t p = 0; p < image; p++) {
+            const size_t at = ((size_t)plane * image + p) * (size_t)d.block + (size_t)k0;
+            drop(y + at, x + at, words, count, threshold, scale, accumulate);
+        }
+    }
+}
+
+void CPU(noise)(real *y, const real *x, cpu_dims d, const cpu_mask *m) {
+    const real deviation = (real)m->rate;
+    const int blocks = d.c / d.block, image = d.h * d.w;
+#pragma omp parallel for schedule(static)
+    for (int line = 0; line < d.n * blocks * image; line++) {
+        const int plane = line / image, place = line % image;
+        const uint64_t pixel =
+            (m->first + (uint64_t)(plane / blocks)) * (uint64_t)image + (uint64_t)place;
+        const uint64_t first = pixel * (uint64_t)d.c + (uint64_t)(plane % blocks * d.block);
+        const size_t at = (size_t)line * (size_t)d.block;
+        for (size_t k = 0; k < (size_t)d.block; k++)
+            y[at + k] =
+                M_FMA(body_normal(m->seed, m->stream, m->step, first + k), deviation, x[at + k]);
     }
 }

@@ -1,4 +1,6 @@
 /* Inverted dropout: four elements share one Philox block, as on the CPU. */
+#include "kernels/body/noise.h"
+
 #include "kernels/cuda/draw.cuh"
 #include "kernels/cuda/sheet.cuh"
 
@@ -62,5 +64,63 @@ int cuda_dropout(cuda_stream stream, cuda_tensor y, cuda_tensor x, cuda_mask mas
                           to, from, count, d, accumulate);
         return launch(dropout_kernel<T>, blocks_for(count / 4 + 2, BLOCK), BLOCK, stream, to, from,
                       count, d, accumulate);
+    });
+}
+
+/* One word for a channel of an image. */
+template <typename T, int V>
+static __global__ void dropout_channels_kernel(T *y, const T *x, size_t rows, int places, int c,
+                                               drawing d, bool accumulate) {
+    const int c0 = sheet_channel<V>();
+    if (c0 >= c) return;
+    const uint32_t seed = d.state->seed;
+    const uint64_t step = d.state->step;
+    for (size_t row = sheet_row(); row < rows; row += sheet_step()) {
+        const size_t at = row * (size_t)c + (size_t)c0, n = row / (size_t)places;
+        float value[V], old[V] = {0};
+        uint32_t word[V];
+        load_few<T, V>(value, x + at);
+        if (accumulate) load_few<T, V>(old, y + at);
+        draw_words<V>(word, d, seed, step, d.first + n * (uint64_t)c + (uint64_t)c0);
+#pragma unroll
+        for (int v = 0; v < V; v++) {
+            const float dropped = body_dropout(value[v], word[v], d.threshold, d.scale);
+            value[v] = accumulate ? dropped + old[v] : dropped;
+        }
+        store_few<T, V>(y + at, value);
+    }
+}
+
+int cuda_dropout_channels(cuda_stream stream, cuda_tensor y, cuda_tensor x, cuda_mask mask,
+                          bool accumulate) {
+    if (count_of(x) == 0) return 0;
+    const size_t rows = count_of(x) / (size_t)x.c;
+    drawing d = drawing_of(mask, x);
+    d.first = mask.first * (uint64_t)x.c;
+    return with_width(x.number, has_packs(y) && has_packs(x), [&](auto zero, auto wide) {
+        typedef decltype(zero) T;
+        enum { V = decltype(wide)::N };
+        const sheet s = sheet_of(rows, x.c / V);
+        return launch(dropout_channels_kernel<T, V>, s.grid, s.block, stream, (T *)y.data,
+                      (const T *)x.data, rows, x.h * x.w, x.c, d, accumulate);
+    });
+}
+
+template <typename T>
+static __global__ void noise_kernel(T *y, const T *x, size_t count, drawing d, float deviation) {
+    const uint32_t seed = d.state->seed;
+    const uint64_t step = d.state->step;
+    const size_t stride = (size_t)gridDim.x * blockDim.x;
+    for (size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x; i < count; i += stride)
+        store(&y[i], fmaf(body_normal(seed, d.stream, step, d.first + i), deviation, load(x[i])));
+}
+
+int cuda_noise(cuda_stream stream, cuda_tensor y, cuda_tensor x, cuda_mask mask) {
+    const size_t count = count_of(x);
+    if (count == 0) return 0;
+    return with_number(x.number, [&](auto zero) {
+        typedef decltype(zero) T;
+        return launch(noise_kernel<T>, blocks_for(count, BLOCK), BLOCK, stream, (T *)y.data,
+                      (const T *)x.data, count, drawing_of(mask, x), (float)mask.rate);
     });
 }

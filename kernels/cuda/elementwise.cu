@@ -1,6 +1,7 @@
 /* Activations, sums, products, scalings and changes of storage: one kernel that maps elements,
  * and formulas for it. */
 #include "kernels/body/activation.h"
+#include "kernels/body/rectify.h"
 
 #include "kernels/cuda/sheet.cuh"
 
@@ -155,6 +156,62 @@ int cuda_add(cuda_stream stream, cuda_tensor y, cuda_tensor a, cuda_tensor b) {
 int cuda_rescale(cuda_stream stream, cuda_tensor y, cuda_tensor x, float scale, float shift,
                  bool accumulate) {
     return map(stream, y, sources<1>{{x.data}}, rescaled{scale, shift}, accumulate);
+}
+
+/* ---- ReLU with numbers of its own, and the greatest of several values ---- */
+
+struct rectified {
+    body_rectifier r;
+    __device__ float operator()(const float *v) const { return body_rectify(v[0], r); }
+};
+struct rectified_slope {
+    body_rectifier r;
+    __device__ float operator()(const float *v) const { return v[0] * body_rectify_slope(v[1], r); }
+};
+struct greater {
+    __device__ float operator()(const float *v) const { return body_greater(v[0], v[1]); }
+};
+
+int cuda_rectify_forward(cuda_stream stream, cuda_tensor y, cuda_tensor x, body_rectifier r) {
+    return map(stream, y, sources<1>{{x.data}}, rectified{r}, false);
+}
+
+int cuda_rectify_backward(cuda_stream stream, cuda_tensor dx, cuda_tensor dy, cuda_tensor x,
+                          body_rectifier r, bool accumulate) {
+    return map(stream, dx, sources<2>{{dy.data, x.data}}, rectified_slope{r}, accumulate);
+}
+
+int cuda_maximum(cuda_stream stream, cuda_tensor y, cuda_tensor a, cuda_tensor b) {
+    return map(stream, y, sources<2>{{a.data, b.data}}, greater{}, false);
+}
+
+/* dx (+)= dy where x.at[which] is the first that equals y. */
+template <typename T>
+static __global__ void greatest_kernel(T *dx, const T *dy, const T *y, sources<BODY_GREATEST_OF> x,
+                                       int which, size_t count, bool accumulate) {
+    const size_t stride = (size_t)gridDim.x * blockDim.x;
+    for (size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x; i < count; i += stride) {
+        const float most = load(y[i]);
+        bool wins = load(((const T *)x.at[which])[i]) == most;
+        for (int k = 0; k < which; k++)
+            wins = wins && load(((const T *)x.at[k])[i]) != most;
+        const float back = wins ? load(dy[i]) : 0;
+        store(&dx[i], accumulate ? load(dx[i]) + back : back);
+    }
+}
+
+int cuda_maximum_backward(cuda_stream stream, cuda_tensor dx, cuda_tensor dy, cuda_tensor y,
+                          const cuda_tensor *x, int which, bool accumulate) {
+    sources<BODY_GREATEST_OF> of = {};
+    for (int i = 0; i <= which; i++)
+        of.at[i] = x[i].data;
+    if (count_of(dx) == 0) return 0;
+    return with_number(dx.number, [&](auto zero) {
+        typedef decltype(zero) T;
+        return launch(greatest_kernel<T>, blocks_for(count_of(dx), BLOCK), BLOCK, stream,
+                      (T *)dx.data, (const T *)dy.data, (const T *)y.data, of, which, count_of(dx),
+                      accumulate);
+    });
 }
 
 /* ---- copies between storages ---- */

@@ -14,6 +14,8 @@
 #include "kernels/body/activation.h"
 #include "kernels/body/augment.h"
 #include "kernels/body/optimizer.h"
+#include "kernels/body/place.h"
+#include "kernels/body/rectify.h"
 #include "kernels/body/step.h"
 
 #ifdef __cplusplus
@@ -67,6 +69,33 @@ int cuda_multiply_backward(cuda_stream, cuda_tensor da, cuda_tensor db, cuda_ten
                            cuda_tensor a, cuda_tensor b, bool accumulate_a, bool accumulate_b);
 int cuda_rescale(cuda_stream, cuda_tensor y, cuda_tensor x, float scale, float shift,
                  bool accumulate);
+int cuda_rectify_forward(cuda_stream, cuda_tensor y, cuda_tensor x, body_rectifier);
+int cuda_rectify_backward(cuda_stream, cuda_tensor dx, cuda_tensor dy, cuda_tensor x,
+                          body_rectifier, bool accumulate);
+int cuda_maximum(cuda_stream, cuda_tensor y, cuda_tensor a, cuda_tensor b);
+/* dx (+)= dy where x[which] is the first of x[which + 1] that equals y. */
+int cuda_maximum_backward(cuda_stream, cuda_tensor dx, cuda_tensor dy, cuda_tensor y,
+                          const cuda_tensor *x, int which, bool accumulate);
+
+/* ---- prelu.cu ---- alpha: floats, as many as `shape` says */
+int cuda_prelu_forward(cuda_stream, cuda_tensor y, cuda_tensor x, const float *alpha,
+                       body_alpha shape);
+int cuda_prelu_backward(cuda_stream, cuda_tensor dx, cuda_tensor dy, cuda_tensor x,
+                        const float *alpha, body_alpha shape, bool accumulate);
+/* dalpha (+)= sum of dy * x where x < 0. */
+int cuda_prelu_filter(cuda_stream, float *dalpha, cuda_tensor dy, cuda_tensor x, body_alpha shape,
+                      bool accumulate, cuda_room);
+
+/* ---- place.cu ---- */
+/* dst (+)= src inside of the box. */
+int cuda_place(cuda_stream, cuda_tensor dst, cuda_tensor src, body_box, bool accumulate);
+int cuda_permute_axes(cuda_stream, cuda_tensor y, cuda_tensor x, body_axes, bool accumulate);
+
+/* ---- resample.cu ---- nearest pixel or bilinear, half-pixel centres */
+int cuda_resample_forward(cuda_stream, cuda_tensor y, cuda_tensor x, bool bilinear);
+int cuda_resample_backward(cuda_stream, cuda_tensor dx, cuda_tensor dy, bool bilinear,
+                           bool accumulate);
+
 /* ---- bias.cu ---- */
 /* y = act(y + bias[c]): behind a library call that could not fuse it. bias NULL: none. */
 int cuda_bias_activation(cuda_stream, cuda_tensor y, const float *bias, int act, float alpha);
@@ -82,6 +111,10 @@ int cuda_crop(cuda_stream, cuda_tensor y, cuda_tensor x, int top, int left, cuda
 
 /* ---- dropout.cu ---- y (+)= x * mask / (1 - rate) */
 int cuda_dropout(cuda_stream, cuda_tensor y, cuda_tensor x, cuda_mask, bool accumulate);
+/* The same with one draw for a channel of an image. */
+int cuda_dropout_channels(cuda_stream, cuda_tensor y, cuda_tensor x, cuda_mask, bool accumulate);
+/* y = x + N(0, rate^2) */
+int cuda_noise(cuda_stream, cuda_tensor y, cuda_tensor x, cuda_mask);
 
 /* ---- max_pool.cu ---- index as in kernels/cpu/max_pool.c: the place in the clipped window, 0xFFFF
  * where no gradient goes back. mask NULL: no dropout behind. */

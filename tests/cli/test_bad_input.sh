@@ -172,7 +172,7 @@ accepts "csv: gz" form.csv.gz
 # ---- skipping bad rows ----
 awk -F, 'NR == 3 || NR == 9 || NR == 12 { sub(/ /, " x ") } { print }' good.csv >skip.csv
 "$mien" "${train[@]}" --data skip.csv --on-bad skip --out skipped 2>err.log >out.log
-check "skip: counted" grep -q 'skip.csv: 3 bad rows were left out' err.log
+check "skip: counted" grep -q 'skip.csv: 3 bad rows or files were left out' err.log
 check "skip: rows named" test "$(grep -cE 'row (3|9|12):' err.log)" -eq 3
 accepts "skip:3" skip.csv --on-bad skip:3
 refuse 1 "skip:2" "more than 2 bad rows" "row 12" -- "${train[@]}" --data skip.csv --on-bad skip:2 --out never

@@ -31,19 +31,24 @@ typedef struct row {
     mien_shape shape;
     double rate;
     uint64_t first;
+    bool channels;
 } row;
 
 static const row rows[] = {
-    {{1, 1, 1, 1}, 0.5, 0}, {{1, 1, 1, 5}, 0.25, 3},     {{3, 1, 1, 17}, 0.4, 1},
-    {{2, 5, 3, 3}, 0.1, 7}, {{4, 12, 12, 32}, 0.25, 64}, {{1, 1, 1, 1027}, 0.9, 0},
-    {{5, 7, 1, 1}, 0, 11},  {{2, 3, 3, 5}, 0.75, 1000},
+    {{1, 1, 1, 1}, 0.5, 0, false},      {{1, 1, 1, 5}, 0.25, 3, false},
+    {{3, 1, 1, 17}, 0.4, 1, false},     {{2, 5, 3, 3}, 0.1, 7, false},
+    {{4, 12, 12, 32}, 0.25, 64, false}, {{1, 1, 1, 1027}, 0.9, 0, false},
+    {{5, 7, 1, 1}, 0, 11, false},       {{2, 3, 3, 5}, 0.75, 1000, false},
+    {{1, 1, 1, 1}, 0.5, 0, true},       {{3, 5, 3, 17}, 0.4, 1, true},
+    {{4, 7, 6, 32}, 0.25, 64, true},    {{2, 1, 1, 40}, 0.5, 3, true},
+    {{5, 2, 90, 8}, 0.3, 7, true},
 };
 
 /* y and, added to it once more, the same. */
 static float *run(mien_backend *b, const row *r, const float *x) {
     const body_step step = {.seed = 99, .step = 12345678901};
     body_step *state = device_copy(b, &step, sizeof step);
-    const mien_dropout drop = {r->rate, RNG_DROPOUT + 3, state, r->first};
+    const mien_dropout drop = {r->rate, RNG_DROPOUT + 3, state, r->first, r->channels};
     mien_tensor from = device_tensor(b, r->shape, x), to = device_tensor(b, r->shape, NULL);
     expect_ok(b->ops->dropout(b, &to, &from, &drop, false));
     expect_ok(b->ops->dropout(b, &to, &from, &drop, true));
@@ -54,17 +59,30 @@ static float *run(mien_backend *b, const row *r, const float *x) {
     return y;
 }
 
+/* Noise added to x. */
+static float *run_noise(mien_backend *b, const row *r, const float *x) {
+    const body_step step = {.seed = 99, .step = 12345678901};
+    body_step *state = device_copy(b, &step, sizeof step);
+    const mien_dropout from = {r->rate, RNG_DROPOUT + 3, state, r->first, false};
+    mien_tensor in = device_tensor(b, r->shape, x), out = device_tensor(b, r->shape, NULL);
+    expect_ok(b->ops->noise(b, &out, &in, &from));
+    float *y = device_take(b, &out);
+    device_release(b, &in);
+    device_release(b, &out);
+    b->ops->free(b, state);
+    return y;
+}
+
+static float stored(float x, mien_dtype dtype) {
+    return dtype == MIEN_BF16  ? body_from_bf16(body_to_bf16(x))
+           : dtype == MIEN_F16 ? body_from_f16(body_to_f16(x))
+                               : x;
+}
+
 /* What is stored in a narrow type after each of the two passes. */
 static void narrow(float *y, size_t count, mien_dtype dtype) {
-    for (size_t i = 0; i < count; i++) {
-        if (dtype == MIEN_BF16) {
-            const float once = body_from_bf16(body_to_bf16(y[i] / 2));
-            y[i] = body_from_bf16(body_to_bf16(once + y[i] / 2));
-        } else if (dtype == MIEN_F16) {
-            const float once = body_from_f16(body_to_f16(y[i] / 2));
-            y[i] = body_from_f16(body_to_f16(once + y[i] / 2));
-        }
-    }
+    for (size_t i = 0; i < count && dtype != MIEN_F32; i++)
+        y[i] = stored(stored(y[i] / 2, dtype) + y[i] / 2, dtype);
 }
 
 static void check(mien_compute compute) {
@@ -75,6 +93,12 @@ static void check(mien_compute compute) {
         float *want = run(plain, &rows[i], x), *got = run(cuda, &rows[i], x);
         narrow(want, count, cuda->dtype);
         device_same(got, want, count, "y");
+        float *noisy = run_noise(plain, &rows[i], x), *there = run_noise(cuda, &rows[i], x);
+        for (size_t k = 0; k < count; k++)
+            noisy[k] = stored(noisy[k], cuda->dtype);
+        device_same(there, noisy, count, "noise");
+        free(noisy);
+        free(there);
         free(x);
         free(want);
         free(got);

@@ -1,4 +1,5 @@
 /* Activations, sums, products, scalings and copies: the bits of the CPU's loops, rounded once. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -132,12 +133,73 @@ static void test_products(void **state) {
     every(run_multiply, "multiply by [n,1,1,c]", (row){.broadcast = true});
 }
 
+static void run_rectify(mien_backend *b, const void *of, twin_result *out) {
+    const row *r = of;
+    const body_rectifier kinds[] = {{6, 0, 0}, {3, 0.25f, 0.5f}, {INFINITY, 0.125f, 1}};
+    const body_rectifier kind = kinds[r->act];
+    twin_tensor x = twin_tensor_of(b, r->shape, 15, true, r->shift);
+    twin_tensor dy = twin_tensor_of(b, r->shape, 16, true, r->shift);
+    twin_tensor dx = twin_tensor_of(b, r->shape, 17, true, r->shift);
+    expect_ok(b->ops->rectify_backward(b, &dx.t, &dy.t, &x.t, &kind, r->accumulate));
+    twin_keep(b, out, &dx.t);
+    expect_ok(b->ops->rectify_forward(b, &dx.t, &x.t, &kind));
+    twin_keep(b, out, &dx.t);
+    twin_release(b, &x);
+    twin_release(b, &dy);
+    twin_release(b, &dx);
+}
+
+static void test_rectifiers(void **state) {
+    (void)state;
+    for (int kind = 0; kind < 3; kind++)
+        every(run_rectify, "rectify", (row){.act = kind});
+}
+
+enum { VALUES = 3 };
+
+/* The second is like the first here and there: equals, of which the first wins. */
+static void run_maximum(mien_backend *b, const void *of, twin_result *out) {
+    const row *r = of;
+    const size_t count = mien_shape_count(r->shape);
+    twin_tensor x[VALUES];
+    mien_tensor views[VALUES];
+    for (int i = 0; i < VALUES; i++) {
+        x[i] = twin_tensor_of(b, r->shape, 18 + (uint32_t)i, i == 2, r->shift);
+        views[i] = x[i].t;
+    }
+    float *first = twin_floats(count, 18, false), *second = twin_floats(count, 19, false);
+    for (size_t i = 0; i < count; i += 2)
+        second[i] = first[i];
+    expect_ok(b->ops->upload(b, &x[1].t, second));
+    twin_tensor y = twin_tensor_of(b, r->shape, 0, true, r->shift);
+    twin_tensor dy = twin_tensor_of(b, r->shape, 21, true, r->shift);
+    expect_ok(b->ops->maximum(b, &y.t, &x[0].t, &x[1].t));
+    expect_ok(b->ops->maximum(b, &y.t, &y.t, &x[2].t));
+    twin_keep(b, out, &y.t);
+    for (int i = 0; i < VALUES; i++) {
+        twin_tensor dx = twin_tensor_of(b, r->shape, 22, true, r->shift);
+        expect_ok(b->ops->maximum_backward(b, &dx.t, &dy.t, &y.t, views, i, r->accumulate));
+        twin_keep(b, out, &dx.t);
+        twin_release(b, &dx);
+    }
+    for (int i = 0; i < VALUES; i++)
+        twin_release(b, &x[i]);
+    twin_release(b, &y);
+    twin_release(b, &dy);
+    free(first);
+    free(second);
+}
+
+static void test_maxima(void **state) {
+    (void)state;
+    every(run_maximum, "maximum", (row){0});
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_activations),
-        cmocka_unit_test(test_sums_and_scalings),
-        cmocka_unit_test(test_copies),
-        cmocka_unit_test(test_products),
+        cmocka_unit_test(test_activations), cmocka_unit_test(test_sums_and_scalings),
+        cmocka_unit_test(test_copies),      cmocka_unit_test(test_products),
+        cmocka_unit_test(test_rectifiers),  cmocka_unit_test(test_maxima),
     };
     return twins_all_types(tests, sizeof tests / sizeof tests[0]);
 }

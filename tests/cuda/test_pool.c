@@ -72,7 +72,7 @@ static void run_max(mien_backend *b, const void *of, twin_result *out) {
     const size_t count = mien_shape_count(to);
     const body_step step = {.seed = 5, .step = 77};
     body_step *state = device_copy(b, &step, sizeof step);
-    const mien_dropout drop = {r->rate, RNG_DROPOUT + 2, state, 11};
+    const mien_dropout drop = {r->rate, RNG_DROPOUT + 2, state, 11, false};
     const mien_pool_tail tail = {.gate = r->gate, .dropout = r->rate > 0 ? &drop : NULL};
     twin_tensor x = twin_tensor_of(b, r->x, 21, true, r->shift);
     twin_tensor y = twin_tensor_of(b, to, 0, false, r->shift);

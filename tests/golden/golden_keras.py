@@ -48,6 +48,21 @@ KINDS = {
     "rescaling": keras.layers.Rescaling,
     "add": keras.layers.Add,
     "multiply": keras.layers.Multiply,
+    "average": keras.layers.Average,
+    "maximum": keras.layers.Maximum,
+    "concatenate": keras.layers.Concatenate,
+    "zero_padding2d": keras.layers.ZeroPadding2D,
+    "cropping2d": keras.layers.Cropping2D,
+    "up_sampling2d": keras.layers.UpSampling2D,
+    "resizing": keras.layers.Resizing,
+    "reshape": keras.layers.Reshape,
+    "permute": keras.layers.Permute,
+    "normalization": keras.layers.Normalization,
+    "relu": keras.layers.ReLU,
+    "leaky_relu": keras.layers.LeakyReLU,
+    "elu": keras.layers.ELU,
+    "prelu": keras.layers.PReLU,
+    "softmax": keras.layers.Softmax,
 }
 
 #: What `inputs:` calls the input of the network.

@@ -47,8 +47,10 @@ def draw_parameter(rng, v):
     if v.name.endswith("kernel"):
         fan_in = int(np.prod(v.shape[:-1]))
         return f32(rng.standard_normal(v.shape) / np.sqrt(fan_in))
-    if v.name == "moving_variance":
+    if v.name in ("moving_variance", "variance"):
         return f32(rng.uniform(0.5, 1.5, v.shape))
+    if v.name == "count":  # a whole number
+        return f32(np.full(v.shape, 3))
     centre = 1.0 if v.name == "gamma" else 0.0
     return f32(centre + 0.3 * rng.standard_normal(v.shape))
 
@@ -70,6 +72,8 @@ def compute(kind, keys, inputs, parameters, rng):
     layer.build(shapes[0] if len(shapes) == 1 else shapes)
     weights = {v.name: v for v in layer.weights}
     gk.assign(weights, parameters)
+    if hasattr(layer, "finalize_state"):  # normalization takes its weights over
+        layer.finalize_state()
     sources = [keras.Variable(value, dtype="float64") for value in inputs]
 
     def apply(training):
@@ -95,7 +99,7 @@ def compute(kind, keys, inputs, parameters, rng):
     out |= {f"d{name}": gk.array_of(grad) for name, grad in zip(targets, gradients)}
     for name, v in weights.items():
         if not v.trainable:
-            out[f"{name}_after"] = gk.array_of(v.value)
+            out[f"{name}_after"] = np.asarray(gk.array_of(v.value), np.float64)
     return out
 
 
@@ -249,6 +253,59 @@ CASES |= {
         ("activation", {"activation": name}), [(2, 5, 6, 3)], away_from(*kinks))
     for name, kinks in ACTIVATIONS.items()
 }
+
+
+def moved_cases():
+    """Cases of the layers that move, choose or bend numbers: no kernel, no statistics."""
+    image = [(2, 5, 6, 3)]
+    cases = {
+        "average": ("average", {}, image * 2, normal),
+        "maximum": ("maximum", {}, image * 2, normal),
+        "maximum_equal": ("maximum", {}, image * 2, lambda rng, shape: f32(np.ones(shape))),
+        "concatenate": ("concatenate", {}, image * 2, normal),
+        "concatenate_axis_3": ("concatenate", {"axis": 3}, [(2, 3, 4, 16)] * 2, normal),
+        "zero_padding2d": ("zero_padding2d", {"padding": 2}, image, normal),
+        "zero_padding2d_pair": ("zero_padding2d", {"padding": [1, 3]}, image, normal),
+        "zero_padding2d_sides": ("zero_padding2d", {"padding": [[0, 1], [2, 3]]}, image, normal),
+        "cropping2d": ("cropping2d", {"cropping": 1}, image, normal),
+        "cropping2d_sides": ("cropping2d", {"cropping": [[0, 2], [3, 1]]}, image, normal),
+        "up_sampling2d": ("up_sampling2d", {}, image, normal),
+        "up_sampling2d_bilinear": (
+            "up_sampling2d", {"size": [2, 3], "interpolation": "bilinear"}, image, normal),
+        "reshape": ("reshape", {"target_shape": [3, -1, 2]}, image, normal),
+        "reshape_flat": ("reshape", {"target_shape": [90]}, image, normal),
+        "reshape_image": ("reshape", {"target_shape": [2, 3, 4]}, [(3, 24)], normal),
+        "normalization": ("normalization", {}, image, normal),
+        "normalization_flat": ("normalization", {}, [(3, 7)], normal),
+        "relu": ("relu", {}, image, away_from(0)),
+        "relu_6": ("relu", {"max_value": 6}, image, away_from(0, 6)),
+        "relu_all": (
+            "relu", {"max_value": 1.5, "negative_slope": 0.25, "threshold": 0.5}, image,
+            away_from(0.5, 1.5)),
+        "relu_slope": ("relu", {"negative_slope": 0.25}, image, away_from(0)),
+        "relu_limit": ("relu", {"max_value": 0.75}, image, away_from(0, 0.75)),
+        "leaky_relu": ("leaky_relu", {}, image, away_from(0)),
+        "leaky_relu_slope": ("leaky_relu", {"negative_slope": 0.125}, image, away_from(0)),
+        "elu": ("elu", {}, image, away_from(0)),
+        "elu_alpha": ("elu", {"alpha": 0.5}, image, away_from(0)),
+        "prelu": ("prelu", {}, image, away_from(0)),
+        "prelu_channels": ("prelu", {"shared_axes": [1, 2]}, [(2, 3, 4, 16)], away_from(0)),
+        "prelu_rows": ("prelu", {"shared_axes": [2, 3]}, image, away_from(0)),
+        "prelu_flat": ("prelu", {}, [(3, 11)], away_from(0)),
+        "softmax": ("softmax", {}, image, normal),
+        "softmax_flat": ("softmax", {}, [(3, 7)], normal),
+    }
+    for height, width in ((10, 12), (3, 4), (7, 3), (1, 1)):
+        for kind in ("nearest", "bilinear"):
+            keys = {"height": height, "width": width, "interpolation": kind}
+            cases[f"resizing_{height}x{width}_{kind}"] = ("resizing", keys, image, normal)
+    for dims in ([2, 1, 3], [3, 1, 2], [2, 3, 1]):
+        name = "permute_" + "".join(map(str, dims))
+        cases[name] = ("permute", {"dims": dims}, image, normal)
+    return {name: ((kind, keys), shapes, draw) for name, (kind, keys, shapes, draw) in cases.items()}
+
+
+CASES |= moved_cases()
 
 
 def write(file, cases):

@@ -136,6 +136,92 @@ const grad_case grad_layers[] = {
     {"rescaling", "  - rescaling: {scale: 0.25, offset: -1}\n", {3, 4, 2, 0}, 2},
     {"rescaling", "  - conv2d: {filters: 16, kernel_size: 2}\n  - rescaling: {scale: -3}\n",
      {3, 4, 2, 0}, 2},
+    {"concatenate", TWO("3") "  - concatenate: {inputs: [a, b]}\n", {4, 3, 2, 0}, 2},
+    {"concatenate", /* blocks that begin inside of blocks, and one input twice */
+     TWO("16") "  - conv2d: {name: c, inputs: [input], filters: 3, kernel_size: 1}\n"
+     "  - concatenate: {axis: 3, inputs: [c, a, input, b, c, a]}\n", {4, 5, 10, 0}, 2},
+    {"concatenate", TWO("16") "  - concatenate: {inputs: [a, b]}\n"
+                    "  - conv2d: {filters: 4, kernel_size: 1}\n", {4, 5, 2, 0}, 3},
+    {"concatenate", "  - flatten: {name: f}\n  - dense: {name: d, units: 7}\n"
+                    "  - concatenate: {inputs: [d, f], axis: 1}\n", {2, 3, 2, 0}, 3},
+    {"average", TWO("3") "  - average: {inputs: [a, b, a]}\n", {4, 3, 2, 0}, 2},
+    {"average", TWO("16") "  - average: {inputs: [a, b]}\n", {1, 1, 3, 0}, 3},
+    {"maximum", TWO("3") "  - maximum: {inputs: [a, b]}\n", {4, 3, 2, 0}, 2},
+    {"maximum", TWO("16") "  - maximum: {inputs: [a, b, a]}\n"
+                "  - activation: {activation: tanh}\n", {4, 5, 2, 0}, 3},
+    {"spatial_dropout2d", "  - spatial_dropout2d: {rate: 0.5}\n", {4, 3, 5, 0}, 4},
+    {"spatial_dropout2d", "  - conv2d: {filters: 32, kernel_size: 3}\n"
+                          "  - spatial_dropout2d: {rate: 0.3}\n", {6, 5, 3, 0}, 2},
+    {"spatial_dropout2d", "  - max_pooling2d\n  - spatial_dropout2d: {rate: 0.4}\n",
+     {4, 4, 70, 0}, 2},
+    {"gaussian_noise", "  - gaussian_noise: {stddev: 0.5}\n", {4, 3, 5, 0}, 3},
+    {"gaussian_noise", "  - conv2d: {filters: 16, kernel_size: 3}\n"
+                       "  - gaussian_noise: {stddev: 0.3}\n  - activation: {activation: tanh}\n",
+     {6, 5, 3, 0}, 2},
+    {"zero_padding2d", "  - zero_padding2d\n", {3, 2, 3, 0}, 2},
+    {"zero_padding2d", "  - conv2d: {filters: 16, kernel_size: 2}\n"
+                       "  - zero_padding2d: {padding: [[0, 3], [2, 1]]}\n", {4, 3, 2, 0}, 2},
+    {"zero_padding2d", "  - zero_padding2d: {padding: [0, 2]}\n", {1, 1, 16, 0}, 3},
+    {"cropping2d", "  - cropping2d: {cropping: 1}\n", {3, 5, 3, 0}, 2},
+    {"cropping2d", "  - conv2d: {filters: 16, kernel_size: 2}\n"
+                   "  - cropping2d: {cropping: [[0, 1], [2, 0]]}\n", {5, 6, 2, 0}, 2},
+    {"cropping2d", TWO("16") "  - cropping2d: {name: k, inputs: [a], cropping: [1, 2]}\n"
+                   "  - conv2d: {name: l, inputs: [a], filters: 16, kernel_size: [3, 5]}\n"
+                   "  - conv2d: {name: m, inputs: [b], filters: 16, kernel_size: [3, 5]}\n"
+                   "  - add: {inputs: [k, l, m]}\n", {3, 5, 2, 0}, 2},
+    {"up_sampling2d", "  - up_sampling2d\n", {3, 2, 3, 0}, 2},
+    {"up_sampling2d", "  - up_sampling2d: {size: [3, 2], interpolation: bilinear}\n",
+     {3, 4, 2, 0}, 2},
+    {"up_sampling2d", "  - conv2d: {filters: 32, kernel_size: 2}\n"
+                      "  - up_sampling2d: {size: 2, interpolation: bilinear}\n", {4, 3, 2, 0}, 2},
+    {"up_sampling2d", "  - up_sampling2d: {size: [2, 3]}\n", {1, 1, 32, 0}, 2},
+    {"resizing", "  - resizing: {height: 7, width: 4}\n", {5, 6, 2, 0}, 2},
+    {"resizing", "  - conv2d: {filters: 16, kernel_size: 2}\n"
+                 "  - resizing: {height: 3, width: 9}\n", {8, 6, 2, 0}, 2},
+    {"resizing", "  - resizing: {height: 2, width: 9, interpolation: nearest}\n", {5, 4, 3, 0}, 2},
+    {"resizing", "  - conv2d: {filters: 32, kernel_size: 2}\n"
+                 "  - resizing: {height: 1, width: 1}\n", {5, 4, 2, 0}, 2},
+    {"reshape", "  - reshape: {target_shape: [2, -1, 6]}\n", {3, 4, 2, 0}, 2},
+    {"reshape", "  - conv2d: {filters: 16, kernel_size: 2}\n"
+                "  - reshape: {target_shape: [3, 2, 32]}\n"
+                "  - conv2d: {filters: 3, kernel_size: 1}\n", {5, 4, 2, 0}, 2},
+    {"reshape", "  - dense: {units: 48}\n  - reshape: {target_shape: [3, 1, 16]}\n"
+                "  - conv2d: {filters: 3, kernel_size: [2, 1]}\n"
+                "  - reshape: {target_shape: [-1]}\n  - dense: {units: 5}\n", {1, 1, 7, 0}, 3},
+    {"reshape", "  - flatten\n  - dense: {units: 64}\n  - reshape: {target_shape: [2, 1, 32]}\n",
+     {2, 2, 7, 0}, 3},
+    {"permute", "  - permute: {dims: [2, 1, 3]}\n", {3, 4, 2, 0}, 2},
+    {"permute", "  - conv2d: {filters: 16, kernel_size: 2}\n  - permute: {dims: [3, 1, 2]}\n"
+                "  - conv2d: {filters: 2, kernel_size: 1}\n", {5, 4, 2, 0}, 2},
+    {"permute", TWO("16") "  - permute: {inputs: [a], name: p, dims: [2, 3, 1]}\n"
+                "  - permute: {inputs: [b], name: q, dims: [2, 3, 1]}\n"
+                "  - permute: {inputs: [a], name: r, dims: [2, 3, 1]}\n"
+                "  - add: {inputs: [p, q, r]}\n", {16, 3, 2, 0}, 2},
+    {"normalization", "  - normalization: {mean: [0.5, -1, 0.25], variance: [4, 0.5, 2]}\n",
+     {3, 4, 3, 0}, 2},
+    {"normalization", "  - conv2d: {filters: 16, kernel_size: 2}\n"
+                      "  - normalization: {mean: [0.5], variance: [3]}\n", {3, 4, 2, 0}, 2},
+    {"relu", "  - relu\n", {5, 3, 2, 0}, 3},
+    {"relu", "  - conv2d: {filters: 16, kernel_size: 3}\n  - relu: {max_value: 6}\n",
+     {6, 5, 2, 0}, 2},
+    {"relu", "  - relu: {negative_slope: 0.1, max_value: 0.75, threshold: 0.25}\n", {5, 3, 2, 0}, 3},
+    {"relu", TWO("16") "  - relu: {name: r, inputs: [a], max_value: 0.5}\n"
+             "  - add: {inputs: [r, a, b]}\n", {5, 3, 2, 0}, 3},
+    {"leaky_relu", "  - leaky_relu\n", {5, 3, 2, 0}, 3},
+    {"leaky_relu", "  - dense: {units: 9}\n  - leaky_relu: {negative_slope: 0.01}\n"
+                   "  - leaky_relu: {negative_slope: 0}\n", {1, 1, 5, 0}, 3},
+    {"elu", "  - elu: {alpha: 0.5}\n", {5, 3, 2, 0}, 3},
+    {"elu", "  - conv2d: {filters: 16, kernel_size: 3}\n  - elu: {alpha: 1.5}\n", {6, 5, 2, 0}, 2},
+    {"prelu", "  - prelu\n", {3, 4, 2, 0}, 2},
+    {"prelu", "  - conv2d: {filters: 32, kernel_size: 2}\n  - prelu: {shared_axes: [1, 2]}\n",
+     {4, 5, 2, 0}, 3},
+    {"prelu", "  - conv2d: {filters: 16, kernel_size: 2}\n  - prelu: {shared_axes: [1, 3]}\n",
+     {4, 5, 2, 0}, 2},
+    {"prelu", "  - prelu: {shared_axes: [1, 2, 3]}\n", {3, 4, 17, 0}, 2},
+    {"prelu", "  - prelu: {shared_axes: 2}\n", {3, 4, 20, 0}, 2},
+    {"prelu", "  - dense: {units: 37}\n  - prelu\n", {1, 1, 3, 0}, 3},
+    {"softmax", "  - softmax\n", {3, 2, 5, 0}, 2},
+    {"softmax", "  - dense: {units: 7}\n  - softmax: {axis: -1}\n", {1, 1, 5, 0}, 3},
 };
 /* clang-format on */
 const size_t grad_layer_count = sizeof grad_layers / sizeof grad_layers[0];

@@ -18,7 +18,7 @@ static void fill_params(const test_net *net) {
         for (int k = 0; k < net->graph.nodes[i].param_count; k++) {
             const mien_param *param = &net->graph.nodes[i].params[k];
             const size_t count = net_param_count(net, i, k);
-            const bool variance = strcmp(param->name, "moving_variance") == 0;
+            const bool variance = strstr(param->name, "variance") != NULL;
             const bool gamma = strcmp(param->name, "gamma") == 0;
             const double scale = param->fan_in ? 1.5 / sqrt(param->fan_in) : 0.5;
             double *values = numbers(count);

@@ -22,16 +22,19 @@ allowed() {
     kernels/cpu) echo kernels/body ;;
     kernels/cuda) echo kernels/body ;;
     host/base) echo include/mien ;;
+    host/image) echo host/base ;;
+    host/vision) echo host/image ;;
     host/backend) echo host/base kernels/cpu ;;
     host/backend/cuda) echo host/backend kernels/cuda ;;
     host/layers) echo host/backend ;;
     host/graph) echo host/layers ;;
-    host/data) echo host/backend ;;
+    host/data) echo host/backend host/image ;;
     host/formats) echo host/data host/graph ;;
-    host/infer) echo host/formats ;;
+    host/infer) echo host/formats host/vision ;;
     host/train) echo host/infer ;;
     host/bench) echo host/train ;;
-    host/cli) echo host/bench ;;
+    host/report) echo host/train host/image ;;
+    host/cli) echo host/bench host/report ;;
     esac
 }
 reach() { # all rooms that a room may include

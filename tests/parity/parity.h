@@ -34,6 +34,11 @@ void test_augment_layout(void **state);
 void test_augment_threads(void **state);
 void test_augment_micro_batches(void **state);
 
+/* parity_moves.c */
+void test_moves_same_bits(void **state);
+void test_channel_words(void **state);
+void test_noise(void **state);
+
 /* parity_batchnorm.c */
 void test_batchnorm_definition(void **state);
 void test_batchnorm_same_bits(void **state);

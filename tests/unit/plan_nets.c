@@ -77,11 +77,59 @@ static void norm_block(writer *w) {
                      first ? norm : other, first ? other : norm);
 }
 
+/* Layers that change the shape of the 5x4 image, each with what changes it back. */
+static void there_and_back(writer *w) {
+    static const char *const pairs[][2] = {
+        {"zero_padding2d: {padding: [[1, 0], [2, 1]], ",
+         "cropping2d: {cropping: [[1, 0], [2, 1]], "},
+        {"up_sampling2d: {size: [2, 3], ", "resizing: {height: 5, width: 4, "},
+        {"permute: {dims: [2, 3, 1], ", "permute: {dims: [3, 1, 2], "},
+        {"reshape: {target_shape: [2, -1, 20], ", "reshape: {target_shape: [5, 4, 16], "}};
+    const char *const *pair = pairs[draw(w, 4)];
+    const int from = source(w), between = w->count++;
+    mien_text_printf(&w->text, "  - %sname: t%d, inputs: [v%d]}\n  - %sname: v%d}\n", pair[0],
+                     between, from, pair[1], between);
+}
+
+/* Values side by side, and 16 channels made of them. */
+static void side_by_side(writer *w) {
+    const int a = source(w), b = source(w), c = w->count++;
+    mien_text_printf(&w->text,
+                     "  - concatenate: {name: c%d, inputs: [v%d, v%d]}\n"
+                     "  - conv2d: {name: v%d, filters: 16, kernel_size: 1}\n",
+                     c, a, b, c);
+}
+
+static void moving_layer(writer *w) {
+    const int kind = draw(w, 9);
+    if (kind < 2) {
+        there_and_back(w);
+    } else if (kind == 2) {
+        side_by_side(w);
+    } else if (kind == 3) {
+        const int a = source(w), b = source(w), c = source(w);
+        mien_text_printf(&w->text, "  - %s: {name: v%d, inputs: [v%d, v%d, v%d]}\n",
+                         draw(w, 2) ? "maximum" : "average", w->count++, a, b, c);
+    } else {
+        static const char *const layers[][2] = {
+            {"spatial_dropout2d", ", rate: 0.3"},
+            {"relu", ", max_value: 0.5"},
+            {"leaky_relu", ""},
+            {"prelu", ", shared_axes: [1, 2], alpha_initializer: ones"},
+            {"normalization", ", mean: [0.1], variance: [2]"}};
+        unary(w, layers[kind - 4][0], layers[kind - 4][1]);
+    }
+}
+
 static void append_layer(writer *w, bool norm) {
     static const char *const activations[] = {", activation: relu", ", activation: tanh",
                                               ", activation: swish", ", activation: linear"};
     static const char conv[] = ", filters: 16, kernel_size: 3, padding: same";
     char keys[128];
+    if (draw(w, 4) == 0) {
+        moving_layer(w);
+        return;
+    }
     switch (draw(w, norm ? 13 : 9)) {
     case 0:
     case 1:

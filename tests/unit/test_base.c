@@ -256,6 +256,66 @@ static void key_refusals(void **state) {
     assert_null(strstr(mien_error_message(), "did you mean"));
 }
 
+typedef struct lists {
+    int sides[4];
+    mien_ints ints;
+    mien_number_or limit;
+} lists;
+
+static const mien_key list_rows[] = {
+    {"sides", MIEN_KEY_SIDES, MIEN_FIELD(lists, sides), "1", 0, 9, NULL, ""},
+    {"ints", MIEN_KEY_INTS, MIEN_FIELD(lists, ints), "[]", -1, 9, NULL, ""},
+    {"limit", MIEN_KEY_NUMBER_OR, MIEN_FIELD(lists, limit), "none", 1, 5, "none", ""},
+};
+static const mien_keys list_table = {list_rows, sizeof list_rows / sizeof list_rows[0]};
+
+/* Reads, and what it prints. */
+static mien_status read_lists(lists *t, const char *yaml, char *out, size_t size) {
+    mien_tree tree = take(mien_yaml_parse, yaml);
+    mien_text text = {0};
+    assert_int_equal(mien_keys_defaults(list_table, t), MIEN_OK);
+    const mien_status status = mien_keys_read(list_table, t, tree.root, "file", NULL);
+    mien_keys_print(list_table, t, &text);
+    snprintf(out, size, "%s", text.data);
+    mien_text_release(&text);
+    mien_tree_release(&tree);
+    return status;
+}
+
+static void key_lists(void **state) {
+    (void)state;
+    static const char *const good[][2] = {
+        {"limit: 2\n", "sides: [[1, 1], [1, 1]]\nints: []\nlimit: 2\n"},
+        {"sides: [2, 3]\nlimit: null\n", "sides: [[2, 2], [3, 3]]\nints: []\nlimit: none\n"},
+        {"sides: [[1, 2], [3, 4]]\nints: [3, -1]\n",
+         "sides: [[1, 2], [3, 4]]\nints: [3, -1]\nlimit: none\n"},
+        {"sides: [[1, 2], 3]\nints: 7\n", "sides: [[1, 2], [3, 3]]\nints: [7]\nlimit: none\n"},
+        {"ints: null\n", "sides: [[1, 1], [1, 1]]\nints: []\nlimit: none\n"},
+    };
+    static const char *const bad[][2] = {
+        {"sides: [1, 2, 3]\n", "'sides' must be a number or a list of two"},
+        {"sides: [[1, 2, 3], 4]\n", "'sides' must be a number or a list of two"},
+        {"sides: [[[1, 2], 3], 4]\n", "'sides' must be a whole number from 0 to 9"},
+        {"sides: 10\n", "from 0 to 9, not '10'"},
+        {"ints: [1, 2, 3, 4, 5]\n", "'ints' must be a shorter list"},
+        {"ints: [1.5]\n", "whole number"},
+        {"limit: 9\n", "from 1 to 5 or one of none"},
+    };
+    lists t;
+    char text[256];
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        assert_int_equal(read_lists(&t, good[i][0], text, sizeof text), MIEN_OK);
+        assert_string_equal(text, good[i][1]);
+        assert_int_equal(read_lists(&t, text, text, sizeof text), MIEN_OK); /* and back */
+        assert_string_equal(text, good[i][1]);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        if (read_lists(&t, bad[i][0], text, sizeof text) != MIEN_INVALID)
+            fail_msg("%s was taken", bad[i][0]);
+        expect_in_message(bad[i][1]);
+    }
+}
+
 static void key_set(void **state) {
     (void)state;
     thing t = {0};
@@ -511,6 +571,7 @@ int main(void) {
         cmocka_unit_test(json_writer),
         cmocka_unit_test(key_defaults),
         cmocka_unit_test(key_refusals),
+        cmocka_unit_test(key_lists),
         cmocka_unit_test(key_set),
         cmocka_unit_test(key_round_trip),
         cmocka_unit_test(words),

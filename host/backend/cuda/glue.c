@@ -36,9 +36,19 @@ static cuda_mask mask_of(const mien_dropout *d) {
 
 static mien_status glue_dropout(mien_backend *b, const mien_tensor *y, const mien_tensor *x,
                                 const mien_dropout *drop, bool accumulate) {
+    if (drop->channels)
+        LAUNCHED(cuda_dropout_channels(stream_of(b), mien_cuda_tensor(y), mien_cuda_tensor(x),
+                                       mask_of(drop), accumulate),
+                 "spatial dropout");
     LAUNCHED(cuda_dropout(stream_of(b), mien_cuda_tensor(y), mien_cuda_tensor(x), mask_of(drop),
                           accumulate),
              "dropout");
+}
+
+static mien_status glue_noise(mien_backend *b, const mien_tensor *y, const mien_tensor *x,
+                              const mien_dropout *from) {
+    LAUNCHED(cuda_noise(stream_of(b), mien_cuda_tensor(y), mien_cuda_tensor(x), mask_of(from)),
+             "noise");
 }
 
 static mien_status glue_add(mien_backend *b, const mien_tensor *y, const mien_tensor *p,
@@ -76,6 +86,88 @@ static mien_status glue_rescale(mien_backend *b, const mien_tensor *y, const mie
     LAUNCHED(cuda_rescale(stream_of(b), mien_cuda_tensor(y), mien_cuda_tensor(x), scale, shift,
                           accumulate),
              "rescale");
+}
+
+static mien_status glue_rectify_forward(mien_backend *b, const mien_tensor *y, const mien_tensor *x,
+                                        const body_rectifier *r) {
+    LAUNCHED(cuda_rectify_forward(stream_of(b), mien_cuda_tensor(y), mien_cuda_tensor(x), *r),
+             "relu");
+}
+
+static mien_status glue_rectify_backward(mien_backend *b, const mien_tensor *dx,
+                                         const mien_tensor *dy, const mien_tensor *x,
+                                         const body_rectifier *r, bool accumulate) {
+    LAUNCHED(cuda_rectify_backward(stream_of(b), mien_cuda_tensor(dx), mien_cuda_tensor(dy),
+                                   mien_cuda_tensor(x), *r, accumulate),
+             "relu's slope");
+}
+
+static mien_status glue_maximum(mien_backend *b, const mien_tensor *y, const mien_tensor *p,
+                                const mien_tensor *q) {
+    LAUNCHED(
+        cuda_maximum(stream_of(b), mien_cuda_tensor(y), mien_cuda_tensor(p), mien_cuda_tensor(q)),
+        "maximum");
+}
+
+static mien_status glue_maximum_backward(mien_backend *b, const mien_tensor *dx,
+                                         const mien_tensor *dy, const mien_tensor *y,
+                                         const mien_tensor *x, int which, bool accumulate) {
+    cuda_tensor of[BODY_GREATEST_OF];
+    for (int i = 0; i <= which; i++)
+        of[i] = mien_cuda_tensor(&x[i]);
+    LAUNCHED(cuda_maximum_backward(stream_of(b), mien_cuda_tensor(dx), mien_cuda_tensor(dy),
+                                   mien_cuda_tensor(y), of, which, accumulate),
+             "maximum's gradient");
+}
+
+static mien_status glue_prelu_forward(mien_backend *b, const mien_tensor *y, const mien_tensor *x,
+                                      const void *alpha, body_alpha shape) {
+    LAUNCHED(
+        cuda_prelu_forward(stream_of(b), mien_cuda_tensor(y), mien_cuda_tensor(x), alpha, shape),
+        "prelu");
+}
+
+static mien_status glue_prelu_backward(mien_backend *b, const mien_tensor *dx,
+                                       const mien_tensor *dy, const mien_tensor *x,
+                                       const void *alpha, body_alpha shape, bool accumulate) {
+    LAUNCHED(cuda_prelu_backward(stream_of(b), mien_cuda_tensor(dx), mien_cuda_tensor(dy),
+                                 mien_cuda_tensor(x), alpha, shape, accumulate),
+             "prelu's slope");
+}
+
+static mien_status glue_prelu_filter(mien_backend *b, void *dalpha, const mien_tensor *dy,
+                                     const mien_tensor *x, body_alpha shape, bool accumulate) {
+    LAUNCHED(cuda_prelu_filter(stream_of(b), dalpha, mien_cuda_tensor(dy), mien_cuda_tensor(x),
+                               shape, accumulate, room_of(b)),
+             "prelu's gradient");
+}
+
+static mien_status glue_place(mien_backend *b, const mien_tensor *dst, const mien_tensor *src,
+                              const body_box *box, bool accumulate) {
+    LAUNCHED(
+        cuda_place(stream_of(b), mien_cuda_tensor(dst), mien_cuda_tensor(src), *box, accumulate),
+        "place");
+}
+
+static mien_status glue_permute_axes(mien_backend *b, const mien_tensor *y, const mien_tensor *x,
+                                     body_axes axes, bool accumulate) {
+    LAUNCHED(
+        cuda_permute_axes(stream_of(b), mien_cuda_tensor(y), mien_cuda_tensor(x), axes, accumulate),
+        "permute");
+}
+
+static mien_status glue_resample_forward(mien_backend *b, const mien_tensor *y,
+                                         const mien_tensor *x, bool bilinear) {
+    LAUNCHED(
+        cuda_resample_forward(stream_of(b), mien_cuda_tensor(y), mien_cuda_tensor(x), bilinear),
+        "resizing");
+}
+
+static mien_status glue_resample_backward(mien_backend *b, const mien_tensor *dx,
+                                          const mien_tensor *dy, bool bilinear, bool accumulate) {
+    LAUNCHED(cuda_resample_backward(stream_of(b), mien_cuda_tensor(dx), mien_cuda_tensor(dy),
+                                    bilinear, accumulate),
+             "resizing's gradient");
 }
 
 static cuda_window window_of(const mien_pool *p) {
@@ -237,11 +329,23 @@ void mien_cuda_glue_slots(mien_ops *ops) {
     ops->activation_forward = glue_activation_forward;
     ops->activation_backward = glue_activation_backward;
     ops->dropout = glue_dropout;
+    ops->noise = glue_noise;
     ops->add = glue_add;
     ops->copy = glue_copy;
     ops->multiply = glue_multiply;
     ops->multiply_backward = glue_multiply_backward;
     ops->rescale = glue_rescale;
+    ops->rectify_forward = glue_rectify_forward;
+    ops->rectify_backward = glue_rectify_backward;
+    ops->maximum = glue_maximum;
+    ops->maximum_backward = glue_maximum_backward;
+    ops->prelu_forward = glue_prelu_forward;
+    ops->prelu_backward = glue_prelu_backward;
+    ops->prelu_filter = glue_prelu_filter;
+    ops->place = glue_place;
+    ops->permute_axes = glue_permute_axes;
+    ops->resample_forward = glue_resample_forward;
+    ops->resample_backward = glue_resample_backward;
     ops->pool_forward = glue_pool_forward;
     ops->pool_backward = glue_pool_backward;
     ops->batchnorm_train = glue_batchnorm_train;

@@ -1,0 +1,146 @@
+/* mien predict: emotions of the faces in photos. */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/base/log.h"
+#include "host/base/memory.h"
+#include "host/cli/predict.h"
+
+enum { BATCH = 32 };
+
+/* haar, haar:FILE or none; false after printing what is wrong. */
+static bool read_detector(predict_args *args) {
+    const char *word = args->detector ? args->detector : "haar";
+    if (strcmp(word, "none") == 0) {
+        args->whole = true;
+        return true;
+    }
+    if (strcmp(word, "haar") == 0) return true;
+    if (strncmp(word, "haar:", 5) == 0 && word[5]) {
+        args->xml = word + 5;
+        return true;
+    }
+    if (strncmp(word, "yunet", 5) == 0)
+        fprintf(stderr, "mien: --detector yunet is not in this version\n");
+    else
+        fprintf(stderr, "mien: --detector must be haar, haar:FILE.xml or none, not '%s'\n", word);
+    return false;
+}
+
+static bool check_values(predict_args *args) {
+    long long pixels = 0;
+    if (!read_detector(args)) return false;
+    if (args->min_face_text && !cli_number("--min-face", args->min_face_text, 1, 65536, &pixels))
+        return false;
+    args->min_face = (int)pixels;
+    if (args->data && (args->images.count || args->annotate || args->detector || pixels)) {
+        fprintf(stderr, "mien: --data is scored as it is: no photos, --detector, --min-face or "
+                        "--annotate beside it\n");
+        return false;
+    }
+    if (args->images.count || args->data) return true;
+    fprintf(stderr, "mien: predict wants photos or folders of photos (or --data SRC)\n");
+    return false;
+}
+
+/* The folder that a file lies in, links followed. */
+static bool real_folder(const char *path, char *out) {
+    char resolved[PATH_MAX];
+    if (!realpath(path, resolved)) return false;
+    mien_path_folder(out, resolved);
+    return true;
+}
+
+/* Copies bear the photos' names: in the photos' own folder they would replace them. */
+static mien_status check_annotate(const predict_args *args) {
+    char folder[MIEN_PATH], target[PATH_MAX];
+    if (!args->annotate || !realpath(args->annotate, target)) return MIEN_OK;
+    for (size_t i = 0; i < args->file_count; i++)
+        if (real_folder(args->files[i], folder) && strcmp(folder, target) == 0)
+            return MIEN_FAIL(INVALID,
+                             "--annotate would write beside '%s', which is read here: name another "
+                             "folder",
+                             args->files[i]);
+    return MIEN_OK;
+}
+
+static mien_status check_csv(const predict_args *args) {
+    char path[MIEN_PATH];
+    const char *file = args->csv;
+    if (!file) return MIEN_OK;
+    bool taken = (args->data && mien_same_file(file, args->data)) ||
+                 (args->xml && mien_same_file(file, args->xml));
+    for (int i = 0; i < args->models.count && !taken; i++)
+        taken =
+            mien_model_file(args->models.items[i], path) == MIEN_OK && mien_same_file(file, path);
+    for (size_t i = 0; i < args->file_count && !taken; i++)
+        taken = mien_same_file(file, args->files[i]);
+    if (!taken) return MIEN_OK;
+    return MIEN_FAIL(INVALID, "--csv would write over '%s', which is read here", file);
+}
+
+static mien_status predict(predict_args *args) {
+    char found[MIEN_PATH]; /* as long as it stands in the list of models */
+    mien_backend *backend = NULL;
+    mien_ensemble models = {0};
+    predict_output out = {.args = args};
+    mien_status status;
+    if (args->models.count == 0) {
+        MIEN_TRY(mien_model_default(found));
+        MIEN_INFO("model %s", found);
+        args->models.items[args->models.count++] = found;
+    }
+    MIEN_TRY(predict_collect(args));
+    MIEN_TRY(check_annotate(args));
+    MIEN_TRY(check_csv(args));
+    cli_catch_signals();
+    MIEN_GO(cli_backend(&args->common, &backend));
+    MIEN_GO(mien_ensemble_open(args->models.items, args->models.count, backend, BATCH, &models));
+    out.meta = &models.models[0].meta;
+    predict_output_start(&out);
+    MIEN_GO(args->data ? predict_data(args, &models, &out) : predict_photos(args, &models, &out));
+    MIEN_GO(predict_output_finish(&out));
+    args->unread = out.errors;
+    if (out.errors && args->file_count > 1)
+        MIEN_WARN("%zu of %zu photos could not be read", out.errors, args->file_count);
+out:
+    predict_output_release(&out);
+    mien_ensemble_release(&models);
+    mien_backend_close(backend);
+    return status;
+}
+
+static int run(int argc, char **argv, const cli_command *self) {
+    predict_args args = {0};
+    const cli_flag flags[] = {
+        {"--model", "M", "model file or run directory; several are averaged", NULL, &args.models,
+         NULL},
+        {"--detector", "haar[:XML]|none", "none: each picture is a face (default: haar)",
+         &args.detector, NULL, NULL},
+        {"--min-face", "PX", "smallest face (default: 24, or 3.5 % of the short side)",
+         &args.min_face_text, NULL, NULL},
+        {"--annotate", "DIR", "writes copies with boxes and labels there", &args.annotate, NULL,
+         NULL},
+        {"--csv", "FILE", "writes a table, one row a face", &args.csv, NULL, NULL},
+        {"--data", "SRC", "scores a data set instead of photos, labelled or not", &args.data, NULL,
+         NULL}};
+    int exit_status;
+    if (!cli_parse(self, argc, argv, flags, sizeof flags / sizeof flags[0], &args.images,
+                   CLI_LIST_MAX, &args.common, &exit_status))
+        return exit_status;
+    if (!check_values(&args)) return EXIT_USAGE;
+    const mien_status status = predict(&args);
+    predict_forget(&args);
+    if (status != MIEN_OK) return cli_fail(status);
+    return args.unread ? EXIT_FAILED : EXIT_DONE;
+}
+
+const cli_command cmd_predict = {"predict", "[IMAGE|FOLDER]... [--model M]",
+                                 "finds faces in photos and says their emotions",
+                                 "  mien predict photo.jpg\n"
+                                 "  mien predict holiday/ --annotate seen/ --csv faces.csv\n"
+                                 "  mien predict face.png --detector none --model best.h5 --json\n"
+                                 "  mien predict --data test.csv --csv scores.csv\n",
+                                 run};

@@ -1,0 +1,63 @@
+/* mien predict: photos in, faces and emotions out. cmd_predict.c reads the command line,
+ * predict_photos.c walks the photos, predict_data.c scores a data set, predict_output.c says it. */
+#ifndef HOST_CLI_PREDICT_H
+#define HOST_CLI_PREDICT_H
+
+#include "host/cli/cli.h"
+#include "host/infer/ensemble.h"
+#include "host/vision/vision.h"
+
+typedef struct predict_args {
+    cli_common common;
+    cli_list images, models;
+    const char *detector, *min_face_text, *annotate, *csv, *data;
+    bool whole;      /* --detector none: a picture is a face */
+    const char *xml; /* the cascade, NULL: the frontal one */
+    int min_face;    /* 0: by the photo's size */
+    /* paths of photos: those named and those of folders named */
+    char **files;
+    size_t file_count, file_capacity;
+    size_t unread; /* photos that could not be read: said, but the others went on */
+} predict_args;
+
+typedef struct predict_face {
+    mien_rect box;
+    bool detected; /* `score` is the detector's */
+    double score;
+} predict_face;
+
+typedef struct predict_photo {
+    const char *file;
+    int width, height;
+    int first, count; /* its faces in the batch */
+    char *error;      /* why it could not be read; owned */
+    mien_image image; /* kept for --annotate alone */
+} predict_photo;
+
+/* What results are written to. */
+typedef struct predict_output {
+    const predict_args *args;
+    const mien_meta *meta;
+    mien_text csv;
+    char **names; /* of annotated copies, so that no two photos share one */
+    size_t name_count, name_capacity;
+    size_t errors;
+} predict_output;
+
+/* predict_photos.c */
+mien_status predict_collect(predict_args *args);
+void predict_forget(predict_args *args);
+mien_status predict_photos(const predict_args *args, mien_ensemble *models, predict_output *out);
+/* predict_data.c */
+mien_status predict_data(const predict_args *args, mien_ensemble *models, predict_output *out);
+
+/* predict_output.c: one photo's or row's results; `scores` are [count][classes]. */
+void predict_output_start(predict_output *out);
+mien_status predict_output_photo(predict_output *out, predict_photo *photo,
+                                 const predict_face *faces, const float *scores);
+void predict_output_row(predict_output *out, size_t row, const float *scores);
+/* Writes --csv. */
+mien_status predict_output_finish(predict_output *out);
+void predict_output_release(predict_output *out);
+
+#endif

@@ -1,0 +1,44 @@
+/* mien predict --data: every row of a data set, with or without labels. */
+#include "host/base/memory.h"
+#include "host/cli/predict.h"
+
+enum { BATCH = 128 };
+
+static mien_status score_rows(mien_dataset *set, mien_ensemble *models, predict_output *out) {
+    const size_t classes = (size_t)models->models[0].meta.classes;
+    const size_t image = mien_image_bytes(set->spec);
+    uint32_t samples[BATCH];
+    uint8_t *pixels = NULL;
+    float *scores = NULL;
+    mien_status status;
+    MIEN_GO(mien_new(&scores, BATCH * classes, sizeof *scores));
+    if (set->streamed) MIEN_GO(mien_new(&pixels, BATCH, image));
+    for (size_t at = 0; at < set->count; at += BATCH) {
+        const size_t n = set->count - at < BATCH ? set->count - at : BATCH;
+        if (cli_stop) {
+            status = MIEN_FAIL(INTERRUPTED, "interrupted");
+            goto out;
+        }
+        for (size_t i = 0; i < n; i++)
+            samples[i] = (uint32_t)(at + i);
+        if (set->streamed) MIEN_GO(mien_dataset_read(set, samples, n, pixels));
+        MIEN_GO(mien_ensemble_run(models, set->streamed ? pixels : mien_dataset_image(set, at),
+                                  (int)n, scores));
+        for (size_t i = 0; i < n; i++)
+            predict_output_row(out, at + i, scores + i * classes);
+    }
+out:
+    mien_free(pixels);
+    mien_free(scores);
+    return status;
+}
+
+mien_status predict_data(const predict_args *args, mien_ensemble *models, predict_output *out) {
+    mien_dataset set = {0};
+    const mien_on_bad never = {0};
+    mien_status status =
+        mien_dataset_load(args->data, models->models[0].meta.input, never, MIEN_MEMORY_AUTO, &set);
+    if (status == MIEN_OK) status = score_rows(&set, models, out);
+    mien_dataset_release(&set);
+    return status;
+}

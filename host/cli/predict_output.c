@@ -1,0 +1,240 @@
+/* What mien predict says: lines for people, JSON lines, a CSV table, annotated copies. */
+#include <stdio.h>
+#include <string.h>
+
+#include "host/base/json.h"
+#include "host/base/memory.h"
+#include "host/cli/predict.h"
+#include "host/image/encode.h"
+
+static int best_of(const predict_output *out, const float *scores) {
+    int best = 0;
+    for (int k = 1; k < out->meta->classes; k++)
+        if (scores[k] > scores[best]) best = k;
+    return best;
+}
+
+static bool is_uncertain(const predict_output *out, float confidence) {
+    return confidence < out->meta->uncertain_below;
+}
+
+/* ---- JSON ---- */
+
+/* label, confidence, uncertain, scores: what a face and a row have in common. */
+static void verdict_json(const predict_output *out, const float *scores, mien_json *json) {
+    const int label = best_of(out, scores);
+    mien_json_string(json, "label", out->meta->class_names[label]);
+    mien_json_number(json, "confidence", scores[label]);
+    mien_json_bool(json, "uncertain", is_uncertain(out, scores[label]));
+    mien_json_open(json, "scores", '{');
+    for (int k = 0; k < out->meta->classes; k++)
+        mien_json_number(json, out->meta->class_names[k], scores[k]);
+    mien_json_close(json, '}');
+}
+
+static void face_json(const predict_output *out, int id, const predict_face *face,
+                      const float *scores, mien_json *json) {
+    mien_json_open(json, NULL, '{');
+    mien_json_integer(json, "id", id);
+    mien_json_open(json, "box", '{');
+    mien_json_integer(json, "x", face->box.x);
+    mien_json_integer(json, "y", face->box.y);
+    mien_json_integer(json, "w", face->box.width);
+    mien_json_integer(json, "h", face->box.height);
+    mien_json_close(json, '}');
+    if (face->detected)
+        mien_json_number(json, "detection_score", face->score);
+    else
+        mien_json_null(json, "detection_score");
+    verdict_json(out, scores, json);
+    mien_json_close(json, '}');
+}
+
+static void photo_json(const predict_output *out, const predict_photo *photo,
+                       const predict_face *faces, const float *scores, mien_text *text) {
+    mien_json json = {.text = text};
+    mien_json_open(&json, NULL, '{');
+    mien_json_integer(&json, "schema", 1);
+    mien_json_string(&json, "file", photo->file);
+    if (photo->error) {
+        mien_json_string(&json, "error", photo->error);
+    } else {
+        mien_json_integer(&json, "width", photo->width);
+        mien_json_integer(&json, "height", photo->height);
+        mien_json_open(&json, "faces", '[');
+        for (int i = 0; i < photo->count; i++)
+            face_json(out, i + 1, &faces[i], scores + (size_t)i * (size_t)out->meta->classes,
+                      &json);
+        mien_json_close(&json, ']');
+    }
+    mien_json_close(&json, '}');
+    mien_text_puts(text, "\n");
+}
+
+/* ---- lines for people ---- */
+
+static void verdict_text(const predict_output *out, const float *scores, mien_text *text) {
+    const int label = best_of(out, scores);
+    mien_text_printf(text, "%s %.0f %%%s", out->meta->class_names[label], 100.0 * scores[label],
+                     is_uncertain(out, scores[label]) ? ", uncertain" : "");
+}
+
+static void photo_text(const predict_output *out, const predict_photo *photo,
+                       const predict_face *faces, const float *scores, mien_text *text) {
+    if (photo->count == 0) mien_text_printf(text, "%s: no face found\n", photo->file);
+    for (int i = 0; i < photo->count; i++) {
+        mien_text_printf(text, "%s: ", photo->file);
+        verdict_text(out, scores + (size_t)i * (size_t)out->meta->classes, text);
+        const mien_rect b = faces[i].box;
+        if (faces[i].detected)
+            mien_text_printf(text, "  (face of %dx%d at %d,%d)", b.width, b.height, b.x, b.y);
+        mien_text_puts(text, "\n");
+    }
+}
+
+/* ---- the table ---- */
+
+static void csv_text(mien_text *csv, const char *text) {
+    if (!strpbrk(text, ",\"\r\n")) {
+        mien_text_puts(csv, text);
+        return;
+    }
+    mien_text_puts(csv, "\"");
+    for (; *text; text++) {
+        if (*text == '"') mien_text_puts(csv, "\"");
+        mien_text_append(csv, text, 1);
+    }
+    mien_text_puts(csv, "\"");
+}
+
+static void verdict_csv(predict_output *out, const float *scores) {
+    const int label = best_of(out, scores);
+    csv_text(&out->csv, out->meta->class_names[label]);
+    mien_text_printf(&out->csv, ",%.9g,%s", scores[label],
+                     is_uncertain(out, scores[label]) ? "true" : "false");
+    for (int k = 0; k < out->meta->classes; k++)
+        mien_text_printf(&out->csv, ",%.9g", scores[k]);
+    mien_text_puts(&out->csv, "\n");
+}
+
+static void photo_csv(predict_output *out, const predict_photo *photo, const predict_face *faces,
+                      const float *scores) {
+    for (int i = 0; i < photo->count; i++) {
+        const mien_rect b = faces[i].box;
+        csv_text(&out->csv, photo->file);
+        mien_text_printf(&out->csv, ",%d,%d,%d,%d,%d,", i + 1, b.x, b.y, b.width, b.height);
+        if (faces[i].detected) mien_text_printf(&out->csv, "%.6g", faces[i].score);
+        mien_text_puts(&out->csv, ",");
+        verdict_csv(out, scores + (size_t)i * (size_t)out->meta->classes);
+    }
+}
+
+void predict_output_start(predict_output *out) {
+    if (!out->args->csv) return;
+    mien_text_puts(&out->csv, out->args->data ? "row" : "file,face,x,y,w,h,detection_score");
+    mien_text_puts(&out->csv, ",label,confidence,uncertain");
+    for (int k = 0; k < out->meta->classes; k++) {
+        mien_text_puts(&out->csv, ",");
+        csv_text(&out->csv, out->meta->class_names[k]);
+    }
+    mien_text_puts(&out->csv, "\n");
+}
+
+/* ---- annotated copies ---- */
+
+/* DIR/<stem>.png; a second photo of that name becomes <stem>-2.png. */
+static mien_status copy_path(predict_output *out, const char *file, char *path) {
+    char stem[256], name[300];
+    char *own;
+    bool taken = true;
+    mien_path_stem(stem, sizeof stem, file);
+    for (int n = 1; taken; n++) {
+        if (n == 1)
+            snprintf(name, sizeof name, "%s.png", stem);
+        else
+            snprintf(name, sizeof name, "%s-%d.png", stem, n);
+        taken = false;
+        for (size_t i = 0; i < out->name_count && !taken; i++)
+            taken = strcmp(out->names[i], name) == 0;
+    }
+    MIEN_TRY(mien_grow(&out->names, &out->name_capacity, out->name_count + 1, sizeof(char *)));
+    MIEN_TRY(mien_copy_text(&own, name));
+    out->names[out->name_count++] = own;
+    return mien_path_join(path, out->args->annotate, name);
+}
+
+static mien_status annotate(predict_output *out, predict_photo *photo, const predict_face *faces,
+                            const float *scores) {
+    char path[MIEN_PATH];
+    mien_overlay *overlays = NULL;
+    mien_status status;
+    MIEN_GO(mien_new(&overlays, (size_t)photo->count + 1, sizeof *overlays));
+    for (int i = 0; i < photo->count; i++) {
+        const float *own = scores + (size_t)i * (size_t)out->meta->classes;
+        const int label = best_of(out, own);
+        overlays[i].box = faces[i].box;
+        overlays[i].uncertain = is_uncertain(out, own[label]);
+        snprintf(overlays[i].label, sizeof overlays[i].label, "%s %.0f %%%s",
+                 out->meta->class_names[label], 100.0 * own[label],
+                 overlays[i].uncertain ? "?" : "");
+    }
+    MIEN_GO(mien_overlay_draw(&photo->image, overlays, photo->count));
+    MIEN_GO(copy_path(out, photo->file, path));
+    status = mien_image_write_png(&photo->image, path);
+out:
+    mien_free(overlays);
+    return status;
+}
+
+/* ---- all of them ---- */
+
+mien_status predict_output_photo(predict_output *out, predict_photo *photo,
+                                 const predict_face *faces, const float *scores) {
+    mien_text text = {0};
+    if (photo->error) out->errors++;
+    if (out->args->common.json)
+        photo_json(out, photo, faces, scores, &text);
+    else if (photo->error)
+        fprintf(stderr, "mien: %s\n", photo->error);
+    else
+        photo_text(out, photo, faces, scores, &text);
+    if (text.data) fputs(text.data, stdout);
+    mien_status status = text.status;
+    mien_text_release(&text);
+    if (photo->error || status != MIEN_OK) return status;
+    if (out->args->csv) photo_csv(out, photo, faces, scores);
+    return out->args->annotate ? annotate(out, photo, faces, scores) : MIEN_OK;
+}
+
+void predict_output_row(predict_output *out, size_t row, const float *scores) {
+    mien_text text = {0};
+    if (out->args->common.json) {
+        mien_json json = {.text = &text};
+        mien_json_open(&json, NULL, '{');
+        mien_json_integer(&json, "schema", 1);
+        mien_json_integer(&json, "row", (long long)row);
+        verdict_json(out, scores, &json);
+        mien_json_close(&json, '}');
+    } else {
+        mien_text_printf(&text, "row %zu: ", row);
+        verdict_text(out, scores, &text);
+    }
+    if (text.data) puts(text.data);
+    mien_text_release(&text);
+    if (!out->args->csv) return;
+    mien_text_printf(&out->csv, "%zu,", row);
+    verdict_csv(out, scores);
+}
+
+mien_status predict_output_finish(predict_output *out) {
+    if (!out->args->csv) return MIEN_OK;
+    MIEN_TRY(out->csv.status);
+    return mien_file_write(out->args->csv, out->csv.data, out->csv.size);
+}
+
+void predict_output_release(predict_output *out) {
+    for (size_t i = 0; i < out->name_count; i++)
+        mien_free(out->names[i]);
+    mien_free(out->names);
+    mien_text_release(&out->csv);
+}

@@ -1,0 +1,82 @@
+#include "host/data/classes.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "host/base/memory.h"
+
+/* One row a class; what is in no row is alike only to itself. */
+static const char *const synonyms[][4] = {
+    {"anger", "angry"},           {"disgust", "disgusted"},
+    {"fear", "fearful"},          {"happy", "happiness", "joy"},
+    {"sad", "sadness"},           {"surprise", "surprised"},
+    {"contempt", "contemptuous"},
+};
+
+static int row_of(const char *name) {
+    for (int r = 0; r < (int)(sizeof synonyms / sizeof synonyms[0]); r++)
+        for (int i = 0; i < 4 && synonyms[r][i]; i++)
+            if (strcasecmp(name, synonyms[r][i]) == 0) return r;
+    return -1;
+}
+
+bool mien_class_same(const char *a, const char *b) {
+    if (strcasecmp(a, b) == 0) return true;
+    const int row = row_of(a);
+    return row >= 0 && row == row_of(b);
+}
+
+int mien_class_find(const char (*names)[MIEN_CLASS_NAME], int count, const char *name) {
+    for (int k = 0; k < count; k++)
+        if (strcasecmp(names[k], name) == 0) return k;
+    for (int k = 0; k < count; k++)
+        if (mien_class_same(names[k], name)) return k;
+    return -1;
+}
+
+static mien_status find_places(const mien_dataset *set, const char (*names)[MIEN_CLASS_NAME],
+                               int count, const char *of, int *place) {
+    for (int k = 0; k < set->classes; k++) {
+        place[k] = mien_class_find(names, count, set->class_names[k]);
+        if (place[k] < 0)
+            return MIEN_FAIL(INVALID,
+                             "the class '%s' of '%s' is none of the %d classes of %s, by no "
+                             "synonym either",
+                             set->class_names[k], set->source, count, of);
+        for (int other = 0; other < k; other++)
+            if (place[other] == place[k])
+                return MIEN_FAIL(INVALID, "the classes '%s' and '%s' of '%s' are both '%s' of %s",
+                                 set->class_names[other], set->class_names[k], set->source,
+                                 names[place[k]], of);
+    }
+    return MIEN_OK;
+}
+
+static mien_status move_targets(mien_dataset *set, int count, const int *place) {
+    const size_t from = (size_t)set->classes, to = (size_t)count;
+    float *targets;
+    if (!set->targets) return MIEN_OK;
+    MIEN_TRY(mien_new(&targets, set->count * to, sizeof *targets));
+    for (size_t i = 0; i < set->count; i++)
+        for (size_t k = 0; k < from; k++)
+            targets[i * to + (size_t)place[k]] = set->targets[i * from + k];
+    mien_free(set->targets);
+    set->targets = targets;
+    return MIEN_OK;
+}
+
+mien_status mien_dataset_map(mien_dataset *set, const char (*names)[MIEN_CLASS_NAME], int count,
+                             const char *of) {
+    int place[MIEN_CLASSES_MAX];
+    char(*own)[MIEN_CLASS_NAME];
+    MIEN_TRY(find_places(set, names, count, of, place));
+    MIEN_TRY(move_targets(set, count, place));
+    MIEN_TRY(mien_new(&own, (size_t)count, MIEN_CLASS_NAME));
+    memcpy(own, names, (size_t)count * MIEN_CLASS_NAME);
+    for (size_t i = 0; i < set->count; i++)
+        set->labels[i] = (uint16_t)place[set->labels[i]];
+    mien_free(set->class_names);
+    set->class_names = own;
+    set->classes = count;
+    return MIEN_OK;
+}

@@ -1,0 +1,75 @@
+#include "host/data/listing.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/base/file.h"
+#include "host/base/memory.h"
+
+bool listing_is_picture(const char *name) {
+    static const char *const suffixes[] = {".jpg", ".jpeg", ".png", ".bmp", ".pgm", ".ppm"};
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++)
+        if (mien_path_ends(name, suffixes[i])) return true;
+    return false;
+}
+
+static bool is_folder(const char *path, const struct dirent *entry) {
+    char whole[MIEN_PATH];
+    if (entry->d_type != DT_UNKNOWN && entry->d_type != DT_LNK) return entry->d_type == DT_DIR;
+    return mien_path_join(whole, path, entry->d_name) == MIEN_OK && mien_is_folder(whole);
+}
+
+static int by_bytes(const void *a, const void *b) {
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The texts move while they grow: the places of the names are known at the end. */
+static mien_status sort_names(listing *list) {
+    MIEN_TRY(list->text.status);
+    MIEN_TRY(mien_new(&list->names, list->count, sizeof *list->names));
+    char *at = list->text.data;
+    for (size_t i = 0; i < list->count; i++, at += strlen(at) + 1)
+        list->names[i] = at;
+    if (list->count) qsort(list->names, list->count, sizeof *list->names, by_bytes);
+    return MIEN_OK;
+}
+
+static mien_status read_names(const char *path, bool folders, listing *out) {
+    *out = (listing){0};
+    DIR *dir = opendir(path);
+    if (!dir) return MIEN_FAIL(IO, "cannot read the folder '%s': %s", path, strerror(errno));
+    for (;;) {
+        errno = 0;
+        const struct dirent *entry = readdir(dir);
+        if (!entry) break;
+        const char *name = entry->d_name;
+        if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) continue;
+        if (name[0] != '.' && (folders || listing_is_picture(name)) &&
+            is_folder(path, entry) == folders) {
+            mien_text_append(&out->text, name, strlen(name) + 1);
+            out->count++;
+        } else {
+            out->ignored++;
+        }
+    }
+    const int code = errno;
+    closedir(dir);
+    if (code) return MIEN_FAIL(IO, "cannot read the folder '%s': %s", path, strerror(code));
+    return sort_names(out);
+}
+
+mien_status listing_folders(const char *path, listing *out) {
+    return read_names(path, true, out);
+}
+
+mien_status listing_pictures(const char *path, listing *out) {
+    return read_names(path, false, out);
+}
+
+void listing_release(listing *list) {
+    mien_text_release(&list->text);
+    mien_free(list->names);
+    *list = (listing){0};
+}

@@ -1,0 +1,153 @@
+#include "host/data/pictures.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "host/base/memory.h"
+#include "host/image/image.h"
+#include "host/image/resize.h"
+
+enum { GROUP = 256 }; /* files decoded at a time: bounds the memory for them */
+
+typedef struct verdict {
+    mien_status status;
+    char message[MIEN_MESSAGE];
+} verdict;
+
+mien_status pictures_start(mien_dataset *set) {
+    return mien_new(&set->reader, 1, sizeof(pictures));
+}
+
+void pictures_close(mien_dataset *set) {
+    pictures *p = set->reader;
+    if (!p) return;
+    mien_text_release(&p->paths);
+    mien_free(p->items);
+    mien_free(p);
+    set->reader = NULL;
+}
+
+mien_status pictures_add(mien_dataset *set, const char *path, int label, int usage) {
+    pictures *p = set->reader;
+    const size_t need = p->count + 1;
+    if (need > p->capacity) /* doubling: a set may have some hundred thousand files */
+        MIEN_TRY(mien_grow(&p->items, &p->capacity, need + p->count, sizeof *p->items));
+    p->items[p->count++] =
+        (picture){.path = p->paths.size, .label = (uint16_t)label, .usage = (uint8_t)usage};
+    mien_text_append(&p->paths, path, strlen(path) + 1);
+    return p->paths.status;
+}
+
+void pictures_shape(mien_image_spec spec, uint8_t *pixels, int height, int width, int channels,
+                    uint8_t *out) {
+    if (channels == 3 && spec.channels == 3) {
+        mien_resize(pixels, height, width, 3, out, spec.height, spec.width);
+        return;
+    }
+    if (channels == 3) mien_image_to_gray(pixels, (size_t)height * (size_t)width, pixels);
+    mien_image_shape(spec, pixels, height, width, out);
+}
+
+/* Size and time of a file, so that one that is changed while it is in use is noticed. */
+static uint64_t stamp_of(const char *path) {
+    struct stat info;
+    if (stat(path, &info) != 0) return 0;
+    return (uint64_t)info.st_size * 0x9e3779b97f4a7c15u ^
+           ((uint64_t)info.st_mtim.tv_sec * 1000000000u + (uint64_t)info.st_mtim.tv_nsec);
+}
+
+static mien_status path_of(const mien_dataset *set, size_t i, char *path) {
+    const pictures *p = set->reader;
+    return mien_path_join(path, set->source, p->paths.data + p->items[i].path);
+}
+
+static mien_status decode(const mien_dataset *set, size_t i, uint8_t *pixels, uint64_t *stamp) {
+    char path[MIEN_PATH];
+    mien_image image;
+    mien_status status = MIEN_OK;
+    MIEN_TRY(path_of(set, i, path));
+    *stamp = stamp_of(path);
+    MIEN_TRY(mien_image_read(path, set->spec.channels == 3 ? 3 : 1, &image));
+    if (image.width < PICTURE_SIDE_MIN || image.height < PICTURE_SIDE_MIN)
+        status = MIEN_FAIL(FORMAT, "'%s' has %dx%d pixels: too small for a face (at least %dx%d)",
+                           path, image.width, image.height, PICTURE_SIDE_MIN, PICTURE_SIDE_MIN);
+    else
+        pictures_shape(set->spec, image.pixels, image.height, image.width, image.channels, pixels);
+    mien_image_release(&image);
+    return status;
+}
+
+/* Decodes items first .. first + count - 1 into the group's own pixels. */
+static void decode_group(mien_dataset *set, size_t first, size_t count, uint8_t *pixels,
+                         verdict *verdicts) {
+    const pictures *p = set->reader;
+    const size_t image = mien_image_bytes(set->spec);
+#pragma omp parallel for schedule(dynamic, 4)
+    for (size_t k = 0; k < count; k++) {
+        verdict *v = &verdicts[k];
+        v->status = decode(set, first + k, pixels + k * image, &p->items[first + k].stamp);
+        if (v->status != MIEN_OK)
+            snprintf(v->message, sizeof v->message, "%s", mien_error_message());
+    }
+}
+
+/* In the list's order: good ones become the next samples, bad ones are told. */
+static mien_status append_group(mien_dataset *set, size_t first, size_t count,
+                                const uint8_t *pixels, const verdict *verdicts,
+                                const mien_on_bad *on_bad) {
+    pictures *p = set->reader;
+    const size_t image = mien_image_bytes(set->spec), base = set->count;
+    size_t good = 0;
+    for (size_t k = 0; k < count; k++)
+        good += verdicts[k].status == MIEN_OK;
+    MIEN_TRY(mien_dataset_extend(set, good));
+    for (size_t k = 0, to = base; k < count; k++) {
+        if (verdicts[k].status != MIEN_OK) {
+            const verdict *v = &verdicts[k];
+            mien_fail(v->status, __FILE__, __LINE__, "%s", v->message);
+            if (v->status == MIEN_NO_MEMORY) return v->status; /* no fault of the file */
+            MIEN_TRY(mien_dataset_bad(set, on_bad));
+            continue;
+        }
+        const picture item = p->items[first + k];
+        p->items[to] = item;
+        set->labels[to] = item.label;
+        set->usage[to] = item.usage;
+        set->group[to] = item.group;
+        if (set->pixels) memcpy(mien_dataset_image(set, to), pixels + k * image, image);
+        to++;
+    }
+    return MIEN_OK;
+}
+
+mien_status pictures_load(mien_dataset *set, const mien_on_bad *on_bad) {
+    pictures *p = set->reader;
+    uint8_t *pixels = NULL;
+    verdict *verdicts = NULL;
+    mien_status status;
+    MIEN_GO(mien_new(&pixels, GROUP, mien_image_bytes(set->spec)));
+    MIEN_GO(mien_new(&verdicts, GROUP, sizeof *verdicts));
+    for (size_t first = 0; first < p->count; first += GROUP) {
+        const size_t rest = p->count - first, count = rest < GROUP ? rest : GROUP;
+        decode_group(set, first, count, pixels, verdicts);
+        MIEN_GO(append_group(set, first, count, pixels, verdicts, on_bad));
+    }
+    p->count = set->count;
+out:
+    mien_free(verdicts);
+    mien_free(pixels);
+    return status;
+}
+
+mien_status pictures_read(const mien_dataset *set, size_t i, mien_room *room, uint8_t *pixels) {
+    const pictures *p = set->reader;
+    uint64_t stamp;
+    (void)room;
+    const mien_status status = decode(set, i, pixels, &stamp);
+    if (status != MIEN_OK)
+        return mien_fail_context(status, "the data changed while they are in use");
+    if (stamp == p->items[i].stamp) return MIEN_OK;
+    return MIEN_FAIL(IO, "'%s/%s' was changed while it is in use; start again", set->source,
+                     p->paths.data + p->items[i].path);
+}

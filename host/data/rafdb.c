@@ -1,0 +1,114 @@
+/* RAF-DB, the basic part: EmoLabel/list_patition_label.txt (the set's own spelling) with lines
+ * "train_00001.jpg 5", and the pictures Image/aligned/train_00001_aligned.jpg. Both are also found
+ * where somebody has unpacked them without these folders. */
+#include <stdio.h>
+#include <string.h>
+
+#include "host/base/memory.h"
+#include "host/data/face_sets.h"
+#include "host/data/listing.h"
+
+enum { LIST_MAX = 16 << 20, NAME_ROOM = 128 };
+
+static const char *const lists[] = {"EmoLabel/list_patition_label.txt", "list_patition_label.txt",
+                                    "EmoLabel/list_partition_label.txt"};
+static const char *const rooms[] = {"Image/aligned", "aligned", "Image", ""};
+
+/* The list's path in out[MIEN_PATH]. */
+static bool find_list(const char *source, char *out) {
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
+        if (mien_path_join(out, source, lists[i]) == MIEN_OK && mien_file_exists(out)) return true;
+    return false;
+}
+
+static bool accepts(const char *source) {
+    char path[MIEN_PATH];
+    return mien_is_folder(source) && find_list(source, path);
+}
+
+/* The folder of the pictures, below the source. */
+static const char *find_room(const char *source) {
+    char path[MIEN_PATH];
+    for (size_t i = 0; i + 1 < sizeof rooms / sizeof rooms[0]; i++)
+        if (mien_path_join(path, source, rooms[i]) == MIEN_OK && mien_is_folder(path))
+            return rooms[i];
+    return "";
+}
+
+/* Letters, digits, _ and - with one dot before the suffix: a name from a file must lead to no other
+ * folder. */
+static bool is_plain_name(const char *name) {
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+    const size_t stem = strspn(name, allowed);
+    return stem > 0 && name[stem] == '.' && listing_is_picture(name) &&
+           strspn(name + stem + 1, allowed) == strlen(name + stem + 1);
+}
+
+static int part_of(const char *name) {
+    if (strncmp(name, "train_", 6) == 0) return MIEN_TRAIN;
+    return strncmp(name, "test_", 5) == 0 ? MIEN_TEST : MIEN_NO_PART;
+}
+
+/* One line, ended by a zero: "NAME LABEL". */
+static mien_status read_line(const char *path, long long row, const char *line, char *name,
+                             int *label) {
+    char rest;
+    if (sscanf(line, "%127s %d %c", name, label, &rest) != 2 || !is_plain_name(name) ||
+        part_of(name) == MIEN_NO_PART)
+        return MIEN_FAIL(FORMAT, "'%s': row %lld is not of the form 'train_00001.jpg 5'", path,
+                         row);
+    if (*label >= 1 && *label <= RAFDB_CLASSES) return MIEN_OK;
+    return MIEN_FAIL(FORMAT, "'%s': row %lld: label %d; labels are 1 to %d", path, row, *label,
+                     RAFDB_CLASSES);
+}
+
+/* The aligned picture of a name; where none is found the usual one, which then counts as missing.
+ */
+static mien_status add_picture(mien_dataset *set, const char *room, const char *name, int label) {
+    char file[NAME_ROOM + 16], below[MIEN_PATH], whole[MIEN_PATH];
+    const char *dot = strrchr(name, '.');
+    MIEN_TRY(mien_path_join(below, room, name));
+    MIEN_TRY(mien_path_join(whole, set->source, below));
+    if (!mien_file_exists(whole)) {
+        snprintf(file, sizeof file, "%.*s_aligned%s", (int)(dot - name), name, dot);
+        MIEN_TRY(mien_path_join(below, room, file));
+    }
+    return pictures_add(set, below, label - 1, part_of(name));
+}
+
+static mien_status read_list(mien_dataset *set, const char *path, char *text,
+                             const mien_on_bad *on_bad) {
+    const char *room = find_room(set->source);
+    long long row = 0;
+    for (char *line = text, *next; *line; line = next) {
+        char name[NAME_ROOM];
+        int label;
+        char *end = strchr(line, '\n');
+        next = end ? end + 1 : line + strlen(line);
+        if (end) *end = 0;
+        row++;
+        if (line[strspn(line, " \t\r")] == 0) continue;
+        if (read_line(path, row, line, name, &label) == MIEN_OK)
+            MIEN_TRY(add_picture(set, room, name, label));
+        else
+            MIEN_TRY(mien_dataset_bad(set, on_bad));
+    }
+    return MIEN_OK;
+}
+
+static mien_status open_rafdb(const char *source, const mien_on_bad *on_bad, mien_dataset *set) {
+    char path[MIEN_PATH], *text;
+    size_t size;
+    if (!find_list(source, path))
+        return MIEN_FAIL(NOT_FOUND, "'%s' holds no %s any more", source, lists[0]);
+    MIEN_TRY(pictures_start(set));
+    MIEN_TRY(mien_dataset_classes(set, rafdb_names, RAFDB_CLASSES));
+    MIEN_TRY(mien_file_read(path, LIST_MAX, &text, &size));
+    const mien_status status = read_list(set, path, text, on_bad);
+    mien_free(text);
+    return status == MIEN_OK ? pictures_load(set, on_bad) : status;
+}
+
+const mien_source_def mien_source_rafdb = {"RAF-DB", accepts, open_rafdb, pictures_read,
+                                           pictures_close};

@@ -1,0 +1,260 @@
+#include "host/data/votes.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "host/base/log.h"
+#include "host/base/memory.h"
+
+enum { FILE_MAX = 1 << 28, UNKNOWN = 8, NO_FACE = 9, VOTES_MAX = 1000, FIELDS = 16 };
+
+static const char *const columns[MIEN_VOTE_COLUMNS] = {
+    "neutral", "happiness", "surprise", "sadness", "anger",
+    "disgust", "fear",      "contempt", "unknown", "NF"};
+static const char *const usages[MIEN_PARTS] = {"Training", "PublicTest", "PrivateTest"};
+
+typedef struct vote_file {
+    const char *path;
+    char *text;
+    int column[MIEN_VOTE_COLUMNS], usage; /* places in a row; usage -1: absent */
+    int (*votes)[MIEN_VOTE_COLUMNS];      /* [count] */
+    uint8_t *part;                        /* [count] */
+    size_t count, room, part_room;
+} vote_file;
+
+/* ---- one image ---- */
+
+static mien_verdict refusal(int column) {
+    return column == NO_FACE ? MIEN_VOTES_NO_FACE : MIEN_VOTES_UNKNOWN;
+}
+
+static int largest(const int votes[MIEN_VOTE_COLUMNS]) {
+    int best = 0;
+    for (int c = 1; c < MIEN_VOTE_COLUMNS; c++)
+        if (votes[c] > votes[best]) best = c;
+    return best;
+}
+
+/* From the most voted class down, until three quarters of the votes or three classes are in. Where
+ * `unknown` or `NF` is next, it ends. */
+static mien_verdict judge_distribution(int votes[MIEN_VOTE_COLUMNS], int sum,
+                                       int taken[MIEN_VOTE_COLUMNS]) {
+    int in = 0, classes = 0;
+    bool open = true;
+    while (4 * in < 3 * sum && classes < 3 && open) {
+        const int most = votes[largest(votes)];
+        for (int c = 0; c < MIEN_VOTE_COLUMNS && open; c++) {
+            if (votes[c] != most) continue;
+            if (c >= UNKNOWN) {
+                if (in == 0) return refusal(c);
+                open = false;
+                continue;
+            }
+            taken[c] = most;
+            votes[c] = 0;
+            in += most;
+            classes++;
+        }
+    }
+    return 2 * in <= sum || classes > 3 ? MIEN_VOTES_SPREAD : MIEN_VOTES_KEPT;
+}
+
+static mien_verdict judge_multi(const int votes[MIEN_VOTE_COLUMNS], int sum,
+                                int taken[MIEN_VOTE_COLUMNS]) {
+    int in = 0;
+    for (int c = 0; c < MIEN_VOTE_COLUMNS; c++)
+        if (10 * votes[c] >= 3 * sum) in += taken[c] = votes[c];
+    if (2 * in <= sum) return MIEN_VOTES_SPREAD;
+    const int best = largest(taken);
+    return best >= UNKNOWN ? refusal(best) : MIEN_VOTES_KEPT;
+}
+
+static mien_verdict judge_majority(const int votes[MIEN_VOTE_COLUMNS], int sum,
+                                   int taken[MIEN_VOTE_COLUMNS]) {
+    const int best = largest(votes);
+    if (2 * votes[best] <= sum) return MIEN_VOTES_SPREAD;
+    if (best >= UNKNOWN) return refusal(best);
+    taken[best] = votes[best];
+    return MIEN_VOTES_KEPT;
+}
+
+mien_verdict mien_votes_judge(const int given[MIEN_VOTE_COLUMNS], mien_soft_mode mode,
+                              float *target) {
+    int votes[MIEN_VOTE_COLUMNS], taken[MIEN_VOTE_COLUMNS] = {0}, sum = 0;
+    for (int c = 0; c < MIEN_VOTE_COLUMNS; c++)
+        sum += votes[c] = given[c] > 1 ? given[c] : 0;
+    mien_verdict verdict;
+    if (mode == MIEN_SOFT_MAJORITY)
+        verdict = judge_majority(votes, sum, taken);
+    else if (mode == MIEN_SOFT_MULTI)
+        verdict = judge_multi(votes, sum, taken);
+    else
+        verdict = judge_distribution(votes, sum, taken);
+    int kept = 0;
+    for (int c = 0; c < MIEN_VOTE_CLASSES; c++) {
+        if (mode == MIEN_SOFT_MULTI) taken[c] = taken[c] > 0;
+        kept += taken[c];
+    }
+    for (int c = 0; c < MIEN_VOTE_CLASSES; c++)
+        target[c] = verdict == MIEN_VOTES_KEPT ? (float)taken[c] / (float)kept : 0;
+    return verdict;
+}
+
+/* ---- the file ---- */
+
+/* Splits a row at its commas, in place. */
+static int split(char *row, char **fields) {
+    int n = 0;
+    for (char *at = row; at && n < FIELDS;) {
+        fields[n++] = at;
+        at = strchr(at, ',');
+        if (at) *at++ = 0;
+    }
+    return n;
+}
+
+/* The next row that is not empty, NULL at the end; *row counts them from 1 as an editor does. */
+static char *next_row(char **text, long long *row) {
+    while (**text) {
+        char *line = *text;
+        const size_t length = strcspn(line, "\n");
+        *text = line + length + (line[length] != 0);
+        line[length] = 0;
+        if (length && line[length - 1] == '\r') line[length - 1] = 0;
+        ++*row;
+        if (*line) return line;
+    }
+    return NULL;
+}
+
+static mien_status read_header(vote_file *f, char *line) {
+    char *fields[FIELDS];
+    if (line && strncmp(line, "\xef\xbb\xbf", 3) == 0) line += 3; /* byte order mark */
+    const int n = line ? split(line, fields) : 0;
+    f->usage = -1;
+    for (int i = 0; i < n; i++)
+        if (strcasecmp(fields[i], "Usage") == 0) f->usage = i;
+    for (int c = 0; c < MIEN_VOTE_COLUMNS; c++) {
+        f->column[c] = -1;
+        for (int i = 0; i < n; i++)
+            if (strcasecmp(fields[i], columns[c]) == 0) f->column[c] = i;
+        if (f->column[c] < 0)
+            return MIEN_FAIL(FORMAT,
+                             "'%s': row 1 names no column '%s'; a file of FER+ votes "
+                             "(fer2013new.csv) begins with Usage,Image name,neutral,happiness,…",
+                             f->path, columns[c]);
+    }
+    return MIEN_OK;
+}
+
+static mien_status read_votes(vote_file *f, char *line, long long row) {
+    char *fields[FIELDS], *end;
+    const int n = split(line, fields);
+    const size_t at = f->count;
+    MIEN_TRY(mien_grow(&f->votes, &f->room, at + 1, sizeof *f->votes));
+    MIEN_TRY(mien_grow(&f->part, &f->part_room, at + 1, 1));
+    for (int c = 0; c < MIEN_VOTE_COLUMNS; c++) {
+        const char *text = f->column[c] < n ? fields[f->column[c]] : "";
+        const long v = strtol(text, &end, 10);
+        if (end == text || *end || v < 0 || v > VOTES_MAX)
+            return MIEN_FAIL(FORMAT, "'%s': row %lld: the votes for '%s' are no number", f->path,
+                             row, columns[c]);
+        f->votes[at][c] = (int)v;
+    }
+    f->part[at] = MIEN_NO_PART;
+    for (int p = 0; f->usage >= 0 && f->usage < n && p < MIEN_PARTS; p++)
+        if (strcasecmp(fields[f->usage], usages[p]) == 0) f->part[at] = (uint8_t)p;
+    f->count++;
+    return MIEN_OK;
+}
+
+static mien_status read_file(vote_file *f) {
+    size_t size;
+    long long row = 0;
+    MIEN_TRY(mien_file_read(f->path, FILE_MAX, &f->text, &size));
+    char *text = f->text;
+    MIEN_TRY(read_header(f, next_row(&text, &row)));
+    for (char *line; (line = next_row(&text, &row));)
+        MIEN_TRY(read_votes(f, line, row));
+    return MIEN_OK;
+}
+
+/* ---- the set ---- */
+
+static mien_status check_rows(const mien_dataset *set, const vote_file *f) {
+    if (!set->source_rows)
+        return MIEN_FAIL(UNSUPPORTED,
+                         "data.soft_labels goes with a csv of faces alone: '%s' has no order of "
+                         "rows that '%s' could follow",
+                         set->source, f->path);
+    if (f->count != set->source_rows)
+        return MIEN_FAIL(INVALID,
+                         "'%s' has votes for %zu images, '%s' has %zu: give the file of votes that "
+                         "belongs to these data, row by row",
+                         f->path, f->count, set->source, set->source_rows);
+    for (size_t i = 0; i < set->count; i++) {
+        const size_t row = set->row[i];
+        if (set->usage[i] != MIEN_NO_PART && f->part[row] != MIEN_NO_PART &&
+            set->usage[i] != f->part[row])
+            return MIEN_FAIL(INVALID,
+                             "image %zu is of %s in '%s' and of %s in '%s': the rows of the two "
+                             "files do not belong together",
+                             row + 1, usages[set->usage[i]], set->source, usages[f->part[row]],
+                             f->path);
+    }
+    return MIEN_OK;
+}
+
+static void tell(const mien_dataset *set, const char *path, const size_t *verdicts) {
+    MIEN_INFO("%s: votes for %zu images; left out: %zu where too few agree, %zu of no known "
+              "expression, %zu without a face",
+              path, set->count, verdicts[MIEN_VOTES_SPREAD], verdicts[MIEN_VOTES_UNKNOWN],
+              verdicts[MIEN_VOTES_NO_FACE]);
+}
+
+/* Labels and targets of all images; `keep` names those that stay. */
+static mien_status judge_all(mien_dataset *set, const vote_file *f, mien_soft_mode mode,
+                             bool *keep) {
+    size_t verdicts[MIEN_VERDICTS] = {0};
+    for (size_t i = 0; i < set->count; i++) {
+        float *target = set->targets + i * MIEN_VOTE_CLASSES;
+        const mien_verdict v = mien_votes_judge(f->votes[set->row[i]], mode, target);
+        int best = 0;
+        for (int c = 1; c < MIEN_VOTE_CLASSES; c++)
+            if (target[c] > target[best]) best = c;
+        /* of equal shares in `multi` the one with the most votes, else the first */
+        for (int c = 0; mode == MIEN_SOFT_MULTI && c < MIEN_VOTE_CLASSES; c++)
+            if (target[c] > 0 && f->votes[set->row[i]][c] > f->votes[set->row[i]][best]) best = c;
+        set->labels[i] = (uint16_t)best;
+        keep[i] = v == MIEN_VOTES_KEPT;
+        verdicts[v]++;
+    }
+    tell(set, f->path, verdicts);
+    if (verdicts[MIEN_VOTES_KEPT]) return MIEN_OK;
+    return MIEN_FAIL(INVALID, "the votes of '%s' leave no image", f->path);
+}
+
+mien_status mien_votes_apply(mien_dataset *set, const char *path, mien_soft_mode mode) {
+    vote_file f = {.path = path};
+    bool *keep = NULL;
+    mien_status status;
+    MIEN_GO(read_file(&f));
+    MIEN_GO(check_rows(set, &f));
+    MIEN_GO(mien_new(&keep, set->count, sizeof *keep));
+    mien_free(set->targets);
+    MIEN_GO(mien_new(&set->targets, set->count * MIEN_VOTE_CLASSES, sizeof *set->targets));
+    mien_free(set->class_names);
+    MIEN_GO(mien_dataset_classes(set, columns, MIEN_VOTE_CLASSES));
+    MIEN_GO(judge_all(set, &f, mode, keep));
+    MIEN_GO(mien_dataset_keep(set, keep));
+    set->drawn = mode == MIEN_SOFT_PROBABILITY;
+    set->labelled = true;
+out:
+    mien_free(keep);
+    mien_free(f.text);
+    mien_free(f.votes);
+    mien_free(f.part);
+    return status;
+}

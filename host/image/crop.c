@@ -1,0 +1,52 @@
+#include "host/image/crop.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "host/base/memory.h"
+#include "host/image/resize.h"
+
+mien_rect mien_crop_rect(mien_rect box, mien_crop rule) {
+    double width = box.width, height = box.height;
+    if (rule.square) width = height = width > height ? width : height;
+    width *= 1 + 2 * rule.margin;
+    height *= 1 + 2 * rule.margin;
+    mien_rect out = {(int)lround(box.x + (box.width - width) / 2),
+                     (int)lround(box.y + (box.height - height) / 2), (int)lround(width),
+                     (int)lround(height)};
+    if (out.width < 1) out.width = 1;
+    if (out.height < 1) out.height = 1;
+    return out;
+}
+
+static int clamp(int value, int most) {
+    return value < 0 ? 0 : value > most ? most : value;
+}
+
+/* Copies a part of the photo, its edge pixels where the part lies outside. */
+static void copy_part(const mien_image *photo, mien_rect part, uint8_t *out) {
+    const int bytes = photo->channels;
+    for (int y = 0; y < part.height; y++) {
+        const uint8_t *row = photo->pixels + (size_t)clamp(part.y + y, photo->height - 1) *
+                                                 (size_t)photo->width * (size_t)bytes;
+        for (int x = 0; x < part.width; x++, out += bytes)
+            memcpy(out, row + (size_t)clamp(part.x + x, photo->width - 1) * (size_t)bytes,
+                   (size_t)bytes);
+    }
+}
+
+mien_status mien_crop_face(const mien_image *photo, mien_rect box, mien_crop rule, int height,
+                           int width, int channels, uint8_t *out) {
+    const mien_rect part = mien_crop_rect(box, rule);
+    const size_t pixels = (size_t)part.width * (size_t)part.height;
+    uint8_t *cut;
+    if (channels > photo->channels || (channels != 1 && channels != 3))
+        return MIEN_FAIL(INVALID, "a face with %d channels cannot be cut from a picture with %d",
+                         channels, photo->channels);
+    MIEN_TRY(mien_new(&cut, pixels, (size_t)photo->channels));
+    copy_part(photo, part, cut);
+    if (channels < photo->channels) mien_image_to_gray(cut, pixels, cut);
+    mien_resize(cut, part.height, part.width, channels, out, height, width);
+    mien_free(cut);
+    return MIEN_OK;
+}

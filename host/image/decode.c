@@ -1,0 +1,118 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "host/base/file.h"
+#include "host/base/memory.h"
+#include "host/image/formats.h"
+
+enum { FILE_MAX = 256 << 20 };
+
+static const image_format *const formats[] = {&image_jpeg, &image_png, &image_bmp, &image_pnm};
+
+/* Pictures that people have and that are not read: named, so that the message can say what to do.
+ */
+static const struct {
+    const char *name, *magic;
+    size_t at, size;
+} strangers[] = {{"GIF", "GIF8", 0, 4},          {"WebP", "WEBP", 8, 4},
+                 {"TIFF", "II*\0", 0, 4},        {"TIFF", "MM\0*", 0, 4},
+                 {"HEIC or AVIF", "ftyp", 4, 4}, {"JPEG 2000", "\0\0\0\x0cjP  ", 0, 8}};
+
+static mien_status refuse_stranger(const uint8_t *bytes, size_t size, const char *name) {
+    if (size == 0) return MIEN_FAIL(FORMAT, "'%s' is empty (0 bytes)", name);
+    for (size_t i = 0; i < sizeof strangers / sizeof strangers[0]; i++)
+        if (size >= strangers[i].at + strangers[i].size &&
+            memcmp(bytes + strangers[i].at, strangers[i].magic, strangers[i].size) == 0)
+            return MIEN_FAIL(UNSUPPORTED,
+                             "'%s' is a %s picture, which is not read: make it JPEG or PNG", name,
+                             strangers[i].name);
+    return MIEN_FAIL(FORMAT,
+                     "'%s' is no picture: its first bytes are not those of JPEG, PNG, BMP "
+                     "or PGM",
+                     name);
+}
+
+mien_status image_check_size(const char *name, unsigned long long width,
+                             unsigned long long height) {
+    if (width == 0 || height == 0)
+        return MIEN_FAIL(FORMAT, "'%s' is damaged: its picture has %llux%llu pixels", name, width,
+                         height);
+    if (width <= MIEN_IMAGE_PIXELS_MAX && height <= MIEN_IMAGE_PIXELS_MAX / width) return MIEN_OK;
+    return MIEN_FAIL(UNSUPPORTED, "'%s' has %llux%llu pixels, %.0f megapixels; at most %d are read",
+                     name, width, height, (double)width * (double)height / 1e6,
+                     MIEN_IMAGE_PIXELS_MAX / 1000000);
+}
+
+mien_status image_allocate(int width, int height, int channels, mien_image *out) {
+    *out = (mien_image){width, height, channels, NULL};
+    return mien_new(&out->pixels, (size_t)width * (size_t)height, (size_t)channels);
+}
+
+mien_status image_cut_short(const char *name) {
+    return MIEN_FAIL(FORMAT, "'%s' is cut short: the file ends before the picture does", name);
+}
+
+void image_over_white(const uint8_t *row, size_t width, int channels, uint8_t *out) {
+    for (size_t x = 0; x < width; x++, row += channels + 1, out += channels)
+        for (int c = 0; c < channels; c++) {
+            const int alpha = row[channels];
+            out[c] = (uint8_t)((row[c] * alpha + 255 * (255 - alpha) + 127) / 255);
+        }
+}
+
+void mien_image_to_gray(const uint8_t *colour, size_t count, uint8_t *gray) {
+    for (size_t i = 0; i < count; i++, colour += 3)
+        gray[i] =
+            (uint8_t)((19595u * colour[0] + 38470u * colour[1] + 7471u * colour[2] + 32768u) >> 16);
+}
+
+/* Brings a picture to the channels asked for; gray stays in colour's room. */
+static mien_status change_channels(mien_image *image, int channels) {
+    const size_t pixels = (size_t)image->width * (size_t)image->height;
+    if (channels == 0 || channels == image->channels) return MIEN_OK;
+    if (channels == 1) {
+        mien_image_to_gray(image->pixels, pixels, image->pixels);
+        image->channels = 1;
+        return MIEN_OK;
+    }
+    mien_image colour;
+    MIEN_TRY(image_allocate(image->width, image->height, 3, &colour));
+    for (size_t i = 0; i < pixels; i++)
+        memset(colour.pixels + 3 * i, image->pixels[i], 3);
+    mien_image_release(image);
+    *image = colour;
+    return MIEN_OK;
+}
+
+mien_status mien_image_decode(const void *bytes, size_t size, const char *name, int channels,
+                              mien_image *out) {
+    const image_source from = {bytes, size, name, channels};
+    mien_status status = MIEN_OK;
+    int orientation = 1;
+    size_t i = 0;
+    *out = (mien_image){0};
+    while (i < sizeof formats / sizeof formats[0] && !formats[i]->is(bytes, size))
+        i++;
+    if (i == sizeof formats / sizeof formats[0]) return refuse_stranger(bytes, size, name);
+    MIEN_GO(formats[i]->decode(&from, out, &orientation));
+    MIEN_GO(change_channels(out, channels));
+    MIEN_GO(image_turn_upright(out, orientation));
+out:
+    if (status != MIEN_OK) mien_image_release(out);
+    return status;
+}
+
+mien_status mien_image_read(const char *path, int channels, mien_image *out) {
+    char *bytes;
+    size_t size;
+    *out = (mien_image){0};
+    MIEN_TRY(mien_file_read(path, FILE_MAX, &bytes, &size));
+    const mien_status status = mien_image_decode(bytes, size, path, channels, out);
+    mien_free(bytes);
+    return status;
+}
+
+void mien_image_release(mien_image *image) {
+    mien_free(image->pixels);
+    *image = (mien_image){0};
+}

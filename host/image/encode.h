@@ -1,0 +1,13 @@
+/* Pictures to PNG: gray with one channel, RGB with three, eight bits each. */
+#ifndef HOST_IMAGE_ENCODE_H
+#define HOST_IMAGE_ENCODE_H
+
+#include "host/base/text.h"
+#include "host/image/image.h"
+
+/* Appends the PNG's bytes to `out`; the same picture always gives the same bytes. */
+mien_status mien_image_encode_png(const mien_image *image, mien_text *out);
+/* Writes a PNG file whole or not at all. */
+mien_status mien_image_write_png(const mien_image *image, const char *path);
+
+#endif

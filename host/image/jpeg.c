@@ -1,0 +1,169 @@
+/* JPEG through libjpeg-turbo. A file that is cut short still decodes there, with a warning and gray
+ * for the rest: warnings that mean lost pixels are failures here. */
+#include <setjmp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <jpeglib.h>
+
+#include <jerror.h>
+
+#include "host/image/formats.h"
+
+enum {
+    PIXELS_A_BYTE = 512, /* a block of 8x8 takes at least one bit */
+    SCANS_MAX = 200,     /* of a progressive file: each one costs a pass over all of the picture */
+};
+
+typedef struct jpeg_job {
+    struct jpeg_decompress_struct jpeg;
+    struct jpeg_error_mgr errors;
+    struct jpeg_progress_mgr progress;
+    jmp_buf failed;
+    const image_source *from;
+    mien_status status;
+    bool cut, lost; /* warnings seen: the file ended, pixels are missing or made up */
+    char warning[JMSG_LENGTH_MAX];
+} jpeg_job;
+
+static void give_up(jpeg_job *job, mien_status status) {
+    job->status = status;
+    longjmp(job->failed, 1);
+}
+
+static void on_error(j_common_ptr common) {
+    jpeg_job *job = common->client_data;
+    char text[JMSG_LENGTH_MAX];
+    common->err->format_message(common, text);
+    if (job->cut || common->err->msg_code == JERR_INPUT_EOF)
+        give_up(job, image_cut_short(job->from->name));
+    if (common->err->msg_code == JERR_OUT_OF_MEMORY)
+        give_up(job, MIEN_FAIL(NO_MEMORY, "no memory to decode '%s'", job->from->name));
+    give_up(job, MIEN_FAIL(FORMAT, "'%s' cannot be decoded: %s", job->from->name, text));
+}
+
+/* Level -1 is a warning; what costs no pixels (bytes between segments, an odd header) is let pass.
+ */
+static void on_message(j_common_ptr common, int level) {
+    jpeg_job *job = common->client_data;
+    const int code = common->err->msg_code;
+    if (level >= 0) return;
+    common->err->num_warnings++;
+    if (code == JWRN_JPEG_EOF) job->cut = true;
+    if (job->lost || (code != JWRN_HIT_MARKER && code != JWRN_HUFF_BAD_CODE &&
+                      code != JWRN_MUST_RESYNC && code != JWRN_NOT_SEQUENTIAL))
+        return;
+    job->lost = true;
+    common->err->format_message(common, job->warning);
+}
+
+static void on_output(j_common_ptr common) {
+    (void)common;
+}
+
+static void on_progress(j_common_ptr common) {
+    jpeg_job *job = common->client_data;
+    if (job->jpeg.input_scan_number > SCANS_MAX)
+        give_up(job,
+                MIEN_FAIL(UNSUPPORTED, "'%s' has more than %d scans", job->from->name, SCANS_MAX));
+}
+
+static int orientation_of(const struct jpeg_decompress_struct *jpeg) {
+    static const char exif[6] = "Exif\0";
+    for (jpeg_saved_marker_ptr m = jpeg->marker_list; m; m = m->next)
+        if (m->data_length > sizeof exif && memcmp(m->data, exif, sizeof exif) == 0)
+            return image_exif_orientation(m->data + sizeof exif, m->data_length - sizeof exif);
+    return 1;
+}
+
+/* What a header may ask for, before anything is allocated for it. */
+static mien_status check_header(const jpeg_job *job) {
+    const struct jpeg_decompress_struct *jpeg = &job->jpeg;
+    const image_source *from = job->from;
+    MIEN_TRY(image_check_size(from->name, jpeg->image_width, jpeg->image_height));
+    if (jpeg->arith_code)
+        return MIEN_FAIL(UNSUPPORTED,
+                         "'%s' is a JPEG with arithmetic coding, which is not read: save it again "
+                         "as baseline",
+                         from->name);
+    const size_t pixels = (size_t)jpeg->image_width * jpeg->image_height;
+    return pixels / PIXELS_A_BYTE > from->size ? image_cut_short(from->name) : MIEN_OK;
+}
+
+static J_COLOR_SPACE colours(const jpeg_job *job) {
+    const J_COLOR_SPACE stored = job->jpeg.jpeg_color_space;
+    if (stored == JCS_CMYK || stored == JCS_YCCK) return JCS_CMYK;
+    if (stored == JCS_GRAYSCALE || job->from->channels == 1) return JCS_GRAYSCALE;
+    return JCS_RGB;
+}
+
+/* Inks to light, in place: [width][4] to [width][3]. Adobe's programs store the inks inverted. */
+static void print_inks(uint8_t *row, size_t width, bool inverted) {
+    const int flip = inverted ? 0 : 255;
+    for (size_t x = 0; x < width; x++)
+        for (int c = 0; c < 3; c++)
+            row[3 * x + (size_t)c] =
+                (uint8_t)(((row[4 * x + (size_t)c] ^ flip) * (row[4 * x + 3] ^ flip) + 127) / 255);
+}
+
+static void read_rows(jpeg_job *job, mien_image *out) {
+    struct jpeg_decompress_struct *jpeg = &job->jpeg;
+    const size_t width = jpeg->output_width, row = width * (size_t)out->channels;
+    const bool inks = jpeg->out_color_space == JCS_CMYK;
+    JSAMPARRAY line = NULL;
+    if (inks)
+        line = jpeg->mem->alloc_sarray((j_common_ptr)jpeg, JPOOL_IMAGE, (JDIMENSION)(4 * width), 1);
+    while (jpeg->output_scanline < jpeg->output_height) {
+        uint8_t *to = out->pixels + (size_t)jpeg->output_scanline * row;
+        JSAMPROW straight[1] = {to};
+        jpeg_read_scanlines(jpeg, inks ? line : straight, 1);
+        if (job->cut) give_up(job, image_cut_short(job->from->name));
+        if (!inks) continue;
+        print_inks(line[0], width, jpeg->saw_Adobe_marker);
+        memcpy(to, line[0], row);
+    }
+}
+
+static void decode_job(jpeg_job *job, mien_image *out, int *orientation) {
+    struct jpeg_decompress_struct *jpeg = &job->jpeg;
+    if (setjmp(job->failed)) return;
+    jpeg_create_decompress(jpeg);
+    jpeg->progress = &job->progress;
+    jpeg_mem_src(jpeg, job->from->bytes, job->from->size);
+    jpeg_save_markers(jpeg, JPEG_APP0 + 1, 0xffff);
+    jpeg_read_header(jpeg, TRUE);
+    if (job->cut) give_up(job, image_cut_short(job->from->name));
+    job->status = check_header(job);
+    if (job->status != MIEN_OK) return;
+    *orientation = orientation_of(jpeg);
+    jpeg->out_color_space = colours(job);
+    job->status = image_allocate((int)jpeg->image_width, (int)jpeg->image_height,
+                                 jpeg->out_color_space == JCS_GRAYSCALE ? 1 : 3, out);
+    if (job->status != MIEN_OK) return;
+    jpeg_start_decompress(jpeg);
+    read_rows(job, out);
+    jpeg_finish_decompress(jpeg); /* reads on to the end marker */
+    if (job->cut) give_up(job, image_cut_short(job->from->name));
+    if (job->lost)
+        give_up(job,
+                MIEN_FAIL(FORMAT, "'%s' cannot be decoded: %s", job->from->name, job->warning));
+}
+
+static mien_status decode_jpeg(const image_source *from, mien_image *out, int *orientation) {
+    jpeg_job job = {.from = from, .status = MIEN_OK};
+    job.jpeg.err = jpeg_std_error(&job.errors);
+    job.jpeg.client_data = &job;
+    job.errors.error_exit = on_error;
+    job.errors.emit_message = on_message;
+    job.errors.output_message = on_output;
+    job.progress.progress_monitor = on_progress;
+    decode_job(&job, out, orientation);
+    jpeg_destroy_decompress(&job.jpeg);
+    return job.status;
+}
+
+static bool is_jpeg(const uint8_t *bytes, size_t size) {
+    return size >= 3 && bytes[0] == 0xff && bytes[1] == 0xd8 && bytes[2] == 0xff;
+}
+
+const image_format image_jpeg = {"JPEG", is_jpeg, decode_jpeg};

@@ -1,0 +1,24 @@
+/* Models that answer together: the mean of their probabilities. */
+#ifndef HOST_INFER_ENSEMBLE_H
+#define HOST_INFER_ENSEMBLE_H
+
+#include "host/formats/model.h"
+#include "include/mien/predictor.h"
+
+typedef struct mien_ensemble {
+    mien_model *models; /* [count]; the first one's classes and input hold for all */
+    mien_predictor **predictors;
+    int count;
+} mien_ensemble;
+
+/* Opens the models of `paths`, ready for `batch` images at a time. INVALID when they do not tell
+ * the same classes apart, in the same order, or do not read the same pictures. `backend` must
+ * outlive the ensemble. Release it also after a failure. */
+mien_status mien_ensemble_open(const char *const *paths, int count, mien_backend *backend,
+                               int batch, mien_ensemble *out);
+void mien_ensemble_release(mien_ensemble *ensemble);
+/* As mien_predictor_run: [n][h][w][c] bytes to [n][classes]. */
+mien_status mien_ensemble_run(mien_ensemble *ensemble, const uint8_t *images, int n,
+                              float *probabilities);
+
+#endif

@@ -1,0 +1,46 @@
+/* Mean of two or more equal shapes, as keras.layers.Average. */
+#include "host/layers/layer.h"
+
+typedef struct average_attrs {
+    mien_layer_common common;
+} average_attrs;
+
+static const mien_key rows[] = {MIEN_COMMON_KEYS(average_attrs)};
+
+static float share(const mien_node *node) {
+    return 1.0f / (float)node->input_count;
+}
+
+static mien_status forward(const mien_node *node, const mien_run *run) {
+    const mien_tensor y = mien_run_output(run, node);
+    mien_tensor sum = mien_run_input(run, node, 0);
+    for (int i = 1; i < node->input_count; i++) {
+        const mien_tensor next = mien_run_input(run, node, i);
+        MIEN_TRY(run->ops->add(run->backend, &y, &sum, &next));
+        sum = y;
+    }
+    return run->ops->rescale(run->backend, &y, &y, share(node), 0, false);
+}
+
+static mien_status backward(const mien_node *node, const mien_run *run) {
+    const mien_tensor dy = mien_run_grad(run, node);
+    for (int i = 0; i < node->input_count; i++) {
+        mien_tensor dx;
+        bool accumulate;
+        if (mien_run_input_grad(run, node, i, &dx, &accumulate))
+            MIEN_TRY(run->ops->rescale(run->backend, &dx, &dy, share(node), 0, accumulate));
+    }
+    return MIEN_OK;
+}
+
+const mien_layer_def mien_layer_average = {
+    .name = "average",
+    .class_name = "Average",
+    .keys = {rows, sizeof rows / sizeof rows[0]},
+    .attr_bytes = sizeof(average_attrs),
+    .min_inputs = 2,
+    .max_inputs = MIEN_INPUTS_MAX,
+    .infer = mien_infer_equal,
+    .forward = forward,
+    .backward = backward,
+};

@@ -1,0 +1,68 @@
+/* Inputs side by side in the channels, as keras.layers.Concatenate. */
+#include "host/layers/layer.h"
+
+typedef struct concatenate_attrs {
+    mien_layer_common common;
+    int axis;
+} concatenate_attrs;
+
+#define F(field) MIEN_FIELD(concatenate_attrs, field)
+static const mien_key rows[] = {
+    MIEN_COMMON_KEYS(concatenate_attrs),
+    {"axis", MIEN_KEY_INT, F(axis), "-1", -1, 3, NULL, "that of the channels: -1, or 3 of images"},
+};
+
+static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {
+    const concatenate_attrs *a = node->attrs;
+    double channels = 0;
+    MIEN_TRY(mien_wants_channel_axis(a->axis, *flat));
+    for (int i = 0; i < node->input_count; i++) {
+        channels += in[i].c;
+        if (in[i].h != in[0].h || in[i].w != in[0].w)
+            return MIEN_FAIL(INVALID, "images of %dx%d and %dx%d cannot stand side by side",
+                             in[0].h, in[0].w, in[i].h, in[i].w);
+    }
+    if (channels > INT32_MAX) return MIEN_FAIL(INVALID, "its output has too many channels");
+    *out = (mien_shape){1, in[0].h, in[0].w, (int)channels};
+    return MIEN_OK;
+}
+
+/* Where an input, whose channels begin at `first`, lies in the output. */
+static body_box box_of(const mien_shape *in, int first) {
+    return (body_box){.h = in->h, .w = in->w, .c = in->c, .dst_c = first};
+}
+
+static mien_status forward(const mien_node *node, const mien_run *run) {
+    const mien_tensor y = mien_run_output(run, node);
+    for (int i = 0, first = 0; i < node->input_count; first += node->in[i++].c) {
+        const mien_tensor x = mien_run_input(run, node, i);
+        const body_box box = box_of(&node->in[i], first);
+        MIEN_TRY(run->ops->place(run->backend, &y, &x, &box, false));
+    }
+    return MIEN_OK;
+}
+
+static mien_status backward(const mien_node *node, const mien_run *run) {
+    const mien_tensor dy = mien_run_grad(run, node);
+    for (int i = 0, first = 0; i < node->input_count; first += node->in[i++].c) {
+        mien_tensor dx;
+        bool accumulate;
+        body_box box = box_of(&node->in[i], 0);
+        box.src_c = first;
+        if (mien_run_input_grad(run, node, i, &dx, &accumulate))
+            MIEN_TRY(run->ops->place(run->backend, &dx, &dy, &box, accumulate));
+    }
+    return MIEN_OK;
+}
+
+const mien_layer_def mien_layer_concatenate = {
+    .name = "concatenate",
+    .class_name = "Concatenate",
+    .keys = {rows, sizeof rows / sizeof rows[0]},
+    .attr_bytes = sizeof(concatenate_attrs),
+    .min_inputs = 2,
+    .max_inputs = MIEN_INPUTS_MAX,
+    .infer = infer,
+    .forward = forward,
+    .backward = backward,
+};

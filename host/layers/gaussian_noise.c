@@ -1,0 +1,45 @@
+/* Normal noise added in training, as keras.layers.GaussianNoise; the identity outside of it. */
+#include "host/layers/layer.h"
+
+typedef struct gaussian_noise_attrs {
+    mien_layer_common common;
+    double stddev;
+} gaussian_noise_attrs;
+
+#define F(field) MIEN_FIELD(gaussian_noise_attrs, field)
+static const mien_key rows[] = {
+    MIEN_COMMON_KEYS(gaussian_noise_attrs),
+    {"stddev", MIEN_KEY_REAL, F(stddev), NULL, 0, 1, NULL, "standard deviation of the noise"},
+};
+
+static mien_status forward(const mien_node *node, const mien_run *run) {
+    const gaussian_noise_attrs *a = node->attrs;
+    const mien_tensor y = mien_run_output(run, node), x = mien_run_input(run, node, 0);
+    const mien_dropout from = {.rate = a->stddev,
+                               .stream = RNG_DROPOUT + (uint32_t)node->index,
+                               .state = run->state,
+                               .first = run->offset + (uint64_t)run->first};
+    if (!run->training || a->stddev == 0) return run->ops->copy(run->backend, &y, &x, false);
+    return run->ops->noise(run->backend, &y, &x, &from);
+}
+
+static mien_status backward(const mien_node *node, const mien_run *run) {
+    const mien_tensor dy = mien_run_grad(run, node);
+    mien_tensor dx;
+    bool accumulate;
+    if (!mien_run_input_grad(run, node, 0, &dx, &accumulate)) return MIEN_OK;
+    return run->ops->copy(run->backend, &dx, &dy, accumulate);
+}
+
+const mien_layer_def mien_layer_gaussian_noise = {
+    .name = "gaussian_noise",
+    .class_name = "GaussianNoise",
+    .keys = {rows, sizeof rows / sizeof rows[0]},
+    .attr_bytes = sizeof(gaussian_noise_attrs),
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .flags = MIEN_IN_PLACE | MIEN_TRAINING_ONLY,
+    .infer = mien_infer_same,
+    .forward = forward,
+    .backward = backward,
+};

@@ -1,0 +1,35 @@
+/* A slope below zero instead of nothing, as keras.layers.LeakyReLU (Maas et al. 2013). */
+#include "host/layers/layer.h"
+
+typedef struct leaky_relu_attrs {
+    mien_layer_common common;
+    double negative_slope;
+} leaky_relu_attrs;
+
+#define F(field) MIEN_FIELD(leaky_relu_attrs, field)
+static const mien_key rows[] = {
+    MIEN_COMMON_KEYS(leaky_relu_attrs),
+    {"negative_slope", MIEN_KEY_REAL, F(negative_slope), "0.3", 0, 1e6, NULL,
+     "slope below zero; Keras 2 calls it alpha"},
+};
+
+static int activates(const mien_node *node, float *alpha) {
+    const leaky_relu_attrs *a = node->attrs;
+    *alpha = (float)a->negative_slope;
+    return *alpha > 0 ? BODY_LEAKY_RELU
+                      : BODY_RELU; /* the table's wants a slope to tell the sign */
+}
+
+const mien_layer_def mien_layer_leaky_relu = {
+    .name = "leaky_relu",
+    .class_name = "LeakyReLU",
+    .keys = {rows, sizeof rows / sizeof rows[0]},
+    .attr_bytes = sizeof(leaky_relu_attrs),
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .flags = MIEN_NEEDS_INPUT | MIEN_NEEDS_OUTPUT,
+    .infer = mien_infer_same,
+    .forward = mien_activation_layer_forward,
+    .backward = mien_activation_layer_backward,
+    .activates = activates,
+};

@@ -1,0 +1,81 @@
+/* (x - mean) / deviation by channel, as keras.layers.Normalization. Mean and variance are states,
+ * saved with the weights; the keys of these names say what they start from. */
+#include "host/layers/layer.h"
+
+typedef struct normalization_attrs {
+    mien_layer_common common;
+    int axis;
+    mien_reals mean, variance;
+} normalization_attrs;
+
+#define F(field) MIEN_FIELD(normalization_attrs, field)
+static const mien_key rows[] = {
+    MIEN_COMMON_KEYS(normalization_attrs),
+    {"axis", MIEN_KEY_INT, F(axis), "-1", -1, 3, NULL, "that of the channels: -1, or 3 of images"},
+    {"mean", MIEN_KEY_REALS, F(mean), "[]", -1e30, 1e30, NULL,
+     "of the data: one number, or one a channel; empty: 0, or what a model file holds"},
+    {"variance", MIEN_KEY_REALS, F(variance), "[]", 0, 1e30, NULL, "of the data; empty: 1"},
+};
+
+static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {
+    const normalization_attrs *a = node->attrs;
+    const size_t counts[] = {a->mean.count, a->variance.count};
+    MIEN_TRY(mien_wants_channel_axis(a->axis, *flat));
+    for (int i = 0; i < 2; i++)
+        if (counts[i] > 1 && counts[i] != (size_t)in->c)
+            return MIEN_FAIL(INVALID, "its %s has %zu numbers, its input %d channels",
+                             i ? "variance" : "mean", counts[i], in->c);
+    return mien_infer_same(node, in, out, flat);
+}
+
+/* `count` is Keras's: of the data that it was adapted to. */
+static void declare(mien_node *node, const mien_shape *in) {
+    const normalization_attrs *a = node->attrs;
+    const mien_shape vector = {1, 1, 1, in->c}, number = {1, 1, 1, 1};
+    mien_declare(
+        node,
+        (mien_param){.name = "mean", .shape = vector, .init = MIEN_INIT_ZEROS, .start = &a->mean});
+    mien_declare(node, (mien_param){.name = "variance",
+                                    .shape = vector,
+                                    .init = MIEN_INIT_ONES,
+                                    .start = &a->variance});
+    mien_declare(
+        node, (mien_param){.name = "count", .shape = number, .init = MIEN_INIT_ZEROS, .axes = -1});
+}
+
+/* Keras divides by a deviation of 1e-7 at least. */
+static mien_batchnorm vectors(const mien_node *node, const mien_run *run) {
+    return (mien_batchnorm){.running_mean = mien_run_param(run, node, 0),
+                            .running_variance = mien_run_param(run, node, 1),
+                            .epsilon = 1e-14f,
+                            .activation = BODY_LINEAR};
+}
+
+static mien_status forward(const mien_node *node, const mien_run *run) {
+    const mien_tensor y = mien_run_output(run, node), x = mien_run_input(run, node, 0);
+    const mien_batchnorm n = vectors(node, run);
+    return run->ops->batchnorm_infer(run->backend, &y, &x, &n);
+}
+
+static mien_status backward(const mien_node *node, const mien_run *run) {
+    const mien_tensor dy = mien_run_grad(run, node), x = mien_run_input(run, node, 0);
+    const mien_batchnorm n = vectors(node, run);
+    mien_tensor dx;
+    bool accumulate;
+    if (!mien_run_input_grad(run, node, 0, &dx, &accumulate)) return MIEN_OK;
+    return run->ops->batchnorm_backward(run->backend, &dx, &dy, &x, NULL, &n, true, accumulate);
+}
+
+const mien_layer_def mien_layer_normalization = {
+    .name = "normalization",
+    .class_name = "Normalization",
+    .keys = {rows, sizeof rows / sizeof rows[0]},
+    .attr_bytes = sizeof(normalization_attrs),
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .flags = MIEN_NEEDS_INPUT,
+    .infer = infer,
+    .declare = declare,
+    .forward = forward,
+    .backward = backward,
+};

@@ -1,0 +1,61 @@
+/* Height, width and channels exchanged, as keras.layers.Permute. */
+#include "host/layers/layer.h"
+
+typedef struct permute_attrs {
+    mien_layer_common common;
+    mien_ints dims;
+    body_axes axes, inverse; /* derived */
+} permute_attrs;
+
+#define F(field) MIEN_FIELD(permute_attrs, field)
+static const mien_key rows[] = {
+    MIEN_COMMON_KEYS(permute_attrs),
+    {"dims", MIEN_KEY_INTS, F(dims), NULL, 1, 3, NULL,
+     "for each axis of the output the one that it was; height is 1, channels are 3"},
+};
+
+static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {
+    permute_attrs *a = node->attrs;
+    const int wanted = *flat ? 1 : 3, sizes[] = {in->h, in->w, in->c};
+    bool seen[3] = {false};
+    for (int i = 0; i < 3; i++)
+        a->axes.from[i] = a->inverse.from[i] = i;
+    for (int i = 0; i < a->dims.count && a->dims.count == wanted && !*flat; i++) {
+        const int from = a->dims.items[i] - 1;
+        seen[from] = true;
+        a->axes.from[i] = from;
+        a->inverse.from[from] = i;
+    }
+    const bool whole = *flat ? a->dims.items[0] == 1 : seen[0] && seen[1] && seen[2];
+    if (a->dims.count != wanted || !whole)
+        return MIEN_FAIL(INVALID, "dims must name each of the %d axes once", wanted);
+    *out = (mien_shape){1, sizes[a->axes.from[0]], sizes[a->axes.from[1]], sizes[a->axes.from[2]]};
+    return MIEN_OK;
+}
+
+static mien_status forward(const mien_node *node, const mien_run *run) {
+    const permute_attrs *a = node->attrs;
+    const mien_tensor y = mien_run_output(run, node), x = mien_run_input(run, node, 0);
+    return run->ops->permute_axes(run->backend, &y, &x, a->axes, false);
+}
+
+static mien_status backward(const mien_node *node, const mien_run *run) {
+    const permute_attrs *a = node->attrs;
+    const mien_tensor dy = mien_run_grad(run, node);
+    mien_tensor dx;
+    bool accumulate;
+    if (!mien_run_input_grad(run, node, 0, &dx, &accumulate)) return MIEN_OK;
+    return run->ops->permute_axes(run->backend, &dx, &dy, a->inverse, accumulate);
+}
+
+const mien_layer_def mien_layer_permute = {
+    .name = "permute",
+    .class_name = "Permute",
+    .keys = {rows, sizeof rows / sizeof rows[0]},
+    .attr_bytes = sizeof(permute_attrs),
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .infer = infer,
+    .forward = forward,
+    .backward = backward,
+};

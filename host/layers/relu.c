@@ -1,0 +1,70 @@
+/* ReLU with an upper limit, a slope below and a threshold, as keras.layers.ReLU. The common forms
+ * are activations of the table and run in the layer before. */
+#include <math.h>
+
+#include "host/layers/layer.h"
+
+typedef struct relu_attrs {
+    mien_layer_common common;
+    mien_number_or max_value;
+    double negative_slope, threshold;
+} relu_attrs;
+
+#define F(field) MIEN_FIELD(relu_attrs, field)
+static const mien_key rows[] = {
+    MIEN_COMMON_KEYS(relu_attrs),
+    {"max_value", MIEN_KEY_NUMBER_OR, F(max_value), "none", 0, 1e30, "none", "upper limit"},
+    {"negative_slope", MIEN_KEY_REAL, F(negative_slope), "0", 0, 1e6, NULL,
+     "slope below the threshold"},
+    {"threshold", MIEN_KEY_REAL, F(threshold), "0", 0, 1e30, NULL,
+     "what does not lie above it is cut off, or sloped"},
+};
+
+enum { OWN = -1 }; /* none of the table */
+
+static int activates(const mien_node *node, float *alpha) {
+    const relu_attrs *a = node->attrs;
+    const bool limited = a->max_value.word < 0;
+    *alpha = (float)a->negative_slope;
+    if (a->threshold > 0 || (limited && (a->max_value.number != 6 || *alpha > 0))) return OWN;
+    return limited ? BODY_RELU6 : (*alpha > 0 ? BODY_LEAKY_RELU : BODY_RELU);
+}
+
+static body_rectifier rectifier(const mien_node *node) {
+    const relu_attrs *a = node->attrs;
+    return (body_rectifier){a->max_value.word < 0 ? (float)a->max_value.number : INFINITY,
+                            (float)a->negative_slope, (float)a->threshold};
+}
+
+static mien_status forward(const mien_node *node, const mien_run *run) {
+    float alpha;
+    if (activates(node, &alpha) != OWN) return mien_activation_layer_forward(node, run);
+    const mien_tensor y = mien_run_output(run, node), x = mien_run_input(run, node, 0);
+    const body_rectifier r = rectifier(node);
+    return run->ops->rectify_forward(run->backend, &y, &x, &r);
+}
+
+static mien_status backward(const mien_node *node, const mien_run *run) {
+    float alpha;
+    if (activates(node, &alpha) != OWN) return mien_activation_layer_backward(node, run);
+    const mien_tensor dy = mien_run_grad(run, node), x = mien_run_input(run, node, 0);
+    const body_rectifier r = rectifier(node);
+    mien_tensor dx;
+    bool accumulate;
+    if (!mien_run_input_grad(run, node, 0, &dx, &accumulate)) return MIEN_OK;
+    return run->ops->rectify_backward(run->backend, &dx, &dy, &x, &r, accumulate);
+}
+
+const mien_layer_def mien_layer_relu = {
+    .name = "relu",
+    .class_name = "ReLU",
+    .keys = {rows, sizeof rows / sizeof rows[0]},
+    .attr_bytes = sizeof(relu_attrs),
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .flags = MIEN_NEEDS_INPUT | MIEN_NEEDS_OUTPUT,
+    .infer = mien_infer_same,
+    .forward = forward,
+    .backward = backward,
+    .activates = activates,
+};

@@ -1,0 +1,66 @@
+/* The same numbers under another shape, in the order H, W, C, as keras.layers.Reshape. */
+#include "host/layers/layer.h"
+
+typedef struct reshape_attrs {
+    mien_layer_common common;
+    mien_ints target;
+} reshape_attrs;
+
+#define F(field) MIEN_FIELD(reshape_attrs, field)
+static const mien_key rows[] = {
+    MIEN_COMMON_KEYS(reshape_attrs),
+    {"target_shape", MIEN_KEY_INTS, F(target), NULL, -1, 268435456, NULL,
+     "[height, width, channels] or [count]; one of them may be -1: what is left"},
+};
+
+static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {
+    const mien_ints *t = &((const reshape_attrs *)node->attrs)->target;
+    const double count = (double)in->h * in->w * in->c;
+    double known = 1;
+    int open = -1, sizes[3] = {1, 1, 1};
+    if (t->count != 1 && t->count != 3)
+        return MIEN_FAIL(UNSUPPORTED, "target_shape has %d numbers; 1 or 3 can be had", t->count);
+    for (int i = 0; i < t->count; i++) {
+        if (t->items[i] == 0 || (t->items[i] < 0 && open >= 0))
+            return MIEN_FAIL(INVALID, "target_shape needs positive numbers, and one -1 at most");
+        if (t->items[i] < 0)
+            open = i;
+        else
+            known *= t->items[i];
+        sizes[i + 3 - t->count] = t->items[i];
+    }
+    const double left = count / known;
+    if (open >= 0 && left >= 1 && left <= INT32_MAX) sizes[open + 3 - t->count] = (int)left;
+    *out = (mien_shape){1, sizes[0], sizes[1], sizes[2]};
+    if ((double)sizes[0] * sizes[1] * sizes[2] != count)
+        return MIEN_FAIL(INVALID, "%dx%dx%d are %.0f numbers, which target_shape cannot hold",
+                         in->h, in->w, in->c, count);
+    *flat = t->count == 1;
+    return MIEN_OK;
+}
+
+static mien_status forward(const mien_node *node, const mien_run *run) {
+    const mien_tensor y = mien_run_output(run, node), x = mien_run_input(run, node, 0);
+    return run->ops->copy(run->backend, &y, &x, false);
+}
+
+static mien_status backward(const mien_node *node, const mien_run *run) {
+    const mien_tensor dy = mien_run_grad(run, node);
+    mien_tensor dx;
+    bool accumulate;
+    if (!mien_run_input_grad(run, node, 0, &dx, &accumulate)) return MIEN_OK;
+    return run->ops->copy(run->backend, &dx, &dy, accumulate);
+}
+
+const mien_layer_def mien_layer_reshape = {
+    .name = "reshape",
+    .class_name = "Reshape",
+    .keys = {rows, sizeof rows / sizeof rows[0]},
+    .attr_bytes = sizeof(reshape_attrs),
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .flags = MIEN_RESHAPES,
+    .infer = infer,
+    .forward = forward,
+    .backward = backward,
+};

@@ -1,0 +1,49 @@
+/* An image of another size, as keras.layers.Resizing without antialiasing. */
+#include "host/layers/layer.h"
+
+typedef struct resizing_attrs {
+    mien_layer_common common;
+    int height, width, interpolation;
+    bool crop;
+} resizing_attrs;
+
+#define F(field) MIEN_FIELD(resizing_attrs, field)
+static const mien_key rows[] = {
+    MIEN_COMMON_KEYS(resizing_attrs),
+    {"height", MIEN_KEY_INT, F(height), NULL, 1, 4096, NULL, "of its output"},
+    {"width", MIEN_KEY_INT, F(width), NULL, 1, 4096, NULL, "of its output"},
+    {"interpolation", MIEN_KEY_CHOICE, F(interpolation), "bilinear", 0, 0, "nearest|bilinear",
+     "what stands between pixels"},
+    {"crop_to_aspect_ratio", MIEN_KEY_BOOL, F(crop), "false", 0, 0, NULL,
+     "only false: the image is stretched"},
+};
+
+static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {
+    const resizing_attrs *a = node->attrs;
+    MIEN_TRY(mien_wants_image(in, *flat));
+    if (a->crop)
+        return MIEN_FAIL(UNSUPPORTED, "crop_to_aspect_ratio: put cropping2d before it instead");
+    *out = (mien_shape){1, a->height, a->width, in->c};
+    return MIEN_OK;
+}
+
+static mien_status forward(const mien_node *node, const mien_run *run) {
+    return mien_resampling_forward(node, run, ((const resizing_attrs *)node->attrs)->interpolation);
+}
+
+static mien_status backward(const mien_node *node, const mien_run *run) {
+    return mien_resampling_backward(node, run,
+                                    ((const resizing_attrs *)node->attrs)->interpolation);
+}
+
+const mien_layer_def mien_layer_resizing = {
+    .name = "resizing",
+    .class_name = "Resizing",
+    .keys = {rows, sizeof rows / sizeof rows[0]},
+    .attr_bytes = sizeof(resizing_attrs),
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .infer = infer,
+    .forward = forward,
+    .backward = backward,
+};

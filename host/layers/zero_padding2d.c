@@ -1,0 +1,48 @@
+/* Zeros around an image, as keras.layers.ZeroPadding2D. */
+#include "host/layers/layer.h"
+
+typedef struct zero_padding2d_attrs {
+    mien_layer_common common;
+    int sides[4]; /* top, bottom, left, right */
+} zero_padding2d_attrs;
+
+#define F(field) MIEN_FIELD(zero_padding2d_attrs, field)
+static const mien_key rows[] = {
+    MIEN_COMMON_KEYS(zero_padding2d_attrs),
+    {"padding", MIEN_KEY_SIDES, F(sides), "1", 0, 4096, NULL,
+     "pixels: a number, [height, width] or [[top, bottom], [left, right]]"},
+};
+
+static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {
+    const int *s = ((const zero_padding2d_attrs *)node->attrs)->sides;
+    MIEN_TRY(mien_wants_image(in, *flat));
+    *out = (mien_shape){1, in->h + s[0] + s[1], in->w + s[2] + s[3], in->c};
+    return MIEN_OK;
+}
+
+static mien_status forward(const mien_node *node, const mien_run *run) {
+    const int *s = ((const zero_padding2d_attrs *)node->attrs)->sides;
+    const mien_tensor y = mien_run_output(run, node), x = mien_run_input(run, node, 0);
+    return mien_lay_inside(run, &y, &x, s[0], s[2], false);
+}
+
+static mien_status backward(const mien_node *node, const mien_run *run) {
+    const int *s = ((const zero_padding2d_attrs *)node->attrs)->sides;
+    const mien_tensor dy = mien_run_grad(run, node);
+    mien_tensor dx;
+    bool accumulate;
+    if (!mien_run_input_grad(run, node, 0, &dx, &accumulate)) return MIEN_OK;
+    return mien_cut_out(run, &dx, &dy, s[0], s[2], accumulate);
+}
+
+const mien_layer_def mien_layer_zero_padding2d = {
+    .name = "zero_padding2d",
+    .class_name = "ZeroPadding2D",
+    .keys = {rows, sizeof rows / sizeof rows[0]},
+    .attr_bytes = sizeof(zero_padding2d_attrs),
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .infer = infer,
+    .forward = forward,
+    .backward = backward,
+};

@@ -1,0 +1,97 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/base/file.h"
+#include "host/base/memory.h"
+#include "host/base/module.h"
+#include "host/vision/haar.h"
+
+enum { LEAST = 24, XML_MAX = 16 << 20 };
+static const double LEAST_SHARE = 0.035;
+
+static const char FRONTAL[] = "haarcascade_frontalface_default.xml";
+
+struct mien_detector {
+    void *haar;
+};
+
+int mien_face_least(int width, int height) {
+    const int share = (int)(LEAST_SHARE * (width < height ? width : height) + 0.5);
+    return share > LEAST ? share : LEAST;
+}
+
+static mien_status find_frontal(char *out) {
+    static const char *const beside[] = {"../share/mien/haarcascades", "../../haarcascades"};
+    char folder[MIEN_PATH], path[MIEN_PATH];
+    MIEN_TRY(mien_program_folder(folder));
+    for (size_t i = 0; i < sizeof beside / sizeof beside[0]; i++) {
+        MIEN_TRY(mien_path_join(path, folder, beside[i]));
+        MIEN_TRY(mien_path_join(out, path, FRONTAL));
+        if (mien_file_exists(out)) return MIEN_OK;
+    }
+    MIEN_TRY(mien_path_join(out, "/usr/share/opencv4/haarcascades", FRONTAL));
+    if (mien_file_exists(out)) return MIEN_OK;
+    return MIEN_FAIL(NOT_FOUND,
+                     "no '%s' beside the program or in /usr/share/opencv4/haarcascades: install "
+                     "Debian's opencv-data, or give one with --detector haar:FILE.xml",
+                     FRONTAL);
+}
+
+mien_status mien_detector_open(const char *file, int threads, mien_detector **out) {
+    char found[MIEN_PATH];
+    char *xml = NULL;
+    size_t size;
+    mien_status status;
+    *out = NULL;
+    MIEN_TRY(haar_available());
+    if (!file) {
+        MIEN_TRY(find_frontal(found));
+        file = found;
+    }
+    mien_detector *detector = NULL;
+    MIEN_GO(mien_new(&detector, 1, sizeof *detector));
+    MIEN_GO(mien_file_read(file, XML_MAX, &xml, &size));
+    MIEN_GO(haar_open(xml, size, file, threads, &detector->haar));
+    *out = detector;
+    detector = NULL;
+out:
+    mien_free(xml);
+    mien_detector_close(detector);
+    return status;
+}
+
+void mien_detector_close(mien_detector *detector) {
+    if (!detector) return;
+    haar_close(detector->haar);
+    mien_free(detector);
+}
+
+static int from_left(const void *a, const void *b) {
+    const mien_rect *p = &((const mien_face *)a)->box, *q = &((const mien_face *)b)->box;
+    return p->x != q->x ? (p->x > q->x) - (p->x < q->x) : (p->y > q->y) - (p->y < q->y);
+}
+
+mien_status mien_detector_run(mien_detector *detector, const mien_image *photo, int min_face,
+                              mien_faces *out) {
+    const int width = photo->width, height = photo->height;
+    const int least = min_face > 0 ? min_face : mien_face_least(width, height);
+    uint8_t *gray = photo->pixels;
+    *out = (mien_faces){0};
+    if (width < least || height < least) return MIEN_OK;
+    if (photo->channels != 1) {
+        const size_t pixels = (size_t)width * (size_t)height;
+        MIEN_TRY(mien_new(&gray, pixels, 1));
+        mien_image_to_gray(photo->pixels, pixels, gray);
+    }
+    const mien_status status =
+        haar_run(detector->haar, gray, width, height, least, &out->items, &out->count);
+    if (gray != photo->pixels) mien_free(gray);
+    /* threads find them in any order */
+    if (out->count) qsort(out->items, (size_t)out->count, sizeof *out->items, from_left);
+    return status;
+}
+
+void mien_faces_release(mien_faces *faces) {
+    mien_free(faces->items);
+    *faces = (mien_faces){0};
+}

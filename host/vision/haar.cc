@@ -1,0 +1,236 @@
+/* OpenCV's Haar cascade. The only file that names OpenCV; no exception leaves it.
+ *
+ * OpenCV believes a cascade: an index or a rectangle that points outside would be read there. So
+ * everything in it is looked at before OpenCV gets it. */
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <exception>
+#include <vector>
+
+#include <opencv2/core/utils/logger.hpp>
+#include <opencv2/imgproc.hpp>
+#include <opencv2/objdetect.hpp>
+
+extern "C" {
+#include "host/base/memory.h"
+#include "host/vision/haar.h"
+}
+
+namespace {
+
+/* Chosen on portraits and a group photo of 29: docs/adr/0016-faces.md. */
+const double STEP = 1.15, SURE = 3.5;
+const int NEIGHBOURS = 3;
+const int DEPTH_MAX = 32, WINDOW_MAX = 256;
+/* Larger photos are scaled down to this for detection: finer steps find nothing more in them. */
+const int SIDE_MAX = 1600;
+
+struct haar {
+    cv::CascadeClassifier cascade;
+    int window; /* the shorter side of the cascade's own window */
+};
+
+int quiet(int, const char *, const char *, const char *, int, void *) {
+    return 0;
+}
+
+/* The end of the tag, comment or declaration that begins at `at`: its last character, or NULL. */
+const char *tag_end(const char *at) {
+    if (strncmp(at, "<!--", 4) == 0) {
+        const char *end = strstr(at + 4, "-->");
+        return end ? end + 2 : nullptr;
+    }
+    for (char quote = 0; *at && (quote || *at != '>'); at++)
+        if (quote ? *at == quote : *at == '"' || *at == '\'') quote = quote ? 0 : *at;
+    return *at ? at : nullptr;
+}
+
+/* Elements inside each other: OpenCV's parser calls itself for each. */
+bool too_deep(const char *xml) {
+    int depth = 0;
+    for (const char *at = xml, *end; (at = strchr(at, '<')); at = end) {
+        if (!(end = tag_end(at))) return true;
+        if (at[1] == '/')
+            depth--;
+        else if (at[1] != '!' && at[1] != '?' && end[-1] != '/')
+            depth++;
+        if (depth > DEPTH_MAX || depth < 0) return true;
+    }
+    return depth != 0;
+}
+
+bool whole(const cv::FileNode &node, int low, int high, int *out) {
+    if (!node.isInt()) return false;
+    *out = (int)node;
+    return *out >= low && *out <= high;
+}
+
+bool inside(const cv::Rect &r, bool tilted, cv::Size window) {
+    if (r.x < 0 || r.y < 0 || r.width < 1 || r.height < 1 || r.width > window.width ||
+        r.height > window.height)
+        return false;
+    /* a tilted one starts at its top corner and reaches height to the left, width to the right */
+    if (tilted)
+        return r.x >= r.height && r.x + r.width <= window.width &&
+               r.y + r.width + r.height <= window.height;
+    return r.x + r.width <= window.width && r.y + r.height <= window.height;
+}
+
+bool good_feature(const cv::FileNode &feature, cv::Size window) {
+    const cv::FileNode rects = feature["rects"], tilted = feature["tilted"];
+    int tilt = 0;
+    if (!rects.isSeq() || rects.size() < 1 || rects.size() > 3) return false;
+    if (!tilted.empty() && !whole(tilted, 0, 1, &tilt)) return false;
+    for (const cv::FileNode rect : rects) {
+        int v[4];
+        if (!rect.isSeq() || rect.size() != 5) return false;
+        for (int i = 0; i < 4; i++)
+            if (!whole(rect[i], 0, WINDOW_MAX, &v[i])) return false;
+        if (!rect[4].isInt() && !rect[4].isReal()) return false;
+        if (!inside(cv::Rect(v[0], v[1], v[2], v[3]), tilt, window)) return false;
+    }
+    return true;
+}
+
+/* Nodes are left, right, feature, threshold; a child above 0 is a node behind its parent, else
+ * minus the number of a leaf. */
+bool good_tree(const cv::FileNode &weak, int features) {
+    const cv::FileNode nodes = weak["internalNodes"], leaves = weak["leafValues"];
+    if (!nodes.isSeq() || !leaves.isSeq() || nodes.size() % 4 || nodes.size() < 4 ||
+        leaves.size() != nodes.size() / 4 + 1)
+        return false;
+    const int count = (int)nodes.size() / 4;
+    cv::FileNodeIterator at = nodes.begin();
+    for (int i = 0; i < count; i++) {
+        int child, feature;
+        for (int side = 0; side < 2; side++, ++at)
+            if (!whole(*at, -count, count - 1, &child) || (child > 0 && child <= i)) return false;
+        if (!whole(*at, 0, features - 1, &feature)) return false;
+        ++at;
+        if (!(*at).isInt() && !(*at).isReal()) return false;
+        ++at;
+    }
+    for (const cv::FileNode leaf : leaves)
+        if (!leaf.isInt() && !leaf.isReal()) return false;
+    return true;
+}
+
+/* What is wrong with a cascade, or NULL. */
+const char *fault(const cv::FileNode &root, cv::Size *window) {
+    const cv::FileNode stages = root["stages"], features = root["features"];
+    if (!root.isMap() || !root["stageType"].isString() || (std::string)root["stageType"] != "BOOST")
+        return "it is no cascade of OpenCV";
+    if (!root["featureType"].isString() || (std::string)root["featureType"] != "HAAR")
+        return "its features are not Haar's";
+    if (!whole(root["width"], 3, WINDOW_MAX, &window->width) ||
+        !whole(root["height"], 3, WINDOW_MAX, &window->height))
+        return "its window has no size";
+    const cv::FileNode categories = root["featureParams"]["maxCatCount"];
+    int none;
+    if (!categories.empty() && !whole(categories, 0, 0, &none))
+        return "its trees are not of numbers";
+    if (!stages.isSeq() || !stages.size() || !features.isSeq() || !features.size())
+        return "it has no stages or no features";
+    for (const cv::FileNode feature : features)
+        if (!good_feature(feature, *window)) return "a feature lies outside its window";
+    for (const cv::FileNode stage : stages) {
+        const cv::FileNode weak = stage["weakClassifiers"], least = stage["stageThreshold"];
+        if ((!least.isInt() && !least.isReal()) || !weak.isSeq() || !weak.size())
+            return "a stage is incomplete";
+        for (const cv::FileNode tree : weak)
+            if (!good_tree(tree, (int)features.size())) return "a tree points outside itself";
+    }
+    return nullptr;
+}
+
+mien_status read_cascade(haar *h, const char *xml, const char *name) {
+    const cv::FileStorage file(xml, cv::FileStorage::READ | cv::FileStorage::MEMORY);
+    const cv::FileNode root = file.getFirstTopLevelNode();
+    cv::Size window;
+    const char *wrong = fault(root, &window);
+    if (!wrong && !h->cascade.read(root)) wrong = "OpenCV does not take it";
+    if (wrong) return MIEN_FAIL(FORMAT, "'%s' is no cascade that can be used: %s", name, wrong);
+    h->window = std::min(window.width, window.height);
+    return MIEN_OK;
+}
+
+mien_status find(haar *h, const uint8_t *gray, int width, int height, int least,
+                 std::vector<mien_face> *out) {
+    const cv::Mat whole_photo(height, width, CV_8U, const_cast<uint8_t *>(gray));
+    cv::Mat photo = whole_photo;
+    /* down to SIDE_MAX, but the smallest face must still fill the cascade's window */
+    const double scale = std::min(
+        1.0, std::max(SIDE_MAX / (double)std::max(width, height), h->window / (double)least));
+    if (scale < 1) cv::resize(whole_photo, photo, cv::Size(), scale, scale, cv::INTER_AREA);
+    const int small = std::max(1, (int)std::lround(least * scale));
+    std::vector<cv::Rect> boxes;
+    std::vector<int> levels;
+    std::vector<double> scores;
+    h->cascade.detectMultiScale(photo, boxes, levels, scores, STEP, NEIGHBOURS, 0,
+                                cv::Size(small, small), cv::Size(), true);
+    for (size_t i = 0; i < boxes.size(); i++) {
+        if (!(scores[i] >= SURE)) continue;
+        const cv::Rect &b = boxes[i];
+        const cv::Rect box =
+            cv::Rect((int)std::lround(b.x / scale), (int)std::lround(b.y / scale),
+                     (int)std::lround(b.width / scale), (int)std::lround(b.height / scale)) &
+            cv::Rect(0, 0, width, height);
+        if (box.empty()) continue;
+        out->push_back(mien_face{{box.x, box.y, box.width, box.height}, scores[i]});
+    }
+    return MIEN_OK;
+}
+
+} // namespace
+
+mien_status haar_available(void) {
+    return MIEN_OK;
+}
+
+mien_status haar_open(const char *xml, size_t size, const char *name, int threads, void **out) {
+    *out = nullptr;
+    if (strlen(xml) != size || !strstr(xml, "<opencv_storage>") || xml[0] != '<' || too_deep(xml))
+        return MIEN_FAIL(FORMAT, "'%s' is no XML of OpenCV", name);
+    haar *h = nullptr;
+    try {
+        /* sentences are the program's matter */
+        cv::redirectError(quiet);
+        cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
+        if (threads > 0) cv::setNumThreads(threads);
+        h = new haar();
+        const mien_status status = read_cascade(h, xml, name);
+        if (status == MIEN_OK)
+            *out = h;
+        else
+            delete h;
+        return status;
+    } catch (const std::exception &e) {
+        delete h;
+        return MIEN_FAIL(FORMAT, "'%s' is no cascade that can be used: %.200s", name, e.what());
+    }
+}
+
+void haar_close(void *state) {
+    delete static_cast<haar *>(state);
+}
+
+mien_status haar_run(void *state, const uint8_t *gray, int width, int height, int least,
+                     mien_face **out, int *count) {
+    *out = nullptr;
+    *count = 0;
+    try {
+        std::vector<mien_face> faces;
+        MIEN_TRY(find(static_cast<haar *>(state), gray, width, height, least, &faces));
+        if (faces.empty()) return MIEN_OK;
+        MIEN_TRY(mien_new(out, faces.size(), sizeof **out));
+        std::copy(faces.begin(), faces.end(), *out);
+        *count = (int)faces.size();
+        return MIEN_OK;
+    } catch (const std::bad_alloc &) {
+        return MIEN_FAIL(NO_MEMORY, "no memory to find faces in %dx%d pixels", width, height);
+    } catch (const std::exception &e) {
+        return MIEN_FAIL(INVALID, "OpenCV cannot find faces in %dx%d pixels: %.200s", width, height,
+                         e.what());
+    }
+}

@@ -1,0 +1,56 @@
+/* Piecewise linear activations with numbers of their own, and the greater of two values. */
+#ifndef KERNELS_BODY_RECTIFY_H
+#define KERNELS_BODY_RECTIFY_H
+
+#include "kernels/body/body.h"
+
+/* keras.layers.ReLU in its general form; without a limit `max_value` is infinite. */
+typedef struct body_rectifier {
+    float max_value, negative_slope, threshold;
+} body_rectifier;
+
+/* A NaN stays a NaN. */
+MIEN_BODY real body_rectify(real x, body_rectifier r) {
+    if (x <= r.threshold) return r.negative_slope != 0 ? r.negative_slope * (x - r.threshold) : 0;
+    return x > r.max_value ? r.max_value : x;
+}
+
+MIEN_BODY real body_rectify_slope(real x, body_rectifier r) {
+    if (x <= r.threshold) return r.negative_slope;
+    return x > r.max_value ? 0 : 1;
+}
+
+/* PReLU (He et al. 2015): the slope below zero is a parameter. At zero there is none, as in Keras,
+ * where it is the difference of two ReLUs. */
+MIEN_BODY real body_prelu(real x, real alpha) {
+    return x < 0 ? alpha * x : x;
+}
+
+MIEN_BODY real body_prelu_slope(real x, real alpha) {
+    return x > 0 ? 1 : (x < 0 ? alpha : 0);
+}
+
+/* d y / d alpha */
+MIEN_BODY real body_prelu_share(real x) {
+    return x < 0 ? x : 0;
+}
+
+/* The shape of PReLU's parameter: 1 along the axes that share it. */
+typedef struct body_alpha {
+    int h, w, c;
+} body_alpha;
+
+/* The number that belongs to place (h, w) and channel c. */
+MIEN_BODY size_t body_alpha_at(body_alpha a, int h, int w, int c) {
+    const size_t place = (size_t)(a.h > 1 ? h : 0) * (size_t)a.w + (size_t)(a.w > 1 ? w : 0);
+    return place * (size_t)a.c + (size_t)(a.c > 1 ? c : 0);
+}
+
+enum { BODY_GREATEST_OF = 8 }; /* values at most */
+
+/* A NaN wins, so that it cannot hide. */
+MIEN_BODY real body_greater(real a, real b) {
+    return b > a || b != b ? b : a;
+}
+
+#endif

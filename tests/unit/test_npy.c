@@ -1,0 +1,316 @@
+/* NumPy arrays as data: folders and archives of them, their labels and classes, damaged ones. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "host/base/file.h"
+#include "host/base/memory.h"
+#include "host/data/dataset.h"
+#include "host/data/npy_header.h"
+#include "host/image/resize.h"
+#include "tests/unit/made_pictures.h"
+
+enum { N = 5, H = 9, W = 11, PIXELS = H * W };
+
+static char root[MIEN_PATH];
+static const mien_on_bad fail_at_once = {false, -1}, skip_all = {true, -1};
+static const mien_image_spec spec = {H, W, 1};
+static uint8_t pixels[N * PIXELS * 3];
+static const uint8_t labels[N] = {2, 0, 1, 2, 0};
+
+static int make_root(void **state) {
+    (void)state;
+    strcpy(root, "/tmp/mien-npy-XXXXXX");
+    made_pixels(pixels, W, H * N, 3, 4);
+    return mkdtemp(root) ? 0 : 1;
+}
+
+static int drop_root(void **state) {
+    char command[MIEN_PATH + 16];
+    (void)state;
+    snprintf(command, sizeof command, "rm -rf '%s'", root);
+    return system(command);
+}
+
+static const char *at(const char *name) {
+    static char path[MIEN_PATH];
+    assert_int_equal(mien_path_join(path, root, name), MIEN_OK);
+    return path;
+}
+
+static void put(const char *name, const char *descr, const char *shape, const void *data,
+                size_t size) {
+    mien_text file = {0};
+    made_npy(descr, shape, data, size, &file);
+    made_file(at(name), &file);
+}
+
+static void put_good(void) {
+    put("images.npy", "|u1", "(5, 9, 11)", pixels, N * PIXELS);
+    put("labels.npy", "|u1", "(5,)", labels, N);
+}
+
+static void refuse(const char *name, mien_status status, const char *part) {
+    mien_dataset set;
+    char path[MIEN_PATH];
+    strcpy(path, *name ? at(name) : root);
+    assert_int_equal(mien_dataset_load(path, spec, fail_at_once, MIEN_MEMORY_AUTO, &set), status);
+    if (!strstr(mien_error_message(), part))
+        fail_msg("'%s' is not in the message '%s'", part, mien_error_message());
+    mien_dataset_release(&set);
+}
+
+static mien_dataset load(const char *name, mien_memory memory) {
+    mien_dataset set;
+    char path[MIEN_PATH];
+    strcpy(path, *name ? at(name) : root);
+    if (mien_dataset_load(path, spec, fail_at_once, memory, &set) != MIEN_OK)
+        fail_msg("%s", mien_error_message());
+    return set;
+}
+
+/* Compares with `pixels` and `labels`, and releases the set. */
+static void expect_good(mien_dataset *set) {
+    uint8_t read[N * PIXELS];
+    assert_int_equal(set->count, N);
+    assert_int_equal(set->classes, 3);
+    for (int i = 0; i < N; i++)
+        assert_int_equal(set->labels[i], labels[i]);
+    if (set->streamed) assert_int_equal(mien_dataset_read(set, NULL, N, read), MIEN_OK);
+    assert_memory_equal(set->streamed ? read : set->pixels, pixels, N * PIXELS);
+    mien_dataset_release(set);
+}
+
+static void folder_of_arrays(void **state) {
+    (void)state;
+    put_good();
+    for (mien_memory memory = MIEN_MEMORY_AUTO; memory <= MIEN_MEMORY_STREAM; memory++) {
+        mien_dataset set = load("", memory);
+        assert_string_equal(set.class_names[2], "2");
+        assert_int_equal(set.usage[0], MIEN_NO_PART);
+        assert_int_equal(set.streamed, memory == MIEN_MEMORY_STREAM);
+        expect_good(&set);
+        set = load("images.npy", memory);
+        expect_good(&set);
+    }
+    mien_text names = {0};
+    mien_text_puts(&names, "calm\r\nglad\ncross");
+    made_file(at("classes.txt"), &names);
+    mien_dataset set = load("", MIEN_MEMORY_AUTO);
+    assert_string_equal(set.class_names[0], "calm");
+    assert_string_equal(set.class_names[2], "cross");
+    expect_good(&set);
+}
+
+static void parts(void **state) {
+    (void)state;
+    put("x_train.npy", "|u1", "(3, 9, 11, 1)", pixels, 3 * PIXELS);
+    put("y_train.npy", "<i8", "(3, 1)", "\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\2\0\0\0\0\0\0", 24);
+    put("x_test.npy", "|u1", "(1, 9, 11, 1)", pixels + 3 * PIXELS, PIXELS);
+    put("y_test.npy", ">u2", "(1,)", "\0\1", 2);
+    mien_dataset set = load("", MIEN_MEMORY_AUTO);
+    static const int want[] = {1, 0, 2, 1};
+    assert_int_equal(set.count, 4);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(set.labels[i], want[i]);
+        assert_int_equal(set.usage[i], i < 3 ? MIEN_TRAIN : MIEN_TEST);
+    }
+    assert_memory_equal(set.pixels, pixels, 4 * PIXELS);
+    mien_dataset_release(&set);
+}
+
+static void colour(void **state) {
+    (void)state;
+    uint8_t want[PIXELS * 3], gray[PIXELS];
+    mien_dataset set;
+    put("images.npy", "|u1", "(5, 9, 11, 3)", pixels, N * PIXELS * 3);
+    put("labels.npy", "|u1", "(5,)", labels, N);
+    assert_int_equal(
+        mien_dataset_load(root, (mien_image_spec){5, 5, 3}, fail_at_once, MIEN_MEMORY_AUTO, &set),
+        MIEN_OK);
+    mien_resize(pixels + PIXELS * 3, H, W, 3, want, 5, 5);
+    assert_memory_equal(mien_dataset_image(&set, 1), want, 75);
+    mien_dataset_release(&set);
+    set = load("", MIEN_MEMORY_AUTO);
+    mien_image_to_gray(pixels + PIXELS * 3, PIXELS, gray);
+    assert_memory_equal(mien_dataset_image(&set, 1), gray, PIXELS);
+    mien_dataset_release(&set);
+}
+
+static mien_text archive(bool deflated) {
+    made_zip zip = {{0}, {0}, 0};
+    mien_text images = {0}, names = {0};
+    made_npy("|u1", "(5, 9, 11)", pixels, N * PIXELS, &images);
+    made_npy("|u1", "(5,)", labels, N, &names);
+    made_zip_add(&zip, "x.npy", &images, deflated);
+    made_zip_add(&zip, "readme.txt", &names, deflated);
+    made_zip_add(&zip, "y.npy", &names, deflated);
+    made_zip_end(&zip);
+    mien_text_release(&images);
+    mien_text_release(&names);
+    return zip.file;
+}
+
+static void archives(void **state) {
+    (void)state;
+    mien_text file = archive(false);
+    made_file(at("a.npz"), &file);
+    mien_dataset set = load("a.npz", MIEN_MEMORY_RESIDENT);
+    expect_good(&set);
+    set = load("a.npz", MIEN_MEMORY_STREAM);
+    expect_good(&set);
+    file = archive(true);
+    made_file(at("b.npz"), &file);
+    set = load("b.npz", MIEN_MEMORY_AUTO);
+    expect_good(&set);
+    assert_int_equal(mien_dataset_load(at("b.npz"), spec, fail_at_once, MIEN_MEMORY_STREAM, &set),
+                     MIEN_UNSUPPORTED);
+    assert_non_null(strstr(mien_error_message(), "is compressed and cannot be streamed"));
+    mien_dataset_release(&set);
+}
+
+static void wrong_arrays(void **state) {
+    (void)state;
+    put_good();
+    unlink(at("labels.npy"));
+    refuse("", MIEN_NOT_FOUND, "no 'labels'");
+    put("labels.npy", "|u1", "(4,)", labels, 4);
+    refuse("", MIEN_FORMAT, "4 labels for the 5 images");
+    put("labels.npy", "<f4", "(5,)", pixels, 20);
+    refuse("", MIEN_UNSUPPORTED, "f4: labels are whole numbers");
+    put("labels.npy", "|u1", "(5, 7)", pixels, 35);
+    refuse("", MIEN_FORMAT, "no list of labels");
+    put("labels.npy", "|i1", "(5,)", "\0\1\377\2\1", 5);
+    refuse("", MIEN_FORMAT, "row 2: label -1");
+    put_good();
+    put("images.npy", "<f4", "(5, 9, 11)", pixels, 4 * 5 * PIXELS / 2);
+    refuse("", MIEN_FORMAT, "cut short");
+    put("images.npy", "<f4", "(1, 9, 11)", pixels, 4 * PIXELS);
+    refuse("", MIEN_UNSUPPORTED, "f4: images are bytes");
+    put("images.npy", "|O", "(5, 9, 11)", pixels, N * PIXELS);
+    refuse("", MIEN_UNSUPPORTED, "Python objects");
+    put("images.npy", "|u1", "(5, 99)", pixels, 5 * 99);
+    refuse("", MIEN_FORMAT, "no array of images");
+    put("images.npy", "|u1", "(5, 9, 2)", pixels, 90);
+    refuse("", MIEN_FORMAT, "too small for a face");
+    put("images.npy", "|u1", "(0, 10000, 10000)", pixels, 0);
+    refuse("", MIEN_UNSUPPORTED, "10000x10000");
+    put("images.npy", "|u1", "(0, 9, 11)", pixels, 0);
+    put("labels.npy", "|u1", "(0,)", labels, 0);
+    refuse("", MIEN_FORMAT, "no usable image");
+    mien_text file = {0};
+    made_file(at("images.npy"), &file);
+    refuse("", MIEN_FORMAT, "is empty");
+    refuse("other.npy", MIEN_FORMAT, "arrays called images and labels");
+}
+
+static void skipped_labels(void **state) {
+    (void)state;
+    mien_dataset set;
+    put_good();
+    put("labels.npy", "<i2", "(5,)", "\0\0\377\377\1\0\0\177\2\0", 10);
+    assert_int_equal(mien_dataset_load(root, spec, skip_all, MIEN_MEMORY_RESIDENT, &set), MIEN_OK);
+    assert_int_equal(set.count, 3);
+    assert_int_equal(set.skipped, 2);
+    assert_int_equal(set.classes, 3);
+    assert_memory_equal(mien_dataset_image(&set, 2), pixels + 4 * PIXELS, PIXELS);
+    mien_dataset_release(&set);
+}
+
+/* The bytes in a block of exactly their size: a sanitizer sees the first one behind it. */
+static mien_status parse(const char *data, size_t size, npy_header *out) {
+    uint8_t *copy = malloc(size ? size : 1);
+    memcpy(copy, data, size);
+    const mien_status status = npy_parse("made", copy, size, size, out);
+    free(copy);
+    return status;
+}
+
+static void headers(void **state) {
+    (void)state;
+    static const char *const heads[] = {
+        "{'descr': '|u1', 'fortran_order': True, 'shape': (1,), }",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (1), }",
+        "{'descr': '|u1', 'fortran_order': False, }",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (1,), 'more': 1}",
+        "{'descr': '|u1', 'descr': '|u1', 'fortran_order': False, 'shape': (1,), }",
+        "{'descr': [('a', '|u1')], 'fortran_order': False, 'shape': (1,), }",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (1,2,3,4,5), }",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (-1,), }",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (9999999999999999999999,), }",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (4294967296,4294967296,16), }",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (1,), } x"};
+    npy_header header;
+    for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++) {
+        mien_text file = {0};
+        mien_text_append(&file, "\x93NUMPY\1\0", 8);
+        mien_text_append(&file, (char[2]){(char)strlen(heads[i]), 0}, 2);
+        mien_text_puts(&file, heads[i]);
+        mien_text_puts(&file, "1234");
+        if (parse(file.data, file.size, &header) == MIEN_OK) fail_msg("taken: %s", heads[i]);
+        mien_text_release(&file);
+    }
+    mien_text file = {0};
+    made_npy("<i4", "(2, 3)", pixels, 24, &file);
+    assert_int_equal(parse(file.data, file.size, &header), MIEN_OK);
+    assert_int_equal(header.count, 6);
+    for (size_t n = 0; n < file.size; n++)
+        assert_int_equal(parse(file.data, n, &header), MIEN_FORMAT);
+    uint32_t dice = 1;
+    for (int round = 0; round < 3000; round++) {
+        dice = dice * 1664525u + 1013904223u;
+        const size_t place = (dice >> 8) % file.size;
+        const char before = file.data[place];
+        file.data[place] = (char)(dice >> 3);
+        parse(file.data, file.size, &header);
+        file.data[place] = before;
+    }
+    mien_text_release(&file);
+}
+
+/* An archive cut anywhere, or with changed bytes, is refused or read; the program goes on. */
+static void damaged_archives(void **state) {
+    (void)state;
+    uint32_t dice = 7;
+    for (int deflated = 0; deflated < 2; deflated++) {
+        const mien_text whole = archive(deflated);
+        for (int round = 0; round < 120; round++) {
+            mien_text file = {0};
+            mien_dataset set;
+            mien_text_append(&file, whole.data, whole.size);
+            dice = dice * 1664525u + 1013904223u;
+            const size_t place = (dice >> 8) % whole.size;
+            if (round % 3 == 0)
+                file.size = place;
+            else if (round % 3 == 1)
+                file.data[place] = (char)(dice >> 3);
+            else /* the table and its end */
+                file.data[whole.size - 1 - place % 190] = (char)(dice >> 3);
+            made_file(at("c.npz"), &file);
+            const mien_status status =
+                mien_dataset_load(at("c.npz"), spec, fail_at_once, MIEN_MEMORY_RESIDENT, &set);
+            if (round % 3 == 0) assert_int_not_equal(status, MIEN_OK);
+            mien_dataset_release(&set);
+        }
+        mien_text copy = whole;
+        mien_text_release(&copy);
+    }
+}
+
+#define IN_ROOT(test) cmocka_unit_test_setup_teardown(test, make_root, drop_root)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        IN_ROOT(folder_of_arrays), IN_ROOT(parts),
+        IN_ROOT(colour),           IN_ROOT(archives),
+        IN_ROOT(headers),          IN_ROOT(wrong_arrays),
+        IN_ROOT(skipped_labels),   IN_ROOT(damaged_archives),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
