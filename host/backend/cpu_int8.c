@@ -10,7 +10,7 @@
 static bool is_narrow(const mien_backend *b, const mien_linear_desc *d) {
     (void)b;
     const int taps = d->kernel_h * d->kernel_w * d->in.c;
-    return !d->dense && d->in.c <= 4 && taps <= CPU_NARROW_TAPS &&
+    return !d->dense && mien_linear_is_simple(d) && d->in.c <= 4 && taps <= CPU_NARROW_TAPS &&
            d->out.c % CPU_NARROW_LANES == 0 &&
            (d->activation == BODY_LINEAR || d->activation == BODY_RELU);
 }
@@ -59,7 +59,9 @@ static void forward_narrow(const mien_int8_linear *op, const mien_tensor *y, con
         x->shape.n, d->in.h,
         d->in.w,    d->in.c,
         d->out.h,   d->out.w,
-        d->out.c,   {d->kernel_h, d->kernel_w, d->stride_h, d->stride_w, d->pad_top, d->pad_left}};
+        d->out.c,   {d->kernel_h, d->kernel_w, d->stride_h, d->stride_w, d->pad_top, d->pad_left},
+        1,          1,
+        1};
     const size_t taps = (size_t)(d->kernel_h * d->kernel_w * d->in.c);
     cpu_of(op->backend)
         ->kernels->conv_narrow(y->data, x->data, op->narrow, op->narrow + taps * (size_t)d->out.c,

@@ -98,7 +98,7 @@ static mien_status execute(mien_linear *op, onednn_operation *o, const dnnl_exec
 /* Activations that are no part of the convolution's own epilogue. */
 static mien_status activate(mien_linear *op, const mien_tensor *y) {
     const int act = op->desc.activation;
-    if (act != BODY_LINEAR && act != BODY_RELU)
+    if (act != BODY_LINEAR && !onednn_fuses_relu(&op->desc))
         cpu_of(op->backend)
             ->kernels->activation_forward(y->data, y->data, mien_shape_count(y->shape), act,
                                           op->desc.alpha);

@@ -66,6 +66,8 @@ mien_status onednn_create(mien_backend *b, const mien_linear_desc *desc, mien_li
 void onednn_free(mien_linear *op);
 mien_status onednn_prepare(mien_linear *op, int n);
 bool onednn_can_add(const mien_backend *b, const mien_linear_desc *desc);
+/* Does the operator itself cut off below 0? */
+bool onednn_fuses_relu(const mien_linear_desc *desc);
 mien_algorithm onednn_algorithm(const mien_linear *op, mien_direction dir);
 size_t onednn_weight_bytes(const mien_linear *op);
 size_t onednn_scratch_bytes(const mien_linear *op);

@@ -69,11 +69,36 @@ static mien_status activation_md(const mien_linear *op, mien_shape s, int n,
         "a memory format", op->desc.name);
 }
 
-static mien_status weight_md(const mien_linear *op, dnnl_format_tag_t tag, dnnl_memory_desc_t *md) {
+/* The weights' axes as oneDNN counts them: [groups] out in [h w]. */
+static int weight_dims(const mien_linear_desc *d, dnnl_dims_t dims) {
+    const int groups = mien_linear_groups(d);
+    const dnnl_dims_t whole = {groups, d->out.c / groups, d->in.c / groups, d->kernel_h,
+                               d->kernel_w};
+    const int rank = d->dense ? 2 : (groups > 1 ? 5 : 4);
+    memcpy(dims, groups > 1 ? whole : whole + 1, sizeof *dims * (size_t)rank);
+    return rank;
+}
+
+static mien_status any_weights(const mien_linear *op, dnnl_memory_desc_t *md) {
+    dnnl_dims_t dims;
+    const int rank = weight_dims(&op->desc, dims);
+    return onednn_check(dnnl_memory_desc_init_by_tag(md, rank, dims, dnnl_f32, dnnl_format_tag_any),
+                        "a memory format", op->desc.name);
+}
+
+/* As the network has them: HWIO, of a dense layer in x out, of a transposed one HWOI. */
+static mien_status plain_weights(const mien_linear *op, dnnl_memory_desc_t *md) {
     const mien_linear_desc *d = &op->desc;
-    const dnnl_dims_t dims = {d->out.c, d->in.c, d->kernel_h, d->kernel_w};
-    return onednn_check(dnnl_memory_desc_init_by_tag(md, d->dense ? 2 : 4, dims, dnnl_f32, tag),
-                        "a memory format", d->name);
+    const dnnl_dim_t out = d->out.c, in = d->in.c / mien_linear_groups(d);
+    const dnnl_dim_t per_tap = in * out;
+    const dnnl_dim_t step_o = d->transposed ? in : 1, step_i = d->transposed ? 1 : out;
+    const dnnl_dims_t whole = {out / mien_linear_groups(d), step_o, step_i, per_tap * d->kernel_w,
+                               per_tap};
+    dnnl_dims_t dims;
+    const int rank = weight_dims(d, dims);
+    return onednn_check(
+        dnnl_memory_desc_init_by_strides(md, rank, dims, dnnl_f32, rank == 5 ? whole : whole + 1),
+        "a memory format", d->name);
 }
 
 typedef struct formats {
@@ -81,23 +106,55 @@ typedef struct formats {
     const dnnl_memory_desc_t *bias; /* &b or NULL */
 } formats;
 
+/* How the windows lie, as oneDNN counts: a dilation of 0 is none. */
+typedef struct windows {
+    dnnl_dims_t strides, gaps, before, after;
+} windows;
+
+static windows windows_of(const mien_linear_desc *d) {
+    return (windows){{d->stride_h, d->stride_w},
+                     {mien_linear_dilation_h(d) - 1, mien_linear_dilation_w(d) - 1},
+                     {d->pad_top, d->pad_left},
+                     {d->pad_bottom, d->pad_right}};
+}
+
 static dnnl_status_t conv_desc(const mien_linear *op, mien_direction dir, const formats *f,
                                dnnl_convolution_desc_t *out) {
-    const mien_linear_desc *d = &op->desc;
-    const dnnl_dims_t strides = {d->stride_h, d->stride_w}, none = {0, 0};
-    const dnnl_dims_t before = {d->pad_top, d->pad_left}, after = {d->pad_bottom, d->pad_right};
-    const dnnl_prop_kind_t kind = d->training ? dnnl_forward_training : dnnl_forward_inference;
+    const windows w = windows_of(&op->desc);
+    const dnnl_prop_kind_t kind =
+        op->desc.training ? dnnl_forward_training : dnnl_forward_inference;
     const dnnl_alg_kind_t algorithm = dnnl_convolution_direct;
     switch (dir) {
     case MIEN_FORWARD:
-        return dnnl_dilated_convolution_forward_desc_init(
-            out, kind, algorithm, &f->x, &f->w, f->bias, &f->y, strides, none, before, after);
+        return dnnl_dilated_convolution_forward_desc_init(out, kind, algorithm, &f->x, &f->w,
+                                                          f->bias, &f->y, w.strides, w.gaps,
+                                                          w.before, w.after);
     case MIEN_DATA:
-        return dnnl_dilated_convolution_backward_data_desc_init(out, algorithm, &f->x, &f->w, &f->y,
-                                                                strides, none, before, after);
+        return dnnl_dilated_convolution_backward_data_desc_init(
+            out, algorithm, &f->x, &f->w, &f->y, w.strides, w.gaps, w.before, w.after);
     default:
         return dnnl_dilated_convolution_backward_weights_desc_init(
-            out, algorithm, &f->x, &f->w, f->bias, &f->y, strides, none, before, after);
+            out, algorithm, &f->x, &f->w, f->bias, &f->y, w.strides, w.gaps, w.before, w.after);
+    }
+}
+
+static dnnl_status_t transposed_desc(const mien_linear *op, mien_direction dir, const formats *f,
+                                     dnnl_deconvolution_desc_t *out) {
+    const windows w = windows_of(&op->desc);
+    const dnnl_prop_kind_t kind =
+        op->desc.training ? dnnl_forward_training : dnnl_forward_inference;
+    const dnnl_alg_kind_t algorithm = dnnl_deconvolution_direct;
+    switch (dir) {
+    case MIEN_FORWARD:
+        return dnnl_dilated_deconvolution_forward_desc_init(out, kind, algorithm, &f->x, &f->w,
+                                                            f->bias, &f->y, w.strides, w.gaps,
+                                                            w.before, w.after);
+    case MIEN_DATA:
+        return dnnl_dilated_deconvolution_backward_data_desc_init(
+            out, algorithm, &f->x, &f->w, &f->y, w.strides, w.gaps, w.before, w.after);
+    default:
+        return dnnl_dilated_deconvolution_backward_weights_desc_init(
+            out, algorithm, &f->x, &f->w, f->bias, &f->y, w.strides, w.gaps, w.before, w.after);
     }
 }
 
@@ -115,14 +172,19 @@ static dnnl_status_t dense_desc(const mien_linear *op, mien_direction dir, const
     }
 }
 
-/* Only ReLU may be fused into a library call (numerics: other functions are our own). */
+/* Only ReLU may be fused into a library call (numerics: other functions are our own), and not into
+ * a transposed one: there oneDNN 2.x computes what follows by generic code. */
+bool onednn_fuses_relu(const mien_linear_desc *d) {
+    return d->activation == BODY_RELU && !d->transposed;
+}
+
 static dnnl_status_t attributes(const mien_linear *op, mien_direction dir,
                                 dnnl_primitive_attr_t *out) {
     dnnl_post_ops_t post = NULL;
     dnnl_status_t status = dnnl_primitive_attr_create(out);
     if (status == dnnl_success)
         status = dnnl_primitive_attr_set_scratchpad_mode(*out, dnnl_scratchpad_mode_user);
-    const bool relu = op->desc.activation == BODY_RELU;
+    const bool relu = onednn_fuses_relu(&op->desc);
     if (status == dnnl_success && dir == MIEN_FORWARD && (relu || op->desc.adds)) {
         status = dnnl_post_ops_create(&post);
         if (status == dnnl_success && op->desc.adds) status = dnnl_post_ops_append_sum(post, 1.0f);
@@ -136,25 +198,30 @@ static dnnl_status_t attributes(const mien_linear *op, mien_direction dir,
 
 static dnnl_status_t create_with(const mien_linear *op, mien_direction dir, const formats *f,
                                  dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *out) {
-    dnnl_convolution_desc_t conv;
-    dnnl_inner_product_desc_t dense;
+    union {
+        dnnl_convolution_desc_t conv;
+        dnnl_deconvolution_desc_t transposed;
+        dnnl_inner_product_desc_t dense;
+    } desc;
     dnnl_primitive_attr_t attr = NULL;
     *out = NULL;
-    dnnl_status_t status =
-        op->desc.dense ? dense_desc(op, dir, f, &dense) : conv_desc(op, dir, f, &conv);
+    dnnl_status_t status = op->desc.dense        ? dense_desc(op, dir, f, &desc.dense)
+                           : op->desc.transposed ? transposed_desc(op, dir, f, &desc.transposed)
+                                                 : conv_desc(op, dir, f, &desc.conv);
     if (status == dnnl_success) status = attributes(op, dir, &attr);
     if (status == dnnl_success)
-        status = dnnl_primitive_desc_create(out, op->desc.dense ? (void *)&dense : (void *)&conv,
-                                            attr, cpu_of(op->backend)->engine, hint);
+        status = dnnl_primitive_desc_create(out, &desc, attr, cpu_of(op->backend)->engine, hint);
     if (attr) dnnl_primitive_attr_destroy(attr);
     return status;
 }
 
-/* oneDNN's slow generic code? */
+/* oneDNN's slow generic code? A transposed one is named after the convolution that it is made of:
+ * "conv:any+…". */
 static bool is_reference(const_dnnl_primitive_desc_t pd) {
     const char *name = "";
     dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name);
-    return strncmp(name, "ref", 3) == 0;
+    const char *inner = strchr(name, '+');
+    return strncmp(inner ? inner + 1 : name, "ref", 3) == 0;
 }
 
 static mien_status any_formats(const mien_linear *op, int n, formats *f) {
@@ -201,7 +268,7 @@ static mien_status describe(const mien_linear *op, mien_direction dir, int n, fo
     dnnl_primitive_desc_t generic = NULL;
     dnnl_memory_desc_t any;
     bool good = false;
-    MIEN_TRY(weight_md(op, dnnl_format_tag_any, &any));
+    MIEN_TRY(any_weights(op, &any));
     for (int moved = 0; moved < 2 && !good; moved++) {
         if (moved && any_formats(op, n, &f) != MIEN_OK) break;
         good = try_formats(op, dir, f, &any, stored, out, &generic);
@@ -385,7 +452,7 @@ static mien_status choose_stored(mien_linear *op) {
     bool own = false;
     for (int i = 0; i < MIEN_DIRECTIONS; i++)
         own |= op->winograd[i] = onednn_wants_winograd(op, (mien_direction)i);
-    MIEN_TRY(weight_md(op, op->desc.dense ? dnnl_io : dnnl_hwio, &op->plain));
+    MIEN_TRY(plain_weights(op, &op->plain));
     op->first = onednn_wants_first(op);
     if (op->first) {
         op->stored = op->plain;
@@ -420,7 +487,8 @@ mien_status onednn_create(mien_backend *b, const mien_linear_desc *desc, mien_li
 /* Where y lies as the primitive wants it; a copy in another format would not know what y held. */
 bool onednn_can_add(const mien_backend *b, const mien_linear_desc *d) {
     const int block = cpu_of(b)->block;
-    return !d->dense && d->in.c % block == 0 && d->out.c % block == 0 && d->out.h * d->out.w > 1;
+    return !d->dense && mien_linear_is_simple(d) && d->in.c % block == 0 && d->out.c % block == 0 &&
+           d->out.h * d->out.w > 1;
 }
 
 mien_algorithm onednn_algorithm(const mien_linear *op, mien_direction dir) {

@@ -17,9 +17,9 @@ bool onednn_wants_first(const mien_linear *op) {
     const mien_cpu *cpu = cpu_of(op->backend);
     cpu_first probe = {.ic = 1, .oc = cpu->block, .oh = 1, .ow = 1};
     cpu->kernels->first_size(&probe, 1);
-    return wins(cpu, d) && probe.lanes == cpu->block && !d->dense && !d->needs_dx &&
-           d->kernel_h == 3 && d->kernel_w == 3 && d->stride_h == 1 && d->stride_w == 1 &&
-           d->out.c % cpu->block == 0;
+    return wins(cpu, d) && probe.lanes == cpu->block && !d->dense && mien_linear_is_simple(d) &&
+           !d->needs_dx && d->kernel_h == 3 && d->kernel_w == 3 && d->stride_h == 1 &&
+           d->stride_w == 1 && d->out.c % cpu->block == 0;
 }
 
 void onednn_first_form(const mien_linear *op, int n, cpu_first *form) {

@@ -9,15 +9,15 @@
  * small images give back what hangs over their border. */
 static const double most_waste = 2.5;
 
-/* 3x3, stride 1, whole channel blocks, and vectors as wide as these. */
+/* A simple one of 3x3, stride 1, whole channel blocks, and vectors as wide as these. */
 bool onednn_can_winograd(const mien_backend *b, const mien_linear_desc *d) {
     const mien_cpu *cpu = cpu_of(b);
     const int block = cpu->block;
     cpu_winograd probe = {.n = 1, .ic = block, .oh = 1, .ow = 1, .oc = block};
     cpu->kernels->winograd_size(&probe, 1);
     return !cpu->deterministic && cpu->isa_rank >= CPU_ISA_AVX2 && probe.lanes == block &&
-           !d->dense && d->kernel_h == 3 && d->kernel_w == 3 && d->stride_h == 1 &&
-           d->stride_w == 1 && d->in.c % block == 0 && d->out.c % block == 0;
+           !d->dense && mien_linear_is_simple(d) && d->kernel_h == 3 && d->kernel_w == 3 &&
+           d->stride_h == 1 && d->stride_w == 1 && d->in.c % block == 0 && d->out.c % block == 0;
 }
 
 bool onednn_wants_winograd(const mien_linear *op, mien_direction dir) {

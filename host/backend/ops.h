@@ -60,12 +60,16 @@ const char *mien_direction_name(int direction);
 const char *mien_algorithm_name(int algorithm);
 
 /* A convolution (correlation, NHWC, kernel HWIO) or, with dense = true, y = x W + b on [n,1,1,c].
- */
+ * With groups the kernel is [h][w][in.c / groups][out.c]: output channels in order, out.c / groups
+ * of each group. Transposed, forward is the data gradient of the convolution from `out` to `in`:
+ * strides and pads are that one's, its kernel is [h][w][out.c][in.c]. */
 typedef struct mien_linear_desc {
     const char *name; /* the layer's, for messages; must outlive the operator */
     bool dense;
     mien_shape in, out; /* n ignored */
     int kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left, pad_bottom, pad_right;
+    int dilation_h, dilation_w, groups; /* 0 is 1 */
+    bool transposed;                    /* of one group */
     bool bias;
     int activation; /* enum body_activation whose slope follows from the output; LINEAR for none */
     float alpha;
@@ -76,6 +80,29 @@ typedef struct mien_linear_desc {
     bool accumulates_dx, accumulates_dw; /* asked for in some step: temporary room is needed */
     mien_algorithm algorithm[MIEN_DIRECTIONS]; /* one that cannot be had becomes DIRECT */
 } mien_linear_desc;
+
+static inline int mien_linear_groups(const mien_linear_desc *d) {
+    return d->groups > 1 ? d->groups : 1;
+}
+
+static inline int mien_linear_dilation_h(const mien_linear_desc *d) {
+    return d->dilation_h > 1 ? d->dilation_h : 1;
+}
+
+static inline int mien_linear_dilation_w(const mien_linear_desc *d) {
+    return d->dilation_w > 1 ? d->dilation_w : 1;
+}
+
+/* Nothing but kernel, strides and pads: what special loops are written for. */
+static inline bool mien_linear_is_simple(const mien_linear_desc *d) {
+    return mien_linear_groups(d) == 1 && mien_linear_dilation_h(d) == 1 &&
+           mien_linear_dilation_w(d) == 1 && !d->transposed;
+}
+
+static inline size_t mien_linear_weights(const mien_linear_desc *d) {
+    return (size_t)(d->kernel_h * d->kernel_w) * (size_t)(d->in.c / mien_linear_groups(d)) *
+           (size_t)d->out.c;
+}
 
 typedef struct mien_pool {
     bool average;

@@ -27,8 +27,7 @@ static mien_status plain_prepare(mien_linear *op, int n) {
 }
 
 static size_t weight_count(const mien_linear *op) {
-    const mien_linear_desc *d = &op->desc;
-    return (size_t)(d->kernel_h * d->kernel_w) * (size_t)d->in.c * (size_t)d->out.c;
+    return mien_linear_weights(&op->desc);
 }
 
 static mien_algorithm plain_algorithm(const mien_linear *op, mien_direction direction) {
@@ -46,8 +45,7 @@ static size_t plain_weight_bytes(const mien_linear *op) {
 }
 
 static size_t plain_scratch_bytes(const mien_linear *op) {
-    (void)op;
-    return 0;
+    return op->desc.transposed ? mien_shape_sample(op->desc.in) * sizeof(real) : 0;
 }
 
 static void plain_weights_changed(mien_linear *op) {
@@ -66,14 +64,31 @@ static mien_status plain_download(mien_linear *op, float *hwio, const void *src)
     return MIEN_OK;
 }
 
+/* The convolution, or the one whose gradient a transposed one is. */
 static cpu_conv conv_of(const mien_linear *op, int n) {
     const mien_linear_desc *d = &op->desc;
+    const mien_shape in = d->transposed ? d->out : d->in, out = d->transposed ? d->in : d->out;
     const cpu_conv c = {
-        n,        d->in.h,
-        d->in.w,  d->in.c,
-        d->out.h, d->out.w,
-        d->out.c, {d->kernel_h, d->kernel_w, d->stride_h, d->stride_w, d->pad_top, d->pad_left}};
+        n,
+        in.h,
+        in.w,
+        in.c,
+        out.h,
+        out.w,
+        out.c,
+        {d->kernel_h, d->kernel_w, d->stride_h, d->stride_w, d->pad_top, d->pad_left},
+        mien_linear_dilation_h(d),
+        mien_linear_dilation_w(d),
+        mien_linear_groups(d)};
     return c;
+}
+
+static void transposed_forward(const cpu_kernels *k, real *y, const real *x, const real *w,
+                               const real *b, const cpu_conv *c) {
+    const size_t channels = (size_t)c->ic, count = (size_t)(c->n * c->ih * c->iw) * channels;
+    k->conv_backward_data(y, x, w, c, false);
+    for (size_t i = 0; b && i < count; i++)
+        y[i] += b[i % channels];
 }
 
 static mien_status plain_forward(mien_linear *op, const mien_tensor *y, const mien_tensor *x,
@@ -81,20 +96,40 @@ static mien_status plain_forward(mien_linear *op, const mien_tensor *y, const mi
     (void)scratch;
     const cpu_kernels *k = cpu_of(op->backend)->kernels;
     const cpu_conv c = conv_of(op, x->shape.n);
-    k->conv_forward(y->data, x->data, w, b, &c);
+    if (op->desc.transposed)
+        transposed_forward(k, y->data, x->data, w, b, &c);
+    else
+        k->conv_forward(y->data, x->data, w, b, &c);
     if (op->desc.activation != BODY_LINEAR)
         k->activation_forward(y->data, y->data, mien_shape_count(y->shape), op->desc.activation,
                               op->desc.alpha);
     return MIEN_OK;
 }
 
+/* The plain loop of a convolution writes: what is to be added goes through scratch, an image at a
+ * time. */
+static void transposed_data(const cpu_kernels *k, real *dx, const real *dy, const real *w,
+                            cpu_conv c, real *one, bool accumulate) {
+    const size_t image = (size_t)(c.oh * c.ow) * (size_t)c.oc;
+    const size_t other = (size_t)(c.ih * c.iw) * (size_t)c.ic;
+    const size_t rows = (size_t)c.n;
+    c.n = 1;
+    for (size_t n = 0; n < rows; n++) {
+        k->conv_forward(accumulate ? one : dx + n * image, dy + n * other, w, NULL, &c);
+        for (size_t i = 0; accumulate && i < image; i++)
+            dx[n * image + i] += one[i];
+    }
+}
+
 static mien_status plain_backward_data(mien_linear *op, const mien_tensor *dx,
                                        const mien_tensor *dy, const void *w,
                                        const mien_tensor *gate, void *scratch, bool accumulate) {
-    (void)scratch;
     const cpu_kernels *k = cpu_of(op->backend)->kernels;
     const cpu_conv c = conv_of(op, dx->shape.n);
-    k->conv_backward_data(dx->data, dy->data, w, &c, accumulate);
+    if (op->desc.transposed)
+        transposed_data(k, dx->data, dy->data, w, c, scratch, accumulate);
+    else
+        k->conv_backward_data(dx->data, dy->data, w, &c, accumulate);
     if (gate)
         k->activation_backward(dx->data, dx->data, NULL, gate->data, mien_shape_count(dx->shape),
                                BODY_RELU, 0, false);
@@ -104,8 +139,19 @@ static mien_status plain_backward_data(mien_linear *op, const mien_tensor *dx,
 static mien_status plain_backward_filter(mien_linear *op, void *dw, void *db, const mien_tensor *dy,
                                          const mien_tensor *x, void *scratch, bool accumulate) {
     (void)scratch;
+    const cpu_kernels *k = cpu_of(op->backend)->kernels;
     const cpu_conv c = conv_of(op, x->shape.n);
-    cpu_of(op->backend)->kernels->conv_backward_filter(dw, db, dy->data, x->data, &c, accumulate);
+    if (!op->desc.transposed) {
+        k->conv_backward_filter(dw, db, dy->data, x->data, &c, accumulate);
+        return MIEN_OK;
+    }
+    const size_t channels = (size_t)dy->shape.c;
+    real *sums = db;
+    k->conv_backward_filter(dw, NULL, x->data, dy->data, &c, accumulate);
+    for (size_t i = 0; sums && !accumulate && i < channels; i++)
+        sums[i] = 0;
+    for (size_t i = 0; sums && i < mien_shape_count(dy->shape); i++)
+        sums[i % channels] += ((const real *)dy->data)[i];
     return MIEN_OK;
 }
 

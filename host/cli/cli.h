@@ -47,8 +47,8 @@ typedef struct cli_command {
     int (*run)(int argc, char **argv, const struct cli_command *self);
 } cli_command;
 
-extern const cli_command cmd_train, cmd_evaluate, cmd_predict, cmd_convert, cmd_inspect, cmd_bench,
-    cmd_tune, cmd_parity, cmd_devices;
+extern const cli_command cmd_train, cmd_evaluate, cmd_predict, cmd_preview, cmd_convert,
+    cmd_inspect, cmd_bench, cmd_tune, cmd_parity, cmd_devices;
 
 /* Parses argv (behind the command's name). Positional arguments land in `rest`. Prints help or a
  * usage error itself: returns false and sets *exit_status when the command is over. */

@@ -8,7 +8,9 @@
 #include "host/base/memory.h"
 #include "host/cli/cli.h"
 #include "host/data/classes.h"
+#include "host/data/merge.h"
 #include "host/infer/score.h"
+#include "host/report/report.h"
 #include "host/train/runlog.h"
 
 enum { BATCH = 128 };
@@ -17,6 +19,7 @@ typedef struct evaluate_args {
     cli_common common;
     cli_list rest, models;
     const char *data, *split, *tta, *predictions, *batch, *on_bad, *memory_text, *soft_labels;
+    const char *report;
     int batch_size;
     mien_part part; /* when --split names one */
     mien_tta views;
@@ -89,7 +92,8 @@ static mien_status apply_votes(const evaluate_args *args, const mien_meta *meta,
 static mien_status load(const evaluate_args *args, const mien_model *model, evaluation *e) {
     mien_split split = model->meta.split;
     const char *source = args->data ? args->data : model->meta.data;
-    MIEN_TRY(mien_dataset_load(source, model->meta.input, args->bad_rows, args->memory, &e->data));
+    MIEN_TRY(
+        mien_dataset_load_all(source, model->meta.input, args->bad_rows, args->memory, &e->data));
     MIEN_TRY(apply_votes(args, &model->meta, &e->data));
     if (!e->data.labelled)
         return MIEN_FAIL(INVALID, "'%s' has no column 'emotion': there is nothing to compare with",
@@ -209,6 +213,8 @@ static mien_status report(const evaluate_args *args, const evaluation *e) {
                          e->seconds > 0 ? (double)e->n / e->seconds : 0);
     }
     if (status == MIEN_OK) status = text.status;
+    if (status == MIEN_OK && args->report)
+        status = mien_report_write(&(mien_report){&metrics, names, &head}, args->report);
     if (text.data) fputs(text.data, stdout);
     mien_text_release(&text);
     mien_metrics_release(&metrics);
@@ -292,6 +298,8 @@ static int run(int argc, char **argv, const cli_command *self) {
         {"--tta", "none|flip|tencrop", "averages over views of each image", &args.tta, NULL, NULL},
         {"--predictions", "FILE.csv", "writes one row an image with all probabilities",
          &args.predictions, NULL, NULL},
+        {"--report", "DIR", "writes a page to look at, DIR/report.html, and DIR/report.json",
+         &args.report, NULL, NULL},
         {"--batch", "N", "images at a time (default: 128)", &args.batch, NULL, NULL},
         {"--on-bad", "fail|skip[:MAX]", "damaged rows of the data", &args.on_bad, NULL, NULL},
         {"--soft-labels", "FILE|none",

@@ -5,7 +5,9 @@
 #include "host/cli/cli.h"
 #include "host/formats/model.h"
 
-static void shape_json(const mien_node *node, mien_json *json) {
+/* What comes out of a layer is what its last node gives. */
+static void shape_json(const mien_graph *graph, int layer, mien_json *json) {
+    const mien_node *node = &graph->nodes[mien_layer_end(graph, layer) - 1];
     mien_json_open(json, "output_shape", '[');
     if (!node->flat) {
         mien_json_integer(json, NULL, node->out.h);
@@ -22,8 +24,10 @@ static void numbers(mien_json *json, const char *key, const double *values, int 
     mien_json_close(json, ']');
 }
 
-static bool in_bytes(const mien_model *model, int node) {
-    return model->quant.nodes && model->quant.layers[node].w_scale;
+static bool in_bytes(const mien_model *model, int layer) {
+    for (int i = layer; i < mien_layer_end(&model->graph, layer); i++)
+        if (model->quant.nodes && model->quant.layers[i].w_scale) return true;
+    return false;
 }
 
 static void model_json(const mien_model *model, mien_text *out) {
@@ -38,13 +42,14 @@ static void model_json(const mien_model *model, mien_text *out) {
     for (int i = 0; i < model->graph.count; i++) {
         const mien_node *node = &model->graph.nodes[i];
         if (node->implicit) continue;
+        const mien_graph_totals own = mien_layer_sum(&model->graph, i);
         mien_json_open(&json, NULL, '{');
         mien_json_string(&json, "name", node->name);
         mien_json_string(&json, "class", node->def->class_name);
-        shape_json(node, &json);
-        mien_json_integer(&json, "params", mien_node_params(node, false));
+        shape_json(&model->graph, i, &json);
+        mien_json_integer(&json, "params", own.params);
         if (model->quant.nodes) mien_json_bool(&json, "int8", in_bytes(model, i));
-        mien_json_number(&json, "flops", node->def->flops ? node->def->flops(node, node->in) : 0);
+        mien_json_number(&json, "flops", own.flops);
         mien_json_close(&json, '}');
     }
     mien_json_close(&json, ']');

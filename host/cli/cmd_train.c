@@ -12,6 +12,7 @@
 #include "host/base/memory.h"
 #include "host/cli/cli.h"
 #include "host/cli/progress.h"
+#include "host/cli/recipe.h"
 #include "host/train/trainer.h"
 
 typedef struct train_args {
@@ -26,33 +27,6 @@ static void join_command(int argc, char **argv, char *out, size_t size) {
     size_t used = (size_t)snprintf(out, size, "mien train");
     for (int i = 0; i < argc && used < size; i++)
         used += (size_t)snprintf(out + used, size - used, " %s", argv[i]);
-}
-
-/* Config file, then the command line on top. */
-static mien_status build_config(const train_args *args, mien_config *config) {
-    char path[MIEN_PATH], text[MIEN_PATH + 64];
-    const mien_keys keys = mien_config_keys();
-    MIEN_TRY(mien_config_start(config));
-    if (args->rest.count) {
-        MIEN_TRY(mien_config_find(args->rest.items[0], path));
-        MIEN_TRY(mien_config_read(config, path));
-    }
-    if (args->data) {
-        mien_free(config->data.sources.count ? config->data.sources.items[0] : NULL);
-        if (!config->data.sources.items)
-            MIEN_TRY(mien_new(&config->data.sources.items, 1, sizeof(char *)));
-        config->data.sources.count = 1;
-        MIEN_TRY(mien_copy_text(&config->data.sources.items[0], args->data));
-    }
-    if (args->seed) {
-        snprintf(text, sizeof text, "train.seed=%s", args->seed);
-        MIEN_TRY(mien_keys_set(keys, config, text));
-    }
-    if (args->on_bad) snprintf(config->data.on_bad, sizeof config->data.on_bad, "%s", args->on_bad);
-    for (int i = 0; i < args->set.count; i++)
-        MIEN_TRY(mien_keys_set(keys, config, args->set.items[i]));
-    if (args->common.deterministic) config->train.deterministic = true;
-    return mien_config_check(config);
 }
 
 static bool is_used(const char *folder) {
@@ -224,7 +198,14 @@ static int run(int argc, char **argv, const cli_command *self) {
     join_command(argc, argv, args.command, sizeof args.command);
     mien_config config;
     char folder[MIEN_PATH];
-    mien_status status = build_config(&args, &config);
+    mien_status status =
+        cli_config(&(cli_recipe){.config = args.rest.count ? args.rest.items[0] : NULL,
+                                 .data = args.data,
+                                 .seed = args.seed,
+                                 .on_bad = args.on_bad,
+                                 .set = &args.set,
+                                 .deterministic = args.common.deterministic},
+                   &config);
     const bool usage = status == MIEN_INVALID;
     if (status == MIEN_OK && args.print_config) {
         mien_text text = {0};

@@ -5,14 +5,14 @@
 #include "host/cli/cli.h"
 #include "include/mien/mien.h"
 
-static const cli_command *const commands[] = {&cmd_train,   &cmd_evaluate, &cmd_predict,
-                                              &cmd_convert, &cmd_inspect,  &cmd_bench,
-                                              &cmd_tune,    &cmd_parity,   &cmd_devices};
+static const cli_command *const commands[] = {
+    &cmd_train,   &cmd_evaluate, &cmd_predict, &cmd_preview, &cmd_convert,
+    &cmd_inspect, &cmd_bench,    &cmd_tune,    &cmd_parity,  &cmd_devices};
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
 /* Commands of the interface that this version does not build. */
 static const char *const later[] = {"video", "realtime", "serve",  "prepare", "runs",
-                                    "sweep", "compare",  "report", "audit",   "preview"};
+                                    "sweep", "compare",  "report", "audit"};
 enum { LATER = sizeof later / sizeof later[0] };
 
 const char *cli_commit(void) {

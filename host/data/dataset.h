@@ -52,6 +52,7 @@ typedef struct mien_dataset {
     float *targets;     /* [count][classes] a distribution each; NULL: one-hot of the labels */
     bool drawn;         /* of each of `targets` one class is drawn, in every epoch anew */
     size_t source_rows; /* good and bad rows of a source where their order means something, or 0 */
+    bool balanced;      /* every class equally often in an epoch of training */
     bool labelled;
     int classes;
     char (*class_names)[MIEN_CLASS_NAME];

@@ -129,6 +129,7 @@ mien_status mien_loader_create(const mien_dataset *set, const mien_normalise *no
                             .loaded = SIZE_MAX};
     MIEN_TRY(upload_scales(loader, normalise));
     MIEN_TRY(index_parts(loader, set));
+    if (set->balanced) MIEN_TRY(mien_balance_create(set, &loader->balance));
     return set->streamed ? make_streamed(loader, set, batch, workers) : make_resident(loader, set);
 }
 
@@ -141,6 +142,7 @@ void mien_loader_release(mien_loader *loader) {
         if (device[i]) loader->backend->ops->free(loader->backend, device[i]);
     for (int part = 0; part < MIEN_PARTS; part++)
         mien_free(loader->index[part]);
+    mien_balance_release(&loader->balance);
     mien_free(loader->permutation);
     mien_free(loader->rows);
     *loader = (mien_loader){0};
@@ -151,8 +153,11 @@ static mien_status shuffle(mien_loader *loader, mien_part part, uint32_t seed, u
     mien_backend *b = loader->backend;
     const size_t n = loader->count[part], bytes = n * sizeof(uint32_t);
     if (!loader->keys) MIEN_TRY(make_shuffle_room(loader));
+    const bool balanced = part == MIEN_TRAIN && loader->balance.count;
+    if (balanced) mien_balance_draw(&loader->balance, epoch);
     uint32_t *to = loader->stream ? loader->shuffled : loader->order;
-    MIEN_TRY(b->ops->copy_in(b, loader->places, loader->index[part], bytes));
+    MIEN_TRY(b->ops->copy_in(b, loader->places,
+                             balanced ? loader->balance.epoch : loader->index[part], bytes));
     MIEN_TRY(b->ops->permute(b, to, loader->places, n, loader->keys, seed, epoch));
     return loader->stream ? b->ops->copy_out(b, loader->permutation, to, bytes) : MIEN_OK;
 }

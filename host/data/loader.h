@@ -6,6 +6,7 @@
 #define HOST_DATA_LOADER_H
 
 #include "host/backend/ops.h"
+#include "host/data/balance.h"
 #include "host/data/dataset.h"
 #include "host/data/stream.h"
 
@@ -28,6 +29,7 @@ typedef struct mien_loader {
     uint32_t *places;        /* in backend memory: `index` of the part that is shuffled */
     uint32_t *shuffled;      /* in backend memory, of a streamed set: its `order` names rows */
     uint32_t *permutation;   /* the same on the host */
+    mien_balance balance;    /* of a balanced set */
     size_t most;             /* samples in the largest part */
     const mien_dataset *set; /* its labels and targets are asked for again */
     uint32_t seed;           /* of the epoch whose order is current; classes are drawn with them */
@@ -47,7 +49,8 @@ mien_status mien_loader_create(const mien_dataset *set, const mien_normalise *no
                                mien_backend *backend, int batch, int workers, mien_loader *loader);
 void mien_loader_release(mien_loader *loader);
 
-/* Makes the order of an epoch current: shuffled, or as the data lie (`shuffle` false). */
+/* Makes the order of an epoch current: shuffled (of a balanced set's training part what
+ * mien_balance_draw chose), or as the data lie (`shuffle` false). */
 mien_status mien_loader_order(mien_loader *loader, mien_part part, bool shuffle, uint32_t seed,
                               uint64_t epoch);
 

@@ -50,30 +50,49 @@ static int rank_of(const mien_node *node, const mien_param *p) {
     return strcmp(node->def->name, "dense") == 0 ? 2 : 4;
 }
 
+/* A layer's weights, its own and those of what was split off from it. */
+typedef struct layer_param {
+    int node, k;
+} layer_param;
+enum { LAYER_PARAMS = 3 * MIEN_PARAMS_MAX };
+
+static int params_of(const mien_graph *graph, int layer, layer_param *out) {
+    int count = 0;
+    for (int i = layer; i < mien_layer_end(graph, layer); i++)
+        for (int k = 0; k < graph->nodes[i].param_count && count < LAYER_PARAMS; k++)
+            out[count++] = (layer_param){i, k};
+    return count;
+}
+
 static void write_layer(writer *w, const mien_model *model, int index) {
-    const mien_node *node = &model->graph.nodes[index];
+    const mien_node *layer = &model->graph.nodes[index];
     mien_text *group = new_text(w);
     mien_text names = {0};
     mien_json json = {.text = &names};
-    mien_text_printf(group, "/model_weights/%s", node->name);
-    if (node->param_count == 0) { /* a group without data sets must be asked for */
+    layer_param params[LAYER_PARAMS];
+    const int count = params_of(&model->graph, index, params);
+    mien_text_printf(group, "/model_weights/%s", layer->name);
+    if (count == 0) { /* a group without data sets must be asked for */
         mien_text *key = new_text(w);
         mien_text_printf(key, "group:%s", group->data);
         w->meta[w->meta_count++] = (mien_st_meta){key->data, ""};
     }
     mien_json_open(&json, NULL, '[');
-    for (int k = 0; k < node->param_count; k++) {
-        const mien_param *p = &node->params[k];
+    for (int i = 0; i < count; i++) {
+        const mien_node *node = &model->graph.nodes[params[i].node];
+        const mien_param *p = &node->params[params[i].k];
         mien_text *path = new_text(w);
         char name[2 * MIEN_NAME];
         const long long dims[] = {p->shape.n, p->shape.h, p->shape.w, p->shape.c};
         const int rank = rank_of(node, p);
-        snprintf(name, sizeof name, "%s/%s:0", node->name, p->name);
+        snprintf(name, sizeof name, "%s/%s:0", layer->name, p->name);
         mien_json_string(&json, NULL, name);
         mien_text_printf(path, "%s/%s", group->data, name);
         mien_st_entry *e = &w->entries[w->entry_count++];
-        *e = (mien_st_entry){
-            .name = path->data, .rank = rank, .data = mien_weights_get(&model->weights, index, k)};
+        *e =
+            (mien_st_entry){.name = path->data,
+                            .rank = rank,
+                            .data = mien_weights_get(&model->weights, params[i].node, params[i].k)};
         memcpy(e->shape, dims + 4 - rank, sizeof dims[0] * (size_t)rank);
     }
     mien_json_close(&json, ']');
@@ -166,39 +185,38 @@ static mien_status parse_attribute(const mien_safetensors *file, const char *key
 }
 
 /* The role of a weight: the last part of its path without ":0". */
-static int find_param(const mien_node *node, const char *path) {
+static int find_param(const mien_graph *graph, const layer_param *params, int count,
+                      const char *path) {
     const char *last = strrchr(path, '/');
     last = last ? last + 1 : path;
     const size_t length = strcspn(last, ":");
-    for (int k = 0; k < node->param_count; k++)
-        if (strlen(node->params[k].name) == length &&
-            strncmp(node->params[k].name, last, length) == 0)
-            return k;
+    for (int i = 0; i < count; i++) {
+        const char *name = graph->nodes[params[i].node].params[params[i].k].name;
+        if (strlen(name) == length && strncmp(name, last, length) == 0) return i;
+    }
     return -1;
 }
 
 static mien_status read_weight(const mien_safetensors *file, const char *source, mien_model *model,
-                               int index, const char *name) {
-    const mien_node *node = &model->graph.nodes[index];
+                               const char *layer, layer_param at, const char *name) {
+    const mien_node *node = &model->graph.nodes[at.node];
     char path[MIEN_PATH];
-    snprintf(path, sizeof path, "/model_weights/%s/%s", node->name, name);
+    snprintf(path, sizeof path, "/model_weights/%s/%s", layer, name);
     const mien_st_tensor *t = mien_safetensors_find(file, path);
-    const int k = find_param(node, name);
-    if (!t || k < 0)
-        return MIEN_FAIL(FORMAT, "%s: layer '%s' cannot use the weight '%s'", source, node->name,
-                         name);
-    const mien_param *p = &node->params[k];
+    if (!t)
+        return MIEN_FAIL(FORMAT, "%s: layer '%s' cannot use the weight '%s'", source, layer, name);
+    const mien_param *p = &node->params[at.k];
     const long long dims[] = {p->shape.n, p->shape.h, p->shape.w, p->shape.c};
     const int rank = rank_of(node, p);
     if (t->rank != rank || memcmp(t->shape, dims + 4 - rank, sizeof dims[0] * (size_t)rank) != 0)
         return MIEN_FAIL(FORMAT, "%s: layer '%s': its %s has another shape than the layer", source,
-                         node->name, p->name);
-    float *to = mien_weights_get(&model->weights, index, k);
+                         layer, p->name);
+    float *to = mien_weights_get(&model->weights, at.node, at.k);
     MIEN_TRY(mien_st_floats(t, to, t->count));
     for (size_t i = 0; i < t->count; i++)
         if (!isfinite(to[i]))
             return MIEN_FAIL(FORMAT, "%s: layer '%s': its %s holds a number that is not finite",
-                             source, node->name, p->name);
+                             source, layer, p->name);
     return MIEN_OK;
 }
 
@@ -206,28 +224,31 @@ static mien_status read_weight(const mien_safetensors *file, const char *source,
  */
 static mien_status read_layer(const mien_safetensors *file, const char *source, mien_model *model,
                               int index, size_t *used) {
-    const mien_node *node = &model->graph.nodes[index];
+    const char *layer = model->graph.nodes[index].name;
     char key[MIEN_PATH];
     mien_tree names = {0};
-    snprintf(key, sizeof key, "attr:/model_weights/%s@weight_names", node->name);
+    layer_param params[LAYER_PARAMS];
+    const int count = params_of(&model->graph, index, params);
+    snprintf(key, sizeof key, "attr:/model_weights/%s@weight_names", layer);
     const char *text = mien_safetensors_meta(file, key);
-    if (!text && node->param_count == 0) return MIEN_OK;
-    if (!text) return MIEN_FAIL(FORMAT, "%s: it has no weights for layer '%s'", source, node->name);
+    if (!text && count == 0) return MIEN_OK;
+    if (!text) return MIEN_FAIL(FORMAT, "%s: it has no weights for layer '%s'", source, layer);
     mien_status status = mien_json_parse(text, strlen(text), source, &names);
     if (status == MIEN_OK &&
-        (names.root->kind != MIEN_VALUE_LIST || names.root->count != (size_t)node->param_count))
+        (names.root->kind != MIEN_VALUE_LIST || names.root->count != (size_t)count))
         status = MIEN_FAIL(FORMAT, "%s: layer '%s' has another number of weights than its class",
-                           source, node->name);
-    bool filled[MIEN_PARAMS_MAX] = {false};
+                           source, layer);
+    bool filled[LAYER_PARAMS] = {false};
     for (const mien_value *v = status == MIEN_OK ? names.root->first : NULL; v && status == MIEN_OK;
          v = v->next) {
-        const int k = v->kind == MIEN_VALUE_STRING ? find_param(node, v->text) : -1;
-        if (k < 0 || filled[k])
-            status = MIEN_FAIL(FORMAT, "%s: layer '%s': its weight_names are damaged", source,
-                               node->name);
+        const int i =
+            v->kind == MIEN_VALUE_STRING ? find_param(&model->graph, params, count, v->text) : -1;
+        if (i < 0 || filled[i])
+            status =
+                MIEN_FAIL(FORMAT, "%s: layer '%s': its weight_names are damaged", source, layer);
         else
-            status = read_weight(file, source, model, index, v->text);
-        if (k >= 0) filled[k] = true;
+            status = read_weight(file, source, model, layer, params[i], v->text);
+        if (i >= 0) filled[i] = true;
         (*used)++;
     }
     mien_tree_release(&names);

@@ -7,9 +7,11 @@
 #include "host/base/memory.h"
 #include "host/formats/model.h"
 
-/* The layer that a node belongs to: an implicit activation is part of the one before. */
+/* The layer that a node belongs to: an implicit one is part of the one before. */
 static int layer_of(const mien_graph *graph, int node) {
-    return graph->nodes[node].implicit ? node - 1 : node;
+    while (graph->nodes[node].implicit)
+        node--;
+    return node;
 }
 
 static void visit(const mien_graph *graph, int layer, int *index, int *next) {
@@ -107,7 +109,10 @@ static void write_key(const mien_layer_def *def, const mien_key *key, const void
         mien_json_string(json, name, word);
         break;
     case MIEN_KEY_PAIR:
-        write_integers(name, from, 2, json);
+        if (((const int *)from)[0] < 0) /* Keras's None */
+            mien_json_null(json, name);
+        else
+            write_integers(name, from, 2, json);
         break;
     case MIEN_KEY_NUMBER_OR:
         write_number_or(name, from, json);
@@ -249,6 +254,7 @@ static mien_status layer_keys(mien_tree *tree, const mien_value *layer, const mi
                 source, mien_value_string(config, "name") ? mien_value_string(config, "name") : "?",
                 def->class_name, v->key);
         }
+        if (v->kind == MIEN_VALUE_NULL) continue; /* the default */
         mien_value *copy;
         MIEN_TRY(mien_tree_value(tree, v->kind, &copy));
         *copy = *v;

@@ -25,7 +25,7 @@ typedef struct mien_meta {
     double temperature;     /* logits are divided by it before the softmax */
     double uncertain_below; /* a confidence that is no answer */
     /* the data it was trained on */
-    char data[256];
+    char data[MIEN_PATH];  /* several sources: as mien_dataset_load_all takes them */
     char soft_labels[256]; /* name of the file of votes behind its labels, no path; "" for none */
     mien_soft_mode soft_mode;
     mien_split split;

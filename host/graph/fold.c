@@ -96,8 +96,12 @@ mien_status mien_plan_folded(const mien_plan *plan, const mien_weights *weights,
     if (norm)
         mien_batchnorm_affine(&plan->graph->nodes[norm], &weights->items[norm * MIEN_PARAMS_MAX],
                               scale, shift);
+    /* output channels lie innermost, in every group; a transposed operator's before its inputs */
+    mien_linear_desc d = {0};
+    node->def->linear(node, &d);
+    const size_t each = d.transposed ? (size_t)node->in[0].c : 1;
     for (size_t k = 0; k < count; k++)
-        kernel[k] = from[k] * scale[k % c];
+        kernel[k] = from[k] * scale[k / each % c];
     for (size_t k = 0; k < c; k++)
         bias[k] = (own ? own[k] * scale[k] : 0) + shift[k];
     mien_free(scale);

@@ -59,9 +59,10 @@ static mien_status connect(mien_graph *graph, mien_node *node) {
             return MIEN_FAIL(NOT_FOUND, "input '%s' is no layer before it%s%s%s", inputs->items[i],
                              near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
         }
-        /* a layer with an `activation` key means what comes out behind the activation */
-        const bool split = from + 1 < node->index && graph->nodes[from + 1].implicit;
-        node->inputs[i] = split ? from + 1 : from;
+        /* a layer with a tail or an `activation` key means what comes out behind them */
+        node->inputs[i] = from;
+        while (node->inputs[i] + 1 < node->index && graph->nodes[node->inputs[i] + 1].implicit)
+            node->inputs[i]++;
     }
     if (node->input_count < node->def->min_inputs || node->input_count > node->def->max_inputs)
         return MIEN_FAIL(INVALID, "it has %d inputs; %s takes %d%s", node->input_count,
@@ -109,17 +110,38 @@ mien_status mien_graph_start(mien_graph *graph, const char *name, mien_graph_io 
     return MIEN_OK;
 }
 
+/* A node split off from the layer before, called after what it does. */
+static mien_status add_implicit(mien_graph *graph, const mien_layer_def *def, const char *called,
+                                mien_node **out) {
+    MIEN_TRY(add_node(graph, def, out));
+    mien_node *node = *out;
+    const mien_node *before = node - 1;
+    const size_t length = strlen(called) + 2;
+    snprintf(common_of(node)->name, MIEN_NAME, "%.*s/%s", (int)(MIEN_NAME - length), before->name,
+             called);
+    common_of(node)->trainable = common_of(before)->trainable;
+    node->implicit = true;
+    return MIEN_OK;
+}
+
 /* Splits the `activation` key of a layer off into a node of its own. */
 static mien_status append_activation(mien_graph *graph, int activation) {
     mien_node *node;
     const mien_layer_def *def = mien_layer_find("activation");
-    MIEN_TRY(add_node(graph, def, &node));
-    const mien_node *before = node - 1;
+    MIEN_TRY(add_implicit(graph, def, "activation", &node));
     const mien_key *key = mien_keys_find(def->keys, "activation");
     *(int *)((char *)node->attrs + key->offset) = activation;
-    snprintf(common_of(node)->name, MIEN_NAME, "%.*s/activation", MIEN_NAME - 12, before->name);
-    common_of(node)->trainable = common_of(before)->trainable;
-    node->implicit = true;
+    return infer(graph, node);
+}
+
+static mien_status append_tail(mien_graph *graph, const mien_layer_def *def) {
+    mien_node *node;
+    MIEN_TRY(add_implicit(graph, def->tail, def->tail->name, &node));
+    if (mien_graph_find(graph, node->name) != node->index)
+        return MIEN_FAIL(INVALID,
+                         "its name is too long: its second part is called '%s', as another",
+                         node->name);
+    def->hand_on((node - 1)->attrs, node->attrs);
     return infer(graph, node);
 }
 
@@ -163,6 +185,9 @@ mien_status mien_graph_append(mien_graph *graph, const mien_layer_def *def, cons
         return mien_fail_context(status, "layer %d '%s' (%s)", graph->count - 1, node->name,
                                  def->name);
     const int activation = def->activates ? BODY_LINEAR : mien_node_activation(node);
+    if (def->tail && (status = append_tail(graph, def)) != MIEN_OK)
+        return mien_fail_context(status, "%s:%d: layer %d (%s)", source, line, graph->count - 2,
+                                 def->name);
     return activation == BODY_LINEAR ? MIEN_OK : append_activation(graph, activation);
 }
 

@@ -48,6 +48,9 @@ typedef struct mien_graph_totals {
 } mien_graph_totals;
 
 mien_graph_totals mien_graph_sum(const mien_graph *graph);
+/* The node behind layer i and what was split off from it; the sums of these. */
+int mien_layer_end(const mien_graph *graph, int i);
+mien_graph_totals mien_layer_sum(const mien_graph *graph, int i);
 long long mien_node_params(const mien_node *node, bool trained_only);
 /* A table of layers: name, class, output, parameters, FLOPs. */
 void mien_graph_summary(const mien_graph *graph, mien_text *out);

@@ -33,6 +33,13 @@ static bool is(const mien_node *node, const char *name) {
     return strcmp(node->def->name, name) == 0;
 }
 
+bool mien_quant_can(const mien_node *node) {
+    mien_linear_desc d = {.in = node->in[0], .out = node->out};
+    if (!node->def->linear) return false;
+    node->def->linear(node, &d);
+    return mien_linear_is_simple(&d);
+}
+
 static bool moves_bytes(const mien_node *node) {
     return is(node, "max_pooling2d") || is(node, "flatten");
 }
@@ -54,6 +61,11 @@ mien_status mien_quant_check(const mien_graph *graph, const mien_quant *quant) {
         const mien_quant_layer *q = &quant->layers[i];
         const mien_node *node = &graph->nodes[i];
         if (!q->w_scale) continue;
+        if (!mien_quant_can(node))
+            return MIEN_FAIL(INVALID,
+                             "layer '%s': a convolution with groups or dilation, or a transposed "
+                             "one, does not compute with bytes",
+                             node->name);
         bool good = is_scale(q->x_scale);
         for (int k = 0; good && k < node->out.c; k++)
             good = is_scale(q->w_scale[k]);

@@ -22,6 +22,8 @@ typedef struct mien_quant {
 /* All layers in f32. Release it also after a failure. */
 mien_status mien_quant_create(const mien_graph *graph, mien_quant *quant);
 void mien_quant_release(mien_quant *quant);
+/* Can layer `node` be one of bytes? */
+bool mien_quant_can(const mien_node *node);
 /* Makes layer `node` one of bytes: allocates its scales, which the caller fills. */
 mien_status mien_quant_add(const mien_graph *graph, mien_quant *quant, int node);
 /* How many layers compute with bytes. */

@@ -28,7 +28,7 @@ typedef struct calibrator {
  * the classes' numbers stay as they are. */
 static bool gains(const mien_plan *plan, int i) {
     const mien_node *node = &plan->graph->nodes[i];
-    if (!node->def->linear || mien_quant_source(plan->graph, i) == 0) return false;
+    if (!mien_quant_can(node) || mien_quant_source(plan->graph, i) == 0) return false;
     if (plan->places[i].storage == plan->places[plan->graph->logits].storage) return false;
     const mien_shape w = node->params[0].shape;
     return w.n * w.h * w.w >= LEAST_TERMS && mien_shape_count(w) >= LEAST_WEIGHTS;

@@ -10,7 +10,7 @@
 #include "host/backend/ops.h"
 #include "host/base/keys.h"
 
-enum { MIEN_INPUTS_MAX = 8, MIEN_PARAMS_MAX = 5, MIEN_NAME = 64 };
+enum { MIEN_INPUTS_MAX = 8, MIEN_PARAMS_MAX = 5, MIEN_NAME = 64, MIEN_CHANNELS_MAX = 65536 };
 
 typedef struct mien_node mien_node;
 typedef struct mien_bind mien_bind;
@@ -81,7 +81,8 @@ enum mien_layer_flags {
     MIEN_TRAINING_ONLY = 2048    /* the identity outside of training */
 };
 
-typedef struct mien_layer_def {
+typedef struct mien_layer_def mien_layer_def;
+struct mien_layer_def {
     const char *name;       /* as in model files: conv2d */
     const char *class_name; /* Keras: Conv2D */
     mien_keys keys;
@@ -102,7 +103,11 @@ typedef struct mien_layer_def {
      * activation
      */
     int (*activates)(const mien_node *node, float *alpha);
-} mien_layer_def;
+    /* A layer of two operators: the second runs in an implicit node behind the first, which
+     * `hand_on` gives its attributes (all but the common ones). Files know one layer. NULL: none */
+    const mien_layer_def *tail;
+    void (*hand_on)(const void *attrs, void *tail);
+};
 
 /* A layer's place in a graph: structure only, the same for every backend. */
 struct mien_node {
@@ -115,7 +120,8 @@ struct mien_node {
     mien_shape in[MIEN_INPUTS_MAX];
     mien_shape out; /* n = 1 */
     bool flat;
-    bool implicit; /* split off from the layer before: that one's `activation` key */
+    /* split off from the layer before: that one's tail, or its `activation` key */
+    bool implicit;
     mien_param params[MIEN_PARAMS_MAX];
     int param_count;
 };
@@ -202,6 +208,42 @@ typedef struct mien_dropout_attrs {
 } mien_dropout_attrs;
 enum { MIEN_DROPOUT_KEYS = 4 };
 extern const mien_key mien_dropout_rows[MIEN_DROPOUT_KEYS];
+/* What the convolutions share (layers/convolution.c): how their windows lie. A layer has it as the
+ * member `window` of its attributes. */
+typedef struct mien_conv_window {
+    int kernel_size[2], strides[2], dilation_rate[2], padding;
+    int pad_top, pad_left, pad_bottom, pad_right; /* derived */
+} mien_conv_window;
+#define MIEN_CONV_KEYS(owner)                                                                      \
+    {"kernel_size", MIEN_KEY_PAIR,     MIEN_FIELD(owner, window.kernel_size), NULL, 1, 255,        \
+     NULL,          "height and width"},                                                           \
+        {"strides", MIEN_KEY_PAIR,         MIEN_FIELD(owner, window.strides), "1", 1, 255,         \
+         NULL,      "steps down and right"},                                                       \
+        {"padding",    MIEN_KEY_CHOICE, MIEN_FIELD(owner, window.padding), "valid", 0, 0,          \
+         "valid|same", "border rule"},                                                             \
+    {                                                                                              \
+        "dilation_rate", MIEN_KEY_PAIR, MIEN_FIELD(owner, window.dilation_rate), "1", 1, 255,      \
+            NULL, "places from one tap of the kernel to the next; not with strides"                \
+    }
+#define MIEN_INITIALIZERS "zeros|ones|glorot_uniform|he_normal"
+/* Places that a kernel with its dilation reads along axis 0 or 1. */
+int mien_conv_span(const mien_conv_window *window, int axis);
+/* Strides and dilation exclude each other, as in Keras. */
+mien_status mien_conv_check(const mien_conv_window *window);
+/* channels * multiplier, where that is a number of channels. */
+mien_status mien_depthwise_channels(int channels, int multiplier, int *out);
+/* Height and width of the result, and the pads. */
+mien_status mien_conv_infer(mien_conv_window *window, const mien_shape *in, mien_shape *out);
+void mien_conv_describe(const mien_conv_window *window, mien_linear_desc *desc);
+/* Of one sample: each of `channels` at each of the places is a sum of `terms` a tap. */
+double mien_conv_flops(const mien_conv_window *window, const mien_shape *places, double channels,
+                       double terms);
+/* Declares a kernel [kernel_size][c2][c3] with the spread that Keras starts it with, and a bias. */
+void mien_conv_declare(mien_node *node, const mien_conv_window *window, const char *name, int c2,
+                       int c3, int initializer);
+void mien_declare_bias(mien_node *node, int channels);
+
+/* The mask that a dropout node draws in this pass (layers/dropout.c). */
 mien_dropout mien_dropout_mask(const mien_node *dropout, const mien_run *run);
 mien_status mien_dropout_layer_forward(const mien_node *node, const mien_run *run);
 mien_status mien_dropout_layer_backward(const mien_node *node, const mien_run *run);

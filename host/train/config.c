@@ -17,7 +17,7 @@ static const mien_key rows[] = {
     {"model.freeze", MIEN_KEY_TEXTS, F(model.freeze), "[]", 0, 0, NULL,
      "names of layers whose weights stay"},
     {"data.sources", MIEN_KEY_TEXTS, F(data.sources), "[sample]", 0, 0, NULL,
-     "sample, a .csv or a .csv.gz; one in this version"},
+     "sample, or files and folders of faces (docs/data.md); several are merged by class name"},
     {"data.split.val", MIEN_KEY_REAL, F(data.split.val), "0.1", 0, 0.9, NULL,
      "share for validation where the data do not say"},
     {"data.split.test", MIEN_KEY_REAL, F(data.split.test), "0.1", 0, 0.9, NULL,
@@ -32,6 +32,8 @@ static const mien_key rows[] = {
     {"data.memory", MIEN_KEY_CHOICE, F(data.memory), "auto", 0, 0, MIEN_MEMORY_CHOICES,
      "resident: all images in memory; stream: read while training; auto: stream what would take "
      "more than half of the free memory"},
+    {"data.sampling", MIEN_KEY_CHOICE, F(data.sampling), "natural", 0, 0, "natural|balanced",
+     "balanced: an epoch has as many images as the training part, of every class equally many"},
     {"data.soft_labels", MIEN_KEY_TEXT, F(data.soft_labels), "none", 0, 0, NULL,
      "a file of FER+ votes (fer2013new.csv), row by row those of the csv of faces"},
     {"data.soft_mode", MIEN_KEY_CHOICE, F(data.soft_mode), "majority", 0, 0, MIEN_SOFT_MODES,
@@ -195,19 +197,37 @@ mien_status mien_config_read(mien_config *config, const char *path) {
                   seen[mien_keys_find(mien_config_keys(), "data.soft_labels") - rows]);
 }
 
+static mien_status absolute_sources(const mien_config *config, const char *here, mien_texts *out) {
+    char path[MIEN_PATH];
+    MIEN_TRY(mien_new(&out->items, config->data.sources.count, sizeof *out->items));
+    for (size_t i = 0; i < config->data.sources.count; i++) {
+        MIEN_TRY(relative(here, config->data.sources.items[i], path));
+        MIEN_TRY(mien_copy_text(&out->items[out->count++], path));
+    }
+    return MIEN_OK;
+}
+
+static void release_texts(mien_texts *texts) {
+    for (size_t i = 0; i < texts->count; i++)
+        mien_free(texts->items[i]);
+    mien_free(texts->items);
+}
+
 mien_status mien_config_print_absolute(const mien_config *config, mien_text *out) {
-    char here[MIEN_PATH], path[MIEN_PATH], *source = path;
+    char here[MIEN_PATH];
     mien_config copy = *config;
     if (!getcwd(here, sizeof here - 8)) return MIEN_FAIL(IO, "cannot tell the current folder");
     strcat(here, "/config");
     MIEN_TRY(relative(here, config->model.file, copy.model.file));
     MIEN_TRY(relative(here, config->data.soft_labels, copy.data.soft_labels));
-    if (config->data.sources.count == 1) { /* mien_config_check allows no other number */
-        MIEN_TRY(relative(here, config->data.sources.items[0], path));
-        copy.data.sources.items = &source;
+    copy.data.sources = (mien_texts){0};
+    mien_status status = absolute_sources(config, here, &copy.data.sources);
+    if (status == MIEN_OK) {
+        mien_keys_print(mien_config_keys(), &copy, out);
+        status = out->status;
     }
-    mien_keys_print(mien_config_keys(), &copy, out);
-    return out->status;
+    release_texts(&copy.data.sources);
+    return status;
 }
 
 mien_status mien_config_find(const char *name, char *out) {
@@ -233,10 +253,11 @@ mien_status mien_config_find(const char *name, char *out) {
 }
 
 mien_status mien_config_check(const mien_config *config) {
-    if (config->data.sources.count != 1)
-        return MIEN_FAIL(UNSUPPORTED,
-                         "data.sources must name exactly one source in this version, not "
-                         "%zu",
+    if (config->data.sources.count == 0) return MIEN_FAIL(INVALID, "data.sources names no source");
+    if (config->data.sources.count > 1 && strcmp(config->data.soft_labels, "none") != 0)
+        return MIEN_FAIL(INVALID,
+                         "data.soft_labels goes with one csv of faces; data.sources names %zu "
+                         "sources",
                          config->data.sources.count);
     if (config->data.split.val + config->data.split.test > 0.95)
         return MIEN_FAIL(INVALID, "data.split.val and data.split.test leave nothing to train on");

@@ -24,7 +24,8 @@ typedef struct mien_config {
         mien_texts sources;
         mien_split split;
         char on_bad[32];
-        int memory; /* mien_memory */
+        int memory;   /* mien_memory */
+        int sampling; /* 1: balanced */
         char soft_labels[MIEN_PATH];
         int soft_mode; /* mien_soft_mode */
     } data;

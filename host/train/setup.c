@@ -7,6 +7,7 @@
 #include "host/base/memory.h"
 #include "host/base/module.h"
 #include "host/data/classes.h"
+#include "host/data/merge.h"
 #include "include/mien/mien.h"
 
 mien_status mien_network_find(const char *name, char *out) {
@@ -33,8 +34,8 @@ static mien_status load_data(const mien_config *c, mien_image_spec spec, mien_se
     mien_on_bad on_bad;
     mien_split split = c->data.split;
     MIEN_TRY(mien_on_bad_parse(c->data.on_bad, &on_bad));
-    MIEN_TRY(mien_dataset_load(c->data.sources.items[0], spec, on_bad, (mien_memory)c->data.memory,
-                               &s->data));
+    MIEN_TRY(mien_dataset_merge((const char *const *)c->data.sources.items, c->data.sources.count,
+                                spec, on_bad, (mien_memory)c->data.memory, &s->data));
     s->model.meta.soft_labels[0] = 0; /* what a model that goes on has learnt from before */
     if (strcmp(c->data.soft_labels, "none") != 0) {
         MIEN_TRY(
@@ -53,9 +54,10 @@ static mien_status load_data(const mien_config *c, mien_image_spec spec, mien_se
                                   s->model.meta.classes, "the model"));
     MIEN_TRY(mien_split_apply(&s->data, &split));
     MIEN_TRY(mien_split_check(&s->data));
+    s->data.balanced = c->data.sampling != 0;
     mien_meta *meta = &s->model.meta;
     meta->split = split;
-    snprintf(meta->data, sizeof meta->data, "%.255s", s->data.source);
+    snprintf(meta->data, sizeof meta->data, "%s", s->data.source);
     size_t counts[MIEN_CLASSES_MAX];
     for (mien_part part = MIEN_TRAIN; part < MIEN_PARTS; part++)
         meta->part_count[part] = mien_dataset_counts(&s->data, part, counts);

@@ -47,10 +47,12 @@ typedef struct cpu_batchnorm {
     bool accumulate_dresidual;
 } cpu_batchnorm;
 
-/* Plain convolution: x [n,ih,iw,ic] and y [n,oh,ow,oc] in NHWC, w in HWIO. */
+/* Plain convolution: x [n,ih,iw,ic] and y [n,oh,ow,oc] in NHWC, w in HWIO, with groups
+ * [kernel_h][kernel_w][ic / groups][oc]. */
 typedef struct cpu_conv {
     int n, ih, iw, ic, oh, ow, oc;
     cpu_window window;
+    int dilation_h, dilation_w, groups; /* of the plain loops only; there at least 1 */
 } cpu_conv;
 
 /* What conv_narrow takes: channels in whole lanes, at most so many taps (kernel area x channels).

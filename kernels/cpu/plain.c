@@ -6,8 +6,8 @@
 
 /* Where tap (r, s) of output (oh, ow) reads; -1 outside of the image. */
 static ptrdiff_t tap(const cpu_conv *c, int n, int oh, int ow, int r, int s) {
-    const int h = oh * c->window.stride_h - c->window.pad_top + r;
-    const int w = ow * c->window.stride_w - c->window.pad_left + s;
+    const int h = oh * c->window.stride_h - c->window.pad_top + r * c->dilation_h;
+    const int w = ow * c->window.stride_w - c->window.pad_left + s * c->dilation_w;
     if (h < 0 || h >= c->ih || w < 0 || w >= c->iw) return -1;
     return (((ptrdiff_t)n * c->ih + h) * c->iw + w) * c->ic;
 }
@@ -16,9 +16,18 @@ static size_t output(const cpu_conv *c, int n, int oh, int ow) {
     return (((size_t)n * (size_t)c->oh + (size_t)oh) * (size_t)c->ow + (size_t)ow) * (size_t)c->oc;
 }
 
+/* The weights from input channel i, by output channel. */
 static size_t weight(const cpu_conv *c, int r, int s, int i) {
-    return (((size_t)r * (size_t)c->window.kernel_w + (size_t)s) * (size_t)c->ic + (size_t)i) *
+    const size_t channels = (size_t)(c->ic / c->groups);
+    return (((size_t)r * (size_t)c->window.kernel_w + (size_t)s) * channels +
+            (size_t)i % channels) *
            (size_t)c->oc;
+}
+
+/* The output channels that read input channel i: `many` from the one returned. */
+static int readers(const cpu_conv *c, int i, int *many) {
+    *many = c->oc / c->groups;
+    return i / (c->ic / c->groups) * *many;
 }
 
 void CPU(conv_forward)(real *y, const real *x, const real *w, const real *b, const cpu_conv *c) {
@@ -32,9 +41,12 @@ void CPU(conv_forward)(real *y, const real *x, const real *w, const real *b, con
                 for (int r = 0; r < c->window.kernel_h; r++)
                     for (int s = 0; s < c->window.kernel_w; s++) {
                         const ptrdiff_t at = tap(c, n, oh, ow, r, s);
-                        for (int i = 0; at >= 0 && i < c->ic; i++)
-                            for (int k = 0; k < c->oc; k++)
+                        for (int i = 0; at >= 0 && i < c->ic; i++) {
+                            int many;
+                            const int first = readers(c, i, &many);
+                            for (int k = first; k < first + many; k++)
                                 to[k] = M_FMA(x[at + i], w[weight(c, r, s, i) + (size_t)k], to[k]);
+                        }
                     }
             }
 }
@@ -52,8 +64,10 @@ void CPU(conv_backward_data)(real *dx, const real *dy, const real *w, const cpu_
                         const ptrdiff_t at = tap(c, n, oh, ow, r, s);
                         const real *from = dy + output(c, n, oh, ow);
                         for (int i = 0; at >= 0 && i < c->ic; i++) {
+                            int many;
+                            const int first = readers(c, i, &many);
                             real sum = dx[at + i];
-                            for (int k = 0; k < c->oc; k++)
+                            for (int k = first; k < first + many; k++)
                                 sum = M_FMA(from[k], w[weight(c, r, s, i) + (size_t)k], sum);
                             dx[at + i] = sum;
                         }
@@ -64,7 +78,8 @@ void CPU(conv_backward_data)(real *dx, const real *dy, const real *w, const cpu_
 void CPU(conv_backward_filter)(real *dw, real *db, const real *dy, const real *x, const cpu_conv *c,
                                bool accumulate) {
     const int taps = c->window.kernel_h * c->window.kernel_w;
-    if (!accumulate) memset(dw, 0, sizeof(real) * (size_t)(taps * c->ic) * (size_t)c->oc);
+    if (!accumulate)
+        memset(dw, 0, sizeof(real) * (size_t)(taps * (c->ic / c->groups)) * (size_t)c->oc);
     if (db && !accumulate) memset(db, 0, sizeof(real) * (size_t)c->oc);
 #pragma omp parallel for schedule(static)
     for (int t = 0; t < taps; t++)
@@ -76,7 +91,9 @@ void CPU(conv_backward_filter)(real *dw, real *db, const real *dy, const real *x
                     const real *from = dy + output(c, n, oh, ow);
                     for (int i = 0; at >= 0 && i < c->ic; i++) {
                         real *to = dw + weight(c, r, s, i);
-                        for (int k = 0; k < c->oc; k++)
+                        int many;
+                        const int first = readers(c, i, &many);
+                        for (int k = first; k < first + many; k++)
                             to[k] = M_FMA(x[at + i], from[k], to[k]);
                     }
                 }

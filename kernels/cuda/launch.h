@@ -198,6 +198,22 @@ int cuda_optimize(cuda_stream, const cuda_update *, int rows, cuda_room);
 int cuda_permute(cuda_stream, uint32_t *order, const uint32_t *index, size_t n, uint64_t *keys,
                  uint32_t seed, uint64_t epoch);
 
+/* ---- grouped.cu ---- a convolution whose channels come in groups */
+typedef struct cuda_grouped {
+    cuda_window window;
+    int dilation_h, dilation_w, groups;
+} cuda_grouped;
+/* w [kernel_h][kernel_w][x.c / groups][y.c] stored like x; y like x or in floats; bias [y.c] floats
+ * or NULL. */
+int cuda_grouped_forward(cuda_stream, cuda_tensor y, cuda_tensor x, const void *w,
+                         const float *bias, cuda_grouped, bool relu);
+/* dx (+)= ..., of that 0 where a gate, stored like dx, is not positive; NULL: none. */
+int cuda_grouped_data(cuda_stream, cuda_tensor dx, cuda_tensor dy, const void *w, const void *gate,
+                      cuda_grouped, bool accumulate);
+/* dw (+)= ..., in floats */
+int cuda_grouped_filter(cuda_stream, float *dw, cuda_tensor dy, cuda_tensor x, cuda_grouped,
+                        bool accumulate, cuda_room);
+
 /* ---- first_conv.cu ---- a convolution that reads an image of few channels, 3x3, stride 1 */
 typedef struct cuda_first {
     int pad_top, pad_left;

@@ -68,7 +68,7 @@ config "cut" 1 'train: {epochs: 1\n' "not YAML"
 config "empty" 1 '' "empty"
 config "a list" 2 '- train\n' ":1:" "a list"
 config "key of a later version" 1 'data: {groups: a.csv}\n' ":1:" "'data.groups' is not in this version"
-refuse 1 "config: two sources" "data.sources" "exactly one" -- train --set 'data.sources=[a.csv, b.csv]'
+refuse 1 "config: two sources, one of them not there" "a.csv" -- train -q --set 'data.sources=[a.csv, b.csv]' --out never
 refuse 2 "config: shares" "data.split" "nothing to train on" -- train --set data.split.val=0.6 --set data.split.test=0.6
 refuse 2 "config: steps" "schedule.steps" -- train --set schedule.name=step
 refuse 1 "config: missing" "'absent.yaml'" -- train absent.yaml
@@ -244,8 +244,8 @@ for at in 9 13 40 96 137 800 2048 3333 5000 7777 9999 $((size - 3000)) $((size -
 done
 check "model: flipped bytes$crashed" test -z "$crashed"
 LC_ALL=C sed 's/angry/angrz/' $model >other.h5
-refuse 1 "model: other classes than the data" "'angrz'" "'angry'" "good.csv" -- evaluate --model other.h5 --data good.csv
-refuse 1 "model: going on with other classes" "'angrz'" -- "${train[@]}" --set model.file=other.h5 --data good.csv --out never
+refuse 1 "model: other classes than the data" "'angry'" "the model" "good.csv" -- evaluate --model other.h5 --data good.csv
+refuse 1 "model: going on with other classes" "'angry'" -- "${train[@]}" --set model.file=other.h5 --data good.csv --out never
 refuse 1 "model: other classes in an ensemble" "'angrz'" -- evaluate --model $model --model other.h5 --data good.csv
 refuse 1 "evaluate: data missing" "'absent.csv'" -- evaluate --model $model --data absent.csv
 refuse 1 "evaluate: no such part" "no test part" -- evaluate -q --model $model --data good2.csv --split test

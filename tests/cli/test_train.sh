@@ -3,10 +3,10 @@
 . tests/cli/lib.sh
 
 # ---- the command line itself ----
-for word in predict video realtime serve prepare runs sweep compare report audit preview; do
+for word in predict video realtime serve prepare runs sweep compare report audit; do
     refuse 2 "later: $word" "'$word' is not in this version" -- $word
 done
-for flag in --resume --resume-anyway --report --classes --preprocess --drop-classes; do
+for flag in --resume --resume-anyway --classes --preprocess --drop-classes; do
     refuse 2 "later: $flag" "$flag is not in this version" -- evaluate $flag x
 done
 helps() { # COMMAND FLAG…: all of them in --help

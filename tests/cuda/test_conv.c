@@ -18,24 +18,45 @@ typedef struct conv_row {
     int n, h, w, in, out, kernel_h, kernel_w, stride;
     bool same, bias;
     int activation;
+    int dilation, groups;
+    bool transposed; /* strides make the image larger */
 } conv_row;
 
 static const conv_row rows[] = {
-    {2, 7, 7, 8, 16, 3, 3, 1, true, true, BODY_RELU},
-    {1, 9, 6, 3, 17, 3, 3, 1, true, true, BODY_RELU},
-    {3, 8, 8, 5, 3, 3, 3, 2, true, true, BODY_RELU}, /* pads below and on the right only */
-    {2, 7, 9, 17, 5, 3, 3, 2, true, false, BODY_LINEAR},
-    {2, 6, 6, 8, 8, 2, 2, 1, true, true, BODY_RELU}, /* an even kernel */
-    {2, 9, 9, 1, 8, 5, 5, 1, true, true, BODY_RELU},
-    {2, 9, 8, 1, 1, 3, 5, 1, false, true, BODY_TANH},
-    {1, 1, 1, 8, 7, 1, 1, 1, true, true, BODY_LINEAR}, /* an image of one place */
-    {5, 1, 1, 3, 17, 3, 3, 1, true, true, BODY_RELU},
-    {2, 10, 7, 16, 24, 1, 1, 2, false, false, BODY_RELU}, /* leaves rows unread */
-    {3, 8, 11, 8, 3, 4, 3, 3, true, true, BODY_LEAKY_RELU},
-    {2, 11, 5, 24, 8, 3, 1, 1, false, true, BODY_ELU},
-    {2, 5, 5, 8, 8, 3, 3, 1, true, false, BODY_SIGMOID},
+    {2, 7, 7, 8, 16, 3, 3, 1, true, true, BODY_RELU, 1, 1, false},
+    {1, 9, 6, 3, 17, 3, 3, 1, true, true, BODY_RELU, 1, 1, false},
+    {3, 8, 8, 5, 3, 3, 3, 2, true, true, BODY_RELU, 1, 1,
+     false}, /* pads below and on the right only */
+    {2, 7, 9, 17, 5, 3, 3, 2, true, false, BODY_LINEAR, 1, 1, false},
+    {2, 6, 6, 8, 8, 2, 2, 1, true, true, BODY_RELU, 1, 1, false}, /* an even kernel */
+    {2, 9, 9, 1, 8, 5, 5, 1, true, true, BODY_RELU, 1, 1, false},
+    {2, 9, 8, 1, 1, 3, 5, 1, false, true, BODY_TANH, 1, 1, false},
+    {1, 1, 1, 8, 7, 1, 1, 1, true, true, BODY_LINEAR, 1, 1, false}, /* an image of one place */
+    {5, 1, 1, 3, 17, 3, 3, 1, true, true, BODY_RELU, 1, 1, false},
+    {2, 10, 7, 16, 24, 1, 1, 2, false, false, BODY_RELU, 1, 1, false}, /* leaves rows unread */
+    {3, 8, 11, 8, 3, 4, 3, 3, true, true, BODY_LEAKY_RELU, 1, 1, false},
+    {2, 11, 5, 24, 8, 3, 1, 1, false, true, BODY_ELU, 1, 1, false},
+    {2, 5, 5, 8, 8, 3, 3, 1, true, false, BODY_SIGMOID, 1, 1, false},
 };
-enum { ROWS = sizeof rows / sizeof rows[0] };
+
+/* Dilation, groups, transposed ones. */
+static const conv_row others[] = {
+    {1, 7, 6, 8, 8, 3, 3, 1, true, true, BODY_RELU, 2, 1, false},
+    {2, 9, 7, 5, 3, 3, 2, 1, true, true, BODY_LINEAR, 3, 1, false}, /* more behind than before */
+    {1, 8, 7, 3, 5, 3, 3, 1, false, true, BODY_TANH, 2, 1, false},
+    {2, 7, 6, 8, 8, 3, 3, 1, true, true, BODY_RELU, 1, 8, false}, /* depthwise */
+    {2, 5, 6, 17, 17, 3, 3, 2, true, true, BODY_RELU, 1, 17, false},
+    {2, 6, 5, 5, 15, 3, 2, 1, true, false, BODY_LINEAR, 1, 5, false},
+    {1, 5, 4, 40, 40, 3, 3, 1, true, true, BODY_LEAKY_RELU, 2, 40, false},
+    {2, 5, 6, 6, 9, 3, 3, 2, true, true, BODY_RELU, 1, 3, false},
+    {1, 19, 15, 4, 2, 1, 1, 1, false, true, BODY_ELU, 1, 2, false}, /* sums in parts */
+    {2, 3, 4, 8, 16, 3, 3, 2, true, true, BODY_RELU, 1, 1, true},
+    {3, 3, 5, 5, 3, 4, 4, 2, true, false, BODY_RELU, 1, 1, true},
+    {2, 4, 3, 17, 5, 2, 3, 3, true, true, BODY_TANH, 1, 1, true},
+    {2, 4, 3, 8, 8, 3, 3, 1, false, true, BODY_RELU, 2, 1, true},
+    {5, 1, 1, 3, 7, 3, 3, 1, false, true, BODY_RELU, 1, 1, true},
+};
+enum { ROWS = sizeof rows / sizeof rows[0], OTHERS = sizeof others / sizeof others[0] };
 
 enum { Y, Y_WIDE, DX, DX_TWICE, DX_GATED, DX_GATED_TWICE, DW, DB, DW_TWICE, DB_TWICE, RESULTS };
 static const char *const names[RESULTS] = {"y",        "y in f32",       "dx", "dx twice",
@@ -61,14 +82,18 @@ static int padding(int in, int out, int kernel, int stride, bool same) {
     return same && all > 0 ? all : 0;
 }
 
+/* A transposed row is the gradient of a convolution whose result has the row's size. */
 static mien_linear_desc describe(const conv_row *r) {
-    const int oh = out_of(r->h, r->kernel_h, r->stride, r->same);
-    const int ow = out_of(r->w, r->kernel_w, r->stride, r->same);
-    const int ph = padding(r->h, oh, r->kernel_h, r->stride, r->same);
-    const int pw = padding(r->w, ow, r->kernel_w, r->stride, r->same);
+    const int kh = (r->kernel_h - 1) * r->dilation + 1, kw = (r->kernel_w - 1) * r->dilation + 1;
+    const int more_h = r->same ? 0 : kh - r->stride, more_w = r->same ? 0 : kw - r->stride;
+    const int h = r->transposed ? r->h * r->stride + more_h : r->h;
+    const int w = r->transposed ? r->w * r->stride + more_w : r->w;
+    const int oh = out_of(h, kh, r->stride, r->same), ow = out_of(w, kw, r->stride, r->same);
+    const int ph = padding(h, oh, kh, r->stride, r->same);
+    const int pw = padding(w, ow, kw, r->stride, r->same);
     return (mien_linear_desc){.name = "conv",
                               .in = {1, r->h, r->w, r->in},
-                              .out = {1, oh, ow, r->out},
+                              .out = {1, r->transposed ? h : oh, r->transposed ? w : ow, r->out},
                               .kernel_h = r->kernel_h,
                               .kernel_w = r->kernel_w,
                               .stride_h = r->stride,
@@ -77,6 +102,10 @@ static mien_linear_desc describe(const conv_row *r) {
                               .pad_left = pw / 2,
                               .pad_bottom = ph - ph / 2,
                               .pad_right = pw - pw / 2,
+                              .dilation_h = r->dilation,
+                              .dilation_w = r->dilation,
+                              .groups = r->groups,
+                              .transposed = r->transposed,
                               .bias = r->bias,
                               .activation = r->activation,
                               .alpha = 0.2F,
@@ -90,10 +119,6 @@ static mien_linear_desc describe(const conv_row *r) {
 static mien_shape batch(mien_shape s, int n) {
     s.n = n;
     return s;
-}
-
-static size_t weight_count(const mien_linear_desc *d) {
-    return (size_t)(d->kernel_h * d->kernel_w * d->in.c * d->out.c);
 }
 
 static float *whole(size_t count, uint32_t seed) {
@@ -111,7 +136,8 @@ static float *operand(size_t count, uint32_t seed, bool integers, mien_dtype dty
 static operands draw(const conv_row *r, bool integers, mien_dtype dtype) {
     const mien_linear_desc d = describe(r);
     const size_t x = mien_shape_count(batch(d.in, r->n)), y = mien_shape_count(batch(d.out, r->n));
-    return (operands){operand(x, 1, integers, dtype), operand(weight_count(&d), 2, integers, dtype),
+    return (operands){operand(x, 1, integers, dtype),
+                      operand(mien_linear_weights(&d), 2, integers, dtype),
                       operand((size_t)d.out.c, 3, integers, MIEN_F32),
                       operand(y, 4, integers, dtype), operand(x, 5, integers, dtype)};
 }
@@ -140,8 +166,8 @@ static void *weights(mien_backend *b, mien_linear *op, const mien_linear_desc *d
     void *params = device_copy(b, NULL, b->ops->linear_weight_bytes(op));
     expect_ok(b->ops->weights_upload(op, params, hwio));
     if (b->dtype == b->param_dtype) return params;
-    void *low = device_copy(b, NULL, weight_count(d) * mien_dtype_bytes(b->dtype));
-    expect_ok(b->ops->narrow(b, low, params, weight_count(d)));
+    void *low = device_copy(b, NULL, mien_linear_weights(d) * mien_dtype_bytes(b->dtype));
+    expect_ok(b->ops->narrow(b, low, params, mien_linear_weights(d)));
     b->ops->free(b, params);
     return low;
 }
@@ -178,14 +204,14 @@ static void backward_data(mien_backend *b, mien_linear *op, const mien_linear_de
 static void backward_filter(mien_backend *b, mien_linear *op, const mien_linear_desc *d,
                             const mien_tensor *dy, const mien_tensor *x, void *scratch,
                             results *r) {
-    mien_tensor dw = device_params(b, weight_count(d), NULL);
+    mien_tensor dw = device_params(b, mien_linear_weights(d), NULL);
     mien_tensor db = device_params(b, (size_t)d->out.c, NULL);
     for (int twice = 0; twice < 2; twice++) {
         const int which = twice ? DW_TWICE : DW;
         expect_ok(b->ops->linear_backward_filter(op, dw.data, d->bias ? db.data : NULL, dy, x,
                                                  scratch, twice));
-        r->count[which] = weight_count(d);
-        r->value[which] = malloc(weight_count(d) * sizeof(float));
+        r->count[which] = mien_linear_weights(d);
+        r->value[which] = malloc(mien_linear_weights(d) * sizeof(float));
         assert_non_null(r->value[which]);
         expect_ok(b->ops->weights_download(op, r->value[which], dw.data));
         take(b, &db, r, twice ? DB_TWICE : DB);
@@ -231,15 +257,16 @@ static void one_zero(float *values, size_t count) {
 }
 
 /* Every result of every row; `most` 0: bit for bit. */
-static void compare(mien_backend *cuda, bool integers, double most) {
+static void compare_rows(const conv_row *list, int count, mien_backend *cuda, bool integers,
+                         double most) {
     mien_backend *plain;
     expect_ok(reference_open(false, &plain));
-    for (int i = 0; i < ROWS; i++) {
-        operands o = draw(&rows[i], integers, cuda->dtype);
+    for (int i = 0; i < count; i++) {
+        operands o = draw(&list[i], integers, cuda->dtype);
         results got, want;
-        compute(plain, &rows[i], &o, &want);
-        compute(cuda, &rows[i], &o, &got);
-        const bool exact = most == 0 && rows[i].activation <= BODY_RELU;
+        compute(plain, &list[i], &o, &want);
+        compute(cuda, &list[i], &o, &got);
+        const bool exact = most == 0 && list[i].activation <= BODY_RELU;
         for (int k = 0; k < RESULTS; k++) {
             char what[64];
             snprintf(what, sizeof what, "row %d, %s", i, names[k]);
@@ -258,6 +285,10 @@ static void compare(mien_backend *cuda, bool integers, double most) {
     }
     mien_backend_close(plain);
     mien_backend_close(cuda);
+}
+
+static void compare(mien_backend *cuda, bool integers, double most) {
+    compare_rows(rows, ROWS, cuda, integers, most);
 }
 
 static void test_f32(void **state) {
@@ -285,6 +316,12 @@ static void test_f16(void **state) {
     compare(device_open(MIEN_COMPUTE_F16, true), false, 1e-3);
 }
 
+static void test_others(void **state) {
+    (void)state;
+    compare_rows(others, OTHERS, device_open(MIEN_COMPUTE_F32, true), true, 0);
+    compare_rows(others, OTHERS, device_open(MIEN_COMPUTE_BF16, true), false, 1.6e-2);
+}
+
 /* Engines chosen by time, whichever they are. */
 static void test_timed_engines(void **state) {
     (void)state;
@@ -307,7 +344,7 @@ static void test_without_fusion(void **state) {
  * at a multiple of 4 bytes only. */
 static void test_one_row_of_many(void **state) {
     (void)state;
-    static const conv_row row = {1, 1, 1, 5, 3, 1, 1, 1, true, true, BODY_RELU};
+    static const conv_row row = {1, 1, 1, 5, 3, 1, 1, 1, true, true, BODY_RELU, 1, 1, false};
     mien_backend *b = device_open(MIEN_COMPUTE_F32, true);
     const mien_linear_desc d = describe(&row);
     mien_linear *op = create(b, &d, 1);
@@ -343,7 +380,7 @@ static void test_weights_travel(void **state) {
     (void)state;
     mien_backend *b = device_open(MIEN_COMPUTE_F32, true);
     const mien_linear_desc d = describe(&rows[1]);
-    const size_t count = weight_count(&d);
+    const size_t count = mien_linear_weights(&d);
     mien_linear *op;
     expect_ok(b->ops->linear_create(b, &d, &op));
     assert_int_equal(b->ops->linear_weight_bytes(op), count * sizeof(float));
@@ -423,6 +460,7 @@ int main(void) {
         cmocka_unit_test(test_tf32),
         cmocka_unit_test(test_bf16),
         cmocka_unit_test(test_f16),
+        cmocka_unit_test(test_others),
         cmocka_unit_test(test_timed_engines),
         cmocka_unit_test(test_without_fusion),
         cmocka_unit_test(test_one_row_of_many),

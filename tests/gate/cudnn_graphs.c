@@ -103,6 +103,8 @@ static void check(const row *r, int which, cudnnBackendDescriptor_t card) {
                            .kernel_w = r->kernel,
                            .stride_h = r->stride,
                            .stride_w = r->stride,
+                           .dilation_h = 1,
+                           .dilation_w = 1,
                            .pad_h = r->pad,
                            .pad_w = r->pad};
     char text[DNN_SIGNATURE];

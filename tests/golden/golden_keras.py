@@ -33,6 +33,9 @@ else:
 #: Layer kind as in a Mien model file (what Keras itself names a layer by) to a Keras class.
 KINDS = {
     "conv2d": keras.layers.Conv2D,
+    "depthwise_conv2d": keras.layers.DepthwiseConv2D,
+    "separable_conv2d": keras.layers.SeparableConv2D,
+    "conv2d_transpose": keras.layers.Conv2DTranspose,
     "max_pooling2d": keras.layers.MaxPooling2D,
     "average_pooling2d": keras.layers.AveragePooling2D,
     "global_average_pooling2d": keras.layers.GlobalAveragePooling2D,

@@ -125,29 +125,40 @@ static void compare_input_gradients(layer_case *c, mien_shape shape, layer_stats
     free(second);
 }
 
-static void load_params(const layer_case *c) {
-    const mien_node *node = &c->net.graph.nodes[c->node];
+static void load_node(const layer_case *c, int index) {
+    const mien_node *node = &c->net.graph.nodes[index];
     for (int k = 0; k < node->param_count; k++) {
         const mien_st_tensor *t = golden_find(c->file, "%s/%s", c->name, node->params[k].name);
         if (!t) fail_msg("%s/%s is missing", c->name, node->params[k].name);
-        assert_int_equal(t->count, net_param_count(&c->net, c->node, k));
+        assert_int_equal(t->count, net_param_count(&c->net, index, k));
         double *values = golden_numbers(t);
-        net_set(&c->net, c->net.plan->param, c->node, k, values);
+        net_set(&c->net, c->net.plan->param, index, k, values);
         free(values);
     }
 }
 
-static void compare_params(layer_case *c, layer_stats *stats) {
-    const mien_node *node = &c->net.graph.nodes[c->node];
+static void compare_node(layer_case *c, int index, layer_stats *stats) {
+    const mien_node *node = &c->net.graph.nodes[index];
     for (int k = 0; k < node->param_count; k++) {
         char what[64];
         const bool trained = node->params[k].trained;
-        double *values = numbers(net_param_count(&c->net, c->node, k));
-        net_get(&c->net, c->net.plan->grad, c->node, k, values);
+        double *values = numbers(net_param_count(&c->net, index, k));
+        net_get(&c->net, c->net.plan->grad, index, k, values);
         snprintf(what, sizeof what, trained ? "d%s" : "%s_after", node->params[k].name);
         compare(c, what, values, trained ? &stats->gradient : &stats->statistics);
         free(values);
     }
+}
+
+/* The layer's own parameters and those of the nodes split off from it. */
+static void load_params(const layer_case *c) {
+    for (int i = c->node; i < mien_layer_end(&c->net.graph, c->node); i++)
+        load_node(c, i);
+}
+
+static void compare_params(layer_case *c, layer_stats *stats) {
+    for (int i = c->node; i < mien_layer_end(&c->net.graph, c->node); i++)
+        compare_node(c, i, stats);
 }
 
 static void compare_output(layer_case *c, const char *what, layer_stats *stats) {

@@ -1,4 +1,4 @@
-/* Single layers against Keras: tests/golden/layers.safetensors. */
+/* Single layers against Keras: tests/golden/layers.safetensors, convolutions.safetensors. */
 #ifndef TESTS_GOLDEN_GOLDEN_LAYERS_H
 #define TESTS_GOLDEN_GOLDEN_LAYERS_H
 

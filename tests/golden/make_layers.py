@@ -1,4 +1,4 @@
-"""Make layers.safetensors: outputs and gradients of single Keras 3 layers in float64.
+"""Make layers.safetensors and convolutions.safetensors: outputs and gradients of single Keras 3 layers in float64.
 
 Inputs, parameters and upstream gradients are float32 values stored as F32; what follows from
 them was computed in float64 and is stored as F64. See README.md for the names.
@@ -44,7 +44,7 @@ def away_from(*kinks):
 
 def draw_parameter(rng, v):
     """Draw a start value for one variable of a layer."""
-    if v.name == "kernel":
+    if v.name.endswith("kernel"):
         fan_in = int(np.prod(v.shape[:-1]))
         return f32(rng.standard_normal(v.shape) / np.sqrt(fan_in))
     if v.name in ("moving_variance", "variance"):
@@ -122,6 +122,55 @@ def conv(filters, kernel_size, **keys):
 def pool(kind, size, strides, **keys):
     """Keys of a pooling layer."""
     return kind, {"pool_size": size, "strides": strides, **keys}
+
+
+def convolutions():
+    """The convolutions beside the ordinary one: a file of their own.
+
+    TensorFlow has no transposed one with dilation on a CPU.
+    """
+    kernel = {"kernel_size": 3}
+
+    def depthwise(**keys):
+        return "depthwise_conv2d", kernel | keys
+
+    def separable(filters, **keys):
+        return "separable_conv2d", {"filters": filters} | kernel | keys
+
+    def transpose(filters, **keys):
+        return "conv2d_transpose", {"filters": filters} | kernel | keys
+
+    image, wide = [(2, 6, 5, 3)], [(2, 5, 6, 16)]
+    layers = {
+        "conv2d_dilated": (conv(4, 3, dilation_rate=2), [(2, 7, 6, 3)]),
+        "conv2d_dilated_same": (conv(4, [3, 2], dilation_rate=[2, 3], padding="same"), image),
+        "conv2d_groups": (conv(6, 3, groups=3, padding="same"), image),
+        "conv2d_groups_wide": (conv(32, 3, groups=2, strides=2, padding="same"), [(2, 7, 6, 16)]),
+        "depthwise": (depthwise(), image),
+        "depthwise_same_relu": (depthwise(padding="same", activation="relu"), wide),
+        "depthwise_stride2": (depthwise(strides=2, padding="same"), image),
+        "depthwise_multiplier": (depthwise(depth_multiplier=2, use_bias=False), image),
+        "depthwise_dilated": (depthwise(dilation_rate=2, padding="same"), image),
+        "separable": (separable(4), image),
+        "separable_stride2_relu": (
+            separable(16, strides=2, padding="same", activation="relu"), wide),
+        "separable_multiplier": (
+            separable(5, depth_multiplier=2, dilation_rate=2, padding="same", use_bias=False),
+            image),
+        "transpose": (transpose(4), image),
+        "transpose_same": (transpose(16, padding="same"), wide),
+        "transpose_stride2": (transpose(4, strides=2), image),
+        "transpose_stride2_same": (transpose(4, strides=2, padding="same"), image),
+        "transpose_stride2_same_even": (
+            transpose(4, kernel_size=[4, 2], strides=2, padding="same", activation="relu"), image),
+        "transpose_kernel_below_stride": (transpose(4, kernel_size=2, strides=[3, 2]), image),
+        "transpose_output_padding": (transpose(4, strides=2, output_padding=[1, 0]), image),
+        "transpose_output_padding_same": (
+            transpose(4, strides=2, padding="same", output_padding=1), image),
+        "transpose_output_padding_0_same": (
+            transpose(4, strides=3, padding="same", output_padding=0), image),
+    }
+    return {name: (layer, shapes, normal) for name, (layer, shapes) in layers.items()}
 
 
 #: name: ((kind, keys), shapes of the inputs, drawer of inputs)
@@ -259,16 +308,22 @@ def moved_cases():
 CASES |= moved_cases()
 
 
-def main():
-    """Compute every case and write the file."""
-    gk.use_float64()
+def write(file, cases):
+    """Compute every case and write them to a file."""
     tensors = {}
     metadata = {"backend": gk.backend_text()}
-    for name, ((kind, keys), shapes, draw) in sorted(CASES.items()):
+    for name, ((kind, keys), shapes, draw) in sorted(cases.items()):
         rng = np.random.default_rng([SEED, zlib.crc32(name.encode())])
         tensors |= gk.prefixed(name, make_case(rng, kind, keys, shapes, draw))
         metadata[name] = yaml_layer(kind, keys)
-    write_golden("layers.safetensors", tensors, metadata)
+    write_golden(file, tensors, metadata)
+
+
+def main():
+    """Write the files."""
+    gk.use_float64()
+    write("layers.safetensors", CASES)
+    write("convolutions.safetensors", convolutions())
 
 
 if __name__ == "__main__":

@@ -37,17 +37,23 @@ static int close_backends(void **state) {
     return 0;
 }
 
-static void check_layers(mien_backend *backend, double bound) {
+static void check_file(const char *name, mien_backend *backend, double bound, int least) {
     golden_file file;
     layer_stats stats = {0};
-    golden_open(&file, "layers");
+    golden_open(&file, name);
     const unsigned saved = mien_float_enter();
     golden_check_layers(&file, backend, bound, &stats);
     mien_float_leave(saved);
     golden_close(&file);
-    print_message("# %s: %d cases; outputs %.2g, gradients %.2g, statistics %.2g of the norm\n",
-                  backend->ops->name, stats.cases, stats.output, stats.gradient, stats.statistics);
-    assert_true(stats.cases >= 55);
+    print_message(
+        "# %s on %s: %d cases; outputs %.2g, gradients %.2g, statistics %.2g of the norm\n", name,
+        backend->ops->name, stats.cases, stats.output, stats.gradient, stats.statistics);
+    assert_true(stats.cases >= least);
+}
+
+static void check_layers(mien_backend *backend, double bound) {
+    check_file("layers", backend, bound, 55);
+    check_file("convolutions", backend, bound, 21);
 }
 
 /* The golden inputs are floats, so double starts from the same numbers. TensorFlow's float32 slope

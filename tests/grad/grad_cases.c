@@ -1,8 +1,14 @@
 #include "tests/grad/grad_cases.h"
 
 #define CONV(keys, n, h, w, c) {"conv2d", "  - conv2d: {" keys "}\n", {h, w, c, 0}, n},
-#define DENSE(keys, n, c)      {"dense", "  - dense: {" keys "}\n", {1, 1, c, 0}, n},
-#define MAX(keys, n, h, w, c)  {"max_pooling2d", "  - max_pooling2d: {" keys "}\n", {h, w, c, 0}, n},
+#define DEPTHWISE(keys, n, h, w, c)                                                                \
+    {"depthwise_conv2d", "  - depthwise_conv2d: {" keys "}\n", {h, w, c, 0}, n},
+#define SEPARABLE(keys, n, h, w, c)                                                                \
+    {"separable_conv2d", "  - separable_conv2d: {" keys "}\n", {h, w, c, 0}, n},
+#define TRANSPOSE(keys, n, h, w, c)                                                                \
+    {"conv2d_transpose", "  - conv2d_transpose: {" keys "}\n", {h, w, c, 0}, n},
+#define DENSE(keys, n, c)     {"dense", "  - dense: {" keys "}\n", {1, 1, c, 0}, n},
+#define MAX(keys, n, h, w, c) {"max_pooling2d", "  - max_pooling2d: {" keys "}\n", {h, w, c, 0}, n},
 #define MEAN(keys, n, h, w, c)                                                                     \
     {"average_pooling2d", "  - average_pooling2d: {" keys "}\n", {h, w, c, 0}, n},
 #define BN(keys, n, h, w, c)                                                                       \
@@ -41,6 +47,35 @@ const grad_case grad_layers[] = {
     CONV("filters: 8, kernel_size: 3, padding: same", 3, 5, 5, 8)
     CONV("filters: 24, kernel_size: 3, padding: same", 1, 4, 4, 48)
     CONV("filters: 3, kernel_size: 3, trainable: false", 2, 5, 5, 2)
+    CONV("filters: 3, kernel_size: 3, dilation_rate: 2", 2, 7, 6, 3)
+    CONV("filters: 16, kernel_size: [3, 2], dilation_rate: [2, 3], padding: same", 2, 6, 7, 16)
+    CONV("filters: 6, kernel_size: 3, groups: 3, padding: same", 2, 5, 6, 9)
+    CONV("filters: 32, kernel_size: 3, groups: 2, strides: 2, padding: same", 3, 7, 6, 32)
+    CONV("filters: 4, kernel_size: 3, groups: 2, dilation_rate: 2, padding: same", 2, 6, 5, 2)
+    DEPTHWISE("kernel_size: 3", 2, 5, 6, 3)
+    DEPTHWISE("kernel_size: 3, padding: same, strides: 2", 3, 7, 6, 16)
+    DEPTHWISE("kernel_size: [2, 3], padding: same, depth_multiplier: 2, use_bias: false", 2, 5, 4, 5)
+    DEPTHWISE("kernel_size: 3, depth_multiplier: 3, dilation_rate: 2, padding: same", 2, 5, 6, 1)
+    DEPTHWISE("kernel_size: 3, padding: same, activation: relu", 2, 5, 4, 17)
+    SEPARABLE("filters: 4, kernel_size: 3", 2, 5, 6, 3)
+    SEPARABLE("filters: 16, kernel_size: 3, padding: same, strides: 2, activation: relu", 2, 7, 6, 16)
+    SEPARABLE("filters: 5, kernel_size: 3, padding: same, depth_multiplier: 2, dilation_rate: 2, "
+              "use_bias: false, activation: tanh", 2, 6, 5, 3)
+    {"separable_conv2d", "  - separable_conv2d: {name: a, filters: 3, kernel_size: 3, padding: same, "
+                         "activation: tanh}\n  - add: {inputs: [a, input]}\n", {5, 4, 3, 0}, 2},
+    TRANSPOSE("filters: 3, kernel_size: 3", 2, 3, 4, 2)
+    TRANSPOSE("filters: 16, kernel_size: 3, strides: 2, padding: same", 2, 4, 3, 16)
+    TRANSPOSE("filters: 5, kernel_size: 2, strides: [3, 2]", 2, 3, 2, 3)
+    TRANSPOSE("filters: 4, kernel_size: [4, 3], strides: 2, padding: same, output_padding: 1, "
+              "activation: relu", 2, 3, 4, 17)
+    TRANSPOSE("filters: 3, kernel_size: 3, strides: 2, output_padding: [0, 1], use_bias: false", 3, 3, 2, 2)
+    TRANSPOSE("filters: 3, kernel_size: 2, dilation_rate: 2, padding: same", 2, 4, 5, 3)
+    {"conv2d_transpose", "  - conv2d: {name: a, filters: 2, kernel_size: 3, activation: relu}\n"
+                         "  - conv2d_transpose: {name: b, filters: 3, kernel_size: 3}\n"
+                         "  - conv2d: {name: c, inputs: [a], filters: 3, kernel_size: 3, padding: same}\n"
+                         "  - conv2d_transpose: {name: d, inputs: [a], filters: 3, kernel_size: 3}\n"
+                         "  - add: {inputs: [b, d]}\n  - conv2d: {name: e, filters: 3, kernel_size: 3}\n"
+                         "  - add: {inputs: [c, e]}\n", {5, 6, 2, 0}, 2},
     {"dense", "  - dense: {units: 1}\n  - dense: {units: 2}\n", {1, 1, 1, 0}, 1},
     DENSE("units: 17", 5, 3)
     DENSE("units: 7, use_bias: false", 3, 17)

@@ -31,9 +31,10 @@ allowed() {
     host/data) echo host/backend host/image ;;
     host/formats) echo host/data host/graph ;;
     host/infer) echo host/formats host/vision ;;
-    host/train) echo host/infer ;;
+    host/train) echo host/infer host/image ;;
     host/bench) echo host/train ;;
-    host/cli) echo host/bench ;;
+    host/report) echo host/train host/image ;;
+    host/cli) echo host/bench host/report ;;
     esac
 }
 reach() { # all rooms that a room may include

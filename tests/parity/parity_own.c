@@ -17,7 +17,10 @@ cpu_conv own_conv(const own_case *t) {
                       t->ih + t->top + t->bottom - 2,
                       t->iw + t->left + t->right - 2,
                       t->oc,
-                      {3, 3, 1, 1, t->top, t->left}};
+                      {3, 3, 1, 1, t->top, t->left},
+                      1,
+                      1,
+                      1};
 }
 
 size_t own_count(const own_case *t, int result) {

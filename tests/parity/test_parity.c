@@ -35,6 +35,12 @@ typedef struct linear_row {
     int padding; /* MIEN_SAME, MIEN_VALID or -1: dense */
 } linear_row;
 
+typedef struct conv_row {
+    linear_row row;
+    int dilation, groups;
+    bool transposed; /* strides make the image larger */
+} conv_row;
+
 /* A tensor in a backend's memory, filled with whole numbers when `seed` is not 0. */
 static mien_tensor make(mien_backend *b, mien_shape s, uint32_t seed) {
     mien_tensor t = {s, MIEN_F32, b->ops->channel_block(b, s), NULL};
@@ -56,10 +62,32 @@ static double *take(mien_backend *b, const mien_tensor *t) {
 
 enum { RESULTS = 4 };
 
+/* Output, pads, dilation and groups of a row. A transposed row is the gradient of a convolution
+ * from h * sh to h. */
+static void shape_linear(const conv_row *c, mien_linear_desc *d) {
+    const linear_row *r = &c->row;
+    const int span_h = (r->kh - 1) * c->dilation + 1, span_w = (r->kw - 1) * c->dilation + 1;
+    d->out = (mien_shape){1, 1, 1, r->oc};
+    d->dilation_h = d->dilation_w = c->dilation;
+    d->groups = c->groups;
+    d->transposed = c->transposed;
+    if (d->dense) return;
+    const bool same = r->padding == MIEN_SAME;
+    const int large_h = c->transposed ? r->h * r->sh + (same ? 0 : span_h - r->sh) : r->h;
+    const int large_w = c->transposed ? r->w * r->sw + (same ? 0 : span_w - r->sw) : r->w;
+    d->out.h = mien_conv_axis(large_h, span_h, r->sh, r->padding, &d->pad_top, &d->pad_bottom);
+    d->out.w = mien_conv_axis(large_w, span_w, r->sw, r->padding, &d->pad_left, &d->pad_right);
+    if (!c->transposed) return;
+    assert_true(d->out.h == r->h && d->out.w == r->w);
+    d->out.h = large_h;
+    d->out.w = large_w;
+}
+
 /* Results of all three passes: y, dx, dw, db. The backward ones are run twice, the second time
  * adding. */
-static void run_linear(mien_backend *b, const linear_row *r, double *results[RESULTS],
+static void run_linear(mien_backend *b, const conv_row *row, double *results[RESULTS],
                        size_t counts[RESULTS]) {
+    const linear_row *r = &row->row;
     mien_linear_desc d = {.name = "it",
                           .dense = r->padding < 0,
                           .in = {1, r->h, r->w, r->ic},
@@ -73,13 +101,9 @@ static void run_linear(mien_backend *b, const linear_row *r, double *results[RES
                           .needs_dx = true,
                           .accumulates_dx = true,
                           .accumulates_dw = true};
-    d.out = (mien_shape){1, 1, 1, r->oc};
-    if (!d.dense) {
-        d.out.h = mien_conv_axis(r->h, r->kh, r->sh, r->padding, &d.pad_top, &d.pad_bottom);
-        d.out.w = mien_conv_axis(r->w, r->kw, r->sw, r->padding, &d.pad_left, &d.pad_right);
-    }
+    shape_linear(row, &d);
     const mien_shape in = {r->n, r->h, r->w, r->ic}, out = {r->n, d.out.h, d.out.w, r->oc};
-    const size_t weights = (size_t)(r->kh * r->kw) * (size_t)r->ic * (size_t)r->oc;
+    const size_t weights = mien_linear_weights(&d);
     mien_linear *op;
     void *w, *dw, *scratch;
     expect_ok(b->ops->linear_create(b, &d, &op));
@@ -119,27 +143,36 @@ static void run_linear(mien_backend *b, const linear_row *r, double *results[RES
     b->ops->linear_free(op);
 }
 
-static void check_linear(const linear_row *rows, size_t count) {
+static void check_convs(const conv_row *rows, size_t count) {
     static const char *const names[RESULTS] = {"y", "dx", "dw", "db"};
     const unsigned saved = mien_float_enter();
     for (size_t i = 0; i < count; i++) {
         double *want[RESULTS], *got[RESULTS];
         size_t sizes[RESULTS];
-        const linear_row *r = &rows[i];
-        run_linear(plain, r, want, sizes);
-        run_linear(onednn, r, got, sizes);
+        const linear_row *r = &rows[i].row;
+        run_linear(plain, &rows[i], want, sizes);
+        run_linear(onednn, &rows[i], got, sizes);
         for (int k = 0; k < RESULTS; k++) {
             for (size_t e = 0; e < sizes[k]; e++)
                 if (got[k][e] != want[k][e])
-                    fail_msg("row %zu, batch %d, %dx%dx%d to %d, kernel %dx%d, stride %dx%d: "
-                             "%s[%zu] is %g by oneDNN, %g by loops",
-                             i, r->n, r->h, r->w, r->ic, r->oc, r->kh, r->kw, r->sh, r->sw,
-                             names[k], e, got[k][e], want[k][e]);
+                    fail_msg(
+                        "row %zu, batch %d, %dx%dx%d to %d, kernel %dx%d, stride %dx%d, dilation "
+                        "%d, groups %d%s: %s[%zu] is %g by oneDNN, %g by loops",
+                        i, r->n, r->h, r->w, r->ic, r->oc, r->kh, r->kw, r->sh, r->sw,
+                        rows[i].dilation, rows[i].groups, rows[i].transposed ? ", transposed" : "",
+                        names[k], e, got[k][e], want[k][e]);
             free(want[k]);
             free(got[k]);
         }
     }
     mien_float_leave(saved);
+}
+
+static void check_linear(const linear_row *rows, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        const conv_row row = {rows[i], 1, 1, false};
+        check_convs(&row, 1);
+    }
 }
 
 static void test_integer_conv(void **state) {
@@ -159,6 +192,36 @@ static void test_integer_conv(void **state) {
         {7, 4, 4, 48, 16, 3, 3, 1, 1, MIEN_SAME},   {1, 1, 1, 16, 16, 1, 1, 1, 1, MIEN_VALID},
     };
     check_linear(rows, sizeof rows / sizeof rows[0]);
+}
+
+static void test_integer_groups(void **state) {
+    (void)state;
+    static const conv_row rows[] = {
+        {{2, 9, 8, 3, 4, 3, 3, 1, 1, MIEN_VALID}, 2, 1, false},
+        {{3, 7, 9, 16, 32, 3, 3, 1, 1, MIEN_SAME}, 2, 1, false},
+        {{1, 9, 9, 17, 5, 3, 2, 1, 1, MIEN_SAME}, 3, 1, false},
+        {{2, 6, 5, 6, 9, 3, 3, 1, 1, MIEN_SAME}, 1, 3, false},
+        {{2, 8, 7, 32, 32, 3, 3, 2, 2, MIEN_SAME}, 1, 2, false},
+        {{1, 8, 7, 32, 64, 3, 3, 1, 1, MIEN_SAME}, 1, 4, false},
+        {{3, 7, 6, 34, 34, 1, 1, 1, 1, MIEN_VALID}, 1, 2, false},
+        {{2, 7, 6, 16, 16, 3, 3, 1, 1, MIEN_SAME}, 1, 16, false},
+        {{3, 9, 8, 32, 32, 3, 3, 2, 2, MIEN_SAME}, 1, 32, false},
+        {{2, 6, 7, 5, 5, 3, 3, 1, 1, MIEN_VALID}, 1, 5, false},
+        {{1, 6, 7, 24, 24, 5, 5, 1, 1, MIEN_SAME}, 1, 24, false},
+        {{2, 6, 7, 16, 32, 3, 3, 1, 1, MIEN_SAME}, 1, 16, false},
+        {{2, 6, 7, 3, 9, 3, 2, 1, 2, MIEN_SAME}, 1, 3, false},
+        {{2, 9, 9, 16, 16, 3, 3, 1, 1, MIEN_SAME}, 2, 16, false},
+        {{17, 5, 5, 64, 64, 3, 3, 1, 1, MIEN_SAME}, 1, 64, false},
+        {{2, 4, 5, 3, 4, 3, 3, 1, 1, MIEN_VALID}, 1, 1, true},
+        {{2, 4, 5, 16, 16, 3, 3, 2, 2, MIEN_SAME}, 1, 1, true},
+        {{3, 3, 5, 16, 32, 3, 3, 2, 2, MIEN_VALID}, 1, 1, true},
+        {{1, 5, 4, 17, 5, 4, 3, 2, 3, MIEN_SAME}, 1, 1, true},
+        {{2, 5, 4, 8, 3, 2, 2, 2, 2, MIEN_SAME}, 1, 1, true},
+        {{2, 6, 5, 16, 16, 3, 3, 1, 1, MIEN_SAME}, 2, 1, true},
+        {{1, 3, 4, 64, 1, 5, 5, 2, 2, MIEN_SAME}, 1, 1, true},
+        {{2, 1, 1, 5, 7, 4, 4, 1, 1, MIEN_VALID}, 1, 1, true},
+    };
+    check_convs(rows, sizeof rows / sizeof rows[0]);
 }
 
 static void test_integer_dense(void **state) {
@@ -291,6 +354,7 @@ int main(int argc, char **argv) {
     reference_wait_passively(argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_integer_conv),
+        cmocka_unit_test(test_integer_groups),
         cmocka_unit_test(test_integer_dense),
         cmocka_unit_test(test_integer_pooling),
         cmocka_unit_test(test_pooling_tail),

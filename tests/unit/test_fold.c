@@ -161,6 +161,31 @@ static void test_odd_channels(void **state) {
     }
 }
 
+/* Each kind of convolution with its channels where they lie in the kernel. */
+static void test_convolutions(void **state) {
+    (void)state;
+    static const struct {
+        const char *layer;
+        int passes;
+    } cases[] = {
+        {"conv2d: {filters: 12, kernel_size: 3, groups: 3}", 4},
+        {"conv2d: {filters: 16, kernel_size: 3, dilation_rate: 2, use_bias: false}", 4},
+        {"depthwise_conv2d: {kernel_size: 3, depth_multiplier: 2}", 4},
+        {"depthwise_conv2d: {kernel_size: 3, use_bias: false}", 4},
+        {"separable_conv2d: {filters: 7, kernel_size: 3, depth_multiplier: 2}", 5},
+        {"conv2d_transpose: {filters: 5, kernel_size: 3, strides: 2}", 4},
+        {"conv2d_transpose: {filters: 16, kernel_size: 2, use_bias: false}", 4},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char model[600];
+        snprintf(model, sizeof model,
+                 "layers:\n  - conv2d: {filters: 6, kernel_size: 3, activation: relu}\n  - %s\n" BN
+                 "\n  - activation: {activation: relu}\n" TAIL,
+                 cases[i].layer);
+        check(model, (mien_graph_io){9, 8, 1, 3}, cases[i].passes, cases[i].passes);
+    }
+}
+
 static void test_seresnet(void **state) {
     (void)state;
     char *text;
@@ -223,6 +248,7 @@ int main(int argc, char **argv) {
     reference_wait_passively(argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_small_networks), cmocka_unit_test(test_odd_channels),
-        cmocka_unit_test(test_sums), cmocka_unit_test(test_seresnet)};
+        cmocka_unit_test(test_sums), cmocka_unit_test(test_convolutions),
+        cmocka_unit_test(test_seresnet)};
     return cmocka_run_group_tests(tests, open_backends, close_backends);
 }

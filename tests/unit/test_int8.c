@@ -306,8 +306,8 @@ static void test_narrow(void **state) {
         for (int v = 0; k && v < 16; v++) {
             const int ic = v % 4 + 1, stride = v / 4 % 2 + 1, pad = v / 8, kernel = v % 3 ? 3 : 2;
             const int out = (13 + 2 * pad - kernel) / stride + 1;
-            const cpu_conv c = {2,   13,  13, ic,
-                                out, out, 32, {kernel, kernel, stride, stride, pad, pad}};
+            const cpu_conv c = {
+                2, 13, 13, ic, out, out, 32, {kernel, kernel, stride, stride, pad, pad}, 1, 1, 1};
             check_narrow(k, &c, v % 5 == 0);
         }
     }

@@ -33,7 +33,7 @@ static conv *conv_of(const mien_linear *op) {
 
 static bool takes(const mien_cuda *cuda, const mien_linear_desc *d) {
     (void)cuda;
-    return !d->dense && !d->adds;
+    return !d->dense && !d->adds && !d->transposed && mien_linear_groups(d) == 1;
 }
 
 /* ---- shapes ---- */
@@ -42,8 +42,8 @@ static bool same_image(mien_shape a, mien_shape b) {
     return a.h == b.h && a.w == b.w && a.c == b.c;
 }
 
-/* Does a padding of `pad` on both sides give `out` places? What an image has behind the last window
- * does not matter. */
+/* `kernel`: places that it spans. Does a padding of `pad` on both sides give `out` places? What an
+ * image has behind the last window does not matter. */
 static bool even(int in, int kernel, int stride, int pad, int out) {
     const int span = in + 2 * pad - kernel;
     return span >= 0 && span / stride + 1 == out;
@@ -61,14 +61,16 @@ static int whole_channels(int c) {
 
 static void arrange(conv *c) {
     const mien_linear_desc *d = &c->linear.desc;
+    const int span_h = (d->kernel_h - 1) * mien_linear_dilation_h(d) + 1;
+    const int span_w = (d->kernel_w - 1) * mien_linear_dilation_w(d) + 1;
     c->x = d->in;
     c->y = d->out;
     c->pad_h = d->pad_top;
     c->pad_w = d->pad_left;
-    if (!even(d->in.h, d->kernel_h, d->stride_h, d->pad_top, d->out.h) ||
-        !even(d->in.w, d->kernel_w, d->stride_w, d->pad_left, d->out.w)) {
-        c->x.h = padded(d->in.h, d->kernel_h, d->stride_h, d->pad_top, d->out.h);
-        c->x.w = padded(d->in.w, d->kernel_w, d->stride_w, d->pad_left, d->out.w);
+    if (!even(d->in.h, span_h, d->stride_h, d->pad_top, d->out.h) ||
+        !even(d->in.w, span_w, d->stride_w, d->pad_left, d->out.w)) {
+        c->x.h = padded(d->in.h, span_h, d->stride_h, d->pad_top, d->out.h);
+        c->x.w = padded(d->in.w, span_w, d->stride_w, d->pad_left, d->out.w);
         c->top = d->pad_top;
         c->left = d->pad_left;
         c->pad_h = c->pad_w = 0;
@@ -92,6 +94,8 @@ static dnn_problem problem_of(const conv *c, int n, mien_direction direction) {
                      .kernel_w = d->kernel_w,
                      .stride_h = d->stride_h,
                      .stride_w = d->stride_w,
+                     .dilation_h = mien_linear_dilation_h(d),
+                     .dilation_w = mien_linear_dilation_w(d),
                      .pad_h = c->pad_h,
                      .pad_w = c->pad_w};
     p.x.n = p.y.n = n;
@@ -173,11 +177,12 @@ static mien_status refuse(const conv *c, const dnn_problem *p, mien_status statu
     return MIEN_FAIL(
         UNSUPPORTED,
         "layer '%s': cuDNN %zu cannot compute the %s of a convolution %dx%dx%d to %dx%dx%d, kernel "
-        "%dx%d, stride %dx%d, batch %d in %s on this card: try another precision (f32 asks least), "
+        "%dx%d, stride %dx%d, dilation %dx%d, batch %d in %s on this card: try another precision "
+        "(f32 asks least), "
         "another batch size, a newer cuDNN, or the CPU",
         d->name, cudnnGetVersion(), passes[p->direction], d->in.h, d->in.w, d->in.c, d->out.h,
-        d->out.w, d->out.c, d->kernel_h, d->kernel_w, d->stride_h, d->stride_w, p->x.n,
-        mien_compute_name(p->compute));
+        d->out.w, d->out.c, d->kernel_h, d->kernel_w, d->stride_h, d->stride_w, p->dilation_h,
+        p->dilation_w, p->x.n, mien_compute_name(p->compute));
 }
 
 /* The largest batch that is ready, whose engines smaller ones take; NULL: n is larger. */

@@ -8,7 +8,9 @@
  *   glue.c     slots that are own kernels: from tensors to the launchers of kernels/cuda/launch.h
  *   linear.c   convolution and dense: layout of weights, which kind computes an operator
  *   conv.c     by cuDNN (dnn_*.c: descriptors, engines and their cache)
+ *   transposed.c by cuDNN, its passes called crosswise
  *   first.c    by own kernels, for the layer that reads the image
+ *   grouped.c  by own kernels, for channels in groups
  *   dense.c    by cuBLASLt
  *   capture.c  CUDA graphs of recorded work
  *   range.c    NVTX */
@@ -94,8 +96,8 @@ extern const mien_capture_ops mien_cuda_capture; /* capture.c */
 typedef struct linear_kind linear_kind;
 
 /* First member of every kind's operator. Weights [w] in memory: convolution [out.c][kernel_h]
- * [kernel_w][in.c] (cuDNN's NHWC filter), dense [in][out]. w is of the backend's dtype, gradients
- * and bias are floats. */
+ * [kernel_w][in.c] (cuDNN's NHWC filter), transposed the same with in and out changed, grouped and
+ * dense as on the host. w is of the backend's dtype, gradients and bias are floats. */
 struct mien_linear {
     const linear_kind *kind;
     mien_backend *backend;
@@ -106,7 +108,8 @@ struct mien_linear {
 
 struct linear_kind {
     const char *name;
-    /* Can this kind compute the operator at all? Asked in the order first, dense, conv. */
+    /* Can this kind compute the operator at all? Asked in the order first, grouped, dense,
+     * transposed, conv. */
     bool (*takes)(const mien_cuda *, const mien_linear_desc *);
     size_t bytes; /* of the operator's struct, which begins with a mien_linear */
     mien_status (*prepare)(mien_linear *, int n); /* may allocate and measure */
@@ -121,6 +124,7 @@ struct linear_kind {
     mien_status (*backward_filter)(mien_linear *, void *dw, void *db, const mien_tensor *dy,
                                    const mien_tensor *x, void *scratch, bool accumulate);
 };
-extern const linear_kind mien_cuda_first, mien_cuda_dense, mien_cuda_conv;
+extern const linear_kind mien_cuda_first, mien_cuda_grouped, mien_cuda_dense, mien_cuda_transposed,
+    mien_cuda_conv;
 
 #endif

@@ -18,7 +18,7 @@ typedef struct dnn_problem {
     bool relu;     /* forward: ReLU behind it; data: 0 where the gate (like x) is not positive */
     mien_compute compute; /* never AUTO */
     mien_shape x, y;
-    int kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w;
+    int kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, pad_h, pad_w;
 } dnn_problem;
 
 /* A graph's tensors, also indices of dnn_pointers. For the gradients X, W and Y are dx, dw and dy.
@@ -49,8 +49,8 @@ void dnn_graph_release(dnn_graph *graph);
 /* Does the problem's graph have this tensor? */
 bool dnn_has(const dnn_problem *problem, int uid);
 size_t dnn_bytes(const dnn_problem *problem, int uid);
-/* "forward bias relu bf16 x 64 48 48 64 y 64 48 48 64 kernel 3 3 stride 1 1 pad 1 1": equal texts
- * are equal problems. */
+/* "forward bias relu bf16 x 64 48 48 64 y 64 48 48 64 kernel 3 3 stride 1 1 pad 1 1", and
+ * "dilation 2 2" where there is one: equal texts are equal problems. */
 void dnn_signature(const dnn_problem *problem, char text[DNN_SIGNATURE]);
 
 /* ---- dnn_engine.c ---- */

@@ -95,7 +95,7 @@ static cudnnBackendDescriptor_t between(dnn_graph *g, mien_shape s, int which) {
 }
 
 static cudnnBackendDescriptor_t convolution(dnn_graph *g, const dnn_problem *p) {
-    const int64_t axes = 2, dilation[] = {1, 1};
+    const int64_t axes = 2, dilation[] = {p->dilation_h, p->dilation_w};
     const int64_t stride[] = {p->stride_h, p->stride_w}, pad[] = {p->pad_h, p->pad_w};
     const cudnnDataType_t compute = CUDNN_DATA_FLOAT;
     const cudnnConvolutionMode_t mode = CUDNN_CROSS_CORRELATION;
@@ -247,10 +247,14 @@ size_t dnn_bytes(const dnn_problem *p, int uid) {
 
 void dnn_signature(const dnn_problem *p, char text[DNN_SIGNATURE]) {
     static const char *const passes[] = {"forward", "data", "filter"};
-    snprintf(text, DNN_SIGNATURE,
-             "%s%s%s %s x %d %d %d %d y %d %d %d %d kernel %d %d stride %d %d pad %d %d",
-             passes[p->direction], p->bias ? (p->low_bias ? " low bias" : " bias") : "",
-             p->relu ? " relu" : "", mien_compute_name(p->compute), p->x.n, p->x.h, p->x.w, p->x.c,
-             p->y.n, p->y.h, p->y.w, p->y.c, p->kernel_h, p->kernel_w, p->stride_h, p->stride_w,
-             p->pad_h, p->pad_w);
+    const int end =
+        snprintf(text, DNN_SIGNATURE,
+                 "%s%s%s %s x %d %d %d %d y %d %d %d %d kernel %d %d stride %d %d pad %d %d",
+                 passes[p->direction], p->bias ? (p->low_bias ? " low bias" : " bias") : "",
+                 p->relu ? " relu" : "", mien_compute_name(p->compute), p->x.n, p->x.h, p->x.w,
+                 p->x.c, p->y.n, p->y.h, p->y.w, p->y.c, p->kernel_h, p->kernel_w, p->stride_h,
+                 p->stride_w, p->pad_h, p->pad_w);
+    if (p->dilation_h > 1 || p->dilation_w > 1)
+        snprintf(text + end, (size_t)(DNN_SIGNATURE - end), " dilation %d %d", p->dilation_h,
+                 p->dilation_w);
 }

@@ -5,7 +5,9 @@
 #include "host/base/memory.h"
 
 static mien_status linear_create(mien_backend *b, const mien_linear_desc *desc, mien_linear **out) {
-    static const linear_kind *const kinds[] = {&mien_cuda_first, &mien_cuda_dense, &mien_cuda_conv};
+    static const linear_kind *const kinds[] = {&mien_cuda_first, &mien_cuda_grouped,
+                                               &mien_cuda_dense, &mien_cuda_transposed,
+                                               &mien_cuda_conv};
     *out = NULL;
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         if (kinds[i]->takes(cuda_of(b), desc)) {
@@ -37,12 +39,8 @@ static void linear_engine(const mien_linear *op, mien_direction direction, char 
     op->kind->engine(op, direction, text, size);
 }
 
-static size_t weight_count(const mien_linear_desc *d) {
-    return (size_t)(d->kernel_h * d->kernel_w) * (size_t)d->in.c * (size_t)d->out.c;
-}
-
 static size_t linear_weight_bytes(const mien_linear *op) {
-    return weight_count(&op->desc) * sizeof(float);
+    return mien_linear_weights(&op->desc) * sizeof(float);
 }
 
 static size_t linear_scratch_bytes(const mien_linear *op) {
@@ -53,10 +51,16 @@ static void linear_weights_changed(mien_linear *op) {
     (void)op; /* nothing is derived from them */
 }
 
-/* Between [taps][in][out] and [out][taps][in]; a dense operator's lie here as on the host. */
+static bool as_on_the_host(const mien_linear_desc *d) {
+    return d->dense || mien_linear_groups(d) > 1;
+}
+
+/* Between [taps][in][out] and [out][taps][in] of a convolution, or of the one that a transposed one
+ * turns round. */
 static void reorder(const mien_linear_desc *d, float *dst, const float *src, bool to_device) {
     const size_t taps = (size_t)(d->kernel_h * d->kernel_w);
-    const size_t in = (size_t)d->in.c, out = (size_t)d->out.c;
+    const size_t in = (size_t)(d->transposed ? d->out.c : d->in.c);
+    const size_t out = (size_t)(d->transposed ? d->in.c : d->out.c);
     for (size_t o = 0; o < out; o++)
         for (size_t t = 0; t < taps; t++)
             for (size_t i = 0; i < in; i++) {
@@ -71,7 +75,7 @@ static void reorder(const mien_linear_desc *d, float *dst, const float *src, boo
 static mien_status weights_upload(mien_linear *op, void *dst, const float *hwio) {
     const size_t bytes = linear_weight_bytes(op);
     float *turned;
-    if (op->desc.dense) return op->backend->ops->copy_in(op->backend, dst, hwio, bytes);
+    if (as_on_the_host(&op->desc)) return op->backend->ops->copy_in(op->backend, dst, hwio, bytes);
     MIEN_TRY(mien_new(&turned, 1, bytes));
     reorder(&op->desc, turned, hwio, true);
     const mien_status status = op->backend->ops->copy_in(op->backend, dst, turned, bytes);
@@ -82,7 +86,7 @@ static mien_status weights_upload(mien_linear *op, void *dst, const float *hwio)
 static mien_status weights_download(mien_linear *op, float *hwio, const void *src) {
     const size_t bytes = linear_weight_bytes(op);
     float *turned;
-    if (op->desc.dense) return op->backend->ops->copy_out(op->backend, hwio, src, bytes);
+    if (as_on_the_host(&op->desc)) return op->backend->ops->copy_out(op->backend, hwio, src, bytes);
     MIEN_TRY(mien_new(&turned, 1, bytes));
     const mien_status status = op->backend->ops->copy_out(op->backend, turned, src, bytes);
     if (status == MIEN_OK) reorder(&op->desc, hwio, turned, false);

@@ -58,7 +58,7 @@ typedef struct dnn_operation {
     int mode; /* of a pointwise one */
     /* places in the program's tensors, -1: none. Pointwise: x, b → y, and dy, x → dx */
     int x, w, y, b;
-    int64_t pad[2], stride[2];
+    int64_t pad[2], stride[2], dilation[2];
 } dnn_operation;
 
 /* A graph in plain numbers: it can be copied into captured work. */

@@ -38,9 +38,9 @@ cudnnStatus_t dnn_check_convolution(const dnn_descriptor *d) {
             return dnn_fail(CUDNN_STATUS_BAD_PARAM, "not two spatial axes");
     }
     for (int i = 0; i < 2; i++) {
-        if (values[0][i] != 1) return dnn_fail(CUDNN_STATUS_NOT_SUPPORTED, "a dilation");
-        if (values[1][i] < 1 || values[2][i] < 0)
-            return dnn_fail(CUDNN_STATUS_BAD_PARAM, "a stride or padding below its least");
+        if (values[0][i] < 1 || values[1][i] < 1 || values[2][i] < 0)
+            return dnn_fail(CUDNN_STATUS_BAD_PARAM,
+                            "a stride, dilation or padding below its least");
         if (values[2][i] != values[3][i])
             return dnn_fail(CUDNN_STATUS_NOT_SUPPORTED_PADDING, "padding differs by side");
     }
@@ -124,10 +124,11 @@ static cudnnStatus_t check_convolve(const dnn_descriptor *d, const roles *r) {
     const int64_t *y = dims_of(dnn_reference(d, r->y));
     const int64_t *pad = pair_of(conv, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS);
     const int64_t *stride = pair_of(conv, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES);
+    const int64_t *dilation = pair_of(conv, CUDNN_ATTR_CONVOLUTION_DILATIONS);
     if (x[0] != y[0] || w[0] != y[1] || w[1] != x[1])
         return dnn_fail(CUDNN_STATUS_BAD_PARAM_SHAPE_MISMATCH, "batches or channels differ");
     for (int i = 0; i < 2; i++)
-        if ((x[2 + i] + 2 * pad[i] - w[2 + i]) / stride[i] + 1 != y[2 + i])
+        if ((x[2 + i] + 2 * pad[i] - (w[2 + i] - 1) * dilation[i] - 1) / stride[i] + 1 != y[2 + i])
             return dnn_fail(CUDNN_STATUS_BAD_PARAM_SHAPE_MISMATCH, "images do not fit");
     if (scalar_of(d, r->alpha) != 1 || scalar_of(d, r->beta) != 0)
         return dnn_fail(CUDNN_STATUS_NOT_SUPPORTED, "a scale that is not faked");
@@ -179,6 +180,7 @@ static bool add_operation(dnn_program *p, const dnn_descriptor **seen, const dnn
     if (r.conv) {
         const dnn_descriptor *conv = dnn_reference(d, r.conv);
         memcpy(o->pad, pair_of(conv, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS), sizeof o->pad);
+        memcpy(o->dilation, pair_of(conv, CUDNN_ATTR_CONVOLUTION_DILATIONS), sizeof o->dilation);
         memcpy(o->stride, pair_of(conv, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES), sizeof o->stride);
     } else {
         const dnn_descriptor *kind = dnn_reference(d, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR);

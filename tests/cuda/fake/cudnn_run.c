@@ -54,8 +54,8 @@ static void convolve(const dnn_program *p, const dnn_operation *o, float *x, flo
                 for (int64_t v = 0; v < ty->dims[3]; v++)
                     for (int64_t r = 0; r < tw->dims[2]; r++)
                         for (int64_t s = 0; s < tw->dims[3]; s++) {
-                            const int64_t ih = h * o->stride[0] - o->pad[0] + r;
-                            const int64_t iw = v * o->stride[1] - o->pad[1] + s;
+                            const int64_t ih = h * o->stride[0] - o->pad[0] + r * o->dilation[0];
+                            const int64_t iw = v * o->stride[1] - o->pad[1] + s * o->dilation[1];
                             if (ih < 0 || ih >= tx->dims[2] || iw < 0 || iw >= tx->dims[3])
                                 continue;
                             float *to = &y[at(ty, n, k, h, v)];

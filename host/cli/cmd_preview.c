@@ -1,0 +1,91 @@
+/* mien preview: the images of one training step, as the network gets them. */
+#include <stdio.h>
+
+#include "host/cli/recipe.h"
+#include "host/image/encode.h"
+#include "host/train/preview.h"
+
+typedef struct preview_args {
+    cli_common common;
+    cli_list rest, set;
+    const char *data, *seed, *on_bad, *step_text, *out;
+    long long step;
+} preview_args;
+
+static mien_status draw(const preview_args *args, const mien_config *config,
+                        const mien_setup *setup, const mien_preview *preview) {
+    char title[256];
+    mien_image sheet;
+    snprintf(title, sizeof title, "%s: step %lld of %lld, epoch %lld, seed %d",
+             setup->model.meta.recipe, preview->step, preview->steps, preview->epoch,
+             config->train.seed);
+    mien_status status = mien_preview_sheet(preview, &setup->model.meta, title, &sheet);
+    if (status == MIEN_OK) status = mien_image_write_png(&sheet, args->out);
+    mien_image_release(&sheet);
+    if (status == MIEN_OK && args->common.json)
+        printf("{\"schema\":1,\"step\":%lld,\"steps\":%lld,\"epoch\":%lld,\"images\":%d}\n",
+               preview->step, preview->steps, preview->epoch, preview->rows);
+    else if (status == MIEN_OK)
+        printf("%s; %d images: %s\n", title, preview->rows, args->out);
+    return status;
+}
+
+static mien_status preview(const preview_args *args, const mien_config *config) {
+    mien_backend *backend = NULL;
+    mien_setup setup = {0};
+    mien_preview images = {0};
+    cli_common common = args->common;
+    common.deterministic = config->train.deterministic;
+    common.compute = (mien_compute)config->train.dtype;
+    common.training = true;
+    mien_status status;
+    MIEN_GO(mien_setup_create(config, cli_commit(), &setup));
+    MIEN_GO(cli_backend(&common, &backend));
+    MIEN_GO(mien_preview_gather(config, &setup, backend, args->step, &images));
+    status = draw(args, config, &setup, &images);
+out:
+    mien_preview_release(&images);
+    mien_setup_release(&setup);
+    mien_backend_close(backend);
+    return status;
+}
+
+static int run(int argc, char **argv, const cli_command *self) {
+    preview_args args = {.step = 1};
+    const cli_flag flags[] = {
+        {"--data", "SRC", "what train takes: sample, a file, a folder", &args.data, NULL, NULL},
+        {"--step", "N", "training step, from 1 (default: 1)", &args.step_text, NULL, NULL},
+        {"--out", "FILE.png", "where the picture goes (default: preview.png)", &args.out, NULL,
+         NULL},
+        {"--set", "KEY=VALUE", "sets a config key; may be repeated", NULL, &args.set, NULL},
+        {"--seed", "N", "seed of every random draw", &args.seed, NULL, NULL},
+        {"--on-bad", "fail|skip[:MAX]", "damaged rows of the data", &args.on_bad, NULL, NULL}};
+    int exit_status;
+    if (!cli_parse(self, argc, argv, flags, sizeof flags / sizeof flags[0], &args.rest, 1,
+                   &args.common, &exit_status))
+        return exit_status;
+    if (args.step_text && !cli_number("--step", args.step_text, 1, 1LL << 40, &args.step))
+        return EXIT_USAGE;
+    if (!args.out) args.out = "preview.png";
+    mien_config config;
+    mien_status status =
+        cli_config(&(cli_recipe){.config = args.rest.count ? args.rest.items[0] : NULL,
+                                 .data = args.data,
+                                 .seed = args.seed,
+                                 .on_bad = args.on_bad,
+                                 .set = &args.set,
+                                 .deterministic = args.common.deterministic},
+                   &config);
+    const bool usage = status == MIEN_INVALID;
+    if (status == MIEN_OK) status = preview(&args, &config);
+    mien_config_release(&config);
+    if (status == MIEN_OK) return EXIT_DONE;
+    return usage ? (cli_fail(status), EXIT_USAGE) : cli_fail(status);
+}
+
+const cli_command cmd_preview = {
+    "preview", "[CONFIG] [--data SRC] [--step N] [--out FILE.png]",
+    "draws the images that one training step sees",
+    "  mien preview sample --out first.png\n"
+    "  mien preview fer2013-classic --data fer2013.csv --step 500 --out later.png\n",
+    run};

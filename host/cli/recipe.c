@@ -1,0 +1,32 @@
+#include "host/cli/recipe.h"
+
+#include <stdio.h>
+
+#include "host/base/memory.h"
+
+mien_status cli_config(const cli_recipe *args, mien_config *config) {
+    char path[MIEN_PATH], text[MIEN_PATH + 64];
+    const mien_keys keys = mien_config_keys();
+    MIEN_TRY(mien_config_start(config));
+    if (args->config) {
+        MIEN_TRY(mien_config_find(args->config, path));
+        MIEN_TRY(mien_config_read(config, path));
+    }
+    if (args->data) {
+        for (size_t i = 0; i < config->data.sources.count; i++)
+            mien_free(config->data.sources.items[i]);
+        if (!config->data.sources.items)
+            MIEN_TRY(mien_new(&config->data.sources.items, 1, sizeof(char *)));
+        config->data.sources.count = 1;
+        MIEN_TRY(mien_copy_text(&config->data.sources.items[0], args->data));
+    }
+    if (args->seed) {
+        snprintf(text, sizeof text, "train.seed=%s", args->seed);
+        MIEN_TRY(mien_keys_set(keys, config, text));
+    }
+    if (args->on_bad) snprintf(config->data.on_bad, sizeof config->data.on_bad, "%s", args->on_bad);
+    for (int i = 0; i < args->set->count; i++)
+        MIEN_TRY(mien_keys_set(keys, config, args->set->items[i]));
+    if (args->deterministic) config->train.deterministic = true;
+    return mien_config_check(config);
+}

@@ -1,0 +1,158 @@
+#include "host/data/merge.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "host/base/memory.h"
+#include "host/data/classes.h"
+#include "host/data/source.h"
+
+/* What a streamed set reads from: its sources, each with the place of its first sample. */
+typedef struct merged {
+    mien_dataset *members; /* [count] */
+    size_t *starts;        /* [count] */
+    size_t count;
+} merged;
+
+static bool accepts(const char *source) {
+    (void)source; /* never asked: it is no form of data that a name could tell */
+    return false;
+}
+
+static mien_status open_merged(const char *source, const mien_on_bad *on_bad, mien_dataset *set) {
+    (void)on_bad;
+    (void)set;
+    return MIEN_FAIL(UNSUPPORTED, "'%s' is opened source by source", source);
+}
+
+static mien_status read_merged(const mien_dataset *set, size_t i, mien_room *room,
+                               uint8_t *pixels) {
+    const merged *m = set->reader;
+    size_t k = m->count - 1;
+    while (m->starts[k] > i)
+        k--;
+    const mien_dataset *member = &m->members[k];
+    if (!member->pixels) return mien_source_read(member, i - m->starts[k], room, pixels);
+    memcpy(pixels, mien_dataset_image(member, i - m->starts[k]), mien_image_bytes(set->spec));
+    return MIEN_OK;
+}
+
+static void close_merged(mien_dataset *set) {
+    merged *m = set->reader;
+    if (!m) return;
+    for (size_t k = 0; k < m->count; k++)
+        mien_dataset_release(&m->members[k]);
+    mien_free(m->members);
+    mien_free(m->starts);
+    mien_free(m);
+    set->reader = NULL;
+}
+
+static const mien_source_def source_merged = {"merged sources", accepts, open_merged, read_merged,
+                                              close_merged};
+
+/* Adds the classes that the set has no word for. */
+static mien_status join_classes(mien_dataset *set, const mien_dataset *member) {
+    char(*names)[MIEN_CLASS_NAME];
+    int n = set->classes;
+    if (n + member->classes > MIEN_CLASSES_MAX)
+        return MIEN_FAIL(UNSUPPORTED, "the sources have more than %d classes", MIEN_CLASSES_MAX);
+    MIEN_TRY(mien_new(&names, (size_t)(n + member->classes), MIEN_CLASS_NAME));
+    if (n) memcpy(names, set->class_names, (size_t)n * MIEN_CLASS_NAME);
+    for (int k = 0; k < member->classes; k++)
+        if (mien_class_find((const char(*)[MIEN_CLASS_NAME])names, n, member->class_names[k]) < 0)
+            memcpy(names[n++], member->class_names[k], MIEN_CLASS_NAME);
+    mien_free(set->class_names);
+    set->class_names = names;
+    set->classes = n;
+    return MIEN_OK;
+}
+
+/* Appends a member's samples without their pixels; its classes are the set's already. */
+static mien_status append(mien_dataset *set, const mien_dataset *member, size_t number) {
+    const size_t from = set->count, n = member->count;
+    MIEN_TRY(mien_dataset_extend(set, n));
+    memcpy(set->labels + from, member->labels, n * sizeof *set->labels);
+    memcpy(set->usage + from, member->usage, n);
+    memcpy(set->row + from, member->row, n * sizeof *set->row);
+    for (size_t i = 0; i < n; i++) /* people of two sources are not the same */
+        set->group[from + i] = member->group[i] + (uint32_t)number * 0x9E3779B9u;
+    set->skipped += member->skipped;
+    set->labelled &= member->labelled;
+    set->grouped &= member->grouped;
+    return MIEN_OK;
+}
+
+/* All pixels side by side; a member's own are freed as soon as they were copied. */
+static mien_status join_pixels(mien_dataset *set, merged *m) {
+    const size_t image = mien_image_bytes(set->spec);
+    size_t have = 0;
+    MIEN_TRY(mien_grow_to(&set->pixels, &have, set->count, image));
+    for (size_t k = 0; k < m->count; k++) {
+        memcpy(set->pixels + m->starts[k] * image, m->members[k].pixels,
+               m->members[k].count * image);
+        mien_dataset_drop_pixels(&m->members[k]);
+    }
+    return MIEN_OK;
+}
+
+static mien_status name_set(mien_dataset *set, const char *source) {
+    const size_t used = strlen(set->source);
+    const int more = snprintf(set->source + used, sizeof set->source - used, "%s%s",
+                              used ? MIEN_MERGE_SIGN : "", source);
+    if ((size_t)more < sizeof set->source - used) return MIEN_OK;
+    return MIEN_FAIL(UNSUPPORTED, "the names of the data sources take more than %zu bytes",
+                     sizeof set->source);
+}
+
+static mien_status load_members(const char *const *sources, mien_on_bad on_bad, merged *m,
+                                mien_dataset *set) {
+    for (size_t k = 0; k < m->count; k++) {
+        mien_dataset *member = &m->members[k];
+        MIEN_TRY(mien_dataset_load(sources[k], set->spec, on_bad, set->memory, member));
+        MIEN_TRY(name_set(set, sources[k]));
+        MIEN_TRY(join_classes(set, member));
+        m->starts[k] = set->count;
+        set->streamed |= member->streamed;
+        /* the first classes of the set do not change any more: labels may move now */
+        MIEN_TRY(mien_dataset_map(member, (const char(*)[MIEN_CLASS_NAME])set->class_names,
+                                  set->classes, "the merged data"));
+        MIEN_TRY(append(set, member, k));
+    }
+    return MIEN_OK;
+}
+
+mien_status mien_dataset_merge(const char *const *sources, size_t count, mien_image_spec spec,
+                               mien_on_bad on_bad, mien_memory memory, mien_dataset *out) {
+    merged *m;
+    if (count == 1) return mien_dataset_load(sources[0], spec, on_bad, memory, out);
+    *out = (mien_dataset){
+        .spec = spec, .labelled = true, .grouped = true, .memory = memory, .def = &source_merged};
+    MIEN_TRY(mien_new(&m, 1, sizeof *m));
+    out->reader = m;
+    MIEN_TRY(mien_new(&m->members, count, sizeof *m->members));
+    MIEN_TRY(mien_new(&m->starts, count, sizeof *m->starts));
+    m->count = count;
+    MIEN_TRY(load_members(sources, on_bad, m, out));
+    if (out->streamed) return MIEN_OK;
+    MIEN_TRY(join_pixels(out, m));
+    close_merged(out);
+    return MIEN_OK;
+}
+
+mien_status mien_dataset_load_all(const char *names, mien_image_spec spec, mien_on_bad on_bad,
+                                  mien_memory memory, mien_dataset *out) {
+    enum { SOURCES_MAX = 64 };
+    char text[MIEN_PATH];
+    const char *sources[SOURCES_MAX];
+    size_t count = 0;
+    *out = (mien_dataset){0};
+    snprintf(text, sizeof text, "%s", names);
+    for (char *at = text; at && count < SOURCES_MAX;) {
+        sources[count++] = at;
+        char *sign = mien_file_exists(names) ? NULL : strstr(at, MIEN_MERGE_SIGN);
+        at = sign ? sign + strlen(MIEN_MERGE_SIGN) : NULL;
+        if (sign) *sign = 0;
+    }
+    return mien_dataset_merge(sources, count, spec, on_bad, memory, out);
+}

@@ -1,0 +1,85 @@
+#include "host/report/log.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/base/file.h"
+#include "host/base/memory.h"
+
+enum { LOG_BYTES = 16 << 20, QUANTITIES = 4, COLUMNS_MAX = 64 };
+
+static const char *const quantities[QUANTITIES] = {"loss", "val_loss", "accuracy", "val_accuracy"};
+
+/* Which quantity each column of the header is, -1: none of them. */
+static mien_status read_header(const char *line, const char *path, int *of_column) {
+    const char *part, *rest = line;
+    size_t length;
+    int found = 0, column = 0;
+    for (; column < COLUMNS_MAX && mien_next_part(&rest, ',', &part, &length); column++) {
+        of_column[column] = -1;
+        for (int q = 0; q < QUANTITIES; q++)
+            if (strlen(quantities[q]) == length && memcmp(part, quantities[q], length) == 0) {
+                of_column[column] = q;
+                found |= 1 << q;
+            }
+    }
+    for (; column < COLUMNS_MAX; column++)
+        of_column[column] = -1;
+    if (found == (1 << QUANTITIES) - 1) return MIEN_OK;
+    return MIEN_FAIL(FORMAT, "%s, line 1: no columns loss, val_loss, accuracy, val_accuracy", path);
+}
+
+static mien_status read_row(const char *line, const char *path, size_t epoch, const int *of_column,
+                            double *const *lists) {
+    const char *part, *rest = line;
+    size_t length;
+    int left = QUANTITIES;
+    for (int column = 0; column < COLUMNS_MAX && mien_next_part(&rest, ',', &part, &length);
+         column++) {
+        if (of_column[column] < 0) continue;
+        char *end;
+        lists[of_column[column]][epoch] = length ? strtod(part, &end) : NAN;
+        if (length && end != part + length)
+            return MIEN_FAIL(FORMAT, "%s, line %zu: '%.*s' is no number", path, epoch + 2,
+                             length > 32 ? 32 : (int)length, part);
+        left--;
+    }
+    if (left == 0) return MIEN_OK;
+    return MIEN_FAIL(FORMAT, "%s, line %zu ends too early", path, epoch + 2);
+}
+
+static mien_status read_lines(char *text, const char *path, mien_curves *out) {
+    int of_column[COLUMNS_MAX];
+    size_t lines = 0, epoch = 0;
+    for (const char *at = text; (at = strchr(at, '\n')); at++)
+        lines++;
+    if (lines > MIEN_EPOCHS_MAX) return MIEN_FAIL(FORMAT, "%s has %zu lines", path, lines);
+    MIEN_TRY(mien_new(&out->numbers, QUANTITIES * (lines + 1), sizeof(double)));
+    double *const lists[QUANTITIES] = {out->numbers, out->numbers + lines + 1,
+                                       out->numbers + 2 * (lines + 1),
+                                       out->numbers + 3 * (lines + 1)};
+    char *save = NULL, *line = strtok_r(text, "\r\n", &save);
+    MIEN_TRY(read_header(line ? line : "", path, of_column));
+    while ((line = strtok_r(NULL, "\r\n", &save)))
+        MIEN_TRY(read_row(line, path, epoch++, of_column, lists));
+    if (!epoch) return MIEN_FAIL(FORMAT, "%s holds no epoch", path);
+    out->loss = (mien_curve){lists[0], lists[1], epoch};
+    out->accuracy = (mien_curve){lists[2], lists[3], epoch};
+    return MIEN_OK;
+}
+
+mien_status mien_curves_read(const char *path, mien_curves *out) {
+    char *text;
+    size_t size;
+    *out = (mien_curves){0};
+    MIEN_TRY(mien_file_read(path, LOG_BYTES, &text, &size));
+    const mien_status status = read_lines(text, path, out);
+    mien_free(text);
+    return status;
+}
+
+void mien_curves_release(mien_curves *curves) {
+    mien_free(curves->numbers);
+    *curves = (mien_curves){0};
+}

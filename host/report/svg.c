@@ -1,0 +1,175 @@
+#include "host/report/svg.h"
+
+#include <math.h>
+#include <stdio.h>
+
+void mien_html_escape(mien_text *out, const char *text) {
+    for (; *text; text++) {
+        const unsigned char c = (unsigned char)*text;
+        if (c == '&' || c == '<' || c == '>' || c == '"' || c == '\'')
+            mien_text_printf(out, "&#%d;", c);
+        else
+            mien_text_append(out, c < ' ' || c == 127 ? "?" : text, 1);
+    }
+}
+
+/* At most `most` letters of a name, its end then "…"; a letter of UTF-8 is never cut in two. */
+static void short_name(mien_text *out, const char *name, int most) {
+    char kept[64];
+    int letters = 0, bytes = 0, end = 0;
+    for (; name[bytes] && bytes < 63; bytes++) {
+        if (((unsigned char)name[bytes] & 0xc0) == 0x80) continue;
+        if (++letters == most) end = bytes;
+    }
+    const int length = letters > most ? end : bytes;
+    snprintf(kept, sizeof kept, "%.*s", length, name);
+    mien_html_escape(out, kept);
+    if (letters > most) mien_text_puts(out, "…");
+}
+
+/* ---- curves -------------------------------------------------------------------------------- */
+
+enum { WIDE = 460, HIGH = 280, LEFT = 52, RIGHT = 12, TOP = 44, LOW = 44 };
+
+typedef struct axes {
+    double low, high, step; /* of y */
+    size_t count;
+} axes;
+
+static double at_x(const axes *a, size_t i) {
+    return a->count < 2 ? LEFT + (WIDE - LEFT - RIGHT) / 2.0
+                        : LEFT + (double)(WIDE - LEFT - RIGHT) * (double)i / (double)(a->count - 1);
+}
+
+static double at_y(const axes *a, double value) {
+    return TOP + (HIGH - TOP - LOW) * (a->high - value) / (a->high - a->low);
+}
+
+/* Four to eight round steps around all values; false when there is none. */
+static bool find_axes(const mien_curve *curve, axes *a) {
+    double low = INFINITY, high = -INFINITY;
+    for (size_t i = 0; i < 2 * curve->count; i++) {
+        const double v = i < curve->count ? curve->train[i] : curve->val[i - curve->count];
+        if (!isfinite(v)) continue;
+        low = fmin(low, v);
+        high = fmax(high, v);
+    }
+    if (low > high) return false;
+    const double rough = fmax((high - low) / 4, fmax(fabs(high) * 1e-3, 1e-6));
+    const double power = pow(10, floor(log10(rough)));
+    a->step = power * (rough / power <= 2 ? 2 : rough / power <= 5 ? 5 : 10);
+    a->low = floor(low / a->step) * a->step;
+    a->high = ceil(high / a->step) * a->step;
+    if (a->high - a->low < a->step / 2) a->high = a->low + a->step;
+    a->count = curve->count;
+    return isfinite(a->high - a->low) && a->step > 0;
+}
+
+static void draw_axes(mien_text *out, const axes *a) {
+    for (int i = 0; i <= (int)((a->high - a->low) / a->step + 0.5); i++) {
+        const double value = a->low + i * a->step, y = at_y(a, value);
+        mien_text_printf(out,
+                         "<line class=grid x1='%d' x2='%d' y1='%.1f' y2='%.1f'/>"
+                         "<text text-anchor='end' x='%d' y='%.1f'>%.4g</text>",
+                         LEFT, WIDE - RIGHT, y, y, LEFT - 6, y + 4,
+                         fabs(value) < 1e-12 ? 0 : value);
+    }
+    const size_t step = a->count <= 6 ? 1 : (a->count - 1 + 4) / 5;
+    for (size_t i = 0; i < a->count; i += step)
+        mien_text_printf(out, "<text text-anchor='middle' x='%.1f' y='%d'>%zu</text>", at_x(a, i),
+                         HIGH - LOW + 18, i + 1);
+    mien_text_printf(out, "<text text-anchor='middle' x='%d' y='%d'>epoch</text>",
+                     LEFT + (WIDE - LEFT - RIGHT) / 2, HIGH - 6);
+}
+
+/* Circles stand where a line would have one point only. */
+static void draw_line(mien_text *out, const axes *a, const double *values, const char *name) {
+    mien_text_printf(out, "<path class='line %s' d='", name);
+    bool pen = false;
+    for (size_t i = 0; i < a->count; i++) {
+        const bool here = isfinite(values[i]);
+        if (here)
+            mien_text_printf(out, "%c%.1f %.1f", pen ? 'L' : 'M', at_x(a, i), at_y(a, values[i]));
+        pen = here;
+    }
+    mien_text_puts(out, "'/>");
+    if (a->count == 1 && isfinite(values[0]))
+        mien_text_printf(out, "<circle class='%s' r='4' cx='%.1f' cy='%.1f'/>", name, at_x(a, 0),
+                         at_y(a, values[0]));
+}
+
+void mien_svg_curve(mien_text *out, const char *title, const mien_curve *curve) {
+    axes a;
+    if (!find_axes(curve, &a)) return;
+    mien_text_printf(out,
+                     "<svg viewBox='0 0 %d %d' role='img' aria-label='%s by epoch'>"
+                     "<text class=title x='%d' y='16'>%s</text>",
+                     WIDE, HIGH, title, LEFT, title);
+    mien_text_printf(out,
+                     "<path class='line train' d='M%d 30h26'/><text x='%d' y='34'>training</text>"
+                     "<path class='line val' d='M%d 30h26'/><text x='%d' y='34'>validation</text>",
+                     LEFT, LEFT + 32, LEFT + 120, LEFT + 152);
+    draw_axes(out, &a);
+    draw_line(out, &a, curve->train, "train");
+    draw_line(out, &a, curve->val, "val");
+    mien_text_puts(out, "</svg>\n");
+}
+
+/* ---- confusion matrix ---------------------------------------------------------------------- */
+
+static void draw_cell(mien_text *out, const mien_metrics *m, const char (*names)[64], int cell,
+                      int row, int column) {
+    const size_t n = m->confusion[row * m->classes + column], support = m->by_class[row].support;
+    const double share = support ? (double)n / (double)support : 0;
+    const int x = 130 + column * cell, y = 130 + row * cell;
+    mien_text_printf(out,
+                     "<g><rect class=heat x='%d' y='%d' width='%d' height='%d' "
+                     "fill-opacity='%.3f'/><title>",
+                     x, y, cell - 1, cell - 1, share);
+    mien_html_escape(out, names[row]);
+    mien_text_puts(out, " taken for ");
+    mien_html_escape(out, names[column]);
+    mien_text_printf(out, ": %zu of %zu (%.1f %%)</title>", n, support, 100 * share);
+    const int digits = n > 9999 ? 5 : 4;
+    const double size = fmin(13, (cell - 3) / (digits * 0.58));
+    if (n)
+        mien_text_printf(out,
+                         "<text class='%s' text-anchor='middle' x='%.1f' y='%.1f' "
+                         "style='font-size:%.1fpx'>%zu</text>",
+                         share > 0.55 ? "on" : "off", x + cell / 2.0 - 0.5,
+                         y + cell / 2.0 + size * 0.35, size, n);
+    mien_text_puts(out, "</g>");
+}
+
+void mien_svg_confusion(mien_text *out, const mien_metrics *m, const char (*names)[64]) {
+    const int cell = m->classes <= 10 ? 54 : m->classes <= 20 ? 36 : 26, side = m->classes * cell;
+    mien_text_printf(out,
+                     "<svg viewBox='0 0 %d %d' style='max-width:%dpx' role='img' "
+                     "aria-label='confusion matrix'>"
+                     "<text class=title text-anchor='end' x='124' y='118'>true class</text>"
+                     "<text class=title x='130' y='16'>answered class</text>",
+                     side + 230, side + 190, side + 230);
+    for (int k = 0; k < m->classes; k++) {
+        const double middle = 130 + (k + 0.5) * cell;
+        mien_text_printf(out, "<text text-anchor='end' x='124' y='%.1f'>", middle + 4);
+        short_name(out, names[k], 16);
+        mien_text_printf(out, "</text><text transform='translate(%.1f 124) rotate(-45)'>",
+                         middle + 4);
+        short_name(out, names[k], 16);
+        mien_text_puts(out, "</text>");
+    }
+    for (int row = 0; row < m->classes; row++)
+        for (int column = 0; column < m->classes; column++)
+            draw_cell(out, m, names, cell, row, column);
+    mien_text_printf(out, "<text x='130' y='%d'>0 %%</text>", side + 168);
+    for (int i = 0; i <= 10; i++)
+        mien_text_printf(out,
+                         "<rect class=heat x='%d' y='%d' width='12' height='14' "
+                         "fill-opacity='%.1f'/>",
+                         162 + 12 * i, side + 156, i / 10.0);
+    mien_text_printf(
+        out,
+        "<text x='300' y='%d'>100 %%</text><text x='130' y='%d'>share of the row</text>"
+        "</svg>\n",
+        side + 168, side + 186);
+}

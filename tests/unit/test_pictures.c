@@ -1,0 +1,159 @@
+/* Pictures that are written and drawn, the report's page, and the images of a training step. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "host/base/memory.h"
+#include "host/image/draw.h"
+#include "host/image/encode.h"
+#include "host/report/report.h"
+
+static const mien_color white = {255, 255, 255}, black = {0, 0, 0}, red = {200, 30, 10};
+
+static void test_png_comes_back_as_it_was(void **state) {
+    (void)state;
+    for (int channels = 1; channels <= 3; channels += 2) {
+        mien_image image, again;
+        mien_text png = {0};
+        assert_int_equal(mien_canvas_new(37, 11, channels, black, &image), MIEN_OK);
+        for (int i = 0; i < 37 * 11 * channels; i++)
+            image.pixels[i] = (uint8_t)(i * 7);
+        assert_int_equal(mien_image_encode_png(&image, &png), MIEN_OK);
+        assert_int_equal(mien_image_decode(png.data, png.size, "a", 0, &again), MIEN_OK);
+        assert_int_equal(again.width, 37);
+        assert_int_equal(again.height, 11);
+        assert_int_equal(again.channels, channels);
+        assert_memory_equal(again.pixels, image.pixels, 37 * 11 * (size_t)channels);
+        mien_image_release(&image);
+        mien_image_release(&again);
+        mien_text_release(&png);
+    }
+}
+
+static void test_drawing_stays_inside(void **state) {
+    (void)state;
+    mien_image image;
+    assert_int_equal(mien_canvas_new(20, 10, 3, white, &image), MIEN_OK);
+    mien_draw_box(&image, (mien_rect){2, 2, 10, 6}, 1, red);
+    assert_int_equal(image.pixels[(2 * 20 + 2) * 3], 200);
+    assert_int_equal(image.pixels[(7 * 20 + 11) * 3], 200);
+    assert_int_equal(image.pixels[(3 * 20 + 3) * 3], 255);
+    assert_int_equal(image.pixels[(8 * 20 + 11) * 3], 255);
+    mien_draw_fill(&image, (mien_rect){-2000000000, -5, 2000000005, 6}, black);
+    assert_int_equal(image.pixels[4 * 3], 0);
+    assert_int_equal(image.pixels[5 * 3], 255);
+    mien_draw_text(&image, -30, -4, 16, black, "W\xc3\xbc\xff reaches over all sides");
+    mien_draw_box(&image, (mien_rect){-3, -3, 40, 40}, 90, red);
+    assert_int_equal(image.pixels[(9 * 20 + 19) * 3], 200);
+    mien_image_release(&image);
+}
+
+static void test_text_is_cut_to_fit(void **state) {
+    (void)state;
+    char out[96], tiny[4];
+    mien_text_fit("happy", 16, 400, out, sizeof out);
+    assert_string_equal(out, "happy");
+    mien_text_fit("a very long name", 16, 60, out, sizeof out);
+    assert_true(mien_text_width(out, 16) <= 60 && strstr(out, ".."));
+    mien_text_fit("happy", 16, 400, tiny, sizeof tiny);
+    assert_true(strlen(tiny) < sizeof tiny);
+}
+
+static char *page_of(const char *folder, int classes, const char (*names)[64]) {
+    const float share = 1.0f / (float)classes;
+    float *p = calloc((size_t)classes * (size_t)classes * 3, sizeof *p);
+    uint16_t *labels = calloc((size_t)classes * 3, sizeof *labels);
+    for (int i = 0; i < classes * 3; i++) {
+        labels[i] = (uint16_t)(i % classes);
+        for (int k = 0; k < classes; k++)
+            p[i * classes + k] = share * 0.5f;
+        p[i * classes + (i < classes ? (i + 1) % classes : i % classes)] += 0.5f;
+    }
+    mien_metrics metrics;
+    assert_int_equal(mien_metrics_compute(p, labels, (size_t)classes * 3, classes, &metrics),
+                     MIEN_OK);
+    char model[128], path[160], *page;
+    size_t size;
+    snprintf(model, sizeof model, "%s/m.h5", folder);
+    const char *warnings[] = {"these are <b>the data</b>"};
+    const mien_report_head head = {model, "a&b.csv", "test", "00", warnings, 1, 1};
+    const mien_report report = {&metrics, names, &head};
+    assert_int_equal(mien_report_write(&report, folder), MIEN_OK);
+    snprintf(path, sizeof path, "%s/report.html", folder);
+    assert_int_equal(mien_file_read(path, 1 << 24, &page, &size), MIEN_OK);
+    mien_metrics_release(&metrics);
+    free(p);
+    free(labels);
+    return page;
+}
+
+static void put_log(const char *folder, const char *text) {
+    char path[160];
+    snprintf(path, sizeof path, "%s/log.csv", folder);
+    assert_int_equal(mien_file_write(path, text, strlen(text)), MIEN_OK);
+}
+
+static void test_report_page(void **state) {
+    (void)state;
+    static const char names[7][64] = {"<script>alert(1)</script>",
+                                      "disgust' onload='x",
+                                      "fear",
+                                      "happy and of a very very long name",
+                                      "sad",
+                                      "surprise",
+                                      "neutral"};
+    char folder[] = "/tmp/mien-test-XXXXXX", command[160];
+    assert_non_null(mkdtemp(folder));
+    char *page = page_of(folder, 7, names);
+    assert_null(strstr(page, "<script"));
+    assert_null(strstr(page, "' onload='"));
+    assert_null(strstr(page, "<b>the data"));
+    assert_null(strstr(page, "http://"));
+    assert_null(strstr(page, "https://"));
+    assert_non_null(strstr(page, "66.7 %"));
+    assert_non_null(strstr(page, "14 of 21"));
+    assert_non_null(strstr(page, "no log.csv"));
+    mien_free(page);
+    put_log(folder, "epoch,loss,val_loss,accuracy,val_accuracy\n0,1.9,1.8,0.2,0.25\n"
+                    "1,1.4,1.5,0.4,0.38\n2,1.1,1.3,0.55,0.5\n");
+    page = page_of(folder, 7, names);
+    assert_non_null(strstr(page, "aria-label='loss by epoch'"));
+    assert_non_null(strstr(page, "aria-label='accuracy by epoch'"));
+    mien_free(page);
+    static const char *const damaged[] = {
+        "", "epoch,loss\n1,2\n", "epoch,loss,val_loss,accuracy,val_accuracy\n0,1,2\n",
+        "epoch,loss,val_loss,accuracy,val_accuracy\n0,1,<i>,3,4\n"};
+    for (int i = 0; i < 4; i++) {
+        put_log(folder, damaged[i]);
+        page = page_of(folder, 7, names);
+        assert_non_null(strstr(page, "There are no learning curves"));
+        assert_null(strstr(page, "<i>"));
+        mien_free(page);
+    }
+    static char many[30][64];
+    for (int i = 0; i < 30; i++)
+        snprintf(many[i], 64, "class number %d", i);
+    mien_free(page_of(folder, 30, (const char(*)[64])many));
+    snprintf(command, sizeof command, "%s/report.html", folder);
+    const mien_report none = {0};
+    assert_int_equal(mien_report_write(&none, command), MIEN_IO); /* a file stands there */
+    for (int i = 0; i < 3; i++) {
+        static const char *const files[] = {"report.html", "report.json", "log.csv"};
+        snprintf(command, sizeof command, "%s/%s", folder, files[i]);
+        unlink(command);
+    }
+    assert_int_equal(rmdir(folder), 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_png_comes_back_as_it_was),
+                                       cmocka_unit_test(test_drawing_stays_inside),
+                                       cmocka_unit_test(test_text_is_cut_to_fit),
+                                       cmocka_unit_test(test_report_page)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
