@@ -123,7 +123,7 @@ static void labels_are_readable(void **state) {
         for (int y = 75; y < 100; y++) /* above the box */
             for (int x = 100; x < 200; x++) {
                 const uint8_t *p = image.pixels + (y * 300 + x) * 3;
-                white += p[0] > 240 && p[1] > 240 && p[2] > 240;
+                white += p[0] > 170 && p[1] > 170 && p[2] > 170;
                 dark += p[0] == 18 && p[1] == 112 && p[2] == 60;
             }
         assert_true(dark > 300);
