@@ -33,7 +33,8 @@ static const char head[] =
     "circle.val{fill:var(--val)}.heat{fill:var(--heat);stroke:var(--rule);stroke-width:.5}\n"
     "table{border-collapse:collapse;width:100%}th,td{padding:.3rem .7rem;text-align:right;"
     "border-bottom:1px solid var(--rule);font-variant-numeric:tabular-nums}"
-    "th:first-child,td:first-child{text-align:left;overflow-wrap:anywhere}th{font-weight:600}\n"
+    "th:first-child,td:first-child{text-align:left;overflow-wrap:anywhere}th{font-weight:600}"
+    "th:nth-child(n+3){width:19%}\n"
     "td.bar{background:linear-gradient(color-mix(in srgb,var(--train) 30%,transparent) 0 0) "
     "left bottom/var(--share) 100% no-repeat}\n"
     "</style></head><body>\n";
@@ -42,21 +43,22 @@ static void write_headline(const mien_report *r, mien_text *out) {
     const mien_metrics *m = r->metrics;
     const double error = sqrt(m->accuracy * (1 - m->accuracy) / (double)m->n);
     mien_text_puts(out, "<h1>How well this model reads faces</h1>\n");
-    mien_text_printf(out,
-                     "<p class=big>%.1f %% <small>± %.1f right: %zu of %zu pictures</small></p>\n",
-                     100 * m->accuracy, 100 * error, m->correct, m->n);
-    mien_text_printf(out,
-                     "<p>Each picture belongs to one of %d classes; guessing among them would be "
-                     "right in %.1f %%. The ± is the standard error: with other pictures of the "
-                     "same kind the figure would mostly lie within twice that.</p>\n"
-                     "<p class='soft facts'>Model ",
-                     m->classes, 100.0 / m->classes);
+    mien_text_printf(
+        out, "<p class=big>%.1f&nbsp;%% <small>± %.1f right: %zu of %zu pictures</small></p>\n",
+        100 * m->accuracy, 100 * error, m->correct, m->n);
+    mien_text_printf(
+        out,
+        "<p>Each picture belongs to one of %d classes; guessing among them would be "
+        "right in %.1f&nbsp;%%. The ± is the standard error: with other pictures of the "
+        "same kind the figure would mostly lie within twice that.</p>\n"
+        "<p class='soft facts'>Model ",
+        m->classes, 100.0 / m->classes);
     mien_html_escape(out, r->head->model);
     mien_text_puts(out, " · data ");
     mien_html_escape(out, r->head->data);
     mien_text_puts(out, " · split ");
     mien_html_escape(out, r->head->split);
-    mien_text_printf(out, " · loss %.4f · balanced accuracy %.1f %%</p>\n", m->loss,
+    mien_text_printf(out, " · loss %.4f · balanced accuracy %.1f&nbsp;%%</p>\n", m->loss,
                      100 * m->balanced_accuracy);
     for (size_t i = 0; i < r->head->warning_count; i++) {
         mien_text_puts(out, "<p class=warning><b>Mind:</b> ");

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-#include <omp.h>
 
 #include "host/base/memory.h"
 #include "host/base/text.h"
@@ -38,7 +37,6 @@ static void put_file(const char *path, const char *text, size_t size) {
 static int start(void **state) {
     (void)state;
     mien_text faces = {0}, soft = {0};
-    omp_set_num_threads(1); /* more would wait for each other at so little work */
     if (!mkdtemp(folder)) return 1;
     snprintf(csv, sizeof csv, "%s/faces.csv", folder);
     snprintf(votes, sizeof votes, "%s/votes.csv", folder);
@@ -74,8 +72,9 @@ static int finish(void **state) {
 }
 
 static mien_backend *open_cpu(void) {
-    mien_backend *backend;
-    assert_int_equal(mien_backend_open("cpu", NULL, &backend), MIEN_OK);
+    mien_backend *backend; /* more threads would only wait for each other */
+    assert_int_equal(mien_backend_open("cpu", &(mien_backend_options){.threads = 1}, &backend),
+                     MIEN_OK);
     return backend;
 }
 
