@@ -13,18 +13,37 @@ void mien_html_escape(mien_text *out, const char *text) {
     }
 }
 
-/* At most `most` letters of a name, its end then "…"; a letter of UTF-8 is never cut in two. */
+static bool begins_letter(char c) {
+    return ((unsigned char)c & 0xc0) != 0x80;
+}
+
+static int count_letters(const char *name) {
+    int letters = 0;
+    for (; *name; name++)
+        letters += begins_letter(*name);
+    return letters;
+}
+
+/* Where letter `letter` (from 0) begins; a letter of UTF-8 is never cut in two. */
+static int place_of_letter(const char *name, int letter) {
+    int at = 0;
+    for (int letters = 0; name[at]; at++)
+        if (begins_letter(name[at]) && letters++ == letter) break;
+    return at;
+}
+
+/* At most `most` letters of a name; of a longer one both ends: names often differ in the last. */
 static void short_name(mien_text *out, const char *name, int most) {
-    char kept[64];
-    int letters = 0, bytes = 0, end = 0;
-    for (; name[bytes] && bytes < 63; bytes++) {
-        if (((unsigned char)name[bytes] & 0xc0) == 0x80) continue;
-        if (++letters == most) end = bytes;
+    const int letters = count_letters(name), ahead = most / 2;
+    if (letters <= most) {
+        mien_html_escape(out, name);
+        return;
     }
-    const int length = letters > most ? end : bytes;
-    snprintf(kept, sizeof kept, "%.*s", length, name);
+    char kept[64];
+    snprintf(kept, sizeof kept, "%.*s", place_of_letter(name, ahead), name);
     mien_html_escape(out, kept);
-    if (letters > most) mien_text_puts(out, "…");
+    mien_text_puts(out, "…");
+    mien_html_escape(out, name + place_of_letter(name, letters - (most - ahead - 1)));
 }
 
 /* ---- curves -------------------------------------------------------------------------------- */
@@ -79,7 +98,7 @@ static void draw_axes(mien_text *out, const axes *a) {
                          LEFT, WIDE - RIGHT, y, y, LEFT - 6, y + 4,
                          fabs(value) < 1e-12 ? 0 : value);
     }
-    const size_t step = a->count <= 6 ? 1 : (size_t)round_step((double)a->count / 6);
+    const size_t step = a->count <= 8 ? 1 : (size_t)round_step((double)a->count / 8);
     for (size_t epoch = step; epoch <= a->count; epoch += step)
         mien_text_printf(out, "<text text-anchor='middle' x='%.1f' y='%d'>%zu</text>",
                          at_x(a, epoch - 1), HIGH - LOW + 18, epoch);
@@ -128,9 +147,7 @@ enum { NAME_LETTERS = 16, MATRIX_LEFT = 130 };
 static int matrix_top(const char (*names)[64], int classes) {
     int longest = 0;
     for (int k = 0; k < classes; k++) {
-        int letters = 0;
-        for (const char *c = names[k]; *c; c++)
-            letters += ((unsigned char)*c & 0xc0) != 0x80;
+        const int letters = count_letters(names[k]);
         if (letters > longest) longest = letters;
     }
     return 40 + 6 * (longest < NAME_LETTERS ? longest : NAME_LETTERS);
