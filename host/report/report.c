@@ -21,7 +21,9 @@ static const char head[] =
     "color:var(--ink);font:16px/1.55 system-ui,sans-serif}\n"
     "h1{font-size:1.1rem;font-weight:600;margin:0}h2{font-size:1.2rem;margin:2.5rem 0 .5rem}\n"
     ".big{font-size:3rem;font-weight:700;line-height:1.2;margin:.3rem 0}"
-    ".big small{font-size:1.2rem;font-weight:400;color:var(--soft)}\n"
+    ".big "
+    "small{display:inline-block;line-height:1.4;font-size:1.2rem;font-weight:400;color:var(--soft)}"
+    "\n"
     "p{max-width:44rem}.soft{color:var(--soft)}.facts{overflow-wrap:anywhere}\n"
     ".warning{border-left:4px solid var(--val);padding:.3rem .9rem;margin:1rem 0}\n"
     ".pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(19rem,1fr));gap:1.5rem}\n"
@@ -33,7 +35,8 @@ static const char head[] =
     "circle.val{fill:var(--val)}.heat{fill:var(--heat);stroke:var(--rule);stroke-width:.5}\n"
     "table{border-collapse:collapse;width:100%}th,td{padding:.3rem .7rem;text-align:right;"
     "border-bottom:1px solid var(--rule);font-variant-numeric:tabular-nums}"
-    "th:first-child,td:first-child{text-align:left;overflow-wrap:anywhere}th{font-weight:600}\n"
+    "th:first-child,td:first-child{text-align:left;overflow-wrap:anywhere}th{font-weight:600}"
+    "th:nth-child(n+3){width:19%}\n"
     "td.bar{background:linear-gradient(color-mix(in srgb,var(--train) 30%,transparent) 0 0) "
     "left bottom/var(--share) 100% no-repeat}\n"
     "</style></head><body>\n";
@@ -42,21 +45,22 @@ static void write_headline(const mien_report *r, mien_text *out) {
     const mien_metrics *m = r->metrics;
     const double error = sqrt(m->accuracy * (1 - m->accuracy) / (double)m->n);
     mien_text_puts(out, "<h1>How well this model reads faces</h1>\n");
-    mien_text_printf(out,
-                     "<p class=big>%.1f %% <small>± %.1f right: %zu of %zu pictures</small></p>\n",
-                     100 * m->accuracy, 100 * error, m->correct, m->n);
-    mien_text_printf(out,
-                     "<p>Each picture belongs to one of %d classes; guessing among them would be "
-                     "right in %.1f %%. The ± is the standard error: with other pictures of the "
-                     "same kind the figure would mostly lie within twice that.</p>\n"
-                     "<p class='soft facts'>Model ",
-                     m->classes, 100.0 / m->classes);
+    mien_text_printf(
+        out, "<p class=big>%.1f&nbsp;%% <small>± %.1f right: %zu of %zu pictures</small></p>\n",
+        100 * m->accuracy, 100 * error, m->correct, m->n);
+    mien_text_printf(
+        out,
+        "<p>Each picture belongs to one of %d classes; guessing among them would be "
+        "right in %.1f&nbsp;%%. The ± is the standard error: with other pictures of the "
+        "same kind the figure would mostly lie within twice that.</p>\n"
+        "<p class='soft facts'>Model ",
+        m->classes, 100.0 / m->classes);
     mien_html_escape(out, r->head->model);
     mien_text_puts(out, " · data ");
     mien_html_escape(out, r->head->data);
     mien_text_puts(out, " · split ");
     mien_html_escape(out, r->head->split);
-    mien_text_printf(out, " · loss %.4f · balanced accuracy %.1f %%</p>\n", m->loss,
+    mien_text_printf(out, " · loss %.4f · balanced accuracy %.1f&nbsp;%%</p>\n", m->loss,
                      100 * m->balanced_accuracy);
     for (size_t i = 0; i < r->head->warning_count; i++) {
         mien_text_puts(out, "<p class=warning><b>Mind:</b> ");

@@ -13,18 +13,37 @@ void mien_html_escape(mien_text *out, const char *text) {
     }
 }
 
-/* At most `most` letters of a name, its end then "…"; a letter of UTF-8 is never cut in two. */
+static bool begins_letter(char c) {
+    return ((unsigned char)c & 0xc0) != 0x80;
+}
+
+static int count_letters(const char *name) {
+    int letters = 0;
+    for (; *name; name++)
+        letters += begins_letter(*name);
+    return letters;
+}
+
+/* Where letter `letter` (from 0) begins; a letter of UTF-8 is never cut in two. */
+static int place_of_letter(const char *name, int letter) {
+    int at = 0;
+    for (int letters = 0; name[at]; at++)
+        if (begins_letter(name[at]) && letters++ == letter) break;
+    return at;
+}
+
+/* At most `most` letters of a name; of a longer one both ends: names often differ in the last. */
 static void short_name(mien_text *out, const char *name, int most) {
-    char kept[64];
-    int letters = 0, bytes = 0, end = 0;
-    for (; name[bytes] && bytes < 63; bytes++) {
-        if (((unsigned char)name[bytes] & 0xc0) == 0x80) continue;
-        if (++letters == most) end = bytes;
+    const int letters = count_letters(name), ahead = most / 2;
+    if (letters <= most) {
+        mien_html_escape(out, name);
+        return;
     }
-    const int length = letters > most ? end : bytes;
-    snprintf(kept, sizeof kept, "%.*s", length, name);
+    char kept[64];
+    snprintf(kept, sizeof kept, "%.*s", place_of_letter(name, ahead), name);
     mien_html_escape(out, kept);
-    if (letters > most) mien_text_puts(out, "…");
+    mien_text_puts(out, "…");
+    mien_html_escape(out, name + place_of_letter(name, letters - (most - ahead - 1)));
 }
 
 /* ---- curves -------------------------------------------------------------------------------- */
@@ -45,6 +64,12 @@ static double at_y(const axes *a, double value) {
     return TOP + (HIGH - TOP - LOW) * (a->high - value) / (a->high - a->low);
 }
 
+/* 2, 5 or 10 times a power of ten, at least `rough`. */
+static double round_step(double rough) {
+    const double power = pow(10, floor(log10(rough)));
+    return power * (rough / power <= 2 ? 2 : rough / power <= 5 ? 5 : 10);
+}
+
 /* Four to eight round steps around all values; false when there is none. */
 static bool find_axes(const mien_curve *curve, axes *a) {
     double low = INFINITY, high = -INFINITY;
@@ -56,8 +81,7 @@ static bool find_axes(const mien_curve *curve, axes *a) {
     }
     if (low > high) return false;
     const double rough = fmax((high - low) / 4, fmax(fabs(high) * 1e-3, 1e-6));
-    const double power = pow(10, floor(log10(rough)));
-    a->step = power * (rough / power <= 2 ? 2 : rough / power <= 5 ? 5 : 10);
+    a->step = round_step(rough);
     a->low = floor(low / a->step) * a->step;
     a->high = ceil(high / a->step) * a->step;
     if (a->high - a->low < a->step / 2) a->high = a->low + a->step;
@@ -74,10 +98,10 @@ static void draw_axes(mien_text *out, const axes *a) {
                          LEFT, WIDE - RIGHT, y, y, LEFT - 6, y + 4,
                          fabs(value) < 1e-12 ? 0 : value);
     }
-    const size_t step = a->count <= 6 ? 1 : (a->count - 1 + 4) / 5;
-    for (size_t i = 0; i < a->count; i += step)
-        mien_text_printf(out, "<text text-anchor='middle' x='%.1f' y='%d'>%zu</text>", at_x(a, i),
-                         HIGH - LOW + 18, i + 1);
+    const size_t step = a->count <= 8 ? 1 : (size_t)round_step((double)a->count / 8);
+    for (size_t epoch = step; epoch <= a->count; epoch += step)
+        mien_text_printf(out, "<text text-anchor='middle' x='%.1f' y='%d'>%zu</text>",
+                         at_x(a, epoch - 1), HIGH - LOW + 18, epoch);
     mien_text_printf(out, "<text text-anchor='middle' x='%d' y='%d'>epoch</text>",
                      LEFT + (WIDE - LEFT - RIGHT) / 2, HIGH - 6);
 }
@@ -117,11 +141,23 @@ void mien_svg_curve(mien_text *out, const char *title, const mien_curve *curve) 
 
 /* ---- confusion matrix ---------------------------------------------------------------------- */
 
+enum { NAME_LETTERS = 16, MATRIX_LEFT = 130 };
+
+/* Where the matrix begins: below slanted names of its classes and the word above them. */
+static int matrix_top(const char (*names)[64], int classes) {
+    int longest = 0;
+    for (int k = 0; k < classes; k++) {
+        const int letters = count_letters(names[k]);
+        if (letters > longest) longest = letters;
+    }
+    return 40 + 6 * (longest < NAME_LETTERS ? longest : NAME_LETTERS);
+}
+
 static void draw_cell(mien_text *out, const mien_metrics *m, const char (*names)[64], int cell,
-                      int row, int column) {
+                      int top, int row, int column) {
     const size_t n = m->confusion[row * m->classes + column], support = m->by_class[row].support;
     const double share = support ? (double)n / (double)support : 0;
-    const int x = 130 + column * cell, y = 130 + row * cell;
+    const int x = MATRIX_LEFT + column * cell, y = top + row * cell;
     mien_text_printf(out,
                      "<g><rect class=heat x='%d' y='%d' width='%d' height='%d' "
                      "fill-opacity='%.3f'/><title>",
@@ -143,33 +179,32 @@ static void draw_cell(mien_text *out, const mien_metrics *m, const char (*names)
 
 void mien_svg_confusion(mien_text *out, const mien_metrics *m, const char (*names)[64]) {
     const int cell = m->classes <= 10 ? 54 : m->classes <= 20 ? 36 : 26, side = m->classes * cell;
+    const int top = matrix_top(names, m->classes), low = top + side, x = MATRIX_LEFT;
     mien_text_printf(out,
                      "<svg viewBox='0 0 %d %d' style='max-width:%dpx' role='img' "
                      "aria-label='confusion matrix'>"
-                     "<text class=title text-anchor='end' x='124' y='118'>true class</text>"
-                     "<text class=title x='130' y='16'>answered class</text>",
-                     side + 230, side + 190, side + 230);
+                     "<text class=title text-anchor='end' x='%d' y='%d'>true class</text>"
+                     "<text class=title x='%d' y='16'>answered class</text>",
+                     x + side + 100, low + 60, x + side + 100, x - 6, top - 12, x);
     for (int k = 0; k < m->classes; k++) {
-        const double middle = 130 + (k + 0.5) * cell;
-        mien_text_printf(out, "<text text-anchor='end' x='124' y='%.1f'>", middle + 4);
-        short_name(out, names[k], 16);
-        mien_text_printf(out, "</text><text transform='translate(%.1f 124) rotate(-45)'>",
-                         middle + 4);
-        short_name(out, names[k], 16);
+        const double middle = (k + 0.5) * cell + 4;
+        mien_text_printf(out, "<text text-anchor='end' x='%d' y='%.1f'>", x - 6, top + middle);
+        short_name(out, names[k], NAME_LETTERS);
+        mien_text_printf(out, "</text><text transform='translate(%.1f %d) rotate(-45)'>",
+                         x + middle, top - 6);
+        short_name(out, names[k], NAME_LETTERS);
         mien_text_puts(out, "</text>");
     }
     for (int row = 0; row < m->classes; row++)
         for (int column = 0; column < m->classes; column++)
-            draw_cell(out, m, names, cell, row, column);
-    mien_text_printf(out, "<text x='130' y='%d'>0 %%</text>", side + 168);
+            draw_cell(out, m, names, cell, top, row, column);
+    mien_text_printf(out, "<text x='%d' y='%d'>0 %%</text>", x, low + 38);
     for (int i = 0; i <= 10; i++)
         mien_text_printf(out,
                          "<rect class=heat x='%d' y='%d' width='12' height='14' "
                          "fill-opacity='%.1f'/>",
-                         162 + 12 * i, side + 156, i / 10.0);
+                         x + 32 + 12 * i, low + 26, i / 10.0);
     mien_text_printf(
-        out,
-        "<text x='300' y='%d'>100 %%</text><text x='130' y='%d'>share of the row</text>"
-        "</svg>\n",
-        side + 168, side + 186);
+        out, "<text x='%d' y='%d'>100 %%</text><text x='%d' y='%d'>share of the row</text></svg>\n",
+        x + 170, low + 38, x, low + 56);
 }

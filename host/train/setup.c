@@ -159,7 +159,6 @@ mien_status mien_setup_create(const mien_config *config, const char *commit, mie
                          path);
     MIEN_TRY(mien_path_ends(path, ".h5") ? continue_network(config, path, setup)
                                          : build_network(config, path, setup));
-    MIEN_TRY(mien_h5_available()); /* rather now than after the first epoch */
     mien_meta *meta = &setup->model.meta;
     snprintf(meta->producer, sizeof meta->producer, "mien %s", MIEN_VERSION);
     snprintf(meta->commit, sizeof meta->commit, "%s", commit);

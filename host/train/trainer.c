@@ -71,6 +71,7 @@ static mien_status start(trainer *t) {
     mien_model *model = &t->setup.model;
     const body_rule rule = mien_step_rule(c);
     MIEN_TRY(mien_setup_create(c, t->request->commit, &t->setup));
+    MIEN_TRY(mien_h5_available()); /* rather now than after the first epoch */
     const size_t train = model->meta.part_count[MIEN_TRAIN];
     const int batch = train < (size_t)c->train.batch_size ? (int)train : c->train.batch_size;
     if (batch < c->train.batch_size)

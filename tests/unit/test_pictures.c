@@ -118,6 +118,7 @@ static void test_report_page(void **state) {
     assert_non_null(strstr(page, "66.7 %"));
     assert_non_null(strstr(page, "14 of 21"));
     assert_non_null(strstr(page, "no log.csv"));
+    assert_non_null(strstr(page, ">happy an…ng name<")); /* both ends, in the matrix */
     mien_free(page);
     put_log(folder, "epoch,loss,val_loss,accuracy,val_accuracy\n0,1.9,1.8,0.2,0.25\n"
                     "1,1.4,1.5,0.4,0.38\n2,1.1,1.3,0.55,0.5\n");
