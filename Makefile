@@ -40,6 +40,7 @@ else
 endif
 # Debian's opencv4.pc comes with all of OpenCV; three libraries are wanted
 OPENCV_INC ?= /usr/include/opencv4
+CASCADE    ?= /usr/share/opencv4/haarcascades/haarcascade_frontalface_default.xml
 ifeq ($(OPENCV),auto)
   USE_OPENCV := $(if $(wildcard $(OPENCV_INC)/opencv2/objdetect.hpp),1,0)
   WHY_OPENCV := $(if $(filter 1,$(USE_OPENCV)),found $(OPENCV_INC),libopencv-objdetect-dev is missing)
@@ -338,7 +339,8 @@ install: all ## copy programs, library, headers and recipes to PREFIX
 	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig
 	printf 'Name: mien\nDescription: emotion from faces: training and prediction\nVersion: %s\nCflags: -I%s/include\nLibs: -L%s/lib -lmien %s -fopenmp\n' \
 	  '$(VERSION)' '$(PREFIX)' '$(PREFIX)' '$(strip $(LIBS))' > $(DESTDIR)$(PREFIX)/lib/pkgconfig/mien.pc
-	cp -r configs $(DESTDIR)$(PREFIX)/share/mien/
+	cp -r configs $(wildcard models) $(DESTDIR)$(PREFIX)/share/mien/
+	$(if $(filter 1,$(USE_OPENCV)),install -m 644 -D -t $(DESTDIR)$(PREFIX)/share/mien/haarcascades $(wildcard $(CASCADE)))
 
 .PHONY: dist
 dist: all ## an archive to install from; CARRY=1: with libraries and GPU tests, for a machine without them

@@ -8,7 +8,7 @@
 #include "host/base/memory.h"
 #include "host/cli/predict.h"
 
-enum { BATCH = 32 };
+enum { BATCH = 32, FEW = 4 };
 
 /* haar, haar:FILE or none; false after printing what is wrong. */
 static bool read_detector(predict_args *args) {
@@ -97,7 +97,9 @@ static mien_status predict(predict_args *args) {
     MIEN_TRY(check_csv(args));
     cli_catch_signals();
     MIEN_GO(cli_backend(&args->common, &backend));
-    MIEN_GO(mien_ensemble_open(args->models.items, args->models.count, backend, BATCH, &models));
+    /* one photo has few faces: less memory to clear */
+    const int batch = args->file_count == 1 ? FEW : BATCH;
+    MIEN_GO(mien_ensemble_open(args->models.items, args->models.count, backend, batch, &models));
     out.meta = &models.models[0].meta;
     predict_output_start(&out);
     MIEN_GO(args->data ? predict_data(args, &models, &out) : predict_photos(args, &models, &out));

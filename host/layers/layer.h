@@ -201,13 +201,6 @@ mien_status mien_global_pool_infer(mien_node *node, const mien_shape *in, mien_s
 mien_status mien_pool_layer_forward(const mien_node *node, const mien_run *run);
 mien_status mien_pool_layer_backward(const mien_node *node, const mien_run *run);
 
-/* What both dropouts share (layers/dropout.c); the mask that such a node draws in this pass. */
-typedef struct mien_dropout_attrs {
-    mien_layer_common common;
-    double rate;
-} mien_dropout_attrs;
-enum { MIEN_DROPOUT_KEYS = 4 };
-extern const mien_key mien_dropout_rows[MIEN_DROPOUT_KEYS];
 /* What the convolutions share (layers/convolution.c): how their windows lie. A layer has it as the
  * member `window` of its attributes. */
 typedef struct mien_conv_window {
@@ -243,7 +236,13 @@ void mien_conv_declare(mien_node *node, const mien_conv_window *window, const ch
                        int c3, int initializer);
 void mien_declare_bias(mien_node *node, int channels);
 
-/* The mask that a dropout node draws in this pass (layers/dropout.c). */
+/* What both dropouts share (layers/dropout.c); the mask that such a node draws in this pass. */
+typedef struct mien_dropout_attrs {
+    mien_layer_common common;
+    double rate;
+} mien_dropout_attrs;
+enum { MIEN_DROPOUT_KEYS = 4 };
+extern const mien_key mien_dropout_rows[MIEN_DROPOUT_KEYS];
 mien_dropout mien_dropout_mask(const mien_node *dropout, const mien_run *run);
 mien_status mien_dropout_layer_forward(const mien_node *node, const mien_run *run);
 mien_status mien_dropout_layer_backward(const mien_node *node, const mien_run *run);

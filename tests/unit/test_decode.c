@@ -260,6 +260,7 @@ static void pnm(void **state) {
         assert_memory_equal(image.pixels, rows[i].want, (size_t)(2 * rows[i].channels));
         mien_image_release(&image);
     }
+    refuse("P5 2 1 65535\n\x80\0\xff", 16, MIEN_FORMAT, "cut short");
     refuse("P5 2 2 0\n1234", 13, MIEN_FORMAT, "maximum is 0");
     refuse("P2 2 1 100 7 101", 16, MIEN_FORMAT, "above 100");
     refuse("P5 2 x 255\n12", 13, MIEN_FORMAT, "no number at byte 5");
@@ -358,6 +359,16 @@ static void damaged(void **state) {
     }
 }
 
+/* Colours whose gray is another one when a factor is changed in its last bit. */
+static void luma(void **state) {
+    (void)state;
+    static const uint8_t colours[] = {195, 110, 216, 244, 8, 218, 92, 95, 195, 255, 255, 255};
+    static const uint8_t want[] = {147, 103, 106, 255};
+    uint8_t got[4];
+    mien_image_to_gray(colours, 4, got);
+    assert_memory_equal(got, want, 4);
+}
+
 /* Both filters as they are defined, pixel by pixel. */
 static double area_at(const uint8_t *in, int h, int w, double y0, double y1, double x0, double x1) {
     double sum = 0, weight = 0;
@@ -405,7 +416,7 @@ int main(void) {
         cmocka_unit_test(jpeg),         cmocka_unit_test(jpeg_cmyk), cmocka_unit_test(exif),
         cmocka_unit_test(png_kinds),    cmocka_unit_test(bmp),       cmocka_unit_test(pnm),
         cmocka_unit_test(not_pictures), cmocka_unit_test(promises),  cmocka_unit_test(damaged),
-        cmocka_unit_test(resize),
+        cmocka_unit_test(resize),       cmocka_unit_test(luma),
     };
     return cmocka_run_group_tests(tests, start, NULL);
 }

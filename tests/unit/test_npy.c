@@ -173,6 +173,12 @@ static void archives(void **state) {
                      MIEN_UNSUPPORTED);
     assert_non_null(strstr(mien_error_message(), "is compressed and cannot be streamed"));
     mien_dataset_release(&set);
+    file = archive(true);
+    char *entry = memmem(file.data, file.size, "PK\1\2", 4);
+    assert_non_null(entry);
+    entry[16]++; /* of the checksum */
+    made_file(at("b.npz"), &file);
+    refuse("b.npz", MIEN_FORMAT, "does not unpack to what the archive promises");
 }
 
 static void wrong_arrays(void **state) {

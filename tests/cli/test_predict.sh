@@ -1,0 +1,101 @@
+#!/usr/bin/env bash
+# mien predict from the command line: faces of a photo in every form of output, data sets, and what
+# is wrong with what the user gives.
+. tests/cli/lib.sh
+
+if [ $have_h5 = 0 ]; then
+    skip "predict" "this build has no mien-h5"
+    finish
+fi
+
+faces 140 1 >faces.csv
+tiny_network >tiny.yaml
+check "train" "$mien" train "${quick[@]}" --data faces.csv --out run
+cp "$root/datasets/photos/astronaut.png" photo.png
+photo=photo.png
+"$mien" predict "$photo" --model run -q >photo.txt 2>photo.err
+if grep -q "OPENCV=1" photo.err; then
+    have_opencv=0
+    skip "faces in photos" "this build has no OpenCV"
+    check "without OpenCV: says what to do" grep -q -- "--detector none" photo.err
+else
+    have_opencv=1
+    check "one line, one face" eval '[ $(wc -l <photo.txt) = 1 ] && grep -q "^photo.png: .* %.*face of .* at 1[67].,6" photo.txt'
+fi
+
+# ---- forms of output ----
+if [ $have_opencv = 1 ]; then
+    cp photo.png "a \"b\", c.png"
+    check "json, csv, copies" eval '"$mien" predict photo.png "a \"b\", c.png" --model run -q --json --csv t.csv --annotate seen >t.json'
+    check "json: one object a photo" test "$(wc -l <t.json)" = 2
+    check "json: its keys" grep -qE '^\{"schema": ?1, ?"file": ?"photo.png", ?"width": ?512, ?"height": ?512, ?"faces": ?\[\{"id": ?1, ?"box": ?\{"x": ?[0-9]+, ?"y": ?[0-9]+, ?"w": ?[0-9]+, ?"h": ?[0-9]+\}, ?"detection_score": ?[0-9.]+, ?"label": ?"[a-z]+", ?"confidence": ?0?[0-9.]+, ?"uncertain": ?(true|false), ?"scores": ?\{"angry"' t.json
+    check "csv: head and two rows" eval '[ $(wc -l <t.csv) = 3 ] && head -1 t.csv | grep -q "^file,face,x,y,w,h,detection_score,label,confidence,uncertain,angry,"'
+    check "csv: a name with quotes" grep -q '^"a ""b"", c.png",1,' t.csv
+    check "copies" eval '[ -s seen/photo.png ] && [ $(ls seen | wc -l) = 2 ] && ! cmp -s photo.png seen/photo.png'
+    check "the photo is as it was" cmp photo.png "$root/datasets/photos/astronaut.png"
+    check "--min-face" eval '"$mien" predict photo.png --model run -q --min-face 300 | grep -q "no face found"'
+    check "no face is an empty list" eval '"$mien" predict photo.png --model run -q --min-face 300 --json | grep -qE "\"faces\": ?\[\]"'
+    check "two models are averaged" eval '"$mien" predict photo.png --model run --model run -q >two.txt && cmp two.txt photo.txt'
+    check "MIEN_MODEL" eval 'MIEN_MODEL=run/best.h5 "$mien" predict photo.png >m.txt 2>m.err && cmp m.txt photo.txt && grep -q "model run/best.h5" m.err'
+    check "the same with one thread" eval '"$mien" predict photo.png --model run -q --threads 1 >one.txt && cmp one.txt photo.txt'
+fi
+mkdir folder && cp photo.png folder/b.png && cp photo.png folder/a.png && echo no >folder/notes.txt
+check "--detector none, a folder, sorted" eval '"$mien" predict folder --model run -q --detector none >whole.txt && [ $(wc -l <whole.txt) = 2 ] && head -1 whole.txt | grep -q "^folder/a.png: [a-z]* [0-9]* %"'
+check "none: the box is the picture" eval '"$mien" predict photo.png --model run -q --detector none --json | grep -qE "\"w\": ?512, ?\"h\": ?512\}, ?\"detection_score\": ?null"'
+cut -d, -f2 faces.csv | head -6 >test.csv
+check "unlabelled data" eval '"$mien" predict --data test.csv --model run -q --csv rows.csv >rows.txt && [ $(wc -l <rows.txt) = 5 ] && [ $(wc -l <rows.csv) = 6 ] && head -1 rows.csv | grep -q "^row,label,confidence,uncertain,"'
+"$mien" evaluate --model run --data faces.csv --split all -q --predictions all.csv >/dev/null 2>&1
+check "data: evaluate says the same" eval '"$mien" predict --data faces.csv --model run -q --csv p.csv >/dev/null && diff <(cut -d, -f1,2 p.csv | tail -n +2) <(cut -d, -f1,3 all.csv | tail -n +2)'
+check "inspect shows the crop rule" eval '"$mien" inspect run | grep -q "^faces .*margin" && "$mien" inspect run --json | grep -q "\"uncertain_below\""'
+
+# ---- what is wrong ----
+refuse 2 "no photo" "wants photos" -- predict --model run
+refuse 2 "yunet" "not in this version" -- predict photo.png --detector yunet:x.onnx
+refuse 2 "unknown detector" "haar" -- predict photo.png --detector hog
+refuse 2 "--min-face" "--min-face" -- predict photo.png --min-face 0
+refuse 2 "--data and photos" "--data" -- predict photo.png --data test.csv
+refuse 1 "no such model" "nothere" -- predict photo.png --model nothere
+refuse 1 "--csv over the photo" "write over" -- predict photo.png --model run -q --csv photo.png
+refuse 1 "--csv over the model" "write over" -- predict photo.png --model run -q --csv run/best.h5
+refuse 1 "--annotate over the photos" "another folder" -- predict folder -q --model run --annotate folder
+mkdir empty
+refuse 1 "a folder without pictures" "no pictures" -- predict empty --model run -q
+whole=(predict --model run -q --detector none)
+: >zero.png
+head -c 20000 photo.png >cut.png
+echo "hello" >text.png
+cp folder/notes.txt notes.jpg
+printf 'P5\n10000 10001\n255\nxx' >huge.pgm
+printf 'P5\n1 1\n255\nx' >one.pgm
+refuse 1 "0 bytes" "zero.png" "empty" -- "${whole[@]}" zero.png
+refuse 1 "cut short" "cut.png" "cut short" -- "${whole[@]}" cut.png
+refuse 1 "no picture" "text.png" "no picture" -- "${whole[@]}" text.png
+refuse 1 "100 megapixels" "huge.pgm" "100 megapixels" -- "${whole[@]}" huge.pgm
+refuse 1 "not there" "nothere.png" -- "${whole[@]}" nothere.png
+refuse 1 "MIEN_MODEL is not there" "nothere.h5" -- predict photo.png -q --model nothere.h5
+if [ "$(id -u)" -eq 0 ]; then
+    skip "no permission" "root may read everything"
+else
+    cp photo.png secret.png && chmod 0 secret.png
+    refuse 1 "no permission" "secret.png" "ermission" -- "${whole[@]}" secret.png
+fi
+check "one pixel" "$mien" "${whole[@]}" one.pgm
+check "others go on" eval '! "$mien" "${whole[@]}" zero.png photo.png cut.png --json >mixed.json 2>mixed.err && [ $(wc -l <mixed.json) = 3 ] && [ $(grep -c "\"error\"" mixed.json) = 2 ] && sed -n 2p mixed.json | grep -q "\"faces\""'
+if [ $have_opencv = 1 ]; then
+    refuse 1 "a cascade that is none" "text.png" -- predict photo.png --model run -q --detector haar:text.png
+    refuse 1 "a cascade that is not there" "no.xml" -- predict photo.png --model run -q --detector haar:no.xml
+fi
+
+# ---- commands that find no faces pay little for those that do ----
+case $mien in
+*/release/*)
+    least=1000
+    TIMEFORMAT='%U %S'
+    for _ in 1 2 3 4 5; do
+        used=$({ time "$mien" --version >/dev/null; } 2>&1 | awk '{ print int(1000 * ($1 + $2)) }')
+        [ "$used" -ge "$least" ] || least=$used
+    done
+    check "the program starts in 30 ms of CPU time: $least" test "$least" -le 30
+    ;;
+esac
+finish

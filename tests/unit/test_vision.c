@@ -1,0 +1,300 @@
+/* Faces in photos: the crop rule, what is drawn, cascades from strangers, a build without OpenCV.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "host/base/file.h"
+#include "host/base/memory.h"
+#include "host/image/crop.h"
+#include "host/vision/haar.h"
+
+/* ---- the crop rule ---- */
+
+static void rect_is(mien_rect r, int x, int y, int width, int height) {
+    assert_int_equal(r.x, x);
+    assert_int_equal(r.y, y);
+    assert_int_equal(r.width, width);
+    assert_int_equal(r.height, height);
+}
+
+static void crops_follow_the_rule(void **state) {
+    (void)state;
+    const mien_rect tall = {10, 20, 40, 60}, even = {0, 0, 50, 50};
+    rect_is(mien_crop_rect(tall, (mien_crop){false, 0}), 10, 20, 40, 60);
+    rect_is(mien_crop_rect(tall, (mien_crop){true, 0}), 0, 20, 60, 60);
+    rect_is(mien_crop_rect(even, (mien_crop){true, 0.2}), -10, -10, 70, 70);
+    rect_is(mien_crop_rect(even, (mien_crop){true, -0.1}), 5, 5, 40, 40);
+}
+
+/* Columns 0 to 9 of values 10 * x: what is cut out tells where it was. */
+static mien_image stripes(int channels) {
+    mien_image image;
+    assert_int_equal(mien_canvas_new(10, 10, channels, (mien_color){0, 0, 0}, &image), MIEN_OK);
+    for (int i = 0; i < 100 * channels; i++)
+        image.pixels[i] = (uint8_t)(i / channels % 10 * 10);
+    return image;
+}
+
+static void crops_go_on_at_the_edge(void **state) {
+    (void)state;
+    mien_image image = stripes(1);
+    uint8_t out[16];
+    const mien_crop as_it_is = {false, 0};
+    assert_int_equal(mien_crop_face(&image, (mien_rect){-2, -2, 4, 4}, as_it_is, 4, 4, 1, out),
+                     MIEN_OK);
+    for (int i = 0; i < 16; i++)
+        assert_int_equal(out[i], i % 4 < 3 ? 0 : 10);
+    assert_int_equal(mien_crop_face(&image, (mien_rect){8, 8, 4, 4}, as_it_is, 4, 4, 1, out),
+                     MIEN_OK);
+    for (int i = 0; i < 16; i++)
+        assert_int_equal(out[i], i % 4 ? 90 : 80);
+    assert_int_equal(mien_crop_face(&image, (mien_rect){0, 0, 4, 4}, as_it_is, 4, 4, 3, out),
+                     MIEN_INVALID);
+    mien_image_release(&image);
+}
+
+static void crops_of_colour_may_be_gray(void **state) {
+    (void)state;
+    mien_image image = stripes(3);
+    uint8_t gray[16], colour[48];
+    const mien_rect box = {2, 2, 8, 8};
+    assert_int_equal(mien_crop_face(&image, box, (mien_crop){true, 0}, 4, 4, 1, gray), MIEN_OK);
+    assert_int_equal(mien_crop_face(&image, box, (mien_crop){true, 0}, 4, 4, 3, colour), MIEN_OK);
+    for (int i = 0; i < 16; i++) {
+        assert_int_equal(gray[i], 25 + 20 * (i % 4));
+        assert_int_equal(colour[3 * i + 1], gray[i]);
+    }
+    mien_image_release(&image);
+}
+
+static void smallest_faces_grow_with_the_photo(void **state) {
+    (void)state;
+    assert_int_equal(mien_face_least(512, 512), 24);
+    assert_int_equal(mien_face_least(3000, 2171), 76);
+    assert_int_equal(mien_face_least(1, 1), 24);
+}
+
+/* ---- what is drawn ---- */
+
+static int differing(const mien_image *image, mien_rect rect, int value) {
+    int count = 0;
+    for (int y = rect.y; y < rect.y + rect.height; y++)
+        for (int x = rect.x; x < rect.x + rect.width; x++)
+            count += image->pixels[(y * image->width + x) * 3] != value;
+    return count;
+}
+
+/* Boxes and labels at every border, also larger than the picture: all within it, every box seen. */
+static void overlays_stay_inside(void **state) {
+    (void)state;
+    const int sides[] = {1, 7, 60, 400};
+    for (int s = 0; s < 4; s++) {
+        const int side = sides[s], face = side / 3 + 1;
+        mien_image image;
+        assert_int_equal(mien_canvas_new(side, side, 3, (mien_color){200, 200, 200}, &image),
+                         MIEN_OK);
+        mien_overlay overlays[9] = {0};
+        for (int i = 0; i < 9; i++) {
+            overlays[i].box = (mien_rect){i % 3 * side / 3, i / 3 * side / 3, face, face};
+            overlays[i].uncertain = i == 4;
+            strcpy(overlays[i].label, "surprised 100 %");
+        }
+        assert_int_equal(mien_overlay_draw(&image, overlays, 9), MIEN_OK);
+        assert_true(differing(&image, (mien_rect){0, 0, side, side}, 200) > 0);
+        mien_image_release(&image);
+    }
+}
+
+/* One label has its own background and white text, whatever the photo's colour. */
+static void labels_are_readable(void **state) {
+    (void)state;
+    for (int value = 0; value < 256; value += 85) {
+        mien_image image;
+        const mien_color paper = {(uint8_t)value, (uint8_t)value, (uint8_t)value};
+        assert_int_equal(mien_canvas_new(300, 300, 3, paper, &image), MIEN_OK);
+        mien_overlay overlay = {.box = {100, 100, 100, 100}, .label = "happy 97 %"};
+        assert_int_equal(mien_overlay_draw(&image, &overlay, 1), MIEN_OK);
+        int white = 0, dark = 0;
+        for (int y = 75; y < 100; y++) /* above the box */
+            for (int x = 100; x < 200; x++) {
+                const uint8_t *p = image.pixels + (y * 300 + x) * 3;
+                white += p[0] > 170 && p[1] > 170 && p[2] > 170;
+                dark += p[0] == 18 && p[1] == 112 && p[2] == 60;
+            }
+        assert_true(dark > 300);
+        assert_true(white > 30);
+        mien_image_release(&image);
+    }
+}
+
+/* ---- cascades from strangers ---- */
+
+/* One stage of one stump over one feature; %s are a tree, leaves, a rectangle. */
+static const char cascade[] =
+    "<?xml version=\"1.0\"?>\n<opencv_storage>\n<cascade>\n<stageType>BOOST</stageType>\n"
+    "<featureType>HAAR</featureType>\n<height>24</height>\n<width>24</width>\n"
+    "<stageParams><maxWeakCount>1</maxWeakCount></stageParams>\n"
+    "<featureParams><maxCatCount>0</maxCatCount></featureParams>\n<stageNum>1</stageNum>\n"
+    "<stages><_><maxWeakCount>1</maxWeakCount><stageThreshold>-1.</stageThreshold>\n"
+    "<weakClassifiers><_><internalNodes>%s</internalNodes>\n<leafValues>%s</leafValues></_>"
+    "</weakClassifiers></_></stages>\n<features><_><rects><_>%s</_></rects></_></features>"
+    "</cascade>\n</opencv_storage>\n";
+enum { XML = 2048 };
+
+static mien_status open_text(const char *xml) {
+    void *haar = NULL;
+    const mien_status status = haar_open(xml, strlen(xml), "x.xml", 1, &haar);
+    if (status == MIEN_OK) haar_close(haar);
+    return status;
+}
+
+static mien_status open_parts(const char *tree, const char *leaves, const char *rect) {
+    char xml[XML];
+    snprintf(xml, sizeof xml, cascade, tree, leaves, rect);
+    return open_text(xml);
+}
+
+static bool without_opencv(void) {
+    if (haar_available() == MIEN_OK) return false;
+    assert_non_null(strstr(mien_error_message(), "OPENCV=1"));
+    return true;
+}
+
+static void cascades_that_point_outside(void **state) {
+    (void)state;
+    if (without_opencv()) skip();
+    static const char tree[] = "0 -1 0 0.5", leaves[] = "-1. 1.", rect[] = "2 3 9 9 -1.";
+    assert_int_equal(open_parts(tree, leaves, rect), MIEN_OK);
+    static const char *const trees[] = {"0 -1 1 0.5", "0 -1 -1 0.5",  "0 -2 0 0.5",
+                                        "0 1 0 0.5",  "0 -1 0",       "0 -1 0 a",
+                                        "",           "0 -1 1e9 0.5", "0 -1 0 0.5 0 -1 0 0.5"};
+    for (size_t i = 0; i < sizeof trees / sizeof trees[0]; i++)
+        assert_int_equal(open_parts(trees[i], leaves, rect), MIEN_FORMAT);
+    static const char *const rects[] = {"-1 3 9 9 -1.",  "16 3 9 9 -1.", "2 16 9 9 -1.",
+                                        "2 3 0 9 -1.",   "2 3 9 9",      "2 3 9 2147483647 -1.",
+                                        "2 3 9 9 -1. 1", "2 3 9.5 9 -1."};
+    for (size_t i = 0; i < sizeof rects / sizeof rects[0]; i++)
+        assert_int_equal(open_parts(tree, leaves, rects[i]), MIEN_FORMAT);
+    assert_int_equal(open_parts(tree, "1.", rect), MIEN_FORMAT);
+    assert_int_equal(open_parts(tree, "1. 2. 3.", rect), MIEN_FORMAT);
+}
+
+/* Every prefix, and a byte changed at every place: opened or refused, and what opens can run. */
+static void damaged_cascades(void **state) {
+    (void)state;
+    if (without_opencv()) skip();
+    char xml[XML], bad[XML];
+    static uint8_t gray[64 * 64];
+    snprintf(xml, sizeof xml, cascade, "0 -1 0 0.5", "-1. 1.", "2 3 9 9 -1.");
+    const size_t size = strlen(xml);
+    for (size_t cut = 0; cut < size - 1; cut += 3) {
+        memcpy(bad, xml, cut);
+        bad[cut] = 0;
+        assert_int_equal(open_text(bad), MIEN_FORMAT);
+    }
+    for (size_t at = 0; at < size; at++) {
+        void *haar = NULL;
+        mien_face *faces = NULL;
+        int count;
+        strcpy(bad, xml);
+        bad[at] = "0<>9-/\"a"[at % 8];
+        if (haar_open(bad, size, "x.xml", 1, &haar) != MIEN_OK) continue;
+        haar_run(haar, gray, 64, 64, 24, &faces, &count);
+        mien_free(faces);
+        haar_close(haar);
+    }
+}
+
+static void nested_without_end(void **state) {
+    (void)state;
+    if (without_opencv()) skip();
+    static const char head[] = "<?xml version=\"1.0\"?><opencv_storage>";
+    const size_t depth = 200000;
+    char *xml = malloc(sizeof head + 3 * depth);
+    assert_non_null(xml);
+    strcpy(xml, head);
+    for (size_t i = 0; i < depth; i++)
+        memcpy(xml + sizeof head - 1 + 3 * i, "<a>", 4);
+    assert_int_equal(open_text(xml), MIEN_FORMAT);
+    free(xml);
+    assert_int_equal(open_text("<html><opencv_storage></html>"), MIEN_FORMAT);
+    assert_int_equal(open_text("hello"), MIEN_FORMAT);
+    assert_int_equal(open_text(""), MIEN_FORMAT);
+}
+
+/* The portrait has one face where it is; the same in gray, and none in noise-free gray paper. */
+static void portrait_has_one_face(void **state) {
+    (void)state;
+    mien_detector *detector;
+    mien_faces faces;
+    if (without_opencv()) skip();
+    assert_int_equal(mien_detector_open(NULL, 0, &detector), MIEN_OK);
+    for (int channels = 1; channels <= 3; channels += 2) {
+        mien_image photo;
+        assert_int_equal(mien_image_read("datasets/photos/astronaut.png", channels, &photo),
+                         MIEN_OK);
+        assert_int_equal(mien_detector_run(detector, &photo, 0, &faces), MIEN_OK);
+        assert_int_equal(faces.count, 1);
+        const mien_rect b = faces.items[0].box;
+        assert_true(b.x < 215 && b.x + b.width > 235 && b.y < 105 && b.y + b.height > 125);
+        assert_true(b.width > 70 && b.width < 130 && faces.items[0].score > 3.5);
+        mien_faces_release(&faces);
+        assert_int_equal(mien_detector_run(detector, &photo, 200, &faces), MIEN_OK);
+        assert_int_equal(faces.count, 0);
+        mien_faces_release(&faces);
+        memset(photo.pixels, 128, (size_t)channels * 512 * 512);
+        assert_int_equal(mien_detector_run(detector, &photo, 0, &faces), MIEN_OK);
+        assert_int_equal(faces.count, 0);
+        mien_faces_release(&faces);
+        mien_image_release(&photo);
+    }
+    mien_detector_close(detector);
+}
+
+/* ---- a build without OpenCV ---- */
+
+#define haar_available absent_available
+#define haar_open      absent_open
+#define haar_close     absent_close
+#define haar_run       absent_run
+mien_status absent_available(void);
+mien_status absent_open(const char *xml, size_t size, const char *name, int threads, void **out);
+void absent_close(void *haar);
+mien_status absent_run(void *haar, const uint8_t *gray, int width, int height, int least,
+                       mien_face **out, int *count);
+#include "host/vision/haar_absent.c"
+
+static void absent_says_what_to_do(void **state) {
+    (void)state;
+    void *haar = &haar;
+    mien_face *faces = NULL;
+    int count = 1;
+    assert_int_equal(absent_open("", 0, "", 0, &haar), MIEN_UNSUPPORTED);
+    assert_null(haar);
+    assert_int_equal(absent_run(NULL, NULL, 0, 0, 0, &faces, &count), MIEN_UNSUPPORTED);
+    assert_int_equal(count, 0);
+    assert_non_null(strstr(mien_error_message(), "--detector none"));
+    absent_close(NULL);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(crops_follow_the_rule),
+        cmocka_unit_test(crops_go_on_at_the_edge),
+        cmocka_unit_test(crops_of_colour_may_be_gray),
+        cmocka_unit_test(smallest_faces_grow_with_the_photo),
+        cmocka_unit_test(overlays_stay_inside),
+        cmocka_unit_test(labels_are_readable),
+        cmocka_unit_test(cascades_that_point_outside),
+        cmocka_unit_test(damaged_cascades),
+        cmocka_unit_test(nested_without_end),
+        cmocka_unit_test(portrait_has_one_face),
+        cmocka_unit_test(absent_says_what_to_do),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
