@@ -19,7 +19,7 @@ typedef struct evaluate_args {
     cli_common common;
     cli_list rest, models;
     const char *data, *split, *tta, *predictions, *batch, *on_bad, *memory_text, *soft_labels;
-    const char *report;
+    const char *report, *groups;
     int batch_size;
     mien_part part; /* when --split names one */
     mien_tta views;
@@ -33,7 +33,9 @@ typedef struct evaluation {
     char sha256[65];
     float *probabilities; /* averaged over the models */
     uint16_t *labels;
+    uint32_t *samples; /* [n] of the data */
     size_t n;
+    mien_groups groups;
     const char *warnings[4];
     size_t warning_count;
     double seconds;
@@ -117,11 +119,16 @@ static mien_status load(const evaluate_args *args, const mien_model *model, eval
         warn(e, "these are the data that the model was trained on");
     else if (e->part == MIEN_NO_PART)
         warn(e, "'all' may hold data that the model was trained on");
+    if (args->groups) MIEN_TRY(mien_groups_read(&e->data, args->groups, &e->groups));
     MIEN_TRY(mien_new(&e->labels, e->n, sizeof *e->labels));
+    MIEN_TRY(mien_new(&e->samples, e->n, sizeof *e->samples));
     MIEN_TRY(mien_new(&e->probabilities, e->n * (size_t)e->data.classes, sizeof(float)));
     size_t at = 0;
-    for (size_t i = 0; i < e->data.count; i++)
-        if (e->data.part[i] == part) e->labels[at++] = e->data.labels[i];
+    for (size_t i = 0; i < e->data.count; i++) {
+        if (e->data.part[i] != part) continue;
+        e->labels[at] = e->data.labels[i];
+        e->samples[at++] = (uint32_t)i;
+    }
     return MIEN_OK;
 }
 
@@ -160,7 +167,8 @@ out:
 static mien_status check_predictions(const evaluate_args *args) {
     char path[MIEN_PATH];
     const char *file = args->predictions;
-    bool taken = file && args->data && mien_same_file(file, args->data);
+    bool taken = file && ((args->data && mien_same_file(file, args->data)) ||
+                          (args->groups && mien_same_file(file, args->groups)));
     for (int i = 0; file && i < args->models.count; i++)
         taken |=
             mien_model_file(args->models.items[i], path) == MIEN_OK && mien_same_file(file, path);
@@ -174,20 +182,16 @@ static mien_status write_predictions(const evaluation *e, const char *path) {
     for (int k = 0; k < e->data.classes; k++)
         mien_text_printf(&text, ",%s", e->data.class_names[k]);
     mien_text_puts(&text, "\n");
-    const mien_part part = e->part == MIEN_NO_PART ? MIEN_TEST : e->part;
-    size_t at = 0;
-    for (size_t i = 0; i < e->data.count; i++) {
-        if (e->data.part[i] != part) continue;
+    for (size_t at = 0; at < e->n; at++) {
         const float *p = e->probabilities + at * (size_t)e->data.classes;
         int best = 0;
         for (int k = 1; k < e->data.classes; k++)
             if (p[k] > p[best]) best = k;
-        mien_text_printf(&text, "%u,%s,%s", e->data.row[i], e->data.class_names[e->labels[at]],
-                         e->data.class_names[best]);
+        mien_text_printf(&text, "%u,%s,%s", e->data.row[e->samples[at]],
+                         e->data.class_names[e->labels[at]], e->data.class_names[best]);
         for (int k = 0; k < e->data.classes; k++)
             mien_text_printf(&text, ",%.9g", p[k]);
         mien_text_puts(&text, "\n");
-        at++;
     }
     mien_status status = text.status;
     if (status == MIEN_OK) status = mien_file_write(path, text.data, text.size);
@@ -197,18 +201,23 @@ static mien_status write_predictions(const evaluation *e, const char *path) {
 
 static mien_status report(const evaluate_args *args, const evaluation *e) {
     mien_metrics metrics;
+    mien_subgroups groups = {0};
     mien_text text = {0};
     mien_status status =
         mien_metrics_compute(e->probabilities, e->labels, e->n, e->data.classes, &metrics);
+    if (status == MIEN_OK)
+        status = mien_subgroups_compute(&e->groups, e->samples, e->probabilities, e->labels, e->n,
+                                        e->data.classes, &groups);
     const char(*names)[64] = (const char(*)[64])e->data.class_names;
     const mien_report_head head = {
-        args->models.items[0], e->data.source, mien_part_name(e->part), e->sha256, e->warnings,
-        e->warning_count,      e->seconds};
+        args->models.items[0], e->data.source, mien_part_name(e->part),      e->sha256, e->warnings,
+        e->warning_count,      e->seconds,     args->groups ? &groups : NULL};
     if (status == MIEN_OK && args->common.json) {
         mien_metrics_document(&metrics, names, &head, true, &text);
     } else if (status == MIEN_OK) {
         mien_text_printf(&text, "%s on %s, split %s\n", head.model, head.data, head.split);
         mien_metrics_table(&metrics, names, &text);
+        mien_subgroups_table(&groups, &text);
         mien_text_printf(&text, "\n%zu images in %.2f s (%.0f images/s)\n", e->n, e->seconds,
                          e->seconds > 0 ? (double)e->n / e->seconds : 0);
     }
@@ -218,6 +227,7 @@ static mien_status report(const evaluate_args *args, const evaluation *e) {
     if (text.data) fputs(text.data, stdout);
     mien_text_release(&text);
     mien_metrics_release(&metrics);
+    mien_subgroups_release(&groups);
     return status;
 }
 
@@ -300,6 +310,8 @@ static int run(int argc, char **argv, const cli_command *self) {
          &args.predictions, NULL, NULL},
         {"--report", "DIR", "writes a page to look at, DIR/report.html, and DIR/report.json",
          &args.report, NULL, NULL},
+        {"--groups", "FILE.csv", "file or row, then columns: a table for each, by its values",
+         &args.groups, NULL, NULL},
         {"--batch", "N", "images at a time (default: 128)", &args.batch, NULL, NULL},
         {"--on-bad", "fail|skip[:MAX]", "damaged rows of the data", &args.on_bad, NULL, NULL},
         {"--soft-labels", "FILE|none",
@@ -317,6 +329,8 @@ static int run(int argc, char **argv, const cli_command *self) {
     mien_dataset_release(&e.data);
     mien_free(e.probabilities);
     mien_free(e.labels);
+    mien_free(e.samples);
+    mien_groups_release(&e.groups);
     return status == MIEN_OK ? EXIT_DONE : cli_fail(status);
 }
 

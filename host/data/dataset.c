@@ -45,7 +45,7 @@ static mien_status load_from(const mien_source_def *def, mien_on_bad on_bad, mie
     if (set->skipped)
         MIEN_WARN("%s: %lld bad rows or files were left out", set->source, set->skipped);
     set->streamed = !set->pixels;
-    if (!set->streamed) def->close(set);
+    if (!set->streamed && !def->file) def->close(set);
     if (set->streamed && set->memory == MIEN_MEMORY_AUTO)
         MIEN_INFO("%s: %zu images are more than half of the free memory would hold: they are "
                   "streamed from the source (data.memory)",

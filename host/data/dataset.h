@@ -59,7 +59,7 @@ typedef struct mien_dataset {
     long long skipped; /* bad rows or files left out */
     bool streamed;     /* the pixels are read through `def` when they are needed */
     const struct mien_source_def *def;
-    void *reader;       /* the source's own, open as long as the set is streamed */
+    void *reader; /* the source's own, open as long as the set is streamed or knows its files */
     mien_memory memory; /* what was asked for */
     size_t budget;      /* bytes of pixels; beyond them they are not kept */
 } mien_dataset;

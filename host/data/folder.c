@@ -220,4 +220,4 @@ static mien_status open_folder(const char *source, const mien_on_bad *on_bad, mi
 }
 
 const mien_source_def mien_source_folder = {"image folder", mien_is_folder, open_folder,
-                                            pictures_read, pictures_close};
+                                            pictures_read,  pictures_close, pictures_file};

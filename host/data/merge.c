@@ -48,8 +48,8 @@ static void close_merged(mien_dataset *set) {
     set->reader = NULL;
 }
 
-static const mien_source_def source_merged = {"merged sources", accepts, open_merged, read_merged,
-                                              close_merged};
+static const mien_source_def source_merged = {"merged sources", accepts,      open_merged,
+                                              read_merged,      close_merged, NULL};
 
 /* Adds the classes that the set has no word for. */
 static mien_status join_classes(mien_dataset *set, const mien_dataset *member) {

@@ -57,9 +57,13 @@ static uint64_t stamp_of(const char *path) {
            ((uint64_t)info.st_mtim.tv_sec * 1000000000u + (uint64_t)info.st_mtim.tv_nsec);
 }
 
-static mien_status path_of(const mien_dataset *set, size_t i, char *path) {
+const char *pictures_file(const mien_dataset *set, size_t i) {
     const pictures *p = set->reader;
-    return mien_path_join(path, set->source, p->paths.data + p->items[i].path);
+    return p->paths.data + p->items[i].path;
+}
+
+static mien_status path_of(const mien_dataset *set, size_t i, char *path) {
+    return mien_path_join(path, set->source, pictures_file(set, i));
 }
 
 static mien_status decode(const mien_dataset *set, size_t i, uint8_t *pixels, uint64_t *stamp) {

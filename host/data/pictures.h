@@ -31,6 +31,7 @@ mien_status pictures_add(mien_dataset *set, const char *path, int label, int usa
  * while the set has room for them. */
 mien_status pictures_load(mien_dataset *set, const mien_on_bad *on_bad);
 mien_status pictures_read(const mien_dataset *set, size_t i, mien_room *room, uint8_t *pixels);
+const char *pictures_file(const mien_dataset *set, size_t i);
 void pictures_close(mien_dataset *set);
 
 /* Brings [height][width][channels] pixels (1 or 3) to the spec, which wants colour (3) or gray; a

@@ -23,12 +23,19 @@ typedef struct mien_source_def {
     mien_status (*read)(const mien_dataset *set, size_t i, mien_room *room, uint8_t *pixels);
     /* Frees set->reader, which may be NULL. */
     void (*close)(mien_dataset *set);
+    /* The file of sample i, below set->source. NULL: samples are no files; else the reader stays
+     * open as long as the set. */
+    const char *(*file)(const mien_dataset *set, size_t i);
 } mien_source_def;
 
 /* The same of a sample of the set, also when the set holds only some of the source's. */
 static inline mien_status mien_source_read(const mien_dataset *set, size_t i, mien_room *room,
                                            uint8_t *pixels) {
     return set->def->read(set, set->origin ? set->origin[i] : i, room, pixels);
+}
+
+static inline const char *mien_source_file(const mien_dataset *set, size_t i) {
+    return set->def->file(set, set->origin ? set->origin[i] : i);
 }
 
 extern const mien_source_def mien_source_sample, mien_source_csv, mien_source_npy,

@@ -124,6 +124,29 @@ static void write_classes(const mien_report *r, mien_text *out) {
     mien_text_puts(out, "</table></div>\n");
 }
 
+/* What the subgroups' names say is of strangers, too. */
+static void write_groups(const mien_report *r, mien_text *out) {
+    const mien_subgroups *groups = r->head->groups;
+    if (!groups) return;
+    mien_text_puts(out, "<h2>Group by group</h2>\n<p>The same pictures, sorted by what is known of "
+                        "them. The fewer pictures a group has, the less its figures mean.</p>\n");
+    for (int t = 0; t < groups->count; t++) {
+        mien_text_puts(out, "<div class=wide><table><tr><th>");
+        mien_html_escape(out, groups->tables[t].column);
+        mien_text_puts(out, "<th>pictures<th>accuracy<th>macro F1</tr>\n");
+        for (int i = 0; i < groups->tables[t].count; i++) {
+            const mien_subgroup *row = &groups->tables[t].rows[i];
+            mien_text_puts(out, "<tr><td>");
+            mien_html_escape(out, row->name);
+            mien_text_printf(out, "</td><td>%zu</td>", row->n);
+            write_share(out, row->accuracy);
+            write_share(out, row->macro_f1);
+            mien_text_puts(out, "</tr>\n");
+        }
+        mien_text_puts(out, "</table></div>\n");
+    }
+}
+
 static void write_confusion(const mien_report *r, mien_text *out) {
     mien_text_puts(out, "<h2>What it takes for what</h2>\n");
     if (r->metrics->classes > MATRIX_MAX) {
@@ -145,6 +168,7 @@ static void write_page(const mien_report *r, mien_text *out) {
     write_curves(r, out);
     write_confusion(r, out);
     write_classes(r, out);
+    write_groups(r, out);
     mien_text_printf(out,
                      "<h2>Can its confidence be believed?</h2>\n<p>On average the stated "
                      "confidence differs from the share that is right by <b>%.1f</b> percentage "

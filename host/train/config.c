@@ -39,6 +39,9 @@ static const mien_key rows[] = {
     {"data.soft_mode", MIEN_KEY_CHOICE, F(data.soft_mode), "majority", 0, 0, MIEN_SOFT_MODES,
      "what is learnt from the votes: the class of more than half of them; a class drawn from them "
      "in every epoch; their distribution; every class with 30 % of them alike"},
+    {"data.groups", MIEN_KEY_TEXT, F(data.groups), "none", 0, 0, NULL,
+     "a csv: file or row, then columns (age, gender, …) by which metrics.json tells subgroups "
+     "apart"},
     {"input.height", MIEN_KEY_INT, F(input.height), "48", 1, 1024, NULL, "pixels"},
     {"input.width", MIEN_KEY_INT, F(input.width), "48", 1, 1024, NULL, "pixels"},
     {"input.channels", MIEN_KEY_INT, F(input.channels), "1", 1, 4, NULL, "1 gray, 3 colour"},
@@ -139,7 +142,6 @@ mien_status mien_config_start(mien_config *config) {
 /* Keys of later versions: refused by name, not as a typo. */
 static mien_status refuse_later(const mien_value *root, const char *source) {
     static const char *const later[][2] = {{"model", "head"},
-                                           {"data", "groups"},
                                            {"checkpoint", "every_steps"},
                                            {"checkpoint", "every_epochs"},
                                            {"checkpoint", "keep"}};
@@ -163,17 +165,21 @@ static mien_status relative(const char *config, const char *value, char *out) {
     return mien_path_join(out, folder, value);
 }
 
-static mien_status rebase(mien_config *config, const char *path, bool file, bool sources,
-                          bool votes) {
+/* Of the paths those whose keys the file has. */
+static mien_status rebase(mien_config *config, const char *path, const bool *seen) {
     char joined[MIEN_PATH];
-    if (votes) {
-        MIEN_TRY(relative(path, config->data.soft_labels, joined));
-        strcpy(config->data.soft_labels, joined);
+    const struct {
+        const char *key;
+        char *value;
+    } files[] = {{"model.file", config->model.file},
+                 {"data.soft_labels", config->data.soft_labels},
+                 {"data.groups", config->data.groups}};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        if (!seen[mien_keys_find(mien_config_keys(), files[i].key) - rows]) continue;
+        MIEN_TRY(relative(path, files[i].value, joined));
+        strcpy(files[i].value, joined);
     }
-    if (file) {
-        MIEN_TRY(relative(path, config->model.file, joined));
-        strcpy(config->model.file, joined);
-    }
+    const bool sources = seen[mien_keys_find(mien_config_keys(), "data.sources") - rows];
     for (size_t i = 0; sources && i < config->data.sources.count; i++) {
         MIEN_TRY(relative(path, config->data.sources.items[i], joined));
         mien_free(config->data.sources.items[i]);
@@ -192,9 +198,7 @@ mien_status mien_config_read(mien_config *config, const char *path) {
     mien_tree_release(&tree);
     MIEN_TRY(status);
     snprintf(config->path, sizeof config->path, "%s", path);
-    return rebase(config, path, seen[mien_keys_find(mien_config_keys(), "model.file") - rows],
-                  seen[mien_keys_find(mien_config_keys(), "data.sources") - rows],
-                  seen[mien_keys_find(mien_config_keys(), "data.soft_labels") - rows]);
+    return rebase(config, path, seen);
 }
 
 static mien_status absolute_sources(const mien_config *config, const char *here, mien_texts *out) {
@@ -220,6 +224,7 @@ mien_status mien_config_print_absolute(const mien_config *config, mien_text *out
     strcat(here, "/config");
     MIEN_TRY(relative(here, config->model.file, copy.model.file));
     MIEN_TRY(relative(here, config->data.soft_labels, copy.data.soft_labels));
+    MIEN_TRY(relative(here, config->data.groups, copy.data.groups));
     copy.data.sources = (mien_texts){0};
     mien_status status = absolute_sources(config, here, &copy.data.sources);
     if (status == MIEN_OK) {
@@ -258,6 +263,10 @@ mien_status mien_config_check(const mien_config *config) {
         return MIEN_FAIL(INVALID,
                          "data.soft_labels goes with one csv of faces; data.sources names %zu "
                          "sources",
+                         config->data.sources.count);
+    if (config->data.sources.count > 1 && strcmp(config->data.groups, "none") != 0)
+        return MIEN_FAIL(INVALID,
+                         "data.groups goes with one source; data.sources names %zu sources",
                          config->data.sources.count);
     if (config->data.split.val + config->data.split.test > 0.95)
         return MIEN_FAIL(INVALID, "data.split.val and data.split.test leave nothing to train on");

@@ -28,6 +28,7 @@ typedef struct mien_config {
         int sampling; /* 1: balanced */
         char soft_labels[MIEN_PATH];
         int soft_mode; /* mien_soft_mode */
+        char groups[MIEN_PATH];
     } data;
     struct {
         int height, width, channels, resize;

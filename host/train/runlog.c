@@ -76,6 +76,7 @@ void mien_metrics_document(const mien_metrics *metrics, const char (*names)[64],
     mien_json_string(&json, "data", head->data);
     mien_json_string(&json, "split", head->split);
     mien_metrics_json(metrics, names, &json);
+    if (head->groups) mien_subgroups_json(head->groups, &json);
     mien_json_open(&json, "fingerprint", '{');
     mien_json_open(&json, "counts", '[');
     for (int k = 0; k < metrics->classes; k++)

@@ -3,6 +3,7 @@
 #define HOST_TRAIN_RUNLOG_H
 
 #include "host/graph/plan.h"
+#include "host/train/subgroups.h"
 #include "host/train/trainer.h"
 
 /* config.yaml: every key as resolved. */
@@ -19,6 +20,7 @@ typedef struct mien_report_head {
     const char *const *warnings;
     size_t warning_count;
     double seconds;
+    const mien_subgroups *groups; /* NULL: none */
 } mien_report_head;
 void mien_metrics_document(const mien_metrics *metrics, const char (*names)[64],
                            const mien_report_head *head, bool pretty, mien_text *out);

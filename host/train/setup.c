@@ -55,6 +55,8 @@ static mien_status load_data(const mien_config *c, mien_image_spec spec, mien_se
     MIEN_TRY(mien_split_apply(&s->data, &split));
     MIEN_TRY(mien_split_check(&s->data));
     s->data.balanced = c->data.sampling != 0;
+    if (strcmp(c->data.groups, "none") != 0)
+        MIEN_TRY(mien_groups_read(&s->data, c->data.groups, &s->groups));
     mien_meta *meta = &s->model.meta;
     meta->split = split;
     snprintf(meta->data, sizeof meta->data, "%s", s->data.source);
@@ -171,6 +173,7 @@ mien_status mien_setup_create(const mien_config *config, const char *commit, mie
 
 void mien_setup_release(mien_setup *setup) {
     mien_dataset_release(&setup->data);
+    mien_groups_release(&setup->groups);
     mien_model_release(&setup->model);
 }
 

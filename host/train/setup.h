@@ -2,13 +2,15 @@
 #ifndef HOST_TRAIN_SETUP_H
 #define HOST_TRAIN_SETUP_H
 
+#include "host/data/groups.h"
 #include "host/formats/model.h"
 #include "host/train/config.h"
 
 typedef struct mien_setup {
     mien_dataset data;
-    mien_model model;  /* its graph and weights are those to start from; its meta is complete */
-    mien_survey train; /* of the training part */
+    mien_groups groups; /* of the data; none without data.groups */
+    mien_model model;   /* its graph and weights are those to start from; its meta is complete */
+    mien_survey train;  /* of the training part */
     char val_sha256[65];
 } mien_setup;
 

@@ -216,14 +216,20 @@ static mien_status save(trainer *t, const char *name, bool averaged, int epoch) 
 static mien_status write_metrics(trainer *t, double seconds) {
     char path[MIEN_PATH];
     mien_text text = {0};
+    mien_subgroups groups;
+    mien_status status = mien_subgroups_compute(
+        &t->setup.groups, t->loader.index[MIEN_VAL], t->probabilities, t->val_labels,
+        t->loader.count[MIEN_VAL], t->setup.data.classes, &groups);
     const mien_report_head head = {.model = "best.h5",
                                    .data = t->setup.data.source,
                                    .split = "val",
                                    .sha256 = t->setup.val_sha256,
-                                   .seconds = seconds};
+                                   .seconds = seconds,
+                                   .groups = groups.count ? &groups : NULL};
     mien_metrics_document(&t->epoch_metrics, (const char(*)[64])t->setup.data.class_names, &head,
                           true, &text);
-    mien_status status = text.status;
+    mien_subgroups_release(&groups);
+    if (status == MIEN_OK) status = text.status;
     if (status == MIEN_OK) status = mien_path_join(path, t->request->folder, "metrics.json");
     if (status == MIEN_OK) status = mien_file_write(path, text.data, text.size);
     mien_text_release(&text);

@@ -67,7 +67,8 @@ config "alias" 1 'a: &x 1\ntrain: {epochs: *x}\n' "anchors"
 config "cut" 1 'train: {epochs: 1\n' "not YAML"
 config "empty" 1 '' "empty"
 config "a list" 2 '- train\n' ":1:" "a list"
-config "key of a later version" 1 'data: {groups: a.csv}\n' ":1:" "'data.groups' is not in this version"
+config "key of a later version" 1 'checkpoint: {keep: 3}\n' ":1:" "'checkpoint.keep' is not in this version"
+refuse 2 "config: groups of two sources" "data.groups" "2 sources" -- train --set 'data.sources=[a.csv, b.csv]' --set data.groups=g.csv --out never
 refuse 1 "config: two sources, one of them not there" "a.csv" -- train -q --set 'data.sources=[a.csv, b.csv]' --out never
 refuse 2 "config: shares" "data.split" "nothing to train on" -- train --set data.split.val=0.6 --set data.split.test=0.6
 refuse 2 "config: steps" "schedule.steps" -- train --set schedule.name=step

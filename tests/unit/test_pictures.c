@@ -81,7 +81,10 @@ static char *page_of(const char *folder, int classes, const char (*names)[64]) {
     size_t size;
     snprintf(model, sizeof model, "%s/m.h5", folder);
     const char *warnings[] = {"these are <b>the data</b>"};
-    const mien_report_head head = {model, "a&b.csv", "test", "00", warnings, 1, 1};
+    mien_subgroup rows[] = {{"<img src=x>", 5, 0.4, 0.3}};
+    mien_subgroup_table table = {"<u>age", rows, 1};
+    const mien_subgroups groups = {&table, 1};
+    const mien_report_head head = {model, "a&b.csv", "test", "00", warnings, 1, 1, &groups};
     const mien_report report = {&metrics, names, &head};
     assert_int_equal(mien_report_write(&report, folder), MIEN_OK);
     snprintf(path, sizeof path, "%s/report.html", folder);
@@ -113,6 +116,9 @@ static void test_report_page(void **state) {
     assert_null(strstr(page, "<script"));
     assert_null(strstr(page, "' onload='"));
     assert_null(strstr(page, "<b>the data"));
+    assert_null(strstr(page, "<img"));
+    assert_null(strstr(page, "<u>"));
+    assert_non_null(strstr(page, "Group by group"));
     assert_null(strstr(page, "http://"));
     assert_null(strstr(page, "https://"));
     assert_non_null(strstr(page, "66.7 %"));
