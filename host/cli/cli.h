@@ -40,6 +40,7 @@ typedef struct cli_common {
     bool help, version, json, deterministic, verbose, quiet;
     mien_compute compute; /* the command's: what the device shall compute in */
     bool training;
+    bool unpinned; /* the command's: others' threads work beside the backend's */
 } cli_common;
 
 typedef struct cli_command {

@@ -86,6 +86,7 @@ static mien_status predict(predict_args *args) {
     mien_backend *backend = NULL;
     mien_ensemble models = {0};
     predict_output out = {.args = args};
+    predict_detector detector;
     mien_status status;
     if (args->models.count == 0) {
         MIEN_TRY(mien_model_default(found));
@@ -96,18 +97,22 @@ static mien_status predict(predict_args *args) {
     MIEN_TRY(check_annotate(args));
     MIEN_TRY(check_csv(args));
     cli_catch_signals();
+    predict_detector_begin(&detector, args);
+    args->common.unpinned = true; /* OpenCV's threads would stay on the caller's CPU */
     MIEN_GO(cli_backend(&args->common, &backend));
     /* one photo has few faces: less memory to clear */
     const int batch = args->file_count == 1 ? FEW : BATCH;
     MIEN_GO(mien_ensemble_open(args->models.items, args->models.count, backend, batch, &models));
     out.meta = &models.models[0].meta;
     predict_output_start(&out);
-    MIEN_GO(args->data ? predict_data(args, &models, &out) : predict_photos(args, &models, &out));
+    MIEN_GO(args->data ? predict_data(args, &models, &out)
+                       : predict_photos(args, &models, &detector, &out));
     MIEN_GO(predict_output_finish(&out));
     args->unread = out.errors;
     if (out.errors && args->file_count > 1)
         MIEN_WARN("%zu of %zu photos could not be read", out.errors, args->file_count);
 out:
+    predict_detector_close(&detector);
     predict_output_release(&out);
     mien_ensemble_release(&models);
     mien_backend_close(backend);

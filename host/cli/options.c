@@ -209,7 +209,7 @@ int cli_threads(const cli_common *common) {
 
 mien_status cli_backend(const cli_common *common, mien_backend **out) {
     const mien_backend_options options = {.threads = cli_threads(common),
-                                          .pin = true,
+                                          .pin = !common->unpinned,
                                           .deterministic = common->deterministic,
                                           .compute = common->compute,
                                           .training = common->training};

@@ -3,6 +3,8 @@
 #ifndef HOST_CLI_PREDICT_H
 #define HOST_CLI_PREDICT_H
 
+#include <pthread.h>
+
 #include "host/cli/cli.h"
 #include "host/infer/ensemble.h"
 #include "host/vision/vision.h"
@@ -44,10 +46,26 @@ typedef struct predict_output {
     size_t errors;
 } predict_output;
 
+/* A detector on its way: its thread reads the cascade while the model is loaded. */
+typedef struct predict_detector {
+    const char *xml;
+    int threads;
+    bool begun;
+    pthread_t thread;
+    mien_detector *detector;
+    mien_status status;
+    char message[MIEN_MESSAGE];
+} predict_detector;
+
 /* predict_photos.c */
 mien_status predict_collect(predict_args *args);
 void predict_forget(predict_args *args);
-mien_status predict_photos(const predict_args *args, mien_ensemble *models, predict_output *out);
+/* Begins to open the detector that the arguments ask for, in a thread where there is one more. */
+void predict_detector_begin(predict_detector *opening, const predict_args *args);
+/* Also of one that nobody waited for. */
+void predict_detector_close(predict_detector *opening);
+mien_status predict_photos(const predict_args *args, mien_ensemble *models,
+                           predict_detector *opening, predict_output *out);
 /* predict_data.c */
 mien_status predict_data(const predict_args *args, mien_ensemble *models, predict_output *out);
 

@@ -1,5 +1,6 @@
 /* The photos of mien predict: faces are cut out of one photo after the other and go through the
  * network in batches that may hold the faces of many. */
+#include <stdio.h>
 #include <string.h>
 
 #include "host/base/memory.h"
@@ -48,6 +49,35 @@ void predict_forget(predict_args *args) {
     for (size_t i = 0; i < args->file_count; i++)
         mien_free(args->files[i]);
     mien_free(args->files);
+}
+
+/* ---- the detector ---- */
+
+static void *open_detector(void *context) {
+    predict_detector *o = context;
+    o->status = mien_detector_open(o->xml, o->threads, &o->detector);
+    if (o->status != MIEN_OK) snprintf(o->message, sizeof o->message, "%s", mien_error_message());
+    return NULL;
+}
+
+void predict_detector_begin(predict_detector *opening, const predict_args *args) {
+    *opening = (predict_detector){.xml = args->xml, .threads = cli_threads(&args->common)};
+    if (args->whole || args->data) return;
+    opening->begun = pthread_create(&opening->thread, NULL, open_detector, opening) == 0;
+    if (!opening->begun) open_detector(opening);
+}
+
+/* Its sentence was left in another thread. */
+static mien_status wait_for(predict_detector *opening) {
+    if (opening->begun) pthread_join(opening->thread, NULL);
+    opening->begun = false;
+    if (opening->status == MIEN_OK) return MIEN_OK;
+    return mien_fail(opening->status, __FILE__, __LINE__, "%s", opening->message);
+}
+
+void predict_detector_close(predict_detector *opening) {
+    if (opening->begun) pthread_join(opening->thread, NULL);
+    mien_detector_close(opening->detector);
 }
 
 /* ---- what is in them ---- */
@@ -153,7 +183,8 @@ static mien_status walk_photos(walk *w) {
     return flush(w);
 }
 
-mien_status predict_photos(const predict_args *args, mien_ensemble *models, predict_output *out) {
+mien_status predict_photos(const predict_args *args, mien_ensemble *models,
+                           predict_detector *opening, predict_output *out) {
     walk w = {.args = args, .models = models, .out = out};
     const int channels = models->models[0].meta.input.channels;
     mien_status status = MIEN_OK;
@@ -164,14 +195,13 @@ mien_status predict_photos(const predict_args *args, mien_ensemble *models, pred
                            channels);
         goto out;
     }
-    if (!args->whole)
-        MIEN_GO(mien_detector_open(args->xml, cli_threads(&args->common), &w.detector));
+    MIEN_GO(wait_for(opening));
+    w.detector = opening->detector;
     if (args->annotate) MIEN_GO(mien_make_folders(args->annotate));
     status = walk_photos(&w);
 out:
     for (int i = 0; i < w.photo_count; i++)
         forget_photo(&w.photos[i]);
-    mien_detector_close(w.detector);
     mien_free(w.faces);
     mien_free(w.pixels);
     mien_free(w.scores);

@@ -253,7 +253,7 @@ static mien_status read_model(reader *r) {
     snprintf(model->calibration, sizeof model->calibration, "%s", calibration ? calibration : "");
     MIEN_TRY(read_network(r));
     MIEN_TRY(check_size(r));
-    MIEN_TRY(mien_weights_create(&model->graph, 0, &model->weights));
+    MIEN_TRY(mien_weights_room(&model->graph, &model->weights));
     MIEN_TRY(mien_quant_create(&model->graph, &model->quant));
     for (int i = 1; i < model->graph.count; i++)
         for (int k = 0; k < model->graph.nodes[i].param_count; k++)

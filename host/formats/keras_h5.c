@@ -290,7 +290,7 @@ static mien_status read_model(const mien_safetensors *file, const char *source, 
         goto out;
     }
     MIEN_GO(check_size(file, source, &model->graph));
-    MIEN_GO(mien_weights_create(&model->graph, 0, &model->weights));
+    MIEN_GO(mien_weights_room(&model->graph, &model->weights));
     for (int i = 1; i < model->graph.count; i++)
         if (!model->graph.nodes[i].implicit) MIEN_GO(read_layer(file, source, model, i, &used));
     if (used != file->count)

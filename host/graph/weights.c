@@ -2,7 +2,7 @@
 
 #include "host/base/memory.h"
 
-mien_status mien_weights_create(const mien_graph *graph, uint32_t seed, mien_weights *weights) {
+mien_status mien_weights_room(const mien_graph *graph, mien_weights *weights) {
     *weights = (mien_weights){.nodes = graph->count};
     MIEN_TRY(
         mien_new(&weights->items, (size_t)graph->count * MIEN_PARAMS_MAX, sizeof *weights->items));
@@ -11,8 +11,15 @@ mien_status mien_weights_create(const mien_graph *graph, uint32_t seed, mien_wei
             float **item = &weights->items[i * MIEN_PARAMS_MAX + k];
             MIEN_TRY(
                 mien_new(item, mien_shape_count(graph->nodes[i].params[k].shape), sizeof **item));
-            mien_init_param(&graph->nodes[i], k, seed, *item);
         }
+    return MIEN_OK;
+}
+
+mien_status mien_weights_create(const mien_graph *graph, uint32_t seed, mien_weights *weights) {
+    MIEN_TRY(mien_weights_room(graph, weights));
+    for (int i = 0; i < graph->count; i++)
+        for (int k = 0; k < graph->nodes[i].param_count; k++)
+            mien_init_param(&graph->nodes[i], k, seed, mien_weights_get(weights, i, k));
     return MIEN_OK;
 }
 

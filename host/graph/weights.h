@@ -10,8 +10,10 @@ typedef struct mien_weights {
     int nodes;
 } mien_weights;
 
-/* Allocates arrays for every parameter and fills them with starting values. Release it also after a
- * failure. */
+/* Allocates zeros for every parameter: room for what a file or a device holds. Release it also
+ * after a failure. */
+mien_status mien_weights_room(const mien_graph *graph, mien_weights *weights);
+/* The same, filled with starting values. */
 mien_status mien_weights_create(const mien_graph *graph, uint32_t seed, mien_weights *weights);
 void mien_weights_release(mien_weights *weights);
 float *mien_weights_get(const mien_weights *weights, int node, int param);

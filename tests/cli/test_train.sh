@@ -3,7 +3,7 @@
 . tests/cli/lib.sh
 
 # ---- the command line itself ----
-for word in predict video realtime serve prepare runs sweep compare report audit; do
+for word in video realtime serve prepare runs sweep compare report audit; do
     refuse 2 "later: $word" "'$word' is not in this version" -- $word
 done
 for flag in --resume --resume-anyway --classes --preprocess --drop-classes; do
