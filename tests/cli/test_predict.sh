@@ -39,6 +39,23 @@ if [ $have_opencv = 1 ]; then
     check "MIEN_MODEL" eval 'MIEN_MODEL=run/best.h5 "$mien" predict photo.png >m.txt 2>m.err && cmp m.txt photo.txt && grep -q "model run/best.h5" m.err'
     check "the same with one thread" eval '"$mien" predict photo.png --model run -q --threads 1 >one.txt && cmp one.txt photo.txt'
 fi
+
+# ---- the shipped model ----
+if [ $have_opencv = 1 ]; then
+    one_happy() { # PHOTO
+        local lines
+        lines=$("$mien" predict "$1" -q) && [ "$(wc -l <<<"$lines")" = 1 ] && [[ $lines == *": happy "*"face of"* ]]
+    }
+    data=${MIEN_DATA:-$root/../shared/data}/photos
+    check "the shipped model: one face, happy" one_happy photo.png
+    if [ -e "$data/obama_2012.jpg" ]; then
+        check "another portrait: one face, happy" one_happy "$data/obama_2012.jpg"
+        "$mien" predict "$data/solvay_1927.jpg" -q --csv solvay.csv >/dev/null
+        check "a group of 29" eval '[ $(tail -n +2 solvay.csv | wc -l) = 29 ]'
+    else
+        skip "portraits" "no photos in MIEN_DATA"
+    fi
+fi
 mkdir folder && cp photo.png folder/b.png && cp photo.png folder/a.png && echo no >folder/notes.txt
 check "--detector none, a folder, sorted" eval '"$mien" predict folder --model run -q --detector none >whole.txt && [ $(wc -l <whole.txt) = 2 ] && head -1 whole.txt | grep -q "^folder/a.png: [a-z]* [0-9]* %"'
 check "none: the box is the picture" eval '"$mien" predict photo.png --model run -q --detector none --json | grep -qE "\"w\": ?512, ?\"h\": ?512\}, ?\"detection_score\": ?null"'

@@ -8,7 +8,8 @@ echo
 build/mien evaluate --model "$out"
 echo
 echo "The shipped model on a photo:"
-build/mien predict -q datasets/photos/astronaut.png --annotate "$out/seen" || [ $? -eq 1 ]
+build/mien predict -q datasets/photos/astronaut.png --annotate "$out/seen" ||
+    echo "(this build finds no faces: make config says why)"
 cat <<END
 
 Everything lies in $out:
