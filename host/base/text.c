@@ -36,6 +36,17 @@ void mien_text_printf(mien_text *text, const char *format, ...) {
     va_end(again);
 }
 
+void mien_text_cell(mien_text *text, const char *cell) {
+    if (!strpbrk(cell, ",\"\r\n")) {
+        mien_text_puts(text, cell);
+        return;
+    }
+    mien_text_puts(text, "\"");
+    for (; *cell; cell++)
+        mien_text_append(text, *cell == '"' ? "\"\"" : cell, *cell == '"' ? 2 : 1);
+    mien_text_puts(text, "\"");
+}
+
 void mien_text_release(mien_text *text) {
     mien_free(text->data);
     *text = (mien_text){0};

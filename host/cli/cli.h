@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "host/base/status.h"
+#include "host/data/dataset.h"
 #include "include/mien/backend.h"
 
 enum {
@@ -57,6 +58,8 @@ bool cli_parse(const cli_command *self, int argc, char **argv, const cli_flag *f
                cli_list *rest, int most_rest, cli_common *common, int *exit_status);
 /* "3" → 3 within limits; false after printing what is wrong. */
 bool cli_number(const char *flag, const char *text, long long low, long long high, long long *out);
+/* What --on-bad says, `text` NULL: fail; false after printing what is wrong. */
+bool cli_on_bad(const char *text, mien_on_bad *out);
 
 /* What --threads says; 0 without it. */
 int cli_threads(const cli_common *common);

@@ -143,10 +143,7 @@ static bool check_values(convert_args *args) {
     }
     if (args->images && !cli_number("--images", args->images, 1, 1000000, &images)) return false;
     args->wanted = (size_t)images;
-    if (mien_on_bad_parse(args->on_bad ? args->on_bad : "fail", &args->bad_rows) != MIEN_OK) {
-        fprintf(stderr, "mien: --%s\n", mien_error_message());
-        return false;
-    }
+    if (!cli_on_bad(args->on_bad, &args->bad_rows)) return false;
     if (args->rest.count == 2 && args->data) return true;
     fprintf(stderr, "mien: convert wants MODEL OUT.safetensors --calibrate SRC\n");
     return false;

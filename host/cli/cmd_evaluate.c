@@ -179,16 +179,20 @@ static mien_status check_predictions(const evaluate_args *args) {
 static mien_status write_predictions(const evaluation *e, const char *path) {
     mien_text text = {0};
     mien_text_puts(&text, "row,true,predicted");
-    for (int k = 0; k < e->data.classes; k++)
-        mien_text_printf(&text, ",%s", e->data.class_names[k]);
+    for (int k = 0; k < e->data.classes; k++) {
+        mien_text_puts(&text, ",");
+        mien_text_cell(&text, e->data.class_names[k]);
+    }
     mien_text_puts(&text, "\n");
     for (size_t at = 0; at < e->n; at++) {
         const float *p = e->probabilities + at * (size_t)e->data.classes;
         int best = 0;
         for (int k = 1; k < e->data.classes; k++)
             if (p[k] > p[best]) best = k;
-        mien_text_printf(&text, "%u,%s,%s", e->data.row[e->samples[at]],
-                         e->data.class_names[e->labels[at]], e->data.class_names[best]);
+        mien_text_printf(&text, "%u,", e->data.row[e->samples[at]]);
+        mien_text_cell(&text, e->data.class_names[e->labels[at]]);
+        mien_text_puts(&text, ",");
+        mien_text_cell(&text, e->data.class_names[best]);
         for (int k = 0; k < e->data.classes; k++)
             mien_text_printf(&text, ",%.9g", p[k]);
         mien_text_puts(&text, "\n");
@@ -287,10 +291,7 @@ static bool check_values(evaluate_args *args) {
     args->memory = (mien_memory)memory;
     if (args->batch && !cli_number("--batch", args->batch, 1, 65536, &batch)) return false;
     args->batch_size = (int)batch;
-    if (mien_on_bad_parse(args->on_bad ? args->on_bad : "fail", &args->bad_rows) != MIEN_OK) {
-        fprintf(stderr, "mien: --%s\n", mien_error_message());
-        return false;
-    }
+    if (!cli_on_bad(args->on_bad, &args->bad_rows)) return false;
     if (args->models.count) return true;
     fprintf(stderr, "mien: evaluate wants --model M (a model file or a run directory)\n");
     return false;

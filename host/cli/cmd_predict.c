@@ -40,6 +40,11 @@ static bool check_values(predict_args *args) {
                         "--annotate beside it\n");
         return false;
     }
+    if (args->on_bad && !args->data) {
+        fprintf(stderr, "mien: --on-bad belongs to --data: of photos the others go on anyway\n");
+        return false;
+    }
+    if (!cli_on_bad(args->on_bad, &args->bad_rows)) return false;
     if (args->images.count || args->data) return true;
     fprintf(stderr, "mien: predict wants photos or folders of photos (or --data SRC)\n");
     return false;
@@ -132,7 +137,8 @@ static int run(int argc, char **argv, const cli_command *self) {
          NULL},
         {"--csv", "FILE", "writes a table, one row a face", &args.csv, NULL, NULL},
         {"--data", "SRC", "scores a data set instead of photos, labelled or not", &args.data, NULL,
-         NULL}};
+         NULL},
+        {"--on-bad", "fail|skip[:MAX]", "damaged rows of --data", &args.on_bad, NULL, NULL}};
     int exit_status;
     if (!cli_parse(self, argc, argv, flags, sizeof flags / sizeof flags[0], &args.images,
                    CLI_LIST_MAX, &args.common, &exit_status))

@@ -55,6 +55,12 @@ bool cli_number(const char *flag, const char *text, long long low, long long hig
     return false;
 }
 
+bool cli_on_bad(const char *text, mien_on_bad *out) {
+    if (mien_on_bad_parse(text ? text : "fail", out) == MIEN_OK) return true;
+    fprintf(stderr, "mien: --%s\n", mien_error_message());
+    return false;
+}
+
 static const char common_help[] =
     "everywhere:\n"
     "  --device auto|cpu|cuda[:N]  where to compute (default: auto)\n"

@@ -12,7 +12,8 @@
 typedef struct predict_args {
     cli_common common;
     cli_list images, models;
-    const char *detector, *min_face_text, *annotate, *csv, *data;
+    const char *detector, *min_face_text, *annotate, *csv, *data, *on_bad;
+    mien_on_bad bad_rows;
     bool whole;      /* --detector none: a picture is a face */
     const char *xml; /* the cascade, NULL: the frontal one */
     int min_face;    /* 0: by the photo's size */

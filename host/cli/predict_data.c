@@ -25,7 +25,7 @@ static mien_status score_rows(mien_dataset *set, mien_ensemble *models, predict_
         MIEN_GO(mien_ensemble_run(models, set->streamed ? pixels : mien_dataset_image(set, at),
                                   (int)n, scores));
         for (size_t i = 0; i < n; i++)
-            predict_output_row(out, at + i, scores + i * classes);
+            predict_output_row(out, set->row[at + i], scores + i * classes);
     }
 out:
     mien_free(pixels);
@@ -35,9 +35,8 @@ out:
 
 mien_status predict_data(const predict_args *args, mien_ensemble *models, predict_output *out) {
     mien_dataset set = {0};
-    const mien_on_bad never = {0};
     mien_status status =
-        mien_dataset_load(args->data, models->models[0].meta.input, never, MIEN_MEMORY_AUTO, &set);
+        mien_dataset_load(args->data, models->models[0].meta.input, args->bad_rows, MIEN_MEMORY_AUTO, &set);
     if (status == MIEN_OK) status = score_rows(&set, models, out);
     mien_dataset_release(&set);
     return status;

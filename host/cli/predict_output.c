@@ -94,22 +94,9 @@ static void photo_text(const predict_output *out, const predict_photo *photo,
 
 /* ---- the table ---- */
 
-static void csv_text(mien_text *csv, const char *text) {
-    if (!strpbrk(text, ",\"\r\n")) {
-        mien_text_puts(csv, text);
-        return;
-    }
-    mien_text_puts(csv, "\"");
-    for (; *text; text++) {
-        if (*text == '"') mien_text_puts(csv, "\"");
-        mien_text_append(csv, text, 1);
-    }
-    mien_text_puts(csv, "\"");
-}
-
 static void verdict_csv(predict_output *out, const float *scores) {
     const int label = best_of(out, scores);
-    csv_text(&out->csv, out->meta->class_names[label]);
+    mien_text_cell(&out->csv, out->meta->class_names[label]);
     mien_text_printf(&out->csv, ",%.9g,%s", scores[label],
                      is_uncertain(out, scores[label]) ? "true" : "false");
     for (int k = 0; k < out->meta->classes; k++)
@@ -121,7 +108,7 @@ static void photo_csv(predict_output *out, const predict_photo *photo, const pre
                       const float *scores) {
     for (int i = 0; i < photo->count; i++) {
         const mien_rect b = faces[i].box;
-        csv_text(&out->csv, photo->file);
+        mien_text_cell(&out->csv, photo->file);
         mien_text_printf(&out->csv, ",%d,%d,%d,%d,%d,", i + 1, b.x, b.y, b.width, b.height);
         if (faces[i].detected) mien_text_printf(&out->csv, "%.6g", faces[i].score);
         mien_text_puts(&out->csv, ",");
@@ -135,7 +122,7 @@ void predict_output_start(predict_output *out) {
     mien_text_puts(&out->csv, ",label,confidence,uncertain");
     for (int k = 0; k < out->meta->classes; k++) {
         mien_text_puts(&out->csv, ",");
-        csv_text(&out->csv, out->meta->class_names[k]);
+        mien_text_cell(&out->csv, out->meta->class_names[k]);
     }
     mien_text_puts(&out->csv, "\n");
 }

@@ -63,6 +63,10 @@ cut -d, -f2 faces.csv | head -6 >test.csv
 check "unlabelled data" eval '"$mien" predict --data test.csv --model run -q --csv rows.csv >rows.txt && [ $(wc -l <rows.txt) = 5 ] && [ $(wc -l <rows.csv) = 6 ] && head -1 rows.csv | grep -q "^row,label,confidence,uncertain,"'
 "$mien" evaluate --model run --data faces.csv --split all -q --predictions all.csv >/dev/null 2>&1
 check "data: evaluate says the same" eval '"$mien" predict --data faces.csv --model run -q --csv p.csv >/dev/null && diff <(cut -d, -f1,2 p.csv | tail -n +2) <(cut -d, -f1,3 all.csv | tail -n +2)'
+awk 'NR == 3 { $0 = "1 2 oops" } { print }' test.csv >holed.csv
+refuse 1 "--data with a damaged row" "holed.csv" -- predict --data holed.csv --model run -q
+check "--on-bad skip: the other rows keep their numbers" eval '"$mien" predict --data holed.csv --on-bad skip --model run -q >holed.txt 2>/dev/null && [ "$(cut -d: -f1 holed.txt | tr "\n" " ")" = "row 0 row 2 row 3 row 4 " ]'
+refuse 2 "--on-bad of photos" "--data" -- predict photo.png --on-bad skip
 check "inspect shows the crop rule" eval '"$mien" inspect run | grep -q "^faces .*margin" && "$mien" inspect run --json | grep -q "\"uncertain_below\""'
 
 # ---- what is wrong ----

@@ -562,6 +562,19 @@ static void text_buffer(void **state) {
     assert_true(block == NULL && capacity == 0);
 }
 
+/* Cells of a table: only those that need it are quoted. */
+static void text_cells(void **state) {
+    (void)state;
+    mien_text text = {0};
+    const char *const cells[] = {"plain", "", "a, b", "say \"x\"", "two\nlines"};
+    for (int i = 0; i < 5; i++) {
+        mien_text_cell(&text, cells[i]);
+        mien_text_puts(&text, ";");
+    }
+    assert_string_equal(text.data, "plain;;\"a, b\";\"say \"\"x\"\"\";\"two\nlines\";");
+    mien_text_release(&text);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(yaml_values),
@@ -581,7 +594,7 @@ int main(void) {
         cmocka_unit_test(file_write_fails),
         cmocka_unit_test(folders),
         cmocka_unit_test(paths),
-        cmocka_unit_test(text_buffer),
+        cmocka_unit_test(text_buffer), cmocka_unit_test(text_cells),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
