@@ -144,6 +144,7 @@ programs: $(programs)
 $(shell mkdir -p $(B); \
   printf '%s' '$(CC) $(CFLAGS) $(KERNEL)' | cmp -s - $(B)/.flags || printf '%s' '$(CC) $(CFLAGS) $(KERNEL)' > $(B)/.flags; \
   printf '%s' '$(USE_OPENCV)' | cmp -s - $(B)/.opencv || printf '%s' '$(USE_OPENCV)' > $(B)/.opencv; \
+  printf '%s' '$(CARRY)' | cmp -s - $(B)/.hdf5 || printf '%s' '$(CARRY)' > $(B)/.hdf5; \
   printf '%s' '$(COMMIT)' | cmp -s - $(B)/.commit || printf '%s' '$(COMMIT)' > $(B)/.commit; \
   printf '%s' '$(NVCC) $(NVCCFLAGS)' | cmp -s - $(B)/.flags-cuda || printf '%s' '$(NVCC) $(NVCCFLAGS)' > $(B)/.flags-cuda; \
   [ $(USE_HDF5) = 1 ] || rm -f $(B)/mien-h5; [ $(USE_CUDA) = 1 ] || rm -f $(B)/mien-cuda.so)
@@ -229,10 +230,15 @@ fake-objects:
 	@echo $(fake_obj) $(B)/libbase.a $(cuda_libs)
 
 # The sandbox's limits leave no room for a sanitizer's shadow memory: this one is built plain.
-$(B)/mien-h5: $(h5_src) $(wildcard host/h5/*.h) $(B)/.flags
+# HDF5's shared library brings thirty others (curl, Kerberos, …) for what mien-h5 never does; to carry it is linked in.
+hdf5_libs := $(shell pkg-config --libs hdf5 2>/dev/null)
+ifeq ($(CARRY),1)
+  hdf5_libs := -Wl,-Bstatic $(hdf5_libs) -Wl,-Bdynamic -lsz -lz -lm -ldl
+endif
+$(B)/mien-h5: $(h5_src) $(wildcard host/h5/*.h) $(B)/.flags $(B)/.hdf5
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -D_GNU_SOURCE -I. -O2 $(WARN) $(cflags_host_h5) $(h5_src) -o $@ \
-	  $(shell pkg-config --libs hdf5 json-c libseccomp) $(call rpath,)
+	  $(hdf5_libs) $(shell pkg-config --libs json-c libseccomp) $(call rpath,)
 
 # objects of a test folder's files that are no tests themselves
 helpers = $(patsubst %.c,$(B)/%.o,$(filter-out $(wildcard $(1)test_*.c),$(wildcard $(1)*.c)))

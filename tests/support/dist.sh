@@ -81,7 +81,7 @@ read_me >"$tree/INSTALL"
 rm -rf "${dist:?}/$name"
 [ "$name" = mien ] || mv "$tree" "$dist/$name"
 out=$(dirname "$build")/$name.tar.xz
-tar -C "$dist" --sort=name --owner=0 --group=0 --numeric-owner -cf - "$name" | xz -T0 -6 >"$out.new"
+tar -C "$dist" --sort=name --owner=0 --group=0 --numeric-owner -cf - "$name" | xz -T0 --x86 --lzma2=preset=6 >"$out.new"
 mv "$out.new" "$out"
 rm -rf "$dist"
 echo "$out: $(du -h "$out" | cut -f1), $(tar -tf "$out" | grep -c '[^/]$') files"
