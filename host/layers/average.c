@@ -13,12 +13,7 @@ static float share(const mien_node *node) {
 
 static mien_status forward(const mien_node *node, const mien_run *run) {
     const mien_tensor y = mien_run_output(run, node);
-    mien_tensor sum = mien_run_input(run, node, 0);
-    for (int i = 1; i < node->input_count; i++) {
-        const mien_tensor next = mien_run_input(run, node, i);
-        MIEN_TRY(run->ops->add(run->backend, &y, &sum, &next));
-        sum = y;
-    }
+    MIEN_TRY(mien_sum_forward(node, run));
     return run->ops->rescale(run->backend, &y, &y, share(node), 0, false);
 }
 

@@ -60,6 +60,30 @@ mien_status mien_infer_equal(mien_node *node, const mien_shape *in, mien_shape *
     return MIEN_OK;
 }
 
+mien_status mien_copy_forward(const mien_node *node, const mien_run *run) {
+    const mien_tensor y = mien_run_output(run, node), x = mien_run_input(run, node, 0);
+    return run->ops->copy(run->backend, &y, &x, false);
+}
+
+mien_status mien_copy_backward(const mien_node *node, const mien_run *run) {
+    const mien_tensor dy = mien_run_grad(run, node);
+    mien_tensor dx;
+    bool accumulate;
+    if (!mien_run_input_grad(run, node, 0, &dx, &accumulate)) return MIEN_OK;
+    return run->ops->copy(run->backend, &dx, &dy, accumulate);
+}
+
+mien_status mien_sum_forward(const mien_node *node, const mien_run *run) {
+    const mien_tensor y = mien_run_output(run, node);
+    mien_tensor sum = mien_run_input(run, node, 0);
+    for (int i = 1; i < node->input_count; i++) {
+        const mien_tensor next = mien_run_input(run, node, i);
+        MIEN_TRY(run->ops->add(run->backend, &y, &sum, &next));
+        sum = y;
+    }
+    return MIEN_OK;
+}
+
 mien_status mien_wants_image(const mien_shape *in, bool flat) {
     return flat ? MIEN_FAIL(INVALID, "it wants an image, not %d flat numbers", in->c) : MIEN_OK;
 }

@@ -15,19 +15,6 @@ static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out,
     return MIEN_OK;
 }
 
-static mien_status forward(const mien_node *node, const mien_run *run) {
-    const mien_tensor y = mien_run_output(run, node), x = mien_run_input(run, node, 0);
-    return run->ops->copy(run->backend, &y, &x, false);
-}
-
-static mien_status backward(const mien_node *node, const mien_run *run) {
-    const mien_tensor dy = mien_run_grad(run, node);
-    mien_tensor dx;
-    bool accumulate;
-    if (!mien_run_input_grad(run, node, 0, &dx, &accumulate)) return MIEN_OK;
-    return run->ops->copy(run->backend, &dx, &dy, accumulate);
-}
-
 const mien_layer_def mien_layer_flatten = {
     .name = "flatten",
     .class_name = "Flatten",
@@ -37,6 +24,6 @@ const mien_layer_def mien_layer_flatten = {
     .max_inputs = 1,
     .flags = MIEN_RESHAPES,
     .infer = infer,
-    .forward = forward,
-    .backward = backward,
+    .forward = mien_copy_forward,
+    .backward = mien_copy_backward,
 };

@@ -14,21 +14,13 @@ static const mien_key rows[] = {
 
 static mien_status forward(const mien_node *node, const mien_run *run) {
     const gaussian_noise_attrs *a = node->attrs;
+    if (!run->training || a->stddev == 0) return mien_copy_forward(node, run);
     const mien_tensor y = mien_run_output(run, node), x = mien_run_input(run, node, 0);
     const mien_dropout from = {.rate = a->stddev,
                                .stream = RNG_DROPOUT + (uint32_t)node->index,
                                .state = run->state,
                                .first = run->offset + (uint64_t)run->first};
-    if (!run->training || a->stddev == 0) return run->ops->copy(run->backend, &y, &x, false);
     return run->ops->noise(run->backend, &y, &x, &from);
-}
-
-static mien_status backward(const mien_node *node, const mien_run *run) {
-    const mien_tensor dy = mien_run_grad(run, node);
-    mien_tensor dx;
-    bool accumulate;
-    if (!mien_run_input_grad(run, node, 0, &dx, &accumulate)) return MIEN_OK;
-    return run->ops->copy(run->backend, &dx, &dy, accumulate);
 }
 
 const mien_layer_def mien_layer_gaussian_noise = {
@@ -41,5 +33,5 @@ const mien_layer_def mien_layer_gaussian_noise = {
     .flags = MIEN_IN_PLACE | MIEN_TRAINING_ONLY,
     .infer = mien_infer_same,
     .forward = forward,
-    .backward = backward,
+    .backward = mien_copy_backward,
 };

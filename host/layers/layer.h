@@ -260,7 +260,12 @@ enum { MIEN_NEAREST, MIEN_BILINEAR };
 mien_status mien_resampling_forward(const mien_node *node, const mien_run *run, int interpolation);
 mien_status mien_resampling_backward(const mien_node *node, const mien_run *run, int interpolation);
 
-/* ---- rules of shapes (layers/common.c) ---- */
+/* ---- passes and rules of shapes that several share (layers/common.c) ---- */
+/* y = x and dx = dy, whatever the shapes. */
+mien_status mien_copy_forward(const mien_node *node, const mien_run *run);
+mien_status mien_copy_backward(const mien_node *node, const mien_run *run);
+/* y = the sum of all inputs. */
+mien_status mien_sum_forward(const mien_node *node, const mien_run *run);
 mien_status mien_infer_same(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat);
 /* Are all inputs of one shape? */
 mien_status mien_infer_equal(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat);

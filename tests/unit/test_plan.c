@@ -482,7 +482,7 @@ static void test_messages(void **state) {
                    "wants flat input, not 8x6x3");
     expect_refused("layers:\n  - conv2d: {name: a, filters: 3, kernel_size: 3}\n"
                    "  - add: {name: s, inputs: [a, input]}\n",
-                   "layer 2 's' (add)", "cannot add 6x4x3 and 8x6x3");
+                   "layer 2 's' (add)", "its inputs are of 6x4x3 and 8x6x3");
     expect_refused("layers:\n  - conv2d: {name: a, filters: 4, kernel_size: 1}\n"
                    "  - multiply: {name: m, inputs: [a, input]}\n",
                    "layer 2 'm' (multiply)", "cannot multiply 8x6x4 by 8x6x3");

@@ -519,11 +519,7 @@ static mien_status backward_filter(mien_linear *op, void *dw, void *db, const mi
     MIEN_TRY(stage_dy(c, &s, &at, dy));
     MIEN_TRY(run(op, plan, &at, &s));
     if (s.has[DNN_W]) MIEN_TRY(unstage_dw(c, &s, &at, dw, accumulate));
-    if (db)
-        CUDA_TRY(cuda_bias_gradient(op->cuda->stream, db, mien_cuda_tensor(dy), accumulate,
-                                    op->cuda->room),
-                 "the bias' gradient");
-    return MIEN_OK;
+    return mien_cuda_bias_gradient(op, db, dy, accumulate);
 }
 
 const linear_kind mien_cuda_conv = {.name = "cuDNN",

@@ -195,11 +195,7 @@ static mien_status dense_backward_filter(mien_linear *op, void *dw, void *db, co
     (void)scratch;
     MIEN_TRY(ready(op, x->shape.n, fused ? DENSE_DW_DB : DENSE_DW, &product));
     MIEN_TRY(blas_product_run(product, op->cuda, dw, dy->data, x->data, db, accumulate));
-    if (db && !fused)
-        CUDA_TRY(cuda_bias_gradient(op->cuda->stream, db, mien_cuda_tensor(dy), accumulate,
-                                    op->cuda->room),
-                 "the kernel of a bias gradient");
-    return MIEN_OK;
+    return mien_cuda_bias_gradient(op, fused ? NULL : db, dy, accumulate);
 }
 
 const linear_kind mien_cuda_dense = {

@@ -64,10 +64,7 @@ static mien_status backward_filter(mien_linear *op, void *dw, void *db, const mi
     CUDA_TRY(cuda_grouped_filter(stream, dw, mien_cuda_tensor(dy), mien_cuda_tensor(x),
                                  grouped_of(op), accumulate, op->cuda->room),
              "the kernel of a grouped convolution's weights");
-    if (db)
-        CUDA_TRY(cuda_bias_gradient(stream, db, mien_cuda_tensor(dy), accumulate, op->cuda->room),
-                 "the bias' gradient");
-    return MIEN_OK;
+    return mien_cuda_bias_gradient(op, db, dy, accumulate);
 }
 
 const linear_kind mien_cuda_grouped = {.name = "grouped",

@@ -117,11 +117,7 @@ static mien_status backward_filter(mien_linear *op, void *dw, void *db, const mi
     MIEN_TRY(ready(op, x->shape.n));
     MIEN_TRY(t->conv->kind->backward_filter(t->conv, dw, NULL, x, dy, (char *)scratch + t->copy,
                                             accumulate));
-    if (db)
-        CUDA_TRY(cuda_bias_gradient(op->cuda->stream, db, mien_cuda_tensor(dy), accumulate,
-                                    op->cuda->room),
-                 "the bias' gradient");
-    return MIEN_OK;
+    return mien_cuda_bias_gradient(op, db, dy, accumulate);
 }
 
 const linear_kind mien_cuda_transposed = {.name = "cuDNN, transposed",
