@@ -152,7 +152,7 @@ static bool check_values(convert_args *args) {
 static int run(int argc, char **argv, const cli_command *self) {
     convert_args args = {0};
     const cli_flag flags[] = {
-        {"--calibrate", "SRC", "images that show the network's ranges: sample, a .csv or .csv.gz",
+        {"--calibrate", "SRC", "images that show the network's ranges: sample, a file or a folder",
          &args.data, NULL, NULL},
         {"--images", "N", "how many of them, evenly spread (default: 512)", &args.images, NULL,
          NULL},

@@ -30,6 +30,7 @@ typedef struct evaluate_args {
 typedef struct evaluation {
     mien_dataset data;
     mien_part part;
+    char votes[MIEN_PATH]; /* their file, empty: the data's own labels */
     char sha256[65];
     float *probabilities; /* averaged over the models */
     uint16_t *labels;
@@ -74,29 +75,36 @@ static mien_status choose_part(const evaluate_args *args, evaluation *e) {
 
 /* The votes that the model's labels came from: --soft-labels, else the file of that name beside the
  * data. Data whose rows have no order keep their own labels. */
-static mien_status apply_votes(const evaluate_args *args, const mien_meta *meta,
-                               mien_dataset *data) {
-    char folder[MIEN_PATH], path[MIEN_PATH];
+static mien_status apply_votes(const evaluate_args *args, const mien_meta *meta, evaluation *e) {
+    char folder[MIEN_PATH];
     const char *given = args->soft_labels;
     if (given && strcmp(given, "none") == 0) return MIEN_OK;
-    if (given) return mien_votes_apply(data, given, meta->soft_mode);
-    if (!meta->soft_labels[0] || !data->source_rows) return MIEN_OK;
-    mien_path_folder(folder, data->source);
-    MIEN_TRY(mien_path_join(path, folder, meta->soft_labels));
-    if (mien_file_exists(path)) return mien_votes_apply(data, path, meta->soft_mode);
-    return MIEN_FAIL(NOT_FOUND,
-                     "the model's labels are the votes in '%s', which is not beside '%s': give it "
-                     "with --soft-labels FILE, or --soft-labels none to judge by the data's own "
-                     "labels",
-                     meta->soft_labels, data->source);
+    if (given) {
+        MIEN_TRY(mien_path_join(e->votes, "", given));
+    } else {
+        if (!meta->soft_labels[0] || !e->data.source_rows) return MIEN_OK;
+        mien_path_folder(folder, e->data.source);
+        MIEN_TRY(mien_path_join(e->votes, folder, meta->soft_labels));
+        if (!mien_file_exists(e->votes))
+            return MIEN_FAIL(NOT_FOUND,
+                             "the model's labels are the votes in '%s', which is not beside '%s': "
+                             "give it with --soft-labels FILE, or --soft-labels none to judge by "
+                             "the data's own labels",
+                             meta->soft_labels, e->data.source);
+    }
+    return mien_votes_apply(&e->data, e->votes, meta->soft_mode);
 }
 
 static mien_status load(const evaluate_args *args, const mien_model *model, evaluation *e) {
     mien_split split = model->meta.split;
     const char *source = args->data ? args->data : model->meta.data;
-    MIEN_TRY(
-        mien_dataset_load_all(source, model->meta.input, args->bad_rows, args->memory, &e->data));
-    MIEN_TRY(apply_votes(args, &model->meta, &e->data));
+    const mien_status status =
+        mien_dataset_load_all(source, model->meta.input, args->bad_rows, args->memory, &e->data);
+    if (status == MIEN_NOT_FOUND && !args->data)
+        return mien_fail_context(status, "what the model was trained on is not here (name data "
+                                         "with --data SRC)");
+    MIEN_TRY(status);
+    MIEN_TRY(apply_votes(args, &model->meta, e));
     if (!e->data.labelled)
         return MIEN_FAIL(INVALID, "'%s' has no column 'emotion': there is nothing to compare with",
                          source);
@@ -163,17 +171,18 @@ out:
     return status;
 }
 
-/* The table must not land in a model or in the data. */
-static mien_status check_predictions(const evaluate_args *args) {
+/* An output must not land in a model, the data, the votes or the file of groups. */
+static mien_status check_output(const evaluate_args *args, const evaluation *e, const char *flag,
+                                const char *file) {
     char path[MIEN_PATH];
-    const char *file = args->predictions;
-    bool taken = file && ((args->data && mien_same_file(file, args->data)) ||
-                          (args->groups && mien_same_file(file, args->groups)));
-    for (int i = 0; file && i < args->models.count; i++)
+    if (!file) return MIEN_OK;
+    bool taken = mien_dataset_reads(e->data.source, file) || mien_same_file(file, e->votes) ||
+                 (args->groups && mien_same_file(file, args->groups));
+    for (int i = 0; i < args->models.count; i++)
         taken |=
             mien_model_file(args->models.items[i], path) == MIEN_OK && mien_same_file(file, path);
     if (!taken) return MIEN_OK;
-    return MIEN_FAIL(INVALID, "--predictions would write over '%s', which is read here", file);
+    return MIEN_FAIL(INVALID, "%s would write over '%s', which is read here", flag, file);
 }
 
 static mien_status write_predictions(const evaluation *e, const char *path) {
@@ -239,13 +248,15 @@ static mien_status evaluate(const evaluate_args *args, evaluation *e) {
     mien_backend *backend = NULL;
     mien_model model = {0};
     mien_status status;
-    MIEN_TRY(check_predictions(args));
     MIEN_TRY(cli_backend(&args->common, &backend));
     cli_catch_signals();
     for (int i = 0; i < args->models.count; i++) {
         mien_model_release(&model);
         MIEN_GO(mien_model_open(args->models.items[i], &model));
-        if (i == 0) MIEN_GO(load(args, &model, e));
+        if (i == 0) {
+            MIEN_GO(load(args, &model, e));
+            MIEN_GO(check_output(args, e, "--predictions", args->predictions));
+        }
         MIEN_GO(check_classes(&model, &e->data));
         if (model.meta.input.height != e->data.spec.height ||
             model.meta.input.width != e->data.spec.width ||
@@ -302,7 +313,7 @@ static int run(int argc, char **argv, const cli_command *self) {
     const cli_flag flags[] = {
         {"--model", "M", "model file or run directory; several are averaged", NULL, &args.models,
          NULL},
-        {"--data", "SRC", "sample, a .csv or .csv.gz (default: what the model was trained on)",
+        {"--data", "SRC", "sample, a file or a folder (default: what the model was trained on)",
          &args.data, NULL, NULL},
         {"--split", "PART", "train, val, test or all (default: test, else val, else all)",
          &args.split, NULL, NULL},

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "host/cli/recipe.h"
+#include "host/data/merge.h"
 #include "host/image/encode.h"
 #include "host/train/preview.h"
 
@@ -30,6 +31,19 @@ static mien_status draw(const preview_args *args, const mien_config *config,
     return status;
 }
 
+/* The picture must not land in the config or in what it names. */
+static mien_status check_out(const preview_args *args, const mien_config *config) {
+    const char *const files[] = {config->path, config->model.file, config->data.soft_labels,
+                                 config->data.groups};
+    bool taken = false;
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        taken |= mien_same_file(files[i], args->out);
+    for (size_t i = 0; i < config->data.sources.count; i++)
+        taken |= mien_dataset_reads(config->data.sources.items[i], args->out);
+    if (!taken) return MIEN_OK;
+    return MIEN_FAIL(INVALID, "--out would write over '%s', which is read here", args->out);
+}
+
 static mien_status preview(const preview_args *args, const mien_config *config) {
     mien_backend *backend = NULL;
     mien_setup setup = {0};
@@ -53,7 +67,7 @@ out:
 static int run(int argc, char **argv, const cli_command *self) {
     preview_args args = {.step = 1};
     const cli_flag flags[] = {
-        {"--data", "SRC", "what train takes: sample, a file, a folder", &args.data, NULL, NULL},
+        {"--data", "SRC", "sample, a file or a folder, as of train", &args.data, NULL, NULL},
         {"--step", "N", "training step, from 1 (default: 1)", &args.step_text, NULL, NULL},
         {"--out", "FILE.png", "where the picture goes (default: preview.png)", &args.out, NULL,
          NULL},
@@ -68,15 +82,16 @@ static int run(int argc, char **argv, const cli_command *self) {
         return EXIT_USAGE;
     if (!args.out) args.out = "preview.png";
     mien_config config;
-    mien_status status =
-        cli_config(&(cli_recipe){.config = args.rest.count ? args.rest.items[0] : NULL,
-                                 .data = args.data,
-                                 .seed = args.seed,
-                                 .on_bad = args.on_bad,
-                                 .set = &args.set,
-                                 .deterministic = args.common.deterministic},
-                   &config);
+    const cli_recipe recipe = {.config = args.rest.count ? args.rest.items[0] : NULL,
+                               .data = args.data,
+                               .seed = args.seed,
+                               .on_bad = args.on_bad,
+                               .set = &args.set,
+                               .deterministic = args.common.deterministic};
+    mien_status status = cli_config(&recipe, &config);
     const bool usage = status == MIEN_INVALID;
+    if (status == MIEN_OK) status = cli_recipe_data(&recipe, &config);
+    if (status == MIEN_OK) status = check_out(&args, &config);
     if (status == MIEN_OK) status = preview(&args, &config);
     mien_config_release(&config);
     if (status == MIEN_OK) return EXIT_DONE;

@@ -179,7 +179,7 @@ static mien_status train_in(const train_args *args, mien_config *config, const c
 static int run(int argc, char **argv, const cli_command *self) {
     train_args args = {0};
     const cli_flag flags[] = {
-        {"--data", "SRC", "sample, a .csv or .csv.gz", &args.data, NULL, NULL},
+        {"--data", "SRC", "sample, a file or a folder (docs/data.md)", &args.data, NULL, NULL},
         {"--out", "DIR", "run directory (default: runs/<config>-N)", &args.out, NULL, NULL},
         {"--set", "KEY=VALUE", "sets a config key; may be repeated", NULL, &args.set, NULL},
         {"--seed", "N", "seed of every random draw", &args.seed, NULL, NULL},
@@ -198,14 +198,13 @@ static int run(int argc, char **argv, const cli_command *self) {
     join_command(argc, argv, args.command, sizeof args.command);
     mien_config config;
     char folder[MIEN_PATH];
-    mien_status status =
-        cli_config(&(cli_recipe){.config = args.rest.count ? args.rest.items[0] : NULL,
-                                 .data = args.data,
-                                 .seed = args.seed,
-                                 .on_bad = args.on_bad,
-                                 .set = &args.set,
-                                 .deterministic = args.common.deterministic},
-                   &config);
+    const cli_recipe recipe = {.config = args.rest.count ? args.rest.items[0] : NULL,
+                               .data = args.data,
+                               .seed = args.seed,
+                               .on_bad = args.on_bad,
+                               .set = &args.set,
+                               .deterministic = args.common.deterministic};
+    mien_status status = cli_config(&recipe, &config);
     const bool usage = status == MIEN_INVALID;
     if (status == MIEN_OK && args.print_config) {
         mien_text text = {0};
@@ -213,7 +212,8 @@ static int run(int argc, char **argv, const cli_command *self) {
         if (text.data) fputs(text.data, stdout);
         mien_text_release(&text);
     } else if (status == MIEN_OK) {
-        status = choose_folder(&args, &config, folder);
+        status = cli_recipe_data(&recipe, &config);
+        if (status == MIEN_OK) status = choose_folder(&args, &config, folder);
         if (status == MIEN_OK) {
             status = train_in(&args, &config, folder, (int)seeds);
             if (status != MIEN_OK) rmdir(folder); /* only goes when nothing was written */

@@ -37,6 +37,8 @@ static void print_help(void) {
 }
 
 static int run_command(int argc, char **argv) {
+    char help[] = "--help", *asked[] = {argv[0], argv[argc - 1], help};
+    if (argc == 3 && strcmp(argv[1], "help") == 0) argv = asked; /* mien help COMMAND */
     const char *word = argc > 1 ? argv[1] : "--help";
     if (strcmp(word, "--version") == 0) {
         cli_print_version();

@@ -68,7 +68,7 @@ static const char common_help[] =
     "  --deterministic             fixed algorithms only\n"
     "  --json                      results as JSON on stdout\n"
     "  -v, -q                      more, fewer messages\n"
-    "  --help, --version\n";
+    "  -h, --help, --version\n";
 
 static void print_help(const cli_command *self, const cli_flag *flags, size_t count) {
     printf("usage: mien %s %s\n\n%s\n\n", self->name, self->arguments, self->summary);
@@ -172,16 +172,20 @@ bool cli_parse(const cli_command *self, int argc, char **argv, const cli_flag *o
                                {"-v", NULL, "", NULL, NULL, &common->verbose},
                                {"-q", NULL, "", NULL, NULL, &common->quiet},
                                {"--version", NULL, "", NULL, NULL, &common->version},
-                               {"--help", NULL, "", NULL, NULL, &common->help}};
+                               {"--help", NULL, "", NULL, NULL, &common->help},
+                               {"-h", NULL, "", NULL, NULL, &common->help}};
     enum { SHARED = sizeof shared / sizeof shared[0] };
     cli_flag flags[64];
     if (count) memcpy(flags, own, count * sizeof *own);
     memcpy(flags + count, shared, sizeof shared);
     parser p = {.self = self, .flags = flags, .count = count + SHARED, .argc = argc, .argv = argv};
     *exit_status = EXIT_USAGE;
+    bool flags_over = false;
     for (; p.at < argc; p.at++) {
         const char *word = argv[p.at];
-        if (word[0] == '-' && word[1]) {
+        if (!flags_over && strcmp(word, "--") == 0) {
+            flags_over = true;
+        } else if (!flags_over && word[0] == '-' && word[1]) {
             if (!parse_word(&p, word)) return false;
         } else if (rest->count == most_rest) {
             fprintf(stderr, "mien: '%s' is one argument too many; see mien %s --help\n", word,

@@ -1,8 +1,21 @@
 #include "host/cli/recipe.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "host/base/memory.h"
+
+mien_status cli_recipe_data(const cli_recipe *args, const mien_config *config) {
+    for (size_t i = 0; !args->data && args->config && i < config->data.sources.count; i++) {
+        const char *source = config->data.sources.items[i], *slash = strrchr(source, '/');
+        if (strcmp(source, "sample") == 0 || mien_file_exists(source)) continue;
+        return MIEN_FAIL(NOT_FOUND,
+                         "'%s' wants '%s' beside it, which is not there: name your data with "
+                         "--data SRC (datasets/README.md says where to get it)",
+                         args->config, slash ? slash + 1 : source);
+    }
+    return MIEN_OK;
+}
 
 mien_status cli_config(const cli_recipe *args, mien_config *config) {
     char path[MIEN_PATH], text[MIEN_PATH + 64];

@@ -13,5 +13,7 @@ typedef struct cli_recipe {
 
 /* Config file, then the command line on top. Release the config also after a failure. */
 mien_status cli_config(const cli_recipe *args, mien_config *config);
+/* Are the data there that a recipe wants and the command line does not name? */
+mien_status cli_recipe_data(const cli_recipe *args, const mien_config *config);
 
 #endif

@@ -1,10 +1,13 @@
 #include "host/data/merge.h"
 
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "host/base/memory.h"
 #include "host/data/classes.h"
+#include "host/data/listing.h"
 #include "host/data/source.h"
 
 /* What a streamed set reads from: its sources, each with the place of its first sample. */
@@ -140,19 +143,47 @@ mien_status mien_dataset_merge(const char *const *sources, size_t count, mien_im
     return MIEN_OK;
 }
 
-mien_status mien_dataset_load_all(const char *names, mien_image_spec spec, mien_on_bad on_bad,
-                                  mien_memory memory, mien_dataset *out) {
-    enum { SOURCES_MAX = 64 };
-    char text[MIEN_PATH];
-    const char *sources[SOURCES_MAX];
+enum { SOURCES_MAX = 64 };
+
+/* Cuts joined names apart, in `text`. */
+static size_t split_names(const char *names, char text[static MIEN_PATH],
+                          const char *sources[static SOURCES_MAX]) {
     size_t count = 0;
-    *out = (mien_dataset){0};
-    snprintf(text, sizeof text, "%s", names);
+    snprintf(text, MIEN_PATH, "%s", names);
     for (char *at = text; at && count < SOURCES_MAX;) {
         sources[count++] = at;
         char *sign = mien_file_exists(names) ? NULL : strstr(at, MIEN_MERGE_SIGN);
         at = sign ? sign + strlen(MIEN_MERGE_SIGN) : NULL;
         if (sign) *sign = 0;
     }
+    return count;
+}
+
+mien_status mien_dataset_load_all(const char *names, mien_image_spec spec, mien_on_bad on_bad,
+                                  mien_memory memory, mien_dataset *out) {
+    char text[MIEN_PATH];
+    const char *sources[SOURCES_MAX];
+    *out = (mien_dataset){0};
+    const size_t count = split_names(names, text, sources);
     return mien_dataset_merge(sources, count, spec, on_bad, memory, out);
+}
+
+/* In a folder below `folder`, as pictures of a data set are? */
+static bool lies_below(const char *folder, const char *path) {
+    char outer[PATH_MAX], inner[PATH_MAX];
+    if (!realpath(folder, outer) || !realpath(path, inner)) return false;
+    const size_t length = strlen(outer);
+    return strncmp(outer, inner, length) == 0 && inner[length] == '/' &&
+           strchr(inner + length + 1, '/') != NULL;
+}
+
+bool mien_dataset_reads(const char *names, const char *path) {
+    char text[MIEN_PATH];
+    const char *sources[SOURCES_MAX];
+    const size_t count = split_names(names, text, sources);
+    for (size_t i = 0; i < count; i++)
+        if (mien_same_file(sources[i], path) ||
+            (listing_is_picture(path) && lies_below(sources[i], path)))
+            return true;
+    return false;
 }

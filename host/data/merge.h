@@ -16,5 +16,8 @@ mien_status mien_dataset_merge(const char *const *sources, size_t count, mien_im
 /* The same of names with MIEN_MERGE_SIGN between them; a file that is called so is one source. */
 mien_status mien_dataset_load_all(const char *names, mien_image_spec spec, mien_on_bad on_bad,
                                   mien_memory memory, mien_dataset *out);
+/* Would writing to `path` harm the data of these names: is it one of the sources, or a picture that
+ * is there in a folder below one? */
+bool mien_dataset_reads(const char *names, const char *path);
 
 #endif

@@ -6,8 +6,8 @@
 
 #include "host/base/log.h"
 #include "host/base/memory.h"
-#include "host/base/module.h"
 #include "host/base/yaml.h"
+#include "host/train/shipped.h"
 
 #define F(field) MIEN_FIELD(mien_config, field)
 static const mien_key rows[] = {
@@ -236,25 +236,9 @@ mien_status mien_config_print_absolute(const mien_config *config, mien_text *out
 }
 
 mien_status mien_config_find(const char *name, char *out) {
-    char folder[MIEN_PATH], relative_path[MIEN_PATH];
     if (strchr(name, '/') || mien_path_ends(name, ".yaml") || mien_file_exists(name))
         return mien_path_join(out, "", name);
-    static const char *const places[] = {"configs/train", "../../configs/train",
-                                         "../share/mien/configs/train"};
-    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-        snprintf(relative_path, sizeof relative_path, "%s/%.200s.yaml", places[i], name);
-        if (i == 0) {
-            strcpy(folder, "");
-        } else {
-            MIEN_TRY(mien_program_folder(folder));
-        }
-        MIEN_TRY(mien_path_join(out, folder, relative_path));
-        if (mien_file_exists(out)) return MIEN_OK;
-    }
-    return MIEN_FAIL(NOT_FOUND,
-                     "there is no config '%s': give a .yaml file or the name of a recipe "
-                     "under configs/train",
-                     name);
+    return mien_shipped_find("config", "train", name, out);
 }
 
 mien_status mien_config_check(const mien_config *config) {

@@ -5,29 +5,16 @@
 
 #include "host/base/log.h"
 #include "host/base/memory.h"
-#include "host/base/module.h"
 #include "host/data/classes.h"
 #include "host/data/merge.h"
+#include "host/train/shipped.h"
 #include "include/mien/mien.h"
 
 mien_status mien_network_find(const char *name, char *out) {
-    static const char *const places[] = {"", "../../configs/models",
-                                         "../share/mien/configs/models"};
-    char folder[MIEN_PATH], file[256];
     if (strchr(name, '/') || mien_path_ends(name, ".h5") || mien_path_ends(name, ".yaml") ||
         mien_path_ends(name, ".safetensors"))
         return mien_path_join(out, "", name);
-    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-        snprintf(file, sizeof file, "%s%s%.128s.yaml", i ? places[i] : "configs/models", "/", name);
-        strcpy(folder, "");
-        if (i) MIEN_TRY(mien_program_folder(folder));
-        MIEN_TRY(mien_path_join(out, folder, file));
-        if (mien_file_exists(out)) return MIEN_OK;
-    }
-    return MIEN_FAIL(NOT_FOUND,
-                     "there is no network '%s': model.file wants a .yaml, a .h5, or the name "
-                     "of one under configs/models",
-                     name);
+    return mien_shipped_find("network", "models", name, out);
 }
 
 static mien_status load_data(const mien_config *c, mien_image_spec spec, mien_setup *s) {
