@@ -61,6 +61,12 @@ bool cli_number(const char *flag, const char *text, long long low, long long hig
 /* What --on-bad says, `text` NULL: fail; false after printing what is wrong. */
 bool cli_on_bad(const char *text, mien_on_bad *out);
 
+/* outputs.c: is there room for what `flag` names? Asked before the work begins; creates nothing.
+ * NULL is fine. A file needs a folder that is there and may be written to; a folder may be created
+ * later, with its parents. Fails with a sentence that names the flag. */
+mien_status cli_writable(const char *flag, const char *path);
+mien_status cli_writable_folder(const char *flag, const char *path);
+
 /* What --threads says; 0 without it. */
 int cli_threads(const cli_common *common);
 /* Opens the backend that --device, --threads and --deterministic ask for. */

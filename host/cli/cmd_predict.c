@@ -98,6 +98,8 @@ static mien_status predict(predict_args *args) {
         MIEN_INFO("model %s", found);
         args->models.items[args->models.count++] = found;
     }
+    MIEN_TRY(cli_writable("--csv", args->csv));
+    MIEN_TRY(cli_writable_folder("--annotate", args->annotate));
     MIEN_TRY(predict_collect(args));
     MIEN_TRY(check_annotate(args));
     MIEN_TRY(check_csv(args));

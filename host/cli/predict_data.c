@@ -35,8 +35,8 @@ out:
 
 mien_status predict_data(const predict_args *args, mien_ensemble *models, predict_output *out) {
     mien_dataset set = {0};
-    mien_status status =
-        mien_dataset_load(args->data, models->models[0].meta.input, args->bad_rows, MIEN_MEMORY_AUTO, &set);
+    mien_status status = mien_dataset_load(args->data, models->models[0].meta.input, args->bad_rows,
+                                           MIEN_MEMORY_AUTO, &set);
     if (status == MIEN_OK) status = score_rows(&set, models, out);
     mien_dataset_release(&set);
     return status;

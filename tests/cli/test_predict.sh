@@ -79,6 +79,26 @@ refuse 1 "no such model" "nothere" -- predict photo.png --model nothere
 refuse 1 "--csv over the photo" "write over" -- predict photo.png --model run -q --csv photo.png
 refuse 1 "--csv over the model" "write over" -- predict photo.png --model run -q --csv run/best.h5
 refuse 1 "--annotate over the photos" "another folder" -- predict folder -q --model run --annotate folder
+
+# ---- where results go is looked at first: no line is printed ----
+mkdir afolder
+for where in nodir/x.csv '' afolder photo.png/x.csv "$(printf 'x%.0s' {1..300}).csv"; do
+    refuse 1 "--csv '${where:0:20}'" "--csv" -- predict folder --model run -q --detector none --csv "$where"
+    check "--csv '${where:0:20}': before the work" test ! -s out.log
+done
+check "--csv to a device" eval '"$mien" predict photo.png --model run -q --detector none --csv /dev/stdout | grep -q "^photo.png,1,"'
+for where in '' photo.png photo.png/copies; do
+    refuse 1 "--annotate '$where'" "--annotate" -- predict folder --model run -q --detector none --annotate "$where"
+    check "--annotate '$where': before the work" test ! -s out.log
+done
+check "--annotate: folders are made" eval '"$mien" predict photo.png --model run -q --detector none --annotate made/for/them >/dev/null && [ -s made/for/them/photo.png ]'
+if [ "$(id -u)" -eq 0 ]; then
+    skip "a folder that may not be written to" "root may write everywhere"
+else
+    mkdir -m 555 locked
+    refuse 1 "--csv into a locked folder" "--csv" "ermission" -- "predict" folder --model run -q --detector none --csv locked/x.csv
+    refuse 1 "--annotate into a locked folder" "--annotate" "ermission" -- predict folder --model run -q --detector none --annotate locked/a/b
+fi
 mkdir empty
 refuse 1 "a folder without pictures" "no pictures" -- predict empty --model run -q
 whole=(predict --model run -q --detector none)

@@ -1,0 +1,51 @@
+/* Where results go is looked at before the work begins, not after it. Nothing is created. */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "host/base/file.h"
+#include "host/cli/cli.h"
+
+static mien_status cannot(const char *flag, const char *path, const char *at, int code) {
+    if (code == ENOENT)
+        return MIEN_FAIL(NOT_FOUND, "%s '%s': there is no folder '%s'; make it first", flag, path,
+                         at);
+    return MIEN_FAIL(IO, "%s '%s': cannot write to '%s': %s", flag, path, at, strerror(code));
+}
+
+static mien_status check_folder(const char *flag, const char *path, const char *folder) {
+    if (access(folder, F_OK) != 0) return cannot(flag, path, folder, errno);
+    if (!mien_is_folder(folder)) return cannot(flag, path, folder, ENOTDIR);
+    return access(folder, W_OK | X_OK) == 0 ? MIEN_OK : cannot(flag, path, folder, errno);
+}
+
+mien_status cli_writable(const char *flag, const char *path) {
+    char folder[MIEN_PATH];
+    struct stat info;
+    if (!path) return MIEN_OK;
+    if (!*path) return MIEN_FAIL(INVALID, "%s: the name of the file is empty", flag);
+    if (stat(path, &info) == 0) {
+        if (S_ISDIR(info.st_mode))
+            return MIEN_FAIL(INVALID, "%s '%s' is a folder: name a file", flag, path);
+        if (!S_ISREG(info.st_mode)) /* a device or a pipe is written to as it is */
+            return access(path, W_OK) == 0 ? MIEN_OK : cannot(flag, path, path, errno);
+    } else if (errno != ENOENT) {
+        return cannot(flag, path, path, errno);
+    }
+    mien_path_folder(folder, path);
+    return check_folder(flag, path, folder);
+}
+
+mien_status cli_writable_folder(const char *flag, const char *path) {
+    char folder[MIEN_PATH];
+    if (!path) return MIEN_OK;
+    if (!*path) return MIEN_FAIL(INVALID, "%s: the name of the folder is empty", flag);
+    MIEN_TRY(mien_path_join(folder, "", path));
+    while (access(folder, F_OK) != 0 && errno == ENOENT && strcmp(folder, ".") != 0) {
+        char inner[MIEN_PATH];
+        strcpy(inner, folder);
+        mien_path_folder(folder, inner);
+    }
+    return check_folder(flag, path, folder);
+}
