@@ -9,6 +9,7 @@
 #include "host/cli/cli.h"
 #include "host/data/classes.h"
 #include "host/data/merge.h"
+#include "host/data/source.h"
 #include "host/infer/score.h"
 #include "host/report/report.h"
 #include "host/train/runlog.h"
@@ -187,7 +188,8 @@ static mien_status check_output(const evaluate_args *args, const evaluation *e, 
 
 static mien_status write_predictions(const evaluation *e, const char *path) {
     mien_text text = {0};
-    mien_text_puts(&text, "row,true,predicted");
+    const bool files = e->data.def->file != NULL;
+    mien_text_printf(&text, "row,%strue,predicted", files ? "file," : "");
     for (int k = 0; k < e->data.classes; k++) {
         mien_text_puts(&text, ",");
         mien_text_cell(&text, e->data.class_names[k]);
@@ -199,6 +201,10 @@ static mien_status write_predictions(const evaluation *e, const char *path) {
         for (int k = 1; k < e->data.classes; k++)
             if (p[k] > p[best]) best = k;
         mien_text_printf(&text, "%u,", e->data.row[e->samples[at]]);
+        if (files) {
+            mien_text_cell(&text, mien_source_file(&e->data, e->samples[at]));
+            mien_text_puts(&text, ",");
+        }
         mien_text_cell(&text, e->data.class_names[e->labels[at]]);
         mien_text_puts(&text, ",");
         mien_text_cell(&text, e->data.class_names[best]);
@@ -248,6 +254,8 @@ static mien_status evaluate(const evaluate_args *args, evaluation *e) {
     mien_backend *backend = NULL;
     mien_model model = {0};
     mien_status status;
+    MIEN_TRY(cli_writable("--predictions", args->predictions));
+    MIEN_TRY(cli_writable_folder("--report", args->report));
     MIEN_TRY(cli_backend(&args->common, &backend));
     cli_catch_signals();
     for (int i = 0; i < args->models.count; i++) {
@@ -267,8 +275,8 @@ static mien_status evaluate(const evaluate_args *args, evaluation *e) {
         }
         MIEN_GO(add_model(args, &model, backend, e));
     }
-    if (args->predictions) MIEN_GO(write_predictions(e, args->predictions));
-    status = report(args, e);
+    MIEN_GO(report(args, e));
+    if (args->predictions) status = write_predictions(e, args->predictions);
 out:
     mien_model_release(&model);
     mien_backend_close(backend);

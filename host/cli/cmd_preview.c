@@ -33,6 +33,7 @@ static mien_status draw(const preview_args *args, const mien_config *config,
 
 /* The picture must not land in the config or in what it names. */
 static mien_status check_out(const preview_args *args, const mien_config *config) {
+    MIEN_TRY(cli_writable("--out", args->out));
     const char *const files[] = {config->path, config->model.file, config->data.soft_labels,
                                  config->data.groups};
     bool taken = false;

@@ -73,7 +73,7 @@ refuse 1 "config: two sources, one of them not there" "a.csv" -- train -q --set 
 refuse 2 "config: shares" "data.split" "nothing to train on" -- train --set data.split.val=0.6 --set data.split.test=0.6
 refuse 2 "config: steps" "schedule.steps" -- train --set schedule.name=step
 refuse 1 "config: missing" "'absent.yaml'" -- train absent.yaml
-refuse 1 "config: no such recipe" "'absent'" "configs/train" -- train absent
+refuse 1 "config: no such recipe" "'absent'" "fer2013-classic" -- train absent
 refuse 1 "config: a folder" "regular file" -- train ./
 
 # ---- networks ----
@@ -97,7 +97,7 @@ network "other number of classes" "layers:\n  - flatten\n  - dense: {units: 5, a
 network "no layers" "name: x\n" "layers"
 network "unknown top key" "layer:\n  - flatten\n" ":1:" "'layer'"
 network "too large" "layers:\n  - conv2d: {filters: 65536, kernel_size: 3, padding: same}\n  - conv2d: {filters: 65536, kernel_size: 255, padding: same}\n$end" ":3:" "too large"
-refuse 1 "network: missing" "'absent'" "configs/models" -- "${train[@]}" --set model.file=absent --data good.csv --out never
+refuse 1 "network: missing" "'absent'" "seresnet" -- "${train[@]}" --set model.file=absent --data good.csv --out never
 refuse 1 "network: unknown frozen layer" "model.freeze" "'cnov'" -- "${train[@]}" --data good.csv --out never --set 'model.freeze=[cnov]'
 
 # ---- data ----
