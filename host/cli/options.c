@@ -24,15 +24,25 @@ void cli_catch_signals(void) {
     sigaction(SIGUSR1, &action, NULL);
 }
 
+/* What a message quotes may come from strangers: nothing in it commands the terminal. */
+static void print_clean(const char *text) {
+    for (; *text; text++)
+        fputc((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text, stderr);
+}
+
 static void print_line(void *context, mien_log_level level, const char *line) {
     const cli_common *common = context;
     if (level == MIEN_LOG_DEBUG && !common->verbose) return;
     if (level == MIEN_LOG_INFO && common->quiet) return;
-    fprintf(stderr, "%s%s\n", level == MIEN_LOG_WARNING ? "warning: " : "", line);
+    fputs(level == MIEN_LOG_WARNING ? "warning: " : "", stderr);
+    print_clean(line);
+    fputc('\n', stderr);
 }
 
 int cli_fail(mien_status status) {
-    fprintf(stderr, "mien: %s\n", mien_error_message());
+    fputs("mien: ", stderr);
+    print_clean(mien_error_message());
+    fputc('\n', stderr);
     if (verbose) fprintf(stderr, "(%s)\n", mien_error_place());
     if (status == MIEN_DEVICE) return EXIT_DEVICE;
     return status == MIEN_INTERRUPTED ? EXIT_INTERRUPT : EXIT_FAILED;

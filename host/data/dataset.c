@@ -33,7 +33,7 @@ mien_status mien_on_bad_parse(const char *text, mien_on_bad *out) {
 
 /* Pixels lie in memory twice while they go to the backend: a quarter of what is free for one copy
  * keeps both within half. */
-static size_t budget_of(mien_memory memory) {
+size_t mien_dataset_budget(mien_memory memory) {
     if (memory == MIEN_MEMORY_STREAM) return 0;
     return memory == MIEN_MEMORY_RESIDENT ? SIZE_MAX : mien_memory_available() / 4;
 }
@@ -53,10 +53,9 @@ static mien_status load_from(const mien_source_def *def, mien_on_bad on_bad, mie
     return MIEN_OK;
 }
 
-mien_status mien_dataset_load(const char *source, mien_image_spec spec, mien_on_bad on_bad,
-                              mien_memory memory, mien_dataset *out) {
-    *out = (mien_dataset){
-        .spec = spec, .labelled = true, .memory = memory, .budget = budget_of(memory)};
+mien_status mien_dataset_load_within(const char *source, mien_image_spec spec, mien_on_bad on_bad,
+                                     mien_memory memory, size_t budget, mien_dataset *out) {
+    *out = (mien_dataset){.spec = spec, .labelled = true, .memory = memory, .budget = budget};
     snprintf(out->source, sizeof out->source, "%s", source);
     for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++)
         if (sources[i]->accepts(source)) return load_from(sources[i], on_bad, out);
@@ -69,6 +68,11 @@ mien_status mien_dataset_load(const char *source, mien_image_spec spec, mien_on_
                      "'%s' is of no known form: give a .csv, .csv.gz, .npy or .npz file, a "
                      "folder of pictures, or 'sample'",
                      source);
+}
+
+mien_status mien_dataset_load(const char *source, mien_image_spec spec, mien_on_bad on_bad,
+                              mien_memory memory, mien_dataset *out) {
+    return mien_dataset_load_within(source, spec, on_bad, memory, mien_dataset_budget(memory), out);
 }
 
 void mien_dataset_drop_pixels(mien_dataset *set) {

@@ -72,6 +72,11 @@ mien_status mien_on_bad_parse(const char *text, mien_on_bad *out);
  * failure. */
 mien_status mien_dataset_load(const char *source, mien_image_spec spec, mien_on_bad on_bad,
                               mien_memory memory, mien_dataset *out);
+/* The same, of a part of what may be kept: `budget` bytes of pixels. */
+mien_status mien_dataset_load_within(const char *source, mien_image_spec spec, mien_on_bad on_bad,
+                                     mien_memory memory, size_t budget, mien_dataset *out);
+/* Bytes of pixels that may be kept in memory now. */
+size_t mien_dataset_budget(mien_memory memory);
 void mien_dataset_release(mien_dataset *set);
 /* Frees the pixels alone, once they lie in backend memory. */
 void mien_dataset_drop_pixels(mien_dataset *set);

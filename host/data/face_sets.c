@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/base/log.h"
+
 const char *const rafdb_names[RAFDB_CLASSES] = {"surprise", "fear",  "disgust", "happiness",
                                                 "sadness",  "anger", "neutral"};
 const char *const affectnet_names[AFFECTNET_CLASSES] = {"neutral", "happy",   "sad",   "surprise",
@@ -22,17 +24,8 @@ static const char *file_name(const pictures *list, size_t i) {
     return slash ? slash + 1 : path;
 }
 
-static bool all_aligned(const pictures *list) {
-    for (size_t i = 0; i < list->count; i++)
-        if (!strstr(file_name(list, i), "_aligned.")) return false;
-    return true;
-}
-
-void face_sets_translate(const pictures *list, const char **names, int count) {
-    if (count == AFFECTNET_CLASSES && are_digits(names, count, '0'))
-        memcpy(names, affectnet_names, sizeof affectnet_names);
-    else if (count == RAFDB_CLASSES && are_digits(names, count, '1') && all_aligned(list))
-        memcpy(names, rafdb_names, sizeof rafdb_names);
+static bool is_aligned(const char *name) {
+    return strstr(name, "_aligned.") != NULL;
 }
 
 /* "S010_004_00000017": 0 stands for a digit. */
@@ -42,10 +35,27 @@ static bool is_ckplus(const char *name) {
     return !isdigit((unsigned char)*name);
 }
 
-bool face_sets_subjects(pictures *list) {
+static bool all_are(const pictures *list, bool (*is)(const char *name)) {
     for (size_t i = 0; i < list->count; i++)
-        if (!is_ckplus(file_name(list, i))) return false;
+        if (!is(file_name(list, i))) return false;
+    return list->count > 0;
+}
+
+void face_sets_translate(const pictures *list, const char **names, int count) {
+    if (count == AFFECTNET_CLASSES && are_digits(names, count, '0') && !all_are(list, is_ckplus)) {
+        memcpy(names, affectnet_names, sizeof affectnet_names);
+        MIEN_INFO(
+            "the folders 0 to 7 are taken for AffectNet's: 0 is neutral, 1 happy, … 7 contempt");
+    } else if (count == RAFDB_CLASSES && are_digits(names, count, '1') &&
+               all_are(list, is_aligned)) {
+        memcpy(names, rafdb_names, sizeof rafdb_names);
+        MIEN_INFO("the folders 1 to 7 are taken for RAF-DB's: 1 is surprise, 2 fear, … 7 neutral");
+    }
+}
+
+bool face_sets_subjects(pictures *list) {
+    if (!all_are(list, is_ckplus)) return false;
     for (size_t i = 0; i < list->count; i++)
         list->items[i].group = (uint32_t)strtoul(file_name(list, i) + 1, NULL, 10);
-    return list->count > 0;
+    return true;
 }

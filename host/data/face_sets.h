@@ -12,8 +12,8 @@ enum { RAFDB_CLASSES = 7, AFFECTNET_CLASSES = 8 };
 extern const char *const rafdb_names[RAFDB_CLASSES];         /* of labels 1 to 7 */
 extern const char *const affectnet_names[AFFECTNET_CLASSES]; /* of labels 0 to 7 */
 
-/* Class folders 0 to 7 are AffectNet's, 1 to 7 with files called …_aligned RAF-DB's: replaces the
- * sorted names; others stay. */
+/* Class folders 0 to 7 are AffectNet's unless the files are called as in CK+, 1 to 7 with files
+ * called …_aligned RAF-DB's: replaces the sorted names and says so; others stay. */
 void face_sets_translate(const pictures *list, const char **names, int count);
 /* When every file is called as in CK+ (S010_004_00000017.png: subject, sequence, frame), its
  * subject becomes its group. */

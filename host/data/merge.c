@@ -110,9 +110,15 @@ static mien_status name_set(mien_dataset *set, const char *source) {
 
 static mien_status load_members(const char *const *sources, mien_on_bad on_bad, merged *m,
                                 mien_dataset *set) {
+    size_t budget = mien_dataset_budget(set->memory);
+    const long long most = on_bad.max;
     for (size_t k = 0; k < m->count; k++) {
         mien_dataset *member = &m->members[k];
-        MIEN_TRY(mien_dataset_load(sources[k], set->spec, on_bad, set->memory, member));
+        if (most >= 0) on_bad.max = most - set->skipped;
+        MIEN_TRY(
+            mien_dataset_load_within(sources[k], set->spec, on_bad, set->memory, budget, member));
+        const size_t kept = member->streamed ? 0 : member->count * mien_image_bytes(set->spec);
+        budget = kept < budget ? budget - kept : 0;
         MIEN_TRY(name_set(set, sources[k]));
         MIEN_TRY(join_classes(set, member));
         m->starts[k] = set->count;
@@ -145,26 +151,29 @@ mien_status mien_dataset_merge(const char *const *sources, size_t count, mien_im
 
 enum { SOURCES_MAX = 64 };
 
-/* Cuts joined names apart, in `text`. */
-static size_t split_names(const char *names, char text[static MIEN_PATH],
-                          const char *sources[static SOURCES_MAX]) {
-    size_t count = 0;
+/* Cuts joined names apart, in `text`; false when they are too many. */
+static bool split_names(const char *names, char text[static MIEN_PATH],
+                        const char *sources[static SOURCES_MAX], size_t *count) {
+    *count = 0;
     snprintf(text, MIEN_PATH, "%s", names);
-    for (char *at = text; at && count < SOURCES_MAX;) {
-        sources[count++] = at;
+    for (char *at = text; at;) {
+        if (*count == SOURCES_MAX) return false;
+        sources[(*count)++] = at;
         char *sign = mien_file_exists(names) ? NULL : strstr(at, MIEN_MERGE_SIGN);
         at = sign ? sign + strlen(MIEN_MERGE_SIGN) : NULL;
         if (sign) *sign = 0;
     }
-    return count;
+    return true;
 }
 
 mien_status mien_dataset_load_all(const char *names, mien_image_spec spec, mien_on_bad on_bad,
                                   mien_memory memory, mien_dataset *out) {
     char text[MIEN_PATH];
     const char *sources[SOURCES_MAX];
+    size_t count;
     *out = (mien_dataset){0};
-    const size_t count = split_names(names, text, sources);
+    if (!split_names(names, text, sources, &count))
+        return MIEN_FAIL(UNSUPPORTED, "'%.60s…' names more than %d sources", names, SOURCES_MAX);
     return mien_dataset_merge(sources, count, spec, on_bad, memory, out);
 }
 
@@ -180,7 +189,8 @@ static bool lies_below(const char *folder, const char *path) {
 bool mien_dataset_reads(const char *names, const char *path) {
     char text[MIEN_PATH];
     const char *sources[SOURCES_MAX];
-    const size_t count = split_names(names, text, sources);
+    size_t count;
+    split_names(names, text, sources, &count);
     for (size_t i = 0; i < count; i++)
         if (mien_same_file(sources[i], path) ||
             (listing_is_picture(path) && lies_below(sources[i], path)))

@@ -32,6 +32,7 @@ typedef struct npy_reader {
     npy_array images[PAIRS];
     npy_place *places; /* [count of the set] */
     size_t capacity;
+    size_t rows; /* good and bad ones of the pairs so far */
 } npy_reader;
 
 /* Where arrays are found by name: an archive, or a folder. */
@@ -124,10 +125,12 @@ static mien_status add_rows(mien_dataset *set, uint32_t pair, const npy_array *l
         }
         if (open && label >= *classes) *classes = (int)label + 1;
         r->places[good] = (npy_place){(uint32_t)i, pair};
+        set->row[good] = (uint32_t)(r->rows + i);
         set->labels[good] = (uint16_t)label;
         set->usage[good++] = (uint8_t)pairs[pair].usage;
     }
     set->count = good;
+    r->rows += rows;
     return MIEN_OK;
 }
 
@@ -168,6 +171,8 @@ static mien_status read_classes(mien_dataset *set, const char *folder, int *coun
     if (!mien_file_exists(path)) return MIEN_OK;
     MIEN_TRY(mien_file_read(path, CLASSES_FILE_MAX, &text, &size));
     mien_status status = MIEN_OK;
+    if (strlen(text) != size)
+        status = MIEN_FAIL(FORMAT, "'%s' holds zero bytes: it is damaged", path);
     for (char *line = text; *line && status == MIEN_OK;) {
         char *end = line + strcspn(line, "\r\n");
         char *next = end + strspn(end, "\r\n");
@@ -193,6 +198,23 @@ static mien_status number_classes(mien_dataset *set, int count) {
     return MIEN_OK;
 }
 
+/* One label far out would make a class of every number below it. */
+static mien_status check_gaps(const mien_dataset *set) {
+    bool seen[MIEN_CLASSES_MAX] = {false};
+    size_t largest = 0;
+    for (size_t i = 0; i < set->count; i++) {
+        seen[set->labels[i]] = true;
+        if (set->labels[i] > set->labels[largest]) largest = i;
+    }
+    for (int k = 0; k < set->classes; k++)
+        if (!seen[k])
+            return MIEN_FAIL(FORMAT,
+                             "'%s': row %u has the label %d, but no row has the label %d; where "
+                             "that is meant, a classes.txt beside it names all classes",
+                             set->source, set->row[largest], set->labels[largest], k);
+    return MIEN_OK;
+}
+
 static mien_status add_pairs(mien_dataset *set, const shelf *s, const char *only,
                              const mien_on_bad *on_bad) {
     int classes = 0;
@@ -212,6 +234,7 @@ static mien_status add_pairs(mien_dataset *set, const shelf *s, const char *only
             "and y_train with x_val, y_val, x_test, y_test are expected",
             set->source);
     if (open) MIEN_TRY(number_classes(set, classes));
+    if (open) MIEN_TRY(check_gaps(set));
     return mien_dataset_fill(set);
 }
 

@@ -119,6 +119,7 @@ static mien_status append_group(mien_dataset *set, size_t first, size_t count,
         set->labels[to] = item.label;
         set->usage[to] = item.usage;
         set->group[to] = item.group;
+        set->row[to] = (uint32_t)(first + k);
         if (set->pixels) memcpy(mien_dataset_image(set, to), pixels + k * image, image);
         to++;
     }

@@ -105,7 +105,9 @@ static mien_status open_rafdb(const char *source, const mien_on_bad *on_bad, mie
     MIEN_TRY(pictures_start(set));
     MIEN_TRY(mien_dataset_classes(set, rafdb_names, RAFDB_CLASSES));
     MIEN_TRY(mien_file_read(path, LIST_MAX, &text, &size));
-    const mien_status status = read_list(set, path, text, on_bad);
+    const mien_status status =
+        strlen(text) == size ? read_list(set, path, text, on_bad)
+                             : MIEN_FAIL(FORMAT, "'%s' holds zero bytes: it is damaged", path);
     mien_free(text);
     return status == MIEN_OK ? pictures_load(set, on_bad) : status;
 }

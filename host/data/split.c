@@ -6,6 +6,7 @@
 
 #include "host/base/log.h"
 #include "host/base/memory.h"
+#include "host/base/text.h"
 #include "kernels/body/rng.h"
 
 typedef struct ranked {
@@ -41,9 +42,10 @@ static mien_status stratify(mien_dataset *set, double val, double test, int seed
     return MIEN_OK;
 }
 
-/* Whole groups (identities): a group's own random number decides where it goes. */
+/* The same of whole groups (identities): a group's own random number decides where it goes. */
 static void deal_groups(mien_dataset *set, double val, double test, int seed) {
     for (size_t i = 0; i < set->count; i++) {
+        if (set->part[i] != MIEN_TRAIN) continue;
         const double u = rng_word((uint32_t)seed, RNG_SPLIT, 1, set->group[i]) / 4294967296.0;
         set->part[i] = u < val ? MIEN_VAL : (u < val + test ? MIEN_TEST : MIEN_TRAIN);
     }
@@ -77,7 +79,21 @@ mien_status mien_split_apply(mien_dataset *set, mien_split *split) {
     if (vals || tests == set->count) return MIEN_OK;
     MIEN_INFO("%s names no validation part: %g of its training part is set aside for it",
               set->source, split->val);
-    return stratify(set, split->val, 0, split->seed);
+    if (!set->grouped) return stratify(set, split->val, 0, split->seed);
+    deal_groups(set, split->val, 0, split->seed); /* nobody is on both sides */
+    return MIEN_OK;
+}
+
+static void warn_of_absent(const mien_dataset *set, const size_t *counts, int present) {
+    enum { NAMED = 5 };
+    mien_text names = {0};
+    int named = 0;
+    for (int k = 0; k < set->classes && named < NAMED; k++)
+        if (!counts[k])
+            mien_text_printf(&names, "%s'%s'", named++ ? ", " : "", set->class_names[k]);
+    MIEN_WARN("no training sample of %d of %d classes: %s%s", set->classes - present, set->classes,
+              names.data ? names.data : "", set->classes - present > NAMED ? ", …" : "");
+    mien_text_release(&names);
 }
 
 mien_status mien_split_check(const mien_dataset *set) {
@@ -97,8 +113,7 @@ mien_status mien_split_check(const mien_dataset *set) {
                              "all %zu training samples of '%s' are of the class '%s': a "
                              "classifier needs two or more",
                              n, set->source, set->class_names[last]);
-        for (int k = 0; part == MIEN_TRAIN && k < set->classes; k++)
-            if (!counts[k]) MIEN_WARN("no training sample of the class '%s'", set->class_names[k]);
+        if (part == MIEN_TRAIN && present < set->classes) warn_of_absent(set, counts, present);
     }
     return MIEN_OK;
 }

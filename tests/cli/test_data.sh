@@ -67,6 +67,10 @@ refuse 1 "preview over a picture of the data" "write over" -- preview "${quick[@
 check "a picture beside the folders of classes is an output like any" "$mien" preview "${quick[@]}" --data faces --out faces/sheet.png
 check "again" "$mien" preview "${quick[@]}" --data faces --out faces/sheet.png
 check "colour" "$mien" "${train[@]}" faces --set input.channels=3 --out colour
+hostile=$(printf 'faces/test/k0/\033[2Jx.jpg')
+: >"$hostile"
+check "names do not command the terminal" eval '! "$mien" evaluate --model whole --data faces 2>raw.txt && grep -q "?.2Jx.jpg" raw.txt && ! grep -q "$(printf "\033")" raw.txt'
+rm "$hostile"
 mv faces away
 refuse 1 "the model's data are elsewhere" "trained on" "--data" "'faces'" -- evaluate --model whole
 finish

@@ -327,6 +327,15 @@ static void rafdb(void **state) {
     mien_dataset_release(&set);
 }
 
+/* What a crash left of a list: it must not end where the zeros begin. */
+static void rafdb_with_a_hole(void **state) {
+    (void)state;
+    put_jpeg("train_00001.jpg", 20, 20, 0);
+    put_jpeg("train_00002.jpg", 20, 20, 0);
+    put_text("list_patition_label.txt", "train_00001.jpg 2\n\0\0\0train_00002.jpg 3\n", 39);
+    refuse(skip_all, "zero bytes");
+}
+
 static void rafdb_flat(void **state) {
     (void)state;
     put_jpeg("train_00001.jpg", 20, 20, 0);
@@ -358,6 +367,48 @@ static void numbered(void **state) {
     set = load(fail_at_once, MIEN_MEMORY_RESIDENT);
     assert_string_equal(set.class_names[0], "neutral");
     assert_string_equal(set.class_names[7], "contempt");
+    expect_in(said.data, "0 to 7 are taken for AffectNet's");
+    mien_dataset_release(&set);
+}
+
+/* CK+ counts its expressions in another order. */
+static void numbered_ckplus(void **state) {
+    (void)state;
+    char name[64];
+    for (int k = 0; k < 8; k++) {
+        snprintf(name, sizeof name, "%d/S%03d_001_00000010.pgm", k, k + 1);
+        put(name, k);
+    }
+    mien_dataset set = load(fail_at_once, MIEN_MEMORY_RESIDENT);
+    assert_string_equal(set.class_names[1], "1");
+    assert_true(set.grouped);
+    mien_dataset_release(&set);
+}
+
+/* Parts that the folders name, and a validation part that they do not: nobody is on both sides. */
+static void ckplus_in_parts(void **state) {
+    (void)state;
+    char name[96];
+    for (int subject = 10; subject < 50; subject++)
+        for (int frame = 15; frame < 18; frame++) {
+            snprintf(name, sizeof name, "%s/%s/S%03d_004_000000%d.pgm",
+                     subject < 44 ? "train" : "test", frame % 2 ? "happy" : "fear", subject, frame);
+            put(name, subject);
+        }
+    mien_dataset set = load(fail_at_once, MIEN_MEMORY_RESIDENT);
+    mien_split split = {0.3, 0, MIEN_BY_AUTO, 1};
+    int part[50] = {0};
+    size_t vals = 0;
+    assert_int_equal(mien_split_apply(&set, &split), MIEN_OK);
+    assert_int_equal(split.by, MIEN_BY_USAGE);
+    for (size_t i = 0; i < set.count; i++) {
+        const uint32_t who = set.group[i];
+        if (part[who]) assert_int_equal(part[who], 1 + set.part[i]);
+        part[who] = 1 + set.part[i];
+        assert_int_equal(set.part[i] == MIEN_TEST, who >= 44);
+        vals += set.part[i] == MIEN_VAL;
+    }
+    assert_in_range(vals, 9, 60);
     mien_dataset_release(&set);
 }
 
@@ -427,10 +478,11 @@ static void ckplus(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        IN_ROOT(plain),      IN_ROOT(parts),     IN_ROOT(classes_that_differ),
-        IN_ROOT(nothing),    IN_ROOT(bad_files), IN_ROOT(unreadable),
-        IN_ROOT(forms),      IN_ROOT(rafdb),     IN_ROOT(changed_meanwhile),
-        IN_ROOT(rafdb_flat), IN_ROOT(numbered),  IN_ROOT(affectnet),
+        IN_ROOT(plain),           IN_ROOT(parts),           IN_ROOT(classes_that_differ),
+        IN_ROOT(nothing),         IN_ROOT(bad_files),       IN_ROOT(unreadable),
+        IN_ROOT(forms),           IN_ROOT(rafdb),           IN_ROOT(rafdb_with_a_hole),
+        IN_ROOT(numbered_ckplus), IN_ROOT(ckplus_in_parts), IN_ROOT(changed_meanwhile),
+        IN_ROOT(rafdb_flat),      IN_ROOT(numbered),        IN_ROOT(affectnet),
         IN_ROOT(ckplus),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

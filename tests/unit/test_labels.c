@@ -353,6 +353,42 @@ static void sources_merge(void **state) {
     mien_dataset_release(&set);
 }
 
+/* The limit of bad rows is for all sources together. */
+static void bad_rows_of_all_sources(void **state) {
+    (void)state;
+    mien_dataset set;
+    char names[160];
+    snprintf(names, sizeof names, "%s + %s", a_path, b_path);
+    for (int i = 0; i < 2; i++) {
+        const char *path = i ? b_path : a_path;
+        write_faces(path, 5, 10);
+        FILE *file = fopen(path, "a");
+        fputs("0,1 2 3,Training\n0,oops,Training\n", file);
+        fclose(file);
+    }
+    const mien_on_bad four = {true, 4}, three = {true, 3};
+    assert_int_equal(mien_dataset_load_all(names, spec, four, MIEN_MEMORY_AUTO, &set), MIEN_OK);
+    assert_int_equal(set.skipped, 4);
+    mien_dataset_release(&set);
+    assert_int_not_equal(mien_dataset_load_all(names, spec, three, MIEN_MEMORY_AUTO, &set),
+                         MIEN_OK);
+    mien_dataset_release(&set);
+}
+
+/* Names beyond those that can be joined are not dropped. */
+static void too_many_sources(void **state) {
+    (void)state;
+    mien_dataset set;
+    mien_text names = {0};
+    for (int i = 0; i < 65; i++)
+        mien_text_printf(&names, "%ss", i ? " + " : "");
+    assert_int_equal(mien_dataset_load_all(names.data, spec, strict, MIEN_MEMORY_AUTO, &set),
+                     MIEN_UNSUPPORTED);
+    expect_in_message("more than 64 sources");
+    mien_dataset_release(&set);
+    mien_text_release(&names);
+}
+
 /* ---- balanced epochs ---- */
 
 static void an_epoch_is_balanced(void **state) {
@@ -396,6 +432,8 @@ int main(void) {
         cmocka_unit_test(labels_move_to_other_classes),
         cmocka_unit_test(unlabelled_rows_keep_their_places),
         cmocka_unit_test(sources_merge),
+        cmocka_unit_test(bad_rows_of_all_sources),
+        cmocka_unit_test(too_many_sources),
         cmocka_unit_test(an_epoch_is_balanced),
     };
     return cmocka_run_group_tests(tests, start, finish);

@@ -225,8 +225,31 @@ static void skipped_labels(void **state) {
     assert_int_equal(set.count, 3);
     assert_int_equal(set.skipped, 2);
     assert_int_equal(set.classes, 3);
+    static const uint32_t rows[] = {0, 2, 4};
+    assert_memory_equal(set.row, rows, sizeof rows);
     assert_memory_equal(mien_dataset_image(&set, 2), pixels + 4 * PIXELS, PIXELS);
     mien_dataset_release(&set);
+}
+
+/* Rows of a second pair go on counting; a label far out is no class of its own. */
+static void rows_and_gaps(void **state) {
+    (void)state;
+    mien_dataset set;
+    put("x_train.npy", "|u1", "(3, 9, 11)", pixels, 3 * PIXELS);
+    put("y_train.npy", "|i1", "(3,)", "\1\377\0", 3);
+    put("x_test.npy", "|u1", "(2, 9, 11)", pixels + 3 * PIXELS, 2 * PIXELS);
+    put("y_test.npy", "|u1", "(2,)", "\2\1", 2);
+    assert_int_equal(mien_dataset_load(root, spec, skip_all, MIEN_MEMORY_RESIDENT, &set), MIEN_OK);
+    static const uint32_t rows[] = {0, 2, 3, 4};
+    assert_int_equal(set.count, 4);
+    assert_memory_equal(set.row, rows, sizeof rows);
+    mien_dataset_release(&set);
+    put("y_train.npy", "<u2", "(3,)", "\1\0\0\17\0\0", 6);
+    refuse("", MIEN_FORMAT, "row 1 has the label 3840, but no row has the label 3");
+    mien_text names = {0};
+    mien_text_append(&names, "a\nb\n\0\0c\n", 8);
+    made_file(at("classes.txt"), &names);
+    refuse("", MIEN_FORMAT, "zero bytes");
 }
 
 /* The bytes in a block of exactly their size: a sanitizer sees the first one behind it. */
@@ -313,10 +336,9 @@ static void damaged_archives(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        IN_ROOT(folder_of_arrays), IN_ROOT(parts),
-        IN_ROOT(colour),           IN_ROOT(archives),
-        IN_ROOT(headers),          IN_ROOT(wrong_arrays),
-        IN_ROOT(skipped_labels),   IN_ROOT(damaged_archives),
+        IN_ROOT(folder_of_arrays), IN_ROOT(parts),         IN_ROOT(colour),
+        IN_ROOT(archives),         IN_ROOT(headers),       IN_ROOT(wrong_arrays),
+        IN_ROOT(skipped_labels),   IN_ROOT(rows_and_gaps), IN_ROOT(damaged_archives),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
