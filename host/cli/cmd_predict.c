@@ -50,20 +50,23 @@ static bool check_values(predict_args *args) {
     return false;
 }
 
-/* The folder that a file lies in, links followed. */
-static bool real_folder(const char *path, char *out) {
-    char resolved[PATH_MAX];
+/* Does a file lie in the folder `target`, by its name or behind a link? */
+static bool lies_in(const char *path, const char *target) {
+    char folder[MIEN_PATH], resolved[PATH_MAX];
+    mien_path_folder(folder, path);
+    if (realpath(folder, resolved) && strcmp(resolved, target) == 0) return true;
     if (!realpath(path, resolved)) return false;
-    mien_path_folder(out, resolved);
-    return true;
+    mien_path_folder(folder, resolved);
+    return strcmp(folder, target) == 0;
 }
 
-/* Copies bear the photos' names: in the photos' own folder they would replace them. */
+/* Copies bear the photos' names: in the photos' own folder they would replace them, or links to
+ * them. */
 static mien_status check_annotate(const predict_args *args) {
-    char folder[MIEN_PATH], target[PATH_MAX];
+    char target[PATH_MAX];
     if (!args->annotate || !realpath(args->annotate, target)) return MIEN_OK;
     for (size_t i = 0; i < args->file_count; i++)
-        if (real_folder(args->files[i], folder) && strcmp(folder, target) == 0)
+        if (lies_in(args->files[i], target))
             return MIEN_FAIL(INVALID,
                              "--annotate would write beside '%s', which is read here: name another "
                              "folder",
@@ -115,9 +118,11 @@ static mien_status predict(predict_args *args) {
     MIEN_GO(args->data ? predict_data(args, &models, &out)
                        : predict_photos(args, &models, &detector, &out));
     MIEN_GO(predict_output_finish(&out));
-    args->unread = out.errors;
+    args->failed = out.errors + out.unwritten;
     if (out.errors && args->file_count > 1)
         MIEN_WARN("%zu of %zu photos could not be read", out.errors, args->file_count);
+    if (out.unwritten && args->file_count > 1)
+        MIEN_WARN("%zu annotated copies could not be written", out.unwritten);
 out:
     predict_detector_close(&detector);
     predict_output_release(&out);
@@ -149,7 +154,7 @@ static int run(int argc, char **argv, const cli_command *self) {
     const mien_status status = predict(&args);
     predict_forget(&args);
     if (status != MIEN_OK) return cli_fail(status);
-    return args.unread ? EXIT_FAILED : EXIT_DONE;
+    return args.failed ? EXIT_FAILED : EXIT_DONE;
 }
 
 const cli_command cmd_predict = {"predict", "[IMAGE|FOLDER]... [--model M]",

@@ -20,7 +20,7 @@ typedef struct predict_args {
     /* paths of photos: those named and those of folders named */
     char **files;
     size_t file_count, file_capacity;
-    size_t unread; /* photos that could not be read: said, but the others went on */
+    size_t failed; /* photos not read and copies not written: said, but the others went on */
 } predict_args;
 
 typedef struct predict_face {
@@ -44,7 +44,8 @@ typedef struct predict_output {
     mien_text csv;
     char **names; /* of annotated copies, so that no two photos share one */
     size_t name_count, name_capacity;
-    size_t errors;
+    size_t errors;    /* photos that could not be read */
+    size_t unwritten; /* annotated copies */
 } predict_output;
 
 /* A detector on its way: its thread reads the cascade while the model is loaded. */

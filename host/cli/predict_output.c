@@ -18,6 +18,20 @@ static bool is_uncertain(const predict_output *out, float confidence) {
     return confidence < out->meta->uncertain_below;
 }
 
+/* Text for a terminal: control characters, which names of files may hold, would steer it. */
+static void put_plain(mien_text *text, const char *name) {
+    for (; *name; name++)
+        mien_text_append(text, (unsigned char)*name < ' ' || *name == 0x7f ? "?" : name, 1);
+}
+
+/* One sentence on stderr. */
+static void say(const char *sentence) {
+    mien_text text = {0};
+    put_plain(&text, sentence);
+    if (text.data) fprintf(stderr, "mien: %s\n", text.data);
+    mien_text_release(&text);
+}
+
 /* ---- JSON ---- */
 
 /* label, confidence, uncertain, scores: what a face and a row have in common. */
@@ -81,9 +95,13 @@ static void verdict_text(const predict_output *out, const float *scores, mien_te
 
 static void photo_text(const predict_output *out, const predict_photo *photo,
                        const predict_face *faces, const float *scores, mien_text *text) {
-    if (photo->count == 0) mien_text_printf(text, "%s: no face found\n", photo->file);
+    if (photo->count == 0) {
+        put_plain(text, photo->file);
+        mien_text_puts(text, ": no face found\n");
+    }
     for (int i = 0; i < photo->count; i++) {
-        mien_text_printf(text, "%s: ", photo->file);
+        put_plain(text, photo->file);
+        mien_text_puts(text, ": ");
         verdict_text(out, scores + (size_t)i * (size_t)out->meta->classes, text);
         const mien_rect b = faces[i].box;
         if (faces[i].detected)
@@ -153,6 +171,7 @@ static mien_status copy_path(predict_output *out, const char *file, char *path) 
 static mien_status annotate(predict_output *out, predict_photo *photo, const predict_face *faces,
                             const float *scores) {
     char path[MIEN_PATH];
+    bool written = true;
     mien_overlay *overlays = NULL;
     mien_status status;
     MIEN_GO(mien_new(&overlays, (size_t)photo->count + 1, sizeof *overlays));
@@ -168,7 +187,13 @@ static mien_status annotate(predict_output *out, predict_photo *photo, const pre
     MIEN_GO(mien_overlay_draw(&photo->image, overlays, photo->count));
     MIEN_GO(copy_path(out, photo->file, path));
     status = mien_image_write_png(&photo->image, path);
+    written = status == MIEN_OK || status == MIEN_NO_MEMORY;
 out:
+    if (!written) { /* like a photo that cannot be read: the others go on */
+        out->unwritten++;
+        say(mien_error_message());
+        status = MIEN_OK;
+    }
     mien_free(overlays);
     return status;
 }
@@ -182,7 +207,7 @@ mien_status predict_output_photo(predict_output *out, predict_photo *photo,
     if (out->args->common.json)
         photo_json(out, photo, faces, scores, &text);
     else if (photo->error)
-        fprintf(stderr, "mien: %s\n", photo->error);
+        say(photo->error);
     else
         photo_text(out, photo, faces, scores, &text);
     if (text.data) fputs(text.data, stdout);

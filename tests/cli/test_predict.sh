@@ -99,6 +99,21 @@ else
     refuse 1 "--csv into a locked folder" "--csv" "ermission" -- "predict" folder --model run -q --detector none --csv locked/x.csv
     refuse 1 "--annotate into a locked folder" "--annotate" "ermission" -- predict folder --model run -q --detector none --annotate locked/a/b
 fi
+mkdir links && ln -s ../photo.png links/link.png
+refuse 1 "--annotate over a link to the photo" "another folder" -- predict links/link.png -q --model run --detector none --annotate links
+ln -s folder other
+refuse 1 "--annotate into the photos' folder by another name" "another folder" -- predict folder/a.png -q --model run --detector none --annotate other
+check "the link is still one" test -L links/link.png
+long=$(printf 'n%.0s' {1..254}) && cp photo.png "$long" && cp photo.png "${long:0:248}.png"
+check "--annotate: a name of 248 letters" eval '"$mien" predict "${long:0:248}.png" --model run -q --detector none --annotate long >/dev/null && [ -s "long/${long:0:248}.png" ] && [ $(ls -A long | wc -l) = 1 ]'
+"$mien" predict "$long" photo.png --model run -q --detector none --annotate long --csv long.csv >long.txt 2>long.err
+check "--annotate: a copy that cannot be written is said" test $? = 1
+check "--annotate: its sentence" eval '[ $(wc -l <long.err) -le 2 ] && grep -q "^mien: .*$long.*too long" long.err'
+check "--annotate: the others go on" eval '[ $(wc -l <long.txt) = 2 ] && [ $(wc -l <long.csv) = 3 ] && [ -s long/photo.png ]'
+mkdir control && cp photo.png control/$'a\e[31m\n\x7f.png' && echo no >control/$'b\e[31m.png'
+"$mien" predict control --model run -q --detector none >control.txt 2>control.err
+check "control characters do not reach the terminal" eval '! grep -q "[[:cntrl:]]" control.txt control.err && grep -qF "control/a?[31m??.png: " control.txt && grep -qF "control/b?[31m.png" control.err'
+check "names that are not UTF-8 in JSON" eval 'cp photo.png J$'"'\\xf6'"'rg.png && "$mien" predict J*rg.png --model run -q --detector none --json | grep -qF "\"file\": \"J\\ufffdrg.png\""'
 mkdir empty
 refuse 1 "a folder without pictures" "no pictures" -- predict empty --model run -q
 whole=(predict --model run -q --detector none)
