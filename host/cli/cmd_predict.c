@@ -66,11 +66,11 @@ static mien_status check_annotate(const predict_args *args) {
     char target[PATH_MAX];
     if (!args->annotate || !realpath(args->annotate, target)) return MIEN_OK;
     for (size_t i = 0; i < args->file_count; i++)
-        if (lies_in(args->files[i], target))
+        if (!args->files[i].error && lies_in(args->files[i].path, target))
             return MIEN_FAIL(INVALID,
                              "--annotate would write beside '%s', which is read here: name another "
                              "folder",
-                             args->files[i]);
+                             args->files[i].path);
     return MIEN_OK;
 }
 
@@ -84,7 +84,7 @@ static mien_status check_csv(const predict_args *args) {
         taken =
             mien_model_file(args->models.items[i], path) == MIEN_OK && mien_same_file(file, path);
     for (size_t i = 0; i < args->file_count && !taken; i++)
-        taken = mien_same_file(file, args->files[i]);
+        taken = mien_same_file(file, args->files[i].path);
     if (!taken) return MIEN_OK;
     return MIEN_FAIL(INVALID, "--csv would write over '%s', which is read here", file);
 }

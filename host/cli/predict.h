@@ -9,16 +9,20 @@
 #include "host/infer/ensemble.h"
 #include "host/vision/vision.h"
 
+typedef struct predict_file {
+    char *path;
+    char *error; /* why there is nothing to read, if that is known already; both owned */
+} predict_file;
+
 typedef struct predict_args {
     cli_common common;
     cli_list images, models;
     const char *detector, *min_face_text, *annotate, *csv, *data, *on_bad;
     mien_on_bad bad_rows;
-    bool whole;      /* --detector none: a picture is a face */
-    const char *xml; /* the cascade, NULL: the frontal one */
-    int min_face;    /* 0: by the photo's size */
-    /* paths of photos: those named and those of folders named */
-    char **files;
+    bool whole;          /* --detector none: a picture is a face */
+    const char *xml;     /* the cascade, NULL: the frontal one */
+    int min_face;        /* 0: by the photo's size */
+    predict_file *files; /* those named and those of folders named */
     size_t file_count, file_capacity;
     size_t failed; /* photos not read and copies not written: said, but the others went on */
 } predict_args;
@@ -59,7 +63,8 @@ typedef struct predict_detector {
     char message[MIEN_MESSAGE];
 } predict_detector;
 
-/* predict_photos.c */
+/* predict_photos.c: which photos there are. A folder without any counts as one that cannot be read,
+ * so that the others go on. */
 mien_status predict_collect(predict_args *args);
 void predict_forget(predict_args *args);
 /* Begins to open the detector that the arguments ask for, in a thread where there is one more. */

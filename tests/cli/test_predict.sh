@@ -115,7 +115,11 @@ mkdir control && cp photo.png control/$'a\e[31m\n\x7f.png' && echo no >control/$
 check "control characters do not reach the terminal" eval '! grep -q "[[:cntrl:]]" control.txt control.err && grep -qF "control/a?[31m??.png: " control.txt && grep -qF "control/b?[31m.png" control.err'
 check "names that are not UTF-8 in JSON" eval 'cp photo.png J$'"'\\xf6'"'rg.png && "$mien" predict J*rg.png --model run -q --detector none --json | grep -qF "\"file\": \"J\\ufffdrg.png\""'
 mkdir empty
-refuse 1 "a folder without pictures" "no pictures" -- predict empty --model run -q
+refuse 1 "a folder without pictures" "no pictures" "ppm" -- predict empty --model run -q
+"$mien" predict empty photo.png --model run -q --detector none --json >beside.json 2>beside.err
+check "an empty folder: the exit status" test $? = 1
+check "an empty folder: the others go on" eval '[ $(wc -l <beside.json) = 2 ] && head -1 beside.json | grep -q "\"file\": \"empty\", \"error\": \".*no pictures" && tail -1 beside.json | grep -q "\"faces\": \[{"'
+check "a folder's other files are counted" eval '"$mien" predict folder --model run --detector none 2>&1 >/dev/null | grep -q "folder: 1 other files and folders are ignored"'
 whole=(predict --model run -q --detector none)
 : >zero.png
 head -c 20000 photo.png >cut.png
@@ -135,7 +139,9 @@ else
     cp photo.png secret.png && chmod 0 secret.png
     refuse 1 "no permission" "secret.png" "ermission" -- "${whole[@]}" secret.png
 fi
-check "one pixel" "$mien" "${whole[@]}" one.pgm
+refuse 1 "one pixel" "one.pgm" "too small" "at least 8x8" -- "${whole[@]}" one.pgm
+printf 'P5\n8 8\n255\n%064d' 0 >eight.pgm
+check "eight pixels" "$mien" "${whole[@]}" eight.pgm
 check "others go on" eval '! "$mien" "${whole[@]}" zero.png photo.png cut.png --json >mixed.json 2>mixed.err && [ $(wc -l <mixed.json) = 3 ] && [ $(grep -c "\"error\"" mixed.json) = 2 ] && sed -n 2p mixed.json | grep -q "\"faces\""'
 if [ $have_opencv = 1 ]; then
     refuse 1 "a cascade that is none" "text.png" -- predict photo.png --model run -q --detector haar:text.png
