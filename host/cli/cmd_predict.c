@@ -114,10 +114,9 @@ static mien_status predict(predict_args *args) {
     const int batch = args->file_count == 1 ? FEW : BATCH;
     MIEN_GO(mien_ensemble_open(args->models.items, args->models.count, backend, batch, &models));
     out.meta = &models.models[0].meta;
-    predict_output_start(&out);
-    MIEN_GO(args->data ? predict_data(args, &models, &out)
-                       : predict_photos(args, &models, &detector, &out));
-    MIEN_GO(predict_output_finish(&out));
+    status = args->data ? predict_data(args, &models, &out)
+                        : predict_photos(args, &models, &detector, &out);
+    MIEN_GO(predict_output_finish(&out, status));
     args->failed = out.errors + out.unwritten;
     if (out.errors && args->file_count > 1)
         MIEN_WARN("%zu of %zu photos could not be read", out.errors, args->file_count);

@@ -48,6 +48,7 @@ typedef struct predict_output {
     mien_text csv;
     char **names; /* of annotated copies, so that no two photos share one */
     size_t name_count, name_capacity;
+    bool started;     /* there is something to write */
     size_t errors;    /* photos that could not be read */
     size_t unwritten; /* annotated copies */
 } predict_output;
@@ -77,12 +78,15 @@ mien_status predict_photos(const predict_args *args, mien_ensemble *models,
 mien_status predict_data(const predict_args *args, mien_ensemble *models, predict_output *out);
 
 /* predict_output.c: one photo's or row's results; `scores` are [count][classes]. */
-void predict_output_start(predict_output *out);
+/* `row_files`: the rows of --data are files. */
+void predict_output_start(predict_output *out, bool row_files);
 mien_status predict_output_photo(predict_output *out, predict_photo *photo,
                                  const predict_face *faces, const float *scores);
-void predict_output_row(predict_output *out, size_t row, const float *scores);
-/* Writes --csv. */
-mien_status predict_output_finish(predict_output *out);
+/* `file` is the row's, or NULL. */
+void predict_output_row(predict_output *out, size_t row, const char *file, const float *scores);
+/* Writes --csv, also after the work ended early with `status`: all that was said until then.
+ * Returns the first failure. */
+mien_status predict_output_finish(predict_output *out, mien_status status);
 void predict_output_release(predict_output *out);
 
 #endif

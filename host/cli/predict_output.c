@@ -134,9 +134,12 @@ static void photo_csv(predict_output *out, const predict_photo *photo, const pre
     }
 }
 
-void predict_output_start(predict_output *out) {
+void predict_output_start(predict_output *out, bool row_files) {
+    out->started = true;
     if (!out->args->csv) return;
-    mien_text_puts(&out->csv, out->args->data ? "row" : "file,face,x,y,w,h,detection_score");
+    mien_text_puts(&out->csv, !out->args->data ? "file,face,x,y,w,h,detection_score"
+                              : row_files      ? "row,file"
+                                               : "row");
     mien_text_puts(&out->csv, ",label,confidence,uncertain");
     for (int k = 0; k < out->meta->classes; k++) {
         mien_text_puts(&out->csv, ",");
@@ -218,30 +221,48 @@ mien_status predict_output_photo(predict_output *out, predict_photo *photo,
     return out->args->annotate ? annotate(out, photo, faces, scores) : MIEN_OK;
 }
 
-void predict_output_row(predict_output *out, size_t row, const float *scores) {
+void predict_output_row(predict_output *out, size_t row, const char *file, const float *scores) {
     mien_text text = {0};
     if (out->args->common.json) {
         mien_json json = {.text = &text};
         mien_json_open(&json, NULL, '{');
         mien_json_integer(&json, "schema", 1);
         mien_json_integer(&json, "row", (long long)row);
+        if (file) mien_json_string(&json, "file", file);
         verdict_json(out, scores, &json);
         mien_json_close(&json, '}');
     } else {
-        mien_text_printf(&text, "row %zu: ", row);
+        if (file)
+            put_plain(&text, file);
+        else
+            mien_text_printf(&text, "row %zu", row);
+        mien_text_puts(&text, ": ");
         verdict_text(out, scores, &text);
     }
     if (text.data) puts(text.data);
     mien_text_release(&text);
     if (!out->args->csv) return;
     mien_text_printf(&out->csv, "%zu,", row);
+    if (file) {
+        mien_text_cell(&out->csv, file);
+        mien_text_puts(&out->csv, ",");
+    }
     verdict_csv(out, scores);
 }
 
-mien_status predict_output_finish(predict_output *out) {
-    if (!out->args->csv) return MIEN_OK;
+static mien_status write_table(const predict_output *out) {
+    if (!out->args->csv || !out->started) return MIEN_OK;
     MIEN_TRY(out->csv.status);
     return mien_file_write(out->args->csv, out->csv.data, out->csv.size);
+}
+
+mien_status predict_output_finish(predict_output *out, mien_status status) {
+    char first[MIEN_MESSAGE];
+    snprintf(first, sizeof first, "%s", mien_error_message());
+    const mien_status written = write_table(out);
+    if (status == MIEN_OK || written == MIEN_OK) return status == MIEN_OK ? written : status;
+    say(mien_error_message());
+    return mien_fail(status, __FILE__, __LINE__, "%s", first);
 }
 
 void predict_output_release(predict_output *out) {

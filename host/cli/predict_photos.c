@@ -195,7 +195,11 @@ static mien_status one_photo(walk *w, const predict_file *file) {
 
 static mien_status walk_photos(walk *w) {
     for (size_t i = 0; i < w->args->file_count; i++) {
-        if (cli_stop) return MIEN_FAIL(INTERRUPTED, "interrupted");
+        if (cli_stop) { /* what has been read is not lost */
+            MIEN_TRY(flush(w));
+            return MIEN_FAIL(INTERRUPTED, "interrupted after %zu of %zu photos", i,
+                             w->args->file_count);
+        }
         MIEN_TRY(one_photo(w, &w->args->files[i]));
         if (w->args->annotate || w->photo_count == PHOTOS || w->face_count >= BATCH)
             MIEN_TRY(flush(w));
@@ -218,6 +222,7 @@ mien_status predict_photos(const predict_args *args, mien_ensemble *models,
     MIEN_GO(wait_for(opening));
     w.detector = opening->detector;
     if (args->annotate) MIEN_GO(mien_make_folders(args->annotate));
+    predict_output_start(out, false);
     status = walk_photos(&w);
 out:
     for (int i = 0; i < w.photo_count; i++)
