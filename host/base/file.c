@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -93,14 +94,26 @@ static mien_status write_stream(const char *path, const void *data, size_t size)
     return status;
 }
 
+/* A new file beside `path`. Its name does not build on that of `path`, which may be as long as a
+ * name can be. One that a killed process of our number left is passed over. */
+static mien_status open_temporary(const char *path, char *temporary, int *fd) {
+    static atomic_uint last;
+    char folder[MIEN_PATH], name[64];
+    if (strlen(path) >= MIEN_PATH) return MIEN_FAIL(INVALID, "the path '%.60s…' is too long", path);
+    mien_path_folder(folder, path);
+    do {
+        snprintf(name, sizeof name, ".mien-%ld-%u", (long)getpid(), atomic_fetch_add(&last, 1));
+        MIEN_TRY(mien_path_join(temporary, folder, name));
+        *fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    } while (*fd < 0 && errno == EEXIST);
+    return *fd < 0 ? io_error("write", path) : MIEN_OK;
+}
+
 mien_status mien_file_write(const char *path, const void *data, size_t size) {
     char temporary[MIEN_PATH];
+    int fd = -1;
     if (is_stream(path)) return write_stream(path, data, size);
-    const int need = snprintf(temporary, sizeof temporary, "%s.tmp-%ld", path, (long)getpid());
-    if (need < 0 || (size_t)need >= sizeof temporary)
-        return MIEN_FAIL(INVALID, "the path '%.60s…' is too long", path);
-    const int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (fd < 0) return io_error("write", path);
+    MIEN_TRY(open_temporary(path, temporary, &fd));
     const bool written = write_all(fd, data, size) == 0 && fsync(fd) == 0;
     const int code = errno;
     const bool closed = close(fd) == 0;

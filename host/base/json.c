@@ -126,15 +126,39 @@ static void line_break(mien_json *json) {
     if (json->pretty) mien_text_printf(json->text, "\n%*s", 2 * json->depth, "");
 }
 
+/* Bytes of the UTF-8 character that `c` begins with, 0 when it is none (RFC 3629: no overlong form,
+ * no surrogate, nothing above U+10FFFF). The zero at the end is no byte of any. */
+static size_t utf8_length(const char *text) {
+    const unsigned char *c = (const unsigned char *)text;
+    if (*c < 0x80) return 1;
+    const size_t length = *c >= 0xf0 ? 4 : *c >= 0xe0 ? 3 : 2;
+    unsigned low = 0x80, high = 0xbf; /* of the second byte */
+    if (*c < 0xc2 || *c > 0xf4) return 0;
+    if (*c == 0xe0) low = 0xa0;
+    if (*c == 0xed) high = 0x9f;
+    if (*c == 0xf0) low = 0x90;
+    if (*c == 0xf4) high = 0x8f;
+    if (c[1] < low || c[1] > high) return 0;
+    for (size_t i = 2; i < length; i++)
+        if ((c[i] & 0xc0) != 0x80) return 0;
+    return length;
+}
+
+/* Names of files may hold any byte, JSON only UTF-8: a byte that is part of no character becomes
+ * U+FFFD. */
 static void escape(mien_json *json, const char *value) {
     mien_text_puts(json->text, "\"");
-    for (const char *c = value; *c; c++) {
+    for (const char *c = value; *c;) {
+        const size_t length = utf8_length(c);
         if (*c == '"' || *c == '\\')
             mien_text_printf(json->text, "\\%c", *c);
+        else if (length == 0)
+            mien_text_puts(json->text, "\\ufffd");
         else if ((unsigned char)*c < 0x20)
             mien_text_printf(json->text, "\\u%04x", *c);
         else
-            mien_text_append(json->text, c, 1);
+            mien_text_append(json->text, c, length);
+        c += length ? length : 1;
     }
     mien_text_puts(json->text, "\"");
 }

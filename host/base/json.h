@@ -2,7 +2,7 @@
  *
  * The reader takes NaN and Infinity (Python writes them), and refuses duplicate keys, integers that
  * do not fit 64 bits, nesting deeper than 64 and text after the end. The writer never emits a
- * number that is not finite: it writes null. */
+ * number that is not finite: it writes null; and U+FFFD for bytes of text that are not UTF-8. */
 #ifndef HOST_BASE_JSON_H
 #define HOST_BASE_JSON_H
 

@@ -50,24 +50,27 @@ static bool check_values(predict_args *args) {
     return false;
 }
 
-/* The folder that a file lies in, links followed. */
-static bool real_folder(const char *path, char *out) {
-    char resolved[PATH_MAX];
+/* Does a file lie in the folder `target`, by its name or behind a link? */
+static bool lies_in(const char *path, const char *target) {
+    char folder[MIEN_PATH], resolved[PATH_MAX];
+    mien_path_folder(folder, path);
+    if (realpath(folder, resolved) && strcmp(resolved, target) == 0) return true;
     if (!realpath(path, resolved)) return false;
-    mien_path_folder(out, resolved);
-    return true;
+    mien_path_folder(folder, resolved);
+    return strcmp(folder, target) == 0;
 }
 
-/* Copies bear the photos' names: in the photos' own folder they would replace them. */
+/* Copies bear the photos' names: in the photos' own folder they would replace them, or links to
+ * them. */
 static mien_status check_annotate(const predict_args *args) {
-    char folder[MIEN_PATH], target[PATH_MAX];
+    char target[PATH_MAX];
     if (!args->annotate || !realpath(args->annotate, target)) return MIEN_OK;
     for (size_t i = 0; i < args->file_count; i++)
-        if (real_folder(args->files[i], folder) && strcmp(folder, target) == 0)
+        if (!args->files[i].error && lies_in(args->files[i].path, target))
             return MIEN_FAIL(INVALID,
                              "--annotate would write beside '%s', which is read here: name another "
                              "folder",
-                             args->files[i]);
+                             args->files[i].path);
     return MIEN_OK;
 }
 
@@ -81,7 +84,7 @@ static mien_status check_csv(const predict_args *args) {
         taken =
             mien_model_file(args->models.items[i], path) == MIEN_OK && mien_same_file(file, path);
     for (size_t i = 0; i < args->file_count && !taken; i++)
-        taken = mien_same_file(file, args->files[i]);
+        taken = mien_same_file(file, args->files[i].path);
     if (!taken) return MIEN_OK;
     return MIEN_FAIL(INVALID, "--csv would write over '%s', which is read here", file);
 }
@@ -111,13 +114,14 @@ static mien_status predict(predict_args *args) {
     const int batch = args->file_count == 1 ? FEW : BATCH;
     MIEN_GO(mien_ensemble_open(args->models.items, args->models.count, backend, batch, &models));
     out.meta = &models.models[0].meta;
-    predict_output_start(&out);
-    MIEN_GO(args->data ? predict_data(args, &models, &out)
-                       : predict_photos(args, &models, &detector, &out));
-    MIEN_GO(predict_output_finish(&out));
-    args->unread = out.errors;
+    status = args->data ? predict_data(args, &models, &out)
+                        : predict_photos(args, &models, &detector, &out);
+    MIEN_GO(predict_output_finish(&out, status));
+    args->failed = out.errors + out.unwritten;
     if (out.errors && args->file_count > 1)
         MIEN_WARN("%zu of %zu photos could not be read", out.errors, args->file_count);
+    if (out.unwritten && args->file_count > 1)
+        MIEN_WARN("%zu annotated copies could not be written", out.unwritten);
 out:
     predict_detector_close(&detector);
     predict_output_release(&out);
@@ -149,7 +153,7 @@ static int run(int argc, char **argv, const cli_command *self) {
     const mien_status status = predict(&args);
     predict_forget(&args);
     if (status != MIEN_OK) return cli_fail(status);
-    return args.unread ? EXIT_FAILED : EXIT_DONE;
+    return args.failed ? EXIT_FAILED : EXIT_DONE;
 }
 
 const cli_command cmd_predict = {"predict", "[IMAGE|FOLDER]... [--model M]",

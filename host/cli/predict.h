@@ -9,18 +9,22 @@
 #include "host/infer/ensemble.h"
 #include "host/vision/vision.h"
 
+typedef struct predict_file {
+    char *path;
+    char *error; /* why there is nothing to read, if that is known already; both owned */
+} predict_file;
+
 typedef struct predict_args {
     cli_common common;
     cli_list images, models;
     const char *detector, *min_face_text, *annotate, *csv, *data, *on_bad;
     mien_on_bad bad_rows;
-    bool whole;      /* --detector none: a picture is a face */
-    const char *xml; /* the cascade, NULL: the frontal one */
-    int min_face;    /* 0: by the photo's size */
-    /* paths of photos: those named and those of folders named */
-    char **files;
+    bool whole;          /* --detector none: a picture is a face */
+    const char *xml;     /* the cascade, NULL: the frontal one */
+    int min_face;        /* 0: by the photo's size */
+    predict_file *files; /* those named and those of folders named */
     size_t file_count, file_capacity;
-    size_t unread; /* photos that could not be read: said, but the others went on */
+    size_t failed; /* photos not read and copies not written: said, but the others went on */
 } predict_args;
 
 typedef struct predict_face {
@@ -44,7 +48,9 @@ typedef struct predict_output {
     mien_text csv;
     char **names; /* of annotated copies, so that no two photos share one */
     size_t name_count, name_capacity;
-    size_t errors;
+    bool started;     /* there is something to write */
+    size_t errors;    /* photos that could not be read */
+    size_t unwritten; /* annotated copies */
 } predict_output;
 
 /* A detector on its way: its thread reads the cascade while the model is loaded. */
@@ -58,7 +64,8 @@ typedef struct predict_detector {
     char message[MIEN_MESSAGE];
 } predict_detector;
 
-/* predict_photos.c */
+/* predict_photos.c: which photos there are. A folder without any counts as one that cannot be read,
+ * so that the others go on. */
 mien_status predict_collect(predict_args *args);
 void predict_forget(predict_args *args);
 /* Begins to open the detector that the arguments ask for, in a thread where there is one more. */
@@ -71,12 +78,15 @@ mien_status predict_photos(const predict_args *args, mien_ensemble *models,
 mien_status predict_data(const predict_args *args, mien_ensemble *models, predict_output *out);
 
 /* predict_output.c: one photo's or row's results; `scores` are [count][classes]. */
-void predict_output_start(predict_output *out);
+/* `row_files`: the rows of --data are files. */
+void predict_output_start(predict_output *out, bool row_files);
 mien_status predict_output_photo(predict_output *out, predict_photo *photo,
                                  const predict_face *faces, const float *scores);
-void predict_output_row(predict_output *out, size_t row, const float *scores);
-/* Writes --csv. */
-mien_status predict_output_finish(predict_output *out);
+/* `file` is the row's, or NULL. */
+void predict_output_row(predict_output *out, size_t row, const char *file, const float *scores);
+/* Writes --csv, also after the work ended early with `status`: all that was said until then.
+ * Returns the first failure. */
+mien_status predict_output_finish(predict_output *out, mien_status status);
 void predict_output_release(predict_output *out);
 
 #endif

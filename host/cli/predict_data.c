@@ -1,8 +1,19 @@
 /* mien predict --data: every row of a data set, with or without labels. */
 #include "host/base/memory.h"
 #include "host/cli/predict.h"
+#include "host/data/source.h"
 
 enum { BATCH = 128 };
+
+/* Row i with its file, where the samples are files: named so that it can be opened. */
+static mien_status put_row(const mien_dataset *set, size_t i, const float *scores,
+                           predict_output *out) {
+    char path[MIEN_PATH];
+    const bool has_file = set->def->file != NULL;
+    if (has_file) MIEN_TRY(mien_path_join(path, set->source, mien_source_file(set, i)));
+    predict_output_row(out, set->row[i], has_file ? path : NULL, scores);
+    return MIEN_OK;
+}
 
 static mien_status score_rows(mien_dataset *set, mien_ensemble *models, predict_output *out) {
     const size_t classes = (size_t)models->models[0].meta.classes;
@@ -16,7 +27,7 @@ static mien_status score_rows(mien_dataset *set, mien_ensemble *models, predict_
     for (size_t at = 0; at < set->count; at += BATCH) {
         const size_t n = set->count - at < BATCH ? set->count - at : BATCH;
         if (cli_stop) {
-            status = MIEN_FAIL(INTERRUPTED, "interrupted");
+            status = MIEN_FAIL(INTERRUPTED, "interrupted after %zu of %zu rows", at, set->count);
             goto out;
         }
         for (size_t i = 0; i < n; i++)
@@ -25,7 +36,7 @@ static mien_status score_rows(mien_dataset *set, mien_ensemble *models, predict_
         MIEN_GO(mien_ensemble_run(models, set->streamed ? pixels : mien_dataset_image(set, at),
                                   (int)n, scores));
         for (size_t i = 0; i < n; i++)
-            predict_output_row(out, set->row[at + i], scores + i * classes);
+            MIEN_GO(put_row(set, at + i, scores + i * classes, out));
     }
 out:
     mien_free(pixels);
@@ -37,7 +48,10 @@ mien_status predict_data(const predict_args *args, mien_ensemble *models, predic
     mien_dataset set = {0};
     mien_status status = mien_dataset_load(args->data, models->models[0].meta.input, args->bad_rows,
                                            MIEN_MEMORY_AUTO, &set);
-    if (status == MIEN_OK) status = score_rows(&set, models, out);
+    if (status == MIEN_OK) {
+        predict_output_start(out, set.def->file != NULL);
+        status = score_rows(&set, models, out);
+    }
     mien_dataset_release(&set);
     return status;
 }

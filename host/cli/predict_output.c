@@ -18,6 +18,20 @@ static bool is_uncertain(const predict_output *out, float confidence) {
     return confidence < out->meta->uncertain_below;
 }
 
+/* Text for a terminal: control characters, which names of files may hold, would steer it. */
+static void put_plain(mien_text *text, const char *name) {
+    for (; *name; name++)
+        mien_text_append(text, (unsigned char)*name < ' ' || *name == 0x7f ? "?" : name, 1);
+}
+
+/* One sentence on stderr. */
+static void say(const char *sentence) {
+    mien_text text = {0};
+    put_plain(&text, sentence);
+    if (text.data) fprintf(stderr, "mien: %s\n", text.data);
+    mien_text_release(&text);
+}
+
 /* ---- JSON ---- */
 
 /* label, confidence, uncertain, scores: what a face and a row have in common. */
@@ -81,9 +95,13 @@ static void verdict_text(const predict_output *out, const float *scores, mien_te
 
 static void photo_text(const predict_output *out, const predict_photo *photo,
                        const predict_face *faces, const float *scores, mien_text *text) {
-    if (photo->count == 0) mien_text_printf(text, "%s: no face found\n", photo->file);
+    if (photo->count == 0) {
+        put_plain(text, photo->file);
+        mien_text_puts(text, ": no face found\n");
+    }
     for (int i = 0; i < photo->count; i++) {
-        mien_text_printf(text, "%s: ", photo->file);
+        put_plain(text, photo->file);
+        mien_text_puts(text, ": ");
         verdict_text(out, scores + (size_t)i * (size_t)out->meta->classes, text);
         const mien_rect b = faces[i].box;
         if (faces[i].detected)
@@ -116,9 +134,12 @@ static void photo_csv(predict_output *out, const predict_photo *photo, const pre
     }
 }
 
-void predict_output_start(predict_output *out) {
+void predict_output_start(predict_output *out, bool row_files) {
+    out->started = true;
     if (!out->args->csv) return;
-    mien_text_puts(&out->csv, out->args->data ? "row" : "file,face,x,y,w,h,detection_score");
+    mien_text_puts(&out->csv, !out->args->data ? "file,face,x,y,w,h,detection_score"
+                              : row_files      ? "row,file"
+                                               : "row");
     mien_text_puts(&out->csv, ",label,confidence,uncertain");
     for (int k = 0; k < out->meta->classes; k++) {
         mien_text_puts(&out->csv, ",");
@@ -153,6 +174,7 @@ static mien_status copy_path(predict_output *out, const char *file, char *path) 
 static mien_status annotate(predict_output *out, predict_photo *photo, const predict_face *faces,
                             const float *scores) {
     char path[MIEN_PATH];
+    bool written = true;
     mien_overlay *overlays = NULL;
     mien_status status;
     MIEN_GO(mien_new(&overlays, (size_t)photo->count + 1, sizeof *overlays));
@@ -168,7 +190,13 @@ static mien_status annotate(predict_output *out, predict_photo *photo, const pre
     MIEN_GO(mien_overlay_draw(&photo->image, overlays, photo->count));
     MIEN_GO(copy_path(out, photo->file, path));
     status = mien_image_write_png(&photo->image, path);
+    written = status == MIEN_OK || status == MIEN_NO_MEMORY;
 out:
+    if (!written) { /* like a photo that cannot be read: the others go on */
+        out->unwritten++;
+        say(mien_error_message());
+        status = MIEN_OK;
+    }
     mien_free(overlays);
     return status;
 }
@@ -182,7 +210,7 @@ mien_status predict_output_photo(predict_output *out, predict_photo *photo,
     if (out->args->common.json)
         photo_json(out, photo, faces, scores, &text);
     else if (photo->error)
-        fprintf(stderr, "mien: %s\n", photo->error);
+        say(photo->error);
     else
         photo_text(out, photo, faces, scores, &text);
     if (text.data) fputs(text.data, stdout);
@@ -193,30 +221,48 @@ mien_status predict_output_photo(predict_output *out, predict_photo *photo,
     return out->args->annotate ? annotate(out, photo, faces, scores) : MIEN_OK;
 }
 
-void predict_output_row(predict_output *out, size_t row, const float *scores) {
+void predict_output_row(predict_output *out, size_t row, const char *file, const float *scores) {
     mien_text text = {0};
     if (out->args->common.json) {
         mien_json json = {.text = &text};
         mien_json_open(&json, NULL, '{');
         mien_json_integer(&json, "schema", 1);
         mien_json_integer(&json, "row", (long long)row);
+        if (file) mien_json_string(&json, "file", file);
         verdict_json(out, scores, &json);
         mien_json_close(&json, '}');
     } else {
-        mien_text_printf(&text, "row %zu: ", row);
+        if (file)
+            put_plain(&text, file);
+        else
+            mien_text_printf(&text, "row %zu", row);
+        mien_text_puts(&text, ": ");
         verdict_text(out, scores, &text);
     }
     if (text.data) puts(text.data);
     mien_text_release(&text);
     if (!out->args->csv) return;
     mien_text_printf(&out->csv, "%zu,", row);
+    if (file) {
+        mien_text_cell(&out->csv, file);
+        mien_text_puts(&out->csv, ",");
+    }
     verdict_csv(out, scores);
 }
 
-mien_status predict_output_finish(predict_output *out) {
-    if (!out->args->csv) return MIEN_OK;
+static mien_status write_table(const predict_output *out) {
+    if (!out->args->csv || !out->started) return MIEN_OK;
     MIEN_TRY(out->csv.status);
     return mien_file_write(out->args->csv, out->csv.data, out->csv.size);
+}
+
+mien_status predict_output_finish(predict_output *out, mien_status status) {
+    char first[MIEN_MESSAGE];
+    snprintf(first, sizeof first, "%s", mien_error_message());
+    const mien_status written = write_table(out);
+    if (status == MIEN_OK || written == MIEN_OK) return status == MIEN_OK ? written : status;
+    say(mien_error_message());
+    return mien_fail(status, __FILE__, __LINE__, "%s", first);
 }
 
 void predict_output_release(predict_output *out) {

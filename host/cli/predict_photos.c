@@ -3,9 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "host/base/log.h"
 #include "host/base/memory.h"
 #include "host/cli/predict.h"
 #include "host/data/listing.h"
+#include "host/data/pictures.h"
 
 enum { BATCH = 32, PHOTOS = 64 };
 
@@ -16,24 +18,30 @@ static mien_status add_file(predict_args *args, const char *folder, const char *
     MIEN_TRY(mien_path_join(path, folder, name));
     MIEN_TRY(
         mien_grow(&args->files, &args->file_capacity, args->file_count + 1, sizeof *args->files));
-    MIEN_TRY(mien_copy_text(&args->files[args->file_count], path));
-    args->file_count++;
-    return MIEN_OK;
+    args->files[args->file_count] = (predict_file){0};
+    return mien_copy_text(&args->files[args->file_count++].path, path);
 }
 
 static mien_status add_folder(predict_args *args, const char *folder) {
-    listing pictures = {0};
-    mien_status status;
-    MIEN_GO(listing_pictures(folder, &pictures));
-    for (size_t i = 0; i < pictures.count; i++)
-        MIEN_GO(add_file(args, folder, pictures.names[i]));
-    if (pictures.count == 0)
+    listing found = {0};
+    mien_status status = listing_pictures(folder, &found);
+    if (status == MIEN_OK && found.count == 0)
         status = MIEN_FAIL(NOT_FOUND,
-                           "the folder '%s' holds no pictures (jpg, png, bmp, pgm); folders inside "
-                           "it are not looked into: name them",
+                           "the folder '%s' holds no pictures (jpg, png, bmp, pgm, ppm); folders "
+                           "inside it are not looked into: name them",
                            folder);
+    if (status == MIEN_IO || status == MIEN_NOT_FOUND) {
+        MIEN_GO(add_file(args, "", folder));
+        MIEN_GO(mien_copy_text(&args->files[args->file_count - 1].error, mien_error_message()));
+        goto out;
+    }
+    if (status != MIEN_OK) goto out;
+    for (size_t i = 0; i < found.count; i++)
+        MIEN_GO(add_file(args, folder, found.names[i]));
+    if (found.ignored)
+        MIEN_INFO("%s: %zu other files and folders are ignored", folder, found.ignored);
 out:
-    listing_release(&pictures);
+    listing_release(&found);
     return status;
 }
 
@@ -46,8 +54,10 @@ mien_status predict_collect(predict_args *args) {
 }
 
 void predict_forget(predict_args *args) {
-    for (size_t i = 0; i < args->file_count; i++)
-        mien_free(args->files[i]);
+    for (size_t i = 0; i < args->file_count; i++) {
+        mien_free(args->files[i].path);
+        mien_free(args->files[i].error);
+    }
     mien_free(args->files);
 }
 
@@ -159,12 +169,22 @@ static mien_status flush(walk *w) {
     return status;
 }
 
-static mien_status one_photo(walk *w, const char *file) {
+/* Without a detector the picture is a face, and no smaller than one of training may be. */
+static mien_status read_photo(const walk *w, const char *file, mien_image *image) {
     const int channels = w->args->annotate ? 3 : w->models->models[0].meta.input.channels;
+    MIEN_TRY(mien_image_read(file, channels, image));
+    if (w->detector || (image->width >= PICTURE_SIDE_MIN && image->height >= PICTURE_SIDE_MIN))
+        return MIEN_OK;
+    return MIEN_FAIL(FORMAT, "'%s' has %dx%d pixels: too small for a face (at least %dx%d)", file,
+                     image->width, image->height, PICTURE_SIDE_MIN, PICTURE_SIDE_MIN);
+}
+
+static mien_status one_photo(walk *w, const predict_file *file) {
     predict_photo *photo = &w->photos[w->photo_count++];
-    *photo = (predict_photo){.file = file, .first = w->face_count};
-    mien_status status = mien_image_read(file, channels, &photo->image);
-    if (status != MIEN_OK) return mien_copy_text(&photo->error, mien_error_message());
+    *photo = (predict_photo){.file = file->path, .first = w->face_count};
+    if (file->error) return mien_copy_text(&photo->error, file->error);
+    if (read_photo(w, file->path, &photo->image) != MIEN_OK)
+        return mien_copy_text(&photo->error, mien_error_message());
     photo->width = photo->image.width;
     photo->height = photo->image.height;
     MIEN_TRY(find_faces(w, &photo->image));
@@ -175,8 +195,12 @@ static mien_status one_photo(walk *w, const char *file) {
 
 static mien_status walk_photos(walk *w) {
     for (size_t i = 0; i < w->args->file_count; i++) {
-        if (cli_stop) return MIEN_FAIL(INTERRUPTED, "interrupted");
-        MIEN_TRY(one_photo(w, w->args->files[i]));
+        if (cli_stop) { /* what has been read is not lost */
+            MIEN_TRY(flush(w));
+            return MIEN_FAIL(INTERRUPTED, "interrupted after %zu of %zu photos", i,
+                             w->args->file_count);
+        }
+        MIEN_TRY(one_photo(w, &w->args->files[i]));
         if (w->args->annotate || w->photo_count == PHOTOS || w->face_count >= BATCH)
             MIEN_TRY(flush(w));
     }
@@ -198,6 +222,7 @@ mien_status predict_photos(const predict_args *args, mien_ensemble *models,
     MIEN_GO(wait_for(opening));
     w.detector = opening->detector;
     if (args->annotate) MIEN_GO(mien_make_folders(args->annotate));
+    predict_output_start(out, false);
     status = walk_photos(&w);
 out:
     for (int i = 0; i < w.photo_count; i++)

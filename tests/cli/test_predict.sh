@@ -63,6 +63,11 @@ cut -d, -f2 faces.csv | head -6 >test.csv
 check "unlabelled data" eval '"$mien" predict --data test.csv --model run -q --csv rows.csv >rows.txt && [ $(wc -l <rows.txt) = 5 ] && [ $(wc -l <rows.csv) = 6 ] && head -1 rows.csv | grep -q "^row,label,confidence,uncertain,"'
 "$mien" evaluate --model run --data faces.csv --split all -q --predictions all.csv >/dev/null 2>&1
 check "data: evaluate says the same" eval '"$mien" predict --data faces.csv --model run -q --csv p.csv >/dev/null && diff <(cut -d, -f1,2 p.csv | tail -n +2) <(cut -d, -f1,3 all.csv | tail -n +2)'
+mkdir -p "set/train/happy, c" set/train/sad && for i in 1 2 3; do cp photo.png "set/train/happy, c/$i.png" && cp photo.png set/train/sad/$i.png; done
+echo no >"set/train/happy, c/2.png"
+check "data of files: their names" eval '"$mien" predict --data set --on-bad skip --model run -q --csv files.csv >files.txt 2>/dev/null && [ "$(cut -d: -f1 files.txt | head -2 | tail -1)" = "set/train/happy, c/3.png" ] && [ $(wc -l <files.txt) = 5 ]'
+check "data of files: in the table" eval 'head -1 files.csv | grep -q "^row,file,label,confidence,uncertain," && grep -q "^1,\"set/train/happy, c/3.png\",[a-z]*,[0-9]" files.csv && [ $(wc -l <files.csv) = 6 ]'
+check "data of files: in JSON" eval '"$mien" predict --data set --on-bad skip --model run -q --json 2>/dev/null | grep -q "\"row\": 1, \"file\": \"set/train/happy, c/3.png\", \"label\""'
 awk 'NR == 3 { $0 = "1 2 oops" } { print }' test.csv >holed.csv
 refuse 1 "--data with a damaged row" "holed.csv" -- predict --data holed.csv --model run -q
 check "--on-bad skip: the other rows keep their numbers" eval '"$mien" predict --data holed.csv --on-bad skip --model run -q >holed.txt 2>/dev/null && [ "$(cut -d: -f1 holed.txt | tr "\n" " ")" = "row 0 row 2 row 3 row 4 " ]'
@@ -99,8 +104,40 @@ else
     refuse 1 "--csv into a locked folder" "--csv" "ermission" -- "predict" folder --model run -q --detector none --csv locked/x.csv
     refuse 1 "--annotate into a locked folder" "--annotate" "ermission" -- predict folder --model run -q --detector none --annotate locked/a/b
 fi
+mkdir links && ln -s ../photo.png links/link.png
+refuse 1 "--annotate over a link to the photo" "another folder" -- predict links/link.png -q --model run --detector none --annotate links
+ln -s folder other
+refuse 1 "--annotate into the photos' folder by another name" "another folder" -- predict folder/a.png -q --model run --detector none --annotate other
+check "the link is still one" test -L links/link.png
+long=$(printf 'n%.0s' {1..254}) && cp photo.png "$long" && cp photo.png "${long:0:248}.png"
+check "--annotate: a name of 248 letters" eval '"$mien" predict "${long:0:248}.png" --model run -q --detector none --annotate long >/dev/null && [ -s "long/${long:0:248}.png" ] && [ $(ls -A long | wc -l) = 1 ]'
+"$mien" predict "$long" photo.png --model run -q --detector none --annotate long --csv long.csv >long.txt 2>long.err
+check "--annotate: a copy that cannot be written is said" test $? = 1
+check "--annotate: its sentence" eval '[ $(wc -l <long.err) -le 2 ] && grep -q "^mien: .*$long.*too long" long.err'
+check "--annotate: the others go on" eval '[ $(wc -l <long.txt) = 2 ] && [ $(wc -l <long.csv) = 3 ] && [ -s long/photo.png ]'
+mkdir control && cp photo.png control/$'a\e[31m\n\x7f.png' && echo no >control/$'b\e[31m.png'
+"$mien" predict control --model run -q --detector none >control.txt 2>control.err
+check "control characters do not reach the terminal" eval '! grep -q "[[:cntrl:]]" control.txt control.err && grep -qF "control/a?[31m??.png: " control.txt && grep -qF "control/b?[31m.png" control.err'
+check "names that are not UTF-8 in JSON" eval 'cp photo.png J$'"'\\xf6'"'rg.png && "$mien" predict J*rg.png --model run -q --detector none --json | grep -qF "\"file\": \"J\\ufffdrg.png\""'
+
+# ---- Ctrl-C: what was read is said and written ----
+mapfile -t many < <(yes photo.png | head -1000)
+echo old >kept.csv && cp kept.csv stop.csv
+"$mien" predict "${many[@]}" --model run -q --detector none --json --csv stop.csv >stop.json 2>stop.err &
+for _ in {1..200}; do [ -s stop.json ] && break || sleep 0.05; done
+kill -INT $!
+wait $!
+check "Ctrl-C: the exit status" test $? = 130
+check "Ctrl-C: says how far it came" grep -qE "^mien: interrupted after [0-9]+ of 1000 photos" stop.err
+check "Ctrl-C: the table has all that was read" eval 'n=$(grep -oE "after [0-9]+" stop.err | cut -c7-) && [ $n -gt 0 ] && [ $n -lt 1000 ] && [ $(wc -l <stop.json) = $n ] && [ $(wc -l <stop.csv) = $((n + 1)) ]'
+refuse 1 "a cascade that is not there: before the work" "no.xml" -- predict photo.png --model run -q --detector haar:no.xml --csv kept.csv
+check "the old table is kept" grep -qx old kept.csv
 mkdir empty
-refuse 1 "a folder without pictures" "no pictures" -- predict empty --model run -q
+refuse 1 "a folder without pictures" "no pictures" "ppm" -- predict empty --model run -q
+"$mien" predict empty photo.png --model run -q --detector none --json >beside.json 2>beside.err
+check "an empty folder: the exit status" test $? = 1
+check "an empty folder: the others go on" eval '[ $(wc -l <beside.json) = 2 ] && head -1 beside.json | grep -q "\"file\": \"empty\", \"error\": \".*no pictures" && tail -1 beside.json | grep -q "\"faces\": \[{"'
+check "a folder's other files are counted" eval '"$mien" predict folder --model run --detector none 2>&1 >/dev/null | grep -q "folder: 1 other files and folders are ignored"'
 whole=(predict --model run -q --detector none)
 : >zero.png
 head -c 20000 photo.png >cut.png
@@ -120,7 +157,9 @@ else
     cp photo.png secret.png && chmod 0 secret.png
     refuse 1 "no permission" "secret.png" "ermission" -- "${whole[@]}" secret.png
 fi
-check "one pixel" "$mien" "${whole[@]}" one.pgm
+refuse 1 "one pixel" "one.pgm" "too small" "at least 8x8" -- "${whole[@]}" one.pgm
+printf 'P5\n8 8\n255\n%064d' 0 >eight.pgm
+check "eight pixels" "$mien" "${whole[@]}" eight.pgm
 check "others go on" eval '! "$mien" "${whole[@]}" zero.png photo.png cut.png --json >mixed.json 2>mixed.err && [ $(wc -l <mixed.json) = 3 ] && [ $(grep -c "\"error\"" mixed.json) = 2 ] && sed -n 2p mixed.json | grep -q "\"faces\""'
 if [ $have_opencv = 1 ]; then
     refuse 1 "a cascade that is none" "text.png" -- predict photo.png --model run -q --detector haar:text.png

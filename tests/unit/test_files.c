@@ -1,0 +1,191 @@
+/* Files and their names: whole reads, writes that leave the old file or the new one, folders. */
+#include <dirent.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "host/base/file.h"
+#include "host/base/memory.h"
+
+static void expect_in_message(const char *part) {
+    if (!strstr(mien_error_message(), part))
+        fail_msg("'%s' is not in the message '%s'", part, mien_error_message());
+}
+
+static char folder[] = "/tmp/mien-test-XXXXXX";
+
+static int make_folder(void **state) {
+    (void)state;
+    return mkdtemp(folder) == NULL;
+}
+
+static int remove_folder(void **state) {
+    (void)state;
+    char command[64];
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    return system(command);
+}
+
+static void expect_content(const char *path, const char *content) {
+    char *text;
+    size_t size;
+    assert_int_equal(mien_file_read(path, 1000, &text, &size), MIEN_OK);
+    assert_int_equal(size, strlen(content));
+    assert_string_equal(text, content);
+    mien_free(text);
+}
+
+static void file_write_and_read(void **state) {
+    (void)state;
+    char path[MIEN_PATH], other[MIEN_PATH], *text;
+    size_t size;
+    assert_int_equal(mien_path_join(path, folder, "file"), MIEN_OK);
+    assert_int_equal(mien_file_write(path, "old", 3), MIEN_OK);
+    assert_int_equal(mien_file_write(path, "newer", 5), MIEN_OK);
+    expect_content(path, "newer");
+    assert_int_equal(mien_file_write(path, "", 0), MIEN_OK);
+    expect_content(path, "");
+    assert_int_equal(mien_file_write(path, "12345", 5), MIEN_OK);
+    assert_int_equal(mien_file_read(path, 4, &text, &size), MIEN_FORMAT);
+    assert_null(text);
+    assert_int_equal(mien_file_read(folder, 100, &text, &size), MIEN_IO);
+    expect_in_message("not a regular file");
+    assert_int_equal(mien_path_join(other, folder, "absent"), MIEN_OK);
+    assert_int_equal(mien_file_read(other, 100, &text, &size), MIEN_NOT_FOUND);
+    expect_in_message("absent");
+    assert_int_equal(mien_path_join(other, folder, "pipe"), MIEN_OK);
+    assert_int_equal(mkfifo(other, 0600), 0); /* it must not wait for a writer */
+    assert_int_equal(mien_file_read(other, 100, &text, &size), MIEN_IO);
+}
+
+/* Temporary files that lie in the folder of a path. */
+static int temporary_beside(const char *path) {
+    char beside[MIEN_PATH];
+    int count = 0;
+    mien_path_folder(beside, path);
+    DIR *dir = opendir(beside);
+    assert_non_null(dir);
+    for (const struct dirent *entry; (entry = readdir(dir));)
+        count += strncmp(entry->d_name, ".mien-", 6) == 0;
+    closedir(dir);
+    return count;
+}
+
+/* Also a name as long as a name can be, and where a killed process left its temporary files. */
+static void file_write_any_name(void **state) {
+    (void)state;
+    char name[256] = {0}, path[MIEN_PATH], left[MIEN_PATH];
+    memset(name, 'n', sizeof name - 1);
+    assert_int_equal(mien_path_join(path, folder, name), MIEN_OK);
+    assert_int_equal(mien_file_write(path, "long", 4), MIEN_OK);
+    expect_content(path, "long");
+    for (int n = 0; n < 100; n++) {
+        snprintf(name, sizeof name, ".mien-%ld-%d", (long)getpid(), n);
+        assert_int_equal(mien_path_join(left, folder, name), MIEN_OK);
+        assert_int_equal(mkdir(left, 0700), 0);
+    }
+    assert_int_equal(mien_file_write(path, "again", 5), MIEN_OK);
+    expect_content(path, "again");
+    for (int n = 0; n < 100; n++) {
+        snprintf(name, sizeof name, ".mien-%ld-%d", (long)getpid(), n);
+        assert_int_equal(mien_path_join(left, folder, name), MIEN_OK);
+        assert_int_equal(rmdir(left), 0);
+    }
+    assert_int_equal(temporary_beside(path), 0);
+}
+
+/* A write that cannot happen leaves the old file and no temporary one. */
+static void file_write_fails(void **state) {
+    (void)state;
+    char kept[MIEN_PATH], path[MIEN_PATH];
+    assert_int_equal(mien_path_join(kept, folder, "kept"), MIEN_OK);
+    assert_int_equal(mien_file_write(kept, "kept", 4), MIEN_OK);
+    struct rlimit limit, least;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    least = limit;
+    least.rlim_cur = 2; /* as a full disk: after a part of the bytes */
+    void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &least), 0);
+    const mien_status status = mien_file_write(kept, "lost", 4);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    signal(SIGXFSZ, handler);
+    assert_int_equal(status, MIEN_IO);
+    expect_in_message("kept");
+    expect_content(kept, "kept");
+    assert_int_equal(temporary_beside(kept), 0);
+    assert_int_equal(mien_path_join(path, folder, "no/such"), MIEN_OK);
+    assert_int_equal(mien_file_write(path, "x", 1), MIEN_NOT_FOUND);
+    assert_int_equal(mien_file_write(folder, "x", 1), MIEN_IO); /* a folder stands there */
+    expect_in_message("directory");
+    assert_int_equal(temporary_beside(folder), 0);
+    /* a full device fails, and is still a device afterwards */
+    assert_int_equal(mien_file_write("/dev/full", "x", 1), MIEN_IO);
+    struct stat info;
+    assert_int_equal(stat("/dev/full", &info), 0);
+    assert_true(S_ISCHR(info.st_mode));
+}
+
+static void folders(void **state) {
+    (void)state;
+    char path[MIEN_PATH], long_name[MIEN_PATH + 10];
+    assert_int_equal(mien_path_join(path, folder, "a/b/c"), MIEN_OK);
+    assert_int_equal(mien_make_folders(path), MIEN_OK);
+    assert_int_equal(mien_make_folders(path), MIEN_OK);
+    assert_true(mien_is_folder(path));
+    assert_int_equal(mien_path_join(path, folder, "plain"), MIEN_OK);
+    assert_int_equal(mien_file_write(path, "x", 1), MIEN_OK);
+    assert_int_equal(mien_make_folders(path), MIEN_IO);
+    expect_in_message("is not a folder");
+    assert_int_equal(mien_path_join(path, folder, "plain/below"), MIEN_OK);
+    assert_int_equal(mien_make_folders(path), MIEN_IO);
+    assert_int_equal(mien_make_folders(""), MIEN_INVALID);
+    memset(long_name, 'x', sizeof long_name - 1);
+    long_name[sizeof long_name - 1] = 0;
+    assert_int_equal(mien_make_folders(long_name), MIEN_INVALID);
+    assert_int_equal(mien_path_join(path, folder, long_name), MIEN_INVALID);
+    assert_int_equal(mien_file_write(long_name, "x", 1), MIEN_INVALID);
+}
+
+static void paths(void **state) {
+    (void)state;
+    char out[MIEN_PATH];
+    assert_int_equal(mien_path_join(out, "a", "b"), MIEN_OK);
+    assert_string_equal(out, "a/b");
+    assert_int_equal(mien_path_join(out, "a", "/b"), MIEN_OK);
+    assert_string_equal(out, "/b");
+    assert_int_equal(mien_path_join(out, "", "b"), MIEN_OK);
+    assert_string_equal(out, "b");
+    mien_path_folder(out, "a/b/c.yaml");
+    assert_string_equal(out, "a/b");
+    mien_path_folder(out, "c.yaml");
+    assert_string_equal(out, ".");
+    mien_path_folder(out, "/c.yaml");
+    assert_string_equal(out, "/");
+    mien_path_stem(out, sizeof out, "a.b/classic.yaml");
+    assert_string_equal(out, "classic");
+    mien_path_stem(out, sizeof out, ".hidden");
+    assert_string_equal(out, ".hidden");
+    mien_path_stem(out, 4, "classic.yaml");
+    assert_string_equal(out, "cla");
+    assert_true(mien_path_ends("x.CSV", ".csv"));
+    assert_false(mien_path_ends("sv", ".csv"));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(file_write_and_read),
+        cmocka_unit_test(file_write_any_name),
+        cmocka_unit_test(file_write_fails),
+        cmocka_unit_test(folders),
+        cmocka_unit_test(paths),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
