@@ -19,7 +19,8 @@ void mien_text_append(mien_text *text, const void *bytes, size_t size);
 void mien_text_puts(mien_text *text, const char *string);
 void mien_text_printf(mien_text *text, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* One cell of a CSV file: quoted where it holds a comma, a quote or the end of a line (RFC 4180). */
+/* One cell of a CSV file: quoted where it holds a comma, a quote or the end of a line (RFC 4180).
+ */
 void mien_text_cell(mien_text *text, const char *cell);
 void mien_text_release(mien_text *text);
 

@@ -66,6 +66,15 @@ bool cli_on_bad(const char *text, mien_on_bad *out);
  * later, with its parents. Fails with a sentence that names the flag. */
 mien_status cli_writable(const char *flag, const char *path);
 mien_status cli_writable_folder(const char *flag, const char *path);
+/* What a command reads; each may be NULL. */
+typedef struct cli_inputs {
+    const cli_list *models;
+    const char *data;          /* a source, or several joined as in a model file */
+    const char *const *others; /* [other_count] files */
+    size_t other_count;
+} cli_inputs;
+/* Is `out` (NULL: nothing) none of them? Fails with "FLAG would write over 'OUT' …". */
+mien_status cli_spares(const char *flag, const char *out, const cli_inputs *inputs);
 
 /* What --threads says; 0 without it. */
 int cli_threads(const cli_common *common);

@@ -47,8 +47,8 @@ static mien_status check_files(const convert_args *args) {
     const char *model = args->rest.items[0], *out = args->rest.items[1];
     char path[MIEN_PATH];
     MIEN_TRY(mien_model_file(model, path));
-    if (mien_same_file(path, out) || mien_same_file(args->data, out))
-        return MIEN_FAIL(INVALID, "convert would write over '%s', which is read here", out);
+    const char *const others[] = {path};
+    MIEN_TRY(cli_spares("convert", out, &(cli_inputs){NULL, args->data, others, 1}));
     if (mien_path_ends(out, ".safetensors")) return MIEN_OK;
     return MIEN_FAIL(INVALID, "'%s' must end in .safetensors", out);
 }

@@ -172,20 +172,6 @@ out:
     return status;
 }
 
-/* An output must not land in a model, the data, the votes or the file of groups. */
-static mien_status check_output(const evaluate_args *args, const evaluation *e, const char *flag,
-                                const char *file) {
-    char path[MIEN_PATH];
-    if (!file) return MIEN_OK;
-    bool taken = mien_dataset_reads(e->data.source, file) || mien_same_file(file, e->votes) ||
-                 (args->groups && mien_same_file(file, args->groups));
-    for (int i = 0; i < args->models.count; i++)
-        taken |=
-            mien_model_file(args->models.items[i], path) == MIEN_OK && mien_same_file(file, path);
-    if (!taken) return MIEN_OK;
-    return MIEN_FAIL(INVALID, "%s would write over '%s', which is read here", flag, file);
-}
-
 static mien_status write_predictions(const evaluation *e, const char *path) {
     mien_text text = {0};
     const bool files = e->data.def->file != NULL;
@@ -263,7 +249,9 @@ static mien_status evaluate(const evaluate_args *args, evaluation *e) {
         MIEN_GO(mien_model_open(args->models.items[i], &model));
         if (i == 0) {
             MIEN_GO(load(args, &model, e));
-            MIEN_GO(check_output(args, e, "--predictions", args->predictions));
+            const char *const others[] = {e->votes, args->groups};
+            MIEN_GO(cli_spares("--predictions", args->predictions,
+                               &(cli_inputs){&args->models, e->data.source, others, 2}));
         }
         MIEN_GO(check_classes(&model, &e->data));
         if (model.meta.input.height != e->data.spec.height ||

@@ -75,18 +75,13 @@ static mien_status check_annotate(const predict_args *args) {
 }
 
 static mien_status check_csv(const predict_args *args) {
-    char path[MIEN_PATH];
-    const char *file = args->csv;
-    if (!file) return MIEN_OK;
-    bool taken = (args->data && mien_same_file(file, args->data)) ||
-                 (args->xml && mien_same_file(file, args->xml));
-    for (int i = 0; i < args->models.count && !taken; i++)
-        taken =
-            mien_model_file(args->models.items[i], path) == MIEN_OK && mien_same_file(file, path);
-    for (size_t i = 0; i < args->file_count && !taken; i++)
-        taken = mien_same_file(file, args->files[i].path);
-    if (!taken) return MIEN_OK;
-    return MIEN_FAIL(INVALID, "--csv would write over '%s', which is read here", file);
+    MIEN_TRY(
+        cli_spares("--csv", args->csv, &(cli_inputs){&args->models, args->data, &args->xml, 1}));
+    for (size_t i = 0; i < args->file_count; i++) {
+        const char *photo = args->files[i].path;
+        MIEN_TRY(cli_spares("--csv", args->csv, &(cli_inputs){.others = &photo, .other_count = 1}));
+    }
+    return MIEN_OK;
 }
 
 static mien_status predict(predict_args *args) {

@@ -2,7 +2,6 @@
 #include <stdio.h>
 
 #include "host/cli/recipe.h"
-#include "host/data/merge.h"
 #include "host/image/encode.h"
 #include "host/train/preview.h"
 
@@ -36,13 +35,11 @@ static mien_status check_out(const preview_args *args, const mien_config *config
     MIEN_TRY(cli_writable("--out", args->out));
     const char *const files[] = {config->path, config->model.file, config->data.soft_labels,
                                  config->data.groups};
-    bool taken = false;
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
-        taken |= mien_same_file(files[i], args->out);
+    MIEN_TRY(cli_spares("--out", args->out, &(cli_inputs){NULL, NULL, files, 4}));
     for (size_t i = 0; i < config->data.sources.count; i++)
-        taken |= mien_dataset_reads(config->data.sources.items[i], args->out);
-    if (!taken) return MIEN_OK;
-    return MIEN_FAIL(INVALID, "--out would write over '%s', which is read here", args->out);
+        MIEN_TRY(
+            cli_spares("--out", args->out, &(cli_inputs){.data = config->data.sources.items[i]}));
+    return MIEN_OK;
 }
 
 static mien_status preview(const preview_args *args, const mien_config *config) {

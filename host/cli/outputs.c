@@ -1,4 +1,5 @@
-/* Where results go is looked at before the work begins, not after it. Nothing is created. */
+/* Where results go is looked at before the work begins, not after it: is there room, and is nothing
+ * written over that is read? Nothing is created. */
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -6,6 +7,8 @@
 
 #include "host/base/file.h"
 #include "host/cli/cli.h"
+#include "host/data/merge.h"
+#include "host/formats/model.h"
 
 static mien_status cannot(const char *flag, const char *path, const char *at, int code) {
     if (code == ENOENT)
@@ -48,4 +51,17 @@ mien_status cli_writable_folder(const char *flag, const char *path) {
         mien_path_folder(folder, inner);
     }
     return check_folder(flag, path, folder);
+}
+
+mien_status cli_spares(const char *flag, const char *out, const cli_inputs *inputs) {
+    char path[MIEN_PATH];
+    if (!out) return MIEN_OK;
+    bool taken = inputs->data && mien_dataset_reads(inputs->data, out);
+    for (int i = 0; inputs->models && i < inputs->models->count && !taken; i++)
+        taken =
+            mien_model_file(inputs->models->items[i], path) == MIEN_OK && mien_same_file(path, out);
+    for (size_t i = 0; i < inputs->other_count && !taken; i++)
+        taken = inputs->others[i] && mien_same_file(inputs->others[i], out);
+    if (!taken) return MIEN_OK;
+    return MIEN_FAIL(INVALID, "%s would write over '%s', which is read here", flag, out);
 }

@@ -1,19 +1,10 @@
 /* mien predict --data: every row of a data set, with or without labels. */
 #include "host/base/memory.h"
 #include "host/cli/predict.h"
+#include "host/data/merge.h"
 #include "host/data/source.h"
 
 enum { BATCH = 128 };
-
-/* Row i with its file, where the samples are files: named so that it can be opened. */
-static mien_status put_row(const mien_dataset *set, size_t i, const float *scores,
-                           predict_output *out) {
-    char path[MIEN_PATH];
-    const bool has_file = set->def->file != NULL;
-    if (has_file) MIEN_TRY(mien_path_join(path, set->source, mien_source_file(set, i)));
-    predict_output_row(out, set->row[i], has_file ? path : NULL, scores);
-    return MIEN_OK;
-}
 
 static mien_status score_rows(mien_dataset *set, mien_ensemble *models, predict_output *out) {
     const size_t classes = (size_t)models->models[0].meta.classes;
@@ -36,7 +27,9 @@ static mien_status score_rows(mien_dataset *set, mien_ensemble *models, predict_
         MIEN_GO(mien_ensemble_run(models, set->streamed ? pixels : mien_dataset_image(set, at),
                                   (int)n, scores));
         for (size_t i = 0; i < n; i++)
-            MIEN_GO(put_row(set, at + i, scores + i * classes, out));
+            predict_output_row(out, set->row[at + i],
+                               set->def->file ? mien_source_file(set, at + i) : NULL,
+                               scores + i * classes);
     }
 out:
     mien_free(pixels);
@@ -46,8 +39,8 @@ out:
 
 mien_status predict_data(const predict_args *args, mien_ensemble *models, predict_output *out) {
     mien_dataset set = {0};
-    mien_status status = mien_dataset_load(args->data, models->models[0].meta.input, args->bad_rows,
-                                           MIEN_MEMORY_AUTO, &set);
+    mien_status status = mien_dataset_load_all(args->data, models->models[0].meta.input,
+                                               args->bad_rows, MIEN_MEMORY_AUTO, &set);
     if (status == MIEN_OK) {
         predict_output_start(out, set.def->file != NULL);
         status = score_rows(&set, models, out);

@@ -65,9 +65,9 @@ check "unlabelled data" eval '"$mien" predict --data test.csv --model run -q --c
 check "data: evaluate says the same" eval '"$mien" predict --data faces.csv --model run -q --csv p.csv >/dev/null && diff <(cut -d, -f1,2 p.csv | tail -n +2) <(cut -d, -f1,3 all.csv | tail -n +2)'
 mkdir -p "set/train/happy, c" set/train/sad && for i in 1 2 3; do cp photo.png "set/train/happy, c/$i.png" && cp photo.png set/train/sad/$i.png; done
 echo no >"set/train/happy, c/2.png"
-check "data of files: their names" eval '"$mien" predict --data set --on-bad skip --model run -q --csv files.csv >files.txt 2>/dev/null && [ "$(cut -d: -f1 files.txt | head -2 | tail -1)" = "set/train/happy, c/3.png" ] && [ $(wc -l <files.txt) = 5 ]'
-check "data of files: in the table" eval 'head -1 files.csv | grep -q "^row,file,label,confidence,uncertain," && grep -q "^1,\"set/train/happy, c/3.png\",[a-z]*,[0-9]" files.csv && [ $(wc -l <files.csv) = 6 ]'
-check "data of files: in JSON" eval '"$mien" predict --data set --on-bad skip --model run -q --json 2>/dev/null | grep -q "\"row\": 1, \"file\": \"set/train/happy, c/3.png\", \"label\""'
+check "data of files: their names" eval '"$mien" predict --data set --on-bad skip --model run -q --csv files.csv >files.txt 2>/dev/null && [ "$(cut -d: -f1 files.txt | head -2 | tail -1)" = "train/happy, c/3.png" ] && [ $(wc -l <files.txt) = 5 ]'
+check "data of files: in the table" eval 'head -1 files.csv | grep -q "^row,file,label,confidence,uncertain," && grep -q "^2,\"train/happy, c/3.png\",[a-z]*,[0-9]" files.csv && [ $(wc -l <files.csv) = 6 ]'
+check "data of files: in JSON" eval '"$mien" predict --data set --on-bad skip --model run -q --json 2>/dev/null | grep -q "\"row\": 2, \"file\": \"train/happy, c/3.png\", \"label\""'
 awk 'NR == 3 { $0 = "1 2 oops" } { print }' test.csv >holed.csv
 refuse 1 "--data with a damaged row" "holed.csv" -- predict --data holed.csv --model run -q
 check "--on-bad skip: the other rows keep their numbers" eval '"$mien" predict --data holed.csv --on-bad skip --model run -q >holed.txt 2>/dev/null && [ "$(cut -d: -f1 holed.txt | tr "\n" " ")" = "row 0 row 2 row 3 row 4 " ]'
