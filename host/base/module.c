@@ -53,3 +53,16 @@ mien_status mien_module_load(const char *name, int version, const mien_module **
     *out = table;
     return MIEN_OK;
 }
+
+mien_status mien_shared_file(const char *folder, const char *name, char *out) {
+    static const char *const roots[] = {"../share/mien", "../.."};
+    char program[MIEN_PATH], path[MIEN_PATH];
+    MIEN_TRY(mien_program_folder(program));
+    for (size_t i = 0; i < sizeof roots / sizeof roots[0]; i++) {
+        MIEN_TRY(mien_path_join(out, program, roots[i]));
+        MIEN_TRY(mien_path_join(path, out, folder));
+        MIEN_TRY(mien_path_join(out, path, name));
+        if (mien_file_exists(out)) return MIEN_OK;
+    }
+    return MIEN_FAIL(NOT_FOUND, "there is no %s/%s beside the program", folder, name);
+}

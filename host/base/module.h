@@ -21,5 +21,8 @@ mien_status mien_installed_file(const char *name, char *out);
 
 /* The folder of the running program. */
 mien_status mien_program_folder(char *out);
+/* The path of what the program brings along besides libraries: <folder>/<name> in
+ * PREFIX/share/mien, else in the source tree that the program was built in; NOT_FOUND else. */
+mien_status mien_shared_file(const char *folder, const char *name, char *out);
 
 #endif

@@ -17,17 +17,6 @@ typedef struct merged {
     size_t count;
 } merged;
 
-static bool accepts(const char *source) {
-    (void)source; /* never asked: it is no form of data that a name could tell */
-    return false;
-}
-
-static mien_status open_merged(const char *source, const mien_on_bad *on_bad, mien_dataset *set) {
-    (void)on_bad;
-    (void)set;
-    return MIEN_FAIL(UNSUPPORTED, "'%s' is opened source by source", source);
-}
-
 static mien_status read_merged(const mien_dataset *set, size_t i, mien_room *room,
                                uint8_t *pixels) {
     const merged *m = set->reader;
@@ -51,8 +40,8 @@ static void close_merged(mien_dataset *set) {
     set->reader = NULL;
 }
 
-static const mien_source_def source_merged = {"merged sources", accepts,      open_merged,
-                                              read_merged,      close_merged, NULL};
+/* Never chosen by a name: it is opened source by source. */
+static const mien_source_def source_merged = {.read = read_merged, .close = close_merged};
 
 /* Adds the classes that the set has no word for. */
 static mien_status join_classes(mien_dataset *set, const mien_dataset *member) {

@@ -26,8 +26,8 @@ typedef enum mien_verdict {
 } mien_verdict;
 
 /* The rule of FER+'s own reader. A single vote for a class is an outlier and does not count.
- * target [MIEN_VOTE_CLASSES] is a distribution where the image is kept; its largest number (of
- * equal ones the first) is the image's class. */
+ * target [MIEN_VOTE_CLASSES] is a distribution where the image is kept; its largest number is
+ * the image's class, of equal ones that with the most votes. */
 mien_verdict mien_votes_judge(const int votes[MIEN_VOTE_COLUMNS], mien_soft_mode mode,
                               float *target);
 

@@ -7,17 +7,7 @@
 #include "host/base/module.h"
 #include "host/base/text.h"
 
-enum { PLACES = 3, NAMES_MAX = 64, NAME_MAX_BYTES = 64 };
-
-/* configs/<folder>, as the place number i has it. */
-static mien_status place(int i, const char *folder, char *out) {
-    static const char *const before[PLACES] = {"configs", "../../configs",
-                                               "../share/mien/configs"};
-    char program[MIEN_PATH] = "", below[64];
-    if (i > 0) MIEN_TRY(mien_program_folder(program));
-    snprintf(below, sizeof below, "%s/%s", before[i], folder);
-    return mien_path_join(out, program, below);
-}
+enum { NAMES_MAX = 64, NAME_MAX_BYTES = 64 };
 
 static int list(const char *path, char names[][NAME_MAX_BYTES]) {
     DIR *dir = opendir(path);
@@ -31,14 +21,15 @@ static int list(const char *path, char names[][NAME_MAX_BYTES]) {
     return count;
 }
 
-/* Says what there is in the first place that has something, in the order of the names. */
+/* Says what there is in the first folder that has something, in the order of the names. */
 static mien_status not_found(const char *what, const char *folder, const char *name) {
     char path[MIEN_PATH], names[NAMES_MAX][NAME_MAX_BYTES];
     const char *known[NAMES_MAX];
     mien_text all = {0};
     int count = 0;
-    for (int i = 0; i < PLACES && count == 0; i++)
-        if (place(i, folder, path) == MIEN_OK) count = list(path, names);
+    if (mien_path_join(path, "configs", folder) == MIEN_OK) count = list(path, names);
+    if (count == 0 && mien_shared_file("configs", folder, path) == MIEN_OK)
+        count = list(path, names);
     for (int i = 0; i < count; i++) {
         int at = i;
         for (; at > 0 && strcmp(known[at - 1], names[i]) > 0; at--)
@@ -57,12 +48,10 @@ static mien_status not_found(const char *what, const char *folder, const char *n
 }
 
 mien_status mien_shipped_find(const char *what, const char *folder, const char *name, char *out) {
-    char base[MIEN_PATH], file[160];
+    char below[64], file[160];
+    snprintf(below, sizeof below, "configs/%s", folder);
     snprintf(file, sizeof file, "%.128s.yaml", name);
-    for (int i = 0; i < PLACES; i++) {
-        MIEN_TRY(place(i, folder, base));
-        MIEN_TRY(mien_path_join(out, base, file));
-        if (mien_file_exists(out)) return MIEN_OK;
-    }
+    MIEN_TRY(mien_path_join(out, below, file));
+    if (mien_file_exists(out) || mien_shared_file(below, file, out) == MIEN_OK) return MIEN_OK;
     return not_found(what, folder, name);
 }

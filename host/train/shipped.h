@@ -4,9 +4,9 @@
 
 #include "host/base/file.h"
 
-/* The path of configs/<folder>/<name>.yaml in the current folder, beside the program's source tree or
- * where it is installed; out has MIEN_PATH bytes. NOT_FOUND, with the names that there are, when
- * none of them has it: "there is no <what> '<name>'". */
+/* The path of configs/<folder>/<name>.yaml in the current folder, where the program is installed or
+ * in its source tree; out has MIEN_PATH bytes. NOT_FOUND, with the names that there are, when none
+ * of them has it: "there is no <what> '<name>'". */
 mien_status mien_shipped_find(const char *what, const char *folder, const char *name, char *out);
 
 #endif

@@ -21,14 +21,7 @@ int mien_face_least(int width, int height) {
 }
 
 static mien_status find_frontal(char *out) {
-    static const char *const beside[] = {"../share/mien/haarcascades", "../../haarcascades"};
-    char folder[MIEN_PATH], path[MIEN_PATH];
-    MIEN_TRY(mien_program_folder(folder));
-    for (size_t i = 0; i < sizeof beside / sizeof beside[0]; i++) {
-        MIEN_TRY(mien_path_join(path, folder, beside[i]));
-        MIEN_TRY(mien_path_join(out, path, FRONTAL));
-        if (mien_file_exists(out)) return MIEN_OK;
-    }
+    if (mien_shared_file("haarcascades", FRONTAL, out) == MIEN_OK) return MIEN_OK;
     MIEN_TRY(mien_path_join(out, "/usr/share/opencv4/haarcascades", FRONTAL));
     if (mien_file_exists(out)) return MIEN_OK;
     return MIEN_FAIL(NOT_FOUND,

@@ -30,11 +30,11 @@ allowed() {
     host/graph) echo host/layers ;;
     host/data) echo host/backend host/image ;;
     host/formats) echo host/data host/graph ;;
-    host/infer) echo host/formats host/vision ;;
+    host/infer) echo host/formats ;;
     host/train) echo host/infer host/image ;;
     host/bench) echo host/train ;;
     host/report) echo host/train host/image ;;
-    host/cli) echo host/bench host/report ;;
+    host/cli) echo host/bench host/report host/vision ;;
     esac
 }
 reach() { # all rooms that a room may include
@@ -87,6 +87,7 @@ done | report "every header has a guard"
 for file in $(ls host/*/*.h host/*/*/*.h include/*/*.h); do
     grep -q '^/\*' "$file" || echo "$file"
 done | report "every header says what it is for"
+grep -nE '@@[a-z]' $(git ls-files '*.md') | report "no page has a blank to fill in"
 grep -nE '[[:space:]]$' $code | report "no trailing spaces"
 grep -nP '\t' $code | report "no tabs"
 

@@ -319,6 +319,23 @@ static void unlabelled_rows_keep_their_places(void **state) {
     mien_dataset_release(&set);
 }
 
+/* Of equal shares in `multi` the label is the class with more votes, not the first. */
+static void the_most_votes_decide(void **state) {
+    (void)state;
+    mien_dataset set;
+    mien_text text = {0};
+    write_faces(a_path, 1, 10);
+    mien_text_puts(&text, "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,"
+                          "contempt,unknown,NF\r\nTraining,x.png,4,5,1,0,0,0,0,0,0,0\r\n");
+    write_text(votes_path, &text);
+    assert_int_equal(load(a_path, MIEN_MEMORY_RESIDENT, &set), MIEN_OK);
+    assert_int_equal(mien_votes_apply(&set, votes_path, MIEN_SOFT_MULTI), MIEN_OK);
+    assert_int_equal(set.count, 1);
+    assert_true(set.targets[0] == 0.5f && set.targets[1] == 0.5f);
+    assert_int_equal(set.labels[0], 1);
+    mien_dataset_release(&set);
+}
+
 /* ---- merged sources ---- */
 
 static void sources_merge(void **state) {
@@ -431,6 +448,7 @@ int main(void) {
         cmocka_unit_test(names_match),
         cmocka_unit_test(labels_move_to_other_classes),
         cmocka_unit_test(unlabelled_rows_keep_their_places),
+        cmocka_unit_test(the_most_votes_decide),
         cmocka_unit_test(sources_merge),
         cmocka_unit_test(bad_rows_of_all_sources),
         cmocka_unit_test(too_many_sources),
