@@ -132,6 +132,49 @@ static void labels_are_readable(void **state) {
     }
 }
 
+/* Pixels of a colour; as white count all that are light enough to be read as letters. */
+static int coloured(const mien_image *image, mien_color color) {
+    int count = 0;
+    for (int i = 0; i < image->width * image->height; i++) {
+        const uint8_t *p = image->pixels + 3 * i;
+        count += color.r == 255 ? p[0] > 170 && p[1] > 170 && p[2] > 170
+                                : p[0] == color.r && p[1] == color.g && p[2] == color.b;
+    }
+    return count;
+}
+
+/* At the right and the lower border a label moves inwards with all of its letters; an uncertain
+ * one is gray. Two neighbours' labels do not cover each other. */
+static void labels_find_room(void **state) {
+    (void)state;
+    const mien_color green = {18, 112, 60}, gray = {96, 96, 96}, white_text = {255, 255, 255};
+    mien_image image, alone;
+    mien_overlay overlay = {.box = {0, 0, 50, 50}, .label = "disgusted 100 %"};
+    for (int k = 0; k < 2; k++) {
+        mien_image *to = k ? &alone : &image;
+        assert_int_equal(mien_canvas_new(300, 300, 3, (mien_color){0, 0, 0}, to), MIEN_OK);
+        overlay.box.x = k ? 100 : 270;
+        overlay.box.y = k ? 100 : 280;
+        assert_int_equal(mien_overlay_draw(to, &overlay, 1), MIEN_OK);
+    }
+    const int white = coloured(&alone, white_text);
+    assert_true(white > 20);
+    assert_int_equal(coloured(&image, white_text), white);
+    assert_int_equal(coloured(&image, gray), 0);
+    mien_image_release(&image);
+    mien_image_release(&alone);
+
+    assert_int_equal(mien_canvas_new(300, 300, 3, (mien_color){0, 0, 0}, &image), MIEN_OK);
+    mien_overlay two[2] = {{.box = {100, 100, 40, 40}, .label = "disgusted 100 %"},
+                           {.box = {145, 100, 40, 40}, .label = "disgusted 100 %"}};
+    two[0].uncertain = two[1].uncertain = true;
+    assert_int_equal(mien_overlay_draw(&image, two, 2), MIEN_OK);
+    assert_true(coloured(&image, white_text) > 2 * white * 9 / 10);
+    assert_true(coloured(&image, gray) > 0);
+    assert_int_equal(coloured(&image, green), 0);
+    mien_image_release(&image);
+}
+
 /* ---- cascades from strangers ---- */
 
 /* One stage of one stump over one feature; %s are a tree, leaves, a rectangle. */
@@ -290,6 +333,7 @@ int main(void) {
         cmocka_unit_test(smallest_faces_grow_with_the_photo),
         cmocka_unit_test(overlays_stay_inside),
         cmocka_unit_test(labels_are_readable),
+        cmocka_unit_test(labels_find_room),
         cmocka_unit_test(cascades_that_point_outside),
         cmocka_unit_test(damaged_cascades),
         cmocka_unit_test(nested_without_end),
