@@ -47,10 +47,10 @@ static void on_error(j_common_ptr common) {
  * only in what is left over when all blocks are there. Some programs fill up with 0 or 0xff. */
 static bool bits_left_over(const jpeg_job *job) {
     const uint8_t *end = job->jpeg.src->next_input_byte;
-    const size_t passed = (size_t)(end - job->from->bytes);
     size_t left = (size_t)job->errors.msg_parm.i[0];
     /* Bytes between segments cost no pixels; behind the end the source lies elsewhere. */
     if (!job->scanning || job->cut) return false;
+    const size_t passed = (size_t)(end - job->from->bytes);
     for (left = left < passed ? left : passed; left > 0; left--)
         if (end[-(ptrdiff_t)left] != 0 && end[-(ptrdiff_t)left] != 0xff) return true;
     return false;

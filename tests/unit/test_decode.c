@@ -1,4 +1,5 @@
 /* Pictures from files: every form against what was put in, damaged ones against a sentence. */
+#include <malloc.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -402,6 +403,33 @@ static void damaged_scans(void **state) {
     mien_text_release(&whole);
 }
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { SANITIZED = true }; /* what is freed stays in memory for a while */
+#else
+enum { SANITIZED = false };
+#endif
+
+/* Many threads at large progressive pictures hold the coefficients of one at a time. */
+static void large_pictures(void **state) {
+    (void)state;
+    enum { SIDE = 2900, THREADS = 8, COEFFICIENTS = 2 * SIDE * SIDE };
+    mien_text file = {0};
+    uint8_t *flat;
+    int good = 0;
+    mallopt(M_MMAP_THRESHOLD, 1 << 20); /* large blocks go back when they are freed */
+    assert_int_equal(mien_new(&flat, (size_t)SIDE * SIDE, 1), MIEN_OK);
+    made_jpeg(flat, SIDE, SIDE, 1, 0, true, &file);
+    mien_free(flat);
+    assert_int_equal(decode_copy(file.data, file.size), MIEN_OK);
+    const uint64_t one = mien_peak_memory();
+#pragma omp parallel for num_threads(THREADS) reduction(+ : good)
+    for (int i = 0; i < THREADS; i++)
+        good += decode_copy(file.data, file.size) == MIEN_OK;
+    assert_int_equal(good, THREADS);
+    if (!SANITIZED) assert_in_range(mien_peak_memory() - one, 0, 2 * COEFFICIENTS);
+    mien_text_release(&file);
+}
+
 /* Colours whose gray is another one when a factor is changed in its last bit. */
 static void luma(void **state) {
     (void)state;
@@ -456,12 +484,19 @@ static void resize(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(jpeg),         cmocka_unit_test(jpeg_cmyk),
-        cmocka_unit_test(exif),         cmocka_unit_test(png_kinds),
-        cmocka_unit_test(bmp),          cmocka_unit_test(pnm),
-        cmocka_unit_test(not_pictures), cmocka_unit_test(promises),
-        cmocka_unit_test(damaged),      cmocka_unit_test(resize),
-        cmocka_unit_test(luma),         cmocka_unit_test(damaged_scans),
+        cmocka_unit_test(jpeg),
+        cmocka_unit_test(jpeg_cmyk),
+        cmocka_unit_test(exif),
+        cmocka_unit_test(png_kinds),
+        cmocka_unit_test(bmp),
+        cmocka_unit_test(pnm),
+        cmocka_unit_test(not_pictures),
+        cmocka_unit_test(promises),
+        cmocka_unit_test(damaged),
+        cmocka_unit_test(resize),
+        cmocka_unit_test(luma),
+        cmocka_unit_test(damaged_scans),
+        cmocka_unit_test(large_pictures),
     };
     return cmocka_run_group_tests(tests, start, NULL);
 }
