@@ -108,6 +108,17 @@ static void jpeg_cmyk(void **state) {
     expect_pixels(&image, want, 3, 40);
 }
 
+/* Moves a PNG's orientation behind its pixels. */
+static void exif_behind(mien_text *png) {
+    enum { CHUNK = 12 + 26, LAST = 12 };
+    char chunk[CHUNK], *at = memmem(png->data, png->size, "eXIf", 4);
+    assert_non_null(at);
+    at -= 4;
+    memcpy(chunk, at, CHUNK);
+    memmove(at, at + CHUNK, (size_t)(png->data + png->size - LAST - CHUNK - at));
+    memcpy(png->data + png->size - LAST - CHUNK, chunk, CHUNK);
+}
+
 /* A picture of 3x2 as it is stored, and upright by the tag's definition. */
 static void exif(void **state) {
     (void)state;
@@ -123,12 +134,16 @@ static void exif(void **state) {
                                           {3, 6, 2, 5, 1, 4}};
     for (int o = 1; o <= 8; o++) {
         mien_text file = {0};
-        made_png(stored, 3, 2, PNG_COLOR_TYPE_GRAY, 8, false, o, &file);
-        mien_image image = decode(&file, 0);
-        assert_int_equal(image.width, o < 5 ? 3 : 2);
-        assert_int_equal(image.height, o < 5 ? 2 : 3);
-        assert_memory_equal(image.pixels, upright[o], 6);
-        mien_image_release(&image);
+        mien_image image;
+        for (int behind = 0; behind < 2; behind++) {
+            made_png(stored, 3, 2, PNG_COLOR_TYPE_GRAY, 8, false, o, &file);
+            if (behind) exif_behind(&file);
+            image = decode(&file, 0);
+            assert_int_equal(image.width, o < 5 ? 3 : 2);
+            assert_int_equal(image.height, o < 5 ? 2 : 3);
+            assert_memory_equal(image.pixels, upright[o], 6);
+            mien_image_release(&image);
+        }
         made_jpeg(gray, W, H, 1, o, false, &file);
         image = decode(&file, 0);
         assert_int_equal(image.width, o < 5 ? W : H);
@@ -238,6 +253,11 @@ static void bmp(void **state) {
     refuse(packed, sizeof small - 1, MIEN_UNSUPPORTED, "compression 2");
     packed[30] = 0, packed[28] = 16;
     refuse(packed, sizeof small - 1, MIEN_UNSUPPORTED, "16");
+    packed[28] = 4;
+    for (uint8_t begin = 0; begin < 0x42; begin++) { /* file header, header and palette */
+        packed[10] = begin;
+        refuse(packed, sizeof small - 1, MIEN_FORMAT, "inside the header");
+    }
 }
 
 static void pnm(void **state) {
