@@ -325,7 +325,9 @@ static void large_gzip(void **state) {
     assert_int_equal(getrlimit(RLIMIT_AS, &before), 0);
     const struct rlimit limit = {LIMIT, before.rlim_max};
     assert_int_equal(setrlimit(RLIMIT_AS, &limit), 0);
-    assert_int_equal(load("fail", INPUT, &set), MIEN_NO_MEMORY);
+    assert_int_equal(mien_dataset_load(path, (mien_image_spec){INPUT, INPUT, 1},
+                                       (mien_on_bad){false, -1}, MIEN_MEMORY_AUTO, &set),
+                     MIEN_NO_MEMORY);
     assert_non_null(strstr(mien_error_message(), "its first 40 images, at 4096x4096 pixels"));
     assert_non_null(strstr(mien_error_message(), "gunzip it first"));
     mien_dataset_release(&set);
