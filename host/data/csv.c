@@ -103,7 +103,13 @@ static mien_status judge_group(csv_reader *r, group *g, const mien_on_bad *on_ba
 }
 
 static mien_status append_group(csv_reader *r, const group *g, size_t good, mien_dataset *set) {
-    const size_t base = set->count;
+    const size_t base = set->count, need = base + good;
+    if (r->lines.file && need > set->budget / mien_image_bytes(set->spec))
+        return MIEN_FAIL(NO_MEMORY,
+                         "'%s': its first %zu images, at %dx%d pixels, take more than half of the "
+                         "free memory, and a gzipped file cannot be streamed: gunzip it first, or "
+                         "set data.memory to resident",
+                         r->lines.path, need, set->spec.width, set->spec.height);
     MIEN_TRY(mien_dataset_extend(set, good));
     if (!r->lines.file)
         MIEN_TRY(mien_grow(&r->places, &r->capacity, set->count, sizeof *r->places));
@@ -143,7 +149,8 @@ static mien_status read_rows(csv_reader *r, group *g, const mien_on_bad *on_bad,
     return MIEN_OK;
 }
 
-/* A gzipped file can be read from front to end only: all of it stays in memory. */
+/* A gzipped file can be read from front to end only: all of it stays in memory, or nothing does.
+ * The two copies on the way to the backend then may take all that is free. */
 static mien_status choose_memory(const csv_reader *r, mien_dataset *set) {
     if (!r->lines.file) return MIEN_OK;
     if (set->memory == MIEN_MEMORY_STREAM)
@@ -151,7 +158,7 @@ static mien_status choose_memory(const csv_reader *r, mien_dataset *set) {
                          "'%s' is gzipped and cannot be streamed: gunzip it first, or set "
                          "data.memory to resident",
                          r->lines.path);
-    set->budget = SIZE_MAX;
+    if (set->memory == MIEN_MEMORY_AUTO) set->budget = mien_memory_available() / 2;
     return MIEN_OK;
 }
 

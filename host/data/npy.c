@@ -155,7 +155,6 @@ static mien_status add_pair(mien_dataset *set, const shelf *s, uint32_t pair, in
                       "'%s' is compressed and cannot be streamed: write it with numpy.savez, or "
                       "set data.memory to resident",
                       set->source));
-    if (images->bytes) set->budget = SIZE_MAX; /* it lies in memory already */
     MIEN_GO(add_rows(set, pair, &labels, data, classes, open, on_bad));
 out:
     mien_free(data);

@@ -15,6 +15,7 @@ enum {
     LOCAL = 30,
     DEFLATE_MOST = 1032, /* bytes that one deflated byte can become */
     TABLE_MAX = 16 << 20,
+    BLOCK = 1 << 16,
 };
 
 static uint32_t number(const uint8_t *at, int bytes) {
@@ -67,9 +68,10 @@ static mien_status read_entry(npz_file *file, const uint8_t *entry) {
     if (number(entry + 8, 2) & 1 || (method != 0 && method != 8))
         return MIEN_FAIL(UNSUPPORTED, "'%s': '%s' is encrypted or packed in an unknown way",
                          file->path, e->name);
+    /* the mark of sizes that stand elsewhere; Python's zipfile sets it from 2 GB on */
     if (e->packed == UINT32_MAX || e->size == UINT32_MAX || e->place == UINT32_MAX)
         return MIEN_FAIL(UNSUPPORTED,
-                         "'%s': '%s' is above 4 GB: save the arrays as .npy files of their own",
+                         "'%s': '%s' is above 2 GB: save the arrays as .npy files of their own",
                          file->path, e->name);
     return MIEN_OK;
 }
@@ -140,9 +142,15 @@ static mien_status inflate_all(const npy_array *a, const uint8_t *packed, const 
 static mien_status unpack(npy_array *a, uint64_t place, const npz_entry *entry) {
     uint8_t *packed = NULL;
     mien_status status;
+    const uint64_t need = entry->packed + entry->size;
     if (entry->size / DEFLATE_MOST > entry->packed)
         return MIEN_FAIL(FORMAT, "'%s' is damaged: %llu bytes cannot become %llu", a->name,
                          (unsigned long long)entry->packed, (unsigned long long)entry->size);
+    if (need > mien_memory_available() / 2)
+        return MIEN_FAIL(NO_MEMORY,
+                         "'%s' takes %llu MB to unpack, more than half of the free memory: write "
+                         "it with numpy.savez, so that it can be streamed",
+                         a->name, (unsigned long long)need >> 20);
     MIEN_TRY(mien_new(&packed, entry->packed + 1, 1));
     MIEN_GO(npy_pread(a->name, a->fd, place, entry->packed, packed));
     MIEN_GO(mien_new(&a->bytes, entry->size + 1, 1));
@@ -150,6 +158,24 @@ static mien_status unpack(npy_array *a, uint64_t place, const npz_entry *entry) 
 out:
     mien_free(packed);
     return status;
+}
+
+/* A stored member is read where it lies later on: its checksum is compared once, here. */
+static mien_status check_stored(const npy_array *a, uint64_t place, const npz_entry *entry) {
+    uint8_t block[BLOCK];
+    uLong crc = crc32(0, NULL, 0);
+    for (uint64_t used = 0; used < entry->size;) {
+        const uint64_t rest = entry->size - used;
+        const size_t size = rest < BLOCK ? (size_t)rest : BLOCK;
+        MIEN_TRY(npy_pread(a->name, a->fd, place + used, size, block));
+        crc = crc32(crc, block, (uInt)size);
+        used += size;
+    }
+    return crc == entry->crc ? MIEN_OK
+                             : MIEN_FAIL(FORMAT,
+                                         "'%s' is damaged: its checksum is not the archive's; "
+                                         "copy or write it again",
+                                         a->name);
 }
 
 static mien_status open_member(const npz_file *file, const npz_entry *entry, npy_array *a) {
@@ -169,7 +195,10 @@ static mien_status open_member(const npz_file *file, const npz_entry *entry, npy
     if (place > file->size || entry->packed > file->size - place ||
         (!entry->deflated && entry->packed != entry->size))
         return damaged(file->path);
-    if (!entry->deflated) return npy_start(a, place, entry->size);
+    if (!entry->deflated) {
+        MIEN_TRY(check_stored(a, place, entry));
+        return npy_start(a, place, entry->size);
+    }
     MIEN_TRY(unpack(a, place, entry));
     return npy_start(a, 0, entry->size);
 }

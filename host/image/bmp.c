@@ -4,7 +4,7 @@
 #include "host/base/memory.h"
 #include "host/image/formats.h"
 
-enum { FILE_HEADER = 14, CORE_HEADER = 12, INFO_HEADER = 40, RGB = 0, BITFIELDS = 3 };
+enum { FILE_HEADER = 14, CORE_HEADER = 12, INFO_HEADER = 40, MASKS = 12, RGB = 0, BITFIELDS = 3 };
 
 typedef struct bitmap {
     long long width, height; /* height > 0: rows from below */
@@ -60,7 +60,10 @@ static mien_status read_header(const image_source *from, bitmap *b) {
 
 static mien_status find_palette(const image_source *from, bitmap *b) {
     const size_t place = FILE_HEADER + (size_t)b->header;
-    if (b->bits > 8) return MIEN_OK;
+    if (b->bits > 8) {
+        b->colours = 0; /* such a palette is a hint for old screens, and often wrong */
+        return MIEN_OK;
+    }
     if (b->colours == 0 || b->colours > 1u << b->bits) b->colours = 1u << b->bits;
     if ((from->size - place) / (size_t)b->entry < b->colours) return image_cut_short(from->name);
     b->palette = from->bytes + place;
@@ -93,6 +96,11 @@ static mien_status decode_bmp(const image_source *from, mien_image *out, int *or
     if (b.width < 0) return MIEN_FAIL(FORMAT, "'%s' has a negative width", from->name);
     MIEN_TRY(image_check_size(from->name, (unsigned long long)b.width, height));
     MIEN_TRY(find_palette(from, &b));
+    const size_t masks = b.packing == BITFIELDS && b.header == INFO_HEADER ? MASKS : 0;
+    const size_t head = FILE_HEADER + (size_t)b.header + masks + b.colours * (size_t)b.entry;
+    if (b.start < head)
+        return MIEN_FAIL(FORMAT, "'%s' is damaged: its pixels begin at byte %u, inside the header",
+                         from->name, b.start);
     const size_t stride = ((size_t)b.width * b.bits + 31) / 32 * 4;
     if (b.start > from->size || (from->size - b.start) / stride < height)
         return image_cut_short(from->name);

@@ -1,3 +1,4 @@
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -5,7 +6,12 @@
 #include "host/base/memory.h"
 #include "host/image/formats.h"
 
-enum { FILE_MAX = 256 << 20 };
+enum { FILE_MAX = 256 << 20, LARGE = 8000000 };
+
+/* Until it is decoded a progressive JPEG takes ten bytes a pixel: pictures above LARGE pixels are
+ * decoded by one thread at a time, so that many threads need little more memory than one. */
+static pthread_mutex_t large = PTHREAD_MUTEX_INITIALIZER;
+static _Thread_local bool at_large;
 
 static const image_format *const formats[] = {&image_jpeg, &image_png, &image_bmp, &image_pnm};
 
@@ -37,10 +43,21 @@ mien_status image_check_size(const char *name, unsigned long long width,
     if (width == 0 || height == 0)
         return MIEN_FAIL(FORMAT, "'%s' is damaged: its picture has %llux%llu pixels", name, width,
                          height);
-    if (width <= MIEN_IMAGE_PIXELS_MAX && height <= MIEN_IMAGE_PIXELS_MAX / width) return MIEN_OK;
-    return MIEN_FAIL(UNSUPPORTED, "'%s' has %llux%llu pixels, %.0f megapixels; at most %d are read",
-                     name, width, height, (double)width * (double)height / 1e6,
-                     MIEN_IMAGE_PIXELS_MAX / 1000000);
+    if (width > MIEN_IMAGE_PIXELS_MAX || height > MIEN_IMAGE_PIXELS_MAX / width)
+        return MIEN_FAIL(
+            UNSUPPORTED, "'%s' has %llux%llu pixels, %.0f megapixels; at most %d are read", name,
+            width, height, (double)width * (double)height / 1e6, MIEN_IMAGE_PIXELS_MAX / 1000000);
+    if (width * height > LARGE && !at_large) {
+        pthread_mutex_lock(&large);
+        at_large = true;
+    }
+    return MIEN_OK;
+}
+
+static void leave_large(void) {
+    if (!at_large) return;
+    at_large = false;
+    pthread_mutex_unlock(&large);
 }
 
 mien_status image_allocate(int width, int height, int channels, mien_image *out) {
@@ -98,6 +115,7 @@ mien_status mien_image_decode(const void *bytes, size_t size, const char *name, 
     MIEN_GO(change_channels(out, channels));
     MIEN_GO(image_turn_upright(out, orientation));
 out:
+    leave_large();
     if (status != MIEN_OK) mien_image_release(out);
     return status;
 }

@@ -24,7 +24,8 @@ typedef struct image_format {
 
 extern const image_format image_jpeg, image_png, image_bmp, image_pnm;
 
-/* Refuses sizes that are no picture or above MIEN_IMAGE_PIXELS_MAX. */
+/* Refuses sizes that are no picture or above MIEN_IMAGE_PIXELS_MAX. Every format asks before it
+ * allocates: a large picture waits here until no other is being decoded. */
 mien_status image_check_size(const char *name, unsigned long long width, unsigned long long height);
 /* Room for the pixels; the size has been checked. */
 mien_status image_allocate(int width, int height, int channels, mien_image *out);

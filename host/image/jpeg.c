@@ -22,6 +22,7 @@ typedef struct jpeg_job {
     jmp_buf failed;
     const image_source *from;
     mien_status status;
+    bool scanning;  /* the header is read: what comes now is the picture */
     bool cut, lost; /* warnings seen: the file ended, pixels are missing or made up */
     char warning[JMSG_LENGTH_MAX];
 } jpeg_job;
@@ -42,17 +43,41 @@ static void on_error(j_common_ptr common) {
     give_up(job, MIEN_FAIL(FORMAT, "'%s' cannot be decoded: %s", job->from->name, text));
 }
 
-/* Level -1 is a warning; what costs no pixels (bytes between segments, an odd header) is let pass.
- */
+/* The decoder's fast path takes any bits for a code: that bytes in the middle were changed shows
+ * only in what is left over when all blocks are there. Some programs fill up with 0 or 0xff. */
+static bool bits_left_over(const jpeg_job *job) {
+    const uint8_t *end = job->jpeg.src->next_input_byte;
+    size_t left = (size_t)job->errors.msg_parm.i[0];
+    /* Bytes between segments cost no pixels; behind the end the source lies elsewhere. */
+    if (!job->scanning || job->cut) return false;
+    const size_t passed = (size_t)(end - job->from->bytes);
+    for (left = left < passed ? left : passed; left > 0; left--)
+        if (end[-(ptrdiff_t)left] != 0 && end[-(ptrdiff_t)left] != 0xff) return true;
+    return false;
+}
+
+/* Does the warning mean that pixels are missing or made up? Others are let pass: an odd header. */
+static bool costs_pixels(const jpeg_job *job) {
+    switch (job->errors.msg_code) {
+    case JWRN_HIT_MARKER:
+    case JWRN_HUFF_BAD_CODE:
+    case JWRN_MUST_RESYNC:
+    case JWRN_NOT_SEQUENTIAL:
+        return true;
+    case JWRN_EXTRANEOUS_DATA:
+        return bits_left_over(job);
+    default:
+        return false;
+    }
+}
+
+/* Level -1 is a warning. */
 static void on_message(j_common_ptr common, int level) {
     jpeg_job *job = common->client_data;
-    const int code = common->err->msg_code;
     if (level >= 0) return;
     common->err->num_warnings++;
-    if (code == JWRN_JPEG_EOF) job->cut = true;
-    if (job->lost || (code != JWRN_HIT_MARKER && code != JWRN_HUFF_BAD_CODE &&
-                      code != JWRN_MUST_RESYNC && code != JWRN_NOT_SEQUENTIAL))
-        return;
+    if (common->err->msg_code == JWRN_JPEG_EOF) job->cut = true;
+    if (job->lost || !costs_pixels(job)) return;
     job->lost = true;
     common->err->format_message(common, job->warning);
 }
@@ -140,6 +165,7 @@ static void decode_job(jpeg_job *job, mien_image *out, int *orientation) {
     job->status = image_allocate((int)jpeg->image_width, (int)jpeg->image_height,
                                  jpeg->out_color_space == JCS_GRAYSCALE ? 1 : 3, out);
     if (job->status != MIEN_OK) return;
+    job->scanning = true;
     jpeg_start_decompress(jpeg);
     read_rows(job, out);
     jpeg_finish_decompress(jpeg); /* reads on to the end marker */

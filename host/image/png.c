@@ -43,10 +43,8 @@ static void on_read(png_structp png, png_bytep to, size_t size) {
     job->used += size;
 }
 
-static void read_header(png_job *job, int *orientation) {
+static void read_header(png_job *job) {
     png_structp png = job->png;
-    png_bytep exif;
-    png_uint_32 exif_size;
     png_set_user_limits(png, MIEN_IMAGE_PIXELS_MAX, MIEN_IMAGE_PIXELS_MAX);
     png_set_chunk_malloc_max(png, CHUNK_MOST);
     png_set_chunk_cache_max(png, CHUNKS_MOST);
@@ -57,8 +55,6 @@ static void read_header(png_job *job, int *orientation) {
     if (status != MIEN_OK) give_up(job, status);
     if (png_get_rowbytes(png, job->info) * height / DEFLATE_MOST > job->from->size)
         give_up(job, image_cut_short(job->from->name));
-    if (png_get_eXIf_1(png, job->info, &exif_size, &exif))
-        *orientation = image_exif_orientation(exif, exif_size);
 }
 
 /* Rows of 8-bit samples: gray or colour, with or without alpha. Returns the samples of a pixel. */
@@ -77,19 +73,28 @@ static void read_pixels(png_job *job, int samples, mien_image *out) {
     for (int pass = 0; pass < passes; pass++)
         for (int y = 0; y < out->height; y++)
             png_read_row(job->png, out->pixels + (size_t)y * row, NULL);
-    png_read_end(job->png, NULL);
+    png_read_end(job->png, job->info);
+}
+
+/* After read_pixels: the chunk may stand behind them. */
+static int orientation_of(png_job *job) {
+    png_bytep exif;
+    png_uint_32 size;
+    return png_get_eXIf_1(job->png, job->info, &size, &exif) ? image_exif_orientation(exif, size)
+                                                             : 1;
 }
 
 static void decode_job(png_job *job, mien_image *out, int *orientation) {
     if (setjmp(job->failed)) return;
     png_set_read_fn(job->png, job, on_read);
-    read_header(job, orientation);
+    read_header(job);
     const int samples = choose_form(job);
     const int width = (int)png_get_image_width(job->png, job->info);
     const int height = (int)png_get_image_height(job->png, job->info);
     job->status = image_allocate(width, height, samples, out);
     if (job->status != MIEN_OK) return;
     read_pixels(job, samples, out);
+    *orientation = orientation_of(job);
     out->channels = samples < 3 ? 1 : 3;
     if (samples == out->channels) return;
     image_over_white(out->pixels, (size_t)width * (size_t)height, out->channels, out->pixels);

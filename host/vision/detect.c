@@ -59,9 +59,15 @@ void mien_detector_close(mien_detector *detector) {
     mien_free(detector);
 }
 
-static int from_left(const void *a, const void *b) {
-    const mien_rect *p = &((const mien_face *)a)->box, *q = &((const mien_face *)b)->box;
-    return p->x != q->x ? (p->x > q->x) - (p->x < q->x) : (p->y > q->y) - (p->y < q->y);
+/* Threads find faces in any order: what ties on the left edge goes on to the next field. */
+int mien_face_order(const void *a, const void *b) {
+    const mien_face *f = a, *g = b;
+    const mien_rect *p = &f->box, *q = &g->box;
+    if (p->x != q->x) return p->x < q->x ? -1 : 1;
+    if (p->y != q->y) return p->y < q->y ? -1 : 1;
+    if (p->width != q->width) return p->width < q->width ? -1 : 1;
+    if (p->height != q->height) return p->height < q->height ? -1 : 1;
+    return (f->score > g->score) - (f->score < g->score);
 }
 
 mien_status mien_detector_run(mien_detector *detector, const mien_image *photo, int min_face,
@@ -79,8 +85,7 @@ mien_status mien_detector_run(mien_detector *detector, const mien_image *photo, 
     const mien_status status =
         haar_run(detector->haar, gray, width, height, least, &out->items, &out->count);
     if (gray != photo->pixels) mien_free(gray);
-    /* threads find them in any order */
-    if (out->count) qsort(out->items, (size_t)out->count, sizeof *out->items, from_left);
+    if (out->count) qsort(out->items, (size_t)out->count, sizeof *out->items, mien_face_order);
     return status;
 }
 

@@ -31,6 +31,8 @@ void mien_detector_close(mien_detector *detector);
 mien_status mien_detector_run(mien_detector *detector, const mien_image *photo, int min_face,
                               mien_faces *out);
 void mien_faces_release(mien_faces *faces);
+/* The order of faces, for qsort: from left to right, and 0 only where two are the same. */
+int mien_face_order(const void *a, const void *b);
 /* max(24 px, 3.5 % of the short side): what is smaller in a photo is mostly no face. */
 int mien_face_least(int width, int height);
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -299,12 +300,47 @@ static void cut_gzip(void **state) {
     unlink(gz);
 }
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { SANITIZED = true }; /* has no room below a limit */
+#else
+enum { SANITIZED = false };
+#endif
+
+/* Images of a gzipped file that memory does not hold: told before room is made for them. */
+static void large_gzip(void **state) {
+    (void)state;
+    enum { IMAGES = 40, INPUT = 4096, LIMIT = 1 << 30 };
+    struct rlimit before;
+    mien_dataset set;
+    if (SANITIZED) skip();
+    gzFile file = gzopen(path, "wb1");
+    gzputs(file, "emotion,pixels,Usage\n");
+    for (int i = 0; i < IMAGES; i++) {
+        gzputs(file, "3,0");
+        for (int p = 1; p < SIDE * SIDE; p++)
+            gzputs(file, " 0");
+        gzputs(file, ",Training\n");
+    }
+    gzclose(file);
+    assert_int_equal(getrlimit(RLIMIT_AS, &before), 0);
+    const struct rlimit limit = {LIMIT, before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_AS, &limit), 0);
+    assert_int_equal(mien_dataset_load(path, (mien_image_spec){INPUT, INPUT, 1},
+                                       (mien_on_bad){false, -1}, MIEN_MEMORY_AUTO, &set),
+                     MIEN_NO_MEMORY);
+    assert_non_null(strstr(mien_error_message(), "its first 40 images, at 4096x4096 pixels"));
+    assert_non_null(strstr(mien_error_message(), "gunzip it first"));
+    mien_dataset_release(&set);
+    assert_int_equal(setrlimit(RLIMIT_AS, &before), 0);
+    assert_int_equal(load("fail", SIDE, &set), MIEN_OK);
+    assert_int_equal(set.count, IMAGES);
+    mien_dataset_release(&set);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hostile_rows),
-        cmocka_unit_test(noise),
-        cmocka_unit_test(long_lines),
-        cmocka_unit_test(cut_gzip),
+        cmocka_unit_test(hostile_rows), cmocka_unit_test(noise),      cmocka_unit_test(long_lines),
+        cmocka_unit_test(cut_gzip),     cmocka_unit_test(large_gzip),
     };
     return cmocka_run_group_tests(tests, start, finish);
 }

@@ -1,4 +1,5 @@
 /* Pictures from files: every form against what was put in, damaged ones against a sentence. */
+#include <malloc.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -107,6 +108,17 @@ static void jpeg_cmyk(void **state) {
     expect_pixels(&image, want, 3, 40);
 }
 
+/* Moves a PNG's orientation behind its pixels. */
+static void exif_behind(mien_text *png) {
+    enum { CHUNK = 12 + 26, LAST = 12 };
+    char chunk[CHUNK], *at = memmem(png->data, png->size, "eXIf", 4);
+    assert_non_null(at);
+    at -= 4;
+    memcpy(chunk, at, CHUNK);
+    memmove(at, at + CHUNK, (size_t)(png->data + png->size - LAST - CHUNK - at));
+    memcpy(png->data + png->size - LAST - CHUNK, chunk, CHUNK);
+}
+
 /* A picture of 3x2 as it is stored, and upright by the tag's definition. */
 static void exif(void **state) {
     (void)state;
@@ -122,12 +134,16 @@ static void exif(void **state) {
                                           {3, 6, 2, 5, 1, 4}};
     for (int o = 1; o <= 8; o++) {
         mien_text file = {0};
-        made_png(stored, 3, 2, PNG_COLOR_TYPE_GRAY, 8, false, o, &file);
-        mien_image image = decode(&file, 0);
-        assert_int_equal(image.width, o < 5 ? 3 : 2);
-        assert_int_equal(image.height, o < 5 ? 2 : 3);
-        assert_memory_equal(image.pixels, upright[o], 6);
-        mien_image_release(&image);
+        mien_image image;
+        for (int behind = 0; behind < 2; behind++) {
+            made_png(stored, 3, 2, PNG_COLOR_TYPE_GRAY, 8, false, o, &file);
+            if (behind) exif_behind(&file);
+            image = decode(&file, 0);
+            assert_int_equal(image.width, o < 5 ? 3 : 2);
+            assert_int_equal(image.height, o < 5 ? 2 : 3);
+            assert_memory_equal(image.pixels, upright[o], 6);
+            mien_image_release(&image);
+        }
         made_jpeg(gray, W, H, 1, o, false, &file);
         image = decode(&file, 0);
         assert_int_equal(image.width, o < 5 ? W : H);
@@ -237,6 +253,11 @@ static void bmp(void **state) {
     refuse(packed, sizeof small - 1, MIEN_UNSUPPORTED, "compression 2");
     packed[30] = 0, packed[28] = 16;
     refuse(packed, sizeof small - 1, MIEN_UNSUPPORTED, "16");
+    packed[28] = 4;
+    for (uint8_t begin = 0; begin < 0x42; begin++) { /* file header, header and palette */
+        packed[10] = begin;
+        refuse(packed, sizeof small - 1, MIEN_FORMAT, "inside the header");
+    }
 }
 
 static void pnm(void **state) {
@@ -359,6 +380,76 @@ static void damaged(void **state) {
     }
 }
 
+/* A photo whose bytes are overwritten in the middle decodes without a bad code: what gives it away
+ * is what is left over before the end marker. Filling that some programs write there is no damage.
+ */
+static void damaged_scans(void **state) {
+    (void)state;
+    enum { SIDE = 120, VARIANTS = 60 };
+    static uint8_t noise[SIDE * SIDE * 3];
+    mien_text whole = {0};
+    uint32_t dice = 3;
+    int refused = 0;
+    for (size_t i = 0; i < sizeof noise; i++) {
+        dice = dice * 1664525u + 1013904223u;
+        noise[i] = (uint8_t)(i / 40 + (dice >> 27));
+    }
+    made_jpeg(noise, SIDE, SIDE, 3, 0, false, &whole);
+    for (int v = 0; v < VARIANTS; v++) {
+        mien_text file = {0};
+        mien_text_append(&file, whole.data, whole.size);
+        for (size_t i = 0; i < 16; i++) {
+            dice = dice * 1664525u + 1013904223u;
+            file.data[whole.size / 3 + (size_t)v * (whole.size / 3) / VARIANTS + i] =
+                (char)((dice >> 13) % 255);
+        }
+        refused += decode_copy(file.data, file.size) == MIEN_FORMAT;
+        mien_text_release(&file);
+    }
+    if (refused < VARIANTS / 2)
+        fail_msg("%d of %d damaged pictures are refused", refused, VARIANTS);
+    static const char *const left[] = {"\0\0\0\0\0\0\0\0\0\0\0\0",
+                                       "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+                                       "\1\2\3\4\5\6\7\x10\x11\x12\x13\x14"};
+    for (int i = 0; i < 3; i++) {
+        mien_text file = {0};
+        mien_text_append(&file, whole.data, whole.size - 2);
+        mien_text_append(&file, left[i], 12);
+        mien_text_append(&file, "\xff\xd9", 2);
+        assert_int_equal(decode_copy(file.data, file.size), i < 2 ? MIEN_OK : MIEN_FORMAT);
+        mien_text_release(&file);
+    }
+    expect_in_message("extraneous bytes");
+    mien_text_release(&whole);
+}
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { SANITIZED = true }; /* what is freed stays in memory for a while */
+#else
+enum { SANITIZED = false };
+#endif
+
+/* Many threads at large progressive pictures hold the coefficients of one at a time. */
+static void large_pictures(void **state) {
+    (void)state;
+    enum { SIDE = 2900, THREADS = 8, COEFFICIENTS = 2 * SIDE * SIDE };
+    mien_text file = {0};
+    uint8_t *flat;
+    int good = 0;
+    mallopt(M_MMAP_THRESHOLD, 1 << 20); /* large blocks go back when they are freed */
+    assert_int_equal(mien_new(&flat, (size_t)SIDE * SIDE, 1), MIEN_OK);
+    made_jpeg(flat, SIDE, SIDE, 1, 0, true, &file);
+    mien_free(flat);
+    assert_int_equal(decode_copy(file.data, file.size), MIEN_OK);
+    const uint64_t one = mien_peak_memory();
+#pragma omp parallel for num_threads(THREADS) reduction(+ : good)
+    for (int i = 0; i < THREADS; i++)
+        good += decode_copy(file.data, file.size) == MIEN_OK;
+    assert_int_equal(good, THREADS);
+    if (!SANITIZED) assert_in_range(mien_peak_memory() - one, 0, 2 * COEFFICIENTS);
+    mien_text_release(&file);
+}
+
 /* Colours whose gray is another one when a factor is changed in its last bit. */
 static void luma(void **state) {
     (void)state;
@@ -413,10 +504,19 @@ static void resize(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(jpeg),         cmocka_unit_test(jpeg_cmyk), cmocka_unit_test(exif),
-        cmocka_unit_test(png_kinds),    cmocka_unit_test(bmp),       cmocka_unit_test(pnm),
-        cmocka_unit_test(not_pictures), cmocka_unit_test(promises),  cmocka_unit_test(damaged),
-        cmocka_unit_test(resize),       cmocka_unit_test(luma),
+        cmocka_unit_test(jpeg),
+        cmocka_unit_test(jpeg_cmyk),
+        cmocka_unit_test(exif),
+        cmocka_unit_test(png_kinds),
+        cmocka_unit_test(bmp),
+        cmocka_unit_test(pnm),
+        cmocka_unit_test(not_pictures),
+        cmocka_unit_test(promises),
+        cmocka_unit_test(damaged),
+        cmocka_unit_test(resize),
+        cmocka_unit_test(luma),
+        cmocka_unit_test(damaged_scans),
+        cmocka_unit_test(large_pictures),
     };
     return cmocka_run_group_tests(tests, start, NULL);
 }

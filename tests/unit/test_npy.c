@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -179,6 +180,82 @@ static void archives(void **state) {
     entry[16]++; /* of the checksum */
     made_file(at("b.npz"), &file);
     refuse("b.npz", MIEN_FORMAT, "does not unpack to what the archive promises");
+    file = archive(true);
+    entry = memmem(file.data, file.size, "PK\1\2", 4);
+    assert_non_null(entry);
+    memset(entry + 20, 0xff, 8);
+    made_file(at("b.npz"), &file);
+    refuse("b.npz", MIEN_UNSUPPORTED, "'x' is above 2 GB");
+}
+
+/* Any changed byte of an image or a label is noticed, stored or deflated. */
+static void damaged_members(void **state) {
+    (void)state;
+    for (int deflated = 0; deflated < 2; deflated++)
+        for (int member = 0; member < 3; member += 2) {
+            mien_text file = archive(deflated);
+            char *local = file.data;
+            for (int i = 0; i < member; i++)
+                local = memmem(local + 1, file.size - (size_t)(local + 1 - file.data), "PK\3\4", 4);
+            assert_non_null(local);
+            uint32_t packed;
+            memcpy(&packed, local + 18, 4);
+            local[30 + 5 + packed - 2] ^= 1; /* behind the name: the last byte but one */
+            made_file(at("d.npz"), &file);
+            refuse("d.npz", MIEN_FORMAT, member ? "d.npz:y' is damaged" : "d.npz:x' is damaged");
+        }
+}
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { SANITIZED = true }; /* has no room below a limit */
+#else
+enum { SANITIZED = false };
+#endif
+
+/* Some kilobytes may unpack to more than there is memory. */
+static void bombs(void **state) {
+    (void)state;
+    enum { ROWS = 40000, SIDE = 8, LIMIT = 1 << 30, LARGE = 600 << 20 };
+    static uint8_t zeros[ROWS * SIDE * SIDE];
+    struct rlimit before, limit;
+    made_zip zip = {{0}, {0}, 0};
+    mien_text images = {0}, names = {0};
+    mien_dataset set;
+    if (SANITIZED) skip();
+    assert_int_equal(getrlimit(RLIMIT_AS, &before), 0);
+    limit = (struct rlimit){LIMIT, before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_AS, &limit), 0);
+    made_npy("|u1", "(40000, 8, 8)", zeros, sizeof zeros, &images);
+    made_npy("|u1", "(40000,)", zeros, ROWS, &names);
+    made_zip_add(&zip, "x.npy", &images, true);
+    made_zip_add(&zip, "y.npy", &names, true);
+    made_zip_end(&zip);
+    made_file(at("e.npz"), &zip.file);
+    mien_text_release(&images);
+    mien_text_release(&names);
+    /* 655 MB at the input's size: read from the unpacked array when they are needed */
+    assert_int_equal(mien_dataset_load(at("e.npz"), (mien_image_spec){128, 128, 1}, fail_at_once,
+                                       MIEN_MEMORY_AUTO, &set),
+                     MIEN_OK);
+    assert_int_equal(set.count, ROWS);
+    assert_true(set.streamed);
+    uint8_t last[128 * 128];
+    assert_int_equal(mien_dataset_read(&set, (const uint32_t[]){ROWS - 1}, 1, last), MIEN_OK);
+    mien_dataset_release(&set);
+    /* a member that says that it is large, of as many bytes as that needs at least */
+    zip = (made_zip){{0}, {0}, 0};
+    mien_text_append(&images, zeros, sizeof zeros);
+    made_zip_add(&zip, "x.npy", &images, false);
+    made_zip_add(&zip, "y.npy", &images, false);
+    made_zip_end(&zip);
+    uint8_t *entry = memmem(zip.file.data, zip.file.size, "PK\1\2", 4);
+    assert_non_null(entry);
+    entry[10] = 8;
+    memcpy(entry + 24, &(uint32_t){LARGE}, 4);
+    made_file(at("f.npz"), &zip.file);
+    mien_text_release(&images);
+    refuse("f.npz", MIEN_NO_MEMORY, "more than half of the free memory: write it with numpy.savez");
+    assert_int_equal(setrlimit(RLIMIT_AS, &before), 0);
 }
 
 static void wrong_arrays(void **state) {
@@ -339,6 +416,7 @@ int main(void) {
         IN_ROOT(folder_of_arrays), IN_ROOT(parts),         IN_ROOT(colour),
         IN_ROOT(archives),         IN_ROOT(headers),       IN_ROOT(wrong_arrays),
         IN_ROOT(skipped_labels),   IN_ROOT(rows_and_gaps), IN_ROOT(damaged_archives),
+        IN_ROOT(damaged_members),  IN_ROOT(bombs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

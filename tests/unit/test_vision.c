@@ -270,6 +270,17 @@ static void nested_without_end(void **state) {
     assert_int_equal(open_text(""), MIEN_FORMAT);
 }
 
+static void faces_have_one_order(void **state) {
+    (void)state;
+    static const mien_face sorted[] = {
+        {{1, 9, 9, 9}, 9}, {{2, 1, 9, 9}, 9}, {{2, 2, 1, 9}, 9},
+        {{2, 2, 2, 1}, 9}, {{2, 2, 2, 2}, 1}, {{2, 2, 2, 2}, 2},
+    };
+    for (int i = 0; i < 6; i++)
+        for (int k = 0; k < 6; k++)
+            assert_int_equal(mien_face_order(&sorted[i], &sorted[k]), (i > k) - (i < k));
+}
+
 /* The portrait has one face where it is; the same in gray, and none in noise-free gray paper. */
 static void portrait_has_one_face(void **state) {
     (void)state;
@@ -337,6 +348,7 @@ int main(void) {
         cmocka_unit_test(cascades_that_point_outside),
         cmocka_unit_test(damaged_cascades),
         cmocka_unit_test(nested_without_end),
+        cmocka_unit_test(faces_have_one_order),
         cmocka_unit_test(portrait_has_one_face),
         cmocka_unit_test(absent_says_what_to_do),
     };
