@@ -62,6 +62,16 @@ check "none: the box is the picture" eval '"$mien" predict photo.png --model run
 cut -d, -f2 faces.csv | head -6 >test.csv
 check "unlabelled data" eval '"$mien" predict --data test.csv --model run -q --csv rows.csv >rows.txt && [ $(wc -l <rows.txt) = 5 ] && [ $(wc -l <rows.csv) = 6 ] && head -1 rows.csv | grep -q "^row,label,confidence,uncertain,"'
 "$mien" evaluate --model run --data faces.csv --split all -q --predictions all.csv >/dev/null 2>&1
+# the probabilities, too: the temperature is applied once on both ways
+check "data: the same probabilities" eval '"$mien" predict --data faces.csv --model run -q --csv p.csv >/dev/null && paste -d, <(cut -d, -f5-11 p.csv) <(cut -d, -f4-10 all.csv) | awk -F, "NR > 1 { for (i = 1; i <= 7; i++) { d = \$i - \$(i + 7); if (d > 1e-6 || d < -1e-6) exit 1 } n++ } END { exit n != 140 }"'
+check "train another" "$mien" train "${quick[@]}" --data faces.csv --seed 5 --out second
+check "two models are averaged" eval 'for m in run second; do "$mien" predict --data faces.csv --model $m -q --csv $m.csv >/dev/null || exit 1; done; "$mien" predict --data faces.csv --model run --model second -q --csv both.csv >/dev/null && paste -d, <(cut -d, -f5-11 run.csv) <(cut -d, -f5-11 second.csv) <(cut -d, -f5-11 both.csv) | awk -F, "NR > 1 { for (i = 1; i <= 7; i++) { d = (\$i + \$(i + 7)) / 2 - \$(i + 14); if (d > 1e-6 || d < -1e-6) exit 1; if (\$i != \$(i + 7)) other = 1 } } END { exit !other }"'
+check "uncertain is what lies below the model's mark" eval 'awk -F, "NR > 1 { if ((\$3 < 0.5) != (\$4 == \"true\")) exit 1; seen[\$4]++ } END { exit !seen[\"true\"] }" both.csv'
+check "text says it alike" eval '[ "$("$mien" predict --data faces.csv --model run --model second -q | grep -c ", uncertain$")" = "$(grep -c ",true," both.csv)" ]'
+sed 's/angry/angrz/' second/best.h5 >other.h5
+refuse 1 "models of other classes" "angrz" -- predict photo.png --model run --model other.h5 -q --detector none
+check "train for colour" "$mien" train "${quick[@]}" --data faces.csv --set input.channels=3 --out colour
+refuse 1 "models of another input" "colour" -- predict photo.png --model run --model colour -q --detector none
 check "data: evaluate says the same" eval '"$mien" predict --data faces.csv --model run -q --csv p.csv >/dev/null && diff <(cut -d, -f1,2 p.csv | tail -n +2) <(cut -d, -f1,3 all.csv | tail -n +2)'
 mkdir -p "set/train/happy, c" set/train/sad && for i in 1 2 3; do cp photo.png "set/train/happy, c/$i.png" && cp photo.png set/train/sad/$i.png; done
 echo no >"set/train/happy, c/2.png"
