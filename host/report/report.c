@@ -37,24 +37,36 @@ static const char head[] =
     "border-bottom:1px solid var(--rule);font-variant-numeric:tabular-nums}"
     "th:first-child,td:first-child{text-align:left;overflow-wrap:anywhere}th{font-weight:600}"
     "th:nth-child(n+3){width:19%}\n"
+    /* 1.000 ends before its cell does: bars side by side stay apart */
     "td.bar{background:linear-gradient(color-mix(in srgb,var(--train) 30%,transparent) 0 0) "
-    "left bottom/var(--share) 100% no-repeat}\n"
+    "left .4rem top/calc((100% - .8rem)*var(--share)) 100% no-repeat}\n"
     "</style></head><body>\n";
+
+/* Wilson's interval: it also holds for few pictures, and where all or none are right. */
+static void likely_range(const mien_metrics *m, double out[2]) {
+    const double z = 1.959964, n = (double)m->n, p = m->accuracy, spread = z * z / n;
+    const double middle = (p + spread / 2) / (1 + spread);
+    const double half = sqrt(p * (1 - p) * spread + spread * spread / 4) / (1 + spread);
+    out[0] = fmax(0, middle - half);
+    out[1] = fmin(1, middle + half);
+}
 
 static void write_headline(const mien_report *r, mien_text *out) {
     const mien_metrics *m = r->metrics;
-    const double error = sqrt(m->accuracy * (1 - m->accuracy) / (double)m->n);
+    double range[2];
+    likely_range(m, range);
     mien_text_puts(out, "<h1>How well this model reads faces</h1>\n");
-    mien_text_printf(
-        out, "<p class=big>%.1f&nbsp;%% <small>± %.1f right: %zu of %zu pictures</small></p>\n",
-        100 * m->accuracy, 100 * error, m->correct, m->n);
+    mien_text_printf(out,
+                     "<p class=big>%.1f&nbsp;%% <small>right: %zu of %zu picture%s</small></p>\n",
+                     100 * m->accuracy, m->correct, m->n, m->n == 1 ? "" : "s");
     mien_text_printf(
         out,
         "<p>Each picture belongs to one of %d classes; guessing among them would be "
-        "right in %.1f&nbsp;%%. The ± is the standard error: with other pictures of the "
-        "same kind the figure would mostly lie within twice that.</p>\n"
+        "right in %.1f&nbsp;%%. So many pictures tell the figure only as a range: <b>%.1f to "
+        "%.1f&nbsp;%%</b>. In 95 of 100 such tests, the range holds what ever more pictures of the "
+        "same kind would give (Wilson's interval).</p>\n"
         "<p class='soft facts'>Model ",
-        m->classes, 100.0 / m->classes);
+        m->classes, 100.0 / m->classes, 100 * range[0], 100 * range[1]);
     mien_html_escape(out, r->head->model);
     mien_text_puts(out, " · data ");
     mien_html_escape(out, r->head->data);
@@ -100,7 +112,7 @@ static void write_curves(const mien_report *r, mien_text *out) {
 
 static void write_share(mien_text *out, double value) {
     if (isfinite(value))
-        mien_text_printf(out, "<td class=bar style='--share:%.1f%%'>%.3f</td>", 100 * value, value);
+        mien_text_printf(out, "<td class=bar style='--share:%.3f'>%.3f</td>", value, value);
     else
         mien_text_puts(out, "<td>–</td>");
 }

@@ -69,7 +69,9 @@ mien_status mien_preview_gather(const mien_config *c, const mien_setup *setup,
     batch_room room = {0};
     size_t start = 0;
     mien_status status;
-    *out = (mien_preview){.classes = setup->data.classes, .spec = setup->data.spec};
+    *out = (mien_preview){.classes = setup->data.classes,
+                          .label_smoothing = (float)c->loss.label_smoothing,
+                          .spec = setup->data.spec};
     MIEN_TRY(find_step(c, train, step, out, &start));
     const int batch = train < (size_t)c->train.batch_size ? (int)train : c->train.batch_size;
     const size_t pixels = (size_t)out->rows * mien_image_bytes(out->spec);
@@ -110,6 +112,15 @@ mien_status mien_preview_image(const mien_preview *p, const mien_normalise *n, i
     return MIEN_OK;
 }
 
+/* What label smoothing gives every class is no mixture. */
+static int percent(const mien_preview *p, const float *targets, int which) {
+    const double floor = (double)p->label_smoothing / p->classes;
+    double sum = 0;
+    for (int k = 0; k < p->classes; k++)
+        sum += fmax(0, targets[k] - floor);
+    return sum > 0 ? (int)lrint(100 * fmax(0, targets[which] - floor) / sum) : 100;
+}
+
 void mien_preview_label(const mien_preview *p, const char (*names)[64], int row, char out[2][96]) {
     const float *t = p->targets + (size_t)row * (size_t)p->classes;
     int first = 0, second = -1;
@@ -117,17 +128,11 @@ void mien_preview_label(const mien_preview *p, const char (*names)[64], int row,
         if (t[k] > t[first]) first = k;
     for (int k = 0; k < p->classes; k++)
         if (k != first && (second < 0 || t[k] > t[second])) second = k;
-    /* what label smoothing gives every class is no mixture */
-    float least = t[first];
-    for (int k = 0; k < p->classes; k++)
-        least = fminf(least, t[k]);
-    const double a = t[first] - least, b = second < 0 ? 0 : t[second] - least;
-    const long other = a + b > 0 ? lrint(100 * b / (a + b)) : 0;
     snprintf(out[0], 96, "%s", names[first]);
     out[1][0] = 0;
-    if (other == 0) return;
-    snprintf(out[0], 96, "%s %ld", names[first], 100 - other);
-    snprintf(out[1], 96, "%s %ld", names[second], other);
+    const int share = percent(p, t, first), other = second < 0 ? 0 : percent(p, t, second);
+    if (share < 100) snprintf(out[0], 96, "%s %d", names[first], share);
+    if (share < 100 && other > 0) snprintf(out[1], 96, "%s %d", names[second], other);
 }
 
 enum { TEXT = 16, GAP = 8, TITLE = 20, SIDE_MIN = 96, WIDTH_MAX = 1600 };

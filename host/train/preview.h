@@ -10,6 +10,7 @@
 typedef struct mien_preview {
     long long step, epoch, steps; /* from 1; `steps` of the whole training */
     int rows, classes;
+    float label_smoothing; /* of the targets */
     mien_image_spec spec;
     float *x;       /* [rows][height][width][channels], as the network reads them */
     float *targets; /* [rows][classes] */
@@ -26,8 +27,8 @@ void mien_preview_release(mien_preview *preview);
  * mien_image_release. */
 mien_status mien_preview_image(const mien_preview *preview, const mien_normalise *normalise,
                                int row, mien_image *out);
-/* out[0] "happy", out[1] ""; of a mixed target "happy 70" and "sad 30", in percent of these two,
- * what label smoothing gives every class left out. */
+/* out[0] "happy", out[1] ""; of a mixed target "happy 70" and "sad 20": its two largest classes, in
+ * percent of all of them, what label smoothing gives every class left out. */
 void mien_preview_label(const mien_preview *preview, const char (*names)[64], int row,
                         char out[2][96]);
 /* All rows with their labels below a line of text; release it with mien_image_release, also

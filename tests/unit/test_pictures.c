@@ -64,6 +64,22 @@ static void test_text_is_cut_to_fit(void **state) {
     assert_true(strlen(tiny) < sizeof tiny);
 }
 
+/* The page of `n` answers; it is the caller's. */
+static char *page_of_answers(const char *folder, const mien_report_head *head, const float *p,
+                             const uint16_t *labels, size_t n, int classes,
+                             const char (*names)[64]) {
+    mien_metrics metrics;
+    char path[160], *page;
+    size_t size;
+    assert_int_equal(mien_metrics_compute(p, labels, n, classes, &metrics), MIEN_OK);
+    const mien_report report = {&metrics, names, head};
+    assert_int_equal(mien_report_write(&report, folder), MIEN_OK);
+    snprintf(path, sizeof path, "%s/report.html", folder);
+    assert_int_equal(mien_file_read(path, 1 << 24, &page, &size), MIEN_OK);
+    mien_metrics_release(&metrics);
+    return page;
+}
+
 static char *page_of(const char *folder, int classes, const char (*names)[64]) {
     const float share = 1.0f / (float)classes;
     float *p = calloc((size_t)classes * (size_t)classes * 3, sizeof *p);
@@ -74,25 +90,27 @@ static char *page_of(const char *folder, int classes, const char (*names)[64]) {
             p[i * classes + k] = share * 0.5f;
         p[i * classes + (i < classes ? (i + 1) % classes : i % classes)] += 0.5f;
     }
-    mien_metrics metrics;
-    assert_int_equal(mien_metrics_compute(p, labels, (size_t)classes * 3, classes, &metrics),
-                     MIEN_OK);
-    char model[128], path[160], *page;
-    size_t size;
+    char model[128];
     snprintf(model, sizeof model, "%s/m.h5", folder);
     const char *warnings[] = {"these are <b>the data</b>"};
     mien_subgroup rows[] = {{"<img src=x>", 5, 0.4, 0.3}};
     mien_subgroup_table table = {"<u>age", rows, 1};
     const mien_subgroups groups = {&table, 1};
     const mien_report_head head = {model, "a&b.csv", "test", "00", warnings, 1, 1, &groups};
-    const mien_report report = {&metrics, names, &head};
-    assert_int_equal(mien_report_write(&report, folder), MIEN_OK);
-    snprintf(path, sizeof path, "%s/report.html", folder);
-    assert_int_equal(mien_file_read(path, 1 << 24, &page, &size), MIEN_OK);
-    mien_metrics_release(&metrics);
+    char *page = page_of_answers(folder, &head, p, labels, (size_t)classes * 3, classes, names);
     free(p);
     free(labels);
     return page;
+}
+
+static void drop_page(const char *folder) {
+    static const char *const files[] = {"report.html", "report.json", "log.csv"};
+    char path[160];
+    for (int i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, files[i]);
+        unlink(path);
+    }
+    assert_int_equal(rmdir(folder), 0);
 }
 
 static void put_log(const char *folder, const char *text) {
@@ -123,6 +141,10 @@ static void test_report_page(void **state) {
     assert_null(strstr(page, "https://"));
     assert_non_null(strstr(page, "66.7 %"));
     assert_non_null(strstr(page, "14 of 21"));
+    assert_non_null(
+        strstr(page, "45.4 to 82.8&nbsp;%")); /* binomtest(14, 21).proportion_ci(method="wilson") */
+    assert_non_null(strstr(page, "style='--share:0.667'>0.667<"));
+    assert_non_null(strstr(page, "calc((100% - .8rem)*var(--share))")); /* a gap between bars */
     assert_non_null(strstr(page, "no log.csv"));
     assert_non_null(strstr(page, ">happy an…ng name<")); /* both ends, in the matrix */
     mien_free(page);
@@ -149,18 +171,37 @@ static void test_report_page(void **state) {
     snprintf(command, sizeof command, "%s/report.html", folder);
     const mien_report none = {0};
     assert_int_equal(mien_report_write(&none, command), MIEN_IO); /* a file stands there */
+    drop_page(folder);
+}
+
+/* Few pictures say little: never that a figure is exact. */
+static void test_report_of_few_pictures(void **state) {
+    (void)state;
+    static const char names[2][64] = {"yes", "no"};
+    static const float sure[] = {1, 0, 1, 0, 1, 0};
+    static const struct {
+        uint16_t labels[3];
+        size_t n;
+        const char *range;
+    } rows[] = {{{0}, 1, "20.7 to 100.0&nbsp;%"},
+                {{1}, 1, "0.0 to 79.3&nbsp;%"},
+                {{1, 0, 0}, 3, "20.8 to 93.9&nbsp;%"}};
+    const mien_report_head head = {.model = "m.h5", .data = "d", .split = "test", .sha256 = "00"};
+    char folder[] = "/tmp/mien-test-XXXXXX";
+    assert_non_null(mkdtemp(folder));
     for (int i = 0; i < 3; i++) {
-        static const char *const files[] = {"report.html", "report.json", "log.csv"};
-        snprintf(command, sizeof command, "%s/%s", folder, files[i]);
-        unlink(command);
+        char *page = page_of_answers(folder, &head, sure, rows[i].labels, rows[i].n, 2, names);
+        assert_non_null(strstr(page, rows[i].range));
+        assert_null(strstr(page, "±"));
+        mien_free(page);
     }
-    assert_int_equal(rmdir(folder), 0);
+    drop_page(folder);
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_png_comes_back_as_it_was),
-                                       cmocka_unit_test(test_drawing_stays_inside),
-                                       cmocka_unit_test(test_text_is_cut_to_fit),
-                                       cmocka_unit_test(test_report_page)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_png_comes_back_as_it_was),
+        cmocka_unit_test(test_drawing_stays_inside), cmocka_unit_test(test_text_is_cut_to_fit),
+        cmocka_unit_test(test_report_page), cmocka_unit_test(test_report_of_few_pictures)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

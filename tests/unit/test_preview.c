@@ -284,20 +284,45 @@ static void steps_beyond_the_training(void **state) {
     mien_config_release(&c);
 }
 
-/* Of [0.7 0.3] a mixture, of a smoothed label none. */
+static void expect_label(const float *targets, int classes, float smoothing, const char *first,
+                         const char *second) {
+    static const char names[4][64] = {"angry", "happy", "sad", "fear"};
+    float smooth[4];
+    char label[2][96];
+    for (int k = 0; k < classes; k++)
+        smooth[k] = targets[k] * (1 - smoothing) + smoothing / (float)classes;
+    const mien_preview p = {
+        .rows = 1, .classes = classes, .targets = smooth, .label_smoothing = smoothing};
+    mien_preview_label(&p, names, 0, label);
+    assert_string_equal(label[0], first);
+    assert_string_equal(label[1], second);
+}
+
+/* What stands below an image are its shares before label smoothing, of all classes. */
 static void labels_of_targets(void **state) {
     (void)state;
-    static const char names[3][64] = {"angry", "happy", "sad"};
-    float targets[] = {0, 0.7f, 0.3f, 0.05f, 0.9f, 0.05f, 0.05f, 0.275f, 0.675f};
-    const mien_preview p = {.rows = 3, .classes = 3, .targets = targets};
-    static const char *const expected[][2] = {
-        {"happy 70", "sad 30"}, {"happy", ""}, {"sad 74", "happy 26"}};
-    for (int row = 0; row < 3; row++) {
-        char label[2][96];
-        mien_preview_label(&p, names, row, label);
-        assert_string_equal(label[0], expected[row][0]);
-        assert_string_equal(label[1], expected[row][1]);
+    static const float smoothing[] = {0, 0.15f, 0.9f};
+    for (int i = 0; i < 3; i++) {
+        const float s = smoothing[i];
+        expect_label((const float[]){0, 0.7f, 0.3f}, 3, s, "happy 70", "sad 30");
+        expect_label((const float[]){0, 1, 0}, 3, s, "happy", "");
+        expect_label((const float[]){1, 0}, 2, s, "angry", "");
+        expect_label((const float[]){0.6f, 0.4f}, 2, s, "angry 60", "happy 40");
+        expect_label((const float[]){0.25f, 0, 0.5f, 0.25f}, 4, s, "sad 50", "angry 25");
+        expect_label((const float[]){0.982f, 0.0045f, 0.0045f, 0.009f}, 4, s, "angry 98", "fear 1");
+        expect_label((const float[]){0.988f, 0.004f, 0.004f, 0.004f}, 4, s, "angry 99", "");
+        expect_label((const float[]){0.25f, 0.25f, 0.25f, 0.25f}, 4, s, "angry 25", "happy 25");
+        expect_label((const float[]){1}, 1, s, "angry", "");
     }
+}
+
+static void labels_know_the_smoothing(void **state) {
+    (void)state;
+    mien_config c = configure(KEYS(MIXED));
+    mien_preview p = show(&c, 1);
+    assert_true(p.label_smoothing == 0.1f);
+    mien_preview_release(&p);
+    mien_config_release(&c);
 }
 
 int main(void) {
@@ -306,6 +331,7 @@ int main(void) {
                                        cmocka_unit_test(shows_streamed_balanced_and_drawn),
                                        cmocka_unit_test(other_steps_and_seeds_differ),
                                        cmocka_unit_test(steps_beyond_the_training),
-                                       cmocka_unit_test(labels_of_targets)};
+                                       cmocka_unit_test(labels_of_targets),
+                                       cmocka_unit_test(labels_know_the_smoothing)};
     return cmocka_run_group_tests(tests, start, finish);
 }
