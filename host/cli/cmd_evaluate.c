@@ -28,10 +28,13 @@ typedef struct evaluate_args {
     mien_memory memory;
 } evaluate_args;
 
+static const char *const views[] = {"none", "flip", "tencrop"}; /* of mien_tta */
+
 typedef struct evaluation {
     mien_dataset data;
     mien_part part;
     char votes[MIEN_PATH]; /* their file, empty: the data's own labels */
+    mien_soft_mode mode;
     char sha256[65];
     float *probabilities; /* averaged over the models */
     uint16_t *labels;
@@ -93,7 +96,8 @@ static mien_status apply_votes(const evaluate_args *args, const mien_meta *meta,
                              "the data's own labels",
                              meta->soft_labels, e->data.source);
     }
-    return mien_votes_apply(&e->data, e->votes, meta->soft_mode);
+    e->mode = meta->soft_mode;
+    return mien_votes_apply(&e->data, e->votes, e->mode);
 }
 
 static mien_status load(const evaluate_args *args, const mien_model *model, evaluation *e) {
@@ -207,20 +211,35 @@ static mien_status write_predictions(const evaluation *e, const char *path) {
 static mien_status report(const evaluate_args *args, const evaluation *e) {
     mien_metrics metrics;
     mien_subgroups groups = {0};
-    mien_text text = {0};
+    mien_text text = {0}, who = {0};
+    char labels[MIEN_PATH + 64];
+    for (int i = 0; i < args->models.count; i++)
+        mien_text_printf(&who, "%s%s", i ? " + " : "", args->models.items[i]);
+    snprintf(labels, sizeof labels, "votes in %s, %s", e->votes, mien_soft_mode_name(e->mode));
     mien_status status =
         mien_metrics_compute(e->probabilities, e->labels, e->n, e->data.classes, &metrics);
     if (status == MIEN_OK)
         status = mien_subgroups_compute(&e->groups, e->samples, e->probabilities, e->labels, e->n,
                                         e->data.classes, &groups);
     const char(*names)[64] = (const char(*)[64])e->data.class_names;
-    const mien_report_head head = {
-        args->models.items[0], e->data.source, mien_part_name(e->part),      e->sha256, e->warnings,
-        e->warning_count,      e->seconds,     args->groups ? &groups : NULL};
+    const mien_report_head head = {.model = who.data ? who.data : "",
+                                   .models = args->models.count,
+                                   .data = e->data.source,
+                                   .split = mien_part_name(e->part),
+                                   .views = views[args->views],
+                                   .labels = e->votes[0] ? labels : NULL,
+                                   .sha256 = e->sha256,
+                                   .warnings = e->warnings,
+                                   .warning_count = e->warning_count,
+                                   .seconds = e->seconds,
+                                   .groups = args->groups ? &groups : NULL};
     if (status == MIEN_OK && args->common.json) {
         mien_metrics_document(&metrics, names, &head, true, &text);
     } else if (status == MIEN_OK) {
-        mien_text_printf(&text, "%s on %s, split %s\n", head.model, head.data, head.split);
+        mien_text_printf(&text, "%s on %s, split %s", head.model, head.data, head.split);
+        if (args->views) mien_text_printf(&text, ", --tta %s", head.views);
+        mien_text_printf(&text, "%s%s\n", head.labels ? ", labels: " : "",
+                         head.labels ? head.labels : "");
         mien_metrics_table(&metrics, names, &text);
         mien_subgroups_table(&groups, &text);
         mien_text_printf(&text, "\n%zu images in %.2f s (%.0f images/s)\n", e->n, e->seconds,
@@ -231,6 +250,7 @@ static mien_status report(const evaluate_args *args, const evaluation *e) {
         status = mien_report_write(&(mien_report){&metrics, names, &head}, args->report);
     if (text.data) fputs(text.data, stdout);
     mien_text_release(&text);
+    mien_text_release(&who);
     mien_metrics_release(&metrics);
     mien_subgroups_release(&groups);
     return status;
@@ -285,7 +305,6 @@ static int choose(const char *flag, const char *text, const char *const *words, 
 
 /* What the flags' values mean; false after printing what is wrong with one. */
 static bool check_values(evaluate_args *args) {
-    static const char *const views[] = {"none", "flip", "tencrop"};
     static const char *const parts[] = {"train", "val", "test", "all"};
     static const char *const memories[] = {"auto", "resident", "stream"};
     long long batch = BATCH;

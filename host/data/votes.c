@@ -80,6 +80,11 @@ static mien_verdict judge_majority(const int votes[MIEN_VOTE_COLUMNS], int sum,
     return MIEN_VOTES_KEPT;
 }
 
+const char *mien_soft_mode_name(mien_soft_mode mode) {
+    static const char *const names[] = {"majority", "probability", "distribution", "multi"};
+    return names[mode];
+}
+
 mien_verdict mien_votes_judge(const int given[MIEN_VOTE_COLUMNS], mien_soft_mode mode,
                               float *target) {
     int votes[MIEN_VOTE_COLUMNS], taken[MIEN_VOTE_COLUMNS] = {0}, sum = 0;

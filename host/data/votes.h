@@ -25,6 +25,8 @@ typedef enum mien_verdict {
     MIEN_VERDICTS
 } mien_verdict;
 
+const char *mien_soft_mode_name(mien_soft_mode mode);
+
 /* The rule of FER+'s own reader. A single vote for a class is an outlier and does not count.
  * target [MIEN_VOTE_CLASSES] is a distribution where the image is kept; its largest number is
  * the image's class, of equal ones that with the most votes. */

@@ -1,6 +1,7 @@
 #include "host/report/report.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "host/base/file.h"
 #include "host/report/log.h"
@@ -72,6 +73,12 @@ static void write_headline(const mien_report *r, mien_text *out) {
     mien_html_escape(out, r->head->data);
     mien_text_puts(out, " · split ");
     mien_html_escape(out, r->head->split);
+    if (r->head->views && strcmp(r->head->views, "none") != 0)
+        mien_text_printf(out, " · views of each picture averaged: %s", r->head->views);
+    if (r->head->labels) {
+        mien_text_puts(out, " · labels: ");
+        mien_html_escape(out, r->head->labels);
+    }
     mien_text_printf(out, " · loss %.4f · balanced accuracy %.1f&nbsp;%%</p>\n", m->loss,
                      100 * m->balanced_accuracy);
     for (size_t i = 0; i < r->head->warning_count; i++) {
@@ -92,7 +99,10 @@ static void write_curves(const mien_report *r, mien_text *out) {
     mien_status status = mien_path_join(path, folder, "log.csv");
     if (status == MIEN_OK) status = mien_curves_read(path, &curves);
     mien_text_puts(out, "<h2>How it learned</h2>\n");
-    if (status == MIEN_OK) {
+    if (r->head->models > 1) {
+        mien_text_puts(out, "<p class=soft>Several models judge together; each one's curves are in "
+                            "a report of its own.</p>\n");
+    } else if (status == MIEN_OK) {
         mien_text_puts(out, "<p>An epoch is one pass over the training pictures. Where training "
                             "goes on improving and validation does not, the model learns its "
                             "pictures by heart.</p>\n<div class=pair>");

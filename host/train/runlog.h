@@ -15,7 +15,11 @@ mien_status mien_runlog_run(const mien_train_request *request, const char *state
                             const mien_train_result *result, const char *started);
 /* metrics.json: the JSON contract of `evaluate`. */
 typedef struct mien_report_head {
-    const char *model, *data, *split;
+    const char *model; /* several: joined by " + ", their probabilities averaged */
+    int models;        /* how many they are; 0 as 1 */
+    const char *data, *split;
+    const char *views;  /* of each image, averaged: "none", "flip" …; NULL as "none" */
+    const char *labels; /* where they are from, NULL: the data's own */
     const char *sha256; /* of the split */
     const char *const *warnings;
     size_t warning_count;

@@ -44,6 +44,7 @@ check "both are whole" eval 'cmp votes.csv kept.csv && cmp faces.csv faces-kept.
 mv votes.csv elsewhere.csv
 refuse 1 "evaluate without the votes" "'votes.csv'" "--soft-labels" -- evaluate --model majority-resident --split all
 check "evaluate with votes from elsewhere" "$mien" evaluate --model majority-resident --split all --soft-labels elsewhere.csv
+check "whose labels they are is said" eval '"$mien" evaluate --model majority-resident --split all --soft-labels elsewhere.csv --json 2>/dev/null | grep -q "\"labels\": *\"votes in elsewhere.csv, majority\""'
 check "evaluate by the data's own labels, in another order of classes" says "happiness" "$mien" evaluate --model majority-resident --split all --soft-labels none
 
 check "two sources" train --set 'data.sources=[faces.csv, more.csv]' --set data.memory=resident --out both

@@ -80,4 +80,7 @@ check "report of such names" "$mien" evaluate -q --threads 1 --model odd --repor
 check "they are escaped" holds odd-page/report.html '&#60;b&#62;&#38;&#34;'
 check "they are no markup" eval '! grep -qF "<b>&" odd-page/report.html && quiet odd-page/report.html && sound odd-page/report.html'
 check "report.json parses" eval '! command -v python3 >/dev/null || python3 -m json.tool odd-page/report.json >/dev/null'
+cp -r run other
+check "several models, views" eval '"$mien" evaluate --model run --model other --data faces.csv --tta flip --report many --json >many.json 2>/dev/null && grep -q "\"model\": *\"run + other\"" many.json && grep -q "\"tta\": *\"flip\"" many.json'
+check "the page says so" eval 'grep -q "Model run + other" many/report.html && grep -q "views of each picture averaged: flip" many/report.html && grep -q "Several models judge together" many/report.html'
 finish

@@ -96,7 +96,14 @@ static char *page_of(const char *folder, int classes, const char (*names)[64]) {
     mien_subgroup rows[] = {{"<img src=x>", 5, 0.4, 0.3}};
     mien_subgroup_table table = {"<u>age", rows, 1};
     const mien_subgroups groups = {&table, 1};
-    const mien_report_head head = {model, "a&b.csv", "test", "00", warnings, 1, 1, &groups};
+    const mien_report_head head = {.model = model,
+                                   .data = "a&b.csv",
+                                   .split = "test",
+                                   .sha256 = "00",
+                                   .warnings = warnings,
+                                   .warning_count = 1,
+                                   .seconds = 1,
+                                   .groups = &groups};
     char *page = page_of_answers(folder, &head, p, labels, (size_t)classes * 3, classes, names);
     free(p);
     free(labels);
