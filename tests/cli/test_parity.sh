@@ -68,6 +68,9 @@ if [ -e "$fake/mien-cuda.so" ]; then
             check "$act before the softmax, $dtype" eval 'parity --model logits.yaml --size 9 --batch 5 --dtype $dtype >logits.log; has logits.log "^every layer is within"'
         done
     done
+    sed 's/1000000/0.0001/; s/activation: softmax}/name: fine}/' large.yaml >fine.yaml
+    echo '  - softmax' >>fine.yaml
+    check "numbers below f16" eval 'parity --model fine.yaml --size 9 --batch 2 --dtype f16 >fine.log && has fine.log "^  rescaling .* value .* ok$"'
     check "numbers beyond f16" eval 'parity --model large.yaml --size 9 --batch 2 --dtype f16 >large.log; [ $? -eq 1 ] && has large.log "^  rescaling .* value .* FAIL$" "^  conv2d .* value .* ok$" "beyond its bound" && [ ! -s err.log ]'
     check "the same in bf16" eval 'parity --model large.yaml --size 9 --batch 2 --dtype bf16 >large.log'
     export FAKE_CUDA_DEVICES=0
