@@ -108,11 +108,13 @@ static mien_status read_ints(const mien_key *key, const mien_value *v, const cha
 
 static mien_status read_reals(const mien_key *key, const mien_value *v, const char *source,
                               mien_reals *out) {
-    if (v->kind != MIEN_VALUE_LIST) return wrong(key, v, source, "a list of numbers");
+    const bool many = v->kind == MIEN_VALUE_LIST;
+    if (!many && v->kind != MIEN_VALUE_NUMBER)
+        return wrong(key, v, source, "a number or a list of numbers");
     double *items = NULL;
     size_t n = 0;
-    MIEN_TRY(mien_new(&items, v->count, sizeof *items));
-    for (const mien_value *item = v->first; item; item = item->next) {
+    MIEN_TRY(mien_new(&items, many ? v->count : 1, sizeof *items));
+    for (const mien_value *item = many ? v->first : v; item; item = many ? item->next : NULL) {
         const mien_status status = number(key, item, source, &items[n++]);
         if (status != MIEN_OK) {
             mien_free(items);

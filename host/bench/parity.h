@@ -32,7 +32,7 @@ typedef struct mien_parity_difference {
     bool measured;   /* the layer has it */
     double largest;  /* difference of two numbers */
     double relative; /* norm of the difference over the norm of the CPU's numbers */
-    bool holds;      /* relative <= the bound; false also where numbers are not finite */
+    bool holds;      /* within the bound; false also where numbers are not finite */
 } mien_parity_difference;
 
 typedef struct mien_parity_layer {

@@ -77,10 +77,11 @@ static void write_integers(const char *name, const int *items, int count, mien_j
 }
 
 /* Without a word the number, whole where it is; Keras's word for "none" is null. */
+/* A number that may be an integer is written as one, as far as all integers are doubles. */
 static void write_number_or(const char *name, const mien_number_or *value, mien_json *json) {
     if (value->word >= 0)
         mien_json_null(json, name);
-    else if (value->number == floor(value->number))
+    else if (fabs(value->number) < 1e15 && value->number == floor(value->number))
         mien_json_integer(json, name, (long long)value->number);
     else
         mien_json_number(json, name, value->number);

@@ -170,8 +170,8 @@ mien_status mien_graph_append(mien_graph *graph, const mien_layer_def *def, cons
     mien_node *node;
     MIEN_TRY(add_node(graph, def, &node));
     mien_status status = read_keys(node, attrs, source, line, classes);
-    if (status == MIEN_OK && node->name[0] == 0) {
-        default_name(graph, node);
+    if (node->name[0] == 0) {
+        default_name(graph, node); /* a failed one's too: the message names it */
     } else if (status == MIEN_OK && mien_graph_find(graph, node->name) != node->index) {
         status = MIEN_FAIL(INVALID, "%s:%d: two layers are named '%s'", source, line, node->name);
     }

@@ -173,10 +173,13 @@ static mien_status allocate(mien_plan *plan) {
     return MIEN_OK;
 }
 
-/* Logits that a linear operator writes keep the precision of its sums: the loss reads them. */
+/* Logits that a linear operator writes keep the precision of its sums: the loss reads them. Those
+ * behind a fused activation stay narrow in training: its slope is told from them, and what does
+ * that reads them beside their gradient, in the backend's type. */
 static void widen_logits(mien_plan *plan) {
     const int root = plan->places[plan->graph->logits].storage;
     if (!plan->graph->nodes[root].def->linear || plan->quant) return;
+    if (plan->training && plan->places[root].activation != BODY_LINEAR) return;
     for (int i = 0; i < plan->graph->count; i++)
         if (plan->places[i].storage == root) plan->places[i].dtype = plan->backend->param_dtype;
 }

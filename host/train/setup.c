@@ -126,13 +126,15 @@ static mien_status continue_network(const mien_config *c, const char *path, mien
     return load_data(c, model->meta.input, s);
 }
 
+/* A layer may be of several nodes: the parts of a separable convolution, its activation. */
 static mien_status freeze(const mien_config *c, mien_graph *graph) {
     for (size_t i = 0; i < c->model.freeze.count; i++) {
         const int at = mien_graph_find(graph, c->model.freeze.items[i]);
         if (at < 0)
             return MIEN_FAIL(NOT_FOUND, "model.freeze names '%s', which is no layer of '%s'",
                              c->model.freeze.items[i], graph->name);
-        ((mien_layer_common *)graph->nodes[at].attrs)->trainable = false;
+        for (int k = at; k < mien_layer_end(graph, at); k++)
+            ((mien_layer_common *)graph->nodes[k].attrs)->trainable = false;
     }
     return MIEN_OK;
 }

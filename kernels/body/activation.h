@@ -77,7 +77,8 @@ MIEN_BODY real body_activate(real x, int act, real alpha) {
     }
 }
 
-/* d act / dx, from the output y alone where the table above says so; else from the input x. */
+/* d act / dx, from the output y alone where the table above says so; else from the input x. At a
+ * bend it is the one that Keras takes. */
 MIEN_BODY real body_activation_slope(real x, real y, int act, real alpha) {
     switch (act) {
     case BODY_RELU:
@@ -85,9 +86,9 @@ MIEN_BODY real body_activation_slope(real x, real y, int act, real alpha) {
     case BODY_RELU6:
         return y > 0 && y < 6 ? 1 : 0;
     case BODY_LEAKY_RELU:
-        return y < 0 ? alpha : 1;
+        return y > 0 ? 1 : alpha;
     case BODY_ELU:
-        return y < 0 ? y + alpha : 1;
+        return y > 0 ? 1 : y + alpha;
     case BODY_SELU:
         return y < 0 ? y + BODY_SELU_SCALE * BODY_SELU_ALPHA : BODY_SELU_SCALE;
     case BODY_GELU: {

@@ -15,8 +15,11 @@ MIEN_BODY real body_rectify(real x, body_rectifier r) {
     return x > r.max_value ? r.max_value : x;
 }
 
+/* At the threshold it is Keras's: 0, but the lower one where the layer is a leaky_relu. */
 MIEN_BODY real body_rectify_slope(real x, body_rectifier r) {
-    if (x <= r.threshold) return r.negative_slope;
+    const int leaky = r.threshold == 0 && r.max_value > 3.4e38f;
+    if (x < r.threshold || (leaky && x == 0)) return r.negative_slope;
+    if (x == r.threshold) return 0;
     return x > r.max_value ? 0 : 1;
 }
 

@@ -86,14 +86,15 @@ void CPU(dropout_channels)(real *y, const real *x, cpu_dims d, const cpu_mask *m
 
 void CPU(noise)(real *y, const real *x, cpu_dims d, const cpu_mask *m) {
     const real deviation = (real)m->rate;
-    const int blocks = d.c / d.block, image = d.h * d.w;
+    const size_t blocks = (size_t)(d.c / d.block), image = (size_t)d.h * (size_t)d.w;
+    const size_t lines =
+        (size_t)d.n * blocks * image; /* of NHWC one a pixel: more than ints count */
 #pragma omp parallel for schedule(static)
-    for (int line = 0; line < d.n * blocks * image; line++) {
-        const int plane = line / image, place = line % image;
-        const uint64_t pixel =
-            (m->first + (uint64_t)(plane / blocks)) * (uint64_t)image + (uint64_t)place;
-        const uint64_t first = pixel * (uint64_t)d.c + (uint64_t)(plane % blocks * d.block);
-        const size_t at = (size_t)line * (size_t)d.block;
+    for (size_t line = 0; line < lines; line++) {
+        const size_t plane = line / image, place = line % image;
+        const uint64_t pixel = (m->first + plane / blocks) * image + place;
+        const uint64_t first = pixel * (uint64_t)d.c + plane % blocks * (uint64_t)d.block;
+        const size_t at = line * (size_t)d.block;
         for (size_t k = 0; k < (size_t)d.block; k++)
             y[at + k] =
                 M_FMA(body_normal(m->seed, m->stream, m->step, first + k), deviation, x[at + k]);

@@ -119,19 +119,18 @@ int cuda_grouped_data(cuda_stream stream, cuda_tensor dx, cuda_tensor dy, const 
 }
 
 /* ---- gradient of the weights ----
- * A block has WARP output channels of one weight's place in the kernel; its rows of threads share
- * the places of the images. Where that makes few blocks, several parts of the images get one each,
- * and a second kernel adds them. How many follows from the shape alone. */
+ * A block has WARP output channels of one weight's place in the kernel, and of others where there
+ * are more than a grid is high; its rows of threads share the places of the images. Where that
+ * makes few blocks, several parts of the images get one each, and a second kernel adds them. How
+ * many follows from the shape alone. */
 
-enum { FILTER_ROWS = BLOCK / WARP, FILTER_BLOCKS = 1056, PARTS = 64 };
+enum { FILTER_ROWS = BLOCK / WARP, FILTER_BLOCKS = 1056, PARTS = 64, GRID_HIGH = 65535 };
 
+/* Share of a thread in the gradient of the weight from channel i to output channel k at (r, s). */
 template <typename T>
-static __global__ void grouped_filter_kernel(float *to, cuda_tensor dy, cuda_tensor x, grouped g,
-                                             bool accumulate, size_t rows, size_t size) {
-    __shared__ float of_row[FILTER_ROWS][WARP];
+static __device__ float share_of(cuda_tensor dy, cuda_tensor x, const grouped &g, int r, int s,
+                                 int i, int k, size_t rows) {
     const cuda_window p = g.f.window;
-    const int k = (int)(blockIdx.x * WARP + threadIdx.x), i = (int)blockIdx.y % g.in;
-    const int r = (int)blockIdx.y / g.in / p.kernel_w, s = (int)blockIdx.y / g.in % p.kernel_w;
     const int c = k / g.out * g.in + i;
     const size_t start = (size_t)blockIdx.z * FILTER_ROWS + threadIdx.y;
     float sum = 0;
@@ -145,13 +144,29 @@ static __global__ void grouped_filter_kernel(float *to, cuda_tensor dy, cuda_ten
             load(((const T *)x.data)[row_of(x, at.n, h, w) * (size_t)x.c + (size_t)c]);
         sum = fmaf(value, slope, sum);
     }
-    of_row[threadIdx.y][threadIdx.x] = sum;
-    __syncthreads();
-    if (threadIdx.y > 0 || k >= dy.c) return;
-    for (int other = 1; other < FILTER_ROWS; other++)
-        sum += of_row[other][threadIdx.x];
-    float *at = to + (size_t)blockIdx.z * size + weight_of(g, r, s, i, k, dy.c);
-    *at = accumulate ? *at + sum : sum;
+    return sum;
+}
+
+template <typename T>
+static __global__ void grouped_filter_kernel(float *to, cuda_tensor dy, cuda_tensor x, grouped g,
+                                             bool accumulate, size_t rows, int taps) {
+    __shared__ float of_row[FILTER_ROWS][WARP];
+    const int k = (int)(blockIdx.x * WARP + threadIdx.x);
+    for (int tap = (int)blockIdx.y; tap < taps; tap += (int)gridDim.y) {
+        const int i = tap % g.in, column = tap / g.in;
+        const int r = column / g.f.window.kernel_w, s = column % g.f.window.kernel_w;
+        float sum = share_of<T>(dy, x, g, r, s, i, k, rows);
+        of_row[threadIdx.y][threadIdx.x] = sum;
+        __syncthreads();
+        if (threadIdx.y == 0 && k < dy.c) {
+            for (int other = 1; other < FILTER_ROWS; other++)
+                sum += of_row[other][threadIdx.x];
+            float *at = to + (size_t)blockIdx.z * (size_t)taps * (size_t)dy.c +
+                        weight_of(g, r, s, i, k, dy.c);
+            *at = accumulate ? *at + sum : sum;
+        }
+        __syncthreads();
+    }
 }
 
 static __global__ void grouped_parts_kernel(float *dw, const float *parts, int count, size_t size,
@@ -183,13 +198,12 @@ int cuda_grouped_filter(cuda_stream stream, float *dw, cuda_tensor dy, cuda_tens
     const size_t rows = count_of(dy) / (size_t)dy.c, size = (size_t)taps * (size_t)dy.c;
     const unsigned tiles = ((unsigned)dy.c + WARP - 1) / WARP;
     const unsigned parts = parts_of(rows, (size_t)tiles * (size_t)taps, size);
-    if (taps > 65535) return (int)cudaErrorInvalidValue; /* a grid has no more across */
+    const unsigned high = (unsigned)(taps < GRID_HIGH ? taps : GRID_HIGH);
     float *to = parts > 1 ? (float *)room.data : dw;
     TRY(with_number(dy.number, [&](auto zero) {
         typedef decltype(zero) T;
-        return launch(grouped_filter_kernel<T>, dim3(tiles, (unsigned)taps, parts),
-                      dim3(WARP, FILTER_ROWS), stream, to, dy, x, g, parts == 1 && accumulate, rows,
-                      size);
+        return launch(grouped_filter_kernel<T>, dim3(tiles, high, parts), dim3(WARP, FILTER_ROWS),
+                      stream, to, dy, x, g, parts == 1 && accumulate, rows, taps);
     }));
     if (parts == 1) return 0;
     return launch(grouped_parts_kernel, blocks_for(size, BLOCK), BLOCK, stream, dw,

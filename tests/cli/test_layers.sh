@@ -6,7 +6,7 @@
 cat >net.yaml <<'YAML'
 name: moved
 layers:
-  - normalization: {mean: [0.2], variance: [0.5]}
+  - normalization: {mean: 0.2, variance: [0.5]}
   - gaussian_noise: {stddev: 0.1}
   - resizing: {name: small, height: 24, width: 20}
   - conv2d: {name: a, filters: 16, kernel_size: 3, padding: same}
@@ -22,6 +22,7 @@ layers:
   - max_pooling2d
   - up_sampling2d: {size: [2, 1], interpolation: bilinear}
   - permute: {dims: [2, 1, 3]}
+  - relu: {name: far, max_value: 1e20}
   - relu: {name: six, max_value: 6}
   - average_pooling2d: {pool_size: 4}
   - reshape: {target_shape: [-1]}
@@ -49,6 +50,7 @@ if [ $have_h5 = 1 ]; then
     check "it goes on" train --out on --set train.epochs=1 --set model.file=run/best.h5
     config() { "${mien%/*}/mien-h5" read 3<run/best.h5 4<>all.bin && tr -d '\\' <all.bin | grep -aq "$1"; }
     check "leaky_relu as both Kerases read it" config '"alpha": 0.125'
+    check "a limit beyond all integers" config '"name": "far".*"max_value": 1e+20,'
     check "the limit of relu" config '"ReLU", "name": "six".*"max_value": 6, .*"threshold": 0}'
     check "nested pairs" config '"padding": \[\[1, 0\], \[2, 1\]\]'
     check "the axes of prelu" config '"shared_axes": \[1, 2\]'

@@ -61,6 +61,16 @@ if [ -e "$fake/mien-cuda.so" ]; then
     done
     check "--json" eval 'parity "${net[@]}" --json >net.json && has net.json "\"schema\": 1," "\"ok\": true" "\"name\": \"after\"" "\"weight_gradient\"" "\"dtype\": \"f32\""'
     if command -v python3 >/dev/null; then check "JSON" python3 -m json.tool net.json; else skip "JSON" "no python3"; fi
+    for act in leaky_relu tanh; do
+        sed "s/activation: softmax/activation: $act/" large.yaml | sed '/rescaling/d' >logits.yaml
+        echo '  - softmax' >>logits.yaml
+        for dtype in bf16 f16; do
+            check "$act before the softmax, $dtype" eval 'parity --model logits.yaml --size 9 --batch 5 --dtype $dtype >logits.log; has logits.log "^every layer is within"'
+        done
+    done
+    sed 's/1000000/0.0001/; s/activation: softmax}/name: fine}/' large.yaml >fine.yaml
+    echo '  - softmax' >>fine.yaml
+    check "numbers below f16" eval 'parity --model fine.yaml --size 9 --batch 2 --dtype f16 >fine.log && has fine.log "^  rescaling .* value .* ok$"'
     check "numbers beyond f16" eval 'parity --model large.yaml --size 9 --batch 2 --dtype f16 >large.log; [ $? -eq 1 ] && has large.log "^  rescaling .* value .* FAIL$" "^  conv2d .* value .* ok$" "beyond its bound" && [ ! -s err.log ]'
     check "the same in bf16" eval 'parity --model large.yaml --size 9 --batch 2 --dtype bf16 >large.log'
     export FAKE_CUDA_DEVICES=0

@@ -165,6 +165,9 @@ weight() { # MODEL NAME: fingerprint of a weight in a .h5, read through the HDF5
 }
 check "model.file: a .h5 goes on" eval 'train --out on --set model.file=run/best.h5 && awk "BEGIN { exit !($(column on/log.csv loss) < $(column run/log.csv loss | head -1)) }"'
 check "model.freeze" eval 'train --out half --set model.file=run/best.h5 --set "model.freeze=[conv2d]" && [ "$(weight run conv2d/kernel)$(weight run conv2d/bias)" = "$(weight half conv2d/kernel)$(weight half conv2d/bias)" ] && [ "$(weight run dense/kernel)" != "$(weight half dense/kernel)" ] && [ "$(weight run conv2d/kernel)" != "$(weight on conv2d/kernel)" ]'
+sed 's/  - max/  - separable_conv2d: {name: sep, filters: 5, kernel_size: 3, padding: same, activation: relu}\n  - max/' tiny.yaml >sep.yaml
+parts() { weight "$1" sep/depthwise_kernel && weight "$1" sep/pointwise_kernel && weight "$1" sep/bias; }
+check "model.freeze: both parts of a layer" eval 'train --out sep --set model.file=sep.yaml && train --out held --set model.file=sep/best.h5 --set "model.freeze=[sep]" && parts sep >sep.sums && parts held | cmp - sep.sums && [ "$(weight sep dense/kernel)" != "$(weight held dense/kernel)" ]'
 check "model.freeze is stored" eval '"$mien" inspect half --json | grep -q "\"trainable\": 707,"'
 refuse 1 "model.freeze: nothing is left" "every layer is frozen" -- train --data faces.csv "${quick[@]}" --out none --set 'model.freeze=[conv2d, dense]'
 

@@ -433,6 +433,39 @@ static void test_recorded(void **state) {
     mien_backend_close(b);
 }
 
+/* For inference a transposed convolution is a data gradient and nothing else. */
+static void test_inference_transposed(void **state) {
+    (void)state;
+    const conv_row row = {2, 3, 4, 8, 16, 3, 3, 2, true, true, BODY_RELU, 1, 1, true};
+    mien_backend *b = device_open(MIEN_COMPUTE_BF16, true);
+    mien_linear_desc d = describe(&row);
+    mien_linear *op;
+    d.training = d.needs_dx = d.gates_dx = d.accumulates_dx = d.accumulates_dw = false;
+    expect_ok(b->ops->linear_create(b, &d, &op));
+    expect_ok(b->ops->linear_prepare(op, row.n));
+    for (int direction = 0; direction < MIEN_DIRECTIONS; direction++) {
+        char text[64];
+        b->ops->linear_engine(op, (mien_direction)direction, text, sizeof text);
+        assert_true((strcmp(text, "none") != 0) == (direction == MIEN_FORWARD));
+    }
+    operands o = draw(&row, false, b->dtype);
+    void *w = weights(b, op, &d, o.w);
+    void *scratch = device_copy(b, NULL, b->ops->linear_scratch_bytes(op));
+    mien_tensor x = device_tensor(b, batch(d.in, row.n), o.x);
+    mien_tensor y = device_tensor(b, batch(d.out, row.n), NULL);
+    mien_tensor bias = device_params(b, (size_t)d.out.c, o.b);
+    expect_ok(b->ops->linear_forward(op, &y, &x, w, bias.data, scratch));
+    expect_ok(b->ops->sync(b));
+    release_operands(&o);
+    device_release(b, &x);
+    device_release(b, &y);
+    device_release(b, &bias);
+    b->ops->free(b, w);
+    b->ops->free(b, scratch);
+    b->ops->linear_free(op);
+    mien_backend_close(b);
+}
+
 static void test_misuse(void **state) {
     (void)state;
     mien_backend *b = device_open(MIEN_COMPUTE_F32, true);
@@ -466,6 +499,7 @@ int main(void) {
         cmocka_unit_test(test_one_row_of_many),
         cmocka_unit_test(test_weights_travel),
         cmocka_unit_test(test_recorded),
+        cmocka_unit_test(test_inference_transposed),
         cmocka_unit_test(test_misuse),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -258,7 +258,7 @@ static void key_refusals(void **state) {
         {"train: 3\n", "'train' is a section"},
         {"name: this text is too long\n", "'name' must be shorter"},
         {"name: [a]\n", "'name' must be text, not a list"},
-        {"reals: 3\n", "a list of numbers"},
+        {"reals: x\n", "a number or a list of numbers"},
         {"reals: [1, x]\n", "not 'x'"},
         {"texts: [[a]]\n", "text or a list of texts"},
         {"either: 6\n", "from 1 to 5 or one of auto"},

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "kernels/body/activation.h"
+#include "kernels/body/rectify.h"
 
 typedef struct function {
     const char *name;
@@ -167,12 +168,53 @@ static void test_nan(void **state) {
         assert_true(isnan(body_activate(NAN, act, 0.2f)));
 }
 
+/* The slopes at the bends are those that Keras 3 takes. */
+static void test_bends(void **state) {
+    (void)state;
+    static const struct {
+        int act;
+        float alpha, y, slope;
+    } bends[] = {
+        {BODY_RELU, 0, 0, 0},
+        {BODY_RELU6, 0, 0, 0},
+        {BODY_RELU6, 0, 6, 0},
+        {BODY_LEAKY_RELU, 0.3f, 0, 0.3f},
+        {BODY_LEAKY_RELU, 0.3f, -0.0f, 0.3f},
+        {BODY_ELU, 0.7f, 0, 0.7f},
+        {BODY_ELU, 1, 0, 1},
+        {BODY_SELU, 0, 0, BODY_SELU_SCALE},
+    };
+    for (size_t i = 0; i < sizeof bends / sizeof bends[0]; i++)
+        if (body_activation_slope(0, bends[i].y, bends[i].act, bends[i].alpha) != bends[i].slope)
+            fail_msg("activation %d: a slope of %g at %g", bends[i].act,
+                     (double)body_activation_slope(0, bends[i].y, bends[i].act, bends[i].alpha),
+                     (double)bends[i].y);
+    assert_true(body_prelu_slope(0, 0.25f) == 0);
+}
+
+static void test_bends_of_relu(void **state) {
+    (void)state;
+    static const struct {
+        body_rectifier r;
+        float x, slope;
+    } bends[] = {
+        {{INFINITY, 0, 0}, 0, 0},       {{INFINITY, 0.2f, 0}, 0, 0.2f},
+        {{INFINITY, 0, 0.3f}, 0.3f, 0}, {{INFINITY, 0.2f, 0.3f}, 0.3f, 0},
+        {{1.5f, 0, 0}, 0, 0},           {{1.5f, 0.2f, 0}, 0, 0},
+        {{1.5f, 0.2f, 0.3f}, 0.3f, 0},  {{1.5f, 0.2f, 0.3f}, 0.2f, 0.2f},
+        {{1.5f, 0.2f, 0.3f}, 1.5f, 1},  {{1.5f, 0.2f, 0.3f}, 1.6f, 0},
+    };
+    for (size_t i = 0; i < sizeof bends / sizeof bends[0]; i++)
+        if (body_rectify_slope(bends[i].x, bends[i].r) != bends[i].slope)
+            fail_msg("row %zu: a slope of %g at %g", i,
+                     (double)body_rectify_slope(bends[i].x, bends[i].r), (double)bends[i].x);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_monotone),
-        cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_nan),
+        cmocka_unit_test(test_errors), cmocka_unit_test(test_monotone),
+        cmocka_unit_test(test_limits), cmocka_unit_test(test_nan),
+        cmocka_unit_test(test_bends),  cmocka_unit_test(test_bends_of_relu),
     };
     return cmocka_run_group_tests_name("elementary functions", tests, NULL, NULL);
 }

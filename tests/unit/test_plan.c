@@ -464,6 +464,9 @@ static void test_messages_of_shapes(void **state) {
                    "each of the 3 axes once");
     expect_refused("layers:\n  - normalization: {mean: [1, 2]}\n", "'normalization'",
                    "its mean has 2 numbers, its input 3 channels");
+    expect_refused("layers:\n  - normalization: {mean: 0.5, variance: low}\n",
+                   "layer 1 'normalization' (normalization)",
+                   "'variance' must be a number or a list of numbers, not 'low'");
     expect_refused("layers:\n  - flatten\n  - prelu: {name: p, shared_axes: [2]}\n", "layer 2 'p'",
                    "names axis 2; flat input has one");
     expect_refused("layers:\n  - relu: {max_value: low}\n", "m.yaml:2",

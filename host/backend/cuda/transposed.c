@@ -23,14 +23,14 @@ static bool takes(const mien_cuda *cuda, const mien_linear_desc *d) {
     return !d->dense && !d->adds && d->transposed && mien_linear_groups(d) == 1;
 }
 
-/* It trains whatever the layer does: a data gradient is what forward asks of it. */
+/* A data gradient is what forward asks of it, for inference that alone. */
 static mien_linear_desc turned(const mien_linear_desc *d) {
     mien_linear_desc c = *d;
     c.in = d->out;
     c.out = d->in;
     c.transposed = c.bias = c.gates_dx = c.accumulates_dx = false;
     c.activation = BODY_LINEAR;
-    c.training = c.needs_dx = true;
+    c.needs_dx = true;
     return c;
 }
 
