@@ -169,7 +169,10 @@ static unsigned next_code(const char **text) {
     while (used <= more && (at[used] & 0xc0) == 0x80)
         used++;
     *text += used;
-    return at[0] < 0x80 ? at[0] : 0xfffd;
+    if (at[0] < 0x80) return at[0];
+    /* two bytes are as far as the font's letters go; 0xc0 and 0xc1 begin none */
+    return used == 2 && more == 1 && at[0] >= 0xc2 ? (at[0] & 0x1fu) << 6 | (at[1] & 0x3fu)
+                                                   : 0xfffd;
 }
 
 /* Letters begin on whole pixels: their stems are then alike. */

@@ -27,8 +27,9 @@ void mien_draw_box(mien_image *image, mien_rect rect, int thickness, mien_color 
 void mien_draw_image(mien_image *image, mien_rect rect, const mien_image *from);
 
 /* Text: one line of UTF-8 with smooth edges, `size` pixels high (16: crisp; below 10 it is hard to
- * read), descenders included; (x, y) is its upper left corner. What is not printable ASCII becomes
- * a box a character. */
+ * read), descenders included; (x, y) is its upper left corner. Latin letters
+ * with marks are drawn without (ü: u); what else is not printable ASCII becomes a box a character.
+ */
 void mien_draw_text(mien_image *image, int x, int y, int size, mien_color color, const char *text);
 /* How wide that line is, in pixels. */
 int mien_text_width(const char *text, int size);

@@ -100,8 +100,19 @@ static const mien_glyph glyphs['~' - ' ' + 1] = {
 };
 /* clang-format on */
 
+/* The base letters of U+00C0 (Latin-1) to U+017F (Latin Extended-A); a space: none. */
+static const char base[] = "AAAAAAACEEEEIIIIDNOOOOO OUUUUYTs"
+                           "aaaaaaaceeeeiiiidnooooo ouuuuyty"
+                           "AaAaAaCcCcCcCcDdDdEeEeEeEeEeGgGg"
+                           "GgGgHhHhIiIiIiIiIiIiJjKkkLlLlLlL"
+                           "lLlNnNnNnnNnOoOoOoOoRrRrRrSsSsSs"
+                           "SsTtTtTtUuUuUuUuUuUuWwYyYZzZzZzs";
+_Static_assert(sizeof base == 0x180 - 0xc0 + 1, "a letter for every code point");
+
 static const mien_glyph missing = {5, "M01L51L5aL0aL01"};
 
 const mien_glyph *mien_glyph_of(unsigned code) {
+    if (code >= 0xc0 && code < 0x180 && base[code - 0xc0] != ' ')
+        code = (unsigned char)base[code - 0xc0];
     return code >= ' ' && code <= '~' ? &glyphs[code - ' '] : &missing;
 }

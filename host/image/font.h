@@ -12,7 +12,8 @@ typedef struct mien_glyph {
 
 enum { MIEN_GLYPH_GAP = 3, MIEN_GLYPH_LINE = 16 /* height of a line in these units */ };
 
-/* The glyph of a code point; a box for those that this font lacks. */
+/* The glyph of a code point, of a Latin letter with a mark its base letter's (ü: u); a box for
+ * those that this font lacks. */
 const mien_glyph *mien_glyph_of(unsigned code);
 
 #endif

@@ -53,6 +53,26 @@ static void test_drawing_stays_inside(void **state) {
     mien_image_release(&image);
 }
 
+static void expect_drawn_alike(const char *a, const char *b) {
+    mien_image one, two;
+    assert_int_equal(mien_canvas_new(90, 20, 1, white, &one), MIEN_OK);
+    assert_int_equal(mien_canvas_new(90, 20, 1, white, &two), MIEN_OK);
+    mien_draw_text(&one, 2, 2, 16, black, a);
+    mien_draw_text(&two, 2, 2, 16, black, b);
+    assert_memory_equal(one.pixels, two.pixels, 90 * 20);
+    mien_image_release(&one);
+    mien_image_release(&two);
+}
+
+static void test_letters_with_marks(void **state) {
+    (void)state;
+    expect_drawn_alike("fröhlich", "frohlich");
+    expect_drawn_alike("ÀßéøñÿÞ", "AseonyT");
+    expect_drawn_alike("łĀžőœŒſ", "lAzooOs");
+    expect_drawn_alike("×÷喜я", "\x01\x01\x01\x01");                /* boxes */
+    expect_drawn_alike("\xc1\xa1\xe0\x83\xbc\xff", "\x01\x01\x01"); /* no UTF-8 */
+}
+
 static void test_text_is_cut_to_fit(void **state) {
     (void)state;
     char out[96], tiny[4];
@@ -206,9 +226,11 @@ static void test_report_of_few_pictures(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_png_comes_back_as_it_was),
-        cmocka_unit_test(test_drawing_stays_inside), cmocka_unit_test(test_text_is_cut_to_fit),
-        cmocka_unit_test(test_report_page), cmocka_unit_test(test_report_of_few_pictures)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_png_comes_back_as_it_was),
+                                       cmocka_unit_test(test_drawing_stays_inside),
+                                       cmocka_unit_test(test_letters_with_marks),
+                                       cmocka_unit_test(test_text_is_cut_to_fit),
+                                       cmocka_unit_test(test_report_page),
+                                       cmocka_unit_test(test_report_of_few_pictures)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
