@@ -23,7 +23,8 @@ static const mien_key rows[] = {
     {"data.split.test", MIEN_KEY_REAL, F(data.split.test), "0.1", 0, 0.9, NULL,
      "share for the test where the data do not say"},
     {"data.split.by", MIEN_KEY_CHOICE, F(data.split.by), "auto", 0, 0, MIEN_SPLIT_CHOICES,
-     "auto: as the data say, else by identities where they are known, else stratified; usage: the csv's column; group: identities stay "
+     "auto: as the data say, else by identities where they are known, else stratified; usage: the "
+     "csv's column; group: identities stay "
      "together"},
     {"data.split.seed", MIEN_KEY_INT, F(data.split.seed), "1", 0, 2147483647, NULL,
      "of a drawn split"},
