@@ -298,11 +298,10 @@ static mien_status prepare(mien_linear *op, int n) {
     if (find(c, n)) return MIEN_OK;
     if (!op->cuda->engines) MIEN_TRY(dnn_cache_open(op->cuda, &op->cuda->engines));
     arrange(c);
-    /* who needs a data gradient without training, a transposed convolution, runs no other pass */
-    const bool training = op->desc.training, needs_dx = op->desc.needs_dx;
+    const bool training = op->desc.training, data = training && op->desc.needs_dx;
     mien_status status = mien_grow(&c->variants, &c->capacity, c->count + 1, sizeof v);
-    if (status == MIEN_OK && (training || !needs_dx)) status = make_forward(c, &v);
-    if (status == MIEN_OK && needs_dx) status = make_data(c, &v);
+    if (status == MIEN_OK && !op->only_data) status = make_forward(c, &v);
+    if (status == MIEN_OK && (data || op->only_data)) status = make_data(c, &v);
     if (status == MIEN_OK && training) status = make_filter(c, &v);
     if (status == MIEN_OK)
         c->variants[c->count++] = v;

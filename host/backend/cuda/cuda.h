@@ -104,6 +104,7 @@ struct mien_linear {
     mien_cuda *cuda;
     mien_linear_desc desc; /* a copy; its name is the layer's */
     size_t scratch;        /* bytes that the largest prepared batch needs */
+    bool only_data;        /* inside another operator that runs its data gradient alone */
 };
 
 struct linear_kind {

@@ -21,7 +21,7 @@ static mien_status linear_create(mien_backend *b, const mien_linear_desc *desc, 
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         if (kinds[i]->takes(cuda_of(b), desc)) {
             MIEN_TRY(mien_new(out, 1, kinds[i]->bytes));
-            **out = (mien_linear){kinds[i], b, cuda_of(b), *desc, 0};
+            **out = (mien_linear){kinds[i], b, cuda_of(b), *desc, 0, false};
             return MIEN_OK;
         }
     return MIEN_FAIL(UNSUPPORTED,

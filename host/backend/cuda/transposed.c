@@ -23,7 +23,7 @@ static bool takes(const mien_cuda *cuda, const mien_linear_desc *d) {
     return !d->dense && !d->adds && d->transposed && mien_linear_groups(d) == 1;
 }
 
-/* A data gradient is what forward asks of it, for inference that alone. */
+/* A data gradient is what forward asks of it. */
 static mien_linear_desc turned(const mien_linear_desc *d) {
     mien_linear_desc c = *d;
     c.in = d->out;
@@ -39,7 +39,8 @@ static mien_status prepare(mien_linear *op, int n) {
     const mien_linear_desc *d = &op->desc;
     if (!t->conv) {
         MIEN_TRY(mien_new(&t->conv, 1, mien_cuda_conv.bytes));
-        *t->conv = (mien_linear){&mien_cuda_conv, op->backend, op->cuda, turned(d), 0};
+        *t->conv = (mien_linear){&mien_cuda_conv, op->backend, op->cuda,
+                                 turned(d),       0,           .only_data = !d->training};
     }
     MIEN_TRY(t->conv->kind->prepare(t->conv, n));
     const size_t in = mien_shape_sample(d->in), out = mien_shape_sample(d->out);
