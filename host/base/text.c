@@ -47,6 +47,44 @@ void mien_text_cell(mien_text *text, const char *cell) {
     mien_text_puts(text, "\"");
 }
 
+static bool begins_letter(char c) {
+    return ((unsigned char)c & 0xc0) != 0x80;
+}
+
+int mien_letters(const char *text) {
+    int letters = 0;
+    for (; *text; text++)
+        letters += begins_letter(*text);
+    return letters;
+}
+
+/* Where letter `letter` (from 0) begins; a letter of UTF-8 is never cut in two. */
+static size_t place_of_letter(const char *name, int letter) {
+    size_t at = 0;
+    for (int letters = 0; name[at]; at++)
+        if (begins_letter(name[at]) && letters++ == letter) break;
+    return at;
+}
+
+void mien_text_name(mien_text *text, const char *name, int most) {
+    const int letters = mien_letters(name), ahead = most / 2;
+    if (letters <= most) {
+        mien_text_puts(text, name);
+        return;
+    }
+    mien_text_append(text, name, place_of_letter(name, ahead));
+    mien_text_puts(text, "…");
+    mien_text_puts(text, name + place_of_letter(name, letters - (most - ahead - 1)));
+}
+
+void mien_text_column(mien_text *text, const char *name, int width) {
+    const int most = width < 0 ? -width : width, letters = mien_letters(name);
+    const int space = letters < most ? most - letters : 0;
+    mien_text_printf(text, "%*s", width < 0 ? 0 : space, "");
+    mien_text_name(text, name, most);
+    mien_text_printf(text, "%*s", width < 0 ? space : 0, "");
+}
+
 void mien_text_release(mien_text *text) {
     mien_free(text->data);
     *text = (mien_text){0};

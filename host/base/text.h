@@ -22,6 +22,13 @@ void mien_text_printf(mien_text *text, const char *format, ...)
 /* One cell of a CSV file: quoted where it holds a comma, a quote or the end of a line (RFC 4180).
  */
 void mien_text_cell(mien_text *text, const char *cell);
+/* A name of at most `most` letters (code points of UTF-8); of a longer one both ends around "…":
+ * names often differ in the last. */
+void mien_text_name(mien_text *text, const char *name, int most);
+/* The same as a table's column of `width` letters; as in printf, a negative one fills to the right.
+ */
+void mien_text_column(mien_text *text, const char *name, int width);
+int mien_letters(const char *text);
 void mien_text_release(mien_text *text);
 
 /* Typing errors between two words, without case. */

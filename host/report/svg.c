@@ -1,7 +1,6 @@
 #include "host/report/svg.h"
 
 #include <math.h>
-#include <stdio.h>
 
 void mien_html_escape(mien_text *out, const char *text) {
     for (; *text; text++) {
@@ -13,37 +12,14 @@ void mien_html_escape(mien_text *out, const char *text) {
     }
 }
 
-static bool begins_letter(char c) {
-    return ((unsigned char)c & 0xc0) != 0x80;
-}
-
-static int count_letters(const char *name) {
-    int letters = 0;
-    for (; *name; name++)
-        letters += begins_letter(*name);
-    return letters;
-}
-
-/* Where letter `letter` (from 0) begins; a letter of UTF-8 is never cut in two. */
-static int place_of_letter(const char *name, int letter) {
-    int at = 0;
-    for (int letters = 0; name[at]; at++)
-        if (begins_letter(name[at]) && letters++ == letter) break;
-    return at;
-}
-
-/* At most `most` letters of a name; of a longer one both ends: names often differ in the last. */
 static void short_name(mien_text *out, const char *name, int most) {
-    const int letters = count_letters(name), ahead = most / 2;
-    if (letters <= most) {
-        mien_html_escape(out, name);
-        return;
-    }
-    char kept[64];
-    snprintf(kept, sizeof kept, "%.*s", place_of_letter(name, ahead), name);
-    mien_html_escape(out, kept);
-    mien_text_puts(out, "…");
-    mien_html_escape(out, name + place_of_letter(name, letters - (most - ahead - 1)));
+    mien_text kept = {0};
+    mien_text_name(&kept, name, most);
+    if (kept.status == MIEN_OK)
+        mien_html_escape(out, kept.data);
+    else
+        out->status = kept.status;
+    mien_text_release(&kept);
 }
 
 /* ---- curves -------------------------------------------------------------------------------- */
@@ -147,7 +123,7 @@ enum { NAME_LETTERS = 16, MATRIX_LEFT = 130 };
 static int matrix_top(const char (*names)[64], int classes) {
     int longest = 0;
     for (int k = 0; k < classes; k++) {
-        const int letters = count_letters(names[k]);
+        const int letters = mien_letters(names[k]);
         if (letters > longest) longest = letters;
     }
     return 40 + 6 * (longest < NAME_LETTERS ? longest : NAME_LETTERS);

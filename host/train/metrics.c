@@ -201,11 +201,13 @@ static void cell(mien_text *out, double value) {
 static void confusion_table(const mien_metrics *m, const char (*names)[64], mien_text *out) {
     mien_text_puts(out, "\nconfusion matrix (rows: true, columns: predicted)\n");
     mien_text_printf(out, "%-12s", "");
-    for (int j = 0; j < m->classes; j++)
-        mien_text_printf(out, " %9.9s", names[j]);
+    for (int j = 0; j < m->classes; j++) {
+        mien_text_puts(out, " ");
+        mien_text_column(out, names[j], 9);
+    }
     mien_text_puts(out, "     total\n");
     for (int k = 0; k < m->classes; k++) {
-        mien_text_printf(out, "%-12.12s", names[k]);
+        mien_text_column(out, names[k], -12);
         for (int j = 0; j < m->classes; j++)
             mien_text_printf(out, " %9zu", m->confusion[k * m->classes + j]);
         mien_text_printf(out, " %9zu\n", m->by_class[k].support);
@@ -222,7 +224,7 @@ void mien_metrics_table(const mien_metrics *m, const char (*names)[64], mien_tex
                      "ROC AUC", "avg prec", "support");
     for (int k = 0; k < m->classes; k++) {
         const mien_class_metrics *c = &m->by_class[k];
-        mien_text_printf(out, "%-12.12s", names[k]);
+        mien_text_column(out, names[k], -12);
         cell(out, c->precision);
         cell(out, c->recall);
         cell(out, c->f1);

@@ -103,9 +103,13 @@ void mien_subgroups_json(const mien_subgroups *subgroups, mien_json *json) {
 void mien_subgroups_table(const mien_subgroups *subgroups, mien_text *out) {
     for (int t = 0; t < subgroups->count; t++) {
         const mien_subgroup_table *table = &subgroups->tables[t];
-        mien_text_printf(out, "\n%-24s %9s %9s %9s\n", table->column, "n", "accuracy", "macro F1");
-        for (int i = 0; i < table->count; i++)
-            mien_text_printf(out, "%-24s %9zu %9.3f %9.3f\n", table->rows[i].name, table->rows[i].n,
-                             table->rows[i].accuracy, table->rows[i].macro_f1);
+        mien_text_puts(out, "\n");
+        mien_text_column(out, table->column, -24);
+        mien_text_printf(out, " %9s %9s %9s\n", "n", "accuracy", "macro F1");
+        for (int i = 0; i < table->count; i++) {
+            const mien_subgroup *row = &table->rows[i];
+            mien_text_column(out, row->name, -24);
+            mien_text_printf(out, " %9zu %9.3f %9.3f\n", row->n, row->accuracy, row->macro_f1);
+        }
     }
 }

@@ -10,6 +10,7 @@
 
 #include "host/train/metrics.h"
 #include "host/train/schedule.h"
+#include "host/train/subgroups.h"
 
 static void expect_near(double value, double expected, int line) {
     if (!(fabs(value - expected) <= 1e-7))
@@ -159,6 +160,28 @@ static void undefined_is_null(void **state) {
     mien_metrics_release(&m);
 }
 
+/* Columns are counted in letters, of which UTF-8 has up to four bytes; long names keep both ends.
+ */
+static void tables_of_other_letters(void **state) {
+    (void)state;
+    static const char wide[CLASSES][64] = {"fröhlich", "überraschtüberrascht A",
+                                           "überraschtüberrascht B", "喜"};
+    mien_metrics m = compute(scores, labels, ROWS, CLASSES);
+    mien_text text = {0};
+    mien_metrics_table(&m, wide, &text);
+    assert_non_null(strstr(text.data, "\nfröhlich         0.500 "));
+    assert_non_null(strstr(text.data, "\nüberra…cht A     0.500 "));
+    assert_non_null(strstr(text.data, "  fröhlich über…ht A über…ht B         喜     total\n"));
+    mien_text_release(&text);
+    mien_metrics_release(&m);
+    mien_subgroup row = {"jünger", 5, 0.4, 0.3};
+    mien_subgroup_table table = {"größe", &row, 1};
+    mien_subgroups_table(&(mien_subgroups){&table, 1}, &text);
+    assert_string_equal(text.data, "\ngröße                            n  accuracy  macro F1\n"
+                                   "jünger                           5     0.400     0.300\n");
+    mien_text_release(&text);
+}
+
 static void refusals(void **state) {
     (void)state;
     static float bad[] = {.5f, .5f, 0, 1};
@@ -268,11 +291,17 @@ static void monitors(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(as_scikit_learn), cmocka_unit_test(macro_conventions),
-        cmocka_unit_test(calibration),     cmocka_unit_test(top2),
-        cmocka_unit_test(order_of_rows),   cmocka_unit_test(undefined_is_null),
-        cmocka_unit_test(refusals),        cmocka_unit_test(schedule_cosine),
-        cmocka_unit_test(schedule_step),   cmocka_unit_test(schedule_plateau),
+        cmocka_unit_test(as_scikit_learn),
+        cmocka_unit_test(macro_conventions),
+        cmocka_unit_test(calibration),
+        cmocka_unit_test(top2),
+        cmocka_unit_test(order_of_rows),
+        cmocka_unit_test(undefined_is_null),
+        cmocka_unit_test(tables_of_other_letters),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(schedule_cosine),
+        cmocka_unit_test(schedule_step),
+        cmocka_unit_test(schedule_plateau),
         cmocka_unit_test(monitors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
