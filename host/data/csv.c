@@ -237,4 +237,4 @@ static bool accepts(const char *source) {
     return mien_path_ends(source, ".csv") || mien_path_ends(source, ".csv.gz");
 }
 
-const mien_source_def mien_source_csv = {"csv", accepts, open_csv, read_csv, close_csv, NULL};
+const mien_source_def mien_source_csv = {accepts, open_csv, read_csv, close_csv, NULL};

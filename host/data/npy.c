@@ -278,5 +278,4 @@ static void close_npy(mien_dataset *set) {
     set->reader = NULL;
 }
 
-const mien_source_def mien_source_npy = {"NumPy arrays", accepts,   open_npy,
-                                         read_npy,       close_npy, NULL};
+const mien_source_def mien_source_npy = {accepts, open_npy, read_npy, close_npy, NULL};

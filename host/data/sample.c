@@ -39,5 +39,4 @@ static void close_sample(mien_dataset *set) {
     (void)set; /* nothing is open */
 }
 
-const mien_source_def mien_source_sample = {"sample",    accepts,      open_sample,
-                                            read_sample, close_sample, NULL};
+const mien_source_def mien_source_sample = {accepts, open_sample, read_sample, close_sample, NULL};

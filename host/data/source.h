@@ -11,7 +11,6 @@ typedef struct mien_room {
 } mien_room;
 
 typedef struct mien_source_def {
-    const char *name; /* for messages: "fer2013 csv" */
     /* Is the source of this form? Judged by name and folder listing, not by content. */
     bool (*accepts)(const char *source);
     /* Appends every sample (mien_dataset_extend) in the source's order. Where the pixels are at

@@ -1,14 +1,14 @@
 #include "host/data/votes.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "host/base/log.h"
 #include "host/base/memory.h"
+#include "host/data/records.h"
 
-enum { FILE_MAX = 1 << 28, UNKNOWN = 8, NO_FACE = 9, VOTES_MAX = 1000, FIELDS = 16 };
+enum { FILE_MAX = 1 << 28, UNKNOWN = 8, NO_FACE = 9, VOTES_MAX = 1000 };
 
 static const char *const columns[MIEN_VOTE_COLUMNS] = {
     "neutral", "happiness", "surprise", "sadness", "anger",
@@ -16,8 +16,7 @@ static const char *const columns[MIEN_VOTE_COLUMNS] = {
 static const char *const usages[MIEN_PARTS] = {"Training", "PublicTest", "PrivateTest"};
 
 typedef struct vote_file {
-    const char *path;
-    char *text;
+    mien_records csv;
     int column[MIEN_VOTE_COLUMNS], usage; /* places in a row; usage -1: absent */
     int (*votes)[MIEN_VOTE_COLUMNS];      /* [count] */
     uint8_t *part;                        /* [count] */
@@ -109,35 +108,10 @@ mien_verdict mien_votes_judge(const int given[MIEN_VOTE_COLUMNS], mien_soft_mode
 
 /* ---- the file ---- */
 
-/* Splits a row at its commas, in place. */
-static int split(char *row, char **fields) {
-    int n = 0;
-    for (char *at = row; at && n < FIELDS;) {
-        fields[n++] = at;
-        at = strchr(at, ',');
-        if (at) *at++ = 0;
-    }
-    return n;
-}
-
-/* The next row that is not empty, NULL at the end; *row counts them from 1 as an editor does. */
-static char *next_row(char **text, long long *row) {
-    while (**text) {
-        char *line = *text;
-        const size_t length = strcspn(line, "\n");
-        *text = line + length + (line[length] != 0);
-        line[length] = 0;
-        if (length && line[length - 1] == '\r') line[length - 1] = 0;
-        ++*row;
-        if (*line) return line;
-    }
-    return NULL;
-}
-
-static mien_status read_header(vote_file *f, char *line) {
-    char *fields[FIELDS];
-    if (line && strncmp(line, "\xef\xbb\xbf", 3) == 0) line += 3; /* byte order mark */
-    const int n = line ? split(line, fields) : 0;
+static mien_status read_header(vote_file *f) {
+    MIEN_TRY(mien_records_next(&f->csv));
+    const int n = f->csv.count;
+    char *const *fields = f->csv.fields;
     f->usage = -1;
     for (int i = 0; i < n; i++)
         if (strcasecmp(fields[i], "Usage") == 0) f->usage = i;
@@ -147,16 +121,16 @@ static mien_status read_header(vote_file *f, char *line) {
             if (strcasecmp(fields[i], columns[c]) == 0) f->column[c] = i;
         if (f->column[c] < 0)
             return MIEN_FAIL(FORMAT,
-                             "'%s': row 1 names no column '%s'; a file of FER+ votes "
+                             "'%s': line %lld names no column '%s'; a file of FER+ votes "
                              "(fer2013new.csv) begins with Usage,Image name,neutral,happiness,…",
-                             f->path, columns[c]);
+                             f->csv.path, f->csv.line, columns[c]);
     }
     return MIEN_OK;
 }
 
-static mien_status read_votes(vote_file *f, char *line, long long row) {
-    char *fields[FIELDS], *end;
-    const int n = split(line, fields);
+static mien_status read_votes(vote_file *f) {
+    const int n = f->csv.count;
+    char *const *fields = f->csv.fields, *end;
     const size_t at = f->count;
     MIEN_TRY(mien_grow(&f->votes, &f->room, at + 1, sizeof *f->votes));
     MIEN_TRY(mien_grow(&f->part, &f->part_room, at + 1, 1));
@@ -164,8 +138,8 @@ static mien_status read_votes(vote_file *f, char *line, long long row) {
         const char *text = f->column[c] < n ? fields[f->column[c]] : "";
         const long v = strtol(text, &end, 10);
         if (end == text || *end || v < 0 || v > VOTES_MAX)
-            return MIEN_FAIL(FORMAT, "'%s': row %lld: the votes for '%s' are no number", f->path,
-                             row, columns[c]);
+            return MIEN_FAIL(FORMAT, "'%s': line %lld: the votes for '%s' are no number",
+                             f->csv.path, f->csv.line, columns[c]);
         f->votes[at][c] = (int)v;
     }
     f->part[at] = MIEN_NO_PART;
@@ -175,15 +149,14 @@ static mien_status read_votes(vote_file *f, char *line, long long row) {
     return MIEN_OK;
 }
 
-static mien_status read_file(vote_file *f) {
-    size_t size;
-    long long row = 0;
-    MIEN_TRY(mien_file_read(f->path, FILE_MAX, &f->text, &size));
-    char *text = f->text;
-    MIEN_TRY(read_header(f, next_row(&text, &row)));
-    for (char *line; (line = next_row(&text, &row));)
-        MIEN_TRY(read_votes(f, line, row));
-    return MIEN_OK;
+static mien_status read_file(vote_file *f, const char *path) {
+    MIEN_TRY(mien_records_open(&f->csv, path, FILE_MAX));
+    MIEN_TRY(read_header(f));
+    for (;;) {
+        MIEN_TRY(mien_records_next(&f->csv));
+        if (!f->csv.count) return MIEN_OK;
+        MIEN_TRY(read_votes(f));
+    }
 }
 
 /* ---- the set ---- */
@@ -193,12 +166,12 @@ static mien_status check_rows(const mien_dataset *set, const vote_file *f) {
         return MIEN_FAIL(UNSUPPORTED,
                          "data.soft_labels goes with a csv of faces alone: '%s' has no order of "
                          "rows that '%s' could follow",
-                         set->source, f->path);
+                         set->source, f->csv.path);
     if (f->count != set->source_rows)
         return MIEN_FAIL(INVALID,
                          "'%s' has votes for %zu images, '%s' has %zu: give the file of votes that "
                          "belongs to these data, row by row",
-                         f->path, f->count, set->source, set->source_rows);
+                         f->csv.path, f->count, set->source, set->source_rows);
     for (size_t i = 0; i < set->count; i++) {
         const size_t row = set->row[i];
         if (set->usage[i] != MIEN_NO_PART && f->part[row] != MIEN_NO_PART &&
@@ -207,7 +180,7 @@ static mien_status check_rows(const mien_dataset *set, const vote_file *f) {
                              "image %zu is of %s in '%s' and of %s in '%s': the rows of the two "
                              "files do not belong together",
                              row + 1, usages[set->usage[i]], set->source, usages[f->part[row]],
-                             f->path);
+                             f->csv.path);
     }
     return MIEN_OK;
 }
@@ -236,16 +209,16 @@ static mien_status judge_all(mien_dataset *set, const vote_file *f, mien_soft_mo
         keep[i] = v == MIEN_VOTES_KEPT;
         verdicts[v]++;
     }
-    tell(set, f->path, verdicts);
+    tell(set, f->csv.path, verdicts);
     if (verdicts[MIEN_VOTES_KEPT]) return MIEN_OK;
-    return MIEN_FAIL(INVALID, "the votes of '%s' leave no image", f->path);
+    return MIEN_FAIL(INVALID, "the votes of '%s' leave no image", f->csv.path);
 }
 
 mien_status mien_votes_apply(mien_dataset *set, const char *path, mien_soft_mode mode) {
-    vote_file f = {.path = path};
+    vote_file f = {0};
     bool *keep = NULL;
     mien_status status;
-    MIEN_GO(read_file(&f));
+    MIEN_GO(read_file(&f, path));
     MIEN_GO(check_rows(set, &f));
     MIEN_GO(mien_new(&keep, set->count, sizeof *keep));
     mien_free(set->targets);
@@ -258,7 +231,7 @@ mien_status mien_votes_apply(mien_dataset *set, const char *path, mien_soft_mode
     set->labelled = true;
 out:
     mien_free(keep);
-    mien_free(f.text);
+    mien_records_release(&f.csv);
     mien_free(f.votes);
     mien_free(f.part);
     return status;

@@ -201,6 +201,11 @@ static void damaged(void **state) {
     for (int i = 0; i < 65; i++)
         mien_text_printf(&many, "%d,v%d\n", i, i);
     refuse(&set, many.data, many.size, "line 66: 'v64' is the 65th value of the column 'a'");
+    many.size = 0;
+    mien_text_puts(&many, "row,a\n0,x");
+    for (int i = 0; i < 64; i++)
+        mien_text_puts(&many, ",");
+    refuse(&set, many.data, many.size, "line 2 has more than 64 fields");
     mien_text_release(&many);
     mien_dataset_release(&set);
 }

@@ -117,7 +117,8 @@ static void write_votes(int rows, int odd) {
     mien_text_puts(&text, "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,"
                           "contempt,unknown,NF\r\n");
     for (int i = 0; i < rows; i++) {
-        mien_text_printf(&text, "%s,x.png", usages[(i + (i == odd)) % 3]);
+        mien_text_printf(&text, i % 2 ? "%s,x.png" : "%s,\"x, y.png\"",
+                         usages[(i + (i == odd)) % 3]);
         for (int c = 0; c < MIEN_VOTE_COLUMNS; c++)
             mien_text_printf(&text, ",%d", c == (i % 4 == 3 ? 8 : i % 8) ? 10 : 0);
         mien_text_puts(&text, "\r\n");
@@ -179,7 +180,7 @@ static void votes_of_other_data(void **state) {
                    "neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF\n"
                    "1,2,3,4,5,6,7,many,0,0\n");
     write_text(votes_path, &text);
-    refuse_votes("row 2: the votes for 'contempt'");
+    refuse_votes("line 2: the votes for 'contempt'");
     mien_dataset set;
     assert_int_equal(mien_dataset_load("sample", spec, strict, MIEN_MEMORY_STREAM, &set), MIEN_OK);
     assert_int_not_equal(mien_votes_apply(&set, votes_path, MIEN_SOFT_MAJORITY), MIEN_OK);
