@@ -189,14 +189,3 @@ void made_pixels(uint8_t *pixels, int w, int h, int channels, int seed) {
                 *pixels++ = (uint8_t)(20 + (v < 200 ? v : 399 - v));
             }
 }
-
-void made_file(const char *path, mien_text *bytes) {
-    char folder[MIEN_PATH];
-    mien_path_folder(folder, path);
-    assert_int_equal(mien_make_folders(folder), MIEN_OK);
-    FILE *file = fopen(path, "wb");
-    assert_non_null(file);
-    assert_int_equal(fwrite(bytes->data ? bytes->data : "", 1, bytes->size, file), bytes->size);
-    fclose(file);
-    mien_text_release(bytes);
-}

@@ -28,7 +28,5 @@ void made_zip_add(made_zip *zip, const char *name, const mien_text *member, bool
 void made_zip_end(made_zip *zip);
 /* A smooth picture in which every pixel differs from those around it. */
 void made_pixels(uint8_t *pixels, int w, int h, int channels, int seed);
-/* Writes and releases it; folders on the way are made. */
-void made_file(const char *path, mien_text *bytes);
 
 #endif

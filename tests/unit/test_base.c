@@ -13,11 +13,7 @@
 #include "host/base/sha256.h"
 #include "host/base/text.h"
 #include "host/base/yaml.h"
-
-static void expect_in_message(const char *part) {
-    if (!strstr(mien_error_message(), part))
-        fail_msg("'%s' is not in the message '%s'", part, mien_error_message());
-}
+#include "tests/support/scratch.h"
 
 typedef mien_status (*parse_fn)(const char *, size_t, const char *, mien_tree *);
 

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
 #include <zlib.h>
 
 #include <cmocka.h>
@@ -16,22 +15,15 @@
 #include "host/base/memory.h"
 #include "host/base/text.h"
 #include "host/data/dataset.h"
+#include "tests/support/scratch.h"
 
-static char folder[] = "/tmp/mien-test-XXXXXX";
 static char path[64];
 static const int teams[] = {1, 2, 5};
 
 static int start(void **state) {
-    (void)state;
-    if (!mkdtemp(folder)) return 1;
-    snprintf(path, sizeof path, "%s/a.csv", folder);
+    if (scratch_make(state)) return 1;
+    snprintf(path, sizeof path, "%s/a.csv", scratch);
     return 0;
-}
-
-static int finish(void **state) {
-    (void)state;
-    unlink(path);
-    return rmdir(folder);
 }
 
 static uint32_t roll(uint32_t *dice, uint32_t below) {
@@ -342,5 +334,5 @@ int main(void) {
         cmocka_unit_test(hostile_rows), cmocka_unit_test(noise),      cmocka_unit_test(long_lines),
         cmocka_unit_test(cut_gzip),     cmocka_unit_test(large_gzip),
     };
-    return cmocka_run_group_tests(tests, start, finish);
+    return cmocka_run_group_tests(tests, start, scratch_drop);
 }

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <zlib.h>
 
 #include <cmocka.h>
@@ -15,29 +14,16 @@
 #include "host/data/loader.h"
 #include "host/data/split.h"
 #include "host/train/setup.h"
+#include "tests/support/scratch.h"
 
-static char folder[] = "/tmp/mien-test-XXXXXX";
 static char csv_path[64], gz_path[64];
 static const mien_on_bad on_bad_fail = {false, -1};
 
 static int start(void **state) {
-    (void)state;
-    if (!mkdtemp(folder)) return 1;
-    snprintf(csv_path, sizeof csv_path, "%s/a.csv", folder);
-    snprintf(gz_path, sizeof gz_path, "%s/a.csv.gz", folder);
+    if (scratch_make(state)) return 1;
+    snprintf(csv_path, sizeof csv_path, "%s/a.csv", scratch);
+    snprintf(gz_path, sizeof gz_path, "%s/a.csv.gz", scratch);
     return 0;
-}
-
-static int finish(void **state) {
-    (void)state;
-    unlink(csv_path);
-    unlink(gz_path);
-    return rmdir(folder);
-}
-
-static void expect_in_message(const char *part) {
-    if (!strstr(mien_error_message(), part))
-        fail_msg("'%s' is not in the message '%s'", part, mien_error_message());
 }
 
 static uint8_t pixel_of(int row, int at) {
@@ -450,5 +436,5 @@ int main(void) {
         cmocka_unit_test(statistics),          cmocka_unit_test(balanced_weights),
         cmocka_unit_test(loader_order),
     };
-    return cmocka_run_group_tests(tests, start, finish);
+    return cmocka_run_group_tests(tests, start, scratch_drop);
 }

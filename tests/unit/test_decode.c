@@ -14,6 +14,7 @@
 
 #include "host/base/memory.h"
 #include "host/image/resize.h"
+#include "tests/support/scratch.h"
 #include "tests/unit/made_pictures.h"
 
 enum { W = 19, H = 13 };
@@ -25,11 +26,6 @@ static int start(void **state) {
     made_pixels(gray, W, H, 1, 1);
     made_pixels(colour, W, H, 3, 2);
     return 0;
-}
-
-static void expect_in_message(const char *part) {
-    if (!strstr(mien_error_message(), part))
-        fail_msg("'%s' is not in the message '%s'", part, mien_error_message());
 }
 
 /* Decodes and releases the bytes. */

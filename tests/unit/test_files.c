@@ -14,25 +14,7 @@
 
 #include "host/base/file.h"
 #include "host/base/memory.h"
-
-static void expect_in_message(const char *part) {
-    if (!strstr(mien_error_message(), part))
-        fail_msg("'%s' is not in the message '%s'", part, mien_error_message());
-}
-
-static char folder[] = "/tmp/mien-test-XXXXXX";
-
-static int make_folder(void **state) {
-    (void)state;
-    return mkdtemp(folder) == NULL;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    char command[64];
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
-}
+#include "tests/support/scratch.h"
 
 static void expect_content(const char *path, const char *content) {
     char *text;
@@ -47,7 +29,7 @@ static void file_write_and_read(void **state) {
     (void)state;
     char path[MIEN_PATH], other[MIEN_PATH], *text;
     size_t size;
-    assert_int_equal(mien_path_join(path, folder, "file"), MIEN_OK);
+    assert_int_equal(mien_path_join(path, scratch, "file"), MIEN_OK);
     assert_int_equal(mien_file_write(path, "old", 3), MIEN_OK);
     assert_int_equal(mien_file_write(path, "newer", 5), MIEN_OK);
     expect_content(path, "newer");
@@ -56,12 +38,12 @@ static void file_write_and_read(void **state) {
     assert_int_equal(mien_file_write(path, "12345", 5), MIEN_OK);
     assert_int_equal(mien_file_read(path, 4, &text, &size), MIEN_FORMAT);
     assert_null(text);
-    assert_int_equal(mien_file_read(folder, 100, &text, &size), MIEN_IO);
+    assert_int_equal(mien_file_read(scratch, 100, &text, &size), MIEN_IO);
     expect_in_message("not a regular file");
-    assert_int_equal(mien_path_join(other, folder, "absent"), MIEN_OK);
+    assert_int_equal(mien_path_join(other, scratch, "absent"), MIEN_OK);
     assert_int_equal(mien_file_read(other, 100, &text, &size), MIEN_NOT_FOUND);
     expect_in_message("absent");
-    assert_int_equal(mien_path_join(other, folder, "pipe"), MIEN_OK);
+    assert_int_equal(mien_path_join(other, scratch, "pipe"), MIEN_OK);
     assert_int_equal(mkfifo(other, 0600), 0); /* it must not wait for a writer */
     assert_int_equal(mien_file_read(other, 100, &text, &size), MIEN_IO);
 }
@@ -84,19 +66,19 @@ static void file_write_any_name(void **state) {
     (void)state;
     char name[256] = {0}, path[MIEN_PATH], left[MIEN_PATH];
     memset(name, 'n', sizeof name - 1);
-    assert_int_equal(mien_path_join(path, folder, name), MIEN_OK);
+    assert_int_equal(mien_path_join(path, scratch, name), MIEN_OK);
     assert_int_equal(mien_file_write(path, "long", 4), MIEN_OK);
     expect_content(path, "long");
     for (int n = 0; n < 100; n++) {
         snprintf(name, sizeof name, ".mien-%ld-%d", (long)getpid(), n);
-        assert_int_equal(mien_path_join(left, folder, name), MIEN_OK);
+        assert_int_equal(mien_path_join(left, scratch, name), MIEN_OK);
         assert_int_equal(mkdir(left, 0700), 0);
     }
     assert_int_equal(mien_file_write(path, "again", 5), MIEN_OK);
     expect_content(path, "again");
     for (int n = 0; n < 100; n++) {
         snprintf(name, sizeof name, ".mien-%ld-%d", (long)getpid(), n);
-        assert_int_equal(mien_path_join(left, folder, name), MIEN_OK);
+        assert_int_equal(mien_path_join(left, scratch, name), MIEN_OK);
         assert_int_equal(rmdir(left), 0);
     }
     assert_int_equal(temporary_beside(path), 0);
@@ -106,7 +88,7 @@ static void file_write_any_name(void **state) {
 static void file_write_fails(void **state) {
     (void)state;
     char kept[MIEN_PATH], path[MIEN_PATH];
-    assert_int_equal(mien_path_join(kept, folder, "kept"), MIEN_OK);
+    assert_int_equal(mien_path_join(kept, scratch, "kept"), MIEN_OK);
     assert_int_equal(mien_file_write(kept, "kept", 4), MIEN_OK);
     struct rlimit limit, least;
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
@@ -121,11 +103,11 @@ static void file_write_fails(void **state) {
     expect_in_message("kept");
     expect_content(kept, "kept");
     assert_int_equal(temporary_beside(kept), 0);
-    assert_int_equal(mien_path_join(path, folder, "no/such"), MIEN_OK);
+    assert_int_equal(mien_path_join(path, scratch, "no/such"), MIEN_OK);
     assert_int_equal(mien_file_write(path, "x", 1), MIEN_NOT_FOUND);
-    assert_int_equal(mien_file_write(folder, "x", 1), MIEN_IO); /* a folder stands there */
+    assert_int_equal(mien_file_write(scratch, "x", 1), MIEN_IO); /* a folder stands there */
     expect_in_message("directory");
-    assert_int_equal(temporary_beside(folder), 0);
+    assert_int_equal(temporary_beside(scratch), 0);
     /* a full device fails, and is still a device afterwards */
     assert_int_equal(mien_file_write("/dev/full", "x", 1), MIEN_IO);
     struct stat info;
@@ -136,21 +118,21 @@ static void file_write_fails(void **state) {
 static void folders(void **state) {
     (void)state;
     char path[MIEN_PATH], long_name[MIEN_PATH + 10];
-    assert_int_equal(mien_path_join(path, folder, "a/b/c"), MIEN_OK);
+    assert_int_equal(mien_path_join(path, scratch, "a/b/c"), MIEN_OK);
     assert_int_equal(mien_make_folders(path), MIEN_OK);
     assert_int_equal(mien_make_folders(path), MIEN_OK);
     assert_true(mien_is_folder(path));
-    assert_int_equal(mien_path_join(path, folder, "plain"), MIEN_OK);
+    assert_int_equal(mien_path_join(path, scratch, "plain"), MIEN_OK);
     assert_int_equal(mien_file_write(path, "x", 1), MIEN_OK);
     assert_int_equal(mien_make_folders(path), MIEN_IO);
     expect_in_message("is not a folder");
-    assert_int_equal(mien_path_join(path, folder, "plain/below"), MIEN_OK);
+    assert_int_equal(mien_path_join(path, scratch, "plain/below"), MIEN_OK);
     assert_int_equal(mien_make_folders(path), MIEN_IO);
     assert_int_equal(mien_make_folders(""), MIEN_INVALID);
     memset(long_name, 'x', sizeof long_name - 1);
     long_name[sizeof long_name - 1] = 0;
     assert_int_equal(mien_make_folders(long_name), MIEN_INVALID);
-    assert_int_equal(mien_path_join(path, folder, long_name), MIEN_INVALID);
+    assert_int_equal(mien_path_join(path, scratch, long_name), MIEN_INVALID);
     assert_int_equal(mien_file_write(long_name, "x", 1), MIEN_INVALID);
 }
 
@@ -187,5 +169,5 @@ int main(void) {
         cmocka_unit_test(folders),
         cmocka_unit_test(paths),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, scratch_make, scratch_drop);
 }

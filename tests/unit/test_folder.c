@@ -17,44 +17,17 @@
 #include "host/base/threads.h"
 #include "host/data/split.h"
 #include "host/image/resize.h"
+#include "tests/support/scratch.h"
 #include "tests/unit/made_pictures.h"
 
 enum { SIDE = 12, PIXELS = SIDE * SIDE };
 
-static char root[MIEN_PATH];
 static const mien_on_bad fail_at_once = {false, -1}, skip_all = {true, -1};
 static const mien_image_spec gray_spec = {SIDE, SIDE, 1};
-static mien_text said;
 
-static void listen(void *context, mien_log_level level, const char *line) {
-    (void)context, (void)level;
-    mien_text_printf(&said, "%s\n", line);
-}
-
-static int make_root(void **state) {
-    (void)state;
-    strcpy(root, "/tmp/mien-folder-XXXXXX");
-    mien_log_sink(listen, NULL);
-    return mkdtemp(root) ? 0 : 1;
-}
-
-static int drop_root(void **state) {
-    char command[MIEN_PATH + 16];
-    (void)state;
-    snprintf(command, sizeof command, "rm -rf '%s'", root);
-    mien_text_release(&said);
-    mien_log_sink(NULL, NULL);
-    return system(command);
-}
-
-static void expect_in(const char *text, const char *part) {
-    if (!text || !strstr(text, part)) fail_msg("'%s' is not in '%s'", part, text ? text : "");
-}
-
-static const char *at(const char *name) {
-    static char path[MIEN_PATH];
-    assert_int_equal(mien_path_join(path, root, name), MIEN_OK);
-    return path;
+static int start(void **state) {
+    scratch_listen();
+    return scratch_make(state);
 }
 
 /* A picture of SIDE x SIDE that `seed` tells from others. */
@@ -63,27 +36,21 @@ static void put(const char *name, int seed) {
     mien_text file = {0};
     made_pixels(pixels, SIDE, SIDE, 1, seed);
     made_pgm(pixels, SIDE, SIDE, &file);
-    made_file(at(name), &file);
-}
-
-static void put_text(const char *name, const char *bytes, size_t size) {
-    mien_text file = {0};
-    mien_text_append(&file, bytes, size);
-    made_file(at(name), &file);
+    scratch_put_text(name, &file);
 }
 
 static mien_dataset load(mien_on_bad on_bad, mien_memory memory) {
     mien_dataset set;
-    if (mien_dataset_load(root, gray_spec, on_bad, memory, &set) != MIEN_OK)
+    if (mien_dataset_load(scratch, gray_spec, on_bad, memory, &set) != MIEN_OK)
         fail_msg("%s", mien_error_message());
     return set;
 }
 
 static void refuse(mien_on_bad on_bad, const char *part) {
     mien_dataset set;
-    assert_int_not_equal(mien_dataset_load(root, gray_spec, on_bad, MIEN_MEMORY_RESIDENT, &set),
+    assert_int_not_equal(mien_dataset_load(scratch, gray_spec, on_bad, MIEN_MEMORY_RESIDENT, &set),
                          MIEN_OK);
-    expect_in(mien_error_message(), part);
+    expect_in_message(part);
     mien_dataset_release(&set);
 }
 
@@ -103,7 +70,7 @@ static void plain(void **state) {
     put("happy/9.pgm", 4);
     put("happy/.hidden.pgm", 5);
     put("happy/sub.pgm/x.pgm", 6);
-    put_text("happy/notes.txt", "x", 1);
+    scratch_put("happy/notes.txt", "x", 1);
     mien_dataset set = load(fail_at_once, MIEN_MEMORY_RESIDENT);
     assert_int_equal(set.count, 4);
     assert_int_equal(set.classes, 2);
@@ -125,7 +92,7 @@ static void parts(void **state) {
     put("VALID/a/1.pgm", 3);
     put("VALID/b/1.pgm", 4);
     put("test/a/1.pgm", 5);
-    assert_int_equal(mien_make_folders(at("test/b")), MIEN_OK);
+    assert_int_equal(mien_make_folders(scratch_path("test/b")), MIEN_OK);
     put("extra/c/1.pgm", 6);
     mien_dataset set = load(fail_at_once, MIEN_MEMORY_RESIDENT);
     assert_int_equal(set.count, 5);
@@ -159,9 +126,9 @@ static void classes_that_differ(void **state) {
 static void nothing(void **state) {
     (void)state;
     refuse(fail_at_once, "holds no image");
-    assert_int_equal(mien_make_folders(at("a")), MIEN_OK);
+    assert_int_equal(mien_make_folders(scratch_path("a")), MIEN_OK);
     refuse(fail_at_once, "holds no image");
-    put_text("a/x.gif", "GIF89a", 6);
+    scratch_put("a/x.gif", "GIF89a", 6);
     refuse(skip_all, "holds no image");
     put("loose.pgm", 1);
     refuse(fail_at_once, "holds 1 pictures, but none in a folder of its class");
@@ -175,7 +142,7 @@ static void put_jpeg(const char *name, int w, int h, size_t less) {
     made_pixels(pixels, w, h, 3, 1);
     made_jpeg(pixels, w, h, 3, 0, false, &file);
     file.size -= less;
-    made_file(at(name), &file);
+    scratch_put_text(name, &file);
 }
 
 static const char *const complaints[] = {
@@ -185,12 +152,12 @@ static const char *const complaints[] = {
 enum { COMPLAINTS = sizeof complaints / sizeof complaints[0] };
 
 static void put_bad(void) {
-    put_text("a/0bytes.jpg", "", 0);
-    put_text("a/big.ppm", "P6 10000 10000 255\n", 19);
+    scratch_put("a/0bytes.jpg", "", 0);
+    scratch_put("a/big.ppm", "P6 10000 10000 255\n", 19);
     put_jpeg("a/cut.jpg", 30, 20, 300);
-    assert_int_equal(symlink("/nowhere", at("a/gone.png")), 0);
-    put_text("a/small.pgm", "P5 1 1 255\nx", 12);
-    put_text("a/text.png", "hello", 5);
+    assert_int_equal(symlink("/nowhere", scratch_path("a/gone.png")), 0);
+    scratch_put("a/small.pgm", "P5 1 1 255\nx", 12);
+    scratch_put("a/text.png", "hello", 5);
 }
 
 /* Each is named, in the order of the names, for any number of threads and both kinds of memory. */
@@ -202,7 +169,7 @@ static void bad_files(void **state) {
     put_bad();
     refuse(fail_at_once, complaints[0]);
     refuse((mien_on_bad){true, COMPLAINTS - 1}, complaints[COMPLAINTS - 1]);
-    expect_in(mien_error_message(), "more than 5 bad");
+    expect_in_message("more than 5 bad");
     for (int round = 0; round < 4; round++) {
         const mien_memory memory = round < 2 ? MIEN_MEMORY_RESIDENT : MIEN_MEMORY_STREAM;
         uint8_t pixels[3 * PIXELS];
@@ -236,14 +203,14 @@ static void unreadable(void **state) {
     put("a/1.pgm", 1);
     put("a/2.pgm", 2);
     put("b/1.pgm", 3);
-    assert_int_equal(chmod(at("a/1.pgm"), 0), 0);
+    assert_int_equal(chmod(scratch_path("a/1.pgm"), 0), 0);
     refuse(fail_at_once, "a/1.pgm': Permission denied");
-    assert_int_equal(chmod(at("b"), 0), 0);
+    assert_int_equal(chmod(scratch_path("b"), 0), 0);
     mien_dataset set = load(skip_all, MIEN_MEMORY_RESIDENT);
     assert_int_equal(set.skipped, 2);
     assert_int_equal(set.count, 1);
     mien_dataset_release(&set);
-    chmod(at("b"), 0755);
+    chmod(scratch_path("b"), 0755);
 }
 
 /* Every form of file, other sizes, colour and gray. */
@@ -255,14 +222,14 @@ static void forms(void **state) {
     mien_text file = {0};
     made_pixels(colour, S, S, 3, 9);
     made_bmp(colour, S, S, &file);
-    made_file(at("a/1.BMP"), &file);
+    scratch_put_text("a/1.BMP", &file);
     made_png(colour, S, S, 2, 8, false, 0, &file);
-    made_file(at("a/2.Png"), &file);
+    scratch_put_text("a/2.Png", &file);
     mien_text_printf(&file, "P6 %d %d 255\n", S, S);
     mien_text_append(&file, colour, sizeof colour);
-    made_file(at("a/3.ppm"), &file);
+    scratch_put_text("a/3.ppm", &file);
     put_jpeg("a/4.jpeg", S, S, 0);
-    assert_int_equal(mien_dataset_load(root, (mien_image_spec){SIDE, SIDE, 3}, fail_at_once,
+    assert_int_equal(mien_dataset_load(scratch, (mien_image_spec){SIDE, SIDE, 3}, fail_at_once,
                                        MIEN_MEMORY_RESIDENT, &set),
                      MIEN_OK);
     assert_int_equal(set.count, 4);
@@ -286,12 +253,12 @@ static void changed_meanwhile(void **state) {
     mien_dataset set = load(fail_at_once, MIEN_MEMORY_STREAM);
     assert_int_equal(mien_dataset_read(&set, NULL, 2, pixels), MIEN_OK);
     const struct timespec then[2] = {{1, 0}, {1, 0}};
-    assert_int_equal(utimensat(AT_FDCWD, at("b/1.pgm"), then, 0), 0);
+    assert_int_equal(utimensat(AT_FDCWD, scratch_path("b/1.pgm"), then, 0), 0);
     assert_int_equal(mien_dataset_read(&set, NULL, 2, pixels), MIEN_IO);
-    expect_in(mien_error_message(), "b/1.pgm' was changed while it is in use");
-    unlink(at("a/1.pgm"));
+    expect_in_message("b/1.pgm' was changed while it is in use");
+    unlink(scratch_path("a/1.pgm"));
     assert_int_not_equal(mien_dataset_read(&set, NULL, 2, pixels), MIEN_OK);
-    expect_in(mien_error_message(), "changed while they are in use");
+    expect_in_message("changed while they are in use");
     mien_dataset_release(&set);
 }
 
@@ -301,7 +268,7 @@ static void rafdb(void **state) {
     put_jpeg("Image/aligned/train_00001_aligned.jpg", 20, 20, 0);
     put_jpeg("Image/aligned/train_00002_aligned.jpg", 20, 20, 0);
     put_jpeg("Image/aligned/test_0001_aligned.jpg", 20, 20, 0);
-    put_text("EmoLabel/list_patition_label.txt", list, sizeof list - 1);
+    scratch_put("EmoLabel/list_patition_label.txt", list, sizeof list - 1);
     mien_dataset set = load(fail_at_once, MIEN_MEMORY_RESIDENT);
     assert_int_equal(set.classes, 7);
     assert_int_equal(set.count, 3);
@@ -315,7 +282,7 @@ static void rafdb(void **state) {
     mien_dataset_release(&set);
     static const char odd[] = "train_00001.jpg 8\ntrain_/../x.jpg 1\ntrain_00009.jpg 2\nhello\n"
                               "train_00002.jpg 7\n";
-    put_text("EmoLabel/list_patition_label.txt", odd, sizeof odd - 1);
+    scratch_put("EmoLabel/list_patition_label.txt", odd, sizeof odd - 1);
     refuse(fail_at_once, "row 1: label 8");
     mien_text_release(&said);
     set = load(skip_all, MIEN_MEMORY_RESIDENT);
@@ -332,7 +299,7 @@ static void rafdb_with_a_hole(void **state) {
     (void)state;
     put_jpeg("train_00001.jpg", 20, 20, 0);
     put_jpeg("train_00002.jpg", 20, 20, 0);
-    put_text("list_patition_label.txt", "train_00001.jpg 2\n\0\0\0train_00002.jpg 3\n", 39);
+    scratch_put("list_patition_label.txt", "train_00001.jpg 2\n\0\0\0train_00002.jpg 3\n", 39);
     refuse(skip_all, "zero bytes");
 }
 
@@ -340,7 +307,7 @@ static void rafdb_flat(void **state) {
     (void)state;
     put_jpeg("train_00001.jpg", 20, 20, 0);
     put_jpeg("test_0001_aligned.jpg", 20, 20, 0);
-    put_text("list_patition_label.txt", "train_00001.jpg 2\ntest_0001.jpg 3\n", 34);
+    scratch_put("list_patition_label.txt", "train_00001.jpg 2\ntest_0001.jpg 3\n", 34);
     mien_dataset set = load(fail_at_once, MIEN_MEMORY_RESIDENT);
     assert_int_equal(set.count, 2);
     assert_int_equal(set.labels[1], 2);
@@ -415,7 +382,7 @@ static void ckplus_in_parts(void **state) {
 static void put_label(const char *name, const char *descr, const void *data, size_t size) {
     mien_text file = {0};
     made_npy(descr, "()", data, size, &file);
-    made_file(at(name), &file);
+    scratch_put_text(name, &file);
 }
 
 static void affectnet(void **state) {
@@ -441,7 +408,7 @@ static void affectnet(void **state) {
     mien_dataset_release(&set);
     put_label("train_set/annotations/1_exp.npy", "<U2", "1\0\0\0001\0\0", 8);
     refuse(fail_at_once, "1_exp.npy' holds no emotion from 0 to 10");
-    unlink(at("train_set/annotations/1_exp.npy"));
+    unlink(scratch_path("train_set/annotations/1_exp.npy"));
     refuse(fail_at_once, "1_exp.npy': No such file");
 }
 
@@ -474,16 +441,16 @@ static void ckplus(void **state) {
     mien_dataset_release(&set);
 }
 
-#define IN_ROOT(test) cmocka_unit_test_setup_teardown(test, make_root, drop_root)
+#define IN_SCRATCH(test) cmocka_unit_test_setup_teardown(test, start, scratch_drop)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        IN_ROOT(plain),           IN_ROOT(parts),           IN_ROOT(classes_that_differ),
-        IN_ROOT(nothing),         IN_ROOT(bad_files),       IN_ROOT(unreadable),
-        IN_ROOT(forms),           IN_ROOT(rafdb),           IN_ROOT(rafdb_with_a_hole),
-        IN_ROOT(numbered_ckplus), IN_ROOT(ckplus_in_parts), IN_ROOT(changed_meanwhile),
-        IN_ROOT(rafdb_flat),      IN_ROOT(numbered),        IN_ROOT(affectnet),
-        IN_ROOT(ckplus),
+        IN_SCRATCH(plain),           IN_SCRATCH(parts),           IN_SCRATCH(classes_that_differ),
+        IN_SCRATCH(nothing),         IN_SCRATCH(bad_files),       IN_SCRATCH(unreadable),
+        IN_SCRATCH(forms),           IN_SCRATCH(rafdb),           IN_SCRATCH(rafdb_with_a_hole),
+        IN_SCRATCH(numbered_ckplus), IN_SCRATCH(ckplus_in_parts), IN_SCRATCH(changed_meanwhile),
+        IN_SCRATCH(rafdb_flat),      IN_SCRATCH(numbered),        IN_SCRATCH(affectnet),
+        IN_SCRATCH(ckplus),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -18,33 +17,19 @@
 #include "host/data/split.h"
 #include "host/data/votes.h"
 #include "host/formats/model.h"
+#include "tests/support/scratch.h"
 
-static char folder[] = "/tmp/mien-test-XXXXXX";
 static char a_path[64], b_path[64], votes_path[64];
 static const mien_on_bad strict = {false, -1};
 static const mien_image_spec spec = {8, 8, 1};
 static const char *const usages[] = {"Training", "PublicTest", "PrivateTest"};
 
 static int start(void **state) {
-    (void)state;
-    if (!mkdtemp(folder)) return 1;
-    snprintf(a_path, sizeof a_path, "%s/a.csv", folder);
-    snprintf(b_path, sizeof b_path, "%s/b.csv", folder);
-    snprintf(votes_path, sizeof votes_path, "%s/v.csv", folder);
+    if (scratch_make(state)) return 1;
+    snprintf(a_path, sizeof a_path, "%s/a.csv", scratch);
+    snprintf(b_path, sizeof b_path, "%s/b.csv", scratch);
+    snprintf(votes_path, sizeof votes_path, "%s/v.csv", scratch);
     return 0;
-}
-
-static int finish(void **state) {
-    (void)state;
-    unlink(a_path);
-    unlink(b_path);
-    unlink(votes_path);
-    return rmdir(folder);
-}
-
-static void expect_in_message(const char *part) {
-    if (!strstr(mien_error_message(), part))
-        fail_msg("'%s' is not in the message '%s'", part, mien_error_message());
 }
 
 static void write_text(const char *path, mien_text *text) {
@@ -364,7 +349,7 @@ static void sources_merge(void **state) {
         assert_int_not_equal(mien_votes_apply(&set, a_path, MIEN_SOFT_MAJORITY), MIEN_OK);
         mien_dataset_release(&set);
     }
-    snprintf(names, sizeof names, "%s + %s/none.csv", a_path, folder);
+    snprintf(names, sizeof names, "%s + %s/none.csv", a_path, scratch);
     assert_int_not_equal(mien_dataset_load_all(names, spec, strict, MIEN_MEMORY_AUTO, &set),
                          MIEN_OK);
     expect_in_message("none.csv");
@@ -455,5 +440,5 @@ int main(void) {
         cmocka_unit_test(too_many_sources),
         cmocka_unit_test(an_epoch_is_balanced),
     };
-    return cmocka_run_group_tests(tests, start, finish);
+    return cmocka_run_group_tests(tests, start, scratch_drop);
 }

@@ -15,41 +15,26 @@
 #include "host/data/dataset.h"
 #include "host/data/npy_header.h"
 #include "host/image/resize.h"
+#include "tests/support/scratch.h"
 #include "tests/unit/made_pictures.h"
 
 enum { N = 5, H = 9, W = 11, PIXELS = H * W };
 
-static char root[MIEN_PATH];
 static const mien_on_bad fail_at_once = {false, -1}, skip_all = {true, -1};
 static const mien_image_spec spec = {H, W, 1};
 static uint8_t pixels[N * PIXELS * 3];
 static const uint8_t labels[N] = {2, 0, 1, 2, 0};
 
-static int make_root(void **state) {
-    (void)state;
-    strcpy(root, "/tmp/mien-npy-XXXXXX");
+static int start(void **state) {
     made_pixels(pixels, W, H * N, 3, 4);
-    return mkdtemp(root) ? 0 : 1;
-}
-
-static int drop_root(void **state) {
-    char command[MIEN_PATH + 16];
-    (void)state;
-    snprintf(command, sizeof command, "rm -rf '%s'", root);
-    return system(command);
-}
-
-static const char *at(const char *name) {
-    static char path[MIEN_PATH];
-    assert_int_equal(mien_path_join(path, root, name), MIEN_OK);
-    return path;
+    return scratch_make(state);
 }
 
 static void put(const char *name, const char *descr, const char *shape, const void *data,
                 size_t size) {
     mien_text file = {0};
     made_npy(descr, shape, data, size, &file);
-    made_file(at(name), &file);
+    scratch_put_text(name, &file);
 }
 
 static void put_good(void) {
@@ -60,17 +45,16 @@ static void put_good(void) {
 static void refuse(const char *name, mien_status status, const char *part) {
     mien_dataset set;
     char path[MIEN_PATH];
-    strcpy(path, *name ? at(name) : root);
+    strcpy(path, *name ? scratch_path(name) : scratch);
     assert_int_equal(mien_dataset_load(path, spec, fail_at_once, MIEN_MEMORY_AUTO, &set), status);
-    if (!strstr(mien_error_message(), part))
-        fail_msg("'%s' is not in the message '%s'", part, mien_error_message());
+    expect_in_message(part);
     mien_dataset_release(&set);
 }
 
 static mien_dataset load(const char *name, mien_memory memory) {
     mien_dataset set;
     char path[MIEN_PATH];
-    strcpy(path, *name ? at(name) : root);
+    strcpy(path, *name ? scratch_path(name) : scratch);
     if (mien_dataset_load(path, spec, fail_at_once, memory, &set) != MIEN_OK)
         fail_msg("%s", mien_error_message());
     return set;
@@ -102,7 +86,7 @@ static void folder_of_arrays(void **state) {
     }
     mien_text names = {0};
     mien_text_puts(&names, "calm\r\nglad\ncross");
-    made_file(at("classes.txt"), &names);
+    scratch_put_text("classes.txt", &names);
     mien_dataset set = load("", MIEN_MEMORY_AUTO);
     assert_string_equal(set.class_names[0], "calm");
     assert_string_equal(set.class_names[2], "cross");
@@ -132,9 +116,9 @@ static void colour(void **state) {
     mien_dataset set;
     put("images.npy", "|u1", "(5, 9, 11, 3)", pixels, N * PIXELS * 3);
     put("labels.npy", "|u1", "(5,)", labels, N);
-    assert_int_equal(
-        mien_dataset_load(root, (mien_image_spec){5, 5, 3}, fail_at_once, MIEN_MEMORY_AUTO, &set),
-        MIEN_OK);
+    assert_int_equal(mien_dataset_load(scratch, (mien_image_spec){5, 5, 3}, fail_at_once,
+                                       MIEN_MEMORY_AUTO, &set),
+                     MIEN_OK);
     mien_resize(pixels + PIXELS * 3, H, W, 3, want, 5, 5);
     assert_memory_equal(mien_dataset_image(&set, 1), want, 75);
     mien_dataset_release(&set);
@@ -161,30 +145,31 @@ static mien_text archive(bool deflated) {
 static void archives(void **state) {
     (void)state;
     mien_text file = archive(false);
-    made_file(at("a.npz"), &file);
+    scratch_put_text("a.npz", &file);
     mien_dataset set = load("a.npz", MIEN_MEMORY_RESIDENT);
     expect_good(&set);
     set = load("a.npz", MIEN_MEMORY_STREAM);
     expect_good(&set);
     file = archive(true);
-    made_file(at("b.npz"), &file);
+    scratch_put_text("b.npz", &file);
     set = load("b.npz", MIEN_MEMORY_AUTO);
     expect_good(&set);
-    assert_int_equal(mien_dataset_load(at("b.npz"), spec, fail_at_once, MIEN_MEMORY_STREAM, &set),
-                     MIEN_UNSUPPORTED);
+    assert_int_equal(
+        mien_dataset_load(scratch_path("b.npz"), spec, fail_at_once, MIEN_MEMORY_STREAM, &set),
+        MIEN_UNSUPPORTED);
     assert_non_null(strstr(mien_error_message(), "is compressed and cannot be streamed"));
     mien_dataset_release(&set);
     file = archive(true);
     char *entry = memmem(file.data, file.size, "PK\1\2", 4);
     assert_non_null(entry);
     entry[16]++; /* of the checksum */
-    made_file(at("b.npz"), &file);
+    scratch_put_text("b.npz", &file);
     refuse("b.npz", MIEN_FORMAT, "does not unpack to what the archive promises");
     file = archive(true);
     entry = memmem(file.data, file.size, "PK\1\2", 4);
     assert_non_null(entry);
     memset(entry + 20, 0xff, 8);
-    made_file(at("b.npz"), &file);
+    scratch_put_text("b.npz", &file);
     refuse("b.npz", MIEN_UNSUPPORTED, "'x' is above 2 GB");
 }
 
@@ -201,7 +186,7 @@ static void damaged_members(void **state) {
             uint32_t packed;
             memcpy(&packed, local + 18, 4);
             local[30 + 5 + packed - 2] ^= 1; /* behind the name: the last byte but one */
-            made_file(at("d.npz"), &file);
+            scratch_put_text("d.npz", &file);
             refuse("d.npz", MIEN_FORMAT, member ? "d.npz:y' is damaged" : "d.npz:x' is damaged");
         }
 }
@@ -230,12 +215,12 @@ static void bombs(void **state) {
     made_zip_add(&zip, "x.npy", &images, true);
     made_zip_add(&zip, "y.npy", &names, true);
     made_zip_end(&zip);
-    made_file(at("e.npz"), &zip.file);
+    scratch_put_text("e.npz", &zip.file);
     mien_text_release(&images);
     mien_text_release(&names);
     /* 655 MB at the input's size: read from the unpacked array when they are needed */
-    assert_int_equal(mien_dataset_load(at("e.npz"), (mien_image_spec){128, 128, 1}, fail_at_once,
-                                       MIEN_MEMORY_AUTO, &set),
+    assert_int_equal(mien_dataset_load(scratch_path("e.npz"), (mien_image_spec){128, 128, 1},
+                                       fail_at_once, MIEN_MEMORY_AUTO, &set),
                      MIEN_OK);
     assert_int_equal(set.count, ROWS);
     assert_true(set.streamed);
@@ -252,7 +237,7 @@ static void bombs(void **state) {
     assert_non_null(entry);
     entry[10] = 8;
     memcpy(entry + 24, &(uint32_t){LARGE}, 4);
-    made_file(at("f.npz"), &zip.file);
+    scratch_put_text("f.npz", &zip.file);
     mien_text_release(&images);
     refuse("f.npz", MIEN_NO_MEMORY, "more than half of the free memory: write it with numpy.savez");
     assert_int_equal(setrlimit(RLIMIT_AS, &before), 0);
@@ -261,7 +246,7 @@ static void bombs(void **state) {
 static void wrong_arrays(void **state) {
     (void)state;
     put_good();
-    unlink(at("labels.npy"));
+    unlink(scratch_path("labels.npy"));
     refuse("", MIEN_NOT_FOUND, "no 'labels'");
     put("labels.npy", "|u1", "(4,)", labels, 4);
     refuse("", MIEN_FORMAT, "4 labels for the 5 images");
@@ -288,7 +273,7 @@ static void wrong_arrays(void **state) {
     put("labels.npy", "|u1", "(0,)", labels, 0);
     refuse("", MIEN_FORMAT, "no usable image");
     mien_text file = {0};
-    made_file(at("images.npy"), &file);
+    scratch_put_text("images.npy", &file);
     refuse("", MIEN_FORMAT, "is empty");
     refuse("other.npy", MIEN_FORMAT, "arrays called images and labels");
 }
@@ -298,7 +283,8 @@ static void skipped_labels(void **state) {
     mien_dataset set;
     put_good();
     put("labels.npy", "<i2", "(5,)", "\0\0\377\377\1\0\0\177\2\0", 10);
-    assert_int_equal(mien_dataset_load(root, spec, skip_all, MIEN_MEMORY_RESIDENT, &set), MIEN_OK);
+    assert_int_equal(mien_dataset_load(scratch, spec, skip_all, MIEN_MEMORY_RESIDENT, &set),
+                     MIEN_OK);
     assert_int_equal(set.count, 3);
     assert_int_equal(set.skipped, 2);
     assert_int_equal(set.classes, 3);
@@ -316,7 +302,8 @@ static void rows_and_gaps(void **state) {
     put("y_train.npy", "|i1", "(3,)", "\1\377\0", 3);
     put("x_test.npy", "|u1", "(2, 9, 11)", pixels + 3 * PIXELS, 2 * PIXELS);
     put("y_test.npy", "|u1", "(2,)", "\2\1", 2);
-    assert_int_equal(mien_dataset_load(root, spec, skip_all, MIEN_MEMORY_RESIDENT, &set), MIEN_OK);
+    assert_int_equal(mien_dataset_load(scratch, spec, skip_all, MIEN_MEMORY_RESIDENT, &set),
+                     MIEN_OK);
     static const uint32_t rows[] = {0, 2, 3, 4};
     assert_int_equal(set.count, 4);
     assert_memory_equal(set.row, rows, sizeof rows);
@@ -325,7 +312,7 @@ static void rows_and_gaps(void **state) {
     refuse("", MIEN_FORMAT, "row 1 has the label 3840, but no row has the label 3");
     mien_text names = {0};
     mien_text_append(&names, "a\nb\n\0\0c\n", 8);
-    made_file(at("classes.txt"), &names);
+    scratch_put_text("classes.txt", &names);
     refuse("", MIEN_FORMAT, "zero bytes");
 }
 
@@ -398,9 +385,9 @@ static void damaged_archives(void **state) {
                 file.data[place] = (char)(dice >> 3);
             else /* the table and its end */
                 file.data[whole.size - 1 - place % 190] = (char)(dice >> 3);
-            made_file(at("c.npz"), &file);
-            const mien_status status =
-                mien_dataset_load(at("c.npz"), spec, fail_at_once, MIEN_MEMORY_RESIDENT, &set);
+            scratch_put_text("c.npz", &file);
+            const mien_status status = mien_dataset_load(scratch_path("c.npz"), spec, fail_at_once,
+                                                         MIEN_MEMORY_RESIDENT, &set);
             if (round % 3 == 0) assert_int_not_equal(status, MIEN_OK);
             mien_dataset_release(&set);
         }
@@ -409,14 +396,14 @@ static void damaged_archives(void **state) {
     }
 }
 
-#define IN_ROOT(test) cmocka_unit_test_setup_teardown(test, make_root, drop_root)
+#define IN_SCRATCH(test) cmocka_unit_test_setup_teardown(test, start, scratch_drop)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        IN_ROOT(folder_of_arrays), IN_ROOT(parts),         IN_ROOT(colour),
-        IN_ROOT(archives),         IN_ROOT(headers),       IN_ROOT(wrong_arrays),
-        IN_ROOT(skipped_labels),   IN_ROOT(rows_and_gaps), IN_ROOT(damaged_archives),
-        IN_ROOT(damaged_members),  IN_ROOT(bombs),
+        IN_SCRATCH(folder_of_arrays), IN_SCRATCH(parts),         IN_SCRATCH(colour),
+        IN_SCRATCH(archives),         IN_SCRATCH(headers),       IN_SCRATCH(wrong_arrays),
+        IN_SCRATCH(skipped_labels),   IN_SCRATCH(rows_and_gaps), IN_SCRATCH(damaged_archives),
+        IN_SCRATCH(damaged_members),  IN_SCRATCH(bombs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,6 +12,7 @@
 #include "host/image/draw.h"
 #include "host/image/encode.h"
 #include "host/report/report.h"
+#include "tests/support/scratch.h"
 
 static const mien_color white = {255, 255, 255}, black = {0, 0, 0}, red = {200, 30, 10};
 
@@ -85,22 +86,20 @@ static void test_text_is_cut_to_fit(void **state) {
 }
 
 /* The page of `n` answers; it is the caller's. */
-static char *page_of_answers(const char *folder, const mien_report_head *head, const float *p,
-                             const uint16_t *labels, size_t n, int classes,
-                             const char (*names)[64]) {
+static char *page_of_answers(const mien_report_head *head, const float *p, const uint16_t *labels,
+                             size_t n, int classes, const char (*names)[64]) {
     mien_metrics metrics;
-    char path[160], *page;
+    char *page;
     size_t size;
     assert_int_equal(mien_metrics_compute(p, labels, n, classes, &metrics), MIEN_OK);
     const mien_report report = {&metrics, names, head};
-    assert_int_equal(mien_report_write(&report, folder), MIEN_OK);
-    snprintf(path, sizeof path, "%s/report.html", folder);
-    assert_int_equal(mien_file_read(path, 1 << 24, &page, &size), MIEN_OK);
+    assert_int_equal(mien_report_write(&report, scratch), MIEN_OK);
+    assert_int_equal(mien_file_read(scratch_path("report.html"), 1 << 24, &page, &size), MIEN_OK);
     mien_metrics_release(&metrics);
     return page;
 }
 
-static char *page_of(const char *folder, int classes, const char (*names)[64]) {
+static char *page_of(int classes, const char (*names)[64]) {
     const float share = 1.0f / (float)classes;
     float *p = calloc((size_t)classes * (size_t)classes * 3, sizeof *p);
     uint16_t *labels = calloc((size_t)classes * 3, sizeof *labels);
@@ -111,7 +110,7 @@ static char *page_of(const char *folder, int classes, const char (*names)[64]) {
         p[i * classes + (i < classes ? (i + 1) % classes : i % classes)] += 0.5f;
     }
     char model[128];
-    snprintf(model, sizeof model, "%s/m.h5", folder);
+    snprintf(model, sizeof model, "%s/m.h5", scratch);
     const char *warnings[] = {"these are <b>the data</b>"};
     mien_subgroup rows[] = {{"<img src=x>", 5, 0.4, 0.3}};
     mien_subgroup_table table = {"<u>age", rows, 1};
@@ -124,26 +123,10 @@ static char *page_of(const char *folder, int classes, const char (*names)[64]) {
                                    .warning_count = 1,
                                    .seconds = 1,
                                    .groups = &groups};
-    char *page = page_of_answers(folder, &head, p, labels, (size_t)classes * 3, classes, names);
+    char *page = page_of_answers(&head, p, labels, (size_t)classes * 3, classes, names);
     free(p);
     free(labels);
     return page;
-}
-
-static void drop_page(const char *folder) {
-    static const char *const files[] = {"report.html", "report.json", "log.csv"};
-    char path[160];
-    for (int i = 0; i < 3; i++) {
-        snprintf(path, sizeof path, "%s/%s", folder, files[i]);
-        unlink(path);
-    }
-    assert_int_equal(rmdir(folder), 0);
-}
-
-static void put_log(const char *folder, const char *text) {
-    char path[160];
-    snprintf(path, sizeof path, "%s/log.csv", folder);
-    assert_int_equal(mien_file_write(path, text, strlen(text)), MIEN_OK);
 }
 
 static void test_report_page(void **state) {
@@ -155,9 +138,7 @@ static void test_report_page(void **state) {
                                       "sad",
                                       "surprise",
                                       "neutral"};
-    char folder[] = "/tmp/mien-test-XXXXXX", command[160];
-    assert_non_null(mkdtemp(folder));
-    char *page = page_of(folder, 7, names);
+    char *page = page_of(7, names);
     assert_null(strstr(page, "<script"));
     assert_null(strstr(page, "' onload='"));
     assert_null(strstr(page, "<b>the data"));
@@ -175,9 +156,10 @@ static void test_report_page(void **state) {
     assert_non_null(strstr(page, "no log.csv"));
     assert_non_null(strstr(page, ">happy an…ng name<")); /* both ends, in the matrix */
     mien_free(page);
-    put_log(folder, "epoch,loss,val_loss,accuracy,val_accuracy\n0,1.9,1.8,0.2,0.25\n"
-                    "1,1.4,1.5,0.4,0.38\n2,1.1,1.3,0.55,0.5\n");
-    page = page_of(folder, 7, names);
+    static const char log[] = "epoch,loss,val_loss,accuracy,val_accuracy\n0,1.9,1.8,0.2,0.25\n"
+                              "1,1.4,1.5,0.4,0.38\n2,1.1,1.3,0.55,0.5\n";
+    scratch_put("log.csv", log, sizeof log - 1);
+    page = page_of(7, names);
     assert_non_null(strstr(page, "aria-label='loss by epoch'"));
     assert_non_null(strstr(page, "aria-label='accuracy by epoch'"));
     mien_free(page);
@@ -185,8 +167,8 @@ static void test_report_page(void **state) {
         "", "epoch,loss\n1,2\n", "epoch,loss,val_loss,accuracy,val_accuracy\n0,1,2\n",
         "epoch,loss,val_loss,accuracy,val_accuracy\n0,1,<i>,3,4\n"};
     for (int i = 0; i < 4; i++) {
-        put_log(folder, damaged[i]);
-        page = page_of(folder, 7, names);
+        scratch_put("log.csv", damaged[i], strlen(damaged[i]));
+        page = page_of(7, names);
         assert_non_null(strstr(page, "There are no learning curves"));
         assert_null(strstr(page, "<i>"));
         mien_free(page);
@@ -194,11 +176,10 @@ static void test_report_page(void **state) {
     static char many[30][64];
     for (int i = 0; i < 30; i++)
         snprintf(many[i], 64, "class number %d", i);
-    mien_free(page_of(folder, 30, (const char(*)[64])many));
-    snprintf(command, sizeof command, "%s/report.html", folder);
+    mien_free(page_of(30, (const char(*)[64])many));
     const mien_report none = {0};
-    assert_int_equal(mien_report_write(&none, command), MIEN_IO); /* a file stands there */
-    drop_page(folder);
+    assert_int_equal(mien_report_write(&none, scratch_path("report.html")),
+                     MIEN_IO); /* a file stands there */
 }
 
 /* Few pictures say little: never that a figure is exact. */
@@ -214,23 +195,21 @@ static void test_report_of_few_pictures(void **state) {
                 {{1}, 1, "0.0 to 79.3&nbsp;%"},
                 {{1, 0, 0}, 3, "20.8 to 93.9&nbsp;%"}};
     const mien_report_head head = {.model = "m.h5", .data = "d", .split = "test", .sha256 = "00"};
-    char folder[] = "/tmp/mien-test-XXXXXX";
-    assert_non_null(mkdtemp(folder));
     for (int i = 0; i < 3; i++) {
-        char *page = page_of_answers(folder, &head, sure, rows[i].labels, rows[i].n, 2, names);
+        char *page = page_of_answers(&head, sure, rows[i].labels, rows[i].n, 2, names);
         assert_non_null(strstr(page, rows[i].range));
         assert_null(strstr(page, "±"));
         mien_free(page);
     }
-    drop_page(folder);
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_png_comes_back_as_it_was),
-                                       cmocka_unit_test(test_drawing_stays_inside),
-                                       cmocka_unit_test(test_letters_with_marks),
-                                       cmocka_unit_test(test_text_is_cut_to_fit),
-                                       cmocka_unit_test(test_report_page),
-                                       cmocka_unit_test(test_report_of_few_pictures)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_png_comes_back_as_it_was),
+        cmocka_unit_test(test_drawing_stays_inside),
+        cmocka_unit_test(test_letters_with_marks),
+        cmocka_unit_test(test_text_is_cut_to_fit),
+        cmocka_unit_test_setup_teardown(test_report_page, scratch_make, scratch_drop),
+        cmocka_unit_test_setup_teardown(test_report_of_few_pictures, scratch_make, scratch_drop)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -15,11 +14,11 @@
 #include "host/infer/score.h"
 #include "host/train/preview.h"
 #include "host/train/step.h"
+#include "tests/support/scratch.h"
 
 /* five steps an epoch, the last of 10 images */
 enum { COUNT = 190, TRAIN = 138, BATCH = 32, STEPS = 5, LAST = 10, SIDE = 12, EPOCHS = 3 };
 enum { CLASSES_MAX = 8, NUMBERS = SIDE * SIDE };
-static char folder[] = "/tmp/mien-test-XXXXXX";
 static char csv[64], votes[64], net[64];
 
 static const char network[] =
@@ -35,12 +34,11 @@ static void put_file(const char *path, const char *text, size_t size) {
 }
 
 static int start(void **state) {
-    (void)state;
     mien_text faces = {0}, soft = {0};
-    if (!mkdtemp(folder)) return 1;
-    snprintf(csv, sizeof csv, "%s/faces.csv", folder);
-    snprintf(votes, sizeof votes, "%s/votes.csv", folder);
-    snprintf(net, sizeof net, "%s/tiny.yaml", folder);
+    if (scratch_make(state)) return 1;
+    snprintf(csv, sizeof csv, "%s/faces.csv", scratch);
+    snprintf(votes, sizeof votes, "%s/votes.csv", scratch);
+    snprintf(net, sizeof net, "%s/tiny.yaml", scratch);
     mien_text_puts(&faces, "emotion,pixels,Usage\n");
     mien_text_puts(&soft, "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,"
                           "contempt,unknown,NF\n");
@@ -61,14 +59,6 @@ static int start(void **state) {
     mien_text_release(&faces);
     mien_text_release(&soft);
     return 0;
-}
-
-static int finish(void **state) {
-    (void)state;
-    unlink(csv);
-    unlink(votes);
-    unlink(net);
-    return rmdir(folder);
 }
 
 static mien_backend *open_cpu(void) {
@@ -333,5 +323,5 @@ int main(void) {
                                        cmocka_unit_test(steps_beyond_the_training),
                                        cmocka_unit_test(labels_of_targets),
                                        cmocka_unit_test(labels_know_the_smoothing)};
-    return cmocka_run_group_tests(tests, start, finish);
+    return cmocka_run_group_tests(tests, start, scratch_drop);
 }

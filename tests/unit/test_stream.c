@@ -16,30 +16,18 @@
 #include "host/base/text.h"
 #include "host/data/loader.h"
 #include "host/data/split.h"
+#include "tests/support/scratch.h"
 
 enum { COUNT = 300, SIDE = 12, BATCH = 32, CLASSES = 7, NUMBERS = SIDE * SIDE };
-static char folder[] = "/tmp/mien-test-XXXXXX";
 static char path[64], gz_path[80];
 static const mien_image_spec spec = {SIDE, SIDE, 1};
 static const mien_on_bad skip = {true, -1};
 
 static int start(void **state) {
-    (void)state;
-    if (!mkdtemp(folder)) return 1;
-    snprintf(path, sizeof path, "%s/a.csv", folder);
+    if (scratch_make(state)) return 1;
+    snprintf(path, sizeof path, "%s/a.csv", scratch);
     snprintf(gz_path, sizeof gz_path, "%s.gz", path);
     return 0;
-}
-
-static int finish(void **state) {
-    (void)state;
-    unlink(path);
-    return rmdir(folder);
-}
-
-static void expect_in_message(const char *part) {
-    if (!strstr(mien_error_message(), part))
-        fail_msg("'%s' is not in the message '%s'", part, mien_error_message());
 }
 
 /* COUNT good rows, some megabytes; behind every tenth a blank and a bad one. */
@@ -324,5 +312,5 @@ int main(void) {
         cmocka_unit_test(names_the_row), cmocka_unit_test(budget),
         cmocka_unit_test(choices),
     };
-    return cmocka_run_group_tests(tests, start, finish);
+    return cmocka_run_group_tests(tests, start, scratch_drop);
 }

@@ -7,15 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "host/backend/cpu.h"
 #include "host/base/memory.h"
+#include "tests/support/scratch.h"
 #include "tests/support/reference.h"
-
-static char folder[] = "/tmp/mien-tuning-XXXXXX";
 
 static const mien_linear_desc desc = {.name = "it",
                                       .in = {1, 12, 12, 32},
@@ -27,20 +25,8 @@ static const mien_linear_desc desc = {.name = "it",
                                       .training = true,
                                       .needs_dx = true};
 
-static int make_folder(void **state) {
-    (void)state;
-    if (!mkdtemp(folder)) return -1;
-    return setenv("XDG_CACHE_HOME", folder, 1);
-}
-
-static int remove_folder(void **state) {
-    char path[256];
-    (void)state;
-    snprintf(path, sizeof path, "%s/mien/tune.json", folder);
-    unlink(path);
-    snprintf(path, sizeof path, "%s/mien", folder);
-    rmdir(path);
-    return rmdir(folder);
+static int start(void **state) {
+    return scratch_make(state) || setenv("XDG_CACHE_HOME", scratch, 1);
 }
 
 static void write_entry(const mien_algorithm *algorithm, int threads) {
@@ -160,5 +146,5 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_damaged),
         cmocka_unit_test(test_obeyed),
     };
-    return cmocka_run_group_tests_name("tuning", tests, make_folder, remove_folder);
+    return cmocka_run_group_tests_name("tuning", tests, start, scratch_drop);
 }
