@@ -8,24 +8,8 @@
 
 #include <cmocka.h>
 
-#include "kernels/body/narrow.h"
 #include "kernels/body/rng.h"
-#include "tests/support/device.h"
-#include "tests/support/net.h"
-#include "tests/support/reference.h"
-
-static mien_backend *plain;
-
-static int open_plain(void **state) {
-    (void)state;
-    return reference_open(false, &plain) != MIEN_OK;
-}
-
-static int close_plain(void **state) {
-    (void)state;
-    mien_backend_close(plain);
-    return 0;
-}
+#include "tests/cuda/twins.h"
 
 typedef struct row {
     mien_shape shape;
@@ -73,29 +57,24 @@ static float *run_noise(mien_backend *b, const row *r, const float *x) {
     return y;
 }
 
-static float stored(float x, mien_dtype dtype) {
-    return dtype == MIEN_BF16  ? body_from_bf16(body_to_bf16(x))
-           : dtype == MIEN_F16 ? body_from_f16(body_to_f16(x))
-                               : x;
-}
-
 /* What is stored in a narrow type after each of the two passes. */
-static void narrow(float *y, size_t count, mien_dtype dtype) {
-    for (size_t i = 0; i < count && dtype != MIEN_F32; i++)
-        y[i] = stored(stored(y[i] / 2, dtype) + y[i] / 2, dtype);
+static void narrow(float *y, size_t count) {
+    for (size_t i = 0; i < count && twin_cuda()->dtype != MIEN_F32; i++)
+        y[i] = twin_rounded(twin_rounded(y[i] / 2) + y[i] / 2);
 }
 
-static void check(mien_compute compute) {
-    mien_backend *cuda = device_open(compute, true);
+static void test_dropout_and_noise(void **state) {
+    (void)state;
+    mien_backend *cuda = twin_cuda();
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const size_t count = mien_shape_count(rows[i].shape);
         float *x = device_numbers(count, 3, (uint32_t)i + 1, cuda->dtype);
-        float *want = run(plain, &rows[i], x), *got = run(cuda, &rows[i], x);
-        narrow(want, count, cuda->dtype);
+        float *want = run(twin_plain(), &rows[i], x), *got = run(cuda, &rows[i], x);
+        narrow(want, count);
         device_same(got, want, count, "y");
-        float *noisy = run_noise(plain, &rows[i], x), *there = run_noise(cuda, &rows[i], x);
+        float *noisy = run_noise(twin_plain(), &rows[i], x), *there = run_noise(cuda, &rows[i], x);
         for (size_t k = 0; k < count; k++)
-            noisy[k] = stored(noisy[k], cuda->dtype);
+            noisy[k] = twin_rounded(noisy[k]);
         device_same(there, noisy, count, "noise");
         free(noisy);
         free(there);
@@ -103,29 +82,9 @@ static void check(mien_compute compute) {
         free(want);
         free(got);
     }
-    mien_backend_close(cuda);
-}
-
-static void test_f32(void **state) {
-    (void)state;
-    check(MIEN_COMPUTE_F32);
-}
-
-static void test_bf16(void **state) {
-    (void)state;
-    check(MIEN_COMPUTE_BF16);
-}
-
-static void test_f16(void **state) {
-    (void)state;
-    check(MIEN_COMPUTE_F16);
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_f32),
-        cmocka_unit_test(test_bf16),
-        cmocka_unit_test(test_f16),
-    };
-    return cmocka_run_group_tests(tests, open_plain, close_plain);
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_dropout_and_noise)};
+    return twins_all_types(tests, 1);
 }

@@ -10,23 +10,7 @@
 
 #include <cmocka.h>
 
-#include "kernels/body/narrow.h"
-#include "tests/support/device.h"
-#include "tests/support/net.h"
-#include "tests/support/reference.h"
-
-static mien_backend *plain;
-
-static int open_plain(void **state) {
-    (void)state;
-    return reference_open(true, &plain) != MIEN_OK;
-}
-
-static int close_plain(void **state) {
-    (void)state;
-    mien_backend_close(plain);
-    return 0;
-}
+#include "tests/cuda/twins.h"
 
 /* LOGITS: y and dy are floats in every precision. */
 enum { BIAS = 1, RELU = 2, LOGITS = 4 };
@@ -150,16 +134,11 @@ static void release(outcome *o) {
         free(o->value[i]);
 }
 
-static float rounded(float x, mien_dtype dtype) {
-    return dtype == MIEN_BF16  ? body_from_bf16(body_to_bf16(x))
-           : dtype == MIEN_F16 ? body_from_f16(body_to_f16(x))
-                               : x;
-}
-
-static void compare(const outcome *got, outcome *want, bool whole, mien_dtype dtype) {
+static void compare(const outcome *got, outcome *want, bool whole, bool logits) {
+    const mien_dtype dtype = logits ? MIEN_F32 : twin_cuda()->dtype;
     const double most = dtype == MIEN_BF16 ? 4e-3 : (dtype == MIEN_F16 ? 5e-4 : 1e-5);
-    for (size_t k = 0; k < want->count[Y]; k++)
-        want->value[Y][k] = rounded(want->value[Y][k], dtype);
+    for (size_t k = 0; k < want->count[Y] && !logits; k++)
+        want->value[Y][k] = twin_rounded(want->value[Y][k]);
     for (int i = 0; i < RESULTS; i++)
         if (whole)
             device_same(got->value[i], want->value[i], want->count[i], names[i]);
@@ -168,13 +147,15 @@ static void compare(const outcome *got, outcome *want, bool whole, mien_dtype dt
                         names[i]);
 }
 
-static void check(mien_compute compute) {
-    mien_backend *cuda = device_open(compute, true);
+static void test_first_conv(void **state) {
+    (void)state;
+    mien_backend *cuda = twin_cuda(), *plain;
+    expect_ok(reference_open(true, &plain));
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         for (int whole = 0; whole < 2; whole++) {
             outcome want = run(plain, &rows[i], whole, cuda->dtype);
             outcome got = run(cuda, &rows[i], whole, cuda->dtype);
-            compare(&got, &want, whole, rows[i].flags & LOGITS ? MIEN_F32 : cuda->dtype);
+            compare(&got, &want, whole, rows[i].flags & LOGITS);
             release(&want);
             release(&got);
         }
@@ -183,29 +164,10 @@ static void check(mien_compute compute) {
     cuda->ops->linear_engine(op, MIEN_FILTER, engine, sizeof engine);
     assert_string_equal(engine, "first"); /* and not a library's */
     cuda->ops->linear_free(op);
-    mien_backend_close(cuda);
-}
-
-static void test_f32(void **state) {
-    (void)state;
-    check(MIEN_COMPUTE_F32);
-}
-
-static void test_bf16(void **state) {
-    (void)state;
-    check(MIEN_COMPUTE_BF16);
-}
-
-static void test_f16(void **state) {
-    (void)state;
-    check(MIEN_COMPUTE_F16);
+    mien_backend_close(plain);
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_f32),
-        cmocka_unit_test(test_bf16),
-        cmocka_unit_test(test_f16),
-    };
-    return cmocka_run_group_tests(tests, open_plain, close_plain);
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_first_conv)};
+    return twins_all_types(tests, 1);
 }

@@ -9,26 +9,10 @@
 
 #include <cmocka.h>
 
-#include "kernels/body/narrow.h"
 #include "kernels/body/rng.h"
-#include "tests/support/device.h"
-#include "tests/support/net.h"
-#include "tests/support/reference.h"
+#include "tests/cuda/twins.h"
 
 enum { CLASSES = 7, CURSOR = 13 };
-
-static mien_backend *plain;
-
-static int open_plain(void **state) {
-    (void)state;
-    return reference_open(false, &plain) != MIEN_OK;
-}
-
-static int close_plain(void **state) {
-    (void)state;
-    mien_backend_close(plain);
-    return 0;
-}
 
 /* What a row of the table asks for. */
 enum { AUGMENT = 1, MIXUP = 2, VIEW = 4, SMOOTH = 8, FOLLOWS = 16, NO_TARGETS = 32 };
@@ -140,20 +124,15 @@ static float *run(mien_backend *b, const row *r, float **targets) {
     return out;
 }
 
-static float rounded(float x, mien_dtype dtype) {
-    return dtype == MIEN_BF16  ? body_from_bf16(body_to_bf16(x))
-           : dtype == MIEN_F16 ? body_from_f16(body_to_f16(x))
-                               : x;
-}
-
-static void check(mien_compute compute) {
-    mien_backend *cuda = device_open(compute, true);
+static void test_gather(void **state) {
+    (void)state;
+    mien_backend *cuda = twin_cuda();
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const size_t count = mien_shape_count(rows[i].shape);
-        float *want_t, *got_t, *want = run(plain, &rows[i], &want_t);
+        float *want_t, *got_t, *want = run(twin_plain(), &rows[i], &want_t);
         float *got = run(cuda, &rows[i], &got_t);
         for (size_t k = 0; k < count; k++)
-            want[k] = rounded(want[k], cuda->dtype);
+            want[k] = twin_rounded(want[k]);
         device_same(got, want, count, "x");
         device_same(got_t, want_t, (size_t)rows[i].shape.n * CLASSES, "targets");
         free(want);
@@ -161,22 +140,6 @@ static void check(mien_compute compute) {
         free(got);
         free(got_t);
     }
-    mien_backend_close(cuda);
-}
-
-static void test_f32(void **state) {
-    (void)state;
-    check(MIEN_COMPUTE_F32);
-}
-
-static void test_bf16(void **state) {
-    (void)state;
-    check(MIEN_COMPUTE_BF16);
-}
-
-static void test_f16(void **state) {
-    (void)state;
-    check(MIEN_COMPUTE_F16);
 }
 
 static int by_key(const void *a, const void *b) {
@@ -188,7 +151,7 @@ static int by_key(const void *a, const void *b) {
 static void test_permutation(void **state) {
     (void)state;
     static const size_t sizes[] = {1, 2, 3, 17, 2047, 2048, 2049, 4097, 28709};
-    mien_backend *cuda = device_open(MIEN_COMPUTE_F32, true);
+    mien_backend *cuda = twin_cuda();
     for (size_t k = 0; k < sizeof sizes / sizeof sizes[0]; k++) {
         const size_t n = sizes[k];
         uint64_t *want = malloc(n * sizeof *want);
@@ -213,15 +176,10 @@ static void test_permutation(void **state) {
         free(index);
         free(got);
     }
-    mien_backend_close(cuda);
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_f32),
-        cmocka_unit_test(test_bf16),
-        cmocka_unit_test(test_f16),
-        cmocka_unit_test(test_permutation),
-    };
-    return cmocka_run_group_tests(tests, open_plain, close_plain);
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_gather)};
+    const struct CMUnitTest floats[] = {cmocka_unit_test(test_permutation)};
+    return twins_all_types(tests, 1) + twins_f32(floats, 1);
 }

@@ -9,26 +9,7 @@
 
 #include <cmocka.h>
 
-#include "host/base/threads.h"
-#include "kernels/body/narrow.h"
-#include "tests/support/device.h"
-#include "tests/support/net.h"
-#include "tests/support/reference.h"
-
-static mien_backend *plain;
-
-static int open_plain(void **state) {
-    (void)state;
-    mien_threads_start(0, false); /* subnormal numbers are zero in them, as on the device */
-    mien_float_enter();
-    return reference_open(false, &plain) != MIEN_OK;
-}
-
-static int close_plain(void **state) {
-    (void)state;
-    mien_backend_close(plain);
-    return 0;
-}
+#include "tests/cuda/twins.h"
 
 typedef struct row {
     int rows, classes;
@@ -88,19 +69,18 @@ static float *run_loss(mien_backend *b, const row *r, const numbers_of *n, body_
     return out;
 }
 
-static void check_loss(mien_compute compute) {
-    mien_backend *cuda = device_open(compute, true);
+static void test_loss(void **state) {
+    (void)state;
+    mien_backend *cuda = twin_cuda();
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         const row *r = &table[i];
         const size_t count = (size_t)r->rows * (size_t)r->classes;
         numbers_of n = make(r, cuda->dtype);
         body_step want_state, got_state;
-        float *want = run_loss(plain, r, &n, &want_state);
+        float *want = run_loss(twin_plain(), r, &n, &want_state);
         float *got = run_loss(cuda, r, &n, &got_state);
         for (size_t k = 0; k < count; k++)
-            want[k] = cuda->dtype == MIEN_BF16  ? body_from_bf16(body_to_bf16(want[k]))
-                      : cuda->dtype == MIEN_F16 ? body_from_f16(body_to_f16(want[k]))
-                                                : want[k];
+            want[k] = twin_rounded(want[k]);
         device_same(got, want, count, "dlogits");
         assert_int_equal(got_state.rows, want_state.rows);
         assert_int_equal(got_state.correct, want_state.correct);
@@ -115,22 +95,6 @@ static void check_loss(mien_compute compute) {
         free(n.t);
         free(n.weight);
     }
-    mien_backend_close(cuda);
-}
-
-static void test_loss_f32(void **state) {
-    (void)state;
-    check_loss(MIEN_COMPUTE_F32);
-}
-
-static void test_loss_bf16(void **state) {
-    (void)state;
-    check_loss(MIEN_COMPUTE_BF16);
-}
-
-static void test_loss_f16(void **state) {
-    (void)state;
-    check_loss(MIEN_COMPUTE_F16);
 }
 
 /* y; dx written and then added to. */
@@ -153,14 +117,13 @@ static void test_softmax(void **state) {
     (void)state;
     static const mien_shape shapes[] = {{1, 1, 1, 1},  {2, 3, 5, 3},   {65, 1, 1, 7},
                                         {1, 2, 2, 32}, {3, 1, 1, 300}, {1, 1, 2, 1001}};
-    mien_backend *cuda = device_open(MIEN_COMPUTE_F32, true);
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
         const size_t count = mien_shape_count(shapes[i]);
         float *x = device_numbers(count, 9, 4, MIEN_F32),
               *dy = device_numbers(count, 1, 5, MIEN_F32);
         float *want[2], *got[2];
-        run_softmax(plain, shapes[i], x, dy, want);
-        run_softmax(cuda, shapes[i], x, dy, got);
+        run_softmax(twin_plain(), shapes[i], x, dy, want);
+        run_softmax(twin_cuda(), shapes[i], x, dy, got);
         device_same(got[0], want[0], count, "y");
         device_same(got[1], want[1], count, "dx");
         for (int k = 0; k < 2; k++) {
@@ -170,15 +133,10 @@ static void test_softmax(void **state) {
         free(x);
         free(dy);
     }
-    mien_backend_close(cuda);
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_loss_f32),
-        cmocka_unit_test(test_loss_bf16),
-        cmocka_unit_test(test_loss_f16),
-        cmocka_unit_test(test_softmax),
-    };
-    return cmocka_run_group_tests(tests, open_plain, close_plain);
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_loss)};
+    const struct CMUnitTest floats[] = {cmocka_unit_test(test_softmax)};
+    return twins_all_types(tests, 1) + twins_f32(floats, 1);
 }

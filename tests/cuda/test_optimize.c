@@ -11,30 +11,11 @@
 
 #include <cmocka.h>
 
-#include "host/base/threads.h"
-#include "kernels/body/narrow.h"
-#include "tests/support/device.h"
-#include "tests/support/net.h"
-#include "tests/support/reference.h"
+#include "tests/cuda/twins.h"
 
 enum { STEPS = 3, BATCH = 32 };
 enum { NO_MOMENT = 1, NESTEROV = 2, CLIP = 4, EMA = 8, TINY = 16, SHIFTED = 32 };
 enum fault { NONE, NAN_GRADIENT, INFINITE_GRADIENT, HUGE_WEIGHT };
-
-static mien_backend *plain;
-
-static int open_plain(void **state) {
-    (void)state;
-    mien_threads_start(0, false); /* subnormal numbers are zero in them, as on the device */
-    mien_float_enter();
-    return reference_open(false, &plain) != MIEN_OK;
-}
-
-static int close_plain(void **state) {
-    (void)state;
-    mien_backend_close(plain);
-    return 0;
-}
 
 typedef struct row {
     size_t count, decayed;
@@ -179,56 +160,36 @@ static void check_state(const row *r, const body_step *got, const body_step *wan
 }
 
 /* The low copy is the weights, rounded; it is not touched when no step was. */
-static void check_low(const row *r, const outcome *got, mien_dtype dtype) {
-    if (dtype == MIEN_F32 || got->state.skipped == STEPS) return;
+static void check_low(const row *r, const outcome *got) {
+    if (twin_cuda()->dtype == MIEN_F32 || got->state.skipped == STEPS) return;
     float *want = malloc(r->count * sizeof *want);
     assert_non_null(want);
     for (size_t i = 0; i < r->count; i++)
-        want[i] = dtype == MIEN_BF16 ? body_from_bf16(body_to_bf16(got->vector[W][i]))
-                                     : body_from_f16(body_to_f16(got->vector[W][i]));
+        want[i] = twin_rounded(got->vector[W][i]);
     device_same(got->low, want, r->count, "the low copy");
     free(want);
 }
 
-static void check(mien_compute compute) {
+static void test_optimize(void **state) {
+    (void)state;
     static const char *const names[] = {"w", "g", "m", "v", "average"};
-    mien_backend *cuda = device_open(compute, true);
+    mien_backend *cuda = twin_cuda();
     for (size_t k = 0; k < sizeof rows / sizeof rows[0]; k++) {
         const row *r = &rows[k];
-        outcome want = run(plain, r), got = run(cuda, r);
+        outcome want = run(twin_plain(), r), got = run(cuda, r);
         check_state(r, &got.state, &want.state);
         for (int i = 0; i < VECTORS; i++)
             if (r->flags & CLIP)
                 device_near(got.vector[i], want.vector[i], r->count, 1e-6, names[i]);
             else
                 device_same(got.vector[i], want.vector[i], r->count, names[i]);
-        check_low(r, &got, cuda->dtype);
+        check_low(r, &got);
         release(&want);
         release(&got);
     }
-    mien_backend_close(cuda);
-}
-
-static void test_f32(void **state) {
-    (void)state;
-    check(MIEN_COMPUTE_F32);
-}
-
-static void test_bf16(void **state) {
-    (void)state;
-    check(MIEN_COMPUTE_BF16);
-}
-
-static void test_f16(void **state) {
-    (void)state;
-    check(MIEN_COMPUTE_F16);
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_f32),
-        cmocka_unit_test(test_bf16),
-        cmocka_unit_test(test_f16),
-    };
-    return cmocka_run_group_tests(tests, open_plain, close_plain);
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_optimize)};
+    return twins_all_types(tests, 1);
 }

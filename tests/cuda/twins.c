@@ -45,23 +45,35 @@ static int close_both(void **state) {
     return 0;
 }
 
-int twins_all_types(const struct CMUnitTest *tests, size_t count) {
+static int run_types(const struct CMUnitTest *tests, size_t count, int types) {
     static const CMFixtureFunction opens[] = {open_f32, open_bf16, open_f16};
     static const char *const names[] = {"f32", "bf16", "f16"};
     omp_set_num_threads(1); /* the only thread whose subnormals are flushed */
     const unsigned flags = mien_float_enter();
     int failed = 0;
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < types; i++)
         failed += _cmocka_run_group_tests(names[i], tests, count, opens[i], close_both);
     mien_float_leave(flags);
     return failed;
+}
+
+int twins_all_types(const struct CMUnitTest *tests, size_t count) {
+    return run_types(tests, count, 3);
+}
+
+int twins_f32(const struct CMUnitTest *tests, size_t count) {
+    return run_types(tests, count, 1);
+}
+
+mien_backend *twin_plain(void) {
+    return plain;
 }
 
 mien_backend *twin_cuda(void) {
     return cuda;
 }
 
-static float rounded(float x) {
+float twin_rounded(float x) {
     return cuda->dtype == MIEN_BF16  ? body_from_bf16(body_to_bf16(x))
            : cuda->dtype == MIEN_F16 ? body_from_f16(body_to_f16(x))
                                      : x;
@@ -76,8 +88,8 @@ float *twin_floats(size_t count, uint32_t seed, bool wild) {
     for (size_t i = 0; i < count; i++) {
         const double scale = wild ? exp(8 * noise(seed, 2 * i + 1)) : 1;
         const bool odd = wild && whole_below(seed + 77, i, 4) == 0;
-        out[i] = rounded(odd ? special[whole_below(seed + 78, i, SPECIAL)]
-                             : (float)(noise(seed, 2 * i) * scale));
+        out[i] = twin_rounded(odd ? special[whole_below(seed + 78, i, SPECIAL)]
+                                  : (float)(noise(seed, 2 * i) * scale));
     }
     return out;
 }
@@ -126,7 +138,7 @@ static void compare(twin_case run, const void *row, double most, const char *wha
     char name[128];
     run(plain, row, &want);
     for (size_t i = 0; most == 0 && i < want.count; i++)
-        want.values[i] = rounded(want.values[i]);
+        want.values[i] = twin_rounded(want.values[i]);
     flush(&want);
     for (int order = 0; order < 3; order++) {
         twin_result got = {0};

@@ -12,8 +12,13 @@ struct CMUnitTest;
 /* Runs the tests with the device computing in f32, bf16 and f16; returns how many failed. The
  * calling thread flushes subnormals meanwhile. */
 int twins_all_types(const struct CMUnitTest *tests, size_t count);
-/* The device of the running test. */
+/* The same in f32 alone. */
+int twins_f32(const struct CMUnitTest *tests, size_t count);
+/* The device of the running test, and the reference backend. */
 mien_backend *twin_cuda(void);
+mien_backend *twin_plain(void);
+/* A float as the device's type stores it. */
+float twin_rounded(float x);
 
 /* `count` floats in the device's type; wild: zeros of both signs, infinities, NaN, subnormals and
  * numbers of many magnitudes among them. The caller frees them. */
