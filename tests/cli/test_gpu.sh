@@ -73,7 +73,7 @@ else
 fi
 FAKE_CUDA_STICKY=cudaLaunchKernel:10 refuse 70 "a fault at once" "failed" -- train tiny-train.yaml --device cuda -q --out faulty2
 # two GPUs of different memory: what fits one is too much for the other
-two() { FAKE_CUDA_DEVICES=2 FAKE_CUDA_MEMORY=1000000000,45000000 "$mien" bench train tiny.yaml --batch 64 --seconds 0.05 --device "$1"; }
+two() { FAKE_CUDA_DEVICES=2 FAKE_CUDA_MEMORY=1000000000,45000000 "$mien" bench train tiny.yaml --batch 8 --seconds 0.05 --device "$1"; }
 check "the first of two GPUs" two cuda:0
 check "the other of two GPUs is too small" eval '! two cuda:1 >two.log 2>&1 && grep -q "MiB are free" two.log'
 FAKE_CUDA_MEMORY=60000000 refuse 1 "no memory for the batch" "batch" -- \
