@@ -289,6 +289,11 @@ check-gate: need ## longer checks: sanitizers and the full set of shapes
 	@$(MAKE) --no-print-directory -j$(J) programs tests
 	@bash tests/support/run.sh $(B) gate
 
+.PHONY: check-isa
+check-isa: need ## the tests whose code depends on the instruction set, under each that this CPU has
+	@$(MAKE) --no-print-directory -j$(J) programs tests
+	@bash tests/support/run.sh $(B) isa
+
 .PHONY: check-all
 check-all: check check-gate ## everything, full-size runs included (needs MIEN_DATA)
 	@bash tests/support/run.sh $(B) all

@@ -2,43 +2,25 @@
 #include "host/backend/cpu.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
+#include "host/backend/isa.h"
 #include "host/base/memory.h"
 #include "host/base/threads.h"
 
 static mien_ops cpu_ops = {.name = "cpu"};
 
-static const struct {
-    const char *name;
-    const cpu_kernels *kernels;
-} builds[] = {{"v4", &cpu_kernels_v4}, {"v3", &cpu_kernels_v3}, {"v2", &cpu_kernels_v2}};
-
-/* The loops' build for this machine; $MIEN_ISA (v2, v3, v4) asks for a lesser one. */
-static const cpu_kernels *choose_kernels(const char **isa) {
-    __builtin_cpu_init();
-    const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                    __builtin_cpu_supports("bmi2");
-    const bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                    __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-                    __builtin_cpu_supports("avx512vl");
-    size_t best = v4 ? 0 : (v3 ? 1 : 2);
-    const char *wanted = getenv("MIEN_ISA");
-    for (size_t i = best; wanted && i < 3; i++)
-        if (strcmp(wanted, builds[i].name) == 0) best = i;
-    *isa = builds[best].name;
-    return builds[best].kernels;
-}
+static const cpu_kernels *const builds[MIEN_ISA_COUNT] = {&cpu_kernels_v2, &cpu_kernels_v3,
+                                                          &cpu_kernels_v4};
 
 /* oneDNN may be held back ($ONEDNN_MAX_CPU_ISA) or not know the CPU: a peak of wider registers than
  * those that compute would be no fair yardstick. */
-static void choose_peak(mien_cpu *cpu, const char *loops) {
-    const bool avx512 = strstr(cpu->library, "avx512"), avx2 = strstr(cpu->library, "avx2");
-    const char *const isa = avx512 ? "v4" : (avx2 ? "v3" : "v2");
-    cpu->peak_isa = strcmp(isa, loops) < 0 ? isa : loops;
-    for (size_t i = 0; i < sizeof builds / sizeof builds[0]; i++)
-        if (strcmp(builds[i].name, cpu->peak_isa) == 0) cpu->peak = builds[i].kernels;
+static void choose_peak(mien_cpu *cpu, mien_isa loops) {
+    const mien_isa library = cpu->isa_rank == CPU_ISA_AVX512 ? MIEN_ISA_V4
+                             : cpu->isa_rank == CPU_ISA_AVX2 ? MIEN_ISA_V3
+                                                             : MIEN_ISA_V2;
+    const mien_isa lesser = library < loops ? library : loops;
+    cpu->peak_isa = mien_isa_name(lesser);
+    cpu->peak = builds[lesser];
 }
 
 static void close_cpu(mien_backend *b) {
@@ -52,10 +34,12 @@ static void close_cpu(mien_backend *b) {
 mien_status mien_cpu_open(const mien_backend_options *options, mien_backend **out) {
     mien_backend *b = NULL;
     mien_status status;
-    const char *isa;
+    mien_isa isa;
+    bool held_back;
     if (options && options->compute > MIEN_COMPUTE_F32)
         return MIEN_FAIL(UNSUPPORTED, "the CPU computes in f32, not in %s",
                          mien_compute_name(options->compute));
+    MIEN_TRY(mien_isa_choose(&isa, &held_back));
     mien_cpu_glue_f32(&cpu_ops);
     mien_onednn_linear(&cpu_ops);
     cpu_ops.int8 = &mien_cpu_int8;
@@ -67,17 +51,18 @@ mien_status mien_cpu_open(const mien_backend_options *options, mien_backend **ou
     mien_cpu *cpu;
     MIEN_GO(mien_new(&b->impl, 1, sizeof(mien_cpu)));
     cpu = b->impl;
-    cpu->kernels = choose_kernels(&isa);
+    cpu->kernels = builds[isa];
     cpu->deterministic = options && options->deterministic;
     const int threads = cpu->threads =
         mien_threads_start(options ? options->threads : 0, options && options->pin);
+    if (held_back) mien_onednn_hold_back(isa);
     MIEN_GO(mien_onednn_open(cpu, cpu->library, sizeof cpu->library));
     choose_peak(cpu, isa);
-    mien_tuning_start(&cpu->tuning, cpu->library, isa, threads);
+    mien_tuning_start(&cpu->tuning, cpu->library, mien_isa_name(isa), threads);
     if (!cpu->deterministic) mien_tuning_load(&cpu->tuning);
     snprintf(b->library, sizeof b->library, "%s", cpu->library);
     snprintf(b->description, sizeof b->description, "cpu (%s, loops x86-64-%s, %d thread%s)",
-             cpu->library, isa, threads, threads == 1 ? "" : "s");
+             cpu->library, mien_isa_name(isa), threads, threads == 1 ? "" : "s");
     *out = b;
     return MIEN_OK;
 out:

@@ -2,6 +2,7 @@
 #ifndef HOST_BACKEND_CPU_H
 #define HOST_BACKEND_CPU_H
 
+#include "host/backend/isa.h"
 #include "host/backend/ops.h"
 #include "host/backend/tuning.h"
 #include "kernels/cpu/cpu.h"
@@ -41,6 +42,9 @@ void mien_plain_linear_f32(mien_ops *ops);
 void mien_plain_linear_f64(mien_ops *ops);
 void mien_onednn_linear(mien_ops *ops);
 
+/* Keeps oneDNN to what x86-64-v2, v3 or v4 has. Works once in a process, before its first use:
+ * later calls change nothing. */
+void mien_onednn_hold_back(mien_isa isa);
 /* Opens oneDNN's engine; says what is installed in `version` and which ISA it will use. */
 mien_status mien_onednn_open(mien_cpu *cpu, char *version, size_t size);
 void mien_onednn_close(mien_cpu *cpu);

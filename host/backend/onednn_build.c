@@ -21,6 +21,12 @@ mien_status onednn_check(dnnl_status_t status, const char *what, const char *nam
                      (int)status);
 }
 
+void mien_onednn_hold_back(mien_isa isa) {
+    static const dnnl_cpu_isa_t levels[] = {dnnl_cpu_isa_sse41, dnnl_cpu_isa_avx2,
+                                            dnnl_cpu_isa_avx512_core};
+    dnnl_set_max_cpu_isa(levels[isa]);
+}
+
 mien_status mien_onednn_open(mien_cpu *cpu, char *version, size_t size) {
     static const struct {
         dnnl_cpu_isa_t isa;

@@ -13,6 +13,7 @@
 bool onednn_int8_available(const mien_backend *b) {
     (void)b;
     const dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
+    if (!mien_isa_allows_int8()) return false;
     return (isa & dnnl_cpu_isa_avx512_core_vnni) == dnnl_cpu_isa_avx512_core_vnni ||
            (isa & dnnl_cpu_isa_avx2_vnni) == dnnl_cpu_isa_avx2_vnni;
 }

@@ -13,7 +13,7 @@ typedef struct mien_peak {
 } mien_peak;
 
 /* One window: on the CPU 0.2 s of multiply-adds on all threads, in the widest registers that both
- * our loops and the convolution library use ($MIEN_ISA, $ONEDNN_MAX_CPU_ISA); on a device some
+ * our loops and the convolution library use ($MIEN_ISA); on a device some
  * products of 8192x8192 matrices in what it computes in. `context` is a mien_peak. */
 mien_status mien_peak_window(void *context);
 /* "v2", "v3" or "v4": the ISA of the windows; NULL for a backend that is no CPU. */

@@ -1,6 +1,7 @@
 /* mien devices: what this machine and this build can use. */
 #include <stdio.h>
 
+#include "host/backend/ops.h"
 #include "host/base/json.h"
 #include "host/base/memory.h"
 #include "host/base/module.h"
@@ -11,18 +12,20 @@ enum { GPUS_MOST = 64 };
 
 typedef struct found {
     char name[32];
-    bool usable;
+    bool usable, int8;
     char text[512];
 } found;
 
 static void probe(const char *device, const cli_common *common, found *f) {
     cli_common with = *common;
     mien_backend *backend = NULL;
+    f->int8 = false;
     with.device = device;
     snprintf(f->name, sizeof f->name, "%s", device);
     f->usable = cli_backend(&with, &backend) == MIEN_OK;
     snprintf(f->text, sizeof f->text, "%s",
              f->usable ? mien_backend_description(backend) : mien_error_message());
+    if (f->usable) f->int8 = backend->ops->int8 && backend->ops->int8->available(backend);
     mien_backend_close(backend);
 }
 
@@ -66,6 +69,7 @@ static int run(int argc, char **argv, const cli_command *self) {
             mien_json_string(&json, "name", devices[i].name);
             mien_json_bool(&json, "usable", devices[i].usable);
             mien_json_string(&json, "description", devices[i].text);
+            mien_json_bool(&json, "int8", devices[i].int8);
             mien_json_close(&json, '}');
         }
         mien_json_close(&json, ']');
@@ -76,6 +80,9 @@ static int run(int argc, char **argv, const cli_command *self) {
         for (int i = 0; i < count; i++)
             mien_text_printf(&text, "%-7s %-4s %s\n", devices[i].name,
                              devices[i].usable ? "yes" : "no", devices[i].text);
+        mien_text_printf(&text, "%-7s %-4s %s\n", "int8", devices[0].int8 ? "yes" : "no",
+                         devices[0].int8 ? "the CPU has VNNI"
+                                         : "the CPU has no VNNI: models in int8 run in f32");
         mien_text_printf(&text, "%-7s %-4s %s\n", "h5", h5 ? "yes" : "no",
                          h5 ? "reads and writes Keras .h5 files" : "build with HDF5=1");
     }

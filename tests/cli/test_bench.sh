@@ -31,8 +31,11 @@ if [ $have_h5 = 1 ]; then
 else
     skip "a run directory" "this build has no mien-h5"
 fi
-AVX2=$(ONEDNN_MAX_CPU_ISA=AVX2 bench infer --batch 1)
-check "held back to AVX2: so is the peak" eval '! grep -q avx512 <<<"$AVX2" && grep -qE "x86-64-v[23], best" <<<"$AVX2"'
+V2=$(MIEN_ISA=v2 bench infer --batch 1)
+check "MIEN_ISA holds back loops, library and yardstick" eval 'grep -q "sse4.1, loops x86-64-v2" <<<"$V2" && grep -q "x86-64-v2, best" <<<"$V2"'
+export MIEN_ISA=avx2
+refuse 1 "MIEN_ISA: no such level" "must be v2, v3 or v4" -- bench infer --device cpu --batch 1 --seconds 0.1
+unset MIEN_ISA
 check "SIGINT ends it" eval 'timeout --foreground -s INT --preserve-status 2 "$mien" bench infer --threads 1 --seconds 60 2>int.log; [ $? -eq 130 ] && has int.log "^mien: interrupted"'
 
 export XDG_CACHE_HOME=$work/cache

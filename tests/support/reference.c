@@ -19,16 +19,8 @@ static void reference_close(mien_backend *b) {
 
 const cpu_kernels *reference_isa(int index, const char **name) {
     static const cpu_kernels *const builds[] = {&cpu_kernels_v2, &cpu_kernels_v3, &cpu_kernels_v4};
-    static const char *const names[] = {"v2", "v3", "v4"};
-    __builtin_cpu_init();
-    const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                    __builtin_cpu_supports("bmi2");
-    const bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                    __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-                    __builtin_cpu_supports("avx512vl");
-    const bool have[] = {true, v3, v4};
-    *name = names[index];
-    return have[index] ? builds[index] : NULL;
+    *name = mien_isa_name((mien_isa)index);
+    return mien_isa_has((mien_isa)index) ? builds[index] : NULL;
 }
 
 mien_status reference_open(bool f64, mien_backend **out) {

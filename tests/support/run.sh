@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the tests of one tier and counts: run.sh BUILD_FOLDER check|gate|all
+# Runs the tests of one tier and counts: run.sh BUILD_FOLDER check|isa|gate|all
 # Test programs and scripts speak TAP: lines "ok", "not ok", "ok … # SKIP reason".
 set -u
 build=$1 tier=$2
@@ -88,6 +88,7 @@ check)
     done
     run_beside "${beside[@]}" tests/cli/test_*.sh tests/lint/test_*.sh
     ;;
+isa) run gate/test_isa.sh bash tests/gate/test_isa.sh ;;
 *)
     for script in tests/$tier/test_*.sh; do
         [ -e "$script" ] && run "${script#tests/}" bash "$script"

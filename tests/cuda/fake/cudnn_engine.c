@@ -12,7 +12,6 @@
  *   FAKE_CUDNN_SLOW=fused|plain  graphs of several operations (of one) take longer */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "tests/cuda/fake/cudnn.h"
 
@@ -85,9 +84,8 @@ static bool is_compiled(const struct engine *e, const dnn_program *p) {
 
 static void compile(void) {
     const long ms = setting("FAKE_CUDNN_COMPILE_MS");
-    const struct timespec pause = {0, ms * 1000000L};
     fake_count.compiled++;
-    if (ms > 0) nanosleep(&pause, NULL);
+    fake_clock_advance(1e-3 * (double)ms);
 }
 
 /* Engines of 16-bit numbers want channels in eights, all want them side by side. */

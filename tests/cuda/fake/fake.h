@@ -32,6 +32,10 @@ bool fake_faulted(void);
  * (`bytes`). Returns what a launch would. */
 cudaError_t fake_submit(cudaStream_t stream, void (*work)(void *context), const void *context,
                         size_t bytes);
+/* The emulation's own clock, which mien_seconds and events read in the module: no result may depend
+ * on how fast the machine is or what else it does. It stands still but for what lets time pass: a
+ * launch a microsecond, an engine of cuDNN and its compilation what FAKE_CUDNN_* say. */
+void fake_clock_advance(double seconds);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,26 @@
+/* Which instruction sets the CPU backend uses: those of this machine, or fewer where the
+ * environment says so, to measure and to test what other machines do.
+ *
+ *   MIEN_ISA=v2|v3|v4  x86-64-v2 (SSE4.1), v3 (AVX2), v4 (AVX-512) at most, and nothing beyond that
+ *                      level (VNNI, bf16, AMX), for our own loops and for oneDNN
+ *   MIEN_INT8=0        as on a CPU without VNNI: models in int8 run in f32 */
+#ifndef HOST_BACKEND_ISA_H
+#define HOST_BACKEND_ISA_H
+
+#include <stdbool.h>
+
+#include "host/base/status.h"
+
+typedef enum mien_isa { MIEN_ISA_V2, MIEN_ISA_V3, MIEN_ISA_V4, MIEN_ISA_COUNT } mien_isa;
+
+/* "v2", "v3", "v4". */
+const char *mien_isa_name(mien_isa isa);
+/* Does this CPU have it? */
+bool mien_isa_has(mien_isa isa);
+/* The level to use, and whether MIEN_ISA holds it back. INVALID when MIEN_ISA names no level;
+ * UNSUPPORTED when it names one that this CPU lacks. */
+mien_status mien_isa_choose(mien_isa *out, bool *held_back);
+/* False with MIEN_INT8=0. */
+bool mien_isa_allows_int8(void);
+
+#endif
