@@ -14,9 +14,9 @@ double mien_bench_forward_flops(const mien_plan *plan, int i) {
 double mien_bench_backward_flops(const mien_plan *plan, int i) {
     const mien_node *node = &plan->graph->nodes[i];
     const double forward = mien_bench_forward_flops(plan, i);
-    if (!plan->training || forward == 0 || !plan->places[i].wants_grad) return 0;
+    if (!plan->training || forward == 0 || !plan->nodes[i].requires_grad) return 0;
     const bool trained = ((const mien_layer_common *)node->attrs)->trainable;
-    const bool passes_on = plan->places[node->inputs[0]].wants_grad;
+    const bool passes_on = plan->nodes[node->inputs[0]].requires_grad;
     return forward * ((trained ? 1 : 0) + (passes_on ? 1 : 0));
 }
 
@@ -29,11 +29,11 @@ double mien_bench_plan_flops(const mien_plan *plan) {
 
 /* The tensors that a pass cannot do without, each once, for one image. */
 static double forward_bytes(const mien_plan *plan, const mien_node *node) {
-    double bytes = (double)mien_dtype_bytes(plan->places[node->index].dtype) *
+    double bytes = (double)mien_dtype_bytes(plan->nodes[node->index].value.dtype) *
                    (double)mien_shape_sample(node->out);
     for (int k = 0; k < mien_plan_operands(plan, node->index); k++) {
         const int from = mien_plan_operand(plan, node->index, k);
-        bytes += (double)mien_dtype_bytes(plan->places[from].dtype) *
+        bytes += (double)mien_dtype_bytes(plan->nodes[from].value.dtype) *
                  (double)mien_shape_sample(plan->graph->nodes[from].out);
     }
     if (node->def->flags & MIEN_SAVES_INDEX) bytes += 2.0 * (double)mien_shape_sample(node->out);
@@ -48,7 +48,7 @@ static double backward_bytes(const mien_plan *plan, const mien_node *node) {
     double bytes = out;
     for (int k = 0; k < mien_plan_operands(plan, node->index); k++) {
         const int to = mien_plan_operand(plan, node->index, k);
-        if (plan->places[to].wants_grad)
+        if (plan->nodes[to].requires_grad)
             bytes += element * (double)mien_shape_sample(plan->graph->nodes[to].out);
     }
     if (node->def->flags & MIEN_NEEDS_INPUT) bytes += inputs;

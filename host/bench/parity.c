@@ -11,7 +11,8 @@
 typedef struct side {
     mien_backend *backend;
     mien_plan *plan;
-    mien_run run;
+    mien_walk walk;
+    mien_pass pass; /* of the node that is compared */
 } side;
 
 typedef struct parity {
@@ -95,7 +96,7 @@ static mien_status feed(parity *p, const mien_tensor *cpu, const mien_tensor *de
 }
 
 static bool skipped(const side *s, int i) {
-    return s->plan->places[i].skipped;
+    return s->plan->nodes[i].fusion.skipped;
 }
 
 /* The layers that run on both sides have a row each. */
@@ -105,25 +106,27 @@ static mien_parity_layer *row_of(parity *p, const mien_node *node) {
 
 /* ---- forward ---- */
 
+static void see(side *s, const mien_node *node, bool backward) {
+    mien_plan_pass(s->plan, &s->walk, node->index, backward, &s->pass);
+}
+
 static mien_status forward_node(parity *p, const mien_node *node) {
     const bool on_cpu = !skipped(&p->cpu, node->index);
     const bool on_device = !skipped(&p->device, node->index);
-    for (int k = 0; on_cpu && k < mien_run_inputs(&p->cpu.run, node); k++) {
-        const mien_tensor from = mien_run_input(&p->cpu.run, node, k);
-        const mien_tensor to = mien_run_input(&p->device.run, node, k);
-        MIEN_TRY(feed(p, &from, &to, 1));
-    }
-    if (on_cpu) MIEN_TRY(node->def->forward(node, &p->cpu.run));
-    if (on_device) MIEN_TRY(node->def->forward(node, &p->device.run));
+    const mien_pass *cpu = &p->cpu.pass, *device = &p->device.pass;
+    see(&p->cpu, node, false);
+    see(&p->device, node, false);
+    for (int k = 0; on_cpu && k < cpu->x_count; k++)
+        MIEN_TRY(feed(p, &cpu->x[k], &device->x[k], 1));
+    if (on_cpu) MIEN_TRY(node->def->forward(node, cpu));
+    if (on_device) MIEN_TRY(node->def->forward(node, device));
     if (!on_cpu || !on_device) return MIEN_OK;
-    const mien_tensor want = mien_run_output(&p->cpu.run, node);
-    const mien_tensor got = mien_run_output(&p->device.run, node);
-    return compare_tensors(p, row_of(p, node), MIEN_PARITY_VALUE, &want, &got, 1);
+    return compare_tensors(p, row_of(p, node), MIEN_PARITY_VALUE, &cpu->y, &device->y, 1);
 }
 
 static mien_status forward(parity *p, bool training) {
     const mien_graph *graph = &p->model.graph;
-    p->cpu.run.training = p->device.run.training = training;
+    p->cpu.walk.training = p->device.walk.training = training;
     for (int i = 1; i < graph->count; i++) {
         if (p->request->stop && *p->request->stop) return MIEN_FAIL(INTERRUPTED, "interrupted");
         MIEN_TRY(forward_node(p, &graph->nodes[i]));
@@ -158,24 +161,21 @@ static mien_status loss(parity *p) {
 /* ---- backward ---- */
 
 /* What a backward pass reads of gradients: that of its output, and those it adds to. */
-static mien_status feed_gradients(parity *p, const mien_node *node) {
-    mien_tensor from = mien_run_grad(&p->cpu.run, node), to = mien_run_grad(&p->device.run, node);
-    MIEN_TRY(feed(p, &from, &to, p->scale));
-    for (int k = 0; k < mien_run_inputs(&p->cpu.run, node); k++) {
-        bool adds, device_adds;
-        if (mien_run_input_grad(&p->cpu.run, node, k, &from, &adds) &&
-            mien_run_input_grad(&p->device.run, node, k, &to, &device_adds) && adds)
-            MIEN_TRY(feed(p, &from, &to, p->scale));
-    }
+static mien_status feed_gradients(parity *p) {
+    const mien_pass *cpu = &p->cpu.pass, *device = &p->device.pass;
+    MIEN_TRY(feed(p, &cpu->dy, &device->dy, p->scale));
+    for (int k = 0; k < cpu->x_count; k++)
+        if (cpu->dx[k].data && device->dx[k].data && cpu->dx_accumulate[k])
+            MIEN_TRY(feed(p, &cpu->dx[k], &device->dx[k], p->scale));
     return MIEN_OK;
 }
 
-/* A parameter's gradient behind the others of its layer. */
+/* A parameter's gradient, after the others of its layer. */
 static mien_status take_gradient(const side *s, const mien_node *node, int k, float *out) {
-    void *at = mien_run_param_grad(&s->run, node, k);
+    void *at = mien_plan_param_grad(s->plan, node->index, k);
     const mien_ops *ops = s->backend->ops;
     if (node->params[k].linear)
-        return ops->weights_download(s->plan->places[node->index].linear, out, at);
+        return ops->weights_download(s->plan->nodes[node->index].linear, out, at);
     const int count = (int)mien_shape_count(node->params[k].shape);
     const mien_tensor t = {{1, 1, 1, count}, s->backend->param_dtype, count, at};
     return ops->download(s->backend, out, &t);
@@ -184,7 +184,7 @@ static mien_status take_gradient(const side *s, const mien_node *node, int k, fl
 static mien_status compare_parameters(parity *p, const mien_node *node) {
     size_t count = 0;
     for (int k = 0; k < node->param_count; k++) {
-        if (!mien_run_param_grad(&p->cpu.run, node, k)) continue;
+        if (!mien_plan_param_grad(p->cpu.plan, node->index, k)) continue;
         MIEN_TRY(take_gradient(&p->cpu, node, k, p->want + count));
         MIEN_TRY(take_gradient(&p->device, node, k, p->got + count));
         count += mien_shape_count(node->params[k].shape);
@@ -196,17 +196,17 @@ static mien_status compare_parameters(parity *p, const mien_node *node) {
 static mien_status backward_node(parity *p, const mien_node *node) {
     const bool on_cpu = !skipped(&p->cpu, node->index);
     const bool on_device = !skipped(&p->device, node->index);
-    if (on_cpu) MIEN_TRY(feed_gradients(p, node));
-    if (on_cpu) MIEN_TRY(node->def->backward(node, &p->cpu.run));
-    if (on_device) MIEN_TRY(node->def->backward(node, &p->device.run));
+    const mien_pass *cpu = &p->cpu.pass, *device = &p->device.pass;
+    see(&p->cpu, node, true);
+    see(&p->device, node, true);
+    if (on_cpu) MIEN_TRY(feed_gradients(p));
+    if (on_cpu) MIEN_TRY(node->def->backward(node, cpu));
+    if (on_device) MIEN_TRY(node->def->backward(node, device));
     if (!on_cpu || !on_device) return MIEN_OK;
-    for (int k = 0; k < mien_run_inputs(&p->cpu.run, node); k++) {
-        mien_tensor want, got;
-        bool adds;
-        if (mien_run_input_grad(&p->cpu.run, node, k, &want, &adds) &&
-            mien_run_input_grad(&p->device.run, node, k, &got, &adds))
-            MIEN_TRY(compare_tensors(p, row_of(p, node), MIEN_PARITY_INPUT, &want, &got, p->scale));
-    }
+    for (int k = 0; k < cpu->x_count; k++)
+        if (cpu->dx[k].data && device->dx[k].data)
+            MIEN_TRY(compare_tensors(p, row_of(p, node), MIEN_PARITY_INPUT, &cpu->dx[k],
+                                     &device->dx[k], p->scale));
     return compare_parameters(p, node);
 }
 
@@ -214,7 +214,7 @@ static mien_status backward(parity *p) {
     const mien_graph *graph = &p->model.graph;
     for (int i = graph->count - 1; i > 0; i--) {
         if (p->request->stop && *p->request->stop) return MIEN_FAIL(INTERRUPTED, "interrupted");
-        if (!p->cpu.plan->places[i].wants_grad) continue;
+        if (!p->cpu.plan->nodes[i].requires_grad) continue;
         MIEN_TRY(backward_node(p, &graph->nodes[i]));
     }
     return MIEN_OK;
@@ -253,14 +253,9 @@ static mien_status open_side(const parity *p, mien_backend *backend, side *s) {
     MIEN_TRY(mien_plan_create(&p->model.graph, backend, &options, &s->plan));
     MIEN_TRY(mien_plan_load(s->plan, &p->model.weights));
     for (int i = 0; i < p->model.graph.count; i++)
-        if (s->plan->places[i].linear)
-            backend->ops->linear_weights_changed(s->plan->places[i].linear);
-    s->run = (mien_run){.plan = s->plan,
-                        .backend = backend,
-                        .ops = backend->ops,
-                        .rows = n,
-                        .state = s->plan->step,
-                        .scratch = s->plan->scratch};
+        if (s->plan->nodes[i].linear)
+            backend->ops->linear_weights_changed(s->plan->nodes[i].linear);
+    s->walk = (mien_walk){.rows = n};
     return MIEN_OK;
 }
 

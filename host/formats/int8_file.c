@@ -37,7 +37,7 @@ static void add_param(writer *w, const mien_model *model, int i, int k, const vo
     const mien_shape s = node->params[k].shape;
     const long long dims[] = {s.n, s.h, s.w, s.c};
     mien_st_entry *e = next_entry(w, node->name, node->params[k].name);
-    e->rank = node->params[k].linear || node->params[k].axes > 0 ? 4 : 1;
+    e->rank = node->params[k].axes > 0 ? 4 : 1;
     memcpy(e->shape, dims + 4 - e->rank, sizeof dims[0] * (size_t)e->rank);
     e->data = data;
     e->type = type;

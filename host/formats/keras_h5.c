@@ -45,11 +45,6 @@ static void attribute_string(writer *w, const char *object, const char *name, co
     mien_text_release(&quoted);
 }
 
-static int rank_of(const mien_node *node, const mien_param *p) {
-    if (!p->linear) return 1 + p->axes;
-    return strcmp(node->def->name, "dense") == 0 ? 2 : 4;
-}
-
 /* A layer's weights, its own and those of what was split off from it. */
 typedef struct layer_param {
     int node, k;
@@ -84,7 +79,7 @@ static void write_layer(writer *w, const mien_model *model, int index) {
         mien_text *path = new_text(w);
         char name[2 * MIEN_NAME];
         const long long dims[] = {p->shape.n, p->shape.h, p->shape.w, p->shape.c};
-        const int rank = rank_of(node, p);
+        const int rank = 1 + p->axes;
         snprintf(name, sizeof name, "%s/%s:0", layer->name, p->name);
         mien_json_string(&json, NULL, name);
         mien_text_printf(path, "%s/%s", group->data, name);
@@ -207,7 +202,7 @@ static mien_status read_weight(const mien_safetensors *file, const char *source,
         return MIEN_FAIL(FORMAT, "%s: layer '%s' cannot use the weight '%s'", source, layer, name);
     const mien_param *p = &node->params[at.k];
     const long long dims[] = {p->shape.n, p->shape.h, p->shape.w, p->shape.c};
-    const int rank = rank_of(node, p);
+    const int rank = 1 + p->axes;
     if (t->rank != rank || memcmp(t->shape, dims + 4 - rank, sizeof dims[0] * (size_t)rank) != 0)
         return MIEN_FAIL(FORMAT, "%s: layer '%s': its %s has another shape than the layer", source,
                          layer, p->name);

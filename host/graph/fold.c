@@ -2,28 +2,23 @@
  * is a scale and a shift of each output channel: it goes into the weights when they are loaded, and
  * what is left of it, the bias, takes the place of its running mean. Dropout is the identity. A sum
  * is written by the operator behind one of its inputs onto the other. */
-#include <string.h>
-
 #include "host/base/memory.h"
 #include "host/graph/plan.h"
-
-static bool is(const mien_node *node, const char *name) {
-    return strcmp(node->def->name, name) == 0;
-}
 
 bool mien_plan_fold(mien_plan *plan, int i) {
     const mien_node *node = &plan->graph->nodes[i];
     const int from = node->inputs[0];
-    mien_place *place = &plan->places[i], *before = &plan->places[from];
-    const bool norm = is(node, "batch_normalization") && plan->graph->nodes[from].def->linear;
+    mien_node_plan *own = &plan->nodes[i], *before = &plan->nodes[from];
+    const bool norm = (node->def->flags & MIEN_NORMALISES) && plan->graph->nodes[from].def->linear;
     /* the input's buffer is never written on: a loader fills it once for several passes */
-    if (!norm && !((node->def->flags & MIEN_TRAINING_ONLY) && before->storage != 0)) return false;
+    if (!norm && !((node->def->flags & MIEN_TRAINING_ONLY) && before->fusion.storage != 0))
+        return false;
     if (norm) {
-        before->norm = i;
-        place->runner = from;
+        before->fusion.norm = i;
+        own->fusion.runner = from;
     }
-    place->skipped = true;
-    place->storage = before->storage;
+    own->fusion.skipped = true;
+    own->fusion.storage = before->fusion.storage;
     return true;
 }
 
@@ -32,10 +27,11 @@ bool mien_plan_fold(mien_plan *plan, int i) {
 static bool finished_before(const mien_plan *plan, int root, int limit, int reader) {
     for (int i = 0; i < plan->graph->count; i++) {
         const mien_node *node = &plan->graph->nodes[i];
-        if (plan->places[i].storage == root && i < reader && plan->places[i].runner >= limit)
+        if (plan->nodes[i].fusion.storage == root && i < reader &&
+            plan->nodes[i].fusion.runner >= limit)
             return false;
         for (int k = 0; k < node->input_count; k++)
-            if (plan->places[node->inputs[k]].storage == root && i != reader && i >= limit)
+            if (plan->nodes[node->inputs[k]].fusion.storage == root && i != reader && i >= limit)
                 return false;
     }
     return true;
@@ -44,46 +40,39 @@ static bool finished_before(const mien_plan *plan, int root, int limit, int read
 /* Can the operator behind input `side` of the sum put its result onto the other input? */
 static bool adds_onto(mien_plan *plan, int i, int side) {
     const mien_node *node = &plan->graph->nodes[i];
-    const int value = node->inputs[side], conv = plan->places[value].runner;
-    const int root = plan->places[node->inputs[1 - side]].storage;
-    mien_place *place = &plan->places[conv];
+    const int value = node->inputs[side], conv = plan->nodes[value].fusion.runner;
+    const int root = plan->nodes[node->inputs[1 - side]].fusion.storage;
+    mien_node_plan *own = &plan->nodes[conv];
     mien_linear_desc d;
-    if (root == 0 || root == plan->places[value].storage || place->sums ||
-        place->activation != BODY_LINEAR || mien_plan_readers(plan->graph, value) != 1 ||
-        (value != conv && place->norm != value) || !mien_plan_linear_desc(plan, conv, &d) ||
+    if (root == 0 || root == plan->nodes[value].fusion.storage || own->fusion.sums ||
+        own->fusion.activation != BODY_LINEAR || mien_plan_consumers(plan->graph, value) != 1 ||
+        (value != conv && own->fusion.norm != value) || !mien_plan_linear_desc(plan, conv, &d) ||
         !plan->ops->linear_can_add(plan->backend, &d) || !finished_before(plan, root, conv, i))
         return false;
-    place->sums = true;
-    place->storage = plan->places[value].storage = root;
-    plan->places[i].runner = conv;
-    plan->places[i].storage = root;
-    plan->places[i].skipped = true;
+    own->fusion.sums = true;
+    own->fusion.storage = plan->nodes[value].fusion.storage = root;
+    plan->nodes[i].fusion.runner = conv;
+    plan->nodes[i].fusion.storage = root;
+    plan->nodes[i].fusion.skipped = true;
     return true;
 }
 
 bool mien_plan_fold_add(mien_plan *plan, int i) {
     const mien_node *node = &plan->graph->nodes[i];
-    if (!is(node, "add") || node->input_count != 2 || plan->quant ||
+    if (!(node->def->flags & MIEN_SUMS) || node->input_count != 2 || plan->quant ||
         node->inputs[0] == node->inputs[1])
         return false;
     return adds_onto(plan, i, 0) || adds_onto(plan, i, 1);
 }
 
-static int running_mean(const mien_node *norm) {
-    int k = 0;
-    while (strcmp(norm->params[k].name, "moving_mean") != 0)
-        k++;
-    return k;
-}
-
 size_t mien_plan_folded_bias(const mien_plan *plan, int i) {
-    const int norm = plan->places[i].norm;
-    return plan->places[norm].param[running_mean(&plan->graph->nodes[norm])];
+    const int norm = plan->nodes[i].fusion.norm;
+    return plan->nodes[norm].param[mien_batchnorm_mean(&plan->graph->nodes[norm])];
 }
 
 mien_status mien_plan_folded(const mien_plan *plan, const mien_weights *weights, int i,
                              float *kernel, float *bias) {
-    const int norm = plan->places[i].norm;
+    const int norm = plan->nodes[i].fusion.norm;
     const mien_node *node = &plan->graph->nodes[i];
     const size_t c = (size_t)node->out.c, count = mien_shape_count(node->params[0].shape);
     const float *from = mien_weights_get(weights, i, 0);
@@ -114,10 +103,10 @@ static mien_status load_folded(mien_plan *plan, const mien_weights *weights, int
     const size_t c = (size_t)node->out.c;
     float *bias = room + mien_shape_count(node->params[0].shape);
     MIEN_TRY(mien_plan_folded(plan, weights, i, room, bias));
-    if (plan->places[i].bytes) return plan->ops->int8->load(plan->places[i].bytes, room, bias);
+    if (plan->nodes[i].int8) return plan->ops->int8->load(plan->nodes[i].int8, room, bias);
     const size_t element = mien_dtype_bytes(plan->backend->param_dtype);
-    MIEN_TRY(plan->ops->weights_upload(plan->places[i].linear,
-                                       plan->param + plan->places[i].param[0] * element, room));
+    MIEN_TRY(plan->ops->weights_upload(plan->nodes[i].linear,
+                                       plan->param + plan->nodes[i].param[0] * element, room));
     const mien_tensor t = {{1, 1, 1, (int)c},
                            plan->backend->param_dtype,
                            (int)c,
@@ -130,7 +119,7 @@ mien_status mien_plan_load_folded(mien_plan *plan, const mien_weights *weights) 
     for (int i = 0; i < plan->graph->count && status == MIEN_OK; i++) {
         const mien_node *node = &plan->graph->nodes[i];
         float *room = NULL;
-        if (!plan->places[i].norm && !plan->places[i].bytes) continue;
+        if (!plan->nodes[i].fusion.norm && !plan->nodes[i].int8) continue;
         MIEN_TRY(mien_new(&room, mien_shape_count(node->params[0].shape) + (size_t)node->out.c,
                           sizeof *room));
         status = load_folded(plan, weights, i, room);

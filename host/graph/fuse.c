@@ -1,10 +1,8 @@
 /* Which nodes need no pass of their own: an activation behind a layer that can take it, the softmax
  * at the end (the loss and the predictor work on logits), and what fold.c finds. */
-#include <string.h>
-
 #include "host/graph/plan.h"
 
-int mien_plan_readers(const mien_graph *graph, int value) {
+int mien_plan_consumers(const mien_graph *graph, int value) {
     int n = 0;
     for (int i = 0; i < graph->count; i++)
         for (int k = 0; k < graph->nodes[i].input_count; k++)
@@ -13,13 +11,13 @@ int mien_plan_readers(const mien_graph *graph, int value) {
 }
 
 int mien_plan_operands(const mien_plan *plan, int i) {
-    return plan->graph->nodes[i].input_count + (plan->places[i].add ? 1 : 0);
+    return plan->graph->nodes[i].input_count + (plan->nodes[i].fusion.add ? 1 : 0);
 }
 
 int mien_plan_operand(const mien_plan *plan, int i, int k) {
     const mien_node *node = &plan->graph->nodes[i];
     if (k < node->input_count) return node->inputs[k];
-    const mien_node *add = &plan->graph->nodes[plan->places[i].add];
+    const mien_node *add = &plan->graph->nodes[plan->nodes[i].fusion.add];
     return add->inputs[add->inputs[0] == i];
 }
 
@@ -34,33 +32,29 @@ static void share(mien_plan *plan, int i) {
     const mien_graph *graph = plan->graph;
     const mien_node *node = &graph->nodes[i];
     const int from = node->inputs[0];
-    const mien_place *before = &plan->places[from];
-    const unsigned flags = graph->nodes[plan->places[from].storage].def->flags;
-    if (!(node->def->flags & MIEN_IN_PLACE) || from == 0 || mien_plan_readers(graph, from) != 1)
+    const mien_node_plan *before = &plan->nodes[from];
+    const unsigned flags = graph->nodes[plan->nodes[from].fusion.storage].def->flags;
+    if (!(node->def->flags & MIEN_IN_PLACE) || from == 0 || mien_plan_consumers(graph, from) != 1)
         return;
     const bool output_needed =
-        plan->training &&
-        ((flags & MIEN_NEEDS_OUTPUT) || before->activation != BODY_LINEAR || before->skipped);
-    if (!output_needed) plan->places[i].storage = before->storage;
-}
-
-/* Does the layer, in its backward pass, leave out the gradient where its input was cut off? */
-static bool gates(const mien_node *node) {
-    return node->def->flags & MIEN_GATES_INPUT;
+        plan->training && ((flags & MIEN_NEEDS_OUTPUT) ||
+                           before->fusion.activation != BODY_LINEAR || before->fusion.skipped);
+    if (!output_needed) plan->nodes[i].fusion.storage = before->fusion.storage;
 }
 
 /* A ReLU fused into `producer` whose only reader can apply its slope. */
 static void hand_on_slope(mien_plan *plan, int i) {
     const mien_graph *graph = plan->graph;
     const int relu = graph->nodes[i].inputs[0];
-    if (!gates(&graph->nodes[i]) || !plan->places[relu].skipped ||
-        mien_plan_readers(graph, relu) != 1)
+    if (!(graph->nodes[i].def->flags & MIEN_MASKS_RELU) || !plan->nodes[relu].fusion.skipped ||
+        mien_plan_consumers(graph, relu) != 1)
         return;
-    mien_place *producer = &plan->places[graph->nodes[relu].inputs[0]];
-    producer->slope_by_reader = producer->activation == BODY_RELU;
-    producer->bias_by_reader = producer->slope_by_reader && plan->ops->sums_bias &&
-                               (graph->nodes[i].def->flags & MIEN_SUMS_BIAS) &&
-                               graph->nodes[graph->nodes[relu].inputs[0]].def->linear;
+    mien_node_plan *producer = &plan->nodes[graph->nodes[relu].inputs[0]];
+    producer->fusion.slope_by_consumer = producer->fusion.activation == BODY_RELU;
+    producer->fusion.bias_by_consumer = producer->fusion.slope_by_consumer &&
+                                        plan->ops->sums_bias &&
+                                        (graph->nodes[i].def->flags & MIEN_SUMS_BIAS) &&
+                                        graph->nodes[graph->nodes[relu].inputs[0]].def->linear;
 }
 
 /* Where activations are NHWC, a layer that only calls them otherwise is its input. */
@@ -68,7 +62,7 @@ static bool only_reshapes(const mien_plan *plan, const mien_node *node) {
     const int from = node->inputs[0];
     const mien_shape s = plan->graph->nodes[from].out;
     return (node->def->flags & MIEN_RESHAPES) && from != 0 && !plan->quant &&
-           mien_plan_readers(plan->graph, from) == 1 &&
+           mien_plan_consumers(plan->graph, from) == 1 &&
            plan->ops->channel_block(plan->backend, s) == s.c &&
            plan->ops->channel_block(plan->backend, node->out) == node->out.c;
 }
@@ -77,12 +71,12 @@ static bool only_reshapes(const mien_plan *plan, const mien_node *node) {
 static void take_dropout(mien_plan *plan, int i) {
     const mien_graph *graph = plan->graph;
     const int pool = graph->nodes[i].inputs[0];
-    if (strcmp(graph->nodes[i].def->name, "dropout") != 0 || mien_plan_readers(graph, pool) != 1 ||
-        strcmp(graph->nodes[pool].def->name, "max_pooling2d") != 0 || plan->places[i].skipped)
+    if (!(graph->nodes[i].def->flags & MIEN_DROPS) || mien_plan_consumers(graph, pool) != 1 ||
+        !(graph->nodes[pool].def->flags & MIEN_RUNS_DROPOUT) || plan->nodes[i].fusion.skipped)
         return;
-    plan->places[pool].dropout = i;
-    plan->places[i].skipped = true;
-    plan->places[i].storage = plan->places[pool].storage;
+    plan->nodes[pool].fusion.dropout = i;
+    plan->nodes[i].fusion.skipped = true;
+    plan->nodes[i].fusion.storage = plan->nodes[pool].fusion.storage;
 }
 
 /* A sum of two runs in the batch normalisation that nobody else reads, when the other value is
@@ -91,16 +85,16 @@ static void take_dropout(mien_plan *plan, int i) {
 static bool run_in_norm(mien_plan *plan, int i) {
     const mien_graph *graph = plan->graph;
     const mien_node *node = &graph->nodes[i];
-    if (strcmp(node->def->name, "add") != 0 || node->input_count != 2) return false;
+    if (!(node->def->flags & MIEN_SUMS) || node->input_count != 2) return false;
     const int norm = node->inputs[0] > node->inputs[1] ? node->inputs[0] : node->inputs[1];
     const int other = node->inputs[node->inputs[0] == norm];
-    if (strcmp(graph->nodes[norm].def->name, "batch_normalization") != 0 ||
-        mien_plan_readers(graph, norm) != 1 || graph->nodes[norm].inputs[0] == other)
+    if (!(graph->nodes[norm].def->flags & MIEN_NORMALISES) ||
+        mien_plan_consumers(graph, norm) != 1 || graph->nodes[norm].inputs[0] == other)
         return false;
-    plan->places[norm].add = i;
-    plan->places[i].runner = norm;
-    plan->places[i].skipped = true;
-    plan->places[i].storage = plan->places[norm].storage;
+    plan->nodes[norm].fusion.add = i;
+    plan->nodes[i].fusion.runner = norm;
+    plan->nodes[i].fusion.skipped = true;
+    plan->nodes[i].fusion.storage = plan->nodes[norm].fusion.storage;
     return true;
 }
 
@@ -108,33 +102,33 @@ void mien_plan_fuse(mien_plan *plan) {
     const mien_graph *graph = plan->graph;
     for (int i = 0; i < graph->count; i++) {
         const mien_node *node = &graph->nodes[i];
-        mien_place *place = &plan->places[i];
-        place->storage = place->grad_storage = place->runner = i;
+        mien_node_plan *own = &plan->nodes[i];
+        own->fusion.storage = own->fusion.grad_storage = own->fusion.runner = i;
         if (i == graph->count - 1) {
-            place->skipped = true;
-            place->storage = plan->places[node->inputs[0]].storage;
+            own->fusion.skipped = true;
+            own->fusion.storage = plan->nodes[node->inputs[0]].fusion.storage;
             continue;
         }
         const int input = i ? node->inputs[0] : 0;
-        const bool alone = i && mien_plan_readers(graph, input) == 1;
+        const bool alone = i && mien_plan_consumers(graph, input) == 1;
         if (alone && !plan->training && mien_plan_fold(plan, i)) continue;
         if (!plan->training && mien_plan_fold_add(plan, i)) continue;
         if (plan->training && run_in_norm(plan, i)) continue;
         if (i && only_reshapes(plan, node)) {
-            place->skipped = true;
-            place->storage = plan->places[input].storage;
+            own->fusion.skipped = true;
+            own->fusion.storage = plan->nodes[input].fusion.storage;
             continue;
         }
         float alpha = 1;
         const int activation = node->def->activates ? node->def->activates(node, &alpha) : -1;
-        const int before = plan->places[input].runner;
-        mien_place *producer = &plan->places[before];
-        if (node->def->activates && producer->activation == BODY_LINEAR && !producer->skipped &&
-            alone && takes(&graph->nodes[before], activation)) {
-            producer->activation = activation;
-            producer->alpha = alpha;
-            place->skipped = true;
-            place->storage = producer->storage;
+        const int before = plan->nodes[input].fusion.runner;
+        mien_node_plan *producer = &plan->nodes[before];
+        if (node->def->activates && producer->fusion.activation == BODY_LINEAR &&
+            !producer->fusion.skipped && alone && takes(&graph->nodes[before], activation)) {
+            producer->fusion.activation = activation;
+            producer->fusion.alpha = alpha;
+            own->fusion.skipped = true;
+            own->fusion.storage = producer->fusion.storage;
         } else if (i) {
             share(plan, i);
         }
@@ -145,10 +139,11 @@ void mien_plan_fuse(mien_plan *plan) {
     }
     for (int i = graph->count - 2; i > 0; i--) {
         const mien_node *node = &graph->nodes[i];
-        const int runner = plan->places[i].runner, before = runner == i ? node->inputs[0] : runner;
+        const int runner = plan->nodes[i].fusion.runner,
+                  before = runner == i ? node->inputs[0] : runner;
         const bool in_place = (node->def->flags & MIEN_IN_PLACE) && before != 0 &&
-                              mien_plan_readers(graph, before) == 1;
-        if (plan->places[i].skipped || in_place)
-            plan->places[before].grad_storage = plan->places[i].grad_storage;
+                              mien_plan_consumers(graph, before) == 1;
+        if (plan->nodes[i].fusion.skipped || in_place)
+            plan->nodes[before].fusion.grad_storage = plan->nodes[i].fusion.grad_storage;
     }
 }

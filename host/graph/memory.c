@@ -25,8 +25,8 @@ static int backward_time(const planner *p, int node) {
 }
 
 static bool runs_backward(const planner *p, int node) {
-    const mien_place *place = &p->plan->places[node];
-    return p->plan->training && !place->skipped && place->wants_grad;
+    const mien_node_plan *own = &p->plan->nodes[node];
+    return p->plan->training && !own->fusion.skipped && own->requires_grad;
 }
 
 static bool chunked(const planner *p, int node) {
@@ -45,16 +45,16 @@ static int last_read(const planner *p, int root) {
     const mien_graph *graph = p->plan->graph;
     int last = root;
     for (int i = 0; i < p->n; i++) {
-        const mien_place *place = &p->plan->places[i];
+        const mien_node_plan *own = &p->plan->nodes[i];
         const mien_node *node = &graph->nodes[i];
-        if (place->storage == root && runs_backward(p, i) &&
+        if (own->fusion.storage == root && runs_backward(p, i) &&
             ((node->def->flags & MIEN_NEEDS_OUTPUT) ||
-             (place->activation != BODY_LINEAR && !place->slope_by_reader)))
+             (own->fusion.activation != BODY_LINEAR && !own->fusion.slope_by_consumer)))
             last = backward_time(p, i) > last ? backward_time(p, i) : last;
-        if (place->storage == root && i == graph->logits && last < p->n) last = p->n;
-        if (place->skipped) continue;
+        if (own->fusion.storage == root && i == graph->logits && last < p->n) last = p->n;
+        if (own->fusion.skipped) continue;
         for (int k = 0; k < mien_plan_operands(p->plan, i); k++) {
-            if (p->plan->places[mien_plan_operand(p->plan, i, k)].storage != root) continue;
+            if (p->plan->nodes[mien_plan_operand(p->plan, i, k)].fusion.storage != root) continue;
             const bool again = runs_backward(p, i) && k < node->input_count &&
                                (node->def->flags & MIEN_NEEDS_INPUT);
             const int time = again ? backward_time(p, i) : i;
@@ -66,65 +66,65 @@ static int last_read(const planner *p, int root) {
 
 static mien_status add_value(planner *p, int i) {
     mien_plan *plan = p->plan;
-    mien_place *place = &plan->places[i];
-    const size_t element = mien_dtype_bytes(place->dtype);
+    mien_node_plan *own = &plan->nodes[i];
+    const size_t element = mien_dtype_bytes(own->value.dtype);
     const size_t row = mien_shape_sample(plan->graph->nodes[i].out) * element;
     int birth = i, death = last_read(p, i);
     bool read_by_head = false;
     for (int j = plan->cut; j < p->n; j++)
         for (int k = 0; k < plan->graph->nodes[j].input_count; k++)
-            read_by_head |= plan->places[plan->graph->nodes[j].inputs[k]].storage == i;
-    place->whole = !chunked(p, i) || death >= p->n || read_by_head || i == 0;
-    if (chunked(p, i) && place->whole) {
+            read_by_head |= plan->nodes[plan->graph->nodes[j].inputs[k]].fusion.storage == i;
+    own->memory.value_whole = !chunked(p, i) || death >= p->n || read_by_head || i == 0;
+    if (chunked(p, i) && own->memory.value_whole) {
         birth = 0;
         death = 2 * p->n;
     }
-    return add(p, row * (size_t)(place->whole ? plan->max_batch : plan->micro_batch), birth, death,
-               &place->out);
+    return add(p, row * (size_t)(own->memory.value_whole ? plan->max_batch : plan->micro_batch),
+               birth, death, &own->memory.value);
 }
 
 /* The gradient of a value lives from its last reader's backward pass to its producer's. */
 static mien_status add_gradient(planner *p, int i) {
     mien_plan *plan = p->plan;
-    mien_place *place = &plan->places[i];
+    mien_node_plan *own = &plan->nodes[i];
     const size_t row =
         mien_shape_sample(plan->graph->nodes[i].out) * mien_dtype_bytes(plan->backend->dtype);
     int birth = 2 * p->n, death = p->n;
     bool from_head = false, used = false;
     for (int v = 0; v < p->n; v++) {
-        if (plan->places[v].grad_storage != i || !plan->places[v].wants_grad) continue;
+        if (plan->nodes[v].fusion.grad_storage != i || !plan->nodes[v].requires_grad) continue;
         used = true;
         if (backward_time(p, v) > death) death = backward_time(p, v);
         if (v == plan->graph->logits) birth = p->n;
         for (int j = v + 1; j < p->n; j++)
             for (int k = 0; k < plan->graph->nodes[j].input_count; k++) {
                 if (plan->graph->nodes[j].inputs[k] != v) continue;
-                const int time = backward_time(p, plan->places[j].runner);
+                const int time = backward_time(p, plan->nodes[j].fusion.runner);
                 if (time < birth) birth = time;
                 from_head |= j >= plan->cut;
             }
     }
     if (!used) return MIEN_OK;
-    place->grad_whole = !chunked(p, i) || from_head || i == 0;
-    if (chunked(p, i) && place->grad_whole) death = 2 * p->n;
+    own->memory.gradient_whole = !chunked(p, i) || from_head || i == 0;
+    if (chunked(p, i) && own->memory.gradient_whole) death = 2 * p->n;
     if (chunked(p, i) && i == 0) birth = p->n; /* every micro-batch adds its rows */
-    return add(p, row * (size_t)(place->grad_whole ? plan->max_batch : plan->micro_batch), birth,
-               death, &place->grad);
+    return add(p, row * (size_t)(own->memory.gradient_whole ? plan->max_batch : plan->micro_batch),
+               birth, death, &own->memory.gradient);
 }
 
 static mien_status add_saved(planner *p, int i) {
     mien_plan *plan = p->plan;
     const mien_node *node = &plan->graph->nodes[i];
-    mien_place *place = &plan->places[i];
+    mien_node_plan *own = &plan->nodes[i];
     const bool kept = runs_backward(p, i), all = kept && chunked(p, i);
     const int birth = all ? 0 : i, death = all ? 2 * p->n : (kept ? backward_time(p, i) : i);
     const int rows = chunked(p, i) && !kept ? plan->micro_batch : plan->max_batch;
     if (node->def->flags & MIEN_SAVES_INDEX)
         MIEN_TRY(add(p, mien_shape_sample(node->out) * sizeof(uint16_t) * (size_t)rows, birth,
-                     death, &place->index));
+                     death, &own->memory.index));
     if (node->def->flags & MIEN_SAVES_STATISTICS)
         MIEN_TRY(add(p, 2 * (size_t)node->out.c * mien_dtype_bytes(plan->backend->param_dtype),
-                     birth, death, &place->statistics));
+                     birth, death, &own->memory.statistics));
     return MIEN_OK;
 }
 
@@ -135,7 +135,7 @@ static int by_size(const void *a, const void *b) {
 }
 
 /* Largest first, each at the lowest offset where nothing that lives at the same time lies. */
-static size_t place_all(planner *p) {
+static size_t assign_offsets(planner *p) {
     size_t total = 0;
     qsort(p->buffers, p->count, sizeof *p->buffers, by_size);
     for (size_t i = 0; i < p->count; i++) {
@@ -164,21 +164,21 @@ mien_status mien_plan_memory(mien_plan *plan) {
     const size_t rows = (size_t)plan->max_batch * (size_t)plan->graph->classes *
                         mien_dtype_bytes(plan->backend->param_dtype);
     for (int i = 0; i < p.n; i++) {
-        if (plan->places[i].storage == i) MIEN_GO(add_value(&p, i));
-        if (plan->training && plan->places[i].grad_storage == i) MIEN_GO(add_gradient(&p, i));
+        if (plan->nodes[i].fusion.storage == i) MIEN_GO(add_value(&p, i));
+        if (plan->training && plan->nodes[i].fusion.grad_storage == i) MIEN_GO(add_gradient(&p, i));
         MIEN_GO(add_saved(&p, i));
     }
     MIEN_GO(add(&p, rows, 0, 2 * p.n, &plan->targets));
     MIEN_GO(add(&p, rows, 0, 2 * p.n, &plan->probabilities));
-    plan->act_bytes = place_all(&p);
-    for (int i = 0; i < p.n; i++) { /* those that share a buffer share its place */
-        mien_place *place = &plan->places[i];
-        const mien_place *root = &plan->places[place->storage];
-        const mien_place *grad_root = &plan->places[place->grad_storage];
-        place->out = root->out;
-        place->whole = root->whole;
-        place->grad = grad_root->grad;
-        place->grad_whole = grad_root->grad_whole;
+    plan->act_bytes = assign_offsets(&p);
+    for (int i = 0; i < p.n; i++) { /* those that share a buffer share its offset */
+        mien_node_plan *own = &plan->nodes[i];
+        const mien_node_plan *root = &plan->nodes[own->fusion.storage];
+        const mien_node_plan *grad_root = &plan->nodes[own->fusion.grad_storage];
+        own->memory.value = root->memory.value;
+        own->memory.value_whole = root->memory.value_whole;
+        own->memory.gradient = grad_root->memory.gradient;
+        own->memory.gradient_whole = grad_root->memory.gradient_whole;
     }
 out:
     mien_free(p.buffers);

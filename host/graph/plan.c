@@ -19,18 +19,18 @@ static bool is_trained(const mien_node *node, int param) {
 static void mark_gradients(mien_plan *plan) {
     const mien_graph *graph = plan->graph;
     for (int i = 0; i < graph->count; i++) {
-        mien_place *place = &plan->places[i];
+        mien_node_plan *own = &plan->nodes[i];
         for (int k = 0; k < graph->nodes[i].param_count; k++)
-            place->wants_grad |= is_trained(&graph->nodes[i], k);
+            own->requires_grad |= is_trained(&graph->nodes[i], k);
         for (int k = 0; k < mien_plan_operands(plan, i); k++)
-            place->wants_grad |= plan->places[mien_plan_operand(plan, i, k)].wants_grad;
+            own->requires_grad |= plan->nodes[mien_plan_operand(plan, i, k)].requires_grad;
     }
     bool touched[MIEN_NODES_MAX] = {false};
     for (int i = graph->count - 1; i > 0; i--) {
-        mien_place *place = &plan->places[i];
-        for (int k = 0; !place->skipped && k < mien_plan_operands(plan, i); k++) {
+        mien_node_plan *own = &plan->nodes[i];
+        for (int k = 0; !own->fusion.skipped && k < mien_plan_operands(plan, i); k++) {
             bool *seen = &touched[mien_plan_operand(plan, i, k)];
-            place->adds[k] = *seen;
+            own->adds[k] = *seen;
             *seen = true;
         }
     }
@@ -45,7 +45,7 @@ static void choose_micro_batch(mien_plan *plan, int wanted) {
     for (int i = 1; plan->training && i < graph->count; i++)
         if (graph->nodes[i].def->flags & MIEN_WHOLE_BATCH) return;
     int cut = 1;
-    while (cut < graph->count - 1 && strcmp(graph->nodes[cut].def->name, "dense") != 0)
+    while (cut < graph->count - 1 && !(graph->nodes[cut].def->flags & MIEN_ENDS_MICRO_BATCHES))
         cut++;
     const int rows = wanted ? wanted : plan->ops->micro_batch(plan->backend);
     if (cut == 1 || rows == 0 || rows >= plan->max_batch) return;
@@ -53,29 +53,30 @@ static void choose_micro_batch(mien_plan *plan, int wanted) {
     plan->micro_batch = rows;
 }
 
-bool mien_plan_gates(const mien_plan *plan, const mien_node *node) {
+bool mien_plan_masks_relu(const mien_plan *plan, const mien_node *node) {
     const mien_node *before = &plan->graph->nodes[node->inputs[0]];
-    return plan->places[before->index].skipped && plan->places[before->inputs[0]].slope_by_reader;
+    return plan->nodes[before->index].fusion.skipped &&
+           plan->nodes[before->inputs[0]].fusion.slope_by_consumer;
 }
 
 bool mien_plan_linear_desc(const mien_plan *plan, int i, mien_linear_desc *desc) {
     const mien_node *node = &plan->graph->nodes[i];
-    const mien_place *place = &plan->places[i];
+    const mien_node_plan *own = &plan->nodes[i];
     if (!node->def->linear) return false;
     *desc =
         (mien_linear_desc){.name = node->name,
                            .in = node->in[0],
                            .out = node->out,
-                           .activation = place->activation,
-                           .alpha = place->alpha,
+                           .activation = own->fusion.activation,
+                           .alpha = own->fusion.alpha,
                            .training = plan->training,
-                           .adds = place->sums,
-                           .needs_dx = plan->places[node->inputs[0]].wants_grad,
-                           .gates_dx = mien_plan_gates(plan, node),
-                           .accumulates_dx = place->adds[0],
+                           .adds = own->fusion.sums,
+                           .needs_dx = plan->nodes[node->inputs[0]].requires_grad,
+                           .gates_dx = mien_plan_masks_relu(plan, node),
+                           .accumulates_dx = own->adds[0],
                            .accumulates_dw = i < plan->cut && plan->micro_batch < plan->max_batch};
     node->def->linear(node, desc);
-    if (place->norm) desc->bias = true;
+    if (own->fusion.norm) desc->bias = true;
     return true;
 }
 
@@ -83,18 +84,18 @@ static mien_status create_linear(mien_plan *plan, int i) {
     mien_linear_desc d;
     if (!mien_plan_linear_desc(plan, i, &d)) return MIEN_OK;
     if (plan->quant) MIEN_TRY(mien_plan_bytes_create(plan, i));
-    if (plan->places[i].bytes) return MIEN_OK;
-    return plan->ops->linear_create(plan->backend, &d, &plan->places[i].linear);
+    if (plan->nodes[i].int8) return MIEN_OK;
+    return plan->ops->linear_create(plan->backend, &d, &plan->nodes[i].linear);
 }
 
 void mien_plan_algorithms(const mien_plan *plan, const char *prefix, mien_text *out) {
     for (int i = 0; i < plan->graph->count; i++) {
         mien_linear_desc d;
-        if (!mien_plan_linear_desc(plan, i, &d) || d.dense || plan->places[i].bytes) continue;
+        if (!mien_plan_linear_desc(plan, i, &d) || d.dense || plan->nodes[i].int8) continue;
         mien_text_printf(out, "%s%s:", prefix, d.name);
         for (int k = 0; k < (plan->training ? MIEN_DIRECTIONS : 1); k++) {
             char engine[128];
-            plan->ops->linear_engine(plan->places[i].linear, (mien_direction)k, engine,
+            plan->ops->linear_engine(plan->nodes[i].linear, (mien_direction)k, engine,
                                      sizeof engine);
             mien_text_printf(out, "%s %s %s", k ? "," : "", mien_direction_name(k), engine);
         }
@@ -104,15 +105,15 @@ void mien_plan_algorithms(const mien_plan *plan, const char *prefix, mien_text *
 
 static size_t param_elements(const mien_plan *plan, int i, int k) {
     const mien_param *p = &plan->graph->nodes[i].params[k];
-    if (plan->places[i].bytes) return 0; /* its operator has them */
-    const size_t count = p->linear ? plan->ops->linear_weight_bytes(plan->places[i].linear) /
+    if (plan->nodes[i].int8) return 0; /* its operator has them */
+    const size_t count = p->linear ? plan->ops->linear_weight_bytes(plan->nodes[i].linear) /
                                          mien_dtype_bytes(plan->backend->param_dtype)
                                    : mien_shape_count(p->shape);
     return (count + PAD - 1) & ~(size_t)(PAD - 1);
 }
 
 /* Three rounds over the parameters: decayed, trained without decay, frozen. States apart. */
-static void place_params(mien_plan *plan) {
+static void lay_out_params(mien_plan *plan) {
     const mien_graph *graph = plan->graph;
     for (int round = 0; round < 3; round++) {
         for (int i = 0; i < graph->count; i++)
@@ -120,7 +121,7 @@ static void place_params(mien_plan *plan) {
                 const mien_param *p = &graph->nodes[i].params[k];
                 const bool trained = is_trained(&graph->nodes[i], k);
                 if (!p->trained || round != (trained ? (p->decays ? 0 : 1) : 2)) continue;
-                plan->places[i].param[k] = plan->params;
+                plan->nodes[i].param[k] = plan->params;
                 plan->params += param_elements(plan, i, k);
             }
         if (round == 0) plan->decayed = plan->params;
@@ -129,7 +130,7 @@ static void place_params(mien_plan *plan) {
     for (int i = 0; i < graph->count; i++)
         for (int k = 0; k < graph->nodes[i].param_count; k++)
             if (!graph->nodes[i].params[k].trained) {
-                plan->places[i].param[k] = plan->states;
+                plan->nodes[i].param[k] = plan->states;
                 plan->states += param_elements(plan, i, k);
             }
 }
@@ -177,11 +178,12 @@ static mien_status allocate(mien_plan *plan) {
  * behind a fused activation stay narrow in training: its slope is told from them, and what does
  * that reads them beside their gradient, in the backend's type. */
 static void widen_logits(mien_plan *plan) {
-    const int root = plan->places[plan->graph->logits].storage;
+    const int root = plan->nodes[plan->graph->logits].fusion.storage;
     if (!plan->graph->nodes[root].def->linear || plan->quant) return;
-    if (plan->training && plan->places[root].activation != BODY_LINEAR) return;
+    if (plan->training && plan->nodes[root].fusion.activation != BODY_LINEAR) return;
     for (int i = 0; i < plan->graph->count; i++)
-        if (plan->places[i].storage == root) plan->places[i].dtype = plan->backend->param_dtype;
+        if (plan->nodes[i].fusion.storage == root)
+            plan->nodes[i].value.dtype = plan->backend->param_dtype;
 }
 
 static mien_status allocate_activations(mien_plan *plan) {
@@ -194,16 +196,16 @@ static mien_status allocate_activations(mien_plan *plan) {
 static const double first_scale = 1024;
 
 static mien_status build(mien_plan *plan, const mien_plan_options *options) {
-    MIEN_TRY(mien_new(&plan->places, (size_t)plan->graph->count, sizeof *plan->places));
+    MIEN_TRY(mien_new(&plan->nodes, (size_t)plan->graph->count, sizeof *plan->nodes));
     mien_plan_fuse(plan);
     mien_plan_bytes(plan);
     widen_logits(plan);
-    plan->places[0].wants_grad = options->training && options->input_gradient;
+    plan->nodes[0].requires_grad = options->training && options->input_gradient;
     mark_gradients(plan);
     choose_micro_batch(plan, options->micro_batch);
     for (int i = 0; i < plan->graph->count; i++)
         MIEN_TRY(create_linear(plan, i));
-    place_params(plan);
+    lay_out_params(plan);
     if (plan->training && plan->trained == 0 && !options->input_gradient)
         return MIEN_FAIL(INVALID, "every layer is frozen: there is nothing to train");
     MIEN_TRY(mien_plan_memory(plan));
@@ -252,22 +254,22 @@ void mien_plan_free(mien_plan *plan) {
     if (!plan) return;
     for (int i = 0; i < MIEN_INFER_SIZES; i++) /* before the code that they would run */
         mien_replay_release(&plan->infer[i], plan->backend);
-    for (int i = 0; plan->places && i < plan->graph->count; i++) {
-        if (plan->places[i].linear) plan->ops->linear_free(plan->places[i].linear);
-        if (plan->places[i].bytes) plan->ops->int8->free(plan->places[i].bytes);
+    for (int i = 0; plan->nodes && i < plan->graph->count; i++) {
+        if (plan->nodes[i].linear) plan->ops->linear_free(plan->nodes[i].linear);
+        if (plan->nodes[i].int8) plan->ops->int8->free(plan->nodes[i].int8);
     }
     void *const roles[] = {plan->param,   plan->low,     plan->grad,    plan->state,
                            plan->act,     plan->scratch, plan->moment1, plan->moment2,
                            plan->average, plan->step,    plan->rates};
     for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++)
         if (roles[i]) plan->ops->free(plan->backend, roles[i]);
-    mien_free(plan->places);
+    mien_free(plan->nodes);
     mien_free(plan);
 }
 
 static mien_status prepare_linear(mien_plan *plan, int i, int n) {
-    mien_linear *op = plan->places[i].linear;
-    if (plan->places[i].bytes && n > 0) return plan->ops->int8->prepare(plan->places[i].bytes, n);
+    mien_linear *op = plan->nodes[i].linear;
+    if (plan->nodes[i].int8 && n > 0) return plan->ops->int8->prepare(plan->nodes[i].int8, n);
     return op && n > 0 ? plan->ops->linear_prepare(op, n) : MIEN_OK;
 }
 
@@ -282,8 +284,8 @@ mien_status mien_plan_prepare(mien_plan *plan, int n) {
         } else {
             MIEN_TRY(prepare_linear(plan, i, n));
         }
-        const mien_linear *op = plan->places[i].linear;
-        const mien_int8_linear *int8 = plan->places[i].bytes;
+        const mien_linear *op = plan->nodes[i].linear;
+        const mien_int8_linear *int8 = plan->nodes[i].int8;
         const size_t bytes = op     ? plan->ops->linear_scratch_bytes(op)
                              : int8 ? plan->ops->int8->scratch_bytes(int8)
                                     : 0;
@@ -308,7 +310,7 @@ static mien_status each_param(mien_plan *plan, char *params, const mien_weights 
     for (int i = 0; i < plan->graph->count; i++)
         for (int k = 0; k < plan->graph->nodes[i].param_count; k++) {
             char *base = plan->graph->nodes[i].params[k].trained ? params : plan->state;
-            MIEN_TRY(visit(plan, i, k, base + plan->places[i].param[k] * element,
+            MIEN_TRY(visit(plan, i, k, base + plan->nodes[i].param[k] * element,
                            mien_weights_get(weights, i, k)));
         }
     return MIEN_OK;
@@ -320,16 +322,16 @@ static mien_tensor vector_at(const mien_plan *plan, int node, int param, char *a
 }
 
 static mien_status load_one(mien_plan *plan, int node, int param, char *at, float *host) {
-    if (plan->places[node].bytes) return MIEN_OK; /* mien_plan_load_folded */
+    if (plan->nodes[node].int8) return MIEN_OK; /* mien_plan_load_folded */
     if (plan->graph->nodes[node].params[param].linear)
-        return plan->ops->weights_upload(plan->places[node].linear, at, host);
+        return plan->ops->weights_upload(plan->nodes[node].linear, at, host);
     const mien_tensor t = vector_at(plan, node, param, at);
     return plan->ops->upload(plan->backend, &t, host);
 }
 
 static mien_status store_one(mien_plan *plan, int node, int param, char *at, float *host) {
     if (plan->graph->nodes[node].params[param].linear)
-        return plan->ops->weights_download(plan->places[node].linear, host, at);
+        return plan->ops->weights_download(plan->nodes[node].linear, host, at);
     const mien_tensor t = vector_at(plan, node, param, at);
     return plan->ops->download(plan->backend, host, &t);
 }

@@ -13,30 +13,45 @@
 #include "host/graph/replay.h"
 #include "host/graph/weights.h"
 
-/* What the plan knows about one node. Offsets are bytes into the ACT arena. */
-typedef struct mien_place {
-    mien_linear *linear;
-    mien_int8_linear *bytes; /* in its place where the layer computes with or writes bytes */
-    mien_dtype dtype;        /* of the value; bytes are value / scale */
-    float scale;
-    bool is_signed;
+/* What runs where, found by fuse.c and fold.c. */
+typedef struct mien_fusion {
     int storage, grad_storage; /* the node whose buffer holds this one's output, its gradient */
     bool skipped;              /* fused into its producer, or the softmax at the end */
     int runner;                /* the node whose pass writes the value; i itself, or what i is in */
     bool sums;                 /* inference: adds its result to what lies in its buffer */
     int norm;                  /* the batch normalisation in its weights; 0: none */
-    int activation;            /* fused behind it */
+    int activation;            /* fused into the node's end; LINEAR for none */
     float alpha;
-    bool slope_by_reader;       /* training: the node that reads it applies that one's slope */
-    bool bias_by_reader;        /* and sums the gradient of its bias */
-    int dropout;                /* training: the dropout node that runs in this one; 0: none */
-    int add;                    /* training: the sum that runs in this one; 0: none */
-    bool wants_grad;            /* something trained lies at or before it */
-    bool adds[MIEN_INPUTS_MAX]; /* the gradient of input i is added to what is there */
-    size_t out, grad, index, statistics;
-    bool whole, grad_whole;        /* holds all rows of the batch, not just a micro-batch's */
+    bool slope_by_consumer; /* training: the node that reads it applies that one's slope */
+    bool bias_by_consumer;  /* and sums the gradient of its bias */
+    int dropout;            /* training: the dropout node that runs in this one; 0: none */
+    int add;                /* training: the sum that runs in this one; 0: none */
+} mien_fusion;
+
+/* Where a node's values lie, found by memory.c: offsets in bytes into the ACT arena. */
+typedef struct mien_node_memory {
+    size_t value, gradient, index, statistics;
+    bool value_whole, gradient_whole; /* holds all rows of the batch, not just a micro-batch's */
+} mien_node_memory;
+
+/* The type of a node's value, found by quant.c; int8 stands for value / scale. */
+typedef struct mien_node_value {
+    mien_dtype dtype;
+    float scale;
+    bool is_signed;
+} mien_node_value;
+
+/* What the plan knows about one node. */
+typedef struct mien_node_plan {
+    mien_fusion fusion;
+    mien_node_memory memory;
+    mien_node_value value;
+    mien_linear *linear;
+    mien_int8_linear *int8;        /* instead, where the layer computes with or writes int8 */
+    bool requires_grad;            /* something trained lies at or before it */
+    bool adds[MIEN_INPUTS_MAX];    /* the gradient of input i is added to what is there */
     size_t param[MIEN_PARAMS_MAX]; /* element offset in PARAM or STATE */
-} mien_place;
+} mien_node_plan;
 
 typedef struct mien_plan_options {
     bool training;
@@ -70,10 +85,10 @@ typedef struct mien_plan {
     int max_batch, micro_batch;
     const mien_quant *quant; /* NULL: everything is in the backend's type */
     /* called before the pass of every node, for calibration; NULL: none */
-    void (*observe)(void *context, const mien_run *run, const mien_node *node);
+    void (*observe)(void *context, const mien_pass *pass, const mien_node *node);
     void *observer;
-    int cut; /* nodes before it see micro-batches, the others whole batches */
-    mien_place *places;
+    int cut;               /* nodes before it see micro-batches, the others whole batches */
+    mien_node_plan *nodes; /* [graph->count] */
     /* sizes in elements; PARAM, GRAD, MOMENT1, MOMENT2 and AVERAGE share one layout: decayed first,
      * then the other trained ones, then what is frozen */
     size_t decayed, trained, params, states;
@@ -115,6 +130,19 @@ mien_tensor mien_plan_logits(const mien_plan *plan, int n);
 mien_tensor mien_plan_logits_gradient(const mien_plan *plan, int n);
 mien_tensor mien_plan_input_gradient(const mien_plan *plan, int n);
 
+/* Which rows of which batch a walk over the graph works on. */
+typedef struct mien_walk {
+    bool training, accumulate; /* accumulate: parameter gradients are added to what is there */
+    int first, rows;           /* of the batch: a micro-batch, or all of it */
+    uint64_t offset;           /* index of the batch's row 0 in the global batch */
+} mien_walk;
+
+/* What node i sees in its forward or, with `backward`, its backward pass. */
+void mien_plan_pass(const mien_plan *plan, const mien_walk *walk, int i, bool backward,
+                    mien_pass *pass);
+/* The gradient of a parameter, NULL when it is not trained. */
+void *mien_plan_param_grad(const mien_plan *plan, int node, int param);
+
 /* The only walk over the graph. `offset` is the place of row 0 in the global batch. */
 mien_status mien_plan_forward(mien_plan *plan, int n, bool training, uint64_t offset);
 /* Loss on the logits, into the step state; with `gradient` also its gradient, over `batch` rows. */
@@ -141,7 +169,7 @@ mien_status mien_plan_infer(mien_plan *plan, int n);
 mien_status mien_plan_probabilities(mien_plan *plan, int n, float *out);
 
 /* Does the node's backward pass apply the slope of the ReLU that its input 0 went through? */
-bool mien_plan_gates(const mien_plan *plan, const mien_node *node);
+bool mien_plan_masks_relu(const mien_plan *plan, const mien_node *node);
 /* Describes node i's linear operator as the plan creates it; false when it has none. */
 bool mien_plan_linear_desc(const mien_plan *plan, int i, mien_linear_desc *desc);
 /* "forward winograd, data direct, …" for layers with a choice, a line each; for the run's record.
@@ -153,10 +181,10 @@ void mien_plan_algorithms(const mien_plan *plan, const char *prefix, mien_text *
  */
 mien_status mien_plan_stamp(mien_plan *plan, double *owner);
 mien_status mien_plan_profile_read(mien_plan *plan);
-/* fuse.c: marks nodes that run inside others; how many read a node's value; what the pass of node i
+/* fuse.c: marks nodes that run inside others; how many nodes read a value; what the pass of node i
  * reads: its inputs and behind them what a sum adds that runs in it. */
 void mien_plan_fuse(mien_plan *plan);
-int mien_plan_readers(const mien_graph *graph, int value);
+int mien_plan_consumers(const mien_graph *graph, int value);
 int mien_plan_operands(const mien_plan *plan, int i);
 int mien_plan_operand(const mien_plan *plan, int i, int k);
 /* fold.c: layers that cost nothing in inference. fold: node i, the only reader of its input, needs
@@ -172,7 +200,7 @@ mien_status mien_plan_load_folded(mien_plan *plan, const mien_weights *weights);
 /* quant.c: types of the values; the operator of node i when it has to do with bytes. */
 void mien_plan_bytes(mien_plan *plan);
 mien_status mien_plan_bytes_create(mien_plan *plan, int i);
-/* memory.c: lifetimes to offsets; fills the places and act_bytes. */
+/* memory.c: lifetimes to offsets; fills `memory` of every node, and act_bytes. */
 mien_status mien_plan_memory(mien_plan *plan);
 
 #endif

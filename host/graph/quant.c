@@ -1,7 +1,6 @@
 #include "host/graph/quant.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "host/base/memory.h"
 #include "host/graph/plan.h"
@@ -29,10 +28,6 @@ int mien_quant_count(const mien_quant *quant) {
     return count;
 }
 
-static bool is(const mien_node *node, const char *name) {
-    return strcmp(node->def->name, name) == 0;
-}
-
 bool mien_quant_can(const mien_node *node) {
     mien_linear_desc d = {.in = node->in[0], .out = node->out};
     if (!node->def->linear) return false;
@@ -40,13 +35,13 @@ bool mien_quant_can(const mien_node *node) {
     return mien_linear_is_simple(&d);
 }
 
-static bool moves_bytes(const mien_node *node) {
-    return is(node, "max_pooling2d") || is(node, "flatten");
+static bool keeps_int8(const mien_node *node) {
+    return node->def->flags & MIEN_KEEPS_INT8;
 }
 
 int mien_quant_source(const mien_graph *graph, int node) {
     int from = graph->nodes[node].inputs[0];
-    while (moves_bytes(&graph->nodes[from]) || (graph->nodes[from].def->flags & MIEN_TRAINING_ONLY))
+    while (keeps_int8(&graph->nodes[from]) || (graph->nodes[from].def->flags & MIEN_TRAINING_ONLY))
         from = graph->nodes[from].inputs[0];
     return from;
 }
@@ -88,12 +83,12 @@ static const mien_quant_layer *layer_of(const mien_plan *plan, int i) {
     return q && q->w_scale ? q : NULL;
 }
 
-static bool is_bytes(mien_dtype dtype) {
+static bool is_int8(mien_dtype dtype) {
     return dtype == MIEN_U8 || dtype == MIEN_I8;
 }
 
 /* Does everybody who reads a value take bytes? From the last node to the first. */
-static void ask_readers(const mien_plan *plan, bool *wanted) {
+static void ask_consumers(const mien_plan *plan, bool *wanted) {
     const mien_graph *graph = plan->graph;
     bool read[MIEN_NODES_MAX] = {false};
     for (int i = 0; i < graph->count; i++)
@@ -101,7 +96,7 @@ static void ask_readers(const mien_plan *plan, bool *wanted) {
     for (int j = graph->count - 1; j >= 0; j--) {
         const mien_node *node = &graph->nodes[j];
         wanted[j] &= read[j];
-        const bool passes_on = plan->places[j].skipped || moves_bytes(node);
+        const bool passes_on = plan->nodes[j].fusion.skipped || keeps_int8(node);
         const bool takes = passes_on ? wanted[j] : layer_of(plan, j) != NULL;
         for (int k = 0; k < node->input_count; k++) {
             wanted[node->inputs[k]] &= takes;
@@ -114,19 +109,19 @@ static void ask_readers(const mien_plan *plan, bool *wanted) {
  * input.
  */
 static void alias(mien_plan *plan, int node) {
-    const int root = plan->places[plan->graph->nodes[node].inputs[0]].storage;
+    const int root = plan->nodes[plan->graph->nodes[node].inputs[0]].fusion.storage;
     for (int i = 0; i < plan->graph->count; i++)
-        if (plan->places[i].storage == node) plan->places[i].storage = root;
-    plan->places[node].skipped = true;
+        if (plan->nodes[i].fusion.storage == node) plan->nodes[i].fusion.storage = root;
+    plan->nodes[node].fusion.skipped = true;
 }
 
-static bool writes_bytes(const mien_plan *plan, int i) {
-    const mien_place *place = &plan->places[i];
+static bool writes_int8(const mien_plan *plan, int i) {
+    const mien_node_plan *own = &plan->nodes[i];
     const mien_node *node = &plan->graph->nodes[i];
     if (!node->def->linear)
-        return moves_bytes(node) && is_bytes(plan->places[node->inputs[0]].dtype);
+        return keeps_int8(node) && is_int8(plan->nodes[node->inputs[0]].value.dtype);
     if (layer_of(plan, i))
-        return place->activation == BODY_LINEAR || place->activation == BODY_RELU;
+        return own->fusion.activation == BODY_LINEAR || own->fusion.activation == BODY_RELU;
     mien_linear_desc d;
     mien_plan_linear_desc(plan, i, &d);
     return plan->ops->int8->writes_bytes(plan->backend, &d);
@@ -136,40 +131,42 @@ void mien_plan_bytes(mien_plan *plan) {
     const mien_graph *graph = plan->graph;
     bool wanted[MIEN_NODES_MAX];
     for (int i = 0; i < graph->count; i++)
-        plan->places[i].dtype = plan->backend->dtype;
+        plan->nodes[i].value.dtype = plan->backend->dtype;
     if (!plan->quant) return;
-    ask_readers(plan, wanted);
+    ask_consumers(plan, wanted);
     for (int i = 1; i < graph->count; i++) {
         const mien_quant_layer *q = layer_of(plan, i);
         if (!q) continue;
-        mien_place *root = &plan->places[plan->places[mien_quant_source(graph, i)].storage];
-        root->scale = q->x_scale;
-        root->is_signed = q->x_signed;
+        mien_node_plan *root =
+            &plan->nodes[plan->nodes[mien_quant_source(graph, i)].fusion.storage];
+        root->value.scale = q->x_scale;
+        root->value.is_signed = q->x_signed;
     }
     for (int i = 1; i < graph->count; i++) {
-        mien_place *place = &plan->places[i];
-        const mien_place *from = &plan->places[graph->nodes[i].inputs[0]];
-        if (place->skipped) {
-            place->dtype = plan->places[place->storage].dtype;
-        } else if (wanted[i] && writes_bytes(plan, i)) {
-            const bool own = graph->nodes[i].def->linear != NULL;
-            place->dtype = !own ? from->dtype : (place->is_signed ? MIEN_I8 : MIEN_U8);
-            if (is(&graph->nodes[i], "flatten")) alias(plan, i);
+        mien_node_plan *own = &plan->nodes[i];
+        const mien_node_plan *from = &plan->nodes[graph->nodes[i].inputs[0]];
+        if (own->fusion.skipped) {
+            own->value.dtype = plan->nodes[own->fusion.storage].value.dtype;
+        } else if (wanted[i] && writes_int8(plan, i)) {
+            const bool computes = graph->nodes[i].def->linear != NULL;
+            own->value.dtype =
+                !computes ? from->value.dtype : (own->value.is_signed ? MIEN_I8 : MIEN_U8);
+            if (graph->nodes[i].def->flags & MIEN_RESHAPES) alias(plan, i);
         }
     }
 }
 
 mien_status mien_plan_bytes_create(mien_plan *plan, int i) {
-    mien_place *place = &plan->places[i];
+    mien_node_plan *own = &plan->nodes[i];
     const mien_quant_layer *q = layer_of(plan, i);
-    const mien_place *from = &plan->places[plan->graph->nodes[i].inputs[0]];
+    const mien_node_plan *from = &plan->nodes[plan->graph->nodes[i].inputs[0]];
     mien_int8_desc d = {.w_scale = q ? q->w_scale : NULL,
                         .x_scale = q ? q->x_scale : 0,
-                        .y_scale = place->scale,
+                        .y_scale = own->value.scale,
                         .x = q && q->x_signed ? MIEN_I8 : MIEN_U8,
-                        .y = place->dtype,
-                        .x_f32 = !is_bytes(from->dtype)};
-    if (!q && !is_bytes(place->dtype)) return MIEN_OK;
+                        .y = own->value.dtype,
+                        .x_f32 = !is_int8(from->value.dtype)};
+    if (!q && !is_int8(own->value.dtype)) return MIEN_OK;
     mien_plan_linear_desc(plan, i, &d.linear);
-    return plan->ops->int8->create(plan->backend, &d, &place->bytes);
+    return plan->ops->int8->create(plan->backend, &d, &own->int8);
 }

@@ -2,136 +2,113 @@
 #include "host/graph/plan.h"
 
 /* Of parameters and statistics. */
-static size_t element_bytes(const mien_run *run) {
-    return mien_dtype_bytes(run->backend->param_dtype);
+static size_t element_bytes(const mien_plan *plan) {
+    return mien_dtype_bytes(plan->backend->param_dtype);
 }
 
 /* Rows [first, first + rows) of a buffer; one that holds a micro-batch only starts at its front. */
-static mien_tensor view(const mien_run *run, int node, mien_dtype dtype, size_t offset,
-                        bool whole) {
-    mien_shape s = run->plan->graph->nodes[node].out;
+static mien_tensor view(const mien_plan *plan, const mien_walk *walk, int node, mien_dtype dtype,
+                        size_t offset, bool whole) {
+    mien_shape s = plan->graph->nodes[node].out;
     const size_t row = mien_shape_sample(s) * mien_dtype_bytes(dtype);
-    const size_t skip = whole ? row * (size_t)run->first : 0;
-    const bool bytes = dtype != run->backend->dtype; /* they are NHWC on every backend */
-    s.n = run->rows;
-    return (mien_tensor){s, dtype, bytes ? s.c : run->ops->channel_block(run->backend, s),
-                         run->plan->act + offset + skip};
+    const size_t skip = whole ? row * (size_t)walk->first : 0;
+    const bool nhwc = dtype != plan->backend->dtype; /* int8 is, on every backend */
+    s.n = walk->rows;
+    return (mien_tensor){s, dtype, nhwc ? s.c : plan->ops->channel_block(plan->backend, s),
+                         plan->act + offset + skip};
 }
 
-static mien_tensor value(const mien_run *run, int node) {
-    const mien_place *place = &run->plan->places[node];
-    return view(run, node, place->dtype, place->out, place->whole);
+static mien_tensor value(const mien_plan *plan, const mien_walk *walk, int node) {
+    const mien_node_plan *own = &plan->nodes[node];
+    return view(plan, walk, node, own->value.dtype, own->memory.value, own->memory.value_whole);
 }
 
-static mien_tensor gradient(const mien_run *run, int node) {
-    const mien_place *place = &run->plan->places[node];
-    return view(run, node, run->backend->dtype, place->grad, place->grad_whole);
+static mien_tensor gradient(const mien_plan *plan, const mien_walk *walk, int node) {
+    const mien_node_memory *memory = &plan->nodes[node].memory;
+    return view(plan, walk, node, plan->backend->dtype, memory->gradient, memory->gradient_whole);
 }
 
-mien_tensor mien_run_input(const mien_run *run, const mien_node *node, int i) {
-    return value(run, mien_plan_operand(run->plan, node->index, i));
-}
-
-int mien_run_inputs(const mien_run *run, const mien_node *node) {
-    return mien_plan_operands(run->plan, node->index);
-}
-
-mien_tensor mien_run_output(const mien_run *run, const mien_node *node) {
-    return value(run, node->index);
-}
-
-mien_tensor mien_run_grad(const mien_run *run, const mien_node *node) {
-    return gradient(run, node->index);
-}
-
-bool mien_run_input_grad(const mien_run *run, const mien_node *node, int i, mien_tensor *out,
-                         bool *accumulate) {
-    const int input = mien_plan_operand(run->plan, node->index, i);
-    if (!run->plan->places[input].wants_grad) return false;
-    *out = gradient(run, input);
-    *accumulate = run->plan->places[node->index].adds[i];
-    return true;
-}
-
-void *mien_run_param(const mien_run *run, const mien_node *node, int i) {
-    if (i == 1 && run->plan->places[node->index].norm)
-        return run->plan->state +
-               mien_plan_folded_bias(run->plan, node->index) * element_bytes(run);
+static void *param(const mien_plan *plan, const mien_node *node, int i) {
+    const mien_node_plan *own = &plan->nodes[node->index];
+    if (i == 1 && own->fusion.norm)
+        return plan->state + mien_plan_folded_bias(plan, node->index) * element_bytes(plan);
     if (i >= node->param_count) return NULL;
-    if (node->params[i].linear && run->plan->low)
-        return run->plan->low +
-               run->plan->places[node->index].param[i] * mien_dtype_bytes(run->backend->dtype);
-    const char *base = node->params[i].trained ? run->plan->weights : run->plan->state;
-    return (char *)base + run->plan->places[node->index].param[i] * element_bytes(run);
+    if (node->params[i].linear && plan->low)
+        return plan->low + own->param[i] * mien_dtype_bytes(plan->backend->dtype);
+    const char *base = node->params[i].trained ? plan->weights : plan->state;
+    return (char *)base + own->param[i] * element_bytes(plan);
 }
 
-void *mien_run_param_grad(const mien_run *run, const mien_node *node, int i) {
-    if (i >= node->param_count || !node->params[i].trained ||
-        !((const mien_layer_common *)node->attrs)->trainable)
+void *mien_plan_param_grad(const mien_plan *plan, int node, int i) {
+    const mien_node *n = &plan->graph->nodes[node];
+    if (!plan->training || i >= n->param_count || !n->params[i].trained ||
+        !((const mien_layer_common *)n->attrs)->trainable)
         return NULL;
-    return run->plan->grad + run->plan->places[node->index].param[i] * element_bytes(run);
+    return plan->grad + plan->nodes[node].param[i] * element_bytes(plan);
 }
 
-uint16_t *mien_run_index(const mien_run *run, const mien_node *node) {
-    const mien_plan *plan = run->plan;
-    const mien_place *place = &plan->places[node->index];
-    const bool kept = plan->training && place->wants_grad; /* for backward, hence of all rows */
-    const size_t skip = kept ? mien_shape_sample(node->out) * (size_t)run->first : 0;
-    return (uint16_t *)(plan->act + place->index) + skip;
+/* Kept for backward, hence of all rows; else a micro-batch's. */
+static uint16_t *index_of(const mien_plan *plan, const mien_walk *walk, const mien_node *node) {
+    const mien_node_plan *own = &plan->nodes[node->index];
+    const bool kept = plan->training && own->requires_grad;
+    const size_t skip = kept ? mien_shape_sample(node->out) * (size_t)walk->first : 0;
+    return (uint16_t *)(plan->act + own->memory.index) + skip;
 }
 
-void *mien_run_statistics(const mien_run *run, const mien_node *node, int i) {
-    return run->plan->act + run->plan->places[node->index].statistics +
-           (size_t)i * (size_t)node->out.c * element_bytes(run);
+/* The gradients that a backward pass reads and writes. */
+static void fill_gradients(const mien_plan *plan, const mien_walk *walk, const mien_node *node,
+                           mien_pass *pass) {
+    const mien_node_plan *own = &plan->nodes[node->index];
+    pass->dy = gradient(plan, walk, node->index);
+    for (int k = 0; k < pass->x_count; k++) {
+        const int input = mien_plan_operand(plan, node->index, k);
+        if (!plan->nodes[input].requires_grad) continue;
+        pass->dx[k] = gradient(plan, walk, input);
+        pass->dx_accumulate[k] = own->adds[k];
+    }
+    for (int k = 0; k < node->param_count; k++)
+        pass->dparams[k] = mien_plan_param_grad(plan, node->index, k);
+    if (own->fusion.bias_by_consumer) pass->dparams[1] = NULL;
+    if (own->fusion.slope_by_consumer) pass->slope = BODY_LINEAR;
+    if (!pass->relu_mask) return;
+    const int linear = plan->graph->nodes[node->inputs[0]].inputs[0];
+    if (plan->nodes[linear].fusion.bias_by_consumer)
+        pass->dbias_before = mien_plan_param_grad(plan, linear, 1);
 }
 
-mien_int8_linear *mien_run_bytes(const mien_run *run, const mien_node *node) {
-    return run->plan->places[node->index].bytes;
-}
-
-mien_linear *mien_run_linear(const mien_run *run, const mien_node *node) {
-    return run->plan->places[node->index].linear;
-}
-
-int mien_run_activation(const mien_run *run, const mien_node *node, float *alpha) {
-    *alpha = run->plan->places[node->index].alpha;
-    return run->plan->places[node->index].activation;
-}
-
-int mien_run_slope(const mien_run *run, const mien_node *node, float *alpha) {
-    const int activation = mien_run_activation(run, node, alpha);
-    return run->plan->places[node->index].slope_by_reader ? BODY_LINEAR : activation;
-}
-
-bool mien_run_gates(const mien_run *run, const mien_node *node) {
-    return mien_plan_gates(run->plan, node);
-}
-
-const mien_node *mien_run_dropout(const mien_run *run, const mien_node *node) {
-    const int dropout = run->plan->places[node->index].dropout;
-    return dropout ? &run->plan->graph->nodes[dropout] : NULL;
-}
-
-void *mien_run_summed_bias(const mien_run *run, const mien_node *node) {
-    const mien_node *relu = &run->plan->graph->nodes[node->inputs[0]];
-    if (!mien_run_gates(run, node)) return NULL;
-    const mien_node *linear = &run->plan->graph->nodes[relu->inputs[0]];
-    return run->plan->places[linear->index].bias_by_reader ? mien_run_param_grad(run, linear, 1)
-                                                           : NULL;
-}
-
-void *mien_run_bias_grad(const mien_run *run, const mien_node *node) {
-    return run->plan->places[node->index].bias_by_reader ? NULL : mien_run_param_grad(run, node, 1);
-}
-
-static mien_run start(mien_plan *plan, bool training, uint64_t offset) {
-    return (mien_run){.plan = plan,
-                      .backend = plan->backend,
-                      .ops = plan->ops,
-                      .training = training,
-                      .offset = offset,
-                      .state = plan->step,
-                      .scratch = plan->scratch};
+void mien_plan_pass(const mien_plan *plan, const mien_walk *walk, int i, bool backward,
+                    mien_pass *pass) {
+    const mien_node *node = &plan->graph->nodes[i];
+    const mien_node_plan *own = &plan->nodes[i];
+    *pass = (mien_pass){.backend = plan->backend,
+                        .ops = plan->ops,
+                        .training = walk->training,
+                        .accumulate = walk->accumulate,
+                        .rows = walk->rows,
+                        .first = walk->offset + (uint64_t)walk->first,
+                        .state = plan->step,
+                        .scratch = plan->scratch,
+                        .x_count = mien_plan_operands(plan, i),
+                        .y = value(plan, walk, i),
+                        .linear = own->linear,
+                        .int8 = own->int8,
+                        .activation = own->fusion.activation,
+                        .alpha = own->fusion.alpha,
+                        .slope = own->fusion.activation,
+                        .relu_mask = mien_plan_masks_relu(plan, node)};
+    for (int k = 0; k < pass->x_count; k++)
+        pass->x[k] = value(plan, walk, mien_plan_operand(plan, i, k));
+    for (int k = 0; k < MIEN_PARAMS_MAX; k++)
+        pass->params[k] = param(plan, node, k);
+    if (node->def->flags & MIEN_SAVES_INDEX) pass->index = index_of(plan, walk, node);
+    if (node->def->flags & MIEN_SAVES_STATISTICS) {
+        pass->statistics[0] = plan->act + own->memory.statistics;
+        pass->statistics[1] =
+            (char *)pass->statistics[0] + (size_t)node->out.c * element_bytes(plan);
+    }
+    if (own->fusion.dropout && walk->training)
+        pass->dropout = mien_dropout_mask(&plan->graph->nodes[own->fusion.dropout], pass);
+    if (backward) fill_gradients(plan, walk, node, pass);
 }
 
 static mien_tensor rows_of(const mien_plan *plan, mien_dtype dtype, size_t offset, int n) {
@@ -140,9 +117,7 @@ static mien_tensor rows_of(const mien_plan *plan, mien_dtype dtype, size_t offse
 }
 
 mien_tensor mien_plan_input(const mien_plan *plan, int n) {
-    mien_run run = start((mien_plan *)plan, false, 0);
-    run.rows = n;
-    return value(&run, 0);
+    return value(plan, &(mien_walk){.rows = n}, 0);
 }
 
 mien_tensor mien_plan_targets(const mien_plan *plan, int n) {
@@ -150,45 +125,45 @@ mien_tensor mien_plan_targets(const mien_plan *plan, int n) {
 }
 
 mien_tensor mien_plan_logits(const mien_plan *plan, int n) {
-    const mien_place *place = &plan->places[plan->graph->logits];
-    return rows_of(plan, place->dtype, place->out, n);
+    const mien_node_plan *own = &plan->nodes[plan->graph->logits];
+    return rows_of(plan, own->value.dtype, own->memory.value, n);
 }
 
 mien_tensor mien_plan_logits_gradient(const mien_plan *plan, int n) {
-    return rows_of(plan, plan->backend->dtype, plan->places[plan->graph->logits].grad, n);
+    return rows_of(plan, plan->backend->dtype, plan->nodes[plan->graph->logits].memory.gradient, n);
 }
 
 mien_tensor mien_plan_input_gradient(const mien_plan *plan, int n) {
-    mien_run run = start((mien_plan *)plan, false, 0);
-    run.rows = n;
-    return gradient(&run, 0);
+    return gradient(plan, &(mien_walk){.rows = n}, 0);
 }
 
-static mien_status walk_forward(mien_run *run, int from, int to) {
-    mien_plan *plan = run->plan;
+static mien_status walk_forward(mien_plan *plan, const mien_walk *walk, int from, int to) {
+    mien_pass pass;
     MIEN_TRY(mien_plan_stamp(plan, NULL));
     for (int i = from; i < to; i++) {
         const mien_node *node = &plan->graph->nodes[i];
-        if (plan->places[i].skipped) continue;
-        if (plan->observe) plan->observe(plan->observer, run, node);
-        run->ops->range_push(run->backend, "forward", node->name);
-        const mien_status status = node->def->forward(node, run);
-        run->ops->range_pop(run->backend);
+        if (plan->nodes[i].fusion.skipped) continue;
+        mien_plan_pass(plan, walk, i, false, &pass);
+        if (plan->observe) plan->observe(plan->observer, &pass, node);
+        plan->ops->range_push(plan->backend, "forward", node->name);
+        const mien_status status = node->def->forward(node, &pass);
+        plan->ops->range_pop(plan->backend);
         MIEN_TRY(status);
         if (plan->profile) MIEN_TRY(mien_plan_stamp(plan, &plan->profile->forward[i]));
     }
     return MIEN_OK;
 }
 
-static mien_status walk_backward(mien_run *run, int from, int to) {
-    mien_plan *plan = run->plan;
+static mien_status walk_backward(mien_plan *plan, const mien_walk *walk, int from, int to) {
+    mien_pass pass;
     MIEN_TRY(mien_plan_stamp(plan, NULL));
     for (int i = to - 1; i >= from; i--) {
         const mien_node *node = &plan->graph->nodes[i];
-        if (plan->places[i].skipped || !plan->places[i].wants_grad) continue;
-        run->ops->range_push(run->backend, "backward", node->name);
-        const mien_status status = node->def->backward(node, run);
-        run->ops->range_pop(run->backend);
+        if (plan->nodes[i].fusion.skipped || !plan->nodes[i].requires_grad) continue;
+        mien_plan_pass(plan, walk, i, true, &pass);
+        plan->ops->range_push(plan->backend, "backward", node->name);
+        const mien_status status = node->def->backward(node, &pass);
+        plan->ops->range_pop(plan->backend);
         MIEN_TRY(status);
         if (plan->profile) MIEN_TRY(mien_plan_stamp(plan, &plan->profile->backward[i]));
     }
@@ -198,20 +173,25 @@ static mien_status walk_backward(mien_run *run, int from, int to) {
 /* Operators may keep what they derived from the weights until these change. */
 static void tell_weights_changed(mien_plan *plan) {
     for (int i = 0; i < plan->graph->count; i++)
-        if (plan->places[i].linear) plan->ops->linear_weights_changed(plan->places[i].linear);
+        if (plan->nodes[i].linear) plan->ops->linear_weights_changed(plan->nodes[i].linear);
+}
+
+/* The micro-batch from row `first` on. */
+static void next_rows(const mien_plan *plan, mien_walk *walk, int first, int n) {
+    walk->first = first;
+    walk->rows = n - first < plan->micro_batch ? n - first : plan->micro_batch;
 }
 
 mien_status mien_plan_forward(mien_plan *plan, int n, bool training, uint64_t offset) {
-    mien_run run = start(plan, training, offset);
+    mien_walk walk = {.training = training, .offset = offset};
     if (plan->training) tell_weights_changed(plan);
     for (int first = 0; first < n; first += plan->micro_batch) {
-        run.first = first;
-        run.rows = n - first < plan->micro_batch ? n - first : plan->micro_batch;
-        MIEN_TRY(walk_forward(&run, 1, plan->cut));
+        next_rows(plan, &walk, first, n);
+        MIEN_TRY(walk_forward(plan, &walk, 1, plan->cut));
     }
-    run.first = 0;
-    run.rows = n;
-    return walk_forward(&run, plan->cut, plan->graph->count);
+    walk.first = 0;
+    walk.rows = n;
+    return walk_forward(plan, &walk, plan->cut, plan->graph->count);
 }
 
 mien_status mien_plan_loss(mien_plan *plan, int n, int batch, const void *class_weight,
@@ -229,14 +209,12 @@ mien_status mien_plan_loss(mien_plan *plan, int n, int batch, const void *class_
 }
 
 mien_status mien_plan_backward(mien_plan *plan, int n, uint64_t offset) {
-    mien_run run = start(plan, true, offset);
-    run.rows = n;
-    MIEN_TRY(walk_backward(&run, plan->cut, plan->graph->count));
+    mien_walk walk = {.training = true, .rows = n, .offset = offset};
+    MIEN_TRY(walk_backward(plan, &walk, plan->cut, plan->graph->count));
     for (int first = 0; first < n; first += plan->micro_batch) {
-        run.first = first;
-        run.rows = n - first < plan->micro_batch ? n - first : plan->micro_batch;
-        run.accumulate = first > 0;
-        MIEN_TRY(walk_backward(&run, 1, plan->cut));
+        next_rows(plan, &walk, first, n);
+        walk.accumulate = first > 0;
+        MIEN_TRY(walk_backward(plan, &walk, 1, plan->cut));
     }
     return MIEN_OK;
 }

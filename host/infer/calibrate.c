@@ -29,7 +29,8 @@ typedef struct calibrator {
 static bool gains(const mien_plan *plan, int i) {
     const mien_node *node = &plan->graph->nodes[i];
     if (!mien_quant_can(node) || mien_quant_source(plan->graph, i) == 0) return false;
-    if (plan->places[i].storage == plan->places[plan->graph->logits].storage) return false;
+    if (plan->nodes[i].fusion.storage == plan->nodes[plan->graph->logits].fusion.storage)
+        return false;
     const mien_shape w = node->params[0].shape;
     return w.n * w.h * w.w >= LEAST_TERMS && mien_shape_count(w) >= LEAST_WEIGHTS;
 }
@@ -52,13 +53,13 @@ static void tally(mien_histogram *h, const float *x, size_t count) {
     }
 }
 
-static void observe(void *context, const mien_run *run, const mien_node *node) {
+static void observe(void *context, const mien_pass *pass, const mien_node *node) {
     calibrator *c = context;
     if (!c->model->quant.layers[node->index].w_scale || c->seen != MIEN_OK) return;
     const int source = mien_quant_source(&c->model->graph, node->index);
-    const mien_tensor x = mien_run_input(run, node, 0);
+    const mien_tensor x = pass->x[0];
     const size_t count = mien_shape_count(x.shape); /* in any order */
-    c->seen = run->ops->copy_out(run->backend, c->room, x.data, count * sizeof *c->room);
+    c->seen = pass->ops->copy_out(pass->backend, c->room, x.data, count * sizeof *c->room);
     if (c->counting)
         tally(c->histograms[source], c->room, count);
     else
@@ -106,7 +107,7 @@ static mien_status round_layer(calibrator *c, int i, float *kernel, float *bias)
     mien_weights *weights = &c->model->weights;
     const size_t channels = (size_t)node->out.c, count = mien_shape_count(node->params[0].shape);
     float *scale = c->model->quant.layers[i].w_scale, *own = mien_weights_get(weights, i, 0);
-    const int norm = c->plan->places[i].norm;
+    const int norm = c->plan->nodes[i].fusion.norm;
     MIEN_TRY(mien_plan_folded(c->plan, weights, i, kernel, bias));
     for (size_t k = 0; k < count; k++)
         scale[k % channels] = fmaxf(scale[k % channels], fabsf(kernel[k]));

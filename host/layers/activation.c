@@ -20,25 +20,23 @@ static int activates(const mien_node *node, float *alpha) {
     return act;
 }
 
-mien_status mien_activation_layer_forward(const mien_node *node, const mien_run *run) {
+mien_status mien_activation_layer_forward(const mien_node *node, const mien_pass *pass) {
     float alpha;
     const int act = node->def->activates(node, &alpha);
-    const mien_tensor y = mien_run_output(run, node), x = mien_run_input(run, node, 0);
-    if (act != BODY_SOFTMAX) return run->ops->activation_forward(run->backend, &y, &x, act, alpha);
-    return run->ops->softmax(run->backend, &y, &x);
+    if (act != BODY_SOFTMAX)
+        return pass->ops->activation_forward(pass->backend, &pass->y, &pass->x[0], act, alpha);
+    return pass->ops->softmax(pass->backend, &pass->y, &pass->x[0]);
 }
 
-mien_status mien_activation_layer_backward(const mien_node *node, const mien_run *run) {
+mien_status mien_activation_layer_backward(const mien_node *node, const mien_pass *pass) {
     float alpha;
     const int act = node->def->activates(node, &alpha);
-    const mien_tensor dy = mien_run_grad(run, node), y = mien_run_output(run, node);
-    const mien_tensor x = mien_run_input(run, node, 0);
-    mien_tensor dx;
-    bool accumulate;
-    if (!mien_run_input_grad(run, node, 0, &dx, &accumulate)) return MIEN_OK;
+    if (!pass->dx[0].data) return MIEN_OK;
     if (act == BODY_SOFTMAX)
-        return run->ops->softmax_backward(run->backend, &dx, &dy, &y, accumulate);
-    return run->ops->activation_backward(run->backend, &dx, &dy, &x, &y, act, alpha, accumulate);
+        return pass->ops->softmax_backward(pass->backend, &pass->dx[0], &pass->dy, &pass->y,
+                                           pass->dx_accumulate[0]);
+    return pass->ops->activation_backward(pass->backend, &pass->dx[0], &pass->dy, &pass->x[0],
+                                          &pass->y, act, alpha, pass->dx_accumulate[0]);
 }
 
 const mien_layer_def mien_layer_activation = {

@@ -7,13 +7,11 @@ typedef struct add_attrs {
 
 static const mien_key rows[] = {MIEN_COMMON_KEYS(add_attrs)};
 
-static mien_status backward(const mien_node *node, const mien_run *run) {
-    const mien_tensor dy = mien_run_grad(run, node);
+static mien_status backward(const mien_node *node, const mien_pass *pass) {
     for (int i = 0; i < node->input_count; i++) {
-        mien_tensor dx;
-        bool accumulate;
-        if (mien_run_input_grad(run, node, i, &dx, &accumulate))
-            MIEN_TRY(run->ops->copy(run->backend, &dx, &dy, accumulate));
+        if (pass->dx[i].data)
+            MIEN_TRY(
+                pass->ops->copy(pass->backend, &pass->dx[i], &pass->dy, pass->dx_accumulate[i]));
     }
     return MIEN_OK;
 }
@@ -25,6 +23,7 @@ const mien_layer_def mien_layer_add = {
     .attr_bytes = sizeof(add_attrs),
     .min_inputs = 2,
     .max_inputs = MIEN_INPUTS_MAX,
+    .flags = MIEN_SUMS,
     .infer = mien_infer_equal,
     .forward = mien_sum_forward,
     .backward = backward,

@@ -11,19 +11,16 @@ static float share(const mien_node *node) {
     return 1.0f / (float)node->input_count;
 }
 
-static mien_status forward(const mien_node *node, const mien_run *run) {
-    const mien_tensor y = mien_run_output(run, node);
-    MIEN_TRY(mien_sum_forward(node, run));
-    return run->ops->rescale(run->backend, &y, &y, share(node), 0, false);
+static mien_status forward(const mien_node *node, const mien_pass *pass) {
+    MIEN_TRY(mien_sum_forward(node, pass));
+    return pass->ops->rescale(pass->backend, &pass->y, &pass->y, share(node), 0, false);
 }
 
-static mien_status backward(const mien_node *node, const mien_run *run) {
-    const mien_tensor dy = mien_run_grad(run, node);
+static mien_status backward(const mien_node *node, const mien_pass *pass) {
     for (int i = 0; i < node->input_count; i++) {
-        mien_tensor dx;
-        bool accumulate;
-        if (mien_run_input_grad(run, node, i, &dx, &accumulate))
-            MIEN_TRY(run->ops->rescale(run->backend, &dx, &dy, share(node), 0, accumulate));
+        if (pass->dx[i].data)
+            MIEN_TRY(pass->ops->rescale(pass->backend, &pass->dx[i], &pass->dy, share(node), 0,
+                                        pass->dx_accumulate[i]));
     }
     return MIEN_OK;
 }

@@ -42,26 +42,30 @@ static void declare(mien_node *node, const mien_shape *in) {
                  (mien_param){.name = "moving_variance", .shape = vector, .init = MIEN_INIT_ONES});
 }
 
-static mien_batchnorm vectors(const mien_node *node, const mien_run *run) {
+static mien_batchnorm vectors(const mien_node *node, const mien_pass *pass) {
     const batch_normalization_attrs *a = node->attrs;
-    float alpha;
     int at = 0;
     mien_batchnorm n = {.momentum = (float)a->momentum,
                         .epsilon = (float)a->epsilon,
-                        .activation = mien_run_activation(run, node, &alpha)};
+                        .activation = pass->activation};
     if (a->scale) {
-        n.dgamma = run->training ? mien_run_param_grad(run, node, at) : NULL;
-        n.gamma = mien_run_param(run, node, at++);
+        n.dgamma = pass->dparams[at];
+        n.gamma = pass->params[at++];
     }
     if (a->center) {
-        n.dbeta = run->training ? mien_run_param_grad(run, node, at) : NULL;
-        n.beta = mien_run_param(run, node, at++);
+        n.dbeta = pass->dparams[at];
+        n.beta = pass->params[at++];
     }
-    n.running_mean = mien_run_param(run, node, at++);
-    n.running_variance = mien_run_param(run, node, at);
-    n.mean = mien_run_statistics(run, node, 0);
-    n.inverse_deviation = mien_run_statistics(run, node, 1);
+    n.running_mean = pass->params[at++];
+    n.running_variance = pass->params[at];
+    n.mean = pass->statistics[0];
+    n.inverse_deviation = pass->statistics[1];
     return n;
+}
+
+int mien_batchnorm_mean(const mien_node *node) {
+    const batch_normalization_attrs *a = node->attrs;
+    return a->scale + a->center;
 }
 
 void mien_batchnorm_affine(const mien_node *node, float *const *params, float *scale,
@@ -91,35 +95,25 @@ static bool frozen(const mien_node *node) {
     return !((const mien_layer_common *)node->attrs)->trainable;
 }
 
-static mien_status forward(const mien_node *node, const mien_run *run) {
-    const mien_tensor y = mien_run_output(run, node), x = mien_run_input(run, node, 0);
-    mien_batchnorm n = vectors(node, run);
-    mien_tensor residual;
-    if (mien_run_inputs(run, node) > 1) {
-        residual = mien_run_input(run, node, 1);
-        n.residual = &residual;
-    }
-    return run->training && !frozen(node) ? run->ops->batchnorm_train(run->backend, &y, &x, &n)
-                                          : run->ops->batchnorm_infer(run->backend, &y, &x, &n);
+static mien_status forward(const mien_node *node, const mien_pass *pass) {
+    mien_batchnorm n = vectors(node, pass);
+    if (pass->x_count > 1) n.residual = &pass->x[1];
+    return pass->training && !frozen(node)
+               ? pass->ops->batchnorm_train(pass->backend, &pass->y, &pass->x[0], &n)
+               : pass->ops->batchnorm_infer(pass->backend, &pass->y, &pass->x[0], &n);
 }
 
-static mien_status backward(const mien_node *node, const mien_run *run) {
-    const mien_tensor dy = mien_run_grad(run, node), x = mien_run_input(run, node, 0);
-    const mien_tensor y = mien_run_output(run, node);
-    mien_batchnorm n = vectors(node, run);
-    float alpha;
-    n.activation = mien_run_slope(run, node, &alpha);
-    mien_tensor residual, dresidual, dx;
-    if (mien_run_inputs(run, node) > 1) {
-        residual = mien_run_input(run, node, 1);
-        n.residual = &residual;
-        if (mien_run_input_grad(run, node, 1, &dresidual, &n.accumulate_dresidual))
-            n.dresidual = &dresidual;
+static mien_status backward(const mien_node *node, const mien_pass *pass) {
+    mien_batchnorm n = vectors(node, pass);
+    n.activation = pass->slope;
+    if (pass->x_count > 1) {
+        n.residual = &pass->x[1];
+        n.dresidual = pass->dx[1].data ? &pass->dx[1] : NULL;
+        n.accumulate_dresidual = pass->dx_accumulate[1];
     }
-    bool accumulate;
-    const bool wanted = mien_run_input_grad(run, node, 0, &dx, &accumulate);
-    return run->ops->batchnorm_backward(run->backend, wanted ? &dx : NULL, &dy, &x, &y, &n,
-                                        frozen(node), wanted && accumulate);
+    const mien_tensor *dx = pass->dx[0].data ? &pass->dx[0] : NULL;
+    return pass->ops->batchnorm_backward(pass->backend, dx, &pass->dy, &pass->x[0], &pass->y, &n,
+                                         frozen(node), pass->dx_accumulate[0]);
 }
 
 const mien_layer_def mien_layer_batch_normalization = {
@@ -129,7 +123,8 @@ const mien_layer_def mien_layer_batch_normalization = {
     .attr_bytes = sizeof(batch_normalization_attrs),
     .min_inputs = 1,
     .max_inputs = 1,
-    .flags = MIEN_NEEDS_INPUT | MIEN_FUSES_RELU | MIEN_WHOLE_BATCH | MIEN_SAVES_STATISTICS,
+    .flags = MIEN_NEEDS_INPUT | MIEN_FUSES_RELU | MIEN_WHOLE_BATCH | MIEN_SAVES_STATISTICS |
+             MIEN_NORMALISES,
     .infer = infer,
     .declare = declare,
     .forward = forward,

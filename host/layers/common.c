@@ -60,26 +60,22 @@ mien_status mien_infer_equal(mien_node *node, const mien_shape *in, mien_shape *
     return MIEN_OK;
 }
 
-mien_status mien_copy_forward(const mien_node *node, const mien_run *run) {
-    const mien_tensor y = mien_run_output(run, node), x = mien_run_input(run, node, 0);
-    return run->ops->copy(run->backend, &y, &x, false);
+mien_status mien_copy_forward(const mien_node *node, const mien_pass *pass) {
+    (void)node;
+    return pass->ops->copy(pass->backend, &pass->y, &pass->x[0], false);
 }
 
-mien_status mien_copy_backward(const mien_node *node, const mien_run *run) {
-    const mien_tensor dy = mien_run_grad(run, node);
-    mien_tensor dx;
-    bool accumulate;
-    if (!mien_run_input_grad(run, node, 0, &dx, &accumulate)) return MIEN_OK;
-    return run->ops->copy(run->backend, &dx, &dy, accumulate);
+mien_status mien_copy_backward(const mien_node *node, const mien_pass *pass) {
+    (void)node;
+    if (!pass->dx[0].data) return MIEN_OK;
+    return pass->ops->copy(pass->backend, &pass->dx[0], &pass->dy, pass->dx_accumulate[0]);
 }
 
-mien_status mien_sum_forward(const mien_node *node, const mien_run *run) {
-    const mien_tensor y = mien_run_output(run, node);
-    mien_tensor sum = mien_run_input(run, node, 0);
+mien_status mien_sum_forward(const mien_node *node, const mien_pass *pass) {
+    const mien_tensor *sum = &pass->x[0];
     for (int i = 1; i < node->input_count; i++) {
-        const mien_tensor next = mien_run_input(run, node, i);
-        MIEN_TRY(run->ops->add(run->backend, &y, &sum, &next));
-        sum = y;
+        MIEN_TRY(pass->ops->add(pass->backend, &pass->y, sum, &pass->x[i]));
+        sum = &pass->y;
     }
     return MIEN_OK;
 }

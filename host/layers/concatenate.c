@@ -32,25 +32,21 @@ static body_box box_of(const mien_shape *in, int first) {
     return (body_box){.h = in->h, .w = in->w, .c = in->c, .dst_c = first};
 }
 
-static mien_status forward(const mien_node *node, const mien_run *run) {
-    const mien_tensor y = mien_run_output(run, node);
+static mien_status forward(const mien_node *node, const mien_pass *pass) {
     for (int i = 0, first = 0; i < node->input_count; first += node->in[i++].c) {
-        const mien_tensor x = mien_run_input(run, node, i);
         const body_box box = box_of(&node->in[i], first);
-        MIEN_TRY(run->ops->place(run->backend, &y, &x, &box, false));
+        MIEN_TRY(pass->ops->place(pass->backend, &pass->y, &pass->x[i], &box, false));
     }
     return MIEN_OK;
 }
 
-static mien_status backward(const mien_node *node, const mien_run *run) {
-    const mien_tensor dy = mien_run_grad(run, node);
+static mien_status backward(const mien_node *node, const mien_pass *pass) {
     for (int i = 0, first = 0; i < node->input_count; first += node->in[i++].c) {
-        mien_tensor dx;
-        bool accumulate;
         body_box box = box_of(&node->in[i], 0);
         box.src_c = first;
-        if (mien_run_input_grad(run, node, i, &dx, &accumulate))
-            MIEN_TRY(run->ops->place(run->backend, &dx, &dy, &box, accumulate));
+        if (pass->dx[i].data)
+            MIEN_TRY(pass->ops->place(pass->backend, &pass->dx[i], &pass->dy, &box,
+                                      pass->dx_accumulate[i]));
     }
     return MIEN_OK;
 }

@@ -63,7 +63,8 @@ void mien_conv_declare(mien_node *node, const mien_conv_window *w, const char *n
                                     .fan_out = area * c3,
                                     .trained = true,
                                     .decays = true,
-                                    .linear = true});
+                                    .linear = true,
+                                    .axes = 3});
 }
 
 void mien_declare_bias(mien_node *node, int channels) {

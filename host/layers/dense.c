@@ -41,7 +41,8 @@ static void declare(mien_node *node, const mien_shape *in) {
                                     .fan_out = units,
                                     .trained = true,
                                     .decays = true,
-                                    .linear = true});
+                                    .linear = true,
+                                    .axes = 1});
     if (a->use_bias)
         mien_declare(node, (mien_param){.name = "bias",
                                         .shape = {1, 1, 1, units},
@@ -67,7 +68,8 @@ const mien_layer_def mien_layer_dense = {
     .attr_bytes = sizeof(dense_attrs),
     .min_inputs = 1,
     .max_inputs = 1,
-    .flags = MIEN_NEEDS_INPUT | MIEN_FUSES_RELU | MIEN_FUSES_ACTIVATION | MIEN_GATES_INPUT,
+    .flags = MIEN_NEEDS_INPUT | MIEN_FUSES_RELU | MIEN_FUSES_ACTIVATION | MIEN_MASKS_RELU |
+             MIEN_ENDS_MICRO_BATCHES,
     .infer = infer,
     .declare = declare,
     .linear = linear,

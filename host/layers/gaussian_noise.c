@@ -12,15 +12,14 @@ static const mien_key rows[] = {
     {"stddev", MIEN_KEY_REAL, F(stddev), NULL, 0, 1, NULL, "standard deviation of the noise"},
 };
 
-static mien_status forward(const mien_node *node, const mien_run *run) {
+static mien_status forward(const mien_node *node, const mien_pass *pass) {
     const gaussian_noise_attrs *a = node->attrs;
-    if (!run->training || a->stddev == 0) return mien_copy_forward(node, run);
-    const mien_tensor y = mien_run_output(run, node), x = mien_run_input(run, node, 0);
+    if (!pass->training || a->stddev == 0) return mien_copy_forward(node, pass);
     const mien_dropout from = {.rate = a->stddev,
                                .stream = RNG_DROPOUT + (uint32_t)node->index,
-                               .state = run->state,
-                               .first = run->offset + (uint64_t)run->first};
-    return run->ops->noise(run->backend, &y, &x, &from);
+                               .state = pass->state,
+                               .first = pass->first};
+    return pass->ops->noise(pass->backend, &pass->y, &pass->x[0], &from);
 }
 
 const mien_layer_def mien_layer_gaussian_noise = {

@@ -15,8 +15,8 @@ static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out,
     return MIEN_OK;
 }
 
-static mien_status pass(const mien_node *node, const mien_run *run) {
-    (void)node, (void)run; /* the loader has filled it */
+static mien_status pass(const mien_node *node, const mien_pass *pass) {
+    (void)node, (void)pass; /* the loader has filled it */
     return MIEN_OK;
 }
 

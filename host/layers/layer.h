@@ -14,7 +14,7 @@ enum { MIEN_INPUTS_MAX = 8, MIEN_PARAMS_MAX = 5, MIEN_NAME = 64, MIEN_CHANNELS_M
 
 typedef struct mien_node mien_node;
 typedef struct mien_bind mien_bind;
-typedef struct mien_run mien_run;
+typedef struct mien_pass mien_pass;
 
 /* First member of every layer's attributes: the keys that all layers share. */
 typedef struct mien_layer_common {
@@ -61,7 +61,9 @@ typedef struct mien_param {
     bool trained; /* false: a state */
     bool decays;  /* weight decay applies */
     bool linear;  /* lies in the linear operator's own layout */
-    int axes;     /* in Keras's files, beyond the channels: 2 of an image's, -1 of a number */
+    /* axes in Keras's files beyond that of the channels: 3 of a convolution's kernel, 1 of a dense
+     * one's, 2 of an image's, -1 of a single number */
+    int axes;
     const mien_reals
         *start; /* what it starts from, for all channels or each; NULL, or empty: init */
 } mien_param;
@@ -75,10 +77,18 @@ enum mien_layer_flags {
     MIEN_WHOLE_BATCH = 32,       /* statistics over the batch: no micro-batches before it */
     MIEN_SAVES_INDEX = 64,       /* keeps a uint16 for each output element */
     MIEN_SAVES_STATISTICS = 128, /* keeps two vectors [c] of the batch */
-    MIEN_GATES_INPUT = 256,      /* backward can apply the slope of a ReLU before it */
+    MIEN_MASKS_RELU = 256,       /* backward can apply the slope of a ReLU before it */
     MIEN_SUMS_BIAS = 512,        /* and sum the bias gradient before that, where the backend can */
     MIEN_RESHAPES = 1024,        /* the same numbers in NHWC order: nothing to do in that layout */
-    MIEN_TRAINING_ONLY = 2048    /* the identity outside of training */
+    MIEN_TRAINING_ONLY = 2048,   /* the identity outside of training */
+    MIEN_SUMS = 4096,            /* the sum of its inputs: can run in what computes one of them */
+    MIEN_NORMALISES = 8192,      /* a scale and shift of each channel outside of training */
+    MIEN_DROPS = 16384,          /* draws a mask for each element: can run in a pooling before it */
+    MIEN_RUNS_DROPOUT = 1 << 15, /* takes such a layer after it into its own pass */
+    MIEN_KEEPS_INT8 = 1 << 16,   /* gives int8 values on as they are */
+    MIEN_AVERAGES = 1 << 17,     /* of pooling: the mean of a window, not its maximum */
+    MIEN_DROPS_CHANNELS = 1 << 18,    /* of dropout: one draw for a channel of an image */
+    MIEN_ENDS_MICRO_BATCHES = 1 << 19 /* from here on the batch is computed as a whole */
 };
 
 typedef struct mien_layer_def mien_layer_def;
@@ -96,8 +106,8 @@ struct mien_layer_def {
     void (*declare)(mien_node *node, const mien_shape *in);
     /* describes the linear operator; NULL when the layer has none */
     void (*linear)(const mien_node *node, mien_linear_desc *desc);
-    mien_status (*forward)(const mien_node *node, const mien_run *run);
-    mien_status (*backward)(const mien_node *node, const mien_run *run);
+    mien_status (*forward)(const mien_node *node, const mien_pass *pass);
+    mien_status (*backward)(const mien_node *node, const mien_pass *pass);
     double (*flops)(const mien_node *node, const mien_shape *in); /* of one sample; NULL: 0 */
     /* which of the table of activations the layer is, -1 for none of them; NULL: it is no
      * activation
@@ -129,58 +139,50 @@ struct mien_node {
 /* Declares one more parameter of a node. */
 void mien_declare(mien_node *node, mien_param param);
 
-/* ---- what a layer sees during a pass (host/graph/run.c) ---- */
-struct mien_run {
-    struct mien_plan *plan;
+/* ---- what a layer sees during a pass ---- */
+/* A pass of one node over some rows of a batch, filled in by whoever walks the graph. Tensors are
+ * views of those rows. In forward only, the members about gradients are empty. */
+struct mien_pass {
     mien_backend *backend;
     const mien_ops *ops;
     bool training;
-    int first, rows; /* rows of the batch that this pass works on */
-    uint64_t offset; /* place of the batch's row 0 in the global batch */
-    bool accumulate; /* parameter gradients are added to */
-    body_step *state;
+    bool accumulate;  /* parameter gradients are added to what is there */
+    int rows;         /* of every tensor here */
+    uint64_t first;   /* index of row 0 in the global batch */
+    body_step *state; /* in backend memory */
     void *scratch;
+    /* the inputs; after them what a sum adds that runs in this node (batch normalisation's only) */
+    mien_tensor x[MIEN_INPUTS_MAX];
+    int x_count;
+    mien_tensor y, dy;
+    mien_tensor dx[MIEN_INPUTS_MAX]; /* of each of x; data NULL: nobody wants it */
+    bool dx_accumulate[MIEN_INPUTS_MAX];
+    /* parameters and their gradients; NULL: there is none, or it is not trained. The bias gradient
+     * of a linear node is also NULL where the node that reads it sums it. */
+    void *params[MIEN_PARAMS_MAX], *dparams[MIEN_PARAMS_MAX];
+    mien_linear *linear;    /* the node's operator, NULL when it has none */
+    mien_int8_linear *int8; /* stands in for it where int8 is read or written, else NULL */
+    int activation;         /* fused into the node, LINEAR for none */
+    float alpha;            /* of it */
+    int slope;      /* the activation whose slope backward applies: LINEAR also when the consumer
+                       does */
+    bool relu_mask; /* backward applies the slope of the ReLU that x[0] went through */
+    /* where backward leaves the bias gradient of the operator before that ReLU; NULL: not wanted */
+    void *dbias_before;
+    mien_dropout dropout; /* that runs in this node; rate 0: none */
+    uint16_t *index;      /* MIEN_SAVES_INDEX */
+    void *statistics[2];  /* MIEN_SAVES_STATISTICS: [c] each */
 };
-
-/* Its inputs; behind them what a sum adds that runs in this node (batch normalisation's only). */
-int mien_run_inputs(const mien_run *run, const mien_node *node);
-mien_tensor mien_run_input(const mien_run *run, const mien_node *node, int i);
-mien_tensor mien_run_output(const mien_run *run, const mien_node *node);
-/* Gradient of the node's output. */
-mien_tensor mien_run_grad(const mien_run *run, const mien_node *node);
-/* Gradient of input i: false when nobody wants it; *accumulate says whether to add. */
-bool mien_run_input_grad(const mien_run *run, const mien_node *node, int i, mien_tensor *out,
-                         bool *accumulate);
-/* Parameter i and its gradient (NULL when it is not trained). */
-void *mien_run_param(const mien_run *run, const mien_node *node, int i);
-void *mien_run_param_grad(const mien_run *run, const mien_node *node, int i);
-uint16_t *mien_run_index(const mien_run *run, const mien_node *node);
-/* Saved statistics number 0 or 1. */
-void *mien_run_statistics(const mien_run *run, const mien_node *node, int i);
-/* The operator that stands in for the linear one where bytes are read or written; else NULL. */
-mien_int8_linear *mien_run_bytes(const mien_run *run, const mien_node *node);
-mien_linear *mien_run_linear(const mien_run *run, const mien_node *node);
-/* The activation fused behind this node, LINEAR for none. */
-int mien_run_activation(const mien_run *run, const mien_node *node, float *alpha);
-/* The one whose slope this node's backward pass applies: LINEAR also when the reader does. */
-int mien_run_slope(const mien_run *run, const mien_node *node, float *alpha);
-/* Does this node apply the slope of the ReLU that its input 0 went through? */
-bool mien_run_gates(const mien_run *run, const mien_node *node);
-/* Where this node's backward pass leaves the bias gradient of the operator before that ReLU; NULL:
- * it is not asked to. */
-void *mien_run_summed_bias(const mien_run *run, const mien_node *node);
-/* The gradient of a linear node's own bias; NULL when the node that reads it sums it. */
-void *mien_run_bias_grad(const mien_run *run, const mien_node *node);
-/* The dropout that runs in this node, NULL for none. */
-const mien_node *mien_run_dropout(const mien_run *run, const mien_node *node);
 
 /* ---- shared by several layers ---- */
 /* The passes of a linear operator with bias and epilogue (layers/linear_pass.c). */
-mien_status mien_linear_layer_forward(const mien_node *node, const mien_run *run);
-mien_status mien_linear_layer_backward(const mien_node *node, const mien_run *run);
+mien_status mien_linear_layer_forward(const mien_node *node, const mien_pass *pass);
+mien_status mien_linear_layer_backward(const mien_node *node, const mien_pass *pass);
 /* A batch normalisation outside of training: y = x * scale + shift [c], from the arrays of its
  * parameters in the order of node->params. */
 void mien_batchnorm_affine(const mien_node *node, float *const *params, float *scale, float *shift);
+/* Which of its parameters is the running mean. */
+int mien_batchnorm_mean(const mien_node *node);
 /* Sets its parameters so that y = x + shift. */
 void mien_batchnorm_neutral(const mien_node *node, float *const *params, const float *shift);
 /* What the pooling layers share (layers/pooling.c): attributes, key rows, shape rules, passes. The
@@ -198,8 +200,8 @@ mien_status mien_window_pool_infer(mien_node *node, const mien_shape *in, mien_s
                                    bool *flat);
 mien_status mien_global_pool_infer(mien_node *node, const mien_shape *in, mien_shape *out,
                                    bool *flat);
-mien_status mien_pool_layer_forward(const mien_node *node, const mien_run *run);
-mien_status mien_pool_layer_backward(const mien_node *node, const mien_run *run);
+mien_status mien_pool_layer_forward(const mien_node *node, const mien_pass *pass);
+mien_status mien_pool_layer_backward(const mien_node *node, const mien_pass *pass);
 
 /* What the convolutions share (layers/convolution.c): how their windows lie. A layer has it as the
  * member `window` of its attributes. */
@@ -243,29 +245,29 @@ typedef struct mien_dropout_attrs {
 } mien_dropout_attrs;
 enum { MIEN_DROPOUT_KEYS = 4 };
 extern const mien_key mien_dropout_rows[MIEN_DROPOUT_KEYS];
-mien_dropout mien_dropout_mask(const mien_node *dropout, const mien_run *run);
-mien_status mien_dropout_layer_forward(const mien_node *node, const mien_run *run);
-mien_status mien_dropout_layer_backward(const mien_node *node, const mien_run *run);
+mien_dropout mien_dropout_mask(const mien_node *dropout, const mien_pass *pass);
+mien_status mien_dropout_layer_forward(const mien_node *node, const mien_pass *pass);
+mien_status mien_dropout_layer_backward(const mien_node *node, const mien_pass *pass);
 /* The passes of layers that are an activation of the table (layers/activation.c). */
-mien_status mien_activation_layer_forward(const mien_node *node, const mien_run *run);
-mien_status mien_activation_layer_backward(const mien_node *node, const mien_run *run);
+mien_status mien_activation_layer_forward(const mien_node *node, const mien_pass *pass);
+mien_status mien_activation_layer_backward(const mien_node *node, const mien_pass *pass);
 /* What padding and cropping share (layers/place.c): the smaller image lies at (top, left) of the
  * larger one. */
-mien_status mien_lay_inside(const mien_run *run, const mien_tensor *large, const mien_tensor *small,
-                            int top, int left, bool accumulate);
-mien_status mien_cut_out(const mien_run *run, const mien_tensor *small, const mien_tensor *large,
+mien_status mien_lay_inside(const mien_pass *pass, const mien_tensor *large,
+                            const mien_tensor *small, int top, int left, bool accumulate);
+mien_status mien_cut_out(const mien_pass *pass, const mien_tensor *small, const mien_tensor *large,
                          int top, int left, bool accumulate);
 /* What changes of size share (layers/resampling.c). */
 enum { MIEN_NEAREST, MIEN_BILINEAR };
-mien_status mien_resampling_forward(const mien_node *node, const mien_run *run, int interpolation);
-mien_status mien_resampling_backward(const mien_node *node, const mien_run *run, int interpolation);
+mien_status mien_resampling_forward(const mien_pass *pass, int interpolation);
+mien_status mien_resampling_backward(const mien_pass *pass, int interpolation);
 
 /* ---- passes and rules of shapes that several share (layers/common.c) ---- */
 /* y = x and dx = dy, whatever the shapes. */
-mien_status mien_copy_forward(const mien_node *node, const mien_run *run);
-mien_status mien_copy_backward(const mien_node *node, const mien_run *run);
+mien_status mien_copy_forward(const mien_node *node, const mien_pass *pass);
+mien_status mien_copy_backward(const mien_node *node, const mien_pass *pass);
 /* y = the sum of all inputs. */
-mien_status mien_sum_forward(const mien_node *node, const mien_run *run);
+mien_status mien_sum_forward(const mien_node *node, const mien_pass *pass);
 mien_status mien_infer_same(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat);
 /* Are all inputs of one shape? */
 mien_status mien_infer_equal(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat);

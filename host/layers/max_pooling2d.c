@@ -8,7 +8,8 @@ const mien_layer_def mien_layer_max_pooling2d = {
     .attr_bytes = sizeof(mien_pool_attrs),
     .min_inputs = 1,
     .max_inputs = 1,
-    .flags = MIEN_SAVES_INDEX | MIEN_GATES_INPUT | MIEN_SUMS_BIAS,
+    .flags =
+        MIEN_SAVES_INDEX | MIEN_MASKS_RELU | MIEN_SUMS_BIAS | MIEN_RUNS_DROPOUT | MIEN_KEEPS_INT8,
     .infer = mien_window_pool_infer,
     .forward = mien_pool_layer_forward,
     .backward = mien_pool_layer_backward,

@@ -8,26 +8,20 @@ typedef struct maximum_attrs {
 
 static const mien_key rows[] = {MIEN_COMMON_KEYS(maximum_attrs)};
 
-static mien_status forward(const mien_node *node, const mien_run *run) {
-    const mien_tensor y = mien_run_output(run, node);
-    mien_tensor most = mien_run_input(run, node, 0);
+static mien_status forward(const mien_node *node, const mien_pass *pass) {
+    const mien_tensor *most = &pass->x[0];
     for (int i = 1; i < node->input_count; i++) {
-        const mien_tensor next = mien_run_input(run, node, i);
-        MIEN_TRY(run->ops->maximum(run->backend, &y, &most, &next));
-        most = y;
+        MIEN_TRY(pass->ops->maximum(pass->backend, &pass->y, most, &pass->x[i]));
+        most = &pass->y;
     }
     return MIEN_OK;
 }
 
-static mien_status backward(const mien_node *node, const mien_run *run) {
-    const mien_tensor dy = mien_run_grad(run, node), y = mien_run_output(run, node);
-    mien_tensor x[BODY_GREATEST_OF];
+static mien_status backward(const mien_node *node, const mien_pass *pass) {
     for (int i = 0; i < node->input_count; i++) {
-        mien_tensor dx;
-        bool accumulate;
-        x[i] = mien_run_input(run, node, i);
-        if (mien_run_input_grad(run, node, i, &dx, &accumulate))
-            MIEN_TRY(run->ops->maximum_backward(run->backend, &dx, &dy, &y, x, i, accumulate));
+        if (pass->dx[i].data)
+            MIEN_TRY(pass->ops->maximum_backward(pass->backend, &pass->dx[i], &pass->dy, &pass->y,
+                                                 pass->x, i, pass->dx_accumulate[i]));
     }
     return MIEN_OK;
 }

@@ -18,21 +18,17 @@ static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out,
     return MIEN_OK;
 }
 
-static mien_status forward(const mien_node *node, const mien_run *run) {
-    const mien_tensor y = mien_run_output(run, node), a = mien_run_input(run, node, 0);
-    const mien_tensor b = mien_run_input(run, node, 1);
-    return run->ops->multiply(run->backend, &y, &a, &b);
+static mien_status forward(const mien_node *node, const mien_pass *pass) {
+    (void)node;
+    return pass->ops->multiply(pass->backend, &pass->y, &pass->x[0], &pass->x[1]);
 }
 
-static mien_status backward(const mien_node *node, const mien_run *run) {
-    const mien_tensor dy = mien_run_grad(run, node), a = mien_run_input(run, node, 0);
-    const mien_tensor b = mien_run_input(run, node, 1);
-    mien_tensor da, db;
-    bool accumulate_a = false, accumulate_b = false;
-    const bool wants_a = mien_run_input_grad(run, node, 0, &da, &accumulate_a);
-    const bool wants_b = mien_run_input_grad(run, node, 1, &db, &accumulate_b);
-    return run->ops->multiply_backward(run->backend, wants_a ? &da : NULL, wants_b ? &db : NULL,
-                                       &dy, &a, &b, accumulate_a, accumulate_b);
+static mien_status backward(const mien_node *node, const mien_pass *pass) {
+    const mien_tensor *da = pass->dx[0].data ? &pass->dx[0] : NULL;
+    const mien_tensor *db = pass->dx[1].data ? &pass->dx[1] : NULL;
+    (void)node;
+    return pass->ops->multiply_backward(pass->backend, da, db, &pass->dy, &pass->x[0], &pass->x[1],
+                                        pass->dx_accumulate[0], pass->dx_accumulate[1]);
 }
 
 const mien_layer_def mien_layer_multiply = {

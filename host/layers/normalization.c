@@ -44,26 +44,25 @@ static void declare(mien_node *node, const mien_shape *in) {
 }
 
 /* Keras divides by a deviation of 1e-7 at least. */
-static mien_batchnorm vectors(const mien_node *node, const mien_run *run) {
-    return (mien_batchnorm){.running_mean = mien_run_param(run, node, 0),
-                            .running_variance = mien_run_param(run, node, 1),
+static mien_batchnorm vectors(const mien_pass *pass) {
+    return (mien_batchnorm){.running_mean = pass->params[0],
+                            .running_variance = pass->params[1],
                             .epsilon = 1e-14f,
                             .activation = BODY_LINEAR};
 }
 
-static mien_status forward(const mien_node *node, const mien_run *run) {
-    const mien_tensor y = mien_run_output(run, node), x = mien_run_input(run, node, 0);
-    const mien_batchnorm n = vectors(node, run);
-    return run->ops->batchnorm_infer(run->backend, &y, &x, &n);
+static mien_status forward(const mien_node *node, const mien_pass *pass) {
+    (void)node;
+    const mien_batchnorm n = vectors(pass);
+    return pass->ops->batchnorm_infer(pass->backend, &pass->y, &pass->x[0], &n);
 }
 
-static mien_status backward(const mien_node *node, const mien_run *run) {
-    const mien_tensor dy = mien_run_grad(run, node), x = mien_run_input(run, node, 0);
-    const mien_batchnorm n = vectors(node, run);
-    mien_tensor dx;
-    bool accumulate;
-    if (!mien_run_input_grad(run, node, 0, &dx, &accumulate)) return MIEN_OK;
-    return run->ops->batchnorm_backward(run->backend, &dx, &dy, &x, NULL, &n, true, accumulate);
+static mien_status backward(const mien_node *node, const mien_pass *pass) {
+    (void)node;
+    const mien_batchnorm n = vectors(pass);
+    if (!pass->dx[0].data) return MIEN_OK;
+    return pass->ops->batchnorm_backward(pass->backend, &pass->dx[0], &pass->dy, &pass->x[0], NULL,
+                                         &n, true, pass->dx_accumulate[0]);
 }
 
 const mien_layer_def mien_layer_normalization = {

@@ -33,19 +33,16 @@ static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out,
     return MIEN_OK;
 }
 
-static mien_status forward(const mien_node *node, const mien_run *run) {
+static mien_status forward(const mien_node *node, const mien_pass *pass) {
     const permute_attrs *a = node->attrs;
-    const mien_tensor y = mien_run_output(run, node), x = mien_run_input(run, node, 0);
-    return run->ops->permute_axes(run->backend, &y, &x, a->axes, false);
+    return pass->ops->permute_axes(pass->backend, &pass->y, &pass->x[0], a->axes, false);
 }
 
-static mien_status backward(const mien_node *node, const mien_run *run) {
+static mien_status backward(const mien_node *node, const mien_pass *pass) {
     const permute_attrs *a = node->attrs;
-    const mien_tensor dy = mien_run_grad(run, node);
-    mien_tensor dx;
-    bool accumulate;
-    if (!mien_run_input_grad(run, node, 0, &dx, &accumulate)) return MIEN_OK;
-    return run->ops->permute_axes(run->backend, &dx, &dy, a->inverse, accumulate);
+    if (!pass->dx[0].data) return MIEN_OK;
+    return pass->ops->permute_axes(pass->backend, &pass->dx[0], &pass->dy, a->inverse,
+                                   pass->dx_accumulate[0]);
 }
 
 const mien_layer_def mien_layer_permute = {

@@ -1,8 +1,6 @@
 /* What the four pooling layers share. A global pooling is a window as large as the image. */
 #include "host/layers/layer.h"
 
-#include <string.h>
-
 #define F(field) MIEN_FIELD(mien_pool_attrs, field)
 const mien_key mien_window_pool_rows[MIEN_WINDOW_POOL_KEYS] = {
     MIEN_COMMON_KEYS(mien_pool_attrs),
@@ -17,7 +15,7 @@ const mien_key mien_global_pool_rows[MIEN_GLOBAL_POOL_KEYS] = {
 };
 
 static bool is_average(const mien_node *node) {
-    return strstr(node->def->name, "average") != NULL;
+    return (node->def->flags & MIEN_AVERAGES) != 0;
 }
 
 mien_status mien_window_pool_infer(mien_node *node, const mien_shape *in, mien_shape *out,
@@ -58,35 +56,26 @@ mien_status mien_global_pool_infer(mien_node *node, const mien_shape *in, mien_s
 }
 
 /* What runs in one go with max pooling in this pass. */
-static mien_pool_tail tail_of(const mien_node *node, const mien_run *run, mien_dropout *mask) {
-    const mien_node *dropout = mien_run_dropout(run, node);
-    mien_pool_tail tail = {.gate = mien_run_gates(run, node)};
-    if (!dropout || !run->training) return tail;
-    *mask = mien_dropout_mask(dropout, run);
-    if (mask->rate > 0) tail.dropout = mask;
-    return tail;
+static mien_pool_tail tail_of(const mien_pass *pass) {
+    return (mien_pool_tail){.gate = pass->relu_mask,
+                            .dropout = pass->dropout.rate > 0 ? &pass->dropout : NULL};
 }
 
-mien_status mien_pool_layer_forward(const mien_node *node, const mien_run *run) {
-    const mien_tensor y = mien_run_output(run, node), x = mien_run_input(run, node, 0);
+mien_status mien_pool_layer_forward(const mien_node *node, const mien_pass *pass) {
     const mien_pool *pool = &((const mien_pool_attrs *)node->attrs)->pool;
-    if (x.dtype == MIEN_U8 || x.dtype == MIEN_I8)
-        return run->ops->int8->max_pool(run->backend, &y, &x, pool);
-    mien_dropout mask;
-    const mien_pool_tail tail = tail_of(node, run, &mask);
-    return run->ops->pool_forward(run->backend, &y, mien_run_index(run, node), &x, pool, &tail);
+    const mien_tensor *x = &pass->x[0];
+    if (x->dtype == MIEN_U8 || x->dtype == MIEN_I8)
+        return pass->ops->int8->max_pool(pass->backend, &pass->y, x, pool);
+    const mien_pool_tail tail = tail_of(pass);
+    return pass->ops->pool_forward(pass->backend, &pass->y, pass->index, x, pool, &tail);
 }
 
-mien_status mien_pool_layer_backward(const mien_node *node, const mien_run *run) {
-    const mien_tensor dy = mien_run_grad(run, node);
+mien_status mien_pool_layer_backward(const mien_node *node, const mien_pass *pass) {
     const mien_pool *pool = &((const mien_pool_attrs *)node->attrs)->pool;
-    mien_tensor dx;
-    bool accumulate;
-    if (!mien_run_input_grad(run, node, 0, &dx, &accumulate)) return MIEN_OK;
-    mien_dropout mask;
-    mien_pool_tail tail = tail_of(node, run, &mask);
-    tail.dbias = mien_run_summed_bias(run, node);
-    tail.accumulate_dbias = run->accumulate;
-    return run->ops->pool_backward(run->backend, &dx, &dy, mien_run_index(run, node), pool, &tail,
-                                   accumulate);
+    if (!pass->dx[0].data) return MIEN_OK;
+    mien_pool_tail tail = tail_of(pass);
+    tail.dbias = pass->dbias_before;
+    tail.accumulate_dbias = pass->accumulate;
+    return pass->ops->pool_backward(pass->backend, &pass->dx[0], &pass->dy, pass->index, pool,
+                                    &tail, pass->dx_accumulate[0]);
 }

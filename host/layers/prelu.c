@@ -42,23 +42,19 @@ static body_alpha shape_of(const mien_node *node) {
     return (body_alpha){s.h, s.w, s.c};
 }
 
-static mien_status forward(const mien_node *node, const mien_run *run) {
-    const mien_tensor y = mien_run_output(run, node), x = mien_run_input(run, node, 0);
-    return run->ops->prelu_forward(run->backend, &y, &x, mien_run_param(run, node, 0),
-                                   shape_of(node));
+static mien_status forward(const mien_node *node, const mien_pass *pass) {
+    return pass->ops->prelu_forward(pass->backend, &pass->y, &pass->x[0], pass->params[0],
+                                    shape_of(node));
 }
 
-static mien_status backward(const mien_node *node, const mien_run *run) {
-    const mien_tensor dy = mien_run_grad(run, node), x = mien_run_input(run, node, 0);
-    void *dalpha = mien_run_param_grad(run, node, 0);
-    mien_tensor dx;
-    bool accumulate;
+static mien_status backward(const mien_node *node, const mien_pass *pass) {
+    void *dalpha = pass->dparams[0];
     if (dalpha)
-        MIEN_TRY(
-            run->ops->prelu_filter(run->backend, dalpha, &dy, &x, shape_of(node), run->accumulate));
-    if (!mien_run_input_grad(run, node, 0, &dx, &accumulate)) return MIEN_OK;
-    return run->ops->prelu_backward(run->backend, &dx, &dy, &x, mien_run_param(run, node, 0),
-                                    shape_of(node), accumulate);
+        MIEN_TRY(pass->ops->prelu_filter(pass->backend, dalpha, &pass->dy, &pass->x[0],
+                                         shape_of(node), pass->accumulate));
+    if (!pass->dx[0].data) return MIEN_OK;
+    return pass->ops->prelu_backward(pass->backend, &pass->dx[0], &pass->dy, &pass->x[0],
+                                     pass->params[0], shape_of(node), pass->dx_accumulate[0]);
 }
 
 const mien_layer_def mien_layer_prelu = {

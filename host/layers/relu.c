@@ -36,23 +36,20 @@ static body_rectifier rectifier(const mien_node *node) {
                             (float)a->negative_slope, (float)a->threshold};
 }
 
-static mien_status forward(const mien_node *node, const mien_run *run) {
+static mien_status forward(const mien_node *node, const mien_pass *pass) {
     float alpha;
-    if (activates(node, &alpha) != OWN) return mien_activation_layer_forward(node, run);
-    const mien_tensor y = mien_run_output(run, node), x = mien_run_input(run, node, 0);
+    if (activates(node, &alpha) != OWN) return mien_activation_layer_forward(node, pass);
     const body_rectifier r = rectifier(node);
-    return run->ops->rectify_forward(run->backend, &y, &x, &r);
+    return pass->ops->rectify_forward(pass->backend, &pass->y, &pass->x[0], &r);
 }
 
-static mien_status backward(const mien_node *node, const mien_run *run) {
+static mien_status backward(const mien_node *node, const mien_pass *pass) {
     float alpha;
-    if (activates(node, &alpha) != OWN) return mien_activation_layer_backward(node, run);
-    const mien_tensor dy = mien_run_grad(run, node), x = mien_run_input(run, node, 0);
+    if (activates(node, &alpha) != OWN) return mien_activation_layer_backward(node, pass);
     const body_rectifier r = rectifier(node);
-    mien_tensor dx;
-    bool accumulate;
-    if (!mien_run_input_grad(run, node, 0, &dx, &accumulate)) return MIEN_OK;
-    return run->ops->rectify_backward(run->backend, &dx, &dy, &x, &r, accumulate);
+    if (!pass->dx[0].data) return MIEN_OK;
+    return pass->ops->rectify_backward(pass->backend, &pass->dx[0], &pass->dy, &pass->x[0], &r,
+                                       pass->dx_accumulate[0]);
 }
 
 const mien_layer_def mien_layer_relu = {

@@ -1,17 +1,13 @@
 /* The passes of up_sampling2d and resizing. */
 #include "host/layers/layer.h"
 
-mien_status mien_resampling_forward(const mien_node *node, const mien_run *run, int interpolation) {
-    const mien_tensor y = mien_run_output(run, node), x = mien_run_input(run, node, 0);
-    return run->ops->resample_forward(run->backend, &y, &x, interpolation == MIEN_BILINEAR);
+mien_status mien_resampling_forward(const mien_pass *pass, int interpolation) {
+    return pass->ops->resample_forward(pass->backend, &pass->y, &pass->x[0],
+                                       interpolation == MIEN_BILINEAR);
 }
 
-mien_status mien_resampling_backward(const mien_node *node, const mien_run *run,
-                                     int interpolation) {
-    const mien_tensor dy = mien_run_grad(run, node);
-    mien_tensor dx;
-    bool accumulate;
-    if (!mien_run_input_grad(run, node, 0, &dx, &accumulate)) return MIEN_OK;
-    return run->ops->resample_backward(run->backend, &dx, &dy, interpolation == MIEN_BILINEAR,
-                                       accumulate);
+mien_status mien_resampling_backward(const mien_pass *pass, int interpolation) {
+    if (!pass->dx[0].data) return MIEN_OK;
+    return pass->ops->resample_backward(pass->backend, &pass->dx[0], &pass->dy,
+                                        interpolation == MIEN_BILINEAR, pass->dx_accumulate[0]);
 }

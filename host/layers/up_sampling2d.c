@@ -24,13 +24,12 @@ static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out,
     return MIEN_OK;
 }
 
-static mien_status forward(const mien_node *node, const mien_run *run) {
-    return mien_resampling_forward(node, run,
-                                   ((const up_sampling2d_attrs *)node->attrs)->interpolation);
+static mien_status forward(const mien_node *node, const mien_pass *pass) {
+    return mien_resampling_forward(pass, ((const up_sampling2d_attrs *)node->attrs)->interpolation);
 }
 
-static mien_status backward(const mien_node *node, const mien_run *run) {
-    return mien_resampling_backward(node, run,
+static mien_status backward(const mien_node *node, const mien_pass *pass) {
+    return mien_resampling_backward(pass,
                                     ((const up_sampling2d_attrs *)node->attrs)->interpolation);
 }
 

@@ -20,19 +20,15 @@ static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out,
     return MIEN_OK;
 }
 
-static mien_status forward(const mien_node *node, const mien_run *run) {
+static mien_status forward(const mien_node *node, const mien_pass *pass) {
     const int *s = ((const zero_padding2d_attrs *)node->attrs)->sides;
-    const mien_tensor y = mien_run_output(run, node), x = mien_run_input(run, node, 0);
-    return mien_lay_inside(run, &y, &x, s[0], s[2], false);
+    return mien_lay_inside(pass, &pass->y, &pass->x[0], s[0], s[2], false);
 }
 
-static mien_status backward(const mien_node *node, const mien_run *run) {
+static mien_status backward(const mien_node *node, const mien_pass *pass) {
     const int *s = ((const zero_padding2d_attrs *)node->attrs)->sides;
-    const mien_tensor dy = mien_run_grad(run, node);
-    mien_tensor dx;
-    bool accumulate;
-    if (!mien_run_input_grad(run, node, 0, &dx, &accumulate)) return MIEN_OK;
-    return mien_cut_out(run, &dx, &dy, s[0], s[2], accumulate);
+    if (!pass->dx[0].data) return MIEN_OK;
+    return mien_cut_out(pass, &pass->dx[0], &pass->dy, s[0], s[2], pass->dx_accumulate[0]);
 }
 
 const mien_layer_def mien_layer_zero_padding2d = {

@@ -110,7 +110,7 @@ static mien_tensor param_row(const test_net *net, const char *role, int node, in
     const mien_param *p = &net->graph.nodes[node].params[param];
     const char *base = p->trained ? role : net->plan->state;
     const size_t at =
-        net->plan->places[node].param[param] * mien_dtype_bytes(net->backend->param_dtype);
+        net->plan->nodes[node].param[param] * mien_dtype_bytes(net->backend->param_dtype);
     const mien_shape s = {1, 1, 1, (int)mien_shape_count(p->shape)};
     return (mien_tensor){s, net->backend->param_dtype, s.c, (char *)base + at};
 }
@@ -129,7 +129,7 @@ void net_get(const test_net *net, const char *role, int node, int param, double 
     const size_t count = net_param_count(net, node, param);
     float *hwio = malloc(count * sizeof *hwio);
     assert_non_null(hwio);
-    expect_ok(net->backend->ops->weights_download(net->plan->places[node].linear, hwio, row.data));
+    expect_ok(net->backend->ops->weights_download(net->plan->nodes[node].linear, hwio, row.data));
     for (size_t i = 0; i < count; i++)
         out[i] = (double)hwio[i];
     free(hwio);
@@ -146,7 +146,7 @@ void net_set(const test_net *net, char *role, int node, int param, const double 
     assert_non_null(hwio);
     for (size_t i = 0; i < count; i++)
         hwio[i] = (float)in[i];
-    expect_ok(net->backend->ops->weights_upload(net->plan->places[node].linear, row.data, hwio));
+    expect_ok(net->backend->ops->weights_upload(net->plan->nodes[node].linear, row.data, hwio));
     free(hwio);
 }
 

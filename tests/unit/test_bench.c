@@ -193,7 +193,7 @@ static void the_profile_adds_up(void **state) {
     double sum = profile.loss + profile.update;
     assert_true(profile.loss > 0 && profile.update > 0 && profile.gather == 0);
     for (int i = 0; i < graph.count; i++) {
-        const bool runs = i > 0 && !plan->places[i].skipped;
+        const bool runs = i > 0 && !plan->nodes[i].fusion.skipped;
         assert_true((forward[i] > 0) == runs && (backward[i] > 0) == runs);
         sum += forward[i] + backward[i];
     }

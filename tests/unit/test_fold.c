@@ -70,7 +70,8 @@ static double *logits_of(mien_backend *b, const char *model, mien_graph_io io, b
     net_read(&net, &y, out);
     int count = 0;
     for (int i = 1; i < net.graph.count; i++)
-        count += !net.plan->places[i].skipped || net.graph.nodes[i].def->flags & MIEN_RESHAPES;
+        count +=
+            !net.plan->nodes[i].fusion.skipped || net.graph.nodes[i].def->flags & MIEN_RESHAPES;
     if (passes && count != passes) fail_msg("%d passes, not %d\n%s", count, passes, model);
     mien_status stored = mien_plan_store(net.plan, false, &weights);
     assert_int_equal(stored, infer ? MIEN_INVALID : MIEN_OK);

@@ -208,8 +208,8 @@ static void test_types(void **state) {
     for (size_t i = 0; i < sizeof want / sizeof want[0]; i++) {
         const int node = mien_graph_find(&model.graph, want[i].name);
         assert_true(node > 0);
-        assert_int_equal(plan->places[node].dtype, want[i].dtype);
-        assert_int_equal(plan->places[node].skipped, want[i].skipped);
+        assert_int_equal(plan->nodes[node].value.dtype, want[i].dtype);
+        assert_int_equal(plan->nodes[node].fusion.skipped, want[i].skipped);
     }
     assert_int_equal(mien_quant_count(&model.quant), 3);
     expect_ok(mien_plan_create(&model.graph, plain, &options, &f32)); /* it cannot: f32 */

@@ -143,13 +143,14 @@ static void test_frozen_micro_batches(void **state) {
     const mien_graph_io io = {12, 12, 1, 3};
     test_net net;
     net_open(&net, f64, model, io, (net_options){.batch = 18, .micro = 1, .seed = 1});
-    const mien_place *pool = &net.plan->places[mien_graph_find(&net.graph, "max_pooling2d")];
+    const mien_node_plan *pool = &net.plan->nodes[mien_graph_find(&net.graph, "max_pooling2d")];
     const mien_node *node = &net.graph.nodes[mien_graph_find(&net.graph, "max_pooling2d")];
-    mien_run run = {.plan = net.plan, .backend = f64, .ops = f64->ops, .first = 17, .rows = 1};
-    const char *last = (const char *)(mien_run_index(&run, node) + mien_shape_sample(node->out));
-    assert_false(pool->wants_grad); /* so one micro-batch's indices are all there is room for */
+    mien_pass pass;
+    mien_plan_pass(net.plan, &(mien_walk){.first = 17, .rows = 1}, node->index, false, &pass);
+    const char *last = (const char *)(pass.index + mien_shape_sample(node->out));
+    assert_false(pool->requires_grad); /* so one micro-batch's indices are all there is room for */
     assert_true(last <= net.plan->act + net.plan->act_bytes);
-    assert_ptr_equal(mien_run_index(&run, node), net.plan->act + pool->index);
+    assert_ptr_equal(pass.index, net.plan->act + pool->memory.index);
     net_close(&net);
     compare_cuts(f64, model, io, 18, cuts, 3);
     compare_cuts(direct, model, io, 18, cuts, 3);
@@ -267,9 +268,9 @@ static void test_blocked_layout(void **state) {
     double *logits[2], *gradients[2], losses[2];
     for (int i = 0; i < 2; i++) {
         net_open(&nets[i], i ? direct : f64, model, io, (net_options){.batch = 3, .seed = 2});
-        const mien_place *places = nets[i].plan->places;
-        assert_int_equal(places[2].storage, 1); /* in place */
-        assert_int_equal(places[1].grad_storage, places[2].grad_storage);
+        const mien_node_plan *nodes = nets[i].plan->nodes;
+        assert_int_equal(nodes[2].fusion.storage, 1); /* in place */
+        assert_int_equal(nodes[1].fusion.grad_storage, nodes[2].fusion.grad_storage);
         logits[i] = numbers(3 * 4 * 3 * 32);
         losses[i] = plan_pass(&nets[i], 3);
         gradients[i] = plan_gradients(&nets[i], &count);
@@ -322,10 +323,10 @@ static double *block_results(mien_backend *b, const char *model, bool fused, boo
     test_net net;
     net_open(&net, b, model, (mien_graph_io){6, 5, 2, 4}, (net_options){.batch = 5, .seed = 3});
     const int norm = mien_graph_find(&net.graph, "n"), sum = mien_graph_find(&net.graph, "sum");
-    const mien_place *place = &net.plan->places[norm];
-    assert_int_equal(place->add, fused ? sum : 0);
-    assert_int_equal(net.plan->places[sum].skipped, fused);
-    assert_int_equal(place->activation, fused && relu ? BODY_RELU : BODY_LINEAR);
+    const mien_node_plan *norm_plan = &net.plan->nodes[norm];
+    assert_int_equal(norm_plan->fusion.add, fused ? sum : 0);
+    assert_int_equal(net.plan->nodes[sum].fusion.skipped, fused);
+    assert_int_equal(norm_plan->fusion.activation, fused && relu ? BODY_RELU : BODY_LINEAR);
     for (int i = 0, at = 0; i < net.graph.count; i++)
         for (int k = 0; k < net.graph.nodes[i].param_count; k++, at++) {
             const size_t size = net_param_count(&net, i, k);
@@ -413,7 +414,7 @@ static void test_odd_sums(void **state) {
         const mien_graph_io io = {7, 6, 2, 3};
         net_open(&net, f64, model, io, (net_options){.batch = 4, .seed = 1});
         const int norm = mien_graph_find(&net.graph, "n");
-        assert_int_equal(net.plan->places[norm].add != 0, cases[i].fused);
+        assert_int_equal(net.plan->nodes[norm].fusion.add != 0, cases[i].fused);
         net_close(&net);
         check_slope(model, io, 0);
     }

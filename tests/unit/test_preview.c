@@ -95,6 +95,7 @@ static mien_config configure(const char *const *keys) {
 /* ---- what the trainer sees ---- */
 
 typedef struct seen {
+    const mien_plan *plan;
     long long step, wanted; /* the step that runs now, and the one to look at */
     int rows;
     float x[BATCH * NUMBERS], targets[BATCH * CLASSES_MAX];
@@ -102,9 +103,10 @@ typedef struct seen {
 } seen;
 
 /* In front of the first layer, with the batch in place. */
-static void look(void *context, const mien_run *run, const mien_node *node) {
+static void look(void *context, const mien_pass *pass, const mien_node *node) {
     seen *s = context;
-    const mien_plan *plan = run->plan;
+    const mien_plan *plan = s->plan;
+    (void)pass;
     if (s->step != s->wanted || node != &plan->graph->nodes[1]) return;
     const mien_tensor x = mien_plan_input(plan, s->rows),
                       targets = mien_plan_targets(plan, s->rows);
@@ -153,6 +155,7 @@ static void train(const mien_config *c, long long step, seen *s) {
     assert_int_equal(mien_score_prepare(plan, TRAIN), MIEN_OK);
     plan->observe = look;
     plan->observer = s;
+    s->plan = plan;
     run_epochs(c, plan, &loader, s);
     mien_plan_free(plan);
     mien_loader_release(&loader);

@@ -1,0 +1,29 @@
+# Which source folder may use which: sourced by the tests beside it.
+
+# Each folder may use itself, what stands here, and what those may use. host/h5 is a program of
+# its own and uses nothing.
+allowed() {
+    case $1 in
+    kernels/body) echo include/mien ;;
+    kernels/cpu) echo kernels/body ;;
+    kernels/cuda) echo kernels/body ;;
+    host/base) echo include/mien ;;
+    host/image) echo host/base ;;
+    host/vision) echo host/image ;;
+    host/backend) echo host/base kernels/cpu ;;
+    host/backend/cuda) echo host/backend kernels/cuda ;;
+    host/layers) echo host/backend ;;
+    host/graph) echo host/layers ;;
+    host/data) echo host/backend host/image ;;
+    host/formats) echo host/data host/graph ;;
+    host/infer) echo host/formats ;;
+    host/train) echo host/infer host/image ;;
+    host/bench) echo host/train ;;
+    host/report) echo host/train host/image ;;
+    host/cli) echo host/bench host/report host/vision ;;
+    esac
+}
+reach() { # all folders that a folder may use
+    local folder
+    for folder in $(allowed "$1"); do echo "$folder" && reach "$folder"; done
+}
