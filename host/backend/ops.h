@@ -149,11 +149,12 @@ typedef struct mien_pool_tail {
 typedef struct mien_gather {
     const uint8_t *pixels; /* [count][h][w][c] */
     const void *targets;   /* [count][classes], param_dtype */
-    const uint32_t *order; /* row of the batch → sample; this batch's part of the permutation */
-    bool follows;          /* the batch starts at order[state->cursor] instead of order[0] */
+    const uint32_t *order; /* row → sample, from row 0 of this call on; mixup's partners lie before
+                              and after it, all rows of the global batch must be there */
+    bool follows;          /* row 0 is order[state->cursor] instead of order[0] */
     int classes;
-    int batch;          /* rows of the whole batch (mixup's partners) */
-    uint64_t first;     /* place of row 0 in the batch */
+    int batch;          /* rows of the global batch */
+    uint64_t first;     /* index of row 0 in it */
     const float *scale; /* [c]: x = pixel * scale + shift */
     const float *shift; /* [c] */
     bool augment;       /* false: pixels as they are, or through `view` */

@@ -56,44 +56,31 @@ static mien_status index_parts(mien_loader *loader, const mien_dataset *set) {
     return MIEN_OK;
 }
 
-/* Room for a shuffle of the largest part. */
-static mien_status make_shuffle_room(mien_loader *loader) {
+/* Memory for a shuffle of the largest part. */
+static mien_status make_shuffle(mien_loader *loader) {
     mien_backend *b = loader->backend;
     const size_t bytes = loader->most * sizeof(uint32_t);
     MIEN_TRY(b->ops->alloc(b, mien_permute_room(loader->most) * sizeof *loader->keys,
                            (void **)&loader->keys));
-    MIEN_TRY(b->ops->alloc(b, bytes, (void **)&loader->places));
+    MIEN_TRY(b->ops->alloc(b, bytes, (void **)&loader->indices));
     return b->ops->alloc(b, bytes, (void **)&loader->shuffled);
 }
 
-static mien_status upload_scales(mien_loader *loader, const mien_normalise *normalise) {
-    const mien_ops *ops = loader->backend->ops;
-    float scale[4], shift[4];
-    for (int c = 0; c < loader->spec.channels; c++) {
-        scale[c] = (float)(normalise->scale / normalise->deviation[c]);
-        shift[c] = (float)(-normalise->mean[c] / normalise->deviation[c]);
-    }
-    MIEN_TRY(ops->alloc(loader->backend, sizeof scale, (void **)&loader->scale));
-    MIEN_TRY(ops->alloc(loader->backend, sizeof shift, (void **)&loader->shift));
-    MIEN_TRY(ops->copy_in(loader->backend, loader->scale, scale, sizeof scale));
-    return ops->copy_in(loader->backend, loader->shift, shift, sizeof shift);
-}
-
-/* Memory for `images` images, their targets and an order of `places`. */
-static mien_status allocate(mien_loader *loader, size_t images, size_t places) {
+static mien_status make_targets(mien_loader *loader, size_t images) {
     mien_backend *b = loader->backend;
-    MIEN_TRY(b->ops->alloc(b, images * mien_image_bytes(loader->spec), (void **)&loader->pixels));
-    MIEN_TRY(b->ops->alloc(b, images * (size_t)loader->classes * mien_dtype_bytes(b->param_dtype),
-                           &loader->targets));
-    return b->ops->alloc(b, places * sizeof(uint32_t), (void **)&loader->order);
+    MIEN_TRY(mien_new(&loader->rows, images * (size_t)loader->classes, sizeof *loader->rows));
+    return b->ops->alloc(b, images * (size_t)loader->classes * mien_dtype_bytes(b->param_dtype),
+                         &loader->targets);
 }
 
 /* The whole set goes to the backend. */
-static mien_status make_resident(mien_loader *loader, const mien_dataset *set) {
-    MIEN_TRY(allocate(loader, set->count, loader->most));
-    MIEN_TRY(loader->backend->ops->copy_in(loader->backend, loader->pixels, set->pixels,
-                                           set->count * mien_image_bytes(set->spec)));
-    MIEN_TRY(mien_new(&loader->rows, set->count * (size_t)set->classes, sizeof *loader->rows));
+static mien_status make_resident(mien_loader *loader, const mien_dataset *set,
+                                 const mien_normalise *normalise) {
+    mien_backend *b = loader->backend;
+    MIEN_TRY(mien_feed_create(b, set->spec, normalise, set->count, &loader->feed));
+    MIEN_TRY(mien_feed_upload(&loader->feed, set->pixels, set->count));
+    MIEN_TRY(b->ops->alloc(b, loader->most * sizeof(uint32_t), (void **)&loader->order));
+    MIEN_TRY(make_targets(loader, set->count));
     MIEN_TRY(upload_targets(loader, NULL, set->count));
     if (set->drawn) return MIEN_OK;
     mien_free(loader->rows);
@@ -102,44 +89,34 @@ static mien_status make_resident(mien_loader *loader, const mien_dataset *set) {
     return MIEN_OK;
 }
 
-/* One batch lies there, its rows in order. */
-static mien_status make_streamed(mien_loader *loader, const mien_dataset *set, int batch,
-                                 int workers) {
-    uint32_t *rows = NULL;
-    const size_t n = (size_t)batch;
-    MIEN_TRY(allocate(loader, n, n));
+/* One batch lies in the feed, its rows in order. */
+static mien_status make_streamed(mien_loader *loader, const mien_dataset *set,
+                                 const mien_normalise *normalise, int batch, int workers) {
+    MIEN_TRY(mien_feed_create(loader->backend, set->spec, normalise, (size_t)batch, &loader->feed));
+    MIEN_TRY(mien_feed_number(&loader->feed));
+    MIEN_TRY(make_targets(loader, (size_t)batch));
     MIEN_TRY(mien_new(&loader->permutation, loader->most, sizeof *loader->permutation));
-    MIEN_TRY(mien_new(&loader->rows, n * (size_t)set->classes, sizeof *loader->rows));
-    MIEN_TRY(mien_new(&rows, n, sizeof *rows));
-    for (uint32_t r = 0; r < n; r++)
-        rows[r] = r;
-    const mien_status status =
-        loader->backend->ops->copy_in(loader->backend, loader->order, rows, n * sizeof *rows);
-    mien_free(rows);
-    MIEN_TRY(status);
     return mien_stream_start(set, batch, workers, &loader->stream);
 }
 
 mien_status mien_loader_create(const mien_dataset *set, const mien_normalise *normalise,
                                mien_backend *backend, int batch, int workers, mien_loader *loader) {
-    *loader = (mien_loader){.backend = backend,
-                            .spec = set->spec,
-                            .classes = set->classes,
-                            .set = set,
-                            .loaded = SIZE_MAX};
-    MIEN_TRY(upload_scales(loader, normalise));
+    *loader =
+        (mien_loader){.backend = backend, .classes = set->classes, .set = set, .loaded = SIZE_MAX};
     MIEN_TRY(index_parts(loader, set));
     if (set->balanced) MIEN_TRY(mien_balance_create(set, &loader->balance));
-    return set->streamed ? make_streamed(loader, set, batch, workers) : make_resident(loader, set);
+    return set->streamed ? make_streamed(loader, set, normalise, batch, workers)
+                         : make_resident(loader, set, normalise);
 }
 
 void mien_loader_release(mien_loader *loader) {
     if (!loader->backend) return;
     mien_stream_stop(loader->stream);
-    void *const device[] = {loader->pixels, loader->targets, loader->scale,  loader->shift,
-                            loader->order,  loader->keys,    loader->places, loader->shuffled};
+    void *const device[] = {loader->targets, loader->order, loader->keys, loader->indices,
+                            loader->shuffled};
     for (size_t i = 0; i < sizeof device / sizeof device[0]; i++)
         if (device[i]) loader->backend->ops->free(loader->backend, device[i]);
+    mien_feed_release(&loader->feed);
     for (int part = 0; part < MIEN_PARTS; part++)
         mien_free(loader->index[part]);
     mien_balance_release(&loader->balance);
@@ -152,13 +129,13 @@ void mien_loader_release(mien_loader *loader) {
 static mien_status shuffle(mien_loader *loader, mien_part part, uint32_t seed, uint64_t epoch) {
     mien_backend *b = loader->backend;
     const size_t n = loader->count[part], bytes = n * sizeof(uint32_t);
-    if (!loader->keys) MIEN_TRY(make_shuffle_room(loader));
+    if (!loader->keys) MIEN_TRY(make_shuffle(loader));
     const bool balanced = part == MIEN_TRAIN && loader->balance.count;
     if (balanced) mien_balance_draw(&loader->balance, epoch);
     uint32_t *to = loader->stream ? loader->shuffled : loader->order;
-    MIEN_TRY(b->ops->copy_in(b, loader->places,
+    MIEN_TRY(b->ops->copy_in(b, loader->indices,
                              balanced ? loader->balance.epoch : loader->index[part], bytes));
-    MIEN_TRY(b->ops->permute(b, to, loader->places, n, loader->keys, seed, epoch));
+    MIEN_TRY(b->ops->permute(b, to, loader->indices, n, loader->keys, seed, epoch));
     return loader->stream ? b->ops->copy_out(b, loader->permutation, to, bytes) : MIEN_OK;
 }
 
@@ -189,33 +166,44 @@ static mien_status load_batch(mien_loader *loader, size_t start, int rows) {
     if (loader->loaded == start) return MIEN_OK;
     loader->loaded = SIZE_MAX;
     MIEN_TRY(mien_stream_take(loader->stream, start, rows, &pixels));
-    MIEN_TRY(loader->backend->ops->copy_in(loader->backend, loader->pixels, pixels,
-                                           n * mien_image_bytes(loader->spec)));
+    MIEN_TRY(mien_feed_upload(&loader->feed, pixels, n));
     MIEN_TRY(upload_targets(loader, loader->current + start, n));
     loader->loaded = start;
     return MIEN_OK;
 }
 
+/* Where the rows that are asked for begin in the current order. */
+static size_t first_of(const mien_batch *batch) {
+    return batch->start + (size_t)batch->first;
+}
+
 mien_status mien_loader_fetch(mien_loader *loader, const mien_batch *batch) {
-    return loader->stream ? load_batch(loader, batch->start, batch->rows) : MIEN_OK;
+    return loader->stream ? load_batch(loader, first_of(batch), batch->rows) : MIEN_OK;
 }
 
 mien_status mien_loader_batch(mien_loader *loader, const mien_batch *batch, const mien_tensor *x,
                               const mien_tensor *targets) {
     const bool follows = batch->follows && !loader->stream;
+    const int global_rows = batch->global_rows ? batch->global_rows : batch->rows;
+    if (loader->stream && batch->augment && batch->ranges.mixup > 0 && global_rows != batch->rows)
+        return MIEN_FAIL(UNSUPPORTED, "mixup needs the images of the whole batch, which a streamed "
+                                      "set does not have where several processes share one: use "
+                                      "data.memory: resident or augment.mixup: 0");
     MIEN_TRY(mien_loader_fetch(loader, batch));
-    const mien_gather g = {.pixels = loader->pixels,
-                           .targets = loader->targets,
-                           .order = loader->order + (follows || loader->stream ? 0 : batch->start),
-                           .follows = follows,
-                           .classes = loader->classes,
-                           .batch = batch->rows,
-                           .scale = loader->scale,
-                           .shift = loader->shift,
-                           .augment = batch->augment,
-                           .ranges = batch->ranges,
-                           .view = batch->view,
-                           .label_smoothing = batch->label_smoothing,
-                           .state = batch->state};
-    return loader->backend->ops->gather(loader->backend, x, targets, &g);
+    /* row 0 of this call; with `follows` the kernel adds where the global batch starts */
+    const uint32_t *order = loader->stream ? loader->feed.in_order
+                            : follows      ? loader->order + batch->first
+                                           : loader->order + first_of(batch);
+    const mien_gather what = {.targets = loader->targets,
+                              .order = order,
+                              .follows = follows,
+                              .classes = loader->classes,
+                              .batch = global_rows,
+                              .first = (uint64_t)batch->first,
+                              .augment = batch->augment,
+                              .ranges = batch->ranges,
+                              .view = batch->view,
+                              .label_smoothing = batch->label_smoothing,
+                              .state = batch->state};
+    return mien_feed_fill(&loader->feed, what, x, targets);
 }

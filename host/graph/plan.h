@@ -143,14 +143,17 @@ void mien_plan_pass(const mien_plan *plan, const mien_walk *walk, int i, bool ba
 /* The gradient of a parameter, NULL when it is not trained. */
 void *mien_plan_param_grad(const mien_plan *plan, int node, int param);
 
-/* The only walk over the graph. `offset` is the place of row 0 in the global batch. */
+/* The only walk over the graph. `offset` is the index of row 0 in the global batch, which several
+ * plans in several processes may share: masks and augmentation are those of one plan with all rows.
+ * Statistics of batch normalisation are those of the plan's own rows. */
 mien_status mien_plan_forward(mien_plan *plan, int n, bool training, uint64_t offset);
-/* Loss on the logits, into the step state; with `gradient` also its gradient, over `batch` rows. */
-mien_status mien_plan_loss(mien_plan *plan, int n, int batch, const void *class_weight,
+/* Loss on the logits, into the step state; with `gradient` also its gradient, that of the mean over
+ * the global batch. */
+mien_status mien_plan_loss(mien_plan *plan, int n, int global_rows, const void *class_weight,
                            bool gradient);
 mien_status mien_plan_backward(mien_plan *plan, int n, uint64_t offset);
-/* One update of all trained parameters, behind a batch of n rows. */
-mien_status mien_plan_update(mien_plan *plan, int n);
+/* One update of all trained parameters, after a global batch of so many rows. */
+mien_status mien_plan_update(mien_plan *plan, int global_rows);
 
 /* Begins an epoch: its learning rates, one a step; the cursor at 0, the sums of loss and answers
  * empty. May allocate. */

@@ -194,7 +194,7 @@ mien_status mien_plan_forward(mien_plan *plan, int n, bool training, uint64_t of
     return walk_forward(plan, &walk, plan->cut, plan->graph->count);
 }
 
-mien_status mien_plan_loss(mien_plan *plan, int n, int batch, const void *class_weight,
+mien_status mien_plan_loss(mien_plan *plan, int n, int global_rows, const void *class_weight,
                            bool gradient_too) {
     const mien_tensor logits = mien_plan_logits(plan, n), targets = mien_plan_targets(plan, n);
     const mien_tensor dlogits = gradient_too ? mien_plan_logits_gradient(plan, n) : logits;
@@ -202,7 +202,7 @@ mien_status mien_plan_loss(mien_plan *plan, int n, int batch, const void *class_
     plan->ops->range_push(plan->backend, "loss", NULL);
     const mien_status status =
         plan->ops->softmax_xent(plan->backend, gradient_too ? &dlogits : NULL, &logits, &targets,
-                                class_weight, batch, plan->step);
+                                class_weight, global_rows, plan->step);
     plan->ops->range_pop(plan->backend);
     MIEN_TRY(status);
     return plan->profile ? mien_plan_stamp(plan, &plan->profile->loss) : MIEN_OK;
@@ -219,7 +219,7 @@ mien_status mien_plan_backward(mien_plan *plan, int n, uint64_t offset) {
     return MIEN_OK;
 }
 
-mien_status mien_plan_update(mien_plan *plan, int n) {
+mien_status mien_plan_update(mien_plan *plan, int global_rows) {
     const mien_update update = {.w = plan->param,
                                 .g = plan->grad,
                                 .m = plan->moment1,
@@ -234,7 +234,7 @@ mien_status mien_plan_update(mien_plan *plan, int n) {
     MIEN_TRY(mien_plan_stamp(plan, NULL));
     MIEN_TRY(plan->ops->all_reduce(plan->backend, plan->grad, plan->trained));
     plan->ops->range_push(plan->backend, "adam", NULL);
-    const mien_status status = plan->ops->optimize(plan->backend, &update, n);
+    const mien_status status = plan->ops->optimize(plan->backend, &update, global_rows);
     plan->ops->range_pop(plan->backend);
     MIEN_TRY(status);
     return plan->profile ? mien_plan_stamp(plan, &plan->profile->update) : MIEN_OK;

@@ -12,7 +12,7 @@ struct mien_predictor {
     const mien_model *model;
     mien_backend *backend;
     mien_plan *plan;
-    mien_loader loader;      /* holds the images of one batch */
+    mien_feed feed;          /* holds the images of one batch */
     mien_replay work[SIZES]; /* from bytes to logits, by rows */
 };
 
@@ -47,32 +47,6 @@ mien_shape mien_model_input(const mien_model *model) {
     return model->graph.nodes[0].out;
 }
 
-/* A data set of one batch of blank images: its place in backend memory takes those that come, and
- * the loader scales them as it does everywhere. */
-static mien_status create_loader(mien_predictor *p, int most) {
-    const mien_meta *meta = &p->model->meta;
-    uint8_t *pixels = NULL, *part = NULL;
-    uint16_t *labels = NULL;
-    mien_status status;
-    const size_t n = (size_t)most;
-    MIEN_GO(mien_new(&pixels, n, mien_image_bytes(meta->input)));
-    MIEN_GO(mien_new(&part, n, 1));
-    MIEN_GO(mien_new(&labels, n, sizeof *labels));
-    const mien_dataset set = {.spec = meta->input,
-                              .count = n,
-                              .pixels = pixels,
-                              .labels = labels,
-                              .part = part,
-                              .classes = meta->classes};
-    MIEN_GO(mien_loader_create(&set, &meta->normalise, p->backend, most, 0, &p->loader));
-    MIEN_GO(mien_loader_order(&p->loader, MIEN_TRAIN, false, 0, 0));
-out:
-    mien_free(pixels);
-    mien_free(part);
-    mien_free(labels);
-    return status;
-}
-
 mien_status mien_predictor_create(const mien_model *model, mien_backend *backend, int max_batch,
                                   mien_predictor **out) {
     mien_predictor *p;
@@ -83,7 +57,10 @@ mien_status mien_predictor_create(const mien_model *model, mien_backend *backend
     p->backend = backend;
     mien_status status = mien_plan_create(&model->graph, backend, &options, &p->plan);
     if (status == MIEN_OK) status = mien_plan_load(p->plan, &model->weights);
-    if (status == MIEN_OK) status = create_loader(p, max_batch);
+    if (status == MIEN_OK)
+        status = mien_feed_create(backend, model->meta.input, &model->meta.normalise,
+                                  (size_t)max_batch, &p->feed);
+    if (status == MIEN_OK) status = mien_feed_number(&p->feed);
     if (status != MIEN_OK) {
         mien_predictor_free(p);
         return status;
@@ -96,7 +73,7 @@ void mien_predictor_free(mien_predictor *predictor) {
     if (!predictor) return;
     for (int i = 0; i < SIZES; i++)
         mien_replay_release(&predictor->work[i], predictor->backend);
-    mien_loader_release(&predictor->loader);
+    mien_feed_release(&predictor->feed);
     mien_plan_free(predictor->plan);
     mien_free(predictor);
 }
@@ -109,9 +86,8 @@ typedef struct inference {
 static mien_status infer(void *context) {
     const inference *i = context;
     mien_plan *plan = i->predictor->plan;
-    const mien_batch batch = {.rows = i->rows};
     const mien_tensor x = mien_plan_input(plan, i->rows);
-    MIEN_TRY(mien_loader_batch(&i->predictor->loader, &batch, &x, NULL));
+    MIEN_TRY(mien_feed_images(&i->predictor->feed, &x));
     return mien_plan_forward(plan, i->rows, false, 0);
 }
 
@@ -120,8 +96,7 @@ static mien_status run_batch(mien_predictor *p, const uint8_t *images, int n, fl
     inference work = {p, mien_plan_rows(p->plan, n)};
     const mien_tensor logits = mien_plan_logits(p->plan, n);
     MIEN_TRY(mien_plan_prepare(p->plan, work.rows));
-    MIEN_TRY(ops->copy_in(p->backend, p->loader.pixels, images,
-                          (size_t)n * mien_image_bytes(p->loader.spec)));
+    MIEN_TRY(mien_feed_upload(&p->feed, images, (size_t)n));
     mien_replay *replay = p->work; /* the last place is for the sizes that find no other */
     while (replay < p->work + SIZES - 1 && replay->rows && replay->rows != work.rows)
         replay++;

@@ -66,7 +66,7 @@ static mien_status score_batch(mien_plan *plan, mien_loader *loader, mien_batch 
 mien_status mien_score_part(mien_plan *plan, mien_loader *loader, mien_part part, mien_tta tta,
                             double temperature, const volatile int *stop, float *out) {
     body_warp views[VIEWS_MAX];
-    const int count = make_views(tta, loader->spec, views);
+    const int count = make_views(tta, loader->feed.spec, views);
     const size_t n = loader->count[part];
     float *room = NULL;
     MIEN_TRY(mien_new(&room, (size_t)plan->max_batch * (size_t)plan->graph->classes, sizeof *room));

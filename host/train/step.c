@@ -59,47 +59,64 @@ static mien_status gather(const batch_work *work) {
 
 static mien_status compute(void *context) {
     const batch_work *work = context;
+    const mien_batch *b = &work->batch;
+    const uint64_t first = (uint64_t)b->first;
     mien_plan *plan = work->step->plan;
-    const int n = work->batch.rows;
+    if (b->rows == 0) { /* a batch of fewer rows than parts */
+        const size_t element = mien_dtype_bytes(plan->backend->param_dtype);
+        MIEN_TRY(plan->ops->zero(plan->backend, plan->grad, plan->trained * element));
+        return mien_plan_update(plan, b->global_rows);
+    }
     MIEN_TRY(gather(work));
-    MIEN_TRY(mien_plan_forward(plan, n, true, 0));
-    MIEN_TRY(mien_plan_loss(plan, n, n, work->step->class_weight, true));
-    MIEN_TRY(mien_plan_backward(plan, n, 0));
-    return mien_plan_update(plan, n);
+    MIEN_TRY(mien_plan_forward(plan, b->rows, true, first));
+    MIEN_TRY(mien_plan_loss(plan, b->rows, b->global_rows, work->step->class_weight, true));
+    MIEN_TRY(mien_plan_backward(plan, b->rows, first));
+    return mien_plan_update(plan, b->global_rows);
 }
 
 /* A recording holds the augmentation's ranges: others need a new one. */
-static void check_replays(mien_step *step) {
-    if (memcmp(&step->ranges, &step->replay_ranges, sizeof step->ranges) == 0) return;
+static void check_recorded(mien_step *step) {
+    if (memcmp(&step->ranges, &step->recorded_ranges, sizeof step->ranges) == 0) return;
     mien_step_release(step);
-    step->replay_ranges = step->ranges;
+    step->recorded_ranges = step->ranges;
 }
 
-static mien_replay *replay_of(mien_step *step, int rows) {
-    mien_replay *r = &step->replay[rows == step->plan->max_batch ? 0 : 1];
-    if (r->rows != rows) mien_replay_release(r, step->plan->backend);
-    r->rows = rows;
-    return r;
+static mien_replay *replay_of(mien_step *step, const mien_batch *b) {
+    mien_recorded_step *r = &step->recorded[b->rows == step->plan->max_batch ? 0 : 1];
+    if (r->replay.rows != b->rows || r->first != b->first || r->global_rows != b->global_rows)
+        mien_replay_release(&r->replay, step->plan->backend);
+    r->replay.rows = b->rows;
+    r->first = b->first;
+    r->global_rows = b->global_rows;
+    return &r->replay;
+}
+
+/* This process's rows of a batch. */
+static void take_part(const mien_step *step, mien_batch *b) {
+    const long long n = b->global_rows, parts = step->parts ? step->parts : 1;
+    b->first = (int)(n * step->part / parts);
+    b->rows = (int)(n * (step->part + 1) / parts) - b->first;
 }
 
 mien_status mien_step_run(mien_step *step, size_t start, int rows) {
     mien_plan *plan = step->plan;
     batch_work work = {step,
                        {.start = start,
-                        .rows = rows,
+                        .global_rows = rows,
                         .follows = true,
                         .augment = true,
                         .ranges = step->ranges,
                         .label_smoothing = step->label_smoothing,
                         .state = plan->step}};
+    take_part(step, &work.batch);
     plan->ops->range_push(plan->backend, "step", NULL);
     plan->ops->range_push(plan->backend, "load", NULL);
-    mien_status status = mien_loader_fetch(step->loader, &work.batch);
+    mien_status status = work.batch.rows ? mien_loader_fetch(step->loader, &work.batch) : MIEN_OK;
     plan->ops->range_pop(plan->backend);
-    check_replays(step);
+    check_recorded(step);
     if (status == MIEN_OK)
         status = plan->profile ? compute(&work)
-                               : mien_replay_run(replay_of(step, rows), plan->backend,
+                               : mien_replay_run(replay_of(step, &work.batch), plan->backend,
                                                  plan->version, compute, &work);
     plan->ops->range_pop(plan->backend);
     return status;
@@ -107,5 +124,5 @@ mien_status mien_step_run(mien_step *step, size_t start, int rows) {
 
 void mien_step_release(mien_step *step) {
     for (int i = 0; i < 2 && step->plan; i++)
-        mien_replay_release(&step->replay[i], step->plan->backend);
+        mien_replay_release(&step->recorded[i].replay, step->plan->backend);
 }
