@@ -84,7 +84,7 @@ LIBS     := -ldnnl $(shell pkg-config --libs json-c yaml-0.1 zlib libjpeg libpng
             $(if $(filter 1,$(USE_OPENCV)),-lopencv_objdetect -lopencv_imgproc -lopencv_core -lstdc++) -ldl -lm
 
 # ---- sources ----------------------------------------------------------------------------------
-rooms     := base image vision backend layers graph data train infer formats bench report
+rooms     := base image vision backend layers graph data formats infer eval train bench report
 lib_src   := $(sort $(foreach r,$(rooms),$(wildcard host/$(r)/*.c)))
 lib_src   := $(filter-out host/backend/plain.c host/vision/haar_absent.c,$(lib_src)) \
              $(if $(filter 1,$(USE_OPENCV)),host/vision/haar.cc,host/vision/haar_absent.c)

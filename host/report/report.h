@@ -3,8 +3,7 @@
 #ifndef HOST_REPORT_REPORT_H
 #define HOST_REPORT_REPORT_H
 
-#include "host/train/metrics.h"
-#include "host/train/runlog.h"
+#include "host/eval/document.h"
 
 typedef struct mien_report {
     const mien_metrics *metrics;

@@ -4,7 +4,7 @@
 #define HOST_REPORT_SVG_H
 
 #include "host/base/text.h"
-#include "host/train/metrics.h"
+#include "host/eval/metrics.h"
 
 enum { MIEN_EPOCHS_MAX = 100000 };
 

@@ -7,6 +7,7 @@
 #include "host/base/log.h"
 #include "host/base/memory.h"
 #include "host/base/yaml.h"
+#include "host/infer/score.h"
 #include "host/train/shipped.h"
 
 #define F(field) MIEN_FIELD(mien_config, field)
@@ -127,7 +128,7 @@ static const mien_key rows[] = {
      "true", 0, 0, NULL, "go back to the best epoch's weights at the end"},
     {"checkpoint.monitor", MIEN_KEY_CHOICE, F(checkpoint.monitor), "val_accuracy", 0, 0,
      MIEN_MONITORS, "best.h5 is the epoch where this is best"},
-    {"evaluate.tta", MIEN_KEY_CHOICE, F(evaluate.tta), "none", 0, 0, "none|flip|tencrop",
+    {"evaluate.tta", MIEN_KEY_CHOICE, F(evaluate.tta), "none", 0, 0, MIEN_TTA_CHOICES,
      "views of each image that are averaged"},
 };
 

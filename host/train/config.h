@@ -11,7 +11,6 @@
 enum { MIEN_SCHEDULE_CONSTANT, MIEN_SCHEDULE_PLATEAU, MIEN_SCHEDULE_STEP, MIEN_SCHEDULE_COSINE };
 enum { MIEN_CLASS_WEIGHT_NONE, MIEN_CLASS_WEIGHT_BALANCED };
 enum { MIEN_ON_NAN_STOP, MIEN_ON_NAN_SKIP };
-enum { MIEN_TTA_NONE, MIEN_TTA_FLIP, MIEN_TTA_TENCROP };
 enum { MIEN_MONITOR_VAL_LOSS, MIEN_MONITOR_VAL_ACCURACY, MIEN_MONITOR_VAL_MACRO_F1 };
 #define MIEN_MONITORS "val_loss|val_accuracy|val_macro_f1"
 
@@ -67,7 +66,7 @@ typedef struct mien_config {
         int monitor;
     } checkpoint;
     struct {
-        int tta;
+        int tta; /* a mien_tta */
     } evaluate;
     char path[MIEN_PATH]; /* the file it came from; "" for none */
 } mien_config;

@@ -4,7 +4,7 @@
 
 #include "host/formats/model.h"
 #include "host/train/config.h"
-#include "host/train/metrics.h"
+#include "host/eval/metrics.h"
 
 /* What an epoch came to. */
 typedef struct mien_epoch {

@@ -17,9 +17,10 @@ allowed() {
     host/data) echo host/backend host/image ;;
     host/formats) echo host/data host/graph ;;
     host/infer) echo host/formats ;;
-    host/train) echo host/infer host/image ;;
+    host/eval) echo host/infer ;;
+    host/train) echo host/eval host/image ;;
     host/bench) echo host/train ;;
-    host/report) echo host/train host/image ;;
+    host/report) echo host/eval host/image ;;
     host/cli) echo host/bench host/report host/vision ;;
     esac
 }

@@ -12,7 +12,7 @@
 #include "host/base/memory.h"
 #include "host/data/groups.h"
 #include "host/data/merge.h"
-#include "host/train/subgroups.h"
+#include "host/eval/subgroups.h"
 #include "tests/support/scratch.h"
 #include "tests/unit/made_pictures.h"
 

@@ -8,9 +8,9 @@
 
 #include <cmocka.h>
 
-#include "host/train/metrics.h"
+#include "host/eval/metrics.h"
 #include "host/train/schedule.h"
-#include "host/train/subgroups.h"
+#include "host/eval/subgroups.h"
 
 static void expect_near(double value, double expected, int line) {
     if (!(fabs(value - expected) <= 1e-7))

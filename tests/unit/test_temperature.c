@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "host/infer/temperature.h"
+#include "host/eval/temperature.h"
 #include "kernels/body/rng.h"
 
 enum { ROWS = 6000, CLASSES = 4 };

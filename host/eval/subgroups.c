@@ -1,9 +1,9 @@
-#include "host/train/subgroups.h"
+#include "host/eval/subgroups.h"
 
 #include <string.h>
 
 #include "host/base/memory.h"
-#include "host/train/metrics.h"
+#include "host/eval/metrics.h"
 
 /* What is judged, and room for the samples of one subgroup. */
 typedef struct judged {

@@ -1,7 +1,7 @@
 /* A confidence that means something: the temperature that divides a network's logits (Guo et al.
  * 2017, "On calibration of modern neural networks"). It changes no answer, only how sure it is. */
-#ifndef HOST_INFER_TEMPERATURE_H
-#define HOST_INFER_TEMPERATURE_H
+#ifndef HOST_EVAL_TEMPERATURE_H
+#define HOST_EVAL_TEMPERATURE_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* Judging a classifier over a whole split, never batch by batch. */
-#ifndef HOST_TRAIN_METRICS_H
-#define HOST_TRAIN_METRICS_H
+#ifndef HOST_EVAL_METRICS_H
+#define HOST_EVAL_METRICS_H
 
 #include <stddef.h>
 #include <stdint.h>

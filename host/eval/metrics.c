@@ -1,4 +1,4 @@
-#include "host/train/metrics.h"
+#include "host/eval/metrics.h"
 
 #include <math.h>
 #include <stdlib.h>

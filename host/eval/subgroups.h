@@ -1,6 +1,6 @@
 /* How well a classifier does on each subgroup of a split. */
-#ifndef HOST_TRAIN_SUBGROUPS_H
-#define HOST_TRAIN_SUBGROUPS_H
+#ifndef HOST_EVAL_SUBGROUPS_H
+#define HOST_EVAL_SUBGROUPS_H
 
 #include "host/base/json.h"
 #include "host/data/groups.h"

@@ -1,4 +1,4 @@
-#include "host/infer/temperature.h"
+#include "host/eval/temperature.h"
 
 #include <math.h>
 

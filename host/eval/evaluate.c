@@ -1,0 +1,276 @@
+#include "host/eval/evaluate.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "host/base/clock.h"
+#include "host/base/log.h"
+#include "host/base/memory.h"
+#include "host/data/classes.h"
+#include "host/data/merge.h"
+#include "host/data/source.h"
+
+/* ---- data ---- */
+
+static void warn(mien_evaluation *e, const char *text) {
+    MIEN_WARN("%s", text);
+    if (e->warning_count < MIEN_EVALUATION_WARNINGS) e->warnings[e->warning_count++] = text;
+}
+
+/* The part that was asked for, else test if the data have one, else val, else all. */
+static mien_status choose_part(mien_evaluation *e) {
+    size_t counts[MIEN_CLASSES_MAX];
+    static const mien_part wish[] = {MIEN_TEST, MIEN_VAL, MIEN_NO_PART};
+    if (e->request.part) e->part = *e->request.part;
+    for (int i = 0; !e->request.part && i < 3; i++) {
+        e->part = wish[i];
+        if (mien_dataset_counts(&e->data, e->part, counts)) break;
+    }
+    if (!mien_dataset_counts(&e->data, e->part, counts))
+        return MIEN_FAIL(INVALID, "'%s' has no %s part", e->data.source, mien_part_name(e->part));
+    return MIEN_OK;
+}
+
+/* The votes that the model's labels came from: those asked for, else the file of that name beside
+ * the data. Data whose rows have no order keep their own labels. */
+static mien_status apply_votes(mien_evaluation *e) {
+    char folder[MIEN_PATH];
+    const mien_meta *meta = &e->model.meta;
+    const char *given = e->request.soft_labels;
+    if (given && strcmp(given, "none") == 0) return MIEN_OK;
+    if (given) {
+        MIEN_TRY(mien_path_join(e->votes, "", given));
+    } else {
+        if (!meta->soft_labels[0] || !e->data.source_rows) return MIEN_OK;
+        mien_path_folder(folder, e->data.source);
+        MIEN_TRY(mien_path_join(e->votes, folder, meta->soft_labels));
+        if (!mien_file_exists(e->votes))
+            return MIEN_FAIL(NOT_FOUND,
+                             "the model's labels are the votes in '%s', which is not beside '%s': "
+                             "give it with --soft-labels FILE, or --soft-labels none to judge by "
+                             "the data's own labels",
+                             meta->soft_labels, e->data.source);
+    }
+    snprintf(e->labels_from, sizeof e->labels_from, "votes in %s, %s", e->votes,
+             mien_soft_mode_name(meta->soft_mode));
+    return mien_votes_apply(&e->data, e->votes, meta->soft_mode);
+}
+
+/* The data with the model's classes and the split of its training. */
+static mien_status load_data(mien_evaluation *e) {
+    const mien_evaluate_request *r = &e->request;
+    const mien_meta *meta = &e->model.meta;
+    mien_split split = meta->split;
+    const char *source = r->data ? r->data : meta->data;
+    const mien_status status =
+        mien_dataset_load_all(source, meta->input, r->on_bad, r->memory, &e->data);
+    if (status == MIEN_NOT_FOUND && !r->data)
+        return mien_fail_context(status, "what the model was trained on is not here (name data "
+                                         "with --data SRC)");
+    MIEN_TRY(status);
+    MIEN_TRY(apply_votes(e));
+    if (!e->data.labelled)
+        return MIEN_FAIL(INVALID, "'%s' has no column 'emotion': there is nothing to compare with",
+                         source);
+    MIEN_TRY(mien_dataset_map(&e->data, (const char(*)[MIEN_CLASS_NAME])meta->class_names,
+                              meta->classes, "the model"));
+    if (split.by == MIEN_BY_USAGE && !mien_split_named(&e->data)) {
+        memset(e->data.part, MIEN_NO_PART, e->data.count); /* other data: they belong to no part */
+    } else {
+        MIEN_TRY(mien_split_apply(&e->data, &split));
+    }
+    return choose_part(e);
+}
+
+/* What the loader calls the part: all samples are made one. */
+static mien_part scored_part(const mien_evaluation *e) {
+    return e->part == MIEN_NO_PART ? MIEN_TEST : e->part;
+}
+
+static mien_status survey_part(mien_evaluation *e) {
+    size_t counts[MIEN_CLASSES_MAX];
+    mien_survey survey;
+    if (e->part == MIEN_NO_PART) memset(e->data.part, MIEN_TEST, e->data.count);
+    e->n = mien_dataset_counts(&e->data, scored_part(e), counts);
+    MIEN_TRY(mien_dataset_survey(&e->data, scored_part(e), &survey));
+    strcpy(e->sha256, survey.sha256);
+    if (strcmp(e->sha256, e->model.meta.train_sha256) == 0)
+        warn(e, "these are the data that the model was trained on");
+    else if (e->part == MIEN_NO_PART)
+        warn(e, "'all' may hold data that the model was trained on");
+    return MIEN_OK;
+}
+
+static mien_status list_samples(mien_evaluation *e) {
+    size_t at = 0;
+    MIEN_TRY(mien_new(&e->labels, e->n, sizeof *e->labels));
+    MIEN_TRY(mien_new(&e->samples, e->n, sizeof *e->samples));
+    MIEN_TRY(mien_new(&e->probabilities, e->n * (size_t)e->data.classes, sizeof(float)));
+    for (size_t i = 0; i < e->data.count; i++) {
+        if (e->data.part[i] != scored_part(e)) continue;
+        e->labels[at] = e->data.labels[i];
+        e->samples[at++] = (uint32_t)i;
+    }
+    return MIEN_OK;
+}
+
+mien_status mien_evaluation_open(const mien_evaluate_request *request, mien_evaluation *out) {
+    *out = (mien_evaluation){.request = *request};
+    if (request->model_count < 1) return MIEN_FAIL(INVALID, "an evaluation needs a model");
+    if (out->request.batch == 0) out->request.batch = MIEN_EVALUATE_BATCH;
+    for (int i = 0; i < request->model_count; i++)
+        mien_text_printf(&out->models, "%s%s", i ? " + " : "", request->models[i]);
+    MIEN_TRY(out->models.status);
+    MIEN_TRY(mien_model_open(request->models[0], &out->model));
+    MIEN_TRY(load_data(out));
+    MIEN_TRY(survey_part(out));
+    if (request->groups) MIEN_TRY(mien_groups_read(&out->data, request->groups, &out->groups));
+    return list_samples(out);
+}
+
+/* ---- scores ---- */
+
+/* A further model's classes must be the first one's, to which the data were mapped, and one size of
+ * images is read for all. */
+static mien_status check_model(const mien_evaluation *e, const char *path) {
+    const mien_meta *meta = &e->model.meta;
+    const mien_dataset *set = &e->data;
+    if (meta->classes != set->classes)
+        return MIEN_FAIL(INVALID, "the model tells %d classes apart, '%s' has %d", meta->classes,
+                         set->source, set->classes);
+    for (int k = 0; k < set->classes; k++)
+        if (strcmp(meta->class_names[k], set->class_names[k]) != 0)
+            return MIEN_FAIL(INVALID, "class %d is '%s' in the model and '%s' in '%s'", k,
+                             meta->class_names[k], set->class_names[k], set->source);
+    if (meta->input.height != set->spec.height || meta->input.width != set->spec.width ||
+        meta->input.channels != set->spec.channels)
+        return MIEN_FAIL(INVALID, "'%s' reads images of another size than '%s'", path,
+                         e->request.models[0]);
+    return MIEN_OK;
+}
+
+/* Adds the model's probabilities, divided by the number of models. */
+static mien_status add_model(mien_evaluation *e, mien_backend *backend) {
+    const mien_evaluate_request *r = &e->request;
+    const mien_model *model = &e->model;
+    const size_t numbers = e->n * (size_t)e->data.classes;
+    mien_loader loader = {0};
+    mien_plan *plan = NULL;
+    float *own = NULL;
+    mien_status status;
+    const mien_plan_options options = {.max_batch = e->n < (size_t)r->batch ? (int)e->n : r->batch,
+                                       .quant = &model->quant};
+    MIEN_GO(mien_new(&own, numbers, sizeof *own));
+    MIEN_GO(mien_loader_create(&e->data, &model->meta.normalise, backend, options.max_batch, 0,
+                               &loader));
+    MIEN_GO(mien_plan_create(&model->graph, backend, &options, &plan));
+    MIEN_GO(mien_plan_load(plan, &model->weights));
+    MIEN_GO(mien_score_prepare(plan, e->n));
+    const double begin = mien_seconds();
+    MIEN_GO(mien_score_part(plan, &loader, scored_part(e), r->tta, model->meta.temperature, r->stop,
+                            own));
+    e->seconds += mien_seconds() - begin;
+    for (size_t i = 0; i < numbers; i++)
+        e->probabilities[i] += own[i] / (float)r->model_count;
+out:
+    mien_plan_free(plan);
+    mien_loader_release(&loader);
+    mien_free(own);
+    return status;
+}
+
+mien_status mien_evaluation_run(mien_evaluation *e, mien_backend *backend) {
+    const mien_evaluate_request *r = &e->request;
+    for (int i = 0; i < r->model_count; i++) {
+        if (i > 0) MIEN_TRY(mien_model_open(r->models[i], &e->model));
+        MIEN_TRY(check_model(e, r->models[i]));
+        MIEN_TRY(add_model(e, backend));
+        mien_model_release(&e->model);
+    }
+    MIEN_TRY(mien_metrics_compute(e->probabilities, e->labels, e->n, e->data.classes, &e->metrics));
+    return mien_subgroups_compute(&e->groups, e->samples, e->probabilities, e->labels, e->n,
+                                  e->data.classes, &e->subgroups);
+}
+
+mien_status mien_evaluate(const mien_evaluate_request *request, mien_backend *backend,
+                          mien_evaluation *out) {
+    MIEN_TRY(mien_evaluation_open(request, out));
+    return mien_evaluation_run(out, backend);
+}
+
+void mien_evaluation_release(mien_evaluation *e) {
+    mien_model_release(&e->model);
+    mien_dataset_release(&e->data);
+    mien_free(e->labels);
+    mien_free(e->samples);
+    mien_free(e->probabilities);
+    mien_groups_release(&e->groups);
+    mien_metrics_release(&e->metrics);
+    mien_subgroups_release(&e->subgroups);
+    mien_text_release(&e->models);
+    *e = (mien_evaluation){0};
+}
+
+/* ---- what came out, as text ---- */
+
+mien_report_head mien_evaluation_head(const mien_evaluation *e) {
+    return (mien_report_head){.model = e->models.data,
+                              .models = e->request.model_count,
+                              .data = e->data.source,
+                              .split = mien_part_name(e->part),
+                              .views = mien_tta_name(e->request.tta),
+                              .labels = e->labels_from[0] ? e->labels_from : NULL,
+                              .sha256 = e->sha256,
+                              .warnings = e->warnings,
+                              .warning_count = e->warning_count,
+                              .seconds = e->seconds,
+                              .groups = e->request.groups ? &e->subgroups : NULL};
+}
+
+void mien_evaluation_document(const mien_evaluation *e, bool pretty, mien_text *out) {
+    const mien_report_head head = mien_evaluation_head(e);
+    mien_metrics_document(&e->metrics, (const char(*)[64])e->data.class_names, &head, pretty, out);
+}
+
+void mien_evaluation_table(const mien_evaluation *e, mien_text *out) {
+    const mien_report_head head = mien_evaluation_head(e);
+    mien_text_printf(out, "%s on %s, split %s", head.model, head.data, head.split);
+    if (e->request.tta) mien_text_printf(out, ", --tta %s", head.views);
+    mien_text_printf(out, "%s%s\n", head.labels ? ", labels: " : "",
+                     head.labels ? head.labels : "");
+    mien_metrics_table(&e->metrics, (const char(*)[64])e->data.class_names, out);
+    mien_subgroups_table(&e->subgroups, out);
+    mien_text_printf(out, "\n%zu images in %.2f s (%.0f images/s)\n", e->n, e->seconds,
+                     e->seconds > 0 ? (double)e->n / e->seconds : 0);
+}
+
+static void prediction_row(const mien_evaluation *e, size_t at, bool files, mien_text *out) {
+    const mien_dataset *set = &e->data;
+    const float *p = e->probabilities + at * (size_t)set->classes;
+    int best = 0;
+    for (int k = 1; k < set->classes; k++)
+        if (p[k] > p[best]) best = k;
+    mien_text_printf(out, "%u,", set->row[e->samples[at]]);
+    if (files) {
+        mien_text_cell(out, mien_source_file(set, e->samples[at]));
+        mien_text_puts(out, ",");
+    }
+    mien_text_cell(out, set->class_names[e->labels[at]]);
+    mien_text_puts(out, ",");
+    mien_text_cell(out, set->class_names[best]);
+    for (int k = 0; k < set->classes; k++)
+        mien_text_printf(out, ",%.9g", p[k]);
+    mien_text_puts(out, "\n");
+}
+
+void mien_evaluation_predictions(const mien_evaluation *e, mien_text *out) {
+    const bool files = e->data.def->file != NULL;
+    mien_text_printf(out, "row,%strue,predicted", files ? "file," : "");
+    for (int k = 0; k < e->data.classes; k++) {
+        mien_text_puts(out, ",");
+        mien_text_cell(out, e->data.class_names[k]);
+    }
+    mien_text_puts(out, "\n");
+    for (size_t at = 0; at < e->n; at++)
+        prediction_row(e, at, files, out);
+}
