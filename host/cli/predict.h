@@ -6,8 +6,7 @@
 #include <pthread.h>
 
 #include "host/cli/cli.h"
-#include "host/infer/ensemble.h"
-#include "host/vision/vision.h"
+#include "host/infer/photo.h"
 
 typedef struct predict_file {
     char *path;
@@ -27,16 +26,11 @@ typedef struct predict_args {
     size_t failed; /* photos not read and copies not written: said, but the others went on */
 } predict_args;
 
-typedef struct predict_face {
-    mien_rect box;
-    bool detected; /* `score` is the detector's */
-    double score;
-} predict_face;
-
 typedef struct predict_photo {
     const char *file;
     int width, height;
-    int first, count; /* its faces in the batch */
+    int index;        /* among the photos of the batch */
+    int count;        /* its faces */
     char *error;      /* why it could not be read; owned */
     mien_image image; /* kept for --annotate alone */
 } predict_photo;
@@ -81,7 +75,7 @@ mien_status predict_data(const predict_args *args, mien_ensemble *models, predic
 /* `row_files`: the rows of --data are files. */
 void predict_output_start(predict_output *out, bool row_files);
 mien_status predict_output_photo(predict_output *out, predict_photo *photo,
-                                 const predict_face *faces, const float *scores);
+                                 const mien_photo_face *faces, const float *scores);
 /* `file` is the row's, or NULL. */
 void predict_output_row(predict_output *out, size_t row, const char *file, const float *scores);
 /* Writes --csv, also after the work ended early with `status`: all that was said until then.

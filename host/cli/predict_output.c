@@ -46,7 +46,7 @@ static void verdict_json(const predict_output *out, const float *scores, mien_js
     mien_json_close(json, '}');
 }
 
-static void face_json(const predict_output *out, int id, const predict_face *face,
+static void face_json(const predict_output *out, int id, const mien_photo_face *face,
                       const float *scores, mien_json *json) {
     mien_json_open(json, NULL, '{');
     mien_json_integer(json, "id", id);
@@ -65,7 +65,7 @@ static void face_json(const predict_output *out, int id, const predict_face *fac
 }
 
 static void photo_json(const predict_output *out, const predict_photo *photo,
-                       const predict_face *faces, const float *scores, mien_text *text) {
+                       const mien_photo_face *faces, const float *scores, mien_text *text) {
     mien_json json = {.text = text};
     mien_json_open(&json, NULL, '{');
     mien_json_integer(&json, "schema", 1);
@@ -94,7 +94,7 @@ static void verdict_text(const predict_output *out, const float *scores, mien_te
 }
 
 static void photo_text(const predict_output *out, const predict_photo *photo,
-                       const predict_face *faces, const float *scores, mien_text *text) {
+                       const mien_photo_face *faces, const float *scores, mien_text *text) {
     if (photo->count == 0) {
         put_plain(text, photo->file);
         mien_text_puts(text, ": no face found\n");
@@ -122,7 +122,7 @@ static void verdict_csv(predict_output *out, const float *scores) {
     mien_text_puts(&out->csv, "\n");
 }
 
-static void photo_csv(predict_output *out, const predict_photo *photo, const predict_face *faces,
+static void photo_csv(predict_output *out, const predict_photo *photo, const mien_photo_face *faces,
                       const float *scores) {
     for (int i = 0; i < photo->count; i++) {
         const mien_rect b = faces[i].box;
@@ -171,7 +171,7 @@ static mien_status copy_path(predict_output *out, const char *file, char *path) 
     return mien_path_join(path, out->args->annotate, name);
 }
 
-static mien_status annotate(predict_output *out, predict_photo *photo, const predict_face *faces,
+static mien_status annotate(predict_output *out, predict_photo *photo, const mien_photo_face *faces,
                             const float *scores) {
     char path[MIEN_PATH];
     bool written = true;
@@ -204,7 +204,7 @@ out:
 /* ---- all of them ---- */
 
 mien_status predict_output_photo(predict_output *out, predict_photo *photo,
-                                 const predict_face *faces, const float *scores) {
+                                 const mien_photo_face *faces, const float *scores) {
     mien_text text = {0};
     if (photo->error) out->errors++;
     if (out->args->common.json)

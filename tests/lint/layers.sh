@@ -16,7 +16,7 @@ allowed() {
     host/graph) echo host/layers ;;
     host/data) echo host/backend host/image ;;
     host/formats) echo host/data host/graph ;;
-    host/infer) echo host/formats ;;
+    host/infer) echo host/formats host/vision ;;
     host/eval) echo host/infer ;;
     host/train) echo host/eval host/image ;;
     host/bench) echo host/train ;;

@@ -1,0 +1,229 @@
+/* Photos to faces to probabilities as a library call: in whatever batches they go through the
+ * network, the answers are the same, and a photo that is refused leaves the others alone. */
+#include "tests/support/net.h"
+#include "tests/support/scratch.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "host/base/memory.h"
+#include "host/base/yaml.h"
+#include "host/infer/photo.h"
+#include "host/vision/haar.h"
+#include "tests/unit/made_pictures.h"
+
+enum { SIDE = 12, CLASSES = 3, PHOTOS = 9, WIDTH = 40, BATCH = 4 };
+static const char network[] = "name: tiny\nlayers:\n"
+                              "  - conv2d: {filters: 16, kernel_size: 3, activation: relu}\n"
+                              "  - flatten\n  - dense: {units: classes, activation: softmax}\n";
+static const char portrait[] = "datasets/photos/astronaut.png";
+static mien_backend *backend;
+static mien_ensemble gray_model, colour_model;
+
+static mien_status open_model(const char *name, int channels, mien_ensemble *out) {
+    const mien_graph_io io = {SIDE, SIDE, channels, CLASSES};
+    const char *const path = scratch_path(name);
+    mien_model model = {0};
+    mien_tree tree;
+    expect_ok(mien_yaml_parse(network, strlen(network), "network", &tree));
+    expect_ok(mien_graph_parse(tree.root, "network", io, &model.graph));
+    mien_tree_release(&tree);
+    expect_ok(mien_weights_create(&model.graph, 7, &model.weights));
+    model.meta = (mien_meta){.classes = CLASSES,
+                             .input = {SIDE, SIDE, channels},
+                             .normalise = {1 / 255.0, {0.5, 0.5, 0.5}, {0.25, 0.25, 0.25}},
+                             .resize = "area",
+                             .crop = {.square = true, .margin = 0.1},
+                             .temperature = 1,
+                             .split = {.val = 0.1, .test = 0.1, .by = MIEN_BY_USAGE, .seed = 1}};
+    expect_ok(mien_new(&model.meta.class_names, CLASSES, MIEN_CLASS_NAME));
+    for (int k = 0; k < CLASSES; k++)
+        snprintf(model.meta.class_names[k], MIEN_CLASS_NAME, "class%d", k);
+    expect_ok(mien_quant_create(&model.graph, &model.quant)); /* no layer is int8 */
+    expect_ok(mien_int8_save(&model, path));
+    mien_model_release(&model);
+    return mien_ensemble_open(&path, 1, backend, BATCH, out);
+}
+
+static int start(void **state) {
+    if (scratch_make(state)) return 1;
+    expect_ok(mien_backend_open("cpu", &(mien_backend_options){.threads = 1}, &backend));
+    expect_ok(open_model("gray.safetensors", 1, &gray_model));
+    expect_ok(open_model("colour.safetensors", 3, &colour_model));
+    return 0;
+}
+
+static int stop(void **state) {
+    mien_ensemble_release(&gray_model);
+    mien_ensemble_release(&colour_model);
+    mien_backend_close(backend);
+    return scratch_drop(state);
+}
+
+/* The test's own pixels; nothing is to be released. */
+static mien_image picture(int width, int height, int channels, int seed) {
+    static uint8_t pixels[WIDTH * WIDTH * 3];
+    made_pixels(pixels, width, height, channels, seed);
+    return (mien_image){width, height, channels, pixels};
+}
+
+static int add(mien_photos *photos, const mien_image *photo) {
+    int index = -1;
+    expect_ok(mien_photos_add(photos, photo, "photo", &index));
+    return index;
+}
+
+static void expect_near(const float *a, const float *b, int count) {
+    for (int i = 0; i < count; i++)
+        if (!(fabsf(a[i] - b[i]) < 1e-6f))
+            fail_msg("%d: %.9g and %.9g", i, (double)a[i], (double)b[i]);
+}
+
+/* Pictures of several sizes, of which each is a face: alone, and all before one run. */
+static void alone_and_together(void **state) {
+    (void)state;
+    float alone[PHOTOS][CLASSES];
+    mien_photos *photos;
+    expect_ok(mien_photos_create(&gray_model, NULL, NULL, &photos));
+    for (int i = 0; i < PHOTOS; i++) {
+        const mien_image photo = picture(WIDTH - i, 20 + i, 1 + 2 * (i % 2), i);
+        assert_int_equal(add(photos, &photo), 0);
+        expect_ok(mien_photos_run(photos));
+        const mien_photo_view view = mien_photos_faces(photos, 0);
+        assert_int_equal(view.count, 1);
+        assert_false(view.faces->detected);
+        assert_int_equal(view.faces->box.width, WIDTH - i);
+        assert_int_equal(view.faces->box.height, 20 + i);
+        memcpy(alone[i], view.probabilities, sizeof alone[i]);
+        assert_true(i == 0 || fabsf(alone[i][0] - alone[i - 1][0]) > 1e-4f); /* they do differ */
+        mien_photos_clear(photos);
+        assert_int_equal(mien_photos_face_count(photos), 0);
+    }
+    for (int i = 0; i < PHOTOS; i++) {
+        const mien_image photo = picture(WIDTH - i, 20 + i, 1 + 2 * (i % 2), i);
+        assert_int_equal(add(photos, &photo), i);
+    }
+    assert_null(mien_photos_faces(photos, 0).probabilities);
+    expect_ok(mien_photos_run(photos));
+    for (int i = 0; i < PHOTOS; i++)
+        expect_near(mien_photos_faces(photos, i).probabilities, alone[i], CLASSES);
+    mien_photos_free(photos);
+}
+
+/* A second run scores what came after the first and leaves that as it is. */
+static void more_after_a_run(void **state) {
+    (void)state;
+    float first[CLASSES], second[CLASSES];
+    mien_photos *photos;
+    expect_ok(mien_photos_create(&gray_model, NULL, NULL, &photos));
+    const mien_image one = picture(30, 30, 1, 1);
+    add(photos, &one);
+    expect_ok(mien_photos_run(photos));
+    memcpy(first, mien_photos_faces(photos, 0).probabilities, sizeof first);
+    const mien_image two = picture(30, 30, 1, 2);
+    assert_int_equal(add(photos, &two), 1);
+    assert_null(mien_photos_faces(photos, 1).probabilities);
+    expect_ok(mien_photos_run(photos));
+    assert_memory_equal(mien_photos_faces(photos, 0).probabilities, first, sizeof first);
+    memcpy(second, mien_photos_faces(photos, 1).probabilities, sizeof second);
+    mien_photos_clear(photos);
+    add(photos, &two);
+    expect_ok(mien_photos_run(photos));
+    expect_near(mien_photos_faces(photos, 0).probabilities, second, CLASSES);
+    expect_ok(mien_photos_run(photos)); /* nothing is left to do */
+    mien_photos_free(photos);
+}
+
+/* Faces in a portrait, none in plain gray; among others as alone. */
+static void detected_and_without_a_face(void **state) {
+    (void)state;
+    static uint8_t paper[200 * 200];
+    const mien_image blank = {200, 200, 1, paper};
+    mien_detector *detector;
+    mien_photos *photos;
+    mien_image photo;
+    float alone[CLASSES];
+    if (haar_available() != MIEN_OK) skip();
+    memset(paper, 128, sizeof paper);
+    expect_ok(mien_detector_open(NULL, 1, &detector));
+    expect_ok(mien_image_read(portrait, 1, &photo));
+    expect_ok(mien_photos_create(&gray_model, detector, NULL, &photos));
+    add(photos, &photo);
+    expect_ok(mien_photos_run(photos));
+    mien_photo_view view = mien_photos_faces(photos, 0);
+    assert_int_equal(view.count, 1);
+    assert_true(view.faces->detected && view.faces->score > 3.5);
+    memcpy(alone, view.probabilities, sizeof alone);
+    mien_photos_clear(photos);
+    assert_int_equal(add(photos, &blank), 0);
+    expect_ok(mien_photos_run(photos)); /* of no face at all */
+    assert_int_equal(mien_photos_faces(photos, 0).count, 0);
+    assert_int_equal(add(photos, &photo), 1);
+    assert_int_equal(add(photos, &blank), 2);
+    assert_int_equal(add(photos, &photo), 3);
+    expect_ok(mien_photos_run(photos));
+    assert_int_equal(mien_photos_face_count(photos), 2);
+    for (int i = 0; i < 4; i++) {
+        view = mien_photos_faces(photos, i);
+        assert_int_equal(view.count, i % 2);
+        if (i % 2) expect_near(view.probabilities, alone, CLASSES);
+    }
+    mien_photos_free(photos);
+    expect_ok(
+        mien_photos_create(&gray_model, detector, &(mien_photo_options){.min_face = 400}, &photos));
+    add(photos, &photo);
+    assert_int_equal(mien_photos_faces(photos, 0).count, 0);
+    mien_photos_free(photos);
+    mien_image_release(&photo);
+    mien_detector_close(detector);
+}
+
+static void too_small(void **state) {
+    (void)state;
+    mien_photos *photos;
+    int index = 7;
+    expect_ok(mien_photos_create(&gray_model, NULL, NULL, &photos));
+    mien_image photo = picture(8, 8, 1, 1);
+    add(photos, &photo);
+    photo = picture(30, 7, 1, 1);
+    assert_int_equal(mien_photos_add(photos, &photo, "dot.png", &index), MIEN_FORMAT);
+    expect_in_message("'dot.png' has 30x7 pixels: too small for a face (at least 8x8)");
+    assert_int_equal(index, 7);
+    assert_int_equal(mien_photos_face_count(photos), 1);
+    photo = picture(30, 8, 1, 1);
+    assert_int_equal(add(photos, &photo), 1);
+    mien_photos_free(photos);
+}
+
+static void wrong_channels(void **state) {
+    (void)state;
+    mien_model of_two = {.meta.input = {SIDE, SIDE, 2}};
+    mien_ensemble odd = {.models = &of_two, .count = 1};
+    mien_photos *photos;
+    int index;
+    assert_int_equal(mien_photos_create(&odd, NULL, NULL, &photos), MIEN_UNSUPPORTED);
+    expect_in_message("the model reads pictures of 2 channels");
+    assert_null(photos);
+    expect_ok(mien_photos_create(&colour_model, NULL, NULL, &photos));
+    mien_image photo = picture(30, 30, 1, 1);
+    assert_int_equal(mien_photos_add(photos, &photo, "gray.png", &index), MIEN_INVALID);
+    expect_in_message("'gray.png' has 1 channels");
+    photo = picture(30, 30, 3, 1);
+    assert_int_equal(add(photos, &photo), 0);
+    expect_ok(mien_photos_run(photos));
+    mien_photos_free(photos);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(alone_and_together), cmocka_unit_test(more_after_a_run),
+        cmocka_unit_test(detected_and_without_a_face), cmocka_unit_test(too_small),
+        cmocka_unit_test(wrong_channels)};
+    return cmocka_run_group_tests(tests, start, stop);
+}
