@@ -5,6 +5,7 @@
 #include "host/base/memory.h"
 #include "host/bench/peak.h"
 #include "host/bench/room.h"
+#include "host/formats/format.h"
 #include "host/train/setup.h"
 #include "kernels/body/rng.h"
 
@@ -22,11 +23,14 @@ static mien_status random_network(const mien_bench_request *request, const char 
     char path[MIEN_PATH];
     const int side = request->size ? request->size : 48;
     const mien_graph_io io = {side, side, 1, BENCH_CLASSES};
-    if (mien_network_find(name, path) != MIEN_OK)
+    if (mien_network_find(name, path) != MIEN_OK) {
+        char known[128];
+        mien_model_suffixes(0, known, sizeof known);
         return MIEN_FAIL(NOT_FOUND,
                          "there is no network '%s': give the name of one under configs/models, a "
-                         ".yaml, a .h5 or a run directory",
-                         name);
+                         ".yaml, a model file (%s) or a run directory",
+                         name, known);
+    }
     MIEN_TRY(mien_graph_read(path, io, &model->graph));
     model->meta.input = (mien_image_spec){side, side, 1};
     model->meta.classes = model->graph.classes;

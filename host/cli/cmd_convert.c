@@ -5,6 +5,7 @@
 #include "host/base/json.h"
 #include "host/base/memory.h"
 #include "host/cli/cli.h"
+#include "host/formats/format.h"
 #include "host/infer/calibrate.h"
 
 enum { IMAGES = 512 };
@@ -49,8 +50,11 @@ static mien_status check_files(const convert_args *args) {
     MIEN_TRY(mien_model_file(model, path));
     const char *const others[] = {path};
     MIEN_TRY(cli_spares("convert", out, &(cli_inputs){NULL, args->data, others, 1}));
-    if (mien_path_ends(out, ".safetensors")) return MIEN_OK;
-    return MIEN_FAIL(INVALID, "'%s' must end in .safetensors", out);
+    const mien_model_format *format = mien_model_format_of(out);
+    if (format && format->flags & MIEN_FORMAT_INT8) return MIEN_OK;
+    char known[128];
+    mien_model_suffixes(MIEN_FORMAT_INT8 | MIEN_FORMAT_WRITTEN, known, sizeof known);
+    return MIEN_FAIL(INVALID, "'%s' must end in %s", out, known);
 }
 
 static int linear_layers(const mien_graph *graph) {
@@ -121,7 +125,7 @@ static mien_status convert(const convert_args *args) {
     MIEN_GO(mien_calibrate(&model, &set, args->part, backend, &result));
     snprintf(model.calibration, sizeof model.calibration, "%zu images, %s part of %.64s, clip %s",
              result.images, mien_part_name(args->part), args->data, mien_clip_name(result.clip));
-    MIEN_GO(mien_int8_save(&model, args->rest.items[1]));
+    MIEN_GO(mien_model_save(&model, args->rest.items[1]));
     status = report(args, &model, &result);
 out:
     mien_dataset_release(&set);

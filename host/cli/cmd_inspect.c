@@ -3,7 +3,7 @@
 
 #include "host/base/json.h"
 #include "host/cli/cli.h"
-#include "host/formats/model.h"
+#include "host/formats/format.h"
 
 /* What comes out of a layer is what its last node gives. */
 static void shape_json(const mien_graph *graph, int layer, mien_json *json) {
@@ -36,7 +36,7 @@ static void model_json(const mien_model *model, mien_text *out) {
     const mien_graph_totals t = mien_graph_sum(&model->graph);
     mien_json_open(&json, NULL, '{');
     mien_json_integer(&json, "schema", 1);
-    mien_json_string(&json, "format", model->quant.nodes ? "mien-int8" : "keras-h5");
+    mien_json_string(&json, "format", model->format->name);
     mien_json_string(&json, "producer", meta->producer);
     mien_json_open(&json, "layers", '[');
     for (int i = 0; i < model->graph.count; i++) {

@@ -79,7 +79,7 @@ static void print_result(const train_args *args, const char *folder, const mien_
     }
     printf(
         "best epoch %d: val_accuracy %.4f, val_loss %.4f, val_macro_f1 %.4f (%.0f img/s, %.0f s)\n"
-        "model: %s/best.h5\n",
+        "model: %s/" MIEN_RUN_BEST "\n",
         r->best_epoch, r->metrics.accuracy, r->metrics.loss, r->metrics.macro_f1,
         r->images_per_second, r->seconds, folder);
 }
@@ -98,7 +98,8 @@ static mien_status train_once(const train_args *args, const mien_config *config,
     const mien_status status = mien_train(&request, result);
     if (status == MIEN_OK) print_result(args, folder, result);
     if (status == MIEN_INTERRUPTED)
-        fprintf(stderr, "mien: %s; saved: %s/best.h5 and last.h5\n", mien_error_message(), folder);
+        fprintf(stderr, "mien: %s; saved: %s/%s and %s\n", mien_error_message(), folder,
+                MIEN_RUN_BEST, MIEN_RUN_LAST);
     return status;
 }
 

@@ -6,10 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "host/base/file.h"
 #include "host/base/json.h"
 #include "host/base/memory.h"
-#include "host/formats/model.h"
+#include "host/formats/format.h"
 #include "host/formats/safetensors.h"
 
 static const char *const format_name = "mien-int8-1";
@@ -108,16 +107,22 @@ out:
     return status;
 }
 
-mien_status mien_int8_save(const mien_model *model, const char *path) {
+static mien_status write_file(const mien_model *model, const char *path, char **bytes,
+                              size_t *size) {
     const size_t room = (size_t)model->graph.count * (MIEN_PARAMS_MAX + 2);
     writer w = {0};
     mien_text container = {0};
     mien_status status;
+    if (!model->quant.nodes)
+        return MIEN_FAIL(INVALID, "'%s' would hold a model in int8, and this one is not in int8",
+                         path);
     MIEN_GO(mien_new(&w.entries, room, sizeof *w.entries));
     MIEN_GO(mien_new(&w.owned, room, sizeof *w.owned));
     MIEN_GO(mien_new(&w.names, room, sizeof *w.names));
     MIEN_GO(compose(&w, model, &container));
-    MIEN_GO(mien_file_write(path, container.data, container.size));
+    *bytes = container.data; /* the caller's from here on */
+    *size = container.size;
+    container = (mien_text){0};
 out:
     for (size_t i = 0; w.names && i < room; i++)
         mien_text_release(&w.names[i]);
@@ -247,9 +252,10 @@ static mien_status read_model(reader *r) {
     const char *format = mien_safetensors_meta(&r->file, "format");
     const char *calibration = mien_safetensors_meta(&r->file, "calibration");
     if (!format || strcmp(format, format_name) != 0)
-        return MIEN_FAIL(UNSUPPORTED,
-                         "%s: it is no model of 'mien convert' (its metadata 'format' is not %s)",
-                         r->source, format_name);
+        return MIEN_FAIL(
+            UNSUPPORTED,
+            "%s: it is not a model of 'mien convert' (its metadata 'format' is not %s)", r->source,
+            format_name);
     snprintf(model->calibration, sizeof model->calibration, "%s", calibration ? calibration : "");
     MIEN_TRY(read_network(r));
     MIEN_TRY(check_size(r));
@@ -266,10 +272,32 @@ static mien_status read_model(reader *r) {
     return MIEN_OK;
 }
 
-mien_status mien_int8_parse(const char *bytes, size_t size, const char *source, mien_model *model) {
-    reader r = {.source = source, .model = model};
-    mien_status status = mien_safetensors_parse(bytes, size, source, &r.file);
+static mien_status read_file(mien_model_source *from, mien_model *model) {
+    reader r = {.source = from->name, .model = model};
+    mien_status status = mien_safetensors_parse(from->bytes, from->size, from->name, &r.file);
     if (status == MIEN_OK) status = read_model(&r);
     mien_safetensors_release(&r.file);
     return status;
 }
+
+/* Other kinds of safetensors exist: the metadata tell them apart. */
+static bool is_int8(const char *bytes, size_t size) {
+    mien_safetensors file;
+    bool is = false;
+    if (mien_safetensors_parse(bytes, size, "", &file) == MIEN_OK) {
+        const char *format = mien_safetensors_meta(&file, "format");
+        is = format && strcmp(format, format_name) == 0;
+    }
+    mien_safetensors_release(&file);
+    return is;
+}
+
+const mien_model_format mien_format_int8 = {
+    .name = "mien-int8",
+    .content = "int8 safetensors",
+    .suffixes = {".safetensors"},
+    .flags = MIEN_FORMAT_INT8,
+    .sniff = is_int8,
+    .read = read_file,
+    .write = write_file,
+};

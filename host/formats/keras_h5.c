@@ -4,13 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "host/base/file.h"
 #include "host/base/json.h"
 #include "host/base/memory.h"
-#include "host/formats/model.h"
+#include "host/formats/format.h"
 #include "host/formats/safetensors.h"
-
-static const size_t file_limit = (size_t)2 << 30;
 
 static bool is_hdf5(const char *image, size_t size) {
     return size >= 8 && memcmp(image, "\x89HDF\r\n\x1a\n", 8) == 0;
@@ -130,11 +127,10 @@ static mien_status compose(writer *w, const mien_model *model, mien_text *out) {
     return status;
 }
 
-mien_status mien_model_save(const mien_model *model, const char *path) {
+static mien_status write_file(const mien_model *model, const char *path, char **bytes,
+                              size_t *size) {
     writer w = {0};
     mien_text container = {0};
-    char *image = NULL;
-    size_t size;
     mien_status status;
     const size_t nodes = (size_t)model->graph.count, weights = nodes * MIEN_PARAMS_MAX;
     w.text_room = 4 * nodes + weights + 16;
@@ -142,12 +138,9 @@ mien_status mien_model_save(const mien_model *model, const char *path) {
     MIEN_GO(mien_new(&w.meta, 2 * nodes + 8, sizeof *w.meta));
     MIEN_GO(mien_new(&w.texts, w.text_room, sizeof *w.texts));
     MIEN_GO(compose(&w, model, &container));
-    MIEN_GO(mien_h5_run("write", path, container.data, container.size, &image, &size));
-    if (!is_hdf5(image, size)) { /* never put anything else in a good file's place */
+    MIEN_GO(mien_h5_run("write", path, container.data, container.size, bytes, size));
+    if (!is_hdf5(*bytes, *size)) /* never put anything else in a good file's place */
         status = MIEN_FAIL(IO, "%s: mien-h5 gave no HDF5 file back", path);
-        goto out;
-    }
-    MIEN_GO(mien_file_write(path, image, size));
 out:
     for (size_t i = 0; w.texts && i < w.text_count; i++)
         mien_text_release(&w.texts[i]);
@@ -155,7 +148,6 @@ out:
     mien_free(w.meta);
     mien_free(w.entries);
     mien_text_release(&container);
-    mien_free(image);
     return status;
 }
 
@@ -297,51 +289,30 @@ out:
     return status;
 }
 
-mien_status mien_model_file(const char *path, char *out) {
-    if (!mien_is_folder(path)) return mien_path_join(out, "", path);
-    MIEN_TRY(mien_path_join(out, path, "best.h5"));
-    if (mien_file_exists(out)) return MIEN_OK;
-    return MIEN_FAIL(NOT_FOUND,
-                     "the folder '%s' holds no best.h5; give a model file or the folder of "
-                     "a finished run",
-                     path);
-}
-
-mien_status mien_model_open(const char *path, mien_model *model) {
-    char file_path[MIEN_PATH];
-    char *image = NULL, *bytes = NULL;
-    size_t image_size, size;
+static mien_status read_file(mien_model_source *from, mien_model *model) {
+    char *bytes = NULL;
+    size_t size;
     mien_safetensors file = {0};
     mien_status status;
-    *model = (mien_model){0};
-    MIEN_TRY(mien_model_file(path, file_path));
-    if (!mien_file_exists(file_path))
-        return MIEN_FAIL(NOT_FOUND, "there is no model file '%s'", file_path);
-    MIEN_GO(mien_file_read(file_path, file_limit, &image, &image_size));
-    if (!is_hdf5(image, image_size) && mien_path_ends(file_path, ".safetensors")) {
-        status = mien_int8_parse(image, image_size, file_path, model);
-        goto out;
-    }
-    if (!is_hdf5(image, image_size)) {
-        status = MIEN_FAIL(FORMAT, "'%s' is no model file (.h5): it is not HDF5", file_path);
-        goto out;
-    }
-    MIEN_GO(mien_h5_run("read", file_path, image, image_size, &bytes, &size));
-    mien_free(image);
-    image = NULL;
-    MIEN_GO(mien_safetensors_parse(bytes, size, file_path, &file));
-    MIEN_GO(read_model(&file, file_path, model));
+    if (!is_hdf5(from->bytes, from->size))
+        return MIEN_FAIL(FORMAT, "'%s' is not a model file (.h5): it is not HDF5", from->name);
+    MIEN_GO(mien_h5_run("read", from->name, from->bytes, from->size, &bytes, &size));
+    mien_free(from->bytes); /* a large model need not be in memory twice */
+    from->bytes = NULL;
+    MIEN_GO(mien_safetensors_parse(bytes, size, from->name, &file));
+    MIEN_GO(read_model(&file, from->name, model));
 out:
     mien_safetensors_release(&file);
-    mien_free(image);
     mien_free(bytes);
     return status;
 }
 
-void mien_model_release(mien_model *model) {
-    mien_weights_release(&model->weights);
-    mien_quant_release(&model->quant);
-    mien_graph_release(&model->graph);
-    mien_free(model->meta.class_names);
-    *model = (mien_model){0};
-}
+const mien_model_format mien_format_keras_h5 = {
+    .name = "keras-h5",
+    .content = "HDF5",
+    .suffixes = {".h5"},
+    .flags = MIEN_FORMAT_TRAINABLE,
+    .sniff = is_hdf5,
+    .read = read_file,
+    .write = write_file,
+};

@@ -105,14 +105,15 @@ static mien_status read_classes(const mien_value *root, const char *source, mien
 
 static mien_status read_input(const mien_value *root, const char *source, mien_meta *meta) {
     const mien_value *input = mien_value_get(root, "input");
-    meta->input =
-        (mien_image_spec){(int)whole(input, "height", 0, 4096), (int)whole(input, "width", 0, 4096),
-                          (int)whole(input, "channels", 0, 4)};
-    copy(meta->resize, sizeof meta->resize, mien_value_string(input, "resize"));
+    meta->input = (mien_image_spec){(int)whole(input, "height", 0, MIEN_INPUT_SIDE_MAX),
+                                    (int)whole(input, "width", 0, MIEN_INPUT_SIDE_MAX),
+                                    (int)whole(input, "channels", 0, MIEN_INPUT_CHANNELS_MAX)};
+    const char *resize = mien_value_string(input, "resize");
+    if (resize) copy(meta->resize, sizeof meta->resize, resize);
     const mien_image_spec s = meta->input;
     mien_normalise *n = &meta->normalise;
-    bool good = s.height >= 1 && s.height <= 4096 && s.width >= 1 && s.width <= 4096 &&
-                s.channels >= 1 && s.channels <= 4 && read_numbers(input, "scale", &n->scale, 1) &&
+    bool good = s.height >= 1 && s.width >= 1 && s.channels >= 1 &&
+                read_numbers(input, "scale", &n->scale, 1) &&
                 read_numbers(input, "mean", n->mean, (size_t)s.channels) &&
                 read_numbers(input, "std", n->deviation, (size_t)s.channels);
     for (int c = 0; good && c < s.channels; c++)
@@ -122,11 +123,9 @@ static mien_status read_input(const mien_value *root, const char *source, mien_m
     return MIEN_OK;
 }
 
-/* What an older file lacks stays as it was before there was a rule. */
 static mien_status read_use(const mien_value *root, const char *source, mien_meta *meta) {
     const mien_value *crop = mien_value_get(root, "crop");
-    meta->crop = MIEN_CROP_DEFAULT;
-    meta->uncertain_below = mien_value_number(root, "uncertain_below", MIEN_UNCERTAIN_BELOW);
+    meta->uncertain_below = mien_value_number(root, "uncertain_below", meta->uncertain_below);
     if (crop) {
         const mien_value *square = mien_value_get(crop, "square");
         meta->crop.square = square && square->kind == MIEN_VALUE_BOOL && square->number != 0;
@@ -143,7 +142,7 @@ static mien_status read_use(const mien_value *root, const char *source, mien_met
 }
 
 mien_status mien_meta_read(const mien_value *root, const char *source, mien_meta *meta) {
-    *meta = (mien_meta){0};
+    mien_meta_start(meta);
     const double version = mien_value_number(root, "format", 0);
     if (version != FORMAT_VERSION)
         return MIEN_FAIL(UNSUPPORTED,
@@ -158,7 +157,7 @@ mien_status mien_meta_read(const mien_value *root, const char *source, mien_meta
     const mien_value *counts = mien_value_get(data, "counts");
     const mien_value *provenance = mien_value_get(root, "provenance");
     double shares[2] = {0, 0};
-    meta->temperature = mien_value_number(root, "temperature", 1);
+    meta->temperature = mien_value_number(root, "temperature", meta->temperature);
     copy(meta->producer, sizeof meta->producer, mien_value_string(root, "producer"));
     copy(meta->data, sizeof meta->data, mien_value_string(data, "source"));
     copy(meta->soft_labels, sizeof meta->soft_labels, mien_value_string(data, "soft_labels"));
@@ -176,8 +175,8 @@ mien_status mien_meta_read(const mien_value *root, const char *source, mien_meta
     const double by = whole(split, "by", -1, MIEN_BY_GROUP);
     if (by < MIEN_BY_USAGE)
         return MIEN_FAIL(FORMAT, "%s: its attribute 'mien' names an unknown split", source);
-    meta->split =
-        (mien_split){shares[0], shares[1], (int)by, (int)whole(split, "seed", 1, 2147483647)};
+    meta->split = (mien_split){shares[0], shares[1], (int)by,
+                               (int)whole(split, "seed", meta->split.seed, 2147483647)};
     const mien_value *v = counts && counts->kind == MIEN_VALUE_LIST ? counts->first : NULL;
     for (int i = 0; i < MIEN_PARTS && v; i++, v = v->next)
         meta->part_count[i] =

@@ -14,6 +14,8 @@
 #define MIEN_CROP_DEFAULT    ((mien_crop){.square = true, .margin = 0})
 #define MIEN_UNCERTAIN_BELOW 0.5
 
+enum { MIEN_INPUT_SIDE_MAX = 4096, MIEN_INPUT_CHANNELS_MAX = 4 };
+
 /* What Keras does not store; it lies in the file's root attribute `mien`. */
 typedef struct mien_meta {
     int classes;
@@ -39,6 +41,7 @@ typedef struct mien_meta {
 } mien_meta;
 
 struct mien_model {
+    const struct mien_model_format *format; /* of the file it was read from, or NULL */
     mien_graph graph;
     mien_weights weights;
     mien_meta meta;
@@ -47,22 +50,24 @@ struct mien_model {
     char calibration[160]; /* what its scales were found with, for people */
 };
 
-/* Opens a .h5 that Mien wrote, a run directory (its best.h5), or a .safetensors of mien convert.
- * Release it also after a failure. */
+/* The models that a run leaves in its folder: that of the best epoch, and that of the last. */
+#define MIEN_RUN_BEST "best.h5"
+#define MIEN_RUN_LAST "last.h5"
+
+/* model.c. Opens a model file in any format of its table, or the best model of a run directory.
+ * The content decides on the format, the suffix only for a file that is in none: it chooses the
+ * message. Release it also after a failure. */
 mien_status mien_model_open(const char *path, mien_model *model);
-/* Writes a Keras-compatible .h5; an old file stays whole when this fails. */
+/* Writes a file in the format of the path's suffix; an old file stays whole when this fails.
+ * INVALID for a suffix that no written format has, and for a model that the format cannot hold. */
 mien_status mien_model_save(const mien_model *model, const char *path);
 void mien_model_release(mien_model *model);
-/* The file that `path` stands for: itself, or best.h5 of a run directory. */
+/* The file that `path` stands for: itself, or the best model of a run directory. */
 mien_status mien_model_file(const char *path, char *out);
 /* default.c: the model that is used when nobody names one: $MIEN_MODEL, else MIEN_MODEL_NAME of
  * PREFIX/share/mien/models, else of models/ in the source tree. NOT_FOUND says what to do. */
 #define MIEN_MODEL_NAME "fer2013-small.h5"
 mien_status mien_model_default(char *out);
-
-/* int8_file.c: a model in int8 as .safetensors; parsing trusts nothing. */
-mien_status mien_int8_save(const mien_model *model, const char *path);
-mien_status mien_int8_parse(const char *bytes, size_t size, const char *source, mien_model *model);
 
 /* keras_json.c: the graph as Keras's model_config and back. */
 void mien_keras_write_config(const mien_graph *graph, mien_text *out);
@@ -71,7 +76,15 @@ mien_status mien_keras_read_config(const mien_value *config, const char *source,
  * returns how many. `order` has room for graph->count. */
 int mien_keras_order(const mien_graph *graph, int *order);
 
-/* meta_json.c: the attribute `mien`. */
+/* meta.c: what holds where a file says nothing: pixels / 255, square faces without a margin,
+ * temperature 1, one half as the confidence that is no answer, the parts that data name. `start`
+ * leaves input and classes empty; `default` takes their sizes from the graph and calls the classes
+ * "class 0", "class 1", …. UNSUPPORTED for a graph that reads no images or is no classifier; free
+ * meta->class_names also after a failure. */
+void mien_meta_start(mien_meta *meta);
+mien_status mien_meta_default(const mien_graph *graph, const char *source, mien_meta *meta);
+
+/* meta_json.c: the attribute `mien`. What it does not say is as mien_meta_start sets it. */
 void mien_meta_write(const mien_meta *meta, mien_text *out);
 mien_status mien_meta_read(const mien_value *root, const char *source, mien_meta *meta);
 

@@ -233,8 +233,9 @@ mien_status mien_plan_create(const mien_graph *graph, mien_backend *backend,
     if (options->rule) plan->rule = *options->rule;
     if (options->quant && options->quant->nodes) {
         if (plan->training)
-            return mien_plan_free(plan), MIEN_FAIL(INVALID, "a network in int8 cannot be trained; "
-                                                            "train the .h5 that it was made from");
+            return mien_plan_free(plan),
+                   MIEN_FAIL(INVALID, "a network in int8 cannot be trained; "
+                                      "train the model that it was made from");
         const mien_int8_ops *int8 = plan->ops->int8;
         if (int8 && int8->available(backend))
             plan->quant = options->quant;

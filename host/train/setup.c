@@ -7,12 +7,12 @@
 #include "host/base/memory.h"
 #include "host/data/classes.h"
 #include "host/data/merge.h"
+#include "host/formats/format.h"
 #include "host/train/shipped.h"
 #include "include/mien/mien.h"
 
 mien_status mien_network_find(const char *name, char *out) {
-    if (strchr(name, '/') || mien_path_ends(name, ".h5") || mien_path_ends(name, ".yaml") ||
-        mien_path_ends(name, ".safetensors"))
+    if (strchr(name, '/') || mien_path_ends(name, ".yaml") || mien_model_format_of(name))
         return mien_path_join(out, "", name);
     return mien_shipped_find("network", "models", name, out);
 }
@@ -83,12 +83,9 @@ static mien_status copy_classes(const mien_dataset *set, mien_meta *meta) {
 static mien_status build_network(const mien_config *c, const char *path, mien_setup *s) {
     mien_model *model = &s->model;
     const mien_image_spec spec = {c->input.height, c->input.width, c->input.channels};
+    mien_meta_start(&model->meta);
     MIEN_TRY(load_data(c, spec, s));
     model->meta.input = spec;
-    model->meta.temperature = 1;
-    model->meta.crop = MIEN_CROP_DEFAULT;
-    model->meta.uncertain_below = MIEN_UNCERTAIN_BELOW;
-    strcpy(model->meta.resize, "area");
     measure_input(c, s);
     MIEN_TRY(copy_classes(&s->data, &model->meta));
     const mien_graph_io io = {spec.height, spec.width, spec.channels, s->data.classes};
@@ -139,17 +136,21 @@ static mien_status freeze(const mien_config *c, mien_graph *graph) {
     return MIEN_OK;
 }
 
+static mien_status refuse_format(const char *path, const mien_model_format *format) {
+    char known[128];
+    mien_model_suffixes(MIEN_FORMAT_TRAINABLE, known, sizeof known);
+    return MIEN_FAIL(INVALID,
+                     "'%s' is %s and cannot be trained; train the %s that it was made from", path,
+                     format->flags & MIEN_FORMAT_INT8 ? "in int8" : format->content, known);
+}
+
 mien_status mien_setup_create(const mien_config *config, const char *commit, mien_setup *setup) {
     char path[MIEN_PATH];
     *setup = (mien_setup){0};
     MIEN_TRY(mien_network_find(config->model.file, path));
-    if (mien_path_ends(path, ".safetensors"))
-        return MIEN_FAIL(INVALID,
-                         "'%s' is in int8 and cannot be trained; train the .h5 that it was "
-                         "made from",
-                         path);
-    MIEN_TRY(mien_path_ends(path, ".h5") ? continue_network(config, path, setup)
-                                         : build_network(config, path, setup));
+    const mien_model_format *format = mien_model_format_of(path);
+    if (format && !(format->flags & MIEN_FORMAT_TRAINABLE)) return refuse_format(path, format);
+    MIEN_TRY(format ? continue_network(config, path, setup) : build_network(config, path, setup));
     mien_meta *meta = &setup->model.meta;
     snprintf(meta->producer, sizeof meta->producer, "mien %s", MIEN_VERSION);
     snprintf(meta->commit, sizeof meta->commit, "%s", commit);

@@ -221,7 +221,7 @@ static mien_status write_metrics(trainer *t, double seconds) {
     mien_status status = mien_subgroups_compute(
         &t->setup.groups, t->loader.index[MIEN_VAL], t->probabilities, t->val_labels,
         t->loader.count[MIEN_VAL], t->setup.data.classes, &groups);
-    const mien_report_head head = {.model = "best.h5",
+    const mien_report_head head = {.model = MIEN_RUN_BEST,
                                    .data = t->setup.data.source,
                                    .split = "val",
                                    .sha256 = t->setup.val_sha256,
@@ -251,7 +251,7 @@ static mien_status fit_temperature(trainer *t) {
 /* A best epoch: model and metrics on disk, the metrics handed to the result. */
 static mien_status keep_best(trainer *t, int epoch, double val_seconds, mien_train_result *result) {
     MIEN_TRY(fit_temperature(t));
-    MIEN_TRY(save(t, "best.h5", true, epoch));
+    MIEN_TRY(save(t, MIEN_RUN_BEST, true, epoch));
     MIEN_TRY(write_metrics(t, val_seconds));
     t->saved = true;
     mien_metrics_release(&result->metrics);
@@ -333,20 +333,20 @@ static mien_status run_epochs(trainer *t, mien_train_result *result) {
 
 /* After a signal nothing trained is lost: the weights as they are, and a best.h5 in any case. */
 static mien_status save_interrupted(trainer *t, const mien_train_result *result) {
-    MIEN_TRY(save(t, "last.h5", false, result->epochs));
-    return t->saved ? MIEN_OK : save(t, "best.h5", true, result->epochs);
+    MIEN_TRY(save(t, MIEN_RUN_LAST, false, result->epochs));
+    return t->saved ? MIEN_OK : save(t, MIEN_RUN_BEST, true, result->epochs);
 }
 
 /* After a fault nothing can be read from the device any more. */
 static void save_after_fault(trainer *t) {
     char message[512];
     snprintf(message, sizeof message, "%s", mien_error_message());
-    const bool saved = t->setup.model.meta.epoch > 0 && write_model(t, "last.h5") == MIEN_OK;
+    const bool saved = t->setup.model.meta.epoch > 0 && write_model(t, MIEN_RUN_LAST) == MIEN_OK;
     if (saved)
         mien_fail(MIEN_DEVICE, __FILE__, __LINE__,
-                  "%s; the weights of epoch %d are in last.h5: start again, on another device if "
-                  "it happens twice",
-                  message, t->setup.model.meta.epoch);
+                  "%s; the weights of epoch %d are in %s: start again, on another device if it "
+                  "happens twice",
+                  message, t->setup.model.meta.epoch, MIEN_RUN_LAST);
     else
         mien_fail(MIEN_DEVICE, __FILE__, __LINE__, "%s; no epoch was finished before", message);
 }
@@ -360,7 +360,7 @@ static mien_status save_last(trainer *t, mien_status status, const mien_train_re
         if (saving != MIEN_OK) return saving;
     }
     if (status == MIEN_OK && c->early_stopping.enabled && !c->early_stopping.restore_best_weights)
-        return save(t, "last.h5", false, result->epochs);
+        return save(t, MIEN_RUN_LAST, false, result->epochs);
     return status;
 }
 

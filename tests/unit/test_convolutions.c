@@ -170,7 +170,7 @@ static void test_tail_in_bytes(void **state) {
     model.quant.layers[tail].x_scale = 0.5F;
     for (int k = 0; k < node->out.c; k++)
         model.quant.layers[tail].w_scale[k] = 1 / 64.0F;
-    expect_ok(mien_int8_save(&model, path));
+    expect_ok(mien_model_save(&model, path));
     expect_ok(mien_model_open(path, &back));
     assert_int_equal(mien_quant_count(&back.quant), 1);
     const float *was = mien_weights_get(&model.weights, tail, 0);

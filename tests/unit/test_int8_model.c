@@ -17,6 +17,7 @@
 #include "host/base/memory.h"
 #include "host/base/threads.h"
 #include "host/base/yaml.h"
+#include "host/formats/format.h"
 #include "host/formats/safetensors.h"
 #include "host/infer/calibrate.h"
 #include "include/mien/predictor.h"
@@ -288,7 +289,7 @@ static void test_file(void **state) {
     float before[11 * CLASSES], after[11 * CLASSES];
     calibrated(classic, &model);
     snprintf(model.calibration, sizeof model.calibration, "sixty images");
-    expect_ok(mien_int8_save(&model, scratch_file()));
+    expect_ok(mien_model_save(&model, scratch_file()));
     expect_ok(mien_model_load(scratch_file(), &loaded));
     probabilities(&model, before);
     probabilities(loaded, after);
@@ -305,7 +306,11 @@ static void test_file(void **state) {
 static mien_status try_bytes(const char *bytes, size_t size) {
     mien_model model = {0};
     float out[11 * CLASSES];
-    const mien_status status = mien_int8_parse(bytes, size, "damaged", &model);
+    mien_model_source from = {malloc(size + 1), size, "damaged"};
+    assert_non_null(from.bytes);
+    memcpy(from.bytes, bytes, size);
+    const mien_status status = mien_format_int8.read(&from, &model);
+    mien_free(from.bytes);
     if (status == MIEN_OK && model.meta.classes == CLASSES && model.meta.input.width == SIDE)
         probabilities(&model, out);
     mien_model_release(&model);
@@ -351,7 +356,7 @@ static char *file_of(const char *text, size_t *size) {
     mien_model model;
     char *bytes;
     calibrated(text, &model);
-    expect_ok(mien_int8_save(&model, scratch_file()));
+    expect_ok(mien_model_save(&model, scratch_file()));
     mien_model_release(&model);
     expect_ok(mien_file_read(scratch_file(), 1 << 24, &bytes, size));
     unlink(scratch_file());

@@ -1,0 +1,36 @@
+/* What holds for a model whose file says nothing about it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "host/base/memory.h"
+#include "host/formats/model.h"
+
+void mien_meta_start(mien_meta *meta) {
+    *meta = (mien_meta){.resize = "area",
+                        .normalise = {.scale = 1 / 255.0, .deviation = {1, 1, 1, 1}},
+                        .crop = MIEN_CROP_DEFAULT,
+                        .temperature = 1,
+                        .uncertain_below = MIEN_UNCERTAIN_BELOW,
+                        .split = {.by = MIEN_BY_USAGE, .seed = 1}};
+}
+
+mien_status mien_meta_default(const mien_graph *graph, const char *source, mien_meta *meta) {
+    const mien_shape in = graph->nodes[0].out;
+    mien_meta_start(meta);
+    if (in.c < 1 || in.c > MIEN_INPUT_CHANNELS_MAX)
+        return MIEN_FAIL(UNSUPPORTED, "%s: its network reads %d channels; an image has 1 to %d",
+                         source, in.c, MIEN_INPUT_CHANNELS_MAX);
+    if (in.h < 1 || in.h > MIEN_INPUT_SIDE_MAX || in.w < 1 || in.w > MIEN_INPUT_SIDE_MAX)
+        return MIEN_FAIL(UNSUPPORTED,
+                         "%s: its network reads images of %dx%d; a side has 1 to %d pixels", source,
+                         in.h, in.w, MIEN_INPUT_SIDE_MAX);
+    if (graph->classes < 2 || graph->classes > MIEN_CLASSES_MAX)
+        return MIEN_FAIL(UNSUPPORTED, "%s: its network has %d classes; 2 to %d are supported",
+                         source, graph->classes, MIEN_CLASSES_MAX);
+    meta->input = (mien_image_spec){in.h, in.w, in.c};
+    MIEN_TRY(mien_new(&meta->class_names, (size_t)graph->classes, MIEN_CLASS_NAME));
+    meta->classes = graph->classes;
+    for (int i = 0; i < meta->classes; i++)
+        snprintf(meta->class_names[i], MIEN_CLASS_NAME, "class %d", i);
+    return MIEN_OK;
+}

@@ -1,0 +1,119 @@
+/* Model files: the table of formats, and what is the same for all of them. */
+#include "host/formats/model.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "host/base/file.h"
+#include "host/base/memory.h"
+#include "host/base/text.h"
+#include "host/formats/format.h"
+
+static const size_t file_limit = (size_t)2 << 30;
+
+/* HDF5 comes last: its signature may lie behind a block of anything, that of the others may not. */
+static const mien_model_format *const formats[] = {&mien_format_int8, &mien_format_keras_h5};
+enum { FORMATS = sizeof formats / sizeof formats[0] };
+
+const mien_model_format *mien_model_format_at(size_t index) {
+    return index < FORMATS ? formats[index] : NULL;
+}
+
+const mien_model_format *mien_model_format_sniff(const char *bytes, size_t size) {
+    for (size_t i = 0; i < FORMATS; i++)
+        if (formats[i]->sniff(bytes, size)) return formats[i];
+    return NULL;
+}
+
+const mien_model_format *mien_model_format_of(const char *path) {
+    for (size_t i = 0; i < FORMATS; i++)
+        for (size_t k = 0; k < MIEN_SUFFIXES_MAX && formats[i]->suffixes[k]; k++)
+            if (mien_path_ends(path, formats[i]->suffixes[k])) return formats[i];
+    return NULL;
+}
+
+static bool has(const mien_model_format *format, unsigned flags) {
+    const unsigned own = format->flags | (format->write ? MIEN_FORMAT_WRITTEN : 0u);
+    return (own & flags) == flags;
+}
+
+/* Is this suffix the first of one of the first `count` rows with these flags? */
+static bool listed(unsigned flags, size_t count, const char *suffix) {
+    for (size_t i = 0; i < count; i++)
+        if (has(formats[i], flags) && strcmp(formats[i]->suffixes[0], suffix) == 0) return true;
+    return false;
+}
+
+void mien_model_suffixes(unsigned flags, char *out, size_t size) {
+    size_t used = 0;
+    out[0] = 0;
+    for (size_t i = 0; i < FORMATS && used < size; i++)
+        if (has(formats[i], flags) && !listed(flags, i, formats[i]->suffixes[0]))
+            used += (size_t)snprintf(out + used, size - used, "%s%s", used ? " or " : "",
+                                     formats[i]->suffixes[0]);
+}
+
+mien_status mien_model_file(const char *path, char *out) {
+    if (!mien_is_folder(path)) return mien_path_join(out, "", path);
+    MIEN_TRY(mien_path_join(out, path, MIEN_RUN_BEST));
+    if (mien_file_exists(out)) return MIEN_OK;
+    return MIEN_FAIL(NOT_FOUND,
+                     "the folder '%s' has no %s; give a model file or the folder of a finished run",
+                     path, MIEN_RUN_BEST);
+}
+
+/* For a file that is in no format and has the suffix of none. */
+static mien_status refuse(const char *path) {
+    mien_text known = {0};
+    for (size_t i = 0; i < FORMATS; i++)
+        mien_text_printf(&known, "%snot %s (%s)", i ? " and " : "", formats[i]->content,
+                         formats[i]->suffixes[0]);
+    const mien_status status = MIEN_FAIL(FORMAT, "'%s' is not a model file: it is %s", path,
+                                         known.data ? known.data : "in no known format");
+    mien_text_release(&known);
+    return status;
+}
+
+mien_status mien_model_open(const char *path, mien_model *model) {
+    char file_path[MIEN_PATH];
+    mien_model_source from = {.name = file_path};
+    *model = (mien_model){0};
+    MIEN_TRY(mien_model_file(path, file_path));
+    if (!mien_file_exists(file_path))
+        return MIEN_FAIL(NOT_FOUND, "there is no model file '%s'", file_path);
+    mien_status status = mien_file_read(file_path, file_limit, &from.bytes, &from.size);
+    if (status == MIEN_OK) {
+        const mien_model_format *format = mien_model_format_sniff(from.bytes, from.size);
+        if (!format) format = mien_model_format_of(file_path); /* its reader knows what is wrong */
+        model->format = format;
+        status = format ? format->read(&from, model) : refuse(file_path);
+    }
+    mien_free(from.bytes);
+    return status;
+}
+
+mien_status mien_model_save(const mien_model *model, const char *path) {
+    const mien_model_format *format = mien_model_format_of(path);
+    char *bytes = NULL;
+    size_t size = 0;
+    mien_status status;
+    if (!format || !format->write) {
+        char known[128];
+        mien_model_suffixes(MIEN_FORMAT_WRITTEN, known, sizeof known);
+        return MIEN_FAIL(INVALID, "'%s' cannot be written as a model: its name must end in %s",
+                         path, known);
+    }
+    MIEN_GO(format->write(model, path, &bytes, &size));
+    MIEN_GO(mien_file_write(path, bytes, size));
+out:
+    mien_free(bytes);
+    return status;
+}
+
+void mien_model_release(mien_model *model) {
+    mien_weights_release(&model->weights);
+    mien_quant_release(&model->quant);
+    mien_graph_release(&model->graph);
+    mien_free(model->meta.class_names);
+    *model = (mien_model){0};
+}

@@ -1,0 +1,295 @@
+/* The table of model formats: every row is whole, content decides, suffixes choose what is written;
+ * and what holds for a model whose file says nothing about it. */
+#include <ctype.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "host/base/file.h"
+#include "host/base/json.h"
+#include "host/base/memory.h"
+#include "host/base/yaml.h"
+#include "host/formats/format.h"
+#include "host/formats/safetensors.h"
+#include "tests/support/net.h"
+#include "tests/support/scratch.h"
+
+enum { SIDE = 12, CLASSES = 3 };
+
+static const char network[] =
+    "name: tiny\nlayers:\n  - conv2d: {filters: 8, kernel_size: 3, activation: relu}\n"
+    "  - flatten\n  - dense: {units: classes, activation: softmax}\n";
+
+static void parse_network(int side, int channels, mien_graph *graph) {
+    mien_tree tree;
+    expect_ok(mien_yaml_parse(network, strlen(network), "tiny", &tree));
+    expect_ok(
+        mien_graph_parse(tree.root, "tiny", (mien_graph_io){side, side, channels, CLASSES}, graph));
+    mien_tree_release(&tree);
+}
+
+/* A model with default settings; in int8 when asked for. */
+static void make(bool int8, mien_model *model) {
+    *model = (mien_model){0};
+    parse_network(SIDE, 1, &model->graph);
+    expect_ok(mien_weights_create(&model->graph, 7, &model->weights));
+    expect_ok(mien_meta_default(&model->graph, "tiny", &model->meta));
+    if (!int8) return;
+    expect_ok(mien_quant_create(&model->graph, &model->quant));
+    expect_ok(mien_quant_add(&model->graph, &model->quant, 1));
+    model->quant.layers[1].x_scale = 0.5F;
+    for (int k = 0; k < model->graph.nodes[1].out.c; k++)
+        model->quant.layers[1].w_scale[k] = 1 / 64.0F;
+}
+
+static bool can_write(const mien_model_format *format) {
+    return format->write && (format != &mien_format_keras_h5 || mien_h5_available() == MIEN_OK);
+}
+
+/* ---- the table ---- */
+
+static void every_row_is_whole(void **state) {
+    (void)state;
+    const mien_model_format *f;
+    for (size_t i = 0; (f = mien_model_format_at(i)) != NULL; i++) {
+        assert_true(f->name && *f->name && f->content && *f->content);
+        assert_true(f->sniff && f->read && f->suffixes[0]);
+        assert_false(f->flags & MIEN_FORMAT_WRITTEN);
+        for (size_t k = 0; k < MIEN_SUFFIXES_MAX && f->suffixes[k]; k++) {
+            const char *suffix = f->suffixes[k];
+            assert_int_equal(suffix[0], '.');
+            for (const char *c = suffix; *c; c++)
+                assert_false(isupper((unsigned char)*c));
+            assert_non_null(mien_model_format_of(suffix));
+        }
+        for (size_t k = 0; k < i; k++)
+            assert_string_not_equal(f->name, mien_model_format_at(k)->name);
+    }
+    assert_ptr_equal(mien_model_format_of("a/b.H5"), &mien_format_keras_h5);
+    assert_ptr_equal(mien_model_format_of("b.h5.safetensors"), &mien_format_int8);
+    assert_null(mien_model_format_of("b.h5/classic"));
+    assert_null(mien_model_format_of("classic.yaml"));
+}
+
+static void content_is_of_one_row(void **state) {
+    (void)state;
+    static const char zeros[2048];
+    static const char *const others[] = {"", "emotion,pixels\n", "PK\3\4", "\x89HDF\r\n\x1a"};
+    const mien_model_format *f;
+    for (size_t i = 0; (f = mien_model_format_at(i)) != NULL; i++) {
+        mien_model model;
+        char *bytes = NULL;
+        size_t size;
+        if (!can_write(f)) continue;
+        make(f->flags & MIEN_FORMAT_INT8, &model);
+        expect_ok(f->write(&model, "made", &bytes, &size));
+        for (size_t k = 0; mien_model_format_at(k); k++)
+            assert_int_equal(mien_model_format_at(k)->sniff(bytes, size), k == i);
+        assert_ptr_equal(mien_model_format_sniff(bytes, size), f);
+        mien_free(bytes);
+        mien_model_release(&model);
+    }
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        assert_null(mien_model_format_sniff(others[i], strlen(others[i])));
+    assert_null(mien_model_format_sniff(zeros, sizeof zeros));
+}
+
+/* Other safetensors are of no row. */
+static void safetensors_are_told_apart(void **state) {
+    (void)state;
+    static const char *const formats[] = {"pt", "mien-int8-2", "mien-int8-1"};
+    const float one = 1;
+    const mien_st_entry entry = {.name = "a", .rank = 0, .data = &one};
+    for (int i = 0; i < 3; i++) {
+        mien_text text = {0};
+        const mien_st_meta meta = {"format", formats[i]};
+        expect_ok(mien_safetensors_compose(&entry, 1, &meta, 1, &text));
+        assert_ptr_equal(mien_model_format_sniff(text.data, text.size),
+                         i == 2 ? &mien_format_int8 : NULL);
+        mien_text_release(&text);
+    }
+}
+
+static void suffixes_are_listed(void **state) {
+    (void)state;
+    char text[64], little[4];
+    mien_model_suffixes(0, text, sizeof text);
+    expect_in(text, ".h5");
+    expect_in(text, " or ");
+    mien_model_suffixes(MIEN_FORMAT_INT8 | MIEN_FORMAT_WRITTEN, text, sizeof text);
+    assert_string_equal(text, ".safetensors");
+    mien_model_suffixes(MIEN_FORMAT_TRAINABLE, text, sizeof text);
+    assert_string_equal(text, ".h5");
+    mien_model_suffixes(0, little, sizeof little);
+    assert_int_equal(strlen(little), 3);
+}
+
+/* ---- files ---- */
+
+/* Opens a file and expects the format and the numbers of `model`. */
+static void expect_same_model(const char *path, const mien_model_format *format,
+                              const mien_model *model) {
+    mien_model back;
+    expect_ok(mien_model_open(path, &back));
+    assert_ptr_equal(back.format, format);
+    assert_int_equal(back.graph.count, model->graph.count);
+    for (int i = 0; i < model->graph.count; i++)
+        for (int k = 0; k < model->graph.nodes[i].param_count; k++) {
+            if (model->quant.nodes && model->quant.layers[i].w_scale && k == 0) continue;
+            assert_memory_equal(
+                mien_weights_get(&back.weights, i, k), mien_weights_get(&model->weights, i, k),
+                mien_shape_count(model->graph.nodes[i].params[k].shape) * sizeof(float));
+        }
+    assert_int_equal(back.meta.classes, CLASSES);
+    assert_string_equal(back.meta.class_names[2], "class 2");
+    mien_model_release(&back);
+}
+
+static void suffix_chooses_what_is_written(void **state) {
+    (void)state;
+    const mien_model_format *f;
+    for (size_t i = 0; (f = mien_model_format_at(i)) != NULL; i++) {
+        char name[32];
+        mien_model model;
+        if (!can_write(f)) continue;
+        make(f->flags & MIEN_FORMAT_INT8, &model);
+        snprintf(name, sizeof name, "m%s", f->suffixes[0]);
+        expect_ok(mien_model_save(&model, scratch_path(name)));
+        expect_same_model(scratch_path(name), f, &model);
+        mien_model_release(&model);
+    }
+}
+
+/* A file with a wrong name is still what it is. */
+static void content_decides(void **state) {
+    (void)state;
+    char *bytes = NULL;
+    size_t size;
+    mien_model model;
+    make(true, &model);
+    expect_ok(mien_format_int8.write(&model, "made", &bytes, &size));
+    scratch_put("int8.h5", bytes, size);
+    scratch_put("int8", bytes, size);
+    expect_same_model(scratch_path("int8.h5"), &mien_format_int8, &model);
+    expect_same_model(scratch_path("int8"), &mien_format_int8, &model);
+    mien_free(bytes);
+    mien_model_release(&model);
+}
+
+static void refuse_file(const char *name, const char *part) {
+    mien_model model;
+    scratch_put(name, "emotion,pixels\n", 15);
+    assert_int_equal(mien_model_open(scratch_path(name), &model), MIEN_FORMAT);
+    expect_in_message(name);
+    expect_in_message(part);
+    mien_model_release(&model);
+}
+
+static void suffix_chooses_the_message(void **state) {
+    (void)state;
+    refuse_file("faces.csv", "not HDF5 (.h5)");
+    refuse_file("faces.csv", "not int8 safetensors (.safetensors)");
+    refuse_file("faces.h5", "it is not HDF5");
+    refuse_file("faces.safetensors", "header");
+}
+
+static void refuse_save(bool int8, const char *name, const char *part) {
+    mien_model model;
+    make(int8, &model);
+    assert_int_equal(mien_model_save(&model, scratch_path(name)), MIEN_INVALID);
+    expect_in_message(name);
+    expect_in_message(part);
+    assert_false(mien_file_exists(scratch_path(name)));
+    mien_model_release(&model);
+}
+
+static void what_cannot_be_written(void **state) {
+    (void)state;
+    refuse_save(false, "m.onnx2", ".h5");
+    refuse_save(false, "m.onnx2", ".safetensors");
+    refuse_save(false, "m", "must end in");
+    refuse_save(false, "float.safetensors", "not in int8");
+}
+
+/* ---- what a file does not say ---- */
+
+static void expect_defaults(const mien_meta *meta) {
+    assert_string_equal(meta->resize, "area");
+    assert_true(meta->normalise.scale == 1 / 255.0);
+    for (int c = 0; c < MIEN_INPUT_CHANNELS_MAX; c++)
+        assert_true(meta->normalise.mean[c] == 0 && meta->normalise.deviation[c] == 1);
+    assert_true(meta->crop.square && meta->crop.margin == 0);
+    assert_true(meta->temperature == 1 && meta->uncertain_below == MIEN_UNCERTAIN_BELOW);
+    assert_int_equal(meta->split.by, MIEN_BY_USAGE);
+    assert_int_equal(meta->split.seed, 1);
+    assert_string_equal(meta->data, "");
+}
+
+static void defaults_of_a_graph(void **state) {
+    (void)state;
+    mien_graph graph;
+    mien_meta meta;
+    parse_network(SIDE, 3, &graph);
+    expect_ok(mien_meta_default(&graph, "tiny", &meta));
+    expect_defaults(&meta);
+    assert_int_equal(meta.input.height, SIDE);
+    assert_int_equal(meta.input.width, SIDE);
+    assert_int_equal(meta.input.channels, 3);
+    assert_int_equal(meta.classes, CLASSES);
+    assert_string_equal(meta.class_names[0], "class 0");
+    assert_string_equal(meta.class_names[2], "class 2");
+    mien_free(meta.class_names);
+    graph.nodes[0].out.c = 5;
+    assert_int_equal(mien_meta_default(&graph, "tiny", &meta), MIEN_UNSUPPORTED);
+    expect_in_message("5 channels");
+    graph.nodes[0].out = (mien_shape){1, 5000, SIDE, 1};
+    assert_int_equal(mien_meta_default(&graph, "tiny", &meta), MIEN_UNSUPPORTED);
+    expect_in_message("5000x12");
+    graph.nodes[0].out.h = SIDE;
+    graph.classes = MIEN_CLASSES_MAX + 1;
+    assert_int_equal(mien_meta_default(&graph, "tiny", &meta), MIEN_UNSUPPORTED);
+    expect_in_message("4097 classes");
+    mien_graph_release(&graph);
+}
+
+static mien_status read_meta(const char *text, mien_meta *meta) {
+    mien_tree tree;
+    expect_ok(mien_json_parse(text, strlen(text), "meta", &tree));
+    const mien_status status = mien_meta_read(tree.root, "meta", meta);
+    mien_tree_release(&tree);
+    return status;
+}
+
+/* The least that an attribute must say; all else is as in a model that says nothing. */
+static void an_attribute_begins_with_the_defaults(void **state) {
+    (void)state;
+    mien_meta meta;
+    expect_ok(read_meta("{\"format\": 1, \"classes\": [\"a\", \"b\"], \"input\": {\"height\": 8, "
+                        "\"width\": 9, \"channels\": 1, \"scale\": [\"0.0039215686274509803\"], "
+                        "\"mean\": [\"0\"], \"std\": [\"1\"]}, \"data\": {\"split\": {\"shares\": "
+                        "[\"0\", \"0\"], \"by\": 1}}}",
+                        &meta));
+    expect_defaults(&meta);
+    assert_int_equal(meta.input.width, 9);
+    assert_string_equal(meta.class_names[1], "b");
+    mien_free(meta.class_names);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_row_is_whole),
+        cmocka_unit_test(content_is_of_one_row),
+        cmocka_unit_test(safetensors_are_told_apart),
+        cmocka_unit_test(suffixes_are_listed),
+        cmocka_unit_test(suffix_chooses_what_is_written),
+        cmocka_unit_test(content_decides),
+        cmocka_unit_test(suffix_chooses_the_message),
+        cmocka_unit_test(what_cannot_be_written),
+        cmocka_unit_test(defaults_of_a_graph),
+        cmocka_unit_test(an_attribute_begins_with_the_defaults),
+    };
+    return cmocka_run_group_tests_name("formats", tests, scratch_make, scratch_drop);
+}
