@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { DEPTH_MAX = 64 };
@@ -200,6 +201,16 @@ void mien_json_number(mien_json *json, const char *key, double value) {
         mien_text_printf(json->text, "%.9g", value);
     else
         mien_text_puts(json->text, "null");
+}
+
+void mien_json_exact(mien_json *json, const char *key, double value) {
+    char text[32] = "null";
+    start(json, key);
+    for (int digits = 15; isfinite(value) && digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, value);
+        if (strtod(text, NULL) == value) break;
+    }
+    mien_text_puts(json->text, text);
 }
 
 void mien_json_integer(mien_json *json, const char *key, long long value) {

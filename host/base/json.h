@@ -29,6 +29,8 @@ void mien_json_open(mien_json *json, const char *key, char bracket);
 void mien_json_close(mien_json *json, char bracket);
 void mien_json_string(mien_json *json, const char *key, const char *value); /* NULL → null */
 void mien_json_number(mien_json *json, const char *key, double value);
+/* With as few digits as give the same double when they are read again. */
+void mien_json_exact(mien_json *json, const char *key, double value);
 void mien_json_integer(mien_json *json, const char *key, long long value);
 void mien_json_bool(mien_json *json, const char *key, bool value);
 void mien_json_null(mien_json *json, const char *key);

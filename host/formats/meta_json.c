@@ -7,16 +7,13 @@
 #include "host/base/memory.h"
 #include "host/formats/model.h"
 
-enum { FORMAT_VERSION = 1 };
+/* 2: numbers of lists are numbers. Version 1 wrote them as strings, which is still read. */
+enum { FORMAT_VERSION = 2 };
 
 static void write_numbers(mien_json *json, const char *key, const double *values, int count) {
-    char text[32];
     mien_json_open(json, key, '[');
-    for (int i = 0; i < count; i++) {
-        /* all digits: prediction must scale exactly as training did */
-        snprintf(text, sizeof text, "%.17g", values[i]);
-        mien_json_string(json, NULL, text);
-    }
+    for (int i = 0; i < count; i++) /* exact: prediction must scale as training did */
+        mien_json_exact(json, NULL, values[i]);
     mien_json_close(json, ']');
 }
 
@@ -79,9 +76,13 @@ static double whole(const mien_value *map, const char *key, double otherwise, do
 static bool read_numbers(const mien_value *map, const char *key, double *out, size_t count) {
     const mien_value *list = mien_value_get(map, key);
     if (!list || list->kind != MIEN_VALUE_LIST || list->count != count) return false;
-    for (const mien_value *v = list->first; v; v = v->next)
-        if (v->kind != MIEN_VALUE_STRING || sscanf(v->text, "%lf", out) != 1 || !isfinite(*out++))
+    for (const mien_value *v = list->first; v; v = v->next, out++) {
+        if (v->kind == MIEN_VALUE_NUMBER)
+            *out = v->number;
+        else if (v->kind != MIEN_VALUE_STRING || sscanf(v->text, "%lf", out) != 1)
             return false;
+        if (!isfinite(*out)) return false;
+    }
     return true;
 }
 
@@ -144,9 +145,9 @@ static mien_status read_use(const mien_value *root, const char *source, mien_met
 mien_status mien_meta_read(const mien_value *root, const char *source, mien_meta *meta) {
     mien_meta_start(meta);
     const double version = mien_value_number(root, "format", 0);
-    if (version != FORMAT_VERSION)
+    if (version != 1 && version != FORMAT_VERSION)
         return MIEN_FAIL(UNSUPPORTED,
-                         "%s: its attribute 'mien' has format %g, this program reads %d; "
+                         "%s: its attribute 'mien' has format %g, this program reads 1 to %d; "
                          "use a newer Mien",
                          source, version, FORMAT_VERSION);
     MIEN_TRY(read_classes(root, source, meta));

@@ -278,6 +278,92 @@ static void an_attribute_begins_with_the_defaults(void **state) {
     mien_free(meta.class_names);
 }
 
+/* ---- the numbers in the attribute ---- */
+
+/* Of a model from before numbers were numbers. */
+static const char of_format_1[] =
+    "{\"format\": 1, \"producer\": \"mien 0.1.0\", \"classes\": [\"a\", \"b\"], \"input\": "
+    "{\"height\": 48, \"width\": 48, \"channels\": 1, \"resize\": \"area\", \"scale\": "
+    "[\"0.0039215700000000001\"], \"mean\": [\"0.50733855000000005\"], \"std\": "
+    "[\"0.25498124999999999\"]}, \"crop\": {\"square\": false, \"margin\": "
+    "[\"0.14999999999999999\"]}, \"temperature\": 1.25, \"uncertain_below\": 0.4, \"data\": "
+    "{\"source\": \"x\", \"split\": {\"shares\": [\"0.10000000000000001\", \"0.125\"], \"by\": 2, "
+    "\"seed\": 3}}}";
+
+static void expect_format_1(const mien_meta *meta) {
+    assert_true(meta->normalise.scale == 0.00392157);
+    assert_true(meta->normalise.mean[0] == 0.50733855 &&
+                meta->normalise.deviation[0] == 0.25498125);
+    assert_true(!meta->crop.square && meta->crop.margin == 0.15);
+    assert_true(meta->split.val == 0.1 && meta->split.test == 0.125);
+    assert_int_equal(meta->split.by, MIEN_BY_STRATIFIED);
+    assert_true(meta->temperature == 1.25 && meta->uncertain_below == 0.4);
+}
+
+static void old_numbers_are_read_and_new_ones_written(void **state) {
+    (void)state;
+    mien_meta meta, again;
+    mien_text text = {0};
+    expect_ok(read_meta(of_format_1, &meta));
+    expect_format_1(&meta);
+    mien_meta_write(&meta, &text);
+    expect_ok(text.status);
+    expect_in(text.data, "\"scale\": [0.00392157], \"mean\": [0.50733855]");
+    expect_in(text.data, "\"margin\": [0.15]");
+    expect_in(text.data, "\"shares\": [0.1, 0.125]");
+    expect_ok(read_meta(text.data, &again));
+    expect_format_1(&again);
+    mien_text_release(&text);
+    mien_free(meta.class_names);
+    mien_free(again.class_names);
+}
+
+/* Doubles that few digits do not hold come back bit for bit. */
+static void numbers_are_exact(void **state) {
+    (void)state;
+    static const double awkward[] = {
+        1 / 255.0, 1 / 3.0, 0.1 + 0.2, 5e-324, 1.7976931348623157e308, 123456789012345680, -2.5, 1};
+    mien_graph graph;
+    mien_meta meta, again;
+    parse_network(SIDE, 4, &graph);
+    expect_ok(mien_meta_default(&graph, "tiny", &meta));
+    for (int c = 0; c < 2; c++) {
+        mien_text text = {0};
+        memcpy(c ? meta.normalise.deviation : meta.normalise.mean, awkward + (c ? 0 : 4),
+               sizeof meta.normalise.mean);
+        mien_meta_write(&meta, &text);
+        expect_ok(read_meta(text.data, &again));
+        assert_memory_equal(&again.normalise, &meta.normalise, sizeof meta.normalise);
+        mien_text_release(&text);
+        mien_free(again.class_names);
+    }
+    mien_free(meta.class_names);
+    mien_graph_release(&graph);
+}
+
+static void refuse_meta(const char *from, const char *to) {
+    char text[sizeof of_format_1 + 32];
+    mien_meta meta;
+    const char *at = strstr(of_format_1, from);
+    assert_non_null(at);
+    snprintf(text, sizeof text, "%.*s%s%s", (int)(at - of_format_1), of_format_1, to,
+             at + strlen(from));
+    assert_int_not_equal(read_meta(text, &meta), MIEN_OK);
+    expect_in_message("attribute 'mien'");
+    mien_free(meta.class_names);
+}
+
+static void numbers_that_are_none(void **state) {
+    (void)state;
+    refuse_meta("\"0.0039215700000000001\"", "true");
+    refuse_meta("\"0.0039215700000000001\"", "\"none\"");
+    refuse_meta("\"0.0039215700000000001\"", "NaN");
+    refuse_meta("\"0.0039215700000000001\"", "1, 2");
+    refuse_meta("\"0.25498124999999999\"", "0");
+    refuse_meta("\"format\": 1", "\"format\": 3");
+    refuse_meta("\"format\": 1", "\"format\": 1.5");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_row_is_whole),
@@ -290,6 +376,9 @@ int main(void) {
         cmocka_unit_test(what_cannot_be_written),
         cmocka_unit_test(defaults_of_a_graph),
         cmocka_unit_test(an_attribute_begins_with_the_defaults),
+        cmocka_unit_test(old_numbers_are_read_and_new_ones_written),
+        cmocka_unit_test(numbers_are_exact),
+        cmocka_unit_test(numbers_that_are_none),
     };
     return cmocka_run_group_tests_name("formats", tests, scratch_make, scratch_drop);
 }
