@@ -9,8 +9,13 @@
 #include "host/formats/format.h"
 #include "host/formats/safetensors.h"
 
+/* The signature is at 0, or after a block of the user's own of 512, 1024, 2048, … bytes. */
 static bool is_hdf5(const char *image, size_t size) {
-    return size >= 8 && memcmp(image, "\x89HDF\r\n\x1a\n", 8) == 0;
+    static const char signature[] = "\x89HDF\r\n\x1a\n";
+    const size_t length = sizeof signature - 1;
+    for (size_t at = 0; size >= length && at <= size - length; at = at ? 2 * at : 512)
+        if (memcmp(image + at, signature, length) == 0) return true;
+    return false;
 }
 
 /* ---- writing ---- */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -28,6 +29,24 @@ struct blob make_h5(void (*fill)(hid_t file)) {
     assert_true(H5Fget_file_image(file, b.data, b.size) == size);
     H5Fclose(file);
     H5Pclose(access);
+    return b;
+}
+
+/* On disk, because the library's image of a file in memory leaves the block out. */
+struct blob make_h5_after(size_t user_block, void (*fill)(hid_t file)) {
+    char path[] = "/tmp/mien-h5-block-XXXXXX";
+    const int fd = mkstemp(path);
+    const hid_t creation = H5Pcreate(H5P_FILE_CREATE);
+    assert_true(fd >= 0 && H5Pset_userblock(creation, user_block) >= 0);
+    const hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, creation, H5P_DEFAULT);
+    assert_true(file >= 0);
+    fill(file);
+    assert_true(H5Fclose(file) >= 0);
+    H5Pclose(creation);
+    assert_int_equal(pwrite(fd, "The user's own.", 15, 0), 15);
+    struct blob b = file_content(fd);
+    close(fd);
+    unlink(path);
     return b;
 }
 

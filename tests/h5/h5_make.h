@@ -24,6 +24,9 @@ extern char h5_secret_path[64];
 /* Builds a file in memory. */
 struct blob make_h5(void (*fill)(hid_t file));
 
+/* The same with a block of the user's own before it: 512, 1024, 2048, … bytes. */
+struct blob make_h5_after(size_t user_block, void (*fill)(hid_t file));
+
 /* Opens one that the program wrote. */
 hid_t open_h5(struct blob image);
 

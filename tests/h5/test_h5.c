@@ -200,6 +200,28 @@ static void test_types(void **state) {
     free(want.data);
 }
 
+/* A block before the file changes nothing of what is read. */
+static void test_user_blocks(void **state) {
+    (void)state;
+    struct blob plain = make_h5(fill_types);
+    struct blob want = convert("read", plain, "no block");
+    for (size_t block = 512; block <= 65536; block *= 2) {
+        struct blob h5 = make_h5_after(block, fill_types);
+        assert_memory_equal(h5.data, "The user's own.", 15);
+        assert_memory_equal(h5.data + block, "\x89HDF\r\n\x1a\n", 8);
+        struct blob got = convert("read", h5, "block");
+        expect_same(got, want, "a file after a block");
+        free(got.data);
+        struct blob cut = {h5.data, block + 60};
+        const struct outcome o = run_program("read", cut);
+        expect_outcome(&o, 1, "cut short", "cut after the block");
+        free(o.out.data);
+        free(h5.data);
+    }
+    free(want.data);
+    free(plain.data);
+}
+
 /* Every made file is taken or refused as its table says, and none shows the outside file. */
 static void test_peculiar_files(void **state) {
     (void)state;
@@ -251,10 +273,11 @@ int main(void) {
         cmocka_unit_test(test_large_lists),     cmocka_unit_test(test_long_string),
         cmocka_unit_test(test_attribute_kinds), cmocka_unit_test(test_same_bytes),
         cmocka_unit_test(test_types),           cmocka_unit_test(test_peculiar_files),
-        cmocka_unit_test(test_deflated_values), cmocka_unit_test(test_cut_files),
-        cmocka_unit_test(test_flipped_bytes),   cmocka_unit_test(test_garbage),
-        cmocka_unit_test(test_bad_containers),  cmocka_unit_test(test_usage),
-        cmocka_unit_test(test_sandbox),         cmocka_unit_test(test_pipe_input),
+        cmocka_unit_test(test_user_blocks),     cmocka_unit_test(test_deflated_values),
+        cmocka_unit_test(test_cut_files),       cmocka_unit_test(test_flipped_bytes),
+        cmocka_unit_test(test_garbage),         cmocka_unit_test(test_bad_containers),
+        cmocka_unit_test(test_usage),           cmocka_unit_test(test_sandbox),
+        cmocka_unit_test(test_pipe_input),
     };
     return cmocka_run_group_tests_name("mien-h5", tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -175,6 +176,29 @@ static void content_decides(void **state) {
     scratch_put("int8", bytes, size);
     expect_same_model(scratch_path("int8.h5"), &mien_format_int8, &model);
     expect_same_model(scratch_path("int8"), &mien_format_int8, &model);
+    mien_free(bytes);
+    mien_model_release(&model);
+}
+
+/* HDF5 may begin after 512, 1024, … bytes of anything. */
+static void hdf5_after_a_block(void **state) {
+    (void)state;
+    static const size_t blocks[] = {512, 1024, 8192};
+    char *bytes = NULL;
+    size_t size;
+    mien_model model;
+    if (mien_h5_available() != MIEN_OK) skip();
+    make(false, &model);
+    expect_ok(mien_format_keras_h5.write(&model, "made", &bytes, &size));
+    for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
+        mien_text text = {0};
+        while (text.size < blocks[i])
+            mien_text_append(&text, "{\n", 1);
+        mien_text_append(&text, bytes, size);
+        assert_null(mien_model_format_sniff(text.data + 1, text.size - 1)); /* 511 bytes */
+        scratch_put_text("block.h5", &text);
+        expect_same_model(scratch_path("block.h5"), &mien_format_keras_h5, &model);
+    }
     mien_free(bytes);
     mien_model_release(&model);
 }
@@ -365,6 +389,8 @@ static void numbers_that_are_none(void **state) {
 }
 
 int main(void) {
+    const char *build = getenv("MIEN_BUILD");
+    setenv("MIEN_MODULES", build ? build : "build/release", 0); /* mien-h5 */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_row_is_whole),
         cmocka_unit_test(content_is_of_one_row),
@@ -372,6 +398,7 @@ int main(void) {
         cmocka_unit_test(suffixes_are_listed),
         cmocka_unit_test(suffix_chooses_what_is_written),
         cmocka_unit_test(content_decides),
+        cmocka_unit_test(hdf5_after_a_block),
         cmocka_unit_test(suffix_chooses_the_message),
         cmocka_unit_test(what_cannot_be_written),
         cmocka_unit_test(defaults_of_a_graph),
