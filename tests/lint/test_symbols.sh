@@ -14,7 +14,12 @@ trap 'rm -rf "$work"' EXIT
 for folder in kernels/cpu host/*; do
     [ -d "$MIEN_BUILD/$folder" ] || continue
     [ "$folder" = host/h5 ] && continue
-    find "$MIEN_BUILD/$folder" -maxdepth 1 -name '*.o' ! -name '*.f64.o' -exec nm -P --quiet {} + |
+    for object in "$MIEN_BUILD/$folder"/*.o; do
+        source=${object#"$MIEN_BUILD"/}
+        source=${source%%.*}
+        # not of a source that is gone
+        [[ $object != *.f64.o ]] && ls "$source".c* >/dev/null 2>&1 && echo "$object"
+    done | xargs nm -P --quiet |
         awk -v folder="$folder" '
             $2 ~ /^[TDBRVW]$/ { print "D", folder, $1 }
             $2 == "U" { print "U", folder, $1 }'

@@ -68,7 +68,7 @@ static void save_model(const char *path, float weight, int classes, const char *
     expect_ok(mien_new(&model.meta.class_names, (size_t)classes, MIEN_CLASS_NAME));
     memcpy(model.meta.class_names, names, (size_t)classes * MIEN_CLASS_NAME);
     expect_ok(mien_quant_create(&model.graph, &model.quant)); /* no layer is int8 */
-    expect_ok(mien_int8_save(&model, path));
+    expect_ok(mien_model_save(&model, path));
     mien_model_release(&model);
 }
 

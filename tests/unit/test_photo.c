@@ -46,7 +46,7 @@ static mien_status open_model(const char *name, int channels, mien_ensemble *out
     for (int k = 0; k < CLASSES; k++)
         snprintf(model.meta.class_names[k], MIEN_CLASS_NAME, "class%d", k);
     expect_ok(mien_quant_create(&model.graph, &model.quant)); /* no layer is int8 */
-    expect_ok(mien_int8_save(&model, path));
+    expect_ok(mien_model_save(&model, path));
     mien_model_release(&model);
     return mien_ensemble_open(&path, 1, backend, BATCH, out);
 }
