@@ -121,7 +121,7 @@ program() { # NAME SOURCE: compiles and runs it
     # shellcheck disable=SC2086 # a list
     if "${CC:-cc}" -std=c11 -Wall -Wextra -Werror "${sanitizer[@]}" -I"$root/include" "$folder/example.c" \
         "$build/libmien.a" $libraries -fopenmp -o "$folder/example" >"$temp/out" 2>&1 &&
-        execute ./example >"$temp/out"; then
+        execute "MIEN_MODULES=$build ./example" >"$temp/out"; then
         pass "$1"
     else
         fail "$1" "$temp/out"
