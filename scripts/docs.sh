@@ -5,7 +5,8 @@
 # the PATH. Its fenced blocks run there from top to bottom, by the first word after the fence:
 #   ```sh         commands; each must succeed
 #   ```console    "$ command" lines, each with what it prints below. Numbers may differ, and a line "…"
-#                 stands for any lines. `update` writes what is printed now into the page.
+#                 stands for any lines. Where an error is shown ("mien: …") the command must fail, else
+#                 succeed. `update` writes what is printed now into the page.
 #   ```c          a program: compiled against the built library and run
 #   any other     text. A fence without a word is an error.
 # A second word says what a block needs that a test has not (needs(), below): such a block is skipped
@@ -85,7 +86,7 @@ agree() {
 }
 
 console() { # NAME BODY: runs it; leaves the body with fresh output in $temp/fresh
-    local line command="" bad=0
+    local line command="" status shown bad=0
     : >"$temp/fresh"
     : >"$temp/want"
     printf '%s$ \n' "$2" >"$temp/body" # the last line ends the last output
@@ -95,7 +96,10 @@ console() { # NAME BODY: runs it; leaves the body with fresh output in $temp/fre
             continue
         fi
         if [ -n "$command" ]; then
-            execute "$command" >"$temp/out" || { bad=1 && fail "$1: $command" "$temp/out"; }
+            execute "$command" >"$temp/out"
+            status=$?
+            grep -q '^mien: ' "$temp/want" && shown=1 || shown=0
+            [ $((status != 0)) = $shown ] || { bad=1 && fail "$1: $command: exit status $status" "$temp/out"; }
             printf '$ %s\n' "$command" >>"$temp/fresh"
             if agree "$temp/want" "$temp/out" >"$temp/shown"; then
                 cat "$temp/shown" >>"$temp/fresh"
