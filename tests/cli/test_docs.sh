@@ -38,7 +38,7 @@ done | empty "links lead somewhere"
 for page in $pages; do
     grep -oE '`(model|data|input|augment|optimizer|schedule|loss|train|early_stopping|checkpoint|evaluate)(\.[a-z_0-9]+)+' "$page" |
         grep -vE '\.(csv|gz|py|c|h|sh|md)$' | tr -d '`' | sort -u | while IFS= read -r key; do
-        grep -qF "| \`$key" docs/config.md || echo "$page: $key"
+        grep -qE "^\| \`$key(\`|\.)" docs/config.md || echo "$page: $key"
     done
 done | empty "config keys exist"
 
