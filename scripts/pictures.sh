@@ -32,8 +32,7 @@ keep() {
 
 # the tutorial's training
 bash "$root/datasets/faces.sh" faces >/dev/null
-"$mien" train folder --data faces --set model.file=sample --set train.epochs=30 --set train.batch_size=64 \
-    --out runs/first -q >/dev/null
+"$mien" train folder --data faces --set model.file=sample --out runs/first -q >/dev/null
 "$mien" evaluate -q --model runs/first --split test --report report >/dev/null
 cp report/report.html .
 shot report.html report.png 860 692
