@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Makes the pictures of the documentation, docs/images/*.png, from generated faces and the photo in
-# datasets/photos. Needs a build, and: apt-get install chromium pngquant
+# datasets/photos. Needs a build, and: apt-get install chromium-headless-shell pngquant
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=${MIEN_BUILD:-$root/build/release}
 mien=$(readlink -f "$build")/mien
 images=$root/docs/images
 limit=150000 # bytes of a picture
-for tool in chromium pngquant; do
+for tool in chromium-headless-shell pngquant; do
     command -v $tool >/dev/null || { echo "pictures: $tool is missing: apt-get install $tool" >&2; exit 1; }
 done
 work=$(mktemp -d)
@@ -17,7 +17,7 @@ mkdir -p "$images"
 
 # shot PAGE.html OUT.png WIDTH HEIGHT: what a browser shows of it
 shot() {
-    chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$work/profile" \
+    chromium-headless-shell --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$work/profile" \
         --window-size="$3,$4" --screenshot="$work/$2" "file://$work/$1" >browser.log 2>&1 ||
         { cat browser.log >&2; exit 1; }
 }
