@@ -10,6 +10,9 @@ program=$(mktemp)
 trap 'rm -f "$program"' EXIT
 # the libraries that this build of mien asks for
 libraries=$(readelf -d "$build/mien" | sed -nE 's/.*\(NEEDED\).*\[(lib.*)\]/-l:\1/p')
-"${CC:-cc}" -std=c11 -D_GNU_SOURCE -O2 -I"$root" "$root/datasets/faces.c" "$build/libmien.a" \
+sanitizer=() # of a build that has one
+[[ $libraries != *libasan* ]] || sanitizer+=(-fsanitize=address)
+[[ $libraries != *libubsan* ]] || sanitizer+=(-fsanitize=undefined)
+"${CC:-cc}" -std=c11 -D_GNU_SOURCE -O2 "${sanitizer[@]}" -I"$root" "$root/datasets/faces.c" "$build/libmien.a" \
     $libraries -fopenmp -o "$program"
 "$program" "$1" "${2:-200}"

@@ -44,7 +44,7 @@ needs() { # WORD: why a block that needs it is skipped; fails for an unknown wor
 }
 
 execute() { # COMMANDS: runs them in the page's folder
-    (cd "$folder" && PATH=$folder/bin:$PATH timeout 120 bash -euo pipefail -c "$1") </dev/null 2>&1
+    (cd "$folder" && PATH=$folder/bin:$PATH timeout 300 bash -euo pipefail -c "$1") </dev/null 2>&1
 }
 
 # Flags of `mien COMMAND` lines must be in its --help, and recipes of `mien train` must be valid.
