@@ -7,8 +7,6 @@
 #include "host/base/memory.h"
 #include "host/base/threads.h"
 
-static mien_ops cpu_ops = {.name = "cpu"};
-
 static const cpu_kernels *const builds[MIEN_ISA_COUNT] = {&cpu_kernels_v2, &cpu_kernels_v3,
                                                           &cpu_kernels_v4};
 
@@ -40,17 +38,16 @@ mien_status mien_cpu_open(const mien_backend_options *options, mien_backend **ou
         return MIEN_FAIL(UNSUPPORTED, "the CPU computes in f32, not in %s",
                          mien_compute_name(options->compute));
     MIEN_TRY(mien_isa_choose(&isa, &held_back));
-    mien_cpu_glue_f32(&cpu_ops);
-    mien_onednn_linear(&cpu_ops);
-    cpu_ops.int8 = &mien_cpu_int8;
-    cpu_ops.close = close_cpu;
     MIEN_TRY(mien_new(&b, 1, sizeof *b));
-    b->ops = &cpu_ops;
     b->dtype = b->param_dtype = MIEN_F32;
     b->compute = MIEN_COMPUTE_F32;
     mien_cpu *cpu;
     MIEN_GO(mien_new(&b->impl, 1, sizeof(mien_cpu)));
     cpu = b->impl;
+    cpu->ops = (mien_ops){.name = "cpu", .int8 = &mien_cpu_int8, .close = close_cpu};
+    mien_cpu_glue_f32(&cpu->ops);
+    mien_onednn_linear(&cpu->ops);
+    b->ops = &cpu->ops;
     cpu->kernels = builds[isa];
     cpu->deterministic = options && options->deterministic;
     const int threads = cpu->threads =

@@ -10,6 +10,7 @@
 enum { CPU_MARKS = 4096 };
 
 typedef struct mien_cpu {
+    mien_ops ops; /* of this instance alone: threads may open backends at the same time */
     const cpu_kernels *kernels; /* of this machine's ISA */
     const cpu_kernels *peak;    /* of the lesser of the loops' ISA and oneDNN's: the yardstick's */
     const char *peak_isa;       /* "v2", "v3", "v4" */

@@ -1,6 +1,7 @@
 #include "host/base/threads.h"
 
 #include <omp.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -35,16 +36,18 @@ void mien_processor_name(char *out, size_t size) {
     if (file) fclose(file);
 }
 
+static cpu_set_t given;
+
+static void ask_given_cpus(void) {
+    CPU_ZERO(&given);
+    if (sched_getaffinity(0, sizeof given, &given) != 0) CPU_SET(0, &given);
+}
+
 /* The CPUs that the process was given, before any thread was pinned. */
 static const cpu_set_t *given_cpus(void) {
-    static cpu_set_t set;
-    static bool known;
-    if (!known) {
-        CPU_ZERO(&set);
-        if (sched_getaffinity(0, sizeof set, &set) != 0) CPU_SET(0, &set);
-        known = true;
-    }
-    return &set;
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, ask_given_cpus);
+    return &given;
 }
 
 /* Number `index` of the given CPUs. */

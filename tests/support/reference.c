@@ -10,8 +10,6 @@
  * here calls through it; the double glue does. */
 extern const cpu_kernels cpu_kernels_f64;
 
-static mien_ops ops_f32 = {.name = "reference f32"}, ops_f64 = {.name = "reference f64"};
-
 static void reference_close(mien_backend *b) {
     mien_free(b->impl);
     mien_free(b);
@@ -26,18 +24,22 @@ const cpu_kernels *reference_isa(int index, const char **name) {
 mien_status reference_open(bool f64, mien_backend **out) {
     mien_backend *b;
     const char *name;
-    mien_cpu_glue_f32(&ops_f32);
-    mien_plain_linear_f32(&ops_f32);
-    mien_cpu_glue_f64(&ops_f64);
-    mien_plain_linear_f64(&ops_f64);
-    ops_f32.close = ops_f64.close = reference_close;
     MIEN_TRY(mien_new(&b, 1, sizeof *b));
     const mien_status status = mien_new(&b->impl, 1, sizeof(mien_cpu));
     if (status != MIEN_OK) {
         mien_free(b);
         return status;
     }
-    b->ops = f64 ? &ops_f64 : &ops_f32;
+    mien_ops *ops = &cpu_of(b)->ops;
+    *ops = (mien_ops){.name = f64 ? "reference f64" : "reference f32", .close = reference_close};
+    if (f64) {
+        mien_cpu_glue_f64(ops);
+        mien_plain_linear_f64(ops);
+    } else {
+        mien_cpu_glue_f32(ops);
+        mien_plain_linear_f32(ops);
+    }
+    b->ops = ops;
     b->dtype = b->param_dtype = f64 ? MIEN_F64 : MIEN_F32;
     const cpu_kernels *best = reference_isa(0, &name);
     for (int i = 1; i < 3; i++)

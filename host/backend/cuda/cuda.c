@@ -1,6 +1,7 @@
 /* A device: its stream, its libraries, and the precision it computes in. */
 #include "host/backend/cuda/dnn.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,17 +60,36 @@ static mien_status choose_compute(mien_cuda *cuda, const mien_backend_options *o
 /* Which device this process works on, and how many backends do. CUDA's current device belongs to a
  * thread; one a process is what launchers of several GPUs start, and what every call here assumes.
  */
+static pthread_mutex_t choice = PTHREAD_MUTEX_INITIALIZER; /* of the two below */
 static int in_use = -1;
 static int users;
+
+static mien_status join(int device) {
+    pthread_mutex_lock(&choice);
+    const int other = in_use;
+    const bool fits = users == 0 || device == in_use;
+    if (fits) {
+        in_use = device;
+        users++;
+    }
+    pthread_mutex_unlock(&choice);
+    if (fits) return MIEN_OK;
+    return MIEN_FAIL(UNSUPPORTED, "this process works on cuda:%d: start another one for cuda:%d",
+                     other, device);
+}
+
+static void leave(void) {
+    pthread_mutex_lock(&choice);
+    users--;
+    pthread_mutex_unlock(&choice);
+}
 
 static mien_status open_device(mien_cuda *cuda, int device) {
     struct cudaDeviceProp p;
     int count;
     MIEN_TRY(mien_cuda_count(&count));
-    if (users > 0 && device != in_use)
-        return MIEN_FAIL(UNSUPPORTED,
-                         "this process works on cuda:%d: start another one for cuda:%d", in_use,
-                         device);
+    MIEN_TRY(join(device));
+    cuda->joined = true;
     if (device >= count)
         return MIEN_FAIL(NO_DEVICE,
                          "there is no cuda:%d: this machine has %d GPU%s, from cuda:0 on", device,
@@ -80,8 +100,6 @@ static mien_status open_device(mien_cuda *cuda, int device) {
     cuda->capability = 10 * p.major + p.minor;
     snprintf(cuda->gpu, sizeof cuda->gpu, "%.80s", p.name);
     CUDA_TRY(cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking), "making a stream");
-    in_use = device;
-    users++;
     return MIEN_OK;
 }
 
@@ -106,7 +124,7 @@ static void close_cuda(mien_backend *b) {
         dnn_cache_close(cuda->engines);
         if (cuda->dnn) cudnnDestroy(cuda->dnn);
         if (cuda->stream) cudaStreamDestroy(cuda->stream);
-        if (cuda->stream) users--;
+        if (cuda->joined) leave();
     }
     mien_free(cuda);
     mien_free(b);

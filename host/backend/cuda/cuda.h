@@ -47,6 +47,7 @@ typedef struct mien_cuda {
     bool hurried;                  /* one line in the log has said that none are left */
     cudaEvent_t marks[CUDA_MARKS]; /* NULL until used */
     bool capturing;
+    bool joined; /* counted among the backends that use the device */
     mien_ops ops;
 } mien_cuda;
 

@@ -6,7 +6,7 @@
 #include "host/backend/cuda/cuda.h"
 #include "host/backend/cuda_module.h"
 
-static const mien_services *program;
+static _Atomic(const mien_services *) program; /* the same at every call, of any thread */
 
 mien_status mien_fail(mien_status code, const char *file, int line, const char *format, ...) {
     char text[MIEN_MESSAGE];
