@@ -1,22 +1,21 @@
-/* One row of softmax and of the categorical cross-entropy with soft targets on logits. */
+/* One row of the categorical cross-entropy with soft targets on logits. */
 #ifndef KERNELS_BODY_SOFTMAX_XENT_H
 #define KERNELS_BODY_SOFTMAX_XENT_H
 
-#include "kernels/body/elementary.h"
+#include "kernels/body/softmax.h"
 
-/* p[k] = softmax(z)[k]; p may be z. Returns log(sum exp(z - max)) + max. */
-MIEN_BODY real body_softmax(real *p, const real *z, int classes) {
-    real top = z[0];
+/* The first of the largest; a NaN is none, but at index 0. */
+MIEN_BODY int body_argmax(const real *row, int classes) {
+    int best = 0;
     for (int k = 1; k < classes; k++)
-        top = z[k] > top || z[k] != z[k] ? z[k] : top;
-    real sum = 0;
-    for (int k = 0; k < classes; k++) {
-        p[k] = m_exp(z[k] - top);
-        sum += p[k];
-    }
-    for (int k = 0; k < classes; k++)
-        p[k] = p[k] / sum;
-    return m_log(sum) + top;
+        if (row[k] > row[best]) best = k;
+    return best;
+}
+
+/* The gradient on one logit: weight * (p - t) / batch. */
+MIEN_BODY real body_xent_slope(real z, real top, real log_sum, real target, real weight,
+                               real inverse_batch) {
+    return (m_exp(z - top - log_sum) - target) * weight * inverse_batch;
 }
 
 /* Loss -sum t log p of one row, times the row's class weight; dz = weight * (p - t) / batch.
@@ -25,17 +24,17 @@ MIEN_BODY real body_softmax_xent(real *dz, const real *z, const real *targets,
                                  const real *class_weight, int classes, real inverse_batch) {
     real top = z[0];
     for (int k = 1; k < classes; k++)
-        top = z[k] > top || z[k] != z[k] ? z[k] : top;
+        top = body_softmax_top(top, z[k]);
     real sum = 0, dot = 0;
-    int label = 0; /* Keras: the weight is that of the target's largest class */
     for (int k = 0; k < classes; k++) {
-        sum += m_exp(z[k] - top);
+        sum += body_softmax_power(z[k], top);
         dot = M_FMA(targets[k], z[k] - top, dot);
-        label = targets[k] > targets[label] ? k : label;
     }
-    const real log_sum = m_log(sum), weight = class_weight ? class_weight[label] : 1;
+    const real log_sum = m_log(sum);
+    /* Keras: the weight is that of the target's largest class */
+    const real weight = class_weight ? class_weight[body_argmax(targets, classes)] : 1;
     for (int k = 0; dz && k < classes; k++)
-        dz[k] = (m_exp(z[k] - top - log_sum) - targets[k]) * weight * inverse_batch;
+        dz[k] = body_xent_slope(z[k], top, log_sum, targets[k], weight, inverse_batch);
     return weight * (log_sum - dot);
 }
 

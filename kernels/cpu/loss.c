@@ -8,13 +8,11 @@ static size_t class_at(cpu_dims d, int n, int p, int k) {
 /* body_softmax for classes that lie in blocks. */
 static void blocked_softmax(real *y, const real *x, cpu_dims d, int n, int p) {
     real top = x[class_at(d, n, p, 0)], sum = 0;
-    for (int k = 1; k < d.c; k++) {
-        const real z = x[class_at(d, n, p, k)];
-        top = z > top || z != z ? z : top;
-    }
+    for (int k = 1; k < d.c; k++)
+        top = body_softmax_top(top, x[class_at(d, n, p, k)]);
     for (int k = 0; k < d.c; k++) {
         const size_t at = class_at(d, n, p, k);
-        y[at] = m_exp(x[at] - top);
+        y[at] = body_softmax_power(x[at], top);
         sum += y[at];
     }
     for (int k = 0; k < d.c; k++)
@@ -33,7 +31,6 @@ void CPU(softmax)(real *y, const real *x, cpu_dims d) {
     }
 }
 
-/* dx = y * (dy - sum(dy * y)) for each row. */
 void CPU(softmax_backward)(real *dx, const real *dy, const real *y, cpu_dims d, bool accumulate) {
     const int places = d.h * d.w;
 #pragma omp parallel for schedule(static)
@@ -46,16 +43,9 @@ void CPU(softmax_backward)(real *dx, const real *dy, const real *y, cpu_dims d, 
         }
         for (int k = 0; k < d.c; k++) {
             const size_t at = class_at(d, n, p, k);
-            dx[at] = (accumulate ? dx[at] : 0) + y[at] * (dy[at] - dot);
+            dx[at] = (accumulate ? dx[at] : 0) + body_softmax_slope(y[at], dy[at], dot);
         }
     }
-}
-
-static int argmax(const real *row, int classes) {
-    int best = 0;
-    for (int k = 1; k < classes; k++)
-        if (row[k] > row[best]) best = k;
-    return best;
 }
 
 void CPU(softmax_xent)(real *dlogits, const real *logits, const real *targets,
@@ -66,7 +56,7 @@ void CPU(softmax_xent)(real *dlogits, const real *logits, const real *targets,
     double sum = 0;
     for (int i = 0; i < rows; i++) {
         const size_t at = (size_t)i * (size_t)classes;
-        state->correct += argmax(logits + at, classes) == argmax(targets + at, classes);
+        state->correct += body_argmax(logits + at, classes) == body_argmax(targets + at, classes);
         sum += body_softmax_xent(dlogits ? dlogits + at : NULL, logits + at, targets + at,
                                  class_weight, classes, inverse_batch);
     }

@@ -19,13 +19,6 @@ struct loss_part {
 };
 enum { PARTS = CUDA_ROOM_BYTES / sizeof(loss_part) };
 
-static inline __device__ int argmax(const float *row, int classes) {
-    int best = 0;
-    for (int k = 1; k < classes; k++)
-        if (row[k] > row[best]) best = k;
-    return best;
-}
-
 /* ---- tiles of rows of few classes ---- */
 
 template <typename T>
@@ -82,7 +75,7 @@ static __global__ void softmax_backward_few(T *dx, const T *dy, const T *y, size
         __syncthreads();
         for (int i = (int)threadIdx.x; i < mine * classes; i += ROWS) {
             const int row = i / classes, in = row * PITCH + i % classes;
-            const float x = value[in] * (slope[in] - dot[row]);
+            const float x = body_softmax_slope(value[in], slope[in], dot[row]);
             store(&dx[at + (size_t)i], (accumulate ? load(dx[at + (size_t)i]) : 0) + x);
         }
         __syncthreads();
@@ -127,7 +120,7 @@ static __global__ void xent_few(D *dlogits, const T *logits, const float *target
         if ((int)threadIdx.x < mine) {
             float *row = z + threadIdx.x * PITCH;
             const float *want = t + threadIdx.x * PITCH;
-            correct += argmax(row, classes) == argmax(want, classes);
+            correct += body_argmax(row, classes) == body_argmax(want, classes);
             loss += body_softmax_xent(dlogits ? row : NULL, row, want, class_weight, classes,
                                       inverse_batch);
         }
@@ -167,16 +160,12 @@ static __device__ float ordered_dot(wide_room *room, int classes, A a, B b) {
 /* The largest value, NaN if there is one, in every thread. */
 template <typename F> static __device__ float wide_top(wide_room *room, int classes, F value) {
     float top = value(0);
-    for (int k = (int)threadIdx.x; k < classes; k += BLOCK) {
-        const float z = value(k);
-        top = z > top || z != z ? z : top;
-    }
+    for (int k = (int)threadIdx.x; k < classes; k += BLOCK)
+        top = body_softmax_top(top, value(k));
     room->a[threadIdx.x] = top;
     __syncthreads();
-    for (int i = 0; i < BLOCK; i++) {
-        const float z = room->a[i];
-        top = z > top || z != z ? z : top;
-    }
+    for (int i = 0; i < BLOCK; i++)
+        top = body_softmax_top(top, room->a[i]);
     __syncthreads();
     return top;
 }
@@ -213,7 +202,7 @@ static __global__ void softmax_wide(D *y, const T *x, size_t rows, int classes) 
         D *to = y + i * (size_t)classes;
         const auto z = [&](int k) { return load(from[k]); };
         const float top = wide_top(&room, classes, z);
-        const auto power = [&](int k) { return m_exp(z(k) - top); };
+        const auto power = [&](int k) { return body_softmax_power(z(k), top); };
         const float sum = ordered_dot(&room, classes, power, [](int) { return 1.0f; });
         for (int k = (int)threadIdx.x; k < classes; k += BLOCK)
             store(&to[k], power(k) / sum);
@@ -231,7 +220,7 @@ static __global__ void softmax_backward_wide(T *dx, const T *dy, const T *y, siz
         const float dot = ordered_dot(&room, classes, d, p);
         for (int k = (int)threadIdx.x; k < classes; k += BLOCK) {
             T *to = &dx[at + (size_t)k];
-            store(to, (accumulate ? load(*to) : 0) + p(k) * (d(k) - dot));
+            store(to, (accumulate ? load(*to) : 0) + body_softmax_slope(p(k), d(k), dot));
         }
     }
 }
@@ -246,11 +235,12 @@ static __device__ loss_part xent_row(wide_room *room, D *dz, const T *from, cons
     const bool hit = wide_argmax(room, classes, z) == label;
     const float top = wide_top(room, classes, z);
     const float sum = ordered_dot(
-        room, classes, [&](int k) { return m_exp(z(k) - top); }, [](int) { return 1.0f; });
+        room, classes, [&](int k) { return body_softmax_power(z(k), top); },
+        [](int) { return 1.0f; });
     const float dot = ordered_dot(room, classes, t, [&](int k) { return z(k) - top; });
     const float log_sum = m_log(sum), weight = class_weight ? class_weight[label] : 1;
     for (int k = (int)threadIdx.x; dz && k < classes; k += BLOCK)
-        store(&dz[k], (m_exp(z(k) - top - log_sum) - t(k)) * weight * inverse_batch);
+        store(&dz[k], body_xent_slope(z(k), top, log_sum, t(k), weight, inverse_batch));
     const loss_part part = {weight * (log_sum - dot), hit};
     return part;
 }

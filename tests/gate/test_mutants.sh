@@ -60,6 +60,7 @@ one() { # LINE "FILE :: OLD :: NEW :: TEST"
             *.cu) echo "$file" ;;
             *) grep -l " $file" "$build"/fake/kernels/cuda/*.d | sed "s|^$build/fake/||; s|\.d$|.cu|" ;;
             esac); do
+            mkdir -p "$here/$(dirname "$source")"
             [ -e "$here/$source" ] || cp "$source" "$here/$source"
             if ! $compile -I"$here" -I. -c "$here/$source" -o "$here/${source##*/}.o" 2>"$here/log"; then
                 echo "not ok $name: it does not compile: $(grep -m1 error "$here/log")"
