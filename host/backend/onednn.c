@@ -1,5 +1,4 @@
-/* Running convolutions and dense operators through oneDNN. Nothing is allocated here but in the two
- * conversions of weights. */
+/* Running convolutions and dense operators through oneDNN. Nothing is allocated here. */
 #include "host/backend/onednn.h"
 
 #include <stdio.h>
@@ -8,33 +7,12 @@ static dnnl_stream_t stream_of(const mien_linear *op) {
     return cpu_of(op->backend)->stream;
 }
 
-static mien_status convert(mien_linear *op, const dnnl_memory_desc_t *from,
-                           const dnnl_memory_desc_t *to, const void *src, void *dst) {
-    dnnl_memory_t a = NULL, b = NULL;
-    dnnl_primitive_t reorder = NULL;
-    mien_status status;
-    MIEN_GO(onednn_reorder(op, from, to, &reorder));
-    MIEN_GO(onednn_memory(op, from, &a));
-    MIEN_GO(onednn_memory(op, to, &b));
-    dnnl_memory_set_data_handle(a, (void *)src); /* oneDNN's API knows no const; it only reads */
-    dnnl_memory_set_data_handle(b, dst);
-    const dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, a}, {DNNL_ARG_TO, b}};
-    MIEN_GO(onednn_check(dnnl_primitive_execute(reorder, stream_of(op), 2, args), "a reorder",
-                         op->desc.name));
-    status = onednn_check(dnnl_stream_wait(stream_of(op)), "a reorder", op->desc.name);
-out:
-    if (reorder) dnnl_primitive_destroy(reorder);
-    if (a) dnnl_memory_destroy(a);
-    if (b) dnnl_memory_destroy(b);
-    return status;
-}
-
 static mien_status onednn_upload(mien_linear *op, void *dst, const float *hwio) {
-    return convert(op, &op->plain, &op->stored, hwio, dst);
+    return onednn_convert(op->backend, op->desc.name, &op->plain, &op->stored, hwio, dst);
 }
 
 static mien_status onednn_download(mien_linear *op, float *hwio, const void *src) {
-    return convert(op, &op->stored, &op->plain, src, hwio);
+    return onednn_convert(op->backend, op->desc.name, &op->stored, &op->plain, src, hwio);
 }
 
 static mien_status ready(mien_linear *op, int n, mien_direction dir, onednn_variant **v) {

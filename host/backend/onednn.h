@@ -1,5 +1,5 @@
-/* What the two files of the oneDNN backend share: onednn_build.c creates operators and their
- * primitives, onednn.c runs them. Nothing else includes this. */
+/* What the files of the oneDNN backend share: onednn_common.c is below the others, onednn_build.c
+ * creates operators and their primitives, onednn.c runs them. Nothing else includes this. */
 #ifndef HOST_BACKEND_ONEDNN_H
 #define HOST_BACKEND_ONEDNN_H
 
@@ -31,7 +31,7 @@ typedef struct onednn_operation {
 
 /* Everything for one batch size. */
 typedef struct onednn_variant {
-    int n;
+    int n;                                  /* first: see onednn_variant_kind */
     cpu_winograd winograd[MIEN_DIRECTIONS]; /* instead of operations */
     cpu_first first;                        /* likewise */
     dnnl_memory_t x, y;                     /* in the backend's layout */
@@ -47,19 +47,36 @@ struct mien_linear {
     bool first;          /* forward and weight gradient by the loops for an image; no primitives */
     float *transformed;  /* the weights for that, as one direction wants them */
     int transformed_for; /* that direction; MIEN_DIRECTIONS: out of date */
-    onednn_variant variants[ONEDNN_VARIANTS];
+    onednn_variant variants[ONEDNN_VARIANTS + 1];
     int variant_count;
 };
 
 /* Turns a oneDNN status into ours; `what` and the layer's name make the sentence. */
 mien_status onednn_check(dnnl_status_t status, const char *what, const char *name);
-mien_status onednn_memory(const mien_linear *op, const dnnl_memory_desc_t *md, dnnl_memory_t *out);
-mien_status onednn_reorder(const mien_linear *op, const dnnl_memory_desc_t *from,
+mien_status onednn_memory(const mien_backend *b, const char *name, const dnnl_memory_desc_t *md,
+                          dnnl_memory_t *out);
+mien_status onednn_reorder(const mien_backend *b, const char *name, const dnnl_memory_desc_t *from,
                            const dnnl_memory_desc_t *to, dnnl_primitive_t *out);
+/* Copies `src` to `dst`, in another format; it is there when this returns. */
+mien_status onednn_convert(const mien_backend *b, const char *name, const dnnl_memory_desc_t *from,
+                           const dnnl_memory_desc_t *to, const void *src, void *dst);
+/* Scratch memory is the caller's; the result is added to what is there and cut off below 0, as
+ * asked for. *out may be set after a failure. */
+dnnl_status_t onednn_attributes(bool adds, bool relu, dnnl_primitive_attr_t *out);
 size_t onednn_round_up(size_t bytes);
-/* The rule of a list of variants by batch size, the one asked for last at the end: takes out number
- * `gap` of `count` and puts `made` behind the others. */
-void onednn_append(void *list, size_t size, int count, int gap, const void *made);
+
+/* An operator is ready for a few batch sizes, the one asked for last at the end; a further one
+ * takes the place of the one that nobody has asked for the longest. A variant is a struct that
+ * begins with its batch size (int n); a list has space for ONEDNN_VARIANTS and one that is being
+ * made. */
+typedef struct onednn_variant_kind {
+    size_t size;                                          /* of the struct */
+    mien_status (*build)(void *op, int n, void *variant); /* which is zeros */
+    void (*release)(void *variant);                       /* also of a build that failed */
+} onednn_variant_kind;
+void *onednn_variant_find(const onednn_variant_kind *kind, void *list, int count, int n);
+mien_status onednn_variant_prepare(const onednn_variant_kind *kind, void *list, int *count,
+                                   void *op, int n);
 
 /* Slots of ops.h that build. */
 mien_status onednn_create(mien_backend *b, const mien_linear_desc *desc, mien_linear **out);

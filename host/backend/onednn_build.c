@@ -8,57 +8,9 @@
  * slower. */
 #include "host/backend/onednn.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "host/base/memory.h"
-
-mien_status onednn_check(dnnl_status_t status, const char *what, const char *name) {
-    if (status == dnnl_success) return MIEN_OK;
-    if (status == dnnl_out_of_memory)
-        return MIEN_FAIL(NO_MEMORY, "layer '%s': oneDNN has no memory for %s", name, what);
-    return MIEN_FAIL(DEVICE, "layer '%s': oneDNN cannot do %s (status %d)", name, what,
-                     (int)status);
-}
-
-void mien_onednn_hold_back(mien_isa isa) {
-    static const dnnl_cpu_isa_t levels[] = {dnnl_cpu_isa_sse41, dnnl_cpu_isa_avx2,
-                                            dnnl_cpu_isa_avx512_core};
-    dnnl_set_max_cpu_isa(levels[isa]);
-}
-
-mien_status mien_onednn_open(mien_cpu *cpu, char *version, size_t size) {
-    static const struct {
-        dnnl_cpu_isa_t isa;
-        const char *name;
-    } names[] = {{dnnl_cpu_isa_avx512_core_amx, "avx512_core_amx"},
-                 {dnnl_cpu_isa_avx512_core_bf16, "avx512_core_bf16"},
-                 {dnnl_cpu_isa_avx512_core_vnni, "avx512_core_vnni"},
-                 {dnnl_cpu_isa_avx512_core, "avx512_core"},
-                 {dnnl_cpu_isa_avx2, "avx2"}};
-    const dnnl_version_t *v = dnnl_version();
-    if (v->major != 2)
-        return MIEN_FAIL(UNSUPPORTED, "oneDNN %d.%d is loaded; this build needs 2.x", v->major,
-                         v->minor);
-    const dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
-    const char *name = "sse4.1";
-    for (size_t i = sizeof names / sizeof names[0]; i-- > 0;)
-        if ((isa & names[i].isa) == names[i].isa) name = names[i].name;
-    cpu->isa_rank = (isa & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core ? CPU_ISA_AVX512
-                    : (isa & dnnl_cpu_isa_avx2) == dnnl_cpu_isa_avx2             ? CPU_ISA_AVX2
-                                                                                 : CPU_ISA_SSE;
-    cpu->block = (isa & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core ? 16 : 8;
-    snprintf(version, size, "oneDNN %d.%d.%d %s", v->major, v->minor, v->patch, name);
-    dnnl_set_primitive_cache_capacity(0); /* operators are kept here; the cache would hold twins */
-    MIEN_TRY(onednn_check(dnnl_engine_create(&cpu->engine, dnnl_cpu, 0), "an engine", "-"));
-    return onednn_check(dnnl_stream_create(&cpu->stream, cpu->engine, dnnl_stream_default_flags),
-                        "a stream", "-");
-}
-
-void mien_onednn_close(mien_cpu *cpu) {
-    if (cpu->stream) dnnl_stream_destroy(cpu->stream);
-    if (cpu->engine) dnnl_engine_destroy(cpu->engine);
-}
 
 static dnnl_format_tag_t tag_of(const mien_linear *op, mien_shape s) {
     const int block = op->backend->ops->channel_block(op->backend, s);
@@ -184,24 +136,6 @@ bool onednn_fuses_relu(const mien_linear_desc *d) {
     return d->activation == BODY_RELU && !d->transposed;
 }
 
-static dnnl_status_t attributes(const mien_linear *op, mien_direction dir,
-                                dnnl_primitive_attr_t *out) {
-    dnnl_post_ops_t post = NULL;
-    dnnl_status_t status = dnnl_primitive_attr_create(out);
-    if (status == dnnl_success)
-        status = dnnl_primitive_attr_set_scratchpad_mode(*out, dnnl_scratchpad_mode_user);
-    const bool relu = onednn_fuses_relu(&op->desc);
-    if (status == dnnl_success && dir == MIEN_FORWARD && (relu || op->desc.adds)) {
-        status = dnnl_post_ops_create(&post);
-        if (status == dnnl_success && op->desc.adds) status = dnnl_post_ops_append_sum(post, 1.0f);
-        if (status == dnnl_success && relu)
-            status = dnnl_post_ops_append_eltwise(post, 1.0f, dnnl_eltwise_relu, 0, 0);
-        if (status == dnnl_success) status = dnnl_primitive_attr_set_post_ops(*out, post);
-        if (post) dnnl_post_ops_destroy(post);
-    }
-    return status;
-}
-
 static dnnl_status_t create_with(const mien_linear *op, mien_direction dir, const formats *f,
                                  dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *out) {
     union {
@@ -214,7 +148,10 @@ static dnnl_status_t create_with(const mien_linear *op, mien_direction dir, cons
     dnnl_status_t status = op->desc.dense        ? dense_desc(op, dir, f, &desc.dense)
                            : op->desc.transposed ? transposed_desc(op, dir, f, &desc.transposed)
                                                  : conv_desc(op, dir, f, &desc.conv);
-    if (status == dnnl_success) status = attributes(op, dir, &attr);
+    const bool forward = dir == MIEN_FORWARD;
+    if (status == dnnl_success)
+        status = onednn_attributes(forward && op->desc.adds,
+                                   forward && onednn_fuses_relu(&op->desc), &attr);
     if (status == dnnl_success)
         status = dnnl_primitive_desc_create(out, &desc, attr, cpu_of(op->backend)->engine, hint);
     if (attr) dnnl_primitive_attr_destroy(attr);
@@ -287,23 +224,9 @@ static mien_status describe(const mien_linear *op, mien_direction dir, int n, fo
     return onednn_check(*out ? dnnl_success : dnnl_unimplemented, names[dir], op->desc.name);
 }
 
-mien_status onednn_memory(const mien_linear *op, const dnnl_memory_desc_t *md, dnnl_memory_t *out) {
-    return onednn_check(dnnl_memory_create(out, md, cpu_of(op->backend)->engine, DNNL_MEMORY_NONE),
-                        "a memory object", op->desc.name);
-}
-
-mien_status onednn_reorder(const mien_linear *op, const dnnl_memory_desc_t *from,
-                           const dnnl_memory_desc_t *to, dnnl_primitive_t *out) {
-    dnnl_engine_t engine = cpu_of(op->backend)->engine;
-    dnnl_primitive_desc_t pd = NULL;
-    dnnl_status_t status = dnnl_reorder_primitive_desc_create(&pd, from, engine, to, engine, NULL);
-    if (status == dnnl_success) status = dnnl_primitive_create(out, pd);
-    if (pd) dnnl_primitive_desc_destroy(pd);
-    return onednn_check(status, "a change of format", op->desc.name);
-}
-
-size_t onednn_round_up(size_t bytes) {
-    return (bytes + 63) & ~(size_t)63;
+static mien_status memory_of(const mien_linear *op, const dnnl_memory_desc_t *md,
+                             dnnl_memory_t *out) {
+    return onednn_memory(op->backend, op->desc.name, md, out);
 }
 
 /* Where the primitive's format `own` differs from ours: a memory object for the copy and the
@@ -312,9 +235,9 @@ static mien_status build_side(const mien_linear *op, const dnnl_memory_desc_t *o
                               const dnnl_memory_desc_t *ours, bool reads, onednn_side *side) {
     if (dnnl_memory_desc_equal(own, ours)) return MIEN_OK;
     side->bytes = onednn_round_up(dnnl_memory_desc_get_size(own));
-    MIEN_TRY(onednn_memory(op, own, &side->memory));
-    return reads ? onednn_reorder(op, ours, own, &side->reorder)
-                 : onednn_reorder(op, own, ours, &side->reorder);
+    MIEN_TRY(memory_of(op, own, &side->memory));
+    return reads ? onednn_reorder(op->backend, op->desc.name, ours, own, &side->reorder)
+                 : onednn_reorder(op->backend, op->desc.name, own, ours, &side->reorder);
 }
 
 static const dnnl_memory_desc_t *query(const_dnnl_primitive_desc_t pd, dnnl_query_t what) {
@@ -334,12 +257,12 @@ static mien_status build(mien_linear *op, mien_direction dir, int n, const forma
         query(pd, dir == MIEN_FORWARD ? dnnl_query_dst_md : dnnl_query_diff_dst_md);
     const dnnl_memory_desc_t *pad = query(pd, dnnl_query_scratchpad_md);
     MIEN_GO(onednn_check(dnnl_primitive_create(&out->primitive, pd), "a primitive", op->desc.name));
-    MIEN_GO(onednn_memory(op, pad, &out->scratchpad));
+    MIEN_GO(memory_of(op, pad, &out->scratchpad));
     out->scratch_bytes = onednn_round_up(dnnl_memory_desc_get_size(pad));
     MIEN_GO(build_side(op, w, &op->stored, dir != MIEN_FILTER, &out->weights));
     MIEN_GO(build_side(op, x, &f->x, dir != MIEN_DATA, &out->x));
     MIEN_GO(build_side(op, y, &f->y, dir != MIEN_FORWARD, &out->y));
-    if (!out->weights.memory) MIEN_GO(onednn_memory(op, w, &out->own_weights));
+    if (!out->weights.memory) MIEN_GO(memory_of(op, w, &out->own_weights));
 out:
     dnnl_primitive_desc_destroy(pd);
     return status;
@@ -359,7 +282,8 @@ static void release_operation(onednn_operation *op) {
     release_side(&op->y);
 }
 
-static void release_variant(onednn_variant *v) {
+static void release_variant(void *variant) {
+    onednn_variant *v = variant;
     for (int dir = 0; dir < MIEN_DIRECTIONS; dir++)
         release_operation(&v->op[dir]);
     if (v->x) dnnl_memory_destroy(v->x);
@@ -381,12 +305,6 @@ void onednn_weights_changed(mien_linear *op) {
     op->transformed_for = MIEN_DIRECTIONS;
 }
 
-onednn_variant *onednn_find(mien_linear *op, int n) {
-    for (int i = 0; i < op->variant_count; i++)
-        if (op->variants[i].n == n) return &op->variants[i];
-    return NULL;
-}
-
 static mien_status formats_of(const mien_linear *op, int n, formats *f) {
     memset(f, 0, sizeof *f);
     const dnnl_dims_t dims = {op->desc.out.c};
@@ -397,7 +315,9 @@ static mien_status formats_of(const mien_linear *op, int n, formats *f) {
     return activation_md(op, op->desc.out, n, &f->y);
 }
 
-static mien_status build_variant(mien_linear *op, int n, onednn_variant *v) {
+static mien_status build_variant(void *operator, int n, void *variant) {
+    mien_linear *op = operator;
+    onednn_variant *v = variant;
     formats f;
     v->n = n;
     if (op->first) {
@@ -405,8 +325,8 @@ static mien_status build_variant(mien_linear *op, int n, onednn_variant *v) {
         return MIEN_OK;
     }
     MIEN_TRY(formats_of(op, n, &f));
-    MIEN_TRY(onednn_memory(op, &f.x, &v->x));
-    MIEN_TRY(onednn_memory(op, &f.y, &v->y));
+    MIEN_TRY(memory_of(op, &f.x, &v->x));
+    MIEN_TRY(memory_of(op, &f.y, &v->y));
     for (int i = 0; i < MIEN_DIRECTIONS; i++) {
         const mien_direction dir = (mien_direction)i;
         const bool runs =
@@ -419,33 +339,14 @@ static mien_status build_variant(mien_linear *op, int n, onednn_variant *v) {
     return MIEN_OK;
 }
 
-void onednn_append(void *list, size_t size, int count, int gap, const void *made) {
-    char *at = (char *)list + (size_t)gap * size;
-    memmove(at, at + size, size * (size_t)(count - gap - 1));
-    memcpy((char *)list + (size_t)(count - 1) * size, made, size);
+static const onednn_variant_kind kind = {sizeof(onednn_variant), build_variant, release_variant};
+
+onednn_variant *onednn_find(mien_linear *op, int n) {
+    return onednn_variant_find(&kind, op->variants, op->variant_count, n);
 }
 
-/* Room is for a few batch sizes, the one asked for last at the end; a further one takes the place
- * of the one that nobody has asked for the longest. */
 mien_status onednn_prepare(mien_linear *op, int n) {
-    onednn_variant made = {0}, *found = onednn_find(op, n);
-    int gap = 0;
-    if (found) {
-        made = *found;
-        gap = (int)(found - op->variants);
-    } else {
-        const mien_status status = build_variant(op, n, &made);
-        if (status != MIEN_OK) {
-            release_variant(&made);
-            return status;
-        }
-        if (op->variant_count < ONEDNN_VARIANTS)
-            gap = op->variant_count++;
-        else
-            release_variant(&op->variants[0]);
-    }
-    onednn_append(op->variants, sizeof made, op->variant_count, gap, &made);
-    return MIEN_OK;
+    return onednn_variant_prepare(&kind, op->variants, &op->variant_count, op, n);
 }
 
 /* The layout in which the weights live is HWIO for our own loops, else the one that a batch of 16
@@ -474,8 +375,8 @@ static mien_status choose_stored(mien_linear *op) {
             *query(pd, dir == MIEN_FILTER ? dnnl_query_diff_weights_md : dnnl_query_weights_md);
         dnnl_primitive_desc_destroy(pd);
     }
-    MIEN_TRY(onednn_memory(op, &op->stored, &op->stored_memory));
-    return onednn_memory(op, &f.b, &op->bias_memory);
+    MIEN_TRY(memory_of(op, &op->stored, &op->stored_memory));
+    return memory_of(op, &f.b, &op->bias_memory);
 }
 
 mien_status onednn_create(mien_backend *b, const mien_linear_desc *desc, mien_linear **out) {

@@ -40,7 +40,8 @@ mien_status onednn_int8_create(mien_int8_linear *op) {
     return MIEN_OK;
 }
 
-static void release_variant(int8_variant *v) {
+static void release_variant(void *variant) {
+    int8_variant *v = variant;
     if (v->primitive) dnnl_primitive_destroy(v->primitive);
     dnnl_memory_t const memories[] = {v->x, v->y, v->weights, v->scratchpad};
     for (int i = 0; i < 4; i++)
@@ -64,19 +65,9 @@ void onednn_int8_free(mien_int8_linear *op) {
 /* The scales of x, w and y meet in one factor a channel. */
 static dnnl_status_t attributes(const mien_int8_linear *op, const float *scales,
                                 dnnl_primitive_attr_t *out) {
-    dnnl_post_ops_t post = NULL;
-    dnnl_status_t status = dnnl_primitive_attr_create(out);
-    if (status == dnnl_success)
-        status = dnnl_primitive_attr_set_scratchpad_mode(*out, dnnl_scratchpad_mode_user);
+    dnnl_status_t status = onednn_attributes(false, op->desc.linear.activation == BODY_RELU, out);
     if (status == dnnl_success)
         status = dnnl_primitive_attr_set_output_scales(*out, op->desc.linear.out.c, 1 << 1, scales);
-    if (status == dnnl_success && op->desc.linear.activation == BODY_RELU) {
-        status = dnnl_post_ops_create(&post);
-        if (status == dnnl_success)
-            status = dnnl_post_ops_append_eltwise(post, 1.0f, dnnl_eltwise_relu, 0, 0);
-        if (status == dnnl_success) status = dnnl_primitive_attr_set_post_ops(*out, post);
-        if (post) dnnl_post_ops_destroy(post);
-    }
     return status;
 }
 
@@ -123,8 +114,7 @@ static dnnl_status_t describe(const mien_int8_linear *op, const formats *f,
 
 static mien_status memory_of(const mien_int8_linear *op, const dnnl_memory_desc_t *md,
                              dnnl_memory_t *out) {
-    return onednn_check(dnnl_memory_create(out, md, cpu_of(op->backend)->engine, DNNL_MEMORY_NONE),
-                        "a memory object", name_of(op));
+    return onednn_memory(op->backend, name_of(op), md, out);
 }
 
 static mien_status build(mien_int8_linear *op, const formats *f, dnnl_primitive_desc_t pd,
@@ -145,31 +135,17 @@ static mien_status build(mien_int8_linear *op, const formats *f, dnnl_primitive_
 
 /* The bytes of op->hwio in the variant's format. */
 static mien_status pack(mien_int8_linear *op, int8_variant *v) {
-    dnnl_engine_t engine = cpu_of(op->backend)->engine;
-    dnnl_stream_t stream = cpu_of(op->backend)->stream;
-    dnnl_primitive_desc_t pd = NULL;
-    dnnl_primitive_t reorder = NULL;
-    dnnl_memory_t plain = NULL;
     const dnnl_memory_desc_t *to;
     formats f;
     dnnl_status_t status = formats_of(op, v->n, &f);
     if (status == dnnl_success) status = dnnl_memory_get_memory_desc(v->weights, &to);
-    if (status == dnnl_success)
-        status = dnnl_reorder_primitive_desc_create(&pd, &f.hwio, engine, to, engine, NULL);
-    if (status == dnnl_success) status = dnnl_primitive_create(&reorder, pd);
-    if (status == dnnl_success) status = dnnl_memory_create(&plain, &f.hwio, engine, op->hwio);
-    if (status == dnnl_success) {
-        const dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, plain}, {DNNL_ARG_TO, v->weights}};
-        status = dnnl_primitive_execute(reorder, stream, 2, args);
-    }
-    if (status == dnnl_success) status = dnnl_stream_wait(stream);
-    if (plain) dnnl_memory_destroy(plain);
-    if (reorder) dnnl_primitive_destroy(reorder);
-    if (pd) dnnl_primitive_desc_destroy(pd);
-    return onednn_check(status, "a change of format of bytes", name_of(op));
+    MIEN_TRY(onednn_check(status, "a change of format of int8", name_of(op)));
+    return onednn_convert(op->backend, name_of(op), &f.hwio, to, op->hwio, v->packed);
 }
 
-static mien_status build_variant(mien_int8_linear *op, int n, int8_variant *v) {
+static mien_status build_variant(void *operator, int n, void *variant) {
+    mien_int8_linear *op = operator;
+    int8_variant *v = variant;
     const size_t c = (size_t)op->desc.linear.out.c;
     const float y_scale = op->desc.y == MIEN_F32 ? 1 : op->desc.y_scale;
     dnnl_primitive_attr_t attr = NULL;
@@ -193,32 +169,14 @@ out:
     return status;
 }
 
+static const onednn_variant_kind kind = {sizeof(int8_variant), build_variant, release_variant};
+
 static int8_variant *find(mien_int8_linear *op, int n) {
-    for (int i = 0; i < op->variant_count; i++)
-        if (op->variants[i].n == n) return &op->variants[i];
-    return NULL;
+    return onednn_variant_find(&kind, op->variants, op->variant_count, n);
 }
 
-/* As onednn_prepare: the batch size that nobody has asked for the longest makes room. */
 mien_status onednn_int8_prepare(mien_int8_linear *op, int n) {
-    int8_variant made = {0}, *found = find(op, n);
-    int gap = 0;
-    if (found) {
-        made = *found;
-        gap = (int)(found - op->variants);
-    } else {
-        const mien_status status = build_variant(op, n, &made);
-        if (status != MIEN_OK) {
-            release_variant(&made);
-            return status;
-        }
-        if (op->variant_count < INT8_VARIANTS)
-            gap = op->variant_count++;
-        else
-            release_variant(&op->variants[0]);
-    }
-    onednn_append(op->variants, sizeof made, op->variant_count, gap, &made);
-    return MIEN_OK;
+    return onednn_variant_prepare(&kind, op->variants, &op->variant_count, op, n);
 }
 
 /* oneDNN adds the bias to the sums of products, before it scales them. */

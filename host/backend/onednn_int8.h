@@ -4,12 +4,10 @@
 
 #include "host/backend/onednn.h"
 
-enum { INT8_VARIANTS = 8 };
-
 /* Everything for one batch size, its own copy of the weights included: the format that a single
  * image wants is not that of a large batch. */
 typedef struct int8_variant {
-    int n;
+    int n; /* first: see onednn_variant_kind */
     dnnl_primitive_t primitive;
     dnnl_memory_t x, y, weights, scratchpad;
     void *packed; /* the weights */
@@ -25,7 +23,7 @@ struct mien_int8_linear {
     int8_t *hwio; /* the weights, dense: in x out */
     bool loaded;
     dnnl_memory_t bias_memory;
-    int8_variant variants[INT8_VARIANTS];
+    int8_variant variants[ONEDNN_VARIANTS + 1];
     int variant_count;
 };
 
