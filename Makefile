@@ -111,7 +111,7 @@ comma := ,
 cuda_src   := $(sort $(wildcard host/backend/cuda/*.c))
 cuda_kern  := $(sort $(wildcard kernels/cuda/*.cu))
 cuda_base  := $(filter-out %/status.o %/log.o %/module.o,$(filter $(B)/host/base/%,$(lib_obj))) \
-              $(B)/host/backend/compute.o
+              $(B)/host/backend/names.o
 cuda_libs  := $(shell pkg-config --libs json-c 2>/dev/null) -ldl -lm -lpthread
 cuda_obj   := $(cuda_src:%.c=$(B)/cuda/%.o) $(cuda_kern:%.cu=$(B)/cuda/%.o)
 newest     := $(lastword $(CUDA_ARCHS))
@@ -153,7 +153,7 @@ $(B)/%.o: %.c $(B)/.flags
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(cflags_$(subst /,_,$(*D))) -c $< -o $@
 
-says_commit := $(addprefix $(B)/host/cli/,main.o cmd_bench.o cmd_devices.o)
+says_commit := $(addprefix $(B)/host/cli/,version.o cmd_bench.o cmd_devices.o)
 $(says_commit): $(B)/.commit
 $(says_commit): \
   CFLAGS += -DMIEN_COMMIT='"$(COMMIT)"' -DMIEN_FLAGS='"$(OPT) $(NUMERIC)"'

@@ -86,7 +86,7 @@ int cli_fail(mien_status status);
 void cli_catch_signals(void);
 extern volatile int cli_stop;
 
-/* The commit that the program was built from. */
+/* version.c: the commit that the program was built from. */
 const char *cli_commit(void);
 void cli_print_version(void);
 /* Prints that a word is unknown and which known one is near. */

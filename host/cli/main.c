@@ -15,14 +15,6 @@ static const char *const later[] = {"video", "realtime", "serve",  "prepare", "r
                                     "sweep", "compare",  "report", "audit"};
 enum { LATER = sizeof later / sizeof later[0] };
 
-const char *cli_commit(void) {
-    return MIEN_COMMIT;
-}
-
-void cli_print_version(void) {
-    printf("mien %s (%s)\n", MIEN_VERSION, MIEN_COMMIT);
-}
-
 static void print_help(void) {
     printf("usage: mien COMMAND [ARGUMENTS]\n\n"
            "Trains, judges and runs convolutional networks that read emotion from faces.\n\n");
