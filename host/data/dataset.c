@@ -9,10 +9,6 @@
 #include "host/image/resize.h"
 #include "host/data/source.h"
 
-static const mien_source_def *const sources[] = {&mien_source_sample,    &mien_source_csv,
-                                                 &mien_source_npy,       &mien_source_rafdb,
-                                                 &mien_source_affectnet, &mien_source_folder};
-
 const char *mien_part_name(mien_part part) {
     static const char *const names[] = {"train", "val", "test", "all"};
     return names[part];
@@ -36,43 +32,6 @@ mien_status mien_on_bad_parse(const char *text, mien_on_bad *out) {
 size_t mien_dataset_budget(mien_memory memory) {
     if (memory == MIEN_MEMORY_STREAM) return 0;
     return memory == MIEN_MEMORY_RESIDENT ? SIZE_MAX : mien_memory_available() / 4;
-}
-
-static mien_status load_from(const mien_source_def *def, mien_on_bad on_bad, mien_dataset *set) {
-    set->def = def;
-    MIEN_TRY(def->open(set->source, &on_bad, set));
-    if (set->count == 0) return MIEN_FAIL(FORMAT, "'%s' holds no usable image", set->source);
-    if (set->skipped)
-        MIEN_WARN("%s: %lld bad rows or files were left out", set->source, set->skipped);
-    set->streamed = !set->pixels;
-    if (!set->streamed && !def->file) def->close(set);
-    if (set->streamed && set->memory == MIEN_MEMORY_AUTO)
-        MIEN_INFO("%s: %zu images are more than half of the free memory would hold: they are "
-                  "streamed from the source (data.memory)",
-                  set->source, set->count);
-    return MIEN_OK;
-}
-
-mien_status mien_dataset_load_within(const char *source, mien_image_spec spec, mien_on_bad on_bad,
-                                     mien_memory memory, size_t budget, mien_dataset *out) {
-    *out = (mien_dataset){.spec = spec, .labelled = true, .memory = memory, .budget = budget};
-    snprintf(out->source, sizeof out->source, "%s", source);
-    for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++)
-        if (sources[i]->accepts(source)) return load_from(sources[i], on_bad, out);
-    if (!mien_file_exists(source))
-        return MIEN_FAIL(NOT_FOUND,
-                         "there is no data '%s': give a .csv, .csv.gz, .npy or .npz file, a "
-                         "folder of pictures, or 'sample' for generated faces",
-                         source);
-    return MIEN_FAIL(UNSUPPORTED,
-                     "'%s' is of no known form: give a .csv, .csv.gz, .npy or .npz file, a "
-                     "folder of pictures, or 'sample'",
-                     source);
-}
-
-mien_status mien_dataset_load(const char *source, mien_image_spec spec, mien_on_bad on_bad,
-                              mien_memory memory, mien_dataset *out) {
-    return mien_dataset_load_within(source, spec, on_bad, memory, mien_dataset_budget(memory), out);
 }
 
 void mien_dataset_drop_pixels(mien_dataset *set) {

@@ -1,6 +1,4 @@
-#include "host/data/sample_draw.h"
-
-#include "kernels/body/rng.h"
+#include "host/data/sample_face.h"
 
 const char *const sample_class_names[SAMPLE_CLASSES] = {
     "angry", "disgust", "fear", "happy", "sad", "surprise", "neutral",
@@ -10,11 +8,6 @@ const char *const sample_class_names[SAMPLE_CLASSES] = {
  * identity reaches. */
 static const uint64_t step_image = (uint64_t)1 << 32;
 static const uint64_t step_noise = (uint64_t)2 << 32;
-
-float sample_roll(sample_dice *dice, float low, float high) {
-    const uint32_t word = rng_word(dice->seed, RNG_SAMPLE, dice->step, dice->next++);
-    return rng_range(word, low, high);
-}
 
 /* Triangle wave of period 1 between 0 and 1. */
 static float triangle(float x) {

@@ -32,21 +32,4 @@ void sample_subject(uint32_t index, int *label, uint32_t *identity);
 /* The part of the default split that an identity belongs to: 6/8 train, 1/8 val, 1/8 test. */
 int sample_split(uint32_t identity);
 
-/* Between the two halves of the generator: sample_draw.c makes what surrounds a face (background,
- * light, lens, sensor), sample_face.c the face itself. */
-
-/* A run of random draws: the words of RNG_SAMPLE at one step, in order. */
-typedef struct sample_dice {
-    uint32_t seed;
-    uint64_t step;
-    uint64_t next;
-} sample_dice;
-
-/* The next draw, uniform in [low, high). */
-float sample_roll(sample_dice *dice, float low, float high);
-
-/* Draws the face of `who` over the background in tones (0 black .. 1 white). `who` holds the draws
- * of the identity, `shot` those of this image. */
-void sample_face(float tones[SAMPLE_PIXELS], int label, sample_dice *who, sample_dice *shot);
-
 #endif

@@ -1,4 +1,4 @@
-#include "host/data/sample_draw.h"
+#include "host/data/sample_face.h"
 
 #include <math.h>
 #include <stddef.h>

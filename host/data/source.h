@@ -1,4 +1,4 @@
-/* The vtable of a data source: one room a form of data, one line in dataset.c. */
+/* The vtable of a data source: one room a form of data, one line in sources.c. */
 #ifndef HOST_DATA_SOURCE_H
 #define HOST_DATA_SOURCE_H
 
