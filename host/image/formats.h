@@ -1,4 +1,5 @@
-/* Between decode.c and the formats: each fills a picture from one kind of file. */
+/* Between decode.c and the formats: each fills a picture from one kind of file. picture.c has what
+ * they share. */
 #ifndef HOST_IMAGE_FORMATS_H
 #define HOST_IMAGE_FORMATS_H
 
@@ -27,6 +28,8 @@ extern const image_format image_jpeg, image_png, image_bmp, image_pnm;
 /* Refuses sizes that are no picture or above MIEN_IMAGE_PIXELS_MAX. Every format asks before it
  * allocates: a large picture waits here until no other is being decoded. */
 mien_status image_check_size(const char *name, unsigned long long width, unsigned long long height);
+/* The picture is decoded, or will not be: the next large one may begin. */
+void image_leave_large(void);
 /* Room for the pixels; the size has been checked. */
 mien_status image_allocate(int width, int height, int channels, mien_image *out);
 mien_status image_cut_short(const char *name);
