@@ -92,13 +92,3 @@ const char *mien_backend_description(const mien_backend *backend) {
 mien_compute mien_backend_compute(const mien_backend *backend) {
     return backend->compute;
 }
-
-const char *mien_direction_name(int direction) {
-    static const char *const names[] = {"forward", "data", "filter"};
-    return names[direction];
-}
-
-const char *mien_algorithm_name(int algorithm) {
-    static const char *const names[] = {"automatic", "direct", "winograd"};
-    return names[algorithm];
-}

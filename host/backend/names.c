@@ -1,19 +1,29 @@
-/* Names of precisions; the GPU module has a copy of its own. */
+/* Names of precisions, passes and algorithms; the GPU module has a copy of its own. */
 #include <string.h>
 
-#include "include/mien/backend.h"
+#include "host/backend/ops.h"
 
-static const char *const names[] = {"auto", "f32", "tf32", "bf16", "f16"};
+static const char *const precisions[] = {"auto", "f32", "tf32", "bf16", "f16"};
 
 const char *mien_compute_name(mien_compute compute) {
-    return names[compute];
+    return precisions[compute];
 }
 
 bool mien_compute_named(const char *name, mien_compute *out) {
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (strcmp(names[i], name) != 0) continue;
+    for (size_t i = 0; i < sizeof precisions / sizeof precisions[0]; i++) {
+        if (strcmp(precisions[i], name) != 0) continue;
         *out = (mien_compute)i;
         return true;
     }
     return false;
+}
+
+const char *mien_direction_name(int direction) {
+    static const char *const names[] = {"forward", "data", "filter"};
+    return names[direction];
+}
+
+const char *mien_algorithm_name(int algorithm) {
+    static const char *const names[] = {"automatic", "direct", "winograd"};
+    return names[algorithm];
 }

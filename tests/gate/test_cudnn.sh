@@ -12,5 +12,5 @@ trap 'rm -rf "$dir"' EXIT
 # engines that compile want a driver's library to be there; the toolkit's stub is enough to ask
 ln -s "$lib/stubs/libcuda.so" "$dir/libcuda.so.1"
 gcc -std=c11 -D_GNU_SOURCE -I. -isystem "$home/include" tests/gate/cudnn_graphs.c \
-    host/backend/cuda/dnn_graph.c host/backend/compute.c -o "$dir/graphs" -L"$lib" -lcudnn_graph -lcudnn || exit 1
+    host/backend/cuda/dnn_graph.c host/backend/names.c -o "$dir/graphs" -L"$lib" -lcudnn_graph -lcudnn || exit 1
 LD_LIBRARY_PATH=$dir:$lib CUDNN_LOGLEVEL_DBG=0 "$dir/graphs"

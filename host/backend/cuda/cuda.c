@@ -8,10 +8,6 @@
 
 #include "host/base/memory.h"
 
-int mien_cuda_number(mien_dtype dtype) {
-    return dtype == MIEN_BF16 ? CUDA_BF16 : (dtype == MIEN_F16 ? CUDA_F16 : CUDA_F32);
-}
-
 mien_status mien_cuda_count(int *out) {
     int driver = 0, runtime = 0;
     *out = 0;

@@ -1,13 +1,15 @@
 /* What the files of the GPU module share. The module (mien-cuda.so) is the only place that includes
  * CUDA's headers; the program sees it through ops.h.
  *
- *   module.c   the module's table; sentences and log lines go to the program's
+ *   module.c   the module's table
+ *   services.c sentences and log lines go to the program's
  *   cuda.c     device, stream, libraries; which precision
  *   check.c    one check for the codes of each library
  *   memory.c   memory, copies, points in time
  *   glue.c     slots that are own kernels: from tensors to the launchers of kernels/cuda/launch.h
  *   linear.c   convolution and dense: layout of weights, which kind computes an operator
- *   conv.c     by cuDNN (dnn_*.c: descriptors, engines and their cache)
+ *   bias.c     the gradient of a bias, for the kinds whose library does not sum it
+ *   conv.c     by cuDNN (dnn_*.c: descriptors, engines, choices and their cache)
  *   transposed.c by cuDNN, its passes called crosswise
  *   first.c    by own kernels, for the layer that reads the image
  *   grouped.c  by own kernels, for channels in groups
@@ -21,6 +23,7 @@
 #include <cuda_runtime_api.h>
 #include <cudnn.h>
 
+#include "host/backend/cuda_module.h"
 #include "host/backend/ops.h"
 #include "kernels/cuda/launch.h"
 
@@ -68,6 +71,9 @@ mien_status mien_cublas_check(cublasStatus_t code, const char *what, const char 
 #define CUDNN_TRY(call, what)  MIEN_TRY(mien_cudnn_check(call, what, __FILE__, __LINE__))
 #define CUBLAS_TRY(call, what) MIEN_TRY(mien_cublas_check(call, what, __FILE__, __LINE__))
 
+/* ---- services.c: from now on messages go to these, which outlive the module ---- */
+void mien_cuda_use(const mien_services *services);
+
 /* ---- cuda.c ---- */
 mien_status mien_cuda_open(int device, const mien_backend_options *options, mien_backend **out);
 /* ---- memory.c: device memory, contents undefined ---- */
@@ -78,7 +84,9 @@ void mien_cuda_staging_release(mien_cuda *cuda);
 /* How many devices there are; NO_DEVICE with a sentence about driver or card when there is none. */
 mien_status mien_cuda_count(int *out);
 /* enum cuda_number of a dtype, the dtypes of a backend. */
-int mien_cuda_number(mien_dtype dtype);
+static inline int mien_cuda_number(mien_dtype dtype) {
+    return dtype == MIEN_BF16 ? CUDA_BF16 : (dtype == MIEN_F16 ? CUDA_F16 : CUDA_F32);
+}
 /* A tensor for the launchers; NULL gives one without data. */
 static inline cuda_tensor mien_cuda_tensor(const mien_tensor *t) {
     if (!t) return (cuda_tensor){0};
@@ -126,7 +134,7 @@ struct linear_kind {
     mien_status (*backward_filter)(mien_linear *, void *dw, void *db, const mien_tensor *dy,
                                    const mien_tensor *x, void *scratch, bool accumulate);
 };
-/* The gradient of an operator's bias by a kernel of its own; db NULL: none is wanted. */
+/* bias.c: the gradient of an operator's bias by a kernel of its own; db NULL: none is wanted. */
 mien_status mien_cuda_bias_gradient(const mien_linear *op, void *db, const mien_tensor *dy,
                                     bool accumulate);
 extern const linear_kind mien_cuda_first, mien_cuda_grouped, mien_cuda_dense, mien_cuda_transposed,

@@ -110,6 +110,9 @@ void dnn_plan_release(dnn_plan *plan);
 /* Enqueues it; `workspace` is as large as the engine says. */
 mien_status dnn_plan_run(dnn_plan *plan, const mien_cuda *cuda, const dnn_pointers *pointers,
                          void *workspace);
+
+/* ---- dnn_choice.c ---- */
+
 /* "3=1,5=2", and "engine 12 knobs 3=1,5=2" */
 void dnn_knobs_text(const dnn_choice *choice, char *text, size_t size);
 void dnn_choice_text(const dnn_choice *choice, char *text, size_t size);

@@ -4,15 +4,6 @@
 #include "host/backend/cuda/cuda.h"
 #include "host/base/memory.h"
 
-mien_status mien_cuda_bias_gradient(const mien_linear *op, void *db, const mien_tensor *dy,
-                                    bool accumulate) {
-    if (!db) return MIEN_OK;
-    CUDA_TRY(
-        cuda_bias_gradient(op->cuda->stream, db, mien_cuda_tensor(dy), accumulate, op->cuda->room),
-        "the kernel of a bias gradient");
-    return MIEN_OK;
-}
-
 static mien_status linear_create(mien_backend *b, const mien_linear_desc *desc, mien_linear **out) {
     static const linear_kind *const kinds[] = {&mien_cuda_first, &mien_cuda_grouped,
                                                &mien_cuda_dense, &mien_cuda_transposed,
