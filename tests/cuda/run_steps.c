@@ -1,15 +1,10 @@
 #include "tests/cuda/run_steps.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "host/base/threads.h"
+#include "tests/support/test.h"
 
 typedef struct material {
     mien_dataset set;

@@ -1,16 +1,11 @@
 /* Batch normalisation beside the CPU's: sums are taken in another order, so results agree within
  * their norm; and what must hold exactly: a bad batch, the bits of a repetition. */
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "tests/cuda/twins.h"
+#include "tests/support/test.h"
 
 typedef struct row {
     mien_shape x;

@@ -1,20 +1,15 @@
 /* Recorded work: replays do what the calls did, recording does nothing, and a recording that fails
  * leaves the device as it was. And the ranges for a profiler. */
 #include <dlfcn.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "tests/cuda/fake/nvtx.h"
 #include "tests/support/device.h"
 #include "tests/support/net.h"
 #include "tests/support/reference.h"
+#include "tests/support/test.h"
 
 enum { N = 5, IN = 17, OUT = 7 };
 

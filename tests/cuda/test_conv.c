@@ -1,18 +1,13 @@
 /* Convolutions on the device against the plain loops: all passes, every precision, channels that no
  * tensor core likes, padding that differs from side to side, batches of one. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "tests/support/device.h"
 #include "tests/support/net.h"
 #include "tests/support/reference.h"
+#include "tests/support/test.h"
 
 typedef struct conv_row {
     int n, h, w, in, out, kernel_h, kernel_w, stride;

@@ -1,17 +1,12 @@
 /* Dense layers on the device against the plain loops: all three passes, every precision, widths
  * that no tensor core likes, batches of one. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "tests/support/device.h"
 #include "tests/support/net.h"
 #include "tests/support/reference.h"
+#include "tests/support/test.h"
 
 typedef struct dense_row {
     int n, in, out, activation;

@@ -1,14 +1,9 @@
 /* Activations, sums, products, scalings and copies: the bits of the CPU's loops, rounded once. */
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 
-#include <cmocka.h>
-
 #include "tests/cuda/twins.h"
+#include "tests/support/test.h"
 
 typedef struct row {
     mien_shape shape;

@@ -1,14 +1,8 @@
 /* Which of cuDNN's engines is taken, what is remembered of it, and what happens when engines fail.
  * The engines are those of tests/cuda/fake/cudnn_engine.c. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "host/base/file.h"
 #include "host/base/memory.h"
@@ -17,6 +11,7 @@
 #include "tests/cuda/words.h"
 #include "tests/support/device.h"
 #include "tests/support/net.h"
+#include "tests/support/test.h"
 
 static char cache[] = "/tmp/mien-engines-XXXXXX";
 static char file[64]; /* engines.json in it */

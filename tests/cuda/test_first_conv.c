@@ -1,16 +1,11 @@
 /* The convolution that reads the image, by own kernels, against the plain loops in double: whole
  * numbers bit for bit (rounded once in the narrow types), others within the bounds of their type.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "tests/cuda/twins.h"
+#include "tests/support/test.h"
 
 /* LOGITS: y and dy are floats in every precision. */
 enum { BIAS = 1, RELU = 2, LOGITS = 4 };

@@ -1,16 +1,11 @@
 /* Gathering, augmentation and the shuffle against the loops of the CPU: the same bits in f32, and
  * the numbers rounded once in the narrow types. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "kernels/body/rng.h"
 #include "tests/cuda/twins.h"
+#include "tests/support/test.h"
 
 enum { CLASSES = 7, CURSOR = 13 };
 

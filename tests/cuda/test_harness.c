@@ -1,21 +1,17 @@
 /* The harness that runs kernels on the CPU, and the fake runtime below it: the same threads,
  * barriers and shuffles as on a GPU, and what a GPU would punish is seen. */
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
-#include <cmocka.h>
 #include <cuda_runtime_api.h>
 
 #include "tests/cuda/fake/counters.h"
 #include "tests/cuda/fake/fake.h"
 #include "tests/cuda/harness_kernels.h"
+#include "tests/support/test.h"
 
 #ifdef __SANITIZE_ADDRESS__
 enum { SANITIZED = true };

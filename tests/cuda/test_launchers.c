@@ -1,18 +1,14 @@
 /* Launchers that no slot calls alone: what stands around a library's convolution. Against their
  * definitions in plain loops, in the three types of storage. */
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
 #include <cuda_runtime_api.h>
 
 #include "kernels/body/narrow.h"
 #include "kernels/cuda/launch.h"
+#include "tests/support/test.h"
 
 enum { NUMBERS = CUDA_F16 + 1 };
 

@@ -1,15 +1,10 @@
 /* Softmax and the loss against the loops of the CPU: the same bits of every row and of its
  * gradient, also where a NaN or an infinity comes in. */
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 
-#include <cmocka.h>
-
 #include "tests/cuda/twins.h"
+#include "tests/support/test.h"
 
 typedef struct row {
     int rows, classes;

@@ -1,13 +1,8 @@
 /* Boxes, exchanged axes and images of another size: the bits of the CPU's loops, rounded once. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 
-#include <cmocka.h>
-
 #include "tests/cuda/twins.h"
+#include "tests/support/test.h"
 
 typedef struct row {
     mien_shape from, to;

@@ -1,20 +1,15 @@
 /* Whole networks on the GPU: against the CPU, against themselves, with and without recorded steps.
  */
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "tests/cuda/counted.h"
 #include "tests/cuda/run_steps.h"
 #include "tests/support/device.h"
 #include "tests/support/reference.h"
+#include "tests/support/test.h"
 
 static const char everything[] = "layers:\n"
                                  "  - conv2d: {filters: 8, kernel_size: 3, activation: relu}\n"

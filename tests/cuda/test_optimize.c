@@ -2,16 +2,11 @@
  * clipping brings in the norm, whose order of summation is the device's own. */
 #include <float.h>
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "tests/cuda/twins.h"
+#include "tests/support/test.h"
 
 enum { STEPS = 3, BATCH = 32 };
 enum { NO_MOMENT = 1, NESTEROV = 2, CLIP = 4, EMA = 8, TINY = 16, SHIFTED = 32 };

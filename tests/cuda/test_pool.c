@@ -1,16 +1,11 @@
 /* Pooling: values, indices and gradients have the bits of the CPU's loops; the bias gradient that
  * is summed on the way is that of the gradient handed back. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "kernels/body/rng.h"
 #include "tests/cuda/twins.h"
+#include "tests/support/test.h"
 
 typedef struct row {
     mien_shape x;

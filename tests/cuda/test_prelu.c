@@ -1,14 +1,9 @@
 /* PReLU: values and gradients have the bits of the CPU's loops; the parameter's gradient is summed
  * in double on both sides, in another order. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 
-#include <cmocka.h>
-
 #include "tests/cuda/twins.h"
+#include "tests/support/test.h"
 
 typedef struct row {
     mien_shape x;

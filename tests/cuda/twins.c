@@ -2,16 +2,13 @@
 
 #include <math.h>
 #include <omp.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "host/base/threads.h"
 #include "kernels/body/narrow.h"
+#include "tests/support/test.h"
 
 static mien_backend *plain, *cuda;
 

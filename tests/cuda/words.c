@@ -1,14 +1,10 @@
 #include "tests/cuda/words.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
+#include "tests/support/test.h"
 
 int occurrences(const char *text, const char *of) {
     int count = 0;

@@ -1,13 +1,10 @@
 #include "tests/golden/golden_layers.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
+#include "tests/support/test.h"
 
 /* One case being run: its network and where its tensors go. */
 typedef struct layer_case {

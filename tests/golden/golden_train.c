@@ -1,17 +1,13 @@
 #include "tests/golden/golden_train.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "host/base/json.h"
 #include "host/base/threads.h"
+#include "tests/support/test.h"
 
 /* A training on the images and labels of a golden file. */
 typedef struct training {

@@ -4,16 +4,11 @@
 #include "tests/support/reference.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "host/base/threads.h"
+#include "tests/support/test.h"
 
 static mien_backend *f64, *f32, *direct, *winograd;
 

@@ -1,14 +1,11 @@
 #include "tests/grad/grad_check.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
+#include "tests/support/test.h"
 
 static const double eps = 1e-6, absolute = 1e-7, relative = 1e-5;
 enum { SAMPLES = 40 }; /* numbers of one tensor that are tried */

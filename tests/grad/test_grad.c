@@ -3,15 +3,10 @@
 #include "tests/grad/grad_check.h"
 #include "tests/support/reference.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "host/base/threads.h"
+#include "tests/support/test.h"
 
 /* A float backend and how far it may be from double, as a share of the norm. */
 typedef struct float_backend {

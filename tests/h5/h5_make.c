@@ -1,16 +1,12 @@
 /* HDF5 files with one peculiarity each, made with the HDF5 library itself. */
 #include "tests/h5/h5_make.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
+#include "tests/support/test.h"
 
 const char h5_secret[] = "outside content that must never show";
 char h5_secret_path[64];

@@ -3,17 +3,13 @@
 #include "tests/h5/h5_make.h"
 #include "tests/h5/h5_run.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <cmocka.h>
+#include "tests/support/test.h"
 
 static void test_round_trip(void **state) {
     (void)state;

@@ -7,17 +7,13 @@
 
 #include "tests/parity/parity.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
 #include <omp.h>
 
 #include "kernels/cpu/cpu.h"
+#include "tests/support/test.h"
 
 /* A 3x3 convolution of stride 1: forward with bias and ReLU, data gradient with gate, both
  * gradients added to what is there. */

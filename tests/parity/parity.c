@@ -1,13 +1,10 @@
 #include "tests/parity/parity.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
+#include "tests/support/test.h"
 
 double *integers(size_t count, int range, uint32_t seed) {
     double *out = numbers(count);

@@ -4,13 +4,10 @@
 
 #include <math.h>
 #include <omp.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
+#include "tests/support/test.h"
 
 /* Blocks of 16 and 8, NHWC whose rows hold several pixels, one, or a part of one; odd channels;
  * images with fewer pixels than a row; more images and channels than chunks and groups. */

@@ -2,16 +2,12 @@
 #include "tests/parity/parity.h"
 
 #include <omp.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "host/base/threads.h"
+#include "tests/support/test.h"
 
 /* Runs `body` with flush-to-zero for v2 and then for every other ISA that this CPU has. */
 #define FOR_OTHER_ISAS(index, table, isa)                                                          \

@@ -3,15 +3,11 @@
 #include "tests/parity/parity.h"
 
 #include <omp.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "host/base/threads.h"
+#include "tests/support/test.h"
 
 enum { N = 3, H = 5, W = 4, C = 48, ALL = N * H * W * C, ROOM = 64 * ALL };
 

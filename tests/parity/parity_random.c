@@ -3,15 +3,11 @@
 #include "tests/parity/parity.h"
 
 #include <omp.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "kernels/body/rng.h"
+#include "tests/support/test.h"
 
 /* kat_vectors of Random123 (Salmon et al.), philox4x32 with ten rounds. */
 void test_philox(void **state) {

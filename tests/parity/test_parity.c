@@ -2,16 +2,11 @@
  * oneDNN; what is of the class EXACT agrees between ISAs, layouts, thread counts and batch cuts. */
 #include "tests/parity/parity.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "host/base/threads.h"
+#include "tests/support/test.h"
 
 static mien_backend *plain, *onednn;
 

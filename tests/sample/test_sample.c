@@ -3,11 +3,9 @@
 #include "host/data/sample_draw.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdlib.h>
-#include <cmocka.h>
+
+#include "tests/support/test.h"
 
 enum { SEED = 2013, LANES = 8, EPOCHS = 10, BATCH = 32, PROBE_STEP = 8 };
 

@@ -1,16 +1,13 @@
 #include "tests/support/device.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "kernels/body/narrow.h"
 #include "tests/support/net.h"
+#include "tests/support/test.h"
 
 mien_backend *device_open(mien_compute compute, bool deterministic) {
     const char *build = getenv("MIEN_BUILD");

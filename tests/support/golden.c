@@ -1,16 +1,12 @@
 #include "tests/support/golden.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "host/base/file.h"
 #include "host/base/memory.h"
+#include "tests/support/test.h"
 
 enum { GOLDEN_LIMIT = 1 << 24 };
 

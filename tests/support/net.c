@@ -1,15 +1,12 @@
 #include "tests/support/net.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "host/base/yaml.h"
+#include "tests/support/test.h"
 
 void expect_ok(mien_status status) {
     if (status != MIEN_OK) fail_msg("%s", mien_error_message());

@@ -1,16 +1,12 @@
 #include "tests/support/scratch.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "host/base/file.h"
 #include "host/base/log.h"
+#include "tests/support/test.h"
 
 char scratch[32];
 mien_text said;

@@ -1,7 +1,5 @@
 #include "tests/unit/made_pictures.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,9 +8,8 @@
 #include <png.h>
 #include <zlib.h>
 
-#include <cmocka.h>
-
 #include "host/base/file.h"
+#include "tests/support/test.h"
 
 static void put_number(mien_text *out, unsigned long value, int bytes) {
     for (int i = 0; i < bytes; i++)

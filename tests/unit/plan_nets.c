@@ -1,13 +1,10 @@
 #include "tests/unit/plan_nets.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
+#include "tests/support/test.h"
 
 const mien_graph_io plan_classic_io = {20, 20, 1, 5};
 const char plan_classic[] =

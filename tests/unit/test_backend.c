@@ -1,16 +1,12 @@
 /* Backends opened and closed by several threads at once: each has a table of operations of its own,
  * and no thread sees another's half-written one. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
 
-#include <cmocka.h>
 #include <pthread.h>
 
 #include "tests/support/device.h"
 #include "tests/support/reference.h"
+#include "tests/support/test.h"
 
 enum { THREADS = 4, TIMES = 8 };
 

@@ -1,11 +1,7 @@
 /* What everything stands on: value trees from YAML and JSON, key tables, text, SHA-256. */
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "host/base/json.h"
 #include "host/base/keys.h"
@@ -14,6 +10,7 @@
 #include "host/base/text.h"
 #include "host/base/yaml.h"
 #include "tests/support/scratch.h"
+#include "tests/support/test.h"
 
 typedef mien_status (*parse_fn)(const char *, size_t, const char *, mien_tree *);
 

@@ -1,19 +1,16 @@
 /* Measuring: the statistics are those of known samples, the operations those of the networks, the
  * clock throws warm-up away and stops when told, the document has every field. */
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "host/base/clock.h"
 #include "host/base/json.h"
 #include "host/bench/bench.h"
 #include "host/bench/peak.h"
 #include "tests/support/net.h"
+#include "tests/support/test.h"
 
 static mien_backend *backend;
 

@@ -1,15 +1,10 @@
 /* The convolutions beside the ordinary one where files, plans and messages meet them: what a .h5
  * brings back, what a separable layer is to the outside, what never becomes bytes, what is refused.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "host/base/memory.h"
 #include "host/base/yaml.h"
@@ -17,6 +12,7 @@
 #include "host/graph/quant.h"
 #include "include/mien/mien.h"
 #include "tests/support/net.h"
+#include "tests/support/test.h"
 
 enum { SIDE = 12, CLASSES = 3, IMAGES = 5 };
 

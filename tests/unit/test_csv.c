@@ -1,14 +1,11 @@
 /* The csv reader on hostile texts: what every row comes to is known from how it was made, and any
  * number of threads tells the same. */
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <zlib.h>
 
-#include <cmocka.h>
 #include <omp.h>
 
 #include "host/base/log.h"
@@ -16,6 +13,7 @@
 #include "host/base/text.h"
 #include "host/data/dataset.h"
 #include "tests/support/scratch.h"
+#include "tests/support/test.h"
 
 static char path[64];
 static const int teams[] = {1, 2, 5};

@@ -1,13 +1,9 @@
 /* The data path up to the batches: csv reader, splits, fingerprint, statistics, epoch order. */
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
-
-#include <cmocka.h>
 
 #include "host/base/memory.h"
 #include "host/base/text.h"
@@ -15,6 +11,7 @@
 #include "host/data/split.h"
 #include "host/train/setup.h"
 #include "tests/support/scratch.h"
+#include "tests/support/test.h"
 
 static char csv_path[64], gz_path[64];
 static const mien_on_bad on_bad_fail = {false, -1};

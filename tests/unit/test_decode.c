@@ -1,8 +1,6 @@
 /* Pictures from files: every form against what was put in, damaged ones against a sentence. */
 #include <malloc.h>
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,11 +8,10 @@
 #include <png.h>
 #include <zlib.h>
 
-#include <cmocka.h>
-
 #include "host/base/memory.h"
 #include "host/image/resize.h"
 #include "tests/support/scratch.h"
+#include "tests/support/test.h"
 #include "tests/unit/made_pictures.h"
 
 enum { W = 19, H = 13 };

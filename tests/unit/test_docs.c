@@ -1,16 +1,13 @@
 /* docs/config.md and docs/models.md are made from the key tables; this test fails when they are not
  * what the tables say. MIEN_UPDATE=1 writes them. */
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "host/base/file.h"
 #include "host/base/memory.h"
 #include "host/layers/layer.h"
 #include "host/train/config.h"
+#include "tests/support/test.h"
 
 static void row(const mien_key *key, mien_text *out) {
     mien_text_printf(out, "| `%s` | %s | ", key->name, key->fallback ? "" : "required");

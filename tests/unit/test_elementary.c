@@ -1,16 +1,11 @@
 /* The elementary functions of kernels/body in float, against libm in double. The bounds are what
  * was measured over these sweeps, rounded up; the unit is the last place of the correct float. */
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "kernels/body/activation.h"
 #include "kernels/body/rectify.h"
+#include "tests/support/test.h"
 
 typedef struct function {
     const char *name;

@@ -4,18 +4,15 @@
 #include "tests/support/scratch.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "host/base/file.h"
 #include "host/base/memory.h"
 #include "host/base/yaml.h"
 #include "host/eval/evaluate.h"
+#include "tests/support/test.h"
 
 enum {
     SIDE = 8,

@@ -1,17 +1,14 @@
 /* One batch shared by two processes: each computes a part of it, and together they do what one
  * process does with the whole. And single images through a feed. */
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "host/base/memory.h"
 #include "host/data/loader.h"
 #include "host/train/step.h"
 #include "tests/support/net.h"
 #include "tests/support/reference.h"
+#include "tests/support/test.h"
 
 enum { SIDE = 12, CLASSES = 3, ALL = 20, BATCH = 8, CUT = 3, NUMBERS = SIDE * SIDE };
 

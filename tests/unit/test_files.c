@@ -1,8 +1,6 @@
 /* Files and their names: whole reads, writes that leave the old file or the new one, folders. */
 #include <dirent.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,11 +8,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "host/base/file.h"
 #include "host/base/memory.h"
 #include "tests/support/scratch.h"
+#include "tests/support/test.h"
 
 static void expect_content(const char *path, const char *content) {
     char *text;

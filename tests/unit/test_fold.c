@@ -4,17 +4,13 @@
 #include "tests/support/net.h"
 #include "tests/support/reference.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "host/base/file.h"
 #include "host/base/threads.h"
+#include "tests/support/test.h"
 
 enum { ROWS = 5 };
 static mien_backend *f64, *cpu;

@@ -1,15 +1,11 @@
 /* Folders of pictures: which files are samples of which class and part, what is said about the
  * others, and the published sets that have a form of their own. */
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "host/base/file.h"
 #include "host/base/log.h"
@@ -18,6 +14,7 @@
 #include "host/data/split.h"
 #include "host/image/resize.h"
 #include "tests/support/scratch.h"
+#include "tests/support/test.h"
 #include "tests/unit/made_pictures.h"
 
 enum { SIDE = 12, PIXELS = SIDE * SIDE };

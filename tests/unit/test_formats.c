@@ -1,13 +1,9 @@
 /* The table of model formats: every row is whole, content decides, suffixes choose what is written;
  * and what holds for a model whose file says nothing about it. */
 #include <ctype.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "host/base/file.h"
 #include "host/base/json.h"
@@ -17,6 +13,7 @@
 #include "host/formats/safetensors.h"
 #include "tests/support/net.h"
 #include "tests/support/scratch.h"
+#include "tests/support/test.h"
 
 enum { SIDE = 12, CLASSES = 3 };
 

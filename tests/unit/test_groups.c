@@ -1,11 +1,7 @@
 /* Subgroups: the csv that names them, and a model's figures on each. */
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "host/base/file.h"
 #include "host/base/log.h"
@@ -14,6 +10,7 @@
 #include "host/data/merge.h"
 #include "host/eval/subgroups.h"
 #include "tests/support/scratch.h"
+#include "tests/support/test.h"
 #include "tests/unit/made_pictures.h"
 
 enum { SIDE = 8, PIXELS = SIDE * SIDE };

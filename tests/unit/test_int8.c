@@ -4,17 +4,13 @@
 #include "tests/support/reference.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "host/base/memory.h"
 #include "kernels/body/quantise.h"
+#include "tests/support/test.h"
 
 static mien_backend *cpu;
 

@@ -3,15 +3,10 @@
 #include "tests/support/reference.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "host/base/file.h"
 #include "host/base/memory.h"
@@ -21,6 +16,7 @@
 #include "host/formats/safetensors.h"
 #include "host/infer/calibrate.h"
 #include "include/mien/predictor.h"
+#include "tests/support/test.h"
 
 static mien_backend *cpu, *plain;
 

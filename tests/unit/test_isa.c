@@ -1,14 +1,11 @@
 /* Which instruction sets are used, and which of them the other tests could run on this CPU. */
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "host/backend/cpu.h"
 #include "tests/support/net.h"
+#include "tests/support/test.h"
 
 static mien_status choose(const char *word, mien_isa *isa, bool *held_back) {
     word ? setenv("MIEN_ISA", word, 1) : unsetenv("MIEN_ISA");

@@ -1,11 +1,7 @@
 /* Votes as labels, classes by name, merged sources, balanced epochs. */
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "host/base/json.h"
 #include "host/base/memory.h"
@@ -18,6 +14,7 @@
 #include "host/data/votes.h"
 #include "host/formats/model.h"
 #include "tests/support/scratch.h"
+#include "tests/support/test.h"
 
 static char a_path[64], b_path[64], votes_path[64];
 static const mien_on_bad strict = {false, -1};

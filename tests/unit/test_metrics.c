@@ -1,16 +1,13 @@
 /* Metrics against numbers from scikit-learn 1.9 and by hand; learning-rate schedules and the rules
  * that pick the best epoch. */
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "host/eval/metrics.h"
-#include "host/train/schedule.h"
 #include "host/eval/subgroups.h"
+#include "host/train/schedule.h"
+#include "tests/support/test.h"
 
 static void expect_near(double value, double expected, int line) {
     if (!(fabs(value - expected) <= 1e-7))

@@ -1,6 +1,4 @@
 /* NumPy arrays as data: folders and archives of them, their labels and classes, damaged ones. */
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,14 +6,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "host/base/file.h"
 #include "host/base/memory.h"
 #include "host/data/dataset.h"
 #include "host/data/npy_header.h"
 #include "host/image/resize.h"
 #include "tests/support/scratch.h"
+#include "tests/support/test.h"
 #include "tests/unit/made_pictures.h"
 
 enum { N = 5, H = 9, W = 11, PIXELS = H * W };

@@ -4,19 +4,16 @@
 #include "tests/support/scratch.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "host/base/memory.h"
 #include "host/base/yaml.h"
 #include "host/infer/photo.h"
 #include "host/vision/haar.h"
 #include "tests/unit/made_pictures.h"
+#include "tests/support/test.h"
 
 enum { SIDE = 12, CLASSES = 3, PHOTOS = 9, WIDTH = 40, BATCH = 4 };
 static const char network[] = "name: tiny\nlayers:\n"

@@ -1,18 +1,15 @@
 /* Pictures that are written and drawn, the report's page, and the images of a training step. */
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "host/base/memory.h"
 #include "host/image/draw.h"
 #include "host/image/encode.h"
 #include "host/report/report.h"
 #include "tests/support/scratch.h"
+#include "tests/support/test.h"
 
 static const mien_color white = {255, 255, 255}, black = {0, 0, 0}, red = {200, 30, 10};
 

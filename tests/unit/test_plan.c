@@ -4,19 +4,14 @@
 #include "tests/unit/plan_nets.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "host/base/memory.h"
 #include "host/base/threads.h"
 #include "host/base/yaml.h"
+#include "tests/support/test.h"
 
 static mien_backend *f64, *direct, *two_threads;
 

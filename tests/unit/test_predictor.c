@@ -1,15 +1,12 @@
 /* The public API: a predictor answers like the plan it is made of, for any number of images. */
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "host/base/yaml.h"
 #include "host/formats/model.h"
 #include "include/mien/mien.h"
+#include "tests/support/test.h"
 
 enum { SIDE = 12, CLASSES = 3, MOST = 40 };
 

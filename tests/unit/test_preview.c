@@ -1,13 +1,9 @@
 /* What `mien preview` shows is what the network reads in that step of a training: compared with the
  * input that a plan has in front of its first layer while the trainer's own steps run. */
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "host/base/memory.h"
 #include "host/base/text.h"
@@ -15,6 +11,7 @@
 #include "host/train/preview.h"
 #include "host/train/step.h"
 #include "tests/support/scratch.h"
+#include "tests/support/test.h"
 
 /* five steps an epoch, the last of 10 images */
 enum { COUNT = 190, TRAIN = 138, BATCH = 32, STEPS = 5, LAST = 10, SIDE = 12, EPOCHS = 3 };

@@ -1,15 +1,12 @@
 /* Streamed batches are those of resident mode, bit for bit, for any number of workers; and what
  * goes wrong with the file meanwhile ends in a sentence. */
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cmocka.h>
 #include <omp.h>
 
 #include "host/base/memory.h"
@@ -17,6 +14,7 @@
 #include "host/data/loader.h"
 #include "host/data/split.h"
 #include "tests/support/scratch.h"
+#include "tests/support/test.h"
 
 enum { COUNT = 300, SIDE = 12, BATCH = 32, CLASSES = 7, NUMBERS = SIDE * SIDE };
 static char path[64], gz_path[80];

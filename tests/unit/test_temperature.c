@@ -1,14 +1,9 @@
 /* The temperature of a network's confidence. */
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 
 #include "host/eval/temperature.h"
 #include "kernels/body/rng.h"
+#include "tests/support/test.h"
 
 enum { ROWS = 6000, CLASSES = 4 };
 static float told[ROWS * CLASSES];

@@ -2,18 +2,15 @@
  * damaged, and obeyed by operators. */
 #include "host/backend/tuning.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "host/backend/cpu.h"
 #include "host/base/memory.h"
 #include "tests/support/scratch.h"
 #include "tests/support/reference.h"
+#include "tests/support/test.h"
 
 static const mien_linear_desc desc = {.name = "it",
                                       .in = {1, 12, 12, 32},

@@ -1,17 +1,14 @@
 /* Faces in photos: the crop rule, what is drawn, cascades from strangers, a build without OpenCV.
  */
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "host/base/file.h"
 #include "host/base/memory.h"
 #include "host/image/crop.h"
 #include "host/vision/haar.h"
+#include "tests/support/test.h"
 
 /* ---- the crop rule ---- */
 
