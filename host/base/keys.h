@@ -84,4 +84,29 @@ void mien_key_choice(const mien_key *key, int index, char *out, size_t size);
 
 #define MIEN_FIELD(owner, field) offsetof(owner, field), sizeof(((owner *)0)->field)
 
+/* Rows of a table, one macro a type: the members that the type has no use for are not written. The
+ * argument `field` is a MIEN_FIELD; `fallback` NULL makes the key required. */
+#define KEY_BOOL(name, field, fallback, doc)                                                       \
+    { name, MIEN_KEY_BOOL, field, fallback, 0, 0, NULL, doc }
+#define KEY_TEXT(name, field, fallback, doc)                                                       \
+    { name, MIEN_KEY_TEXT, field, fallback, 0, 0, NULL, doc }
+#define KEY_TEXTS(name, field, fallback, doc)                                                      \
+    { name, MIEN_KEY_TEXTS, field, fallback, 0, 0, NULL, doc }
+#define KEY_INT(name, field, fallback, min, max, doc)                                              \
+    { name, MIEN_KEY_INT, field, fallback, min, max, NULL, doc }
+#define KEY_REAL(name, field, fallback, min, max, doc)                                             \
+    { name, MIEN_KEY_REAL, field, fallback, min, max, NULL, doc }
+#define KEY_REALS(name, field, fallback, min, max, doc)                                            \
+    { name, MIEN_KEY_REALS, field, fallback, min, max, NULL, doc }
+#define KEY_PAIR(name, field, fallback, min, max, doc)                                             \
+    { name, MIEN_KEY_PAIR, field, fallback, min, max, NULL, doc }
+#define KEY_INTS(name, field, fallback, min, max, doc)                                             \
+    { name, MIEN_KEY_INTS, field, fallback, min, max, NULL, doc }
+#define KEY_SIDES(name, field, fallback, min, max, doc)                                            \
+    { name, MIEN_KEY_SIDES, field, fallback, min, max, NULL, doc }
+#define KEY_CHOICE(name, field, fallback, choices, doc)                                            \
+    { name, MIEN_KEY_CHOICE, field, fallback, 0, 0, choices, doc }
+#define KEY_NUMBER_OR(name, field, fallback, min, max, words, doc)                                 \
+    { name, MIEN_KEY_NUMBER_OR, field, fallback, min, max, words, doc }
+
 #endif

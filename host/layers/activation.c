@@ -11,7 +11,7 @@ typedef struct activation_attrs {
 #define F(field) MIEN_FIELD(activation_attrs, field)
 static const mien_key rows[] = {
     MIEN_COMMON_KEYS(activation_attrs),
-    {"activation", MIEN_KEY_CHOICE, F(activation), NULL, 0, 0, MIEN_ACTIVATION_CHOICES, "which"},
+    KEY_CHOICE("activation", F(activation), NULL, MIEN_ACTIVATION_CHOICES, "which"),
 };
 
 static int activates(const mien_node *node, float *alpha) {

@@ -13,10 +13,10 @@ typedef struct batch_normalization_attrs {
 #define F(field) MIEN_FIELD(batch_normalization_attrs, field)
 static const mien_key rows[] = {
     MIEN_COMMON_KEYS(batch_normalization_attrs),
-    {"momentum", MIEN_KEY_REAL, F(momentum), "0.99", 0, 1, NULL, "of the running statistics"},
-    {"epsilon", MIEN_KEY_REAL, F(epsilon), "0.001", 0, 1, NULL, "added to the variance"},
-    {"center", MIEN_KEY_BOOL, F(center), "true", 0, 0, NULL, "learn beta"},
-    {"scale", MIEN_KEY_BOOL, F(scale), "true", 0, 0, NULL, "learn gamma"},
+    KEY_REAL("momentum", F(momentum), "0.99", 0, 1, "of the running statistics"),
+    KEY_REAL("epsilon", F(epsilon), "0.001", 0, 1, "added to the variance"),
+    KEY_BOOL("center", F(center), "true", "learn beta"),
+    KEY_BOOL("scale", F(scale), "true", "learn gamma"),
 };
 
 static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {

@@ -11,15 +11,13 @@ typedef struct conv2d_attrs {
 #define F(field) MIEN_FIELD(conv2d_attrs, field)
 static const mien_key rows[] = {
     MIEN_COMMON_KEYS(conv2d_attrs),
-    {"filters", MIEN_KEY_INT, F(filters), NULL, 1, 65536, NULL, "output channels"},
+    KEY_INT("filters", F(filters), NULL, 1, 65536, "output channels"),
     MIEN_CONV_KEYS(conv2d_attrs),
-    {"groups", MIEN_KEY_INT, F(groups), "1", 1, 65536, NULL,
-     "parts of the channels that are convolved apart"},
-    {"use_bias", MIEN_KEY_BOOL, F(use_bias), "true", 0, 0, NULL, "add a bias"},
-    {"activation", MIEN_KEY_CHOICE, F(activation), "linear", 0, 0, MIEN_ACTIVATION_CHOICES,
-     "what follows"},
-    {"kernel_initializer", MIEN_KEY_CHOICE, F(initializer), "glorot_uniform", 0, 0,
-     MIEN_INITIALIZERS, "how the kernel starts"},
+    KEY_INT("groups", F(groups), "1", 1, 65536, "parts of the channels that are convolved apart"),
+    KEY_BOOL("use_bias", F(use_bias), "true", "add a bias"),
+    KEY_CHOICE("activation", F(activation), "linear", MIEN_ACTIVATION_CHOICES, "what follows"),
+    KEY_CHOICE("kernel_initializer", F(initializer), "glorot_uniform", MIEN_INITIALIZERS,
+               "how the kernel starts"),
 };
 
 static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {

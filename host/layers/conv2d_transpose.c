@@ -14,16 +14,16 @@ typedef struct transpose_attrs {
 #define F(field) MIEN_FIELD(transpose_attrs, field)
 static const mien_key rows[] = {
     MIEN_COMMON_KEYS(transpose_attrs),
-    {"filters", MIEN_KEY_INT, F(filters), NULL, 1, 65536, NULL, "output channels"},
+    KEY_INT("filters", F(filters), NULL, 1, 65536, "output channels"),
     MIEN_CONV_KEYS(transpose_attrs),
-    {"output_padding", MIEN_KEY_PAIR, F(output_padding), "-1", -1, 254, NULL,
-     "places more at the far border, less than strides; -1 = by padding: same in * strides, valid "
-     "all that a kernel reaches"},
-    {"use_bias", MIEN_KEY_BOOL, F(use_bias), "true", 0, 0, NULL, "add a bias"},
-    {"activation", MIEN_KEY_CHOICE, F(activation), "linear", 0, 0, MIEN_ACTIVATION_CHOICES,
-     "what follows"},
-    {"kernel_initializer", MIEN_KEY_CHOICE, F(initializer), "glorot_uniform", 0, 0,
-     MIEN_INITIALIZERS, "how the kernel starts"},
+    KEY_PAIR("output_padding", F(output_padding), "-1", -1, 254,
+             "places more at the far border, less than strides; -1 = by padding: same in * "
+             "strides, valid "
+             "all that a kernel reaches"),
+    KEY_BOOL("use_bias", F(use_bias), "true", "add a bias"),
+    KEY_CHOICE("activation", F(activation), "linear", MIEN_ACTIVATION_CHOICES, "what follows"),
+    KEY_CHOICE("kernel_initializer", F(initializer), "glorot_uniform", MIEN_INITIALIZERS,
+               "how the kernel starts"),
 };
 
 /* Keras's size of the result along one axis. */

@@ -9,8 +9,8 @@ typedef struct cropping2d_attrs {
 #define F(field) MIEN_FIELD(cropping2d_attrs, field)
 static const mien_key rows[] = {
     MIEN_COMMON_KEYS(cropping2d_attrs),
-    {"cropping", MIEN_KEY_SIDES, F(sides), "0", 0, 4096, NULL,
-     "pixels: a number, [height, width] or [[top, bottom], [left, right]]"},
+    KEY_SIDES("cropping", F(sides), "0", 0, 4096,
+              "pixels: a number, [height, width] or [[top, bottom], [left, right]]"),
 };
 
 static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {

@@ -12,12 +12,11 @@ typedef struct dense_attrs {
 #define F(field) MIEN_FIELD(dense_attrs, field)
 static const mien_key rows[] = {
     MIEN_COMMON_KEYS(dense_attrs),
-    {"units", MIEN_KEY_NUMBER_OR, F(units), NULL, 1, 1048576, "classes", "outputs"},
-    {"use_bias", MIEN_KEY_BOOL, F(use_bias), "true", 0, 0, NULL, "add a bias"},
-    {"activation", MIEN_KEY_CHOICE, F(activation), "linear", 0, 0, MIEN_ACTIVATION_CHOICES,
-     "what follows"},
-    {"kernel_initializer", MIEN_KEY_CHOICE, F(initializer), "glorot_uniform", 0, 0,
-     "zeros|ones|glorot_uniform|he_normal", "how the kernel starts"},
+    KEY_NUMBER_OR("units", F(units), NULL, 1, 1048576, "classes", "outputs"),
+    KEY_BOOL("use_bias", F(use_bias), "true", "add a bias"),
+    KEY_CHOICE("activation", F(activation), "linear", MIEN_ACTIVATION_CHOICES, "what follows"),
+    KEY_CHOICE("kernel_initializer", F(initializer), "glorot_uniform",
+               "zeros|ones|glorot_uniform|he_normal", "how the kernel starts"),
 };
 
 static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {

@@ -13,13 +13,12 @@ typedef struct depthwise_attrs {
 static const mien_key rows[] = {
     MIEN_COMMON_KEYS(depthwise_attrs),
     MIEN_CONV_KEYS(depthwise_attrs),
-    {"depth_multiplier", MIEN_KEY_INT, F(multiplier), "1", 1, 65536, NULL,
-     "output channels of each input channel"},
-    {"use_bias", MIEN_KEY_BOOL, F(use_bias), "true", 0, 0, NULL, "add a bias"},
-    {"activation", MIEN_KEY_CHOICE, F(activation), "linear", 0, 0, MIEN_ACTIVATION_CHOICES,
-     "what follows"},
-    {"depthwise_initializer", MIEN_KEY_CHOICE, F(initializer), "glorot_uniform", 0, 0,
-     MIEN_INITIALIZERS, "how the kernel starts"},
+    KEY_INT("depth_multiplier", F(multiplier), "1", 1, 65536,
+            "output channels of each input channel"),
+    KEY_BOOL("use_bias", F(use_bias), "true", "add a bias"),
+    KEY_CHOICE("activation", F(activation), "linear", MIEN_ACTIVATION_CHOICES, "what follows"),
+    KEY_CHOICE("depthwise_initializer", F(initializer), "glorot_uniform", MIEN_INITIALIZERS,
+               "how the kernel starts"),
 };
 
 static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {

@@ -5,7 +5,7 @@
 #define F(field) MIEN_FIELD(mien_dropout_attrs, field)
 const mien_key mien_dropout_rows[MIEN_DROPOUT_KEYS] = {
     MIEN_COMMON_KEYS(mien_dropout_attrs),
-    {"rate", MIEN_KEY_REAL, F(rate), NULL, 0, 0.999, NULL, "share of elements set to zero"},
+    KEY_REAL("rate", F(rate), NULL, 0, 0.999, "share of elements set to zero"),
 };
 
 mien_dropout mien_dropout_mask(const mien_node *node, const mien_pass *pass) {

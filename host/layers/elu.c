@@ -9,7 +9,7 @@ typedef struct elu_attrs {
 #define F(field) MIEN_FIELD(elu_attrs, field)
 static const mien_key rows[] = {
     MIEN_COMMON_KEYS(elu_attrs),
-    {"alpha", MIEN_KEY_REAL, F(alpha), "1", 0, 1e6, NULL, "its limit below zero, negated"},
+    KEY_REAL("alpha", F(alpha), "1", 0, 1e6, "its limit below zero, negated"),
 };
 
 static int activates(const mien_node *node, float *alpha) {

@@ -9,7 +9,7 @@ typedef struct gaussian_noise_attrs {
 #define F(field) MIEN_FIELD(gaussian_noise_attrs, field)
 static const mien_key rows[] = {
     MIEN_COMMON_KEYS(gaussian_noise_attrs),
-    {"stddev", MIEN_KEY_REAL, F(stddev), NULL, 0, 1, NULL, "standard deviation of the noise"},
+    KEY_REAL("stddev", F(stddev), NULL, 0, 1, "standard deviation of the noise"),
 };
 
 static mien_status forward(const mien_node *node, const mien_pass *pass) {

@@ -24,26 +24,12 @@ typedef struct mien_layer_common {
 } mien_layer_common;
 
 #define MIEN_COMMON_KEYS(owner)                                                                    \
-    {"name",                                                                                       \
-     MIEN_KEY_TEXT,                                                                                \
-     MIEN_FIELD(owner, common.name),                                                               \
-     "\"\"",                                                                                       \
-     0,                                                                                            \
-     0,                                                                                            \
-     NULL,                                                                                         \
-     "name of the layer; Keras's default when empty"},                                             \
-        {"inputs",                                                                                 \
-         MIEN_KEY_TEXTS,                                                                           \
-         MIEN_FIELD(owner, common.inputs),                                                         \
-         "[]",                                                                                     \
-         0,                                                                                        \
-         0,                                                                                        \
-         NULL,                                                                                     \
-         "names of the layers it reads (input = the image); default: the layer before"},           \
-    {                                                                                              \
-        "trainable", MIEN_KEY_BOOL, MIEN_FIELD(owner, common.trainable), "true", 0, 0, NULL,       \
-            "false: its weights stay as they are"                                                  \
-    }
+    KEY_TEXT("name", MIEN_FIELD(owner, common.name), "\"\"",                                       \
+             "name of the layer; Keras's default when empty"),                                     \
+        KEY_TEXTS("inputs", MIEN_FIELD(owner, common.inputs), "[]",                                \
+                  "names of the layers it reads (input = the image); default: the layer before"),  \
+        KEY_BOOL("trainable", MIEN_FIELD(owner, common.trainable), "true",                         \
+                 "false: its weights stay as they are")
 
 typedef enum mien_init {
     MIEN_INIT_ZEROS,
@@ -210,16 +196,14 @@ typedef struct mien_conv_window {
     int pad_top, pad_left, pad_bottom, pad_right; /* derived */
 } mien_conv_window;
 #define MIEN_CONV_KEYS(owner)                                                                      \
-    {"kernel_size", MIEN_KEY_PAIR,     MIEN_FIELD(owner, window.kernel_size), NULL, 1, 255,        \
-     NULL,          "height and width"},                                                           \
-        {"strides", MIEN_KEY_PAIR,         MIEN_FIELD(owner, window.strides), "1", 1, 255,         \
-         NULL,      "steps down and right"},                                                       \
-        {"padding",    MIEN_KEY_CHOICE, MIEN_FIELD(owner, window.padding), "valid", 0, 0,          \
-         "valid|same", "border rule"},                                                             \
-    {                                                                                              \
-        "dilation_rate", MIEN_KEY_PAIR, MIEN_FIELD(owner, window.dilation_rate), "1", 1, 255,      \
-            NULL, "places from one tap of the kernel to the next; not with strides"                \
-    }
+    KEY_PAIR("kernel_size", MIEN_FIELD(owner, window.kernel_size), NULL, 1, 255,                   \
+             "height and width"),                                                                  \
+        KEY_PAIR("strides", MIEN_FIELD(owner, window.strides), "1", 1, 255,                        \
+                 "steps down and right"),                                                          \
+        KEY_CHOICE("padding", MIEN_FIELD(owner, window.padding), "valid", "valid|same",            \
+                   "border rule"),                                                                 \
+        KEY_PAIR("dilation_rate", MIEN_FIELD(owner, window.dilation_rate), "1", 1, 255,            \
+                 "places from one tap of the kernel to the next; not with strides")
 #define MIEN_INITIALIZERS "zeros|ones|glorot_uniform|he_normal"
 /* Places that a kernel with its dilation reads along axis 0 or 1. */
 int mien_conv_span(const mien_conv_window *window, int axis);

@@ -9,8 +9,8 @@ typedef struct leaky_relu_attrs {
 #define F(field) MIEN_FIELD(leaky_relu_attrs, field)
 static const mien_key rows[] = {
     MIEN_COMMON_KEYS(leaky_relu_attrs),
-    {"negative_slope", MIEN_KEY_REAL, F(negative_slope), "0.3", 0, 1e6, NULL,
-     "slope below zero; Keras 2 calls it alpha"},
+    KEY_REAL("negative_slope", F(negative_slope), "0.3", 0, 1e6,
+             "slope below zero; Keras 2 calls it alpha"),
 };
 
 static int activates(const mien_node *node, float *alpha) {

@@ -11,10 +11,10 @@ typedef struct normalization_attrs {
 #define F(field) MIEN_FIELD(normalization_attrs, field)
 static const mien_key rows[] = {
     MIEN_COMMON_KEYS(normalization_attrs),
-    {"axis", MIEN_KEY_INT, F(axis), "-1", -1, 3, NULL, "that of the channels: -1, or 3 of images"},
-    {"mean", MIEN_KEY_REALS, F(mean), "[]", -1e30, 1e30, NULL,
-     "of the data: one number, or one a channel; empty: 0, or what a model file holds"},
-    {"variance", MIEN_KEY_REALS, F(variance), "[]", 0, 1e30, NULL, "of the data; empty: 1"},
+    KEY_INT("axis", F(axis), "-1", -1, 3, "that of the channels: -1, or 3 of images"),
+    KEY_REALS("mean", F(mean), "[]", -1e30, 1e30,
+              "of the data: one number, or one a channel; empty: 0, or what a model file holds"),
+    KEY_REALS("variance", F(variance), "[]", 0, 1e30, "of the data; empty: 1"),
 };
 
 static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {

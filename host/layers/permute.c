@@ -10,8 +10,8 @@ typedef struct permute_attrs {
 #define F(field) MIEN_FIELD(permute_attrs, field)
 static const mien_key rows[] = {
     MIEN_COMMON_KEYS(permute_attrs),
-    {"dims", MIEN_KEY_INTS, F(dims), NULL, 1, 3, NULL,
-     "for each axis of the output the one that it was; height is 1, channels are 3"},
+    KEY_INTS("dims", F(dims), NULL, 1, 3,
+             "for each axis of the output the one that it was; height is 1, channels are 3"),
 };
 
 static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {

@@ -4,14 +4,14 @@
 #define F(field) MIEN_FIELD(mien_pool_attrs, field)
 const mien_key mien_window_pool_rows[MIEN_WINDOW_POOL_KEYS] = {
     MIEN_COMMON_KEYS(mien_pool_attrs),
-    {"pool_size", MIEN_KEY_PAIR, F(pool_size), "2", 1, 255, NULL, "height and width of a window"},
-    {"strides", MIEN_KEY_PAIR, F(strides), "0", 0, 255, NULL, "steps; 0 = pool_size"},
-    {"padding", MIEN_KEY_CHOICE, F(padding), "valid", 0, 0, "valid|same", "border rule"},
+    KEY_PAIR("pool_size", F(pool_size), "2", 1, 255, "height and width of a window"),
+    KEY_PAIR("strides", F(strides), "0", 0, 255, "steps; 0 = pool_size"),
+    KEY_CHOICE("padding", F(padding), "valid", "valid|same", "border rule"),
 };
 
 const mien_key mien_global_pool_rows[MIEN_GLOBAL_POOL_KEYS] = {
     MIEN_COMMON_KEYS(mien_pool_attrs),
-    {"keepdims", MIEN_KEY_BOOL, F(keepdims), "false", 0, 0, NULL, "keep height and width as 1x1"},
+    KEY_BOOL("keepdims", F(keepdims), "false", "keep height and width as 1x1"),
 };
 
 static bool is_average(const mien_node *node) {

@@ -10,10 +10,9 @@ typedef struct prelu_attrs {
 #define F(field) MIEN_FIELD(prelu_attrs, field)
 static const mien_key rows[] = {
     MIEN_COMMON_KEYS(prelu_attrs),
-    {"alpha_initializer", MIEN_KEY_CHOICE, F(initializer), "zeros", 0, 0, "zeros|ones",
-     "how the slopes start"},
-    {"shared_axes", MIEN_KEY_INTS, F(shared), "[]", 1, 3, NULL,
-     "axes along which one slope serves; [1, 2]: one for each channel"},
+    KEY_CHOICE("alpha_initializer", F(initializer), "zeros", "zeros|ones", "how the slopes start"),
+    KEY_INTS("shared_axes", F(shared), "[]", 1, 3,
+             "axes along which one slope serves; [1, 2]: one for each channel"),
 };
 
 static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {

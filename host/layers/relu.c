@@ -13,11 +13,10 @@ typedef struct relu_attrs {
 #define F(field) MIEN_FIELD(relu_attrs, field)
 static const mien_key rows[] = {
     MIEN_COMMON_KEYS(relu_attrs),
-    {"max_value", MIEN_KEY_NUMBER_OR, F(max_value), "none", 0, 1e30, "none", "upper limit"},
-    {"negative_slope", MIEN_KEY_REAL, F(negative_slope), "0", 0, 1e6, NULL,
-     "slope below the threshold"},
-    {"threshold", MIEN_KEY_REAL, F(threshold), "0", 0, 1e30, NULL,
-     "what does not lie above it is cut off, or sloped"},
+    KEY_NUMBER_OR("max_value", F(max_value), "none", 0, 1e30, "none", "upper limit"),
+    KEY_REAL("negative_slope", F(negative_slope), "0", 0, 1e6, "slope below the threshold"),
+    KEY_REAL("threshold", F(threshold), "0", 0, 1e30,
+             "what does not lie above it is cut off, or sloped"),
 };
 
 enum { OWN = -1 }; /* none of the table */

@@ -9,8 +9,8 @@ typedef struct rescaling_attrs {
 #define F(field) MIEN_FIELD(rescaling_attrs, field)
 static const mien_key rows[] = {
     MIEN_COMMON_KEYS(rescaling_attrs),
-    {"scale", MIEN_KEY_REAL, F(scale), NULL, -1e9, 1e9, NULL, "factor"},
-    {"offset", MIEN_KEY_REAL, F(offset), "0", -1e9, 1e9, NULL, "added behind"},
+    KEY_REAL("scale", F(scale), NULL, -1e9, 1e9, "factor"),
+    KEY_REAL("offset", F(offset), "0", -1e9, 1e9, "added behind"),
 };
 
 static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {

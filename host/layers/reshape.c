@@ -9,8 +9,8 @@ typedef struct reshape_attrs {
 #define F(field) MIEN_FIELD(reshape_attrs, field)
 static const mien_key rows[] = {
     MIEN_COMMON_KEYS(reshape_attrs),
-    {"target_shape", MIEN_KEY_INTS, F(target), NULL, -1, 268435456, NULL,
-     "[height, width, channels] or [count]; one of them may be -1: what is left"},
+    KEY_INTS("target_shape", F(target), NULL, -1, 268435456,
+             "[height, width, channels] or [count]; one of them may be -1: what is left"),
 };
 
 static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {

@@ -10,12 +10,11 @@ typedef struct resizing_attrs {
 #define F(field) MIEN_FIELD(resizing_attrs, field)
 static const mien_key rows[] = {
     MIEN_COMMON_KEYS(resizing_attrs),
-    {"height", MIEN_KEY_INT, F(height), NULL, 1, 4096, NULL, "of its output"},
-    {"width", MIEN_KEY_INT, F(width), NULL, 1, 4096, NULL, "of its output"},
-    {"interpolation", MIEN_KEY_CHOICE, F(interpolation), "bilinear", 0, 0, "nearest|bilinear",
-     "what stands between pixels"},
-    {"crop_to_aspect_ratio", MIEN_KEY_BOOL, F(crop), "false", 0, 0, NULL,
-     "only false: the image is stretched"},
+    KEY_INT("height", F(height), NULL, 1, 4096, "of its output"),
+    KEY_INT("width", F(width), NULL, 1, 4096, "of its output"),
+    KEY_CHOICE("interpolation", F(interpolation), "bilinear", "nearest|bilinear",
+               "what stands between pixels"),
+    KEY_BOOL("crop_to_aspect_ratio", F(crop), "false", "only false: the image is stretched"),
 };
 
 static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {

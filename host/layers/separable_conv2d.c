@@ -13,17 +13,16 @@ typedef struct separable_attrs {
 #define F(field) MIEN_FIELD(separable_attrs, field)
 static const mien_key rows[] = {
     MIEN_COMMON_KEYS(separable_attrs),
-    {"filters", MIEN_KEY_INT, F(filters), NULL, 1, 65536, NULL, "output channels"},
+    KEY_INT("filters", F(filters), NULL, 1, 65536, "output channels"),
     MIEN_CONV_KEYS(separable_attrs),
-    {"depth_multiplier", MIEN_KEY_INT, F(multiplier), "1", 1, 65536, NULL,
-     "channels between the two, of each input channel"},
-    {"use_bias", MIEN_KEY_BOOL, F(use_bias), "true", 0, 0, NULL, "add a bias"},
-    {"activation", MIEN_KEY_CHOICE, F(activation), "linear", 0, 0, MIEN_ACTIVATION_CHOICES,
-     "what follows"},
-    {"depthwise_initializer", MIEN_KEY_CHOICE, F(depthwise_initializer), "glorot_uniform", 0, 0,
-     MIEN_INITIALIZERS, "how the first kernel starts"},
-    {"pointwise_initializer", MIEN_KEY_CHOICE, F(pointwise_initializer), "glorot_uniform", 0, 0,
-     MIEN_INITIALIZERS, "how the second kernel starts"},
+    KEY_INT("depth_multiplier", F(multiplier), "1", 1, 65536,
+            "channels between the two, of each input channel"),
+    KEY_BOOL("use_bias", F(use_bias), "true", "add a bias"),
+    KEY_CHOICE("activation", F(activation), "linear", MIEN_ACTIVATION_CHOICES, "what follows"),
+    KEY_CHOICE("depthwise_initializer", F(depthwise_initializer), "glorot_uniform",
+               MIEN_INITIALIZERS, "how the first kernel starts"),
+    KEY_CHOICE("pointwise_initializer", F(pointwise_initializer), "glorot_uniform",
+               MIEN_INITIALIZERS, "how the second kernel starts"),
 };
 
 static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {

@@ -9,7 +9,7 @@ typedef struct softmax_attrs {
 #define F(field) MIEN_FIELD(softmax_attrs, field)
 static const mien_key rows[] = {
     MIEN_COMMON_KEYS(softmax_attrs),
-    {"axis", MIEN_KEY_INT, F(axis), "-1", -1, 3, NULL, "that of the channels: -1, or 3 of images"},
+    KEY_INT("axis", F(axis), "-1", -1, 3, "that of the channels: -1, or 3 of images"),
 };
 
 static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {

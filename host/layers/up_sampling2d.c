@@ -9,9 +9,9 @@ typedef struct up_sampling2d_attrs {
 #define F(field) MIEN_FIELD(up_sampling2d_attrs, field)
 static const mien_key rows[] = {
     MIEN_COMMON_KEYS(up_sampling2d_attrs),
-    {"size", MIEN_KEY_PAIR, F(size), "2", 1, 64, NULL, "factors of height and width"},
-    {"interpolation", MIEN_KEY_CHOICE, F(interpolation), "nearest", 0, 0, "nearest|bilinear",
-     "what stands between pixels"},
+    KEY_PAIR("size", F(size), "2", 1, 64, "factors of height and width"),
+    KEY_CHOICE("interpolation", F(interpolation), "nearest", "nearest|bilinear",
+               "what stands between pixels"),
 };
 
 static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {
