@@ -38,23 +38,23 @@ static mien_status move(mien_linear *op, dnnl_primitive_t reorder, dnnl_memory_t
 
 /* A tensor that the primitive reads: ours, or a copy in its own format at *room, which moves on. */
 static mien_status read_side(mien_linear *op, onednn_side *side, dnnl_memory_t ours,
-                             const void *data, char **room, dnnl_memory_t *use) {
+                             const void *data, char **buffer, dnnl_memory_t *use) {
     bind(ours, data);
     *use = side->reorder ? side->memory : ours;
     if (!side->reorder) return MIEN_OK;
-    bind(side->memory, *room);
-    *room += side->bytes;
+    bind(side->memory, *buffer);
+    *buffer += side->bytes;
     return move(op, side->reorder, ours, side->memory);
 }
 
 /* A tensor that the primitive writes; finish_side brings it into our format behind it. */
-static void write_side(onednn_side *side, dnnl_memory_t ours, const void *data, char **room,
+static void write_side(onednn_side *side, dnnl_memory_t ours, const void *data, char **buffer,
                        dnnl_memory_t *use) {
     bind(ours, data);
     *use = side->reorder ? side->memory : ours;
     if (!side->reorder) return;
-    bind(side->memory, *room);
-    *room += side->bytes;
+    bind(side->memory, *buffer);
+    *buffer += side->bytes;
 }
 
 static mien_status finish_side(mien_linear *op, onednn_side *side, dnnl_memory_t ours) {
@@ -96,11 +96,11 @@ static mien_status onednn_forward(mien_linear *op, const mien_tensor *y, const m
         return activate(op, y);
     }
     onednn_operation *o = &v->op[MIEN_FORWARD];
-    char *room = (char *)scratch + o->scratch_bytes;
+    char *buffer = (char *)scratch + o->scratch_bytes;
     dnnl_memory_t weights, src, dst;
-    MIEN_TRY(read_side(op, &o->weights, stored_of(op, o), w, &room, &weights));
-    MIEN_TRY(read_side(op, &o->x, v->x, x->data, &room, &src));
-    write_side(&o->y, v->y, y->data, &room, &dst);
+    MIEN_TRY(read_side(op, &o->weights, stored_of(op, o), w, &buffer, &weights));
+    MIEN_TRY(read_side(op, &o->x, v->x, x->data, &buffer, &src));
+    write_side(&o->y, v->y, y->data, &buffer, &dst);
     bind(o->scratchpad, scratch);
     if (b) bind(op->bias_memory, b);
     const dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, src},
@@ -123,12 +123,12 @@ static mien_status onednn_backward_data(mien_linear *op, const mien_tensor *dx,
         return MIEN_OK;
     }
     onednn_operation *o = &v->op[MIEN_DATA];
-    char *room = (char *)scratch + o->scratch_bytes;
-    float *addend = (float *)(room + o->weights.bytes + o->x.bytes + o->y.bytes);
+    char *buffer = (char *)scratch + o->scratch_bytes;
+    float *addend = (float *)(buffer + o->weights.bytes + o->x.bytes + o->y.bytes);
     dnnl_memory_t weights, diff_src, diff_dst;
-    MIEN_TRY(read_side(op, &o->weights, stored_of(op, o), w, &room, &weights));
-    MIEN_TRY(read_side(op, &o->y, v->y, dy->data, &room, &diff_dst));
-    write_side(&o->x, v->x, accumulate ? addend : dx->data, &room, &diff_src);
+    MIEN_TRY(read_side(op, &o->weights, stored_of(op, o), w, &buffer, &weights));
+    MIEN_TRY(read_side(op, &o->y, v->y, dy->data, &buffer, &diff_dst));
+    write_side(&o->x, v->x, accumulate ? addend : dx->data, &buffer, &diff_src);
     bind(o->scratchpad, scratch);
     const dnnl_exec_arg_t args[] = {{DNNL_ARG_DIFF_SRC, diff_src},
                                     {DNNL_ARG_WEIGHTS, weights},
@@ -160,13 +160,13 @@ static mien_status onednn_backward_filter(mien_linear *op, void *dw, void *db,
     }
     onednn_operation *o = &v->op[MIEN_FILTER];
     const cpu_kernels *k = cpu_of(op->backend)->kernels;
-    char *room = (char *)scratch + o->scratch_bytes;
-    char *addend = room + o->weights.bytes + o->x.bytes + o->y.bytes;
+    char *buffer = (char *)scratch + o->scratch_bytes;
+    char *addend = buffer + o->weights.bytes + o->x.bytes + o->y.bytes;
     char *bias_addend = addend + onednn_round_up(onednn_weight_bytes(op));
     dnnl_memory_t weights, src, diff_dst;
-    write_side(&o->weights, stored_of(op, o), accumulate ? addend : dw, &room, &weights);
-    MIEN_TRY(read_side(op, &o->x, v->x, x->data, &room, &src));
-    MIEN_TRY(read_side(op, &o->y, v->y, dy->data, &room, &diff_dst));
+    write_side(&o->weights, stored_of(op, o), accumulate ? addend : dw, &buffer, &weights);
+    MIEN_TRY(read_side(op, &o->x, v->x, x->data, &buffer, &src));
+    MIEN_TRY(read_side(op, &o->y, v->y, dy->data, &buffer, &diff_dst));
     bind(o->scratchpad, scratch);
     if (db) bind(op->bias_memory, accumulate ? (void *)bias_addend : db);
     const dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, src},

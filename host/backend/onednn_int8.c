@@ -232,10 +232,10 @@ mien_status onednn_int8_forward(mien_int8_linear *op, const mien_tensor *y, cons
     int8_variant *v = find(op, n);
     if (!v || !op->loaded)
         return MIEN_FAIL(INVALID, "layer '%s': not prepared for a batch of %d", name_of(op), n);
-    char *room = (char *)scratch + v->scratch_bytes;
-    void *bytes = x->data, *to = moves_y(op) ? room + x_bytes(op, n) : y->data;
+    char *buffer = (char *)scratch + v->scratch_bytes;
+    void *bytes = x->data, *to = moves_y(op) ? buffer + x_bytes(op, n) : y->data;
     if (op->desc.x_f32) {
-        bytes = room;
+        bytes = buffer;
         cpu_of(op->backend)
             ->kernels->quantise(bytes, x->data, cpu_dims_of(x), 1 / op->desc.x_scale,
                                 op->desc.x == MIEN_I8);

@@ -390,7 +390,7 @@ struct mien_ops {
 
     /* order[i] = index[p[i]], p being the permutation of 0..n-1 that the stream RNG_SHUFFLE draws
      * for (seed, epoch): a stable sort by random word. All in backend memory; `keys` is room for
-     * mien_permute_room(n) numbers; order may not be index. */
+     * mien_permute_capacity(n) numbers; order may not be index. */
     mien_status (*permute)(mien_backend *, uint32_t *order, const uint32_t *index, size_t n,
                            uint64_t *keys, uint32_t seed, uint64_t epoch);
 
@@ -412,11 +412,11 @@ static inline size_t mien_dtype_bytes(mien_dtype dtype) {
 }
 
 /* A power of two, so that a device can sort by a network. */
-static inline size_t mien_permute_room(size_t n) {
-    size_t room = 1;
-    while (room < n)
-        room *= 2;
-    return room;
+static inline size_t mien_permute_capacity(size_t n) {
+    size_t capacity = 1;
+    while (capacity < n)
+        capacity *= 2;
+    return capacity;
 }
 
 #endif

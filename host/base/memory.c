@@ -30,10 +30,10 @@ enum { HUGE_PAGE = 2 << 20, LARGE = 4 << 20 };
 mien_status mien_new_aligned(void *out, size_t bytes) {
     void *block = NULL;
     const size_t align = bytes >= LARGE ? HUGE_PAGE : MIEN_ALIGN;
-    const size_t room = bytes > SIZE_MAX - align ? 0 : (bytes + align - 1) / align;
+    const size_t capacity = bytes > SIZE_MAX - align ? 0 : (bytes + align - 1) / align;
     atomic_fetch_add(&allocations, 1);
-    if (bytes == 0 || room) block = aligned_alloc(align, room ? room * align : align);
-    if (block && align == HUGE_PAGE) madvise(block, room * align, MADV_HUGEPAGE);
+    if (bytes == 0 || capacity) block = aligned_alloc(align, capacity ? capacity * align : align);
+    if (block && align == HUGE_PAGE) madvise(block, capacity * align, MADV_HUGEPAGE);
     memcpy(out, &block, sizeof block);
     return block ? MIEN_OK : out_of_memory(1, bytes);
 }

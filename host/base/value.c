@@ -40,19 +40,19 @@ static mien_status take(mien_tree *tree, size_t bytes, void **out) {
 }
 
 mien_status mien_tree_value(mien_tree *tree, mien_value_kind kind, mien_value **out) {
-    void *room;
-    MIEN_TRY(take(tree, sizeof(mien_value), &room));
-    *out = room;
+    void *capacity;
+    MIEN_TRY(take(tree, sizeof(mien_value), &capacity));
+    *out = capacity;
     **out = (mien_value){.kind = kind};
     return MIEN_OK;
 }
 
 mien_status mien_tree_text(mien_tree *tree, const char *text, size_t length, const char **out) {
-    void *room;
-    MIEN_TRY(take(tree, length + 1, &room));
-    memcpy(room, text, length);
-    ((char *)room)[length] = 0;
-    *out = room;
+    void *capacity;
+    MIEN_TRY(take(tree, length + 1, &capacity));
+    memcpy(capacity, text, length);
+    ((char *)capacity)[length] = 0;
+    *out = capacity;
     return MIEN_OK;
 }
 

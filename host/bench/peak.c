@@ -33,18 +33,18 @@ static mien_status device_window(mien_peak *peak) {
         .name = "the yardstick", .dense = true, .in = {1, 1, 1, side}, .out = {1, 1, 1, side}};
     const size_t bytes = (size_t)side * (size_t)side * sizeof(float);
     mien_linear *op = NULL;
-    void *room[3] = {NULL};
+    void *buffer[3] = {NULL};
     mien_status status;
     double seconds[2];
     MIEN_GO(ops->linear_create(b, &d, &op));
     MIEN_GO(ops->linear_prepare(op, side));
     for (int i = 0; i < 3; i++)
-        MIEN_GO(ops->alloc(b, i == 2 ? ops->linear_scratch_bytes(op) : bytes, &room[i]));
-    const mien_tensor x = {{side, 1, 1, side}, b->dtype, side, room[0]};
-    const mien_tensor y = {{side, 1, 1, side}, b->dtype, side, room[1]};
+        MIEN_GO(ops->alloc(b, i == 2 ? ops->linear_scratch_bytes(op) : bytes, &buffer[i]));
+    const mien_tensor x = {{side, 1, 1, side}, b->dtype, side, buffer[0]};
+    const mien_tensor y = {{side, 1, 1, side}, b->dtype, side, buffer[1]};
     for (int i = -1; i < PRODUCTS; i++) {
         if (i == 0) MIEN_GO(ops->mark(b, 0));
-        MIEN_GO(ops->linear_forward(op, &y, &x, room[0], NULL, room[2]));
+        MIEN_GO(ops->linear_forward(op, &y, &x, buffer[0], NULL, buffer[2]));
     }
     MIEN_GO(ops->mark(b, 1));
     MIEN_GO(ops->marks(b, seconds, 2));
@@ -53,7 +53,7 @@ static mien_status device_window(mien_peak *peak) {
     peak->windows++;
 out:
     for (int i = 0; i < 3; i++)
-        if (room[i]) ops->free(b, room[i]);
+        if (buffer[i]) ops->free(b, buffer[i]);
     if (op) ops->linear_free(op);
     return status;
 }

@@ -20,7 +20,7 @@ typedef struct subject {
     void *w, *dw, *b, *db, *scratch;
 } subject;
 
-static mien_status room_for(mien_backend *b, mien_shape s, int n, mien_tensor *t) {
+static mien_status buffer_for(mien_backend *b, mien_shape s, int n, mien_tensor *t) {
     s.n = n;
     *t = (mien_tensor){s, b->dtype, b->ops->channel_block(b, s), NULL};
     return b->ops->alloc(b, mien_shape_count(s) * mien_dtype_bytes(b->dtype), &t->data);
@@ -32,10 +32,10 @@ static mien_status open_subject(mien_backend *b, const mien_linear_desc *d, int 
     *s = (subject){.backend = b};
     MIEN_TRY(ops->linear_create(b, d, &s->op));
     MIEN_TRY(ops->linear_prepare(s->op, n));
-    MIEN_TRY(room_for(b, d->in, n, &s->x));
-    MIEN_TRY(room_for(b, d->in, n, &s->dx));
-    MIEN_TRY(room_for(b, d->out, n, &s->y));
-    MIEN_TRY(room_for(b, d->out, n, &s->dy));
+    MIEN_TRY(buffer_for(b, d->in, n, &s->x));
+    MIEN_TRY(buffer_for(b, d->in, n, &s->dx));
+    MIEN_TRY(buffer_for(b, d->out, n, &s->y));
+    MIEN_TRY(buffer_for(b, d->out, n, &s->dy));
     MIEN_TRY(ops->alloc(b, ops->linear_weight_bytes(s->op), &s->w));
     MIEN_TRY(ops->alloc(b, ops->linear_weight_bytes(s->op), &s->dw));
     MIEN_TRY(ops->alloc(b, vector, &s->b));

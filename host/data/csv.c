@@ -209,13 +209,14 @@ static mien_status read_line(const char *path, const csv_reader *r, const csv_pl
                      path, place->row);
 }
 
-static mien_status read_csv(const mien_dataset *set, size_t i, mien_room *room, uint8_t *pixels) {
+static mien_status read_csv(const mien_dataset *set, size_t i, mien_read_buffer *buffer,
+                            uint8_t *pixels) {
     const csv_reader *r = set->reader;
     const csv_place *place = &r->places[i];
     csv_row row;
-    MIEN_TRY(mien_grow(&room->bytes, &room->capacity, (size_t)place->length + 1, 1));
-    MIEN_TRY(read_line(set->source, r, place, room->bytes));
-    csv_read_row(room->bytes, place->length, &r->columns, r->side, &row);
+    MIEN_TRY(mien_grow(&buffer->bytes, &buffer->capacity, (size_t)place->length + 1, 1));
+    MIEN_TRY(read_line(set->source, r, place, buffer->bytes));
+    csv_read_row(buffer->bytes, place->length, &r->columns, r->side, &row);
     if (row.problem) {
         row_fail(set->source, place->row, &row);
         return mien_fail_context(MIEN_FORMAT, "the data changed while they are in use");

@@ -17,7 +17,7 @@ struct csv_segment {
     size_t got;
     int error;
     uint32_t *ends; /* newlines, as places in the buffer */
-    size_t count, room;
+    size_t count, end_capacity;
     mien_status status;
 };
 
@@ -110,7 +110,8 @@ static void inflate_pieces(csv_lines *l) {
 static void search_piece(csv_segment *piece, const char *buffer, size_t from) {
     const char *at = buffer + from, *end = at + piece->got;
     while (piece->status == MIEN_OK && at < end && (at = memchr(at, '\n', (size_t)(end - at)))) {
-        piece->status = mien_grow(&piece->ends, &piece->room, piece->count + 1, sizeof(uint32_t));
+        piece->status =
+            mien_grow(&piece->ends, &piece->end_capacity, piece->count + 1, sizeof(uint32_t));
         if (piece->status == MIEN_OK) piece->ends[piece->count++] = (uint32_t)(at - buffer);
         at++;
     }
@@ -122,7 +123,8 @@ static mien_status join_pieces(csv_lines *l) {
         const csv_segment *piece = &l->pieces[i];
         if (piece->status != MIEN_OK)
             return MIEN_FAIL(NO_MEMORY, "no memory to read '%s'", l->path);
-        MIEN_TRY(mien_grow(&l->ends, &l->room, l->count + piece->count + 1, sizeof *l->ends));
+        MIEN_TRY(
+            mien_grow(&l->ends, &l->end_capacity, l->count + piece->count + 1, sizeof *l->ends));
         if (piece->count) memcpy(l->ends + l->count, piece->ends, piece->count * sizeof *l->ends);
         l->count += piece->count;
         l->used += piece->got;

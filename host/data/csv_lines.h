@@ -23,11 +23,11 @@ typedef struct csv_lines {
     gzFile file; /* of a gzipped one, else NULL */
     char *buffer;
     size_t capacity, used;
-    uint64_t offset;     /* in the file, of the buffer's first byte */
-    uint32_t *ends;      /* [count] place in the buffer behind each line, where its '\n' stands */
-    size_t count, room;  /* lines of this window */
-    long long row;       /* lines before this window: its first one is row + 1 */
-    bool finished;       /* nothing is left in the file */
+    uint64_t offset; /* in the file, of the buffer's first byte */
+    uint32_t *ends;  /* [count] place in the buffer behind each line, where its '\n' stands */
+    size_t count, end_capacity; /* lines of this window */
+    long long row;              /* lines before this window: its first one is row + 1 */
+    bool finished;              /* nothing is left in the file */
     int error;           /* errno of a failed read; told once the lines before it are through */
     csv_segment *pieces; /* [threads] */
     int threads;

@@ -146,11 +146,11 @@ mien_status mien_dataset_read(const mien_dataset *set, const uint32_t *samples, 
     char message[MIEN_MESSAGE] = "";
 #pragma omp parallel
     {
-        mien_room room = {0};
+        mien_read_buffer buffer = {0};
 #pragma omp for schedule(static)
         for (size_t k = 0; k < count; k++) {
             const mien_status own =
-                mien_source_read(set, samples ? samples[k] : k, &room, pixels + k * image);
+                mien_source_read(set, samples ? samples[k] : k, &buffer, pixels + k * image);
             if (own == MIEN_OK) continue;
 #pragma omp critical(mien_dataset_read)
             if (k < worst) {
@@ -159,7 +159,7 @@ mien_status mien_dataset_read(const mien_dataset *set, const uint32_t *samples, 
                 snprintf(message, sizeof message, "%s", mien_error_message());
             }
         }
-        mien_free(room.bytes);
+        mien_free(buffer.bytes);
     }
     return status == MIEN_OK ? status : mien_fail(status, __FILE__, __LINE__, "%s", message);
 }

@@ -60,7 +60,7 @@ static mien_status index_parts(mien_loader *loader, const mien_dataset *set) {
 static mien_status make_shuffle(mien_loader *loader) {
     mien_backend *b = loader->backend;
     const size_t bytes = loader->most * sizeof(uint32_t);
-    MIEN_TRY(b->ops->alloc(b, mien_permute_room(loader->most) * sizeof *loader->keys,
+    MIEN_TRY(b->ops->alloc(b, mien_permute_capacity(loader->most) * sizeof *loader->keys,
                            (void **)&loader->keys));
     MIEN_TRY(b->ops->alloc(b, bytes, (void **)&loader->indices));
     return b->ops->alloc(b, bytes, (void **)&loader->shuffled);

@@ -17,14 +17,14 @@ typedef struct merged {
     size_t count;
 } merged;
 
-static mien_status read_merged(const mien_dataset *set, size_t i, mien_room *room,
+static mien_status read_merged(const mien_dataset *set, size_t i, mien_read_buffer *buffer,
                                uint8_t *pixels) {
     const merged *m = set->reader;
     size_t k = m->count - 1;
     while (m->starts[k] > i)
         k--;
     const mien_dataset *member = &m->members[k];
-    if (!member->pixels) return mien_source_read(member, i - m->starts[k], room, pixels);
+    if (!member->pixels) return mien_source_read(member, i - m->starts[k], buffer, pixels);
     memcpy(pixels, mien_dataset_image(member, i - m->starts[k]), mien_image_bytes(set->spec));
     return MIEN_OK;
 }

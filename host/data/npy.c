@@ -255,13 +255,14 @@ out:
     return status;
 }
 
-static mien_status read_npy(const mien_dataset *set, size_t i, mien_room *room, uint8_t *pixels) {
+static mien_status read_npy(const mien_dataset *set, size_t i, mien_read_buffer *buffer,
+                            uint8_t *pixels) {
     const npy_reader *r = set->reader;
     const npy_array *a = &r->images[r->places[i].pair];
     const int channels = a->head.dims == 4 ? (int)a->head.shape[3] : 1;
     const size_t bytes = a->head.shape[1] * a->head.shape[2] * (size_t)channels;
-    MIEN_TRY(mien_grow(&room->bytes, &room->capacity, bytes, 1));
-    uint8_t *image = (uint8_t *)room->bytes;
+    MIEN_TRY(mien_grow(&buffer->bytes, &buffer->capacity, bytes, 1));
+    uint8_t *image = (uint8_t *)buffer->bytes;
     MIEN_TRY(npy_read(a, (uint64_t)r->places[i].row * bytes, bytes, image));
     pictures_shape(set->spec, image, (int)a->head.shape[1], (int)a->head.shape[2], channels,
                    pixels);

@@ -34,15 +34,15 @@ mien_status npy_pread(const char *name, int fd, uint64_t from, size_t size, uint
 }
 
 mien_status npy_start(npy_array *array, uint64_t place, uint64_t size) {
-    const size_t room = size < NPY_HEADER_MAX ? (size_t)size : NPY_HEADER_MAX;
+    const size_t capacity = size < NPY_HEADER_MAX ? (size_t)size : NPY_HEADER_MAX;
     uint8_t *head = NULL;
     mien_status status;
-    MIEN_GO(mien_new(&head, room + 1, 1));
+    MIEN_GO(mien_new(&head, capacity + 1, 1));
     if (array->bytes)
-        memcpy(head, array->bytes, room);
+        memcpy(head, array->bytes, capacity);
     else
-        MIEN_GO(npy_pread(array->name, array->fd, place, room, head));
-    MIEN_GO(npy_parse(array->name, head, room, size, &array->head));
+        MIEN_GO(npy_pread(array->name, array->fd, place, capacity, head));
+    MIEN_GO(npy_parse(array->name, head, capacity, size, &array->head));
     array->offset = place + array->head.start;
     fstat(array->fd, &array->before);
 out:

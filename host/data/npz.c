@@ -31,14 +31,14 @@ static mien_status damaged(const char *path) {
 
 /* The record that says where the table is. */
 static mien_status find_end(const npz_file *file, uint8_t end[END]) {
-    const size_t room = file->size < END_SEARCH ? (size_t)file->size : END_SEARCH;
+    const size_t capacity = file->size < END_SEARCH ? (size_t)file->size : END_SEARCH;
     uint8_t *tail = NULL;
     mien_status status;
     if (file->size == 0) return MIEN_FAIL(FORMAT, "'%s' is empty (0 bytes)", file->path);
-    if (room < END) return damaged(file->path);
-    MIEN_TRY(mien_new(&tail, room, 1));
-    MIEN_GO(npy_pread(file->path, file->fd, file->size - room, room, tail));
-    for (size_t at = room - END + 1; at-- > 0;)
+    if (capacity < END) return damaged(file->path);
+    MIEN_TRY(mien_new(&tail, capacity, 1));
+    MIEN_GO(npy_pread(file->path, file->fd, file->size - capacity, capacity, tail));
+    for (size_t at = capacity - END + 1; at-- > 0;)
         if (memcmp(tail + at, "PK\5\6", 4) == 0) {
             memcpy(end, tail + at, END);
             goto out;

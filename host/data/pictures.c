@@ -145,10 +145,11 @@ out:
     return status;
 }
 
-mien_status pictures_read(const mien_dataset *set, size_t i, mien_room *room, uint8_t *pixels) {
+mien_status pictures_read(const mien_dataset *set, size_t i, mien_read_buffer *buffer,
+                          uint8_t *pixels) {
     const pictures *p = set->reader;
     uint64_t stamp;
-    (void)room;
+    (void)buffer;
     const mien_status status = decode(set, i, pixels, &stamp);
     if (status != MIEN_OK)
         return mien_fail_context(status, "the data changed while they are in use");

@@ -30,7 +30,8 @@ mien_status pictures_add(mien_dataset *set, const char *path, int label, int usa
 /* Decodes every file that was listed and appends the good ones in the list's order; the pixels stay
  * while the set has room for them. */
 mien_status pictures_load(mien_dataset *set, const mien_on_bad *on_bad);
-mien_status pictures_read(const mien_dataset *set, size_t i, mien_room *room, uint8_t *pixels);
+mien_status pictures_read(const mien_dataset *set, size_t i, mien_read_buffer *buffer,
+                          uint8_t *pixels);
 const char *pictures_file(const mien_dataset *set, size_t i);
 void pictures_close(mien_dataset *set);
 

@@ -27,7 +27,7 @@ static bool accepts(const char *source) {
 }
 
 /* The folder of the pictures, below the source. */
-static const char *find_room(const char *source) {
+static const char *find_subfolder(const char *source) {
     char path[MIEN_PATH];
     for (size_t i = 0; i + 1 < sizeof rooms / sizeof rooms[0]; i++)
         if (mien_path_join(path, source, rooms[i]) == MIEN_OK && mien_is_folder(path))
@@ -65,21 +65,22 @@ static mien_status read_line(const char *path, long long row, const char *line, 
 
 /* The aligned picture of a name; where none is found the usual one, which then counts as missing.
  */
-static mien_status add_picture(mien_dataset *set, const char *room, const char *name, int label) {
+static mien_status add_picture(mien_dataset *set, const char *subfolder, const char *name,
+                               int label) {
     char file[NAME_ROOM + 16], below[MIEN_PATH], whole[MIEN_PATH];
     const char *dot = strrchr(name, '.');
-    MIEN_TRY(mien_path_join(below, room, name));
+    MIEN_TRY(mien_path_join(below, subfolder, name));
     MIEN_TRY(mien_path_join(whole, set->source, below));
     if (!mien_file_exists(whole)) {
         snprintf(file, sizeof file, "%.*s_aligned%s", (int)(dot - name), name, dot);
-        MIEN_TRY(mien_path_join(below, room, file));
+        MIEN_TRY(mien_path_join(below, subfolder, file));
     }
     return pictures_add(set, below, label - 1, part_of(name));
 }
 
 static mien_status read_list(mien_dataset *set, const char *path, char *text,
                              const mien_on_bad *on_bad) {
-    const char *room = find_room(set->source);
+    const char *subfolder = find_subfolder(set->source);
     long long row = 0;
     for (char *line = text, *next; *line; line = next) {
         char name[NAME_ROOM];
@@ -90,7 +91,7 @@ static mien_status read_list(mien_dataset *set, const char *path, char *text,
         row++;
         if (line[strspn(line, " \t\r")] == 0) continue;
         if (read_line(path, row, line, name, &label) == MIEN_OK)
-            MIEN_TRY(add_picture(set, room, name, label));
+            MIEN_TRY(add_picture(set, subfolder, name, label));
         else
             MIEN_TRY(mien_dataset_bad(set, on_bad));
     }

@@ -24,12 +24,12 @@ static mien_status open_sample(const char *source, const mien_on_bad *on_bad, mi
 }
 
 /* Drawn again whenever it is asked for. */
-static mien_status read_sample(const mien_dataset *set, size_t i, mien_room *room,
+static mien_status read_sample(const mien_dataset *set, size_t i, mien_read_buffer *buffer,
                                uint8_t *pixels) {
     uint8_t gray[SAMPLE_PIXELS];
     int label;
     uint32_t identity;
-    (void)room;
+    (void)buffer;
     sample_draw(SAMPLE_SEED, (uint32_t)i, gray, &label, &identity);
     mien_image_shape(set->spec, gray, SAMPLE_SIDE, SAMPLE_SIDE, pixels);
     return MIEN_OK;

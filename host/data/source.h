@@ -5,10 +5,10 @@
 #include "host/data/dataset.h"
 
 /* A reader's room for one image on its way: a thread has its own and frees `bytes` at the end. */
-typedef struct mien_room {
+typedef struct mien_read_buffer {
     char *bytes;
     size_t capacity;
-} mien_room;
+} mien_read_buffer;
 
 typedef struct mien_source_def {
     /* Is the source of this form? Judged by name and folder listing, not by content. */
@@ -19,7 +19,8 @@ typedef struct mien_source_def {
     mien_status (*open)(const char *source, const mien_on_bad *on_bad, mien_dataset *set);
     /* The image of sample i, shaped by mien_image_shape. Many threads call it at a time. NULL: the
      * form can only be read from front to end, and `open` has kept all pixels. */
-    mien_status (*read)(const mien_dataset *set, size_t i, mien_room *room, uint8_t *pixels);
+    mien_status (*read)(const mien_dataset *set, size_t i, mien_read_buffer *buffer,
+                        uint8_t *pixels);
     /* Frees set->reader, which may be NULL. */
     void (*close)(mien_dataset *set);
     /* The file of sample i, below set->source. NULL: samples are no files; else the reader stays
@@ -28,9 +29,9 @@ typedef struct mien_source_def {
 } mien_source_def;
 
 /* The same of a sample of the set, also when the set holds only some of the source's. */
-static inline mien_status mien_source_read(const mien_dataset *set, size_t i, mien_room *room,
-                                           uint8_t *pixels) {
-    return set->def->read(set, set->origin ? set->origin[i] : i, room, pixels);
+static inline mien_status mien_source_read(const mien_dataset *set, size_t i,
+                                           mien_read_buffer *buffer, uint8_t *pixels) {
+    return set->def->read(set, set->origin ? set->origin[i] : i, buffer, pixels);
 }
 
 static inline const char *mien_source_file(const mien_dataset *set, size_t i) {

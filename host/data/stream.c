@@ -46,15 +46,15 @@ static size_t batches(const mien_stream *s) {
 }
 
 /* Reads a batch into its slot, row after row: the first bad one is the one that is told. */
-static mien_status read_batch(mien_stream *s, const uint32_t *order, size_t rows, mien_room *room,
-                              uint8_t *pixels) {
+static mien_status read_batch(mien_stream *s, const uint32_t *order, size_t rows,
+                              mien_read_buffer *buffer, uint8_t *pixels) {
     for (size_t r = 0; r < rows && !atomic_load_explicit(&s->abandon, memory_order_relaxed); r++)
-        MIEN_TRY(mien_source_read(s->set, order[r], room, pixels + r * s->image));
+        MIEN_TRY(mien_source_read(s->set, order[r], buffer, pixels + r * s->image));
     return MIEN_OK;
 }
 
 /* With the lock held: takes the next batch and reads it without the lock. */
-static void work_once(mien_stream *s, mien_room *room) {
+static void work_once(mien_stream *s, mien_read_buffer *buffer) {
     const size_t number = s->next++, start = number * s->batch, rest = s->count - start;
     slot *to = &s->slots[number % SLOTS];
     const uint32_t *order = s->order + start;
@@ -62,7 +62,7 @@ static void work_once(mien_stream *s, mien_room *room) {
     s->busy++;
     pthread_mutex_unlock(&s->lock);
     const mien_status status =
-        read_batch(s, order, rest < s->batch ? rest : s->batch, room, to->pixels);
+        read_batch(s, order, rest < s->batch ? rest : s->batch, buffer, to->pixels);
     pthread_mutex_lock(&s->lock);
     s->busy--;
     to->status = status;
@@ -74,17 +74,17 @@ static void work_once(mien_stream *s, mien_room *room) {
 
 static void *worker(void *context) {
     mien_stream *s = context;
-    mien_room room = {0};
+    mien_read_buffer buffer = {0};
     mien_threads_leave_team();
     pthread_mutex_lock(&s->lock);
     while (!s->stop) {
         if (s->next < batches(s) && s->next < s->held + SLOTS)
-            work_once(s, &room);
+            work_once(s, &buffer);
         else
             pthread_cond_wait(&s->work, &s->lock);
     }
     pthread_mutex_unlock(&s->lock);
-    mien_free(room.bytes);
+    mien_free(buffer.bytes);
     return NULL;
 }
 

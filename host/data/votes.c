@@ -20,7 +20,7 @@ typedef struct vote_file {
     int column[MIEN_VOTE_COLUMNS], usage; /* places in a row; usage -1: absent */
     int (*votes)[MIEN_VOTE_COLUMNS];      /* [count] */
     uint8_t *part;                        /* [count] */
-    size_t count, room, part_room;
+    size_t count, buffer, part_workspace;
 } vote_file;
 
 /* ---- one image ---- */
@@ -132,8 +132,8 @@ static mien_status read_votes(vote_file *f) {
     const int n = f->csv.count;
     char *const *fields = f->csv.fields, *end;
     const size_t at = f->count;
-    MIEN_TRY(mien_grow(&f->votes, &f->room, at + 1, sizeof *f->votes));
-    MIEN_TRY(mien_grow(&f->part, &f->part_room, at + 1, 1));
+    MIEN_TRY(mien_grow(&f->votes, &f->buffer, at + 1, sizeof *f->votes));
+    MIEN_TRY(mien_grow(&f->part, &f->part_workspace, at + 1, 1));
     for (int c = 0; c < MIEN_VOTE_COLUMNS; c++) {
         const char *text = f->column[c] < n ? fields[f->column[c]] : "";
         const long v = strtol(text, &end, 10);

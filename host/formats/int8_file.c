@@ -109,24 +109,24 @@ out:
 
 static mien_status write_file(const mien_model *model, const char *path, char **bytes,
                               size_t *size) {
-    const size_t room = (size_t)model->graph.count * (MIEN_PARAMS_MAX + 2);
+    const size_t capacity = (size_t)model->graph.count * (MIEN_PARAMS_MAX + 2);
     writer w = {0};
     mien_text container = {0};
     mien_status status;
     if (!model->quant.nodes)
         return MIEN_FAIL(INVALID, "'%s' would hold a model in int8, and this one is not in int8",
                          path);
-    MIEN_GO(mien_new(&w.entries, room, sizeof *w.entries));
-    MIEN_GO(mien_new(&w.owned, room, sizeof *w.owned));
-    MIEN_GO(mien_new(&w.names, room, sizeof *w.names));
+    MIEN_GO(mien_new(&w.entries, capacity, sizeof *w.entries));
+    MIEN_GO(mien_new(&w.owned, capacity, sizeof *w.owned));
+    MIEN_GO(mien_new(&w.names, capacity, sizeof *w.names));
     MIEN_GO(compose(&w, model, &container));
     *bytes = container.data; /* the caller's from here on */
     *size = container.size;
     container = (mien_text){0};
 out:
-    for (size_t i = 0; w.names && i < room; i++)
+    for (size_t i = 0; w.names && i < capacity; i++)
         mien_text_release(&w.names[i]);
-    for (size_t i = 0; w.owned && i < room; i++)
+    for (size_t i = 0; w.owned && i < capacity; i++)
         mien_free(w.owned[i]);
     mien_free(w.names);
     mien_free(w.owned);
@@ -259,7 +259,7 @@ static mien_status read_model(reader *r) {
     snprintf(model->calibration, sizeof model->calibration, "%s", calibration ? calibration : "");
     MIEN_TRY(read_network(r));
     MIEN_TRY(check_size(r));
-    MIEN_TRY(mien_weights_room(&model->graph, &model->weights));
+    MIEN_TRY(mien_weights_zeros(&model->graph, &model->weights));
     MIEN_TRY(mien_quant_create(&model->graph, &model->quant));
     for (int i = 1; i < model->graph.count; i++)
         for (int k = 0; k < model->graph.nodes[i].param_count; k++)

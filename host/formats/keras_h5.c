@@ -25,7 +25,7 @@ typedef struct writer {
     mien_st_meta *meta;
     size_t entry_count, meta_count;
     mien_text *texts; /* every name and value, owned here */
-    size_t text_count, text_room;
+    size_t text_count, text_capacity;
 } writer;
 
 static mien_text *new_text(writer *w) {
@@ -138,10 +138,10 @@ static mien_status write_file(const mien_model *model, const char *path, char **
     mien_text container = {0};
     mien_status status;
     const size_t nodes = (size_t)model->graph.count, weights = nodes * MIEN_PARAMS_MAX;
-    w.text_room = 4 * nodes + weights + 16;
+    w.text_capacity = 4 * nodes + weights + 16;
     MIEN_GO(mien_new(&w.entries, weights, sizeof *w.entries));
     MIEN_GO(mien_new(&w.meta, 2 * nodes + 8, sizeof *w.meta));
-    MIEN_GO(mien_new(&w.texts, w.text_room, sizeof *w.texts));
+    MIEN_GO(mien_new(&w.texts, w.text_capacity, sizeof *w.texts));
     MIEN_GO(compose(&w, model, &container));
     MIEN_GO(mien_h5_run("write", path, container.data, container.size, bytes, size));
     if (!is_hdf5(*bytes, *size)) /* never put anything else in a good file's place */
@@ -282,7 +282,7 @@ static mien_status read_model(const mien_safetensors *file, const char *source, 
         goto out;
     }
     MIEN_GO(check_size(file, source, &model->graph));
-    MIEN_GO(mien_weights_room(&model->graph, &model->weights));
+    MIEN_GO(mien_weights_zeros(&model->graph, &model->weights));
     for (int i = 1; i < model->graph.count; i++)
         if (!model->graph.nodes[i].implicit) MIEN_GO(read_layer(file, source, model, i, &used));
     if (used != file->count)

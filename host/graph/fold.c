@@ -98,15 +98,15 @@ mien_status mien_plan_folded(const mien_plan *plan, const mien_weights *weights,
 }
 
 /* room: kernel | bias */
-static mien_status load_folded(mien_plan *plan, const mien_weights *weights, int i, float *room) {
+static mien_status load_folded(mien_plan *plan, const mien_weights *weights, int i, float *buffer) {
     const mien_node *node = &plan->graph->nodes[i];
     const size_t c = (size_t)node->out.c;
-    float *bias = room + mien_shape_count(node->params[0].shape);
-    MIEN_TRY(mien_plan_folded(plan, weights, i, room, bias));
-    if (plan->nodes[i].int8) return plan->ops->int8->load(plan->nodes[i].int8, room, bias);
+    float *bias = buffer + mien_shape_count(node->params[0].shape);
+    MIEN_TRY(mien_plan_folded(plan, weights, i, buffer, bias));
+    if (plan->nodes[i].int8) return plan->ops->int8->load(plan->nodes[i].int8, buffer, bias);
     const size_t element = mien_dtype_bytes(plan->backend->param_dtype);
     MIEN_TRY(plan->ops->weights_upload(plan->nodes[i].linear,
-                                       plan->param + plan->nodes[i].param[0] * element, room));
+                                       plan->param + plan->nodes[i].param[0] * element, buffer));
     const mien_tensor t = {{1, 1, 1, (int)c},
                            plan->backend->param_dtype,
                            (int)c,
@@ -118,12 +118,12 @@ mien_status mien_plan_load_folded(mien_plan *plan, const mien_weights *weights) 
     mien_status status = MIEN_OK;
     for (int i = 0; i < plan->graph->count && status == MIEN_OK; i++) {
         const mien_node *node = &plan->graph->nodes[i];
-        float *room = NULL;
+        float *buffer = NULL;
         if (!plan->nodes[i].fusion.norm && !plan->nodes[i].int8) continue;
-        MIEN_TRY(mien_new(&room, mien_shape_count(node->params[0].shape) + (size_t)node->out.c,
-                          sizeof *room));
-        status = load_folded(plan, weights, i, room);
-        mien_free(room);
+        MIEN_TRY(mien_new(&buffer, mien_shape_count(node->params[0].shape) + (size_t)node->out.c,
+                          sizeof *buffer));
+        status = load_folded(plan, weights, i, buffer);
+        mien_free(buffer);
     }
     return status;
 }

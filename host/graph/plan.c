@@ -360,13 +360,13 @@ mien_status mien_plan_write(mien_plan *plan, const body_step *state) {
 
 mien_status mien_plan_epoch(mien_plan *plan, const double *rates, size_t count) {
     body_step state;
-    if (count > plan->rates_room) {
+    if (count > plan->rates_capacity) {
         if (plan->rates) plan->ops->free(plan->backend, plan->rates);
         plan->rates = NULL;
-        plan->rates_room = 0;
+        plan->rates_capacity = 0;
         plan->version++;
         MIEN_TRY(plan->ops->alloc(plan->backend, count * sizeof *rates, (void **)&plan->rates));
-        plan->rates_room = count;
+        plan->rates_capacity = count;
     }
     MIEN_TRY(plan->ops->copy_in(plan->backend, plan->rates, rates, count * sizeof *rates));
     MIEN_TRY(mien_plan_read(plan, &state));

@@ -100,7 +100,7 @@ typedef struct mien_plan {
     body_rule rule;
     body_step *step; /* in backend memory */
     double *rates;   /* learning rate of every step of the epoch; in backend memory */
-    size_t rates_room;
+    size_t rates_capacity;
     mien_replay infer[MIEN_INFER_SIZES]; /* passes of mien_plan_infer, by rows and weights */
     mien_profile *profile;               /* NULL: the passes do not look at the clock */
 } mien_plan;

@@ -2,7 +2,7 @@
 
 #include "host/base/memory.h"
 
-mien_status mien_weights_room(const mien_graph *graph, mien_weights *weights) {
+mien_status mien_weights_zeros(const mien_graph *graph, mien_weights *weights) {
     *weights = (mien_weights){.nodes = graph->count};
     MIEN_TRY(
         mien_new(&weights->items, (size_t)graph->count * MIEN_PARAMS_MAX, sizeof *weights->items));
@@ -16,7 +16,7 @@ mien_status mien_weights_room(const mien_graph *graph, mien_weights *weights) {
 }
 
 mien_status mien_weights_create(const mien_graph *graph, uint32_t seed, mien_weights *weights) {
-    MIEN_TRY(mien_weights_room(graph, weights));
+    MIEN_TRY(mien_weights_zeros(graph, weights));
     for (int i = 0; i < graph->count; i++)
         for (int k = 0; k < graph->nodes[i].param_count; k++)
             mien_init_param(&graph->nodes[i], k, seed, mien_weights_get(weights, i, k));

@@ -12,7 +12,7 @@ typedef struct mien_weights {
 
 /* Allocates zeros for every parameter: room for what a file or a device holds. Release it also
  * after a failure. */
-mien_status mien_weights_room(const mien_graph *graph, mien_weights *weights);
+mien_status mien_weights_zeros(const mien_graph *graph, mien_weights *weights);
 /* The same, filled with starting values. */
 mien_status mien_weights_create(const mien_graph *graph, uint32_t seed, mien_weights *weights);
 void mien_weights_release(mien_weights *weights);

@@ -172,11 +172,11 @@ static bool read_value(const struct attr *a, struct json_object **value) {
 /* Stores the value's JSON text under the attribute's key. */
 static bool note(const struct attr *a, struct json_object *value) {
     const char *const text = json_object_to_json_string_ext(value, JSON_STYLE);
-    const size_t room = strlen(a->reader->path) + strlen(a->name) + sizeof "attr:@";
-    char *const key = malloc(room);
+    const size_t capacity = strlen(a->reader->path) + strlen(a->name) + sizeof "attr:@";
+    char *const key = malloc(capacity);
     bool ok = false;
     if (text && key) {
-        snprintf(key, room, "attr:%s@%s", a->reader->path, a->name);
+        snprintf(key, capacity, "attr:%s@%s", a->reader->path, a->name);
         ok = container_note(a->reader->out, key, text, a->reader->err);
     } else {
         fail(a, "does not fit in memory");

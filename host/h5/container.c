@@ -53,12 +53,12 @@ bool tensor_measure(struct tensor *t) {
 
 bool container_add(struct container *c, const struct tensor *t, struct h5_error *err) {
     if (c->count >= H5_MAX_OBJECTS) return h5_fail(err, "There are too many tensors.");
-    if (c->count == c->room) {
-        const size_t room = c->room ? 2 * c->room : 64;
-        struct tensor *const grown = realloc(c->tensors, room * sizeof *grown);
+    if (c->count == c->capacity) {
+        const size_t capacity = c->capacity ? 2 * c->capacity : 64;
+        struct tensor *const grown = realloc(c->tensors, capacity * sizeof *grown);
         if (!grown) return h5_fail(err, "There is not enough memory for the list of tensors.");
         c->tensors = grown;
-        c->room = room;
+        c->capacity = capacity;
     }
     struct tensor copy = *t;
     copy.name = strdup(t->name);
@@ -94,7 +94,7 @@ static bool lay_out(struct container *c) {
     }
     free(c->tensors);
     c->tensors = sorted;
-    c->room = c->count + 1;
+    c->capacity = c->count + 1;
     c->data_bytes = offset;
     return true;
 }

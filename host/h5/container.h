@@ -30,7 +30,7 @@ struct tensor {
 struct container {
     struct tensor *tensors; /* in the order of their data */
     size_t count;
-    size_t room;
+    size_t capacity;
     struct json_object *metadata;
     unsigned char *data; /* the data section, inside the block that was parsed or stored */
     uint64_t data_bytes;

@@ -49,28 +49,28 @@ static _Noreturn void leave(enum status status, struct h5_error *err) {
 }
 
 /* Makes room for more input, one byte past the cap so that an oversized input shows. */
-static bool grow(struct h5_bytes *in, size_t *room, struct h5_error *err) {
-    if (*room > INPUT_CAP) return h5_fail(err, "The input is larger than 2 GiB.");
-    size_t wanted = *room ? 2 * *room : FIRST_GUESS;
+static bool grow(struct h5_bytes *in, size_t *capacity, struct h5_error *err) {
+    if (*capacity > INPUT_CAP) return h5_fail(err, "The input is larger than 2 GiB.");
+    size_t wanted = *capacity ? 2 * *capacity : FIRST_GUESS;
     struct stat info;
-    if (*room == 0 && fstat(INPUT_FD, &info) == 0 && S_ISREG(info.st_mode) && info.st_size >= 0)
+    if (*capacity == 0 && fstat(INPUT_FD, &info) == 0 && S_ISREG(info.st_mode) && info.st_size >= 0)
         wanted = (uint64_t)info.st_size < INPUT_CAP ? (size_t)info.st_size + 1 : INPUT_CAP + 1;
     if (wanted > INPUT_CAP) wanted = INPUT_CAP + 1;
     unsigned char *const data = realloc(in->data, wanted);
     if (!data) return h5_fail(err, "There is not enough memory for the input.");
     in->data = data;
-    *room = wanted;
+    *capacity = wanted;
     return true;
 }
 
 /* Reads the whole input.  A regular file is read from its start whatever its position, because
  * a parent that has just filled a memfd shares that position with this process. */
 static bool read_input(struct h5_bytes *in, struct h5_error *err) {
-    size_t room = 0;
+    size_t capacity = 0;
     lseek(INPUT_FD, 0, SEEK_SET);
     for (;;) {
-        if (in->size == room && !grow(in, &room, err)) return false;
-        const ssize_t got = read(INPUT_FD, in->data + in->size, room - in->size);
+        if (in->size == capacity && !grow(in, &capacity, err)) return false;
+        const ssize_t got = read(INPUT_FD, in->data + in->size, capacity - in->size);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return h5_fail(err, "The input cannot be read.");
         if (got == 0) return true;

@@ -19,8 +19,8 @@ int image_exif_orientation(const uint8_t *tiff, size_t size) {
     if (!big && memcmp(tiff, "II*\0", 4) != 0) return 1;
     const size_t ifd = number(tiff + 4, 4, big);
     if (ifd > size || size - ifd < 2) return 1;
-    const size_t count = number(tiff + ifd, 2, big), room = (size - ifd - 2) / ENTRY;
-    for (size_t i = 0; i < count && i < room; i++) {
+    const size_t count = number(tiff + ifd, 2, big), buffer = (size - ifd - 2) / ENTRY;
+    for (size_t i = 0; i < count && i < buffer; i++) {
         const uint8_t *entry = tiff + ifd + 2 + i * ENTRY;
         if (number(entry, 2, big) != TAG_ORIENTATION) continue;
         const uint32_t value = number(entry + 8, 2, big);

@@ -19,7 +19,7 @@ typedef struct calibrator {
     mien_histogram **histograms; /* by value, NULL where nobody reads bytes */
     bool *is_signed;
     bool counting; /* false: only the range is looked for */
-    float *room;
+    float *buffer;
     float *wanted, *got; /* probabilities in f32 and in bytes */
     mien_status seen;    /* of the observer */
 } calibrator;
@@ -59,11 +59,11 @@ static void observe(void *context, const mien_pass *pass, const mien_node *node)
     const int source = mien_quant_source(&c->model->graph, node->index);
     const mien_tensor x = pass->x[0];
     const size_t count = mien_shape_count(x.shape); /* in any order */
-    c->seen = pass->ops->copy_out(pass->backend, c->room, x.data, count * sizeof *c->room);
+    c->seen = pass->ops->copy_out(pass->backend, c->buffer, x.data, count * sizeof *c->buffer);
     if (c->counting)
-        tally(c->histograms[source], c->room, count);
+        tally(c->histograms[source], c->buffer, count);
     else
-        widen(c->histograms[source], &c->is_signed[source], c->room, count);
+        widen(c->histograms[source], &c->is_signed[source], c->buffer, count);
 }
 
 static mien_status score(calibrator *c, mien_plan *plan, float *out) {
@@ -125,12 +125,12 @@ static mien_status round_layer(calibrator *c, int i, float *kernel, float *bias)
 static mien_status round_weights(calibrator *c) {
     for (int i = 0; i < c->model->quant.nodes; i++) {
         const mien_node *node = &c->model->graph.nodes[i];
-        float *room = NULL;
+        float *buffer = NULL;
         if (!c->model->quant.layers[i].w_scale) continue;
         const size_t count = mien_shape_count(node->params[0].shape);
-        MIEN_TRY(mien_new(&room, count + (size_t)node->out.c, sizeof *room));
-        const mien_status status = round_layer(c, i, room, room + count);
-        mien_free(room);
+        MIEN_TRY(mien_new(&buffer, count + (size_t)node->out.c, sizeof *buffer));
+        const mien_status status = round_layer(c, i, buffer, buffer + count);
+        mien_free(buffer);
         MIEN_TRY(status);
     }
     return MIEN_OK;
@@ -197,7 +197,7 @@ static mien_status choose_layers(calibrator *c) {
                          "the network '%s' has no layer that gains from int8 (a convolution "
                          "behind another one, or a wide dense layer)",
                          graph->name);
-    return mien_new(&c->room, most * BATCH, sizeof *c->room);
+    return mien_new(&c->buffer, most * BATCH, sizeof *c->buffer);
 }
 
 static mien_status start(calibrator *c, const mien_dataset *set) {
@@ -222,7 +222,7 @@ static void finish(calibrator *c) {
         mien_free(c->histograms[i]);
     mien_free(c->histograms);
     mien_free(c->is_signed);
-    mien_free(c->room);
+    mien_free(c->buffer);
     mien_free(c->wanted);
     mien_free(c->got);
 }

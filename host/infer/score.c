@@ -50,7 +50,7 @@ void mien_score_softmax(float *logits, int rows, int classes, double temperature
 /* Logits of one batch, averaged over the views, then softmax at the temperature. */
 static mien_status score_batch(mien_plan *plan, mien_loader *loader, mien_batch batch,
                                const body_warp *views, int count, double temperature, float *out,
-                               float *room) {
+                               float *buffer) {
     const int rows = batch.rows;
     const size_t numbers = (size_t)rows * (size_t)plan->graph->classes;
     const mien_tensor x = mien_plan_input(plan, rows), logits = mien_plan_logits(plan, rows);
@@ -60,9 +60,9 @@ static mien_status score_batch(mien_plan *plan, mien_loader *loader, mien_batch 
         batch.view = count > 1 ? &views[v] : NULL;
         MIEN_TRY(mien_loader_batch(loader, &batch, &x, NULL));
         MIEN_TRY(mien_plan_infer(plan, rows));
-        MIEN_TRY(plan->ops->download(plan->backend, room, &logits));
+        MIEN_TRY(plan->ops->download(plan->backend, buffer, &logits));
         for (size_t i = 0; i < numbers; i++)
-            out[i] += room[i] / (float)count;
+            out[i] += buffer[i] / (float)count;
     }
     mien_score_softmax(out, rows, plan->graph->classes, temperature);
     return MIEN_OK;
@@ -73,8 +73,9 @@ mien_status mien_score_part(mien_plan *plan, mien_loader *loader, mien_part part
     body_warp views[VIEWS_MAX];
     const int count = make_views(tta, loader->feed.spec, views);
     const size_t n = loader->count[part];
-    float *room = NULL;
-    MIEN_TRY(mien_new(&room, (size_t)plan->max_batch * (size_t)plan->graph->classes, sizeof *room));
+    float *buffer = NULL;
+    MIEN_TRY(
+        mien_new(&buffer, (size_t)plan->max_batch * (size_t)plan->graph->classes, sizeof *buffer));
     const unsigned mode = mien_float_enter();
     mien_status status = mien_loader_order(loader, part, false, 0, 0);
     for (size_t start = 0; start < n && status == MIEN_OK; start += (size_t)plan->max_batch) {
@@ -82,11 +83,11 @@ mien_status mien_score_part(mien_plan *plan, mien_loader *loader, mien_part part
         const mien_batch batch = {
             .start = start, .rows = rest < (size_t)plan->max_batch ? (int)rest : plan->max_batch};
         status = score_batch(plan, loader, batch, views, count, temperature,
-                             out + start * (size_t)plan->graph->classes, room);
+                             out + start * (size_t)plan->graph->classes, buffer);
         if (status == MIEN_OK && stop && *stop)
             status = MIEN_FAIL(INTERRUPTED, "interrupted while scoring");
     }
     mien_float_leave(mode);
-    mien_free(room);
+    mien_free(buffer);
     return status;
 }

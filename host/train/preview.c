@@ -26,22 +26,22 @@ static mien_status find_step(const mien_config *c, size_t train, long long step,
 }
 
 /* Memory of one batch on the backend. */
-typedef struct batch_room {
+typedef struct batch_buffers {
     body_step *state;
     void *x, *targets;
-} batch_room;
+} batch_buffers;
 
 static mien_status gather(const mien_config *c, mien_backend *backend, mien_loader *loader,
-                          size_t start, const batch_room *room, mien_preview *out) {
+                          size_t start, const batch_buffers *buffer, mien_preview *out) {
     const mien_image_spec s = out->spec;
     const mien_tensor x = {.shape = {out->rows, s.height, s.width, s.channels},
                            .dtype = backend->dtype,
                            .block = s.channels,
-                           .data = room->x};
+                           .data = buffer->x};
     const mien_tensor targets = {.shape = {out->rows, 1, 1, out->classes},
                                  .dtype = backend->param_dtype,
                                  .block = out->classes,
-                                 .data = room->targets};
+                                 .data = buffer->targets};
     body_step state;
     body_step_start(&state, (uint64_t)c->train.seed, c->optimizer.beta_1, c->optimizer.beta_2);
     state.step = (uint64_t)(out->step - 1);
@@ -52,8 +52,8 @@ static mien_status gather(const mien_config *c, mien_backend *backend, mien_load
                               .augment = true,
                               .ranges = mien_step_ranges(c, (int)out->epoch),
                               .label_smoothing = (float)c->loss.label_smoothing,
-                              .state = room->state};
-    MIEN_TRY(backend->ops->copy_in(backend, room->state, &state, sizeof state));
+                              .state = buffer->state};
+    MIEN_TRY(backend->ops->copy_in(backend, buffer->state, &state, sizeof state));
     MIEN_TRY(
         mien_loader_order(loader, MIEN_TRAIN, true, (uint32_t)c->train.seed, (uint64_t)out->epoch));
     MIEN_TRY(mien_loader_batch(loader, &batch, &x, &targets));
@@ -66,7 +66,7 @@ mien_status mien_preview_gather(const mien_config *c, const mien_setup *setup,
     const size_t train = setup->model.meta.part_count[MIEN_TRAIN];
     const mien_ops *ops = backend->ops;
     mien_loader loader = {0};
-    batch_room room = {0};
+    batch_buffers buffer = {0};
     size_t start = 0;
     mien_status status;
     *out = (mien_preview){.classes = setup->data.classes,
@@ -80,14 +80,14 @@ mien_status mien_preview_gather(const mien_config *c, const mien_setup *setup,
     MIEN_GO(mien_new(&out->targets, targets, sizeof(float)));
     MIEN_GO(
         mien_loader_create(&setup->data, &setup->model.meta.normalise, backend, batch, 0, &loader));
-    MIEN_GO(ops->alloc(backend, sizeof *room.state, (void **)&room.state));
-    MIEN_GO(ops->alloc(backend, pixels * sizeof(double), &room.x));
-    MIEN_GO(ops->alloc(backend, targets * sizeof(double), &room.targets));
-    status = gather(c, backend, &loader, start, &room, out);
+    MIEN_GO(ops->alloc(backend, sizeof *buffer.state, (void **)&buffer.state));
+    MIEN_GO(ops->alloc(backend, pixels * sizeof(double), &buffer.x));
+    MIEN_GO(ops->alloc(backend, targets * sizeof(double), &buffer.targets));
+    status = gather(c, backend, &loader, start, &buffer, out);
 out:
-    if (room.state) ops->free(backend, room.state);
-    if (room.x) ops->free(backend, room.x);
-    if (room.targets) ops->free(backend, room.targets);
+    if (buffer.state) ops->free(backend, buffer.state);
+    if (buffer.x) ops->free(backend, buffer.x);
+    if (buffer.targets) ops->free(backend, buffer.targets);
     mien_loader_release(&loader);
     return status;
 }

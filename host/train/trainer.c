@@ -93,7 +93,7 @@ static mien_status start(trainer *t) {
     mien_plateau_start(&t->plateau);
     mien_monitor_start(&t->best, c->checkpoint.monitor, 0);
     mien_monitor_start(&t->patience, c->early_stopping.monitor, c->early_stopping.min_delta);
-    MIEN_TRY(mien_weights_room(&model->graph, &t->incoming));
+    MIEN_TRY(mien_weights_zeros(&model->graph, &t->incoming));
     MIEN_TRY(mien_new(&t->speeds, (size_t)c->train.epochs, sizeof *t->speeds));
     MIEN_TRY(mien_new(&t->rates, (size_t)t->per_epoch, sizeof *t->rates));
     t->work = (mien_step){.plan = t->plan,

@@ -185,8 +185,8 @@ INLINE void add_rows(sums *s, const summand *t, int rows, int width, size_t stri
 /* The strip of one image. */
 INLINE void add_image(sums *s, summand t, const strip *at) {
     for (int row = 0, rows; row < at->rows; row += rows) {
-        const int room = RUN - s->rows, left = at->rows - row;
-        rows = left < room ? left : room;
+        const int capacity = RUN - s->rows, left = at->rows - row;
+        rows = left < capacity ? left : capacity;
         add_rows(s, &t, rows, at->width, at->stride);
         t.x += (size_t)rows * at->stride;
         t.dy = t.dy ? t.dy + (size_t)rows * at->stride : NULL;

@@ -93,15 +93,15 @@ typedef struct cpu_winograd {
     int lanes;        /* channels in a block; the sizes must be multiples of it */
     int tiles, group; /* 4x4 outputs in all, and how many go through together */
     int parts;        /* weight gradient: sums kept apart, one for each thread, or 1 */
-    size_t room, scratch; /* elements a thread needs, bytes in all */
+    size_t capacity, scratch; /* elements a thread needs, bytes in all */
 } cpu_winograd;
 
 /* A 3x3 convolution of stride 1 that reads an image: x [n,ih,iw,ic] in NHWC with few channels, y in
  * blocks of LANES, weights in HWIO. `first_size` fills in the second line. */
 typedef struct cpu_first {
     int n, ih, iw, ic, oh, ow, oc, pad_top, pad_left;
-    int lanes, parts;     /* channels in a block of y; sums kept apart, one for each thread */
-    size_t room, scratch; /* elements a thread needs, bytes in all */
+    int lanes, parts;         /* channels in a block of y; sums kept apart, one for each thread */
+    size_t capacity, scratch; /* elements a thread needs, bytes in all */
 } cpu_first;
 
 /* What is done to a convolution's result on its way to memory, in this order. */

@@ -108,17 +108,17 @@ draw_number(uint64_t *number, uint64_t start, int places, int fours, uint64_t ap
 
 /* Words of the logical elements first + place * channels + k for `places` places and k < block, at
  * most DRAW_WORDS - 4 of them. Returns where they begin in `room` of DRAW_ROOM words. */
-static inline const uint32_t *draw(uint32_t *room, const cpu_mask *m, uint64_t first, int places,
+static inline const uint32_t *draw(uint32_t *buffer, const cpu_mask *m, uint64_t first, int places,
                                    int block, int channels) {
     if (block == channels) { /* one run, from wherever it begins */
         block = (places * block + (int)(first % 4) + 3) / 4 * 4;
         places = 1;
     } else if (first % 4 || block % 4 || channels % 4) {
         for (int i = 0; i < places * block; i++)
-            room[i] = rng_word(m->seed, m->stream, m->step,
-                               first + (uint64_t)(i / block) * (uint64_t)channels +
-                                   (uint64_t)(i % block));
-        return room;
+            buffer[i] = rng_word(m->seed, m->stream, m->step,
+                                 first + (uint64_t)(i / block) * (uint64_t)channels +
+                                     (uint64_t)(i % block));
+        return buffer;
     }
     uint64_t number[DRAW_ROOM / 4];
     const uint64_t start = first / 4, apart = (uint64_t)channels / 4;
@@ -137,8 +137,8 @@ static inline const uint32_t *draw(uint32_t *room, const cpu_mask *m, uint64_t f
         number[count + i] = 0;
     const draw_keys keys = draw_keys_of(m);
     for (int i = 0; i < count; i += DRAW_STEP / 4)
-        draw_vectors(room + 4 * i, number + i, m, &keys);
-    return room + first % 4;
+        draw_vectors(buffer + 4 * i, number + i, m, &keys);
+    return buffer + first % 4;
 }
 
 #endif

@@ -37,13 +37,13 @@ void CPU(dropout)(real *y, const real *x, cpu_dims d, const cpu_mask *m, bool ac
         run ? (all + (size_t)step - 1) / (size_t)step : (size_t)(d.n * blocks) * (size_t)lines;
 #pragma omp parallel for schedule(static)
     for (size_t task = 0; task < tasks; task++) {
-        uint32_t room[DRAW_ROOM];
+        uint32_t capacity[DRAW_ROOM];
         if (run) {
             const size_t at = task * (size_t)step;
             const int count = all - at < (size_t)step ? (int)(all - at) : step;
             fetch(x + at, y + at, count);
             const uint64_t first = m->first * (uint64_t)image * (uint64_t)d.c + at;
-            drop(y + at, x + at, draw(room, m, first, count, 1, 1), count, threshold, scale,
+            drop(y + at, x + at, draw(capacity, m, first, count, 1, 1), count, threshold, scale,
                  accumulate);
             continue;
         }
@@ -55,7 +55,7 @@ void CPU(dropout)(real *y, const real *x, cpu_dims d, const cpu_mask *m, bool ac
         const uint64_t pixel =
             (m->first + plane / (size_t)blocks) * (uint64_t)image + (uint64_t)place;
         const uint32_t *words =
-            draw(room, m, pixel * (uint64_t)d.c + b * (uint64_t)d.block, places, d.block, d.c);
+            draw(capacity, m, pixel * (uint64_t)d.c + b * (uint64_t)d.block, places, d.block, d.c);
         drop(y + at, x + at, words, places * d.block, threshold, scale, accumulate);
     }
 }

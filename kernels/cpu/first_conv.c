@@ -30,8 +30,8 @@ static size_t sums_of(const cpu_first *d) {
 void CPU(first_size)(cpu_first *d, int threads) {
     d->lanes = LANES;
     d->parts = threads;
-    d->room = ((ROWS + 2) * row_of(d) + sums_of(d) + PAD - 1) / PAD * PAD;
-    d->scratch = d->room * (size_t)threads * sizeof(real);
+    d->capacity = ((ROWS + 2) * row_of(d) + sums_of(d) + PAD - 1) / PAD * PAD;
+    d->scratch = d->capacity * (size_t)threads * sizeof(real);
 }
 
 typedef struct place {
@@ -122,7 +122,7 @@ void CPU(first_forward)(real *y, const real *x, const real *w, const cpu_first *
     const size_t pixels = (size_t)d->oh * (size_t)d->ow;
 #pragma omp parallel
     {
-        real *rows = scratch + (size_t)omp_get_thread_num() * d->room;
+        real *rows = scratch + (size_t)omp_get_thread_num() * d->capacity;
 #pragma omp for schedule(static)
         for (int unit = 0; unit < units; unit++) {
             const place at = place_of(d, unit);
@@ -215,7 +215,7 @@ static void sum_unit(real *sums, const real *rows, const real *dy, const cpu_fir
 static void finish(real *to, const real *of_first, const cpu_first *d, int parts, bool add) {
     vec sum = vec_load(of_first);
     for (int part = 1; part < parts; part++)
-        sum += vec_load(of_first + (size_t)part * d->room);
+        sum += vec_load(of_first + (size_t)part * d->capacity);
     if (add) sum += vec_load(to);
     vec_store(to, sum);
 }
@@ -228,7 +228,7 @@ void CPU(first_filter)(real *dw, real *db, const real *dy, const real *x, const 
     const size_t weights = (size_t)(9 * d->ic) * (size_t)d->oc;
 #pragma omp parallel for schedule(static)
     for (int part = 0; part < parts; part++) {
-        real *sums = scratch + (size_t)part * d->room, *rows = sums + sums_of(d);
+        real *sums = scratch + (size_t)part * d->capacity, *rows = sums + sums_of(d);
         memset(sums, 0, sums_of(d) * sizeof *sums);
         for (int unit = part * share; unit < units && unit < (part + 1) * share; unit++) {
             copy_rows(rows, x, d, place_of(d, unit));

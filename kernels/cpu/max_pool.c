@@ -93,12 +93,12 @@ static void drop_line(real *y, uint16_t *index, const cpu_mask *m, uint64_t firs
     const uint32_t threshold = body_dropout_threshold(m->rate);
     const real scale = (real)(1 / (1 - m->rate));
     const int most = (DRAW_WORDS - 4) / yd.block;
-    uint32_t room[DRAW_ROOM];
+    uint32_t buffer[DRAW_ROOM];
     for (int place = 0; place < yd.w; place += most) {
         const int places = yd.w - place < most ? yd.w - place : most;
         const size_t at = (size_t)place * (size_t)yd.block;
         const uint32_t *words =
-            draw(room, m, first + (uint64_t)place * (uint64_t)yd.c, places, yd.block, yd.c);
+            draw(buffer, m, first + (uint64_t)place * (uint64_t)yd.c, places, yd.block, yd.c);
 #pragma omp simd
         for (int i = 0; i < places * yd.block; i++) {
             const size_t e = at + (size_t)i;

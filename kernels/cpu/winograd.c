@@ -33,8 +33,8 @@ void CPU(winograd_size)(cpu_winograd *d, int threads) {
     if (most < FEWEST) most = FEWEST;
     const int groups = (share + most - 1) / most;
     d->group = round_rows((share + groups - 1) / groups);
-    d->room = POINTS * ((size_t)d->group * ((size_t)d->ic + columns) + 2 * PAD);
-    d->scratch = d->room * (size_t)threads * sizeof(real);
+    d->capacity = POINTS * ((size_t)d->group * ((size_t)d->ic + columns) + 2 * PAD);
+    d->scratch = d->capacity * (size_t)threads * sizeof(real);
 }
 
 /* u[group of outputs][point][input][output of the group]. */
@@ -179,7 +179,7 @@ void CPU(winograd_forward)(real *y, const real *x, const real *u, const cpu_wino
     const int groups = (d->tiles + d->group - 1) / d->group;
 #pragma omp parallel
     {
-        real *v = scratch + (size_t)omp_get_thread_num() * d->room;
+        real *v = scratch + (size_t)omp_get_thread_num() * d->capacity;
         real *m = v + POINTS * ((size_t)d->group * (size_t)d->ic + PAD);
 #pragma omp for schedule(dynamic)
         for (int g = 0; g < groups; g++) {

@@ -19,17 +19,17 @@ enum {
     BIAS_PLANE = POINTS /* behind the points: sums of the gradient, for the bias */
 };
 
-typedef struct room {
+typedef struct capacity {
     real *v, *z, *du, *db;
     size_t v_plane, z_plane, du_plane;
-} room;
+} capacity;
 
 /* Part number `part` of the scratch memory. */
-static room divide(const cpu_winograd *d, real *scratch, int part) {
-    room r = {.v = scratch + (size_t)part * d->room,
-              .v_plane = (size_t)d->group * (size_t)d->ic + PAD,
-              .z_plane = (size_t)d->group * (size_t)d->oc + PAD,
-              .du_plane = (size_t)d->ic * (size_t)d->oc};
+static capacity divide(const cpu_winograd *d, real *scratch, int part) {
+    capacity r = {.v = scratch + (size_t)part * d->capacity,
+                  .v_plane = (size_t)d->group * (size_t)d->ic + PAD,
+                  .z_plane = (size_t)d->group * (size_t)d->oc + PAD,
+                  .du_plane = (size_t)d->ic * (size_t)d->oc};
     r.z = r.v + POINTS * r.v_plane;
     r.du = r.z + (POINTS + 1) * r.z_plane;
     r.db = r.du + POINTS * r.du_plane;
@@ -49,10 +49,10 @@ void CPU(winograd_filter_size)(cpu_winograd *d, int threads) {
     if (most < balanced) most = balanced;
     const int groups = (share + most - 1) / most;
     d->group = (share + groups - 1) / groups;
-    const room r = divide(d, NULL, 0);
-    d->room = POINTS * (r.v_plane + r.z_plane + r.du_plane) + r.z_plane + (size_t)d->oc;
-    d->room = (d->room + PAD - 1) / PAD * PAD;
-    d->scratch = d->room * (size_t)d->parts * sizeof(real);
+    const capacity r = divide(d, NULL, 0);
+    d->capacity = POINTS * (r.v_plane + r.z_plane + r.du_plane) + r.z_plane + (size_t)d->oc;
+    d->capacity = (d->capacity + PAD - 1) / PAD * PAD;
+    d->scratch = d->capacity * (size_t)d->parts * sizeof(real);
 }
 
 static void take_border(vec in[4][4], const real *corner, int w, int rows, int columns) {
@@ -92,7 +92,7 @@ static void take_gradient(real *z, size_t plane, const real *corner, int w, int 
     vec_store(z + BIAS_PLANE * plane, sum);
 }
 
-static void transform_tile(const room *r, const real *dy, const real *x, const cpu_winograd *d,
+static void transform_tile(const capacity *r, const real *dy, const real *x, const cpu_winograd *d,
                            int tile, int t) {
     const winograd_place at = winograd_place_of(d, tile);
     const size_t in = (size_t)d->ih * (size_t)d->iw, out = (size_t)d->oh * (size_t)d->ow;
@@ -108,7 +108,8 @@ static void transform_tile(const room *r, const real *dy, const real *x, const c
 }
 
 /* One point, LANES input channels, all outputs. */
-static void multiply(const room *r, const cpu_winograd *d, int point, int c0, int count, bool add) {
+static void multiply(const capacity *r, const cpu_winograd *d, int point, int c0, int count,
+                     bool add) {
     const tile_product t = {.a_row = 1,
                             .a_step = (size_t)d->ic,
                             .b_step = (size_t)d->oc,
@@ -132,7 +133,7 @@ static void multiply(const room *r, const cpu_winograd *d, int point, int c0, in
     }
 }
 
-static void sum_bias(const room *r, const cpu_winograd *d, int k, int count, bool add) {
+static void sum_bias(const capacity *r, const cpu_winograd *d, int k, int count, bool add) {
     vec sum = add ? vec_load(r->db + k) : vec_all(0);
     for (int t = 0; t < count; t++)
         sum += vec_load(r->z + BIAS_PLANE * r->z_plane + (size_t)t * (size_t)d->oc + k);
@@ -140,8 +141,8 @@ static void sum_bias(const room *r, const cpu_winograd *d, int k, int count, boo
 }
 
 /* A thread's tiles [first, last) into its own sums. */
-static void sum_own(const room *r, const real *dy, const real *x, const cpu_winograd *d, int first,
-                    int last) {
+static void sum_own(const capacity *r, const real *dy, const real *x, const cpu_winograd *d,
+                    int first, int last) {
     for (int start = first; start < last; start += d->group) {
         const int count = last - start < d->group ? last - start : d->group;
         for (int t = 0; t < count; t++)
@@ -155,7 +156,7 @@ static void sum_own(const room *r, const real *dy, const real *x, const cpu_wino
 }
 
 /* All threads together into one set of sums; called by each of them. */
-static void sum_together(const room *r, const real *dy, const real *x, const cpu_winograd *d) {
+static void sum_together(const capacity *r, const real *dy, const real *x, const cpu_winograd *d) {
     for (int first = 0; first < d->tiles; first += d->group) {
         const int left = d->tiles - first, count = left < d->group ? left : d->group;
 #pragma omp for schedule(static)
@@ -175,11 +176,11 @@ static void sum_together(const room *r, const real *dy, const real *x, const cpu
 static vec total(const real *of_first, const cpu_winograd *d, int parts) {
     vec sum = vec_load(of_first);
     for (int part = 1; part < parts; part++)
-        sum += vec_load(of_first + (size_t)part * d->room);
+        sum += vec_load(of_first + (size_t)part * d->capacity);
     return sum;
 }
 
-static void finish(real *dw, const room *r, const cpu_winograd *d, int parts, int c, int k,
+static void finish(real *dw, const capacity *r, const cpu_winograd *d, int parts, int c, int k,
                    bool add) {
     const size_t tap = (size_t)d->ic * (size_t)d->oc, at = (size_t)c * (size_t)d->oc + (size_t)k;
     const real *du = r->du + at;
@@ -195,7 +196,7 @@ static void finish(real *dw, const room *r, const cpu_winograd *d, int parts, in
 #undef TAKE
 }
 
-static void finish_bias(real *db, const room *r, const cpu_winograd *d, int parts, bool add) {
+static void finish_bias(real *db, const capacity *r, const cpu_winograd *d, int parts, bool add) {
     for (int k = 0; k < d->oc; k += LANES) {
         vec sum = total(r->db + k, d, parts);
         if (add) sum += vec_load(db + k);
@@ -205,7 +206,7 @@ static void finish_bias(real *db, const room *r, const cpu_winograd *d, int part
 
 void CPU(winograd_filter)(real *dw, real *db, const real *dy, const real *x, const cpu_winograd *d,
                           bool accumulate, real *scratch) {
-    const room all = divide(d, scratch, 0);
+    const capacity all = divide(d, scratch, 0);
     const int share = (d->tiles + d->parts - 1) / d->parts;
     const int parts = (d->tiles + share - 1) / share; /* few tiles: not every part gets some */
 #pragma omp parallel
@@ -215,7 +216,7 @@ void CPU(winograd_filter)(real *dw, real *db, const real *dy, const real *x, con
         } else {
 #pragma omp for schedule(static)
             for (int part = 0; part < parts; part++) {
-                const room own = divide(d, scratch, part);
+                const capacity own = divide(d, scratch, part);
                 const int first = part * share, end = first + share;
                 sum_own(&own, dy, x, d, first, end < d->tiles ? end : d->tiles);
             }

@@ -151,11 +151,11 @@ static int normalise(cuda_stream stream, cuda_tensor y, cuda_tensor x, const cud
 }
 
 int cuda_batchnorm_train(cuda_stream stream, cuda_tensor y, cuda_tensor x, const cuda_batchnorm *b,
-                         cuda_room room) {
+                         cuda_workspace buffer) {
     if (count_of(x) == 0) return 0;
     if (!sums_fit<2>(x.c)) return cudaErrorInvalidValue;
     const size_t rows = count_of(x) / (size_t)x.c;
-    float *partial = (float *)room.data;
+    float *partial = (float *)buffer.data;
     TRY(with_width(x.number, has_packs(x), [&](auto zero, auto wide) {
         typedef decltype(zero) T;
         enum { V = decltype(wide)::N };
@@ -293,9 +293,9 @@ static __global__ void norm_slope_kernel(slopes<T> s, normaliser k, const float 
 
 template <typename T, int V, int GATE>
 static int backward(cuda_stream stream, slopes<T> from, size_t rows, int c, const cuda_batchnorm *b,
-                    bool frozen, cuda_room room) {
+                    bool frozen, cuda_workspace buffer) {
     const normaliser k = norm_of(b, frozen);
-    float *partial = (float *)room.data, *means = NULL;
+    float *partial = (float *)buffer.data, *means = NULL;
     if (!frozen || b->dgamma || b->dbeta) {
         const sheet s = sums_sheet<2>(rows, c, c / V);
         float *behind = partial + (size_t)s.grid.y * 2 * (size_t)c;
@@ -312,7 +312,8 @@ static int backward(cuda_stream stream, slopes<T> from, size_t rows, int c, cons
 }
 
 int cuda_batchnorm_backward(cuda_stream stream, cuda_tensor dx, cuda_tensor dy, cuda_tensor x,
-                            const cuda_batchnorm *b, bool frozen, bool accumulate, cuda_room room) {
+                            const cuda_batchnorm *b, bool frozen, bool accumulate,
+                            cuda_workspace buffer) {
     if (count_of(x) == 0) return 0;
     if (!sums_fit<2>(x.c)) return cudaErrorInvalidValue;
     const size_t rows = count_of(x) / (size_t)x.c;
@@ -329,8 +330,8 @@ int cuda_batchnorm_backward(cuda_stream stream, cuda_tensor dx, cuda_tensor dy, 
                              dx.data && accumulate,
                              b->dresidual.data && b->accumulate_dresidual};
         if (b->act == BODY_LINEAR)
-            return backward<T, V, OPEN>(stream, s, rows, x.c, b, frozen, room);
-        return b->y.data ? backward<T, V, BY_Y>(stream, s, rows, x.c, b, frozen, room)
-                         : backward<T, V, BY_X>(stream, s, rows, x.c, b, frozen, room);
+            return backward<T, V, OPEN>(stream, s, rows, x.c, b, frozen, buffer);
+        return b->y.data ? backward<T, V, BY_Y>(stream, s, rows, x.c, b, frozen, buffer)
+                         : backward<T, V, BY_X>(stream, s, rows, x.c, b, frozen, buffer);
     });
 }

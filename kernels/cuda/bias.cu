@@ -75,11 +75,11 @@ static __global__ void bias_sums_kernel(float *partial, const T *dy, size_t rows
 }
 
 int cuda_bias_gradient(cuda_stream stream, float *db, cuda_tensor dy, bool accumulate,
-                       cuda_room room) {
+                       cuda_workspace buffer) {
     if (count_of(dy) == 0) return 0;
     if (!sums_fit<1>(dy.c)) return cudaErrorInvalidValue;
     const size_t rows = count_of(dy) / (size_t)dy.c;
-    float *partial = (float *)room.data;
+    float *partial = (float *)buffer.data;
     return with_width(dy.number, has_packs(dy), [&](auto zero, auto wide) {
         typedef decltype(zero) T;
         enum { V = decltype(wide)::N };

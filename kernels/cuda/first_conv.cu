@@ -258,10 +258,10 @@ static __global__ void __launch_bounds__(WARP *SUM_ROWS)
 }
 
 int cuda_first_filter(cuda_stream stream, float *dw, float *db, cuda_tensor dy, cuda_tensor x,
-                      cuda_first f, bool accumulate, cuda_room room) {
-    float *parts = (float *)room.data;
+                      cuda_first f, bool accumulate, cuda_workspace buffer) {
+    float *parts = (float *)buffer.data;
     const int taps = 9 * x.c;
-    const size_t size = (size_t)(taps + 1) * (size_t)dy.c, most = CUDA_ROOM_BYTES / 4 / size;
+    const size_t size = (size_t)(taps + 1) * (size_t)dy.c, most = CUDA_WORKSPACE_BYTES / 4 / size;
     if (count_of(dy) == 0) return 0;
     if (most == 0) return (int)cudaErrorInvalidValue; /* tens of thousands of channels */
     const first_shape any = shape_of(dy, x, f, 1);

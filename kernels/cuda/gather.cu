@@ -88,9 +88,9 @@ static __device__ float pixel(const uint8_t *own, const uint8_t *other, const ga
 template <typename T, bool SHARED>
 static __global__ void __launch_bounds__(BLOCK)
     gather_kernel(T *to, float *targets, cuda_gather_args g, int h, int w, int c, bool whole) {
-    enum { N = pack<T>::N, ROOM = SHARED ? IMAGE_BYTES / 16 : 1 };
+    enum { N = pack<T>::N, CAPACITY = SHARED ? IMAGE_BYTES / 16 : 1 };
     __shared__ gather_draw d;
-    __shared__ pack<uint8_t> bytes[2][ROOM];
+    __shared__ pack<uint8_t> bytes[2][CAPACITY];
     const int row = (int)blockIdx.x, size = h * w * c, packs = (size + N - 1) / N;
     const gather_place p = find_place(g, row);
     const uint8_t *own = g.pixels + (size_t)p.order[row] * (size_t)size;

@@ -182,16 +182,16 @@ static __global__ void grouped_parts_kernel(float *dw, const float *parts, int c
 
 /* Parts that the images are taken in; 1: the sums are the gradient. */
 static unsigned parts_of(size_t rows, size_t blocks, size_t size) {
-    const size_t room = CUDA_ROOM_BYTES / sizeof(float) / size;
+    const size_t capacity = CUDA_WORKSPACE_BYTES / sizeof(float) / size;
     size_t parts = (FILTER_BLOCKS + blocks - 1) / blocks;
     if (parts > PARTS) parts = PARTS;
     if (parts > (rows + BLOCK - 1) / BLOCK) parts = (rows + BLOCK - 1) / BLOCK;
-    if (parts > room) parts = room;
+    if (parts > capacity) parts = capacity;
     return parts > 1 ? (unsigned)parts : 1;
 }
 
 int cuda_grouped_filter(cuda_stream stream, float *dw, cuda_tensor dy, cuda_tensor x,
-                        cuda_grouped f, bool accumulate, cuda_room room) {
+                        cuda_grouped f, bool accumulate, cuda_workspace capacity) {
     if (count_of(dy) == 0) return 0;
     const grouped g = grouped_of(dy, x, f);
     const int taps = f.window.kernel_h * f.window.kernel_w * g.in;
@@ -199,7 +199,7 @@ int cuda_grouped_filter(cuda_stream stream, float *dw, cuda_tensor dy, cuda_tens
     const unsigned tiles = ((unsigned)dy.c + WARP - 1) / WARP;
     const unsigned parts = parts_of(rows, (size_t)tiles * (size_t)taps, size);
     const unsigned high = (unsigned)(taps < GRID_HIGH ? taps : GRID_HIGH);
-    float *to = parts > 1 ? (float *)room.data : dw;
+    float *to = parts > 1 ? (float *)capacity.data : dw;
     TRY(with_number(dy.number, [&](auto zero) {
         typedef decltype(zero) T;
         return launch(grouped_filter_kernel<T>, dim3(tiles, high, parts), dim3(WARP, FILTER_ROWS),

@@ -45,12 +45,12 @@ typedef struct cuda_mask {
     const body_step *state;
 } cuda_mask;
 
-/* Device memory for partial sums, at least CUDA_ROOM_BYTES, 256-byte aligned. A launcher may use
- * all of it until the kernels it launched are done. */
-enum { CUDA_ROOM_BYTES = 8 << 20 };
-typedef struct cuda_room {
+/* Device memory for partial sums, at least CUDA_WORKSPACE_BYTES, 256-byte aligned. A launcher may
+ * use all of it until the kernels it launched are done. */
+enum { CUDA_WORKSPACE_BYTES = 8 << 20 };
+typedef struct cuda_workspace {
     void *data;
-} cuda_room;
+} cuda_workspace;
 
 /* ---- elementwise.cu ---- y may be x, dx may be dy */
 int cuda_activation_forward(cuda_stream, cuda_tensor y, cuda_tensor x, int act, float alpha);
@@ -84,7 +84,7 @@ int cuda_prelu_backward(cuda_stream, cuda_tensor dx, cuda_tensor dy, cuda_tensor
                         const float *alpha, body_alpha shape, bool accumulate);
 /* dalpha (+)= sum of dy * x where x < 0. */
 int cuda_prelu_filter(cuda_stream, float *dalpha, cuda_tensor dy, cuda_tensor x, body_alpha shape,
-                      bool accumulate, cuda_room);
+                      bool accumulate, cuda_workspace);
 
 /* ---- place.cu ---- */
 /* dst (+)= src inside of the box. */
@@ -100,7 +100,7 @@ int cuda_resample_backward(cuda_stream, cuda_tensor dx, cuda_tensor dy, bool bil
 /* y = act(y + bias[c]): behind a library call that could not fuse it. bias NULL: none. */
 int cuda_bias_activation(cuda_stream, cuda_tensor y, const float *bias, int act, float alpha);
 /* db[c] (+)= sum of dy over rows and places. */
-int cuda_bias_gradient(cuda_stream, float *db, cuda_tensor dy, bool accumulate, cuda_room);
+int cuda_bias_gradient(cuda_stream, float *db, cuda_tensor dy, bool accumulate, cuda_workspace);
 
 /* ---- pad.cu ---- */
 /* y = 0 except y[n, h+top, w+left, c] = x[n, h, w, c]; y is as large or larger in every axis. */
@@ -123,7 +123,7 @@ int cuda_max_pool_forward(cuda_stream, cuda_tensor y, uint16_t *index, cuda_tens
 /* dbias NULL, or [c] (+)= sum of what goes back. */
 int cuda_max_pool_backward(cuda_stream, cuda_tensor dx, float *dbias, cuda_tensor dy,
                            const uint16_t *index, cuda_window, double rate, bool accumulate,
-                           bool accumulate_dbias, cuda_room);
+                           bool accumulate_dbias, cuda_workspace);
 /* ---- average_pool.cu ---- */
 int cuda_average_pool_forward(cuda_stream, cuda_tensor y, cuda_tensor x, cuda_window);
 int cuda_average_pool_backward(cuda_stream, cuda_tensor dx, cuda_tensor dy, cuda_window,
@@ -144,12 +144,12 @@ typedef struct cuda_batchnorm {
 } cuda_batchnorm;
 /* Statistics of the batch, running averages, y = act(normalised x + residual). */
 int cuda_batchnorm_train(cuda_stream, cuda_tensor y, cuda_tensor x, const cuda_batchnorm *,
-                         cuda_room);
+                         cuda_workspace);
 int cuda_batchnorm_infer(cuda_stream, cuda_tensor y, cuda_tensor x, const cuda_batchnorm *);
 /* dx.data NULL: not wanted. The ReLU's sign is that of the batchnorm's y, without one it is
  * computed again from x. */
 int cuda_batchnorm_backward(cuda_stream, cuda_tensor dx, cuda_tensor dy, cuda_tensor x,
-                            const cuda_batchnorm *, bool frozen, bool accumulate, cuda_room);
+                            const cuda_batchnorm *, bool frozen, bool accumulate, cuda_workspace);
 
 /* ---- loss.cu ---- over the channels of every pixel */
 int cuda_softmax(cuda_stream, cuda_tensor y, cuda_tensor x);
@@ -159,7 +159,7 @@ int cuda_softmax_backward(cuda_stream, cuda_tensor dx, cuda_tensor dy, cuda_tens
  * loss, rows and correct answers to *state; the gradient is that of the mean over `batch` rows
  * times state's loss scale. dlogits may be stored narrower than logits. */
 int cuda_softmax_xent(cuda_stream, cuda_tensor dlogits, cuda_tensor logits, const float *targets,
-                      const float *class_weight, int batch, body_step *state, cuda_room);
+                      const float *class_weight, int batch, body_step *state, cuda_workspace);
 
 /* ---- gather.cu ---- */
 typedef struct cuda_gather_args {
@@ -192,7 +192,7 @@ typedef struct cuda_update {
     body_step *state;
 } cuda_update;
 /* Norm, judgement, update and the step of *state: see body/step.h. */
-int cuda_optimize(cuda_stream, const cuda_update *, int rows, cuda_room);
+int cuda_optimize(cuda_stream, const cuda_update *, int rows, cuda_workspace);
 
 /* ---- permute.cu ---- keys: a power of two >= n */
 int cuda_permute(cuda_stream, uint32_t *order, const uint32_t *index, size_t n, uint64_t *keys,
@@ -212,7 +212,7 @@ int cuda_grouped_data(cuda_stream, cuda_tensor dx, cuda_tensor dy, const void *w
                       cuda_grouped, bool accumulate);
 /* dw (+)= ..., in floats */
 int cuda_grouped_filter(cuda_stream, float *dw, cuda_tensor dy, cuda_tensor x, cuda_grouped,
-                        bool accumulate, cuda_room);
+                        bool accumulate, cuda_workspace);
 
 /* ---- first_conv.cu ---- a convolution that reads an image of few channels, 3x3, stride 1 */
 typedef struct cuda_first {
@@ -226,7 +226,7 @@ int cuda_first_forward(cuda_stream, cuda_tensor y, cuda_tensor x, const void *w,
                        cuda_first);
 /* dw, db (NULL: not wanted) (+)= ... */
 int cuda_first_filter(cuda_stream, float *dw, float *db, cuda_tensor dy, cuda_tensor x, cuda_first,
-                      bool accumulate, cuda_room);
+                      bool accumulate, cuda_workspace);
 
 #ifdef __cplusplus
 }

@@ -17,7 +17,7 @@ struct loss_part {
     double loss;
     uint64_t correct;
 };
-enum { PARTS = CUDA_ROOM_BYTES / sizeof(loss_part) };
+enum { PARTS = CUDA_WORKSPACE_BYTES / sizeof(loss_part) };
 
 /* ---- tiles of rows of few classes ---- */
 
@@ -134,44 +134,46 @@ static __global__ void xent_few(D *dlogits, const T *logits, const float *target
 /* ---- a block for a row of many classes ---- */
 
 /* Room of one block for what its threads tell each other. */
-struct wide_room {
+struct wide_workspace {
     float a[BLOCK], b[BLOCK];
     int place[BLOCK];
 };
 
 /* sum = fma(a(k), b(k), sum) for all k in ascending order, in every thread. */
 template <typename A, typename B>
-static __device__ float ordered_dot(wide_room *room, int classes, A a, B b) {
+static __device__ float ordered_dot(wide_workspace *buffer, int classes, A a, B b) {
     float sum = 0;
     for (int first = 0; first < classes; first += BLOCK) {
         const int k = first + (int)threadIdx.x;
-        room->a[threadIdx.x] = k < classes ? a(k) : 0;
-        room->b[threadIdx.x] = k < classes ? b(k) : 0;
+        buffer->a[threadIdx.x] = k < classes ? a(k) : 0;
+        buffer->b[threadIdx.x] = k < classes ? b(k) : 0;
         __syncthreads();
         const int end = min(BLOCK, classes - first);
 #pragma unroll 8
         for (int i = 0; i < end; i++)
-            sum = fmaf(room->a[i], room->b[i], sum);
+            sum = fmaf(buffer->a[i], buffer->b[i], sum);
         __syncthreads();
     }
     return sum;
 }
 
 /* The largest value, NaN if there is one, in every thread. */
-template <typename F> static __device__ float wide_top(wide_room *room, int classes, F value) {
+template <typename F>
+static __device__ float wide_top(wide_workspace *buffer, int classes, F value) {
     float top = value(0);
     for (int k = (int)threadIdx.x; k < classes; k += BLOCK)
         top = body_softmax_top(top, value(k));
-    room->a[threadIdx.x] = top;
+    buffer->a[threadIdx.x] = top;
     __syncthreads();
     for (int i = 0; i < BLOCK; i++)
-        top = body_softmax_top(top, room->a[i]);
+        top = body_softmax_top(top, buffer->a[i]);
     __syncthreads();
     return top;
 }
 
 /* argmax of a row, in every thread: the first of the largest; a NaN is none, but at place 0. */
-template <typename F> static __device__ int wide_argmax(wide_room *room, int classes, F value) {
+template <typename F>
+static __device__ int wide_argmax(wide_workspace *buffer, int classes, F value) {
     int best = 0;
     float most = value(0);
     for (int k = (int)threadIdx.x; k < classes; k += BLOCK)
@@ -179,12 +181,12 @@ template <typename F> static __device__ int wide_argmax(wide_room *room, int cla
             most = value(k);
             best = k;
         }
-    room->a[threadIdx.x] = most;
-    room->place[threadIdx.x] = best;
+    buffer->a[threadIdx.x] = most;
+    buffer->place[threadIdx.x] = best;
     __syncthreads();
     for (int i = 0; i < BLOCK; i++) {
-        const float z = room->a[i];
-        const int place = room->place[i];
+        const float z = buffer->a[i];
+        const int place = buffer->place[i];
         if (z > most || (z == most && place < best)) {
             most = z;
             best = place;
@@ -196,14 +198,14 @@ template <typename F> static __device__ int wide_argmax(wide_room *room, int cla
 
 template <typename D, typename T>
 static __global__ void softmax_wide(D *y, const T *x, size_t rows, int classes) {
-    __shared__ wide_room room;
+    __shared__ wide_workspace buffer;
     for (size_t i = blockIdx.x; i < rows; i += gridDim.x) {
         const T *from = x + i * (size_t)classes;
         D *to = y + i * (size_t)classes;
         const auto z = [&](int k) { return load(from[k]); };
-        const float top = wide_top(&room, classes, z);
+        const float top = wide_top(&buffer, classes, z);
         const auto power = [&](int k) { return body_softmax_power(z(k), top); };
-        const float sum = ordered_dot(&room, classes, power, [](int) { return 1.0f; });
+        const float sum = ordered_dot(&buffer, classes, power, [](int) { return 1.0f; });
         for (int k = (int)threadIdx.x; k < classes; k += BLOCK)
             store(&to[k], power(k) / sum);
     }
@@ -212,12 +214,12 @@ static __global__ void softmax_wide(D *y, const T *x, size_t rows, int classes) 
 template <typename T>
 static __global__ void softmax_backward_wide(T *dx, const T *dy, const T *y, size_t rows,
                                              int classes, bool accumulate) {
-    __shared__ wide_room room;
+    __shared__ wide_workspace buffer;
     for (size_t i = blockIdx.x; i < rows; i += gridDim.x) {
         const size_t at = i * (size_t)classes;
         const auto d = [&](int k) { return load(dy[at + (size_t)k]); };
         const auto p = [&](int k) { return load(y[at + (size_t)k]); };
-        const float dot = ordered_dot(&room, classes, d, p);
+        const float dot = ordered_dot(&buffer, classes, d, p);
         for (int k = (int)threadIdx.x; k < classes; k += BLOCK) {
             T *to = &dx[at + (size_t)k];
             store(to, (accumulate ? load(*to) : 0) + body_softmax_slope(p(k), d(k), dot));
@@ -227,17 +229,18 @@ static __global__ void softmax_backward_wide(T *dx, const T *dy, const T *y, siz
 
 /* body_softmax_xent, its loops spread over a block. */
 template <typename D, typename T>
-static __device__ loss_part xent_row(wide_room *room, D *dz, const T *from, const float *want,
-                                     const float *class_weight, int classes, float inverse_batch) {
+static __device__ loss_part xent_row(wide_workspace *buffer, D *dz, const T *from,
+                                     const float *want, const float *class_weight, int classes,
+                                     float inverse_batch) {
     const auto z = [&](int k) { return load(from[k]); };
     const auto t = [&](int k) { return want[k]; };
-    const int label = wide_argmax(room, classes, t);
-    const bool hit = wide_argmax(room, classes, z) == label;
-    const float top = wide_top(room, classes, z);
+    const int label = wide_argmax(buffer, classes, t);
+    const bool hit = wide_argmax(buffer, classes, z) == label;
+    const float top = wide_top(buffer, classes, z);
     const float sum = ordered_dot(
-        room, classes, [&](int k) { return body_softmax_power(z(k), top); },
+        buffer, classes, [&](int k) { return body_softmax_power(z(k), top); },
         [](int) { return 1.0f; });
-    const float dot = ordered_dot(room, classes, t, [&](int k) { return z(k) - top; });
+    const float dot = ordered_dot(buffer, classes, t, [&](int k) { return z(k) - top; });
     const float log_sum = m_log(sum), weight = class_weight ? class_weight[label] : 1;
     for (int k = (int)threadIdx.x; dz && k < classes; k += BLOCK)
         store(&dz[k], body_xent_slope(z(k), top, log_sum, t(k), weight, inverse_batch));
@@ -249,12 +252,12 @@ template <typename D, typename T>
 static __global__ void xent_wide(D *dlogits, const T *logits, const float *targets,
                                  const float *class_weight, size_t rows, int classes, int batch,
                                  const body_step *state, loss_part *part) {
-    __shared__ wide_room room;
+    __shared__ wide_workspace buffer;
     const float inverse_batch = (float)body_loss_scale(state) / (float)batch;
     loss_part sum = {0, 0};
     for (size_t i = blockIdx.x; i < rows; i += gridDim.x) {
         const size_t at = i * (size_t)classes;
-        const loss_part row = xent_row(&room, dlogits ? dlogits + at : NULL, logits + at,
+        const loss_part row = xent_row(&buffer, dlogits ? dlogits + at : NULL, logits + at,
                                        targets + at, class_weight, classes, inverse_batch);
         sum.loss += row.loss;
         sum.correct += row.correct;
@@ -323,10 +326,10 @@ int cuda_softmax_backward(cuda_stream stream, cuda_tensor dx, cuda_tensor dy, cu
 
 int cuda_softmax_xent(cuda_stream stream, cuda_tensor dlogits, cuda_tensor logits,
                       const float *targets, const float *class_weight, int batch, body_step *state,
-                      cuda_room room) {
+                      cuda_workspace buffer) {
     const size_t rows = (size_t)logits.n;
     const int classes = logits.c;
-    loss_part *part = (loss_part *)room.data;
+    loss_part *part = (loss_part *)buffer.data;
     if (count_of(logits) == 0) return 0;
     const bool few = classes <= FEW;
     const unsigned parts = blocks_for(rows, few ? (unsigned)ROWS : 1u, PARTS);

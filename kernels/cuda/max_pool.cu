@@ -216,7 +216,7 @@ static __global__ void max_route_kernel(route r, float *partial, size_t rows, in
 
 int cuda_max_pool_backward(cuda_stream stream, cuda_tensor dx, float *dbias, cuda_tensor dy,
                            const uint16_t *index, cuda_window p, double rate, bool accumulate,
-                           bool accumulate_dbias, cuda_room room) {
+                           bool accumulate_dbias, cuda_workspace buffer) {
     if (count_of(dx) == 0) return 0;
     if (dbias && !sums_fit<1>(dx.c)) return cudaErrorInvalidValue;
     const route r = {dx, dy, index, p, (float)(1 / (1 - rate)), accumulate};
@@ -225,7 +225,7 @@ int cuda_max_pool_backward(cuda_stream stream, cuda_tensor dx, float *dbias, cud
     const bool halving = whole && is_halving(p, dx, dy);
     const int high = halving ? (dx.h + 1) / 2 : dx.h, wide = halving ? (dx.w + 1) / 2 : dx.w;
     const size_t rows = (size_t)dx.n * (size_t)high * (size_t)wide;
-    float *partial = dbias ? (float *)room.data : NULL;
+    float *partial = dbias ? (float *)buffer.data : NULL;
     return with_width(dx.number, whole, [&](auto zero, auto few_of) {
         typedef decltype(zero) T;
         enum { V = decltype(few_of)::N };

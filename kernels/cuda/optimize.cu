@@ -8,12 +8,12 @@
 enum { QUAD = 4, SQUARES_BLOCKS = 1024 };
 
 /* What the judgement tells the update; at the start of the room. */
-struct optimize_room {
+struct optimize_workspace {
     body_update u;
     int held_back;
     double squares[SQUARES_BLOCKS];
 };
-static_assert(sizeof(optimize_room) <= CUDA_ROOM_BYTES, "the room is too small");
+static_assert(sizeof(optimize_workspace) <= CUDA_WORKSPACE_BYTES, "the room is too small");
 
 /* Four numbers of any storage, moved at once. */
 template <typename T> struct alignas(QUAD * sizeof(T)) quad { T at[QUAD]; };
@@ -30,7 +30,7 @@ static __device__ double block_sum(double x) {
     return sum;
 }
 
-static __global__ void square_kernel(optimize_room *room, const float *g, size_t count,
+static __global__ void square_kernel(optimize_workspace *buffer, const float *g, size_t count,
                                      bool aligned) {
     const size_t stride = (size_t)gridDim.x * BLOCK,
                  mine = (size_t)blockIdx.x * BLOCK + threadIdx.x;
@@ -45,20 +45,20 @@ static __global__ void square_kernel(optimize_room *room, const float *g, size_t
     for (size_t i = quads * QUAD + mine; i < count; i += stride)
         sum += (double)g[i] * (double)g[i];
     sum = block_sum(sum);
-    if (threadIdx.x == 0) room->squares[blockIdx.x] = sum;
+    if (threadIdx.x == 0) buffer->squares[blockIdx.x] = sum;
 }
 
-static __global__ void judge_kernel(optimize_room *room, int blocks, body_rule rule,
+static __global__ void judge_kernel(optimize_workspace *buffer, int blocks, body_rule rule,
                                     const double *rates, body_step *state, int rows) {
     double sum = 0;
     for (int i = (int)threadIdx.x; i < blocks; i += BLOCK)
-        sum += room->squares[i];
+        sum += buffer->squares[i];
     sum = block_sum(sum);
     if (threadIdx.x > 0) return;
     if (rates) state->learning_rate = rates[state->tick];
-    room->held_back = body_step_judge(state, sqrt(sum));
-    room->u = body_update_make(&rule, state);
-    body_step_advance(state, rule.beta_1, rule.beta_2, room->held_back, rows);
+    buffer->held_back = body_step_judge(state, sqrt(sum));
+    buffer->u = body_update_make(&rule, state);
+    body_step_advance(state, rule.beta_1, rule.beta_2, buffer->held_back, rows);
 }
 
 /* What the update keeps for a weight. */
@@ -110,9 +110,9 @@ static __device__ void write(T *to, const quad<float> &four, size_t i, size_t co
 /* L: storage of the low copy. */
 template <int KIND, typename L>
 static __global__ void __launch_bounds__(BLOCK)
-    update_kernel(optimize_room *room, cuda_update a, bool aligned) {
-    if (room->held_back) return;
-    const body_update u = room->u;
+    update_kernel(optimize_workspace *buffer, cuda_update a, bool aligned) {
+    if (buffer->held_back) return;
+    const body_update u = buffer->u;
     const size_t quads = (a.count + QUAD - 1) / QUAD, stride = (size_t)gridDim.x * BLOCK;
     bool finite = true;
     for (size_t i = (size_t)blockIdx.x * BLOCK + threadIdx.x; i < quads; i += stride) {
@@ -137,19 +137,19 @@ static __global__ void __launch_bounds__(BLOCK)
     if (!finite) a.state->bad = 1; /* whoever writes writes the same */
 }
 
-int cuda_optimize(cuda_stream stream, const cuda_update *a, int rows, cuda_room memory) {
-    optimize_room *room = (optimize_room *)memory.data;
+int cuda_optimize(cuda_stream stream, const cuda_update *a, int rows, cuda_workspace memory) {
+    optimize_workspace *buffer = (optimize_workspace *)memory.data;
     const size_t quads = (a->count + QUAD - 1) / QUAD;
     const bool aligned = is_aligned(a->w) && is_aligned(a->g) && is_aligned(a->m) &&
                          is_aligned(a->v) && is_aligned(a->average) && is_aligned(a->low);
     const unsigned blocks = blocks_for(quads, BLOCK, SQUARES_BLOCKS);
-    TRY(launch(square_kernel, blocks, BLOCK, stream, room, a->g, a->count, is_aligned(a->g)));
-    TRY(launch(judge_kernel, 1, BLOCK, stream, room, (int)blocks, a->rule, a->rates, a->state,
+    TRY(launch(square_kernel, blocks, BLOCK, stream, buffer, a->g, a->count, is_aligned(a->g)));
+    TRY(launch(judge_kernel, 1, BLOCK, stream, buffer, (int)blocks, a->rule, a->rates, a->state,
                rows));
     return with_number(a->low_number, [&](auto zero) {
         typedef decltype(zero) L;
         return launch(a->rule.kind == BODY_SGD ? update_kernel<BODY_SGD, L>
                                                : update_kernel<BODY_ADAM, L>,
-                      blocks_for(quads, BLOCK), BLOCK, stream, room, *a, aligned);
+                      blocks_for(quads, BLOCK), BLOCK, stream, buffer, *a, aligned);
     });
 }

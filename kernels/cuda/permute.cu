@@ -75,18 +75,18 @@ static __global__ void pick(uint32_t *order, const uint32_t *index, const uint64
 
 int cuda_permute(cuda_stream stream, uint32_t *order, const uint32_t *index, size_t n,
                  uint64_t *keys, uint32_t seed, uint64_t epoch) {
-    size_t room = 1;
-    while (room < n)
-        room *= 2;
+    size_t capacity = 1;
+    while (capacity < n)
+        capacity *= 2;
     if (n == 0) return 0;
     const unsigned all = ~0u;
-    const size_t size = room < TILE ? room : (size_t)TILE;
-    const unsigned tiles = (unsigned)(room / size);
+    const size_t size = capacity < TILE ? capacity : (size_t)TILE;
+    const unsigned tiles = (unsigned)(capacity / size);
     TRY(launch(sort_tiles, tiles, BLOCK, stream, keys, n, (int)size, seed, epoch));
-    for (size_t run = 2 * TILE; run <= room; run *= 2) {
+    for (size_t run = 2 * TILE; run <= capacity; run *= 2) {
         for (size_t distance = run / 2; distance >= TILE; distance /= 2)
-            TRY(launch(merge_far, blocks_for(room / 2, BLOCK, all), BLOCK, stream, keys, room / 2,
-                       run, distance));
+            TRY(launch(merge_far, blocks_for(capacity / 2, BLOCK, all), BLOCK, stream, keys,
+                       capacity / 2, run, distance));
         TRY(launch(merge_near, tiles, BLOCK, stream, keys, run));
     }
     return launch(pick, blocks_for(n, BLOCK, all), BLOCK, stream, order, index,

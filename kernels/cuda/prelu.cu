@@ -126,14 +126,14 @@ static __global__ void prelu_finish_kernel(float *dalpha, const double *partial,
 }
 
 int cuda_prelu_filter(cuda_stream stream, float *dalpha, cuda_tensor dy, cuda_tensor x,
-                      body_alpha shape, bool accumulate, cuda_room room) {
+                      body_alpha shape, bool accumulate, cuda_workspace buffer) {
     const sharing s = sharing_of(x, shape);
     if (s.count == 0) return 0;
-    const size_t fit = CUDA_ROOM_BYTES / sizeof(double) / s.count;
+    const size_t fit = CUDA_WORKSPACE_BYTES / sizeof(double) / s.count;
     const unsigned wanted = blocks_for(s.share, DOWN * RUN, PARTS);
     const unsigned parts = fit < wanted ? (unsigned)fit : wanted;
     const dim3 grid((unsigned)((s.count + ACROSS - 1) / ACROSS), parts > 1 ? parts : 1);
-    double *partial = (double *)room.data;
+    double *partial = (double *)buffer.data;
     TRY(with_number(x.number, [&](auto zero) {
         typedef decltype(zero) T;
         return launch(prelu_sum_kernel<T>, grid, dim3(ACROSS, DOWN), stream, dalpha, partial,

@@ -14,15 +14,15 @@ enum { SUM_RUN = 32, SUM_BLOCKS = 396, SUM_AHEAD = 4 };
 
 /* Room: [blocks][Q][c] floats, and behind them [Q][c] for what the kernel after the last needs. */
 template <int Q> static sheet sums_sheet(size_t rows, int c, int units) {
-    const size_t room = CUDA_ROOM_BYTES / sizeof(float) / Q / (size_t)c;
+    const size_t capacity = CUDA_WORKSPACE_BYTES / sizeof(float) / Q / (size_t)c;
     sheet s = sheet_of(rows, units, SUM_BLOCKS);
-    if (s.grid.y + 1 > room) s.grid.y = room > 2 ? (unsigned)room - 1 : 1;
+    if (s.grid.y + 1 > capacity) s.grid.y = capacity > 2 ? (unsigned)capacity - 1 : 1;
     return s;
 }
 
 /* Is there room for the sums of c channels at all? */
 template <int Q> static bool sums_fit(int c) {
-    return (size_t)c * 2 * Q * sizeof(float) <= CUDA_ROOM_BYTES;
+    return (size_t)c * 2 * Q * sizeof(float) <= CUDA_WORKSPACE_BYTES;
 }
 
 /* Adds up sum[q][v] of the threads of a block that have the same channels, and writes them. Every

@@ -240,18 +240,18 @@ static void test_views(void **state) {
     float want[28], got[28];
     mien_linear *op = create(b, &row);
     void *w = weights(b, op, &row, ws);
-    const mien_tensor all = make(b, 5, 3, b->dtype, xs), room = make(b, 5, 7, b->dtype, NULL);
+    const mien_tensor all = make(b, 5, 3, b->dtype, xs), buffer = make(b, 5, 7, b->dtype, NULL);
     const mien_tensor x = make(b, 4, 3, b->dtype, xs + 3), y = make(b, 4, 7, b->dtype, NULL);
     const mien_tensor bias = make(b, 1, 7, MIEN_F32, ws);
     mien_tensor later = x, there = y;
     later.data = (char *)all.data + 3 * mien_dtype_bytes(b->dtype);
-    there.data = (char *)room.data + 7 * mien_dtype_bytes(b->dtype);
+    there.data = (char *)buffer.data + 7 * mien_dtype_bytes(b->dtype);
     expect_ok(b->ops->linear_forward(op, &y, &x, w, bias.data, NULL));
     expect_ok(b->ops->linear_forward(op, &there, &later, w, bias.data, NULL));
     expect_ok(b->ops->download(b, want, &y));
     expect_ok(b->ops->download(b, got, &there));
     assert_memory_equal(got, want, sizeof want);
-    void *const blocks[] = {all.data, room.data, x.data, y.data, bias.data, w};
+    void *const blocks[] = {all.data, buffer.data, x.data, y.data, bias.data, w};
     for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
         b->ops->free(b, blocks[i]);
     b->ops->linear_free(op);

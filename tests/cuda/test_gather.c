@@ -159,7 +159,7 @@ static void test_permutation(void **state) {
         qsort(want, n, sizeof *want, by_key);
         uint32_t *from = device_copy(cuda, index, n * sizeof *index);
         uint32_t *order = device_copy(cuda, NULL, n * sizeof *order);
-        uint64_t *keys = device_copy(cuda, NULL, mien_permute_room(n) * sizeof *keys);
+        uint64_t *keys = device_copy(cuda, NULL, mien_permute_capacity(n) * sizeof *keys);
         expect_ok(cuda->ops->permute(cuda, order, from, n, keys, 9, 1ull << 33));
         expect_ok(cuda->ops->copy_out(cuda, got, order, n * sizeof *got));
         for (size_t i = 0; i < n; i++)

@@ -41,17 +41,17 @@ static float *make(size_t count, uint32_t seed) {
 static cuda_tensor put(const float *values, int number, const int s[4], int shift) {
     cuda_tensor t = {NULL, number, s[0], s[1], s[2], s[3]};
     const size_t count = count_of(t), size = number == CUDA_F32 ? 4 : 2;
-    char *room = malloc(count * size + 1);
+    char *buffer = malloc(count * size + 1);
     void *data;
-    assert_non_null(room);
+    assert_non_null(buffer);
     for (size_t i = 0; i < count; i++) {
         const uint16_t bits = narrow(values[i], number);
-        memcpy(room + i * size, number == CUDA_F32 ? (const void *)&values[i] : &bits, size);
+        memcpy(buffer + i * size, number == CUDA_F32 ? (const void *)&values[i] : &bits, size);
     }
     assert_int_equal(cudaMalloc(&data, (count + (size_t)shift) * size), cudaSuccess);
     t.data = (char *)data + (size_t)shift * size;
-    assert_int_equal(cudaMemcpy(t.data, room, count * size, cudaMemcpyHostToDevice), cudaSuccess);
-    free(room);
+    assert_int_equal(cudaMemcpy(t.data, buffer, count * size, cudaMemcpyHostToDevice), cudaSuccess);
+    free(buffer);
     return t;
 }
 
@@ -62,14 +62,14 @@ static void drop(cuda_tensor t, int shift) {
 /* Ends the test unless the tensor holds the numbers, rounded to its type. */
 static void expect(cuda_tensor t, const float *want, const char *what, int row) {
     const size_t count = count_of(t), size = t.number == CUDA_F32 ? 4 : 2;
-    char *room = malloc(count * size + 1);
-    assert_non_null(room);
-    assert_int_equal(cudaMemcpy(room, t.data, count * size, cudaMemcpyDeviceToHost), cudaSuccess);
+    char *buffer = malloc(count * size + 1);
+    assert_non_null(buffer);
+    assert_int_equal(cudaMemcpy(buffer, t.data, count * size, cudaMemcpyDeviceToHost), cudaSuccess);
     for (size_t i = 0; i < count; i++) {
         uint16_t bits;
         float got;
-        memcpy(&bits, room + i * size, 2);
-        memcpy(&got, room + i * size, size);
+        memcpy(&bits, buffer + i * size, 2);
+        memcpy(&got, buffer + i * size, size);
         if (t.number != CUDA_F32)
             got = t.number == CUDA_BF16 ? body_from_bf16(bits) : body_from_f16(bits);
         const float right = rounded(want[i], t.number);
@@ -77,7 +77,7 @@ static void expect(cuda_tensor t, const float *want, const char *what, int row) 
             fail_msg("%s, row %d: number %zu of %zu is %g, not %g", what, row, i, count,
                      (double)got, (double)right);
     }
-    free(room);
+    free(buffer);
 }
 
 /* ---- pad and crop ---- */
@@ -231,8 +231,8 @@ static void test_bias(void **state) {
 
 static void test_bias_gradient(void **state) {
     (void)state;
-    cuda_room room;
-    assert_int_equal(cudaMalloc(&room.data, CUDA_ROOM_BYTES), cudaSuccess);
+    cuda_workspace buffer;
+    assert_int_equal(cudaMalloc(&buffer.data, CUDA_WORKSPACE_BYTES), cudaSuccess);
     for (int i = 0; i < 4 * NUMBERS * SHAPES; i++) {
         const int *s = shapes[i / 4 / NUMBERS], number = i / 4 % NUMBERS;
         const bool accumulate = i & 1;
@@ -244,7 +244,7 @@ static void test_bias_gradient(void **state) {
             sums[c] = 0;
         for (size_t k = 0; k < count; k++)
             sums[k % (size_t)s[3]] += values[k];
-        assert_int_equal(cuda_bias_gradient(NULL, db.data, dy, accumulate, room), 0);
+        assert_int_equal(cuda_bias_gradient(NULL, db.data, dy, accumulate, buffer), 0);
         expect(db, sums, "bias gradient", i);
         drop(dy, shift);
         drop(db, 0);
@@ -252,28 +252,29 @@ static void test_bias_gradient(void **state) {
         free(sums);
     }
     /* more channels than the room can hold are refused, not written beyond it */
-    const cuda_tensor wide = {room.data, CUDA_F32, 1, 1, 1, CUDA_ROOM_BYTES / 4};
-    assert_int_equal(cuda_bias_gradient(NULL, room.data, wide, false, room), cudaErrorInvalidValue);
-    cudaFree(room.data);
+    const cuda_tensor wide = {buffer.data, CUDA_F32, 1, 1, 1, CUDA_WORKSPACE_BYTES / 4};
+    assert_int_equal(cuda_bias_gradient(NULL, buffer.data, wide, false, buffer),
+                     cudaErrorInvalidValue);
+    cudaFree(buffer.data);
 }
 
 /* Many channels: few blocks, whose threads add up several runs of rows. */
 static void test_bias_of_many_channels(void **state) {
     (void)state;
-    cuda_room room;
+    cuda_workspace buffer;
     enum { CHANNELS = 16384, ROWS = 1100 };
     const int s[4] = {ROWS, 1, 1, CHANNELS}, row[4] = {1, 1, 1, CHANNELS};
     float *values = make((size_t)ROWS * CHANNELS, 15), *sums = calloc(CHANNELS, sizeof *sums);
     assert_non_null(sums);
-    assert_int_equal(cudaMalloc(&room.data, CUDA_ROOM_BYTES), cudaSuccess);
+    assert_int_equal(cudaMalloc(&buffer.data, CUDA_WORKSPACE_BYTES), cudaSuccess);
     const cuda_tensor dy = put(values, CUDA_F32, s, 0), db = put(sums, CUDA_F32, row, 0);
     for (size_t k = 0; k < (size_t)ROWS * CHANNELS; k++)
         sums[k % CHANNELS] += values[k];
-    assert_int_equal(cuda_bias_gradient(NULL, db.data, dy, false, room), 0);
+    assert_int_equal(cuda_bias_gradient(NULL, db.data, dy, false, buffer), 0);
     expect(db, sums, "bias gradient", 0);
     drop(dy, 0);
     drop(db, 0);
-    cudaFree(room.data);
+    cudaFree(buffer.data);
     free(values);
     free(sums);
 }

@@ -19,7 +19,7 @@ static const cpu_kernels *oldest(void) {
     return reference_isa(0, &isa);
 }
 
-static float *room(size_t count) {
+static float *buffer(size_t count) {
     float *out = calloc(count, sizeof *out);
     assert_non_null(out);
     return out;
@@ -39,7 +39,7 @@ void test_isa_activations(void **state) {
     const char *isa;
     const unsigned saved = mien_float_enter();
     float *x = wild_floats(WILD, 1), *dy = mild_floats(WILD, 2, 2);
-    float *y = room(WILD), *dx = room(WILD), *other_y = room(WILD), *other_dx = room(WILD);
+    float *y = buffer(WILD), *dx = buffer(WILD), *other_y = buffer(WILD), *other_dx = buffer(WILD);
     for (int act = BODY_LINEAR; act < BODY_SOFTMAX; act++) {
         char what[32];
         activation_all(oldest(), y, dx, x, dy, act);
@@ -65,7 +65,7 @@ void test_isa_dropout(void **state) {
     for (size_t c = 0; c < sizeof channels / sizeof channels[0]; c++) {
         const cpu_dims d = {2, 5, 3, channels[c], channels[c]};
         const size_t count = (size_t)(30 * channels[c]);
-        float *x = mild_floats(count, 3, 5), *y = room(count), *other = room(count);
+        float *x = mild_floats(count, 3, 5), *y = buffer(count), *other = buffer(count);
         oldest()->dropout(y, x, d, &mask, false);
         FOR_OTHER_ISAS(i, table, isa) {
             table->dropout(other, x, d, &mask, false);
@@ -82,7 +82,7 @@ static void pool_case(int c, int block, cpu_window p, int oh, int ow) {
     const char *isa;
     const cpu_dims xd = {2, 9, 8, c, block}, yd = {2, oh, ow, c, block};
     const size_t in = (size_t)(2 * 9 * 8 * c), out = (size_t)(2 * oh * ow * c);
-    float *x = wild_floats(in, 3), *y = room(out), *other = room(out);
+    float *x = wild_floats(in, 3), *y = buffer(out), *other = buffer(out);
     uint16_t *index = calloc(out, sizeof *index), *other_index = calloc(out, sizeof *other_index);
     assert_true(index && other_index);
     const cpu_mask mask = {0.3, 77, RNG_DROPOUT + 2, 9, 40};
@@ -120,8 +120,8 @@ void test_isa_gather(void **state) {
     enum { N = 12, H = 13, W = 11, C = 3, CLASSES = 5, ALL = N * H * W * C };
     static uint8_t pixels[ALL];
     static const uint32_t order[N] = {3, 1, 4, 0, 5, 9, 2, 6, 8, 7, 11, 10};
-    float *targets = mild_floats(N * CLASSES, 1, 8), *x = room(ALL), *t = room(N * CLASSES);
-    float *other_x = room(ALL), *other_t = room(N * CLASSES);
+    float *targets = mild_floats(N * CLASSES, 1, 8), *x = buffer(ALL), *t = buffer(N * CLASSES);
+    float *other_x = buffer(ALL), *other_t = buffer(N * CLASSES);
     const float scale[C] = {0.017f, 0.018f, 0.019f}, shift[C] = {-2, -1.9f, -1.8f};
     for (int i = 0; i < ALL; i++)
         pixels[i] = (uint8_t)(noise(9, (size_t)i) * 128 + 128);
@@ -213,7 +213,7 @@ void test_isa_loss(void **state) {
     const char *isa;
     enum { ROWS = 300, CLASSES = 7, ALL = ROWS * CLASSES };
     const unsigned saved = mien_float_enter();
-    float *z = mild_floats(ALL, 30, 40), *t = room(ALL), *dz = room(ALL), *other = room(ALL);
+    float *z = mild_floats(ALL, 30, 40), *t = buffer(ALL), *dz = buffer(ALL), *other = buffer(ALL);
     float *weight = mild_floats(CLASSES, 2, 42);
     for (int i = 0; i < ROWS; i++) {
         t[i * CLASSES + i % CLASSES] = 0.75f;

@@ -9,7 +9,7 @@
 #include "host/base/threads.h"
 #include "tests/support/test.h"
 
-enum { N = 3, H = 5, W = 4, C = 48, ALL = N * H * W * C, ROOM = 64 * ALL };
+enum { N = 3, H = 5, W = 4, C = 48, ALL = N * H * W * C, CAPACITY = 64 * ALL };
 
 /* One way to run the loops, and all that came out, in the order of NHWC. */
 typedef struct way {
@@ -44,7 +44,7 @@ static float *input(const way *w, cpu_dims d, bool whole, uint32_t seed) {
 
 /* Appends a result and frees it. */
 static void keep(way *w, float *data, cpu_dims d) {
-    assert_true(w->count + size_of(d) <= ROOM);
+    assert_true(w->count + size_of(d) <= CAPACITY);
     w->k->relayout(w->out + w->count, d.c, data, d, false);
     w->count += size_of(d);
     free(data);
@@ -141,7 +141,7 @@ static void run_choices(way *w) {
 }
 
 static way run_all(const cpu_kernels *k, int block) {
-    way w = {k, block, calloc(ROOM, sizeof(float)), 0};
+    way w = {k, block, calloc(CAPACITY, sizeof(float)), 0};
     assert_non_null(w.out);
     run_boxes(&w);
     run_orders(&w);

@@ -87,7 +87,7 @@ static void mask(float *y, const float *x, cpu_dims d, uint64_t first) {
     newest()->dropout(y, x, d, &m, false);
 }
 
-static float *room(void) {
+static float *buffer(void) {
     float *out = calloc(ALL, sizeof *out);
     assert_non_null(out);
     return out;
@@ -96,8 +96,8 @@ static float *room(void) {
 void test_dropout_layout(void **state) {
     (void)state;
     static const int blocks[] = {16, 8};
-    float *x = mild_floats(ALL, 1, 3), *want = room(), *there = room(), *masked = room();
-    float *back = room();
+    float *x = mild_floats(ALL, 1, 3), *want = buffer(), *there = buffer(), *masked = buffer();
+    float *back = buffer();
     mask(want, x, nhwc, 0);
     for (int i = 0; i < 2; i++) {
         cpu_dims d = nhwc;
@@ -118,7 +118,7 @@ void test_dropout_layout(void **state) {
 
 void test_dropout_threads(void **state) {
     (void)state;
-    float *x = mild_floats(ALL, 1, 3), *one = room(), *two = room();
+    float *x = mild_floats(ALL, 1, 3), *one = buffer(), *two = buffer();
     omp_set_num_threads(1);
     mask(one, x, nhwc, 5);
     omp_set_num_threads(2);
@@ -132,7 +132,7 @@ void test_dropout_threads(void **state) {
 
 void test_dropout_micro_batches(void **state) {
     (void)state;
-    float *x = mild_floats(ALL, 1, 3), *whole = room(), *parts = room();
+    float *x = mild_floats(ALL, 1, 3), *whole = buffer(), *parts = buffer();
     mask(whole, x, nhwc, 100);
     for (int first = 0, rows; first < N; first += rows) {
         rows = first == 0 ? 1 : (first + 3 > N ? N - first : 3);
@@ -180,7 +180,7 @@ static void augment(float *x, float *t, int block, int first, int rows) {
 
 void test_augment_layout(void **state) {
     (void)state;
-    float *plain = room(), *blocked = room(), *back = room(), t[N * CLASSES], u[N * CLASSES];
+    float *plain = buffer(), *blocked = buffer(), *back = buffer(), t[N * CLASSES], u[N * CLASSES];
     augment(plain, t, C, 0, N);
     augment(blocked, u, 16, 0, N);
     newest()->relayout(back, C, blocked, (cpu_dims){N, H, W, C, 16}, false);
@@ -193,7 +193,7 @@ void test_augment_layout(void **state) {
 
 void test_augment_threads(void **state) {
     (void)state;
-    float *one = room(), *two = room(), t[N * CLASSES], u[N * CLASSES];
+    float *one = buffer(), *two = buffer(), t[N * CLASSES], u[N * CLASSES];
     omp_set_num_threads(1);
     augment(one, t, C, 0, N);
     omp_set_num_threads(2);
@@ -206,7 +206,7 @@ void test_augment_threads(void **state) {
 
 void test_augment_micro_batches(void **state) {
     (void)state;
-    float *whole = room(), *parts = room(), t[N * CLASSES], u[N * CLASSES];
+    float *whole = buffer(), *parts = buffer(), t[N * CLASSES], u[N * CLASSES];
     augment(whole, t, C, 0, N);
     for (int first = 0, rows; first < N; first += rows) {
         rows = first == 0 ? 2 : (first + 3 > N ? N - first : 3);

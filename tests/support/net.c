@@ -41,10 +41,10 @@ char *net_probe(const char *lines) {
     static const char *const head = "layers:\n";
     static const char *const tail =
         "  - flatten: {name: probe}\n  - activation: {activation: softmax}\n";
-    const size_t room = strlen(head) + strlen(lines) + strlen(tail) + 1;
-    char *text = malloc(room);
+    const size_t capacity = strlen(head) + strlen(lines) + strlen(tail) + 1;
+    char *text = malloc(capacity);
     assert_non_null(text);
-    snprintf(text, room, "%s%s%s", head, lines, tail);
+    snprintf(text, capacity, "%s%s%s", head, lines, tail);
     return text;
 }
 

@@ -48,7 +48,7 @@ static void save_model(const char *path, float weight, int classes, const char *
     expect_ok(mien_yaml_parse(network, strlen(network), "network", &tree));
     expect_ok(mien_graph_parse(tree.root, "network", io, &model.graph));
     mien_tree_release(&tree);
-    expect_ok(mien_weights_room(&model.graph, &model.weights));
+    expect_ok(mien_weights_zeros(&model.graph, &model.weights));
     float *kernel = mien_weights_get(&model.weights, mien_graph_find(&model.graph, "dense"), 0);
     for (int k = 0; k < classes; k++)
         kernel[k * classes + k] = weight;

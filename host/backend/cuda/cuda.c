@@ -103,7 +103,7 @@ static mien_status open_libraries(mien_cuda *cuda) {
     CUDNN_TRY(cudnnCreate(&cuda->dnn), "opening the library");
     CUDNN_TRY(cudnnSetStream(cuda->dnn, cuda->stream), "setting the stream");
     CUBLAS_TRY(cublasLtCreate(&cuda->blas), "opening the library");
-    MIEN_TRY(mien_cuda_alloc(CUDA_ROOM_BYTES, &cuda->room.data));
+    MIEN_TRY(mien_cuda_alloc(CUDA_WORKSPACE_BYTES, &cuda->buffer.data));
     MIEN_TRY(mien_cuda_alloc(CUDA_BLAS_WORKSPACE, &cuda->blas_workspace));
     return mien_cuda_staging_create(cuda);
 }
@@ -115,7 +115,7 @@ static void close_cuda(mien_backend *b) {
         for (int i = 0; i < CUDA_MARKS; i++)
             if (cuda->marks[i]) cudaEventDestroy(cuda->marks[i]);
         mien_cuda_free(cuda->blas_workspace);
-        mien_cuda_free(cuda->room.data);
+        mien_cuda_free(cuda->buffer.data);
         if (cuda->blas) cublasLtDestroy(cuda->blas);
         dnn_cache_close(cuda->engines);
         if (cuda->dnn) cudnnDestroy(cuda->dnn);

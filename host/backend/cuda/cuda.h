@@ -37,9 +37,9 @@ typedef struct mien_cuda {
     cudaStream_t stream; /* everything runs in it, in order */
     cudnnHandle_t dnn;
     cublasLtHandle_t blas;
-    cuda_room room;       /* partial sums of own kernels */
-    void *blas_workspace; /* of CUDA_BLAS_WORKSPACE bytes */
-    struct cuda_staging { /* pinned memory that copies from and to the host go through */
+    cuda_workspace buffer; /* partial sums of own kernels */
+    void *blas_workspace;  /* of CUDA_BLAS_WORKSPACE bytes */
+    struct cuda_staging {  /* pinned memory that copies from and to the host go through */
         void *data;
         cudaEvent_t free; /* the last copy from it is done */
     } staging[2];

@@ -104,14 +104,14 @@ static bool is_compiled(cudnnBackendDescriptor_t config) {
 /* cuDNN gives no more than there is room for and does not say that there were more: one place too
  * many tells. */
 static bool read_knobs(cudnnBackendDescriptor_t config, dnn_choice *choice) {
-    enum { ROOM = DNN_KNOBS + 1 };
-    cudnnBackendDescriptor_t knobs[ROOM] = {0};
+    enum { CAPACITY = DNN_KNOBS + 1 };
+    cudnnBackendDescriptor_t knobs[CAPACITY] = {0};
     int64_t count = 0, one;
     bool ok = true;
-    for (int i = 0; ok && i < ROOM; i++)
+    for (int i = 0; ok && i < CAPACITY; i++)
         ok = good(cudnnBackendCreateDescriptor(CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR, &knobs[i]));
-    ok = ok && get(config, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR, ROOM,
-                   &count, knobs);
+    ok = ok && get(config, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+                   CAPACITY, &count, knobs);
     ok = ok && count <= DNN_KNOBS;
     for (int64_t i = 0; ok && i < count; i++) {
         cudnnBackendKnobType_t type;
@@ -122,7 +122,7 @@ static bool read_knobs(cudnnBackendDescriptor_t config, dnn_choice *choice) {
         choice->knob[i].type = type;
     }
     choice->knobs = (int)count;
-    for (int i = 0; i < ROOM; i++)
+    for (int i = 0; i < CAPACITY; i++)
         destroy(knobs[i]);
     return ok;
 }
@@ -288,7 +288,7 @@ static void search_close(search *s) {
 }
 
 /* Room for an engine; false when the device has no such piece of memory left. */
-static mien_status make_room(search *s, size_t bytes, bool *enough) {
+static mien_status make_buffers(search *s, size_t bytes, bool *enough) {
     *enough = bytes <= s->workspace_bytes;
     if (*enough) return MIEN_OK;
     mien_cuda_free(s->workspace);
@@ -366,7 +366,7 @@ static mien_status try_engine(search *s, dnn_engine *e, bool timed, bool *works)
     cudnnStatus_t code = CUDNN_STATUS_SUCCESS;
     *works = !s->tensors;
     if (*works) return MIEN_OK;
-    MIEN_TRY(make_room(s, e->workspace, works));
+    MIEN_TRY(make_buffers(s, e->workspace, works));
     if (!*works) return MIEN_OK;
     cudnnBackendDescriptor_t variant = pack(&s->plan->problem, &s->pointers, s->workspace);
     *works = variant != NULL;

@@ -57,7 +57,7 @@ static mien_status backward_filter(mien_linear *op, void *dw, void *db, const mi
                                    const mien_tensor *x, void *scratch, bool accumulate) {
     (void)scratch;
     CUDA_TRY(cuda_first_filter(op->cuda->stream, dw, db, mien_cuda_tensor(dy), mien_cuda_tensor(x),
-                               first_of(op), accumulate, op->cuda->room),
+                               first_of(op), accumulate, op->cuda->buffer),
              "the kernel of the first convolution's gradient");
     return MIEN_OK;
 }

@@ -5,8 +5,8 @@ static cuda_stream stream_of(const mien_backend *b) {
     return cuda_of(b)->stream;
 }
 
-static cuda_room room_of(const mien_backend *b) {
-    return cuda_of(b)->room;
+static cuda_workspace buffer_of(const mien_backend *b) {
+    return cuda_of(b)->buffer;
 }
 
 /* One return: the launcher's code with the name of what was launched. */
@@ -138,7 +138,7 @@ static mien_status glue_prelu_backward(mien_backend *b, const mien_tensor *dx,
 static mien_status glue_prelu_filter(mien_backend *b, void *dalpha, const mien_tensor *dy,
                                      const mien_tensor *x, body_alpha shape, bool accumulate) {
     LAUNCHED(cuda_prelu_filter(stream_of(b), dalpha, mien_cuda_tensor(dy), mien_cuda_tensor(x),
-                               shape, accumulate, room_of(b)),
+                               shape, accumulate, buffer_of(b)),
              "prelu's gradient");
 }
 
@@ -198,7 +198,7 @@ static mien_status glue_pool_backward(mien_backend *b, const mien_tensor *dx, co
                  "average pooling's gradient");
     LAUNCHED(cuda_max_pool_backward(stream_of(b), to, tail->dbias, from, index, window_of(p),
                                     tail->dropout ? tail->dropout->rate : 0, accumulate,
-                                    tail->accumulate_dbias, room_of(b)),
+                                    tail->accumulate_dbias, buffer_of(b)),
              "max pooling's gradient");
 }
 
@@ -223,7 +223,7 @@ static mien_status glue_batchnorm_train(mien_backend *b, const mien_tensor *y, c
                                         const mien_batchnorm *n) {
     const cuda_batchnorm norm = norm_of(n);
     LAUNCHED(cuda_batchnorm_train(stream_of(b), mien_cuda_tensor(y), mien_cuda_tensor(x), &norm,
-                                  room_of(b)),
+                                  buffer_of(b)),
              "batch normalisation");
 }
 
@@ -242,7 +242,7 @@ static mien_status glue_batchnorm_backward(mien_backend *b, const mien_tensor *d
     /* without a residual its sign is computed again from x: less to read */
     if (n->residual) norm.y = mien_cuda_tensor(y);
     LAUNCHED(cuda_batchnorm_backward(stream_of(b), mien_cuda_tensor(dx), mien_cuda_tensor(dy),
-                                     mien_cuda_tensor(x), &norm, frozen, accumulate, room_of(b)),
+                                     mien_cuda_tensor(x), &norm, frozen, accumulate, buffer_of(b)),
              "batch normalisation's gradient");
 }
 
@@ -262,7 +262,7 @@ static mien_status glue_softmax_xent(mien_backend *b, const mien_tensor *dlogits
                                      const mien_tensor *logits, const mien_tensor *targets,
                                      const void *class_weight, int batch, body_step *state) {
     LAUNCHED(cuda_softmax_xent(stream_of(b), mien_cuda_tensor(dlogits), mien_cuda_tensor(logits),
-                               targets->data, class_weight, batch, state, room_of(b)),
+                               targets->data, class_weight, batch, state, buffer_of(b)),
              "the loss");
 }
 
@@ -317,7 +317,7 @@ static mien_status glue_optimize(mien_backend *b, const mien_update *u, int rows
                                 .count = u->count,
                                 .rule = *u->rule,
                                 .state = u->state};
-    LAUNCHED(cuda_optimize(stream_of(b), &update, rows, room_of(b)), "the optimiser");
+    LAUNCHED(cuda_optimize(stream_of(b), &update, rows, buffer_of(b)), "the optimiser");
 }
 
 static mien_status glue_all_reduce(mien_backend *b, void *data, size_t count) {

@@ -62,7 +62,7 @@ static mien_status backward_filter(mien_linear *op, void *dw, void *db, const mi
     const cuda_stream stream = op->cuda->stream;
     (void)scratch;
     CUDA_TRY(cuda_grouped_filter(stream, dw, mien_cuda_tensor(dy), mien_cuda_tensor(x),
-                                 grouped_of(op), accumulate, op->cuda->room),
+                                 grouped_of(op), accumulate, op->cuda->buffer),
              "the kernel of a grouped convolution's weights");
     return mien_cuda_bias_gradient(op, db, dy, accumulate);
 }
