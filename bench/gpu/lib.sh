@@ -1,10 +1,10 @@
 # For check.sh and bench.sh (sourced): which program, which module, which CUDA libraries, where results go.
-#   FAKE=1      the GPU that is none (build/release/fake): tests these scripts where there is no card
-#   CARRY=FILE  an archive of `make dist CARRY=1`; default carry/mien-carry.tar.xz where nothing can be
-#               built
-#   OUT=DIR     folder of the results (default bench/results; with FAKE=1 build/fake-results)
+#   FAKE=1        the CPU emulation of CUDA (build/release/fake): tests these scripts where there is no card
+#   ARCHIVE=FILE  an archive of `make dist CARRY=1`; default carry/mien-carry.tar.xz where nothing can be
+#                 built
+#   OUT=DIR       folder of the results (default bench/results; with FAKE=1 build/fake-results)
 #   PEERS_PYTHON=P  the Python that has PyTorch, and perhaps CUDA's libraries (default python3)
-#   BUDGET=S    seconds that all may take (default 570)
+#   BUDGET=S      seconds that all may take (default 570)
 set -euo pipefail
 
 fake=${FAKE:-0}
@@ -37,7 +37,7 @@ can_build() {
 
 # program, modules (the folder of mien-cuda.so), tests (that of the programs test_*)
 find_program() {
-    local archive=${CARRY:-}
+    local archive=${ARCHIVE:-}
     if [ "$fake" = 1 ]; then
         program=$build/mien modules=$build/fake tests=$build/tests/cuda
     elif [ -z "$archive" ] && can_build; then

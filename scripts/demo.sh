@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# make demo: learn from generated faces, judge, say where everything lies.
+# make demo: train on generated faces, evaluate, say where everything lies.
 set -eu
 out=${DEMO_OUT:-runs/demo}
 echo "Training a small network on generated faces (about a minute) …"

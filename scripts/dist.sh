@@ -44,7 +44,7 @@ read_me() {
     if [ "$carry" = 1 ]; then
         cat <<'END'
 For running, checking and measuring Mien on a machine without its packages: bin/mien runs where it lies.
-In a checkout beside it: make check-gpu CARRY=mien-carry.tar.xz, make bench-gpu CARRY=mien-carry.tar.xz.
+In a checkout beside it: make check-gpu ARCHIVE=mien-carry.tar.xz, make bench-gpu ARCHIVE=mien-carry.tar.xz.
 The libraries in lib/mien are Debian's, under their own licences; do not pass them on without these.
 END
     else
