@@ -315,7 +315,7 @@ static mien_status glue_pool_forward(mien_backend *b, const mien_tensor *y, uint
                                          window_of(p));
     else
         kernels(b)->max_pool_forward(y->data, index, x->data, cpu_dims_of(x), pooled_dims(y, x),
-                                     window_of(p), tail->gate, drop ? &mask : NULL);
+                                     window_of(p), tail->relu_mask, drop ? &mask : NULL);
     return MIEN_OK;
 }
 

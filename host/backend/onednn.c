@@ -115,11 +115,13 @@ static mien_status onednn_forward(mien_linear *op, const mien_tensor *y, const m
 
 static mien_status onednn_backward_data(mien_linear *op, const mien_tensor *dx,
                                         const mien_tensor *dy, const void *w,
-                                        const mien_tensor *gate, void *scratch, bool accumulate) {
+                                        const mien_tensor *relu_mask, void *scratch,
+                                        bool accumulate) {
     onednn_variant *v;
     MIEN_TRY(ready(op, dx->shape.n, MIEN_DATA, &v));
     if (op->winograd[MIEN_DATA]) {
-        onednn_winograd_data(op, &v->winograd[MIEN_DATA], dx, dy, w, gate, scratch, accumulate);
+        onednn_winograd_data(op, &v->winograd[MIEN_DATA], dx, dy, w, relu_mask, scratch,
+                             accumulate);
         return MIEN_OK;
     }
     onednn_operation *o = &v->op[MIEN_DATA];
@@ -138,9 +140,9 @@ static mien_status onednn_backward_data(mien_linear *op, const mien_tensor *dx,
     MIEN_TRY(finish_side(op, &o->x, v->x));
     if (accumulate)
         cpu_of(op->backend)->kernels->accumulate(dx->data, addend, mien_shape_count(dx->shape));
-    if (gate)
+    if (relu_mask)
         cpu_of(op->backend)
-            ->kernels->activation_backward(dx->data, dx->data, NULL, gate->data,
+            ->kernels->activation_backward(dx->data, dx->data, NULL, relu_mask->data,
                                            mien_shape_count(dx->shape), BODY_RELU, 0, false);
     return MIEN_OK;
 }

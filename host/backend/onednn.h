@@ -100,7 +100,7 @@ void onednn_winograd_form(const mien_linear *op, mien_direction dir, int n, cpu_
 void onednn_winograd_forward(mien_linear *op, const cpu_winograd *form, const mien_tensor *y,
                              const mien_tensor *x, const void *w, const void *b, void *scratch);
 void onednn_winograd_data(mien_linear *op, const cpu_winograd *form, const mien_tensor *dx,
-                          const mien_tensor *dy, const void *w, const mien_tensor *gate,
+                          const mien_tensor *dy, const void *w, const mien_tensor *relu_mask,
                           void *scratch, bool accumulate);
 void onednn_winograd_filter(mien_linear *op, const cpu_winograd *form, void *dw, void *db,
                             const mien_tensor *dy, const mien_tensor *x, void *scratch,

@@ -80,9 +80,10 @@ void onednn_winograd_forward(mien_linear *op, const cpu_winograd *form, const mi
 }
 
 void onednn_winograd_data(mien_linear *op, const cpu_winograd *form, const mien_tensor *dx,
-                          const mien_tensor *dy, const void *w, const mien_tensor *gate,
+                          const mien_tensor *dy, const void *w, const mien_tensor *relu_mask,
                           void *scratch, bool accumulate) {
-    const cpu_epilogue e = {.gate = gate ? gate->data : NULL, .accumulate = accumulate};
+    const cpu_epilogue e = {.relu_mask = relu_mask ? relu_mask->data : NULL,
+                            .accumulate = accumulate};
     cpu_of(op->backend)
         ->kernels->winograd_forward(dx->data, dy->data, transformed(op, MIEN_DATA, form, w), form,
                                     &e, scratch);

@@ -76,7 +76,7 @@ typedef struct mien_linear_desc {
     bool adds; /* forward adds to what y holds, before the activation; see linear_can_add */
     bool training;
     bool needs_dx;
-    bool gates_dx;                       /* backward_data is given a gate */
+    bool masks_dx;                       /* backward_data is given a gate */
     bool accumulates_dx, accumulates_dw; /* asked for in some step: temporary room is needed */
     mien_algorithm algorithm[MIEN_DIRECTIONS]; /* one that cannot be had becomes DIRECT */
 } mien_linear_desc;
@@ -137,7 +137,7 @@ typedef struct mien_dropout {
 /* What max pooling does in one go with its neighbours in training: the gradient of a ReLU before it
  * (none goes back where the result is not positive) and a dropout behind it. */
 typedef struct mien_pool_tail {
-    bool gate;
+    bool relu_mask;
     const mien_dropout *dropout; /* NULL: none */
     /* backward, with `gate`, where the backend sums_bias: [c] of param_dtype, the bias gradient of
      * the operator before that ReLU; accumulates. NULL: not wanted */
@@ -281,7 +281,7 @@ struct mien_ops {
      * `gate` (like dx; the ReLU output that the operator read) dx is 0 where it is not positive:
      * dx is then the gradient before that ReLU. */
     mien_status (*linear_backward_data)(mien_linear *, const mien_tensor *dx, const mien_tensor *dy,
-                                        const void *w, const mien_tensor *gate, void *scratch,
+                                        const void *w, const mien_tensor *relu_mask, void *scratch,
                                         bool accumulate);
     /* dw and db (NULL without bias) accumulate. */
     mien_status (*linear_backward_filter)(mien_linear *, void *dw, void *db, const mien_tensor *dy,

@@ -123,16 +123,17 @@ static void transposed_data(const cpu_kernels *k, real *dx, const real *dy, cons
 
 static mien_status plain_backward_data(mien_linear *op, const mien_tensor *dx,
                                        const mien_tensor *dy, const void *w,
-                                       const mien_tensor *gate, void *scratch, bool accumulate) {
+                                       const mien_tensor *relu_mask, void *scratch,
+                                       bool accumulate) {
     const cpu_kernels *k = cpu_of(op->backend)->kernels;
     const cpu_conv c = conv_of(op, dx->shape.n);
     if (op->desc.transposed)
         transposed_data(k, dx->data, dy->data, w, c, scratch, accumulate);
     else
         k->conv_backward_data(dx->data, dy->data, w, &c, accumulate);
-    if (gate)
-        k->activation_backward(dx->data, dx->data, NULL, gate->data, mien_shape_count(dx->shape),
-                               BODY_RELU, 0, false);
+    if (relu_mask)
+        k->activation_backward(dx->data, dx->data, NULL, relu_mask->data,
+                               mien_shape_count(dx->shape), BODY_RELU, 0, false);
     return MIEN_OK;
 }
 

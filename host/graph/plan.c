@@ -72,7 +72,7 @@ bool mien_plan_linear_desc(const mien_plan *plan, int i, mien_linear_desc *desc)
                            .training = plan->training,
                            .adds = own->fusion.sums,
                            .needs_dx = plan->nodes[node->inputs[0]].requires_grad,
-                           .gates_dx = mien_plan_masks_relu(plan, node),
+                           .masks_dx = mien_plan_masks_relu(plan, node),
                            .accumulates_dx = own->adds[0],
                            .accumulates_dw = i < plan->cut && plan->micro_batch < plan->max_batch};
     node->def->linear(node, desc);

@@ -57,7 +57,7 @@ mien_status mien_global_pool_infer(mien_node *node, const mien_shape *in, mien_s
 
 /* What runs in one go with max pooling in this pass. */
 static mien_pool_tail tail_of(const mien_pass *pass) {
-    return (mien_pool_tail){.gate = pass->relu_mask,
+    return (mien_pool_tail){.relu_mask = pass->relu_mask,
                             .dropout = pass->dropout.rate > 0 ? &pass->dropout : NULL};
 }
 

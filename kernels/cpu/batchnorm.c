@@ -131,7 +131,7 @@ INLINE void add_vec(vec *first, vec *second, const summand *t, size_t at, int i)
     if (t->relu) {
         const vec y = t->y ? vec_load(t->y + at)
                            : vec_fma_exact(x, vec_load(t->k->scale + i), vec_load(t->k->shift + i));
-        g *= vec_gate(vec_all(1), y);
+        g *= vec_relu_mask(vec_all(1), y);
     }
     *first += g;
     *second += g * (centred * vec_load(t->k->inverse + i));

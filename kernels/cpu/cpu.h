@@ -109,7 +109,7 @@ typedef struct cpu_epilogue {
     const real *bias; /* [oc] or NULL */
     bool accumulate;  /* what is in y is added */
     bool relu;
-    const real *gate; /* NULL, or like y: where it is not positive the result is 0 */
+    const real *relu_mask; /* NULL, or like y: where it is not positive the result is 0 */
 } cpu_epilogue;
 
 #define CPU_KERNELS(X)                                                                             \
@@ -148,7 +148,7 @@ typedef struct cpu_epilogue {
     X(prelu_filter, (real * dalpha, const real *dy, const real *x, cpu_dims d, body_alpha shape,   \
                      bool accumulate))                                                             \
     X(max_pool_forward, (real * y, uint16_t * index, const real *x, cpu_dims xd, cpu_dims yd,      \
-                         cpu_window p, bool gate, const cpu_mask *mask))                           \
+                         cpu_window p, bool relu_mask, const cpu_mask *mask))                      \
     X(max_pool_backward, (real * dx, const real *dy, const uint16_t *index, cpu_dims xd,           \
                           cpu_dims yd, cpu_window p, double rate, bool accumulate))                \
     X(average_pool_forward, (real * y, const real *x, cpu_dims xd, cpu_dims yd, cpu_window p))     \

@@ -32,7 +32,8 @@ static vec choose(vec_mask first, vec a, vec b) {
     return (vec)(((vec_mask)a & first) | ((vec_mask)b & ~first));
 }
 
-static void halve(real *y, uint16_t *index, const real *x, size_t down, size_t right, bool gate) {
+static void halve(real *y, uint16_t *index, const real *x, size_t down, size_t right,
+                  bool relu_mask) {
     __builtin_prefetch(x + 2 * down); /* the next line: too far apart for the hardware to guess */
     __builtin_prefetch(x + 2 * down + right);
     __builtin_prefetch(x + 3 * down);
@@ -46,14 +47,14 @@ static void halve(real *y, uint16_t *index, const real *x, size_t down, size_t r
         best = choose(wins, in[i], best);
         place = (place & ~wins) | (wins & i);
     }
-    if (gate) place |= ~(best > (vec){0}) & NOWHERE;
+    if (relu_mask) place |= ~(best > (vec){0}) & NOWHERE;
     vec_store(y, best);
     *(short_vec *)index = __builtin_convertvector(place, short_vec);
 }
 
 /* One window of one channel block: lanes side by side. */
 static void max_window(real *y, uint16_t *index, const real *x, body_window win, int width,
-                       int block, bool gate) {
+                       int block, bool relu_mask) {
     for (int k = 0; k < block; k++) {
         y[k] = x[((size_t)win.h0 * (size_t)width + (size_t)win.w0) * (size_t)block + (size_t)k];
         index[k] = 0;
@@ -69,24 +70,24 @@ static void max_window(real *y, uint16_t *index, const real *x, body_window win,
                 index[k] = wins ? place : index[k];
             }
         }
-    for (int k = 0; gate && k < block; k++)
+    for (int k = 0; relu_mask && k < block; k++)
         if (!(y[k] > 0)) index[k] = NOWHERE;
 }
 
 static void pool_line(real *y, uint16_t *index, const real *image, int oh, cpu_dims xd, cpu_dims yd,
-                      cpu_window p, bool gate) {
+                      cpu_window p, bool relu_mask) {
     const size_t block = (size_t)xd.block, down = (size_t)xd.w * block;
     if (is_halving(p, xd, yd)) {
         const real *line = image + 2 * (size_t)oh * down;
         for (size_t ow = 0; ow < (size_t)yd.w; ow++)
             for (size_t k = 0; k < block; k += LANES)
                 halve(y + ow * block + k, index + ow * block + k, line + 2 * ow * block + k, down,
-                      block, gate);
+                      block, relu_mask);
         return;
     }
     for (int ow = 0; ow < yd.w; ow++)
         max_window(y + (size_t)ow * block, index + (size_t)ow * block, image, window(p, oh, ow, xd),
-                   xd.w, xd.block, gate);
+                   xd.w, xd.block, relu_mask);
 }
 
 static void drop_line(real *y, uint16_t *index, const cpu_mask *m, uint64_t first, cpu_dims yd) {
@@ -109,7 +110,7 @@ static void drop_line(real *y, uint16_t *index, const cpu_mask *m, uint64_t firs
 }
 
 void CPU(max_pool_forward)(real *y, uint16_t *index, const real *x, cpu_dims xd, cpu_dims yd,
-                           cpu_window p, bool gate, const cpu_mask *mask) {
+                           cpu_window p, bool relu_mask, const cpu_mask *mask) {
     const int blocks = xd.c / xd.block;
 #pragma omp parallel for schedule(static)
     for (int row = 0; row < yd.n * blocks * yd.h; row++) {
@@ -117,7 +118,7 @@ void CPU(max_pool_forward)(real *y, uint16_t *index, const real *x, cpu_dims xd,
         const size_t out = (size_t)row * (size_t)yd.w * (size_t)yd.block;
         pool_line(y + out, index + out,
                   x + (size_t)plane * (size_t)(xd.h * xd.w) * (size_t)xd.block, oh, xd, yd, p,
-                  gate);
+                  relu_mask);
         if (!mask) continue;
         const uint64_t line =
             ((mask->first + (uint64_t)n) * (uint64_t)yd.h + (uint64_t)oh) * (uint64_t)yd.w;

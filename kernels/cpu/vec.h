@@ -33,8 +33,8 @@ static inline vec vec_load(const real *p) {
 }
 
 /* v where `gate` is positive, else 0. */
-static inline vec vec_gate(vec v, vec gate) {
-    return (vec)((vec_mask)v & (gate > (vec){0}));
+static inline vec vec_relu_mask(vec v, vec relu_mask) {
+    return (vec)((vec_mask)v & (relu_mask > (vec){0}));
 }
 
 static inline void vec_store(real *p, vec v) {

@@ -129,11 +129,12 @@ static void multiply(real *m, const real *v, const real *u, const cpu_winograd *
     }
 }
 
-static vec finish(vec value, vec bias, const cpu_epilogue *e, const real *y, const real *gate) {
+static vec finish(vec value, vec bias, const cpu_epilogue *e, const real *y,
+                  const real *relu_mask) {
     value += bias;
     if (e->accumulate) value += vec_load(y);
     if (e->relu) value = vec_max(value, (vec){0});
-    if (e->gate) value = vec_gate(value, vec_load(gate));
+    if (e->relu_mask) value = vec_relu_mask(value, vec_load(relu_mask));
     return value;
 }
 
@@ -143,14 +144,14 @@ static void transform_output(real *y, const real *m, size_t plane, vec bias, con
     const int rows = d->oh - at.y, columns = d->ow - at.x;
     const size_t corner = offset + ((size_t)at.y * (size_t)d->ow + (size_t)at.x) * LANES;
     real *to = y + corner;
-    const real *gate = e->gate ? e->gate + corner : NULL;
+    const real *relu_mask = e->relu_mask ? e->relu_mask + corner : NULL;
 #define TAKE(i, j) vec_load(m + (size_t)(6 * (i) + (j)) * plane)
 #define PUT(i, row)                                                                                \
     if ((i) < rows) {                                                                              \
         const size_t line = (size_t)(i) * (size_t)d->ow * LANES;                                   \
         _Pragma("GCC unroll 4") for (int j = 0; j < 4; j++) if (j < columns) {                     \
             const size_t pixel = line + (size_t)j * LANES;                                         \
-            vec_store(to + pixel, finish((row)[j], bias, e, to + pixel, gate + pixel));            \
+            vec_store(to + pixel, finish((row)[j], bias, e, to + pixel, relu_mask + pixel));       \
         }                                                                                          \
     }
     WINOGRAD_BOTH_WAYS(winograd_output, 6, 4, TAKE, PUT);

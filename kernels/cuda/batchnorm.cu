@@ -176,7 +176,7 @@ int cuda_batchnorm_infer(cuda_stream stream, cuda_tensor y, cuda_tensor x,
 /* ---- backward ---- */
 
 /* What stops dy: nothing, the ReLU of what x is normalised to, the ReLU that left y. */
-enum gate { OPEN, BY_X, BY_Y };
+enum relu_mask { OPEN, BY_X, BY_Y };
 
 /* dy behind the fused ReLU; y is read for BY_Y alone. */
 template <int GATE>

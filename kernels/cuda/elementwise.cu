@@ -130,7 +130,7 @@ int cuda_activation_backward(cuda_stream stream, cuda_tensor dx, cuda_tensor dy,
 
 /* ---- formulas ---- */
 
-struct gated {
+struct masked {
     __device__ float operator()(const float *v) const { return v[1] > 0 ? v[0] : 0; }
 };
 struct summed {
@@ -144,9 +144,9 @@ struct rescaled {
     __device__ float operator()(const float *v) const { return fmaf(v[0], scale, shift); }
 };
 
-int cuda_gate(cuda_stream stream, cuda_tensor dst, cuda_tensor src, cuda_tensor gate,
-              bool accumulate) {
-    return map(stream, dst, sources<2>{{src.data, gate.data}}, gated{}, accumulate);
+int cuda_relu_mask(cuda_stream stream, cuda_tensor dst, cuda_tensor src, cuda_tensor relu_mask,
+                   bool accumulate) {
+    return map(stream, dst, sources<2>{{src.data, relu_mask.data}}, masked{}, accumulate);
 }
 
 int cuda_add(cuda_stream stream, cuda_tensor y, cuda_tensor a, cuda_tensor b) {

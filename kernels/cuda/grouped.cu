@@ -91,8 +91,8 @@ static __device__ float asked(cuda_tensor dy, const T *weights, const grouped &g
 
 template <typename T>
 static __global__ void grouped_data_kernel(cuda_tensor dx, cuda_tensor dy, const T *weights,
-                                           const T *gate, grouped g, bool accumulate, size_t rows,
-                                           place step) {
+                                           const T *relu_mask, grouped g, bool accumulate,
+                                           size_t rows, place step) {
     const int c = sheet_channel<1>();
     if (c >= dx.c) return;
     place at = place_of(sheet_row(), dx.h, dx.w);
@@ -100,20 +100,20 @@ static __global__ void grouped_data_kernel(cuda_tensor dx, cuda_tensor dy, const
         const size_t here = row * (size_t)dx.c + (size_t)c;
         T *to = (T *)dx.data + here;
         const float sum = asked(dy, weights, g, at, c) + (accumulate ? load(*to) : 0);
-        store(to, gate && !(load(gate[here]) > 0) ? 0 : sum);
+        store(to, relu_mask && !(load(relu_mask[here]) > 0) ? 0 : sum);
         go_on(&at, step, dx.h, dx.w);
     }
 }
 
 int cuda_grouped_data(cuda_stream stream, cuda_tensor dx, cuda_tensor dy, const void *w,
-                      const void *gate, cuda_grouped f, bool accumulate) {
+                      const void *relu_mask, cuda_grouped f, bool accumulate) {
     if (count_of(dx) == 0) return 0;
     const size_t rows = count_of(dx) / (size_t)dx.c;
     return with_number(dx.number, [&](auto zero) {
         typedef decltype(zero) T;
         const sheet s = sheet_of(rows, dx.c);
         return launch(grouped_data_kernel<T>, s.grid, s.block, stream, dx, dy, (const T *)w,
-                      (const T *)gate, grouped_of(dy, dx, f), accumulate, rows,
+                      (const T *)relu_mask, grouped_of(dy, dx, f), accumulate, rows,
                       step_of(s, dx.h, dx.w));
     });
 }

@@ -58,7 +58,8 @@ int cuda_activation_forward(cuda_stream, cuda_tensor y, cuda_tensor x, int act, 
 int cuda_activation_backward(cuda_stream, cuda_tensor dx, cuda_tensor dy, cuda_tensor x,
                              cuda_tensor y, int act, float alpha, bool accumulate);
 /* dst (+)= src where gate > 0, else 0; dst may be src. */
-int cuda_gate(cuda_stream, cuda_tensor dst, cuda_tensor src, cuda_tensor gate, bool accumulate);
+int cuda_relu_mask(cuda_stream, cuda_tensor dst, cuda_tensor src, cuda_tensor relu_mask,
+                   bool accumulate);
 int cuda_add(cuda_stream, cuda_tensor y, cuda_tensor a, cuda_tensor b);
 /* dst (+)= src: as many elements, in the same order, of any storage. */
 int cuda_copy(cuda_stream, cuda_tensor dst, cuda_tensor src, bool accumulate);
@@ -106,7 +107,7 @@ int cuda_bias_gradient(cuda_stream, float *db, cuda_tensor dy, bool accumulate, 
 /* y = 0 except y[n, h+top, w+left, c] = x[n, h, w, c]; y is as large or larger in every axis. */
 int cuda_pad(cuda_stream, cuda_tensor y, cuda_tensor x, int top, int left);
 /* Its adjoint: y (+)= x[n, h+top, w+left, c], where gate.data is NULL or gate > 0 (like y). */
-int cuda_crop(cuda_stream, cuda_tensor y, cuda_tensor x, int top, int left, cuda_tensor gate,
+int cuda_crop(cuda_stream, cuda_tensor y, cuda_tensor x, int top, int left, cuda_tensor relu_mask,
               bool accumulate);
 
 /* ---- dropout.cu ---- y (+)= x * mask / (1 - rate) */
@@ -119,7 +120,7 @@ int cuda_noise(cuda_stream, cuda_tensor y, cuda_tensor x, cuda_mask);
 /* ---- max_pool.cu ---- index as in kernels/cpu/max_pool.c: the place in the clipped window, 0xFFFF
  * where no gradient goes back. mask NULL: no dropout behind. */
 int cuda_max_pool_forward(cuda_stream, cuda_tensor y, uint16_t *index, cuda_tensor x, cuda_window,
-                          bool gate, const cuda_mask *mask);
+                          bool relu_mask, const cuda_mask *mask);
 /* dbias NULL, or [c] (+)= sum of what goes back. */
 int cuda_max_pool_backward(cuda_stream, cuda_tensor dx, float *dbias, cuda_tensor dy,
                            const uint16_t *index, cuda_window, double rate, bool accumulate,
@@ -208,8 +209,8 @@ typedef struct cuda_grouped {
 int cuda_grouped_forward(cuda_stream, cuda_tensor y, cuda_tensor x, const void *w,
                          const float *bias, cuda_grouped, bool relu);
 /* dx (+)= ..., of that 0 where a gate, stored like dx, is not positive; NULL: none. */
-int cuda_grouped_data(cuda_stream, cuda_tensor dx, cuda_tensor dy, const void *w, const void *gate,
-                      cuda_grouped, bool accumulate);
+int cuda_grouped_data(cuda_stream, cuda_tensor dx, cuda_tensor dy, const void *w,
+                      const void *relu_mask, cuda_grouped, bool accumulate);
 /* dw (+)= ..., in floats */
 int cuda_grouped_filter(cuda_stream, float *dw, cuda_tensor dy, cuda_tensor x, cuda_grouped,
                         bool accumulate, cuda_workspace);

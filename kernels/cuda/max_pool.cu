@@ -59,7 +59,7 @@ static __device__ void best_of_window(winner<V> *win, const T *image, cuda_tenso
 /* d.state NULL: no dropout behind. */
 template <typename T, int V, bool HALVING>
 static __global__ void max_pool_kernel(cuda_tensor y, uint16_t *index, cuda_tensor x, cuda_window p,
-                                       bool gate, drawing d, size_t rows, place step) {
+                                       bool relu_mask, drawing d, size_t rows, place step) {
     const int c0 = sheet_channel<V>();
     if (c0 >= y.c) return;
     const uint32_t seed = d.state ? d.state->seed : 0;
@@ -74,7 +74,7 @@ static __global__ void max_pool_kernel(cuda_tensor y, uint16_t *index, cuda_tens
                                (size_t)x.w * (size_t)x.c);
         else
             best_of_window<T, V>(&win, image, x, window_at(p, at.h, at.w, x));
-        if (gate)
+        if (relu_mask)
 #pragma unroll
             for (int v = 0; v < V; v++)
                 win.at[v] = win.best[v] > 0 ? win.at[v] : NOWHERE;
@@ -98,7 +98,7 @@ static __global__ void max_pool_kernel(cuda_tensor y, uint16_t *index, cuda_tens
 }
 
 int cuda_max_pool_forward(cuda_stream stream, cuda_tensor y, uint16_t *index, cuda_tensor x,
-                          cuda_window p, bool gate, const cuda_mask *mask) {
+                          cuda_window p, bool relu_mask, const cuda_mask *mask) {
     if (count_of(y) == 0) return 0;
     const size_t rows = count_of(y) / (size_t)y.c;
     const drawing d = mask ? drawing_of(*mask, y) : drawing{};
@@ -111,9 +111,9 @@ int cuda_max_pool_forward(cuda_stream stream, cuda_tensor y, uint16_t *index, cu
         const place step = step_of(s, y.h, y.w);
         if (halving)
             return launch(max_pool_kernel<T, V, true>, s.grid, s.block, stream, y, index, x, p,
-                          gate, d, rows, step);
-        return launch(max_pool_kernel<T, V, false>, s.grid, s.block, stream, y, index, x, p, gate,
-                      d, rows, step);
+                          relu_mask, d, rows, step);
+        return launch(max_pool_kernel<T, V, false>, s.grid, s.block, stream, y, index, x, p,
+                      relu_mask, d, rows, step);
     });
 }
 

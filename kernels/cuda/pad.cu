@@ -33,8 +33,8 @@ int cuda_pad(cuda_stream stream, cuda_tensor y, cuda_tensor x, int top, int left
 }
 
 template <typename T, int V>
-static __global__ void crop_kernel(cuda_tensor y, cuda_tensor x, int top, int left, const T *gate,
-                                   bool accumulate, size_t rows, place step) {
+static __global__ void crop_kernel(cuda_tensor y, cuda_tensor x, int top, int left,
+                                   const T *relu_mask, bool accumulate, size_t rows, place step) {
     const int c0 = sheet_channel<V>();
     if (c0 >= y.c) return;
     place p = place_of(sheet_row(), y.h, y.w);
@@ -44,8 +44,8 @@ static __global__ void crop_kernel(cuda_tensor y, cuda_tensor x, int top, int le
         T *to = (T *)y.data + row * (size_t)y.c + (size_t)c0;
         float value[V], other[V];
         load_few<T, V>(value, (const T *)x.data + from * (size_t)x.c + (size_t)c0);
-        if (gate) {
-            load_few<T, V>(other, gate + row * (size_t)y.c + (size_t)c0);
+        if (relu_mask) {
+            load_few<T, V>(other, relu_mask + row * (size_t)y.c + (size_t)c0);
 #pragma unroll
             for (int v = 0; v < V; v++)
                 value[v] = other[v] > 0 ? value[v] : 0;
@@ -61,16 +61,16 @@ static __global__ void crop_kernel(cuda_tensor y, cuda_tensor x, int top, int le
     }
 }
 
-int cuda_crop(cuda_stream stream, cuda_tensor y, cuda_tensor x, int top, int left, cuda_tensor gate,
-              bool accumulate) {
+int cuda_crop(cuda_stream stream, cuda_tensor y, cuda_tensor x, int top, int left,
+              cuda_tensor relu_mask, bool accumulate) {
     if (count_of(y) == 0) return 0;
     const size_t rows = count_of(y) / (size_t)y.c;
-    const bool whole = has_packs(y) && has_packs(x) && is_aligned(gate.data);
+    const bool whole = has_packs(y) && has_packs(x) && is_aligned(relu_mask.data);
     return with_width(y.number, whole, [&](auto zero, auto wide) {
         typedef decltype(zero) T;
         enum { V = decltype(wide)::N };
         const sheet s = sheet_of(rows, y.c / V);
         return launch(crop_kernel<T, V>, s.grid, s.block, stream, y, x, top, left,
-                      (const T *)gate.data, accumulate, rows, step_of(s, y.h, y.w));
+                      (const T *)relu_mask.data, accumulate, rows, step_of(s, y.h, y.w));
     });
 }

@@ -44,7 +44,7 @@ static void start(bench *t) {
                                 .activation = BODY_RELU,
                                 .training = true,
                                 .needs_dx = true,
-                                .gates_dx = true,
+                                .masks_dx = true,
                                 .accumulates_dx = true,
                                 .accumulates_dw = true};
     float w[IN * OUT];

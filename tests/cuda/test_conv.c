@@ -60,7 +60,7 @@ static const char *const names[RESULTS] = {"y",        "y in f32",       "dx", "
 
 /* Operands that both backends read; exact in the device's type. */
 typedef struct operands {
-    float *x, *w, *b, *dy, *gate;
+    float *x, *w, *b, *dy, *relu_mask;
 } operands;
 
 typedef struct results {
@@ -106,7 +106,7 @@ static mien_linear_desc describe(const conv_row *r) {
                               .alpha = 0.2F,
                               .training = true,
                               .needs_dx = true,
-                              .gates_dx = true,
+                              .masks_dx = true,
                               .accumulates_dx = true,
                               .accumulates_dw = true};
 }
@@ -142,7 +142,7 @@ static void release_operands(operands *o) {
     free(o->w);
     free(o->b);
     free(o->dy);
-    free(o->gate);
+    free(o->relu_mask);
 }
 
 static void release_results(results *r) {
@@ -182,16 +182,16 @@ static void forward(mien_backend *b, mien_linear *op, const mien_linear_desc *d,
 }
 
 static void backward_data(mien_backend *b, mien_linear *op, const mien_linear_desc *d,
-                          const mien_tensor *dy, const mien_tensor *gate, const void *w,
+                          const mien_tensor *dy, const mien_tensor *relu_mask, const void *w,
                           void *scratch, results *r) {
     mien_tensor dx = device_tensor(b, batch(d->in, dy->shape.n), NULL);
     expect_ok(b->ops->linear_backward_data(op, &dx, dy, w, NULL, scratch, false));
     take(b, &dx, r, DX);
     expect_ok(b->ops->linear_backward_data(op, &dx, dy, w, NULL, scratch, true));
     take(b, &dx, r, DX_TWICE);
-    expect_ok(b->ops->linear_backward_data(op, &dx, dy, w, gate, scratch, true));
+    expect_ok(b->ops->linear_backward_data(op, &dx, dy, w, relu_mask, scratch, true));
     take(b, &dx, r, DX_GATED_TWICE);
-    expect_ok(b->ops->linear_backward_data(op, &dx, dy, w, gate, scratch, false));
+    expect_ok(b->ops->linear_backward_data(op, &dx, dy, w, relu_mask, scratch, false));
     take(b, &dx, r, DX_GATED);
     device_release(b, &dx);
 }
@@ -227,17 +227,17 @@ static void compute(mien_backend *b, const conv_row *row, const operands *o, res
     const mien_linear_desc d = describe(row);
     mien_linear *op = create(b, &d, row->n);
     mien_tensor x = device_tensor(b, batch(d.in, row->n), o->x);
-    mien_tensor gate = device_tensor(b, batch(d.in, row->n), o->gate);
+    mien_tensor relu_mask = device_tensor(b, batch(d.in, row->n), o->relu_mask);
     mien_tensor dy = device_tensor(b, batch(d.out, row->n), o->dy);
     mien_tensor bias = device_params(b, (size_t)d.out.c, o->b);
     void *w = weights(b, op, &d, o->w);
     void *scratch = device_copy(b, NULL, b->ops->linear_scratch_bytes(op) + 1);
     *r = (results){0};
     forward(b, op, &d, &x, w, d.bias ? bias.data : NULL, scratch, r);
-    backward_data(b, op, &d, &dy, &gate, w, scratch, r);
+    backward_data(b, op, &d, &dy, &relu_mask, w, scratch, r);
     backward_filter(b, op, &d, &dy, &x, scratch, r);
     device_release(b, &x);
-    device_release(b, &gate);
+    device_release(b, &relu_mask);
     device_release(b, &dy);
     device_release(b, &bias);
     b->ops->free(b, w);
@@ -435,7 +435,7 @@ static void test_inference_transposed(void **state) {
     mien_backend *b = device_open(MIEN_COMPUTE_BF16, true);
     mien_linear_desc d = describe(&row);
     mien_linear *op;
-    d.training = d.needs_dx = d.gates_dx = d.accumulates_dx = d.accumulates_dw = false;
+    d.training = d.needs_dx = d.masks_dx = d.accumulates_dx = d.accumulates_dw = false;
     expect_ok(b->ops->linear_create(b, &d, &op));
     expect_ok(b->ops->linear_prepare(op, row.n));
     for (int direction = 0; direction < MIEN_DIRECTIONS; direction++) {

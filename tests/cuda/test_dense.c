@@ -10,7 +10,7 @@
 
 typedef struct dense_row {
     int n, in, out, activation;
-    bool bias, gate;
+    bool bias, relu_mask;
 } dense_row;
 
 static const dense_row rows[] = {
@@ -109,15 +109,15 @@ static void forward(mien_backend *b, const dense_row *row, mien_linear *op, cons
 }
 
 static void backward_data(mien_backend *b, const dense_row *row, mien_linear *op,
-                          const mien_tensor *dy, const mien_tensor *gate, const void *w,
+                          const mien_tensor *dy, const mien_tensor *relu_mask, const void *w,
                           void *scratch, results *r) {
     const mien_tensor dx = make(b, row->n, row->in, b->dtype, NULL);
     expect_ok(b->ops->linear_backward_data(op, &dx, dy, w, NULL, scratch, false));
     take(b, &dx, r, DX);
     expect_ok(b->ops->linear_backward_data(op, &dx, dy, w, NULL, scratch, true));
     take(b, &dx, r, DX_TWICE);
-    expect_ok(
-        b->ops->linear_backward_data(op, &dx, dy, w, row->gate ? gate : NULL, scratch, false));
+    expect_ok(b->ops->linear_backward_data(op, &dx, dy, w, row->relu_mask ? relu_mask : NULL,
+                                           scratch, false));
     take(b, &dx, r, DX_GATED);
     b->ops->free(b, dx.data);
 }

@@ -33,7 +33,7 @@ static const mien_linear_desc conv = {.name = "conv7",
                                       .activation = BODY_RELU,
                                       .training = true,
                                       .needs_dx = true,
-                                      .gates_dx = true};
+                                      .masks_dx = true};
 
 static char warnings[2048], news[2048];
 
@@ -498,7 +498,7 @@ static void test_smaller_batch(void **state) {
 }
 
 /* Nor does it search for the graph that the largest batch does without. */
-static void test_smaller_batch_ungated(void **state) {
+static void test_smaller_batch_unmasked(void **state) {
     (void)state;
     mien_backend *b = device_open(MIEN_COMPUTE_BF16, false);
     mien_linear *op;
@@ -576,7 +576,7 @@ int main(void) {
                                        TEST(no_time),
                                        TEST(half_the_time),
                                        TEST(smaller_batch),
-                                       TEST(smaller_batch_ungated),
+                                       TEST(smaller_batch_unmasked),
                                        TEST(gradient_race),
                                        TEST(forward_race)};
     const char *modules = getenv("MIEN_MODULES");

@@ -118,7 +118,7 @@ static void each(const frame *f, void (*visit)(void *, size_t small, size_t larg
 }
 
 typedef struct copies {
-    const float *from, *gate;
+    const float *from, *relu_mask;
     float *to;
     bool accumulate;
 } copies;
@@ -130,7 +130,7 @@ static void visit_pad(void *of, size_t small, size_t large) {
 
 static void visit_crop(void *of, size_t small, size_t large) {
     const copies *k = of;
-    const float value = !k->gate || k->gate[small] > 0 ? k->from[large] : 0;
+    const float value = !k->relu_mask || k->relu_mask[small] > 0 ? k->from[large] : 0;
     k->to[small] = k->accumulate ? k->to[small] + value : value;
 }
 
@@ -157,21 +157,21 @@ static void test_crop(void **state) {
     for (int i = 0; i < 4 * NUMBERS * (int)(sizeof frames / sizeof frames[0]); i++) {
         const frame *f = &frames[i / NUMBERS / 4];
         const int number = i / 4 % NUMBERS;
-        const bool accumulate = i & 1, gated = i & 2;
+        const bool accumulate = i & 1, masked = i & 2;
         float *small = make(product(f->small), 5), *large = make(product(f->large), 6);
-        float *gate = make(product(f->small), 7);
+        float *relu_mask = make(product(f->small), 7);
         const cuda_tensor y = put(small, number, f->small, f->shift), none = {0};
         const cuda_tensor x = put(large, number, f->large, f->shift);
-        const cuda_tensor g = put(gate, number, f->small, f->shift);
-        each(f, visit_crop, &(copies){large, gated ? gate : NULL, small, accumulate});
-        assert_int_equal(cuda_crop(NULL, y, x, f->top, f->left, gated ? g : none, accumulate), 0);
+        const cuda_tensor g = put(relu_mask, number, f->small, f->shift);
+        each(f, visit_crop, &(copies){large, masked ? relu_mask : NULL, small, accumulate});
+        assert_int_equal(cuda_crop(NULL, y, x, f->top, f->left, masked ? g : none, accumulate), 0);
         expect(y, small, "crop", i);
         drop(x, f->shift);
         drop(y, f->shift);
         drop(g, f->shift);
         free(small);
         free(large);
-        free(gate);
+        free(relu_mask);
     }
 }
 
@@ -181,27 +181,27 @@ static const int shapes[][4] = {{1, 1, 1, 1}, {2, 3, 5, 3},   {7, 3, 3, 17},   {
                                 {2, 9, 9, 5}, {1, 1, 1, 520}, {300, 1, 1, 40}, {40, 13, 7, 8}};
 enum { SHAPES = sizeof shapes / sizeof shapes[0] };
 
-static void test_gate(void **state) {
+static void test_relu_mask(void **state) {
     (void)state;
     for (int i = 0; i < 2 * NUMBERS * SHAPES; i++) {
         const int *s = shapes[i / 2 / NUMBERS], number = i / 2 % NUMBERS;
         const bool accumulate = i & 1;
         const size_t count = product(s);
-        float *to = make(count, 8), *from = make(count, 9), *gate = make(count, 10);
+        float *to = make(count, 8), *from = make(count, 9), *relu_mask = make(count, 10);
         const cuda_tensor dst = put(to, number, s, 0), src = put(from, number, s, 0);
-        const cuda_tensor over = put(gate, number, s, 0);
+        const cuda_tensor over = put(relu_mask, number, s, 0);
         for (size_t k = 0; k < count; k++) {
-            const float value = gate[k] > 0 ? from[k] : 0;
+            const float value = relu_mask[k] > 0 ? from[k] : 0;
             to[k] = accumulate ? to[k] + value : value;
         }
-        assert_int_equal(cuda_gate(NULL, dst, src, over, accumulate), 0);
+        assert_int_equal(cuda_relu_mask(NULL, dst, src, over, accumulate), 0);
         expect(dst, to, "gate", i);
         drop(dst, 0);
         drop(src, 0);
         drop(over, 0);
         free(to);
         free(from);
-        free(gate);
+        free(relu_mask);
     }
 }
 
@@ -282,7 +282,7 @@ static void test_bias_of_many_channels(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pad),           cmocka_unit_test(test_crop),
-        cmocka_unit_test(test_gate),          cmocka_unit_test(test_bias),
+        cmocka_unit_test(test_relu_mask),     cmocka_unit_test(test_bias),
         cmocka_unit_test(test_bias_gradient), cmocka_unit_test(test_bias_of_many_channels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

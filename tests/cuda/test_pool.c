@@ -11,7 +11,7 @@ typedef struct row {
     mien_shape x;
     int oh, ow; /* of y */
     mien_pool p;
-    bool gate, accumulate;
+    bool relu_mask, accumulate;
     double rate; /* of the dropout behind; 0: none */
     int shift;
 } row;
@@ -68,7 +68,7 @@ static void run_max(mien_backend *b, const void *of, twin_result *out) {
     const body_step step = {.seed = 5, .step = 77};
     body_step *state = device_copy(b, &step, sizeof step);
     const mien_dropout drop = {r->rate, RNG_DROPOUT + 2, state, 11, false};
-    const mien_pool_tail tail = {.gate = r->gate, .dropout = r->rate > 0 ? &drop : NULL};
+    const mien_pool_tail tail = {.relu_mask = r->relu_mask, .dropout = r->rate > 0 ? &drop : NULL};
     twin_tensor x = twin_tensor_of(b, r->x, 21, true, r->shift);
     twin_tensor y = twin_tensor_of(b, to, 0, false, r->shift);
     twin_tensor dy = twin_tensor_of(b, to, 22, !r->accumulate, r->shift);
@@ -116,7 +116,7 @@ static void check_bias(const row *r, bool accumulate) {
     twin_tensor dx = twin_tensor_of(b, r->x, 0, false, 0);
     mien_tensor dbias = device_params(b, c, before);
     uint16_t *index = device_copy(b, NULL, count * sizeof *index);
-    mien_pool_tail tail = {.gate = true};
+    mien_pool_tail tail = {.relu_mask = true};
     expect_ok(b->ops->pool_forward(b, &y.t, index, &x.t, &r->p, &tail));
     tail.dbias = dbias.data;
     tail.accumulate_dbias = accumulate;

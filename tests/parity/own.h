@@ -19,12 +19,12 @@
  * gradients added to what is there. */
 typedef struct own_case {
     int n, ih, iw, ic, oc, top, left, bottom, right; /* the last four: padding */
-    bool bias, relu, gate, accumulate;
+    bool bias, relu, relu_mask, accumulate;
 } own_case;
 
 typedef struct own_inputs {
-    double *x, *w, *bias, *dy, *gate; /* gate is like x */
-    double *dx, *dw, *db;             /* what the gradients are added to */
+    double *x, *w, *bias, *dy, *relu_mask; /* gate is like x */
+    double *dx, *dw, *db;                  /* what the gradients are added to */
 } own_inputs;
 
 enum { OWN_Y, OWN_DX, OWN_DW, OWN_DB, OWN_RESULTS };
@@ -118,18 +118,19 @@ static inline double *own_winograd_pass(const cpu_kernels *k, const own_case *t,
     const size_t from = (size_t)(d.ih * d.iw), to = (size_t)(d.oh * d.ow);
     own_buffer x = own_fill(flipped ? in->dy : in->x, d.n, from, d.ic, d.lanes);
     own_buffer y = own_fill(flipped && t->accumulate ? in->dx : NULL, d.n, to, d.oc, d.lanes);
-    own_buffer gate = own_fill(flipped ? in->gate : NULL, d.n, to, d.oc, d.lanes);
+    own_buffer relu_mask = own_fill(flipped ? in->relu_mask : NULL, d.n, to, d.oc, d.lanes);
     own_buffer w = own_fill(in->w, 9 * t->ic, 1, t->oc, t->oc);
     own_buffer u = own_alloc(36 * (size_t)t->ic * (size_t)t->oc);
     own_buffer bias = own_fill(in->bias, 1, 1, t->oc, t->oc);
     own_buffer scratch = own_alloc(d.scratch / sizeof(real));
     cpu_epilogue e = {.bias = t->bias ? bias.data : NULL, .relu = t->relu};
     if (flipped)
-        e = (cpu_epilogue){.gate = t->gate ? gate.data : NULL, .accumulate = t->accumulate};
+        e = (cpu_epilogue){.relu_mask = t->relu_mask ? relu_mask.data : NULL,
+                           .accumulate = t->accumulate};
     k->winograd_weights(u.data, w.data, &d);
     k->winograd_forward(y.data, x.data, u.data, &d, &e, scratch.data);
     omp_set_num_threads(1);
-    own_buffer *const read[] = {&x, &gate, &w, &u, &bias, &scratch};
+    own_buffer *const read[] = {&x, &relu_mask, &w, &u, &bias, &scratch};
     static const char *const names[] = {"input", "gate",   "weights", "transformed weights",
                                         "bias",  "scratch"};
     for (int i = 0; i < 6; i++)

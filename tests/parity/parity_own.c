@@ -47,7 +47,7 @@ own_inputs own_make(const own_case *t) {
 }
 
 void own_free_inputs(own_inputs *in) {
-    double *const all[] = {in->x, in->w, in->bias, in->dy, in->gate, in->dx, in->dw, in->db};
+    double *const all[] = {in->x, in->w, in->bias, in->dy, in->relu_mask, in->dx, in->dw, in->db};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         free(all[i]);
 }
@@ -66,7 +66,7 @@ void own_compare(const own_case *t, const own_results *got, const own_results *w
             fail_msg("%s: %s is %.2g off: batch %d, %dx%dx%d to %d, padding %d %d %d %d%s%s%s%s",
                      what, own_names[i], far, t->n, t->ih, t->iw, t->ic, t->oc, t->top, t->left,
                      t->bottom, t->right, t->bias ? ", bias" : "", t->relu ? ", relu" : "",
-                     t->gate ? ", gate" : "", t->accumulate ? ", accumulate" : "");
+                     t->relu_mask ? ", gate" : "", t->accumulate ? ", accumulate" : "");
     }
 }
 

@@ -22,8 +22,8 @@ own_results own_expected(const own_case *t, const own_inputs *in) {
     for (size_t i = 0; t->relu && i < own_count(t, OWN_Y); i++)
         if (out.of[OWN_Y][i] < 0) out.of[OWN_Y][i] = 0;
     k->conv_backward_data(out.of[OWN_DX], in->dy, in->w, &c, t->accumulate);
-    for (size_t i = 0; t->gate && i < own_count(t, OWN_DX); i++)
-        if (in->gate[i] <= 0) out.of[OWN_DX][i] = 0;
+    for (size_t i = 0; t->relu_mask && i < own_count(t, OWN_DX); i++)
+        if (in->relu_mask[i] <= 0) out.of[OWN_DX][i] = 0;
     k->conv_backward_filter(out.of[OWN_DW], out.of[OWN_DB], in->dy, in->x, &c, t->accumulate);
     return out;
 }

@@ -55,7 +55,7 @@ static void binary(writer *w) {
 }
 
 /* A gate: the mean over the image, spread over another value. */
-static void gate(writer *w) {
+static void relu_mask(writer *w) {
     const int a = source(w), b = source(w), g = w->count++;
     mien_text_printf(&w->text,
                      "  - global_average_pooling2d: {name: g%d, inputs: [v%d], keepdims: true}\n"
@@ -151,7 +151,7 @@ static void append_layer(writer *w, bool norm) {
         binary(w);
         break;
     case 8:
-        gate(w);
+        relu_mask(w);
         break;
     default:
         norm_block(w);

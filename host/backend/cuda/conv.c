@@ -13,7 +13,7 @@ enum { PIECE = 256, CHANNELS = 8, LOGITS_MOST = 4096 };
 typedef struct conv_variant {
     int n;
     dnn_plan pass[MIEN_DIRECTIONS];
-    dnn_plan gated; /* of MIEN_DATA; empty when there is none or it is slower than both in turn */
+    dnn_plan masked; /* of MIEN_DATA; empty when there is none or it is slower than both in turn */
 } conv_variant;
 
 typedef struct conv {
@@ -256,16 +256,16 @@ static mien_status make_data(conv *c, conv_variant *v) {
         dnn_plan_make(plan, cuda, &p, model ? &model->pass[MIEN_DATA].engine.choice : NULL);
     if (status != MIEN_OK) return refuse(c, &p, status);
     need(c, plan, data_staging(c, c->linear.desc.accumulates_dx));
-    if (!c->linear.desc.gates_dx) return MIEN_OK;
+    if (!c->linear.desc.masks_dx) return MIEN_OK;
     if (c->wider_x) return MIEN_OK; /* what is cut out of scratch memory is gated then */
-    if (model && !model->gated.engine.plan) return MIEN_OK;
+    if (model && !model->masked.engine.plan) return MIEN_OK;
     p.relu = true;
-    mien_status gated =
-        dnn_plan_make(&v->gated, cuda, &p, model ? &model->gated.engine.choice : NULL);
-    if (gated == MIEN_OK) gated = dnn_plan_race(&v->gated, cuda, plan);
-    if (gated == MIEN_UNSUPPORTED) return MIEN_OK;
-    if (gated != MIEN_OK) return refuse(c, &p, gated);
-    need(c, &v->gated, data_staging(c, false));
+    mien_status masked =
+        dnn_plan_make(&v->masked, cuda, &p, model ? &model->masked.engine.choice : NULL);
+    if (masked == MIEN_OK) masked = dnn_plan_race(&v->masked, cuda, plan);
+    if (masked == MIEN_UNSUPPORTED) return MIEN_OK;
+    if (masked != MIEN_OK) return refuse(c, &p, masked);
+    need(c, &v->masked, data_staging(c, false));
     return MIEN_OK;
 }
 
@@ -283,7 +283,7 @@ static mien_status make_filter(conv *c, conv_variant *v) {
 static void release_variant(conv_variant *v) {
     for (int i = 0; i < MIEN_DIRECTIONS; i++)
         dnn_plan_release(&v->pass[i]);
-    dnn_plan_release(&v->gated);
+    dnn_plan_release(&v->masked);
 }
 
 static conv_variant *find(const conv *c, int n) {
@@ -325,7 +325,7 @@ static void engine(const mien_linear *op, mien_direction direction, char *text, 
     for (size_t i = 0; i < c->count; i++)
         if (!largest || c->variants[i].n > largest->n) largest = &c->variants[i];
     const dnn_plan *plan = largest ? &largest->pass[direction] : NULL;
-    if (direction == MIEN_DATA && largest && largest->gated.engine.plan) plan = &largest->gated;
+    if (direction == MIEN_DATA && largest && largest->masked.engine.plan) plan = &largest->masked;
     snprintf(text, size, "none");
     if (plan && plan->engine.plan) dnn_choice_text(&plan->engine.choice, text, size);
 }
@@ -464,7 +464,7 @@ static mien_status unstage_dx(const conv *c, const dnn_pointers *at, const mien_
 }
 
 static mien_status backward_data(mien_linear *op, const mien_tensor *dx, const mien_tensor *dy,
-                                 const void *w, const mien_tensor *gate, void *scratch,
+                                 const void *w, const mien_tensor *relu_mask, void *scratch,
                                  bool accumulate) {
     const conv *c = conv_of(op);
     conv_variant *v;
@@ -472,18 +472,18 @@ static mien_status backward_data(mien_linear *op, const mien_tensor *dx, const m
     if (accumulate && !op->desc.accumulates_dx)
         return MIEN_FAIL(INVALID, "layer '%s': not made to add gradients", op->desc.name);
     staging s = data_staging(c, accumulate);
-    const bool fused = gate && !s.has[DNN_X] && v->gated.engine.plan;
-    dnn_plan *plan = fused ? &v->gated : &v->pass[MIEN_DATA];
+    const bool fused = relu_mask && !s.has[DNN_X] && v->masked.engine.plan;
+    dnn_plan *plan = fused ? &v->masked : &v->pass[MIEN_DATA];
     dnn_pointers at = {{[DNN_X] = dx->data, [DNN_W] = (void *)w, [DNN_Y] = dy->data}};
-    if (fused) at.at[DNN_GATE] = gate->data;
+    if (fused) at.at[DNN_GATE] = relu_mask->data;
     lay_out(plan, &s, &at, scratch);
     MIEN_TRY(stage_dy(c, &s, &at, dy));
     MIEN_TRY(stage_weights(c, &s, &at, w));
     MIEN_TRY(run(op, plan, &at, &s));
     if (s.has[DNN_X]) MIEN_TRY(unstage_dx(c, &at, dx, accumulate));
-    if (gate && !fused) /* also what was there before */
-        CUDA_TRY(cuda_gate(op->cuda->stream, mien_cuda_tensor(dx), mien_cuda_tensor(dx),
-                           mien_cuda_tensor(gate), false),
+    if (relu_mask && !fused) /* also what was there before */
+        CUDA_TRY(cuda_relu_mask(op->cuda->stream, mien_cuda_tensor(dx), mien_cuda_tensor(dx),
+                                mien_cuda_tensor(relu_mask), false),
                  "a ReLU's slope");
     return MIEN_OK;
 }

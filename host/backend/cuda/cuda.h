@@ -129,7 +129,7 @@ struct linear_kind {
     mien_status (*forward)(mien_linear *, const mien_tensor *y, const mien_tensor *x, const void *w,
                            const void *b, void *scratch);
     mien_status (*backward_data)(mien_linear *, const mien_tensor *dx, const mien_tensor *dy,
-                                 const void *w, const mien_tensor *gate, void *scratch,
+                                 const void *w, const mien_tensor *relu_mask, void *scratch,
                                  bool accumulate);
     mien_status (*backward_filter)(mien_linear *, void *dw, void *db, const mien_tensor *dy,
                                    const mien_tensor *x, void *scratch, bool accumulate);

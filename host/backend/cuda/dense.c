@@ -175,14 +175,15 @@ static mien_status dense_forward(mien_linear *op, const mien_tensor *y, const mi
 
 static mien_status dense_backward_data(mien_linear *op, const mien_tensor *dx,
                                        const mien_tensor *dy, const void *w,
-                                       const mien_tensor *gate, void *scratch, bool accumulate) {
+                                       const mien_tensor *relu_mask, void *scratch,
+                                       bool accumulate) {
     const cuda_tensor to = mien_cuda_tensor(dx);
     const blas_product *product;
     (void)scratch;
     MIEN_TRY(ready(op, dx->shape.n, DENSE_DX, &product));
     MIEN_TRY(blas_product_run(product, op->cuda, dx->data, w, dy->data, NULL, accumulate));
-    if (gate)
-        CUDA_TRY(cuda_gate(op->cuda->stream, to, to, mien_cuda_tensor(gate), false),
+    if (relu_mask)
+        CUDA_TRY(cuda_relu_mask(op->cuda->stream, to, to, mien_cuda_tensor(relu_mask), false),
                  "the kernel of a ReLU's gate");
     return MIEN_OK;
 }

@@ -314,7 +314,7 @@ static int run_own_kernels(const search *s) {
                                                         : CUDA_F32;
     const cuda_tensor dx = tensor_at(s, DNN_X, p->x, number);
     if (p->direction == MIEN_DATA)
-        return cuda_gate(s->cuda->stream, dx, dx, tensor_at(s, DNN_GATE, p->x, number), false);
+        return cuda_relu_mask(s->cuda->stream, dx, dx, tensor_at(s, DNN_GATE, p->x, number), false);
     return cuda_bias_activation(s->cuda->stream, tensor_at(s, DNN_Y, p->y, number),
                                 p->bias ? s->pointers.at[DNN_BIAS] : NULL,
                                 p->relu ? BODY_RELU : BODY_LINEAR, 0);

@@ -47,9 +47,9 @@ static mien_status forward(mien_linear *op, const mien_tensor *y, const mien_ten
 }
 
 static mien_status backward_data(mien_linear *op, const mien_tensor *dx, const mien_tensor *dy,
-                                 const void *w, const mien_tensor *gate, void *scratch,
+                                 const void *w, const mien_tensor *relu_mask, void *scratch,
                                  bool accumulate) {
-    (void)dx, (void)dy, (void)w, (void)gate, (void)scratch, (void)accumulate;
+    (void)dx, (void)dy, (void)w, (void)relu_mask, (void)scratch, (void)accumulate;
     return MIEN_FAIL(INVALID, "layer '%s': not made for a gradient of its input", op->desc.name);
 }
 

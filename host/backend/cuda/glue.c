@@ -184,7 +184,7 @@ static mien_status glue_pool_forward(mien_backend *b, const mien_tensor *y, uint
                  "average pooling");
     cuda_mask mask;
     if (tail->dropout) mask = mask_of(tail->dropout);
-    LAUNCHED(cuda_max_pool_forward(stream_of(b), to, index, from, window_of(p), tail->gate,
+    LAUNCHED(cuda_max_pool_forward(stream_of(b), to, index, from, window_of(p), tail->relu_mask,
                                    tail->dropout ? &mask : NULL),
              "max pooling");
 }

@@ -48,11 +48,11 @@ static mien_status forward(mien_linear *op, const mien_tensor *y, const mien_ten
 }
 
 static mien_status backward_data(mien_linear *op, const mien_tensor *dx, const mien_tensor *dy,
-                                 const void *w, const mien_tensor *gate, void *scratch,
+                                 const void *w, const mien_tensor *relu_mask, void *scratch,
                                  bool accumulate) {
     (void)scratch;
     CUDA_TRY(cuda_grouped_data(op->cuda->stream, mien_cuda_tensor(dx), mien_cuda_tensor(dy), w,
-                               gate ? gate->data : NULL, grouped_of(op), accumulate),
+                               relu_mask ? relu_mask->data : NULL, grouped_of(op), accumulate),
              "the kernel of a grouped convolution's gradient");
     return MIEN_OK;
 }

@@ -106,8 +106,9 @@ static mien_status linear_forward(mien_linear *op, const mien_tensor *y, const m
 
 static mien_status linear_backward_data(mien_linear *op, const mien_tensor *dx,
                                         const mien_tensor *dy, const void *w,
-                                        const mien_tensor *gate, void *scratch, bool accumulate) {
-    return op->kind->backward_data(op, dx, dy, w, gate, scratch, accumulate);
+                                        const mien_tensor *relu_mask, void *scratch,
+                                        bool accumulate) {
+    return op->kind->backward_data(op, dx, dy, w, relu_mask, scratch, accumulate);
 }
 
 static mien_status linear_backward_filter(mien_linear *op, void *dw, void *db,

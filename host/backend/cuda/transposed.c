@@ -28,7 +28,7 @@ static mien_linear_desc turned(const mien_linear_desc *d) {
     mien_linear_desc c = *d;
     c.in = d->out;
     c.out = d->in;
-    c.transposed = c.bias = c.gates_dx = c.accumulates_dx = false;
+    c.transposed = c.bias = c.masks_dx = c.accumulates_dx = false;
     c.activation = BODY_LINEAR;
     c.needs_dx = true;
     return c;
@@ -98,7 +98,7 @@ static mien_status forward(mien_linear *op, const mien_tensor *y, const mien_ten
 }
 
 static mien_status backward_data(mien_linear *op, const mien_tensor *dx, const mien_tensor *dy,
-                                 const void *w, const mien_tensor *gate, void *scratch,
+                                 const void *w, const mien_tensor *relu_mask, void *scratch,
                                  bool accumulate) {
     const transposed *t = transposed_of(op);
     const cuda_stream stream = op->cuda->stream;
@@ -108,7 +108,9 @@ static mien_status backward_data(mien_linear *op, const mien_tensor *dx, const m
     MIEN_TRY(t->conv->kind->forward(t->conv, &made, dy, w, NULL, (char *)scratch + t->copy));
     if (accumulate)
         CUDA_TRY(cuda_copy(stream, to, mien_cuda_tensor(&made), true), "adding a gradient");
-    if (gate) CUDA_TRY(cuda_gate(stream, to, to, mien_cuda_tensor(gate), false), "a ReLU's slope");
+    if (relu_mask)
+        CUDA_TRY(cuda_relu_mask(stream, to, to, mien_cuda_tensor(relu_mask), false),
+                 "a ReLU's slope");
     return MIEN_OK;
 }
 
