@@ -7,7 +7,7 @@
 #include "host/backend/tuning.h"
 #include "kernels/cpu/cpu.h"
 
-enum { CPU_MARKS = 4096 };
+enum { CPU_TIMESTAMPS = 4096 };
 
 typedef struct mien_cpu {
     mien_ops ops; /* of this instance alone: threads may open backends at the same time */
@@ -21,8 +21,8 @@ typedef struct mien_cpu {
     bool deterministic;
     mien_tuning tuning;
     long long reorders; /* of activations or weights, in passes so far: a cost that tests watch */
-    double marks[CPU_MARKS];    /* seconds */
-    struct dnnl_engine *engine; /* NULL in the reference backend */
+    double timestamps[CPU_TIMESTAMPS]; /* seconds */
+    struct dnnl_engine *engine;        /* NULL in the reference backend */
     struct dnnl_stream *stream;
 } mien_cpu;
 

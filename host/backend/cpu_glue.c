@@ -78,16 +78,16 @@ static void glue_memory(mien_backend *b, size_t *available, size_t *total) {
 }
 
 /* The work is done when a slot returns: the time now is the time in the order of the work. */
-static mien_status glue_mark(mien_backend *b, int i) {
-    if (i < 0 || i >= CPU_MARKS)
-        return MIEN_FAIL(UNSUPPORTED, "more than %d points in time", CPU_MARKS);
-    cpu_of(b)->marks[i] = mien_seconds();
+static mien_status glue_timestamp(mien_backend *b, int i) {
+    if (i < 0 || i >= CPU_TIMESTAMPS)
+        return MIEN_FAIL(UNSUPPORTED, "more than %d points in time", CPU_TIMESTAMPS);
+    cpu_of(b)->timestamps[i] = mien_seconds();
     return MIEN_OK;
 }
 
-static mien_status glue_marks(mien_backend *b, double *seconds, int count) {
+static mien_status glue_timestamps(mien_backend *b, double *seconds, int count) {
     for (int i = 0; i < count; i++)
-        seconds[i] = cpu_of(b)->marks[i] - cpu_of(b)->marks[0];
+        seconds[i] = cpu_of(b)->timestamps[i] - cpu_of(b)->timestamps[0];
     return MIEN_OK;
 }
 
@@ -459,8 +459,8 @@ void CPU_REAL_NAME(mien_cpu_glue)(mien_ops *ops) {
     ops->download = glue_download;
     ops->sync = glue_sync;
     ops->memory = glue_memory;
-    ops->mark = glue_mark;
-    ops->marks = glue_marks;
+    ops->timestamp = glue_timestamp;
+    ops->timestamps = glue_timestamps;
     ops->range_push = glue_range_push;
     ops->range_pop = glue_range_pop;
     ops->micro_batch = glue_micro_batch;

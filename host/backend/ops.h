@@ -244,8 +244,8 @@ struct mien_ops {
     void (*memory)(mien_backend *, size_t *available, size_t *total);
     /* Points in time in the order of the work: `mark` sets number i, `marks` waits and gives
      * seconds between number 0 and each of the first `count`. */
-    mien_status (*mark)(mien_backend *, int i);
-    mien_status (*marks)(mien_backend *, double *seconds, int count);
+    mien_status (*timestamp)(mien_backend *, int i);
+    mien_status (*timestamps)(mien_backend *, double *seconds, int count);
     /* A named part of the work, for a profiler's time line; `name` may be NULL. */
     void (*range_push)(mien_backend *, const char *group, const char *name);
     void (*range_pop)(mien_backend *);

@@ -43,11 +43,11 @@ static mien_status device_window(mien_peak *peak) {
     const mien_tensor x = {{side, 1, 1, side}, b->dtype, side, buffer[0]};
     const mien_tensor y = {{side, 1, 1, side}, b->dtype, side, buffer[1]};
     for (int i = -1; i < PRODUCTS; i++) {
-        if (i == 0) MIEN_GO(ops->mark(b, 0));
+        if (i == 0) MIEN_GO(ops->timestamp(b, 0));
         MIEN_GO(ops->linear_forward(op, &y, &x, buffer[0], NULL, buffer[2]));
     }
-    MIEN_GO(ops->mark(b, 1));
-    MIEN_GO(ops->marks(b, seconds, 2));
+    MIEN_GO(ops->timestamp(b, 1));
+    MIEN_GO(ops->timestamps(b, seconds, 2));
     const double rate = PRODUCTS * 2.0 * side * side * side / (seconds[1] > 0 ? seconds[1] : 1);
     if (rate > peak->flops_per_second) peak->flops_per_second = rate;
     peak->windows++;
@@ -92,10 +92,10 @@ static mien_status copy_once(mien_backend *b, void *to, void *from, size_t count
     }
     const mien_tensor x = {{1, 1, 1, (int)count}, MIEN_F32, (int)count, from};
     const mien_tensor y = {x.shape, MIEN_F32, (int)count, to};
-    MIEN_TRY(b->ops->mark(b, 0));
+    MIEN_TRY(b->ops->timestamp(b, 0));
     MIEN_TRY(b->ops->copy(b, &y, &x, false));
-    MIEN_TRY(b->ops->mark(b, 1));
-    MIEN_TRY(b->ops->marks(b, both, 2));
+    MIEN_TRY(b->ops->timestamp(b, 1));
+    MIEN_TRY(b->ops->timestamps(b, both, 2));
     *seconds = both[1];
     return MIEN_OK;
 }

@@ -65,14 +65,15 @@ typedef struct mien_plan_options {
     const mien_quant *quant;
 } mien_plan_options;
 
-enum { MIEN_PROFILE_MARKS = 1024 };
+enum { MIEN_PROFILE_TIMESTAMPS = 1024 };
 
 /* Seconds spent since it was hung into a plan; whoever hangs it in owns it and zeroes it. */
 typedef struct mien_profile {
     double *forward, *backward; /* [graph->count], by node */
     double gather, loss, update;
-    int marks;                         /* set since the last reading */
-    double *owner[MIEN_PROFILE_MARKS]; /* to which the time before a mark belongs; NULL: nobody */
+    int timestamps; /* set since the last reading */
+    double
+        *owner[MIEN_PROFILE_TIMESTAMPS]; /* to which the time before a mark belongs; NULL: nobody */
 } mien_profile;
 
 enum { MIEN_INFER_SIZES = 16 };

@@ -112,8 +112,8 @@ static void close_cuda(mien_backend *b) {
     mien_cuda *cuda = cuda_of(b);
     if (cuda) {
         mien_cuda_staging_release(cuda);
-        for (int i = 0; i < CUDA_MARKS; i++)
-            if (cuda->marks[i]) cudaEventDestroy(cuda->marks[i]);
+        for (int i = 0; i < CUDA_TIMESTAMPS; i++)
+            if (cuda->timestamps[i]) cudaEventDestroy(cuda->timestamps[i]);
         mien_cuda_free(cuda->blas_workspace);
         mien_cuda_free(cuda->buffer.data);
         if (cuda->blas) cublasLtDestroy(cuda->blas);

@@ -27,7 +27,7 @@
 #include "host/backend/ops.h"
 #include "kernels/cuda/launch.h"
 
-enum { CUDA_MARKS = 4096, CUDA_WORKSPACE_MOST = 256 << 20 };
+enum { CUDA_TIMESTAMPS = 4096, CUDA_WORKSPACE_MOST = 256 << 20 };
 
 typedef struct mien_cuda {
     int device, capability; /* 90 for 9.0 */
@@ -44,11 +44,11 @@ typedef struct mien_cuda {
         cudaEvent_t free; /* the last copy from it is done */
     } staging[2];
     int turn;
-    struct dnn_cache *engines;     /* what was measured on this card; see dnn_cache.c */
-    double engine_seconds;         /* for trying engines; see dnn.h */
-    double engine_spent;           /* of these */
-    bool hurried;                  /* one line in the log has said that none are left */
-    cudaEvent_t marks[CUDA_MARKS]; /* NULL until used */
+    struct dnn_cache *engines;               /* what was measured on this card; see dnn_cache.c */
+    double engine_seconds;                   /* for trying engines; see dnn.h */
+    double engine_spent;                     /* of these */
+    bool hurried;                            /* one line in the log has said that none are left */
+    cudaEvent_t timestamps[CUDA_TIMESTAMPS]; /* NULL until used */
     bool capturing;
     bool joined; /* counted among the backends that use the device */
     mien_ops ops;

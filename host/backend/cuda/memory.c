@@ -130,21 +130,23 @@ static void memory(mien_backend *b, size_t *available, size_t *total) {
     cudaMemGetInfo(available, total);
 }
 
-static mien_status mark(mien_backend *b, int i) {
+static mien_status timestamp(mien_backend *b, int i) {
     mien_cuda *cuda = cuda_of(b);
-    if (i < 0 || i >= CUDA_MARKS)
-        return MIEN_FAIL(UNSUPPORTED, "more than %d points in time", CUDA_MARKS);
-    if (!cuda->marks[i]) CUDA_TRY(cudaEventCreateWithFlags(&cuda->marks[i], 0), "making an event");
-    return mien_cuda_check(cudaEventRecord(cuda->marks[i], cuda->stream), "marking a time",
+    if (i < 0 || i >= CUDA_TIMESTAMPS)
+        return MIEN_FAIL(UNSUPPORTED, "more than %d points in time", CUDA_TIMESTAMPS);
+    if (!cuda->timestamps[i])
+        CUDA_TRY(cudaEventCreateWithFlags(&cuda->timestamps[i], 0), "making an event");
+    return mien_cuda_check(cudaEventRecord(cuda->timestamps[i], cuda->stream), "marking a time",
                            __FILE__, __LINE__);
 }
 
-static mien_status marks(mien_backend *b, double *seconds, int count) {
+static mien_status timestamps(mien_backend *b, double *seconds, int count) {
     mien_cuda *cuda = cuda_of(b);
     MIEN_TRY(sync(b));
     for (int i = 0; i < count; i++) {
         float ms = 0;
-        CUDA_TRY(cudaEventElapsedTime(&ms, cuda->marks[0], cuda->marks[i]), "reading a time");
+        CUDA_TRY(cudaEventElapsedTime(&ms, cuda->timestamps[0], cuda->timestamps[i]),
+                 "reading a time");
         seconds[i] = ms / 1000.0;
     }
     return MIEN_OK;
@@ -171,8 +173,8 @@ void mien_cuda_memory_slots(mien_ops *ops) {
     ops->download = download;
     ops->sync = sync;
     ops->memory = memory;
-    ops->mark = mark;
-    ops->marks = marks;
+    ops->timestamp = timestamp;
+    ops->timestamps = timestamps;
     ops->micro_batch = micro_batch;
     ops->channel_block = channel_block;
 }
