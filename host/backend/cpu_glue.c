@@ -337,7 +337,7 @@ static cpu_batchnorm batchnorm_of(const mien_batchnorm *n, const mien_tensor *y,
     return (cpu_batchnorm){.gamma = n->gamma,
                            .beta = n->beta,
                            .mean = frozen ? n->running_mean : n->mean,
-                           .deviation = frozen ? n->running_variance : n->inverse_deviation,
+                           .std = frozen ? n->running_variance : n->inverse_std,
                            .epsilon = n->epsilon,
                            .act = n->activation,
                            .frozen = frozen,
@@ -351,8 +351,8 @@ static mien_status glue_batchnorm_train(mien_backend *b, const mien_tensor *y, c
                                         const mien_batchnorm *n) {
     const cpu_dims d = cpu_dims_of(x);
     const cpu_batchnorm norm = batchnorm_of(n, NULL, false);
-    kernels(b)->batchnorm_statistics(n->mean, n->inverse_deviation, n->running_mean,
-                                     n->running_variance, x->data, d, n->momentum, n->epsilon);
+    kernels(b)->batchnorm_statistics(n->mean, n->inverse_std, n->running_mean, n->running_variance,
+                                     x->data, d, n->momentum, n->epsilon);
     kernels(b)->batchnorm_apply(y->data, x->data, d, &norm);
     return MIEN_OK;
 }

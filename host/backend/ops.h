@@ -113,8 +113,8 @@ typedef struct mien_pool {
 typedef struct mien_batchnorm {
     const void *gamma, *beta; /* NULL: 1 and 0 */
     void *running_mean, *running_variance;
-    void *mean, *inverse_deviation; /* of the batch, kept for backward */
-    void *dgamma, *dbeta;           /* NULL: not wanted */
+    void *mean, *inverse_std; /* of the batch, kept for backward */
+    void *dgamma, *dbeta;     /* NULL: not wanted */
     float momentum, epsilon;
     int activation; /* fused behind it: LINEAR or RELU */
     /* a sum in between: y = activation(normalised x + residual). Of x's shape and layout; backward

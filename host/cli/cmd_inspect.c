@@ -65,7 +65,7 @@ static void model_json(const mien_model *model, mien_text *out) {
     mien_json_string(&json, "resize", meta->resize);
     mien_json_number(&json, "scale", meta->normalise.scale);
     numbers(&json, "mean", meta->normalise.mean, meta->input.channels);
-    numbers(&json, "std", meta->normalise.deviation, meta->input.channels);
+    numbers(&json, "std", meta->normalise.std, meta->input.channels);
     mien_json_close(&json, '}');
     mien_json_open(&json, "crop", '{');
     mien_json_bool(&json, "square", meta->crop.square);
@@ -95,7 +95,7 @@ static void model_text(const mien_model *model, mien_text *out) {
     }
     mien_text_printf(out, "\ninput         %dx%dx%d, x = (pixel * %.6g - %.6g) / %.6g\n",
                      meta->input.height, meta->input.width, meta->input.channels,
-                     meta->normalise.scale, meta->normalise.mean[0], meta->normalise.deviation[0]);
+                     meta->normalise.scale, meta->normalise.mean[0], meta->normalise.std[0]);
     mien_text_printf(
         out, "faces         %s of the detector's box, margin %.6g; uncertain below %.6g\n",
         meta->crop.square ? "the square" : "all", meta->crop.margin, meta->uncertain_below);

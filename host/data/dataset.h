@@ -124,7 +124,7 @@ typedef struct mien_survey {
 mien_status mien_dataset_survey(const mien_dataset *set, mien_part part, mien_survey *out);
 /* Mean and deviation of each channel, of pixel * scale. */
 void mien_survey_statistics(const mien_survey *survey, int channels, double scale, double *mean,
-                            double *deviation);
+                            double *std);
 const char *mien_part_name(mien_part part);
 
 #endif

@@ -6,8 +6,8 @@ static mien_status upload_scales(mien_feed *feed, const mien_normalise *normalis
     const mien_ops *ops = feed->backend->ops;
     float scale[4], shift[4];
     for (int c = 0; c < feed->spec.channels; c++) {
-        scale[c] = (float)(normalise->scale / normalise->deviation[c]);
-        shift[c] = (float)(-normalise->mean[c] / normalise->deviation[c]);
+        scale[c] = (float)(normalise->scale / normalise->std[c]);
+        shift[c] = (float)(-normalise->mean[c] / normalise->std[c]);
     }
     MIEN_TRY(ops->alloc(feed->backend, sizeof scale, (void **)&feed->scale));
     MIEN_TRY(ops->alloc(feed->backend, sizeof shift, (void **)&feed->shift));

@@ -14,7 +14,7 @@
 
 /* How pixels become numbers: x = (pixel * scale - mean) / std, for each channel. */
 typedef struct mien_normalise {
-    double scale, mean[4], deviation[4];
+    double scale, mean[4], std[4];
 } mien_normalise;
 
 typedef struct mien_feed {

@@ -89,12 +89,12 @@ out:
 }
 
 void mien_survey_statistics(const mien_survey *s, int channels, double scale, double *mean,
-                            double *deviation) {
+                            double *std) {
     for (int c = 0; c < channels; c++) {
         const double n = (double)s->numbers;
         const double m = s->numbers ? (double)s->sum[c] / n : 0;
         const double variance = s->numbers ? (double)s->squares[c] / n - m * m : 0;
         mean[c] = m * scale;
-        deviation[c] = sqrt(variance > 0 ? variance : 0) * scale;
+        std[c] = sqrt(variance > 0 ? variance : 0) * scale;
     }
 }

@@ -7,7 +7,7 @@
 
 void mien_meta_start(mien_meta *meta) {
     *meta = (mien_meta){.resize = "area",
-                        .normalise = {.scale = 1 / 255.0, .deviation = {1, 1, 1, 1}},
+                        .normalise = {.scale = 1 / 255.0, .std = {1, 1, 1, 1}},
                         .crop = MIEN_CROP_DEFAULT,
                         .temperature = 1,
                         .uncertain_below = MIEN_UNCERTAIN_BELOW,

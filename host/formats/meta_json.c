@@ -33,7 +33,7 @@ void mien_meta_write(const mien_meta *meta, mien_text *out) {
     mien_json_string(&json, "resize", meta->resize);
     write_numbers(&json, "scale", &meta->normalise.scale, 1);
     write_numbers(&json, "mean", meta->normalise.mean, meta->input.channels);
-    write_numbers(&json, "std", meta->normalise.deviation, meta->input.channels);
+    write_numbers(&json, "std", meta->normalise.std, meta->input.channels);
     mien_json_close(&json, '}');
     mien_json_open(&json, "crop", '{');
     mien_json_bool(&json, "square", meta->crop.square);
@@ -116,9 +116,9 @@ static mien_status read_input(const mien_value *root, const char *source, mien_m
     bool good = s.height >= 1 && s.width >= 1 && s.channels >= 1 &&
                 read_numbers(input, "scale", &n->scale, 1) &&
                 read_numbers(input, "mean", n->mean, (size_t)s.channels) &&
-                read_numbers(input, "std", n->deviation, (size_t)s.channels);
+                read_numbers(input, "std", n->std, (size_t)s.channels);
     for (int c = 0; good && c < s.channels; c++)
-        good = n->deviation[c] > 0;
+        good = n->std[c] > 0;
     if (!good)
         return MIEN_FAIL(FORMAT, "%s: the input in its attribute 'mien' is incomplete", source);
     return MIEN_OK;

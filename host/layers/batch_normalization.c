@@ -59,7 +59,7 @@ static mien_batchnorm vectors(const mien_node *node, const mien_pass *pass) {
     n.running_mean = pass->params[at++];
     n.running_variance = pass->params[at];
     n.mean = pass->statistics[0];
-    n.inverse_deviation = pass->statistics[1];
+    n.inverse_std = pass->statistics[1];
     return n;
 }
 

@@ -50,7 +50,7 @@ static const mien_key rows[] = {
     KEY_REAL("input.scale", F(input.scale), "0.00392157", 1e-9, 1e9, "pixels are multiplied by it"),
     KEY_NUMBER_OR("input.mean", F(input.mean), "dataset", -1e9, 1e9, "dataset",
                   "taken off behind the scaling; dataset: of the training part"),
-    KEY_NUMBER_OR("input.std", F(input.deviation), "dataset", 1e-9, 1e9, "dataset",
+    KEY_NUMBER_OR("input.std", F(input.std), "dataset", 1e-9, 1e9, "dataset",
                   "divided by; dataset: of the training part"),
     KEY_BOOL("augment.flip", F(augment.flip), "true", "mirror every second image"),
     KEY_REAL("augment.rotate", F(augment.rotate), "10", 0, 180, "degrees either way"),

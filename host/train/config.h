@@ -32,7 +32,7 @@ typedef struct mien_config {
     struct {
         int height, width, channels, resize;
         double scale;
-        mien_number_or mean, deviation; /* word 0: dataset */
+        mien_number_or mean, std; /* word 0: dataset */
     } input;
     struct {
         bool flip;

@@ -106,7 +106,7 @@ mien_status mien_preview_image(const mien_preview *p, const mien_normalise *n, i
                              out));
     for (size_t i = 0; i < numbers; i++) {
         const size_t c = i % (size_t)p->spec.channels;
-        const double value = (x[i] * n->deviation[c] + n->mean[c]) / n->scale;
+        const double value = (x[i] * n->std[c] + n->mean[c]) / n->scale;
         out->pixels[i] = (uint8_t)lrint(fmin(255, fmax(0, value)));
     }
     return MIEN_OK;

@@ -64,11 +64,11 @@ static mien_status load_data(const mien_config *c, mien_image_spec spec, mien_se
 static void measure_input(const mien_config *c, mien_setup *s) {
     mien_normalise *n = &s->model.meta.normalise;
     n->scale = c->input.scale;
-    mien_survey_statistics(&s->train, c->input.channels, n->scale, n->mean, n->deviation);
+    mien_survey_statistics(&s->train, c->input.channels, n->scale, n->mean, n->std);
     for (int k = 0; k < c->input.channels; k++) {
         if (c->input.mean.word != 0) n->mean[k] = c->input.mean.number;
-        if (c->input.deviation.word != 0) n->deviation[k] = c->input.deviation.number;
-        if (n->deviation[k] <= 0) n->deviation[k] = 1; /* every pixel alike */
+        if (c->input.std.word != 0) n->std[k] = c->input.std.number;
+        if (n->std[k] <= 0) n->std[k] = 1; /* every pixel alike */
     }
 }
 

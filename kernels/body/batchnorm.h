@@ -5,7 +5,7 @@
 
 #include "kernels/body/body.h"
 
-MIEN_BODY real body_inverse_deviation(real variance, real epsilon) {
+MIEN_BODY real body_inverse_std(real variance, real epsilon) {
     return 1 / M_SQRT(variance + epsilon);
 }
 
@@ -14,8 +14,8 @@ MIEN_BODY real body_running(real running, real batch, real momentum) {
 }
 
 /* y = x * scale + shift with scale = gamma / deviation, shift = beta - mean * scale. */
-MIEN_BODY real body_bn_scale(real gamma, real inverse_deviation) {
-    return gamma * inverse_deviation;
+MIEN_BODY real body_bn_scale(real gamma, real inverse_std) {
+    return gamma * inverse_std;
 }
 
 MIEN_BODY real body_bn_shift(real beta, real mean, real scale) {

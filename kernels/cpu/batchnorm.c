@@ -66,8 +66,7 @@ static void constants_of(constants *k, const cpu_batchnorm *b, const strip *s) {
     for (int i = 0; i < s->lanes; i++) {
         const int c = s->c + i;
         k->mean[i] = b->mean[c];
-        k->inverse[i] =
-            b->frozen ? body_inverse_deviation(b->deviation[c], b->epsilon) : b->deviation[c];
+        k->inverse[i] = b->frozen ? body_inverse_std(b->std[c], b->epsilon) : b->std[c];
         k->scale[i] = body_bn_scale(b->gamma ? b->gamma[c] : 1, k->inverse[i]);
         k->shift[i] = body_bn_shift(b->beta ? b->beta[c] : 0, k->mean[i], k->scale[i]);
     }
@@ -246,7 +245,7 @@ static void sum_strips(double *out, cpu_dims d, const cut *c, const cpu_batchnor
             out[i] += out[(size_t)chunk * row + i];
 }
 
-void CPU(batchnorm_statistics)(real *mean, real *inverse_deviation, real *running_mean,
+void CPU(batchnorm_statistics)(real *mean, real *inverse_std, real *running_mean,
                                real *running_variance, const real *x, cpu_dims d, real momentum,
                                real epsilon) {
     const cut c = cut_of(d);
@@ -265,7 +264,7 @@ void CPU(batchnorm_statistics)(real *mean, real *inverse_deviation, real *runnin
                 const real m = (real)((double)centre[k] + shift);
                 const real v = (real)(squares[k] / count - shift * shift);
                 mean[s.c + k] = m;
-                inverse_deviation[s.c + k] = body_inverse_deviation(v > 0 ? v : 0, epsilon);
+                inverse_std[s.c + k] = body_inverse_std(v > 0 ? v : 0, epsilon);
                 if (!isfinite(m) || !isfinite(v)) continue; /* a bad batch leaves no trace */
                 running_mean[s.c + k] = body_running(running_mean[s.c + k], m, momentum);
                 running_variance[s.c + k] = body_running(running_variance[s.c + k], v, momentum);

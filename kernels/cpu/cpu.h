@@ -36,7 +36,7 @@ typedef struct cpu_mask {
 /* What stands for each channel, [c] each; gamma and beta may be NULL. */
 typedef struct cpu_batchnorm {
     const real *gamma, *beta, *mean;
-    const real *deviation; /* frozen: the running variance, else the batch's inverse deviation */
+    const real *std; /* frozen: the running variance, else the batch's inverse deviation */
     real epsilon;
     int act; /* BODY_LINEAR or the fused BODY_RELU */
     bool frozen;
@@ -155,7 +155,7 @@ typedef struct cpu_epilogue {
     X(average_pool_backward,                                                                       \
       (real * dx, const real *dy, cpu_dims xd, cpu_dims yd, cpu_window p, bool accumulate))        \
     X(batchnorm_statistics,                                                                        \
-      (real * mean, real * inverse_deviation, real * running_mean, real * running_variance,        \
+      (real * mean, real * inverse_std, real * running_mean, real * running_variance,              \
        const real *x, cpu_dims d, real momentum, real epsilon))                                    \
     X(batchnorm_apply, (real * y, const real *x, cpu_dims d, const cpu_batchnorm *b))              \
     X(batchnorm_backward, (real * dx, real * dgamma, real * dbeta, const real *dy, const real *x,  \

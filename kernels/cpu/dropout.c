@@ -85,7 +85,7 @@ void CPU(dropout_channels)(real *y, const real *x, cpu_dims d, const cpu_mask *m
 }
 
 void CPU(noise)(real *y, const real *x, cpu_dims d, const cpu_mask *m) {
-    const real deviation = (real)m->rate;
+    const real std = (real)m->rate;
     const size_t blocks = (size_t)(d.c / d.block), image = (size_t)d.h * (size_t)d.w;
     const size_t lines =
         (size_t)d.n * blocks * image; /* of NHWC one a pixel: more than ints count */
@@ -96,7 +96,6 @@ void CPU(noise)(real *y, const real *x, cpu_dims d, const cpu_mask *m) {
         const uint64_t first = pixel * (uint64_t)d.c + plane % blocks * (uint64_t)d.block;
         const size_t at = line * (size_t)d.block;
         for (size_t k = 0; k < (size_t)d.block; k++)
-            y[at + k] =
-                M_FMA(body_normal(m->seed, m->stream, m->step, first + k), deviation, x[at + k]);
+            y[at + k] = M_FMA(body_normal(m->seed, m->stream, m->step, first + k), std, x[at + k]);
     }
 }

@@ -8,7 +8,7 @@
 
 /* What turns x into its normalised self. */
 struct normaliser {
-    const float *gamma, *beta, *mean, *deviation; /* frozen: deviation is a variance */
+    const float *gamma, *beta, *mean, *std; /* frozen: deviation is a variance */
     float epsilon;
     bool frozen;
 };
@@ -17,14 +17,14 @@ static normaliser norm_of(const cuda_batchnorm *b, bool frozen) {
     const normaliser k = {b->gamma,
                           b->beta,
                           frozen ? b->running_mean : b->mean,
-                          frozen ? b->running_variance : b->inverse_deviation,
+                          frozen ? b->running_variance : b->inverse_std,
                           b->epsilon,
                           frozen};
     return k;
 }
 
 static __device__ float inverse_of(const normaliser &k, int c) {
-    return k.frozen ? body_inverse_deviation(k.deviation[c], k.epsilon) : k.deviation[c];
+    return k.frozen ? body_inverse_std(k.std[c], k.epsilon) : k.std[c];
 }
 
 /* y = x * scale + shift for V channels. */
@@ -102,7 +102,7 @@ static __global__ void statistics_finish_kernel(cuda_batchnorm b, const float *p
     const float m = (float)((double)centre_of(x, rows, c, k) + shift);
     const float v = (float)(total[1] / (double)rows - shift * shift);
     b.mean[k] = m;
-    b.inverse_deviation[k] = body_inverse_deviation(v > 0 ? v : 0, b.epsilon);
+    b.inverse_std[k] = body_inverse_std(v > 0 ? v : 0, b.epsilon);
     if (m - m != 0 || v - v != 0) return; /* a bad batch leaves no trace */
     b.running_mean[k] = body_running(b.running_mean[k], m, b.momentum);
     b.running_variance[k] = body_running(b.running_variance[k], v, b.momentum);

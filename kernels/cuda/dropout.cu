@@ -107,12 +107,12 @@ int cuda_dropout_channels(cuda_stream stream, cuda_tensor y, cuda_tensor x, cuda
 }
 
 template <typename T>
-static __global__ void noise_kernel(T *y, const T *x, size_t count, drawing d, float deviation) {
+static __global__ void noise_kernel(T *y, const T *x, size_t count, drawing d, float std) {
     const uint32_t seed = d.state->seed;
     const uint64_t step = d.state->step;
     const size_t stride = (size_t)gridDim.x * blockDim.x;
     for (size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x; i < count; i += stride)
-        store(&y[i], fmaf(body_normal(seed, d.stream, step, d.first + i), deviation, load(x[i])));
+        store(&y[i], fmaf(body_normal(seed, d.stream, step, d.first + i), std, load(x[i])));
 }
 
 int cuda_noise(cuda_stream stream, cuda_tensor y, cuda_tensor x, cuda_mask mask) {

@@ -134,8 +134,8 @@ int cuda_average_pool_backward(cuda_stream, cuda_tensor dx, cuda_tensor dy, cuda
 typedef struct cuda_batchnorm {
     const float *gamma, *beta;
     float *running_mean, *running_variance;
-    float *mean, *inverse_deviation; /* of the batch; backward reads them unless frozen */
-    float *dgamma, *dbeta;           /* NULL: not wanted; written */
+    float *mean, *inverse_std; /* of the batch; backward reads them unless frozen */
+    float *dgamma, *dbeta;     /* NULL: not wanted; written */
     float momentum, epsilon;
     int act; /* BODY_LINEAR or BODY_RELU */
     /* like x and y; data NULL: none */

@@ -86,7 +86,7 @@ static layer layer_of(mien_backend *b, const row *r) {
                               .running_mean = l.running_mean.data,
                               .running_variance = l.running_variance.data,
                               .mean = l.mean.data,
-                              .inverse_deviation = l.inverse.data,
+                              .inverse_std = l.inverse.data,
                               .dgamma = l.dgamma.data,
                               .dbeta = l.dbeta.data,
                               .momentum = 0.9f,

@@ -75,7 +75,7 @@ static float *run(const cpu_kernels *k, cpu_dims d, inputs in, way w) {
     cpu_batchnorm b = {.gamma = in.gamma,
                        .beta = in.beta,
                        .mean = mean,
-                       .deviation = inverse,
+                       .std = inverse,
                        .epsilon = 1e-3f,
                        .act = w.act};
     if (w.residual) {
@@ -85,7 +85,7 @@ static float *run(const cpu_kernels *k, cpu_dims d, inputs in, way w) {
         b.accumulate_dresidual = w.act == BODY_RELU;
     }
     if (w.frozen)
-        b.mean = running_mean, b.deviation = running_variance, b.frozen = true;
+        b.mean = running_mean, b.std = running_variance, b.frozen = true;
     else
         k->batchnorm_statistics(mean, inverse, running_mean, running_variance, in.x, d, 0.9f,
                                 1e-3f);

@@ -21,7 +21,7 @@ typedef struct data_set {
  * the last lane unused, so that the inner loops run over whole vectors. */
 typedef struct softmax {
     float mean[SAMPLE_PIXELS];
-    float per_deviation[SAMPLE_PIXELS];
+    float per_std[SAMPLE_PIXELS];
     float weight[SAMPLE_PIXELS + 1][LANES]; /* the last row: biases */
     float speed[SAMPLE_PIXELS + 1][LANES];
     float slope[SAMPLE_PIXELS + 1][LANES];
@@ -139,14 +139,14 @@ static void standardise(softmax *model, const data_set *set) {
         const double mean = (double)sum[k] / count;
         const double variance = (double)square[k] / count - mean * mean;
         model->mean[k] = (float)mean;
-        model->per_deviation[k] = (float)(1.0 / sqrt(variance + 1.0));
+        model->per_std[k] = (float)(1.0 / sqrt(variance + 1.0));
     }
 }
 
 static void predict(softmax *model, const uint8_t *pixels, float chance[LANES]) {
     float logit[LANES] = {0};
     for (int k = 0; k < SAMPLE_PIXELS; k++)
-        model->input[k] = ((float)pixels[k] - model->mean[k]) * model->per_deviation[k];
+        model->input[k] = ((float)pixels[k] - model->mean[k]) * model->per_std[k];
     model->input[SAMPLE_PIXELS] = 1.0f;
     for (int k = 0; k <= SAMPLE_PIXELS; k++)
         for (int c = 0; c < LANES; c++)

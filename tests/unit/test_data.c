@@ -337,13 +337,13 @@ static void fingerprint(void **state) {
 static void statistics(void **state) {
     (void)state;
     mien_dataset set = make_set();
-    double mean[4], deviation[4];
+    double mean[4], std[4];
     apply(&set, MIEN_BY_STRATIFIED, 0.3, 0.3, 1);
     for (size_t i = 1; i < COUNT * 32; i += 2)
         set.pixels[i] = (uint8_t)(set.pixels[i] / 3); /* make the channels differ */
     mien_survey survey;
     assert_int_equal(mien_dataset_survey(&set, MIEN_TRAIN, &survey), MIEN_OK);
-    mien_survey_statistics(&survey, 2, 1 / 255.0, mean, deviation);
+    mien_survey_statistics(&survey, 2, 1 / 255.0, mean, std);
     for (size_t c = 0; c < 2; c++) {
         double sum = 0, squares = 0, n = 0;
         for (size_t i = 0; i < COUNT; i++)
@@ -355,7 +355,7 @@ static void statistics(void **state) {
             for (size_t p = c; p < 32 && set.part[i] == MIEN_TRAIN; p += 2)
                 squares += pow(set.pixels[i * 32 + p] / 255.0 - sum / n, 2);
         assert_true(fabs(mean[c] - sum / n) < 1e-12);
-        assert_true(fabs(deviation[c] - sqrt(squares / n)) < 1e-12);
+        assert_true(fabs(std[c] - sqrt(squares / n)) < 1e-12);
     }
     assert_true(mean[1] < mean[0] / 2);
     mien_dataset_release(&set);

@@ -14,7 +14,7 @@ enum { SIDE = 12, CLASSES = 3, ALL = 20, BATCH = 8, CUT = 3, NUMBERS = SIDE * SI
 
 static mien_backend *cpu;
 static const mien_normalise normalise = {
-    .scale = 1 / 255.0, .mean = {0.4, 0.4, 0.4, 0.4}, .deviation = {0.3, 0.3, 0.3, 0.3}};
+    .scale = 1 / 255.0, .mean = {0.4, 0.4, 0.4, 0.4}, .std = {0.3, 0.3, 0.3, 0.3}};
 static const body_augment ranges = {.flip = 1,
                                     .rotate = 15,
                                     .shift = 0.1f,

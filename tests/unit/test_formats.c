@@ -241,7 +241,7 @@ static void expect_defaults(const mien_meta *meta) {
     assert_string_equal(meta->resize, "area");
     assert_true(meta->normalise.scale == 1 / 255.0);
     for (int c = 0; c < MIEN_INPUT_CHANNELS_MAX; c++)
-        assert_true(meta->normalise.mean[c] == 0 && meta->normalise.deviation[c] == 1);
+        assert_true(meta->normalise.mean[c] == 0 && meta->normalise.std[c] == 1);
     assert_true(meta->crop.square && meta->crop.margin == 0);
     assert_true(meta->temperature == 1 && meta->uncertain_below == MIEN_UNCERTAIN_BELOW);
     assert_int_equal(meta->split.by, MIEN_BY_USAGE);
@@ -313,8 +313,7 @@ static const char of_format_1[] =
 
 static void expect_format_1(const mien_meta *meta) {
     assert_true(meta->normalise.scale == 0.00392157);
-    assert_true(meta->normalise.mean[0] == 0.50733855 &&
-                meta->normalise.deviation[0] == 0.25498125);
+    assert_true(meta->normalise.mean[0] == 0.50733855 && meta->normalise.std[0] == 0.25498125);
     assert_true(!meta->crop.square && meta->crop.margin == 0.15);
     assert_true(meta->split.val == 0.1 && meta->split.test == 0.125);
     assert_int_equal(meta->split.by, MIEN_BY_STRATIFIED);
@@ -350,7 +349,7 @@ static void numbers_are_exact(void **state) {
     expect_ok(mien_meta_default(&graph, "tiny", &meta));
     for (int c = 0; c < 2; c++) {
         mien_text text = {0};
-        memcpy(c ? meta.normalise.deviation : meta.normalise.mean, awkward + (c ? 0 : 4),
+        memcpy(c ? meta.normalise.std : meta.normalise.mean, awkward + (c ? 0 : 4),
                sizeof meta.normalise.mean);
         mien_meta_write(&meta, &text);
         expect_ok(read_meta(text.data, &again));

@@ -201,7 +201,7 @@ static void compare(const char *const *keys, long long step) {
         assert_int_equal(mien_preview_image(&p, &s.normalise, row, &image), MIEN_OK);
         for (int i = 0; i < NUMBERS; i++) {
             const double value =
-                (s.x[row * NUMBERS + i] * s.normalise.deviation[0] + s.normalise.mean[0]) /
+                (s.x[row * NUMBERS + i] * s.normalise.std[0] + s.normalise.mean[0]) /
                 s.normalise.scale;
             assert_int_equal(image.pixels[i], lrint(value < 0 ? 0 : value > 255 ? 255 : value));
         }

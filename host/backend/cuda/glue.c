@@ -208,7 +208,7 @@ static cuda_batchnorm norm_of(const mien_batchnorm *n) {
                             .running_mean = n->running_mean,
                             .running_variance = n->running_variance,
                             .mean = n->mean,
-                            .inverse_deviation = n->inverse_deviation,
+                            .inverse_std = n->inverse_std,
                             .dgamma = n->dgamma,
                             .dbeta = n->dbeta,
                             .momentum = n->momentum,
