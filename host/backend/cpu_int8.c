@@ -85,7 +85,7 @@ static mien_status max_pool(mien_backend *b, const mien_tensor *y, const mien_te
 }
 
 const mien_int8_ops mien_cpu_int8 = {.available = onednn_int8_available,
-                                     .writes_bytes = is_narrow,
+                                     .writes_int8 = is_narrow,
                                      .create = create,
                                      .free = onednn_int8_free,
                                      .prepare = prepare,

@@ -182,7 +182,7 @@ typedef struct mien_int8_ops {
     /* Does this device compute exactly with bytes, and faster than with floats? */
     bool (*available)(const mien_backend *);
     /* Can an operator that computes in f32 write bytes (w_scale NULL)? */
-    bool (*writes_bytes)(const mien_backend *, const mien_linear_desc *);
+    bool (*writes_int8)(const mien_backend *, const mien_linear_desc *);
     mien_status (*create)(mien_backend *, const mien_int8_desc *, mien_int8_linear **);
     void (*free)(mien_int8_linear *);
     mien_status (*prepare)(mien_int8_linear *, int n);

@@ -83,7 +83,7 @@ bool mien_plan_linear_desc(const mien_plan *plan, int i, mien_linear_desc *desc)
 static mien_status create_linear(mien_plan *plan, int i) {
     mien_linear_desc d;
     if (!mien_plan_linear_desc(plan, i, &d)) return MIEN_OK;
-    if (plan->quant) MIEN_TRY(mien_plan_bytes_create(plan, i));
+    if (plan->quant) MIEN_TRY(mien_plan_int8_create(plan, i));
     if (plan->nodes[i].int8) return MIEN_OK;
     return plan->ops->linear_create(plan->backend, &d, &plan->nodes[i].linear);
 }
@@ -198,7 +198,7 @@ static const double first_scale = 1024;
 static mien_status build(mien_plan *plan, const mien_plan_options *options) {
     MIEN_TRY(mien_new(&plan->nodes, (size_t)plan->graph->count, sizeof *plan->nodes));
     mien_plan_fuse(plan);
-    mien_plan_bytes(plan);
+    mien_plan_int8_values(plan);
     widen_logits(plan);
     plan->nodes[0].requires_grad = options->training && options->input_gradient;
     mark_gradients(plan);

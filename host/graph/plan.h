@@ -202,8 +202,8 @@ mien_status mien_plan_folded(const mien_plan *plan, const mien_weights *weights,
                              float *kernel, float *bias);
 mien_status mien_plan_load_folded(mien_plan *plan, const mien_weights *weights);
 /* quant.c: types of the values; the operator of node i when it has to do with bytes. */
-void mien_plan_bytes(mien_plan *plan);
-mien_status mien_plan_bytes_create(mien_plan *plan, int i);
+void mien_plan_int8_values(mien_plan *plan);
+mien_status mien_plan_int8_create(mien_plan *plan, int i);
 /* memory.c: lifetimes to offsets; fills `memory` of every node, and act_bytes. */
 mien_status mien_plan_memory(mien_plan *plan);
 

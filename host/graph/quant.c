@@ -124,10 +124,10 @@ static bool writes_int8(const mien_plan *plan, int i) {
         return own->fusion.activation == BODY_LINEAR || own->fusion.activation == BODY_RELU;
     mien_linear_desc d;
     mien_plan_linear_desc(plan, i, &d);
-    return plan->ops->int8->writes_bytes(plan->backend, &d);
+    return plan->ops->int8->writes_int8(plan->backend, &d);
 }
 
-void mien_plan_bytes(mien_plan *plan) {
+void mien_plan_int8_values(mien_plan *plan) {
     const mien_graph *graph = plan->graph;
     bool wanted[MIEN_NODES_MAX];
     for (int i = 0; i < graph->count; i++)
@@ -156,7 +156,7 @@ void mien_plan_bytes(mien_plan *plan) {
     }
 }
 
-mien_status mien_plan_bytes_create(mien_plan *plan, int i) {
+mien_status mien_plan_int8_create(mien_plan *plan, int i) {
     mien_node_plan *own = &plan->nodes[i];
     const mien_quant_layer *q = layer_of(plan, i);
     const mien_node_plan *from = &plan->nodes[plan->graph->nodes[i].inputs[0]];
