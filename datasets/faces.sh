@@ -13,6 +13,6 @@ libraries=$(readelf -d "$build/mien" | sed -nE 's/.*\(NEEDED\).*\[(lib.*)\]/-l:\
 sanitizer=() # of a build that has one
 [[ $libraries != *libasan* ]] || sanitizer+=(-fsanitize=address)
 [[ $libraries != *libubsan* ]] || sanitizer+=(-fsanitize=undefined)
-"${CC:-cc}" -std=c11 -D_GNU_SOURCE -O2 "${sanitizer[@]}" -I"$root" "$root/datasets/faces.c" "$build/libmien.a" \
+${CC:-cc} -std=c11 -D_GNU_SOURCE -O2 "${sanitizer[@]}" -I"$root" "$root/datasets/faces.c" "$build/libmien.a" \
     $libraries -fopenmp -o "$program"
 "$program" "$1" "${2:-200}"

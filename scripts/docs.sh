@@ -123,7 +123,7 @@ program() { # NAME SOURCE: compiles and runs it
     [[ $libraries != *libubsan* ]] || sanitizer+=(-fsanitize=undefined)
     printf '%s' "$2" >"$folder/example.c"
     # shellcheck disable=SC2086 # a list
-    if "${CC:-cc}" -std=c11 -Wall -Wextra -Werror "${sanitizer[@]}" -I"$root/include" "$folder/example.c" \
+    if ${CC:-cc} -std=c11 -Wall -Wextra -Werror "${sanitizer[@]}" -I"$root/include" "$folder/example.c" \
         "$build/libmien.a" $libraries -fopenmp -o "$folder/example" >"$temp/out" 2>&1 &&
         execute "MIEN_MODULES=$build ./example" >"$temp/out"; then
         pass "$1"
