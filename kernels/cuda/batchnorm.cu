@@ -56,7 +56,7 @@ static __device__ float centre_of(const T *x, size_t rows, int c, int channel) {
 }
 
 template <typename T, int V>
-static __global__ void statistics_kernel(float *partial, const T *x, size_t rows, int c) {
+static __global__ void batchnorm_statistics_kernel(float *partial, const T *x, size_t rows, int c) {
     const int c0 = sheet_channel<V>();
     const size_t step = sheet_step();
     float total[2][V] = {{0}}, centre[V];
@@ -92,8 +92,9 @@ static __global__ void statistics_kernel(float *partial, const T *x, size_t rows
 }
 
 template <typename T>
-static __global__ void statistics_finish_kernel(cuda_batchnorm b, const float *partial,
-                                                unsigned parts, const T *x, size_t rows, int c) {
+static __global__ void batchnorm_statistics_reduce_kernel(cuda_batchnorm b, const float *partial,
+                                                          unsigned parts, const T *x, size_t rows,
+                                                          int c) {
     double total[2];
     finish_sums<2>(total, partial, parts, c);
     const int k = (int)(blockIdx.x * FINISH_ACROSS + threadIdx.x);
@@ -109,8 +110,8 @@ static __global__ void statistics_finish_kernel(cuda_batchnorm b, const float *p
 }
 
 template <typename T, int V, int ACT>
-static __global__ void norm_kernel(T *y, const T *x, const T *residual, normaliser k, size_t rows,
-                                   int c) {
+static __global__ void batchnorm_forward_kernel(T *y, const T *x, const T *residual, normaliser k,
+                                                size_t rows, int c) {
     const int c0 = sheet_channel<V>();
     if (c0 >= c) return;
     const line<V> l = line_of<V>(k, c0);
@@ -143,10 +144,10 @@ static int normalise(cuda_stream stream, cuda_tensor y, cuda_tensor x, const cud
         T *to = (T *)y.data;
         const T *from = (const T *)x.data, *residual = (const T *)b->residual.data;
         if (b->act == BODY_RELU)
-            return launch(norm_kernel<T, V, BODY_RELU>, s.grid, s.block, stream, to, from, residual,
-                          k, rows, x.c);
-        return launch(norm_kernel<T, V, BODY_LINEAR>, s.grid, s.block, stream, to, from, residual,
-                      k, rows, x.c);
+            return launch(batchnorm_forward_kernel<T, V, BODY_RELU>, s.grid, s.block, stream, to,
+                          from, residual, k, rows, x.c);
+        return launch(batchnorm_forward_kernel<T, V, BODY_LINEAR>, s.grid, s.block, stream, to,
+                      from, residual, k, rows, x.c);
     });
 }
 
@@ -161,9 +162,10 @@ int cuda_batchnorm_train(cuda_stream stream, cuda_tensor y, cuda_tensor x, const
         enum { V = decltype(wide)::N };
         const sheet s = sums_sheet<2>(rows, x.c, x.c / V);
         const T *from = (const T *)x.data;
-        TRY(launch(statistics_kernel<T, V>, s.grid, s.block, stream, partial, from, rows, x.c));
-        return launch(statistics_finish_kernel<T>, finish_grid(x.c), finish_block(), stream, *b,
-                      (const float *)partial, s.grid.y, from, rows, x.c);
+        TRY(launch(batchnorm_statistics_kernel<T, V>, s.grid, s.block, stream, partial, from, rows,
+                   x.c));
+        return launch(batchnorm_statistics_reduce_kernel<T>, finish_grid(x.c), finish_block(),
+                      stream, *b, (const float *)partial, s.grid.y, from, rows, x.c);
     }));
     return normalise(stream, y, x, b, false);
 }
@@ -195,8 +197,8 @@ template <typename T> struct slopes {
 
 /* Sums of the gradient and of its product with x - mean. */
 template <typename T, int V, int GATE>
-static __global__ void slope_sums_kernel(float *partial, slopes<T> s, normaliser k, size_t rows,
-                                         int c) {
+static __global__ void batchnorm_gradient_sums_kernel(float *partial, slopes<T> s, normaliser k,
+                                                      size_t rows, int c) {
     enum { PAIR = SUM_AHEAD / 2 };
     const int c0 = sheet_channel<V>();
     const size_t step = sheet_step();
@@ -241,9 +243,9 @@ static __global__ void slope_sums_kernel(float *partial, slopes<T> s, normaliser
 }
 
 /* dbeta and dgamma, and both divided by the number of rows, for the elements. */
-static __global__ void slope_finish_kernel(cuda_batchnorm b, normaliser k, float *means,
-                                           const float *partial, unsigned parts, size_t rows,
-                                           int c) {
+static __global__ void batchnorm_gradient_reduce_kernel(cuda_batchnorm b, normaliser k,
+                                                        float *means, const float *partial,
+                                                        unsigned parts, size_t rows, int c) {
     double total[2];
     finish_sums<2>(total, partial, parts, c);
     const int at = (int)(blockIdx.x * FINISH_ACROSS + threadIdx.x);
@@ -257,8 +259,8 @@ static __global__ void slope_finish_kernel(cuda_batchnorm b, normaliser k, float
 
 /* means NULL: the statistics do not depend on x. */
 template <typename T, int V, int GATE>
-static __global__ void norm_slope_kernel(slopes<T> s, normaliser k, const float *means, size_t rows,
-                                         int c) {
+static __global__ void batchnorm_backward_kernel(slopes<T> s, normaliser k, const float *means,
+                                                 size_t rows, int c) {
     const int c0 = sheet_channel<V>();
     if (c0 >= c) return;
     const line<V> l = line_of<V>(k, c0);
@@ -299,15 +301,15 @@ static int backward(cuda_stream stream, slopes<T> from, size_t rows, int c, cons
     if (!frozen || b->dgamma || b->dbeta) {
         const sheet s = sums_sheet<2>(rows, c, c / V);
         float *behind = partial + (size_t)s.grid.y * 2 * (size_t)c;
-        TRY(launch(slope_sums_kernel<T, V, GATE>, s.grid, s.block, stream, partial, from, k, rows,
-                   c));
-        TRY(launch(slope_finish_kernel, finish_grid(c), finish_block(), stream, *b, k, behind,
-                   (const float *)partial, s.grid.y, rows, c));
+        TRY(launch(batchnorm_gradient_sums_kernel<T, V, GATE>, s.grid, s.block, stream, partial,
+                   from, k, rows, c));
+        TRY(launch(batchnorm_gradient_reduce_kernel, finish_grid(c), finish_block(), stream, *b, k,
+                   behind, (const float *)partial, s.grid.y, rows, c));
         if (!frozen) means = behind;
     }
     if (!from.dx && !from.dresidual) return 0;
     const sheet s = sheet_of(rows, c / V);
-    return launch(norm_slope_kernel<T, V, GATE>, s.grid, s.block, stream, from, k,
+    return launch(batchnorm_backward_kernel<T, V, GATE>, s.grid, s.block, stream, from, k,
                   (const float *)means, rows, c);
 }
 

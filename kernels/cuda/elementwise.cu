@@ -12,7 +12,7 @@ template <int IN> struct sources { const void *at[IN]; };
 enum { AHEAD = 2 };
 
 template <typename T, int V, int IN, typename F>
-static __global__ void map_kernel(T *y, sources<IN> in, size_t count, F f) {
+static __global__ void elementwise_kernel(T *y, sources<IN> in, size_t count, F f) {
     const size_t near = (size_t)blockDim.x * V, stride = (size_t)gridDim.x * near * AHEAD;
     for (size_t i = (size_t)blockIdx.x * near * AHEAD + (size_t)threadIdx.x * V; i < count;
          i += stride) {
@@ -46,8 +46,8 @@ static int map_part(cuda_stream stream, cuda_tensor y, sources<IN> in, size_t fi
     if (count == 0) return 0;
     for (int k = 0; k < IN; k++)
         in.at[k] = (const T *)in.at[k] + first;
-    return launch(map_kernel<T, V, IN, F>, blocks_for(count / V / AHEAD + 1, BLOCK), BLOCK, stream,
-                  (T *)y.data + first, in, count, f);
+    return launch(elementwise_kernel<T, V, IN, F>, blocks_for(count / V / AHEAD + 1, BLOCK), BLOCK,
+                  stream, (T *)y.data + first, in, count, f);
 }
 
 /* Packs as far as they go, then the few elements behind them. */
@@ -187,8 +187,9 @@ int cuda_maximum(cuda_stream stream, cuda_tensor y, cuda_tensor a, cuda_tensor b
 
 /* dx (+)= dy where x.at[which] is the first that equals y. */
 template <typename T>
-static __global__ void greatest_kernel(T *dx, const T *dy, const T *y, sources<BODY_GREATEST_OF> x,
-                                       int which, size_t count, bool accumulate) {
+static __global__ void maximum_backward_kernel(T *dx, const T *dy, const T *y,
+                                               sources<BODY_GREATEST_OF> x, int which, size_t count,
+                                               bool accumulate) {
     const size_t stride = (size_t)gridDim.x * blockDim.x;
     for (size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x; i < count; i += stride) {
         const float most = load(y[i]);
@@ -208,7 +209,7 @@ int cuda_maximum_backward(cuda_stream stream, cuda_tensor dx, cuda_tensor dy, cu
     if (count_of(dx) == 0) return 0;
     return with_number(dx.number, [&](auto zero) {
         typedef decltype(zero) T;
-        return launch(greatest_kernel<T>, blocks_for(count_of(dx), BLOCK), BLOCK, stream,
+        return launch(maximum_backward_kernel<T>, blocks_for(count_of(dx), BLOCK), BLOCK, stream,
                       (T *)dx.data, (const T *)dy.data, (const T *)y.data, of, which, count_of(dx),
                       accumulate);
     });

@@ -71,7 +71,7 @@ static __device__ void put_pack(T *to, const float (&sum)[N], int channels, bool
 
 template <typename T, typename X, int IC>
 static __global__ void __launch_bounds__(BLOCK)
-    forward_kernel(T *y, const X *x, const X *w, const float *bias, first_shape s, bool relu) {
+    stem_forward_kernel(T *y, const X *x, const X *w, const float *bias, first_shape s, bool relu) {
     enum { N = pack<T>::N };
     __shared__ first_image<IC> image;
     __shared__ first_weights<IC> weights;
@@ -108,7 +108,7 @@ int cuda_first_forward(cuda_stream stream, cuda_tensor y, cuda_tensor x, const v
             const first_shape s = shape_of(y, x, f, N);
             const dim3 grid((unsigned)(s.n * s.tiles_h * s.tiles_w),
                             (unsigned)((s.oc + CHUNK - 1) / CHUNK));
-            return launch(forward_kernel<T, X, IC>, grid,
+            return launch(stem_forward_kernel<T, X, IC>, grid,
                           first_block(s.oc < CHUNK ? s.oc : CHUNK, N, BLOCK), stream, (T *)y.data,
                           (const X *)x.data, (const X *)w, bias, s, f.relu);
         });
@@ -215,7 +215,7 @@ static __device__ void finish_sums(float *part, const filter_sums<IC, N> &sums, 
 
 template <typename T, typename X, int IC>
 static __global__ void __launch_bounds__(FILTER_BLOCK, IC == 1 ? 3 : 1)
-    filter_kernel(float *parts, const T *dy, const X *x, first_shape s) {
+    stem_filter_kernel(float *parts, const T *dy, const X *x, first_shape s) {
     enum { N = filter_width<T, IC>::N };
     __shared__ first_image<IC> image;
     const int thread = (int)(threadIdx.y * blockDim.x + threadIdx.x);
@@ -240,8 +240,8 @@ static __global__ void __launch_bounds__(FILTER_BLOCK, IC == 1 ? 3 : 1)
 
 /* dw[k][tap], and db[k] behind the last tap: the sum of all parts. A block: WARP sums. */
 static __global__ void __launch_bounds__(WARP *SUM_ROWS)
-    parts_kernel(float *dw, float *db, const float *parts, int count, int taps, int oc,
-                 bool accumulate) {
+    stem_filter_reduce_kernel(float *dw, float *db, const float *parts, int count, int taps, int oc,
+                              bool accumulate) {
     __shared__ float of_row[SUM_ROWS][WARP];
     const int size = (taps + 1) * oc, i = (int)(blockIdx.x * WARP + threadIdx.x);
     float sum = 0;
@@ -274,11 +274,11 @@ int cuda_first_filter(cuda_stream stream, float *dw, float *db, cuda_tensor dy, 
             enum { IC = decltype(ic)::N, N = filter_width<T, IC>::N };
             const first_shape s = shape_of(dy, x, f, N);
             const dim3 grid(count, (unsigned)((s.oc + CHUNK - 1) / CHUNK));
-            return launch(filter_kernel<T, X, IC>, grid,
+            return launch(stem_filter_kernel<T, X, IC>, grid,
                           first_block(s.oc < CHUNK ? s.oc : CHUNK, N, FILTER_BLOCK), stream, parts,
                           (const T *)dy.data, (const X *)x.data, s);
         });
     }));
-    return launch(parts_kernel, blocks_for(size, WARP), dim3(WARP, SUM_ROWS), stream, dw, db,
-                  (const float *)parts, (int)count, taps, dy.c, accumulate);
+    return launch(stem_filter_reduce_kernel, blocks_for(size, WARP), dim3(WARP, SUM_ROWS), stream,
+                  dw, db, (const float *)parts, (int)count, taps, dy.c, accumulate);
 }

@@ -87,7 +87,8 @@ static __device__ float pixel(const uint8_t *own, const uint8_t *other, const ga
 /* A block makes PACKS_A_BLOCK packs of one row; `whole`: rows are made of aligned packs. */
 template <typename T, bool SHARED>
 static __global__ void __launch_bounds__(BLOCK)
-    gather_kernel(T *to, float *targets, cuda_gather_args g, int h, int w, int c, bool whole) {
+    augment_gather_kernel(T *to, float *targets, cuda_gather_args g, int h, int w, int c,
+                          bool whole) {
     enum { N = pack<T>::N, CAPACITY = SHARED ? IMAGE_BYTES / 16 : 1 };
     __shared__ gather_draw d;
     __shared__ pack<uint8_t> bytes[2][CAPACITY];
@@ -140,8 +141,9 @@ int cuda_gather(cuda_stream stream, cuda_tensor x, float *targets, const cuda_ga
         enum { N = pack<T>::N };
         const unsigned packs = ((unsigned)size + N - 1) / N;
         const dim3 grid((unsigned)x.n, (packs + PACKS_A_BLOCK - 1) / PACKS_A_BLOCK);
-        return launch(size <= IMAGE_BYTES ? gather_kernel<T, true> : gather_kernel<T, false>, grid,
-                      BLOCK, stream, (T *)x.data, targets, *g, x.h, x.w, x.c,
+        return launch(size <= IMAGE_BYTES ? augment_gather_kernel<T, true>
+                                          : augment_gather_kernel<T, false>,
+                      grid, BLOCK, stream, (T *)x.data, targets, *g, x.h, x.w, x.c,
                       size % N == 0 && is_aligned(x.data));
     });
 }

@@ -169,8 +169,8 @@ static __global__ void grouped_filter_kernel(float *to, cuda_tensor dy, cuda_ten
     }
 }
 
-static __global__ void grouped_parts_kernel(float *dw, const float *parts, int count, size_t size,
-                                            bool accumulate) {
+static __global__ void grouped_filter_reduce_kernel(float *dw, const float *parts, int count,
+                                                    size_t size, bool accumulate) {
     const size_t stride = (size_t)gridDim.x * BLOCK;
     for (size_t i = (size_t)blockIdx.x * BLOCK + threadIdx.x; i < size; i += stride) {
         float sum = accumulate ? dw[i] : 0;
@@ -206,6 +206,6 @@ int cuda_grouped_filter(cuda_stream stream, float *dw, cuda_tensor dy, cuda_tens
                       stream, to, dy, x, g, parts == 1 && accumulate, rows, taps);
     }));
     if (parts == 1) return 0;
-    return launch(grouped_parts_kernel, blocks_for(size, BLOCK), BLOCK, stream, dw,
+    return launch(grouped_filter_reduce_kernel, blocks_for(size, BLOCK), BLOCK, stream, dw,
                   (const float *)to, (int)parts, size, accumulate);
 }

@@ -30,8 +30,8 @@ static __device__ double block_sum(double x) {
     return sum;
 }
 
-static __global__ void square_kernel(optimize_workspace *buffer, const float *g, size_t count,
-                                     bool aligned) {
+static __global__ void gradient_norm_kernel(optimize_workspace *buffer, const float *g,
+                                            size_t count, bool aligned) {
     const size_t stride = (size_t)gridDim.x * BLOCK,
                  mine = (size_t)blockIdx.x * BLOCK + threadIdx.x;
     const size_t quads = aligned ? count / QUAD : 0;
@@ -48,8 +48,9 @@ static __global__ void square_kernel(optimize_workspace *buffer, const float *g,
     if (threadIdx.x == 0) buffer->squares[blockIdx.x] = sum;
 }
 
-static __global__ void judge_kernel(optimize_workspace *buffer, int blocks, body_rule rule,
-                                    const double *rates, body_step *state, int rows) {
+static __global__ void optimizer_check_kernel(optimize_workspace *buffer, int blocks,
+                                              body_rule rule, const double *rates, body_step *state,
+                                              int rows) {
     double sum = 0;
     for (int i = (int)threadIdx.x; i < blocks; i += BLOCK)
         sum += buffer->squares[i];
@@ -110,7 +111,7 @@ static __device__ void write(T *to, const quad<float> &four, size_t i, size_t co
 /* L: storage of the low copy. */
 template <int KIND, typename L>
 static __global__ void __launch_bounds__(BLOCK)
-    update_kernel(optimize_workspace *buffer, cuda_update a, bool aligned) {
+    adam_sgd_update_kernel(optimize_workspace *buffer, cuda_update a, bool aligned) {
     if (buffer->held_back) return;
     const body_update u = buffer->u;
     const size_t quads = (a.count + QUAD - 1) / QUAD, stride = (size_t)gridDim.x * BLOCK;
@@ -143,13 +144,14 @@ int cuda_optimize(cuda_stream stream, const cuda_update *a, int rows, cuda_works
     const bool aligned = is_aligned(a->w) && is_aligned(a->g) && is_aligned(a->m) &&
                          is_aligned(a->v) && is_aligned(a->average) && is_aligned(a->low);
     const unsigned blocks = blocks_for(quads, BLOCK, SQUARES_BLOCKS);
-    TRY(launch(square_kernel, blocks, BLOCK, stream, buffer, a->g, a->count, is_aligned(a->g)));
-    TRY(launch(judge_kernel, 1, BLOCK, stream, buffer, (int)blocks, a->rule, a->rates, a->state,
-               rows));
+    TRY(launch(gradient_norm_kernel, blocks, BLOCK, stream, buffer, a->g, a->count,
+               is_aligned(a->g)));
+    TRY(launch(optimizer_check_kernel, 1, BLOCK, stream, buffer, (int)blocks, a->rule, a->rates,
+               a->state, rows));
     return with_number(a->low_number, [&](auto zero) {
         typedef decltype(zero) L;
-        return launch(a->rule.kind == BODY_SGD ? update_kernel<BODY_SGD, L>
-                                               : update_kernel<BODY_ADAM, L>,
+        return launch(a->rule.kind == BODY_SGD ? adam_sgd_update_kernel<BODY_SGD, L>
+                                               : adam_sgd_update_kernel<BODY_ADAM, L>,
                       blocks_for(quads, BLOCK), BLOCK, stream, buffer, *a, aligned);
     });
 }

@@ -115,7 +115,7 @@ static __global__ void prelu_sum_kernel(float *dalpha, double *partial, const T 
         put_sum(dalpha, a, sum, accumulate);
 }
 
-static __global__ void prelu_finish_kernel(float *dalpha, const double *partial, size_t count,
+static __global__ void prelu_reduce_kernel(float *dalpha, const double *partial, size_t count,
                                            unsigned parts, bool accumulate) {
     const size_t a = (size_t)blockIdx.x * blockDim.x + threadIdx.x;
     if (a >= count) return;
@@ -140,6 +140,6 @@ int cuda_prelu_filter(cuda_stream stream, float *dalpha, cuda_tensor dy, cuda_te
                       (const T *)dy.data, x, s, accumulate);
     }));
     if (grid.y == 1) return 0;
-    return launch(prelu_finish_kernel, blocks_for(s.count, BLOCK), BLOCK, stream, dalpha, partial,
+    return launch(prelu_reduce_kernel, blocks_for(s.count, BLOCK), BLOCK, stream, dalpha, partial,
                   s.count, grid.y, accumulate);
 }
