@@ -78,7 +78,7 @@ typedef struct mien_linear_desc {
     bool needs_dx;
     bool masks_dx;                       /* backward_data is given a gate */
     bool accumulates_dx, accumulates_dw; /* asked for in some step: temporary room is needed */
-    mien_algorithm algorithm[MIEN_DIRECTIONS]; /* one that cannot be had becomes DIRECT */
+    mien_algorithm algorithm[MIEN_DIRECTIONS]; /* one that is not supported becomes DIRECT */
 } mien_linear_desc;
 
 static inline int mien_linear_groups(const mien_linear_desc *d) {

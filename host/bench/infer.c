@@ -64,7 +64,7 @@ static mien_status settle_dtype(const mien_bench_request *request, const inferen
     if (bytes) result->dtype = "int8";
     if (!wanted || strcmp(wanted, "auto") == 0 || strcmp(wanted, result->dtype) == 0)
         return MIEN_OK;
-    return MIEN_FAIL(UNSUPPORTED, "--dtype %s cannot be had on %s; this model computes in %s",
+    return MIEN_FAIL(UNSUPPORTED, "--dtype %s is not supported on %s; this model computes in %s",
                      wanted, mien_backend_description(request->backend), result->dtype);
 }
 

@@ -133,7 +133,7 @@ static int run(int argc, char **argv, const cli_command *self) {
 }
 
 const cli_command cmd_evaluate = {
-    "evaluate", "--model M [--data SRC] [--split PART]", "judges a model over a whole split",
+    "evaluate", "--model M [--data SRC] [--split PART]", "evaluates a model on a whole split",
     "  mien evaluate --model runs/sample-1\n"
     "  mien evaluate --model best.h5 --data fer2013.csv --split val --tta flip\n"
     "  mien evaluate --model a.h5 --model b.h5 --data fer2013.csv   two models averaged\n"

@@ -17,7 +17,7 @@ enum { LATER = sizeof later / sizeof later[0] };
 
 static void print_help(void) {
     printf("usage: mien COMMAND [ARGUMENTS]\n\n"
-           "Trains, judges and runs convolutional networks that read emotion from faces.\n\n");
+           "Trains, evaluates and runs convolutional networks that read emotion from faces.\n\n");
     for (int i = 0; i < COMMANDS; i++)
         printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
     printf("\nmien COMMAND --help tells more.\n\n"

@@ -77,7 +77,7 @@ static mien_status broken(const csv_lines *l) {
     int code = Z_ERRNO;
     const char *text = l->file ? gzerror(l->file, &code) : "";
     if (code == Z_BUF_ERROR) text = "the file is cut short";
-    return MIEN_FAIL(FORMAT, "'%s': reading failed behind row %lld: %s", l->path, l->row,
+    return MIEN_FAIL(FORMAT, "'%s': reading failed after row %lld: %s", l->path, l->row,
                      code == Z_ERRNO ? strerror(l->error) : text);
 }
 

@@ -106,7 +106,7 @@ static mien_status read_header(group_file *f, mien_groups *out) {
                          f->csv.path, f->csv.line);
     if (f->csv.count > 1 + MIEN_GROUP_COLUMNS)
         return MIEN_FAIL(FORMAT,
-                         "'%s': line %lld has more than %d columns of groups behind the first",
+                         "'%s': line %lld has more than %d columns of groups after the first",
                          f->csv.path, f->csv.line, MIEN_GROUP_COLUMNS);
     MIEN_TRY(mien_new(&out->columns, (size_t)f->csv.count - 1, sizeof *out->columns));
     for (int c = 1; c < f->csv.count; c++) {

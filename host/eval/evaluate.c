@@ -136,7 +136,7 @@ static mien_status check_model(const mien_evaluation *e, const char *path) {
     const mien_meta *meta = &e->model.meta;
     const mien_dataset *set = &e->data;
     if (meta->classes != set->classes)
-        return MIEN_FAIL(INVALID, "the model tells %d classes apart, '%s' has %d", meta->classes,
+        return MIEN_FAIL(INVALID, "the model has %d classes, '%s' has %d", meta->classes,
                          set->source, set->classes);
     for (int k = 0; k < set->classes; k++)
         if (strcmp(meta->class_names[k], set->class_names[k]) != 0)

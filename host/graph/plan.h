@@ -166,8 +166,8 @@ mien_status mien_plan_write(mien_plan *plan, const body_step *state);
 /* Rows that a batch of n is computed as: n, or in inference on a device that replays recorded
  * passes the next of a few sizes. The rows beyond n hold what they held. */
 int mien_plan_rows(const mien_plan *plan, int n);
-/* Forward outside of training over mien_plan_rows(n), recorded and replayed where that can be had;
- * those rows must have been prepared. */
+/* Forward outside of training over mien_plan_rows(n), recorded and replayed where that is
+ * supported; those rows must have been prepared. */
 mien_status mien_plan_infer(mien_plan *plan, int n);
 /* Probabilities of n rows to the host: out[n][classes]. Runs the softmax behind the logits. */
 mien_status mien_plan_probabilities(mien_plan *plan, int n, float *out);

@@ -9,8 +9,8 @@ static mien_status check_fits(const mien_model *a, const char *name, const mien_
                               const char *other) {
     const mien_meta *p = &a->meta, *q = &b->meta;
     if (p->classes != q->classes)
-        return MIEN_FAIL(INVALID, "'%s' tells %d classes apart, '%s' %d: they cannot be averaged",
-                         name, p->classes, other, q->classes);
+        return MIEN_FAIL(INVALID, "'%s' has %d classes, '%s' %d: they cannot be averaged", name,
+                         p->classes, other, q->classes);
     for (int k = 0; k < p->classes; k++)
         if (strcmp(p->class_names[k], q->class_names[k]) != 0)
             return MIEN_FAIL(INVALID, "class %d is '%s' in '%s' and '%s' in '%s'", k,

@@ -87,7 +87,7 @@ mien_status mien_wants_image(const mien_shape *in, bool flat) {
 mien_status mien_wants_channel_axis(int axis, bool flat) {
     return axis == -1 || axis == (flat ? 1 : 3)
                ? MIEN_OK
-               : MIEN_FAIL(UNSUPPORTED, "axis %d: only that of the channels, -1 or %d, can be had",
+               : MIEN_FAIL(UNSUPPORTED, "axis %d: only the channel axis, -1 or %d, is supported",
                            axis, flat ? 1 : 3);
 }
 

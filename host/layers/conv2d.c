@@ -15,7 +15,8 @@ static const mien_key rows[] = {
     MIEN_CONV_KEYS(conv2d_attrs),
     KEY_INT("groups", F(groups), "1", 1, 65536, "parts of the channels that are convolved apart"),
     KEY_BOOL("use_bias", F(use_bias), "true", "add a bias"),
-    KEY_CHOICE("activation", F(activation), "linear", MIEN_ACTIVATION_CHOICES, "what follows"),
+    KEY_CHOICE("activation", F(activation), "linear", MIEN_ACTIVATION_CHOICES,
+               "activation applied to the output"),
     KEY_CHOICE("kernel_initializer", F(initializer), "glorot_uniform", MIEN_INITIALIZERS,
                "how the kernel starts"),
 };

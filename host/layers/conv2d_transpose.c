@@ -21,7 +21,8 @@ static const mien_key rows[] = {
              "strides, valid "
              "all that a kernel reaches"),
     KEY_BOOL("use_bias", F(use_bias), "true", "add a bias"),
-    KEY_CHOICE("activation", F(activation), "linear", MIEN_ACTIVATION_CHOICES, "what follows"),
+    KEY_CHOICE("activation", F(activation), "linear", MIEN_ACTIVATION_CHOICES,
+               "activation applied to the output"),
     KEY_CHOICE("kernel_initializer", F(initializer), "glorot_uniform", MIEN_INITIALIZERS,
                "how the kernel starts"),
 };

@@ -14,7 +14,8 @@ static const mien_key rows[] = {
     MIEN_COMMON_KEYS(dense_attrs),
     KEY_NUMBER_OR("units", F(units), NULL, 1, 1048576, "classes", "outputs"),
     KEY_BOOL("use_bias", F(use_bias), "true", "add a bias"),
-    KEY_CHOICE("activation", F(activation), "linear", MIEN_ACTIVATION_CHOICES, "what follows"),
+    KEY_CHOICE("activation", F(activation), "linear", MIEN_ACTIVATION_CHOICES,
+               "activation applied to the output"),
     KEY_CHOICE("kernel_initializer", F(initializer), "glorot_uniform",
                "zeros|ones|glorot_uniform|he_normal", "how the kernel starts"),
 };

@@ -16,7 +16,8 @@ static const mien_key rows[] = {
     KEY_INT("depth_multiplier", F(multiplier), "1", 1, 65536,
             "output channels of each input channel"),
     KEY_BOOL("use_bias", F(use_bias), "true", "add a bias"),
-    KEY_CHOICE("activation", F(activation), "linear", MIEN_ACTIVATION_CHOICES, "what follows"),
+    KEY_CHOICE("activation", F(activation), "linear", MIEN_ACTIVATION_CHOICES,
+               "activation applied to the output"),
     KEY_CHOICE("depthwise_initializer", F(initializer), "glorot_uniform", MIEN_INITIALIZERS,
                "how the kernel starts"),
 };

@@ -19,7 +19,8 @@ static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out,
     double known = 1;
     int open = -1, sizes[3] = {1, 1, 1};
     if (t->count != 1 && t->count != 3)
-        return MIEN_FAIL(UNSUPPORTED, "target_shape has %d numbers; 1 or 3 can be had", t->count);
+        return MIEN_FAIL(UNSUPPORTED, "target_shape has %d numbers; only 1 or 3 are supported",
+                         t->count);
     for (int i = 0; i < t->count; i++) {
         if (t->items[i] == 0 || (t->items[i] < 0 && open >= 0))
             return MIEN_FAIL(INVALID, "target_shape needs positive numbers, and one -1 at most");

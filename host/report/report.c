@@ -63,9 +63,8 @@ static void write_headline(const mien_report *r, mien_text *out) {
     mien_text_printf(
         out,
         "<p>Each picture belongs to one of %d classes; guessing among them would be "
-        "right in %.1f&nbsp;%%. This many pictures tell the figure only to a range, <b>%.1f to "
-        "%.1f&nbsp;%%</b>: in 95 of 100 such tests it holds what any number of pictures of the "
-        "same kind would give (Wilson's interval).</p>\n"
+        "right in %.1f&nbsp;%%. 95&nbsp;%% confidence interval: <b>%.1f to %.1f&nbsp;%%</b> "
+        "(Wilson).</p>\n"
         "<p class='soft facts'>Model ",
         m->classes, 100.0 / m->classes, 100 * range[0], 100 * range[1]);
     mien_html_escape(out, r->head->model);

@@ -92,7 +92,7 @@ static mien_status build_network(const mien_config *c, const char *path, mien_se
     MIEN_TRY(mien_graph_read(path, io, &model->graph));
     if (model->graph.classes != s->data.classes)
         return MIEN_FAIL(INVALID,
-                         "the network '%s' tells %d classes apart, the data '%s' have %d; "
+                         "the network '%s' has %d classes, the data '%s' have %d; "
                          "write units: classes",
                          path, model->graph.classes, s->data.source, s->data.classes);
     return mien_weights_create(&model->graph, (uint32_t)c->train.seed, &model->weights);

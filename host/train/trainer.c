@@ -170,7 +170,7 @@ static mien_status train_epoch(trainer *t, int epoch) {
         MIEN_TRY(mien_step_run(&t->work, start, rows));
         t->step++;
         if (t->step % CHECK_EVERY == 0 || look_always) MIEN_TRY(check_finite(t, epoch));
-        if (stopped(t)) return MIEN_FAIL(INTERRUPTED, "stopped by a signal in epoch %d", epoch);
+        if (stopped(t)) return MIEN_FAIL(INTERRUPTED, "interrupted in epoch %d", epoch);
         MIEN_TRY(tell_progress(t, epoch, start));
     }
     return check_finite(t, epoch);
@@ -305,7 +305,7 @@ static mien_status run_epoch(trainer *t, int number, mien_train_result *result) 
         status = fetch_weights(t, true, number);
     MIEN_TRY(end_part(t, status));
     if (mien_plateau_update(&t->plateau, t->config, e.val_loss))
-        MIEN_INFO("val_loss stands still: the learning rate falls to %g times its start",
+        MIEN_INFO("val_loss plateaued; reducing the learning rate to %g times its start",
                   t->plateau.factor);
     MIEN_TRY(mien_runlog_epoch(t->request->folder, &e, &t->log));
     if (t->request->observer.epoch) t->request->observer.epoch(t->request->observer.context, &e);
@@ -320,7 +320,7 @@ static int ascending(const void *a, const void *b) {
 static mien_status run_epochs(trainer *t, mien_train_result *result) {
     for (int epoch = 1; epoch <= t->config->train.epochs; epoch++) {
         MIEN_TRY(run_epoch(t, epoch, result));
-        if (stopped(t)) return MIEN_FAIL(INTERRUPTED, "stopped by a signal behind epoch %d", epoch);
+        if (stopped(t)) return MIEN_FAIL(INTERRUPTED, "interrupted after epoch %d", epoch);
         if (t->config->early_stopping.enabled &&
             t->patience.waited >= t->config->early_stopping.patience) {
             MIEN_INFO("nothing got better for %d epochs: stopping early", t->patience.waited);

@@ -361,7 +361,7 @@ static mien_status measure(search *s, const dnn_engine *e, cudnnBackendDescripto
     return MIEN_OK;
 }
 
-/* Runs the engine; *works says whether it can be had. Fails only where the device does. */
+/* Runs the engine; *works says whether it is usable. Fails only where the device does. */
 static mien_status try_engine(search *s, dnn_engine *e, bool timed, bool *works) {
     cudnnStatus_t code = CUDNN_STATUS_SUCCESS;
     *works = !s->tensors;
