@@ -56,6 +56,9 @@ extern const cli_command cmd_train, cmd_evaluate, cmd_predict, cmd_preview, cmd_
  * usage error itself: returns false and sets *exit_status when the command is over. */
 bool cli_parse(const cli_command *self, int argc, char **argv, const cli_flag *flags, size_t count,
                cli_list *rest, int most_rest, cli_common *common, int *exit_status);
+/* Where no model is named, names the default one (mien_model_default) and logs its path. `found`
+ * holds MIEN_PATH bytes and must live as long as the list. */
+mien_status cli_default_model(cli_list *models, char *found);
 /* "3" → 3 within limits; false after printing what is wrong. */
 bool cli_number(const char *flag, const char *text, long long low, long long high, long long *out);
 /* What --on-bad says, `text` NULL: fail; false after printing what is wrong. */

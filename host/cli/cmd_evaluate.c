@@ -94,17 +94,15 @@ static bool check_values(evaluate_args *args) {
                                             .soft_labels = args->soft_labels,
                                             .groups = args->groups,
                                             .stop = &cli_stop};
-    if (!cli_on_bad(args->on_bad, &args->request.on_bad)) return false;
-    if (args->models.count) return true;
-    fprintf(stderr, "mien: evaluate wants --model M (a model file or a run directory)\n");
-    return false;
+    return cli_on_bad(args->on_bad, &args->request.on_bad);
 }
 
 static int run(int argc, char **argv, const cli_command *self) {
     evaluate_args args = {0};
     const cli_flag flags[] = {
-        {"--model", "M", "model file or run directory; several are averaged", NULL, &args.models,
-         NULL},
+        {"--model", "M",
+         "model file or run directory; several are averaged (default: the included one)", NULL,
+         &args.models, NULL},
         {"--data", "SRC", "sample, a file or a folder (default: what the model was trained on)",
          &args.data, NULL, NULL},
         {"--split", "PART", "train, val, test or all (default: test, else val, else all)",
@@ -128,12 +126,15 @@ static int run(int argc, char **argv, const cli_command *self) {
                    &args.common, &exit_status))
         return exit_status;
     if (!check_values(&args)) return EXIT_USAGE;
-    const mien_status status = evaluate(&args);
+    char found[MIEN_PATH]; /* as long as it stands in the list of models */
+    mien_status status = cli_default_model(&args.models, found);
+    args.request.model_count = args.models.count;
+    if (status == MIEN_OK) status = evaluate(&args);
     return status == MIEN_OK ? EXIT_DONE : cli_fail(status);
 }
 
 const cli_command cmd_evaluate = {
-    "evaluate", "--model M [--data SRC] [--split PART]", "evaluates a model on a whole split",
+    "evaluate", "[--model M] [--data SRC] [--split PART]", "evaluates a model on a whole split",
     "  mien evaluate --model runs/sample-1\n"
     "  mien evaluate --model best.h5 --data fer2013.csv --split val --tta flip\n"
     "  mien evaluate --model a.h5 --model b.h5 --data fer2013.csv   two models averaged\n"

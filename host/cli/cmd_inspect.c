@@ -111,13 +111,11 @@ static int run(int argc, char **argv, const cli_command *self) {
     cli_list rest = {0};
     int exit_status;
     if (!cli_parse(self, argc, argv, NULL, 0, &rest, 1, &common, &exit_status)) return exit_status;
-    if (rest.count != 1) {
-        fprintf(stderr, "mien: inspect wants one model file or run directory\n");
-        return EXIT_USAGE;
-    }
-    mien_model model;
+    char found[MIEN_PATH];
+    mien_model model = {0};
     mien_text text = {0};
-    mien_status status = mien_model_open(rest.items[0], &model);
+    mien_status status = cli_default_model(&rest, found);
+    if (status == MIEN_OK) status = mien_model_open(rest.items[0], &model);
     if (status == MIEN_OK) {
         if (common.json)
             model_json(&model, &text);
@@ -130,6 +128,8 @@ static int run(int argc, char **argv, const cli_command *self) {
     return status == MIEN_OK ? EXIT_DONE : cli_fail(status);
 }
 
-const cli_command cmd_inspect = {
-    "inspect", "MODEL [--json]", "shows layers, shapes, parameters, preprocessing and provenance",
-    "  mien inspect runs/sample-1\n  mien inspect best.h5 --json\n", run};
+const cli_command cmd_inspect = {"inspect", "[MODEL] [--json]",
+                                 "shows layers, shapes, parameters, preprocessing and provenance",
+                                 "  mien inspect                     the included model\n"
+                                 "  mien inspect runs/sample-1\n  mien inspect best.h5 --json\n",
+                                 run};

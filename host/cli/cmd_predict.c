@@ -91,11 +91,7 @@ static mien_status predict(predict_args *args) {
     predict_output out = {.args = args};
     predict_detector detector;
     mien_status status;
-    if (args->models.count == 0) {
-        MIEN_TRY(mien_model_default(found));
-        MIEN_INFO("model %s", found);
-        args->models.items[args->models.count++] = found;
-    }
+    MIEN_TRY(cli_default_model(&args->models, found));
     MIEN_TRY(cli_writable("--csv", args->csv));
     MIEN_TRY(cli_writable_folder("--annotate", args->annotate));
     MIEN_TRY(predict_collect(args));

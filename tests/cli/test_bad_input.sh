@@ -33,13 +33,12 @@ refuse 2 "argument too many" "'b.yaml'" "too many" -- train a.yaml b.yaml
 refuse 2 "threads: none" "--threads" "'0'" -- train --threads 0
 refuse 2 "threads: a word" "--threads" "'two'" -- devices --threads two
 refuse 2 "unknown device" "'gpu'" -- train --device gpu
-refuse 2 "no model" "--model" -- evaluate
+refuse 1 "the included model without its data" "--data SRC" -- evaluate -q
 refuse 2 "unknown split" "--split" "'tset'" -- evaluate --model x.h5 --split tset
 refuse 2 "unknown views" "--tta" "'flop'" -- evaluate --model x.h5 --tta flop
 refuse 2 "batch of none" "--batch" "'0'" -- evaluate --model x.h5 --batch 0
 refuse 2 "evaluate --on-bad" "skip:MAX" "'drop'" -- evaluate --model x.h5 --on-bad drop
 refuse 2 "train --on-bad" "skip:MAX" "'skip:x'" -- train --on-bad skip:x
-refuse 2 "inspect nothing" "inspect wants" -- inspect
 refuse 2 "seed: a word" "train.seed" "'one'" -- train --seed one
 refuse 2 "seeds: none" "--seeds" "'0'" -- train --seeds 0
 refuse 2 "--set without value" "key=value" "'train.epochs'" -- train --set train.epochs

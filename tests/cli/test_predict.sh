@@ -36,6 +36,8 @@ if [ $have_opencv = 1 ]; then
     check "--min-face" eval '"$mien" predict photo.png --model run -q --min-face 300 | grep -q "no face found"'
     check "no face is an empty list" eval '"$mien" predict photo.png --model run -q --min-face 300 --json | grep -qE "\"faces\": ?\[\]"'
     check "two models are averaged" eval '"$mien" predict photo.png --model run --model run -q >two.txt && cmp two.txt photo.txt'
+    check "inspect: MIEN_MODEL" eval 'MIEN_MODEL=run/best.h5 "$mien" inspect >i.txt 2>i.err && grep -q "^made by" i.txt && grep -q "model run/best.h5" i.err'
+    check "evaluate: MIEN_MODEL" eval 'MIEN_MODEL=run/best.h5 "$mien" evaluate --data faces.csv --split val >e.txt 2>e.err; grep -q "model run/best.h5" e.err'
     check "MIEN_MODEL" eval 'MIEN_MODEL=run/best.h5 "$mien" predict photo.png >m.txt 2>m.err && cmp m.txt photo.txt && grep -q "model run/best.h5" m.err'
     check "the same with one thread" eval '"$mien" predict photo.png --model run -q --threads 1 >one.txt && cmp one.txt photo.txt'
 fi
