@@ -259,9 +259,9 @@ static mien_status glue_prelu_filter(mien_backend *b, void *dalpha, const mien_t
     return MIEN_OK;
 }
 
-static mien_status glue_place(mien_backend *b, const mien_tensor *dst, const mien_tensor *src,
-                              const body_box *box, bool accumulate) {
-    kernels(b)->place(dst->data, cpu_dims_of(dst), src->data, cpu_dims_of(src), box, accumulate);
+static mien_status glue_copy_box(mien_backend *b, const mien_tensor *dst, const mien_tensor *src,
+                                 const body_box *box, bool accumulate) {
+    kernels(b)->copy_box(dst->data, cpu_dims_of(dst), src->data, cpu_dims_of(src), box, accumulate);
     return MIEN_OK;
 }
 
@@ -481,7 +481,7 @@ void CPU_REAL_NAME(mien_cpu_glue)(mien_ops *ops) {
     ops->prelu_forward = glue_prelu_forward;
     ops->prelu_backward = glue_prelu_backward;
     ops->prelu_filter = glue_prelu_filter;
-    ops->place = glue_place;
+    ops->copy_box = glue_copy_box;
     ops->permute_axes = glue_permute_axes;
     ops->resample_forward = glue_resample_forward;
     ops->resample_backward = glue_resample_backward;

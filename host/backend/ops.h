@@ -19,7 +19,7 @@
 #include "kernels/body/activation.h"
 #include "kernels/body/augment.h"
 #include "kernels/body/optimizer.h"
-#include "kernels/body/place.h"
+#include "kernels/body/copy_box.h"
 #include "kernels/body/rectify.h"
 #include "kernels/body/step.h"
 
@@ -341,8 +341,8 @@ struct mien_ops {
 
     /* numbers that are moved; any layouts */
     /* dst (+)= src inside of a box; what lies around it in dst stays. */
-    mien_status (*place)(mien_backend *, const mien_tensor *dst, const mien_tensor *src,
-                         const body_box *, bool accumulate);
+    mien_status (*copy_box)(mien_backend *, const mien_tensor *dst, const mien_tensor *src,
+                            const body_box *, bool accumulate);
     /* y (+)= x with its axes exchanged; backward is the inverse exchange. */
     mien_status (*permute_axes)(mien_backend *, const mien_tensor *y, const mien_tensor *x,
                                 body_axes, bool accumulate);

@@ -35,7 +35,7 @@ static body_box box_of(const mien_shape *in, int first) {
 static mien_status forward(const mien_node *node, const mien_pass *pass) {
     for (int i = 0, first = 0; i < node->input_count; first += node->in[i++].c) {
         const body_box box = box_of(&node->in[i], first);
-        MIEN_TRY(pass->ops->place(pass->backend, &pass->y, &pass->x[i], &box, false));
+        MIEN_TRY(pass->ops->copy_box(pass->backend, &pass->y, &pass->x[i], &box, false));
     }
     return MIEN_OK;
 }
@@ -45,8 +45,8 @@ static mien_status backward(const mien_node *node, const mien_pass *pass) {
         body_box box = box_of(&node->in[i], 0);
         box.src_c = first;
         if (pass->dx[i].data)
-            MIEN_TRY(pass->ops->place(pass->backend, &pass->dx[i], &pass->dy, &box,
-                                      pass->dx_accumulate[i]));
+            MIEN_TRY(pass->ops->copy_box(pass->backend, &pass->dx[i], &pass->dy, &box,
+                                         pass->dx_accumulate[i]));
     }
     return MIEN_OK;
 }

@@ -11,7 +11,7 @@
 #include "kernels/body/batchnorm.h"
 #include "kernels/body/dropout.h"
 #include "kernels/body/optimizer.h"
-#include "kernels/body/place.h"
+#include "kernels/body/copy_box.h"
 #include "kernels/body/pool.h"
 #include "kernels/body/rectify.h"
 #include "kernels/body/resample.h"
@@ -128,8 +128,8 @@ typedef struct cpu_epilogue {
     X(dropout, (real * y, const real *x, cpu_dims d, const cpu_mask *m, bool accumulate))          \
     X(dropout_channels, (real * y, const real *x, cpu_dims d, const cpu_mask *m, bool accumulate)) \
     X(noise, (real * y, const real *x, cpu_dims d, const cpu_mask *m))                             \
-    X(place, (real * dst, cpu_dims dd, const real *src, cpu_dims sd, const body_box *box,          \
-              bool accumulate))                                                                    \
+    X(copy_box, (real * dst, cpu_dims dd, const real *src, cpu_dims sd, const body_box *box,       \
+                 bool accumulate))                                                                 \
     X(reshape, (real * dst, cpu_dims dd, const real *src, cpu_dims sd, bool accumulate))           \
     X(permute_axes,                                                                                \
       (real * y, cpu_dims yd, const real *x, cpu_dims xd, body_axes axes, bool accumulate))        \

@@ -5,7 +5,7 @@ struct average {
     cuda_window p;
 
     template <typename T, int V>
-    __device__ void operator()(float (&sum)[V], const T *image, place at, cuda_tensor,
+    __device__ void operator()(float (&sum)[V], const T *image, position at, cuda_tensor,
                                cuda_tensor x) const {
         const body_window win = window_at(p, at.h, at.w, x);
         for (int h = win.h0; h < win.h1; h++)
@@ -33,7 +33,7 @@ struct average_gradient {
     cuda_window p;
 
     template <typename T, int V>
-    __device__ void operator()(float (&sum)[V], const T *image, place at, cuda_tensor dx,
+    __device__ void operator()(float (&sum)[V], const T *image, position at, cuda_tensor dx,
                                cuda_tensor dy) const {
         const body_window of = windows_of(p, at.h, at.w, dy);
         for (int oh = of.h0; oh < of.h1; oh++)

@@ -87,9 +87,9 @@ static __global__ void __launch_bounds__(BLOCK)
         const int row = q / across, column = q % across * QUAD;
         float acc[QUAD][N];
         sum_taps(acc, image, weights, row, column, group);
-        const size_t place =
+        const size_t position =
             (size_t)(t.n * s.oh + t.y + row) * (size_t)s.ow + (size_t)(t.x + column);
-        T *to = y + place * (size_t)s.oc + channel;
+        T *to = y + position * (size_t)s.oc + channel;
 #pragma unroll
         for (int p = 0; p < QUAD; p++)
             if (column + p < t.w)
@@ -173,9 +173,9 @@ static __device__ void add_tile(filter_sums<IC, N> &sums, const first_image<IC> 
     const int across = (t.w + QUAD - 1) / QUAD;
     for (int q = (int)threadIdx.y; q < across * t.h; q += (int)blockDim.y) {
         const int row = q / across, column = q % across * QUAD;
-        const size_t place =
+        const size_t position =
             (size_t)(t.n * s.oh + t.y + row) * (size_t)s.ow + (size_t)(t.x + column);
-        const T *from = dy + place * (size_t)s.oc + channel;
+        const T *from = dy + position * (size_t)s.oc + channel;
         channels_of<T, N> slope[QUAD];
 #pragma unroll
         for (int p = 0; p < QUAD; p++)

@@ -16,7 +16,7 @@ struct gather_draw {
     float weight; /* of the sample itself; 1: not mixed */
 };
 
-struct gather_place {
+struct gather_row {
     const uint32_t *order;
     uint32_t seed;
     uint64_t step;
@@ -24,8 +24,8 @@ struct gather_place {
     bool mixes;
 };
 
-static __device__ gather_place find_place(const cuda_gather_args &g, int row) {
-    gather_place p;
+static __device__ gather_row find_row(const cuda_gather_args &g, int row) {
+    gather_row p;
     p.seed = g.state ? g.state->seed : 0;
     p.step = g.state ? g.state->step : 0;
     p.order = g.order + (g.follows ? g.state->cursor : 0);
@@ -38,8 +38,8 @@ static __device__ gather_place find_place(const cuda_gather_args &g, int row) {
     return p;
 }
 
-static __device__ void draw(gather_draw *d, const cuda_gather_args &g, const gather_place &p,
-                            int row, int h, int w) {
+static __device__ void draw(gather_draw *d, const cuda_gather_args &g, const gather_row &p, int row,
+                            int h, int w) {
     const uint64_t n = g.first + (uint64_t)row;
     const uint64_t m = g.first + (uint64_t)(int64_t)p.partner;
     if (threadIdx.x == 0)
@@ -63,7 +63,7 @@ static __device__ void bring(pack<uint8_t> *to, const uint8_t *from, int bytes) 
         ((uint8_t *)to)[i] = from[i];
 }
 
-static __device__ void write_targets(float *out, const cuda_gather_args &g, const gather_place &p,
+static __device__ void write_targets(float *out, const cuda_gather_args &g, const gather_row &p,
                                      int row, float weight) {
     const float *own = g.targets + (size_t)p.order[row] * (size_t)g.classes;
     const float *other = g.targets + (size_t)p.order[p.partner] * (size_t)g.classes;
@@ -93,7 +93,7 @@ static __global__ void __launch_bounds__(BLOCK)
     __shared__ gather_draw d;
     __shared__ pack<uint8_t> bytes[2][CAPACITY];
     const int row = (int)blockIdx.x, size = h * w * c, packs = (size + N - 1) / N;
-    const gather_place p = find_place(g, row);
+    const gather_row p = find_row(g, row);
     const uint8_t *own = g.pixels + (size_t)p.order[row] * (size_t)size;
     const uint8_t *other = g.pixels + (size_t)p.order[p.partner] * (size_t)size;
     draw(&d, g, p, row, h, w);
@@ -108,8 +108,8 @@ static __global__ void __launch_bounds__(BLOCK)
 
     const int end = min(packs, (int)(blockIdx.y + 1) * PACKS_A_BLOCK);
     for (int i = (int)blockIdx.y * PACKS_A_BLOCK + (int)threadIdx.x; i < end; i += BLOCK) {
-        const int place = i * N / c;
-        int k = i * N % c, x = place % w, y = place / w;
+        const int position = i * N / c;
+        int k = i * N % c, x = position % w, y = position / w;
         pack<T> made;
 #pragma unroll
         for (int j = 0; j < N; j++) {

@@ -29,12 +29,12 @@ static __device__ size_t weight_of(const grouped &g, int r, int s, int i, int k,
 template <typename Y, typename T>
 static __global__ void grouped_forward_kernel(cuda_tensor y, cuda_tensor x, const T *weights,
                                               const float *bias, grouped g, bool relu, size_t rows,
-                                              place step) {
+                                              position step) {
     const int k = sheet_channel<1>();
     if (k >= y.c) return;
     const cuda_window p = g.f.window;
     const int first = k / g.out * g.in;
-    place at = place_of(sheet_row(), y.h, y.w);
+    position at = position_of(sheet_row(), y.h, y.w);
     for (size_t row = sheet_row(); row < rows; row += sheet_step()) {
         float sum = bias ? bias[k] : 0;
         for (int r = 0; r < p.kernel_h; r++)
@@ -69,7 +69,8 @@ int cuda_grouped_forward(cuda_stream stream, cuda_tensor y, cuda_tensor x, const
 
 /* Each place of dx asks the outputs that read it. */
 template <typename T>
-static __device__ float asked(cuda_tensor dy, const T *weights, const grouped &g, place at, int c) {
+static __device__ float asked(cuda_tensor dy, const T *weights, const grouped &g, position at,
+                              int c) {
     const cuda_window p = g.f.window;
     const int first = c / g.in * g.out;
     float sum = 0;
@@ -92,10 +93,10 @@ static __device__ float asked(cuda_tensor dy, const T *weights, const grouped &g
 template <typename T>
 static __global__ void grouped_data_kernel(cuda_tensor dx, cuda_tensor dy, const T *weights,
                                            const T *relu_mask, grouped g, bool accumulate,
-                                           size_t rows, place step) {
+                                           size_t rows, position step) {
     const int c = sheet_channel<1>();
     if (c >= dx.c) return;
-    place at = place_of(sheet_row(), dx.h, dx.w);
+    position at = position_of(sheet_row(), dx.h, dx.w);
     for (size_t row = sheet_row(); row < rows; row += sheet_step()) {
         const size_t here = row * (size_t)dx.c + (size_t)c;
         T *to = (T *)dx.data + here;
@@ -135,7 +136,7 @@ static __device__ float share_of(cuda_tensor dy, cuda_tensor x, const grouped &g
     const size_t start = (size_t)blockIdx.z * FILTER_ROWS + threadIdx.y;
     float sum = 0;
     for (size_t row = start; k < dy.c && row < rows; row += (size_t)gridDim.z * FILTER_ROWS) {
-        const place at = place_of(row, dy.h, dy.w);
+        const position at = position_of(row, dy.h, dy.w);
         const int h = at.h * p.stride_h - p.pad_top + r * g.f.dilation_h;
         const int w = at.w * p.stride_w - p.pad_left + s * g.f.dilation_w;
         if (h < 0 || h >= x.h || w < 0 || w >= x.w) continue;

@@ -14,7 +14,7 @@
 #include "kernels/body/activation.h"
 #include "kernels/body/augment.h"
 #include "kernels/body/optimizer.h"
-#include "kernels/body/place.h"
+#include "kernels/body/copy_box.h"
 #include "kernels/body/rectify.h"
 #include "kernels/body/step.h"
 
@@ -89,7 +89,7 @@ int cuda_prelu_filter(cuda_stream, float *dalpha, cuda_tensor dy, cuda_tensor x,
 
 /* ---- place.cu ---- */
 /* dst (+)= src inside of the box. */
-int cuda_place(cuda_stream, cuda_tensor dst, cuda_tensor src, body_box, bool accumulate);
+int cuda_copy_box(cuda_stream, cuda_tensor dst, cuda_tensor src, body_box, bool accumulate);
 int cuda_permute_axes(cuda_stream, cuda_tensor y, cuda_tensor x, body_axes, bool accumulate);
 
 /* ---- resample.cu ---- nearest pixel or bilinear, half-pixel centres */

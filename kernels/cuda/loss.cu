@@ -136,7 +136,7 @@ static __global__ void xent_few(D *dlogits, const T *logits, const float *target
 /* Room of one block for what its threads tell each other. */
 struct wide_workspace {
     float a[BLOCK], b[BLOCK];
-    int place[BLOCK];
+    int position[BLOCK];
 };
 
 /* sum = fma(a(k), b(k), sum) for all k in ascending order, in every thread. */
@@ -182,14 +182,14 @@ static __device__ int wide_argmax(wide_workspace *buffer, int classes, F value) 
             best = k;
         }
     buffer->a[threadIdx.x] = most;
-    buffer->place[threadIdx.x] = best;
+    buffer->position[threadIdx.x] = best;
     __syncthreads();
     for (int i = 0; i < BLOCK; i++) {
         const float z = buffer->a[i];
-        const int place = buffer->place[i];
-        if (z > most || (z == most && place < best)) {
+        const int position = buffer->position[i];
+        if (z > most || (z == most && position < best)) {
             most = z;
-            best = place;
+            best = position;
         }
     }
     __syncthreads();

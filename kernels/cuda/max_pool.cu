@@ -59,12 +59,12 @@ static __device__ void best_of_window(winner<V> *win, const T *image, cuda_tenso
 /* d.state NULL: no dropout behind. */
 template <typename T, int V, bool HALVING>
 static __global__ void max_pool_kernel(cuda_tensor y, uint16_t *index, cuda_tensor x, cuda_window p,
-                                       bool relu_mask, drawing d, size_t rows, place step) {
+                                       bool relu_mask, drawing d, size_t rows, position step) {
     const int c0 = sheet_channel<V>();
     if (c0 >= y.c) return;
     const uint32_t seed = d.state ? d.state->seed : 0;
     const uint64_t now = d.state ? d.state->step : 0;
-    place at = place_of(sheet_row(), y.h, y.w);
+    position at = position_of(sheet_row(), y.h, y.w);
     for (size_t row = sheet_row(); row < rows; row += sheet_step()) {
         const T *image = (const T *)x.data + image_start(x, at.n) + (size_t)c0;
         const size_t out = row * (size_t)y.c + (size_t)c0;
@@ -108,7 +108,7 @@ int cuda_max_pool_forward(cuda_stream stream, cuda_tensor y, uint16_t *index, cu
         typedef decltype(zero) T;
         enum { V = decltype(wide)::N };
         const sheet s = sheet_of(rows, y.c / V);
-        const place step = step_of(s, y.h, y.w);
+        const position step = step_of(s, y.h, y.w);
         if (halving)
             return launch(max_pool_kernel<T, V, true>, s.grid, s.block, stream, y, index, x, p,
                           relu_mask, d, rows, step);
@@ -131,7 +131,7 @@ struct route {
 /* One group of 2x2 elements of dx, the window at (oh, ow) or what no window covers at the lower
  * and right border: the winner gets dy, the others nothing. Adds what goes back to `sum`. */
 template <typename T, int V>
-static __device__ void spread(const route &r, place at, int c0, float (&sum)[V]) {
+static __device__ void spread(const route &r, position at, int c0, float (&sum)[V]) {
     const bool covered = at.h < r.dy.h && at.w < r.dy.w;
     if (!covered && r.accumulate) return;
     float dy[V] = {0};
@@ -165,7 +165,7 @@ static __device__ void spread(const route &r, place at, int c0, float (&sum)[V])
 
 /* One element of dx asks the windows that it lies in, in the order in which the CPU hands out. */
 template <typename T, int V>
-static __device__ void collect(const route &r, place at, int c0, float (&sum)[V]) {
+static __device__ void collect(const route &r, position at, int c0, float (&sum)[V]) {
     const body_window of = windows_of(r.p, at.h, at.w, r.dy);
     const size_t image = image_start(r.dy, at.n) + (size_t)c0;
     T *to = (T *)r.dx.data + image_start(r.dx, at.n) + pixel_start(r.dx, at.h, at.w) + (size_t)c0;
@@ -194,9 +194,9 @@ static __device__ void collect(const route &r, place at, int c0, float (&sum)[V]
  * sums are wanted. */
 template <typename T, int V, bool HALVING>
 static __global__ void max_route_kernel(route r, float *partial, size_t rows, int high, int wide,
-                                        place step) {
+                                        position step) {
     const int c0 = sheet_channel<V>();
-    place at = place_of(sheet_row(), high, wide);
+    position at = position_of(sheet_row(), high, wide);
     float total[1][V] = {{0}};
     for (size_t row = sheet_row(); c0 < r.dx.c && row < rows;) {
         float sum[V] = {0};
@@ -230,7 +230,7 @@ int cuda_max_pool_backward(cuda_stream stream, cuda_tensor dx, float *dbias, cud
         typedef decltype(zero) T;
         enum { V = decltype(few_of)::N };
         const sheet s = dbias ? sums_sheet<1>(rows, dx.c, dx.c / V) : sheet_of(rows, dx.c / V);
-        const place step = step_of(s, high, wide);
+        const position step = step_of(s, high, wide);
         if (halving)
             TRY(launch(max_route_kernel<T, V, true>, s.grid, s.block, stream, r, partial, rows,
                        high, wide, step));

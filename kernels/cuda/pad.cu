@@ -4,10 +4,10 @@
 /* Each thread writes what it owns of y: a place of x where there is one, else zeros. */
 template <typename T, int V>
 static __global__ void pad_kernel(cuda_tensor y, cuda_tensor x, int top, int left, size_t rows,
-                                  place step) {
+                                  position step) {
     const int c0 = sheet_channel<V>();
     if (c0 >= y.c) return;
-    place p = place_of(sheet_row(), y.h, y.w);
+    position p = position_of(sheet_row(), y.h, y.w);
     for (size_t row = sheet_row(); row < rows; row += sheet_step()) {
         const int h = p.h - top, w = p.w - left;
         few<T, V> value = {};
@@ -34,10 +34,11 @@ int cuda_pad(cuda_stream stream, cuda_tensor y, cuda_tensor x, int top, int left
 
 template <typename T, int V>
 static __global__ void crop_kernel(cuda_tensor y, cuda_tensor x, int top, int left,
-                                   const T *relu_mask, bool accumulate, size_t rows, place step) {
+                                   const T *relu_mask, bool accumulate, size_t rows,
+                                   position step) {
     const int c0 = sheet_channel<V>();
     if (c0 >= y.c) return;
-    place p = place_of(sheet_row(), y.h, y.w);
+    position p = position_of(sheet_row(), y.h, y.w);
     for (size_t row = sheet_row(); row < rows; row += sheet_step()) {
         const size_t line = (size_t)p.n * (size_t)x.h + (size_t)(p.h + top);
         const size_t from = line * (size_t)x.w + (size_t)(p.w + left);

@@ -6,10 +6,10 @@
 /* dy NULL: y = prelu(x); else y (+)= dy times the slope at x. */
 template <typename T, int V>
 static __global__ void prelu_kernel(cuda_tensor y, const T *dy, const T *x, const float *alpha,
-                                    body_alpha shape, bool accumulate, size_t rows, place step) {
+                                    body_alpha shape, bool accumulate, size_t rows, position step) {
     const int c0 = sheet_channel<V>();
     if (c0 >= y.c) return;
-    place p = place_of(sheet_row(), y.h, y.w);
+    position p = position_of(sheet_row(), y.h, y.w);
     for (size_t row = sheet_row(); row < rows; row += sheet_step()) {
         const size_t at = row * (size_t)y.c + (size_t)c0;
         T *to = (T *)y.data + at;
@@ -84,7 +84,8 @@ static sharing sharing_of(cuda_tensor x, body_alpha shape) {
 static __device__ size_t term(const sharing &s, cuda_tensor x, size_t a, size_t j) {
     const size_t ac = a % (size_t)s.shape.c, place_a = a / (size_t)s.shape.c;
     const size_t c = j % (size_t)s.c, pixel = j / (size_t)s.c;
-    const place own = place_of(place_a, s.shape.h, s.shape.w), p = place_of(pixel, s.h, s.w);
+    const position own = position_of(place_a, s.shape.h, s.shape.w),
+                   p = position_of(pixel, s.h, s.w);
     const size_t line = (size_t)p.n * (size_t)x.h + (size_t)(own.h + p.h);
     return (line * (size_t)x.w + (size_t)(own.w + p.w)) * (size_t)x.c + ac + c;
 }

@@ -7,7 +7,7 @@ struct resample {
     bool bilinear;
 
     template <typename T, int V>
-    __device__ void operator()(float (&a)[V], const T *image, place at, cuda_tensor y,
+    __device__ void operator()(float (&a)[V], const T *image, position at, cuda_tensor y,
                                cuda_tensor x) const {
         const body_tap v = body_resample_tap(at.h, x.h, y.h, bilinear);
         const body_tap u = body_resample_tap(at.w, x.w, y.w, bilinear);
@@ -33,7 +33,7 @@ struct resample_gradient {
     bool bilinear;
 
     template <typename T, int V>
-    __device__ void operator()(float (&sum)[V], const T *image, place at, cuda_tensor dx,
+    __device__ void operator()(float (&sum)[V], const T *image, position at, cuda_tensor dx,
                                cuda_tensor dy) const {
         int h0, h1, w0, w1;
         body_resample_readers(at.h, dx.h, dy.h, bilinear, &h0, &h1);

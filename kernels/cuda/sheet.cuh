@@ -85,13 +85,13 @@ static __device__ inline size_t sheet_step() {
 }
 
 /* A row taken apart: image, line, column. */
-struct place {
+struct position {
     int n, h, w;
 };
 
-static inline __host__ __device__ place place_of(size_t row, int height, int width) {
+static inline __host__ __device__ position position_of(size_t row, int height, int width) {
     const size_t line = row / (size_t)width;
-    place p;
+    position p;
     p.w = (int)(row - line * (size_t)width);
     p.n = (int)(line / (size_t)height);
     p.h = (int)(line - (size_t)p.n * (size_t)height);
@@ -99,7 +99,7 @@ static inline __host__ __device__ place place_of(size_t row, int height, int wid
 }
 
 /* Goes on by `step`, itself a row taken apart: two comparisons instead of two divisions. */
-static inline __host__ __device__ void go_on(place *p, place step, int height, int width) {
+static inline __host__ __device__ void go_on(position *p, position step, int height, int width) {
     p->w += step.w;
     if (p->w >= width) {
         p->w -= width;
@@ -114,8 +114,8 @@ static inline __host__ __device__ void go_on(place *p, place step, int height, i
 }
 
 /* The step of every thread of a sheet over images of this size. */
-static inline place step_of(const sheet &s, int height, int width) {
-    return place_of((size_t)s.grid.y * s.block.y, height, width);
+static inline position step_of(const sheet &s, int height, int width) {
+    return position_of((size_t)s.grid.y * s.block.y, height, width);
 }
 
 #endif

@@ -20,10 +20,10 @@ static __device__ void add_share(float (&sum)[V], const T *from, float share) {
  * place `at` takes from `image`, the one of `from` at this thread's channels. */
 template <typename T, int V, typename F>
 static __global__ void weighted_kernel(cuda_tensor to, cuda_tensor from, F work, bool accumulate,
-                                       size_t rows, place step) {
+                                       size_t rows, position step) {
     const int c0 = sheet_channel<V>();
     if (c0 >= to.c) return;
-    place at = place_of(sheet_row(), to.h, to.w);
+    position at = position_of(sheet_row(), to.h, to.w);
     for (size_t row = sheet_row(); row < rows; row += sheet_step()) {
         const T *image = (const T *)from.data + image_start(from, at.n) + (size_t)c0;
         T *out = (T *)to.data + row * (size_t)to.c + (size_t)c0;

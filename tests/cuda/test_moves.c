@@ -26,7 +26,7 @@ static void run_box(mien_backend *b, const void *of, twin_result *out) {
     const row *r = of;
     twin_tensor src = twin_tensor_of(b, r->from, 31, true, r->shift);
     twin_tensor dst = twin_tensor_of(b, r->to, 32, true, r->shift);
-    expect_ok(b->ops->place(b, &dst.t, &src.t, &r->box, r->accumulate));
+    expect_ok(b->ops->copy_box(b, &dst.t, &src.t, &r->box, r->accumulate));
     twin_keep(b, out, &dst.t);
     twin_release(b, &src);
     twin_release(b, &dst);

@@ -55,8 +55,8 @@ static void run_boxes(way *w) {
     const body_box in = {H, W, C, 1, 2, 24, 0, 0, 0}, out = {3, 2, 17, 2, 1, 5, 4, 3, 40};
     for (int adds = 0; adds < 2; adds++) {
         float *x = input(w, small, false, 1), *y = input(w, large, false, 2);
-        w->k->place(y, large, x, small, &in, adds);
-        w->k->place(x, small, y, large, &out, adds);
+        w->k->copy_box(y, large, x, small, &in, adds);
+        w->k->copy_box(x, small, y, large, &out, adds);
         keep(w, x, small);
         keep(w, y, large);
     }

@@ -142,10 +142,10 @@ static mien_status glue_prelu_filter(mien_backend *b, void *dalpha, const mien_t
              "prelu's gradient");
 }
 
-static mien_status glue_place(mien_backend *b, const mien_tensor *dst, const mien_tensor *src,
-                              const body_box *box, bool accumulate) {
+static mien_status glue_copy_box(mien_backend *b, const mien_tensor *dst, const mien_tensor *src,
+                                 const body_box *box, bool accumulate) {
     LAUNCHED(
-        cuda_place(stream_of(b), mien_cuda_tensor(dst), mien_cuda_tensor(src), *box, accumulate),
+        cuda_copy_box(stream_of(b), mien_cuda_tensor(dst), mien_cuda_tensor(src), *box, accumulate),
         "place");
 }
 
@@ -342,7 +342,7 @@ void mien_cuda_glue_slots(mien_ops *ops) {
     ops->prelu_forward = glue_prelu_forward;
     ops->prelu_backward = glue_prelu_backward;
     ops->prelu_filter = glue_prelu_filter;
-    ops->place = glue_place;
+    ops->copy_box = glue_copy_box;
     ops->permute_axes = glue_permute_axes;
     ops->resample_forward = glue_resample_forward;
     ops->resample_backward = glue_resample_backward;

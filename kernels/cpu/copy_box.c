@@ -23,8 +23,8 @@ static void move(real *dst, const real *src, int count, bool accumulate) {
     }
 }
 
-void CPU(place)(real *dst, cpu_dims dd, const real *src, cpu_dims sd, const body_box *box,
-                bool accumulate) {
+void CPU(copy_box)(real *dst, cpu_dims dd, const real *src, cpu_dims sd, const body_box *box,
+                   bool accumulate) {
     const body_box b = *box;
 #pragma omp parallel for schedule(static)
     for (int line = 0; line < sd.n * b.h; line++) {

@@ -4,10 +4,10 @@
 /* Each thread takes what it owns of the box. */
 template <typename T, int V>
 static __global__ void box_kernel(cuda_tensor dst, cuda_tensor src, body_box b, bool accumulate,
-                                  size_t rows, place step) {
+                                  size_t rows, position step) {
     const int c0 = sheet_channel<V>();
     if (c0 >= b.c) return;
-    place p = place_of(sheet_row(), b.h, b.w);
+    position p = position_of(sheet_row(), b.h, b.w);
     for (size_t row = sheet_row(); row < rows; row += sheet_step()) {
         const size_t to_line = (size_t)p.n * (size_t)dst.h + (size_t)(b.dst_h + p.h);
         const size_t from_line = (size_t)p.n * (size_t)src.h + (size_t)(b.src_h + p.h);
@@ -28,7 +28,8 @@ static __global__ void box_kernel(cuda_tensor dst, cuda_tensor src, body_box b, 
     }
 }
 
-int cuda_place(cuda_stream stream, cuda_tensor dst, cuda_tensor src, body_box b, bool accumulate) {
+int cuda_copy_box(cuda_stream stream, cuda_tensor dst, cuda_tensor src, body_box b,
+                  bool accumulate) {
     const size_t rows = (size_t)src.n * (size_t)b.h * (size_t)b.w;
     if (rows == 0 || b.c == 0) return 0;
     const int pack_of = src.number == CUDA_F32 ? 4 : 8;
@@ -44,10 +45,10 @@ int cuda_place(cuda_stream stream, cuda_tensor dst, cuda_tensor src, body_box b,
 
 template <typename T>
 static __global__ void permute_kernel(cuda_tensor y, cuda_tensor x, body_axes axes, bool accumulate,
-                                      size_t rows, place step) {
+                                      size_t rows, position step) {
     const int c = sheet_channel<1>();
     if (c >= y.c) return;
-    place p = place_of(sheet_row(), y.h, y.w);
+    position p = position_of(sheet_row(), y.h, y.w);
     for (size_t row = sheet_row(); row < rows; row += sheet_step()) {
         int h, w, k;
         body_permuted(axes, p.h, p.w, c, &h, &w, &k);

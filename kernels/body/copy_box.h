@@ -1,6 +1,6 @@
 /* Where numbers go that are only moved: boxes laid into other images, axes exchanged. */
-#ifndef KERNELS_BODY_PLACE_H
-#define KERNELS_BODY_PLACE_H
+#ifndef KERNELS_BODY_COPY_BOX_H
+#define KERNELS_BODY_COPY_BOX_H
 
 #include "kernels/body/body.h"
 
