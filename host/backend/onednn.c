@@ -17,7 +17,7 @@ static mien_status onednn_download(mien_linear *op, float *hwio, const void *src
 
 static mien_status ready(mien_linear *op, int n, mien_direction dir, onednn_variant **v) {
     *v = onednn_find(op, n);
-    const bool own = op->winograd[dir] || (op->first && dir != MIEN_DATA);
+    const bool own = op->winograd[dir] || (op->stem && dir != MIEN_DATA);
     if (!*v || (!own && !(*v)->op[dir].primitive))
         return MIEN_FAIL(INVALID, "layer '%s': not prepared for a batch of %d", op->desc.name, n);
     return MIEN_OK;
@@ -91,8 +91,8 @@ static mien_status onednn_forward(mien_linear *op, const mien_tensor *y, const m
         onednn_winograd_forward(op, &v->winograd[MIEN_FORWARD], y, x, w, b, scratch);
         return activate(op, y);
     }
-    if (op->first) {
-        onednn_first_forward(op, &v->first, y, x, w, b, scratch);
+    if (op->stem) {
+        onednn_stem_forward(op, &v->stem, y, x, w, b, scratch);
         return activate(op, y);
     }
     onednn_operation *o = &v->op[MIEN_FORWARD];
@@ -156,8 +156,8 @@ static mien_status onednn_backward_filter(mien_linear *op, void *dw, void *db,
         onednn_winograd_filter(op, &v->winograd[MIEN_FILTER], dw, db, dy, x, scratch, accumulate);
         return MIEN_OK;
     }
-    if (op->first) {
-        onednn_first_filter(op, &v->first, dw, db, dy, x, scratch, accumulate);
+    if (op->stem) {
+        onednn_stem_filter(op, &v->stem, dw, db, dy, x, scratch, accumulate);
         return MIEN_OK;
     }
     onednn_operation *o = &v->op[MIEN_FILTER];

@@ -33,7 +33,7 @@ typedef struct onednn_operation {
 typedef struct onednn_variant {
     int n;                                  /* first: see onednn_variant_kind */
     cpu_winograd winograd[MIEN_DIRECTIONS]; /* instead of operations */
-    cpu_first first;                        /* likewise */
+    cpu_stem stem;                          /* likewise */
     dnnl_memory_t x, y;                     /* in the backend's layout */
     onednn_operation op[MIEN_DIRECTIONS];
 } onednn_variant;
@@ -44,7 +44,7 @@ struct mien_linear {
     dnnl_memory_desc_t stored, plain; /* the weights: as they live here, as HWIO */
     dnnl_memory_t stored_memory, bias_memory;
     bool winograd[MIEN_DIRECTIONS]; /* by our own loops instead of a primitive */
-    bool first;          /* forward and weight gradient by the loops for an image; no primitives */
+    bool stem;           /* forward and weight gradient by the loops for an image; no primitives */
     float *transformed;  /* the weights for that, as one direction wants them */
     int transformed_for; /* that direction; MIEN_DIRECTIONS: out of date */
     onednn_variant variants[ONEDNN_VARIANTS + 1];
@@ -106,13 +106,13 @@ void onednn_winograd_filter(mien_linear *op, const cpu_winograd *form, void *dw,
                             const mien_tensor *dy, const mien_tensor *x, void *scratch,
                             bool accumulate);
 
-/* onednn_first.c: an operator that reads an image, by own loops */
-bool onednn_wants_first(const mien_linear *op);
-void onednn_first_form(const mien_linear *op, int n, cpu_first *form);
-void onednn_first_forward(const mien_linear *op, const cpu_first *form, const mien_tensor *y,
-                          const mien_tensor *x, const void *w, const void *b, void *scratch);
-void onednn_first_filter(const mien_linear *op, const cpu_first *form, void *dw, void *db,
-                         const mien_tensor *dy, const mien_tensor *x, void *scratch,
-                         bool accumulate);
+/* onednn_stem.c: an operator that reads an image, by own loops */
+bool onednn_wants_stem(const mien_linear *op);
+void onednn_stem_form(const mien_linear *op, int n, cpu_stem *form);
+void onednn_stem_forward(const mien_linear *op, const cpu_stem *form, const mien_tensor *y,
+                         const mien_tensor *x, const void *w, const void *b, void *scratch);
+void onednn_stem_filter(const mien_linear *op, const cpu_stem *form, void *dw, void *db,
+                        const mien_tensor *dy, const mien_tensor *x, void *scratch,
+                        bool accumulate);
 
 #endif

@@ -320,8 +320,8 @@ static mien_status build_variant(void *operator, int n, void *variant) {
     onednn_variant *v = variant;
     formats f;
     v->n = n;
-    if (op->first) {
-        onednn_first_form(op, n, &v->first);
+    if (op->stem) {
+        onednn_stem_form(op, n, &v->stem);
         return MIEN_OK;
     }
     MIEN_TRY(formats_of(op, n, &f));
@@ -360,8 +360,8 @@ static mien_status choose_stored(mien_linear *op) {
     for (int i = 0; i < MIEN_DIRECTIONS; i++)
         own |= op->winograd[i] = onednn_wants_winograd(op, (mien_direction)i);
     MIEN_TRY(plain_weights(op, &op->plain));
-    op->first = onednn_wants_first(op);
-    if (op->first) {
+    op->stem = onednn_wants_stem(op);
+    if (op->stem) {
         op->stored = op->plain;
         return MIEN_OK;
     }
@@ -427,7 +427,7 @@ size_t onednn_scratch_bytes(const mien_linear *op) {
             if (need > most) most = need;
             const size_t own = op->variants[i].winograd[dir].scratch;
             if (own > most) most = own;
-            if (op->variants[i].first.scratch > most) most = op->variants[i].first.scratch;
+            if (op->variants[i].stem.scratch > most) most = op->variants[i].stem.scratch;
         }
     return most;
 }

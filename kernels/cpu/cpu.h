@@ -97,12 +97,12 @@ typedef struct cpu_winograd {
 } cpu_winograd;
 
 /* A 3x3 convolution of stride 1 that reads an image: x [n,ih,iw,ic] in NHWC with few channels, y in
- * blocks of LANES, weights in HWIO. `first_size` fills in the second line. */
-typedef struct cpu_first {
+ * blocks of LANES, weights in HWIO. `stem_size` fills in the second line. */
+typedef struct cpu_stem {
     int n, ih, iw, ic, oh, ow, oc, pad_top, pad_left;
     int lanes, parts;         /* channels in a block of y; sums kept apart, one for each thread */
     size_t capacity, scratch; /* elements a thread needs, bytes in all */
-} cpu_first;
+} cpu_stem;
 
 /* What is done to a convolution's result on its way to memory, in this order. */
 typedef struct cpu_epilogue {
@@ -176,11 +176,11 @@ typedef struct cpu_epilogue {
     X(winograd_filter_size, (cpu_winograd * d, int threads))                                       \
     X(winograd_filter, (real * dw, real * db, const real *dy, const real *x,                       \
                         const cpu_winograd *d, bool accumulate, real *scratch))                    \
-    X(first_size, (cpu_first * d, int threads))                                                    \
-    X(first_forward, (real * y, const real *x, const real *w, const cpu_first *d,                  \
-                      const cpu_epilogue *e, real *scratch))                                       \
-    X(first_filter, (real * dw, real * db, const real *dy, const real *x, const cpu_first *d,      \
-                     bool accumulate, real *scratch))                                              \
+    X(stem_size, (cpu_stem * d, int threads))                                                      \
+    X(stem_forward, (real * y, const real *x, const real *w, const cpu_stem *d,                    \
+                     const cpu_epilogue *e, real *scratch))                                        \
+    X(stem_filter, (real * dw, real * db, const real *dy, const real *x, const cpu_stem *d,        \
+                    bool accumulate, real *scratch))                                               \
     X(conv_forward, (real * y, const real *x, const real *w, const real *b, const cpu_conv *c))    \
     X(conv_backward_data,                                                                          \
       (real * dx, const real *dy, const real *w, const cpu_conv *c, bool accumulate))              \

@@ -173,10 +173,10 @@ static void sum_together(const capacity *r, const real *dy, const real *x, const
 }
 
 /* The sums of the parts that have any, one after the other. */
-static vec total(const real *of_first, const cpu_winograd *d, int parts) {
-    vec sum = vec_load(of_first);
+static vec total(const real *of_stem, const cpu_winograd *d, int parts) {
+    vec sum = vec_load(of_stem);
     for (int part = 1; part < parts; part++)
-        sum += vec_load(of_first + (size_t)part * d->capacity);
+        sum += vec_load(of_stem + (size_t)part * d->capacity);
     return sum;
 }
 

@@ -215,19 +215,19 @@ int cuda_grouped_data(cuda_stream, cuda_tensor dx, cuda_tensor dy, const void *w
 int cuda_grouped_filter(cuda_stream, float *dw, cuda_tensor dy, cuda_tensor x, cuda_grouped,
                         bool accumulate, cuda_workspace);
 
-/* ---- first_conv.cu ---- a convolution that reads an image of few channels, 3x3, stride 1 */
-typedef struct cuda_first {
+/* ---- stem_conv.cu ---- a convolution that reads an image of few channels, 3x3, stride 1 */
+typedef struct cuda_stem {
     int pad_top, pad_left;
     bool relu;
-} cuda_first;
+} cuda_stem;
 enum { CUDA_FIRST_CHANNELS = 4 };
 /* x [n,h,w,ic] with ic <= CUDA_FIRST_CHANNELS, w [oc][3][3][ic] stored like x, bias [oc] floats or
  * NULL. */
-int cuda_first_forward(cuda_stream, cuda_tensor y, cuda_tensor x, const void *w, const float *bias,
-                       cuda_first);
+int cuda_stem_forward(cuda_stream, cuda_tensor y, cuda_tensor x, const void *w, const float *bias,
+                      cuda_stem);
 /* dw, db (NULL: not wanted) (+)= ... */
-int cuda_first_filter(cuda_stream, float *dw, float *db, cuda_tensor dy, cuda_tensor x, cuda_first,
-                      bool accumulate, cuda_workspace);
+int cuda_stem_filter(cuda_stream, float *dw, float *db, cuda_tensor dy, cuda_tensor x, cuda_stem,
+                     bool accumulate, cuda_workspace);
 
 #ifdef __cplusplus
 }

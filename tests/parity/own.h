@@ -169,28 +169,28 @@ static inline own_results own_winograd(const cpu_kernels *k, const own_case *t,
     return out;
 }
 
-static inline cpu_first own_first_form(const own_case *t) {
+static inline cpu_stem own_stem_form(const own_case *t) {
     const cpu_conv c = own_conv(t);
-    return (cpu_first){.n = c.n,
-                       .ih = c.ih,
-                       .iw = c.iw,
-                       .ic = c.ic,
-                       .oh = c.oh,
-                       .ow = c.ow,
-                       .oc = c.oc,
-                       .pad_top = t->top,
-                       .pad_left = t->left};
+    return (cpu_stem){.n = c.n,
+                      .ih = c.ih,
+                      .iw = c.iw,
+                      .ic = c.ic,
+                      .oh = c.oh,
+                      .ow = c.ow,
+                      .oc = c.oc,
+                      .pad_top = t->top,
+                      .pad_left = t->left};
 }
 
 /* Reads an image: there is no dx. */
-static inline own_results own_first(const cpu_kernels *k, const own_case *t, const own_inputs *in,
-                                    int threads) {
-    cpu_first d = own_first_form(t);
+static inline own_results own_stem(const cpu_kernels *k, const own_case *t, const own_inputs *in,
+                                   int threads) {
+    cpu_stem d = own_stem_form(t);
     const size_t from = (size_t)(d.ih * d.iw), to = (size_t)(d.oh * d.ow);
     cpu_epilogue e = {.relu = t->relu};
     own_results out = {0};
     omp_set_num_threads(threads);
-    k->first_size(&d, threads);
+    k->stem_size(&d, threads);
     own_buffer x = own_fill(in->x, d.n, from, d.ic, d.ic);
     own_buffer dy = own_fill(in->dy, d.n, to, d.oc, d.lanes);
     own_buffer w = own_fill(in->w, 9 * d.ic, 1, d.oc, d.oc);
@@ -200,11 +200,11 @@ static inline own_results own_first(const cpu_kernels *k, const own_case *t, con
     own_buffer db = own_fill(t->accumulate ? in->db : NULL, 1, 1, d.oc, d.oc);
     own_buffer scratch = own_alloc(d.scratch / sizeof(real));
     if (t->bias) e.bias = bias.data;
-    k->first_forward(y.data, x.data, w.data, &d, &e, scratch.data);
+    k->stem_forward(y.data, x.data, w.data, &d, &e, scratch.data);
     own_release(&scratch, "scratch of forward");
     scratch = own_alloc(d.scratch / sizeof(real));
-    k->first_filter(dw.data, t->bias ? db.data : NULL, dy.data, x.data, &d, t->accumulate,
-                    scratch.data);
+    k->stem_filter(dw.data, t->bias ? db.data : NULL, dy.data, x.data, &d, t->accumulate,
+                   scratch.data);
     own_release(&scratch, "scratch of the weight gradient");
     omp_set_num_threads(1);
     own_buffer *const read[] = {&x, &dy, &w, &bias};

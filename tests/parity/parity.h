@@ -50,8 +50,8 @@ void test_winograd_shared_sums(void **state);
 void test_winograd_isas(void **state);
 void test_winograd_isas_shared(void **state);
 void test_winograd_in_the_backend(void **state);
-void test_first_algebra(void **state);
-void test_first_isas(void **state);
-void test_first_in_the_backend(void **state);
+void test_stem_algebra(void **state);
+void test_stem_isas(void **state);
+void test_stem_in_the_backend(void **state);
 
 #endif

@@ -131,7 +131,7 @@ void test_winograd_isas(void **state) {
     check_isas(own_winograd, rows, sizeof rows / sizeof rows[0]);
 }
 
-void test_first_isas(void **state) {
+void test_stem_isas(void **state) {
     (void)state;
     static const own_case rows[] = {
         {1, 3, 3, 1, 1, 0, 0, 0, 0, true, true, false, true},
@@ -140,7 +140,7 @@ void test_first_isas(void **state) {
         {3, 19, 13, 3, 5, 1, 1, 1, 1, true, true, false, true},
         {4, 48, 48, 1, 2, 0, 0, 0, 0, true, true, false, false},
     };
-    check_isas(own_first, rows, sizeof rows / sizeof rows[0]);
+    check_isas(own_stem, rows, sizeof rows / sizeof rows[0]);
 }
 
 /* With three threads the sums would take more than 32 MB: they share one set. */
@@ -313,7 +313,7 @@ static own_results all_passes(mien_backend *b, const own_case *t, const own_inpu
 }
 
 /* Own loops where no gradient of the image is asked for, oneDNN where it is: the same results. */
-void test_first_in_the_backend(void **state) {
+void test_stem_in_the_backend(void **state) {
     (void)state;
     const mien_backend_options options = {.threads = 2};
     mien_backend *b;

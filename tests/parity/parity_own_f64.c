@@ -77,7 +77,7 @@ void test_winograd_shared_sums(void **state) {
     check(own_winograd, t, 2, "Winograd in double");
 }
 
-void test_first_algebra(void **state) {
+void test_stem_algebra(void **state) {
     (void)state;
     static const int rows[][NUMBERS] = {
         {1, 3, 3, 1, 1, 0, 0, 0, 0},   {1, 3, 3, 3, 2, 1, 1, 1, 1},   {2, 1, 1, 1, 1, 1, 1, 1, 1},
@@ -86,5 +86,5 @@ void test_first_algebra(void **state) {
         {1, 48, 48, 1, 4, 0, 0, 0, 0}, {1, 48, 48, 3, 2, 1, 1, 1, 1}, {2, 19, 13, 4, 3, 2, 2, 2, 2},
         {1, 17, 6, 2, 1, 0, 2, 2, 0},
     };
-    check_rows(own_first, rows, sizeof rows / sizeof rows[0], 1, "first layer in double");
+    check_rows(own_stem, rows, sizeof rows / sizeof rows[0], 1, "first layer in double");
 }

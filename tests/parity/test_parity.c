@@ -380,9 +380,9 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_winograd_isas),
         cmocka_unit_test(test_winograd_isas_shared),
         cmocka_unit_test(test_winograd_in_the_backend),
-        cmocka_unit_test(test_first_algebra),
-        cmocka_unit_test(test_first_isas),
-        cmocka_unit_test(test_first_in_the_backend),
+        cmocka_unit_test(test_stem_algebra),
+        cmocka_unit_test(test_stem_isas),
+        cmocka_unit_test(test_stem_in_the_backend),
     };
     return cmocka_run_group_tests_name("parity", tests, open_backends, close_backends);
 }

@@ -137,7 +137,7 @@ struct linear_kind {
 /* bias.c: the gradient of an operator's bias by a kernel of its own; db NULL: none is wanted. */
 mien_status mien_cuda_bias_gradient(const mien_linear *op, void *db, const mien_tensor *dy,
                                     bool accumulate);
-extern const linear_kind mien_cuda_first, mien_cuda_grouped, mien_cuda_dense, mien_cuda_transposed,
+extern const linear_kind mien_cuda_stem, mien_cuda_grouped, mien_cuda_dense, mien_cuda_transposed,
     mien_cuda_conv;
 
 #endif

@@ -5,7 +5,7 @@
 #include "host/base/memory.h"
 
 static mien_status linear_create(mien_backend *b, const mien_linear_desc *desc, mien_linear **out) {
-    static const linear_kind *const kinds[] = {&mien_cuda_first, &mien_cuda_grouped,
+    static const linear_kind *const kinds[] = {&mien_cuda_stem, &mien_cuda_grouped,
                                                &mien_cuda_dense, &mien_cuda_transposed,
                                                &mien_cuda_conv};
     *out = NULL;

@@ -86,7 +86,7 @@ static void fibre_main();
 static void give_turn(bool left) {
     fibre *self = run.running, *to = &outside;
     const bool fresh = run.started < run.count;
-    if (fresh && (run.queued == 0 || run.sequence.fresh_first(run.turns++))) {
+    if (fresh && (run.queued == 0 || run.sequence.fresh_stem(run.turns++))) {
         run.current = (unsigned)run.sequence.at(run.started++, run.count);
         if (left) return; /* the same fibre takes it */
         to = idle_count ? idle[--idle_count] : fibre_new(fibre_main);

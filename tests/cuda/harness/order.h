@@ -24,7 +24,7 @@ struct order {
         return drawn ? (i * primes[seed % 4] + seed) % n : i;
     }
     /* Do threads that have not begun go before those that can go on? */
-    bool fresh_first(uint64_t turn) const {
+    bool fresh_stem(uint64_t turn) const {
         return drawn ? (turn * 2654435761u + seed) >> 7 & 1 : !reverse;
     }
 };

@@ -142,7 +142,7 @@ static void compare(const outcome *got, outcome *want, bool whole, bool logits) 
                         names[i]);
 }
 
-static void test_first_conv(void **state) {
+static void test_stem_conv(void **state) {
     (void)state;
     mien_backend *cuda = twin_cuda(), *plain;
     expect_ok(reference_open(true, &plain));
@@ -163,6 +163,6 @@ static void test_first_conv(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_first_conv)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_stem_conv)};
     return twins_all_types(tests, 1);
 }

@@ -1,8 +1,8 @@
-/* What the two kernels of first_conv share: how a block cuts an image into tiles of outputs, and
+/* What the two kernels of stem_conv share: how a block cuts an image into tiles of outputs, and
  * the tile's part of the image in shared memory, as floats, with zeros around it, so that no pixel
  * needs a look at the border. */
-#ifndef KERNELS_CUDA_FIRST_CUH
-#define KERNELS_CUDA_FIRST_CUH
+#ifndef KERNELS_CUDA_STEM_CUH
+#define KERNELS_CUDA_STEM_CUH
 
 #include "kernels/cuda/grid.cuh"
 
@@ -14,20 +14,20 @@ enum {
     CHUNK = 64             /* output channels of a block */
 };
 
-struct first_shape {
+struct stem_shape {
     int n, ih, iw, oh, ow, oc, pad_top, pad_left;
     int tile_w, tiles_h, tiles_w; /* tiles of an image; they are TILE_H high */
     bool whole;                   /* channels come in whole, aligned packs */
 };
 
 /* One tile: image, first output, how many outputs. */
-struct first_tile {
+struct stem_tile {
     int n, y, x, h, w;
 };
 
-static inline __device__ first_tile tile_at(const first_shape &s, int unit) {
+static inline __device__ stem_tile tile_at(const stem_shape &s, int unit) {
     const int across = unit % s.tiles_w, rest = unit / s.tiles_w;
-    first_tile t;
+    stem_tile t;
     t.n = rest / s.tiles_h;
     t.y = rest % s.tiles_h * TILE_H;
     t.x = across * s.tile_w;
@@ -36,13 +36,13 @@ static inline __device__ first_tile tile_at(const first_shape &s, int unit) {
     return t;
 }
 
-template <int IC> struct alignas(16) first_image { float at[(TILE_H + 2) * PITCH * IC]; };
+template <int IC> struct alignas(16) stem_image { float at[(TILE_H + 2) * PITCH * IC]; };
 
 /* Brings the pixels under a tile, by all threads of a block of `size`; the caller waits for them.
  */
 template <typename T, int IC>
-static __device__ void bring_tile(first_image<IC> *to, const T *x, const first_shape &s,
-                                  const first_tile &t, int thread, int size) {
+static __device__ void bring_tile(stem_image<IC> *to, const T *x, const stem_shape &s,
+                                  const stem_tile &t, int thread, int size) {
     const T *image = x + (size_t)t.n * (size_t)(s.ih * s.iw * IC);
     const int left = (t.x - s.pad_left) * IC, end = s.iw * IC;
     for (int i = thread; i < (t.h + 2) * PITCH * IC; i += size) {
@@ -53,24 +53,24 @@ static __device__ void bring_tile(first_image<IC> *to, const T *x, const first_s
 }
 
 /* The pixels that one row of taps needs for QUAD outputs. */
-template <int IC> struct first_row {
+template <int IC> struct stem_row {
     enum { N = ((QUAD + 2) * IC + 3) / 4 };
     pack<float> of[N];
     __device__ float at(int i) const { return of[i / 4].at[i % 4]; }
 };
 
 template <int IC>
-static __device__ first_row<IC> read_row(const first_image<IC> &image, int row, int column) {
-    first_row<IC> made;
+static __device__ stem_row<IC> read_row(const stem_image<IC> &image, int row, int column) {
+    stem_row<IC> made;
     const pack<float> *from = (const pack<float> *)&image.at[(row * PITCH + column) * IC];
 #pragma unroll
-    for (int i = 0; i < first_row<IC>::N; i++)
+    for (int i = 0; i < stem_row<IC>::N; i++)
         made.of[i] = from[i];
     return made;
 }
 
 /* Threads of a block: a power of two of packs of channels, and places beside them. */
-static inline dim3 first_block(int channels, int pack_size, unsigned size) {
+static inline dim3 stem_block(int channels, int pack_size, unsigned size) {
     unsigned groups = 1;
     while ((int)groups * pack_size < channels)
         groups *= 2;
@@ -78,19 +78,19 @@ static inline dim3 first_block(int channels, int pack_size, unsigned size) {
 }
 
 /* IC as a value of its own type: with_channels(c, [&](auto ic) { … decltype(ic)::N … }). */
-template <int C> struct first_channels {
+template <int C> struct stem_channels {
     enum { N = C };
 };
 template <typename F> static int with_channels(int channels, F work) {
     switch (channels) {
     case 1:
-        return work(first_channels<1>());
+        return work(stem_channels<1>());
     case 2:
-        return work(first_channels<2>());
+        return work(stem_channels<2>());
     case 3:
-        return work(first_channels<3>());
+        return work(stem_channels<3>());
     case 4:
-        return work(first_channels<4>());
+        return work(stem_channels<4>());
     default:
         return (int)cudaErrorInvalidValue;
     }
@@ -105,8 +105,8 @@ template <typename F> static int with_numbers(int output, int image, F work) {
     });
 }
 
-static inline first_shape shape_of(cuda_tensor y, cuda_tensor x, cuda_first f, int pack_size) {
-    first_shape s;
+static inline stem_shape shape_of(cuda_tensor y, cuda_tensor x, cuda_stem f, int pack_size) {
+    stem_shape s;
     s.n = x.n, s.ih = x.h, s.iw = x.w;
     s.oh = y.h, s.ow = y.w, s.oc = y.c;
     s.pad_top = f.pad_top, s.pad_left = f.pad_left;

@@ -3,21 +3,21 @@
  * once, 16 bytes a thread. A thread has QUAD outputs of a row for one pack of channels in
  * registers; the sums run over rows, columns and channels of the window in ascending order, as on
  * the CPU. */
-#include "kernels/cuda/first.cuh"
+#include "kernels/cuda/stem.cuh"
 
 #include "kernels/body/activation.h"
 
 /* ---- forward ---- */
 
-template <int IC> struct first_weights {
+template <int IC> struct stem_weights {
     pack<float> at[9 * IC][CHUNK / 4]; /* [tap][channel] */
     pack<float> bias[CHUNK / 4];
 };
 
 /* Brings a chunk's weights; zeros behind the last channel. */
 template <typename W, int IC>
-static __device__ void bring_weights(first_weights<IC> *to, const W *w, const float *bias,
-                                     int first, int oc, int thread) {
+static __device__ void bring_weights(stem_weights<IC> *to, const W *w, const float *bias, int first,
+                                     int oc, int thread) {
     float *taps = (float *)to->at, *biases = (float *)to->bias;
     for (int i = thread; i < CHUNK * 9 * IC; i += BLOCK) {
         const int k = i / (9 * IC), tap = i % (9 * IC);
@@ -29,8 +29,8 @@ static __device__ void bring_weights(first_weights<IC> *to, const W *w, const fl
 
 /* acc[p][k] = bias, then the taps of QUAD neighbouring outputs. */
 template <int IC, int N>
-static __device__ void sum_taps(float (&acc)[QUAD][N], const first_image<IC> &image,
-                                const first_weights<IC> &weights, int row, int column, int group) {
+static __device__ void sum_taps(float (&acc)[QUAD][N], const stem_image<IC> &image,
+                                const stem_weights<IC> &weights, int row, int column, int group) {
 #pragma unroll
     for (int k = 0; k < N; k++)
 #pragma unroll
@@ -38,7 +38,7 @@ static __device__ void sum_taps(float (&acc)[QUAD][N], const first_image<IC> &im
             acc[p][k] = weights.bias[group * (N / 4) + k / 4].at[k % 4];
 #pragma unroll 1 /* else all weights would be kept in registers */
     for (int r = 0; r < 3; r++) {
-        const first_row<IC> x = read_row(image, row + r, column);
+        const stem_row<IC> x = read_row(image, row + r, column);
 #pragma unroll
         for (int tap = 0; tap < 3 * IC; tap++)
 #pragma unroll
@@ -71,13 +71,13 @@ static __device__ void put_pack(T *to, const float (&sum)[N], int channels, bool
 
 template <typename T, typename X, int IC>
 static __global__ void __launch_bounds__(BLOCK)
-    stem_forward_kernel(T *y, const X *x, const X *w, const float *bias, first_shape s, bool relu) {
+    stem_forward_kernel(T *y, const X *x, const X *w, const float *bias, stem_shape s, bool relu) {
     enum { N = pack<T>::N };
-    __shared__ first_image<IC> image;
-    __shared__ first_weights<IC> weights;
+    __shared__ stem_image<IC> image;
+    __shared__ stem_weights<IC> weights;
     const int thread = (int)(threadIdx.y * blockDim.x + threadIdx.x), group = (int)threadIdx.x;
     const int first = (int)blockIdx.y * CHUNK, channel = first + group * N;
-    const first_tile t = tile_at(s, (int)blockIdx.x);
+    const stem_tile t = tile_at(s, (int)blockIdx.x);
     bring_weights(&weights, w, bias, first, s.oc, thread);
     bring_tile<X, IC>(&image, x, s, t, thread, BLOCK);
     __syncthreads();
@@ -97,19 +97,19 @@ static __global__ void __launch_bounds__(BLOCK)
     }
 }
 
-int cuda_first_forward(cuda_stream stream, cuda_tensor y, cuda_tensor x, const void *w,
-                       const float *bias, cuda_first f) {
+int cuda_stem_forward(cuda_stream stream, cuda_tensor y, cuda_tensor x, const void *w,
+                      const float *bias, cuda_stem f) {
     if (count_of(y) == 0) return 0;
     return with_numbers(y.number, x.number, [&](auto zero, auto pixel) {
         typedef decltype(zero) T;
         typedef decltype(pixel) X;
         return with_channels(x.c, [&](auto ic) {
             enum { N = pack<T>::N, IC = decltype(ic)::N };
-            const first_shape s = shape_of(y, x, f, N);
+            const stem_shape s = shape_of(y, x, f, N);
             const dim3 grid((unsigned)(s.n * s.tiles_h * s.tiles_w),
                             (unsigned)((s.oc + CHUNK - 1) / CHUNK));
             return launch(stem_forward_kernel<T, X, IC>, grid,
-                          first_block(s.oc < CHUNK ? s.oc : CHUNK, N, BLOCK), stream, (T *)y.data,
+                          stem_block(s.oc < CHUNK ? s.oc : CHUNK, N, BLOCK), stream, (T *)y.data,
                           (const X *)x.data, (const X *)w, bias, s, f.relu);
         });
     });
@@ -148,9 +148,9 @@ template <int IC, int N> struct filter_sums { float at[9 * IC + 1][N]; };
 
 /* Adds QUAD neighbouring outputs; those beyond `count` are zeros. */
 template <typename T, int IC, int N>
-static __device__ void add_quad(filter_sums<IC, N> &sums, const first_image<IC> &image, int row,
+static __device__ void add_quad(filter_sums<IC, N> &sums, const stem_image<IC> &image, int row,
                                 int column, const channels_of<T, N> (&dy)[QUAD]) {
-    first_row<IC> x[3];
+    stem_row<IC> x[3];
 #pragma unroll
     for (int r = 0; r < 3; r++)
         x[r] = read_row(image, row + r, column);
@@ -168,8 +168,8 @@ static __device__ void add_quad(filter_sums<IC, N> &sums, const first_image<IC> 
 }
 
 template <typename T, int IC, int N>
-static __device__ void add_tile(filter_sums<IC, N> &sums, const first_image<IC> &image, const T *dy,
-                                const first_shape &s, const first_tile &t, int channel) {
+static __device__ void add_tile(filter_sums<IC, N> &sums, const stem_image<IC> &image, const T *dy,
+                                const stem_shape &s, const stem_tile &t, int channel) {
     const int across = (t.w + QUAD - 1) / QUAD;
     for (int q = (int)threadIdx.y; q < across * t.h; q += (int)blockDim.y) {
         const int row = q / across, column = q % across * QUAD;
@@ -215,9 +215,9 @@ static __device__ void finish_sums(float *part, const filter_sums<IC, N> &sums, 
 
 template <typename T, typename X, int IC>
 static __global__ void __launch_bounds__(FILTER_BLOCK, IC == 1 ? 3 : 1)
-    stem_filter_kernel(float *parts, const T *dy, const X *x, first_shape s) {
+    stem_filter_kernel(float *parts, const T *dy, const X *x, stem_shape s) {
     enum { N = filter_width<T, IC>::N };
-    __shared__ first_image<IC> image;
+    __shared__ stem_image<IC> image;
     const int thread = (int)(threadIdx.y * blockDim.x + threadIdx.x);
     const int first = (int)blockIdx.y * CHUNK, channel = first + (int)threadIdx.x * N;
     const int units = s.n * s.tiles_h * s.tiles_w;
@@ -228,7 +228,7 @@ static __global__ void __launch_bounds__(FILTER_BLOCK, IC == 1 ? 3 : 1)
         for (int k = 0; k < N; k++)
             sums.at[tap][k] = 0;
     for (int unit = (int)blockIdx.x; unit < units; unit += (int)gridDim.x) {
-        const first_tile t = tile_at(s, unit);
+        const stem_tile t = tile_at(s, unit);
         bring_tile<X, IC>(&image, x, s, t, thread, FILTER_BLOCK);
         __syncthreads();
         if (channel < s.oc) add_tile(sums, image, dy, s, t, channel);
@@ -257,14 +257,14 @@ static __global__ void __launch_bounds__(WARP *SUM_ROWS)
     *to = accumulate ? *to + sum : sum;
 }
 
-int cuda_first_filter(cuda_stream stream, float *dw, float *db, cuda_tensor dy, cuda_tensor x,
-                      cuda_first f, bool accumulate, cuda_workspace buffer) {
+int cuda_stem_filter(cuda_stream stream, float *dw, float *db, cuda_tensor dy, cuda_tensor x,
+                     cuda_stem f, bool accumulate, cuda_workspace buffer) {
     float *parts = (float *)buffer.data;
     const int taps = 9 * x.c;
     const size_t size = (size_t)(taps + 1) * (size_t)dy.c, most = CUDA_WORKSPACE_BYTES / 4 / size;
     if (count_of(dy) == 0) return 0;
     if (most == 0) return (int)cudaErrorInvalidValue; /* tens of thousands of channels */
-    const first_shape any = shape_of(dy, x, f, 1);
+    const stem_shape any = shape_of(dy, x, f, 1);
     const unsigned count = blocks_for((size_t)(any.n * any.tiles_h * any.tiles_w), 1,
                                       most < PARTS ? (unsigned)most : (unsigned)PARTS);
     TRY(with_numbers(dy.number, x.number, [&](auto zero, auto pixel) {
@@ -272,10 +272,10 @@ int cuda_first_filter(cuda_stream stream, float *dw, float *db, cuda_tensor dy, 
         typedef decltype(pixel) X;
         return with_channels(x.c, [&](auto ic) {
             enum { IC = decltype(ic)::N, N = filter_width<T, IC>::N };
-            const first_shape s = shape_of(dy, x, f, N);
+            const stem_shape s = shape_of(dy, x, f, N);
             const dim3 grid(count, (unsigned)((s.oc + CHUNK - 1) / CHUNK));
             return launch(stem_filter_kernel<T, X, IC>, grid,
-                          first_block(s.oc < CHUNK ? s.oc : CHUNK, N, FILTER_BLOCK), stream, parts,
+                          stem_block(s.oc < CHUNK ? s.oc : CHUNK, N, FILTER_BLOCK), stream, parts,
                           (const T *)dy.data, (const X *)x.data, s);
         });
     }));

@@ -27,9 +27,9 @@ static void engine(const mien_linear *op, mien_direction direction, char *text, 
     snprintf(text, size, "%s", direction == MIEN_DATA ? "none" : "first");
 }
 
-static cuda_first first_of(const mien_linear *op) {
+static cuda_stem first_of(const mien_linear *op) {
     const mien_linear_desc *d = &op->desc;
-    return (cuda_first){d->pad_top, d->pad_left, d->activation == BODY_RELU};
+    return (cuda_stem){d->pad_top, d->pad_left, d->activation == BODY_RELU};
 }
 
 static mien_status forward(mien_linear *op, const mien_tensor *y, const mien_tensor *x,
@@ -38,7 +38,7 @@ static mien_status forward(mien_linear *op, const mien_tensor *y, const mien_ten
     const cuda_stream stream = op->cuda->stream;
     (void)scratch;
     CUDA_TRY(
-        cuda_first_forward(stream, mien_cuda_tensor(y), mien_cuda_tensor(x), w, b, first_of(op)),
+        cuda_stem_forward(stream, mien_cuda_tensor(y), mien_cuda_tensor(x), w, b, first_of(op)),
         "the kernel of the first convolution");
     if (d->activation != BODY_LINEAR && d->activation != BODY_RELU)
         CUDA_TRY(cuda_bias_activation(stream, mien_cuda_tensor(y), NULL, d->activation, d->alpha),
@@ -56,18 +56,18 @@ static mien_status backward_data(mien_linear *op, const mien_tensor *dx, const m
 static mien_status backward_filter(mien_linear *op, void *dw, void *db, const mien_tensor *dy,
                                    const mien_tensor *x, void *scratch, bool accumulate) {
     (void)scratch;
-    CUDA_TRY(cuda_first_filter(op->cuda->stream, dw, db, mien_cuda_tensor(dy), mien_cuda_tensor(x),
-                               first_of(op), accumulate, op->cuda->buffer),
+    CUDA_TRY(cuda_stem_filter(op->cuda->stream, dw, db, mien_cuda_tensor(dy), mien_cuda_tensor(x),
+                              first_of(op), accumulate, op->cuda->buffer),
              "the kernel of the first convolution's gradient");
     return MIEN_OK;
 }
 
-const linear_kind mien_cuda_first = {.name = "first",
-                                     .takes = takes,
-                                     .bytes = sizeof(mien_linear),
-                                     .prepare = prepare,
-                                     .release = release,
-                                     .engine = engine,
-                                     .forward = forward,
-                                     .backward_data = backward_data,
-                                     .backward_filter = backward_filter};
+const linear_kind mien_cuda_stem = {.name = "first",
+                                    .takes = takes,
+                                    .bytes = sizeof(mien_linear),
+                                    .prepare = prepare,
+                                    .release = release,
+                                    .engine = engine,
+                                    .forward = forward,
+                                    .backward_data = backward_data,
+                                    .backward_filter = backward_filter};

@@ -14,20 +14,20 @@ enum {
     PAD = 16
 };
 
-static size_t row_of(const cpu_first *d) {
+static size_t row_of(const cpu_stem *d) {
     return (size_t)(d->ow + 2 + PIXELS) * (size_t)d->ic;
 }
 
-static int chunks_of(const cpu_first *d) {
+static int chunks_of(const cpu_stem *d) {
     return (d->oh + ROWS - 1) / ROWS;
 }
 
 /* Elements of one set of sums: dw and behind it db. */
-static size_t sums_of(const cpu_first *d) {
+static size_t sums_of(const cpu_stem *d) {
     return (size_t)(9 * d->ic + 1) * (size_t)d->oc;
 }
 
-void CPU(first_size)(cpu_first *d, int threads) {
+void CPU(stem_size)(cpu_stem *d, int threads) {
     d->lanes = LANES;
     d->parts = threads;
     d->capacity = ((ROWS + 2) * row_of(d) + sums_of(d) + PAD - 1) / PAD * PAD;
@@ -38,13 +38,13 @@ typedef struct place {
     int n, y, rows; /* image, first row of outputs, how many */
 } place;
 
-static place place_of(const cpu_first *d, int unit) {
+static place place_of(const cpu_stem *d, int unit) {
     const int y = unit % chunks_of(d) * ROWS, left = d->oh - y;
     return (place){unit / chunks_of(d), y, left < ROWS ? left : ROWS};
 }
 
 /* The image rows that `at` needs, zeros where they reach over its border. */
-static void copy_rows(real *to, const real *x, const cpu_first *d, place at) {
+static void copy_rows(real *to, const real *x, const cpu_stem *d, place at) {
     const size_t row = row_of(d);
     const int width = d->ow + 2 < d->iw + d->pad_left ? d->ow + 2 : d->iw + d->pad_left;
     for (int i = 0; i < at.rows + 2; i++, to += row) {
@@ -58,13 +58,13 @@ static void copy_rows(real *to, const real *x, const cpu_first *d, place at) {
 }
 
 /* `count` outputs of a row, in one or two channel blocks. */
-typedef struct first_pixels {
+typedef struct stem_pixels {
     size_t x_row, b_step, block; /* elements from row to row, tap to tap, channel block to block */
     size_t a_row;                /* from pixel to pixel: the input channels */
     int depth, count;
     const real *bias;
     bool relu;
-} first_pixels;
+} stem_pixels;
 
 #define FIRST_BIAS(i, j)  const vec bias##j = t.bias ? vec_load(t.bias + j * LANES) : vec_all(0);
 #define FIRST_START(i, j) vec c##i##j = bias##j;
@@ -73,7 +73,7 @@ typedef struct first_pixels {
         vec_store(y + j * t.block + i * LANES, t.relu ? vec_max(c##i##j, (vec){0}) : c##i##j);
 #define FIRST_PIXELS(rows, columns)                                                                \
     static __attribute__((noinline)) void pixels_##rows##x##columns(                               \
-        real *y, const real *x, const real *b, const first_pixels t) {                             \
+        real *y, const real *x, const real *b, const stem_pixels t) {                              \
         TILE_COLUMNS_##columns(FIRST_BIAS, 0);                                                     \
         TILE_ROWS_##rows(FIRST_START, TILE_COLUMNS_##columns);                                     \
         for (int r = 0; r < 3; r++, x += t.x_row) {                                                \
@@ -91,16 +91,16 @@ FIRST_PIXELS(6, 2)
 FIRST_PIXELS(12, 1)
 FIRST_PIXELS(12, 2)
 
-static void forward_row(real *y, const real *rows, const real *w, const cpu_first *d,
+static void forward_row(real *y, const real *rows, const real *w, const cpu_stem *d,
                         const cpu_epilogue *e, int k) {
     const bool two = d->oc - k >= 2 * LANES;
-    first_pixels t = {.x_row = row_of(d),
-                      .b_step = (size_t)d->oc,
-                      .block = (size_t)(d->oh * d->ow) * LANES,
-                      .a_row = (size_t)d->ic,
-                      .depth = 3 * d->ic,
-                      .bias = e->bias ? e->bias + k : NULL,
-                      .relu = e->relu};
+    stem_pixels t = {.x_row = row_of(d),
+                     .b_step = (size_t)d->oc,
+                     .block = (size_t)(d->oh * d->ow) * LANES,
+                     .a_row = (size_t)d->ic,
+                     .depth = 3 * d->ic,
+                     .bias = e->bias ? e->bias + k : NULL,
+                     .relu = e->relu};
     for (int i = 0; i < d->ow; i += PIXELS) {
         const real *x = rows + (size_t)(i * d->ic);
         real *to = y + (size_t)i * LANES;
@@ -116,8 +116,8 @@ static void forward_row(real *y, const real *rows, const real *w, const cpu_firs
     }
 }
 
-void CPU(first_forward)(real *y, const real *x, const real *w, const cpu_first *d,
-                        const cpu_epilogue *e, real *scratch) {
+void CPU(stem_forward)(real *y, const real *x, const real *w, const cpu_stem *d,
+                       const cpu_epilogue *e, real *scratch) {
     const int units = d->n * chunks_of(d);
     const size_t pixels = (size_t)d->oh * (size_t)d->ow;
 #pragma omp parallel
@@ -137,14 +137,14 @@ void CPU(first_forward)(real *y, const real *x, const real *w, const cpu_first *
 }
 
 /* The nine taps of one input channel over some rows, for one or two blocks of output channels. */
-typedef struct first_taps {
+typedef struct stem_taps {
     size_t x_row, x_step,
         block; /* elements from row to row, pixel to pixel, block to block of dy */
     size_t tap,
         bias; /* in the sums: from tap to tap, from the first channel's taps to the bias's */
     int rows, pixels;
     bool with_bias;
-} first_taps;
+} stem_taps;
 
 #define TAP_LINE(i) const vec a0 = vec_all(a[(i) / 3 * t.x_row + (i) % 3 * t.x_step])
 #define TAP_LINE_1(X, i)                                                                           \
@@ -164,7 +164,7 @@ typedef struct first_taps {
 #define TAP_FINISH_B(i, j) tap_add(sums + t.bias + j * LANES, bias##j);
 #define FIRST_TAPS(columns)                                                                        \
     static __attribute__((noinline)) void taps_##columns(real *sums, const real *dy,               \
-                                                         const real *x, const first_taps t) {      \
+                                                         const real *x, const stem_taps t) {       \
         TILE_COLUMNS_##columns(TAP_NO_BIAS, 0);                                                    \
         TAPS(TILE_START, TILE_COLUMNS_##columns);                                                  \
         for (int r = 0; r < t.rows; r++, x += t.x_row) {                                           \
@@ -190,15 +190,15 @@ static inline void tap_add(real *to, vec sum) {
 FIRST_TAPS(1)
 FIRST_TAPS(2)
 
-static void sum_unit(real *sums, const real *rows, const real *dy, const cpu_first *d, place at) {
+static void sum_unit(real *sums, const real *rows, const real *dy, const cpu_stem *d, place at) {
     const size_t pixels = (size_t)d->oh * (size_t)d->ow;
-    first_taps t = {.x_row = row_of(d),
-                    .x_step = (size_t)d->ic,
-                    .block = pixels * LANES,
-                    .tap = (size_t)d->ic * (size_t)d->oc,
-                    .bias = (size_t)(9 * d->ic) * (size_t)d->oc,
-                    .rows = at.rows,
-                    .pixels = d->ow};
+    stem_taps t = {.x_row = row_of(d),
+                   .x_step = (size_t)d->ic,
+                   .block = pixels * LANES,
+                   .tap = (size_t)d->ic * (size_t)d->oc,
+                   .bias = (size_t)(9 * d->ic) * (size_t)d->oc,
+                   .rows = at.rows,
+                   .pixels = d->ow};
     for (int k = 0, blocks; k < d->oc; k += blocks * LANES) {
         const real *from = dy + ((size_t)at.n * (size_t)d->oc + (size_t)k) * pixels +
                            (size_t)at.y * (size_t)d->ow * LANES;
@@ -212,16 +212,16 @@ static void sum_unit(real *sums, const real *rows, const real *dy, const cpu_fir
 }
 
 /* One vector of all parts' sums, one after the other. */
-static void finish(real *to, const real *of_first, const cpu_first *d, int parts, bool add) {
-    vec sum = vec_load(of_first);
+static void finish(real *to, const real *of_stem, const cpu_stem *d, int parts, bool add) {
+    vec sum = vec_load(of_stem);
     for (int part = 1; part < parts; part++)
-        sum += vec_load(of_first + (size_t)part * d->capacity);
+        sum += vec_load(of_stem + (size_t)part * d->capacity);
     if (add) sum += vec_load(to);
     vec_store(to, sum);
 }
 
-void CPU(first_filter)(real *dw, real *db, const real *dy, const real *x, const cpu_first *d,
-                       bool accumulate, real *scratch) {
+void CPU(stem_filter)(real *dw, real *db, const real *dy, const real *x, const cpu_stem *d,
+                      bool accumulate, real *scratch) {
     const int units = d->n * chunks_of(d);
     const int share = (units + d->parts - 1) / d->parts;
     const int parts = (units + share - 1) / share; /* few units: not every part gets some */

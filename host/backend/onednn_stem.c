@@ -1,0 +1,49 @@
+/* The convolution that reads the image, by Mien's own loops (kernels/cpu/stem_conv.c) instead of
+ * oneDNN primitives. Its weights lie in HWIO. */
+#include "host/backend/onednn.h"
+
+/* Where it is measured to win over oneDNN's (docs/performance.md): with AVX-512, three channels
+ * into many are oneDNN's own ground. */
+static bool wins(const mien_cpu *cpu, const mien_linear_desc *d) {
+    enum { MOST_CHANNELS = 4 };
+    if (cpu->isa_rank == CPU_ISA_AVX512 && d->in.c == 3 && d->out.c > 2 * cpu->block) return false;
+    return cpu->isa_rank >= CPU_ISA_AVX2 && d->in.c <= MOST_CHANNELS;
+}
+
+/* The table: 3x3, stride 1, few input channels, whole blocks of output channels. Nobody asks for an
+ * image's gradient but explanations: an operator with one stays with oneDNN. */
+bool onednn_wants_stem(const mien_linear *op) {
+    const mien_linear_desc *d = &op->desc;
+    const mien_cpu *cpu = cpu_of(op->backend);
+    cpu_stem probe = {.ic = 1, .oc = cpu->block, .oh = 1, .ow = 1};
+    cpu->kernels->stem_size(&probe, 1);
+    return wins(cpu, d) && probe.lanes == cpu->block && !d->dense && mien_linear_is_simple(d) &&
+           !d->needs_dx && d->kernel_h == 3 && d->kernel_w == 3 && d->stride_h == 1 &&
+           d->stride_w == 1 && d->out.c % cpu->block == 0;
+}
+
+void onednn_stem_form(const mien_linear *op, int n, cpu_stem *form) {
+    const mien_linear_desc *d = &op->desc;
+    *form = (cpu_stem){.n = n,
+                       .ih = d->in.h,
+                       .iw = d->in.w,
+                       .ic = d->in.c,
+                       .oh = d->out.h,
+                       .ow = d->out.w,
+                       .oc = d->out.c,
+                       .pad_top = d->pad_top,
+                       .pad_left = d->pad_left};
+    cpu_of(op->backend)->kernels->stem_size(form, cpu_of(op->backend)->threads);
+}
+
+void onednn_stem_forward(const mien_linear *op, const cpu_stem *form, const mien_tensor *y,
+                         const mien_tensor *x, const void *w, const void *b, void *scratch) {
+    const cpu_epilogue e = {.bias = b, .relu = op->desc.activation == BODY_RELU};
+    cpu_of(op->backend)->kernels->stem_forward(y->data, x->data, w, form, &e, scratch);
+}
+
+void onednn_stem_filter(const mien_linear *op, const cpu_stem *form, void *dw, void *db,
+                        const mien_tensor *dy, const mien_tensor *x, void *scratch,
+                        bool accumulate) {
+    cpu_of(op->backend)->kernels->stem_filter(dw, db, dy->data, x->data, form, accumulate, scratch);
+}
