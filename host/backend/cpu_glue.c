@@ -423,8 +423,8 @@ static mien_status glue_permute(mien_backend *b, uint32_t *order, const uint32_t
     return MIEN_OK;
 }
 
-static mien_status glue_narrow(mien_backend *b, void *low, const void *params, size_t count) {
-    (void)low, (void)params, (void)count;
+static mien_status glue_cast(mien_backend *b, void *half, const void *params, size_t count) {
+    (void)half, (void)params, (void)count;
     return MIEN_FAIL(UNSUPPORTED, "'%s' has one type of numbers", b->ops->name);
 }
 
@@ -495,7 +495,7 @@ void CPU_REAL_NAME(mien_cpu_glue)(mien_ops *ops) {
     ops->softmax_xent = glue_softmax_xent;
     ops->gather = glue_gather;
     ops->permute = glue_permute;
-    ops->narrow = glue_narrow;
+    ops->cast = glue_cast;
     ops->optimize = glue_optimize;
     ops->all_reduce = glue_all_reduce;
 }

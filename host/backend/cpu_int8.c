@@ -7,11 +7,11 @@
 #include "host/base/memory.h"
 
 /* A first convolution: its image has one to four channels, its output whole lanes of them. */
-static bool is_narrow(const mien_backend *b, const mien_linear_desc *d) {
+static bool is_stem(const mien_backend *b, const mien_linear_desc *d) {
     (void)b;
     const int taps = d->kernel_h * d->kernel_w * d->in.c;
-    return !d->dense && mien_linear_is_simple(d) && d->in.c <= 4 && taps <= CPU_NARROW_TAPS &&
-           d->out.c % CPU_NARROW_LANES == 0 &&
+    return !d->dense && mien_linear_is_simple(d) && d->in.c <= 4 && taps <= CPU_STEM_TAPS &&
+           d->out.c % CPU_STEM_LANES == 0 &&
            (d->activation == BODY_LINEAR || d->activation == BODY_RELU);
 }
 
@@ -37,23 +37,23 @@ static size_t scratch_bytes(const mien_int8_linear *op) {
 }
 
 /* [taps][channels] → [channels / LANES][taps][LANES], with the bias behind. */
-static mien_status load_narrow(mien_int8_linear *op, const float *hwio, const float *bias) {
+static mien_status load_stem(mien_int8_linear *op, const float *hwio, const float *bias) {
     const mien_linear_desc *d = &op->desc.linear;
     const size_t taps = (size_t)(d->kernel_h * d->kernel_w * d->in.c), c = (size_t)d->out.c;
-    if (!op->narrow) MIEN_TRY(mien_new(&op->narrow, (taps + 1) * c, sizeof *op->narrow));
+    if (!op->stem) MIEN_TRY(mien_new(&op->stem, (taps + 1) * c, sizeof *op->stem));
     for (size_t t = 0; t < taps; t++)
         for (size_t k = 0; k < c; k++)
-            op->narrow[(k / CPU_NARROW_LANES * taps + t) * CPU_NARROW_LANES +
-                       k % CPU_NARROW_LANES] = hwio[t * c + k];
-    memcpy(op->narrow + taps * c, bias, c * sizeof *bias);
+            op->stem[(k / CPU_STEM_LANES * taps + t) * CPU_STEM_LANES + k % CPU_STEM_LANES] =
+                hwio[t * c + k];
+    memcpy(op->stem + taps * c, bias, c * sizeof *bias);
     return MIEN_OK;
 }
 
 static mien_status load(mien_int8_linear *op, const float *hwio, const float *bias) {
-    return op->w_scale ? onednn_int8_load(op, hwio, bias) : load_narrow(op, hwio, bias);
+    return op->w_scale ? onednn_int8_load(op, hwio, bias) : load_stem(op, hwio, bias);
 }
 
-static void forward_narrow(const mien_int8_linear *op, const mien_tensor *y, const mien_tensor *x) {
+static void forward_stem(const mien_int8_linear *op, const mien_tensor *y, const mien_tensor *x) {
     const mien_linear_desc *d = &op->desc.linear;
     const cpu_conv c = {
         x->shape.n, d->in.h,
@@ -64,14 +64,14 @@ static void forward_narrow(const mien_int8_linear *op, const mien_tensor *y, con
         1};
     const size_t taps = (size_t)(d->kernel_h * d->kernel_w * d->in.c);
     cpu_of(op->backend)
-        ->kernels->conv_narrow(y->data, x->data, op->narrow, op->narrow + taps * (size_t)d->out.c,
-                               &c, 1 / op->desc.y_scale, y->dtype == MIEN_I8);
+        ->kernels->conv_stem_u8(y->data, x->data, op->stem, op->stem + taps * (size_t)d->out.c, &c,
+                                1 / op->desc.y_scale, y->dtype == MIEN_I8);
 }
 
 static mien_status forward(mien_int8_linear *op, const mien_tensor *y, const mien_tensor *x,
                            void *scratch) {
     if (op->w_scale) return onednn_int8_forward(op, y, x, scratch);
-    forward_narrow(op, y, x);
+    forward_stem(op, y, x);
     return MIEN_OK;
 }
 
@@ -85,7 +85,7 @@ static mien_status max_pool(mien_backend *b, const mien_tensor *y, const mien_te
 }
 
 const mien_int8_ops mien_cpu_int8 = {.available = onednn_int8_available,
-                                     .writes_int8 = is_narrow,
+                                     .writes_int8 = is_stem,
                                      .create = create,
                                      .free = onednn_int8_free,
                                      .prepare = prepare,

@@ -58,7 +58,7 @@ void onednn_int8_free(mien_int8_linear *op) {
     mien_free(op->w_scale);
     mien_free(op->bias);
     mien_free(op->hwio);
-    mien_free(op->narrow);
+    mien_free(op->stem);
     mien_free(op);
 }
 

@@ -17,7 +17,7 @@ typedef struct int8_variant {
 struct mien_int8_linear {
     mien_backend *backend;
     mien_int8_desc desc;
-    float *narrow; /* weights and bias of an operator in f32 */
+    float *stem; /* weights and bias of an operator in f32 */
     /* of one in bytes */
     float *w_scale, *bias;
     int8_t *hwio; /* the weights, dense: in x out */

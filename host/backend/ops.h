@@ -203,7 +203,7 @@ typedef struct mien_update {
     const void *g;       /* like w */
     void *m, *v;         /* moments, NULL when the rule has none */
     void *average;       /* NULL, or the moving average of w */
-    void *low;           /* NULL, or w in the backend's dtype: written too */
+    void *half;          /* NULL, or w in the backend's dtype: written too */
     const double *rates; /* learning rate of every step of the epoch; state->tick counts them */
     size_t decayed, count;
     const body_rule *rule; /* on the host */
@@ -395,7 +395,7 @@ struct mien_ops {
                            uint64_t *keys, uint32_t seed, uint64_t epoch);
 
     /* low = params, rounded to the backend's dtype; only called where dtype is not param_dtype. */
-    mien_status (*narrow)(mien_backend *, void *low, const void *params, size_t count);
+    mien_status (*cast)(mien_backend *, void *half, const void *params, size_t count);
     /* The flat optimiser over what mien_update names. Checks gradients and weights for NaN and
      * infinity: a bad gradient sets state->bad and leaves the weights alone. Advances *state past a
      * batch of `rows`. */

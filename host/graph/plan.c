@@ -161,7 +161,7 @@ static mien_status allocate(mien_plan *plan) {
     mien_backend *b = plan->backend;
     MIEN_TRY(ops->alloc(b, params, (void **)&plan->param));
     if (b->dtype != b->param_dtype)
-        MIEN_TRY(ops->alloc(b, plan->params * mien_dtype_bytes(b->dtype), (void **)&plan->low));
+        MIEN_TRY(ops->alloc(b, plan->params * mien_dtype_bytes(b->dtype), (void **)&plan->half));
     MIEN_TRY(ops->alloc(b, plan->states * element, (void **)&plan->state));
     MIEN_TRY(ops->alloc(b, sizeof *plan->step, (void **)&plan->step));
     plan->weights = plan->param;
@@ -259,7 +259,7 @@ void mien_plan_free(mien_plan *plan) {
         if (plan->nodes[i].linear) plan->ops->linear_free(plan->nodes[i].linear);
         if (plan->nodes[i].int8) plan->ops->int8->free(plan->nodes[i].int8);
     }
-    void *const roles[] = {plan->param,   plan->low,     plan->grad,    plan->state,
+    void *const roles[] = {plan->param,   plan->half,    plan->grad,    plan->state,
                            plan->act,     plan->scratch, plan->moment1, plan->moment2,
                            plan->average, plan->step,    plan->rates};
     for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++)
@@ -346,8 +346,8 @@ mien_status mien_plan_load(mien_plan *plan, const mien_weights *weights) {
 
 mien_status mien_plan_use(mien_plan *plan, bool average) {
     plan->weights = average && plan->average ? plan->average : plan->param;
-    if (!plan->low) return MIEN_OK;
-    return plan->ops->narrow(plan->backend, plan->low, plan->weights, plan->params);
+    if (!plan->half) return MIEN_OK;
+    return plan->ops->cast(plan->backend, plan->half, plan->weights, plan->params);
 }
 
 mien_status mien_plan_read(const mien_plan *plan, body_step *out) {

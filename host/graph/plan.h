@@ -94,7 +94,7 @@ typedef struct mien_plan {
      * then the other trained ones, then what is frozen */
     size_t decayed, trained, params, states;
     char *param, *grad, *state, *act, *scratch, *moment1, *moment2, *average;
-    char *low; /* what `weights` names, in the backend's dtype; NULL where that is param_dtype */
+    char *half; /* what `weights` names, in the backend's dtype; NULL where that is param_dtype */
     const char *weights; /* what the passes read: PARAM, or AVERAGE while evaluating with it */
     unsigned version;    /* counts moves of memory that recorded work knows the place of */
     size_t act_bytes, scratch_bytes, targets, probabilities;

@@ -33,8 +33,8 @@ static void *param(const mien_plan *plan, const mien_node *node, int i) {
     if (i == 1 && own->fusion.norm)
         return plan->state + mien_plan_folded_bias(plan, node->index) * element_bytes(plan);
     if (i >= node->param_count) return NULL;
-    if (node->params[i].linear && plan->low)
-        return plan->low + own->param[i] * mien_dtype_bytes(plan->backend->dtype);
+    if (node->params[i].linear && plan->half)
+        return plan->half + own->param[i] * mien_dtype_bytes(plan->backend->dtype);
     const char *base = node->params[i].trained ? plan->weights : plan->state;
     return (char *)base + own->param[i] * element_bytes(plan);
 }
@@ -225,7 +225,7 @@ mien_status mien_plan_update(mien_plan *plan, int global_rows) {
                                 .m = plan->moment1,
                                 .v = plan->moment2,
                                 .average = plan->average,
-                                .low = plan->low,
+                                .half = plan->half,
                                 .rates = plan->rates,
                                 .decayed = plan->decayed,
                                 .count = plan->trained,

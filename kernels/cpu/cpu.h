@@ -55,9 +55,9 @@ typedef struct cpu_conv {
     int dilation_h, dilation_w, groups; /* of the plain loops only; there at least 1 */
 } cpu_conv;
 
-/* What conv_narrow takes: channels in whole lanes, at most so many taps (kernel area x channels).
+/* What conv_stem_u8 takes: channels in whole lanes, at most so many taps (kernel area x channels).
  * Its weights are [channels / LANES][taps][LANES]. */
-enum { CPU_NARROW_LANES = 16, CPU_NARROW_TAPS = 128 };
+enum { CPU_STEM_LANES = 16, CPU_STEM_TAPS = 128 };
 
 typedef struct cpu_gather {
     const uint8_t *pixels;
@@ -191,8 +191,8 @@ typedef struct cpu_epilogue {
     X(quantise, (uint8_t * q, const real *x, cpu_dims d, real inverse, bool is_signed))            \
     X(max_pool_bytes,                                                                              \
       (uint8_t * y, const uint8_t *x, cpu_dims xd, cpu_dims yd, cpu_window p, bool is_signed))     \
-    X(conv_narrow, (uint8_t * y, const real *x, const real *w, const real *b, const cpu_conv *c,   \
-                    real inverse, bool is_signed))
+    X(conv_stem_u8, (uint8_t * y, const real *x, const real *w, const real *b, const cpu_conv *c,  \
+                     real inverse, bool is_signed))
 
 typedef struct cpu_kernels {
 #define CPU_FIELD(name, args) void(*name) args;

@@ -7,7 +7,7 @@
 
 #include "kernels/cpu/vec.h"
 
-enum { WIDE = CPU_NARROW_LANES, PIXELS = 4, TAPS = CPU_NARROW_TAPS };
+enum { WIDE = CPU_STEM_LANES, PIXELS = 4, TAPS = CPU_STEM_TAPS };
 _Static_assert((int)WIDE == (int)BYTES_AT_ONCE, "a block is stored at once");
 
 /* WIDE numbers as bytes. */
@@ -85,8 +85,8 @@ void CPU(max_pool_bytes)(uint8_t *y, const uint8_t *x, cpu_dims xd, cpu_dims yd,
 }
 
 /* One output in WIDE channels; w [taps][WIDE]. offset[t]: where tap t reads. */
-static void narrow_one(uint8_t *y, const real *x, const int *offset, int taps, const real *w,
-                       const real *b, real inverse, body_bytes range) {
+static void stem_one(uint8_t *y, const real *x, const int *offset, int taps, const real *w,
+                     const real *b, real inverse, body_bytes range) {
     real sum[WIDE];
     for (int k = 0; k < WIDE; k++)
         sum[k] = b[k];
@@ -99,9 +99,9 @@ static void narrow_one(uint8_t *y, const real *x, const int *offset, int taps, c
 /* PIXELS outputs side by side, `step` numbers of x and `stride` bytes of y apart, in WIDE channels
  * or twice as many, whose weights lie `next` numbers further. The sums are arrays of their own,
  * never indexed by a variable: so they stay in registers. */
-static inline void narrow_four(uint8_t *y, size_t stride, const real *x, const int *offset,
-                               int taps, const real *w, const real *b, size_t step, size_t next,
-                               bool twice, real inverse, body_bytes range) {
+static inline void stem_four(uint8_t *y, size_t stride, const real *x, const int *offset, int taps,
+                             const real *w, const real *b, size_t step, size_t next, bool twice,
+                             real inverse, body_bytes range) {
     real s0[WIDE], s1[WIDE], s2[WIDE], s3[WIDE], t0[WIDE], t1[WIDE], t2[WIDE], t3[WIDE];
     for (int k = 0; k < WIDE; k++) {
         s0[k] = s1[k] = s2[k] = s3[k] = b[k];
@@ -134,13 +134,13 @@ static inline void narrow_four(uint8_t *y, size_t stride, const real *x, const i
     store_lanes(y + WIDE + 3 * stride, t3, inverse, range);
 }
 
-typedef struct narrow_taps {
+typedef struct stem_taps {
     int offset[TAPS], from[TAPS], count;
-} narrow_taps;
+} stem_taps;
 
 /* The taps of a window that lie in the image, at the image's offsets from row 0, column 0. */
-static narrow_taps taps_of(const cpu_conv *c, int oh, int ow) {
-    narrow_taps t = {.count = 0};
+static stem_taps taps_of(const cpu_conv *c, int oh, int ow) {
+    stem_taps t = {.count = 0};
     for (int r = 0; r < c->window.kernel_h; r++)
         for (int s = 0; s < c->window.kernel_w; s++) {
             const int h = oh * c->window.stride_h - c->window.pad_top + r;
@@ -157,19 +157,19 @@ static narrow_taps taps_of(const cpu_conv *c, int oh, int ow) {
 /* A window that hangs over the border: its taps and their weights are gathered first. */
 static void narrow_border(uint8_t *y, const real *x, const real *w, const real *b,
                           const cpu_conv *c, int oh, int ow, real inverse, body_bytes range) {
-    const narrow_taps t = taps_of(c, oh, ow);
+    const stem_taps t = taps_of(c, oh, ow);
     const int all = c->window.kernel_h * c->window.kernel_w * c->ic;
     real weights[TAPS * WIDE];
     for (int o = 0; o < c->oc; o += WIDE) {
         const real *block = w + (size_t)o * (size_t)all;
         for (int i = 0; i < t.count; i++)
             memcpy(weights + i * WIDE, block + t.from[i] * WIDE, sizeof(real) * WIDE);
-        narrow_one(y + o, x, t.offset, t.count, weights, b + o, inverse, range);
+        stem_one(y + o, x, t.offset, t.count, weights, b + o, inverse, range);
     }
 }
 
-void CPU(conv_narrow)(uint8_t *y, const real *x, const real *w, const real *b, const cpu_conv *c,
-                      real inverse, bool is_signed) {
+void CPU(conv_stem_u8)(uint8_t *y, const real *x, const real *w, const real *b, const cpu_conv *c,
+                       real inverse, bool is_signed) {
     const body_bytes range = body_bytes_of(is_signed);
     const int taps = c->window.kernel_h * c->window.kernel_w * c->ic;
     const size_t step = (size_t)(c->window.stride_w * c->ic), oc = (size_t)c->oc;
@@ -202,13 +202,13 @@ void CPU(conv_narrow)(uint8_t *y, const real *x, const real *w, const real *b, c
                 const size_t next = (size_t)taps * WIDE;
                 lanes = count == PIXELS && o + 2 * WIDE <= c->oc ? 2 * WIDE : WIDE;
                 if (lanes == 2 * WIDE)
-                    narrow_four(at_y + o, oc, at, offset, taps, block, b + o, step, next, true,
-                                inverse, range);
+                    stem_four(at_y + o, oc, at, offset, taps, block, b + o, step, next, true,
+                              inverse, range);
                 else if (count == PIXELS)
-                    narrow_four(at_y + o, oc, at, offset, taps, block, b + o, step, 0, false,
-                                inverse, range);
+                    stem_four(at_y + o, oc, at, offset, taps, block, b + o, step, 0, false, inverse,
+                              range);
                 else
-                    narrow_one(at_y + o, at, offset, taps, block, b + o, inverse, range);
+                    stem_one(at_y + o, at, offset, taps, block, b + o, inverse, range);
             }
         }
     }

@@ -6,7 +6,7 @@
 
 #include <cuda_runtime.h>
 
-#include "kernels/body/narrow.h"
+#include "kernels/body/cast.h"
 #include "kernels/cuda/launch.h"
 
 enum { WARP = 32, BLOCK = 256 };

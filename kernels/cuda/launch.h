@@ -185,8 +185,8 @@ typedef struct cuda_update {
     float *w;
     const float *g;
     float *m, *v, *average; /* NULL when the rule has none */
-    void *low;              /* NULL, or w as `low_number` */
-    int low_number;
+    void *half;             /* NULL, or w as `half_number` */
+    int half_number;
     const double *rates;
     size_t decayed, count;
     body_rule rule;

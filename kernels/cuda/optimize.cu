@@ -133,7 +133,7 @@ static __global__ void __launch_bounds__(BLOCK)
         write(a.m, m, i, a.count, aligned);
         write(KIND == BODY_SGD ? (float *)NULL : a.v, v, i, a.count, aligned);
         write(a.average, average, i, a.count, aligned);
-        write((L *)a.low, w, i, a.count, aligned);
+        write((L *)a.half, w, i, a.count, aligned);
     }
     if (!finite) a.state->bad = 1; /* whoever writes writes the same */
 }
@@ -142,13 +142,13 @@ int cuda_optimize(cuda_stream stream, const cuda_update *a, int rows, cuda_works
     optimize_workspace *buffer = (optimize_workspace *)memory.data;
     const size_t quads = (a->count + QUAD - 1) / QUAD;
     const bool aligned = is_aligned(a->w) && is_aligned(a->g) && is_aligned(a->m) &&
-                         is_aligned(a->v) && is_aligned(a->average) && is_aligned(a->low);
+                         is_aligned(a->v) && is_aligned(a->average) && is_aligned(a->half);
     const unsigned blocks = blocks_for(quads, BLOCK, SQUARES_BLOCKS);
     TRY(launch(gradient_norm_kernel, blocks, BLOCK, stream, buffer, a->g, a->count,
                is_aligned(a->g)));
     TRY(launch(optimizer_check_kernel, 1, BLOCK, stream, buffer, (int)blocks, a->rule, a->rates,
                a->state, rows));
-    return with_number(a->low_number, [&](auto zero) {
+    return with_number(a->half_number, [&](auto zero) {
         typedef decltype(zero) L;
         return launch(a->rule.kind == BODY_SGD ? adam_sgd_update_kernel<BODY_SGD, L>
                                                : adam_sgd_update_kernel<BODY_ADAM, L>,

@@ -150,8 +150,8 @@ static void test_against_cpu(void **state) {
     for (int i = 0; i < ROWS * PARTS; i++) {
         row r = rows[i / PARTS];
         r.part = i % PARTS;
-        const bool narrow = r.part <= GRADIENT || r.part == RESIDUAL;
-        const double most = narrow ? 3e-6 + narrowness() : 3e-6;
+        const bool cast = r.part <= GRADIENT || r.part == RESIDUAL;
+        const double most = cast ? 3e-6 + narrowness() : 3e-6;
         twins_near(run, &r, most, names[r.part], i / PARTS);
     }
 }

@@ -162,7 +162,7 @@ static void *weights(mien_backend *b, mien_linear *op, const mien_linear_desc *d
     expect_ok(b->ops->weights_upload(op, params, hwio));
     if (b->dtype == b->param_dtype) return params;
     void *low = device_copy(b, NULL, mien_linear_weights(d) * mien_dtype_bytes(b->dtype));
-    expect_ok(b->ops->narrow(b, low, params, mien_linear_weights(d)));
+    expect_ok(b->ops->cast(b, low, params, mien_linear_weights(d)));
     b->ops->free(b, params);
     return low;
 }

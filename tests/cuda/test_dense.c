@@ -91,7 +91,7 @@ static void *weights(mien_backend *b, mien_linear *op, const dense_row *row, con
     expect_ok(b->ops->weights_upload(op, params, hwio));
     if (b->dtype == b->param_dtype) return params;
     expect_ok(b->ops->alloc(b, count * mien_dtype_bytes(b->dtype), &low));
-    expect_ok(b->ops->narrow(b, low, params, count));
+    expect_ok(b->ops->cast(b, low, params, count));
     b->ops->free(b, params);
     return low;
 }

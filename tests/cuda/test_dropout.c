@@ -53,7 +53,7 @@ static float *run_noise(mien_backend *b, const row *r, const float *x) {
 }
 
 /* What is stored in a narrow type after each of the two passes. */
-static void narrow(float *y, size_t count) {
+static void cast(float *y, size_t count) {
     for (size_t i = 0; i < count && twin_cuda()->dtype != MIEN_F32; i++)
         y[i] = twin_rounded(twin_rounded(y[i] / 2) + y[i] / 2);
 }
@@ -65,7 +65,7 @@ static void test_dropout_and_noise(void **state) {
         const size_t count = mien_shape_count(rows[i].shape);
         float *x = device_numbers(count, 3, (uint32_t)i + 1, cuda->dtype);
         float *want = run(twin_plain(), &rows[i], x), *got = run(cuda, &rows[i], x);
-        narrow(want, count);
+        cast(want, count);
         device_same(got, want, count, "y");
         float *noisy = run_noise(twin_plain(), &rows[i], x), *there = run_noise(cuda, &rows[i], x);
         for (size_t k = 0; k < count; k++)

@@ -6,7 +6,7 @@
 
 #include <cuda_runtime_api.h>
 
-#include "kernels/body/narrow.h"
+#include "kernels/body/cast.h"
 #include "kernels/cuda/launch.h"
 #include "tests/support/test.h"
 
@@ -22,7 +22,7 @@ static float rounded(float x, int number) {
                                 : x;
 }
 
-static uint16_t narrow(float x, int number) {
+static uint16_t cast(float x, int number) {
     return number == CUDA_BF16 ? body_to_bf16(x) : body_to_f16(x);
 }
 
@@ -45,7 +45,7 @@ static cuda_tensor put(const float *values, int number, const int s[4], int shif
     void *data;
     assert_non_null(buffer);
     for (size_t i = 0; i < count; i++) {
-        const uint16_t bits = narrow(values[i], number);
+        const uint16_t bits = cast(values[i], number);
         memcpy(buffer + i * size, number == CUDA_F32 ? (const void *)&values[i] : &bits, size);
     }
     assert_int_equal(cudaMalloc(&data, (count + (size_t)shift) * size), cudaSuccess);

@@ -41,7 +41,7 @@ static const row rows[] = {
 enum { W, G, M, V, AVERAGE, VECTORS };
 
 typedef struct outcome {
-    float *vector[VECTORS], *low;
+    float *vector[VECTORS], *half;
     body_step state;
 } outcome;
 
@@ -104,7 +104,7 @@ static outcome run(mien_backend *b, const row *r) {
                             .ema = r->flags & EMA ? 0.99 : 0,
                             .nesterov = (r->flags & NESTEROV) != 0};
     const double rates[STEPS + 1] = {1, 0.01, 0.003, 0.02}; /* the first is another step's */
-    mien_tensor t[VECTORS], low = device_tensor(b, (mien_shape){1, 1, 1, (int)r->count}, NULL);
+    mien_tensor t[VECTORS], half = device_tensor(b, (mien_shape){1, 1, 1, (int)r->count}, NULL);
     void *at[VECTORS];
     for (int i = 0; i < VECTORS; i++) {
         t[i] = vector_of(b, r, i);
@@ -119,7 +119,7 @@ static outcome run(mien_backend *b, const row *r) {
                                 .m = at[M],
                                 .v = at[V],
                                 .average = at[AVERAGE],
-                                .low = b->dtype == b->param_dtype ? NULL : low.data,
+                                .half = b->dtype == b->param_dtype ? NULL : half.data,
                                 .rates = device_copy(b, rates, sizeof rates),
                                 .decayed = r->decayed,
                                 .count = r->count,
@@ -129,17 +129,17 @@ static outcome run(mien_backend *b, const row *r) {
         expect_ok(b->ops->optimize(b, &update, BATCH));
     expect_ok(b->ops->copy_out(b, &out.state, update.state, sizeof out.state));
     take(b, r, t, &out);
-    out.low = device_take(b, &low);
+    out.half = device_take(b, &half);
     b->ops->free(b, (void *)update.rates);
     b->ops->free(b, update.state);
-    device_release(b, &low);
+    device_release(b, &half);
     return out;
 }
 
 static void release(outcome *o) {
     for (int i = 0; i < VECTORS; i++)
         free(o->vector[i]);
-    free(o->low);
+    free(o->half);
 }
 
 static void check_state(const row *r, const body_step *got, const body_step *want) {
@@ -161,7 +161,7 @@ static void check_low(const row *r, const outcome *got) {
     assert_non_null(want);
     for (size_t i = 0; i < r->count; i++)
         want[i] = twin_rounded(got->vector[W][i]);
-    device_same(got->low, want, r->count, "the low copy");
+    device_same(got->half, want, r->count, "the low copy");
     free(want);
 }
 

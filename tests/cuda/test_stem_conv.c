@@ -100,12 +100,12 @@ static outcome run(mien_backend *b, const row *r, bool whole, mien_dtype dtype) 
     mien_tensor db = device_params(b, (size_t)r->channels, NULL);
     mien_tensor dy = output_of(b, r, values[3]);
     mien_tensor low = device_tensor(b, (mien_shape){1, 1, 1, (int)weights}, NULL);
-    const bool narrow = b->dtype != b->param_dtype;
+    const bool cast = b->dtype != b->param_dtype;
     void *scratch = device_copy(b, NULL, b->ops->linear_scratch_bytes(op) + 64);
     outcome out;
     expect_ok(b->ops->weights_upload(op, w.data, values[1]));
-    if (narrow) expect_ok(b->ops->narrow(b, low.data, w.data, weights));
-    expect_ok(b->ops->linear_forward(op, &y, &x, narrow ? low.data : w.data,
+    if (cast) expect_ok(b->ops->cast(b, low.data, w.data, weights));
+    expect_ok(b->ops->linear_forward(op, &y, &x, cast ? low.data : w.data,
                                      r->flags & BIAS ? bias.data : NULL, scratch));
     out.count[Y] = mien_shape_count(shape);
     out.value[Y] = device_take(b, &y);

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "host/base/threads.h"
-#include "kernels/body/narrow.h"
+#include "kernels/body/cast.h"
 #include "tests/support/test.h"
 
 static mien_backend *plain, *cuda;

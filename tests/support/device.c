@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/body/narrow.h"
+#include "kernels/body/cast.h"
 #include "tests/support/net.h"
 #include "tests/support/test.h"
 

@@ -287,7 +287,7 @@ static void check_narrow(const cpu_kernels *k, const cpu_conv *c, bool is_signed
     for (int o = 0; o < c->oc; o++)
         b[o] = (float)noise(8, (size_t)o);
     k->conv_forward(y, x, w, b, c);
-    k->conv_narrow(bytes, x, lanes, b, c, 40, is_signed);
+    k->conv_stem_u8(bytes, x, lanes, b, c, 40, is_signed);
     for (int i = 0; i < outputs; i++)
         assert_int_equal(bytes[i], (uint8_t)body_quantise(y[i], 40, body_bytes_of(is_signed)));
     free(y);

@@ -292,13 +292,13 @@ static mien_status glue_permute(mien_backend *b, uint32_t *order, const uint32_t
     LAUNCHED(cuda_permute(stream_of(b), order, index, n, keys, seed, epoch), "the shuffle");
 }
 
-static mien_status glue_narrow(mien_backend *b, void *low, const void *params, size_t count) {
+static mien_status glue_cast(mien_backend *b, void *half, const void *params, size_t count) {
     const int most = 1 << 30; /* a tensor counts in int */
     for (size_t at = 0; at < count; at += (size_t)most) {
         const int n = count - at < (size_t)most ? (int)(count - at) : most;
         const cuda_tensor from = {(float *)params + at, CUDA_F32, 1, 1, 1, n};
         const cuda_tensor to = {
-            (char *)low + at * mien_dtype_bytes(b->dtype), mien_cuda_number(b->dtype), 1, 1, 1, n};
+            (char *)half + at * mien_dtype_bytes(b->dtype), mien_cuda_number(b->dtype), 1, 1, 1, n};
         CUDA_TRY(cuda_copy(stream_of(b), to, from, false), "rounding the weights");
     }
     return MIEN_OK;
@@ -310,8 +310,8 @@ static mien_status glue_optimize(mien_backend *b, const mien_update *u, int rows
                                 .m = u->m,
                                 .v = u->v,
                                 .average = u->average,
-                                .low = u->low,
-                                .low_number = mien_cuda_number(b->dtype),
+                                .half = u->half,
+                                .half_number = mien_cuda_number(b->dtype),
                                 .rates = u->rates,
                                 .decayed = u->decayed,
                                 .count = u->count,
@@ -356,7 +356,7 @@ void mien_cuda_glue_slots(mien_ops *ops) {
     ops->softmax_xent = glue_softmax_xent;
     ops->gather = glue_gather;
     ops->permute = glue_permute;
-    ops->narrow = glue_narrow;
+    ops->cast = glue_cast;
     ops->optimize = glue_optimize;
     ops->all_reduce = glue_all_reduce;
 }

@@ -3,7 +3,7 @@
 
 #include "host/backend/cuda/cuda.h"
 #include "host/base/memory.h"
-#include "kernels/body/narrow.h"
+#include "kernels/body/cast.h"
 
 mien_status mien_cuda_alloc(size_t bytes, void **out) {
     *out = NULL;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/body/narrow.h"
+#include "kernels/body/cast.h"
 
 /* ---- checks ---- */
 
@@ -17,11 +17,11 @@ static bool sound(const lt_layout *l) {
 /* The rows of the documentation's table that Mien could need: real f32, and 16-bit inputs with
  * either output; sums and scales in float. */
 static bool supported(const lt_problem *p) {
-    const bool narrow = p->a.type != CUDA_R_32F;
+    const bool cast = p->a.type != CUDA_R_32F;
     if (p->a.type != p->b.type || p->c.type != p->d.type || p->op.scale != CUDA_R_32F) return false;
     if (p->d.type != p->a.type && p->d.type != CUDA_R_32F) return false;
     return p->op.compute == CUBLAS_COMPUTE_32F || p->op.compute == CUBLAS_COMPUTE_32F_PEDANTIC ||
-           (p->op.compute == CUBLAS_COMPUTE_32F_FAST_TF32 && !narrow);
+           (p->op.compute == CUBLAS_COMPUTE_32F_FAST_TF32 && !cast);
 }
 
 /* A bias and a bias gradient are of D's type: there is no f32 bias behind a 16-bit D. */

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/body/narrow.h"
+#include "kernels/body/cast.h"
 #include "tests/cuda/fake/cudnn.h"
 
 static size_t count_of(const dnn_tensor *t) {
@@ -26,10 +26,10 @@ static float *load(const dnn_tensor *t, bool tf32) {
     const size_t count = count_of(t);
     float *out = malloc(count * sizeof *out);
     for (size_t i = 0; out && i < count; i++) {
-        const uint16_t *narrow = t->data;
+        const uint16_t *cast = t->data;
         out[i] = t->type == CUDNN_DATA_FLOAT  ? ((const float *)t->data)[i]
-                 : t->type == CUDNN_DATA_HALF ? body_from_f16(narrow[i])
-                                              : body_from_bf16(narrow[i]);
+                 : t->type == CUDNN_DATA_HALF ? body_from_f16(cast[i])
+                                              : body_from_bf16(cast[i]);
         if (tf32 && t->type == CUDNN_DATA_FLOAT) out[i] = round_tf32(out[i]);
     }
     return out;

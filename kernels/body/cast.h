@@ -1,8 +1,8 @@
 /* Sixteen-bit floats as bits: bfloat16 (8 exponent bits) and IEEE 754 half (5). Rounding is to the
  * nearest, ties to even; the same integers on every device. Halves below 2^-14 become zero, as
  * everywhere in Mien (FTZ). */
-#ifndef KERNELS_BODY_NARROW_H
-#define KERNELS_BODY_NARROW_H
+#ifndef KERNELS_BODY_CAST_H
+#define KERNELS_BODY_CAST_H
 
 #include "kernels/body/elementary.h"
 
