@@ -434,7 +434,7 @@ static void test_messages_of_shapes(void **state) {
                    "  - concatenate: {name: c, inputs: [a, input]}\n",
                    "layer 2 'c' (concatenate)", "6x4 and 8x6 cannot stand side by side");
     expect_refused("layers:\n  - concatenate: {inputs: [input, input], axis: 1}\n",
-                   "layer 1 'concatenate'", "axis 1: only that of the channels, -1 or 3");
+                   "layer 1 'concatenate'", "axis 1: only the channel axis, -1 or 3, is supported");
     expect_refused("layers:\n  - conv2d: {name: a, filters: 4, kernel_size: 1}\n"
                    "  - maximum: {name: m, inputs: [a, input]}\n",
                    "layer 2 'm' (maximum)", "of 8x6x4 and 8x6x3");
