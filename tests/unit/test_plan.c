@@ -455,7 +455,7 @@ static void test_messages_of_shapes(void **state) {
                    "target_shape cannot hold");
     expect_refused("layers:\n  - reshape: {target_shape: [-1, -1, 1]}\n", "'reshape'", "one -1");
     expect_refused("layers:\n  - reshape: {target_shape: [48, 3]}\n", "'reshape'",
-                   "2 numbers; 1 or 3");
+                   "2 numbers; only 1 or 3 are supported");
     expect_refused("layers:\n  - permute: {name: p, dims: [1, 1, 3]}\n", "layer 1 'p'",
                    "each of the 3 axes once");
     expect_refused("layers:\n  - normalization: {mean: [1, 2]}\n", "'normalization'",
