@@ -87,7 +87,7 @@ int cuda_prelu_backward(cuda_stream, cuda_tensor dx, cuda_tensor dy, cuda_tensor
 int cuda_prelu_filter(cuda_stream, float *dalpha, cuda_tensor dy, cuda_tensor x, body_alpha shape,
                       bool accumulate, cuda_workspace);
 
-/* ---- place.cu ---- */
+/* ---- copy_box.cu ---- */
 /* dst (+)= src inside of the box. */
 int cuda_copy_box(cuda_stream, cuda_tensor dst, cuda_tensor src, body_box, bool accumulate);
 int cuda_permute_axes(cuda_stream, cuda_tensor y, cuda_tensor x, body_axes, bool accumulate);
