@@ -76,7 +76,7 @@ typedef struct mien_linear_desc {
     bool adds; /* forward adds to what y holds, before the activation; see linear_can_add */
     bool training;
     bool needs_dx;
-    bool masks_dx;                       /* backward_data is given a gate */
+    bool masks_dx;                       /* backward_data is given a ReLU mask */
     bool accumulates_dx, accumulates_dw; /* asked for in some step: temporary room is needed */
     mien_algorithm algorithm[MIEN_DIRECTIONS]; /* one that is not supported becomes DIRECT */
 } mien_linear_desc;
@@ -139,8 +139,8 @@ typedef struct mien_dropout {
 typedef struct mien_pool_tail {
     bool relu_mask;
     const mien_dropout *dropout; /* NULL: none */
-    /* backward, with `gate`, where the backend sums_bias: [c] of param_dtype, the bias gradient of
-     * the operator before that ReLU; accumulates. NULL: not wanted */
+    /* backward, with `relu_mask`, where the backend sums_bias: [c] of param_dtype, the bias
+     * gradient of the operator before that ReLU; accumulates. NULL: not wanted */
     void *dbias;
     bool accumulate_dbias;
 } mien_pool_tail;
@@ -242,8 +242,8 @@ struct mien_ops {
     mien_status (*sync)(mien_backend *);
     /* Bytes of backend memory: what can still be taken, and all of it. */
     void (*memory)(mien_backend *, size_t *available, size_t *total);
-    /* Points in time in the order of the work: `mark` sets number i, `marks` waits and gives
-     * seconds between number 0 and each of the first `count`. */
+    /* Points in time in the order of the work: `timestamp` sets number i, `timestamps` waits and
+     * gives seconds between number 0 and each of the first `count`. */
     mien_status (*timestamp)(mien_backend *, int i);
     mien_status (*timestamps)(mien_backend *, double *seconds, int count);
     /* A named part of the work, for a profiler's time line; `name` may be NULL. */
@@ -273,13 +273,13 @@ struct mien_ops {
     mien_status (*weights_download)(mien_linear *, float *hwio, const void *src);
     /* May a description ask for `adds`? */
     bool (*linear_can_add)(const mien_backend *, const mien_linear_desc *);
-    /* In this and the next passes w is of the backend's dtype (see `narrow`), b of param_dtype.
+    /* In this and the next passes w is of the backend's dtype (see `cast`), b of param_dtype.
      * y = activation(x * w + b), with `adds` activation(y + x * w + b); writes. */
     mien_status (*linear_forward)(mien_linear *, const mien_tensor *y, const mien_tensor *x,
                                   const void *w, const void *b, void *scratch);
     /* dx accumulates; dy is the gradient before the activation (see activation_backward). With a
-     * `gate` (like dx; the ReLU output that the operator read) dx is 0 where it is not positive:
-     * dx is then the gradient before that ReLU. */
+     * `relu_mask` (like dx; the ReLU output that the operator read) dx is 0 where it is not
+     * positive: dx is then the gradient before that ReLU. */
     mien_status (*linear_backward_data)(mien_linear *, const mien_tensor *dx, const mien_tensor *dy,
                                         const void *w, const mien_tensor *relu_mask, void *scratch,
                                         bool accumulate);
@@ -394,7 +394,7 @@ struct mien_ops {
     mien_status (*permute)(mien_backend *, uint32_t *order, const uint32_t *index, size_t n,
                            uint64_t *keys, uint32_t seed, uint64_t epoch);
 
-    /* low = params, rounded to the backend's dtype; only called where dtype is not param_dtype. */
+    /* half = params, rounded to the backend's dtype; only called where dtype is not param_dtype. */
     mien_status (*cast)(mien_backend *, void *half, const void *params, size_t count);
     /* The flat optimiser over what mien_update names. Checks gradients and weights for NaN and
      * infinity: a bad gradient sets state->bad and leaves the weights alone. Advances *state past a

@@ -35,7 +35,7 @@ mien_status mien_feed_upload(mien_feed *feed, const uint8_t *pixels, size_t n) {
                                        n * mien_image_bytes(feed->spec));
 }
 
-mien_status mien_feed_number(mien_feed *feed) {
+mien_status mien_feed_make_order(mien_feed *feed) {
     mien_backend *b = feed->backend;
     const size_t bytes = feed->capacity * sizeof(uint32_t);
     uint32_t *numbers = NULL;

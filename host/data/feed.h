@@ -35,13 +35,13 @@ void mien_feed_release(mien_feed *feed);
 /* Copies n images [n][h][w][c] to the front. */
 mien_status mien_feed_upload(mien_feed *feed, const uint8_t *pixels, size_t n);
 /* Makes `in_order`; may allocate. */
-mien_status mien_feed_number(mien_feed *feed);
+mien_status mien_feed_make_order(mien_feed *feed);
 
 /* Writes x and targets (may be NULL) for the rows that `what` names; its pixels, scale and shift
  * are the feed's. Launches and does nothing else. */
 mien_status mien_feed_fill(const mien_feed *feed, mien_gather what, const mien_tensor *x,
                            const mien_tensor *targets);
-/* x.shape.n images from the front as they are; mien_feed_number first. */
+/* x.shape.n images from the front as they are; mien_feed_make_order first. */
 mien_status mien_feed_images(const mien_feed *feed, const mien_tensor *x);
 
 #endif

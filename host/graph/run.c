@@ -84,7 +84,6 @@ void mien_plan_pass(const mien_plan *plan, const mien_walk *walk, int i, bool ba
                         .ops = plan->ops,
                         .training = walk->training,
                         .accumulate = walk->accumulate,
-                        .rows = walk->rows,
                         .first = walk->offset + (uint64_t)walk->first,
                         .state = plan->step,
                         .scratch = plan->scratch,

@@ -60,7 +60,7 @@ mien_status mien_predictor_create(const mien_model *model, mien_backend *backend
     if (status == MIEN_OK)
         status = mien_feed_create(backend, model->meta.input, &model->meta.normalise,
                                   (size_t)max_batch, &p->feed);
-    if (status == MIEN_OK) status = mien_feed_number(&p->feed);
+    if (status == MIEN_OK) status = mien_feed_make_order(&p->feed);
     if (status != MIEN_OK) {
         mien_predictor_free(p);
         return status;

@@ -133,7 +133,6 @@ struct mien_pass {
     const mien_ops *ops;
     bool training;
     bool accumulate;  /* parameter gradients are added to what is there */
-    int rows;         /* of every tensor here */
     uint64_t first;   /* index of row 0 in the global batch */
     body_step *state; /* in backend memory */
     void *scratch;

@@ -1,6 +1,6 @@
 /* Status codes: every function of the library that can fail returns one.
  *
- *     if (mien_model_open("best.h5", &model) != MIEN_OK)
+ *     if (mien_model_load("best.h5", &model) != MIEN_OK)
  *         fprintf(stderr, "%s\n", mien_error_message());
  *
  * The message names what failed (file, row, layer) and what to do. */

@@ -32,7 +32,7 @@ static inline vec vec_load(const real *p) {
     return *(const vec_there *)p;
 }
 
-/* v where `gate` is positive, else 0. */
+/* v where `relu_mask` is positive, else 0. */
 static inline vec vec_relu_mask(vec v, vec relu_mask) {
     return (vec)((vec_mask)v & (relu_mask > (vec){0}));
 }

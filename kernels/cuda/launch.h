@@ -57,7 +57,7 @@ int cuda_activation_forward(cuda_stream, cuda_tensor y, cuda_tensor x, int act, 
 /* dx (+)= dy * slope; x.data may be NULL where the slope follows from y. */
 int cuda_activation_backward(cuda_stream, cuda_tensor dx, cuda_tensor dy, cuda_tensor x,
                              cuda_tensor y, int act, float alpha, bool accumulate);
-/* dst (+)= src where gate > 0, else 0; dst may be src. */
+/* dst (+)= src where relu_mask > 0, else 0; dst may be src. */
 int cuda_relu_mask(cuda_stream, cuda_tensor dst, cuda_tensor src, cuda_tensor relu_mask,
                    bool accumulate);
 int cuda_add(cuda_stream, cuda_tensor y, cuda_tensor a, cuda_tensor b);
@@ -106,7 +106,8 @@ int cuda_bias_gradient(cuda_stream, float *db, cuda_tensor dy, bool accumulate, 
 /* ---- pad.cu ---- */
 /* y = 0 except y[n, h+top, w+left, c] = x[n, h, w, c]; y is as large or larger in every axis. */
 int cuda_pad(cuda_stream, cuda_tensor y, cuda_tensor x, int top, int left);
-/* Its adjoint: y (+)= x[n, h+top, w+left, c], where gate.data is NULL or gate > 0 (like y). */
+/* Its adjoint: y (+)= x[n, h+top, w+left, c], where relu_mask.data is NULL or relu_mask > 0 (like
+ * y). */
 int cuda_crop(cuda_stream, cuda_tensor y, cuda_tensor x, int top, int left, cuda_tensor relu_mask,
               bool accumulate);
 
@@ -208,7 +209,7 @@ typedef struct cuda_grouped {
  * or NULL. */
 int cuda_grouped_forward(cuda_stream, cuda_tensor y, cuda_tensor x, const void *w,
                          const float *bias, cuda_grouped, bool relu);
-/* dx (+)= ..., of that 0 where a gate, stored like dx, is not positive; NULL: none. */
+/* dx (+)= ..., of that 0 where a ReLU mask, stored like dx, is not positive; NULL: none. */
 int cuda_grouped_data(cuda_stream, cuda_tensor dx, cuda_tensor dy, const void *w,
                       const void *relu_mask, cuda_grouped, bool accumulate);
 /* dw (+)= ..., in floats */

@@ -175,7 +175,7 @@ static void a_feed_of_images(void **state) {
     for (int i = 0; i < 5 * NUMBERS; i++)
         pixels[i] = (uint8_t)(i % 251);
     expect_ok(mien_feed_create(cpu, (mien_image_spec){SIDE, SIDE, 1}, &normalise, 5, &feed));
-    expect_ok(mien_feed_number(&feed));
+    expect_ok(mien_feed_make_order(&feed));
     expect_ok(mien_feed_upload(&feed, pixels, 5));
     expect_ok(cpu->ops->alloc(cpu, sizeof x, &memory));
     const mien_tensor t = {{5, SIDE, SIDE, 1}, MIEN_F32, 1, memory};
