@@ -351,8 +351,10 @@ static mien_status glue_batchnorm_train(mien_backend *b, const mien_tensor *y, c
                                         const mien_batchnorm *n) {
     const cpu_dims d = cpu_dims_of(x);
     const cpu_batchnorm norm = batchnorm_of(n, NULL, false);
+    const double momentum =
+        n->warm ? body_warm_decay(n->momentum, n->warm->step) : (double)n->momentum;
     kernels(b)->batchnorm_statistics(n->mean, n->inverse_std, n->running_mean, n->running_variance,
-                                     x->data, d, n->momentum, n->epsilon);
+                                     x->data, d, (real)momentum, n->epsilon);
     kernels(b)->batchnorm_apply(y->data, x->data, d, &norm);
     return MIEN_OK;
 }

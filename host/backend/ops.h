@@ -116,6 +116,8 @@ typedef struct mien_batchnorm {
     void *mean, *inverse_std; /* of the batch, kept for backward */
     void *dgamma, *dbeta;     /* NULL: not wanted */
     float momentum, epsilon;
+    /* in backend memory: momentum is body_warm_decay(momentum, warm->step). NULL: momentum */
+    const body_step *warm;
     int activation; /* fused behind it: LINEAR or RELU */
     /* a sum in between: y = activation(normalised x + residual). Of x's shape and layout; backward
      * asks only whether there was one. NULL: none */

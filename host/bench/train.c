@@ -30,7 +30,7 @@ mien_status bench_training_open(const mien_bench_request *request, bench_trainin
                                 &t->loader));
     mien_dataset_drop_pixels(&t->set);
     t->config.train.batch_size = request->batch;
-    t->rule = mien_step_rule(&t->config);
+    t->rule = mien_step_rule(&t->config, true);
     const mien_plan_options options = mien_step_options(&t->config, &t->rule, request->batch);
     MIEN_TRY(mien_plan_create(&t->model.graph, request->backend, &options, &t->plan));
     MIEN_TRY(mien_plan_load(t->plan, &t->model.weights));

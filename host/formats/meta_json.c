@@ -63,6 +63,7 @@ void mien_meta_write(const mien_meta *meta, mien_text *out) {
     mien_json_string(&json, "recipe", meta->recipe);
     mien_json_integer(&json, "step", meta->step);
     mien_json_integer(&json, "epoch", meta->epoch);
+    mien_json_bool(&json, "warm_averages", meta->warm_averages);
     mien_json_close(&json, '}');
     mien_json_close(&json, '}');
 }
@@ -170,6 +171,8 @@ mien_status mien_meta_read(const mien_value *root, const char *source, mien_meta
     copy(meta->recipe, sizeof meta->recipe, mien_value_string(provenance, "recipe"));
     meta->step = (long long)whole(provenance, "step", 0, 1e15);
     meta->epoch = (int)whole(provenance, "epoch", 0, 1e9);
+    const mien_value *warm = mien_value_get(provenance, "warm_averages");
+    meta->warm_averages = warm && warm->kind == MIEN_VALUE_BOOL && warm->number != 0;
     if (!read_numbers(split, "shares", shares, 2) ||
         !(meta->temperature > 0 && meta->temperature < 1e6))
         return MIEN_FAIL(FORMAT, "%s: its attribute 'mien' names no split", source);

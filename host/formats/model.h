@@ -38,6 +38,7 @@ typedef struct mien_meta {
     char recipe[64]; /* name of the config */
     long long step;
     int epoch;
+    bool warm_averages; /* its averages were warmed up (config key train.warm_averages) */
 } mien_meta;
 
 struct mien_model {

@@ -86,6 +86,7 @@ void mien_plan_pass(const mien_plan *plan, const mien_walk *walk, int i, bool ba
                         .accumulate = walk->accumulate,
                         .first = walk->offset + (uint64_t)walk->first,
                         .state = plan->step,
+                        .warm_averages = plan->training && plan->rule.warm_averages,
                         .scratch = plan->scratch,
                         .x_count = mien_plan_operands(plan, i),
                         .y = value(plan, walk, i),

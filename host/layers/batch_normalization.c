@@ -47,6 +47,7 @@ static mien_batchnorm vectors(const mien_node *node, const mien_pass *pass) {
     int at = 0;
     mien_batchnorm n = {.momentum = (float)a->momentum,
                         .epsilon = (float)a->epsilon,
+                        .warm = pass->warm_averages ? pass->state : NULL,
                         .activation = pass->activation};
     if (a->scale) {
         n.dgamma = pass->dparams[at];

@@ -135,6 +135,7 @@ struct mien_pass {
     bool accumulate;  /* parameter gradients are added to what is there */
     uint64_t first;   /* index of row 0 in the global batch */
     body_step *state; /* in backend memory */
+    bool warm_averages; /* running statistics follow the first batches closely (body_warm_decay) */
     void *scratch;
     /* the inputs; after them what a sum adds that runs in this node (batch normalisation's only) */
     mien_tensor x[MIEN_INPUTS_MAX];

@@ -108,6 +108,10 @@ static const mien_key rows[] = {
         "what convolutions and dense layers compute in; auto: f32 on the CPU, bf16 on a GPU"),
     KEY_BOOL("train.deterministic", F(train.deterministic), "false",
              "fixed algorithms only (slower)"),
+    KEY_BOOL(
+        "train.warm_averages", F(train.warm_averages), "true",
+        "from scratch: batch normalization's running statistics and optimizer.ema forget their "
+        "start quickly; their decay at step n is at most (1 + n) / (10 + n)"),
     KEY_CHOICE("train.on_nan", F(train.on_nan), "stop", "stop|skip",
                "a loss or gradient that is not finite: stop, or skip that update"),
     KEY_INT("train.seed", F(train.seed), "1", 0, 2147483647, "of every random draw"),

@@ -55,7 +55,7 @@ typedef struct mien_config {
     struct {
         int epochs, batch_size, on_nan, seed, dtype;
         mien_number_or micro_batch; /* word 0: auto */
-        bool deterministic;
+        bool deterministic, warm_averages;
     } train;
     struct {
         bool enabled, restore_best_weights;

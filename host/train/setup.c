@@ -95,6 +95,7 @@ static mien_status build_network(const mien_config *c, const char *path, mien_se
                          "the network '%s' has %d classes, the data '%s' have %d; "
                          "write units: classes",
                          path, model->graph.classes, s->data.source, s->data.classes);
+    s->from_scratch = true;
     return mien_weights_create(&model->graph, (uint32_t)c->train.seed, &model->weights);
 }
 

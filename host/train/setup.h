@@ -12,6 +12,7 @@ typedef struct mien_setup {
     mien_model model;   /* its graph and weights are those to start from; its meta is complete */
     mien_survey train;  /* of the training part */
     char val_sha256[65];
+    bool from_scratch; /* the weights are drawn, not loaded */
 } mien_setup;
 
 /* Release it also after a failure. */

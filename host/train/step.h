@@ -7,8 +7,9 @@
 #include "host/graph/plan.h"
 #include "host/train/config.h"
 
-/* The update rule of a config. */
-body_rule mien_step_rule(const mien_config *config);
+/* The update rule of a config. Averages are warmed up only where the weights start `from_scratch`:
+ * loaded ones bring averages worth keeping. */
+body_rule mien_step_rule(const mien_config *config, bool from_scratch);
 /* The augmentation of an epoch (from 1): off_last ends mixup and erasing early. */
 body_augment mien_step_ranges(const mien_config *config, int epoch);
 /* The plan's options of a config for batches of `batch` images. `rule` must outlive the call that

@@ -70,8 +70,9 @@ static mien_status keep_val_labels(trainer *t) {
 static mien_status start(trainer *t) {
     const mien_config *c = t->config;
     mien_model *model = &t->setup.model;
-    const body_rule rule = mien_step_rule(c);
     MIEN_TRY(mien_setup_create(c, t->request->commit, &t->setup));
+    const body_rule rule = mien_step_rule(c, t->setup.from_scratch);
+    model->meta.warm_averages = rule.warm_averages;
     MIEN_TRY(mien_h5_available()); /* rather now than after the first epoch */
     const size_t train = model->meta.part_count[MIEN_TRAIN];
     const int batch = train < (size_t)c->train.batch_size ? (int)train : c->train.batch_size;

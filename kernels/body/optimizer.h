@@ -15,6 +15,8 @@ typedef struct body_rule {
     int kind; /* enum body_optimizer */
     double beta_1, beta_2, epsilon, weight_decay, momentum, clip_norm, ema;
     int nesterov;
+    int warm_averages; /* ema, and the momentum of batch normalisation, as body_warm_decay has them
+                        */
 } body_rule;
 
 /* What one step's pass needs, computed once a step in double. */
@@ -37,7 +39,8 @@ MIEN_BODY body_update body_update_make(const body_rule *rule, const body_step *s
     u.momentum = (real)rule->momentum;
     const int clip = rule->clip_norm > 0 && s->gradient_norm > rule->clip_norm;
     u.gradient_scale = (real)((clip ? rule->clip_norm / s->gradient_norm : 1) / body_loss_scale(s));
-    u.one_minus_ema = (real)(1 - rule->ema);
+    u.one_minus_ema =
+        (real)(1 - (rule->warm_averages ? body_warm_decay(rule->ema, s->step) : rule->ema));
     return u;
 }
 

@@ -22,6 +22,14 @@ typedef struct body_step {
     uint64_t good;     /* updates in a row at this scale */
 } body_step;
 
+/* The decay of a running average before its first n + 1 updates are over: the average follows the
+ * first values closely, so that what it started from is soon forgotten (as TensorFlow's
+ * ExponentialMovingAverage does with num_updates). n counts from 0. */
+MIEN_BODY double body_warm_decay(double decay, uint64_t n) {
+    const double warm = (1 + (double)n) / (10 + (double)n);
+    return warm < decay ? warm : decay;
+}
+
 MIEN_BODY void body_step_start(body_step *s, uint64_t seed, double beta_1, double beta_2) {
     s->step = 0;
     s->seed = (uint32_t)seed;

@@ -105,8 +105,9 @@ static __global__ void batchnorm_statistics_reduce_kernel(cuda_batchnorm b, cons
     b.mean[k] = m;
     b.inverse_std[k] = body_inverse_std(v > 0 ? v : 0, b.epsilon);
     if (m - m != 0 || v - v != 0) return; /* a bad batch leaves no trace */
-    b.running_mean[k] = body_running(b.running_mean[k], m, b.momentum);
-    b.running_variance[k] = body_running(b.running_variance[k], v, b.momentum);
+    const float momentum = b.warm ? (float)body_warm_decay(b.momentum, b.warm->step) : b.momentum;
+    b.running_mean[k] = body_running(b.running_mean[k], m, momentum);
+    b.running_variance[k] = body_running(b.running_variance[k], v, momentum);
 }
 
 template <typename T, int V, int ACT>

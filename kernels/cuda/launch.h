@@ -138,6 +138,7 @@ typedef struct cuda_batchnorm {
     float *mean, *inverse_std; /* of the batch; backward reads them unless frozen */
     float *dgamma, *dbeta;     /* NULL: not wanted; written */
     float momentum, epsilon;
+    const body_step *warm; /* momentum is body_warm_decay(momentum, warm->step); NULL: momentum */
     int act; /* BODY_LINEAR or BODY_RELU */
     /* like x and y; data NULL: none */
     cuda_tensor residual;      /* forward: added before the activation */

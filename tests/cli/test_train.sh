@@ -146,6 +146,13 @@ sed 's/  - max/  - batch_normalization\n  - max/' tiny.yaml >norm.yaml
 check "train: a last batch of one" eval 'train --out one --set train.batch_size=83 --set model.file=norm.yaml && grep -q "\"steps\": 2," one/run.json && evaluate --model one >/dev/null'
 check "train: micro-batches" eval 'train --out micro --set train.micro_batch=4'
 
+attribute() { # RUN: the JSON text of the attribute mien of its best model
+    grep -aoE '"provenance": ?\{[^}]*\}' "$1/best.h5"
+}
+check "averages are warmed up from scratch" eval 'attribute one | grep -q "\"warm_averages\": *true"'
+check "plain averages by a key" eval 'train --out plain --set train.batch_size=83 --set model.file=norm.yaml --set train.warm_averages=false && attribute plain | grep -q "\"warm_averages\": *false" && ! diff -q one/log.csv plain/log.csv >/dev/null'
+check "a loaded model keeps its averages" eval 'train --out more --set model.file=one/best.h5 && attribute more | grep -q "\"warm_averages\": *false"'
+
 rates() { column "$1/log.csv" learning_rate | tr '\n' ' '; }
 check "schedule: cosine with warm-up" eval 'train --out cos --set schedule.name=cosine --set schedule.warmup_epochs=1 --set train.epochs=4 && rates cos | awk "{ exit !(\$1 == 0.01 && \$2 < \$1 && \$3 < \$2 && \$4 < 0.001 && \$4 > 0) }"'
 check "schedule: step" eval 'train --out step --set schedule.name=step --set "schedule.steps=[1, 2]" --set train.epochs=3 && [ "$(rates step)" = "0.01 0.001 0.0001 " ]'

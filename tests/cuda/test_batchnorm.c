@@ -14,6 +14,7 @@ typedef struct row {
     float mean;                     /* of x, whose deviation is about 0.6 */
     int shift;
     bool residual, adds_residual; /* there is one; its gradient is added to what is there */
+    int warm_step;                /* above 0: momentum is warmed up, at this step */
     int part;                     /* of the results: enum part */
 } row;
 
@@ -29,6 +30,7 @@ static const row rows[] = {
     {.x = {67, 1, 1, 20}, .act = BODY_RELU, .shift = 1},
     {.x = {2, 1, 2, 1}, .act = BODY_LINEAR},
     {.x = {1, 24, 24, 520}, .act = BODY_RELU},
+    {.x = {3, 9, 7, 32}, .act = BODY_RELU, .warm_step = 2},
     {.x = {3, 9, 7, 32}, .act = BODY_RELU, .frozen = true},
     {.x = {2, 5, 7, 5}, .act = BODY_LINEAR, .frozen = true, .accumulate = true},
     {.x = {3, 9, 7, 32}, .act = BODY_RELU, .residual = true, .adds_residual = true},
@@ -47,6 +49,7 @@ enum { ROWS = sizeof rows / sizeof rows[0] };
 typedef struct layer {
     twin_tensor x, y, dy, dx, residual, dresidual;
     mien_tensor gamma, beta, running_mean, running_variance, mean, inverse, dgamma, dbeta;
+    void *step; /* in backend memory, or NULL */
     mien_batchnorm norm;
 } layer;
 
@@ -81,6 +84,8 @@ static layer layer_of(mien_backend *b, const row *r) {
         x[i] = truncf(x[i] * 64) / 64 + r->mean; /* a mean of 2 leaves bf16 six bits of it */
     expect_ok(b->ops->upload(b, &l.x.t, x));
     free(x);
+    const body_step step = {.step = (uint64_t)r->warm_step};
+    l.step = r->warm_step ? device_copy(b, &step, sizeof step) : NULL;
     l.norm = (mien_batchnorm){.gamma = r->plain ? NULL : l.gamma.data,
                               .beta = r->plain ? NULL : l.beta.data,
                               .running_mean = l.running_mean.data,
@@ -90,6 +95,7 @@ static layer layer_of(mien_backend *b, const row *r) {
                               .dgamma = l.dgamma.data,
                               .dbeta = l.dbeta.data,
                               .momentum = 0.9f,
+                              .warm = l.step,
                               .epsilon = 1e-3f,
                               .activation = r->act,
                               .accumulate_dresidual = r->adds_residual};
@@ -112,6 +118,7 @@ static void release(mien_backend *b, layer *l) {
         twin_release(b, tensors[i]);
     for (size_t i = 0; i < sizeof vectors / sizeof vectors[0]; i++)
         device_release(b, vectors[i]);
+    if (l->step) b->ops->free(b, l->step);
 }
 
 static void run(mien_backend *b, const void *of, twin_result *out) {

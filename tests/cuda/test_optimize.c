@@ -9,7 +9,7 @@
 #include "tests/support/test.h"
 
 enum { STEPS = 3, BATCH = 32 };
-enum { NO_MOMENT = 1, NESTEROV = 2, CLIP = 4, EMA = 8, TINY = 16, SHIFTED = 32 };
+enum { NO_MOMENT = 1, NESTEROV = 2, CLIP = 4, EMA = 8, TINY = 16, SHIFTED = 32, WARM = 64 };
 enum fault { NONE, NAN_GRADIENT, INFINITE_GRADIENT, HUGE_WEIGHT };
 
 typedef struct row {
@@ -23,6 +23,7 @@ static const row rows[] = {
     {1, 0, BODY_ADAM, 0, NONE, 0},
     {3, 3, BODY_ADAMW, EMA, NONE, 0},
     {5, 2, BODY_SGD, 0, NONE, 0},
+    {5, 2, BODY_SGD, EMA | WARM, NONE, 0},
     {1027, 500, BODY_ADAM, EMA | TINY, NONE, 0},
     {1027, 501, BODY_ADAMW, TINY | SHIFTED, NONE, 1024},
     {4096, 4096, BODY_SGD, NESTEROV | EMA, NONE, 0},
@@ -102,7 +103,8 @@ static outcome run(mien_backend *b, const row *r) {
                             .momentum = 0.9,
                             .clip_norm = r->flags & CLIP ? 0.1 : 0,
                             .ema = r->flags & EMA ? 0.99 : 0,
-                            .nesterov = (r->flags & NESTEROV) != 0};
+                            .nesterov = (r->flags & NESTEROV) != 0,
+                            .warm_averages = (r->flags & WARM) != 0};
     const double rates[STEPS + 1] = {1, 0.01, 0.003, 0.02}; /* the first is another step's */
     mien_tensor t[VECTORS], half = device_tensor(b, (mien_shape){1, 1, 1, (int)r->count}, NULL);
     void *at[VECTORS];

@@ -139,7 +139,7 @@ static void train(const mien_config *c, long long step, seen *s) {
     mien_setup setup;
     mien_loader loader;
     mien_plan *plan;
-    const body_rule rule = mien_step_rule(c);
+    const body_rule rule = mien_step_rule(c, true);
     *s = (seen){.wanted = step};
     if (mien_setup_create(c, "test", &setup) != MIEN_OK) fail_msg("%s", mien_error_message());
     s->normalise = setup.model.meta.normalise;

@@ -213,6 +213,7 @@ static cuda_batchnorm norm_of(const mien_batchnorm *n) {
                             .dbeta = n->dbeta,
                             .momentum = n->momentum,
                             .epsilon = n->epsilon,
+                            .warm = n->warm,
                             .act = n->activation,
                             .residual = mien_cuda_tensor(n->residual),
                             .dresidual = mien_cuda_tensor(n->dresidual),
