@@ -180,7 +180,18 @@ static void print_result(const mien_bench_request *request, const mien_bench_res
     if (r->layer_count) print_layers(r);
 }
 
+/* `infer` without a model measures the one that the other commands use without one; a size asks for
+ * the classic network, because that model has its own. */
+static mien_status name_model(const bench_args *args, char *found, mien_bench_request *r) {
+    cli_list models = {0};
+    if (strcmp(args->rest.items[0], "infer") != 0 || r->model || r->size) return MIEN_OK;
+    MIEN_TRY(cli_default_model(&models, found));
+    r->model = models.items[0];
+    return MIEN_OK;
+}
+
 static int run(int argc, char **argv, const cli_command *self) {
+    char found[MIEN_PATH];
     bench_args args = {0};
     const cli_flag flags[] = {
         {"--batch", "N", "images a step, 1 to 4096 (default: 64)", &args.batch, NULL, NULL},
@@ -201,7 +212,8 @@ static int run(int argc, char **argv, const cli_command *self) {
     cli_catch_signals();
     if (args.dtype) mien_compute_named(args.dtype, &args.common.compute);
     args.common.training = strcmp(args.rest.items[0], "infer") != 0;
-    mien_status status = cli_backend(&args.common, &request.backend);
+    mien_status status = name_model(&args, found, &request);
+    if (status == MIEN_OK) status = cli_backend(&args.common, &request.backend);
     if (status == MIEN_OK) status = mien_bench_run(args.rest.items[0], &request, &result);
     if (status == MIEN_OK && args.common.json) {
         const mien_bench_build build = {cli_commit(), __VERSION__, MIEN_FLAGS};
@@ -221,7 +233,8 @@ const cli_command cmd_bench = {
     "bench", "train|infer|augment|load|op [MODEL] [--batch N] [--seconds S]",
     "measures how fast this machine trains, predicts, augments and reads",
     "  mien bench train                      the classic network, exactly as `train` trains it\n"
-    "  mien bench infer vgg --batch 1        latency: bytes in, probabilities out\n"
+    "  mien bench infer                      the model that predict uses: images in, classes out\n"
+    "  mien bench infer vgg --batch 1        latency of one image\n"
     "  mien bench op classic --batch 64      time by layer and direction\n"
     "  mien bench load fer2013.csv           reading a data set\n"
     "  mien bench load --rows 100000         the same with a generated file\n"

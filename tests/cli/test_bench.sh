@@ -16,7 +16,7 @@ check "train: fields" has train.json '"schema": 1,' '"mode": "train"' '"batch": 
     '"peak_memory": [0-9]' '"copy_bandwidth": [0-9]' '"name": "conv2d_3"' '"gather": [0-9]' '"update": [0-9]'
 check "train: plausible memory" eval 'awk -F"[:,]" "/peak_memory/ { exit !(\$2 > 2e7 && \$2 < 4e8) }" train.json'
 if command -v python3 >/dev/null; then check "train: JSON" python3 -m json.tool train.json; else skip "train: JSON" "no python3"; fi
-check "infer, one image" eval 'bench infer --batch 1 >infer.log && has infer.log "^infer classic, batch 1, f32" median images/s "of the peak of" "peak memory"'
+check "infer, one image" eval 'bench infer classic --batch 1 >infer.log && has infer.log "^infer classic, batch 1, f32" median images/s "of the peak of" "peak memory"'
 check "augment" eval 'bench augment --batch 16 --size 64 >augment.log && has augment.log "not augmented"'
 check "op" eval 'bench op --batch 4 >op.log && has op.log "^  conv2d_3 .* % .* %" "^  max_pooling2d .* GB " "^  gather" "^  optimizer" "^  together"'
 check "load, generated" eval 'bench load --rows 300 >load.log && has load.log "rows/s" "GB/s +[0-9.]+ of 2\.[0-9] MB"'
@@ -27,16 +27,18 @@ check "a network file, another size" eval 'bench train tiny.yaml --size 100 --ba
 if [ $have_h5 = 1 ]; then
     "$mien" train --data good.csv "${quick[@]}" --out run >/dev/null 2>&1
     check "a run directory" eval 'bench infer run --batch 3 >run.log && bench train run/best.h5 --batch 3 >>run.log && has run.log "^infer run, batch 3" "^train run/best.h5"'
+    check "infer without a model takes the included one" eval 'bench infer --batch 3 >infer.log && has infer.log "^infer .*models/fer2013-small.h5, batch 3" && has err.log "model .*fer2013-small.h5"'
+    check "infer of a size takes classic" eval 'bench infer --batch 1 --size 40 >infer.log && has infer.log "^infer classic, batch 1"'
     refuse 1 "a model of its own size" "'run/best.h5'" "--size" -- bench infer run/best.h5 --size 64
 else
     skip "a run directory" "this build has no mien-h5"
 fi
-V2=$(MIEN_ISA=v2 bench infer --batch 1)
+V2=$(MIEN_ISA=v2 bench infer classic --batch 1)
 check "MIEN_ISA holds back loops, library and yardstick" eval 'grep -q "sse4.1, loops x86-64-v2" <<<"$V2" && grep -q "x86-64-v2, best" <<<"$V2"'
 export MIEN_ISA=avx2
-refuse 1 "MIEN_ISA: no such level" "must be v2, v3 or v4" -- bench infer --device cpu --batch 1 --seconds 0.1
+refuse 1 "MIEN_ISA: no such level" "must be v2, v3 or v4" -- bench infer classic --device cpu --batch 1 --seconds 0.1
 unset MIEN_ISA
-check "SIGINT ends it" eval 'timeout --foreground -s INT --preserve-status 2 "$mien" bench infer --threads 1 --seconds 60 2>int.log; [ $? -eq 130 ] && has int.log "^mien: interrupted"'
+check "SIGINT ends it" eval 'timeout --foreground -s INT --preserve-status 2 "$mien" bench infer classic --threads 1 --seconds 60 2>int.log; [ $? -eq 130 ] && has int.log "^mien: interrupted"'
 
 export XDG_CACHE_HOME=$work/cache
 check "tune" eval '"$mien" tune tiny.yaml --batch 4 --threads 1 >tune.log && has tune.log "^convolution" "kept in $work/cache/mien/tune.json" && test -s cache/mien/tune.json'
