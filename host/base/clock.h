@@ -1,4 +1,4 @@
-/* Time: seconds on a steady clock, and the wall clock as text. */
+/* Monotonic time in seconds, and the current UTC time as text. */
 #ifndef HOST_BASE_CLOCK_H
 #define HOST_BASE_CLOCK_H
 

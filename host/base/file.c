@@ -35,7 +35,7 @@ mien_status mien_file_read(const char *path, size_t limit, char **out, size_t *s
         goto out;
     }
     if ((unsigned long long)info.st_size > limit) {
-        status = MIEN_FAIL(FORMAT, "'%s' has %lld bytes; at most %zu are read here", path,
+        status = MIEN_FAIL(FORMAT, "'%s' has %lld bytes; the limit is %zu", path,
                            (long long)info.st_size, limit);
         goto out;
     }
@@ -80,7 +80,7 @@ static void sync_folder(const char *path) {
     close(fd);
 }
 
-/* A device or a pipe (/dev/stdout) takes bytes; renaming over it would destroy it. */
+/* A device or pipe (/dev/stdout) is written to directly: a rename would replace it. */
 static bool is_stream(const char *path) {
     struct stat info;
     return stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode);
@@ -94,8 +94,9 @@ static mien_status write_stream(const char *path, const void *data, size_t size)
     return status;
 }
 
-/* A new file beside `path`. Its name does not build on that of `path`, which may be as long as a
- * name can be. One that a killed process of our number left is passed over. */
+/* Creates a temporary file in the folder of `path`. Its name does not contain that of `path`, which
+ * may already have the maximum length. Files left by a killed process with the same id are
+ * skipped. */
 static mien_status open_temporary(const char *path, char *temporary, int *fd) {
     static atomic_uint last;
     char folder[MIEN_PATH], name[64];
@@ -144,7 +145,7 @@ bool mien_is_folder(const char *path) {
 
 mien_status mien_make_folders(const char *path) {
     char part[MIEN_PATH];
-    if (!*path) return MIEN_FAIL(INVALID, "the name of a folder is empty");
+    if (!*path) return MIEN_FAIL(INVALID, "the folder name is empty");
     if (strlen(path) >= sizeof part)
         return MIEN_FAIL(INVALID, "the path '%.60s…' is too long", path);
     strcpy(part, path);

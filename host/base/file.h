@@ -1,4 +1,4 @@
-/* Files: whole reads with a limit, writes that leave the old file or the new one, folders. */
+/* Files and folders: reads with a size limit, atomic writes, paths. */
 #ifndef HOST_BASE_FILE_H
 #define HOST_BASE_FILE_H
 
@@ -9,14 +9,14 @@
 
 enum { MIEN_PATH = 4096 };
 
-/* Reads a regular file of at most `limit` bytes; *out is zero-terminated, the caller frees it. */
+/* Reads a regular file of at most `limit` bytes; *out is zero-terminated, the caller frees it with
+ * mien_free. */
 mien_status mien_file_read(const char *path, size_t limit, char **out, size_t *size);
 /* Writes to a temporary name, syncs, renames over `path` and syncs the folder: after a failure
- * (disk full, power loss) the old file is still there, whole. A device or pipe is written to as it
- * is. */
+ * (disk full, power loss) the old file is intact. A device or pipe is written to directly. */
 mien_status mien_file_write(const char *path, const void *data, size_t size);
 bool mien_file_exists(const char *path);
-/* Do both paths name the same existing file? */
+/* Whether both paths name the same existing file. */
 bool mien_same_file(const char *a, const char *b);
 bool mien_is_folder(const char *path);
 /* Creates a folder and its parents; an existing one is fine. */
@@ -27,7 +27,7 @@ mien_status mien_path_join(char *out, const char *folder, const char *name);
 void mien_path_folder(char *out, const char *path);
 /* The last part of a path without its suffix, e.g. "classic" of "a/classic.yaml". */
 void mien_path_stem(char *out, size_t size, const char *path);
-/* Does the path end with `suffix`, without case? */
+/* Whether the path ends with `suffix`, ignoring case. */
 bool mien_path_ends(const char *path, const char *suffix);
 
 #endif

@@ -43,7 +43,7 @@ static mien_status convert(mien_tree *tree, json_object *object, mien_value *par
     case json_type_int: {
         const int64_t whole = json_object_get_int64(object);
         if (whole == INT64_MAX || whole == INT64_MIN) /* json-c saturates silently */
-            return MIEN_FAIL(FORMAT, "%s: an integer does not fit 64 bits", tree->source);
+            return MIEN_FAIL(FORMAT, "%s: an integer does not fit in 64 bits", tree->source);
         value->kind = MIEN_VALUE_NUMBER;
         value->number = (double)whole;
         break;
@@ -66,7 +66,7 @@ static mien_status convert(mien_tree *tree, json_object *object, mien_value *par
         const size_t length = (size_t)json_object_get_string_len(object);
         const char *text = json_object_get_string(object);
         if (strlen(text) != length)
-            return MIEN_FAIL(FORMAT, "%s: a zero byte inside text", tree->source);
+            return MIEN_FAIL(FORMAT, "%s: a string contains a NUL byte", tree->source);
         MIEN_TRY(mien_tree_text(tree, text, length, &value->text));
     }
     if (parent)
@@ -78,8 +78,8 @@ static mien_status convert(mien_tree *tree, json_object *object, mien_value *par
     return MIEN_OK;
 }
 
-/* Colons outside of text = keys in the file. json-c keeps only the last of equal keys, so a count
- * that differs from the tree's tells that one stood twice. */
+/* The number of keys in the file: colons outside strings. json-c keeps only the last of duplicate
+ * keys, so a count that differs from the tree's reveals a duplicate. */
 static size_t count_colons(const char *text, size_t size) {
     size_t colons = 0;
     bool quoted = false;
@@ -103,7 +103,7 @@ mien_status mien_json_parse(const char *text, size_t size, const char *source, m
     json_tokener_set_flags(tokener, JSON_TOKENER_VALIDATE_UTF8);
     json_object *root = json_tokener_parse_ex(tokener, text, (int)size);
     enum json_tokener_error error = json_tokener_get_error(tokener);
-    if (error == json_tokener_continue && size) { /* a lone scalar ends only at a further byte */
+    if (error == json_tokener_continue && size) { /* a lone scalar only ends at a following byte */
         root = json_tokener_parse_ex(tokener, "\n", 1);
         error = json_tokener_get_error(tokener);
     }
@@ -117,7 +117,7 @@ mien_status mien_json_parse(const char *text, size_t size, const char *source, m
     else
         status = convert(tree, root, NULL, NULL, &keys);
     if (status == MIEN_OK && keys != count_colons(text, size))
-        status = MIEN_FAIL(FORMAT, "%s: a key stands twice in one object", source);
+        status = MIEN_FAIL(FORMAT, "%s: an object has a duplicate key", source);
     json_object_put(root);
     json_tokener_free(tokener);
     return status;
@@ -127,13 +127,14 @@ static void line_break(mien_json *json) {
     if (json->pretty) mien_text_printf(json->text, "\n%*s", 2 * json->depth, "");
 }
 
-/* Bytes of the UTF-8 character that `c` begins with, 0 when it is none (RFC 3629: no overlong form,
- * no surrogate, nothing above U+10FFFF). The zero at the end is no byte of any. */
+/* Length in bytes of the UTF-8 character at `text`, 0 when it is invalid (RFC 3629: no overlong
+ * form, no surrogate, nothing above U+10FFFF). The terminating zero is never a continuation
+ * byte. */
 static size_t utf8_length(const char *text) {
     const unsigned char *c = (const unsigned char *)text;
     if (*c < 0x80) return 1;
     const size_t length = *c >= 0xf0 ? 4 : *c >= 0xe0 ? 3 : 2;
-    unsigned low = 0x80, high = 0xbf; /* of the second byte */
+    unsigned low = 0x80, high = 0xbf; /* range of the second byte */
     if (*c < 0xc2 || *c > 0xf4) return 0;
     if (*c == 0xe0) low = 0xa0;
     if (*c == 0xed) high = 0x9f;
@@ -145,8 +146,7 @@ static size_t utf8_length(const char *text) {
     return length;
 }
 
-/* Names of files may hold any byte, JSON only UTF-8: a byte that is part of no character becomes
- * U+FFFD. */
+/* File names may hold any byte, JSON only UTF-8: an invalid byte becomes U+FFFD. */
 static void escape(mien_json *json, const char *value) {
     mien_text_puts(json->text, "\"");
     for (const char *c = value; *c;) {
@@ -165,9 +165,9 @@ static void escape(mien_json *json, const char *value) {
 }
 
 static void start(mien_json *json, const char *key) {
-    if (json->follows) mien_text_puts(json->text, json->pretty ? "," : ", ");
+    if (json->has_entries) mien_text_puts(json->text, json->pretty ? "," : ", ");
     if (json->depth) line_break(json);
-    json->follows = true;
+    json->has_entries = true;
     if (!key) return;
     escape(json, key);
     mien_text_puts(json->text, ": ");
@@ -176,15 +176,15 @@ static void start(mien_json *json, const char *key) {
 void mien_json_open(mien_json *json, const char *key, char bracket) {
     start(json, key);
     mien_text_append(json->text, &bracket, 1);
-    json->follows = false;
+    json->has_entries = false;
     json->depth++;
 }
 
 void mien_json_close(mien_json *json, char bracket) {
     json->depth--;
-    if (json->follows) line_break(json);
+    if (json->has_entries) line_break(json);
     mien_text_append(json->text, &bracket, 1);
-    json->follows = true;
+    json->has_entries = true;
 }
 
 void mien_json_string(mien_json *json, const char *key, const char *value) {

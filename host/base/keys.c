@@ -74,8 +74,7 @@ static mien_status read_pair(const mien_key *key, const mien_value *v, const cha
     return MIEN_OK;
 }
 
-/* [[top, bottom], [left, right]]; a number stands for the two or four that it stands in place of.
- */
+/* [[top, bottom], [left, right]]; a single number replaces a pair or the whole list. */
 static mien_status read_sides(const mien_key *key, const mien_value *v, const char *source,
                               int *out) {
     const bool list = v->kind == MIEN_VALUE_LIST && v->count == 2;
@@ -126,7 +125,7 @@ static mien_status read_reals(const mien_key *key, const mien_value *v, const ch
     return MIEN_OK;
 }
 
-/* A list of texts; a single text stands for a list of one, `none` for an empty list. */
+/* A list of texts; a single text is a list of one, `none` an empty list. */
 static mien_status read_texts(const mien_key *key, const mien_value *v, const char *source,
                               mien_texts *out) {
     mien_texts list = {0};
@@ -187,7 +186,7 @@ static mien_status read_one(const mien_key *key, void *owner, const mien_value *
         return MIEN_OK;
     case MIEN_KEY_TEXT:
         if (!v->text || strlen(v->text) >= key->size)
-            return wrong(key, v, source, v->text ? "shorter" : "text");
+            return wrong(key, v, source, v->text ? "a shorter text" : "text");
         strcpy(to, v->text);
         return MIEN_OK;
     case MIEN_KEY_CHOICE:
@@ -227,15 +226,16 @@ static const char *last_part(const char *name) {
     return dot ? dot + 1 : name;
 }
 
-/* "lr" for "learning_rate": the first letters of its words. */
+/* Whether `word` abbreviates `name` by the first letters of its words, as "lr" does
+ * "learning_rate". */
 static bool is_short_for(const char *word, const char *name) {
     for (size_t i = 0; name[i]; i++)
         if ((i == 0 || name[i - 1] == '_') && name[i] != *word++) return false;
     return *word == 0;
 }
 
-/* How far `name` (its last part: `part`) is from a key or section, 99 when it cannot be meant. A
- * bare name may mean a key of any section. */
+/* Edit distance of `name` (whose last part is `part`) from a key or section; 99 when it is too far
+ * to be a typo. A name without a section may mean a key of any section. */
 static int distance_to(const char *name, const char *part, const char *known, bool section) {
     char owner[2][128];
     const char *last = last_part(known);
@@ -294,7 +294,7 @@ mien_status mien_keys_read(mien_keys keys, void *owner, const mien_value *map, c
                            bool *seen) {
     if (map->kind == MIEN_VALUE_NULL) return MIEN_OK;
     if (map->kind != MIEN_VALUE_MAP)
-        return MIEN_FAIL(INVALID, "%s:%d: keys with values are expected here, not %s", source,
+        return MIEN_FAIL(INVALID, "%s:%d: expected keys with values here, not %s", source,
                          map->line, mien_value_kind_name(map));
     return read_map(keys, owner, map, source, "", seen);
 }
@@ -303,7 +303,7 @@ mien_status mien_keys_set(mien_keys keys, void *owner, const char *assignment) {
     const char *equal = strchr(assignment, '=');
     char name[128];
     if (!equal || equal == assignment || (size_t)(equal - assignment) >= sizeof name)
-        return MIEN_FAIL(INVALID, "--set wants key=value, not '%s'", assignment);
+        return MIEN_FAIL(INVALID, "--set needs key=value, not '%s'", assignment);
     snprintf(name, sizeof name, "%.*s", (int)(equal - assignment), assignment);
     const mien_key *key = mien_keys_find(keys, name);
     if (!key) return unknown(keys, name, "--set", 1);
@@ -329,7 +329,7 @@ mien_status mien_keys_defaults(mien_keys keys, void *owner) {
     return MIEN_OK;
 }
 
-/* Text needs quotes when YAML would read it as something else. */
+/* Quotes text that YAML would otherwise read as something else. */
 static void print_text(const char *text, mien_text *out) {
     mien_value probe = {.text = text};
     mien_value_resolve(&probe);
@@ -346,7 +346,7 @@ static void print_text(const char *text, mien_text *out) {
     mien_text_puts(out, "\"");
 }
 
-/* The shortest decimal that reads back as the same double. */
+/* Prints the shortest decimal that reads back as the same double. */
 static void print_real(double x, mien_text *out) {
     char text[40];
     for (int digits = 6; digits <= 17; digits++) {
@@ -422,7 +422,7 @@ void mien_key_print_value(const mien_key *key, const void *owner, mien_text *out
     }
 }
 
-/* Rows of one section stand together in a table, so nesting follows from comparing neighbours. */
+/* Rows of one section are adjacent in a table, so comparing neighbours gives the nesting. */
 void mien_keys_print(mien_keys keys, const void *owner, mien_text *out) {
     char open[128] = "";
     for (size_t i = 0; i < keys.count; i++) {

@@ -1,12 +1,20 @@
-/* Key tables: one row per key drives parsing, --set, --print-config, the documentation and
- * "did you mean". The config and every layer's attributes are described by such a table.
+/* Key tables: one row per key drives parsing, --set, --print-config, the documentation and "did you
+ * mean". The config and every layer's attributes are described by such a table.
  *
- * A key's field lives at `offset` in the owner's struct. Types and fields:
- *   BOOL bool · INT int · REAL double · TEXT char[size] · CHOICE int (index into choices)
- *   PAIR int[2] (a number stands for both) · REALS mien_reals · TEXTS mien_texts
- *   NUMBER_OR mien_number_or: a number or one of the words in `choices`; null is `none` · INTS
- * mien_ints: a list of whole numbers, or one; null is none · SIDES int[4]: top, bottom, left,
- * right, as a number, [height, width] or [[top, bottom], [left, right]] */
+ * A key's field is at `offset` in the owner's struct. Types and fields:
+ *
+ *   BOOL       bool
+ *   INT        int
+ *   REAL       double
+ *   TEXT       char[size]
+ *   CHOICE     int, an index into choices
+ *   PAIR       int[2]; a single number sets both
+ *   REALS      mien_reals
+ *   TEXTS      mien_texts
+ *   NUMBER_OR  mien_number_or: a number or one of the words in choices; null means `none`
+ *   INTS       mien_ints: a list of whole numbers or a single one; null means none
+ *   SIDES      int[4]: top, bottom, left, right, from a number, [height, width] or
+ *              [[top, bottom], [left, right]] */
 #ifndef HOST_BASE_KEYS_H
 #define HOST_BASE_KEYS_H
 
@@ -44,7 +52,7 @@ typedef struct mien_ints {
 } mien_ints;
 
 typedef struct mien_number_or {
-    int word; /* index into choices, or -1 when `number` counts */
+    int word; /* index into choices, or -1 when `number` is set */
     double number;
 } mien_number_or;
 
@@ -65,9 +73,9 @@ typedef struct mien_keys {
 
 /* Fills `owner` with every fallback (required keys stay zero). */
 mien_status mien_keys_defaults(mien_keys keys, void *owner);
-/* Reads a map into `owner`, on top of what is there; an unknown key is refused with the nearest
- * known one, a wrong type or range with what was expected. `seen`, when not NULL, gets one flag per
- * row. */
+/* Reads a map into `owner`, over its current values. An unknown key is an error that names the
+ * nearest known one; a wrong type or range is an error that says what was expected. `seen`, unless
+ * NULL, gets one flag per row. */
 mien_status mien_keys_read(mien_keys keys, void *owner, const mien_value *map, const char *source,
                            bool *seen);
 /* Sets one key from "key=value" text (the value in YAML). */
@@ -79,13 +87,13 @@ void mien_key_print_value(const mien_key *key, const void *owner, mien_text *out
 /* Frees the lists inside `owner`. */
 void mien_keys_release(mien_keys keys, void *owner);
 const mien_key *mien_keys_find(mien_keys keys, const char *name);
-/* The text of choice number `index`. */
+/* Writes the text of choice number `index` to `out`. */
 void mien_key_choice(const mien_key *key, int index, char *out, size_t size);
 
 #define MIEN_FIELD(owner, field) offsetof(owner, field), sizeof(((owner *)0)->field)
 
-/* Rows of a table, one macro a type: the members that the type has no use for are not written. The
- * argument `field` is a MIEN_FIELD; `fallback` NULL makes the key required. */
+/* Rows of a table, one macro per type; members that the type does not use are filled in. The
+ * argument `field` is a MIEN_FIELD; a NULL `fallback` makes the key required. */
 #define KEY_BOOL(name, field, fallback, doc)                                                       \
     { name, MIEN_KEY_BOOL, field, fallback, 0, 0, NULL, doc }
 #define KEY_TEXT(name, field, fallback, doc)                                                       \

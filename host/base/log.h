@@ -1,4 +1,4 @@
-/* Lines for people, handed to the sink that include/mien/log.h installs. */
+/* Log lines, passed to the sink that mien_log_sink (include/mien/log.h) installs. */
 #ifndef HOST_BASE_LOG_H
 #define HOST_BASE_LOG_H
 

@@ -13,7 +13,7 @@ uint64_t mien_allocation_count(void) {
 }
 
 static mien_status out_of_memory(size_t count, size_t size) {
-    return MIEN_FAIL(NO_MEMORY, "out of memory: %zu x %zu bytes were asked for", count, size);
+    return MIEN_FAIL(NO_MEMORY, "out of memory: cannot allocate %zu x %zu bytes", count, size);
 }
 
 mien_status mien_new(void *out, size_t count, size_t size) {
@@ -23,8 +23,8 @@ mien_status mien_new(void *out, size_t count, size_t size) {
     return block ? MIEN_OK : out_of_memory(count, size);
 }
 
-/* Large blocks ask for huge pages: convolutions walk dozens of planes side by side, more than the
- * processor's table of small pages holds. Linux gives them only to those who ask. */
+/* Large blocks request huge pages: convolutions walk dozens of planes at once, more than the TLB
+ * covers with small pages. Linux grants huge pages only on request (madvise). */
 enum { HUGE_PAGE = 2 << 20, LARGE = 4 << 20 };
 
 mien_status mien_new_aligned(void *out, size_t bytes) {

@@ -1,12 +1,12 @@
-/* How much memory is left to this process. */
+/* How much memory this process may still allocate. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 
 #include "host/base/memory.h"
 
-/* The number behind `key` in a file of "key number" lines, or its first number without a key;
- * SIZE_MAX when it is not there or not a number ("max"). */
+/* The number after `key` in a file of "key number" lines, or the file's first number when `key` is
+ * NULL; SIZE_MAX when it is missing or not a number ("max"). */
 static size_t number_in(const char *path, const char *key) {
     FILE *file = fopen(path, "re");
     char line[256];
@@ -22,7 +22,8 @@ static size_t number_in(const char *path, const char *key) {
     return found;
 }
 
-/* What one cgroup has left: its limit less what it uses, where cached files count as free. */
+/* Memory that one cgroup has left: its limit minus its usage; inactive page cache counts as
+ * free. */
 static size_t group_left(const char *folder, const char *limit, const char *usage,
                          const char *cache) {
     char path[1200];
@@ -37,7 +38,7 @@ static size_t group_left(const char *folder, const char *limit, const char *usag
     return used < most ? most - used : 0;
 }
 
-/* The least of a cgroup and all groups above it. `folder` is cut shorter on the way. */
+/* The minimum over a cgroup and its ancestors. Shortens `folder` to its parents. */
 static size_t groups_left(const char *mount, char *folder, const char *limit, const char *usage,
                           const char *cache) {
     size_t least = SIZE_MAX;

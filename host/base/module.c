@@ -11,7 +11,7 @@
 mien_status mien_program_folder(char *out) {
     char path[MIEN_PATH];
     const ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
-    if (length < 0) return MIEN_FAIL(IO, "cannot tell where the program lies (/proc is missing)");
+    if (length < 0) return MIEN_FAIL(IO, "cannot find the program's folder: /proc is not mounted");
     path[length] = 0;
     mien_path_folder(out, path);
     return MIEN_OK;
@@ -30,7 +30,7 @@ mien_status mien_installed_file(const char *name, char *out) {
     snprintf(relative, sizeof relative, "../lib/mien/%s", name);
     MIEN_TRY(mien_path_join(out, folder, relative));
     if (mien_file_exists(out)) return MIEN_OK;
-    return MIEN_FAIL(NOT_FOUND, "'%s' is not installed beside the program (%s)", name, folder);
+    return MIEN_FAIL(NOT_FOUND, "'%s' is not installed next to the program (%s)", name, folder);
 }
 
 mien_status mien_module_load(const char *name, int version, const mien_module **out) {
@@ -64,5 +64,5 @@ mien_status mien_shared_file(const char *folder, const char *name, char *out) {
         MIEN_TRY(mien_path_join(out, path, name));
         if (mien_file_exists(out)) return MIEN_OK;
     }
-    return MIEN_FAIL(NOT_FOUND, "there is no %s/%s beside the program", folder, name);
+    return MIEN_FAIL(NOT_FOUND, "'%s/%s' is not installed with the program", folder, name);
 }

@@ -44,17 +44,17 @@ static void compress_plain(uint32_t *state, const unsigned char *block) {
         state[i] += v[i];
 }
 
-/* The same with the processor's own instructions, ten times as fast. They keep the state as
- * A B E F and C D G H, from high to low. */
+/* The same with the SHA instructions, about ten times as fast. They hold the state as ABEF and
+ * CDGH, most significant word first. */
 __attribute__((target("sha,sse4.1"))) static void compress_sha(uint32_t *state,
                                                                const unsigned char *block) {
     const __m128i swap = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
     __m128i *const words = (__m128i *)state;
     const __m128i dcba = _mm_loadu_si128(words), hgfe = _mm_loadu_si128(words + 1);
     const __m128i cdab = _mm_shuffle_epi32(dcba, 0xb1), efgh = _mm_shuffle_epi32(hgfe, 0x1b);
-    const __m128i first_abef = _mm_alignr_epi8(cdab, efgh, 8);
-    const __m128i first_cdgh = _mm_blend_epi16(efgh, cdab, 0xf0);
-    __m128i abef = first_abef, cdgh = first_cdgh, w[4];
+    const __m128i saved_abef = _mm_alignr_epi8(cdab, efgh, 8);
+    const __m128i saved_cdgh = _mm_blend_epi16(efgh, cdab, 0xf0);
+    __m128i abef = saved_abef, cdgh = saved_cdgh, w[4];
     for (int i = 0; i < 16; i++) { /* four rounds each */
         if (i < 4) {
             w[i] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)block + i), swap);
@@ -69,8 +69,8 @@ __attribute__((target("sha,sse4.1"))) static void compress_sha(uint32_t *state,
         cdgh = _mm_sha256rnds2_epu32(cdgh, abef, sum);
         abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(sum, 0x0e));
     }
-    abef = _mm_add_epi32(abef, first_abef);
-    cdgh = _mm_add_epi32(cdgh, first_cdgh);
+    abef = _mm_add_epi32(abef, saved_abef);
+    cdgh = _mm_add_epi32(cdgh, saved_cdgh);
     const __m128i feba = _mm_shuffle_epi32(abef, 0x1b), dchg = _mm_shuffle_epi32(cdgh, 0xb1);
     _mm_storeu_si128(words, _mm_blend_epi16(feba, dchg, 0xf0));
     _mm_storeu_si128(words + 1, _mm_alignr_epi8(dchg, feba, 8));
@@ -109,9 +109,9 @@ void mien_sha256_add(mien_sha256 *s, const void *data, size_t size) {
 
 void mien_sha256_hex(mien_sha256 *s, char out[65]) {
     const uint64_t bits = s->length * 8;
-    const unsigned char mark = 0x80, zero = 0;
+    const unsigned char padding = 0x80, zero = 0;
     unsigned char length[8];
-    mien_sha256_add(s, &mark, 1);
+    mien_sha256_add(s, &padding, 1);
     while (s->used != 56)
         mien_sha256_add(s, &zero, 1);
     for (int i = 0; i < 8; i++)

@@ -5,7 +5,7 @@
 #include <string.h>
 
 static _Thread_local char message[MIEN_MESSAGE];
-static _Thread_local char place[128];
+static _Thread_local char location[128];
 
 const char *mien_status_name(mien_status status) {
     switch (status) {
@@ -22,8 +22,8 @@ const char *mien_error_message(void) {
     return message;
 }
 
-const char *mien_error_place(void) {
-    return place;
+const char *mien_error_location(void) {
+    return location;
 }
 
 mien_status mien_fail(mien_status code, const char *file, int line, const char *format, ...) {
@@ -33,7 +33,7 @@ mien_status mien_fail(mien_status code, const char *file, int line, const char *
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     memcpy(message, text, sizeof message);
-    snprintf(place, sizeof place, "%s:%d", file, line);
+    snprintf(location, sizeof location, "%s:%d", file, line);
     return code;
 }
 

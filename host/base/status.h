@@ -1,32 +1,33 @@
-/* How library code fails: set a sentence, return a code, let the caller pass both on. */
+/* How library code fails: it stores a message and returns a code; callers pass both up. */
 #ifndef HOST_BASE_STATUS_H
 #define HOST_BASE_STATUS_H
 
 #include "include/mien/status.h"
 
-enum { MIEN_MESSAGE = 1024 }; /* room for any sentence, to carry one from thread to thread */
+/* Size of a buffer that holds any message, e.g. to carry one between threads. */
+enum { MIEN_MESSAGE = 1024 };
 
-/* Stores the sentence for this thread and returns `code`. */
+/* Stores the message for this thread and returns `code`. */
 mien_status mien_fail(mien_status code, const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* Puts "context: " before the stored sentence; returns `code` unchanged. */
+/* Prepends "context: " to the stored message; returns `code` unchanged. */
 mien_status mien_fail_context(mien_status code, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* "file:line" of the place that set the sentence, for -v. */
-const char *mien_error_place(void);
+/* "file:line" of the code that stored the message, for -v. */
+const char *mien_error_location(void);
 
 #define MIEN_FAIL(code, ...) mien_fail(MIEN_##code, __FILE__, __LINE__, __VA_ARGS__)
 
-/* Passes a failure up; only where nothing is owned yet. */
+/* Returns on failure; only where there is nothing to release yet. */
 #define MIEN_TRY(expr)                                                                             \
     do {                                                                                           \
         const mien_status try_status = (expr);                                                     \
         if (try_status != MIEN_OK) return try_status;                                              \
     } while (0)
 
-/* The same where something is owned: `status` and a label `out` must exist. */
+/* The same where there is something to release: needs a variable `status` and a label `out`. */
 #define MIEN_GO(expr)                                                                              \
     do {                                                                                           \
         status = (expr);                                                                           \

@@ -58,8 +58,8 @@ int mien_letters(const char *text) {
     return letters;
 }
 
-/* Where letter `letter` (from 0) begins; a letter of UTF-8 is never cut in two. */
-static size_t place_of_letter(const char *name, int letter) {
+/* Byte offset of letter `letter` (from 0); never inside a UTF-8 character. */
+static size_t letter_offset(const char *name, int letter) {
     size_t at = 0;
     for (int letters = 0; name[at]; at++)
         if (begins_letter(name[at]) && letters++ == letter) break;
@@ -72,9 +72,9 @@ void mien_text_name(mien_text *text, const char *name, int most) {
         mien_text_puts(text, name);
         return;
     }
-    mien_text_append(text, name, place_of_letter(name, ahead));
+    mien_text_append(text, name, letter_offset(name, ahead));
     mien_text_puts(text, "…");
-    mien_text_puts(text, name + place_of_letter(name, letters - (most - ahead - 1)));
+    mien_text_puts(text, name + letter_offset(name, letters - (most - ahead - 1)));
 }
 
 void mien_text_column(mien_text *text, const char *name, int width) {
@@ -92,7 +92,7 @@ void mien_text_release(mien_text *text) {
 
 enum { WORD_MAX = 40 };
 
-/* Levenshtein distance with neighbouring swaps (optimal string alignment), without case. */
+/* Levenshtein distance with transpositions (optimal string alignment), ignoring case. */
 int mien_word_distance(const char *a, const char *b) {
     const int n = (int)strlen(a), m = (int)strlen(b);
     if (n > WORD_MAX || m > WORD_MAX) return n > m ? n : m; /* as if nothing matched */

@@ -36,38 +36,38 @@ void mien_processor_name(char *out, size_t size) {
     if (file) fclose(file);
 }
 
-static cpu_set_t given;
+static cpu_set_t process_set;
 
-static void ask_given_cpus(void) {
-    CPU_ZERO(&given);
-    if (sched_getaffinity(0, sizeof given, &given) != 0) CPU_SET(0, &given);
+static void read_process_set(void) {
+    CPU_ZERO(&process_set);
+    if (sched_getaffinity(0, sizeof process_set, &process_set) != 0) CPU_SET(0, &process_set);
 }
 
-/* The CPUs that the process was given, before any thread was pinned. */
-static const cpu_set_t *given_cpus(void) {
+/* The CPUs that the process may use, read before any thread is pinned. */
+static const cpu_set_t *process_cpus(void) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, ask_given_cpus);
-    return &given;
+    pthread_once(&once, read_process_set);
+    return &process_set;
 }
 
-/* Number `index` of the given CPUs. */
+/* The id of number `index` among the process's CPUs. */
 static int cpu_number(int index) {
     int cpu = 0;
     for (int left = index; cpu < CPU_SETSIZE; cpu++)
-        if (CPU_ISSET(cpu, given_cpus()) && left-- == 0) break;
+        if (CPU_ISSET(cpu, process_cpus()) && left-- == 0) break;
     return cpu;
 }
 
-static bool binds_itself(void) {
+static bool openmp_binds(void) {
     return getenv("OMP_PROC_BIND") || getenv("OMP_PLACES") || getenv("GOMP_CPU_AFFINITY");
 }
 
 void mien_threads_leave_team(void) {
-    sched_setaffinity(0, sizeof(cpu_set_t), given_cpus());
+    sched_setaffinity(0, sizeof(cpu_set_t), process_cpus());
 }
 
 int mien_threads_available(void) {
-    int cpus = CPU_COUNT(given_cpus());
+    int cpus = CPU_COUNT(process_cpus());
     const int limit = cgroup_limit();
     if (limit && limit < cpus) cpus = limit;
     return cpus < 1 ? 1 : cpus;
@@ -78,8 +78,8 @@ int mien_threads_start(int threads, bool pin) {
     omp_set_dynamic(0);
     omp_set_num_threads(size);
     const unsigned saved = mien_float_enter();
-    /* with CPUs to spare the system places threads better than a fixed list would */
-    const bool pins = pin && size > 1 && size == CPU_COUNT(given_cpus()) && !binds_itself();
+    /* with spare CPUs the scheduler places threads better than a fixed list would */
+    const bool pins = pin && size > 1 && size == CPU_COUNT(process_cpus()) && !openmp_binds();
 #pragma omp parallel num_threads(size)
     {
         cpu_set_t own;

@@ -7,7 +7,7 @@
 #include "host/base/memory.h"
 
 enum { BLOCK = 16384 };
-/* A tree larger than this is no configuration and no model: refuse it instead of eating memory. */
+/* No configuration or model needs a larger tree: refuse it rather than exhaust memory. */
 static const size_t tree_limit = (size_t)256 << 20;
 
 struct mien_tree_block {
@@ -21,10 +21,11 @@ mien_status mien_tree_start(mien_tree *tree, const char *source) {
     return mien_tree_text(tree, source, strlen(source), &tree->source);
 }
 
-static mien_status take(mien_tree *tree, size_t bytes, void **out) {
+static mien_status pool_take(mien_tree *tree, size_t bytes, void **out) {
     bytes = (bytes + 15) & ~(size_t)15;
     if (tree->bytes + bytes > tree_limit)
-        return MIEN_FAIL(FORMAT, "%s: more than %zu bytes of values", tree->source, tree_limit);
+        return MIEN_FAIL(FORMAT, "%s: the values take more than %zu bytes", tree->source,
+                         tree_limit);
     struct mien_tree_block *block = tree->blocks;
     if (!block || block->size - block->used < bytes) {
         const size_t size = bytes > BLOCK ? bytes : BLOCK;
@@ -40,26 +41,26 @@ static mien_status take(mien_tree *tree, size_t bytes, void **out) {
 }
 
 mien_status mien_tree_value(mien_tree *tree, mien_value_kind kind, mien_value **out) {
-    void *capacity;
-    MIEN_TRY(take(tree, sizeof(mien_value), &capacity));
-    *out = capacity;
+    void *block;
+    MIEN_TRY(pool_take(tree, sizeof(mien_value), &block));
+    *out = block;
     **out = (mien_value){.kind = kind};
     return MIEN_OK;
 }
 
 mien_status mien_tree_text(mien_tree *tree, const char *text, size_t length, const char **out) {
-    void *capacity;
-    MIEN_TRY(take(tree, length + 1, &capacity));
-    memcpy(capacity, text, length);
-    ((char *)capacity)[length] = 0;
-    *out = capacity;
+    void *block;
+    MIEN_TRY(pool_take(tree, length + 1, &block));
+    memcpy(block, text, length);
+    ((char *)block)[length] = 0;
+    *out = block;
     return MIEN_OK;
 }
 
 mien_status mien_tree_append(mien_tree *tree, mien_value *parent, mien_value *child) {
     if (parent->kind == MIEN_VALUE_MAP && mien_value_get(parent, child->key))
-        return MIEN_FAIL(FORMAT, "%s:%d: the key '%s' stands twice; remove one", tree->source,
-                         child->line, child->key);
+        return MIEN_FAIL(FORMAT, "%s:%d: duplicate key '%s': remove one", tree->source, child->line,
+                         child->key);
     if (parent->last)
         parent->last->next = child;
     else

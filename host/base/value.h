@@ -1,7 +1,7 @@
-/* The value tree: what YAML and JSON files become before anybody interprets them.
+/* The value tree: the parsed form of YAML and JSON files, before interpretation.
  *
- * Every value knows its line and column (an entry of a map: its key's), so that a message can point
- * at it. Nodes live in a pool that the tree owns; release the tree, not its nodes. */
+ * Values from YAML know their line and column (a map entry: its key's), for messages; from JSON
+ * both are 0. Nodes live in a pool that the tree owns; release the tree, not its nodes. */
 #ifndef HOST_BASE_VALUE_H
 #define HOST_BASE_VALUE_H
 
@@ -23,9 +23,9 @@ typedef struct mien_value mien_value;
 struct mien_value {
     mien_value_kind kind;
     int line, column;
-    const char *text;  /* scalar: the text as written; map entry values keep theirs too */
+    const char *text;  /* scalars: the text as written; from JSON only strings have it */
     double number;     /* NUMBER and BOOL (0 or 1) */
-    const char *key;   /* set when this value is an entry of a map */
+    const char *key;   /* set when this value is a map entry */
     mien_value *first; /* LIST and MAP: children in file order */
     mien_value *last;
     mien_value *next;
@@ -39,23 +39,24 @@ typedef struct mien_tree {
     size_t bytes;
 } mien_tree;
 
-/* Pool allocation for the readers. */
+/* Allocation from the pool, for the parsers. */
 mien_status mien_tree_start(mien_tree *tree, const char *source);
 mien_status mien_tree_value(mien_tree *tree, mien_value_kind kind, mien_value **out);
 mien_status mien_tree_text(mien_tree *tree, const char *text, size_t length, const char **out);
-/* Appends a child; for maps child->key must be set, and a key that is there already is refused. */
+/* Appends a child; for maps child->key must be set, and a duplicate key is an error. */
 mien_status mien_tree_append(mien_tree *tree, mien_value *parent, mien_value *child);
 void mien_tree_release(mien_tree *tree);
 
-/* The entry of a map, or NULL (also when `map` is NULL or no map). */
+/* The entry of a map, or NULL (also when `map` is NULL or not a map). */
 const mien_value *mien_value_get(const mien_value *map, const char *key);
 /* The entry's text when it is a string, else NULL. */
 const char *mien_value_string(const mien_value *map, const char *key);
 /* The entry's number when it is one, else `otherwise`. */
 double mien_value_number(const mien_value *map, const char *key, double otherwise);
-/* "map", "list", "number", … for messages. */
+/* "a map", "a list", "a number", … for messages. */
 const char *mien_value_kind_name(const mien_value *value);
-/* Interprets plain scalar text by the YAML core schema: null, true, 12, 1.0e-3, else a string. */
+/* Sets the kind and number of a plain scalar from its text, by the YAML core schema: null, true,
+ * 12, 1.0e-3, else a string. */
 void mien_value_resolve(mien_value *value);
 
 #endif

@@ -11,17 +11,17 @@ enum { DEPTH_MAX = 64 };
 typedef struct reader {
     yaml_parser_t parser;
     mien_tree *tree;
-    mien_value *open[DEPTH_MAX]; /* the lists and maps around the current place */
-    const char *key[DEPTH_MAX];  /* the key read last in each open map */
+    mien_value *open[DEPTH_MAX]; /* the lists and maps that are open at the current position */
+    const char *key[DEPTH_MAX];  /* the last key read in each open map */
     yaml_mark_t key_mark[DEPTH_MAX];
     int depth;
 } reader;
 
-static mien_status at(const reader *r, const yaml_mark_t *mark, const char *what) {
+static mien_status fail_at(const reader *r, const yaml_mark_t *mark, const char *what) {
     return MIEN_FAIL(FORMAT, "%s:%zu: %s", r->tree->source, mark->line + 1, what);
 }
 
-static mien_status place(reader *r, mien_value *value, const yaml_mark_t *mark) {
+static mien_status insert(reader *r, mien_value *value, const yaml_mark_t *mark) {
     mien_value *parent = r->depth ? r->open[r->depth - 1] : NULL;
     const bool entry = parent && parent->kind == MIEN_VALUE_MAP;
     const yaml_mark_t *start = entry && r->key[r->depth - 1] ? &r->key_mark[r->depth - 1] : mark;
@@ -34,7 +34,7 @@ static mien_status place(reader *r, mien_value *value, const yaml_mark_t *mark) 
     if (entry) {
         value->key = r->key[r->depth - 1];
         r->key[r->depth - 1] = NULL;
-        if (!value->key) return at(r, mark, "a key must be plain text");
+        if (!value->key) return fail_at(r, mark, "a key must be plain text");
     }
     return mien_tree_append(r->tree, parent, value);
 }
@@ -44,7 +44,7 @@ static mien_status scalar(reader *r, const yaml_event_t *event) {
     MIEN_TRY(mien_tree_text(r->tree, (const char *)event->data.scalar.value,
                             event->data.scalar.length, &text));
     if (strlen(text) != event->data.scalar.length)
-        return at(r, &event->start_mark, "a zero byte inside text");
+        return fail_at(r, &event->start_mark, "a string contains a NUL byte");
     if (r->depth && r->open[r->depth - 1]->kind == MIEN_VALUE_MAP && !r->key[r->depth - 1]) {
         r->key[r->depth - 1] = text;
         r->key_mark[r->depth - 1] = event->start_mark;
@@ -54,14 +54,14 @@ static mien_status scalar(reader *r, const yaml_event_t *event) {
     MIEN_TRY(mien_tree_value(r->tree, MIEN_VALUE_STRING, &value));
     value->text = text;
     if (event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE) mien_value_resolve(value);
-    return place(r, value, &event->start_mark);
+    return insert(r, value, &event->start_mark);
 }
 
 static mien_status descend(reader *r, mien_value_kind kind, const yaml_mark_t *mark) {
     mien_value *value;
-    if (r->depth == DEPTH_MAX) return at(r, mark, "nested too deeply");
+    if (r->depth == DEPTH_MAX) return fail_at(r, mark, "nested too deeply");
     MIEN_TRY(mien_tree_value(r->tree, kind, &value));
-    MIEN_TRY(place(r, value, mark));
+    MIEN_TRY(insert(r, value, mark));
     r->open[r->depth] = value;
     r->key[r->depth++] = NULL;
     return MIEN_OK;
@@ -70,20 +70,22 @@ static mien_status descend(reader *r, mien_value_kind kind, const yaml_mark_t *m
 static mien_status handle(reader *r, const yaml_event_t *event, int *documents) {
     switch (event->type) {
     case YAML_DOCUMENT_START_EVENT:
-        return ++*documents > 1 ? at(r, &event->start_mark, "only one document is read") : MIEN_OK;
+        return ++*documents > 1 ? fail_at(r, &event->start_mark, "only one document is supported")
+                                : MIEN_OK;
     case YAML_ALIAS_EVENT:
-        return at(r, &event->start_mark, "aliases (*name) are not read; write the value out");
+        return fail_at(r, &event->start_mark,
+                       "aliases (*name) are not supported: write the value out");
     case YAML_SCALAR_EVENT:
         if (event->data.scalar.anchor || event->data.scalar.tag)
-            return at(r, &event->start_mark, "anchors and tags are not read");
+            return fail_at(r, &event->start_mark, "anchors and tags are not supported");
         return scalar(r, event);
     case YAML_SEQUENCE_START_EVENT:
         if (event->data.sequence_start.anchor || event->data.sequence_start.tag)
-            return at(r, &event->start_mark, "anchors and tags are not read");
+            return fail_at(r, &event->start_mark, "anchors and tags are not supported");
         return descend(r, MIEN_VALUE_LIST, &event->start_mark);
     case YAML_MAPPING_START_EVENT:
         if (event->data.mapping_start.anchor || event->data.mapping_start.tag)
-            return at(r, &event->start_mark, "anchors and tags are not read");
+            return fail_at(r, &event->start_mark, "anchors and tags are not supported");
         return descend(r, MIEN_VALUE_MAP, &event->start_mark);
     case YAML_SEQUENCE_END_EVENT:
     case YAML_MAPPING_END_EVENT:

@@ -43,7 +43,7 @@ int cli_fail(mien_status status) {
     fputs("mien: ", stderr);
     print_clean(mien_error_message());
     fputc('\n', stderr);
-    if (verbose) fprintf(stderr, "(%s)\n", mien_error_place());
+    if (verbose) fprintf(stderr, "(%s)\n", mien_error_location());
     if (status == MIEN_DEVICE) return EXIT_DEVICE;
     return status == MIEN_INTERRUPTED ? EXIT_INTERRUPT : EXIT_FAILED;
 }

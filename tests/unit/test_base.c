@@ -75,7 +75,7 @@ static void yaml_values(void **state) {
 static void yaml_refusals(void **state) {
     (void)state;
     refuse_yaml("a: 1\nb:\n\t- 2\n", ":3: not YAML");
-    refuse_yaml("a: 1\nb: 2\na: 3\n", ":3: the key 'a' stands twice");
+    refuse_yaml("a: 1\nb: 2\na: 3\n", ":3: duplicate key 'a'");
     refuse_yaml("a: &x 1\nb: *x\n", ":1: anchors");
     refuse_yaml("a: 1\nb: *x\n", ":2: aliases");
     refuse_yaml("a: !!int 1\n", ":1: anchors and tags");
@@ -84,7 +84,7 @@ static void yaml_refusals(void **state) {
     refuse_yaml("? [a]\n: 1\n", "a key must be plain text");
     refuse_yaml("", "empty");
     refuse_yaml("# nothing\n", "empty");
-    refuse_yaml("a: \"x\\0y\"\n", ":1: a zero byte");
+    refuse_yaml("a: \"x\\0y\"\n", ":1: a string contains a NUL byte");
     refuse(mien_yaml_parse, "a: x\0y\n", 7, "not YAML");
     char *deep = nest(64, "[", "]"), *deeper = nest(65, "[", "]");
     mien_tree tree = take(mien_yaml_parse, deep);
@@ -117,15 +117,15 @@ static void json_values(void **state) {
 
 static void json_refusals(void **state) {
     (void)state;
-    refuse_json("{\"a\": 1, \"a\": 2}", "a key stands twice");
-    refuse_json("[9223372036854775808]", "does not fit 64 bits");
-    refuse_json("[-99999999999999999999]", "does not fit 64 bits");
+    refuse_json("{\"a\": 1, \"a\": 2}", "an object has a duplicate key");
+    refuse_json("[9223372036854775808]", "does not fit in 64 bits");
+    refuse_json("[-99999999999999999999]", "does not fit in 64 bits");
     refuse_json("[1, 2", "not JSON");
     refuse_json("{\"a\" 1}", "not JSON");
     refuse_json("{} {}", "text follows");
     refuse_json("", "not JSON");
     refuse_json("[\"\xff\"]", "not JSON");
-    refuse_json("[\"a\\u0000b\"]", "a zero byte");
+    refuse_json("[\"a\\u0000b\"]", "a string contains a NUL byte");
     refuse(mien_json_parse, "[1,\0 2]", 7, "not JSON");
     char *deep = nest(60, "[", "]"), *deeper = nest(100, "[", "]");
     mien_tree tree = take(mien_json_parse, deep);
@@ -249,14 +249,14 @@ static void key_refusals(void **state) {
         {"train: {deep: {kind: square}}\n", "one of flat|round, not 'square'"},
         {"train: {deep: {pair: [1, 2, 3]}}\n", "a number or a list of two"},
         {"train: 3\n", "'train' is a section"},
-        {"name: this text is too long\n", "'name' must be shorter"},
+        {"name: this text is too long\n", "'name' must be a shorter text"},
         {"name: [a]\n", "'name' must be text, not a list"},
         {"reals: x\n", "a number or a list of numbers"},
         {"reals: [1, x]\n", "not 'x'"},
         {"texts: [[a]]\n", "text or a list of texts"},
         {"either: 6\n", "from 1 to 5 or one of auto"},
         {"either: none\n", "not 'none'"},
-        {"- a\n", "keys with values are expected here, not a list"},
+        {"- a\n", "expected keys with values here, not a list"},
         {"train:\n  cuont: 3\n", "file:2: unknown key 'train.cuont'; did you mean 'train.count'?"},
         {"train: {lr: 3}\n", "did you mean 'train.learning_rate'?"},
         {"trian: {count: 3}\n", "unknown key 'trian'; did you mean 'train'?"},
