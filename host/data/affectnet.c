@@ -1,5 +1,5 @@
-/* AffectNet as its authors give it out: {train_set,val_set}/images/N.jpg with the emotion of each
- * in annotations/N_exp.npy, 0 to 7; 8 to 10 stand for none, uncertain and no face. */
+/* AffectNet in its authors' layout: {train_set,val_set}/images/N.jpg, with the emotion of each in
+ * annotations/N_exp.npy: 0 to 7; 8, 9 and 10 mean none, uncertain and no face. */
 #include <stdio.h>
 #include <string.h>
 
@@ -46,27 +46,27 @@ static mien_status read_label(const char *source, int part, const char *image, l
         (header.count != 1 ||
          !npy_integer(&header, (const uint8_t *)bytes + header.start, 0, label) || *label < 0 ||
          *label > LABEL_MAX))
-        status = MIEN_FAIL(FORMAT, "'%s' holds no emotion from 0 to %d", path, LABEL_MAX);
+        status = MIEN_FAIL(FORMAT, "'%s' does not hold an emotion from 0 to %d", path, LABEL_MAX);
     mien_free(bytes);
     return status;
 }
 
 static mien_status list_part(mien_dataset *set, int part, const mien_on_bad *on_bad,
-                             long long *without) {
-    char below[MIEN_PATH], path[MIEN_PATH];
+                             long long *unlabelled) {
+    char relative[MIEN_PATH], path[MIEN_PATH];
     listing files;
     mien_status status;
-    snprintf(below, sizeof below, "%s/images", parts[part].name);
-    MIEN_TRY(mien_path_join(path, set->source, below));
+    snprintf(relative, sizeof relative, "%s/images", parts[part].name);
+    MIEN_TRY(mien_path_join(path, set->source, relative));
     MIEN_GO(listing_pictures(path, &files));
     for (size_t i = 0; i < files.count; i++) {
         long long label = 0;
         if (read_label(set->source, part, files.names[i], &label) != MIEN_OK) {
             MIEN_GO(mien_dataset_bad(set, on_bad));
         } else if (label >= AFFECTNET_CLASSES) {
-            ++*without;
+            ++*unlabelled;
         } else {
-            MIEN_GO(mien_path_join(path, below, files.names[i]));
+            MIEN_GO(mien_path_join(path, relative, files.names[i]));
             MIEN_GO(pictures_add(set, path, (int)label, parts[part].usage));
         }
     }
@@ -77,14 +77,14 @@ out:
 
 static mien_status open_affectnet(const char *source, const mien_on_bad *on_bad,
                                   mien_dataset *set) {
-    long long without = 0;
+    long long unlabelled = 0;
     MIEN_TRY(pictures_start(set));
     MIEN_TRY(mien_dataset_classes(set, affectnet_names, AFFECTNET_CLASSES));
     for (int p = 0; p < PARTS; p++)
-        if (has_part(source, p)) MIEN_TRY(list_part(set, p, on_bad, &without));
-    if (without)
-        MIEN_INFO("%s: %lld images of no emotion (none, uncertain, no face) are left out", source,
-                  without);
+        if (has_part(source, p)) MIEN_TRY(list_part(set, p, on_bad, &unlabelled));
+    if (unlabelled)
+        MIEN_INFO("%s: %lld images without an emotion (none, uncertain, no face) are left out",
+                  source, unlabelled);
     return pictures_load(set, on_bad);
 }
 

@@ -32,7 +32,7 @@ void mien_balance_draw(mien_balance *b, uint64_t epoch) {
     for (size_t k = 0; k < classes; k++) {
         const uint32_t *own = b->samples + b->starts[k];
         const size_t size = b->starts[k + 1] - b->starts[k];
-        /* who gets one more changes from epoch to epoch */
+        /* the classes that get one more sample rotate from epoch to epoch */
         const size_t n = share + ((k + epoch) % classes < rest);
         const size_t from = (size_t)(epoch % size) * (share % size) % size;
         for (size_t j = 0; j < n; j++)

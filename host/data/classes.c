@@ -5,7 +5,7 @@
 
 #include "host/base/memory.h"
 
-/* One row a class; what is in no row is alike only to itself. */
+/* One row per class; a name in no row matches only itself. */
 static const char *const synonyms[][4] = {
     {"anger", "angry"},           {"disgust", "disgusted"},
     {"fear", "fearful"},          {"happy", "happiness", "joy"},
@@ -34,32 +34,32 @@ int mien_class_find(const char (*names)[MIEN_CLASS_NAME], int count, const char 
     return -1;
 }
 
-static mien_status find_places(const mien_dataset *set, const char (*names)[MIEN_CLASS_NAME],
-                               int count, const char *of, int *place) {
+static mien_status match_classes(const mien_dataset *set, const char (*names)[MIEN_CLASS_NAME],
+                                 int count, const char *of, int *index) {
     for (int k = 0; k < set->classes; k++) {
-        place[k] = mien_class_find(names, count, set->class_names[k]);
-        if (place[k] < 0)
-            return MIEN_FAIL(INVALID,
-                             "the class '%s' of '%s' is none of the %d classes of %s, by no "
-                             "synonym either",
-                             set->class_names[k], set->source, count, of);
+        index[k] = mien_class_find(names, count, set->class_names[k]);
+        if (index[k] < 0)
+            return MIEN_FAIL(
+                INVALID,
+                "the class '%s' of '%s' is not one of the %d classes of %s, nor a synonym of one",
+                set->class_names[k], set->source, count, of);
         for (int other = 0; other < k; other++)
-            if (place[other] == place[k])
-                return MIEN_FAIL(INVALID, "the classes '%s' and '%s' of '%s' are both '%s' of %s",
+            if (index[other] == index[k])
+                return MIEN_FAIL(INVALID, "the classes '%s' and '%s' of '%s' both match '%s' of %s",
                                  set->class_names[other], set->class_names[k], set->source,
-                                 names[place[k]], of);
+                                 names[index[k]], of);
     }
     return MIEN_OK;
 }
 
-static mien_status move_targets(mien_dataset *set, int count, const int *place) {
+static mien_status remap_targets(mien_dataset *set, int count, const int *index) {
     const size_t from = (size_t)set->classes, to = (size_t)count;
     float *targets;
     if (!set->targets) return MIEN_OK;
     MIEN_TRY(mien_new(&targets, set->count * to, sizeof *targets));
     for (size_t i = 0; i < set->count; i++)
         for (size_t k = 0; k < from; k++)
-            targets[i * to + (size_t)place[k]] = set->targets[i * from + k];
+            targets[i * to + (size_t)index[k]] = set->targets[i * from + k];
     mien_free(set->targets);
     set->targets = targets;
     return MIEN_OK;
@@ -67,16 +67,16 @@ static mien_status move_targets(mien_dataset *set, int count, const int *place) 
 
 mien_status mien_dataset_map(mien_dataset *set, const char (*names)[MIEN_CLASS_NAME], int count,
                              const char *of) {
-    int place[MIEN_CLASSES_MAX];
-    char(*own)[MIEN_CLASS_NAME];
-    MIEN_TRY(find_places(set, names, count, of, place));
-    MIEN_TRY(move_targets(set, count, place));
-    MIEN_TRY(mien_new(&own, (size_t)count, MIEN_CLASS_NAME));
-    memcpy(own, names, (size_t)count * MIEN_CLASS_NAME);
+    int index[MIEN_CLASSES_MAX];
+    char(*copy)[MIEN_CLASS_NAME];
+    MIEN_TRY(match_classes(set, names, count, of, index));
+    MIEN_TRY(remap_targets(set, count, index));
+    MIEN_TRY(mien_new(&copy, (size_t)count, MIEN_CLASS_NAME));
+    memcpy(copy, names, (size_t)count * MIEN_CLASS_NAME);
     for (size_t i = 0; i < set->count; i++)
-        set->labels[i] = (uint16_t)place[set->labels[i]];
+        set->labels[i] = (uint16_t)index[set->labels[i]];
     mien_free(set->class_names);
-    set->class_names = own;
+    set->class_names = copy;
     set->classes = count;
     return MIEN_OK;
 }

@@ -1,9 +1,9 @@
-/* fer2013.csv and its relatives, plain or gzipped: a header that names the columns emotion, pixels
- * and Usage in any order (icml_face_data.csv has spaces before them; test.csv has no emotion), then
- * one image a row, its pixels as numbers 0..255 between spaces.
+/* CSV files in the format of fer2013.csv, plain or gzipped: a header that names the columns
+ * emotion, pixels and Usage in any order (icml_face_data.csv has spaces before them; test.csv has
+ * no emotion), then one image per row, its pixels as numbers 0..255 separated by spaces.
  *
- * Rows are taken apart by all threads and appended in the file's order by one: data, messages and
- * the count of bad rows are the same for any number of threads. */
+ * All threads parse rows; one thread appends them in file order. So data, messages and the count of
+ * bad rows are the same for any number of threads. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,29 +15,29 @@
 #include "host/data/csv_rows.h"
 #include "host/data/source.h"
 
-enum { GROUP = 4096 }; /* rows taken apart at a time: bounds the memory for them */
+enum { GROUP = 4096 }; /* rows parsed at a time, to bound memory */
 
-/* Where a sample's line lies. */
-typedef struct csv_place {
+/* Where a sample's line is in the file; `row` counts lines from 1. */
+typedef struct csv_position {
     uint64_t offset;
     uint32_t length, row;
-} csv_place;
+} csv_position;
 
-/* What stays open to read samples again. */
+/* What is kept to read samples again. */
 typedef struct csv_reader {
-    csv_lines lines; /* its file alone */
+    csv_lines lines; /* only its open file is kept */
     csv_columns columns;
-    int side; /* 0 until a row has told it */
-    csv_place *places;
+    int side; /* 0 until the first good row sets it */
+    csv_position *positions;
     size_t capacity;
-    struct stat before; /* the file as it was when it was indexed */
+    struct stat before; /* size and time of the file when it was indexed */
 } csv_reader;
 
 typedef struct group {
     csv_row rows[GROUP];
-    uint32_t good[GROUP]; /* lines of the window */
-    uint32_t row[GROUP];  /* of each good one: its place among the file's rows that are not empty */
-    size_t first, count;
+    uint32_t good[GROUP]; /* indices of the good rows in `rows` */
+    uint32_t row[GROUP]; /* for each good row: its index among the file's rows that are not empty */
+    size_t first, count; /* lines of the window in this group */
 } group;
 
 static mien_status row_fail(const char *path, long long number, const csv_row *row) {
@@ -55,7 +55,7 @@ static mien_status read_header(csv_reader *r) {
     line[length] = 0;
     if (csv_read_header(line, &r->columns)) return MIEN_OK;
     return MIEN_FAIL(FORMAT,
-                     "'%s': row 1 names no column 'pixels'; a csv of faces begins with "
+                     "'%s': row 1 has no column 'pixels': a csv of faces begins with "
                      "emotion,pixels,Usage",
                      r->lines.path);
 }
@@ -68,7 +68,7 @@ static void parse_line(const csv_reader *r, group *g, size_t i) {
         csv_read_row(line, length, &r->columns, r->side, &g->rows[i]);
 }
 
-/* Takes the group's lines apart. The first good row of a file tells the side of all. */
+/* Parses the group's lines. The first good row sets the side of all images of the file. */
 static void parse_group(csv_reader *r, group *g) {
     size_t from = 0;
     for (; from < g->count && !r->side; from++) {
@@ -80,8 +80,8 @@ static void parse_group(csv_reader *r, group *g) {
         parse_line(r, g, i);
 }
 
-/* In the file's order: which rows are good, and what happens to the others. */
-static mien_status judge_group(csv_reader *r, group *g, const mien_on_bad *on_bad,
+/* In file order: collects the good rows, reports or skips the bad ones. */
+static mien_status check_group(csv_reader *r, group *g, const mien_on_bad *on_bad,
                                mien_dataset *set, size_t *good) {
     *good = 0;
     for (size_t i = 0; i < g->count; i++) {
@@ -112,7 +112,7 @@ static mien_status append_group(csv_reader *r, const group *g, size_t good, mien
                          r->lines.path, need, set->spec.width, set->spec.height);
     MIEN_TRY(mien_dataset_extend(set, good));
     if (!r->lines.file)
-        MIEN_TRY(mien_grow(&r->places, &r->capacity, set->count, sizeof *r->places));
+        MIEN_TRY(mien_grow(&r->positions, &r->capacity, set->count, sizeof *r->positions));
 #pragma omp parallel for schedule(static)
     for (size_t k = 0; k < good; k++) {
         const csv_row *row = &g->rows[g->good[k]];
@@ -123,9 +123,9 @@ static mien_status append_group(csv_reader *r, const group *g, size_t good, mien
         size_t length;
         const char *text = csv_line(&r->lines, line, &length);
         if (!r->lines.file)
-            r->places[base + k] =
-                (csv_place){r->lines.offset + (size_t)(text - r->lines.buffer), (uint32_t)length,
-                            (uint32_t)((size_t)r->lines.row + line + 1)};
+            r->positions[base + k] =
+                (csv_position){r->lines.offset + (size_t)(text - r->lines.buffer), (uint32_t)length,
+                               (uint32_t)((size_t)r->lines.row + line + 1)};
         if (set->pixels)
             mien_image_shape(set->spec, row->gray, row->side, row->side,
                              mien_dataset_image(set, base + k));
@@ -141,7 +141,7 @@ static mien_status read_rows(csv_reader *r, group *g, const mien_on_bad *on_bad,
             size_t good;
             g->count = rest < GROUP ? rest : GROUP;
             parse_group(r, g);
-            MIEN_TRY(judge_group(r, g, on_bad, set, &good));
+            MIEN_TRY(check_group(r, g, on_bad, set, &good));
             MIEN_TRY(append_group(r, g, good, set));
         }
         MIEN_TRY(csv_lines_next(&r->lines));
@@ -149,8 +149,8 @@ static mien_status read_rows(csv_reader *r, group *g, const mien_on_bad *on_bad,
     return MIEN_OK;
 }
 
-/* A gzipped file can be read from front to end only: all of it stays in memory, or nothing does.
- * The two copies on the way to the backend then may take all that is free. */
+/* A gzipped file can only be read sequentially: either all of it stays in memory, or none. The
+ * budget is half of the free memory, because the upload to the backend needs two copies. */
 static mien_status choose_memory(const csv_reader *r, mien_dataset *set) {
     if (!r->lines.file) return MIEN_OK;
     if (set->memory == MIEN_MEMORY_STREAM)
@@ -166,7 +166,7 @@ static mien_status open_csv(const char *source, const mien_on_bad *on_bad, mien_
     csv_reader *r;
     group *g = NULL;
     mien_status status;
-    (void)source; /* set->source is the same text and stays */
+    (void)source; /* set->source is the same text and stays valid */
     MIEN_TRY(mien_new(&set->reader, 1, sizeof *r));
     r = set->reader;
     r->lines.fd = -1;
@@ -181,45 +181,45 @@ static mien_status open_csv(const char *source, const mien_on_bad *on_bad, mien_
 out:
     mien_free(g);
     csv_lines_drop(&r->lines);
-    r->lines.path = NULL; /* the set may move: from here on set->source is asked */
+    r->lines.path = NULL; /* the set may move: from here on set->source is used */
     return status;
 }
 
-static mien_status read_line(const char *path, const csv_reader *r, const csv_place *place,
+static mien_status read_line(const char *path, const csv_reader *r, const csv_position *position,
                              char *to) {
     struct stat now;
     size_t used = 0;
-    while (used < place->length) {
-        const ssize_t got =
-            pread(r->lines.fd, to + used, place->length - used, (off_t)(place->offset + used));
+    while (used < position->length) {
+        const ssize_t got = pread(r->lines.fd, to + used, position->length - used,
+                                  (off_t)(position->offset + used));
         if (got < 0 && errno == EINTR) continue;
         if (got < 0)
-            return MIEN_FAIL(IO, "'%s': row %u cannot be read: %s", path, place->row,
+            return MIEN_FAIL(IO, "'%s': row %u cannot be read: %s", path, position->row,
                              strerror(errno));
         if (got == 0)
-            return MIEN_FAIL(IO, "'%s': row %u is gone: the file was cut short while it is in use",
-                             path, place->row);
+            return MIEN_FAIL(IO, "'%s': row %u is gone: the file was cut short while in use", path,
+                             position->row);
         used += (size_t)got;
     }
     if (fstat(r->lines.fd, &now) == 0 && now.st_size == r->before.st_size &&
         now.st_mtim.tv_sec == r->before.st_mtim.tv_sec &&
         now.st_mtim.tv_nsec == r->before.st_mtim.tv_nsec)
         return MIEN_OK;
-    return MIEN_FAIL(IO, "'%s' was changed while it is in use (noticed at row %u); start again",
-                     path, place->row);
+    return MIEN_FAIL(IO, "'%s' was changed while in use (noticed at row %u): start again", path,
+                     position->row);
 }
 
 static mien_status read_csv(const mien_dataset *set, size_t i, mien_read_buffer *buffer,
                             uint8_t *pixels) {
     const csv_reader *r = set->reader;
-    const csv_place *place = &r->places[i];
+    const csv_position *position = &r->positions[i];
     csv_row row;
-    MIEN_TRY(mien_grow(&buffer->bytes, &buffer->capacity, (size_t)place->length + 1, 1));
-    MIEN_TRY(read_line(set->source, r, place, buffer->bytes));
-    csv_read_row(buffer->bytes, place->length, &r->columns, r->side, &row);
+    MIEN_TRY(mien_grow(&buffer->bytes, &buffer->capacity, (size_t)position->length + 1, 1));
+    MIEN_TRY(read_line(set->source, r, position, buffer->bytes));
+    csv_read_row(buffer->bytes, position->length, &r->columns, r->side, &row);
     if (row.problem) {
-        row_fail(set->source, place->row, &row);
-        return mien_fail_context(MIEN_FORMAT, "the data changed while they are in use");
+        row_fail(set->source, position->row, &row);
+        return mien_fail_context(MIEN_FORMAT, "the data changed while in use");
     }
     mien_image_shape(set->spec, row.gray, row.side, row.side, pixels);
     return MIEN_OK;
@@ -229,7 +229,7 @@ static void close_csv(mien_dataset *set) {
     csv_reader *r = set->reader;
     if (!r) return;
     csv_lines_close(&r->lines);
-    mien_free(r->places);
+    mien_free(r->positions);
     mien_free(r);
     set->reader = NULL;
 }

@@ -10,18 +10,18 @@
 #include "host/base/file.h"
 #include "host/base/memory.h"
 
-enum { PIECE = 1 << 20 }; /* what a thread reads and searches at a time: it stays in its cache */
+enum { PIECE = 1 << 20 }; /* bytes a thread reads and searches at a time; fits in its cache */
 
 /* A thread's share of a window. */
 struct csv_segment {
     size_t got;
     int error;
-    uint32_t *ends; /* newlines, as places in the buffer */
+    uint32_t *ends; /* offsets of newlines in the buffer */
     size_t count, end_capacity;
     mien_status status;
 };
 
-/* A regular file: a pipe would wait for a writer. */
+/* Opens a regular file; O_NONBLOCK because opening a pipe would wait for a writer. */
 static mien_status open_file(const char *path, int *fd) {
     struct stat info;
     *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -69,8 +69,8 @@ void csv_lines_close(csv_lines *l) {
 }
 
 mien_status csv_too_long(const csv_lines *l, long long row) {
-    return MIEN_FAIL(FORMAT, "'%s': row %lld is longer than %d bytes; this is no such csv", l->path,
-                     row, CSV_LINE_MAX);
+    return MIEN_FAIL(FORMAT, "'%s': row %lld is longer than %d bytes: this is not a csv of faces",
+                     l->path, row, CSV_LINE_MAX);
 }
 
 static mien_status broken(const csv_lines *l) {
@@ -92,7 +92,7 @@ static void read_piece(csv_segment *piece, int fd, char *to, uint64_t offset) {
     }
 }
 
-/* Inflates until the pieces are full: one thread's work. */
+/* Inflates until the pieces are full, in one thread. */
 static void inflate_pieces(csv_lines *l) {
     bool more = true;
     for (int i = 0; i < l->threads && more; i++) {
@@ -117,7 +117,7 @@ static void search_piece(csv_segment *piece, const char *buffer, size_t from) {
     }
 }
 
-/* Puts the pieces together up to the first that was not filled. */
+/* Joins the pieces up to the first one that is not full. */
 static mien_status join_pieces(csv_lines *l) {
     for (int i = 0; i < l->threads && !l->finished; i++) {
         const csv_segment *piece = &l->pieces[i];
@@ -151,11 +151,11 @@ static mien_status fill(csv_lines *l) {
 }
 
 mien_status csv_lines_next(csv_lines *l) {
-    const size_t through = l->count ? l->ends[l->count - 1] + (size_t)1 : 0;
-    if (through < l->used) /* the last line of a file may have no end */
-        memmove(l->buffer, l->buffer + through, l->used - through);
-    l->used -= through < l->used ? through : l->used;
-    l->offset += through;
+    const size_t consumed = l->count ? l->ends[l->count - 1] + (size_t)1 : 0;
+    if (consumed < l->used) /* the last line of a file may lack a newline */
+        memmove(l->buffer, l->buffer + consumed, l->used - consumed);
+    l->used -= consumed < l->used ? consumed : l->used;
+    l->offset += consumed;
     l->row += (long long)l->count;
     l->count = 0;
     while (l->count == 0 && !l->finished) {

@@ -15,7 +15,7 @@ typedef struct field {
     char *text, *end; /* *end is 0 */
 } field;
 
-/* Splits a line at commas outside of quotes, in place: spaces and quotes around a field go. */
+/* Splits a line at commas outside quotes, in place; drops spaces and quotes around a field. */
 static int split_fields(char *line, field *fields) {
     int n = 0;
     for (char *at = line; n < COLUMNS_MAX;) {
@@ -49,25 +49,25 @@ bool csv_read_header(char *line, csv_columns *c) {
     return c->pixels >= 0;
 }
 
-/* ---- numbers between spaces: most of a csv's bytes ---- */
+/* ---- numbers separated by spaces: most of the bytes of the file ---- */
 
 #define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
 
-/* Two numbers of one to three digits, each with the space behind it, lie in the eight bytes of
- * `word` in nearly every place of a csv. Returns how many bytes they take and their values in
- * *pair (the second in the high half), or 0 when anything else stands here. */
+/* Nearly everywhere the eight bytes of `word` hold two numbers of one to three digits, each
+ * followed by a space. Returns how many bytes these take and their values in *pair (the second in
+ * the high half), or 0 for anything else. */
 static inline size_t two_numbers(uint64_t word, uint64_t *pair) {
     const uint64_t digits = word ^ EACH(0x30);
-    /* the high bit of every byte that is no digit, and of every byte that is a space */
+    /* the high bit of every byte that is not a digit, and of every byte that is a space */
     const uint64_t others = (((digits & EACH(0x7f)) + EACH(0x76)) | digits) & EACH(0x80);
     const uint64_t blanks = word ^ EACH(0x20);
     const uint64_t spaces = ~(((blanks & EACH(0x7f)) + EACH(0x7f)) | blanks) & EACH(0x80);
-    const uint64_t behind = others & (others - 1);
-    if (!behind) return 0; /* a number of four digits or more */
+    const uint64_t after_first = others & (others - 1);
+    if (!after_first) return 0; /* a number of four digits or more */
     const unsigned first = (unsigned)__builtin_ctzll(others) / 8;
-    const unsigned second = (unsigned)__builtin_ctzll(behind) / 8;
+    const unsigned second = (unsigned)__builtin_ctzll(after_first) / 8;
     const unsigned length = second - first - 1; /* of the second number */
-    const uint64_t ends = (others ^ (behind & (behind - 1))) & ~spaces;
+    const uint64_t ends = (others ^ (after_first & (after_first - 1))) & ~spaces;
     if (ends || first - 1 > 2 || length - 1 > 2) return 0;
     /* right-aligned in three bytes of each half: hundreds, tens, ones */
     const uint64_t low = digits << 8 * (3 - first) & 0xffffff;
@@ -77,8 +77,9 @@ static inline size_t two_numbers(uint64_t word, uint64_t *pair) {
     return *pair & ~byte ? 0 : second + 1;
 }
 
-/* Decodes a field into its own bytes: a number takes two or more, so writing stays behind reading.
- * Returns how many, or -1 at something else, -2 at a number above 255. */
+/* Decodes a field in place: a number takes at least two bytes of text, so writes never overtake
+ * reads. Returns how many pixels there are, -1 for anything that is not a number, -2 for a number
+ * above 255. */
 static int parse_pixels(field pixels) {
     const char *text = pixels.text;
     uint8_t *out = (uint8_t *)pixels.text;
@@ -86,7 +87,7 @@ static int parse_pixels(field pixels) {
     for (;;) {
         while (*text == ' ')
             text++;
-        /* within the field alone: another thread may be at work behind it */
+        /* stay within the field: another thread may be writing after it */
         while (pixels.end - text >= 8) {
             uint64_t word, pair;
             memcpy(&word, text, sizeof word);
@@ -119,13 +120,14 @@ static bool bad(csv_row *row, const char *problem, long long a, long long b) {
 
 static bool read_pixels(field pixels, int side, csv_row *row) {
     const int n = parse_pixels(pixels);
-    if (n == -1) return bad(row, "its pixels hold something that is no number from 0 to 255", 0, 0);
+    if (n == -1)
+        return bad(row, "its pixels hold something other than numbers from 0 to 255", 0, 0);
     if (n == -2) return bad(row, "a pixel is above 255", 0, 0);
     if (!side) {
         side = 1;
         while (side * side < n)
             side++;
-        /* 48 x 48 unless the row is a square of its own */
+        /* assume 48 x 48 unless the row itself is square */
         if (side * side != n || side < 8 || side > CSV_SIDE_MAX) side = 48;
     }
     if (n != side * side) return bad(row, "%lld pixels instead of %lld", n, (long long)side * side);
@@ -137,7 +139,7 @@ static bool read_pixels(field pixels, int side, csv_row *row) {
 static bool read_label(const char *text, csv_row *row) {
     char *end;
     const long v = strtol(text, &end, 10);
-    if (end == text || *end) return bad(row, "the emotion is no number", 0, 0);
+    if (end == text || *end) return bad(row, "the emotion is not a number", 0, 0);
     if (v < 0 || v >= CSV_CLASSES)
         return bad(row, "the emotion %lld is not one of 0 to %lld", v, CSV_CLASSES - 1);
     row->label = (int)v;
@@ -151,7 +153,7 @@ static bool read_usage(const char *text, csv_row *row) {
             row->usage = i;
             return true;
         }
-    return bad(row, "the usage is none of Training, PublicTest, PrivateTest", 0, 0);
+    return bad(row, "the usage is not Training, PublicTest or PrivateTest", 0, 0);
 }
 
 void csv_read_row(char *line, size_t length, const csv_columns *c, int side, csv_row *row) {

@@ -1,5 +1,5 @@
-/* One line of a csv of faces: its fields, label, part and pixels. Pure functions of the line, so
- * that any thread may take any line. */
+/* Parses one line of a csv of faces: label, part and pixels. Pure functions of the line, so that
+ * any thread may parse any line. */
 #ifndef HOST_DATA_CSV_ROWS_H
 #define HOST_DATA_CSV_ROWS_H
 
@@ -15,18 +15,18 @@ typedef struct csv_columns {
     int emotion, pixels, usage; /* -1: absent */
 } csv_columns;
 
-/* Finds the columns in the header, in place; false when none is called pixels. */
+/* Finds the columns in the header, which is modified; false when none is called pixels. */
 bool csv_read_header(char *line, csv_columns *columns);
 
 typedef struct csv_row {
-    const char *problem; /* NULL: a good row; else a format for (a, b) */
+    const char *problem; /* NULL: a good row; else a printf format for (a, b) */
     long long a, b;
-    uint8_t *gray; /* [side][side], inside the line's own text */
+    uint8_t *gray; /* [side][side], in the buffer of the line */
     int side, label, usage;
 } csv_row;
 
-/* Takes a line apart, in place: line[length] is its end and becomes a zero; the pixels are decoded
- * into the text that they were written in. `side` is that of the rows before, 0 for the first. */
+/* Parses a line in place: line[length] is set to zero and the pixels are decoded over their own
+ * text. `side` is that of the previous rows, 0 for the first. */
 void csv_read_row(char *line, size_t length, const csv_columns *columns, int side, csv_row *row);
 
 #endif

@@ -27,8 +27,8 @@ mien_status mien_on_bad_parse(const char *text, mien_on_bad *out) {
     return MIEN_FAIL(INVALID, "on-bad must be fail, skip or skip:MAX, not '%s'", text);
 }
 
-/* Pixels lie in memory twice while they go to the backend: a quarter of what is free for one copy
- * keeps both within half. */
+/* Pixels are in memory twice while they are copied to the backend: with a quarter of the free
+ * memory per copy, both take half of it. */
 size_t mien_dataset_budget(mien_memory memory) {
     if (memory == MIEN_MEMORY_STREAM) return 0;
     return memory == MIEN_MEMORY_RESIDENT ? SIZE_MAX : mien_memory_available() / 4;
@@ -65,7 +65,8 @@ size_t mien_image_bytes(mien_image_spec spec) {
     return (size_t)spec.height * (size_t)spec.width * (size_t)spec.channels;
 }
 
-/* All arrays grow together, by a quarter at a time: the pixels are most of the memory. */
+/* All arrays grow together, only by a quarter at a time because the pixels take most of the
+ * memory. */
 static mien_status reserve(mien_dataset *set, size_t need) {
     const size_t image = mien_image_bytes(set->spec);
     const bool first = set->capacity == 0;
@@ -132,7 +133,7 @@ mien_status mien_dataset_keep(mien_dataset *set, const bool *keep) {
 
 void mien_image_shape(mien_image_spec s, const uint8_t *gray, int height, int width, uint8_t *to) {
     mien_resize(gray, height, width, 1, to, s.height, s.width);
-    /* spread over the channels from the back, so that nothing is read after it was overwritten */
+    /* spread over the channels from the end, so that no value is overwritten before it is read */
     for (int p = s.height * s.width - 1; s.channels > 1 && p >= 0; p--)
         for (int c = s.channels - 1; c >= 0; c--)
             to[p * s.channels + c] = to[p];
@@ -141,7 +142,7 @@ void mien_image_shape(mien_image_spec s, const uint8_t *gray, int height, int wi
 mien_status mien_dataset_read(const mien_dataset *set, const uint32_t *samples, size_t count,
                               uint8_t *pixels) {
     const size_t image = mien_image_bytes(set->spec);
-    size_t worst = count; /* of several failures the first sample's is told */
+    size_t first_failed = count; /* of several failures the first sample's is reported */
     mien_status status = MIEN_OK;
     char message[MIEN_MESSAGE] = "";
 #pragma omp parallel
@@ -153,8 +154,8 @@ mien_status mien_dataset_read(const mien_dataset *set, const uint32_t *samples, 
                 mien_source_read(set, samples ? samples[k] : k, &buffer, pixels + k * image);
             if (own == MIEN_OK) continue;
 #pragma omp critical(mien_dataset_read)
-            if (k < worst) {
-                worst = k;
+            if (k < first_failed) {
+                first_failed = k;
                 status = own;
                 snprintf(message, sizeof message, "%s", mien_error_message());
             }
@@ -170,7 +171,7 @@ mien_status mien_dataset_fill(mien_dataset *set) {
 
 mien_status mien_dataset_bad(mien_dataset *set, const mien_on_bad *on_bad) {
     if (!on_bad->skip)
-        return mien_fail_context(MIEN_FORMAT, "bad data (--on-bad skip leaves them out)");
+        return mien_fail_context(MIEN_FORMAT, "bad data (--on-bad skip leaves it out)");
     set->skipped++;
     if (set->skipped <= 10) MIEN_WARN("left out: %s", mien_error_message());
     if (on_bad->max >= 0 && set->skipped > on_bad->max)

@@ -1,5 +1,4 @@
-/* What is known about published sets of faces: their class names, and the subjects that file names
- * tell. */
+/* Facts about published sets of faces: their class names, and the subjects in their file names. */
 #ifndef HOST_DATA_FACE_SETS_H
 #define HOST_DATA_FACE_SETS_H
 
@@ -12,11 +11,12 @@ enum { RAFDB_CLASSES = 7, AFFECTNET_CLASSES = 8 };
 extern const char *const rafdb_names[RAFDB_CLASSES];         /* of labels 1 to 7 */
 extern const char *const affectnet_names[AFFECTNET_CLASSES]; /* of labels 0 to 7 */
 
-/* Class folders 0 to 7 are AffectNet's unless the files are called as in CK+, 1 to 7 with files
- * called …_aligned RAF-DB's: replaces the sorted names and says so; others stay. */
+/* Recognises numbered class folders: 0 to 7 are AffectNet's unless the files are named as in CK+; 1
+ * to 7 are RAF-DB's if the files are named …_aligned. Replaces the sorted names and logs it; other
+ * names stay. */
 void face_sets_translate(const pictures *list, const char **names, int count);
-/* When every file is called as in CK+ (S010_004_00000017.png: subject, sequence, frame), its
- * subject becomes its group. */
+/* If every file is named as in CK+ (S010_004_00000017.png: subject, sequence, frame), makes the
+ * subject its group and returns true. */
 bool face_sets_subjects(pictures *list);
 
 #endif

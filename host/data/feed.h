@@ -1,18 +1,18 @@
-/* From pixels to the network's input. A feed holds 8-bit images in backend memory and knows how
- * they become numbers; one kernel takes the images that are asked for, augments them or not, and
- * writes the input tensor. The loader feeds training with it, the predictor single images.
+/* From pixels to the network's input. A feed holds 8-bit images in backend memory and their
+ * normalisation; one kernel gathers the requested images, optionally augments them, and writes the
+ * input tensor. The loader uses it for training batches, the predictor for single images.
  *
  *     mien_feed_create(backend, spec, &normalise, 32, &feed);
  *     mien_feed_upload(&feed, pixels, 3);
- *     mien_feed_images(&feed, &x);          x.shape.n images from the front
- */
+ *     mien_feed_make_order(&feed);
+ *     mien_feed_images(&feed, &x);          the first x.shape.n images */
 #ifndef HOST_DATA_FEED_H
 #define HOST_DATA_FEED_H
 
 #include "host/backend/ops.h"
 #include "host/data/dataset.h"
 
-/* How pixels become numbers: x = (pixel * scale - mean) / std, for each channel. */
+/* Normalisation: x = (pixel * scale - mean) / std, per channel. */
 typedef struct mien_normalise {
     double scale, mean[4], std[4];
 } mien_normalise;
@@ -24,24 +24,25 @@ typedef struct mien_feed {
     /* in backend memory */
     uint8_t *pixels;      /* [capacity][h][w][c] */
     float *scale, *shift; /* [c] */
-    uint32_t *in_order;   /* 0, 1, … capacity - 1; NULL until it is asked for */
+    uint32_t *in_order;   /* 0, 1, … capacity - 1; NULL before mien_feed_make_order */
 } mien_feed;
 
-/* Memory for `images` images. `backend` must outlive the feed. Release it also after a failure. */
+/* Allocates memory for `images` images. `backend` must outlive the feed. Release it even after a
+ * failure. */
 mien_status mien_feed_create(mien_backend *backend, mien_image_spec spec,
                              const mien_normalise *normalise, size_t images, mien_feed *feed);
 void mien_feed_release(mien_feed *feed);
 
-/* Copies n images [n][h][w][c] to the front. */
+/* Copies n images [n][h][w][c] to the start of the feed. */
 mien_status mien_feed_upload(mien_feed *feed, const uint8_t *pixels, size_t n);
-/* Makes `in_order`; may allocate. */
+/* Fills `in_order`; allocates it on the first call. */
 mien_status mien_feed_make_order(mien_feed *feed);
 
-/* Writes x and targets (may be NULL) for the rows that `what` names; its pixels, scale and shift
- * are the feed's. Launches and does nothing else. */
+/* Writes x and targets (may be NULL) for the rows that `what` selects; its pixels, scale and shift
+ * are set to the feed's. Only launches kernels. */
 mien_status mien_feed_fill(const mien_feed *feed, mien_gather what, const mien_tensor *x,
                            const mien_tensor *targets);
-/* x.shape.n images from the front as they are; mien_feed_make_order first. */
+/* Writes the first x.shape.n images without augmentation; needs mien_feed_make_order. */
 mien_status mien_feed_images(const mien_feed *feed, const mien_tensor *x);
 
 #endif

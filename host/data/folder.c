@@ -1,7 +1,6 @@
 /* Image folders: SRC/<class>/picture, or SRC/<part>/<class>/picture with the parts train, val
- * (valid, validation) and test. Classes are sorted by name, as Keras does. Folders of numbers that
- * are known from RAF-DB and AffectNet get these sets' class names; of CK+48's files the names tell
- * the subjects. */
+ * (valid, validation) and test. Classes are sorted by name, as Keras does. Numbered class folders
+ * of RAF-DB and AffectNet get those sets' class names; CK+48's file names give the subjects. */
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -12,7 +11,7 @@
 #include "host/data/listing.h"
 #include "host/data/pictures.h"
 
-/* A part of the folder: `name` is "" where there are none. */
+/* A folder of a part; `name` is "" when the source has no parts. */
 typedef struct part_folder {
     char name[MIEN_CLASS_NAME];
     int usage;
@@ -22,7 +21,7 @@ typedef struct part_folder {
 typedef struct tree {
     part_folder parts[MIEN_PARTS];
     int count;
-    size_t ignored; /* files and folders that are no part of the form */
+    size_t ignored; /* files and folders outside the expected layout */
     char (*names)[MIEN_CLASS_NAME];
     int classes;
 } tree;
@@ -41,11 +40,11 @@ static int part_of(const char *name) {
     return MIEN_NO_PART;
 }
 
-/* The folder of a class or part: below the source, and as a whole. */
-static mien_status paths_of(const char *source, const char *part, const char *class, char *below,
-                            char *whole) {
-    MIEN_TRY(mien_path_join(below, part, class));
-    return mien_path_join(whole, source, *below ? below : ".");
+/* The folder of a class or part: relative to the source, and its full path. */
+static mien_status paths_of(const char *source, const char *part, const char *class, char *relative,
+                            char *full) {
+    MIEN_TRY(mien_path_join(relative, part, class));
+    return mien_path_join(full, source, *relative ? relative : ".");
 }
 
 static mien_status add_part(const char *source, const char *name, int usage, tree *t) {
@@ -56,14 +55,14 @@ static mien_status add_part(const char *source, const char *name, int usage, tre
     part_folder *part = &t->parts[t->count++];
     snprintf(part->name, sizeof part->name, "%s", name);
     part->usage = usage;
-    char below[MIEN_PATH], whole[MIEN_PATH];
-    MIEN_TRY(paths_of(source, "", name, below, whole));
-    MIEN_TRY(listing_folders(whole, &part->classes));
+    char relative[MIEN_PATH], full[MIEN_PATH];
+    MIEN_TRY(paths_of(source, "", name, relative, full));
+    MIEN_TRY(listing_folders(full, &part->classes));
     t->ignored += part->classes.ignored;
     return MIEN_OK;
 }
 
-/* Finds the parts; a folder without any is one part that names none. */
+/* Finds the parts. A source without parts becomes a single unnamed one. */
 static mien_status find_parts(const char *source, tree *t) {
     listing top;
     mien_status status;
@@ -81,7 +80,7 @@ static mien_status find_parts(const char *source, tree *t) {
     } else {
         t->ignored += top.ignored;
         if (others)
-            MIEN_WARN("%s: %zu folders beside train, val and test are left out", source, others);
+            MIEN_WARN("%s: %zu folders other than train, val and test are ignored", source, others);
     }
 out:
     listing_release(&top);
@@ -105,7 +104,7 @@ static mien_status add_class(const char *source, const char *name, tree *t) {
     if (strlen(name) >= MIEN_CLASS_NAME)
         return MIEN_FAIL(FORMAT, "'%s': the class name '%.40s…' is longer than %d bytes", source,
                          name, MIEN_CLASS_NAME - 1);
-    for (const char *c = name; *c; c++) /* it stands in reports, tables and model files */
+    for (const char *c = name; *c; c++) /* it appears in reports, tables and model files */
         if ((unsigned char)*c < ' ' || *c == 0x7f)
             return MIEN_FAIL(FORMAT, "'%s': the name of a class folder holds a control character",
                              source);
@@ -119,8 +118,8 @@ static mien_status add_class(const char *source, const char *name, tree *t) {
     return MIEN_OK;
 }
 
-/* The classes of all parts. One that a part lacks is most often a wrong name: an error, unless bad
- * data are to be passed over. */
+/* Collects the classes of all parts. A class that a part lacks is most often a wrong name: an
+ * error, unless bad data is to be skipped. */
 static mien_status find_classes(const char *source, const mien_on_bad *on_bad, tree *t) {
     mien_text missing = {0};
     MIEN_TRY(mien_new(&t->names, MIEN_CLASSES_MAX, MIEN_CLASS_NAME));
@@ -135,8 +134,8 @@ static mien_status find_classes(const char *source, const mien_on_bad *on_bad, t
     mien_status status = missing.status;
     if (status == MIEN_OK && missing.size && !on_bad->skip)
         status = MIEN_FAIL(FORMAT,
-                           "'%s': the parts have different classes: %s (--on-bad skip goes on with "
-                           "the classes of all)",
+                           "'%s': the parts have different classes: %s (--on-bad skip continues "
+                           "with the classes of all parts)",
                            source, missing.data);
     else if (missing.size)
         MIEN_WARN("%s: the parts have different classes: %s", source, missing.data);
@@ -146,22 +145,22 @@ static mien_status find_classes(const char *source, const mien_on_bad *on_bad, t
 
 static mien_status list_class(mien_dataset *set, tree *t, const part_folder *part, int class,
                               const mien_on_bad *on_bad) {
-    char below[MIEN_PATH], whole[MIEN_PATH], path[MIEN_PATH];
+    char relative[MIEN_PATH], full[MIEN_PATH], path[MIEN_PATH];
     listing files;
     mien_status status;
-    MIEN_TRY(paths_of(set->source, part->name, t->names[class], below, whole));
-    status = listing_pictures(whole, &files);
-    if (status == MIEN_IO) { /* a folder that may not be read is one bad entry */
+    MIEN_TRY(paths_of(set->source, part->name, t->names[class], relative, full));
+    status = listing_pictures(full, &files);
+    if (status == MIEN_IO) { /* an unreadable folder counts as one bad entry */
         status = mien_dataset_bad(set, on_bad);
         goto out;
     }
     if (status != MIEN_OK) goto out;
     t->ignored += files.ignored;
     for (size_t i = 0; i < files.count; i++) {
-        MIEN_GO(mien_path_join(path, below, files.names[i]));
+        MIEN_GO(mien_path_join(path, relative, files.names[i]));
         MIEN_GO(pictures_add(set, path, class, part->usage));
     }
-    if (files.count == 0) MIEN_WARN("%s: no picture of the class '%s'", whole, t->names[class]);
+    if (files.count == 0) MIEN_WARN("%s: no picture of the class '%s'", full, t->names[class]);
 out:
     listing_release(&files);
     return status;
@@ -174,14 +173,14 @@ static mien_status no_pictures(const char *source) {
     listing_release(&loose);
     MIEN_TRY(status);
     if (count)
-        return MIEN_FAIL(FORMAT,
-                         "the folder '%s' holds %zu pictures, but none in a folder of its class: "
-                         "%s/<class>/*.jpg",
-                         source, count, source);
+        return MIEN_FAIL(
+            FORMAT,
+            "the folder '%s' holds %zu pictures, but none in a class folder (%s/<class>/*.jpg)",
+            source, count, source);
     return MIEN_FAIL(
         FORMAT,
         "the folder '%s' holds no image: %s/<class>/* or %s/{train,val,test}/<class>/* "
-        "is expected, jpg, png, bmp, pgm or ppm",
+        "is expected (jpg, png, bmp, pgm or ppm)",
         source, source, source);
 }
 

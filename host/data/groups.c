@@ -28,7 +28,7 @@ typedef struct group_file {
 
 /* ---- what a record names ---- */
 
-/* Names stand in tables, pages and terminals. */
+/* Names appear in tables, HTML pages and terminals. */
 static mien_status check_name(const group_file *f, const char *name) {
     if (strlen(name) >= MIEN_GROUP_NAME)
         return MIEN_FAIL(FORMAT, "'%s': line %lld: '%.40s…' is longer than %d bytes", f->csv.path,
@@ -48,8 +48,8 @@ static mien_status index_files(group_file *f) {
     const mien_dataset *set = f->set;
     if (!set->def->file)
         return MIEN_FAIL(UNSUPPORTED,
-                         "'%s' names files, '%s' is no folder of pictures: only one source, a csv "
-                         "of faces (with a column 'row') or a folder, can have groups",
+                         "'%s' names files, but '%s' is not a folder of pictures: groups need a "
+                         "single source, a csv of faces (with a column 'row') or a folder",
                          f->csv.path, set->source);
     MIEN_TRY(mien_new(&f->files, set->count, sizeof *f->files));
     for (size_t i = 0; i < set->count; i++)
@@ -62,8 +62,8 @@ static mien_status index_rows(group_file *f) {
     const mien_dataset *set = f->set;
     if (!set->source_rows)
         return MIEN_FAIL(UNSUPPORTED,
-                         "'%s' names rows, '%s' has no order of rows: only one source, a csv of "
-                         "faces or a folder of pictures (with a column 'file'), can have groups",
+                         "'%s' names rows, but '%s' has no order of rows: groups need a single "
+                         "source, a csv of faces or a folder of pictures (with a column 'file')",
                          f->csv.path, set->source);
     MIEN_TRY(mien_new(&f->samples, set->source_rows, sizeof *f->samples));
     for (size_t i = 0; i < set->source_rows; i++)
@@ -73,8 +73,8 @@ static mien_status index_rows(group_file *f) {
     return MIEN_OK;
 }
 
-/* The sample of the record, NOT_READ for an image that was left out; *known: it is in the source.
- */
+/* Finds the sample that the record names: NOT_READ for an image that was left out. *known: the
+ * source has this image. */
 static mien_status find_sample(const group_file *f, uint32_t *sample, bool *known) {
     const char *name = f->csv.fields[0];
     *sample = NOT_READ;
@@ -86,9 +86,9 @@ static mien_status find_sample(const group_file *f, uint32_t *sample, bool *know
         return MIEN_OK;
     }
     if (!*name || strspn(name, "0123456789") != strlen(name))
-        return MIEN_FAIL(FORMAT, "'%s': line %lld: '%.40s' is no row (a whole number from 0)",
+        return MIEN_FAIL(FORMAT, "'%s': line %lld: '%.40s' is not a row (a whole number from 0)",
                          f->csv.path, f->csv.line, name);
-    const unsigned long long row = strtoull(name, NULL, 10); /* too large a one is the largest */
+    const unsigned long long row = strtoull(name, NULL, 10); /* ULLONG_MAX if it is too large */
     *known = row < f->set->source_rows;
     if (*known) *sample = f->samples[row];
     return MIEN_OK;
@@ -105,8 +105,7 @@ static mien_status read_header(group_file *f, mien_groups *out) {
                          "names of one or more groupings",
                          f->csv.path, f->csv.line);
     if (f->csv.count > 1 + MIEN_GROUP_COLUMNS)
-        return MIEN_FAIL(FORMAT,
-                         "'%s': line %lld has more than %d columns of groups after the first",
+        return MIEN_FAIL(FORMAT, "'%s': line %lld has more than %d columns after the first",
                          f->csv.path, f->csv.line, MIEN_GROUP_COLUMNS);
     MIEN_TRY(mien_new(&out->columns, (size_t)f->csv.count - 1, sizeof *out->columns));
     for (int c = 1; c < f->csv.count; c++) {
@@ -128,25 +127,25 @@ static mien_status read_header(group_file *f, mien_groups *out) {
     return rows ? index_rows(f) : index_files(f);
 }
 
-/* The place of a value, which is new or known. */
+/* The index of a value, which is added if it is new. */
 static mien_status find_value(const group_file *f, mien_group_column *column, const char *name,
-                              int *place) {
-    *place = 0;
+                              int *index) {
+    *index = 0;
     if (!*name) return MIEN_OK;
     MIEN_TRY(check_name(f, name));
     for (int v = 0; v < column->count; v++)
         if (strcmp(column->values[v], name) == 0) {
-            *place = v;
+            *index = v;
             return MIEN_OK;
         }
     if (column->count > MIEN_GROUP_VALUES)
         return MIEN_FAIL(FORMAT,
                          "'%s': line %lld: '%s' is the %dth value of the column '%s', which may "
-                         "have %d: put them together to fewer (ages to ranges of years)",
+                         "have %d: group them (e.g. ages into ranges)",
                          f->csv.path, f->csv.line, name, MIEN_GROUP_VALUES + 1, column->name,
                          MIEN_GROUP_VALUES);
-    *place = column->count++;
-    strcpy(column->values[*place], name);
+    *index = column->count++;
+    strcpy(column->values[*index], name);
     return MIEN_OK;
 }
 
@@ -183,7 +182,7 @@ static mien_status read_records(group_file *f, mien_groups *out, mien_text *unkn
     }
     MIEN_TRY(unknown->status);
     if (!f->known && f->unknown)
-        return MIEN_FAIL(INVALID, "'%s' names no image of '%s'; the first of its %zu is %s",
+        return MIEN_FAIL(INVALID, "'%s' names no image of '%s': the first of its %zu names is %s",
                          f->csv.path, f->set->source, f->unknown, unknown->data);
     if (!f->known) return MIEN_FAIL(INVALID, "'%s' names no image", f->csv.path);
     if (f->unknown)

@@ -25,7 +25,7 @@ static int by_bytes(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* The texts move while they grow: the places of the names are known at the end. */
+/* The text buffer moves while it grows, so pointers into it are taken at the end. */
 static mien_status sort_names(listing *list) {
     MIEN_TRY(list->text.status);
     MIEN_TRY(mien_new(&list->names, list->count, sizeof *list->names));

@@ -1,5 +1,5 @@
-/* What a folder holds, in the order of the names' bytes: what is read from it must not depend on
- * the file system's own order. */
+/* The contents of a folder, sorted bytewise by name so that results do not depend on the file
+ * system's order. */
 #ifndef HOST_DATA_LISTING_H
 #define HOST_DATA_LISTING_H
 
@@ -8,14 +8,14 @@
 #include "host/base/text.h"
 
 typedef struct listing {
-    char **names; /* [count] sorted; their bytes lie in `text` */
+    char **names; /* [count] sorted; they point into `text` */
     size_t count;
-    size_t ignored; /* entries of the folder that were not asked for */
+    size_t ignored; /* the folder's other entries */
     mien_text text;
 } listing;
 
-/* The sub folders of a folder, or its other files whose suffix is that of a picture. Hidden ones
- * are among the ignored. Release it also after a failure. */
+/* Lists the subfolders of a folder, or its picture files (by suffix). Hidden entries are ignored
+ * and counted. Release it even after a failure. */
 mien_status listing_folders(const char *path, listing *out);
 mien_status listing_pictures(const char *path, listing *out);
 void listing_release(listing *list);

@@ -5,11 +5,11 @@
 #include "host/base/memory.h"
 #include "kernels/body/rng.h"
 
-/* The class that a sample's votes yield in this epoch. */
+/* Draws a sample's class for this epoch from its votes. */
 static size_t draw_class(const mien_loader *loader, size_t sample, const float *shares) {
     const float u = rng_unit(rng_word(loader->seed, RNG_VOTES, loader->epoch, sample));
     float sum = 0;
-    size_t last = 0; /* where rounding leaves the sum below u */
+    size_t last = 0; /* the result when rounding leaves the sum below u */
     for (size_t k = 0; k < (size_t)loader->classes; k++) {
         if (shares[k] <= 0) continue;
         last = k;
@@ -31,7 +31,7 @@ static void fill_target(const mien_loader *loader, size_t sample, float *row) {
     row[shares ? draw_class(loader, sample, shares) : set->labels[sample]] = 1;
 }
 
-/* Targets of `count` samples (NULL: the first ones), in the backend's number type. */
+/* Uploads the targets of `count` samples (NULL: the first `count`) in the backend's number type. */
 static mien_status upload_targets(mien_loader *loader, const uint32_t *samples, size_t count) {
     const size_t classes = (size_t)loader->classes;
     const mien_tensor t = {{(int)count, 1, 1, loader->classes},
@@ -56,7 +56,7 @@ static mien_status index_parts(mien_loader *loader, const mien_dataset *set) {
     return MIEN_OK;
 }
 
-/* Memory for a shuffle of the largest part. */
+/* Allocates memory to shuffle the largest part. */
 static mien_status make_shuffle(mien_loader *loader) {
     mien_backend *b = loader->backend;
     const size_t bytes = loader->most * sizeof(uint32_t);
@@ -73,7 +73,7 @@ static mien_status make_targets(mien_loader *loader, size_t images) {
                          &loader->targets);
 }
 
-/* The whole set goes to the backend. */
+/* Copies the whole set to the backend. */
 static mien_status make_resident(mien_loader *loader, const mien_dataset *set,
                                  const mien_normalise *normalise) {
     mien_backend *b = loader->backend;
@@ -85,11 +85,11 @@ static mien_status make_resident(mien_loader *loader, const mien_dataset *set,
     if (set->drawn) return MIEN_OK;
     mien_free(loader->rows);
     loader->rows = NULL;
-    loader->set = NULL; /* nothing more is asked of it */
+    loader->set = NULL; /* no longer needed */
     return MIEN_OK;
 }
 
-/* One batch lies in the feed, its rows in order. */
+/* The feed holds one batch, with its rows in order. */
 static mien_status make_streamed(mien_loader *loader, const mien_dataset *set,
                                  const mien_normalise *normalise, int batch, int workers) {
     MIEN_TRY(mien_feed_create(loader->backend, set->spec, normalise, (size_t)batch, &loader->feed));
@@ -125,7 +125,8 @@ void mien_loader_release(mien_loader *loader) {
     *loader = (mien_loader){0};
 }
 
-/* The order goes to backend memory, and that of a streamed set comes back for its readers. */
+/* Shuffles in backend memory; for a streamed set the order is copied back for the worker
+ * threads. */
 static mien_status shuffle(mien_loader *loader, mien_part part, uint32_t seed, uint64_t epoch) {
     mien_backend *b = loader->backend;
     const size_t n = loader->count[part], bytes = n * sizeof(uint32_t);
@@ -159,7 +160,7 @@ mien_status mien_loader_order(mien_loader *loader, mien_part part, bool shuffled
                     : b->ops->copy_in(b, loader->order, loader->index[part], n * sizeof(uint32_t));
 }
 
-/* Brings a streamed batch to the backend, once for all its views. */
+/* Uploads a streamed batch, once for all its views. */
 static mien_status load_batch(mien_loader *loader, size_t start, int rows) {
     const size_t n = (size_t)rows;
     const uint8_t *pixels;
@@ -172,13 +173,13 @@ static mien_status load_batch(mien_loader *loader, size_t start, int rows) {
     return MIEN_OK;
 }
 
-/* Where the rows that are asked for begin in the current order. */
-static size_t first_of(const mien_batch *batch) {
+/* Index of the first requested row in the current order. */
+static size_t first_row(const mien_batch *batch) {
     return batch->start + (size_t)batch->first;
 }
 
 mien_status mien_loader_fetch(mien_loader *loader, const mien_batch *batch) {
-    return loader->stream ? load_batch(loader, first_of(batch), batch->rows) : MIEN_OK;
+    return loader->stream ? load_batch(loader, first_row(batch), batch->rows) : MIEN_OK;
 }
 
 mien_status mien_loader_batch(mien_loader *loader, const mien_batch *batch, const mien_tensor *x,
@@ -187,13 +188,13 @@ mien_status mien_loader_batch(mien_loader *loader, const mien_batch *batch, cons
     const int global_rows = batch->global_rows ? batch->global_rows : batch->rows;
     if (loader->stream && batch->augment && batch->ranges.mixup > 0 && global_rows != batch->rows)
         return MIEN_FAIL(UNSUPPORTED, "mixup needs the images of the whole batch, which a streamed "
-                                      "set does not have where several processes share one: use "
+                                      "set does not have when several processes share it: use "
                                       "data.memory: resident or augment.mixup: 0");
     MIEN_TRY(mien_loader_fetch(loader, batch));
-    /* row 0 of this call; with `follows` the kernel adds where the global batch starts */
+    /* row 0 of this call; with `follows` the kernel adds the start of the global batch */
     const uint32_t *order = loader->stream ? loader->feed.in_order
                             : follows      ? loader->order + batch->first
-                                           : loader->order + first_of(batch);
+                                           : loader->order + first_row(batch);
     const mien_gather what = {.targets = loader->targets,
                               .order = order,
                               .follows = follows,

@@ -1,8 +1,7 @@
-/* From a data set to batches in backend memory: the order of an epoch, its targets, and a feed.
- * Resident: the whole set lies in the feed. Streamed: the images of one batch lie there, read ahead
- * by stream.h. In both, one kernel gathers, augments and normalises a batch, and the order of an
- * epoch is a seeded permutation, a function of (seed, epoch) alone: the numbers that come out are
- * the same. */
+/* Turns a data set into batches in backend memory, with the order of an epoch, its targets and a
+ * feed. Resident: the feed holds the whole set. Streamed: it holds one batch, read ahead by
+ * stream.h. In both cases one kernel gathers, augments and normalises a batch, and the order is a
+ * seeded permutation that depends only on (seed, epoch), so the results are the same. */
 #ifndef HOST_DATA_LOADER_H
 #define HOST_DATA_LOADER_H
 
@@ -15,45 +14,45 @@ typedef struct mien_loader {
     mien_feed feed;
     int classes;
     void *targets;               /* in backend memory */
-    uint32_t *order;             /* in backend memory; of a resident set: its samples */
+    uint32_t *order;             /* in backend memory: the order of a resident set's samples */
     uint32_t *index[MIEN_PARTS]; /* on the host: samples of each part, in the data's order */
     size_t count[MIEN_PARTS];
     uint64_t *keys;          /* in backend memory: workspace of a permutation */
-    uint32_t *indices;       /* in backend memory: `index` of the part that is shuffled */
-    uint32_t *shuffled;      /* in backend memory, of a streamed set */
-    uint32_t *permutation;   /* the same on the host */
+    uint32_t *indices;       /* in backend memory: `index` of the part being shuffled */
+    uint32_t *shuffled;      /* in backend memory: the order of a streamed set */
+    uint32_t *permutation;   /* `shuffled` on the host */
     mien_balance balance;    /* of a balanced set */
     size_t most;             /* samples in the largest part */
-    const mien_dataset *set; /* its labels and targets are asked for again */
-    uint32_t seed;           /* of the epoch whose order is current; classes are drawn with them */
+    const mien_dataset *set; /* for its labels and targets; NULL when no longer needed */
+    uint32_t seed;           /* of the current epoch; used to draw classes */
     uint64_t epoch;
-    float *rows; /* on the host: targets on their way to the backend */
+    float *rows; /* on the host: targets to be uploaded */
     /* of a streamed set; else NULL */
     mien_stream *stream;
     const uint32_t *current; /* order of the epoch */
-    size_t loaded;           /* start of the batch that lies in the feed; SIZE_MAX: none */
+    size_t loaded;           /* start of the batch in the feed; SIZE_MAX: none */
 } mien_loader;
 
 /* Copies the set into backend memory; `set` may drop its pixels afterwards, but one that is
  * streamed or draws its classes must outlive the loader. A streamed set is read in batches of
- * `batch` images by `workers` threads (0: as many as are useful). Release it also after a failure.
- */
+ * `batch` images by `workers` threads (0: chosen automatically). Release it even after a
+ * failure. */
 mien_status mien_loader_create(const mien_dataset *set, const mien_normalise *normalise,
                                mien_backend *backend, int batch, int workers, mien_loader *loader);
 void mien_loader_release(mien_loader *loader);
 
-/* Makes the order of an epoch current: shuffled (of a balanced set's training part what
- * mien_balance_draw chose), or as the data lie (`shuffle` false). */
-mien_status mien_loader_order(mien_loader *loader, mien_part part, bool shuffle, uint32_t seed,
+/* Sets the order of an epoch: shuffled (for a balanced set's training part, the choice of
+ * mien_balance_draw), or the data's own. */
+mien_status mien_loader_order(mien_loader *loader, mien_part part, bool shuffled, uint32_t seed,
                               uint64_t epoch);
 
-/* Which rows, and what is done with them. Several processes may share one batch: each asks for its
- * part of the global batch, and gets what it would have got in a single process. */
+/* Which rows to load and how. Several processes may share one batch: each requests its part of the
+ * global batch and gets the same rows as in a single process. */
 typedef struct mien_batch {
     size_t start;    /* of the global batch in the current order */
-    int first, rows; /* the rows of it that are asked for */
+    int first, rows; /* the requested rows of the global batch */
     int global_rows; /* of the global batch; 0: `rows` */
-    bool follows;    /* a resident batch starts where *state says; `start` is the same position */
+    bool follows;    /* a resident batch starts where *state says, which `start` must equal */
     bool augment;
     body_augment ranges;
     const body_warp *view; /* a fixed view of every image, or NULL */
@@ -61,13 +60,12 @@ typedef struct mien_batch {
     const body_step *state;
 } mien_batch;
 
-/* Brings what mien_loader_batch reads into backend memory: the batch of a streamed set, else
- * nothing. */
+/* Uploads what mien_loader_batch reads: the batch of a streamed set, else nothing. */
 mien_status mien_loader_fetch(mien_loader *loader, const mien_batch *batch);
 
-/* Fills x and targets (may be NULL) with a batch; launches and does nothing else when the batch was
- * fetched. Of a streamed set a batch is what it was created for: `batch` rows from a multiple of
- * `batch` on, or the rest; UNSUPPORTED where mixup would need images of another process's part. */
+/* Fills x and targets (may be NULL) with a batch; only launches kernels if the batch was fetched. A
+ * streamed set only provides the batches it was created for: `batch` rows from a multiple of
+ * `batch`, or the rest. UNSUPPORTED where mixup would need images of another process's part. */
 mien_status mien_loader_batch(mien_loader *loader, const mien_batch *batch, const mien_tensor *x,
                               const mien_tensor *targets);
 

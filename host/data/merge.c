@@ -10,7 +10,7 @@
 #include "host/data/listing.h"
 #include "host/data/source.h"
 
-/* What a streamed set reads from: its sources, each with the place of its first sample. */
+/* The sources of a merged set, each with the index of its first sample. */
 typedef struct merged {
     mien_dataset *members; /* [count] */
     size_t *starts;        /* [count] */
@@ -40,10 +40,10 @@ static void close_merged(mien_dataset *set) {
     set->reader = NULL;
 }
 
-/* Never chosen by a name: it is opened source by source. */
+/* Not in the table of sources.c: a merged set is opened source by source. */
 static const mien_source_def source_merged = {.read = read_merged, .close = close_merged};
 
-/* Adds the classes that the set has no word for. */
+/* Adds the member's classes that the set lacks. */
 static mien_status join_classes(mien_dataset *set, const mien_dataset *member) {
     char(*names)[MIEN_CLASS_NAME];
     int n = set->classes;
@@ -60,14 +60,14 @@ static mien_status join_classes(mien_dataset *set, const mien_dataset *member) {
     return MIEN_OK;
 }
 
-/* Appends a member's samples without their pixels; its classes are the set's already. */
+/* Appends a member's samples without their pixels. Its classes must already be the set's. */
 static mien_status append(mien_dataset *set, const mien_dataset *member, size_t number) {
     const size_t from = set->count, n = member->count;
     MIEN_TRY(mien_dataset_extend(set, n));
     memcpy(set->labels + from, member->labels, n * sizeof *set->labels);
     memcpy(set->usage + from, member->usage, n);
     memcpy(set->row + from, member->row, n * sizeof *set->row);
-    for (size_t i = 0; i < n; i++) /* people of two sources are not the same */
+    for (size_t i = 0; i < n; i++) /* equal groups of two sources are different people */
         set->group[from + i] = member->group[i] + (uint32_t)number * 0x9E3779B9u;
     set->skipped += member->skipped;
     set->labelled &= member->labelled;
@@ -75,7 +75,7 @@ static mien_status append(mien_dataset *set, const mien_dataset *member, size_t 
     return MIEN_OK;
 }
 
-/* All pixels side by side; a member's own are freed as soon as they were copied. */
+/* Copies all pixels into one array, freeing each member's own after its copy. */
 static mien_status join_pixels(mien_dataset *set, merged *m) {
     const size_t image = mien_image_bytes(set->spec);
     size_t have = 0;
@@ -93,7 +93,7 @@ static mien_status name_set(mien_dataset *set, const char *source) {
     const int more = snprintf(set->source + used, sizeof set->source - used, "%s%s",
                               used ? MIEN_MERGE_SIGN : "", source);
     if ((size_t)more < sizeof set->source - used) return MIEN_OK;
-    return MIEN_FAIL(UNSUPPORTED, "the names of the data sources take more than %zu bytes",
+    return MIEN_FAIL(UNSUPPORTED, "the names of the data sources together exceed %zu bytes",
                      sizeof set->source);
 }
 
@@ -112,7 +112,7 @@ static mien_status load_members(const char *const *sources, mien_on_bad on_bad, 
         MIEN_TRY(join_classes(set, member));
         m->starts[k] = set->count;
         set->streamed |= member->streamed;
-        /* the first classes of the set do not change any more: labels may move now */
+        /* later members only append classes, so labels can be mapped already */
         MIEN_TRY(mien_dataset_map(member, (const char(*)[MIEN_CLASS_NAME])set->class_names,
                                   set->classes, "the merged data"));
         MIEN_TRY(append(set, member, k));
@@ -140,7 +140,7 @@ mien_status mien_dataset_merge(const char *const *sources, size_t count, mien_im
 
 enum { SOURCES_MAX = 64 };
 
-/* Cuts joined names apart, in `text`; false when they are too many. */
+/* Splits joined names, in `text`; false when there are too many. */
 static bool split_names(const char *names, char text[static MIEN_PATH],
                         const char *sources[static SOURCES_MAX], size_t *count) {
     *count = 0;
@@ -166,8 +166,8 @@ mien_status mien_dataset_load_all(const char *names, mien_image_spec spec, mien_
     return mien_dataset_merge(sources, count, spec, on_bad, memory, out);
 }
 
-/* In a folder below `folder`, as pictures of a data set are? */
-static bool lies_below(const char *folder, const char *path) {
+/* Whether `path` is in a subfolder of `folder`, like the pictures of a data set. */
+static bool in_subfolder(const char *folder, const char *path) {
     char outer[PATH_MAX], inner[PATH_MAX];
     if (!realpath(folder, outer) || !realpath(path, inner)) return false;
     const size_t length = strlen(outer);
@@ -182,7 +182,7 @@ bool mien_dataset_reads(const char *names, const char *path) {
     split_names(names, text, sources, &count);
     for (size_t i = 0; i < count; i++)
         if (mien_same_file(sources[i], path) ||
-            (listing_is_picture(path) && lies_below(sources[i], path)))
+            (listing_is_picture(path) && in_subfolder(sources[i], path)))
             return true;
     return false;
 }

@@ -1,6 +1,6 @@
-/* NumPy arrays: images of bytes [N,H,W] or [N,H,W,C] with labels [N], as a folder of .npy files or
- * an .npz archive. The names of the pair tell the part; classes.txt beside them names the classes.
- */
+/* NumPy arrays: uint8 images [N,H,W] or [N,H,W,C] with labels [N], as .npy files in a folder or an
+ * .npz archive. The names of a pair of arrays give the part; an optional classes.txt next to them
+ * names the classes. */
 #include <stdio.h>
 #include <string.h>
 
@@ -23,23 +23,23 @@ static const struct pair {
 };
 enum { PAIRS = sizeof pairs / sizeof pairs[0] };
 
-typedef struct npy_place {
+typedef struct npy_position {
     uint32_t row;
     uint32_t pair;
-} npy_place;
+} npy_position;
 
 typedef struct npy_reader {
     npy_array images[PAIRS];
-    npy_place *places; /* [count of the set] */
+    npy_position *positions; /* [count of the set] */
     size_t capacity;
-    size_t rows; /* good and bad ones of the pairs so far */
+    size_t rows; /* rows of the pairs so far, good and bad */
 } npy_reader;
 
-/* Where arrays are found by name: an archive, or a folder. */
-typedef struct shelf {
+/* An archive or a folder, in which arrays are found by name. */
+typedef struct array_store {
     char folder[MIEN_PATH];
     npz_file archive; /* its path is NULL for a folder */
-} shelf;
+} array_store;
 
 static bool find_file(const char *folder, const char *name, char *path) {
     char file[MIEN_CLASS_NAME];
@@ -47,12 +47,12 @@ static bool find_file(const char *folder, const char *name, char *path) {
     return mien_path_join(path, folder, file) == MIEN_OK && mien_file_exists(path);
 }
 
-static bool has_array(const shelf *s, const char *name) {
+static bool has_array(const array_store *s, const char *name) {
     char path[MIEN_PATH];
     return s->archive.path ? npz_find(&s->archive, name) != NULL : find_file(s->folder, name, path);
 }
 
-static mien_status open_array(const shelf *s, const char *name, npy_array *out) {
+static mien_status open_array(const array_store *s, const char *name, npy_array *out) {
     char path[MIEN_PATH];
     *out = (npy_array){.fd = -1};
     if (s->archive.path) return npz_member(&s->archive, npz_find(&s->archive, name), out);
@@ -70,14 +70,14 @@ static bool accepts(const char *source) {
 
 static mien_status check_images(const npy_array *a) {
     const npy_header *h = &a->head;
-    const bool bytes = h->kind == 'u' && h->item == 1;
-    if (!bytes)
-        return MIEN_FAIL(
-            UNSUPPORTED,
-            "'%s' holds elements of type %c%zu: images are bytes (uint8) from 0 to 255", a->name,
-            h->kind, h->item);
+    const bool is_uint8 = h->kind == 'u' && h->item == 1;
+    if (!is_uint8)
+        return MIEN_FAIL(UNSUPPORTED, "'%s' holds elements of type %c%zu: images must be uint8",
+                         a->name, h->kind, h->item);
     if ((h->dims != 3 && h->dims != 4) || (h->dims == 4 && h->shape[3] != 1 && h->shape[3] != 3))
-        return MIEN_FAIL(FORMAT, "'%s' is no array of images: [N,H,W], [N,H,W,1] or [N,H,W,3]",
+        return MIEN_FAIL(FORMAT,
+                         "'%s' is not an array of images: its shape must be [N,H,W], "
+                         "[N,H,W,1] or [N,H,W,3]",
                          a->name);
     const size_t height = h->shape[1], width = h->shape[2];
     if (height < PICTURE_SIDE_MIN || width < PICTURE_SIDE_MIN)
@@ -85,32 +85,32 @@ static mien_status check_images(const npy_array *a) {
                          width, height);
     if (height > MIEN_IMAGE_PIXELS_MAX / width)
         return MIEN_FAIL(UNSUPPORTED,
-                         "'%s' has images of %zux%zu pixels; at most %d megapixels are "
-                         "read",
-                         a->name, width, height, MIEN_IMAGE_PIXELS_MAX / 1000000);
+                         "'%s' has images of %zux%zu pixels; the limit is %d megapixels", a->name,
+                         width, height, MIEN_IMAGE_PIXELS_MAX / 1000000);
     return MIEN_OK;
 }
 
 static mien_status check_labels(const npy_array *labels, const npy_array *images) {
     const npy_header *h = &labels->head;
     if (!strchr("uib", h->kind))
-        return MIEN_FAIL(UNSUPPORTED, "'%s' holds elements of type %c%zu: labels are whole numbers",
+        return MIEN_FAIL(UNSUPPORTED, "'%s' holds elements of type %c%zu: labels must be integers",
                          labels->name, h->kind, h->item);
     if (h->dims != 1 && !(h->dims == 2 && h->shape[1] == 1))
-        return MIEN_FAIL(FORMAT, "'%s' is no list of labels: [N]", labels->name);
+        return MIEN_FAIL(FORMAT, "'%s' is not a list of labels: its shape must be [N]",
+                         labels->name);
     if (h->shape[0] != images->head.shape[0])
         return MIEN_FAIL(FORMAT, "'%s' holds %zu labels for the %zu images of '%s'", labels->name,
                          h->shape[0], images->head.shape[0], images->name);
     return MIEN_OK;
 }
 
-/* Rows with a sound label become samples. *classes: labels are below it; it grows where `open`. */
+/* Rows with a valid label become samples. Labels must be below *classes, which grows if `open`. */
 static mien_status add_rows(mien_dataset *set, uint32_t pair, const npy_array *labels,
                             const uint8_t *data, int *classes, bool open,
                             const mien_on_bad *on_bad) {
     npy_reader *r = set->reader;
     const size_t rows = labels->head.shape[0];
-    MIEN_TRY(mien_grow(&r->places, &r->capacity, set->count + rows, sizeof *r->places));
+    MIEN_TRY(mien_grow(&r->positions, &r->capacity, set->count + rows, sizeof *r->positions));
     const size_t base = set->count;
     size_t good = base;
     MIEN_TRY(mien_dataset_extend(set, rows));
@@ -124,7 +124,7 @@ static mien_status add_rows(mien_dataset *set, uint32_t pair, const npy_array *l
             continue;
         }
         if (open && label >= *classes) *classes = (int)label + 1;
-        r->places[good] = (npy_place){(uint32_t)i, pair};
+        r->positions[good] = (npy_position){(uint32_t)i, pair};
         set->row[good] = (uint32_t)(r->rows + i);
         set->labels[good] = (uint16_t)label;
         set->usage[good++] = (uint8_t)pairs[pair].usage;
@@ -134,7 +134,7 @@ static mien_status add_rows(mien_dataset *set, uint32_t pair, const npy_array *l
     return MIEN_OK;
 }
 
-static mien_status add_pair(mien_dataset *set, const shelf *s, uint32_t pair, int *classes,
+static mien_status add_pair(mien_dataset *set, const array_store *s, uint32_t pair, int *classes,
                             bool open, const mien_on_bad *on_bad) {
     npy_reader *r = set->reader;
     npy_array *images = &r->images[pair], labels = {.fd = -1};
@@ -162,7 +162,8 @@ out:
     return status;
 }
 
-/* One class a line, from 0 on; *count stays 0 where there is no such file. */
+/* Reads classes.txt, one class per line from label 0 on; *count stays 0 if there is no such
+ * file. */
 static mien_status read_classes(mien_dataset *set, const char *folder, int *count) {
     char path[MIEN_PATH], *text, *names[MIEN_CLASSES_MAX];
     size_t size;
@@ -171,14 +172,14 @@ static mien_status read_classes(mien_dataset *set, const char *folder, int *coun
     MIEN_TRY(mien_file_read(path, CLASSES_FILE_MAX, &text, &size));
     mien_status status = MIEN_OK;
     if (strlen(text) != size)
-        status = MIEN_FAIL(FORMAT, "'%s' holds zero bytes: it is damaged", path);
+        status = MIEN_FAIL(FORMAT, "'%s' contains NUL bytes: it is damaged", path);
     for (char *line = text; *line && status == MIEN_OK;) {
         char *end = line + strcspn(line, "\r\n");
         char *next = end + strspn(end, "\r\n");
         *end = 0;
         if (*count == MIEN_CLASSES_MAX || end - line >= MIEN_CLASS_NAME)
-            status = MIEN_FAIL(FORMAT, "'%s': more than %d classes, or a name above %d bytes", path,
-                               MIEN_CLASSES_MAX, MIEN_CLASS_NAME - 1);
+            status = MIEN_FAIL(FORMAT, "'%s': more than %d classes, or a name longer than %d bytes",
+                               path, MIEN_CLASSES_MAX, MIEN_CLASS_NAME - 1);
         else if (*line)
             names[(*count)++] = line;
         line = next;
@@ -197,7 +198,7 @@ static mien_status number_classes(mien_dataset *set, int count) {
     return MIEN_OK;
 }
 
-/* One label far out would make a class of every number below it. */
+/* A single outlying label would create a class for every number below it. */
 static mien_status check_gaps(const mien_dataset *set) {
     bool seen[MIEN_CLASSES_MAX] = {false};
     size_t largest = 0;
@@ -208,13 +209,13 @@ static mien_status check_gaps(const mien_dataset *set) {
     for (int k = 0; k < set->classes; k++)
         if (!seen[k])
             return MIEN_FAIL(FORMAT,
-                             "'%s': row %u has the label %d, but no row has the label %d; where "
-                             "that is meant, a classes.txt beside it names all classes",
+                             "'%s': row %u has the label %d, but no row has the label %d: if "
+                             "that is intended, name all classes in a classes.txt next to it",
                              set->source, set->row[largest], set->labels[largest], k);
     return MIEN_OK;
 }
 
-static mien_status add_pairs(mien_dataset *set, const shelf *s, const char *only,
+static mien_status add_pairs(mien_dataset *set, const array_store *s, const char *only,
                              const mien_on_bad *on_bad) {
     int classes = 0;
     bool found = false;
@@ -238,7 +239,7 @@ static mien_status add_pairs(mien_dataset *set, const shelf *s, const char *only
 }
 
 static mien_status open_npy(const char *source, const mien_on_bad *on_bad, mien_dataset *set) {
-    shelf s = {.archive = {.fd = -1}};
+    array_store s = {.archive = {.fd = -1}};
     char stem[MIEN_PATH];
     const bool archive = mien_path_ends(source, ".npz"), single = mien_path_ends(source, ".npy");
     mien_status status;
@@ -258,12 +259,12 @@ out:
 static mien_status read_npy(const mien_dataset *set, size_t i, mien_read_buffer *buffer,
                             uint8_t *pixels) {
     const npy_reader *r = set->reader;
-    const npy_array *a = &r->images[r->places[i].pair];
+    const npy_array *a = &r->images[r->positions[i].pair];
     const int channels = a->head.dims == 4 ? (int)a->head.shape[3] : 1;
     const size_t bytes = a->head.shape[1] * a->head.shape[2] * (size_t)channels;
     MIEN_TRY(mien_grow(&buffer->bytes, &buffer->capacity, bytes, 1));
     uint8_t *image = (uint8_t *)buffer->bytes;
-    MIEN_TRY(npy_read(a, (uint64_t)r->places[i].row * bytes, bytes, image));
+    MIEN_TRY(npy_read(a, (uint64_t)r->positions[i].row * bytes, bytes, image));
     pictures_shape(set->spec, image, (int)a->head.shape[1], (int)a->head.shape[2], channels,
                    pixels);
     return MIEN_OK;
@@ -274,7 +275,7 @@ static void close_npy(mien_dataset *set) {
     if (!r) return;
     for (int i = 0; i < PAIRS; i++)
         npy_close(&r->images[i]);
-    mien_free(r->places);
+    mien_free(r->positions);
     mien_free(r);
     set->reader = NULL;
 }

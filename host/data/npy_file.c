@@ -9,7 +9,8 @@
 
 mien_status npy_open_file(const char *path, int *fd, uint64_t *size) {
     struct stat info;
-    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe would wait for a writer */
+    *fd =
+        open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* opening a pipe would wait for a writer */
     if (*fd < 0)
         return mien_fail(errno == ENOENT ? MIEN_NOT_FOUND : MIEN_IO, __FILE__, __LINE__,
                          "cannot open '%s': %s", path, strerror(errno));
@@ -33,7 +34,7 @@ mien_status npy_pread(const char *name, int fd, uint64_t from, size_t size, uint
     return MIEN_OK;
 }
 
-mien_status npy_start(npy_array *array, uint64_t place, uint64_t size) {
+mien_status npy_start(npy_array *array, uint64_t base, uint64_t size) {
     const size_t capacity = size < NPY_HEADER_MAX ? (size_t)size : NPY_HEADER_MAX;
     uint8_t *head = NULL;
     mien_status status;
@@ -41,9 +42,9 @@ mien_status npy_start(npy_array *array, uint64_t place, uint64_t size) {
     if (array->bytes)
         memcpy(head, array->bytes, capacity);
     else
-        MIEN_GO(npy_pread(array->name, array->fd, place, capacity, head));
+        MIEN_GO(npy_pread(array->name, array->fd, base, capacity, head));
     MIEN_GO(npy_parse(array->name, head, capacity, size, &array->head));
-    array->offset = place + array->head.start;
+    array->offset = base + array->head.start;
     fstat(array->fd, &array->before);
 out:
     mien_free(head);
@@ -72,7 +73,7 @@ mien_status npy_read(const npy_array *a, uint64_t from, size_t size, uint8_t *to
         now.st_mtim.tv_sec == a->before.st_mtim.tv_sec &&
         now.st_mtim.tv_nsec == a->before.st_mtim.tv_nsec)
         return MIEN_OK;
-    return MIEN_FAIL(IO, "'%s' was changed while it is in use; start again", a->name);
+    return MIEN_FAIL(IO, "'%s' was changed while in use: start again", a->name);
 }
 
 void npy_close(npy_array *array) {

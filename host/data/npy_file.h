@@ -1,5 +1,5 @@
-/* NumPy arrays in files: .npy, and the members of .npz. Data are read when they are asked for, but
- * for members that are compressed: these lie in memory. */
+/* NumPy arrays in files: .npy, and the members of .npz. Data is read on demand, except that of
+ * compressed members, which is unpacked in memory. */
 #ifndef HOST_DATA_NPY_FILE_H
 #define HOST_DATA_NPY_FILE_H
 
@@ -11,20 +11,20 @@ typedef struct npy_array {
     char *name; /* for messages; NULL: not open */
     npy_header head;
     int fd;
-    uint64_t offset; /* of the data in the file */
+    uint64_t offset; /* offset of the data in the file */
     struct stat before;
-    uint8_t *bytes; /* of a compressed member: the whole array file */
+    uint8_t *bytes; /* the unpacked .npy file of a compressed member, else NULL */
 } npy_array;
 
 typedef struct npz_entry {
-    char name[64]; /* "x_train", without .npy */
-    uint64_t place, packed, size;
+    char name[64];                 /* "x_train", without .npy */
+    uint64_t offset, packed, size; /* of the local header; bytes in the file and unpacked */
     uint32_t crc;
     bool deflated;
 } npz_entry;
 
 typedef struct npz_file {
-    const char *path; /* kept by the caller */
+    const char *path; /* must outlive the npz_file */
     int fd;
     uint64_t size;
     npz_entry *entries;
@@ -32,21 +32,23 @@ typedef struct npz_file {
 } npz_file;
 
 mien_status npy_open(const char *path, npy_array *out);
-/* Data bytes from .. from + size - 1; fails when the file has changed since it was opened. */
+/* Reads `size` bytes of the data from byte `from`; fails when the file was changed since it was
+ * opened. */
 mien_status npy_read(const npy_array *array, uint64_t from, size_t size, uint8_t *to);
 void npy_close(npy_array *array);
 
-/* Reads the table of members. Close it also after a failure. */
+/* Reads the table of members. Close it even after a failure. */
 mien_status npz_open(const char *path, npz_file *out);
 const npz_entry *npz_find(const npz_file *file, const char *name);
-/* The member as an array of its own: the file may be closed afterwards. */
+/* Opens a member as an independent array: the archive may be closed afterwards. */
 mien_status npz_member(const npz_file *file, const npz_entry *entry, npy_array *out);
 void npz_close(npz_file *file);
 
-/* Opens a regular file, and reads exactly `size` bytes of one. */
+/* npy_open_file opens a regular file; npy_pread reads exactly `size` bytes of one. */
 mien_status npy_open_file(const char *path, int *fd, uint64_t *size);
 mien_status npy_pread(const char *name, int fd, uint64_t from, size_t size, uint8_t *to);
-/* Parses the header of an array that lies at `place` of a file and closes it on a failure. */
-mien_status npy_start(npy_array *array, uint64_t place, uint64_t size);
+/* Parses the header of an array that begins at byte `base` of its file, or of array->bytes; closes
+ * the array on failure. */
+mien_status npy_start(npy_array *array, uint64_t base, uint64_t size);
 
 #endif

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Text of the header between `at` and `end`: a Python dictionary with three keys. */
+/* The header's text between `at` and `end`: a Python dictionary with three keys. */
 typedef struct cursor {
     const char *name;
     const char *at, *end;
@@ -19,7 +19,7 @@ static void skip_spaces(cursor *c) {
         c->at++;
 }
 
-/* Takes a character if it comes next. */
+/* Consumes a character if it comes next. */
 static bool take(cursor *c, char what) {
     skip_spaces(c);
     if (c->at == c->end || *c->at != what) return false;
@@ -61,13 +61,14 @@ static mien_status read_type(cursor *c, npy_header *out) {
     char *end;
     skip_spaces(c);
     if (c->at < c->end && *c->at == '[')
-        return MIEN_FAIL(UNSUPPORTED, "'%s' holds an array of records, which is not read", c->name);
+        return MIEN_FAIL(UNSUPPORTED, "'%s' holds an array of records, which is not supported",
+                         c->name);
     if (!take_text(c, text, sizeof text) || !strchr("<>|=", text[0]) || !text[0] || !text[1])
         return damaged(c);
     if (text[1] == 'O')
         return MIEN_FAIL(UNSUPPORTED,
-                         "'%s' holds Python objects, which are not read: save the array with a "
-                         "numeric dtype",
+                         "'%s' holds Python objects, which are not supported: save the array with "
+                         "a numeric dtype",
                          c->name);
     out->kind = text[1];
     out->big = text[0] == '>';
@@ -91,7 +92,7 @@ static mien_status read_shape(cursor *c, npy_header *out) {
         if (*side && out->count > SIZE_MAX / 65536 / *side) return damaged(c);
         out->count *= *side;
         if (!take(c, ',')) {
-            if (!take(c, ')') || out->dims == 1) return damaged(c); /* (5) is no tuple */
+            if (!take(c, ')') || out->dims == 1) return damaged(c); /* (5) is not a tuple */
             break;
         }
     }
@@ -112,7 +113,7 @@ static mien_status read_entry(cursor *c, npy_header *out, unsigned *seen) {
     if (take_word(c, "False")) return MIEN_OK;
     if (!take_word(c, "True")) return damaged(c);
     return MIEN_FAIL(UNSUPPORTED,
-                     "'%s' is in Fortran order, which is not read: save "
+                     "'%s' is in Fortran order, which is not supported: save "
                      "numpy.ascontiguousarray(array)",
                      c->name);
 }
@@ -136,11 +137,11 @@ mien_status npy_parse(const char *name, const uint8_t *bytes, size_t size, uint6
     cursor c = {name, NULL, NULL};
     if (whole == 0) return MIEN_FAIL(FORMAT, "'%s' is empty (0 bytes)", name);
     if (size < 6 || memcmp(bytes, "\x93NUMPY", 6) != 0)
-        return MIEN_FAIL(FORMAT, "'%s' is no NumPy array", name);
+        return MIEN_FAIL(FORMAT, "'%s' is not a NumPy array", name);
     if (size < 12) return damaged(&c);
     if (bytes[6] < 1 || bytes[6] > 3)
-        return MIEN_FAIL(UNSUPPORTED, "'%s' is of NumPy format %d, which is not read", name,
-                         bytes[6]);
+        return MIEN_FAIL(UNSUPPORTED, "'%s' has NumPy format version %d, which is not supported",
+                         name, bytes[6]);
     const size_t head = bytes[6] == 1 ? 10 : 12;
     size_t length = (size_t)bytes[8] | (size_t)bytes[9] << 8;
     if (head == 12) length |= (size_t)bytes[10] << 16 | (size_t)bytes[11] << 24;
@@ -150,7 +151,8 @@ mien_status npy_parse(const char *name, const uint8_t *bytes, size_t size, uint6
     MIEN_TRY(read_dictionary(&c, out));
     out->start = head + length;
     if (out->count * out->item <= whole - out->start) return MIEN_OK;
-    return MIEN_FAIL(FORMAT, "'%s' is cut short: its header promises %zu bytes and %llu are there",
+    return MIEN_FAIL(FORMAT,
+                     "'%s' is cut short: its header promises %zu bytes, but only %llu are there",
                      name, out->count * out->item, (unsigned long long)(whole - out->start));
 }
 

@@ -1,5 +1,5 @@
-/* The zip archives that numpy.savez and savez_compressed write: a table at the end names members,
- * each stored or deflated. */
+/* The zip archives that numpy.savez and savez_compressed write: a table at the end lists the
+ * members, each stored or deflated. */
 #include <string.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -9,11 +9,11 @@
 #include "host/data/npy_file.h"
 
 enum {
-    END = 22, /* bytes of the record behind the table, without its comment */
+    END = 22, /* bytes of the record after the table, without its comment */
     END_SEARCH = END + 65535,
     ENTRY = 46,
     LOCAL = 30,
-    DEFLATE_MOST = 1032, /* bytes that one deflated byte can become */
+    DEFLATE_MOST = 1032, /* bytes that one deflated byte can become, at most */
     TABLE_MAX = 16 << 20,
     BLOCK = 1 << 16,
 };
@@ -26,10 +26,10 @@ static uint32_t number(const uint8_t *at, int bytes) {
 }
 
 static mien_status damaged(const char *path) {
-    return MIEN_FAIL(FORMAT, "'%s' is no zip archive of NumPy arrays, or is cut short", path);
+    return MIEN_FAIL(FORMAT, "'%s' is not a zip archive of NumPy arrays, or is cut short", path);
 }
 
-/* The record that says where the table is. */
+/* Finds the record that locates the table. */
 static mien_status find_end(const npz_file *file, uint8_t end[END]) {
     const size_t capacity = file->size < END_SEARCH ? (size_t)file->size : END_SEARCH;
     uint8_t *tail = NULL;
@@ -49,7 +49,7 @@ out:
     return status;
 }
 
-/* One entry of the table into the next free place; others than .npy are passed over. */
+/* Appends one entry of the table to file->entries; entries that are not .npy are skipped. */
 static mien_status read_entry(npz_file *file, const uint8_t *entry) {
     static const char suffix[] = ".npy";
     const size_t length = number(entry + 28, 2), stem = length - 4;
@@ -62,16 +62,17 @@ static mien_status read_entry(npz_file *file, const uint8_t *entry) {
     e->crc = number(entry + 16, 4);
     e->packed = number(entry + 20, 4);
     e->size = number(entry + 24, 4);
-    e->place = number(entry + 42, 4);
+    e->offset = number(entry + 42, 4);
     e->deflated = method == 8;
     file->count++;
     if (number(entry + 8, 2) & 1 || (method != 0 && method != 8))
-        return MIEN_FAIL(UNSUPPORTED, "'%s': '%s' is encrypted or packed in an unknown way",
-                         file->path, e->name);
-    /* the mark of sizes that stand elsewhere; Python's zipfile sets it from 2 GB on */
-    if (e->packed == UINT32_MAX || e->size == UINT32_MAX || e->place == UINT32_MAX)
         return MIEN_FAIL(UNSUPPORTED,
-                         "'%s': '%s' is above 2 GB: save the arrays as .npy files of their own",
+                         "'%s': '%s' is encrypted or compressed with an unsupported method",
+                         file->path, e->name);
+    /* ZIP64: the size is stored elsewhere; Python's zipfile writes this from 2 GB on */
+    if (e->packed == UINT32_MAX || e->size == UINT32_MAX || e->offset == UINT32_MAX)
+        return MIEN_FAIL(UNSUPPORTED,
+                         "'%s': '%s' is above 2 GB: save the arrays as separate .npy files",
                          file->path, e->name);
     return MIEN_OK;
 }
@@ -97,13 +98,13 @@ mien_status npz_open(const char *path, npz_file *out) {
     MIEN_TRY(npy_open_file(path, &out->fd, &out->size));
     MIEN_TRY(find_end(out, end));
     const size_t count = number(end + 10, 2), size = number(end + 12, 4);
-    const uint64_t place = number(end + 16, 4);
-    if (place == UINT32_MAX)
+    const uint64_t offset = number(end + 16, 4);
+    if (offset == UINT32_MAX)
         return MIEN_FAIL(UNSUPPORTED, "'%s' is above 4 GB: save the arrays as .npy files", path);
-    if (place > out->size || size > out->size - place || size > TABLE_MAX || count > size / ENTRY)
+    if (offset > out->size || size > out->size - offset || size > TABLE_MAX || count > size / ENTRY)
         return damaged(path);
     MIEN_TRY(mien_new(&table, size + 1, 1));
-    MIEN_GO(npy_pread(path, out->fd, place, size, table));
+    MIEN_GO(npy_pread(path, out->fd, offset, size, table));
     MIEN_GO(read_table(out, table, size, count));
 out:
     mien_free(table);
@@ -135,11 +136,12 @@ static mien_status inflate_all(const npy_array *a, const uint8_t *packed, const 
     if (code == Z_STREAM_END && got == entry->size &&
         crc32(crc32(0, NULL, 0), a->bytes, (uInt)entry->size) == entry->crc)
         return MIEN_OK;
-    return MIEN_FAIL(FORMAT, "'%s' is damaged: it does not unpack to what the archive promises",
+    return MIEN_FAIL(FORMAT,
+                     "'%s' is damaged: its data does not match the archive's size and checksum",
                      a->name);
 }
 
-static mien_status unpack(npy_array *a, uint64_t place, const npz_entry *entry) {
+static mien_status unpack(npy_array *a, uint64_t offset, const npz_entry *entry) {
     uint8_t *packed = NULL;
     mien_status status;
     const uint64_t need = entry->packed + entry->size;
@@ -152,7 +154,7 @@ static mien_status unpack(npy_array *a, uint64_t place, const npz_entry *entry) 
                          "it with numpy.savez, so that it can be streamed",
                          a->name, (unsigned long long)need >> 20);
     MIEN_TRY(mien_new(&packed, entry->packed + 1, 1));
-    MIEN_GO(npy_pread(a->name, a->fd, place, entry->packed, packed));
+    MIEN_GO(npy_pread(a->name, a->fd, offset, entry->packed, packed));
     MIEN_GO(mien_new(&a->bytes, entry->size + 1, 1));
     MIEN_GO(inflate_all(a, packed, entry));
 out:
@@ -160,21 +162,21 @@ out:
     return status;
 }
 
-/* A stored member is read where it lies later on: its checksum is compared once, here. */
-static mien_status check_stored(const npy_array *a, uint64_t place, const npz_entry *entry) {
+/* A stored member is later read from the archive directly: its checksum is verified once, here. */
+static mien_status check_stored(const npy_array *a, uint64_t offset, const npz_entry *entry) {
     uint8_t block[BLOCK];
     uLong crc = crc32(0, NULL, 0);
     for (uint64_t used = 0; used < entry->size;) {
         const uint64_t rest = entry->size - used;
         const size_t size = rest < BLOCK ? (size_t)rest : BLOCK;
-        MIEN_TRY(npy_pread(a->name, a->fd, place + used, size, block));
+        MIEN_TRY(npy_pread(a->name, a->fd, offset + used, size, block));
         crc = crc32(crc, block, (uInt)size);
         used += size;
     }
     return crc == entry->crc ? MIEN_OK
                              : MIEN_FAIL(FORMAT,
-                                         "'%s' is damaged: its checksum is not the archive's; "
-                                         "copy or write it again",
+                                         "'%s' is damaged: its checksum does not match the "
+                                         "archive's: copy or write it again",
                                          a->name);
 }
 
@@ -188,18 +190,19 @@ static mien_status open_member(const npz_file *file, const npz_entry *entry, npy
     MIEN_TRY(status);
     a->fd = dup(file->fd);
     if (a->fd < 0) return MIEN_FAIL(IO, "too many files are open to read '%s'", a->name);
-    if (entry->place > file->size || file->size - entry->place < LOCAL) return damaged(file->path);
-    MIEN_TRY(npy_pread(a->name, a->fd, entry->place, LOCAL, local));
+    if (entry->offset > file->size || file->size - entry->offset < LOCAL)
+        return damaged(file->path);
+    MIEN_TRY(npy_pread(a->name, a->fd, entry->offset, LOCAL, local));
     if (memcmp(local, "PK\3\4", 4) != 0) return damaged(file->path);
-    const uint64_t place = entry->place + LOCAL + number(local + 26, 2) + number(local + 28, 2);
-    if (place > file->size || entry->packed > file->size - place ||
+    const uint64_t offset = entry->offset + LOCAL + number(local + 26, 2) + number(local + 28, 2);
+    if (offset > file->size || entry->packed > file->size - offset ||
         (!entry->deflated && entry->packed != entry->size))
         return damaged(file->path);
     if (!entry->deflated) {
-        MIEN_TRY(check_stored(a, place, entry));
-        return npy_start(a, place, entry->size);
+        MIEN_TRY(check_stored(a, offset, entry));
+        return npy_start(a, offset, entry->size);
     }
-    MIEN_TRY(unpack(a, place, entry));
+    MIEN_TRY(unpack(a, offset, entry));
     return npy_start(a, 0, entry->size);
 }
 

@@ -8,12 +8,12 @@
 #include "host/image/image.h"
 #include "host/image/resize.h"
 
-enum { GROUP = 256 }; /* files decoded at a time: bounds the memory for them */
+enum { GROUP = 256 }; /* files decoded at a time, to bound memory */
 
-typedef struct verdict {
+typedef struct decode_result {
     mien_status status;
     char message[MIEN_MESSAGE];
-} verdict;
+} decode_result;
 
 mien_status pictures_start(mien_dataset *set) {
     return mien_new(&set->reader, 1, sizeof(pictures));
@@ -31,7 +31,7 @@ void pictures_close(mien_dataset *set) {
 mien_status pictures_add(mien_dataset *set, const char *path, int label, int usage) {
     pictures *p = set->reader;
     const size_t need = p->count + 1;
-    if (need > p->capacity) /* doubling: a set may have some hundred thousand files */
+    if (need > p->capacity) /* grow in large steps: a set may have hundreds of thousands of files */
         MIEN_TRY(mien_grow(&p->items, &p->capacity, need + p->count, sizeof *p->items));
     p->items[p->count++] =
         (picture){.path = p->paths.size, .label = (uint16_t)label, .usage = (uint8_t)usage};
@@ -49,7 +49,7 @@ void pictures_shape(mien_image_spec spec, uint8_t *pixels, int height, int width
     mien_image_shape(spec, pixels, height, width, out);
 }
 
-/* Size and time of a file, so that one that is changed while it is in use is noticed. */
+/* Size and modification time of a file in one number, to notice changes while it is in use. */
 static uint64_t stamp_of(const char *path) {
     struct stat info;
     if (stat(path, &info) != 0) return 0;
@@ -82,35 +82,35 @@ static mien_status decode(const mien_dataset *set, size_t i, uint8_t *pixels, ui
     return status;
 }
 
-/* Decodes items first .. first + count - 1 into the group's own pixels. */
+/* Decodes items first .. first + count - 1 into `pixels`. */
 static void decode_group(mien_dataset *set, size_t first, size_t count, uint8_t *pixels,
-                         verdict *verdicts) {
+                         decode_result *results) {
     const pictures *p = set->reader;
     const size_t image = mien_image_bytes(set->spec);
 #pragma omp parallel for schedule(dynamic, 4)
     for (size_t k = 0; k < count; k++) {
-        verdict *v = &verdicts[k];
+        decode_result *v = &results[k];
         v->status = decode(set, first + k, pixels + k * image, &p->items[first + k].stamp);
         if (v->status != MIEN_OK)
             snprintf(v->message, sizeof v->message, "%s", mien_error_message());
     }
 }
 
-/* In the list's order: good ones become the next samples, bad ones are told. */
+/* In list order: good pictures become the next samples, bad ones are reported. */
 static mien_status append_group(mien_dataset *set, size_t first, size_t count,
-                                const uint8_t *pixels, const verdict *verdicts,
+                                const uint8_t *pixels, const decode_result *results,
                                 const mien_on_bad *on_bad) {
     pictures *p = set->reader;
     const size_t image = mien_image_bytes(set->spec), base = set->count;
     size_t good = 0;
     for (size_t k = 0; k < count; k++)
-        good += verdicts[k].status == MIEN_OK;
+        good += results[k].status == MIEN_OK;
     MIEN_TRY(mien_dataset_extend(set, good));
     for (size_t k = 0, to = base; k < count; k++) {
-        if (verdicts[k].status != MIEN_OK) {
-            const verdict *v = &verdicts[k];
+        if (results[k].status != MIEN_OK) {
+            const decode_result *v = &results[k];
             mien_fail(v->status, __FILE__, __LINE__, "%s", v->message);
-            if (v->status == MIEN_NO_MEMORY) return v->status; /* no fault of the file */
+            if (v->status == MIEN_NO_MEMORY) return v->status; /* not the file's fault */
             MIEN_TRY(mien_dataset_bad(set, on_bad));
             continue;
         }
@@ -129,18 +129,18 @@ static mien_status append_group(mien_dataset *set, size_t first, size_t count,
 mien_status pictures_load(mien_dataset *set, const mien_on_bad *on_bad) {
     pictures *p = set->reader;
     uint8_t *pixels = NULL;
-    verdict *verdicts = NULL;
+    decode_result *results = NULL;
     mien_status status;
     MIEN_GO(mien_new(&pixels, GROUP, mien_image_bytes(set->spec)));
-    MIEN_GO(mien_new(&verdicts, GROUP, sizeof *verdicts));
+    MIEN_GO(mien_new(&results, GROUP, sizeof *results));
     for (size_t first = 0; first < p->count; first += GROUP) {
         const size_t rest = p->count - first, count = rest < GROUP ? rest : GROUP;
-        decode_group(set, first, count, pixels, verdicts);
-        MIEN_GO(append_group(set, first, count, pixels, verdicts, on_bad));
+        decode_group(set, first, count, pixels, results);
+        MIEN_GO(append_group(set, first, count, pixels, results, on_bad));
     }
     p->count = set->count;
 out:
-    mien_free(verdicts);
+    mien_free(results);
     mien_free(pixels);
     return status;
 }
@@ -151,9 +151,8 @@ mien_status pictures_read(const mien_dataset *set, size_t i, mien_read_buffer *b
     uint64_t stamp;
     (void)buffer;
     const mien_status status = decode(set, i, pixels, &stamp);
-    if (status != MIEN_OK)
-        return mien_fail_context(status, "the data changed while they are in use");
+    if (status != MIEN_OK) return mien_fail_context(status, "the data changed while in use");
     if (stamp == p->items[i].stamp) return MIEN_OK;
-    return MIEN_FAIL(IO, "'%s/%s' was changed while it is in use; start again", set->source,
+    return MIEN_FAIL(IO, "'%s/%s' was changed while in use: start again", set->source,
                      p->paths.data + p->items[i].path);
 }

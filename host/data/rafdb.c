@@ -1,6 +1,6 @@
 /* RAF-DB, the basic part: EmoLabel/list_patition_label.txt (the set's own spelling) with lines
  * "train_00001.jpg 5", and the pictures Image/aligned/train_00001_aligned.jpg. Both are also found
- * where somebody has unpacked them without these folders. */
+ * without these folders. */
 #include <stdio.h>
 #include <string.h>
 
@@ -8,11 +8,11 @@
 #include "host/data/face_sets.h"
 #include "host/data/listing.h"
 
-enum { LIST_MAX = 16 << 20, NAME_ROOM = 128 };
+enum { LIST_MAX = 16 << 20, NAME_SIZE = 128 };
 
 static const char *const lists[] = {"EmoLabel/list_patition_label.txt", "list_patition_label.txt",
                                     "EmoLabel/list_partition_label.txt"};
-static const char *const rooms[] = {"Image/aligned", "aligned", "Image", ""};
+static const char *const picture_folders[] = {"Image/aligned", "aligned", "Image", ""};
 
 /* The list's path in out[MIEN_PATH]. */
 static bool find_list(const char *source, char *out) {
@@ -26,17 +26,17 @@ static bool accepts(const char *source) {
     return mien_is_folder(source) && find_list(source, path);
 }
 
-/* The folder of the pictures, below the source. */
+/* The folder of the pictures, relative to the source. */
 static const char *find_subfolder(const char *source) {
     char path[MIEN_PATH];
-    for (size_t i = 0; i + 1 < sizeof rooms / sizeof rooms[0]; i++)
-        if (mien_path_join(path, source, rooms[i]) == MIEN_OK && mien_is_folder(path))
-            return rooms[i];
+    for (size_t i = 0; i + 1 < sizeof picture_folders / sizeof picture_folders[0]; i++)
+        if (mien_path_join(path, source, picture_folders[i]) == MIEN_OK && mien_is_folder(path))
+            return picture_folders[i];
     return "";
 }
 
-/* Letters, digits, _ and - with one dot before the suffix: a name from a file must lead to no other
- * folder. */
+/* Letters, digits, _ and - with one dot before the suffix: a name from a list must not lead to
+ * another folder. */
 static bool is_plain_name(const char *name) {
     static const char allowed[] =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
@@ -50,7 +50,7 @@ static int part_of(const char *name) {
     return strncmp(name, "test_", 5) == 0 ? MIEN_TEST : MIEN_NO_PART;
 }
 
-/* One line, ended by a zero: "NAME LABEL". */
+/* Parses one zero-terminated line: "NAME LABEL". */
 static mien_status read_line(const char *path, long long row, const char *line, char *name,
                              int *label) {
     char rest;
@@ -63,19 +63,19 @@ static mien_status read_line(const char *path, long long row, const char *line, 
                      RAFDB_CLASSES);
 }
 
-/* The aligned picture of a name; where none is found the usual one, which then counts as missing.
- */
+/* Adds the picture of this name. If there is no such file, its aligned version is added instead,
+ * and reported as missing if that does not exist either. */
 static mien_status add_picture(mien_dataset *set, const char *subfolder, const char *name,
                                int label) {
-    char file[NAME_ROOM + 16], below[MIEN_PATH], whole[MIEN_PATH];
+    char file[NAME_SIZE + 16], relative[MIEN_PATH], full[MIEN_PATH];
     const char *dot = strrchr(name, '.');
-    MIEN_TRY(mien_path_join(below, subfolder, name));
-    MIEN_TRY(mien_path_join(whole, set->source, below));
-    if (!mien_file_exists(whole)) {
+    MIEN_TRY(mien_path_join(relative, subfolder, name));
+    MIEN_TRY(mien_path_join(full, set->source, relative));
+    if (!mien_file_exists(full)) {
         snprintf(file, sizeof file, "%.*s_aligned%s", (int)(dot - name), name, dot);
-        MIEN_TRY(mien_path_join(below, subfolder, file));
+        MIEN_TRY(mien_path_join(relative, subfolder, file));
     }
-    return pictures_add(set, below, label - 1, part_of(name));
+    return pictures_add(set, relative, label - 1, part_of(name));
 }
 
 static mien_status read_list(mien_dataset *set, const char *path, char *text,
@@ -83,7 +83,7 @@ static mien_status read_list(mien_dataset *set, const char *path, char *text,
     const char *subfolder = find_subfolder(set->source);
     long long row = 0;
     for (char *line = text, *next; *line; line = next) {
-        char name[NAME_ROOM];
+        char name[NAME_SIZE];
         int label;
         char *end = strchr(line, '\n');
         next = end ? end + 1 : line + strlen(line);
@@ -102,13 +102,13 @@ static mien_status open_rafdb(const char *source, const mien_on_bad *on_bad, mie
     char path[MIEN_PATH], *text;
     size_t size;
     if (!find_list(source, path))
-        return MIEN_FAIL(NOT_FOUND, "'%s' holds no %s any more", source, lists[0]);
+        return MIEN_FAIL(NOT_FOUND, "'%s' no longer contains %s", source, lists[0]);
     MIEN_TRY(pictures_start(set));
     MIEN_TRY(mien_dataset_classes(set, rafdb_names, RAFDB_CLASSES));
     MIEN_TRY(mien_file_read(path, LIST_MAX, &text, &size));
     const mien_status status =
         strlen(text) == size ? read_list(set, path, text, on_bad)
-                             : MIEN_FAIL(FORMAT, "'%s' holds zero bytes: it is damaged", path);
+                             : MIEN_FAIL(FORMAT, "'%s' contains NUL bytes: it is damaged", path);
     mien_free(text);
     return status == MIEN_OK ? pictures_load(set, on_bad) : status;
 }

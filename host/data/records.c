@@ -10,12 +10,13 @@ mien_status mien_records_open(mien_records *r, const char *path, size_t limit) {
     *r = (mien_records){.path = path, .next_line = 1};
     MIEN_TRY(mien_file_read(path, limit, &r->text, &size));
     if (strlen(r->text) != size)
-        return MIEN_FAIL(FORMAT, "'%s' is no csv: it holds zero bytes", path);
+        return MIEN_FAIL(FORMAT, "'%s' is not a csv: it contains NUL bytes", path);
     r->at = r->text + (strncmp(r->text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0); /* byte order mark */
     return MIEN_OK;
 }
 
-/* A field in quotes, in place: what is left of it ends at *to, r->at stands behind the quote. */
+/* Reads a quoted field in place: the unquoted text ends at *to, and r->at moves past the closing
+ * quote. */
 static mien_status read_quoted(mien_records *r, char **to) {
     for (r->at++; *r->at; r->at++) {
         if (*r->at == '\n') r->next_line++;

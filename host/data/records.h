@@ -1,5 +1,5 @@
-/* The records of a csv table that stands beside the data, such as votes or groups: RFC 4180, read
- * whole. Faces themselves come by the million of numbers and have a reader of their own, csv.c. */
+/* The records of a csv table that accompanies the data, such as votes or groups: RFC 4180, read as
+ * a whole. The csv files of faces are much larger and have their own reader, csv.c. */
 #ifndef HOST_DATA_RECORDS_H
 #define HOST_DATA_RECORDS_H
 
@@ -11,20 +11,19 @@ enum { MIEN_FIELDS = 64 };
 
 typedef struct mien_records {
     const char *path;
-    char *text, *at;           /* the whole file, and what was not read yet */
-    long long line, next_line; /* where the record at hand begins, from 1; where `at` is */
-    char
-        *fields[MIEN_FIELDS]; /* of the record at hand, until the next call; they point into text */
+    char *text, *at;           /* the whole file, and the part not yet read */
+    long long line, next_line; /* the line, from 1, of the current record; of `at` */
+    char *fields[MIEN_FIELDS]; /* of the current record, in `text`; valid until the next call */
     int count;
 } mien_records;
 
-/* Reads the file of at most `limit` bytes; `path` must outlive the records. Zero bytes are refused,
+/* Reads the file of at most `limit` bytes; `path` must outlive the records. NUL bytes are an error,
  * a byte order mark is skipped. */
 mien_status mien_records_open(mien_records *r, const char *path, size_t limit);
-/* The next record that is not an empty line; its count is 0 at the end of the file. Fields in
- * quotes lose them. */
+/* Reads the next record, skipping empty lines; its count is 0 at the end of the file. Fields lose
+ * their quotes. */
 mien_status mien_records_next(mien_records *r);
-/* Also after a failed open. */
+/* Call it even after a failed open. */
 void mien_records_release(mien_records *r);
 
 #endif

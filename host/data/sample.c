@@ -1,4 +1,4 @@
-/* The source `sample`: drawn faces, so that the program runs with nothing downloaded. */
+/* The source `sample`: drawn faces, so that the program can run without a download. */
 #include <string.h>
 
 #include "host/data/sample_draw.h"
@@ -23,7 +23,7 @@ static mien_status open_sample(const char *source, const mien_on_bad *on_bad, mi
     return mien_dataset_fill(set);
 }
 
-/* Drawn again whenever it is asked for. */
+/* Draws the image again on every read. */
 static mien_status read_sample(const mien_dataset *set, size_t i, mien_read_buffer *buffer,
                                uint8_t *pixels) {
     uint8_t gray[SAMPLE_PIXELS];

@@ -4,8 +4,8 @@ const char *const sample_class_names[SAMPLE_CLASSES] = {
     "angry", "disgust", "fear", "happy", "sad", "surprise", "neutral",
 };
 
-/* Steps of the stream: identities count from 0, images and their sensor noise from bits that no
- * identity reaches. */
+/* Steps of the random stream: identities count from 0; images and their sensor noise use bits above
+ * any identity. */
 static const uint64_t step_image = (uint64_t)1 << 32;
 static const uint64_t step_noise = (uint64_t)2 << 32;
 
@@ -14,7 +14,7 @@ static float triangle(float x) {
     return fabsf(2.0f * (x - floorf(x)) - 1.0f);
 }
 
-/* A gradient plus one or two sets of stripes, of any tone: the head may be brighter or darker. */
+/* A gradient plus up to two sets of stripes, of any tone: the head may be brighter or darker. */
 static void draw_background(float tones[SAMPLE_PIXELS], sample_dice *shot) {
     const float base = sample_roll(shot, 0.05f, 0.95f);
     const float slope_x = sample_roll(shot, -0.4f, 0.4f) / SAMPLE_SIDE;
@@ -42,7 +42,7 @@ static void draw_background(float tones[SAMPLE_PIXELS], sample_dice *shot) {
     }
 }
 
-/* Patches of one tone, small enough that brows, eyes and mouth are never all hidden. */
+/* Patches of one tone, too small to hide brows, eyes and mouth at once. */
 static void draw_patches(float tones[SAMPLE_PIXELS], sample_dice *shot) {
     const int count = (int)sample_roll(shot, 0.0f, 2.5f);
     for (int k = 0; k < count; k++) {
@@ -57,7 +57,7 @@ static void draw_patches(float tones[SAMPLE_PIXELS], sample_dice *shot) {
     }
 }
 
-/* Light falling from one side, then the exposure. */
+/* Light from one side, then the exposure. */
 static void light(float tones[SAMPLE_PIXELS], sample_dice *shot) {
     const float slope_x = sample_roll(shot, -0.4f, 0.4f) / 24.0f;
     const float slope_y = sample_roll(shot, -0.4f, 0.4f) / 24.0f;

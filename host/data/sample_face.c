@@ -3,12 +3,12 @@
 #include <math.h>
 #include <stddef.h>
 
-/* Lengths are in face units: the head is about 1 wide and 1.25 high to each side of its centre,
- * y grows downwards. Shapes are signed distances, drawn with an edge one pixel wide. */
+/* Lengths are in face units: the head extends about 1 to each side of its centre and 1.25 up and
+ * down; y grows downwards. Shapes are signed distances, drawn with an edge one pixel wide. */
 
-/* What an expression moves, in hundredths of a face unit (from BLUNT on, of full strength).
- * SLOPE lifts the inner ends of the brows, CURVE the corners of the mouth, LIP its middle; SKEW
- * lowers one corner. */
+/* The parameters of an expression, in hundredths of a face unit (from BLUNT on, in percent of full
+ * strength). SLOPE lifts the inner ends of the brows, CURVE the corners of the mouth, LIP its
+ * middle; SKEW lowers one corner. */
 enum channel {
     RAISE,
     SLOPE,
@@ -30,7 +30,7 @@ enum channel {
     CHANNELS,
 };
 
-/* Two variants of each class; an image takes a point between them. */
+/* Two variants of each class; an image interpolates between them. */
 static const int8_t expressions[SAMPLE_CLASSES][2][CHANNELS] = {
     /* RAISE SLOPE ARCH LID LOW GAZE CURVE OPEN WIDE LIP SKEW BLUNT TEETH NOSE LINES FROWN FOLD */
     {{-14, -18, 0, 10, 5, 0, -7, 0, 26, 0, 0, 0, 0, 0, 0, 100, 20},
@@ -49,31 +49,32 @@ static const int8_t expressions[SAMPLE_CLASSES][2][CHANNELS] = {
      {0, 0, 3, 16, 8, 0, 2, 0, 31, 0, 0, 0, 0, 0, 0, 0, 0}},
 };
 
-/* Where the face stands on the image: pixel = centre + scale * turn(face point). */
+/* The pose of the face in the image: pixel = centre + scale * rotate(face point). */
 typedef struct view {
     float *tones;
     float x, y, scale, sine, cosine;
     float yaw, pitch;     /* shift of the features against the head, in face units */
-    float glance, uneven; /* shift of both irises; of one brow up, of the other down */
+    float glance, uneven; /* shift of both irises; one brow up and the other down */
     float lean;           /* turn of a skewed mouth */
 } view;
 
-/* An ellipse of half axes (wide, up), narrower towards v > 0 by `bend`, or with down > 0 a ring
- * of that half width; or a lens: centre line v = bend (1/2 - t^2) for t = u / wide, the edges up
- * above and down below it, tapering to the ends (`blunt`: less so). u, v: turned by `tilt`. */
+/* An ellipse with half axes (wide, up), which `bend` narrows towards v > 0; with down > 0, a ring
+ * of that half width. Or a lens: its centre line is v = bend (1/2 - t^2) for t = u / wide, its
+ * edges are `up` above and `down` below it and taper to the ends (less so for larger `blunt`). u
+ * and v are rotated by `tilt`. */
 typedef struct shape {
     enum { ELLIPSE, LENS } kind;
     float x, y, tilt, wide, up, down, bend, blunt;
 } shape;
 
-/* A shape with its map from pixels to (u, v). */
-typedef struct placed {
+/* A shape with the map from pixels to (u, v). */
+typedef struct mapped {
     const shape *form;
     float x, y, along, across;
     float per_wide, per_up;
-} placed;
+} mapped;
 
-/* A head as its owner has it in every image. */
+/* The features of a person, the same in every image. */
 typedef struct person {
     float skin, hair, iris, lips;
     float wide, high, jaw;
@@ -82,7 +83,7 @@ typedef struct person {
     float fringe, locks, glasses, beard, moustache, part;
 } person;
 
-/* Sine for |x| <= pi / 2, from basic operations alone so that every machine gets the same bits. */
+/* Sine for |x| <= pi / 2, from basic operations only so that every machine gets the same bits. */
 static float sine(float x) {
     const float s = x * x;
     return x * (1.0f - s * (1.0f / 6.0f - s * (1.0f / 120.0f - s * (1.0f / 5040.0f))));
@@ -92,10 +93,10 @@ static float limit(float x, float low, float high) {
     return x < low ? low : (x > high ? high : x);
 }
 
-static placed place(const view *eye, const shape *form) {
+static mapped map_shape(const view *eye, const shape *form) {
     const float s = sine(form->tilt);
     const float c = sqrtf(1.0f - s * s);
-    return (placed){
+    return (mapped){
         .form = form,
         .x = eye->x + eye->scale * (eye->cosine * form->x - eye->sine * form->y),
         .y = eye->y + eye->scale * (eye->sine * form->x + eye->cosine * form->y),
@@ -106,8 +107,8 @@ static placed place(const view *eye, const shape *form) {
     };
 }
 
-/* Signed distance, negative inside, in face units; for ellipses the first-order one. */
-static float distance(const placed *at, float col, float row) {
+/* Signed distance in face units, negative inside; a first-order approximation for ellipses. */
+static float distance(const mapped *at, float col, float row) {
     const shape *const form = at->form;
     const float dx = col - at->x;
     const float dy = row - at->y;
@@ -133,18 +134,19 @@ static float distance(const placed *at, float col, float row) {
     return form->down > 0.0f ? fabsf(off) - form->down : off;
 }
 
-/* How much of a pixel the shape covers, 0 .. 1, where its edge falls by `steep` per face unit. */
-static float cover(const placed *at, float col, float row, float steep) {
+/* The share of a pixel that the shape covers, 0 .. 1, where its edge falls by `steep` per face
+ * unit. */
+static float cover(const mapped *at, float col, float row, float steep) {
     const float x = limit(0.5f - distance(at, col, row) * steep, 0.0f, 1.0f);
     return x * x * (3.0f - 2.0f * x);
 }
 
-/* Lays a shape with an edge `soft` pixels wide over the image, only inside `within` if given. */
+/* Paints a shape with an edge `soft` pixels wide, only inside `within` unless that is NULL. */
 static void paint_soft(const view *eye, const shape *form, const shape *within, float tone,
                        float alpha, float soft) {
     if (alpha <= 0.0f) return;
-    const placed at = place(eye, form);
-    const placed clip = place(eye, within ? within : form);
+    const mapped at = map_shape(eye, form);
+    const mapped clip = map_shape(eye, within ? within : form);
     const float tall = form->kind == LENS ? fabsf(form->bend) + fabsf(form->up) + fabsf(form->down)
                                           : form->up + form->down;
     const float wide = form->kind == LENS ? form->wide : (form->wide + form->down) * 1.25f;
@@ -171,8 +173,8 @@ static void paint(const view *eye, const shape *form, float tone, float alpha) {
     paint_soft(eye, form, NULL, tone, alpha, 1.0f);
 }
 
-/* One statement a draw: C leaves the order inside an initialiser open. */
-static person meet(sample_dice *who) {
+/* One statement per draw: C does not specify the order of evaluation inside an initialiser. */
+static person random_person(sample_dice *who) {
     const float skin = sample_roll(who, 0.45f, 0.92f);
     const float hair = sample_roll(who, 0.03f, 1.1f);
     person p;
@@ -221,7 +223,7 @@ static void express(int label, sample_dice *shot, float face[CHANNELS]) {
     face[LOW] = limit(face[LOW], 0.0f, 0.15f);
 }
 
-static view stand(float tones[SAMPLE_PIXELS], sample_dice *shot) {
+static view random_pose(float tones[SAMPLE_PIXELS], sample_dice *shot) {
     const float turn = sine(sample_roll(shot, -0.35f, 0.35f));
     view eye;
     eye.tones = tones;
@@ -407,10 +409,10 @@ static void draw_mouth(const view *eye, const person *p, const float face[CHANNE
 }
 
 void sample_face(float tones[SAMPLE_PIXELS], int label, sample_dice *who, sample_dice *shot) {
-    const person p = meet(who);
+    const person p = random_person(who);
     float face[CHANNELS];
     express(label, shot, face);
-    const view eye = stand(tones, shot);
+    const view eye = random_pose(tones, shot);
     draw_head(&eye, &p, sample_roll(shot, 0.1f, 0.9f));
     draw_nose(&eye, &p, face);
     draw_wrinkles(&eye, &p, face);

@@ -1,5 +1,5 @@
-/* Between the two halves of the generator: sample_draw.c makes what surrounds a face (background,
- * light, lens, sensor), sample_face.c the face itself. */
+/* The interface between the two halves of the generator: sample_draw.c draws what surrounds a face
+ * (background, light, lens, sensor), sample_face.c the face itself. */
 #ifndef HOST_DATA_SAMPLE_FACE_H
 #define HOST_DATA_SAMPLE_FACE_H
 

@@ -1,34 +1,34 @@
-/* The vtable of a data source: one room a form of data, one line in sources.c. */
+/* The vtable of a data source: one file per format, one line in sources.c. */
 #ifndef HOST_DATA_SOURCE_H
 #define HOST_DATA_SOURCE_H
 
 #include "host/data/dataset.h"
 
-/* A reader's room for one image on its way: a thread has its own and frees `bytes` at the end. */
+/* A buffer for reading one image. Each thread has its own and frees `bytes` at the end. */
 typedef struct mien_read_buffer {
     char *bytes;
     size_t capacity;
 } mien_read_buffer;
 
 typedef struct mien_source_def {
-    /* Is the source of this form? Judged by name and folder listing, not by content. */
+    /* Whether the source has this format, decided by name and folder listing, not by content. */
     bool (*accepts)(const char *source);
-    /* Appends every sample (mien_dataset_extend) in the source's order. Where the pixels are at
-     * hand on the way they are kept, as long as set->pixels stays; else `read` brings them. What
-     * `read` needs goes to set->reader. */
+    /* Appends every sample (mien_dataset_extend) in the source's order, with its pixels while
+     * set->pixels is not NULL; mien_dataset_fill or `read` supplies them later. Whatever `read`
+     * needs goes to set->reader. */
     mien_status (*open)(const char *source, const mien_on_bad *on_bad, mien_dataset *set);
-    /* The image of sample i, shaped by mien_image_shape. Many threads call it at a time. NULL: the
-     * form can only be read from front to end, and `open` has kept all pixels. */
+    /* Reads the image of sample i, converted to set->spec. Called by many threads at a time. Not
+     * called if the source can only be read sequentially: `open` then keeps all pixels or fails. */
     mien_status (*read)(const mien_dataset *set, size_t i, mien_read_buffer *buffer,
                         uint8_t *pixels);
     /* Frees set->reader, which may be NULL. */
     void (*close)(mien_dataset *set);
-    /* The file of sample i, below set->source. NULL: samples are no files; else the reader stays
-     * open as long as the set. */
+    /* The file of sample i, relative to set->source. NULL: samples are not files. With it,
+     * set->reader is kept as long as the set. */
     const char *(*file)(const mien_dataset *set, size_t i);
 } mien_source_def;
 
-/* The same of a sample of the set, also when the set holds only some of the source's. */
+/* The same for sample i of a set that may hold only some of the source's samples. */
 static inline mien_status mien_source_read(const mien_dataset *set, size_t i,
                                            mien_read_buffer *buffer, uint8_t *pixels) {
     return set->def->read(set, set->origin ? set->origin[i] : i, buffer, pixels);

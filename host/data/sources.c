@@ -1,4 +1,4 @@
-/* Which source a word names, and the data set that comes of it. */
+/* Finds the source that reads a name, and loads the data set. */
 #include <stdio.h>
 
 #include "host/base/file.h"
@@ -18,7 +18,7 @@ static mien_status load_from(const mien_source_def *def, mien_on_bad on_bad, mie
     set->streamed = !set->pixels;
     if (!set->streamed && !def->file) def->close(set);
     if (set->streamed && set->memory == MIEN_MEMORY_AUTO)
-        MIEN_INFO("%s: %zu images are more than half of the free memory would hold: they are "
+        MIEN_INFO("%s: %zu images would take more than half of the free memory: they are "
                   "streamed from the source (data.memory)",
                   set->source, set->count);
     return MIEN_OK;
@@ -36,7 +36,7 @@ mien_status mien_dataset_load_within(const char *source, mien_image_spec spec, m
                          "folder of pictures, or 'sample' for generated faces",
                          source);
     return MIEN_FAIL(UNSUPPORTED,
-                     "'%s' is of no known form: give a .csv, .csv.gz, .npy or .npz file, a "
+                     "'%s' has no known format: give a .csv, .csv.gz, .npy or .npz file, a "
                      "folder of pictures, or 'sample'",
                      source);
 }

@@ -10,7 +10,7 @@
 #include "kernels/body/rng.h"
 
 typedef struct ranked {
-    uint64_t key; /* random word above, index below: a stable order */
+    uint64_t key; /* random word above, index below: no two are equal */
     size_t at;
 } ranked;
 
@@ -19,8 +19,8 @@ static int by_key(const void *a, const void *b) {
     return (x->key > y->key) - (x->key < y->key);
 }
 
-/* Of the samples of one class that are in `from`, gives shares to val and test. */
-static mien_status deal_class(mien_dataset *set, int label, double val, double test, int seed) {
+/* Moves shares of the training samples of one class to val and test. */
+static mien_status split_class(mien_dataset *set, int label, double val, double test, int seed) {
     ranked *order = NULL;
     size_t n = 0;
     MIEN_TRY(mien_new(&order, set->count, sizeof *order));
@@ -38,12 +38,12 @@ static mien_status deal_class(mien_dataset *set, int label, double val, double t
 
 static mien_status stratify(mien_dataset *set, double val, double test, int seed) {
     for (int label = 0; label < set->classes; label++)
-        MIEN_TRY(deal_class(set, label, val, test, seed));
+        MIEN_TRY(split_class(set, label, val, test, seed));
     return MIEN_OK;
 }
 
-/* The same of whole groups (identities): a group's own random number decides where it goes. */
-static void deal_groups(mien_dataset *set, double val, double test, int seed) {
+/* The same for whole groups (identities): each group's own random number decides where it goes. */
+static void split_groups(mien_dataset *set, double val, double test, int seed) {
     for (size_t i = 0; i < set->count; i++) {
         if (set->part[i] != MIEN_TRAIN) continue;
         const double u = rng_word((uint32_t)seed, RNG_SPLIT, 1, set->group[i]) / 4294967296.0;
@@ -62,11 +62,11 @@ mien_status mien_split_apply(mien_dataset *set, mien_split *split) {
     if (split->by == MIEN_BY_AUTO)
         split->by = named ? MIEN_BY_USAGE : set->grouped ? MIEN_BY_GROUP : MIEN_BY_STRATIFIED;
     if (split->by == MIEN_BY_USAGE && !named)
-        return MIEN_FAIL(INVALID, "data.split.by is usage, but '%s' names none; use stratified",
+        return MIEN_FAIL(INVALID, "data.split.by is usage, but '%s' names no parts: use stratified",
                          set->source);
     memset(set->part, MIEN_TRAIN, set->count);
     if (split->by == MIEN_BY_GROUP) {
-        deal_groups(set, split->val, split->test, split->seed);
+        split_groups(set, split->val, split->test, split->seed);
         return MIEN_OK;
     }
     if (split->by == MIEN_BY_STRATIFIED) return stratify(set, split->val, split->test, split->seed);
@@ -80,7 +80,7 @@ mien_status mien_split_apply(mien_dataset *set, mien_split *split) {
     MIEN_INFO("%s names no validation part: %g of its training part is set aside for it",
               set->source, split->val);
     if (!set->grouped) return stratify(set, split->val, 0, split->seed);
-    deal_groups(set, split->val, 0, split->seed); /* nobody is on both sides */
+    split_groups(set, split->val, 0, split->seed); /* no person is in both parts */
     return MIEN_OK;
 }
 
@@ -91,8 +91,9 @@ static void warn_of_absent(const mien_dataset *set, const size_t *counts, int pr
     for (int k = 0; k < set->classes && named < NAMED; k++)
         if (!counts[k])
             mien_text_printf(&names, "%s'%s'", named++ ? ", " : "", set->class_names[k]);
-    MIEN_WARN("no training sample of %d of %d classes: %s%s", set->classes - present, set->classes,
-              names.data ? names.data : "", set->classes - present > NAMED ? ", …" : "");
+    MIEN_WARN("no training samples for %d of %d classes: %s%s", set->classes - present,
+              set->classes, names.data ? names.data : "",
+              set->classes - present > NAMED ? ", …" : "");
     mien_text_release(&names);
 }
 
@@ -110,8 +111,8 @@ mien_status mien_split_check(const mien_dataset *set) {
             if (counts[k]) present++, last = k;
         if (part == MIEN_TRAIN && present < 2)
             return MIEN_FAIL(INVALID,
-                             "all %zu training samples of '%s' are of the class '%s': a "
-                             "classifier needs two or more",
+                             "all %zu training samples of '%s' are of the class '%s': a classifier "
+                             "needs two or more classes",
                              n, set->source, set->class_names[last]);
         if (part == MIEN_TRAIN && present < set->classes) warn_of_absent(set, counts, present);
     }

@@ -1,12 +1,12 @@
-/* Which samples train, validate and test. The rule is stored in the model file, so that `evaluate`
- * applies the same one again. */
+/* Assigns each sample to training, validation or test. The rule is stored in the model file, so
+ * that `evaluate` applies the same one. */
 #ifndef HOST_DATA_SPLIT_H
 #define HOST_DATA_SPLIT_H
 
 #include "host/data/dataset.h"
 
-/* In the order of the config key data.split.by. AUTO: what the data themselves say,
- * their parts or else their groups; else stratified. */
+/* In the order of the choices of data.split.by. AUTO: by the parts that the source names, else by
+ * its groups, else stratified. */
 typedef enum mien_split_by {
     MIEN_BY_AUTO,
     MIEN_BY_USAGE,
@@ -16,16 +16,17 @@ typedef enum mien_split_by {
 #define MIEN_SPLIT_CHOICES "auto|usage|stratified|group"
 
 typedef struct mien_split {
-    double val, test; /* shares, for what the data do not say */
+    double val, test; /* shares, where the source does not name parts */
     int by;           /* mien_split_by */
     int seed;
 } mien_split;
 
-/* Fills set->part. `split->by` becomes the rule that AUTO stood for. */
+/* Fills set->part. AUTO in `split->by` is replaced by the rule that was applied. */
 mien_status mien_split_apply(mien_dataset *set, mien_split *split);
-/* Do the data themselves name the part of some sample? */
+/* Whether the source names the part of any sample. */
 bool mien_split_named(const mien_dataset *set);
-/* Refuses what cannot be trained on: an empty part, one class only. */
+/* INVALID for data that cannot be trained on: an empty train or val part, or a single class. Warns
+ * of classes without training samples. */
 mien_status mien_split_check(const mien_dataset *set);
 
 #endif

@@ -10,30 +10,30 @@
 #include "host/base/threads.h"
 #include "host/data/source.h"
 
-/* A batch is read many times faster than it is trained on: a few are enough to even out a slow
- * read, and two workers to hide the latency of a disk. */
+/* Reading a batch takes far less time than training on it: a few slots even out slow reads, and two
+ * workers hide the latency of a disk. */
 enum { SLOTS = 4, WORKERS = 2, WORKERS_MAX = 16 };
 
 typedef struct slot {
     uint8_t *pixels;
-    size_t batch; /* number of the batch that is in it, when it is ready */
+    size_t batch; /* number of the batch it holds, once ready */
     bool ready;
     mien_status status;
     char message[MIEN_MESSAGE];
 } slot;
 
-/* All fields but the pixels of a slot are guarded by the lock; `abandon` may be read without. */
+/* The lock guards all fields except the pixels of the slots; `abandon` may be read without it. */
 struct mien_stream {
     const mien_dataset *set;
-    size_t batch; /* images in one */
-    size_t image; /* bytes */
+    size_t batch; /* images per batch */
+    size_t image; /* bytes per image */
     const uint32_t *order;
     size_t count; /* samples in the order; 0: paused */
-    size_t next;  /* batch that the next free worker begins */
-    size_t held;  /* batch that the step has or waits for: slots of those before are free */
-    int busy;     /* workers that read */
+    size_t next;  /* next batch to be read */
+    size_t held;  /* batch of the training step: slots of earlier batches are free */
+    int busy;     /* workers that are reading */
     bool stop;
-    atomic_bool abandon; /* what is being read is no longer wanted */
+    atomic_bool abandon; /* reads in progress are no longer wanted */
     slot slots[SLOTS];
     pthread_mutex_t lock;
     pthread_cond_t work, done;
@@ -45,7 +45,7 @@ static size_t batches(const mien_stream *s) {
     return (s->count + s->batch - 1) / s->batch;
 }
 
-/* Reads a batch into its slot, row after row: the first bad one is the one that is told. */
+/* Reads a batch into its slot, row by row, so that the first bad row is the one reported. */
 static mien_status read_batch(mien_stream *s, const uint32_t *order, size_t rows,
                               mien_read_buffer *buffer, uint8_t *pixels) {
     for (size_t r = 0; r < rows && !atomic_load_explicit(&s->abandon, memory_order_relaxed); r++)
@@ -69,7 +69,7 @@ static void work_once(mien_stream *s, mien_read_buffer *buffer) {
     if (status != MIEN_OK) snprintf(to->message, sizeof to->message, "%s", mien_error_message());
     to->batch = number;
     to->ready = true;
-    pthread_cond_signal(&s->done); /* the step alone waits for it */
+    pthread_cond_signal(&s->done); /* only the training step waits for it */
 }
 
 static void *worker(void *context) {
@@ -88,7 +88,7 @@ static void *worker(void *context) {
     return NULL;
 }
 
-/* Signals are the main thread's: a worker inherits a mask that blocks them all. */
+/* Signals are for the main thread: workers inherit a mask that blocks them all. */
 static mien_status start_workers(mien_stream *s, int workers) {
     sigset_t all, before;
     int code = 0;
@@ -99,8 +99,8 @@ static mien_status start_workers(mien_stream *s, int workers) {
         s->workers += code == 0;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (s->workers > 0) return MIEN_OK; /* fewer than asked for do the same work */
-    return MIEN_FAIL(NO_MEMORY, "no thread can be started to read data: %s", strerror(code));
+    if (s->workers > 0) return MIEN_OK; /* fewer than requested also work */
+    return MIEN_FAIL(NO_MEMORY, "cannot start a thread to read data: %s", strerror(code));
 }
 
 mien_status mien_stream_start(const mien_dataset *set, int batch, int workers, mien_stream **out) {
@@ -144,9 +144,10 @@ void mien_stream_stop(mien_stream *s) {
     mien_free(s);
 }
 
-/* With the lock held: waits until nobody reads, and empties the ring from batch `next` on. */
+/* With the lock held: waits until no worker is reading, then empties the ring and restarts at batch
+ * `next`. */
 static void rewind_to(mien_stream *s, size_t count, size_t next) {
-    s->count = 0; /* no worker begins another one meanwhile */
+    s->count = 0; /* no worker begins another batch meanwhile */
     atomic_store(&s->abandon, true);
     while (s->busy)
         pthread_cond_wait(&s->done, &s->lock);
@@ -177,12 +178,12 @@ mien_status mien_stream_take(mien_stream *s, size_t start, int rows, const uint8
     const size_t number = start / s->batch, rest = s->count - start;
     if (start >= s->count || start % s->batch ||
         (size_t)rows != (rest < s->batch ? rest : s->batch))
-        return MIEN_FAIL(INVALID, "rows %zu to %zu are no batch of this stream's %zu", start,
-                         start + (size_t)rows, s->batch);
+        return MIEN_FAIL(INVALID, "rows %zu to %zu are not a batch of this stream (%zu rows each)",
+                         start, start + (size_t)rows, s->batch);
     slot *from = &s->slots[number % SLOTS];
     pthread_mutex_lock(&s->lock);
     if (number == s->held + 1 && s->slots[s->held % SLOTS].ready) {
-        s->held = number; /* the slot of the one before is free: it was read and is done with */
+        s->held = number; /* the previous batch is done with: its slot is free */
         pthread_cond_broadcast(&s->work);
     } else if (number != s->held) {
         rewind_to(s, s->count, number);

@@ -1,4 +1,4 @@
-/* What the pixels of a part come to: its fingerprint and the sums behind mean and deviation. */
+/* Surveys the pixels of a part: their fingerprint, and the sums for mean and std. */
 #include <math.h>
 #include <string.h>
 
@@ -6,7 +6,7 @@
 #include "host/base/sha256.h"
 #include "host/data/dataset.h"
 
-/* Streamed images are looked at so many at a time: reading by all threads, then one hash. */
+/* Images processed at a time: all threads read streamed ones, then one hashes them. */
 enum { CHUNK = 2048, CHUNK_BYTES = 1 << 26 };
 
 static void hash_image(mien_sha256 *hash, const mien_dataset *set, size_t i, const uint8_t *pixels,
@@ -23,7 +23,7 @@ static void hash_image(mien_sha256 *hash, const mien_dataset *set, size_t i, con
 static void sum_image(mien_survey *s, const uint8_t *pixels, size_t bytes, size_t channels) {
     for (size_t c = 0; c < channels; c++)
         for (size_t p = c; p < bytes;) {
-            uint32_t sum = 0, squares = 0; /* 32 bits hold 4096 pixels; the compiler goes wide */
+            uint32_t sum = 0, squares = 0; /* 4096 pixels fit in 32 bits; vectorised */
             const size_t rest = (bytes - p + channels - 1) / channels;
             const size_t n = rest < 4096 ? rest : 4096;
             for (size_t k = 0; k < n; k++) {
@@ -38,7 +38,7 @@ static void sum_image(mien_survey *s, const uint8_t *pixels, size_t bytes, size_
     s->numbers += bytes / channels;
 }
 
-/* One thread hashes while the others add up: a hash cannot be divided. */
+/* One thread hashes while the others sum: a hash cannot be computed in parallel. */
 static void survey_chunk(const mien_dataset *set, const uint32_t *samples, size_t count,
                          const uint8_t *streamed, mien_sha256 *hash, mien_survey *out) {
     const size_t image = mien_image_bytes(set->spec), channels = (size_t)set->spec.channels;

@@ -17,15 +17,15 @@ static const char *const usages[MIEN_PARTS] = {"Training", "PublicTest", "Privat
 
 typedef struct vote_file {
     mien_records csv;
-    int column[MIEN_VOTE_COLUMNS], usage; /* places in a row; usage -1: absent */
+    int column[MIEN_VOTE_COLUMNS], usage; /* column numbers; usage -1: absent */
     int (*votes)[MIEN_VOTE_COLUMNS];      /* [count] */
     uint8_t *part;                        /* [count] */
-    size_t count, buffer, part_workspace;
+    size_t count, votes_capacity, part_capacity;
 } vote_file;
 
 /* ---- one image ---- */
 
-static mien_verdict refusal(int column) {
+static mien_votes_outcome refusal(int column) {
     return column == NO_FACE ? MIEN_VOTES_NO_FACE : MIEN_VOTES_UNKNOWN;
 }
 
@@ -36,10 +36,10 @@ static int largest(const int votes[MIEN_VOTE_COLUMNS]) {
     return best;
 }
 
-/* From the most voted class down, until three quarters of the votes or three classes are in. Where
- * `unknown` or `NF` is next, it ends. */
-static mien_verdict judge_distribution(int votes[MIEN_VOTE_COLUMNS], int sum,
-                                       int taken[MIEN_VOTE_COLUMNS]) {
+/* Takes classes by descending votes until they hold three quarters of the votes or three classes
+ * are taken. Stops where `unknown` or `NF` comes next. */
+static mien_votes_outcome choose_distribution(int votes[MIEN_VOTE_COLUMNS], int sum,
+                                              int taken[MIEN_VOTE_COLUMNS]) {
     int in = 0, classes = 0;
     bool open = true;
     while (4 * in < 3 * sum && classes < 3 && open) {
@@ -60,8 +60,8 @@ static mien_verdict judge_distribution(int votes[MIEN_VOTE_COLUMNS], int sum,
     return 2 * in <= sum || classes > 3 ? MIEN_VOTES_SPREAD : MIEN_VOTES_KEPT;
 }
 
-static mien_verdict judge_multi(const int votes[MIEN_VOTE_COLUMNS], int sum,
-                                int taken[MIEN_VOTE_COLUMNS]) {
+static mien_votes_outcome choose_multi(const int votes[MIEN_VOTE_COLUMNS], int sum,
+                                       int taken[MIEN_VOTE_COLUMNS]) {
     int in = 0;
     for (int c = 0; c < MIEN_VOTE_COLUMNS; c++)
         if (10 * votes[c] >= 3 * sum) in += taken[c] = votes[c];
@@ -70,8 +70,8 @@ static mien_verdict judge_multi(const int votes[MIEN_VOTE_COLUMNS], int sum,
     return best >= UNKNOWN ? refusal(best) : MIEN_VOTES_KEPT;
 }
 
-static mien_verdict judge_majority(const int votes[MIEN_VOTE_COLUMNS], int sum,
-                                   int taken[MIEN_VOTE_COLUMNS]) {
+static mien_votes_outcome choose_majority(const int votes[MIEN_VOTE_COLUMNS], int sum,
+                                          int taken[MIEN_VOTE_COLUMNS]) {
     const int best = largest(votes);
     if (2 * votes[best] <= sum) return MIEN_VOTES_SPREAD;
     if (best >= UNKNOWN) return refusal(best);
@@ -84,26 +84,26 @@ const char *mien_soft_mode_name(mien_soft_mode mode) {
     return names[mode];
 }
 
-mien_verdict mien_votes_judge(const int given[MIEN_VOTE_COLUMNS], mien_soft_mode mode,
-                              float *target) {
+mien_votes_outcome mien_votes_target(const int given[MIEN_VOTE_COLUMNS], mien_soft_mode mode,
+                                     float *target) {
     int votes[MIEN_VOTE_COLUMNS], taken[MIEN_VOTE_COLUMNS] = {0}, sum = 0;
     for (int c = 0; c < MIEN_VOTE_COLUMNS; c++)
         sum += votes[c] = given[c] > 1 ? given[c] : 0;
-    mien_verdict verdict;
+    mien_votes_outcome outcome;
     if (mode == MIEN_SOFT_MAJORITY)
-        verdict = judge_majority(votes, sum, taken);
+        outcome = choose_majority(votes, sum, taken);
     else if (mode == MIEN_SOFT_MULTI)
-        verdict = judge_multi(votes, sum, taken);
+        outcome = choose_multi(votes, sum, taken);
     else
-        verdict = judge_distribution(votes, sum, taken);
+        outcome = choose_distribution(votes, sum, taken);
     int kept = 0;
     for (int c = 0; c < MIEN_VOTE_CLASSES; c++) {
         if (mode == MIEN_SOFT_MULTI) taken[c] = taken[c] > 0;
         kept += taken[c];
     }
     for (int c = 0; c < MIEN_VOTE_CLASSES; c++)
-        target[c] = verdict == MIEN_VOTES_KEPT ? (float)taken[c] / (float)kept : 0;
-    return verdict;
+        target[c] = outcome == MIEN_VOTES_KEPT ? (float)taken[c] / (float)kept : 0;
+    return outcome;
 }
 
 /* ---- the file ---- */
@@ -121,7 +121,7 @@ static mien_status read_header(vote_file *f) {
             if (strcasecmp(fields[i], columns[c]) == 0) f->column[c] = i;
         if (f->column[c] < 0)
             return MIEN_FAIL(FORMAT,
-                             "'%s': line %lld names no column '%s'; a file of FER+ votes "
+                             "'%s': line %lld has no column '%s': a file of FER+ votes "
                              "(fer2013new.csv) begins with Usage,Image name,neutral,happiness,…",
                              f->csv.path, f->csv.line, columns[c]);
     }
@@ -132,14 +132,15 @@ static mien_status read_votes(vote_file *f) {
     const int n = f->csv.count;
     char *const *fields = f->csv.fields, *end;
     const size_t at = f->count;
-    MIEN_TRY(mien_grow(&f->votes, &f->buffer, at + 1, sizeof *f->votes));
-    MIEN_TRY(mien_grow(&f->part, &f->part_workspace, at + 1, 1));
+    MIEN_TRY(mien_grow(&f->votes, &f->votes_capacity, at + 1, sizeof *f->votes));
+    MIEN_TRY(mien_grow(&f->part, &f->part_capacity, at + 1, 1));
     for (int c = 0; c < MIEN_VOTE_COLUMNS; c++) {
         const char *text = f->column[c] < n ? fields[f->column[c]] : "";
         const long v = strtol(text, &end, 10);
         if (end == text || *end || v < 0 || v > VOTES_MAX)
-            return MIEN_FAIL(FORMAT, "'%s': line %lld: the votes for '%s' are no number",
-                             f->csv.path, f->csv.line, columns[c]);
+            return MIEN_FAIL(FORMAT,
+                             "'%s': line %lld: the votes for '%s' are not a number from 0 to %d",
+                             f->csv.path, f->csv.line, columns[c], VOTES_MAX);
         f->votes[at][c] = (int)v;
     }
     f->part[at] = MIEN_NO_PART;
@@ -164,53 +165,54 @@ static mien_status read_file(vote_file *f, const char *path) {
 static mien_status check_rows(const mien_dataset *set, const vote_file *f) {
     if (!set->source_rows)
         return MIEN_FAIL(UNSUPPORTED,
-                         "data.soft_labels goes with a csv of faces alone: '%s' has no order of "
-                         "rows that '%s' could follow",
+                         "data.soft_labels needs a csv of faces: '%s' has no order of rows that "
+                         "'%s' could match",
                          set->source, f->csv.path);
     if (f->count != set->source_rows)
         return MIEN_FAIL(INVALID,
-                         "'%s' has votes for %zu images, '%s' has %zu: give the file of votes that "
-                         "belongs to these data, row by row",
+                         "'%s' has votes for %zu images, but '%s' has %zu: give the file of votes "
+                         "that matches these data row by row",
                          f->csv.path, f->count, set->source, set->source_rows);
     for (size_t i = 0; i < set->count; i++) {
         const size_t row = set->row[i];
         if (set->usage[i] != MIEN_NO_PART && f->part[row] != MIEN_NO_PART &&
             set->usage[i] != f->part[row])
             return MIEN_FAIL(INVALID,
-                             "image %zu is of %s in '%s' and of %s in '%s': the rows of the two "
-                             "files do not belong together",
+                             "image %zu is in %s in '%s' and in %s in '%s': the rows of the two "
+                             "files do not match",
                              row + 1, usages[set->usage[i]], set->source, usages[f->part[row]],
                              f->csv.path);
     }
     return MIEN_OK;
 }
 
-static void tell(const mien_dataset *set, const char *path, const size_t *verdicts) {
-    MIEN_INFO("%s: votes for %zu images; left out: %zu where too few agree, %zu of no known "
-              "expression, %zu without a face",
-              path, set->count, verdicts[MIEN_VOTES_SPREAD], verdicts[MIEN_VOTES_UNKNOWN],
-              verdicts[MIEN_VOTES_NO_FACE]);
+static void log_counts(const mien_dataset *set, const char *path, const size_t *counts) {
+    MIEN_INFO(
+        "%s: votes for %zu images; left out: %zu with too little agreement, %zu with no known "
+        "expression, %zu without a face",
+        path, set->count, counts[MIEN_VOTES_SPREAD], counts[MIEN_VOTES_UNKNOWN],
+        counts[MIEN_VOTES_NO_FACE]);
 }
 
-/* Labels and targets of all images; `keep` names those that stay. */
-static mien_status judge_all(mien_dataset *set, const vote_file *f, mien_soft_mode mode,
-                             bool *keep) {
-    size_t verdicts[MIEN_VERDICTS] = {0};
+/* Sets labels and targets of all images; keep[i] says whether an image stays. */
+static mien_status set_targets(mien_dataset *set, const vote_file *f, mien_soft_mode mode,
+                               bool *keep) {
+    size_t counts[MIEN_VOTES_OUTCOMES] = {0};
     for (size_t i = 0; i < set->count; i++) {
         float *target = set->targets + i * MIEN_VOTE_CLASSES;
-        const mien_verdict v = mien_votes_judge(f->votes[set->row[i]], mode, target);
+        const mien_votes_outcome v = mien_votes_target(f->votes[set->row[i]], mode, target);
         int best = 0;
         for (int c = 1; c < MIEN_VOTE_CLASSES; c++)
             if (target[c] > target[best]) best = c;
-        /* of equal shares in `multi` the one with the most votes, else the first */
+        /* of equal shares in `multi` the class with the most votes, else the first */
         for (int c = 0; mode == MIEN_SOFT_MULTI && c < MIEN_VOTE_CLASSES; c++)
             if (target[c] > 0 && f->votes[set->row[i]][c] > f->votes[set->row[i]][best]) best = c;
         set->labels[i] = (uint16_t)best;
         keep[i] = v == MIEN_VOTES_KEPT;
-        verdicts[v]++;
+        counts[v]++;
     }
-    tell(set, f->csv.path, verdicts);
-    if (verdicts[MIEN_VOTES_KEPT]) return MIEN_OK;
+    log_counts(set, f->csv.path, counts);
+    if (counts[MIEN_VOTES_KEPT]) return MIEN_OK;
     return MIEN_FAIL(INVALID, "the votes of '%s' leave no image", f->csv.path);
 }
 
@@ -225,7 +227,7 @@ mien_status mien_votes_apply(mien_dataset *set, const char *path, mien_soft_mode
     MIEN_GO(mien_new(&set->targets, set->count * MIEN_VOTE_CLASSES, sizeof *set->targets));
     mien_free(set->class_names);
     MIEN_GO(mien_dataset_classes(set, columns, MIEN_VOTE_CLASSES));
-    MIEN_GO(judge_all(set, &f, mode, keep));
+    MIEN_GO(set_targets(set, &f, mode, keep));
     MIEN_GO(mien_dataset_keep(set, keep));
     set->drawn = mode == MIEN_SOFT_PROBABILITY;
     set->labelled = true;

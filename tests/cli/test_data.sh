@@ -17,7 +17,7 @@ train=(train "${quick[@]}" --data)
 mkdir -p empty/happy loose
 cp faces/test/k0/*.pgm loose
 refuse 1 "no image" "'empty'" "holds no image" -- "${train[@]}" empty --out never
-refuse 1 "no folder of a class" "'loose'" "in a folder of its class" -- "${train[@]}" loose --out never
+refuse 1 "no folder of a class" "'loose'" "in a class folder" -- "${train[@]}" loose --out never
 cp -r faces other
 mv other/test/k6 other/test/k7
 refuse 1 "classes that differ" "'k6' is not in test" "'k7' is not in Train" -- "${train[@]}" other --out never

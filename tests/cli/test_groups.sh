@@ -10,7 +10,7 @@ printf 'row,age\n0,1\n1\n' >short.csv
 { cat groups.csv && printf '210,x,m\n'; } >more.csv
 
 refuse 1 "groups that are not there" "none.csv" -- train "${quick[@]}" --data faces.csv --set data.groups=none.csv --out never
-refuse 1 "groups by file of a csv" "files.csv" "no folder" -- train "${quick[@]}" --data faces.csv --set data.groups=files.csv --out never
+refuse 1 "groups by file of a csv" "files.csv" "not a folder" -- train "${quick[@]}" --data faces.csv --set data.groups=files.csv --out never
 refuse 1 "groups of sample" "'sample'" -- train "${quick[@]}" --data sample --set data.groups=groups.csv --out never
 refuse 1 "groups: a short line" "short.csv" "line 3" -- train "${quick[@]}" --data faces.csv --set data.groups=short.csv --out never
 [ $have_h5 = 1 ] || { skip "subgroups" "this build has no mien-h5" && finish; }

@@ -99,7 +99,7 @@ static void parts(void **state) {
     expect_sample(&set, 3, 4, 1, MIEN_VAL);
     expect_sample(&set, 4, 5, 0, MIEN_TEST);
     expect_in(said.data, "no picture of the class 'b'");
-    expect_in(said.data, "1 folders beside train, val and test");
+    expect_in(said.data, "1 folders other than train, val and test");
     mien_dataset_release(&set);
     put("val/a/1.pgm", 3);
     refuse(fail_at_once, "two folders for one part: 'VALID' and 'val'");
@@ -128,7 +128,7 @@ static void nothing(void **state) {
     scratch_put("a/x.gif", "GIF89a", 6);
     refuse(skip_all, "holds no image");
     put("loose.pgm", 1);
-    refuse(fail_at_once, "holds 1 pictures, but none in a folder of its class");
+    refuse(fail_at_once, "holds 1 pictures, but none in a class folder");
     put("odd\nname/1.pgm", 1);
     refuse(fail_at_once, "control character");
 }
@@ -252,10 +252,10 @@ static void changed_meanwhile(void **state) {
     const struct timespec then[2] = {{1, 0}, {1, 0}};
     assert_int_equal(utimensat(AT_FDCWD, scratch_path("b/1.pgm"), then, 0), 0);
     assert_int_equal(mien_dataset_read(&set, NULL, 2, pixels), MIEN_IO);
-    expect_in_message("b/1.pgm' was changed while it is in use");
+    expect_in_message("b/1.pgm' was changed while in use");
     unlink(scratch_path("a/1.pgm"));
     assert_int_not_equal(mien_dataset_read(&set, NULL, 2, pixels), MIEN_OK);
-    expect_in_message("changed while they are in use");
+    expect_in_message("changed while in use");
     mien_dataset_release(&set);
 }
 
@@ -297,7 +297,7 @@ static void rafdb_with_a_hole(void **state) {
     put_jpeg("train_00001.jpg", 20, 20, 0);
     put_jpeg("train_00002.jpg", 20, 20, 0);
     scratch_put("list_patition_label.txt", "train_00001.jpg 2\n\0\0\0train_00002.jpg 3\n", 39);
-    refuse(skip_all, "zero bytes");
+    refuse(skip_all, "contains NUL bytes");
 }
 
 static void rafdb_flat(void **state) {
@@ -331,7 +331,7 @@ static void numbered(void **state) {
     set = load(fail_at_once, MIEN_MEMORY_RESIDENT);
     assert_string_equal(set.class_names[0], "neutral");
     assert_string_equal(set.class_names[7], "contempt");
-    expect_in(said.data, "0 to 7 are taken for AffectNet's");
+    expect_in(said.data, "0 to 7 are read as AffectNet's");
     mien_dataset_release(&set);
 }
 
@@ -401,10 +401,10 @@ static void affectnet(void **state) {
         assert_string_equal(set.class_names[set.labels[i]], names[i]);
         assert_int_equal(set.usage[i], i < 2 ? MIEN_TRAIN : MIEN_VAL);
     }
-    expect_in(said.data, "2 images of no emotion");
+    expect_in(said.data, "2 images without an emotion");
     mien_dataset_release(&set);
     put_label("train_set/annotations/1_exp.npy", "<U2", "1\0\0\0001\0\0", 8);
-    refuse(fail_at_once, "1_exp.npy' holds no emotion from 0 to 10");
+    refuse(fail_at_once, "1_exp.npy' does not hold an emotion from 0 to 10");
     unlink(scratch_path("train_set/annotations/1_exp.npy"));
     refuse(fail_at_once, "1_exp.npy': No such file");
 }

@@ -145,8 +145,8 @@ static void damaged(void **state) {
         {"row,a,a\n0,1,2\n", "two columns are called 'a'"},
         {"row,a\n0,1\n2\n", "line 3 has 1 fields, the first line 2"},
         {"row,a\n0,1,2\n", "line 2 has 3 fields"},
-        {"row,a\n-1,x\n", "line 2: '-1' is no row"},
-        {"row,a\n,x\n", "line 2: '' is no row"},
+        {"row,a\n-1,x\n", "line 2: '-1' is not a row"},
+        {"row,a\n,x\n", "line 2: '' is not a row"},
         {"row,a\n0,x\n\n0,y\n", "line 4 names '0' a second time"},
         {"row,a\n99999999999999999999999,x\n5,y\n", "names no image of"},
         {"row,a\n", "names no image"},
@@ -154,7 +154,7 @@ static void damaged(void **state) {
         {"row,a\n0,\"x\"y\n", "line 2: text follows a closing quote"},
         {"row,a\n0,\"x\ny\"\n", "line 2: a name holds a control character"},
         {"row,a\n0,x\x1b[2J\n", "line 2: a name holds a control character"},
-        {"file,a\nx.jpg,1\n", "is no folder of pictures"},
+        {"file,a\nx.jpg,1\n", "is not a folder of pictures"},
         {"row,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17\n", "more than 16 columns"},
         {"row,a\n0,0123456789012345678901234567890123456789012345678901234567890123\n",
          "longer than 63 bytes"},
@@ -164,7 +164,7 @@ static void damaged(void **state) {
     mien_dataset set = load_csv();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         refuse(&set, cases[i][0], strlen(cases[i][0]), cases[i][1]);
-    refuse(&set, "row,a\n0,x\0y\n", 12, "zero bytes");
+    refuse(&set, "row,a\n0,x\0y\n", 12, "contains NUL bytes");
     mien_text many = {0};
     mien_text_puts(&many, "row,a\n");
     for (int i = 0; i < 65; i++)
@@ -210,7 +210,7 @@ static void sources_without_an_order(void **state) {
     assert_int_equal(mien_dataset_merge(both, 2, spec, skip_all, MIEN_MEMORY_RESIDENT, &set),
                      MIEN_OK);
     refuse(&set, "row,a\n0,x\n", 10, "has no order of rows");
-    refuse(&set, "file,a\n0,x\n", 11, "is no folder of pictures");
+    refuse(&set, "file,a\n0,x\n", 11, "is not a folder of pictures");
     mien_dataset_release(&set);
 }
 

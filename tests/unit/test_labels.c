@@ -53,7 +53,7 @@ static void write_faces(const char *path, int rows, int base) {
 
 typedef struct vote_case {
     int votes[MIEN_VOTE_COLUMNS];
-    int verdict[3]; /* mien_verdict of majority, distribution, multi */
+    int verdict[3]; /* mien_votes_outcome of majority, distribution, multi */
     float share[3][MIEN_VOTE_CLASSES];
 } vote_case;
 
@@ -80,7 +80,7 @@ static void votes_as_ferplus_judges(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         for (int m = 0; m < 3; m++) {
             float target[MIEN_VOTE_CLASSES];
-            const mien_verdict v = mien_votes_judge(cases[i].votes, modes[m], target);
+            const mien_votes_outcome v = mien_votes_target(cases[i].votes, modes[m], target);
             if ((int)v != cases[i].verdict[m])
                 fail_msg("case %zu, mode %d: verdict %d, not %d", i, m, (int)v,
                          cases[i].verdict[m]);
@@ -154,7 +154,7 @@ static void votes_of_other_data(void **state) {
     refuse_votes("votes for 15 images");
     refuse_votes("has 16");
     write_votes(16, 6);
-    refuse_votes("image 7 is of Training");
+    refuse_votes("image 7 is in Training");
     mien_text_puts(&text, "Usage,Image name,neutral\nTraining,x,3\n");
     write_text(votes_path, &text);
     refuse_votes("no column 'happiness'");

@@ -161,7 +161,7 @@ static void archives(void **state) {
     assert_non_null(entry);
     entry[16]++; /* of the checksum */
     scratch_put_text("b.npz", &file);
-    refuse("b.npz", MIEN_FORMAT, "does not unpack to what the archive promises");
+    refuse("b.npz", MIEN_FORMAT, "data does not match the archive's size and checksum");
     file = archive(true);
     entry = memmem(file.data, file.size, "PK\1\2", 4);
     assert_non_null(entry);
@@ -248,20 +248,20 @@ static void wrong_arrays(void **state) {
     put("labels.npy", "|u1", "(4,)", labels, 4);
     refuse("", MIEN_FORMAT, "4 labels for the 5 images");
     put("labels.npy", "<f4", "(5,)", pixels, 20);
-    refuse("", MIEN_UNSUPPORTED, "f4: labels are whole numbers");
+    refuse("", MIEN_UNSUPPORTED, "f4: labels must be integers");
     put("labels.npy", "|u1", "(5, 7)", pixels, 35);
-    refuse("", MIEN_FORMAT, "no list of labels");
+    refuse("", MIEN_FORMAT, "not a list of labels");
     put("labels.npy", "|i1", "(5,)", "\0\1\377\2\1", 5);
     refuse("", MIEN_FORMAT, "row 2: label -1");
     put_good();
     put("images.npy", "<f4", "(5, 9, 11)", pixels, 4 * 5 * PIXELS / 2);
     refuse("", MIEN_FORMAT, "cut short");
     put("images.npy", "<f4", "(1, 9, 11)", pixels, 4 * PIXELS);
-    refuse("", MIEN_UNSUPPORTED, "f4: images are bytes");
+    refuse("", MIEN_UNSUPPORTED, "f4: images must be uint8");
     put("images.npy", "|O", "(5, 9, 11)", pixels, N * PIXELS);
     refuse("", MIEN_UNSUPPORTED, "Python objects");
     put("images.npy", "|u1", "(5, 99)", pixels, 5 * 99);
-    refuse("", MIEN_FORMAT, "no array of images");
+    refuse("", MIEN_FORMAT, "not an array of images");
     put("images.npy", "|u1", "(5, 9, 2)", pixels, 90);
     refuse("", MIEN_FORMAT, "too small for a face");
     put("images.npy", "|u1", "(0, 10000, 10000)", pixels, 0);
@@ -310,7 +310,7 @@ static void rows_and_gaps(void **state) {
     mien_text names = {0};
     mien_text_append(&names, "a\nb\n\0\0c\n", 8);
     scratch_put_text("classes.txt", &names);
-    refuse("", MIEN_FORMAT, "zero bytes");
+    refuse("", MIEN_FORMAT, "contains NUL bytes");
 }
 
 /* The bytes in a block of exactly their size: a sanitizer sees the first one behind it. */

@@ -204,7 +204,7 @@ static void damage(const char *what) {
 static void damaged_meanwhile(void **state) {
     (void)state;
     static const char *const cases[][2] = {
-        {"cut", "in use"}, {"touch", "was changed while it is in use"}, {"delete", ""}};
+        {"cut", "in use"}, {"touch", "was changed while in use"}, {"delete", ""}};
     for (size_t i = 0; i < 3; i++)
         for (int workers = 1; workers <= 3; workers += 2) {
             write_csv();
