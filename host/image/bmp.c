@@ -1,4 +1,4 @@
-/* Uncompressed Windows bitmaps of 1, 4, 8, 24 and 32 bits, rows from below or from above. */
+/* Uncompressed Windows bitmaps of 1, 4, 8, 24 and 32 bits per pixel, rows bottom-up or top-down. */
 #include <string.h>
 
 #include "host/base/memory.h"
@@ -7,10 +7,10 @@
 enum { FILE_HEADER = 14, CORE_HEADER = 12, INFO_HEADER = 40, MASKS = 12, RGB = 0, BITFIELDS = 3 };
 
 typedef struct bitmap {
-    long long width, height; /* height > 0: rows from below */
+    long long width, height; /* height > 0: rows bottom-up */
     uint32_t start, header, bits, packing, colours;
     const uint8_t *palette;
-    int entry; /* bytes of a palette's entry */
+    int entry; /* bytes per palette entry */
     bool alpha;
 } bitmap;
 
@@ -21,18 +21,19 @@ static uint32_t number(const uint8_t *at, int bytes) {
     return value;
 }
 
-static mien_status unread(const image_source *from, const char *what, uint32_t value) {
-    return MIEN_FAIL(UNSUPPORTED, "'%s' is a BMP of %s %u, which is not read: save it as PNG",
-                     from->name, what, value);
+static mien_status unsupported(const image_source *from, const char *what, uint32_t value) {
+    return MIEN_FAIL(UNSUPPORTED,
+                     "'%s' is a BMP with %s %u, which is not supported: save it as PNG", from->name,
+                     what, value);
 }
 
-/* 32 bits name their places: only blue, green, red and alpha in this order are read. */
+/* 32-bit pixels have channel masks: only the order blue, green, red, alpha is supported. */
 static mien_status read_masks(const image_source *from, bitmap *b) {
     const uint8_t *masks = from->bytes + FILE_HEADER + INFO_HEADER;
     if (from->size < FILE_HEADER + INFO_HEADER + 16) return image_cut_short(from->name);
     if (number(masks, 4) != 0xff0000 || number(masks + 4, 4) != 0xff00 ||
         number(masks + 8, 4) != 0xff)
-        return unread(from, "the red mask", number(masks, 4));
+        return unsupported(from, "red mask", number(masks, 4));
     b->alpha = b->header >= INFO_HEADER + 16 && number(masks + 12, 4) == 0xff000000u;
     return MIEN_OK;
 }
@@ -43,7 +44,7 @@ static mien_status read_header(const image_source *from, bitmap *b) {
     b->start = number(from->bytes + 10, 4);
     b->header = number(at, 4);
     if (b->header != CORE_HEADER && (b->header < INFO_HEADER || b->header > 124))
-        return unread(from, "a header of size", b->header);
+        return unsupported(from, "header size", b->header);
     if (from->size - FILE_HEADER < b->header) return image_cut_short(from->name);
     const bool core = b->header == CORE_HEADER;
     b->width = core ? (long long)number(at + 4, 2) : (int32_t)number(at + 4, 4);
@@ -53,24 +54,24 @@ static mien_status read_header(const image_source *from, bitmap *b) {
     b->colours = core ? 0 : number(at + 32, 4);
     b->entry = core ? 3 : 4;
     if (b->bits != 1 && b->bits != 4 && b->bits != 8 && b->bits != 24 && b->bits != 32)
-        return unread(from, "bits a pixel:", b->bits);
+        return unsupported(from, "pixel depth", b->bits);
     if (b->packing == BITFIELDS && b->bits == 32) return read_masks(from, b);
-    return b->packing == RGB ? MIEN_OK : unread(from, "compression", b->packing);
+    return b->packing == RGB ? MIEN_OK : unsupported(from, "compression", b->packing);
 }
 
 static mien_status find_palette(const image_source *from, bitmap *b) {
-    const size_t place = FILE_HEADER + (size_t)b->header;
+    const size_t start = FILE_HEADER + (size_t)b->header;
     if (b->bits > 8) {
-        b->colours = 0; /* such a palette is a hint for old screens, and often wrong */
+        b->colours = 0; /* such a palette is only a hint for old displays, and often wrong */
         return MIEN_OK;
     }
     if (b->colours == 0 || b->colours > 1u << b->bits) b->colours = 1u << b->bits;
-    if ((from->size - place) / (size_t)b->entry < b->colours) return image_cut_short(from->name);
-    b->palette = from->bytes + place;
+    if ((from->size - start) / (size_t)b->entry < b->colours) return image_cut_short(from->name);
+    b->palette = from->bytes + start;
     return MIEN_OK;
 }
 
-/* One pixel as red, green, blue, alpha; an index behind the palette's end is black. */
+/* Reads one pixel as red, green, blue, alpha; an index past the palette's end is black. */
 static void read_pixel(const bitmap *b, const uint8_t *row, size_t x, uint8_t out[4]) {
     static const uint8_t black[4];
     const uint8_t *from;

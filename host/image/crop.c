@@ -23,7 +23,7 @@ static int clamp(int value, int most) {
     return value < 0 ? 0 : value > most ? most : value;
 }
 
-/* Copies a part of the photo, its edge pixels where the part lies outside. */
+/* Copies a part of the photo, repeating its edge pixels where the part lies outside. */
 static void copy_part(const mien_image *photo, mien_rect part, uint8_t *out) {
     const int bytes = photo->channels;
     for (int y = 0; y < part.height; y++) {
@@ -41,7 +41,7 @@ mien_status mien_crop_face(const mien_image *photo, mien_rect box, mien_crop rul
     const size_t pixels = (size_t)part.width * (size_t)part.height;
     uint8_t *cut;
     if (channels > photo->channels || (channels != 1 && channels != 3))
-        return MIEN_FAIL(INVALID, "a face with %d channels cannot be cut from a picture with %d",
+        return MIEN_FAIL(INVALID, "cannot crop a face with %d channels from a picture with %d",
                          channels, photo->channels);
     MIEN_TRY(mien_new(&cut, pixels, (size_t)photo->channels));
     copy_part(photo, part, cut);

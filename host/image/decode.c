@@ -8,30 +8,29 @@ enum { FILE_MAX = 256 << 20 };
 
 static const image_format *const formats[] = {&image_jpeg, &image_png, &image_bmp, &image_pnm};
 
-/* Pictures that people have and that are not read: named, so that the message can say what to do.
- */
+/* Common formats that are not supported, recognised so that the message can say what to do. */
 static const struct {
     const char *name, *magic;
     size_t at, size;
-} strangers[] = {{"GIF", "GIF8", 0, 4},          {"WebP", "WEBP", 8, 4},
-                 {"TIFF", "II*\0", 0, 4},        {"TIFF", "MM\0*", 0, 4},
-                 {"HEIC or AVIF", "ftyp", 4, 4}, {"JPEG 2000", "\0\0\0\x0cjP  ", 0, 8}};
+} unsupported[] = {{"GIF", "GIF8", 0, 4},          {"WebP", "WEBP", 8, 4},
+                   {"TIFF", "II*\0", 0, 4},        {"TIFF", "MM\0*", 0, 4},
+                   {"HEIC or AVIF", "ftyp", 4, 4}, {"JPEG 2000", "\0\0\0\x0cjP  ", 0, 8}};
 
-static mien_status refuse_stranger(const uint8_t *bytes, size_t size, const char *name) {
+static mien_status refuse(const uint8_t *bytes, size_t size, const char *name) {
     if (size == 0) return MIEN_FAIL(FORMAT, "'%s' is empty (0 bytes)", name);
-    for (size_t i = 0; i < sizeof strangers / sizeof strangers[0]; i++)
-        if (size >= strangers[i].at + strangers[i].size &&
-            memcmp(bytes + strangers[i].at, strangers[i].magic, strangers[i].size) == 0)
-            return MIEN_FAIL(UNSUPPORTED,
-                             "'%s' is a %s picture, which is not read: make it JPEG or PNG", name,
-                             strangers[i].name);
-    return MIEN_FAIL(FORMAT,
-                     "'%s' is no picture: its first bytes are not those of JPEG, PNG, BMP "
-                     "or PGM",
-                     name);
+    for (size_t i = 0; i < sizeof unsupported / sizeof unsupported[0]; i++)
+        if (size >= unsupported[i].at + unsupported[i].size &&
+            memcmp(bytes + unsupported[i].at, unsupported[i].magic, unsupported[i].size) == 0)
+            return MIEN_FAIL(
+                UNSUPPORTED,
+                "'%s' is a %s picture, which is not supported: convert it to JPEG or PNG", name,
+                unsupported[i].name);
+    return MIEN_FAIL(
+        FORMAT, "'%s' is not a picture: its first bytes are not those of JPEG, PNG, BMP or PGM",
+        name);
 }
 
-/* Brings a picture to the channels asked for; gray stays in colour's room. */
+/* Converts a picture to the requested channels; gray is written in place. */
 static mien_status change_channels(mien_image *image, int channels) {
     const size_t pixels = (size_t)image->width * (size_t)image->height;
     if (channels == 0 || channels == image->channels) return MIEN_OK;
@@ -58,7 +57,7 @@ mien_status mien_image_decode(const void *bytes, size_t size, const char *name, 
     *out = (mien_image){0};
     while (i < sizeof formats / sizeof formats[0] && !formats[i]->is(bytes, size))
         i++;
-    if (i == sizeof formats / sizeof formats[0]) return refuse_stranger(bytes, size, name);
+    if (i == sizeof formats / sizeof formats[0]) return refuse(bytes, size, name);
     MIEN_GO(formats[i]->decode(&from, out, &orientation));
     MIEN_GO(change_channels(out, channels));
     MIEN_GO(image_turn_upright(out, orientation));

@@ -23,20 +23,21 @@ static void blend(mien_image *image, int x, int y, mien_color color, double shar
     }
 }
 
-/* The part of `rect` that lies in the picture, as half-open ranges. Corners may lie anywhere. */
+/* Clips `rect` to the picture, as half-open ranges. Corners may lie anywhere. */
 static void clip(const mien_image *image, mien_rect rect, int x[2], int y[2]) {
-    const long long right = (long long)rect.x + rect.width, low = (long long)rect.y + rect.height;
+    const long long right = (long long)rect.x + rect.width,
+                    bottom = (long long)rect.y + rect.height;
     x[0] = rect.x < 0 ? 0 : rect.x;
     y[0] = rect.y < 0 ? 0 : rect.y;
     x[1] = (int)(right > image->width ? image->width : right);
-    y[1] = (int)(low > image->height ? image->height : low);
+    y[1] = (int)(bottom > image->height ? image->height : bottom);
 }
 
 mien_status mien_canvas_new(int width, int height, int channels, mien_color color,
                             mien_image *out) {
     *out = (mien_image){0};
     if (width < 1 || height < 1 || (channels != 1 && channels != 3))
-        return MIEN_FAIL(INVALID, "a picture of %d x %d pixels with %d channels cannot be", width,
+        return MIEN_FAIL(INVALID, "cannot make a picture of %d x %d pixels with %d channels", width,
                          height, channels);
     MIEN_TRY(mien_new(&out->pixels, (size_t)width * (size_t)height, (size_t)channels));
     out->width = width;
@@ -63,8 +64,8 @@ void mien_draw_box(mien_image *image, mien_rect r, int thickness, mien_color col
     mien_draw_fill(image, (mien_rect){r.x + r.width - t, r.y + t, t, r.height - 2 * t}, color);
 }
 
-/* The mean of a source's pixels between (left, top) and (right, bottom), pixels cut by an edge
- * counted by their share. */
+/* The mean of a source's pixels between (left, top) and (right, bottom); pixels cut by an edge are
+ * weighted by the share inside. */
 static mien_color mean_of(const mien_image *from, const double x[2], const double y[2]) {
     double sums[3] = {0}, area = 0;
     for (int j = (int)y[0]; j < from->height && j < y[1]; j++) {
@@ -98,7 +99,7 @@ void mien_draw_image(mien_image *image, mien_rect rect, const mien_image *from) 
 
 /* ---- text ---------------------------------------------------------------------------------- */
 
-enum { SEGMENTS_MAX = 160, CURVE = 6 /* lines that a curve becomes */ };
+enum { SEGMENTS_MAX = 160, CURVE = 6 /* line segments per curve */ };
 
 typedef struct strokes {
     double ends[SEGMENTS_MAX][4]; /* x0 y0 x1 y1, in pixels */
@@ -114,7 +115,7 @@ static void add_line(strokes *s, const double from[2], const double to[2]) {
     if (s->count < SEGMENTS_MAX) memcpy(s->ends[s->count++], line, sizeof line);
 }
 
-/* A glyph's strokes as lines in pixels, (x, y) its upper left corner. */
+/* Converts a glyph's strokes to lines in pixels; (x, y) is its upper left corner. */
 static void flatten(const mien_glyph *glyph, double x, double y, double scale, strokes *out) {
     double pen[2] = {0, 0}, points[2][2];
     out->count = 0;
@@ -146,7 +147,8 @@ static double distance(const double line[4], double x, double y) {
     return hypot(x - line[0] - t * dx, y - line[1] - t * dy);
 }
 
-/* Pixels are covered as far as they lie within half a stroke's width of a line. */
+/* Draws the lines `width` pixels wide; a pixel's coverage depends on its distance from the nearest
+ * line. */
 static void draw_strokes(mien_image *image, const strokes *s, mien_rect around, double width,
                          mien_color color) {
     int x[2], y[2];
@@ -161,7 +163,7 @@ static void draw_strokes(mien_image *image, const strokes *s, mien_rect around, 
         }
 }
 
-/* The next code point of UTF-8; a byte that belongs to none counts as one. */
+/* The next code point of UTF-8; an invalid byte counts as one. */
 static unsigned next_code(const char **text) {
     const unsigned char *at = (const unsigned char *)*text;
     const int more = at[0] >= 0xf0 ? 3 : at[0] >= 0xe0 ? 2 : at[0] >= 0xc0 ? 1 : 0;
@@ -170,12 +172,12 @@ static unsigned next_code(const char **text) {
         used++;
     *text += used;
     if (at[0] < 0x80) return at[0];
-    /* two bytes are as far as the font's letters go; 0xc0 and 0xc1 begin none */
+    /* no letter of the font needs more than two bytes; 0xc0 and 0xc1 are invalid */
     return used == 2 && more == 1 && at[0] >= 0xc2 ? (at[0] & 0x1fu) << 6 | (at[1] & 0x3fu)
                                                    : 0xfffd;
 }
 
-/* Letters begin on whole pixels: their stems are then alike. */
+/* Letters begin on whole pixels, so that their stems look alike. */
 static int advance(const mien_glyph *glyph, double scale) {
     return (int)(scale * (glyph->width + MIEN_GLYPH_GAP) + 0.5);
 }

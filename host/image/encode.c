@@ -7,13 +7,13 @@
 
 mien_status mien_image_encode_png(const mien_image *image, mien_text *out) {
     if (image->width < 1 || image->height < 1 || (image->channels != 1 && image->channels != 3))
-        return MIEN_FAIL(INVALID, "a picture of %d x %d pixels with %d channels is no PNG",
+        return MIEN_FAIL(INVALID, "cannot make a PNG of %d x %d pixels with %d channels",
                          image->width, image->height, image->channels);
     png_image png = {.version = PNG_IMAGE_VERSION,
                      .width = (png_uint_32)image->width,
                      .height = (png_uint_32)image->height,
                      .format = image->channels == 1 ? PNG_FORMAT_GRAY : PNG_FORMAT_RGB};
-    png_alloc_size_t size = PNG_IMAGE_PNG_SIZE_MAX(png); /* so that it is compressed only once */
+    png_alloc_size_t size = PNG_IMAGE_PNG_SIZE_MAX(png); /* enough to compress only once */
     char *bytes;
     mien_status status;
     MIEN_TRY(mien_new(&bytes, size, 1));

@@ -1,4 +1,4 @@
-/* Pictures to PNG: gray with one channel, RGB with three, eight bits each. */
+/* Encodes pictures as PNG: gray with one channel, RGB with three, 8 bits each. */
 #ifndef HOST_IMAGE_ENCODE_H
 #define HOST_IMAGE_ENCODE_H
 
@@ -7,7 +7,7 @@
 
 /* Appends the PNG's bytes to `out`; the same picture always gives the same bytes. */
 mien_status mien_image_encode_png(const mien_image *image, mien_text *out);
-/* Writes a PNG file whole or not at all. */
+/* Writes a PNG file atomically. */
 mien_status mien_image_write_png(const mien_image *image, const char *path);
 
 #endif

@@ -100,14 +100,14 @@ static const mien_glyph glyphs['~' - ' ' + 1] = {
 };
 /* clang-format on */
 
-/* The base letters of U+00C0 (Latin-1) to U+017F (Latin Extended-A); a space: none. */
+/* The base letters of U+00C0 (Latin-1) to U+017F (Latin Extended-A); a space if none. */
 static const char base[] = "AAAAAAACEEEEIIIIDNOOOOO OUUUUYTs"
                            "aaaaaaaceeeeiiiidnooooo ouuuuyty"
                            "AaAaAaCcCcCcCcDdDdEeEeEeEeEeGgGg"
                            "GgGgHhHhIiIiIiIiIiIiJjKkkLlLlLlL"
                            "lLlNnNnNnnNnOoOoOoOoRrRrRrSsSsSs"
                            "SsTtTtTtUuUuUuUuUuUuWwYyYZzZzZzs";
-_Static_assert(sizeof base == 0x180 - 0xc0 + 1, "a letter for every code point");
+_Static_assert(sizeof base == 0x180 - 0xc0 + 1, "one letter per code point");
 
 static const mien_glyph missing = {5, "M01L51L5aL0aL01"};
 

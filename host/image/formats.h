@@ -1,5 +1,5 @@
-/* Between decode.c and the formats: each fills a picture from one kind of file. picture.c has what
- * they share. */
+/* The interface between decode.c and the formats, each of which decodes one kind of file. picture.c
+ * has what they share. */
 #ifndef HOST_IMAGE_FORMATS_H
 #define HOST_IMAGE_FORMATS_H
 
@@ -7,38 +7,40 @@
 
 #include "host/image/image.h"
 
-/* A file in memory and what messages call it. */
+/* A file in memory and its name for messages. */
 typedef struct image_source {
     const uint8_t *bytes;
     size_t size;
     const char *name;
-    int channels; /* wanted: 1, 3 or 0; a format may leave the change of channels to decode.c */
+    int channels; /* requested: 1, 3 or 0 (as stored); decode.c converts where a format does not */
 } image_source;
 
 typedef struct image_format {
     const char *name; /* "JPEG" */
     bool (*is)(const uint8_t *bytes, size_t size);
-    /* *orientation stays 1 unless the file tells another one, 1 to 8 as EXIF counts them. `out` may
-     * hold pixels after a failure; decode.c frees them. */
+    /* *orientation stays 1 unless the file names another one, 1 to 8 as in EXIF. `out` may hold
+     * pixels after a failure; decode.c frees them. */
     mien_status (*decode)(const image_source *from, mien_image *out, int *orientation);
 } image_format;
 
 extern const image_format image_jpeg, image_png, image_bmp, image_pnm;
 
-/* Refuses sizes that are no picture or above MIEN_IMAGE_PIXELS_MAX. Every format asks before it
- * allocates: a large picture waits here until no other is being decoded. */
+/* Refuses empty pictures and those above MIEN_IMAGE_PIXELS_MAX pixels. Every format calls it before
+ * it allocates: a large picture waits here until no other large one is being decoded. */
 mien_status image_check_size(const char *name, unsigned long long width, unsigned long long height);
-/* The picture is decoded, or will not be: the next large one may begin. */
+/* Called when a picture was decoded or refused: lets the next large one begin. */
 void image_leave_large(void);
-/* Room for the pixels; the size has been checked. */
+/* Allocates the pixels; the size must have been checked. */
 mien_status image_allocate(int width, int height, int channels, mien_image *out);
+/* Fails with the message that the file is cut short. */
 mien_status image_cut_short(const char *name);
-/* Lays `rows` of [width][channels + 1], alpha last, on white: [width][channels]. */
+/* Composites `row` [width][channels + 1], alpha last, onto white: `out` is [width][channels] and
+ * may be `row`. */
 void image_over_white(const uint8_t *row, size_t width, int channels, uint8_t *out);
 
-/* The orientation of an EXIF block that begins with its TIFF header; 1 when it names none. */
+/* The orientation in an EXIF block that begins with its TIFF header; 1 if it names none. */
 int image_exif_orientation(const uint8_t *tiff, size_t size);
-/* Turns a picture of EXIF orientation 1 to 8 upright. */
+/* Rotates and mirrors a picture of EXIF orientation 1 to 8 upright. */
 mien_status image_turn_upright(mien_image *image, int orientation);
 
 #endif

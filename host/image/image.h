@@ -1,8 +1,7 @@
-/* Pictures: decoded bytes and the files that they come from.
+/* Pictures: decoded pixels and the files they come from.
  *
- * Files come from strangers. A header is believed only as far as the file's size justifies what it
- * asks for, and a file that ends too early is refused even where a decoder would fill the rest with
- * gray. */
+ * Files are untrusted. A header is believed only as far as the file's size justifies it, and a file
+ * that ends too early is an error even where a decoder would fill the rest with gray. */
 #ifndef HOST_IMAGE_IMAGE_H
 #define HOST_IMAGE_IMAGE_H
 
@@ -18,18 +17,18 @@ typedef struct mien_image {
     uint8_t *pixels;             /* [height][width][channels], owned: mien_image_release */
 } mien_image;
 
-/* Decodes JPEG, PNG, BMP, PGM or PPM, told by the first bytes. `name` stands in messages.
- * channels: 1 gray, 3 colour, 0 as the file has them. EXIF's orientation is applied, what is
- * transparent lies on white, 16 bits become 8. Gray of a colour is ITU-R 601's luma, rounded:
- * (19595 R + 38470 G + 7471 B + 32768) >> 16; of a JPEG it is the stored luma itself.
- * FORMAT: no picture, damaged or cut short; UNSUPPORTED: above MIEN_IMAGE_PIXELS_MAX pixels, or a
- * form of the format that is not read. out->pixels is NULL after a failure. */
+/* Decodes JPEG, PNG, BMP, PGM or PPM, recognised by the first bytes. `name` is used in messages.
+ * channels: 1 gray, 3 colour, 0 as in the file. EXIF orientation is applied, transparency is
+ * composited onto white, 16 bits become 8. Gray from colour is ITU-R 601 luma, rounded: (19595 R +
+ * 38470 G + 7471 B + 32768) >> 16; from a JPEG it is the stored luma itself. FORMAT: not a picture,
+ * damaged or cut short; UNSUPPORTED: above MIEN_IMAGE_PIXELS_MAX pixels, or a variant of the format
+ * that is not supported. out->pixels is NULL after a failure. */
 mien_status mien_image_decode(const void *bytes, size_t size, const char *name, int channels,
                               mien_image *out);
-/* The same of a file of at most 256 MiB. */
+/* The same for a file of at most 256 MiB. */
 mien_status mien_image_read(const char *path, int channels, mien_image *out);
 void mien_image_release(mien_image *image);
-/* Gray of `count` colour pixels by the formula above; in and out may be the same. */
+/* Converts `count` colour pixels to gray by the formula above; in and out may be the same. */
 void mien_image_to_gray(const uint8_t *colour, size_t count, uint8_t *gray);
 
 #endif

@@ -1,5 +1,5 @@
-/* JPEG through libjpeg-turbo. A file that is cut short still decodes there, with a warning and gray
- * for the rest: warnings that mean lost pixels are failures here. */
+/* JPEG, decoded by libjpeg-turbo. It decodes a truncated file with a warning and gray for the rest:
+ * here, warnings that mean lost pixels are errors. */
 #include <setjmp.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,8 +11,8 @@
 #include "host/image/formats.h"
 
 enum {
-    PIXELS_A_BYTE = 512, /* a block of 8x8 takes at least one bit */
-    SCANS_MAX = 200,     /* of a progressive file: each one costs a pass over all of the picture */
+    PIXELS_A_BYTE = 512, /* a block of 8x8 pixels takes at least one bit */
+    SCANS_MAX = 200,     /* of a progressive file: each costs a pass over the whole picture */
 };
 
 typedef struct jpeg_job {
@@ -22,7 +22,7 @@ typedef struct jpeg_job {
     jmp_buf failed;
     const image_source *from;
     mien_status status;
-    bool scanning;  /* the header is read: what comes now is the picture */
+    bool scanning;  /* the header was read: pixels come next */
     bool cut, lost; /* warnings seen: the file ended, pixels are missing or made up */
     char warning[JMSG_LENGTH_MAX];
 } jpeg_job;
@@ -43,12 +43,13 @@ static void on_error(j_common_ptr common) {
     give_up(job, MIEN_FAIL(FORMAT, "'%s' cannot be decoded: %s", job->from->name, text));
 }
 
-/* The decoder's fast path takes any bits for a code: that bytes in the middle were changed shows
- * only in what is left over when all blocks are there. Some programs fill up with 0 or 0xff. */
+/* The decoder's fast path accepts any bits as a code: corrupt bytes only show as data left over
+ * after the last block. Padding with 0 or 0xff is harmless, and some programs write it. */
 static bool bits_left_over(const jpeg_job *job) {
     const uint8_t *end = job->jpeg.src->next_input_byte;
     size_t left = (size_t)job->errors.msg_parm.i[0];
-    /* Bytes between segments cost no pixels; behind the end the source lies elsewhere. */
+    /* Bytes between segments cost no pixels; past the end, next_input_byte points outside the
+     * file. */
     if (!job->scanning || job->cut) return false;
     const size_t passed = (size_t)(end - job->from->bytes);
     for (left = left < passed ? left : passed; left > 0; left--)
@@ -56,7 +57,8 @@ static bool bits_left_over(const jpeg_job *job) {
     return false;
 }
 
-/* Does the warning mean that pixels are missing or made up? Others are let pass: an odd header. */
+/* Whether the warning means that pixels are missing or made up. Others, such as an odd header, are
+ * ignored. */
 static bool costs_pixels(const jpeg_job *job) {
     switch (job->errors.msg_code) {
     case JWRN_HIT_MARKER:
@@ -101,15 +103,15 @@ static int orientation_of(const struct jpeg_decompress_struct *jpeg) {
     return 1;
 }
 
-/* What a header may ask for, before anything is allocated for it. */
+/* Checks the header before anything is allocated for it. */
 static mien_status check_header(const jpeg_job *job) {
     const struct jpeg_decompress_struct *jpeg = &job->jpeg;
     const image_source *from = job->from;
     MIEN_TRY(image_check_size(from->name, jpeg->image_width, jpeg->image_height));
     if (jpeg->arith_code)
         return MIEN_FAIL(UNSUPPORTED,
-                         "'%s' is a JPEG with arithmetic coding, which is not read: save it again "
-                         "as baseline",
+                         "'%s' is a JPEG with arithmetic coding, which is not supported: save it "
+                         "again as baseline",
                          from->name);
     const size_t pixels = (size_t)jpeg->image_width * jpeg->image_height;
     return pixels / PIXELS_A_BYTE > from->size ? image_cut_short(from->name) : MIEN_OK;
@@ -122,8 +124,8 @@ static J_COLOR_SPACE colours(const jpeg_job *job) {
     return JCS_RGB;
 }
 
-/* Inks to light, in place: [width][4] to [width][3]. Adobe's programs store the inks inverted. */
-static void print_inks(uint8_t *row, size_t width, bool inverted) {
+/* CMYK to RGB, in place: [width][4] to [width][3]. Adobe programs store CMYK inverted. */
+static void cmyk_to_rgb(uint8_t *row, size_t width, bool inverted) {
     const int flip = inverted ? 0 : 255;
     for (size_t x = 0; x < width; x++)
         for (int c = 0; c < 3; c++)
@@ -134,17 +136,17 @@ static void print_inks(uint8_t *row, size_t width, bool inverted) {
 static void read_rows(jpeg_job *job, mien_image *out) {
     struct jpeg_decompress_struct *jpeg = &job->jpeg;
     const size_t width = jpeg->output_width, row = width * (size_t)out->channels;
-    const bool inks = jpeg->out_color_space == JCS_CMYK;
+    const bool cmyk = jpeg->out_color_space == JCS_CMYK;
     JSAMPARRAY line = NULL;
-    if (inks)
+    if (cmyk)
         line = jpeg->mem->alloc_sarray((j_common_ptr)jpeg, JPOOL_IMAGE, (JDIMENSION)(4 * width), 1);
     while (jpeg->output_scanline < jpeg->output_height) {
         uint8_t *to = out->pixels + (size_t)jpeg->output_scanline * row;
         JSAMPROW straight[1] = {to};
-        jpeg_read_scanlines(jpeg, inks ? line : straight, 1);
+        jpeg_read_scanlines(jpeg, cmyk ? line : straight, 1);
         if (job->cut) give_up(job, image_cut_short(job->from->name));
-        if (!inks) continue;
-        print_inks(line[0], width, jpeg->saw_Adobe_marker);
+        if (!cmyk) continue;
+        cmyk_to_rgb(line[0], width, jpeg->saw_Adobe_marker);
         memcpy(to, line[0], row);
     }
 }
@@ -168,7 +170,7 @@ static void decode_job(jpeg_job *job, mien_image *out, int *orientation) {
     job->scanning = true;
     jpeg_start_decompress(jpeg);
     read_rows(job, out);
-    jpeg_finish_decompress(jpeg); /* reads on to the end marker */
+    jpeg_finish_decompress(jpeg); /* reads to the end marker */
     if (job->cut) give_up(job, image_cut_short(job->from->name));
     if (job->lost)
         give_up(job,

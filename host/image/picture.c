@@ -1,4 +1,4 @@
-/* A picture's memory and what all formats do with pixels. */
+/* A picture's memory, and operations on pixels that the formats share. */
 #include <pthread.h>
 
 #include "host/base/memory.h"
@@ -6,10 +6,10 @@
 
 enum { LARGE = 8000000 };
 
-/* Until it is decoded a progressive JPEG takes ten bytes a pixel: pictures above LARGE pixels are
+/* A progressive JPEG takes ten bytes per pixel while it is decoded: pictures above LARGE pixels are
  * decoded by one thread at a time, so that many threads need little more memory than one. */
 static pthread_mutex_t large = PTHREAD_MUTEX_INITIALIZER;
-static _Thread_local bool at_large;
+static _Thread_local bool holds_large;
 
 mien_status image_check_size(const char *name, unsigned long long width,
                              unsigned long long height) {
@@ -17,19 +17,19 @@ mien_status image_check_size(const char *name, unsigned long long width,
         return MIEN_FAIL(FORMAT, "'%s' is damaged: its picture has %llux%llu pixels", name, width,
                          height);
     if (width > MIEN_IMAGE_PIXELS_MAX || height > MIEN_IMAGE_PIXELS_MAX / width)
-        return MIEN_FAIL(
-            UNSUPPORTED, "'%s' has %llux%llu pixels, %.0f megapixels; at most %d are read", name,
-            width, height, (double)width * (double)height / 1e6, MIEN_IMAGE_PIXELS_MAX / 1000000);
-    if (width * height > LARGE && !at_large) {
+        return MIEN_FAIL(UNSUPPORTED, "'%s' has %llux%llu pixels, %.0f megapixels; the limit is %d",
+                         name, width, height, (double)width * (double)height / 1e6,
+                         MIEN_IMAGE_PIXELS_MAX / 1000000);
+    if (width * height > LARGE && !holds_large) {
         pthread_mutex_lock(&large);
-        at_large = true;
+        holds_large = true;
     }
     return MIEN_OK;
 }
 
 void image_leave_large(void) {
-    if (!at_large) return;
-    at_large = false;
+    if (!holds_large) return;
+    holds_large = false;
     pthread_mutex_unlock(&large);
 }
 

@@ -1,4 +1,5 @@
-/* PNG through libpng: every depth and kind becomes 8-bit gray or colour, alpha laid on white. */
+/* PNG, decoded by libpng: every bit depth and colour type becomes 8-bit gray or RGB, alpha is
+ * composited onto white. */
 #include <setjmp.h>
 #include <string.h>
 
@@ -8,7 +9,7 @@
 #include "host/image/formats.h"
 
 enum {
-    DEFLATE_MOST = 1032, /* bytes that one deflated byte can become */
+    DEFLATE_MOST = 1032, /* bytes that one deflated byte can become, at most */
     CHUNK_MOST = 1 << 20,
     CHUNKS_MOST = 256,
 };
@@ -17,7 +18,7 @@ typedef struct png_job {
     png_structp png;
     png_infop info;
     const image_source *from;
-    size_t used; /* bytes of the file */
+    size_t used; /* bytes of the file read so far */
     mien_status status;
     jmp_buf failed;
 } png_job;
@@ -33,7 +34,7 @@ static void on_error(png_structp png, png_const_charp text) {
 }
 
 static void on_warning(png_structp png, png_const_charp text) {
-    (void)png, (void)text; /* odd chunks that no pixel depends on */
+    (void)png, (void)text; /* about chunks that do not affect pixels */
 }
 
 static void on_read(png_structp png, png_bytep to, size_t size) {
@@ -57,7 +58,8 @@ static void read_header(png_job *job) {
         give_up(job, image_cut_short(job->from->name));
 }
 
-/* Rows of 8-bit samples: gray or colour, with or without alpha. Returns the samples of a pixel. */
+/* Requests rows of 8-bit samples: gray or colour, with or without alpha. Returns the samples per
+ * pixel. */
 static int choose_form(png_job *job) {
     png_structp png = job->png;
     png_set_expand(png); /* palettes to colours, small depths to 8 bits, tRNS to alpha */
@@ -76,7 +78,7 @@ static void read_pixels(png_job *job, int samples, mien_image *out) {
     png_read_end(job->png, job->info);
 }
 
-/* After read_pixels: the chunk may stand behind them. */
+/* Called after read_pixels: the chunk may follow the pixels. */
 static int orientation_of(png_job *job) {
     png_bytep exif;
     png_uint_32 size;

@@ -1,4 +1,4 @@
-/* PGM and PPM: P2 and P3 in words, P5 and P6 in bytes, up to 16 bits a sample. */
+/* PGM and PPM: P2 and P3 as text, P5 and P6 as binary, up to 16 bits per sample. */
 #include <ctype.h>
 
 #include "host/base/memory.h"
@@ -6,10 +6,10 @@
 
 typedef struct pnm {
     const image_source *from;
-    size_t at; /* byte of the file that comes next */
+    size_t at; /* offset of the next byte of the file */
 } pnm;
 
-/* The next whole number, behind white space and comments; at most `limit`. */
+/* Reads the next whole number, at most `limit`, after white space and comments. */
 static mien_status next_number(pnm *p, unsigned long limit, unsigned long *out) {
     const uint8_t *bytes = p->from->bytes;
     const size_t size = p->from->size;
@@ -35,7 +35,7 @@ static uint8_t scaled(unsigned long value, unsigned long most) {
     return (uint8_t)((value * 255 + most / 2) / most);
 }
 
-static mien_status read_words(pnm *p, size_t count, unsigned long most, uint8_t *to) {
+static mien_status read_text(pnm *p, size_t count, unsigned long most, uint8_t *to) {
     for (size_t i = 0; i < count; i++) {
         unsigned long value;
         MIEN_TRY(next_number(p, most, &value));
@@ -44,7 +44,7 @@ static mien_status read_words(pnm *p, size_t count, unsigned long most, uint8_t 
     return MIEN_OK;
 }
 
-static mien_status read_bytes(pnm *p, size_t count, unsigned long most, uint8_t *to) {
+static mien_status read_binary(pnm *p, size_t count, unsigned long most, uint8_t *to) {
     const uint8_t *bytes = p->from->bytes + p->at;
     for (size_t i = 0; i < count; i++) {
         const unsigned long value =
@@ -61,7 +61,7 @@ static mien_status decode_pnm(const image_source *from, mien_image *out, int *or
     pnm p = {from, 2};
     unsigned long width, height, most;
     const char kind = (char)from->bytes[1];
-    const bool words = kind == '2' || kind == '3';
+    const bool text = kind == '2' || kind == '3';
     const int channels = kind == '3' || kind == '6' ? 3 : 1;
     (void)orientation;
     MIEN_TRY(next_number(&p, 1000000000, &width));
@@ -71,11 +71,11 @@ static mien_status decode_pnm(const image_source *from, mien_image *out, int *or
     if (most == 0) return MIEN_FAIL(FORMAT, "'%s' is damaged: its maximum is 0", from->name);
     if (p.at < from->size) p.at++; /* one white space ends the header */
     const size_t count = width * height * (size_t)channels;
-    /* a word takes a digit and, but for the last, a space */
-    const size_t need = words ? 2 * count - 1 : count * (most > 255 ? 2 : 1);
+    /* a text sample takes a digit and, except for the last, a space */
+    const size_t need = text ? 2 * count - 1 : count * (most > 255 ? 2 : 1);
     if (from->size - p.at < need) return image_cut_short(from->name);
     MIEN_TRY(image_allocate((int)width, (int)height, channels, out));
-    return (words ? read_words : read_bytes)(&p, count, most, out->pixels);
+    return (text ? read_text : read_binary)(&p, count, most, out->pixels);
 }
 
 static bool is_pnm(const uint8_t *bytes, size_t size) {

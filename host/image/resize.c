@@ -11,8 +11,8 @@ typedef struct source {
     int h, w, channels;
 } source;
 
-/* A source interval along one axis: pixels first .. end - 1, of which those at its ends count with
- * the part of them that lies inside and all others with 1. */
+/* A source interval along one axis: pixels first .. end - 1. The pixels at its ends are weighted by
+ * the part of them that lies inside, all others by 1. */
 typedef struct span {
     int first, end;
     double head, tail; /* weights of the first and the last pixel */
@@ -32,15 +32,15 @@ static double weight_at(const span *s, int at) {
     return at == s->first ? s->head : at == s->end - 1 ? s->tail : 1;
 }
 
-/* sum += weight * pixel for each channel; the order of these sums decides the last bit of a result:
- * row after row, and in a row from left to right. */
+/* sum += weight * pixel for each channel. The order of these sums decides the last bit of a result:
+ * row by row, and from left to right in a row. */
 static inline void add_pixel(const uint8_t *pixel, int channels, double weight, double *sum) {
     for (int c = 0; c < channels; c++)
         sum[c] += weight * pixel[c];
 }
 
-/* Mean of the pixels in two spans. `channels` is a constant where this is called: the sums stay in
- * registers. */
+/* Mean of the pixels in two spans. `channels` is a constant at the usual call sites, so that the
+ * sums stay in registers. */
 static inline void area(const source *in, const span *ys, const span *xs, int channels,
                         double *mean) {
     double sum[CHANNELS] = {0}, all = 0;

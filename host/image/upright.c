@@ -1,4 +1,4 @@
-/* EXIF's orientation: found in the file, undone in the pixels. */
+/* EXIF orientation: read from the file, and applied to the pixels. */
 #include <string.h>
 
 #include "host/base/memory.h"
@@ -19,13 +19,13 @@ int image_exif_orientation(const uint8_t *tiff, size_t size) {
     if (!big && memcmp(tiff, "II*\0", 4) != 0) return 1;
     const size_t ifd = number(tiff + 4, 4, big);
     if (ifd > size || size - ifd < 2) return 1;
-    const size_t count = number(tiff + ifd, 2, big), buffer = (size - ifd - 2) / ENTRY;
-    for (size_t i = 0; i < count && i < buffer; i++) {
+    const size_t count = number(tiff + ifd, 2, big), fits = (size - ifd - 2) / ENTRY;
+    for (size_t i = 0; i < count && i < fits; i++) {
         const uint8_t *entry = tiff + ifd + 2 + i * ENTRY;
         if (number(entry, 2, big) != TAG_ORIENTATION) continue;
         const uint32_t value = number(entry + 8, 2, big);
-        const bool sound = number(entry + 2, 2, big) == TYPE_SHORT && value >= 1 && value <= 8;
-        return sound ? (int)value : 1;
+        const bool valid = number(entry + 2, 2, big) == TYPE_SHORT && value >= 1 && value <= 8;
+        return valid ? (int)value : 1;
     }
     return 1;
 }
@@ -34,7 +34,7 @@ mien_status image_turn_upright(mien_image *image, int orientation) {
     mien_image up;
     const int w = image->width, h = image->height, channels = image->channels;
     const bool sideways = orientation >= 5;
-    /* where the stored column and row count backwards along the upright picture's own axes */
+    /* whether the stored column and row run backwards along the upright picture's axes */
     const bool back_x =
         orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
     const bool back_y =

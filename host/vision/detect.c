@@ -6,8 +6,8 @@
 #include "host/base/module.h"
 #include "host/vision/haar.h"
 
-enum { LEAST = 24, XML_MAX = 16 << 20 };
-static const double LEAST_SHARE = 0.035;
+enum { MIN_SIDE = 24, XML_MAX = 16 << 20 };
+static const double MIN_SHARE = 0.035;
 
 static const char FRONTAL[] = "haarcascade_frontalface_default.xml";
 
@@ -16,8 +16,8 @@ struct mien_detector {
 };
 
 int mien_face_least(int width, int height) {
-    const int share = (int)(LEAST_SHARE * (width < height ? width : height) + 0.5);
-    return share > LEAST ? share : LEAST;
+    const int share = (int)(MIN_SHARE * (width < height ? width : height) + 0.5);
+    return share > MIN_SIDE ? share : MIN_SIDE;
 }
 
 static mien_status find_frontal(char *out) {
@@ -25,7 +25,7 @@ static mien_status find_frontal(char *out) {
     MIEN_TRY(mien_path_join(out, "/usr/share/opencv4/haarcascades", FRONTAL));
     if (mien_file_exists(out)) return MIEN_OK;
     return MIEN_FAIL(NOT_FOUND,
-                     "no '%s' beside the program or in /usr/share/opencv4/haarcascades: install "
+                     "no '%s' next to the program or in /usr/share/opencv4/haarcascades: install "
                      "Debian's opencv-data, or give one with --detector haar:FILE.xml",
                      FRONTAL);
 }
@@ -59,7 +59,8 @@ void mien_detector_close(mien_detector *detector) {
     mien_free(detector);
 }
 
-/* Threads find faces in any order: what ties on the left edge goes on to the next field. */
+/* OpenCV's threads find faces in any order: faces with the same left edge are ordered by the next
+ * field. */
 int mien_face_order(const void *a, const void *b) {
     const mien_face *f = a, *g = b;
     const mien_rect *p = &f->box, *q = &g->box;

@@ -1,7 +1,7 @@
-/* OpenCV's Haar cascade. The only file that names OpenCV; no exception leaves it.
+/* OpenCV's Haar cascade. The only file that uses OpenCV; no exception leaves it.
  *
- * OpenCV believes a cascade: an index or a rectangle that points outside would be read there. So
- * everything in it is looked at before OpenCV gets it. */
+ * OpenCV trusts a cascade: an index or a rectangle out of bounds would make it read there. So the
+ * cascade is validated before OpenCV gets it. */
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -23,12 +23,12 @@ namespace {
 const double STEP = 1.15, SURE = 3.5;
 const int NEIGHBOURS = 3;
 const int DEPTH_MAX = 32, WINDOW_MAX = 256;
-/* Larger photos are scaled down to this for detection: finer steps find nothing more in them. */
+/* Larger photos are scaled down to this for detection: a higher resolution finds no more faces. */
 const int SIDE_MAX = 1600;
 
 struct haar {
     cv::CascadeClassifier cascade;
-    int window; /* the shorter side of the cascade's own window */
+    int window; /* the shorter side of the cascade's window */
 };
 
 int quiet(int, const char *, const char *, const char *, int, void *) {
@@ -46,7 +46,7 @@ const char *tag_end(const char *at) {
     return *at ? at : nullptr;
 }
 
-/* Elements inside each other: OpenCV's parser calls itself for each. */
+/* Whether elements are nested too deeply: OpenCV's parser is recursive. */
 bool too_deep(const char *xml) {
     int depth = 0;
     for (const char *at = xml, *end; (at = strchr(at, '<')); at = end) {
@@ -60,7 +60,7 @@ bool too_deep(const char *xml) {
     return depth != 0;
 }
 
-bool whole(const cv::FileNode &node, int low, int high, int *out) {
+bool int_between(const cv::FileNode &node, int low, int high, int *out) {
     if (!node.isInt()) return false;
     *out = (int)node;
     return *out >= low && *out <= high;
@@ -70,7 +70,7 @@ bool inside(const cv::Rect &r, bool tilted, cv::Size window) {
     if (r.x < 0 || r.y < 0 || r.width < 1 || r.height < 1 || r.width > window.width ||
         r.height > window.height)
         return false;
-    /* a tilted one starts at its top corner and reaches height to the left, width to the right */
+    /* a tilted rectangle extends from its top corner: height to the left, width to the right */
     if (tilted)
         return r.x >= r.height && r.x + r.width <= window.width &&
                r.y + r.width + r.height <= window.height;
@@ -81,20 +81,20 @@ bool good_feature(const cv::FileNode &feature, cv::Size window) {
     const cv::FileNode rects = feature["rects"], tilted = feature["tilted"];
     int tilt = 0;
     if (!rects.isSeq() || rects.size() < 1 || rects.size() > 3) return false;
-    if (!tilted.empty() && !whole(tilted, 0, 1, &tilt)) return false;
+    if (!tilted.empty() && !int_between(tilted, 0, 1, &tilt)) return false;
     for (const cv::FileNode rect : rects) {
         int v[4];
         if (!rect.isSeq() || rect.size() != 5) return false;
         for (int i = 0; i < 4; i++)
-            if (!whole(rect[i], 0, WINDOW_MAX, &v[i])) return false;
+            if (!int_between(rect[i], 0, WINDOW_MAX, &v[i])) return false;
         if (!rect[4].isInt() && !rect[4].isReal()) return false;
         if (!inside(cv::Rect(v[0], v[1], v[2], v[3]), tilt, window)) return false;
     }
     return true;
 }
 
-/* Nodes are left, right, feature, threshold; a child above 0 is a node behind its parent, else
- * minus the number of a leaf. */
+/* Nodes are left, right, feature, threshold. A positive child is a node after its parent, else it
+ * is minus the number of a leaf. */
 bool good_tree(const cv::FileNode &weak, int features) {
     const cv::FileNode nodes = weak["internalNodes"], leaves = weak["leafValues"];
     if (!nodes.isSeq() || !leaves.isSeq() || nodes.size() % 4 || nodes.size() < 4 ||
@@ -105,8 +105,9 @@ bool good_tree(const cv::FileNode &weak, int features) {
     for (int i = 0; i < count; i++) {
         int child, feature;
         for (int side = 0; side < 2; side++, ++at)
-            if (!whole(*at, -count, count - 1, &child) || (child > 0 && child <= i)) return false;
-        if (!whole(*at, 0, features - 1, &feature)) return false;
+            if (!int_between(*at, -count, count - 1, &child) || (child > 0 && child <= i))
+                return false;
+        if (!int_between(*at, 0, features - 1, &feature)) return false;
         ++at;
         if (!(*at).isInt() && !(*at).isReal()) return false;
         ++at;
@@ -117,19 +118,19 @@ bool good_tree(const cv::FileNode &weak, int features) {
 }
 
 /* What is wrong with a cascade, or NULL. */
-const char *fault(const cv::FileNode &root, cv::Size *window) {
+const char *find_fault(const cv::FileNode &root, cv::Size *window) {
     const cv::FileNode stages = root["stages"], features = root["features"];
     if (!root.isMap() || !root["stageType"].isString() || (std::string)root["stageType"] != "BOOST")
-        return "it is no cascade of OpenCV";
+        return "it is not an OpenCV cascade";
     if (!root["featureType"].isString() || (std::string)root["featureType"] != "HAAR")
-        return "its features are not Haar's";
-    if (!whole(root["width"], 3, WINDOW_MAX, &window->width) ||
-        !whole(root["height"], 3, WINDOW_MAX, &window->height))
-        return "its window has no size";
+        return "its features are not Haar features";
+    if (!int_between(root["width"], 3, WINDOW_MAX, &window->width) ||
+        !int_between(root["height"], 3, WINDOW_MAX, &window->height))
+        return "its window size is invalid";
     const cv::FileNode categories = root["featureParams"]["maxCatCount"];
     int none;
-    if (!categories.empty() && !whole(categories, 0, 0, &none))
-        return "its trees are not of numbers";
+    if (!categories.empty() && !int_between(categories, 0, 0, &none))
+        return "its trees are categorical";
     if (!stages.isSeq() || !stages.size() || !features.isSeq() || !features.size())
         return "it has no stages or no features";
     for (const cv::FileNode feature : features)
@@ -139,7 +140,7 @@ const char *fault(const cv::FileNode &root, cv::Size *window) {
         if ((!least.isInt() && !least.isReal()) || !weak.isSeq() || !weak.size())
             return "a stage is incomplete";
         for (const cv::FileNode tree : weak)
-            if (!good_tree(tree, (int)features.size())) return "a tree points outside itself";
+            if (!good_tree(tree, (int)features.size())) return "a tree has an index out of range";
     }
     return nullptr;
 }
@@ -148,9 +149,9 @@ mien_status read_cascade(haar *h, const char *xml, const char *name) {
     const cv::FileStorage file(xml, cv::FileStorage::READ | cv::FileStorage::MEMORY);
     const cv::FileNode root = file.getFirstTopLevelNode();
     cv::Size window;
-    const char *wrong = fault(root, &window);
-    if (!wrong && !h->cascade.read(root)) wrong = "OpenCV does not take it";
-    if (wrong) return MIEN_FAIL(FORMAT, "'%s' is no cascade that can be used: %s", name, wrong);
+    const char *wrong = find_fault(root, &window);
+    if (!wrong && !h->cascade.read(root)) wrong = "OpenCV rejects it";
+    if (wrong) return MIEN_FAIL(FORMAT, "'%s' is not a usable cascade: %s", name, wrong);
     h->window = std::min(window.width, window.height);
     return MIEN_OK;
 }
@@ -191,10 +192,10 @@ mien_status haar_available(void) {
 mien_status haar_open(const char *xml, size_t size, const char *name, int threads, void **out) {
     *out = nullptr;
     if (strlen(xml) != size || !strstr(xml, "<opencv_storage>") || xml[0] != '<' || too_deep(xml))
-        return MIEN_FAIL(FORMAT, "'%s' is no XML of OpenCV", name);
+        return MIEN_FAIL(FORMAT, "'%s' is not OpenCV XML", name);
     haar *h = nullptr;
     try {
-        /* sentences are the program's matter */
+        /* errors are reported by the caller */
         cv::redirectError(quiet);
         cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
         if (threads > 0) cv::setNumThreads(threads);
@@ -207,7 +208,7 @@ mien_status haar_open(const char *xml, size_t size, const char *name, int thread
         return status;
     } catch (const std::exception &e) {
         delete h;
-        return MIEN_FAIL(FORMAT, "'%s' is no cascade that can be used: %.200s", name, e.what());
+        return MIEN_FAIL(FORMAT, "'%s' is not a usable cascade: %.200s", name, e.what());
     }
 }
 

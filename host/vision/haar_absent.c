@@ -3,8 +3,8 @@
 
 mien_status haar_available(void) {
     return MIEN_FAIL(UNSUPPORTED,
-                     "this build finds no faces (it has no OpenCV): build with OPENCV=1, or give "
-                     "pictures that are faces with --detector none");
+                     "this build cannot detect faces (it has no OpenCV): build with OPENCV=1, or "
+                     "give pictures of faces with --detector none");
 }
 
 mien_status haar_open(const char *xml, size_t size, const char *name, int threads, void **out) {

@@ -30,7 +30,7 @@ printf 'P5 1 1 255\nx' >bad/valid/k2/0small.pgm
 cp tiny.yaml bad/valid/k2/0text.png
 refuse 1 "a bad file" "Train/k0/0cut.pgm' is cut short" "--on-bad skip" -- "${train[@]}" bad --out never
 refuse 1 "skip:1" "more than 1 bad" "k3/0empty.jpg' is empty" -- "${train[@]}" bad --on-bad skip:1 --out never
-refuse 1 "skip:4" "more than 4 bad" "k2/0text.png' is no picture" -- "${train[@]}" bad --on-bad skip:4 --out never
+refuse 1 "skip:4" "more than 4 bad" "k2/0text.png' is not a picture" -- "${train[@]}" bad --on-bad skip:4 --out never
 mkdir -p archive && head -c 100 /dev/zero >archive/x.npz
 refuse 1 "no archive" "archive/x.npz'" "zip" -- "${train[@]}" archive/x.npz --out never
 cp -r faces closed && chmod 777 .

@@ -283,8 +283,8 @@ static void pnm(void **state) {
 static void not_pictures(void **state) {
     (void)state;
     refuse("", 0, MIEN_FORMAT, "is empty (0 bytes)");
-    refuse("hello, world", 12, MIEN_FORMAT, "is no picture");
-    refuse("P", 1, MIEN_FORMAT, "is no picture");
+    refuse("hello, world", 12, MIEN_FORMAT, "is not a picture");
+    refuse("P", 1, MIEN_FORMAT, "is not a picture");
     refuse("GIF89a......", 12, MIEN_UNSUPPORTED, "GIF");
     refuse("RIFF....WEBPVP8 ", 16, MIEN_UNSUPPORTED, "WebP");
     refuse("P6 10000 10000 255\n", 19, MIEN_UNSUPPORTED, "10000x10000 pixels, 100 megapixels");
