@@ -110,12 +110,12 @@ void sample_subject(uint32_t index, int *label, uint32_t *identity) {
 void sample_draw(uint32_t seed, uint32_t index, uint8_t pixels[SAMPLE_PIXELS], int *label,
                  uint32_t *identity) {
     sample_subject(index, label, identity);
-    sample_dice who = {seed, *identity, 0};
+    sample_dice subject = {seed, *identity, 0};
     sample_dice shot = {seed, step_image | index, 0};
     const sample_dice grain = {seed, step_noise | index, 0};
     float tones[SAMPLE_PIXELS];
     draw_background(tones, &shot);
-    sample_face(tones, *label, &who, &shot);
+    sample_face(tones, *label, &subject, &shot);
     draw_patches(tones, &shot);
     light(tones, &shot);
     const float side = sample_roll(&shot, 0.0f, 0.18f);

@@ -174,34 +174,34 @@ static void paint(const view *eye, const shape *form, float tone, float alpha) {
 }
 
 /* One statement per draw: C does not specify the order of evaluation inside an initialiser. */
-static person random_person(sample_dice *who) {
-    const float skin = sample_roll(who, 0.45f, 0.92f);
-    const float hair = sample_roll(who, 0.03f, 1.1f);
+static person random_person(sample_dice *subject) {
+    const float skin = sample_roll(subject, 0.45f, 0.92f);
+    const float hair = sample_roll(subject, 0.03f, 1.1f);
     person p;
     p.skin = skin;
     p.hair = hair > 0.8f ? hair - 0.1f : hair * skin;
-    p.iris = sample_roll(who, 0.05f, 0.3f);
-    p.lips = sample_roll(who, 0.55f, 0.9f) * skin;
-    p.wide = sample_roll(who, 0.86f, 1.06f);
-    p.high = sample_roll(who, 1.16f, 1.32f);
-    p.jaw = sample_roll(who, 0.0f, 0.2f);
-    p.eye_x = sample_roll(who, 0.37f, 0.47f);
-    p.eye_y = sample_roll(who, -0.2f, -0.08f);
-    p.eye = sample_roll(who, 0.9f, 1.15f);
-    p.brow_y = sample_roll(who, 0.31f, 0.37f);
-    p.brow_thick = sample_roll(who, 0.03f, 0.07f);
-    p.brow_long = sample_roll(who, 0.22f, 0.29f);
-    p.nose_long = sample_roll(who, 0.34f, 0.46f);
-    p.nose_wide = sample_roll(who, 0.11f, 0.19f);
-    p.mouth_y = sample_roll(who, 0.6f, 0.7f);
-    p.mouth = sample_roll(who, 0.88f, 1.12f);
-    p.lip_thick = sample_roll(who, 0.03f, 0.08f);
-    p.fringe = sample_roll(who, -0.25f, 0.35f);
-    p.locks = sample_roll(who, -1.0f, 1.0f);
-    p.glasses = sample_roll(who, -1.0f, 0.35f);
-    p.beard = sample_roll(who, -1.0f, 0.5f);
-    p.moustache = sample_roll(who, -1.0f, 0.3f);
-    p.part = sample_roll(who, -0.4f, 0.4f);
+    p.iris = sample_roll(subject, 0.05f, 0.3f);
+    p.lips = sample_roll(subject, 0.55f, 0.9f) * skin;
+    p.wide = sample_roll(subject, 0.86f, 1.06f);
+    p.high = sample_roll(subject, 1.16f, 1.32f);
+    p.jaw = sample_roll(subject, 0.0f, 0.2f);
+    p.eye_x = sample_roll(subject, 0.37f, 0.47f);
+    p.eye_y = sample_roll(subject, -0.2f, -0.08f);
+    p.eye = sample_roll(subject, 0.9f, 1.15f);
+    p.brow_y = sample_roll(subject, 0.31f, 0.37f);
+    p.brow_thick = sample_roll(subject, 0.03f, 0.07f);
+    p.brow_long = sample_roll(subject, 0.22f, 0.29f);
+    p.nose_long = sample_roll(subject, 0.34f, 0.46f);
+    p.nose_wide = sample_roll(subject, 0.11f, 0.19f);
+    p.mouth_y = sample_roll(subject, 0.6f, 0.7f);
+    p.mouth = sample_roll(subject, 0.88f, 1.12f);
+    p.lip_thick = sample_roll(subject, 0.03f, 0.08f);
+    p.fringe = sample_roll(subject, -0.25f, 0.35f);
+    p.locks = sample_roll(subject, -1.0f, 1.0f);
+    p.glasses = sample_roll(subject, -1.0f, 0.35f);
+    p.beard = sample_roll(subject, -1.0f, 0.5f);
+    p.moustache = sample_roll(subject, -1.0f, 0.3f);
+    p.part = sample_roll(subject, -0.4f, 0.4f);
     return p;
 }
 
@@ -408,8 +408,8 @@ static void draw_mouth(const view *eye, const person *p, const float face[CHANNE
                p->skin * 0.7f, 0.4f, 3.0f);
 }
 
-void sample_face(float tones[SAMPLE_PIXELS], int label, sample_dice *who, sample_dice *shot) {
-    const person p = random_person(who);
+void sample_face(float tones[SAMPLE_PIXELS], int label, sample_dice *subject, sample_dice *shot) {
+    const person p = random_person(subject);
     float face[CHANNELS];
     express(label, shot, face);
     const view eye = random_pose(tones, shot);

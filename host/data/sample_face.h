@@ -19,8 +19,8 @@ static inline float sample_roll(sample_dice *dice, float low, float high) {
     return rng_range(word, low, high);
 }
 
-/* Draws the face of `who` over the background in tones (0 black .. 1 white). `who` holds the draws
- * of the identity, `shot` those of this image. */
-void sample_face(float tones[SAMPLE_PIXELS], int label, sample_dice *who, sample_dice *shot);
+/* Draws the face of `subject` over the background in tones (0 black .. 1 white). `subject` holds
+ * the draws of the identity, `shot` those of this image. */
+void sample_face(float tones[SAMPLE_PIXELS], int label, sample_dice *subject, sample_dice *shot);
 
 #endif

@@ -32,7 +32,7 @@ mien_status mien_dataset_load_within(const char *source, mien_image_spec spec, m
         if (sources[i]->accepts(source)) return load_from(sources[i], on_bad, out);
     if (!mien_file_exists(source))
         return MIEN_FAIL(NOT_FOUND,
-                         "there is no data '%s': give a .csv, .csv.gz, .npy or .npz file, a "
+                         "'%s' does not exist: give a .csv, .csv.gz, .npy or .npz file, a "
                          "folder of pictures, or 'sample' for generated faces",
                          source);
     return MIEN_FAIL(UNSUPPORTED,

@@ -134,7 +134,7 @@ const char *find_fault(const cv::FileNode &root, cv::Size *window) {
     if (!stages.isSeq() || !stages.size() || !features.isSeq() || !features.size())
         return "it has no stages or no features";
     for (const cv::FileNode feature : features)
-        if (!good_feature(feature, *window)) return "a feature lies outside its window";
+        if (!good_feature(feature, *window)) return "a feature is outside its window";
     for (const cv::FileNode stage : stages) {
         const cv::FileNode weak = stage["weakClassifiers"], least = stage["stageThreshold"];
         if ((!least.isInt() && !least.isReal()) || !weak.isSeq() || !weak.size())

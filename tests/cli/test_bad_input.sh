@@ -61,7 +61,7 @@ config "wrong range" 2 'optimizer:\n  beta_1: 1.5\n' ":2:" "optimizer.beta_1" "1
 config "wrong choice" 2 'optimizer: {name: adan}\n' "optimizer.name" "adam|adamw|sgd" "'adan'"
 config "key as section" 2 'train: 3\n' "'train' is a section"
 config "tab" 1 'train:\n\tepochs: 1\n' ":2:" "not YAML"
-config "duplicate key" 1 'train: {epochs: 1}\ntrain: {epochs: 2}\n' ":2:" "'train'" "twice"
+config "duplicate key" 1 'train: {epochs: 1}\ntrain: {epochs: 2}\n' ":2:" "'train'" "duplicate key"
 config "alias" 1 'a: &x 1\ntrain: {epochs: *x}\n' "anchors"
 config "cut" 1 'train: {epochs: 1\n' "not YAML"
 config "empty" 1 '' "empty"
@@ -122,17 +122,17 @@ bad_csv "2305 numbers" "row 4" "2305 pixels instead of 2304"
 with_row4 's/ [0-9]*,T/ 256,T/'
 bad_csv "256" "row 4" "above 255"
 with_row4 's/ [0-9]*,T/ -1,T/'
-bad_csv "-1" "row 4" "no number from 0 to 255"
+bad_csv "-1" "row 4" "other than numbers from 0 to 255"
 with_row4 's/ [0-9]*,T/ 1.5,T/'
-bad_csv "a fraction" "row 4" "no number from 0 to 255"
+bad_csv "a fraction" "row 4" "other than numbers from 0 to 255"
 with_row4 's/ [0-9]*,T/ x,T/'
-bad_csv "letters" "row 4" "no number from 0 to 255"
+bad_csv "letters" "row 4" "other than numbers from 0 to 255"
 with_row4 's/^[0-9]/7/'
 bad_csv "label 7" "row 4" "emotion 7" "0 to 6"
 with_row4 's/^[0-9]/-1/'
 bad_csv "label -1" "row 4" "emotion -1"
 with_row4 's/^[0-9]/happy/'
-bad_csv "label in words" "row 4" "no number"
+bad_csv "label in words" "row 4" "not a number"
 with_row4 's/Training/Trainning/'
 bad_csv "unknown usage" "row 4" "PublicTest"
 with_row4 's/,.*//'
