@@ -1,7 +1,8 @@
-/* Layers that cost nothing in inference. A batch normalisation behind a convolution or dense layer
- * is a scale and a shift of each output channel: it goes into the weights when they are loaded, and
- * what is left of it, the bias, takes the place of its running mean. Dropout is the identity. A sum
- * is written by the operator behind one of its inputs onto the other. */
+/* Layers that cost nothing in inference. A batch normalisation after a convolution or dense layer
+ * scales and shifts each output channel: it is folded into the weights when they are loaded, and
+ * the folded bias is stored where the running mean would be. Dropout is the identity. A sum of two
+ * values is computed by the linear operator that produces one of them: it adds its result to the
+ * buffer that holds the other. */
 #include "host/base/memory.h"
 #include "host/graph/plan.h"
 
@@ -22,22 +23,23 @@ bool mien_plan_fold(mien_plan *plan, int i) {
     return true;
 }
 
-/* Is everything that reads or writes the buffer of node `root` done before node `limit` runs, but
- * for `reader`? */
-static bool finished_before(const mien_plan *plan, int root, int limit, int reader) {
+/* Have all nodes that read or write the buffer of node `root`, except `consumer`, run before node
+ * `limit`? */
+static bool finished_before(const mien_plan *plan, int root, int limit, int consumer) {
     for (int i = 0; i < plan->graph->count; i++) {
         const mien_node *node = &plan->graph->nodes[i];
-        if (plan->nodes[i].fusion.storage == root && i < reader &&
+        if (plan->nodes[i].fusion.storage == root && i < consumer &&
             plan->nodes[i].fusion.runner >= limit)
             return false;
         for (int k = 0; k < node->input_count; k++)
-            if (plan->nodes[node->inputs[k]].fusion.storage == root && i != reader && i >= limit)
+            if (plan->nodes[node->inputs[k]].fusion.storage == root && i != consumer && i >= limit)
                 return false;
     }
     return true;
 }
 
-/* Can the operator behind input `side` of the sum put its result onto the other input? */
+/* If the operator that produces input `side` of sum i can add its result to the other input's
+ * buffer, makes it do so and returns true. */
 static bool adds_onto(mien_plan *plan, int i, int side) {
     const mien_node *node = &plan->graph->nodes[i];
     const int value = node->inputs[side], conv = plan->nodes[value].fusion.runner;
@@ -85,7 +87,7 @@ mien_status mien_plan_folded(const mien_plan *plan, const mien_weights *weights,
     if (norm)
         mien_batchnorm_affine(&plan->graph->nodes[norm], &weights->items[norm * MIEN_PARAMS_MAX],
                               scale, shift);
-    /* output channels lie innermost, in every group; a transposed operator's before its inputs */
+    /* output channels are innermost, in every group; in a transposed operator input channels are */
     mien_linear_desc d = {0};
     node->def->linear(node, &d);
     const size_t each = d.transposed ? (size_t)node->in[0].c : 1;
@@ -97,7 +99,7 @@ mien_status mien_plan_folded(const mien_plan *plan, const mien_weights *weights,
     return MIEN_OK;
 }
 
-/* room: kernel | bias */
+/* buffer: space for the kernel followed by the bias */
 static mien_status load_folded(mien_plan *plan, const mien_weights *weights, int i, float *buffer) {
     const mien_node *node = &plan->graph->nodes[i];
     const size_t c = (size_t)node->out.c;

@@ -1,5 +1,5 @@
-/* Which nodes need no pass of their own: an activation behind a layer that can take it, the softmax
- * at the end (the loss and the predictor work on logits), and what fold.c finds. */
+/* Finds the nodes that need no pass of their own: an activation after a layer that can fuse it, the
+ * final softmax (the loss and the predictor work on logits), and what fold.c finds. */
 #include "host/graph/plan.h"
 
 int mien_plan_consumers(const mien_graph *graph, int value) {
@@ -21,14 +21,15 @@ int mien_plan_operand(const mien_plan *plan, int i, int k) {
     return add->inputs[add->inputs[0] == i];
 }
 
-static bool takes(const mien_node *producer, int activation) {
+static bool can_fuse(const mien_node *producer, int activation) {
     if (activation == BODY_RELU) return producer->def->flags & MIEN_FUSES_RELU;
     return activation >= 0 && (producer->def->flags & MIEN_FUSES_ACTIVATION) &&
            mien_activation_from_output(activation);
 }
 
-/* Gradients: a value that only one in-place node reads shares that node's buffer. */
-static void share(mien_plan *plan, int i) {
+/* An in-place node that is the only consumer of its input writes its output into the input's
+ * buffer, unless backward needs what that overwrites. */
+static void share_buffer(mien_plan *plan, int i) {
     const mien_graph *graph = plan->graph;
     const mien_node *node = &graph->nodes[i];
     const int from = node->inputs[0];
@@ -42,8 +43,9 @@ static void share(mien_plan *plan, int i) {
     if (!output_needed) plan->nodes[i].fusion.storage = before->fusion.storage;
 }
 
-/* A ReLU fused into `producer` whose only reader can apply its slope. */
-static void hand_on_slope(mien_plan *plan, int i) {
+/* Where node i is the only consumer of a fused ReLU and can mask its input gradient, its backward
+ * pass applies the ReLU's slope, and the producer's does not. */
+static void move_slope_to_consumer(mien_plan *plan, int i) {
     const mien_graph *graph = plan->graph;
     const int relu = graph->nodes[i].inputs[0];
     if (!(graph->nodes[i].def->flags & MIEN_MASKS_RELU) || !plan->nodes[relu].fusion.skipped ||
@@ -57,7 +59,7 @@ static void hand_on_slope(mien_plan *plan, int i) {
                                         graph->nodes[graph->nodes[relu].inputs[0]].def->linear;
 }
 
-/* Where activations are NHWC, a layer that only calls them otherwise is its input. */
+/* In NHWC a layer that only changes the shape needs no copy: its output is its input. */
 static bool only_reshapes(const mien_plan *plan, const mien_node *node) {
     const int from = node->inputs[0];
     const mien_shape s = plan->graph->nodes[from].out;
@@ -67,8 +69,8 @@ static bool only_reshapes(const mien_plan *plan, const mien_node *node) {
            plan->ops->channel_block(plan->backend, node->out) == node->out.c;
 }
 
-/* A dropout behind max pooling runs in it. */
-static void take_dropout(mien_plan *plan, int i) {
+/* A dropout after max pooling runs in the pooling's pass. */
+static void fuse_dropout(mien_plan *plan, int i) {
     const mien_graph *graph = plan->graph;
     const int pool = graph->nodes[i].inputs[0];
     if (!(graph->nodes[i].def->flags & MIEN_DROPS) || mien_plan_consumers(graph, pool) != 1 ||
@@ -79,9 +81,9 @@ static void take_dropout(mien_plan *plan, int i) {
     plan->nodes[i].fusion.storage = plan->nodes[pool].fusion.storage;
 }
 
-/* A sum of two runs in the batch normalisation that nobody else reads, when the other value is
- * there by then. Not where that value is what is normalised: one gradient would be written twice in
- * one pass. */
+/* A sum of two values runs in the batch normalisation that computes the later one, if the sum is
+ * its only consumer. Not if the other value is the normalisation's input: one pass would write
+ * the same gradient twice. */
 static bool run_in_norm(mien_plan *plan, int i) {
     const mien_graph *graph = plan->graph;
     const mien_node *node = &graph->nodes[i];
@@ -124,19 +126,21 @@ void mien_plan_fuse(mien_plan *plan) {
         const int before = plan->nodes[input].fusion.runner;
         mien_node_plan *producer = &plan->nodes[before];
         if (node->def->activates && producer->fusion.activation == BODY_LINEAR &&
-            !producer->fusion.skipped && alone && takes(&graph->nodes[before], activation)) {
+            !producer->fusion.skipped && alone && can_fuse(&graph->nodes[before], activation)) {
             producer->fusion.activation = activation;
             producer->fusion.alpha = alpha;
             own->fusion.skipped = true;
             own->fusion.storage = producer->fusion.storage;
         } else if (i) {
-            share(plan, i);
+            share_buffer(plan, i);
         }
         if (plan->training && i) {
-            hand_on_slope(plan, i);
-            take_dropout(plan, i);
+            move_slope_to_consumer(plan, i);
+            fuse_dropout(plan, i);
         }
     }
+    /* gradients: the input of a skipped or in-place node shares the gradient buffer of its output
+     */
     for (int i = graph->count - 2; i > 0; i--) {
         const mien_node *node = &graph->nodes[i];
         const int runner = plan->nodes[i].fusion.runner,

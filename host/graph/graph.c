@@ -18,14 +18,14 @@ static mien_layer_common *common_of(const mien_node *node) {
 
 static mien_status add_node(mien_graph *graph, const mien_layer_def *def, mien_node **out) {
     if (graph->count == MIEN_NODES_MAX)
-        return MIEN_FAIL(UNSUPPORTED, "more than %d layers", MIEN_NODES_MAX);
+        return MIEN_FAIL(UNSUPPORTED, "a model can have at most %d layers", MIEN_NODES_MAX);
     MIEN_TRY(
         mien_grow(&graph->nodes, &graph->capacity, (size_t)graph->count + 1, sizeof *graph->nodes));
     mien_node *node = &graph->nodes[graph->count];
     *node = (mien_node){.def = def, .index = graph->count, .out = {1, 1, 1, 1}};
     MIEN_TRY(mien_new(&node->attrs, 1, def->attr_bytes));
     graph->count++;
-    node->name = common_of(node)->name;
+    node->name = common_of(node)->name; /* attrs stays put when the node list is reallocated */
     *out = node;
     return mien_keys_defaults(def->keys, node->attrs);
 }
@@ -41,12 +41,12 @@ static void default_name(mien_graph *graph, mien_node *node) {
         snprintf(name, MIEN_NAME, "%s_%d", node->def->name, i);
 }
 
-/* A graph's list of nodes may move while it grows; names live in the attributes and do not. */
+/* Resolves the names of the node's inputs and takes over their shapes. */
 static mien_status connect(mien_graph *graph, mien_node *node) {
     const mien_texts *inputs = &common_of(node)->inputs;
     node->input_count = inputs->count ? (int)inputs->count : 1;
     if (node->input_count > MIEN_INPUTS_MAX)
-        return MIEN_FAIL(UNSUPPORTED, "more than %d inputs", MIEN_INPUTS_MAX);
+        return MIEN_FAIL(UNSUPPORTED, "a layer can have at most %d inputs", MIEN_INPUTS_MAX);
     if (!inputs->count) node->inputs[0] = node->index - 1;
     for (size_t i = 0; i < inputs->count; i++) {
         const int from = mien_graph_find(graph, inputs->items[i]);
@@ -56,10 +56,12 @@ static mien_status connect(mien_graph *graph, mien_node *node) {
             for (int k = 0; k < node->index && n < 256; k++)
                 if (!graph->nodes[k].implicit) names[n++] = graph->nodes[k].name;
             const char *near = mien_nearest(inputs->items[i], names, n);
-            return MIEN_FAIL(NOT_FOUND, "input '%s' is no layer before it%s%s%s", inputs->items[i],
-                             near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+            return MIEN_FAIL(NOT_FOUND, "input '%s' is not a layer before it%s%s%s",
+                             inputs->items[i], near ? "; did you mean '" : "", near ? near : "",
+                             near ? "'?" : "");
         }
-        /* a layer with a tail or an `activation` key means what comes out behind them */
+        /* the name of a layer with a tail or an `activation` key stands for the output after them
+         */
         node->inputs[i] = from;
         while (node->inputs[i] + 1 < node->index && graph->nodes[node->inputs[i] + 1].implicit)
             node->inputs[i]++;
@@ -73,7 +75,8 @@ static mien_status connect(mien_graph *graph, mien_node *node) {
     return MIEN_OK;
 }
 
-enum { ELEMENTS_MAX = 1 << 28 }; /* of one sample: beyond it a model file is a bomb */
+/* Of an output for one sample, and of a parameter: a model file beyond it is broken or hostile. */
+enum { ELEMENTS_MAX = 1 << 28 };
 
 static mien_status infer(mien_graph *graph, mien_node *node) {
     MIEN_TRY(connect(graph, node));
@@ -81,7 +84,7 @@ static mien_status infer(mien_graph *graph, mien_node *node) {
     for (int i = 1; i < node->input_count; i++)
         if (graph->nodes[node->inputs[i]].flat != node->flat)
             return MIEN_FAIL(INVALID,
-                             "it mixes flat inputs and images; use keepdims: true on a global "
+                             "it mixes flat inputs and images: use keepdims: true on a global "
                              "pooling");
     MIEN_TRY(node->def->infer(node, node->in, &node->out, &node->flat));
     node->out.n = 1;
@@ -110,21 +113,21 @@ mien_status mien_graph_start(mien_graph *graph, const char *name, mien_graph_io 
     return MIEN_OK;
 }
 
-/* A node split off from the layer before, called after what it does. */
-static mien_status add_implicit(mien_graph *graph, const mien_layer_def *def, const char *called,
+/* Adds an implicit node after the last one, named "<layer>/<part>". */
+static mien_status add_implicit(mien_graph *graph, const mien_layer_def *def, const char *part,
                                 mien_node **out) {
     MIEN_TRY(add_node(graph, def, out));
     mien_node *node = *out;
     const mien_node *before = node - 1;
-    const size_t length = strlen(called) + 2;
+    const size_t length = strlen(part) + 2;
     snprintf(common_of(node)->name, MIEN_NAME, "%.*s/%s", (int)(MIEN_NAME - length), before->name,
-             called);
+             part);
     common_of(node)->trainable = common_of(before)->trainable;
     node->implicit = true;
     return MIEN_OK;
 }
 
-/* Splits the `activation` key of a layer off into a node of its own. */
+/* Turns a layer's `activation` key into a separate node. */
 static mien_status append_activation(mien_graph *graph, int activation) {
     mien_node *node;
     const mien_layer_def *def = mien_layer_find("activation");
@@ -139,9 +142,9 @@ static mien_status append_tail(mien_graph *graph, const mien_layer_def *def) {
     MIEN_TRY(add_implicit(graph, def->tail, def->tail->name, &node));
     if (mien_graph_find(graph, node->name) != node->index)
         return MIEN_FAIL(INVALID,
-                         "its name is too long: its second part is called '%s', as another",
+                         "its name is too long: its second part would be named '%s', which exists",
                          node->name);
-    def->hand_on((node - 1)->attrs, node->attrs);
+    def->init_tail((node - 1)->attrs, node->attrs);
     return infer(graph, node);
 }
 
@@ -152,13 +155,14 @@ static mien_status read_keys(mien_node *node, const mien_value *attrs, const cha
     if (attrs) MIEN_TRY(mien_keys_read(keys, node->attrs, attrs, source, seen));
     for (size_t i = 0; i < keys.count; i++)
         if (!keys.rows[i].fallback && !seen[i])
-            return MIEN_FAIL(INVALID, "%s:%d: it needs the key '%s' (%s)", source, line,
+            return MIEN_FAIL(INVALID, "%s:%d: the key '%s' is missing (%s)", source, line,
                              keys.rows[i].name, keys.rows[i].doc);
     const mien_key *units = mien_keys_find(keys, "units");
     mien_number_or *count = units ? (void *)((char *)node->attrs + units->offset) : NULL;
     if (count && count->word == 0) {
         if (classes < 1)
-            return MIEN_FAIL(INVALID, "%s:%d: 'units: classes' needs data to count classes in",
+            return MIEN_FAIL(INVALID,
+                             "%s:%d: 'units: classes' needs a data set: give a number instead",
                              source, line);
         *count = (mien_number_or){-1, classes};
     }
@@ -171,12 +175,12 @@ mien_status mien_graph_append(mien_graph *graph, const mien_layer_def *def, cons
     MIEN_TRY(add_node(graph, def, &node));
     mien_status status = read_keys(node, attrs, source, line, classes);
     if (node->name[0] == 0) {
-        default_name(graph, node); /* a failed one's too: the message names it */
+        default_name(graph, node); /* also after a failure: the message names the layer */
     } else if (status == MIEN_OK && mien_graph_find(graph, node->name) != node->index) {
         status = MIEN_FAIL(INVALID, "%s:%d: two layers are named '%s'", source, line, node->name);
     }
     if (status == MIEN_OK && strchr(node->name, '/'))
-        status = MIEN_FAIL(INVALID, "%s:%d: a layer's name cannot hold '/'", source, line);
+        status = MIEN_FAIL(INVALID, "%s:%d: a layer's name must not contain '/'", source, line);
     if (status == MIEN_OK) {
         status = infer(graph, node);
         if (status != MIEN_OK) mien_fail_context(status, "%s:%d", source, line);
@@ -226,7 +230,7 @@ static mien_status parse_layer(mien_graph *graph, const mien_value *entry, const
         name = entry->first->key;
         attrs = entry->first;
     } else if (entry->kind != MIEN_VALUE_STRING) {
-        return MIEN_FAIL(FORMAT, "%s:%d: a layer is written as its name, or as 'name: {keys}'",
+        return MIEN_FAIL(FORMAT, "%s:%d: a layer must be written as 'name' or 'name: {keys}'",
                          source, entry->line);
     }
     const mien_layer_def *def = mien_layer_find(name);

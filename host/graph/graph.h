@@ -1,5 +1,5 @@
-/* A network as data: nodes in topological order, shapes, parameters. It knows no device and no
- * memory; graph/plan.h binds it to a backend. */
+/* A network as data: nodes in topological order, shapes, parameter declarations. It is independent
+ * of devices and holds no weights; graph/plan.h binds it to a backend. */
 #ifndef HOST_GRAPH_GRAPH_H
 #define HOST_GRAPH_GRAPH_H
 
@@ -17,22 +17,22 @@ typedef struct mien_graph {
     size_t capacity;
 } mien_graph;
 
-/* The image that the graph reads and the number of classes it tells apart. */
+/* The input image and the number of classes. */
 typedef struct mien_graph_io {
     int height, width, channels;
     int classes; /* for `units: classes`; 0: taken from the last layer */
 } mien_graph_io;
 
 /* Builds a graph from a model file's tree: `name`, `layers` (a list; each entry a layer's name, or
- * a map of one name to its keys). Errors name file, line and layer. Release it also after a
+ * a map of one name to its keys). Errors name file, line and layer. Release the graph also after a
  * failure. */
 mien_status mien_graph_parse(const mien_value *root, const char *source, mien_graph_io io,
                              mien_graph *graph);
 /* Reads a .yaml model file. */
 mien_status mien_graph_read(const char *path, mien_graph_io io, mien_graph *graph);
 
-/* Step by step, for the readers of other formats: start, append layers in topological order, end.
- * `attrs` is a map of the layer's keys. `line` is only for messages. */
+/* The same step by step, for other file formats: start, append layers in topological order, finish.
+ * `attrs` is a map of the layer's keys or NULL. `source` and `line` are only for messages. */
 mien_status mien_graph_start(mien_graph *graph, const char *name, mien_graph_io io);
 mien_status mien_graph_append(mien_graph *graph, const mien_layer_def *def, const mien_value *attrs,
                               const char *source, int line, int classes);
@@ -48,14 +48,14 @@ typedef struct mien_graph_totals {
 } mien_graph_totals;
 
 mien_graph_totals mien_graph_sum(const mien_graph *graph);
-/* The node behind layer i and what was split off from it; the sums of these. */
+/* The end of layer i: one past the last node it was split into. Totals of those nodes. */
 int mien_layer_end(const mien_graph *graph, int i);
 mien_graph_totals mien_layer_sum(const mien_graph *graph, int i);
 long long mien_node_params(const mien_node *node, bool trained_only);
 /* A table of layers: name, class, output, parameters, FLOPs. */
 void mien_graph_summary(const mien_graph *graph, mien_text *out);
 
-/* The starting values of a parameter, as f32 in the logical order; out has its element count. */
+/* Initial values of a parameter, f32 in logical order; `out` holds as many elements as it has. */
 void mien_init_param(const mien_node *node, int param, uint32_t seed, float *out);
 
 #endif

@@ -1,11 +1,13 @@
-/* Starting values: Keras's initialisers, drawn from the counter-based generator. The stream's step
- * is the layer's number, so that inserting a layer changes nothing before it. */
+/* Initial values: Keras's initialisers, drawn from the counter-based generator. The generator's
+ * step is the index of the node and parameter, so that inserting a layer changes no values before
+ * it. */
 #include <math.h>
 
 #include "host/graph/graph.h"
 #include "kernels/body/rng.h"
 
-/* One number of N(0, 1) cut at two standard deviations (Keras: truncated_normal), by rejection. */
+/* One draw from N(0, 1) truncated at two standard deviations (Keras: truncated_normal), by
+ * rejection. */
 static double truncated_normal(uint32_t seed, uint64_t step, uint64_t index) {
     for (uint64_t round = 0; round < 32; round++) {
         const uint64_t at = (index * 32 + round) * 2;
@@ -21,7 +23,7 @@ void mien_init_param(const mien_node *node, int param, uint32_t seed, float *out
     const mien_param *p = &node->params[param];
     const size_t count = mien_shape_count(p->shape);
     const double glorot = sqrt(6.0 / (p->fan_in + p->fan_out));
-    /* 0.8796 is the standard deviation of the cut normal distribution */
+    /* 0.8796 is the standard deviation of the truncated normal distribution */
     const double he = sqrt(2.0 / (p->fan_in ? p->fan_in : 1)) / 0.87962566103423978;
     const uint64_t step = (uint64_t)node->index * MIEN_PARAMS_MAX + (uint64_t)param;
     for (size_t i = 0; i < count; i++) {

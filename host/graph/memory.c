@@ -1,7 +1,8 @@
-/* From lifetimes to offsets. Time runs over the forward pass (node i at time i), the loss (time N)
- * and the backward pass (node i at time 2N - i). Two buffers share memory when their lives do not
- * meet. Rows of micro-batches: a value that backward needs keeps all rows and lives throughout,
- * because the micro-batches pass one after the other; all else holds one micro-batch. */
+/* Assigns offsets in the ACT arena from lifetimes. Time runs over the forward pass (node i at time
+ * i), the loss (time N) and the backward pass (node i at time 2N - i). Two buffers may share memory
+ * if their lifetimes do not overlap. In the micro-batched part, a value that backward needs holds
+ * all rows and lives throughout, because every micro-batch runs forward before the first runs
+ * backward; any other buffer holds one micro-batch. */
 #include <stdlib.h>
 
 #include "host/base/memory.h"
@@ -40,7 +41,7 @@ static mien_status add(planner *p, size_t bytes, int birth, int death, size_t *t
     return MIEN_OK;
 }
 
-/* Last time at which the numbers in the buffer of node `root` are read. */
+/* The last time at which the buffer of node `root` is read. */
 static int last_read(const planner *p, int root) {
     const mien_graph *graph = p->plan->graph;
     int last = root;
@@ -55,9 +56,9 @@ static int last_read(const planner *p, int root) {
         if (own->fusion.skipped) continue;
         for (int k = 0; k < mien_plan_operands(p->plan, i); k++) {
             if (p->plan->nodes[mien_plan_operand(p->plan, i, k)].fusion.storage != root) continue;
-            const bool again = runs_backward(p, i) && k < node->input_count &&
-                               (node->def->flags & MIEN_NEEDS_INPUT);
-            const int time = again ? backward_time(p, i) : i;
+            const bool by_backward = runs_backward(p, i) && k < node->input_count &&
+                                     (node->def->flags & MIEN_NEEDS_INPUT);
+            const int time = by_backward ? backward_time(p, i) : i;
             last = time > last ? time : last;
         }
     }
@@ -83,7 +84,7 @@ static mien_status add_value(planner *p, int i) {
                birth, death, &own->memory.value);
 }
 
-/* The gradient of a value lives from its last reader's backward pass to its producer's. */
+/* The gradient of a value lives from the backward pass of its last consumer to its producer's. */
 static mien_status add_gradient(planner *p, int i) {
     mien_plan *plan = p->plan;
     mien_node_plan *own = &plan->nodes[i];
@@ -131,10 +132,11 @@ static mien_status add_saved(planner *p, int i) {
 static int by_size(const void *a, const void *b) {
     const buffer *x = a, *y = b;
     if (x->bytes != y->bytes) return x->bytes < y->bytes ? 1 : -1;
-    return x->target < y->target ? -1 : 1; /* one order everywhere */
+    return x->target < y->target ? -1 : 1; /* qsort is not stable: make it a total order */
 }
 
-/* Largest first, each at the lowest offset where nothing that lives at the same time lies. */
+/* Places the buffers largest first, each at an offset where it overlaps no buffer that is alive at
+ * the same time. Returns the size of the arena. */
 static size_t assign_offsets(planner *p) {
     size_t total = 0;
     qsort(p->buffers, p->count, sizeof *p->buffers, by_size);
@@ -171,7 +173,7 @@ mien_status mien_plan_memory(mien_plan *plan) {
     MIEN_GO(add(&p, rows, 0, 2 * p.n, &plan->targets));
     MIEN_GO(add(&p, rows, 0, 2 * p.n, &plan->probabilities));
     plan->act_bytes = assign_offsets(&p);
-    for (int i = 0; i < p.n; i++) { /* those that share a buffer share its offset */
+    for (int i = 0; i < p.n; i++) { /* nodes that share a buffer share its offset */
         mien_node_plan *own = &plan->nodes[i];
         const mien_node_plan *root = &plan->nodes[own->fusion.storage];
         const mien_node_plan *grad_root = &plan->nodes[own->fusion.grad_storage];

@@ -15,7 +15,8 @@ static bool is_trained(const mien_node *node, int param) {
     return node->params[param].trained && common_of(node)->trainable;
 }
 
-/* Does something trained lie at or before each node? Which gradients are added to others? */
+/* Sets `requires_grad`, and `adds` where an input's gradient has another writer that runs before
+ * this node in the backward pass. */
 static void mark_gradients(mien_plan *plan) {
     const mien_graph *graph = plan->graph;
     for (int i = 0; i < graph->count; i++) {
@@ -105,14 +106,15 @@ void mien_plan_algorithms(const mien_plan *plan, const char *prefix, mien_text *
 
 static size_t param_elements(const mien_plan *plan, int i, int k) {
     const mien_param *p = &plan->graph->nodes[i].params[k];
-    if (plan->nodes[i].int8) return 0; /* its operator has them */
+    if (plan->nodes[i].int8) return 0; /* its operator owns them */
     const size_t count = p->linear ? plan->ops->linear_weight_bytes(plan->nodes[i].linear) /
                                          mien_dtype_bytes(plan->backend->param_dtype)
                                    : mien_shape_count(p->shape);
     return (count + PAD - 1) & ~(size_t)(PAD - 1);
 }
 
-/* Three rounds over the parameters: decayed, trained without decay, frozen. States apart. */
+/* Lays out the parameters in three rounds: decayed, trained without decay, frozen. States have
+ * their own arena. */
 static void lay_out_params(mien_plan *plan) {
     const mien_graph *graph = plan->graph;
     for (int round = 0; round < 3; round++) {
@@ -135,21 +137,22 @@ static void lay_out_params(mien_plan *plan) {
             }
 }
 
-/* The layer whose numbers take the most room, and a batch that might fit. */
+/* The error for activations that do not fit: names the layer with the largest output and suggests a
+ * batch size. */
 static mien_status too_large(const mien_plan *plan) {
     size_t left, all, largest = 0;
     int at = 0;
     for (int i = 0; i < plan->graph->count; i++) {
-        const size_t bytes = mien_shape_sample(plan->graph->nodes[i].out);
-        if (bytes > largest) at = i;
-        if (bytes > largest) largest = bytes;
+        const size_t elements = mien_shape_sample(plan->graph->nodes[i].out);
+        if (elements > largest) at = i;
+        if (elements > largest) largest = elements;
     }
     plan->ops->memory(plan->backend, &left, &all);
     const double fits = 0.9 * (double)left / (double)(plan->act_bytes + 1) * plan->max_batch;
-    if (fits < 1) return MIEN_NO_MEMORY; /* the sentence of the allocation says what is missing */
+    if (fits < 1) return MIEN_NO_MEMORY; /* keeps the allocation's message */
     return MIEN_FAIL(NO_MEMORY,
-                     "a batch of %d images takes %.0f MiB, %.0f MiB are free; the largest layer is "
-                     "'%s': try a batch size of %d",
+                     "a batch of %d images needs %.0f MiB, %.0f MiB are free (largest layer: "
+                     "'%s'): try a batch size of %d",
                      plan->max_batch, (double)plan->act_bytes / 1048576, (double)left / 1048576,
                      plan->graph->nodes[at].name, (int)fits);
 }
@@ -174,9 +177,9 @@ static mien_status allocate(mien_plan *plan) {
     return MIEN_OK;
 }
 
-/* Logits that a linear operator writes keep the precision of its sums: the loss reads them. Those
- * behind a fused activation stay narrow in training: its slope is told from them, and what does
- * that reads them beside their gradient, in the backend's type. */
+/* Logits written by a linear operator keep the precision of its sums, for the loss. In training,
+ * logits after a fused activation stay in the backend's dtype: the activation's backward kernel
+ * reads them together with their gradient and takes one dtype for both. */
 static void widen_logits(mien_plan *plan) {
     const int root = plan->nodes[plan->graph->logits].fusion.storage;
     if (!plan->graph->nodes[root].def->linear || plan->quant) return;
@@ -192,8 +195,8 @@ static mien_status allocate_activations(mien_plan *plan) {
     return status == MIEN_NO_MEMORY ? too_large(plan) : status;
 }
 
-/* The loss scale that 16-bit gradients begin with: small ones survive, and it falls by itself. */
-static const double first_scale = 1024;
+/* For f16 gradients: high enough that small ones do not underflow; overflows lower it. */
+static const double initial_loss_scale = 1024;
 
 static mien_status build(mien_plan *plan, const mien_plan_options *options) {
     MIEN_TRY(mien_new(&plan->nodes, (size_t)plan->graph->count, sizeof *plan->nodes));
@@ -214,7 +217,7 @@ static mien_status build(mien_plan *plan, const mien_plan_options *options) {
     body_step start;
     memset(&start, 0, sizeof start);
     body_step_start(&start, options->seed, plan->rule.beta_1, plan->rule.beta_2);
-    if (plan->backend->dtype == MIEN_F16) start.loss_scale = first_scale;
+    if (plan->backend->dtype == MIEN_F16) start.loss_scale = initial_loss_scale;
     MIEN_TRY(mien_plan_write(plan, &start));
     return mien_plan_prepare(plan, plan->max_batch);
 }
@@ -234,13 +237,13 @@ mien_status mien_plan_create(const mien_graph *graph, mien_backend *backend,
     if (options->quant && options->quant->nodes) {
         if (plan->training)
             return mien_plan_free(plan),
-                   MIEN_FAIL(INVALID, "a network in int8 cannot be trained; "
-                                      "train the model that it was made from");
+                   MIEN_FAIL(INVALID, "an int8 model cannot be trained: "
+                                      "train the model it was converted from");
         const mien_int8_ops *int8 = plan->ops->int8;
         if (int8 && int8->available(backend))
             plan->quant = options->quant;
         else
-            MIEN_INFO("no int8 on %s: the model runs in f32", backend->description);
+            MIEN_INFO("int8 is not supported on %s: the model runs in f32", backend->description);
     }
     const mien_status status = build(plan, options);
     if (status != MIEN_OK) {
@@ -253,7 +256,7 @@ mien_status mien_plan_create(const mien_graph *graph, mien_backend *backend,
 
 void mien_plan_free(mien_plan *plan) {
     if (!plan) return;
-    for (int i = 0; i < MIEN_INFER_SIZES; i++) /* before the code that they would run */
+    for (int i = 0; i < MIEN_INFER_SIZES; i++) /* first: they refer to the operators */
         mien_replay_release(&plan->infer[i], plan->backend);
     for (int i = 0; plan->nodes && i < plan->graph->count; i++) {
         if (plan->nodes[i].linear) plan->ops->linear_free(plan->nodes[i].linear);
@@ -277,7 +280,8 @@ static mien_status prepare_linear(mien_plan *plan, int i, int n) {
 mien_status mien_plan_prepare(mien_plan *plan, int n) {
     size_t need = 0;
     if (n < 1 || n > plan->max_batch)
-        return MIEN_FAIL(INVALID, "a batch of %d does not fit the plan's %d", n, plan->max_batch);
+        return MIEN_FAIL(INVALID, "a batch of %d exceeds the plan's maximum of %d", n,
+                         plan->max_batch);
     for (int i = 0; i < plan->graph->count; i++) {
         if (i < plan->cut) {
             if (n >= plan->micro_batch) MIEN_TRY(prepare_linear(plan, i, plan->micro_batch));
@@ -302,7 +306,7 @@ mien_status mien_plan_prepare(mien_plan *plan, int n) {
     return MIEN_OK;
 }
 
-/* Calls for every parameter and state: where it lies and its array on the host. */
+/* Called for every parameter and state with its address in backend memory and its host array. */
 typedef mien_status (*param_fn)(mien_plan *plan, int node, int param, char *at, float *host);
 
 static mien_status each_param(mien_plan *plan, char *params, const mien_weights *weights,
@@ -323,7 +327,7 @@ static mien_tensor vector_at(const mien_plan *plan, int node, int param, char *a
 }
 
 static mien_status load_one(mien_plan *plan, int node, int param, char *at, float *host) {
-    if (plan->nodes[node].int8) return MIEN_OK; /* mien_plan_load_folded */
+    if (plan->nodes[node].int8) return MIEN_OK; /* see mien_plan_load_folded */
     if (plan->graph->nodes[node].params[param].linear)
         return plan->ops->weights_upload(plan->nodes[node].linear, at, host);
     const mien_tensor t = vector_at(plan, node, param, at);
@@ -378,8 +382,8 @@ mien_status mien_plan_epoch(mien_plan *plan, const double *rates, size_t count) 
 
 mien_status mien_plan_store(mien_plan *plan, bool from_average, mien_weights *weights) {
     if (!plan->training)
-        return MIEN_FAIL(INVALID, "a plan for inference cannot give its weights back: they are "
-                                  "folded");
+        return MIEN_FAIL(INVALID, "weights cannot be read back from an inference plan: other "
+                                  "layers are folded into them");
     char *params = from_average && plan->average ? plan->average : plan->param;
     return each_param(plan, params, weights, store_one);
 }

@@ -1,4 +1,4 @@
-/* Where the time goes: marks in the order of the work, read when the work is done. */
+/* Profiling by timestamps between the passes, read after the work is done. */
 #include "host/graph/plan.h"
 
 mien_status mien_plan_profile_read(mien_plan *plan) {
@@ -15,7 +15,7 @@ mien_status mien_plan_profile_read(mien_plan *plan) {
 mien_status mien_plan_stamp(mien_plan *plan, double *owner) {
     mien_profile *p = plan->profile;
     if (!p) return MIEN_OK;
-    if (p->timestamps == MIEN_PROFILE_TIMESTAMPS) { /* go on from the last one */
+    if (p->timestamps == MIEN_PROFILE_TIMESTAMPS) { /* full: read, then start over */
         MIEN_TRY(mien_plan_profile_read(plan));
         MIEN_TRY(mien_plan_stamp(plan, NULL));
     }

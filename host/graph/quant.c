@@ -46,30 +46,32 @@ int mien_quant_source(const mien_graph *graph, int node) {
     return from;
 }
 
-static bool is_scale(float s) {
+static bool is_valid_scale(float s) {
     return isfinite(s) && s > 1e-30f && s < 1e30f;
 }
 
 mien_status mien_quant_check(const mien_graph *graph, const mien_quant *quant) {
-    int first[MIEN_NODES_MAX] = {0}; /* by value: who reads it as bytes */
+    int consumer[MIEN_NODES_MAX] = {0}; /* by value: the last layer so far that reads it as int8 */
     for (int i = 0; i < quant->nodes; i++) {
         const mien_quant_layer *q = &quant->layers[i];
         const mien_node *node = &graph->nodes[i];
         if (!q->w_scale) continue;
         if (!mien_quant_can(node))
             return MIEN_FAIL(INVALID,
-                             "layer '%s': a convolution with groups or dilation, or a transposed "
-                             "one, does not compute with bytes",
+                             "layer '%s': int8 is not supported for grouped, dilated or transposed "
+                             "convolutions",
                              node->name);
-        bool good = is_scale(q->x_scale);
-        for (int k = 0; good && k < node->out.c; k++)
-            good = is_scale(q->w_scale[k]);
-        if (!good)
-            return MIEN_FAIL(INVALID, "layer '%s': a scale is no positive number", node->name);
-        int *seen = &first[mien_quant_source(graph, i)];
+        bool valid = is_valid_scale(q->x_scale);
+        for (int k = 0; valid && k < node->out.c; k++)
+            valid = is_valid_scale(q->w_scale[k]);
+        if (!valid)
+            return MIEN_FAIL(INVALID, "layer '%s': a scale is not between 1e-30 and 1e30",
+                             node->name);
+        int *seen = &consumer[mien_quant_source(graph, i)];
         const mien_quant_layer *other = &quant->layers[*seen];
         if (*seen && (other->x_scale != q->x_scale || other->x_signed != q->x_signed))
-            return MIEN_FAIL(INVALID, "layers '%s' and '%s' read one value at different scales",
+            return MIEN_FAIL(INVALID,
+                             "layers '%s' and '%s' read the same value at different scales",
                              graph->nodes[*seen].name, node->name);
         *seen = i;
     }
@@ -87,28 +89,27 @@ static bool is_int8(mien_dtype dtype) {
     return dtype == MIEN_U8 || dtype == MIEN_I8;
 }
 
-/* Does everybody who reads a value take bytes? From the last node to the first. */
-static void ask_consumers(const mien_plan *plan, bool *wanted) {
+/* Marks the values whose consumers all take int8, from the last node to the first. */
+static void find_int8_values(const mien_plan *plan, bool *wanted) {
     const mien_graph *graph = plan->graph;
-    bool read[MIEN_NODES_MAX] = {false};
+    bool consumed[MIEN_NODES_MAX] = {false};
     for (int i = 0; i < graph->count; i++)
         wanted[i] = true;
     for (int j = graph->count - 1; j >= 0; j--) {
         const mien_node *node = &graph->nodes[j];
-        wanted[j] &= read[j];
+        wanted[j] &= consumed[j];
         const bool passes_on = plan->nodes[j].fusion.skipped || keeps_int8(node);
         const bool takes = passes_on ? wanted[j] : layer_of(plan, j) != NULL;
         for (int k = 0; k < node->input_count; k++) {
             wanted[node->inputs[k]] &= takes;
-            read[node->inputs[k]] = true;
+            consumed[node->inputs[k]] = true;
         }
     }
 }
 
-/* Flattened bytes are the bytes as they lie: everybody who shares with `node` shares with its
- * input.
- */
-static void alias(mien_plan *plan, int node) {
+/* int8 is NHWC, so flattening needs no copy: `node`, and every node that shares its buffer, uses
+ * the buffer of its input. */
+static void alias_input(mien_plan *plan, int node) {
     const int root = plan->nodes[plan->graph->nodes[node].inputs[0]].fusion.storage;
     for (int i = 0; i < plan->graph->count; i++)
         if (plan->nodes[i].fusion.storage == node) plan->nodes[i].fusion.storage = root;
@@ -133,7 +134,7 @@ void mien_plan_int8_values(mien_plan *plan) {
     for (int i = 0; i < graph->count; i++)
         plan->nodes[i].value.dtype = plan->backend->dtype;
     if (!plan->quant) return;
-    ask_consumers(plan, wanted);
+    find_int8_values(plan, wanted);
     for (int i = 1; i < graph->count; i++) {
         const mien_quant_layer *q = layer_of(plan, i);
         if (!q) continue;
@@ -151,7 +152,7 @@ void mien_plan_int8_values(mien_plan *plan) {
             const bool computes = graph->nodes[i].def->linear != NULL;
             own->value.dtype =
                 !computes ? from->value.dtype : (own->value.is_signed ? MIEN_I8 : MIEN_U8);
-            if (graph->nodes[i].def->flags & MIEN_RESHAPES) alias(plan, i);
+            if (graph->nodes[i].def->flags & MIEN_RESHAPES) alias_input(plan, i);
         }
     }
 }

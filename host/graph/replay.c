@@ -7,11 +7,11 @@ static mien_status record(mien_replay *replay, mien_backend *b, mien_status (*wo
     MIEN_TRY(b->ops->capture->begin(b));
     const mien_status status = work(context);
     if (status == MIEN_OK) return b->ops->capture->end(b, &replay->capture);
-    char message[MIEN_MESSAGE]; /* of the work: what it was recorded for is the one to tell */
+    char message[MIEN_MESSAGE]; /* report the error of the work, not one of ending the recording */
     snprintf(message, sizeof message, "%s", mien_error_message());
     if (b->ops->capture->end(b, &replay->capture) == MIEN_OK)
         b->ops->capture->free(b, replay->capture);
-    replay->capture = NULL; /* a part of the work must never be replayed */
+    replay->capture = NULL; /* never replay a partial recording */
     return mien_fail(status, __FILE__, __LINE__, "%s", message);
 }
 
@@ -24,7 +24,7 @@ mien_status mien_replay_run(mien_replay *replay, mien_backend *b, unsigned versi
         replay->warm = false;
         replay->version = version;
     }
-    if (!replay->warm) { /* libraries set themselves up at their first call */
+    if (!replay->warm) { /* libraries initialise themselves on the first call */
         MIEN_TRY(work(context));
         replay->warm = true;
         return MIEN_OK;

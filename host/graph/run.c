@@ -1,4 +1,4 @@
-/* The only walk over a graph, and what a layer sees on the way. */
+/* The walk over a graph, forward and backward, and the view of it that each layer gets. */
 #include "host/graph/plan.h"
 
 /* Of parameters and statistics. */
@@ -6,13 +6,14 @@ static size_t element_bytes(const mien_plan *plan) {
     return mien_dtype_bytes(plan->backend->param_dtype);
 }
 
-/* Rows [first, first + rows) of a buffer; one that holds a micro-batch only starts at its front. */
+/* The walk's rows of a buffer, from row walk->first on; a buffer that holds only one micro-batch
+ * starts at 0. */
 static mien_tensor view(const mien_plan *plan, const mien_walk *walk, int node, mien_dtype dtype,
                         size_t offset, bool whole) {
     mien_shape s = plan->graph->nodes[node].out;
     const size_t row = mien_shape_sample(s) * mien_dtype_bytes(dtype);
     const size_t skip = whole ? row * (size_t)walk->first : 0;
-    const bool nhwc = dtype != plan->backend->dtype; /* int8 is, on every backend */
+    const bool nhwc = dtype != plan->backend->dtype; /* int8 is NHWC on every backend */
     s.n = walk->rows;
     return (mien_tensor){s, dtype, nhwc ? s.c : plan->ops->channel_block(plan->backend, s),
                          plan->act + offset + skip};
@@ -47,7 +48,7 @@ void *mien_plan_param_grad(const mien_plan *plan, int node, int i) {
     return plan->grad + plan->nodes[node].param[i] * element_bytes(plan);
 }
 
-/* Kept for backward, hence of all rows; else a micro-batch's. */
+/* The index buffer holds all rows where backward needs it, else one micro-batch. */
 static uint16_t *index_of(const mien_plan *plan, const mien_walk *walk, const mien_node *node) {
     const mien_node_plan *own = &plan->nodes[node->index];
     const bool kept = plan->training && own->requires_grad;
@@ -55,7 +56,7 @@ static uint16_t *index_of(const mien_plan *plan, const mien_walk *walk, const mi
     return (uint16_t *)(plan->act + own->memory.index) + skip;
 }
 
-/* The gradients that a backward pass reads and writes. */
+/* Sets the gradients that a backward pass reads and writes. */
 static void fill_gradients(const mien_plan *plan, const mien_walk *walk, const mien_node *node,
                            mien_pass *pass) {
     const mien_node_plan *own = &plan->nodes[node->index];
@@ -170,8 +171,8 @@ static mien_status walk_backward(mien_plan *plan, const mien_walk *walk, int fro
     return MIEN_OK;
 }
 
-/* Operators may keep what they derived from the weights until these change. */
-static void tell_weights_changed(mien_plan *plan) {
+/* Operators may cache what they derive from the weights. */
+static void invalidate_weight_caches(mien_plan *plan) {
     for (int i = 0; i < plan->graph->count; i++)
         if (plan->nodes[i].linear) plan->ops->linear_weights_changed(plan->nodes[i].linear);
 }
@@ -184,7 +185,7 @@ static void next_rows(const mien_plan *plan, mien_walk *walk, int first, int n) 
 
 mien_status mien_plan_forward(mien_plan *plan, int n, bool training, uint64_t offset) {
     mien_walk walk = {.training = training, .offset = offset};
-    if (plan->training) tell_weights_changed(plan);
+    if (plan->training) invalidate_weight_caches(plan);
     for (int first = 0; first < n; first += plan->micro_batch) {
         next_rows(plan, &walk, first, n);
         MIEN_TRY(walk_forward(plan, &walk, 1, plan->cut));
@@ -275,5 +276,5 @@ mien_status mien_plan_infer(mien_plan *plan, int n) {
         r->weights = plan->weights;
         return mien_replay_run(r, plan->backend, plan->version, infer, &work);
     }
-    return infer(&work); /* more sizes than are kept */
+    return infer(&work); /* all slots are in use by other sizes */
 }

@@ -1,4 +1,4 @@
-/* What a graph costs, and its table. */
+/* Parameter and FLOP counts of a graph, and its summary table. */
 #include <stdio.h>
 #include <string.h>
 

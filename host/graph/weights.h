@@ -1,5 +1,5 @@
-/* A network's numbers on the host: one f32 array a parameter or state, in the logical order
- * (kernels HWIO, dense in x out). This is what files hold and what a bound plan is filled from. */
+/* A network's weights on the host: one f32 array per parameter or state, in logical order (kernels
+ * HWIO, dense in x out). Files store them, and a plan is loaded from them. */
 #ifndef HOST_GRAPH_WEIGHTS_H
 #define HOST_GRAPH_WEIGHTS_H
 
@@ -10,10 +10,10 @@ typedef struct mien_weights {
     int nodes;
 } mien_weights;
 
-/* Allocates zeros for every parameter: room for what a file or a device holds. Release it also
- * after a failure. */
+/* Allocates zeros for every parameter and state, to be filled from a file or a device. Release
+ * `weights` also after a failure. */
 mien_status mien_weights_zeros(const mien_graph *graph, mien_weights *weights);
-/* The same, filled with starting values. */
+/* The same, filled with initial values. */
 mien_status mien_weights_create(const mien_graph *graph, uint32_t seed, mien_weights *weights);
 void mien_weights_release(mien_weights *weights);
 float *mien_weights_get(const mien_weights *weights, int node, int param);

@@ -100,9 +100,10 @@ struct mien_layer_def {
      */
     int (*activates)(const mien_node *node, float *alpha);
     /* A layer of two operators: the second runs in an implicit node behind the first, which
-     * `hand_on` gives its attributes (all but the common ones). Files know one layer. NULL: none */
+     * `init_tail` gives its attributes (all but the common ones). Files know one layer. NULL: none
+     */
     const mien_layer_def *tail;
-    void (*hand_on)(const void *attrs, void *tail);
+    void (*init_tail)(const void *attrs, void *tail);
 };
 
 /* A layer's place in a graph: structure only, the same for every backend. */

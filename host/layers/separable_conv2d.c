@@ -62,7 +62,7 @@ typedef struct pointwise_attrs {
 
 static const mien_key pointwise_rows[] = {MIEN_COMMON_KEYS(pointwise_attrs)};
 
-static void hand_on(const void *attrs, void *tail) {
+static void init_tail(const void *attrs, void *tail) {
     const separable_attrs *from = attrs;
     pointwise_attrs *a = tail;
     a->window = (mien_conv_window){
@@ -129,5 +129,5 @@ const mien_layer_def mien_layer_separable_conv2d = {
     .backward = mien_linear_layer_backward,
     .flops = flops,
     .tail = &pointwise,
-    .hand_on = hand_on,
+    .init_tail = init_tail,
 };

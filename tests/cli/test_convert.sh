@@ -67,7 +67,7 @@ refuse 1 "bench: a model in f32 is not int8" "computes in f32" -- bench infer ru
 export MIEN_INT8=0
 judge m.safetensors slow.csv >out.log 2>err.log
 check "without VNNI: f32" near slow.csv int8.csv 0.08
-check "without VNNI: one line says so" eval '[ "$(grep -c "no int8 on" err.log)" -eq 1 ]'
+check "without VNNI: one line says so" eval '[ "$(grep -c "int8 is not supported on" err.log)" -eq 1 ]'
 check "without VNNI: devices says so" eval '"$mien" devices | grep -q "^int8 *no"'
 check "without VNNI: no bench in int8" eval '! "$mien" "${bench_int8[@]}" 2>bench.log && grep -q "computes in f32" bench.log'
 check "convert without VNNI" "$mien" convert run slow.safetensors --calibrate faces.csv

@@ -489,7 +489,7 @@ static void test_messages(void **state) {
                    "window of 9x9 does not fit an image of 8x6");
     expect_refused("layers:\n  - conv2d: {name: stem, filters: 4, kernel_size: 1}\n"
                    "  - flatten: {inputs: [stm]}\n",
-                   "m.yaml:3", "'stm' is no layer before it; did you mean 'stem'?");
+                   "m.yaml:3", "'stm' is not a layer before it; did you mean 'stem'?");
     expect_refused("layers:\n  - flatten: {name: a}\n  - dense: {name: a, units: 2}\n", "m.yaml:3",
                    "two layers are named 'a'");
     expect_refused("layers:\n  - flatten\n  - dense: {units: 3}\n", "softmax", "last layer");
