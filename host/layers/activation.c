@@ -1,6 +1,6 @@
-/* An activation of its own, as keras.layers.Activation. The graph folds it into the layer before
- * where that can take it; the `activation` key of conv2d and dense becomes such a node. And the
- * passes of all layers that are an activation of the table. */
+/* An activation as a layer, as keras.layers.Activation; the `activation` key of other layers
+ * becomes such a node. The graph fuses it into the layer before where that is possible. Also the
+ * passes of all layers that are an activation. */
 #include "host/layers/layer.h"
 
 typedef struct activation_attrs {
@@ -11,7 +11,8 @@ typedef struct activation_attrs {
 #define F(field) MIEN_FIELD(activation_attrs, field)
 static const mien_key rows[] = {
     MIEN_COMMON_KEYS(activation_attrs),
-    KEY_CHOICE("activation", F(activation), NULL, MIEN_ACTIVATION_CHOICES, "which"),
+    KEY_CHOICE("activation", F(activation), NULL, MIEN_ACTIVATION_CHOICES,
+               "the activation function"),
 };
 
 static int activates(const mien_node *node, float *alpha) {

@@ -1,4 +1,4 @@
-/* Sum of two or more equal shapes, as keras.layers.Add. */
+/* Sum of two or more inputs of equal shape, as keras.layers.Add. */
 #include "host/layers/layer.h"
 
 typedef struct add_attrs {

@@ -1,4 +1,4 @@
-/* Mean of two or more equal shapes, as keras.layers.Average. */
+/* Mean of two or more inputs of equal shape, as keras.layers.Average. */
 #include "host/layers/layer.h"
 
 typedef struct average_attrs {
@@ -7,19 +7,19 @@ typedef struct average_attrs {
 
 static const mien_key rows[] = {MIEN_COMMON_KEYS(average_attrs)};
 
-static float share(const mien_node *node) {
+static float weight(const mien_node *node) {
     return 1.0f / (float)node->input_count;
 }
 
 static mien_status forward(const mien_node *node, const mien_pass *pass) {
     MIEN_TRY(mien_sum_forward(node, pass));
-    return pass->ops->rescale(pass->backend, &pass->y, &pass->y, share(node), 0, false);
+    return pass->ops->rescale(pass->backend, &pass->y, &pass->y, weight(node), 0, false);
 }
 
 static mien_status backward(const mien_node *node, const mien_pass *pass) {
     for (int i = 0; i < node->input_count; i++) {
         if (pass->dx[i].data)
-            MIEN_TRY(pass->ops->rescale(pass->backend, &pass->dx[i], &pass->dy, share(node), 0,
+            MIEN_TRY(pass->ops->rescale(pass->backend, &pass->dx[i], &pass->dy, weight(node), 0,
                                         pass->dx_accumulate[i]));
     }
     return MIEN_OK;

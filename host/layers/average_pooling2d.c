@@ -1,4 +1,4 @@
-/* Average pooling; padding is not counted, as keras.layers.AveragePooling2D. */
+/* Average pooling, as keras.layers.AveragePooling2D: padding does not count towards the mean. */
 #include "host/layers/layer.h"
 
 const mien_layer_def mien_layer_average_pooling2d = {

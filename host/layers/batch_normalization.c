@@ -1,5 +1,5 @@
-/* Batch normalisation over the channels, as keras.layers.BatchNormalization. Not trainable = its
- * running statistics are used and kept, as in Keras. */
+/* Batch normalisation over the channels, as keras.layers.BatchNormalization. If it is not
+ * trainable, training uses the running statistics and does not change them, as in Keras. */
 #include <math.h>
 
 #include "host/layers/layer.h"

@@ -55,8 +55,8 @@ mien_status mien_infer_equal(mien_node *node, const mien_shape *in, mien_shape *
     *out = in[0];
     for (int i = 1; i < node->input_count; i++)
         if (in[i].h != in[0].h || in[i].w != in[0].w || in[i].c != in[0].c)
-            return MIEN_FAIL(INVALID, "its inputs are of %dx%dx%d and %dx%dx%d", in[0].h, in[0].w,
-                             in[0].c, in[i].h, in[i].w, in[i].c);
+            return MIEN_FAIL(INVALID, "its inputs have different shapes: %dx%dx%d and %dx%dx%d",
+                             in[0].h, in[0].w, in[0].c, in[i].h, in[i].w, in[i].c);
     return MIEN_OK;
 }
 
@@ -80,11 +80,12 @@ mien_status mien_sum_forward(const mien_node *node, const mien_pass *pass) {
     return MIEN_OK;
 }
 
-mien_status mien_wants_image(const mien_shape *in, bool flat) {
-    return flat ? MIEN_FAIL(INVALID, "it wants an image, not %d flat numbers", in->c) : MIEN_OK;
+mien_status mien_require_image(const mien_shape *in, bool flat) {
+    return flat ? MIEN_FAIL(INVALID, "it needs an image, not a flat input of %d numbers", in->c)
+                : MIEN_OK;
 }
 
-mien_status mien_wants_channel_axis(int axis, bool flat) {
+mien_status mien_require_channel_axis(int axis, bool flat) {
     return axis == -1 || axis == (flat ? 1 : 3)
                ? MIEN_OK
                : MIEN_FAIL(UNSUPPORTED, "axis %d: only the channel axis, -1 or %d, is supported",

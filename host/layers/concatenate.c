@@ -1,4 +1,4 @@
-/* Inputs side by side in the channels, as keras.layers.Concatenate. */
+/* Concatenation along the channels, as keras.layers.Concatenate. */
 #include "host/layers/layer.h"
 
 typedef struct concatenate_attrs {
@@ -9,25 +9,25 @@ typedef struct concatenate_attrs {
 #define F(field) MIEN_FIELD(concatenate_attrs, field)
 static const mien_key rows[] = {
     MIEN_COMMON_KEYS(concatenate_attrs),
-    KEY_INT("axis", F(axis), "-1", -1, 3, "that of the channels: -1, or 3 of images"),
+    KEY_INT("axis", F(axis), "-1", -1, 3, "the channel axis: -1, or 3 for images"),
 };
 
 static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {
     const concatenate_attrs *a = node->attrs;
     double channels = 0;
-    MIEN_TRY(mien_wants_channel_axis(a->axis, *flat));
+    MIEN_TRY(mien_require_channel_axis(a->axis, *flat));
     for (int i = 0; i < node->input_count; i++) {
         channels += in[i].c;
         if (in[i].h != in[0].h || in[i].w != in[0].w)
-            return MIEN_FAIL(INVALID, "images of %dx%d and %dx%d cannot stand side by side",
-                             in[0].h, in[0].w, in[i].h, in[i].w);
+            return MIEN_FAIL(INVALID, "images of %dx%d and %dx%d cannot be concatenated", in[0].h,
+                             in[0].w, in[i].h, in[i].w);
     }
     if (channels > INT32_MAX) return MIEN_FAIL(INVALID, "its output has too many channels");
     *out = (mien_shape){1, in[0].h, in[0].w, (int)channels};
     return MIEN_OK;
 }
 
-/* Where an input, whose channels begin at `first`, lies in the output. */
+/* The box of the output that holds an input; its channels begin at `first`. */
 static body_box box_of(const mien_shape *in, int first) {
     return (body_box){.h = in->h, .w = in->w, .c = in->c, .dst_c = first};
 }

@@ -13,12 +13,12 @@ static const mien_key rows[] = {
     MIEN_COMMON_KEYS(conv2d_attrs),
     KEY_INT("filters", F(filters), NULL, 1, 65536, "output channels"),
     MIEN_CONV_KEYS(conv2d_attrs),
-    KEY_INT("groups", F(groups), "1", 1, 65536, "parts of the channels that are convolved apart"),
+    KEY_INT("groups", F(groups), "1", 1, 65536, "groups of channels that are convolved separately"),
     KEY_BOOL("use_bias", F(use_bias), "true", "add a bias"),
     KEY_CHOICE("activation", F(activation), "linear", MIEN_ACTIVATION_CHOICES,
                "activation applied to the output"),
     KEY_CHOICE("kernel_initializer", F(initializer), "glorot_uniform", MIEN_INITIALIZERS,
-               "how the kernel starts"),
+               "initial values of the kernel"),
 };
 
 static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {

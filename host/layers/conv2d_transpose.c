@@ -1,12 +1,12 @@
-/* The data gradient of a convolution as a layer, as keras.layers.Conv2DTranspose: it makes images
- * larger by its strides. */
+/* Transposed convolution (the data gradient of a convolution as a layer), as
+ * keras.layers.Conv2DTranspose: it enlarges images by its strides. */
 #include "host/layers/layer.h"
 
 enum { SIDE_MAX = 65536 };
 
 typedef struct transpose_attrs {
     mien_layer_common common;
-    mien_conv_window window; /* of the convolution from the result to the input */
+    mien_conv_window window; /* of the convolution from the output to the input */
     int filters, output_padding[2], activation, initializer;
     bool use_bias;
 } transpose_attrs;
@@ -17,33 +17,32 @@ static const mien_key rows[] = {
     KEY_INT("filters", F(filters), NULL, 1, 65536, "output channels"),
     MIEN_CONV_KEYS(transpose_attrs),
     KEY_PAIR("output_padding", F(output_padding), "-1", -1, 254,
-             "places more at the far border, less than strides; -1 = by padding: same in * "
-             "strides, valid "
-             "all that a kernel reaches"),
+             "extra rows and columns at the bottom and right, fewer than strides; -1: chosen by "
+             "padding, so that same gives input * strides and valid all that the kernel reaches"),
     KEY_BOOL("use_bias", F(use_bias), "true", "add a bias"),
     KEY_CHOICE("activation", F(activation), "linear", MIEN_ACTIVATION_CHOICES,
                "activation applied to the output"),
     KEY_CHOICE("kernel_initializer", F(initializer), "glorot_uniform", MIEN_INITIALIZERS,
-               "how the kernel starts"),
+               "initial values of the kernel"),
 };
 
-/* Keras's size of the result along one axis. */
-static long long size_of(const transpose_attrs *a, long long in, int axis) {
+/* Keras's output size along one axis. */
+static long long output_size(const transpose_attrs *a, long long in, int axis) {
     const int span = mien_conv_span(&a->window, axis), stride = a->window.strides[axis];
-    const int more = a->output_padding[axis];
+    const int extra = a->output_padding[axis];
     if (a->window.padding == MIEN_SAME)
-        return more < 0 ? in * stride : (in - 1) * stride + span % 2 + more;
-    return (in - 1) * stride + (more >= 0 ? span + more : (span > stride ? span : stride));
+        return extra < 0 ? in * stride : (in - 1) * stride + span % 2 + extra;
+    return (in - 1) * stride + (extra >= 0 ? span + extra : (span > stride ? span : stride));
 }
 
 static mien_status check(const transpose_attrs *a) {
-    const int *more = a->output_padding, *strides = a->window.strides;
-    if ((more[0] < 0) != (more[1] < 0))
-        return MIEN_FAIL(INVALID, "output_padding: [%d, %d] leaves one axis open", more[0],
-                         more[1]);
-    if (more[0] >= strides[0] || more[1] >= strides[1])
-        return MIEN_FAIL(INVALID, "output_padding: [%d, %d] is not less than strides: [%d, %d]",
-                         more[0], more[1], strides[0], strides[1]);
+    const int *extra = a->output_padding, *strides = a->window.strides;
+    if ((extra[0] < 0) != (extra[1] < 0))
+        return MIEN_FAIL(INVALID, "output_padding: [%d, %d]: give both numbers, or -1 for both",
+                         extra[0], extra[1]);
+    if (extra[0] >= strides[0] || extra[1] >= strides[1])
+        return MIEN_FAIL(INVALID, "output_padding: [%d, %d] must be less than strides: [%d, %d]",
+                         extra[0], extra[1], strides[0], strides[1]);
     return MIEN_OK;
 }
 
@@ -53,15 +52,15 @@ static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out,
     *flat = false;
     MIEN_TRY(check(a));
     MIEN_TRY(mien_conv_check(&a->window));
-    const long long h = size_of(a, in->h, 0), w = size_of(a, in->w, 1);
+    const long long h = output_size(a, in->h, 0), w = output_size(a, in->w, 1);
     if (h > SIDE_MAX || w > SIDE_MAX)
-        return MIEN_FAIL(INVALID, "its result of %lldx%lld is too large", h, w);
+        return MIEN_FAIL(INVALID, "its output of %lldx%lld is too large", h, w);
     *out = (mien_shape){1, (int)h, (int)w, a->filters};
     if (out->h < 1 || out->w < 1 || mien_conv_infer(&a->window, out, &back) != MIEN_OK ||
         back.h != in->h || back.w != in->w)
         return MIEN_FAIL(INVALID,
-                         "no convolution leads from its result of %dx%d back to its input of "
-                         "%dx%d: leave output_padding out",
+                         "no convolution maps its output of %dx%d back to its input of %dx%d: "
+                         "remove output_padding",
                          out->h, out->w, in->h, in->w);
     return MIEN_OK;
 }

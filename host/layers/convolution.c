@@ -1,4 +1,4 @@
-/* What the convolutions share: the rule for shapes, and what their operators are told. */
+/* Shared by the convolutions: the shape rule and the description of the operator. */
 #include "host/layers/layer.h"
 
 int mien_conv_span(const mien_conv_window *window, int axis) {
@@ -16,8 +16,9 @@ mien_status mien_conv_check(const mien_conv_window *w) {
 mien_status mien_depthwise_channels(int channels, int multiplier, int *out) {
     const long long all = (long long)channels * multiplier;
     if (all > MIEN_CHANNELS_MAX)
-        return MIEN_FAIL(INVALID, "depth_multiplier: %d makes %lld channels of %d; %d are the most",
-                         multiplier, all, channels, MIEN_CHANNELS_MAX);
+        return MIEN_FAIL(INVALID,
+                         "depth_multiplier: %d gives %lld channels; at most %d are supported",
+                         multiplier, all, MIEN_CHANNELS_MAX);
     *out = (int)all;
     return MIEN_OK;
 }
@@ -29,8 +30,8 @@ mien_status mien_conv_infer(mien_conv_window *w, const mien_shape *in, mien_shap
     out->w = mien_conv_axis(in->w, span_w, w->strides[1], w->padding, &w->pad_left, &w->pad_right);
     if (out->h < 1 || out->w < 1)
         return MIEN_FAIL(INVALID,
-                         "a kernel of %dx%d does not fit an image of %dx%d; use padding: "
-                         "same or fewer layers",
+                         "a kernel of %dx%d does not fit an image of %dx%d: use padding: same or "
+                         "fewer layers",
                          span_h, span_w, in->h, in->w);
     return MIEN_OK;
 }
@@ -48,9 +49,9 @@ void mien_conv_describe(const mien_conv_window *w, mien_linear_desc *d) {
     d->pad_right = w->pad_right;
 }
 
-double mien_conv_flops(const mien_conv_window *w, const mien_shape *places, double channels,
+double mien_conv_flops(const mien_conv_window *w, const mien_shape *image, double channels,
                        double terms) {
-    return 2.0 * w->kernel_size[0] * w->kernel_size[1] * places->h * places->w * channels * terms;
+    return 2.0 * w->kernel_size[0] * w->kernel_size[1] * image->h * image->w * channels * terms;
 }
 
 void mien_conv_declare(mien_node *node, const mien_conv_window *w, const char *name, int c2, int c3,

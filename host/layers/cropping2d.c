@@ -1,4 +1,4 @@
-/* An image without its borders, as keras.layers.Cropping2D. */
+/* Cuts off the borders of an image, as keras.layers.Cropping2D. */
 #include "host/layers/layer.h"
 
 typedef struct cropping2d_attrs {
@@ -15,7 +15,7 @@ static const mien_key rows[] = {
 
 static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {
     const int *s = ((const cropping2d_attrs *)node->attrs)->sides;
-    MIEN_TRY(mien_wants_image(in, *flat));
+    MIEN_TRY(mien_require_image(in, *flat));
     *out = (mien_shape){1, in->h - s[0] - s[1], in->w - s[2] - s[3], in->c};
     if (out->h < 1 || out->w < 1)
         return MIEN_FAIL(INVALID,
@@ -26,13 +26,13 @@ static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out,
 
 static mien_status forward(const mien_node *node, const mien_pass *pass) {
     const int *s = ((const cropping2d_attrs *)node->attrs)->sides;
-    return mien_cut_out(pass, &pass->y, &pass->x[0], s[0], s[2], false);
+    return mien_extract(pass, &pass->y, &pass->x[0], s[0], s[2], false);
 }
 
 static mien_status backward(const mien_node *node, const mien_pass *pass) {
     const int *s = ((const cropping2d_attrs *)node->attrs)->sides;
     if (!pass->dx[0].data) return MIEN_OK;
-    return mien_lay_inside(pass, &pass->dx[0], &pass->dy, s[0], s[2], pass->dx_accumulate[0]);
+    return mien_embed(pass, &pass->dx[0], &pass->dy, s[0], s[2], pass->dx_accumulate[0]);
 }
 
 const mien_layer_def mien_layer_cropping2d = {

@@ -1,5 +1,5 @@
-/* Fully connected layer, as keras.layers.Dense on flattened input. `units: classes` stands for the
- * number of classes of the data. */
+/* Fully connected layer, as keras.layers.Dense on flattened input. `units: classes` is the number
+ * of classes of the data set. */
 #include "host/layers/layer.h"
 
 typedef struct dense_attrs {
@@ -12,23 +12,23 @@ typedef struct dense_attrs {
 #define F(field) MIEN_FIELD(dense_attrs, field)
 static const mien_key rows[] = {
     MIEN_COMMON_KEYS(dense_attrs),
-    KEY_NUMBER_OR("units", F(units), NULL, 1, 1048576, "classes", "outputs"),
+    KEY_NUMBER_OR("units", F(units), NULL, 1, 1048576, "classes", "number of outputs"),
     KEY_BOOL("use_bias", F(use_bias), "true", "add a bias"),
     KEY_CHOICE("activation", F(activation), "linear", MIEN_ACTIVATION_CHOICES,
                "activation applied to the output"),
     KEY_CHOICE("kernel_initializer", F(initializer), "glorot_uniform",
-               "zeros|ones|glorot_uniform|he_normal", "how the kernel starts"),
+               "zeros|ones|glorot_uniform|he_normal", "initial values of the kernel"),
 };
 
 static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {
     const dense_attrs *a = node->attrs;
     if (in->h * in->w != 1)
         return MIEN_FAIL(INVALID,
-                         "a dense layer wants flat input, not %dx%dx%d; put flatten or a "
-                         "global pooling before it",
+                         "a dense layer needs flat input, not %dx%dx%d: put flatten or a global "
+                         "pooling before it",
                          in->h, in->w, in->c);
     *out = (mien_shape){1, 1, 1, (int)a->units.number};
-    return (void)flat, MIEN_OK; /* flat or [1,1,c], as it came */
+    return (void)flat, MIEN_OK; /* stays flat or [1,1,c] like the input */
 }
 
 static void declare(mien_node *node, const mien_shape *in) {

@@ -1,5 +1,6 @@
-/* A convolution of each channel by itself, as keras.layers.DepthwiseConv2D: as many groups as
- * channels. Its kernel [h][w][in][multiplier] is that one's in memory. */
+/* Depthwise convolution, as keras.layers.DepthwiseConv2D: a grouped convolution with as many groups
+ * as input channels. Its kernel [h][w][in][multiplier] equals that of the grouped convolution,
+ * [h][w][1][in * multiplier], in memory. */
 #include "host/layers/layer.h"
 
 typedef struct depthwise_attrs {
@@ -13,13 +14,12 @@ typedef struct depthwise_attrs {
 static const mien_key rows[] = {
     MIEN_COMMON_KEYS(depthwise_attrs),
     MIEN_CONV_KEYS(depthwise_attrs),
-    KEY_INT("depth_multiplier", F(multiplier), "1", 1, 65536,
-            "output channels of each input channel"),
+    KEY_INT("depth_multiplier", F(multiplier), "1", 1, 65536, "output channels per input channel"),
     KEY_BOOL("use_bias", F(use_bias), "true", "add a bias"),
     KEY_CHOICE("activation", F(activation), "linear", MIEN_ACTIVATION_CHOICES,
                "activation applied to the output"),
     KEY_CHOICE("depthwise_initializer", F(initializer), "glorot_uniform", MIEN_INITIALIZERS,
-               "how the kernel starts"),
+               "initial values of the kernel"),
 };
 
 static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {

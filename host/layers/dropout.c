@@ -1,11 +1,11 @@
-/* Inverted dropout, as keras.layers.Dropout; the identity outside of training. And what it shares
- * with spatial_dropout2d, which draws for channels of an image. */
+/* Inverted dropout, as keras.layers.Dropout; the identity outside of training. Its keys and passes
+ * are shared with spatial_dropout2d, which draws once per channel of an image. */
 #include "host/layers/layer.h"
 
 #define F(field) MIEN_FIELD(mien_dropout_attrs, field)
 const mien_key mien_dropout_rows[MIEN_DROPOUT_KEYS] = {
     MIEN_COMMON_KEYS(mien_dropout_attrs),
-    KEY_REAL("rate", F(rate), NULL, 0, 0.999, "share of elements set to zero"),
+    KEY_REAL("rate", F(rate), NULL, 0, 0.999, "fraction of elements set to zero"),
 };
 
 mien_dropout mien_dropout_mask(const mien_node *node, const mien_pass *pass) {

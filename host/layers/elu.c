@@ -1,4 +1,4 @@
-/* Exponential below zero, as keras.layers.ELU (Clevert et al. 2016). */
+/* Exponential linear unit, as keras.layers.ELU (Clevert et al. 2016). */
 #include "host/layers/layer.h"
 
 typedef struct elu_attrs {
@@ -9,13 +9,15 @@ typedef struct elu_attrs {
 #define F(field) MIEN_FIELD(elu_attrs, field)
 static const mien_key rows[] = {
     MIEN_COMMON_KEYS(elu_attrs),
-    KEY_REAL("alpha", F(alpha), "1", 0, 1e6, "its limit below zero, negated"),
+    KEY_REAL("alpha", F(alpha), "1", 0, 1e6,
+             "the output approaches minus alpha for large negative inputs"),
 };
 
 static int activates(const mien_node *node, float *alpha) {
     const elu_attrs *a = node->attrs;
     *alpha = (float)a->alpha;
-    return *alpha > 0 ? BODY_ELU : BODY_RELU; /* the table's wants a limit to tell the sign */
+    /* with alpha 0 backward cannot infer the input's sign from the output of BODY_ELU */
+    return *alpha > 0 ? BODY_ELU : BODY_RELU;
 }
 
 const mien_layer_def mien_layer_elu = {

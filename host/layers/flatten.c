@@ -1,5 +1,5 @@
-/* Rows of numbers from images, in the order H, W, C, as keras.layers.Flatten. It is also where the
- * backend's own layout ends. */
+/* Flattens images in the order H, W, C, as keras.layers.Flatten; also converts from the backend's
+ * channel-blocked layout to NHWC. */
 #include "host/layers/layer.h"
 
 typedef struct flatten_attrs {

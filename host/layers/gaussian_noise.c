@@ -1,4 +1,4 @@
-/* Normal noise added in training, as keras.layers.GaussianNoise; the identity outside of it. */
+/* Adds normal noise in training, as keras.layers.GaussianNoise; the identity otherwise. */
 #include "host/layers/layer.h"
 
 typedef struct gaussian_noise_attrs {
@@ -15,11 +15,11 @@ static const mien_key rows[] = {
 static mien_status forward(const mien_node *node, const mien_pass *pass) {
     const gaussian_noise_attrs *a = node->attrs;
     if (!pass->training || a->stddev == 0) return mien_copy_forward(node, pass);
-    const mien_dropout from = {.rate = a->stddev,
+    const mien_dropout draw = {.rate = a->stddev,
                                .stream = RNG_DROPOUT + (uint32_t)node->index,
                                .state = pass->state,
                                .first = pass->first};
-    return pass->ops->noise(pass->backend, &pass->y, &pass->x[0], &from);
+    return pass->ops->noise(pass->backend, &pass->y, &pass->x[0], &draw);
 }
 
 const mien_layer_def mien_layer_gaussian_noise = {

@@ -1,4 +1,4 @@
-/* Mean over the image, as keras.layers.GlobalAveragePooling2D. */
+/* Mean over height and width, as keras.layers.GlobalAveragePooling2D. */
 #include "host/layers/layer.h"
 
 const mien_layer_def mien_layer_global_average_pooling2d = {

@@ -1,4 +1,4 @@
-/* Maximum over the image, as keras.layers.GlobalMaxPooling2D. */
+/* Maximum over height and width, as keras.layers.GlobalMaxPooling2D. */
 #include "host/layers/layer.h"
 
 const mien_layer_def mien_layer_global_max_pooling2d = {

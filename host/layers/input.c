@@ -1,5 +1,5 @@
-/* The image batch: what the graph reads. It stands first in every graph and has no keys of its own;
- * its shape comes from the config's `input` section or from the model file. */
+/* The batch of input images. It is the first node of every graph and is not written in model files
+ * (.yaml); its shape comes from the config's `input` section or the trained model's file. */
 #include "host/layers/layer.h"
 
 typedef struct input_attrs {
@@ -10,13 +10,13 @@ static const mien_key rows[] = {MIEN_COMMON_KEYS(input_attrs)};
 
 static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {
     (void)in;
-    *out = node->out; /* set by the graph before */
+    *out = node->out; /* set by mien_graph_start */
     *flat = false;
     return MIEN_OK;
 }
 
 static mien_status pass(const mien_node *node, const mien_pass *pass) {
-    (void)node, (void)pass; /* the loader has filled it */
+    (void)node, (void)pass; /* filled by the loader */
     return MIEN_OK;
 }
 

@@ -1,4 +1,4 @@
-/* A slope below zero instead of nothing, as keras.layers.LeakyReLU (Maas et al. 2013). */
+/* ReLU with a small slope for negative inputs, as keras.layers.LeakyReLU (Maas et al. 2013). */
 #include "host/layers/layer.h"
 
 typedef struct leaky_relu_attrs {
@@ -10,14 +10,14 @@ typedef struct leaky_relu_attrs {
 static const mien_key rows[] = {
     MIEN_COMMON_KEYS(leaky_relu_attrs),
     KEY_REAL("negative_slope", F(negative_slope), "0.3", 0, 1e6,
-             "slope below zero; Keras 2 calls it alpha"),
+             "slope for negative inputs; called alpha in Keras 2"),
 };
 
 static int activates(const mien_node *node, float *alpha) {
     const leaky_relu_attrs *a = node->attrs;
     *alpha = (float)a->negative_slope;
-    return *alpha > 0 ? BODY_LEAKY_RELU
-                      : BODY_RELU; /* the table's wants a slope to tell the sign */
+    /* with slope 0 backward cannot infer the input's sign from the output of BODY_LEAKY_RELU */
+    return *alpha > 0 ? BODY_LEAKY_RELU : BODY_RELU;
 }
 
 const mien_layer_def mien_layer_leaky_relu = {

@@ -1,4 +1,4 @@
-/* The two passes that conv2d and dense share: a linear operator with a bias and an epilogue. */
+/* The passes of the convolutions and dense: a linear operator with a bias and an epilogue. */
 #include "host/layers/layer.h"
 
 mien_status mien_linear_layer_forward(const mien_node *node, const mien_pass *pass) {

@@ -1,5 +1,5 @@
-/* The greatest of two or more equal shapes, as keras.layers.Maximum. The gradient goes to the first
- * that is as great, as in TensorFlow. */
+/* Elementwise maximum of two or more inputs of equal shape, as keras.layers.Maximum. The gradient
+ * goes to the first input that equals the maximum, as in TensorFlow. */
 #include "host/layers/layer.h"
 
 typedef struct maximum_attrs {
@@ -9,10 +9,10 @@ typedef struct maximum_attrs {
 static const mien_key rows[] = {MIEN_COMMON_KEYS(maximum_attrs)};
 
 static mien_status forward(const mien_node *node, const mien_pass *pass) {
-    const mien_tensor *most = &pass->x[0];
+    const mien_tensor *max = &pass->x[0];
     for (int i = 1; i < node->input_count; i++) {
-        MIEN_TRY(pass->ops->maximum(pass->backend, &pass->y, most, &pass->x[i]));
-        most = &pass->y;
+        MIEN_TRY(pass->ops->maximum(pass->backend, &pass->y, max, &pass->x[i]));
+        max = &pass->y;
     }
     return MIEN_OK;
 }

@@ -1,5 +1,5 @@
-/* Product of two inputs, as keras.layers.Multiply; the second may be 1x1xC and is then spread over
- * the image (squeeze and excitation, Hu et al. 2018). */
+/* Product of two inputs, as keras.layers.Multiply; the second may be 1x1xC and is then broadcast
+ * over the image (squeeze and excitation, Hu et al. 2018). */
 #include "host/layers/layer.h"
 
 typedef struct multiply_attrs {

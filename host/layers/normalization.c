@@ -1,5 +1,5 @@
-/* (x - mean) / deviation by channel, as keras.layers.Normalization. Mean and variance are states,
- * saved with the weights; the keys of these names say what they start from. */
+/* (x - mean) / std per channel, as keras.layers.Normalization. Mean and variance are states, saved
+ * with the weights; the keys of the same names give their initial values. */
 #include "host/layers/layer.h"
 
 typedef struct normalization_attrs {
@@ -11,24 +11,24 @@ typedef struct normalization_attrs {
 #define F(field) MIEN_FIELD(normalization_attrs, field)
 static const mien_key rows[] = {
     MIEN_COMMON_KEYS(normalization_attrs),
-    KEY_INT("axis", F(axis), "-1", -1, 3, "that of the channels: -1, or 3 of images"),
+    KEY_INT("axis", F(axis), "-1", -1, 3, "the channel axis: -1, or 3 for images"),
     KEY_REALS("mean", F(mean), "[]", -1e30, 1e30,
-              "of the data: one number, or one a channel; empty: 0, or what a model file holds"),
-    KEY_REALS("variance", F(variance), "[]", 0, 1e30, "of the data; empty: 1"),
+              "mean of the data: one number, or one per channel; empty: 0, or as saved in a model"),
+    KEY_REALS("variance", F(variance), "[]", 0, 1e30, "variance of the data; empty: 1"),
 };
 
 static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {
     const normalization_attrs *a = node->attrs;
     const size_t counts[] = {a->mean.count, a->variance.count};
-    MIEN_TRY(mien_wants_channel_axis(a->axis, *flat));
+    MIEN_TRY(mien_require_channel_axis(a->axis, *flat));
     for (int i = 0; i < 2; i++)
         if (counts[i] > 1 && counts[i] != (size_t)in->c)
-            return MIEN_FAIL(INVALID, "its %s has %zu numbers, its input %d channels",
+            return MIEN_FAIL(INVALID, "its %s has %zu numbers, but its input has %d channels",
                              i ? "variance" : "mean", counts[i], in->c);
     return mien_infer_same(node, in, out, flat);
 }
 
-/* `count` is Keras's: of the data that it was adapted to. */
+/* `count` exists only for Keras: the number of samples that the layer was adapted to. */
 static void declare(mien_node *node, const mien_shape *in) {
     const normalization_attrs *a = node->attrs;
     const mien_shape vector = {1, 1, 1, in->c}, number = {1, 1, 1, 1};
@@ -43,7 +43,7 @@ static void declare(mien_node *node, const mien_shape *in) {
         node, (mien_param){.name = "count", .shape = number, .init = MIEN_INIT_ZEROS, .axes = -1});
 }
 
-/* Keras divides by a deviation of 1e-7 at least. */
+/* The epsilon matches Keras, which divides by a standard deviation of at least 1e-7. */
 static mien_batchnorm vectors(const mien_pass *pass) {
     return (mien_batchnorm){.running_mean = pass->params[0],
                             .running_variance = pass->params[1],

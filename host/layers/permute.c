@@ -1,4 +1,4 @@
-/* Height, width and channels exchanged, as keras.layers.Permute. */
+/* Permutes height, width and channels, as keras.layers.Permute. */
 #include "host/layers/layer.h"
 
 typedef struct permute_attrs {
@@ -11,24 +11,24 @@ typedef struct permute_attrs {
 static const mien_key rows[] = {
     MIEN_COMMON_KEYS(permute_attrs),
     KEY_INTS("dims", F(dims), NULL, 1, 3,
-             "for each axis of the output the one that it was; height is 1, channels are 3"),
+             "the input axis of each output axis; 1: height, 2: width, 3: channels"),
 };
 
 static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {
     permute_attrs *a = node->attrs;
-    const int wanted = *flat ? 1 : 3, sizes[] = {in->h, in->w, in->c};
+    const int axis_count = *flat ? 1 : 3, sizes[] = {in->h, in->w, in->c};
     bool seen[3] = {false};
     for (int i = 0; i < 3; i++)
         a->axes.from[i] = a->inverse.from[i] = i;
-    for (int i = 0; i < a->dims.count && a->dims.count == wanted && !*flat; i++) {
+    for (int i = 0; i < a->dims.count && a->dims.count == axis_count && !*flat; i++) {
         const int from = a->dims.items[i] - 1;
         seen[from] = true;
         a->axes.from[i] = from;
         a->inverse.from[from] = i;
     }
-    const bool whole = *flat ? a->dims.items[0] == 1 : seen[0] && seen[1] && seen[2];
-    if (a->dims.count != wanted || !whole)
-        return MIEN_FAIL(INVALID, "dims must name each of the %d axes once", wanted);
+    const bool complete = *flat ? a->dims.items[0] == 1 : seen[0] && seen[1] && seen[2];
+    if (a->dims.count != axis_count || !complete)
+        return MIEN_FAIL(INVALID, "dims must name each of the %d axes once", axis_count);
     *out = (mien_shape){1, sizes[a->axes.from[0]], sizes[a->axes.from[1]], sizes[a->axes.from[2]]};
     return MIEN_OK;
 }

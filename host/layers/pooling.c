@@ -1,12 +1,14 @@
-/* What the four pooling layers share. A global pooling is a window as large as the image. */
+/* Shared by the four pooling layers. Global pooling uses a window as large as the image. */
 #include "host/layers/layer.h"
 
 #define F(field) MIEN_FIELD(mien_pool_attrs, field)
 const mien_key mien_window_pool_rows[MIEN_WINDOW_POOL_KEYS] = {
     MIEN_COMMON_KEYS(mien_pool_attrs),
     KEY_PAIR("pool_size", F(pool_size), "2", 1, 255, "height and width of a window"),
-    KEY_PAIR("strides", F(strides), "0", 0, 255, "steps; 0 = pool_size"),
-    KEY_CHOICE("padding", F(padding), "valid", "valid|same", "border rule"),
+    KEY_PAIR("strides", F(strides), "0", 0, 255, "vertical and horizontal step; 0: pool_size"),
+    KEY_CHOICE(
+        "padding", F(padding), "valid", "valid|same",
+        "valid: windows stay inside the image; same: clipped windows, output is input / strides"),
 };
 
 const mien_key mien_global_pool_rows[MIEN_GLOBAL_POOL_KEYS] = {
@@ -22,7 +24,7 @@ mien_status mien_window_pool_infer(mien_node *node, const mien_shape *in, mien_s
                                    bool *flat) {
     mien_pool_attrs *a = node->attrs;
     mien_pool *p = &a->pool;
-    int behind; /* windows are clipped at the far border: the padding there needs no number */
+    int unused; /* padding at the bottom and right: windows are clipped there */
     for (int i = 0; i < 2; i++)
         if (a->strides[i] == 0) a->strides[i] = a->pool_size[i];
     p->average = is_average(node);
@@ -30,8 +32,8 @@ mien_status mien_window_pool_infer(mien_node *node, const mien_shape *in, mien_s
     p->kernel_w = a->pool_size[1];
     p->stride_h = a->strides[0];
     p->stride_w = a->strides[1];
-    out->h = mien_conv_axis(in->h, p->kernel_h, p->stride_h, a->padding, &p->pad_top, &behind);
-    out->w = mien_conv_axis(in->w, p->kernel_w, p->stride_w, a->padding, &p->pad_left, &behind);
+    out->h = mien_conv_axis(in->h, p->kernel_h, p->stride_h, a->padding, &p->pad_top, &unused);
+    out->w = mien_conv_axis(in->w, p->kernel_w, p->stride_w, a->padding, &p->pad_left, &unused);
     out->c = in->c;
     *flat = false;
     if (out->h < 1 || out->w < 1)
@@ -44,7 +46,7 @@ mien_status mien_global_pool_infer(mien_node *node, const mien_shape *in, mien_s
                                    bool *flat) {
     mien_pool_attrs *a = node->attrs;
     if (!is_average(node) && in->h * in->w > UINT16_MAX)
-        return MIEN_FAIL(UNSUPPORTED, "global max pooling of more than %d pixels", UINT16_MAX);
+        return MIEN_FAIL(UNSUPPORTED, "global max pooling supports at most %d pixels", UINT16_MAX);
     a->pool = (mien_pool){.average = is_average(node),
                           .kernel_h = in->h,
                           .kernel_w = in->w,
@@ -55,7 +57,7 @@ mien_status mien_global_pool_infer(mien_node *node, const mien_shape *in, mien_s
     return MIEN_OK;
 }
 
-/* What runs in one go with max pooling in this pass. */
+/* What is fused with max pooling in this pass. */
 static mien_pool_tail tail_of(const mien_pass *pass) {
     return (mien_pool_tail){.relu_mask = pass->relu_mask,
                             .dropout = pass->dropout.rate > 0 ? &pass->dropout : NULL};

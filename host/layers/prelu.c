@@ -1,4 +1,4 @@
-/* ReLU whose slope below zero is learned, as keras.layers.PReLU (He et al. 2015). */
+/* ReLU with a learned slope for negative inputs, as keras.layers.PReLU (He et al. 2015). */
 #include "host/layers/layer.h"
 
 typedef struct prelu_attrs {
@@ -10,16 +10,16 @@ typedef struct prelu_attrs {
 #define F(field) MIEN_FIELD(prelu_attrs, field)
 static const mien_key rows[] = {
     MIEN_COMMON_KEYS(prelu_attrs),
-    KEY_CHOICE("alpha_initializer", F(initializer), "zeros", "zeros|ones", "how the slopes start"),
+    KEY_CHOICE("alpha_initializer", F(initializer), "zeros", "zeros|ones", "initial slopes"),
     KEY_INTS("shared_axes", F(shared), "[]", 1, 3,
-             "axes along which one slope serves; [1, 2]: one for each channel"),
+             "axes that share one slope; [1, 2]: one slope per channel"),
 };
 
 static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {
     const mien_ints *shared = &((const prelu_attrs *)node->attrs)->shared;
     for (int i = 0; i < shared->count; i++)
         if (*flat && shared->items[i] > 1)
-            return MIEN_FAIL(INVALID, "shared_axes names axis %d; flat input has one",
+            return MIEN_FAIL(INVALID, "shared_axes names axis %d, but flat input has only axis 1",
                              shared->items[i]);
     return mien_infer_same(node, in, out, flat);
 }

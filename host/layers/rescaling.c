@@ -10,7 +10,7 @@ typedef struct rescaling_attrs {
 static const mien_key rows[] = {
     MIEN_COMMON_KEYS(rescaling_attrs),
     KEY_REAL("scale", F(scale), NULL, -1e9, 1e9, "factor"),
-    KEY_REAL("offset", F(offset), "0", -1e9, 1e9, "added afterwards"),
+    KEY_REAL("offset", F(offset), "0", -1e9, 1e9, "added after scaling"),
 };
 
 static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {

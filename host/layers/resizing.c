@@ -1,4 +1,4 @@
-/* An image of another size, as keras.layers.Resizing without antialiasing. */
+/* Resizes an image, as keras.layers.Resizing without antialiasing. */
 #include "host/layers/layer.h"
 
 typedef struct resizing_attrs {
@@ -10,18 +10,20 @@ typedef struct resizing_attrs {
 #define F(field) MIEN_FIELD(resizing_attrs, field)
 static const mien_key rows[] = {
     MIEN_COMMON_KEYS(resizing_attrs),
-    KEY_INT("height", F(height), NULL, 1, 4096, "of its output"),
-    KEY_INT("width", F(width), NULL, 1, 4096, "of its output"),
+    KEY_INT("height", F(height), NULL, 1, 4096, "height of the output"),
+    KEY_INT("width", F(width), NULL, 1, 4096, "width of the output"),
     KEY_CHOICE("interpolation", F(interpolation), "bilinear", "nearest|bilinear",
-               "what stands between pixels"),
-    KEY_BOOL("crop_to_aspect_ratio", F(crop), "false", "only false: the image is stretched"),
+               "interpolation between pixels"),
+    KEY_BOOL("crop_to_aspect_ratio", F(crop), "false",
+             "only false is supported: the image is stretched"),
 };
 
 static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {
     const resizing_attrs *a = node->attrs;
-    MIEN_TRY(mien_wants_image(in, *flat));
+    MIEN_TRY(mien_require_image(in, *flat));
     if (a->crop)
-        return MIEN_FAIL(UNSUPPORTED, "crop_to_aspect_ratio: put cropping2d before it instead");
+        return MIEN_FAIL(UNSUPPORTED,
+                         "crop_to_aspect_ratio is not supported: put cropping2d before it");
     *out = (mien_shape){1, a->height, a->width, in->c};
     return MIEN_OK;
 }

@@ -1,6 +1,6 @@
-/* A convolution of each channel by itself, then one of 1x1 over all of them, as
- * keras.layers.SeparableConv2D. The graph makes two nodes of it: this one is depthwise, its tail
- * has the second kernel and the bias. */
+/* A depthwise convolution, then a 1x1 convolution over all channels, as
+ * keras.layers.SeparableConv2D. In the graph it is two nodes: this one is the depthwise part, its
+ * tail has the pointwise kernel and the bias. */
 #include "host/layers/layer.h"
 
 typedef struct separable_attrs {
@@ -16,14 +16,14 @@ static const mien_key rows[] = {
     KEY_INT("filters", F(filters), NULL, 1, 65536, "output channels"),
     MIEN_CONV_KEYS(separable_attrs),
     KEY_INT("depth_multiplier", F(multiplier), "1", 1, 65536,
-            "channels between the two, of each input channel"),
+            "channels between the two convolutions per input channel"),
     KEY_BOOL("use_bias", F(use_bias), "true", "add a bias"),
     KEY_CHOICE("activation", F(activation), "linear", MIEN_ACTIVATION_CHOICES,
                "activation applied to the output"),
     KEY_CHOICE("depthwise_initializer", F(depthwise_initializer), "glorot_uniform",
-               MIEN_INITIALIZERS, "how the first kernel starts"),
+               MIEN_INITIALIZERS, "initial values of the depthwise kernel"),
     KEY_CHOICE("pointwise_initializer", F(pointwise_initializer), "glorot_uniform",
-               MIEN_INITIALIZERS, "how the second kernel starts"),
+               MIEN_INITIALIZERS, "initial values of the pointwise kernel"),
 };
 
 static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {
@@ -97,7 +97,7 @@ static double pointwise_flops(const mien_node *node, const mien_shape *in) {
     return mien_conv_flops(&a->window, &node->out, node->out.c, in->c);
 }
 
-/* No line of layers.def: nobody writes it down. */
+/* Not in layers.def: model files cannot name it. */
 static const mien_layer_def pointwise = {
     .name = "pointwise",
     .class_name = "SeparableConv2D",

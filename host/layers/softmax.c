@@ -9,11 +9,11 @@ typedef struct softmax_attrs {
 #define F(field) MIEN_FIELD(softmax_attrs, field)
 static const mien_key rows[] = {
     MIEN_COMMON_KEYS(softmax_attrs),
-    KEY_INT("axis", F(axis), "-1", -1, 3, "that of the channels: -1, or 3 of images"),
+    KEY_INT("axis", F(axis), "-1", -1, 3, "the channel axis: -1, or 3 for images"),
 };
 
 static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {
-    MIEN_TRY(mien_wants_channel_axis(((const softmax_attrs *)node->attrs)->axis, *flat));
+    MIEN_TRY(mien_require_channel_axis(((const softmax_attrs *)node->attrs)->axis, *flat));
     return mien_infer_same(node, in, out, flat);
 }
 

@@ -2,7 +2,7 @@
 #include "host/layers/layer.h"
 
 static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {
-    MIEN_TRY(mien_wants_image(in, *flat));
+    MIEN_TRY(mien_require_image(in, *flat));
     return mien_infer_same(node, in, out, flat);
 }
 

@@ -1,4 +1,4 @@
-/* An image enlarged by whole factors, as keras.layers.UpSampling2D. */
+/* Enlarges an image by whole factors, as keras.layers.UpSampling2D. */
 #include "host/layers/layer.h"
 
 typedef struct up_sampling2d_attrs {
@@ -11,14 +11,14 @@ static const mien_key rows[] = {
     MIEN_COMMON_KEYS(up_sampling2d_attrs),
     KEY_PAIR("size", F(size), "2", 1, 64, "factors of height and width"),
     KEY_CHOICE("interpolation", F(interpolation), "nearest", "nearest|bilinear",
-               "what stands between pixels"),
+               "interpolation between pixels"),
 };
 
 static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {
     const up_sampling2d_attrs *a = node->attrs;
-    MIEN_TRY(mien_wants_image(in, *flat));
+    MIEN_TRY(mien_require_image(in, *flat));
     if ((double)in->h * a->size[0] > INT16_MAX || (double)in->w * a->size[1] > INT16_MAX)
-        return MIEN_FAIL(INVALID, "an image of %dx%d times %dx%d is too large", in->h, in->w,
+        return MIEN_FAIL(INVALID, "an image of %dx%d enlarged by %dx%d is too large", in->h, in->w,
                          a->size[0], a->size[1]);
     *out = (mien_shape){1, in->h * a->size[0], in->w * a->size[1], in->c};
     return MIEN_OK;

@@ -1,4 +1,4 @@
-/* Zeros around an image, as keras.layers.ZeroPadding2D. */
+/* Pads an image with zeros, as keras.layers.ZeroPadding2D. */
 #include "host/layers/layer.h"
 
 typedef struct zero_padding2d_attrs {
@@ -15,20 +15,20 @@ static const mien_key rows[] = {
 
 static mien_status infer(mien_node *node, const mien_shape *in, mien_shape *out, bool *flat) {
     const int *s = ((const zero_padding2d_attrs *)node->attrs)->sides;
-    MIEN_TRY(mien_wants_image(in, *flat));
+    MIEN_TRY(mien_require_image(in, *flat));
     *out = (mien_shape){1, in->h + s[0] + s[1], in->w + s[2] + s[3], in->c};
     return MIEN_OK;
 }
 
 static mien_status forward(const mien_node *node, const mien_pass *pass) {
     const int *s = ((const zero_padding2d_attrs *)node->attrs)->sides;
-    return mien_lay_inside(pass, &pass->y, &pass->x[0], s[0], s[2], false);
+    return mien_embed(pass, &pass->y, &pass->x[0], s[0], s[2], false);
 }
 
 static mien_status backward(const mien_node *node, const mien_pass *pass) {
     const int *s = ((const zero_padding2d_attrs *)node->attrs)->sides;
     if (!pass->dx[0].data) return MIEN_OK;
-    return mien_cut_out(pass, &pass->dx[0], &pass->dy, s[0], s[2], pass->dx_accumulate[0]);
+    return mien_extract(pass, &pass->dx[0], &pass->dy, s[0], s[2], pass->dx_accumulate[0]);
 }
 
 const mien_layer_def mien_layer_zero_padding2d = {

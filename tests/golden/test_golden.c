@@ -105,7 +105,7 @@ static void test_dense_on_an_image(void **state) {
     const mien_value keys = {.kind = MIEN_VALUE_MAP, .first = &units, .last = &units, .count = 1};
     assert_int_equal(mien_graph_append(&graph, mien_layer_find("dense"), &keys, "m", 1, 0),
                      MIEN_INVALID);
-    assert_non_null(strstr(mien_error_message(), "wants flat input, not 4x3x2"));
+    assert_non_null(strstr(mien_error_message(), "needs flat input, not 4x3x2"));
     mien_graph_release(&graph);
 }
 

@@ -211,10 +211,10 @@ static void test_messages(void **state) {
         {"separable_conv2d: {name: x, filters: 2, kernel_size: 13}", "kernel of 13x13"},
         {"separable_conv2d: {name: x, kernel_size: 3}", "'filters'"},
         {"conv2d_transpose: {name: x, filters: 2, kernel_size: 3, output_padding: 1}",
-         "output_padding: [1, 1] is not less than strides: [1, 1]"},
+         "output_padding: [1, 1] must be less than strides: [1, 1]"},
         {"conv2d_transpose: {name: x, filters: 2, kernel_size: 3, strides: 2, output_padding: "
          "[-1, 1]}",
-         "output_padding: [-1, 1] leaves one axis open"},
+         "output_padding: [-1, 1]: give both numbers"},
         {"conv2d_transpose: {name: x, filters: 2, kernel_size: 3, strides: 2, dilation_rate: 2}",
          "one must be 1"},
         {"conv2d_transpose: {name: x, filters: 2, kernel_size: 3, strides: 4, padding: same, "

@@ -432,12 +432,12 @@ static void test_messages_of_shapes(void **state) {
     (void)state;
     expect_refused("layers:\n  - conv2d: {name: a, filters: 3, kernel_size: 3}\n"
                    "  - concatenate: {name: c, inputs: [a, input]}\n",
-                   "layer 2 'c' (concatenate)", "6x4 and 8x6 cannot stand side by side");
+                   "layer 2 'c' (concatenate)", "6x4 and 8x6 cannot be concatenated");
     expect_refused("layers:\n  - concatenate: {inputs: [input, input], axis: 1}\n",
                    "layer 1 'concatenate'", "axis 1: only the channel axis, -1 or 3, is supported");
     expect_refused("layers:\n  - conv2d: {name: a, filters: 4, kernel_size: 1}\n"
                    "  - maximum: {name: m, inputs: [a, input]}\n",
-                   "layer 2 'm' (maximum)", "of 8x6x4 and 8x6x3");
+                   "layer 2 'm' (maximum)", "shapes: 8x6x4 and 8x6x3");
     expect_refused("layers:\n  - cropping2d: {name: c, cropping: [[4, 4], [0, 0]]}\n",
                    "layer 1 'c' (cropping2d)",
                    "[[4, 4], [0, 0]] leaves nothing of an image of 8x6");
@@ -446,25 +446,25 @@ static void test_messages_of_shapes(void **state) {
     expect_refused("layers:\n  - zero_padding2d: {padding: [[1, -2], 3]}\n", "m.yaml:2",
                    "a whole number from 0 to 4096, not '-2'");
     expect_refused("layers:\n  - flatten\n  - up_sampling2d: {name: u}\n", "layer 2 'u'",
-                   "wants an image, not 144 flat numbers");
+                   "needs an image, not a flat input of 144 numbers");
     expect_refused("layers:\n  - resizing: {height: 3, width: 3, crop_to_aspect_ratio: true}\n",
                    "layer 1 'resizing'", "crop_to_aspect_ratio");
     expect_refused("layers:\n  - reshape: {name: r, target_shape: [8, 6, 4]}\n",
                    "layer 1 'r' (reshape)", "8x6x3 are 144 numbers");
     expect_refused("layers:\n  - reshape: {target_shape: [7, -1, 1]}\n", "'reshape'",
-                   "target_shape cannot hold");
+                   "do not fit target_shape");
     expect_refused("layers:\n  - reshape: {target_shape: [-1, -1, 1]}\n", "'reshape'", "one -1");
     expect_refused("layers:\n  - reshape: {target_shape: [48, 3]}\n", "'reshape'",
                    "2 numbers; only 1 or 3 are supported");
     expect_refused("layers:\n  - permute: {name: p, dims: [1, 1, 3]}\n", "layer 1 'p'",
                    "each of the 3 axes once");
     expect_refused("layers:\n  - normalization: {mean: [1, 2]}\n", "'normalization'",
-                   "its mean has 2 numbers, its input 3 channels");
+                   "its mean has 2 numbers, but its input has 3 channels");
     expect_refused("layers:\n  - normalization: {mean: 0.5, variance: low}\n",
                    "layer 1 'normalization' (normalization)",
                    "'variance' must be a number or a list of numbers, not 'low'");
     expect_refused("layers:\n  - flatten\n  - prelu: {name: p, shared_axes: [2]}\n", "layer 2 'p'",
-                   "names axis 2; flat input has one");
+                   "names axis 2, but flat input has only axis 1");
     expect_refused("layers:\n  - relu: {max_value: low}\n", "m.yaml:2",
                    "'max_value' must be a number from 0 to 1e+30 or one of none, not 'low'");
 }
@@ -478,10 +478,10 @@ static void test_messages(void **state) {
     expect_refused("layers:\n  - conv2d: {filters: 3, kernel_size: 9}\n", "layer 1 'conv2d'",
                    "kernel of 9x9 does not fit an image of 8x6");
     expect_refused("layers:\n  - dense: {units: 3}\n", "layer 1 'dense'",
-                   "wants flat input, not 8x6x3");
+                   "needs flat input, not 8x6x3");
     expect_refused("layers:\n  - conv2d: {name: a, filters: 3, kernel_size: 3}\n"
                    "  - add: {name: s, inputs: [a, input]}\n",
-                   "layer 2 's' (add)", "its inputs are of 6x4x3 and 8x6x3");
+                   "layer 2 's' (add)", "its inputs have different shapes: 6x4x3 and 8x6x3");
     expect_refused("layers:\n  - conv2d: {name: a, filters: 4, kernel_size: 1}\n"
                    "  - multiply: {name: m, inputs: [a, input]}\n",
                    "layer 2 'm' (multiply)", "cannot multiply 8x6x4 by 8x6x3");
