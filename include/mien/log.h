@@ -1,4 +1,4 @@
-/* Logging: the library never writes to a stream; it hands lines to one sink.
+/* Logging: the library never writes to a stream; it passes lines to one sink.
  *
  *     mien_log_sink(print_to_stderr, NULL);
  *

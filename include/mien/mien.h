@@ -1,4 +1,5 @@
-/* Mien: training, judging and running convolutional networks that read emotion from faces.
+/* Mien: training, evaluating and running convolutional networks that recognise emotions in
+ * faces.
  *
  *     #include <mien/mien.h>
  *

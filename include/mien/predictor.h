@@ -1,4 +1,4 @@
-/* Predictors: a model bound to a device, with memory of its own.
+/* Predictors: a model bound to a device, with its own memory.
  *
  *     mien_predictor *p;
  *     mien_predictor_create(model, backend, 32, &p);
@@ -19,14 +19,14 @@ extern "C" {
 
 typedef struct mien_predictor mien_predictor;
 
-/* `model` and `backend` must outlive the predictor. `max_batch` images at most go through at a
+/* `model` and `backend` must outlive the predictor, which processes at most `max_batch` images at a
  * time. */
 mien_status mien_predictor_create(const mien_model *model, mien_backend *backend, int max_batch,
                                   mien_predictor **out);
 void mien_predictor_free(mien_predictor *predictor);
-/* `images`: [n][h][w][c] bytes 0..255 in the model's input size (scaling is the model's own
- * matter). `probabilities`: [n][classes], written. Any n; a batch size seen for the first time
- * allocates. */
+/* `images`: [n][h][w][c] uint8, 0..255, in the model's input size (the model does the scaling).
+ * `probabilities`: [n][classes], written. n may be any number; a batch size used for the first time
+ * allocates memory. */
 mien_status mien_predictor_run(mien_predictor *predictor, const uint8_t *images, int n,
                                float *probabilities);
 

@@ -3,7 +3,7 @@
  *     if (mien_model_load("best.h5", &model) != MIEN_OK)
  *         fprintf(stderr, "%s\n", mien_error_message());
  *
- * The message names what failed (file, row, layer) and what to do. */
+ * The message says what failed (file, row, layer) and what to do. */
 #ifndef MIEN_STATUS_H
 #define MIEN_STATUS_H
 
@@ -34,8 +34,8 @@ typedef enum mien_status {
 /* The short name of a code; never NULL. */
 const char *mien_status_name(mien_status status);
 
-/* The sentence that belongs to the last failure in this thread; "" when there was none. Valid until
- * the thread's next failing call. */
+/* The message of this thread's last failure; "" if there was none. Valid until the thread's next
+ * failing call. */
 const char *mien_error_message(void);
 
 #ifdef __cplusplus

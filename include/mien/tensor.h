@@ -1,5 +1,5 @@
-/* Shapes and tensors. The logical layout is always NHWC; how the numbers lie in memory is the
- * backend's matter and visible only as `block`.
+/* Shapes and tensors. The logical layout is always NHWC; the memory layout is chosen by the
+ * backend and visible only as `block`.
  *
  *     mien_shape image = {.n = 64, .h = 48, .w = 48, .c = 1}; */
 #ifndef MIEN_TENSOR_H
@@ -18,7 +18,7 @@ typedef struct mien_shape {
 
 typedef enum mien_dtype { MIEN_F32, MIEN_F64, MIEN_BF16, MIEN_U8, MIEN_I8, MIEN_F16 } mien_dtype;
 
-/* A view: it never owns `data`. Element (n,h,w,c) lies at
+/* A view: it never owns `data`. Element (n,h,w,c) has the index
  * ((n * (c_count/block) + c/block) * h_count * w_count + h * w_count + w) * block + c % block:
  * block == c_count is NHWC, 16 and 8 are oneDNN's channel blocks. */
 typedef struct mien_tensor {
