@@ -231,7 +231,7 @@ static mien_status glue_maximum(mien_backend *b, const mien_tensor *y, const mie
 static mien_status glue_maximum_backward(mien_backend *b, const mien_tensor *dx,
                                          const mien_tensor *dy, const mien_tensor *y,
                                          const mien_tensor *x, int which, bool accumulate) {
-    const real *data[BODY_GREATEST_OF];
+    const real *data[BODY_MAXIMUM_INPUTS];
     for (int i = 0; i <= which; i++)
         data[i] = x[i].data;
     kernels(b)->maximum_backward(dx->data, dy->data, y->data, data, which, count_of(dy),

@@ -79,8 +79,8 @@ static mien_status max_pool(mien_backend *b, const mien_tensor *y, const mien_te
                             const mien_pool *p) {
     const cpu_window window = {p->kernel_h, p->kernel_w, p->stride_h,
                                p->stride_w, p->pad_top,  p->pad_left};
-    cpu_of(b)->kernels->max_pool_bytes(y->data, x->data, cpu_dims_of(x), cpu_dims_of(y), window,
-                                       x->dtype == MIEN_I8);
+    cpu_of(b)->kernels->max_pool_int8(y->data, x->data, cpu_dims_of(x), cpu_dims_of(y), window,
+                                      x->dtype == MIEN_I8);
     return MIEN_OK;
 }
 

@@ -183,7 +183,8 @@ mien_status onednn_int8_prepare(mien_int8_linear *op, int n) {
 mien_status onednn_int8_load(mien_int8_linear *op, const float *hwio, const float *bias) {
     const size_t c = (size_t)op->desc.linear.out.c, count = weight_count(op);
     for (size_t i = 0; i < count; i++)
-        op->hwio[i] = (int8_t)body_quantise(hwio[i], 1 / op->w_scale[i % c], body_bytes_of(true));
+        op->hwio[i] =
+            (int8_t)body_quantise(hwio[i], 1 / op->w_scale[i % c], body_int8_range_of(true));
     for (size_t k = 0; k < c; k++)
         op->bias[k] = bias[k] / (op->desc.x_scale * op->w_scale[k]);
     op->loaded = true;

@@ -327,7 +327,7 @@ struct mien_ops {
     mien_status (*maximum)(mien_backend *, const mien_tensor *y, const mien_tensor *a,
                            const mien_tensor *b);
     /* dx (+)= dy where x[which] is y and none of those before it; of x[which + 1], at most
-     * BODY_GREATEST_OF, y was the greatest. */
+     * BODY_MAXIMUM_INPUTS, y was the greatest. */
     mien_status (*maximum_backward)(mien_backend *, const mien_tensor *dx, const mien_tensor *dy,
                                     const mien_tensor *y, const mien_tensor *x, int which,
                                     bool accumulate);

@@ -4,7 +4,7 @@
 
 #include "kernels/body/elementary.h"
 
-/* id, Keras name, derivative can be told from the output alone */
+/* id, Keras name, whether the derivative follows from the output alone */
 #define BODY_ACTIVATIONS(X)                                                                        \
     X(LINEAR, linear, 1)                                                                           \
     X(RELU, relu, 1)                                                                               \
@@ -25,8 +25,8 @@ enum body_activation {
 #undef BODY_ACTIVATION_ENUM
 };
 
-/* Keras: alpha of ELU 1; slope of leaky_relu 0.2 as an activation's name. SELU's two constants are
- * those of Klambauer et al. 2017. */
+/* Keras's defaults: alpha of ELU 1; slope of leaky_relu, if named as an activation, 0.2. SELU's two
+ * constants are those of Klambauer et al. 2017. */
 #define BODY_SELU_SCALE ((real)1.0507009873554805)
 #define BODY_SELU_ALPHA ((real)1.6732632423543772)
 
@@ -77,8 +77,8 @@ MIEN_BODY real body_activate(real x, int act, real alpha) {
     }
 }
 
-/* d act / dx, from the output y alone where the table above says so; else from the input x. At a
- * bend it is the one that Keras takes. */
+/* d act / dx, from the output y alone where the table above says so; else from the input x. Where
+ * the function has a kink, the value is Keras's. */
 MIEN_BODY real body_activation_slope(real x, real y, int act, real alpha) {
     switch (act) {
     case BODY_RELU:

@@ -1,20 +1,21 @@
-/* Augmentation: one output pixel through a 2x3 matrix into the source image (bilinear, borders
- * replicated), then brightness, contrast, erasing and the input's normalisation. All parameters of
- * sample n at a step are a function of (seed, step, n), n being the place in the global batch. */
+/* Augmentation: each output pixel is mapped by a 2x3 matrix into the source image (bilinear,
+ * borders replicated), then brightness, contrast, erasing and the input's normalisation follow. All
+ * parameters of sample n at a step are a function of (seed, step, n), where n is the index in the
+ * global batch. */
 #ifndef KERNELS_BODY_AUGMENT_H
 #define KERNELS_BODY_AUGMENT_H
 
 #include "kernels/body/elementary.h"
 #include "kernels/body/rng.h"
 
-/* The ranges a run asks for. Angles in degrees; shift, zoom, crop, brightness, contrast and erase
- * (a probability) as fractions. */
+/* The ranges that a run is configured with. Angles in degrees; shift, zoom, crop, brightness,
+ * contrast and erase (a probability) as fractions. */
 typedef struct body_augment {
     int flip;
     float rotate, shift, zoom, crop, brightness, contrast, erase, mixup, mixup_p;
 } body_augment;
 
-/* What one sample drew. */
+/* The random parameters of one sample. */
 typedef struct body_warp {
     float m[6];         /* source x = m0 x + m1 y + m2, y = m3 x + m4 y + m5 */
     float gain, offset; /* pixel value v -> v * gain + offset */
@@ -106,7 +107,7 @@ MIEN_BODY float body_warp_pixel(const uint8_t *image, const body_warp *warp, int
 }
 
 /* Mixup (Zhang et al. 2018): the weight of sample n itself, from Beta(alpha, alpha) by Johnk's
- * method; 1 when the draw says that this sample is not mixed. */
+ * method; 1 if the sample is not mixed. */
 MIEN_BODY float body_mixup_weight(const body_augment *a, uint32_t seed, uint64_t step, uint64_t n) {
     enum { TRIES = 15, WORDS = 2 * TRIES + 2 };
     if (a->mixup <= 0) return 1;
@@ -122,7 +123,8 @@ MIEN_BODY float body_mixup_weight(const body_augment *a, uint32_t seed, uint64_t
     return 0.5f;
 }
 
-/* How far away in the batch every sample's partner stands at this step: 1 .. batch-1. */
+/* The distance in the batch from every sample to its mixup partner at this step: 1 .. batch-1; 0 in
+ * a batch of one. */
 MIEN_BODY int body_mixup_distance(uint32_t seed, uint64_t step, int batch) {
     const uint32_t word = rng_word(seed, RNG_MIXUP, step, UINT64_MAX);
     return batch < 2 ? 0 : 1 + (int)(((uint64_t)word * (uint64_t)(batch - 1)) >> 32);

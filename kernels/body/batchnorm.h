@@ -13,7 +13,7 @@ MIEN_BODY real body_running(real running, real batch, real momentum) {
     return M_FMA(running - batch, momentum, batch);
 }
 
-/* y = x * scale + shift with scale = gamma / deviation, shift = beta - mean * scale. */
+/* y = x * scale + shift with scale = gamma / std, shift = beta - mean * scale. */
 MIEN_BODY real body_bn_scale(real gamma, real inverse_std) {
     return gamma * inverse_std;
 }
@@ -26,7 +26,7 @@ MIEN_BODY real body_bn_apply(real x, real scale, real shift) {
     return M_FMA(x, scale, shift);
 }
 
-/* The same with a sum behind it, as that would be computed on its own. */
+/* The same followed by an addition, rounded as two separate operations. */
 MIEN_BODY real body_bn_apply_add(real x, real scale, real shift, real residual) {
     return body_bn_apply(x, scale, shift) + residual;
 }

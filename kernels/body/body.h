@@ -1,9 +1,9 @@
-/* The ground every kernel body stands on: the number type and the function qualifier.
+/* Common to all kernel bodies: the number type and the function qualifier.
  *
  * A body computes one element, row or window. It takes scalars or pointers, never loops over a
  * tensor, and calls only sqrtf/fabsf/floorf/rintf/fmaf (as M_SQRT ...) and the functions of
- * elementary.h, so that C and CUDA compute the same bits from the same text.
- * `real` is float in the program and double in the reference build that the tests use. */
+ * elementary.h, so that C and CUDA compute the same bits from the same source. `real` is float in
+ * the program and double in the reference build that the tests use. */
 #ifndef KERNELS_BODY_BODY_H
 #define KERNELS_BODY_BODY_H
 

@@ -1,6 +1,6 @@
-/* Sixteen-bit floats as bits: bfloat16 (8 exponent bits) and IEEE 754 half (5). Rounding is to the
- * nearest, ties to even; the same integers on every device. Halves below 2^-14 become zero, as
- * everywhere in Mien (FTZ). */
+/* 16-bit floats as bits: bfloat16 (8 exponent bits) and IEEE 754 half (5). Rounding is to nearest,
+ * ties to even, with the same bits on every device. Halves below 2^-14 become zero, as everywhere
+ * in Mien (FTZ). */
 #ifndef KERNELS_BODY_CAST_H
 #define KERNELS_BODY_CAST_H
 
@@ -17,7 +17,7 @@ MIEN_BODY uint16_t body_to_bf16(float x) {
     return result;
 #else
     const uint32_t bits = body_to_bits(x);
-    if (x != x) return 0x7fffu; /* the one NaN that GPUs make */
+    if (x != x) return 0x7fffu; /* the NaN that GPUs produce */
     return (uint16_t)((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
 #endif
 }

@@ -1,5 +1,5 @@
 /* Elementary functions whose bits do not depend on the platform: series in fmaf after an exact
- * range reduction in float, libm in the double build (its tests want derivatives that agree to
+ * range reduction in float, libm in the double build (its tests need derivatives that agree to
  * 1e-9). Errors against correctly rounded results are measured in tests/unit/test_elementary.c.
  * Results below the smallest normal number are zero, as everywhere in Mien (FTZ). */
 #ifndef KERNELS_BODY_ELEMENTARY_H
@@ -36,7 +36,7 @@ MIEN_BODY uint32_t body_to_bits(float x) {
 }
 
 /* e^x: x = n ln2 + r with |r| <= ln2/2, Taylor to r^7 (next term 5e-9 relative), times 2^n, in two
- * factors because 2^128 is no float. */
+ * factors because 2^128 is not a float. */
 MIEN_BODY float m_exp(float x) {
     const float n = floorf(fmaf(x, 1.44269504f, 0.5f));
     const float k = body_min(body_max(n, -126.0f), 128.0f);
@@ -78,7 +78,8 @@ MIEN_BODY float m_log(float x) {
     return x > 3.40282347e38f || x != x ? x : result;
 }
 
-/* Quadrant and remainder of x by pi/2; good for |x| <= 1e3, far beyond any rotation used here. */
+/* Quadrant and remainder of x by pi/2; accurate for |x| <= 1e3, far beyond any rotation used here.
+ */
 MIEN_BODY float body_quarter_turn(float x, int *quadrant) {
     const float n = floorf(fmaf(x, 0.636619772f, 0.5f));
     float r = fmaf(n, -1.5703125f, x); /* pi/2 = 1.5703125 + 4.83751297e-4 + 7.54978942e-8 */

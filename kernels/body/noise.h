@@ -1,12 +1,12 @@
-/* Normal noise by Box and Muller's transform. Element i of a tensor, counted as for dropout, takes
- * half a block of the generator: words 2 i and 2 i + 1. */
+/* Normal noise by the Box-Muller transform. Element i of a tensor, counted as for dropout, uses
+ * half a block of the generator: words 2 i and 2 i + 1 of it. */
 #ifndef KERNELS_BODY_NOISE_H
 #define KERNELS_BODY_NOISE_H
 
 #include "kernels/body/elementary.h"
 #include "kernels/body/rng.h"
 
-/* A number of N(0, 1). */
+/* A sample of N(0, 1). */
 MIEN_BODY real body_normal(uint32_t seed, uint32_t stream, uint64_t step, uint64_t index) {
     const rng_block b = rng_at(seed, stream, step, index >> 1);
     const uint32_t far = (index & 1) ? b.word[2] : b.word[0];

@@ -2,7 +2,7 @@
  *   Adam   (Kingma & Ba 2015) epsilon outside the root, on the uncorrected second moment
  *   AdamW  (Loshchilov & Hutter 2019) decoupled decay: w -= lr * decay * w before the update
  *   SGD    with momentum and Nesterov; weight decay is decoupled as well
- * and an exponential moving average of the weights beside them. */
+ * and an exponential moving average of the weights. */
 #ifndef KERNELS_BODY_OPTIMIZER_H
 #define KERNELS_BODY_OPTIMIZER_H
 
@@ -19,7 +19,7 @@ typedef struct body_rule {
                         */
 } body_rule;
 
-/* What one step's pass needs, computed once a step in double. */
+/* The constants of one update, computed once per step in double. */
 typedef struct body_update {
     real rate; /* Adam: bias-corrected */
     real one_minus_beta_1, one_minus_beta_2, epsilon;

@@ -20,7 +20,7 @@ MIEN_BODY body_window body_pool_window(int oh, int ow, int kh, int kw, int sh, i
     return win;
 }
 
-/* Does a candidate beat the best so far? A NaN wins and stays, so that it cannot hide. */
+/* Whether a candidate replaces the maximum so far. A NaN wins and stays, so that it propagates. */
 MIEN_BODY int body_pool_beats(real candidate, real best) {
     return candidate > best || (candidate != candidate && best == best);
 }

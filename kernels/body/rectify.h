@@ -1,4 +1,4 @@
-/* Piecewise linear activations with numbers of their own, and the greater of two values. */
+/* Piecewise linear activations with parameters, and the maximum of two values. */
 #ifndef KERNELS_BODY_RECTIFY_H
 #define KERNELS_BODY_RECTIFY_H
 
@@ -15,7 +15,7 @@ MIEN_BODY real body_rectify(real x, body_rectifier r) {
     return x > r.max_value ? r.max_value : x;
 }
 
-/* At the threshold it is Keras's: 0, but the lower one where the layer is a leaky_relu. */
+/* At the threshold as in Keras: 0, except for a leaky_relu, which has its negative slope there. */
 MIEN_BODY real body_rectify_slope(real x, body_rectifier r) {
     const int leaky = r.threshold == 0 && r.max_value > 3.4e38f;
     if (x < r.threshold || (leaky && x == 0)) return r.negative_slope;
@@ -23,8 +23,8 @@ MIEN_BODY real body_rectify_slope(real x, body_rectifier r) {
     return x > r.max_value ? 0 : 1;
 }
 
-/* PReLU (He et al. 2015): the slope below zero is a parameter. At zero there is none, as in Keras,
- * where it is the difference of two ReLUs. */
+/* PReLU (He et al. 2015): the slope below zero is a parameter. The slope at zero is 0, as in Keras,
+ * which computes PReLU as the difference of two ReLUs. */
 MIEN_BODY real body_prelu(real x, real alpha) {
     return x < 0 ? alpha * x : x;
 }
@@ -43,15 +43,15 @@ typedef struct body_alpha {
     int h, w, c;
 } body_alpha;
 
-/* The number that belongs to place (h, w) and channel c. */
+/* Index of the parameter for position (h, w) and channel c. */
 MIEN_BODY size_t body_alpha_at(body_alpha a, int h, int w, int c) {
-    const size_t place = (size_t)(a.h > 1 ? h : 0) * (size_t)a.w + (size_t)(a.w > 1 ? w : 0);
-    return place * (size_t)a.c + (size_t)(a.c > 1 ? c : 0);
+    const size_t position = (size_t)(a.h > 1 ? h : 0) * (size_t)a.w + (size_t)(a.w > 1 ? w : 0);
+    return position * (size_t)a.c + (size_t)(a.c > 1 ? c : 0);
 }
 
-enum { BODY_GREATEST_OF = 8 }; /* values at most */
+enum { BODY_MAXIMUM_INPUTS = 8 }; /* inputs at most */
 
-/* A NaN wins, so that it cannot hide. */
+/* A NaN wins, so that it propagates. */
 MIEN_BODY real body_greater(real a, real b) {
     return b > a || b != b ? b : a;
 }

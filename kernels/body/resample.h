@@ -1,6 +1,6 @@
-/* Images of another size, as TensorFlow's resize with half-pixel centres and without antialiasing:
- * the centre of output pixel o lies at (o + 1/2) * in / out - 1/2 of the input. Positions are
- * fractions of whole numbers, so that every device and number type takes the same pixels. */
+/* Resizing of images, like TensorFlow's resize with half-pixel centres and without antialiasing:
+ * the centre of output pixel o is at (o + 1/2) * in / out - 1/2 of the input. Positions are
+ * fractions of integers, so that every device and number type reads the same pixels. */
 #ifndef KERNELS_BODY_RESAMPLE_H
 #define KERNELS_BODY_RESAMPLE_H
 
@@ -32,7 +32,7 @@ MIEN_BODY body_tap body_resample_tap(int o, int in, int out, int bilinear) {
 }
 
 /* The outputs that read input pixel i: first .. end - 1. */
-MIEN_BODY void body_resample_readers(int i, int in, int out, int bilinear, int *first, int *end) {
+MIEN_BODY void body_resample_outputs(int i, int in, int out, int bilinear, int *first, int *end) {
     const int64_t twice = 2 * (int64_t)in;
     /* output o reads i from the first whose position is at least `low` to the last below `high`,
      * both in halves of an input pixel */
@@ -44,7 +44,7 @@ MIEN_BODY void body_resample_readers(int i, int in, int out, int bilinear, int *
     *end = i == in - 1 || to > out ? out : (int)to;
 }
 
-/* The share of pixel i in what `tap` gives. */
+/* The weight of pixel i in the value that `tap` gives. */
 MIEN_BODY real body_tap_share(body_tap tap, int i) {
     return (tap.low == i ? 1 - tap.weight : 0) + (tap.high == i ? tap.weight : 0);
 }

@@ -42,7 +42,7 @@ MIEN_BODY rng_block rng_philox(uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c
     return out;
 }
 
-/* The block of four words number `block` of a stream at a step. */
+/* Block number `block` (four words) of a stream at a step. */
 MIEN_BODY rng_block rng_at(uint32_t seed, uint32_t stream, uint64_t step, uint64_t block) {
     return rng_philox((uint32_t)block, (uint32_t)(block >> 32), (uint32_t)step,
                       (uint32_t)(step >> 32), seed, stream);
@@ -56,7 +56,8 @@ MIEN_BODY uint32_t rng_word(uint32_t seed, uint32_t stream, uint64_t step, uint6
     return (index & 2) ? high : low;
 }
 
-/* What a permutation sorts by: a random word, then the place itself, so that no two are equal. */
+/* The sort key of a permutation: a random word, then the index itself, so that no two keys are
+ * equal. */
 MIEN_BODY uint64_t rng_shuffle_key(uint32_t seed, uint64_t epoch, uint32_t i) {
     return (uint64_t)rng_word(seed, RNG_SHUFFLE, epoch, i) << 32 | i;
 }

@@ -1,23 +1,23 @@
-/* Softmax over the classes of one row, and its gradient. What stands for one class is a function of
- * its own: rows whose classes lie in blocks, and rows that many threads of a GPU share, loop over
- * them differently. Sums run over the classes in ascending order everywhere, so that all of them
+/* Softmax over the classes of one row, and its gradient. The work on one class is a separate
+ * function, because rows stored in channel blocks and rows shared by many GPU threads need
+ * different loops. Sums run over the classes in ascending order everywhere, so that all of them
  * give the same bits. */
 #ifndef KERNELS_BODY_SOFTMAX_H
 #define KERNELS_BODY_SOFTMAX_H
 
 #include "kernels/body/elementary.h"
 
-/* The largest so far; a NaN wins and stays, so that it cannot hide. */
+/* The maximum so far; a NaN wins and stays, so that it propagates. */
 MIEN_BODY real body_softmax_top(real top, real z) {
     return z > top || z != z ? z : top;
 }
 
-/* The numerator of one class; p is it divided by the sum of all. */
+/* The numerator of one class; p is this divided by the sum over all classes. */
 MIEN_BODY real body_softmax_power(real z, real top) {
     return m_exp(z - top);
 }
 
-/* dz of one class; `dot` is the sum of dp * p over all. */
+/* dz of one class; `dot` is the sum of dp * p over all classes. */
 MIEN_BODY real body_softmax_slope(real p, real dp, real dot) {
     return p * (dp - dot);
 }

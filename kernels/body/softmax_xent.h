@@ -4,7 +4,7 @@
 
 #include "kernels/body/softmax.h"
 
-/* The first of the largest; a NaN is none, but at index 0. */
+/* Index of the first maximum. A NaN is never chosen, except at index 0. */
 MIEN_BODY int body_argmax(const real *row, int classes) {
     int best = 0;
     for (int k = 1; k < classes; k++)

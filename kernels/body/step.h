@@ -1,5 +1,5 @@
-/* The state of training that lives in backend memory and advances there, so that a captured step
- * can be replayed: the counter behind every random draw, the bias corrections, the fault flag. */
+/* The training state that lives in backend memory and advances there, so that a captured step can
+ * be replayed: the counter that every random draw uses, the bias corrections, the fault flag. */
 #ifndef KERNELS_BODY_STEP_H
 #define KERNELS_BODY_STEP_H
 
@@ -9,17 +9,17 @@ typedef struct body_step {
     uint64_t step;       /* finished optimiser steps */
     uint32_t seed;       /* of every stream */
     uint32_t bad;        /* set when a loss, gradient or parameter is not finite */
-    uint64_t skipped;    /* updates that the flag held back */
+    uint64_t skipped;    /* updates that were skipped */
     double beta_1_power; /* beta_1^(step+1): a running product, because pow differs per device */
     double beta_2_power;
     double learning_rate; /* of the next update */
     double gradient_norm; /* of the last finished backward pass */
     double loss_sum;      /* since the last reset: sum over rows */
     uint64_t rows, correct;
-    uint64_t cursor;   /* where the next batch starts in the order of the epoch */
-    uint64_t tick;     /* steps since that order began: which rate is next */
-    double loss_scale; /* the gradients in memory are this many times the true ones; 0: 1, fixed */
-    uint64_t good;     /* updates in a row at this scale */
+    uint64_t cursor;   /* where the next batch starts in the epoch's order */
+    uint64_t tick;     /* steps since that order began: index of the next learning rate */
+    double loss_scale; /* factor of the gradients in memory; 0: none, fixed */
+    uint64_t good;     /* consecutive updates at this scale */
 } body_step;
 
 /* The decay of a running average before its first n + 1 updates are over: the average follows the
@@ -47,16 +47,16 @@ MIEN_BODY void body_step_start(body_step *s, uint64_t seed, double beta_1, doubl
 }
 
 /* Loss scaling (Micikevicius et al. 2018), for gradients of few exponent bits: halved when they
- * overflow, doubled after so many updates without. */
+ * overflow, doubled after this many updates without overflow. */
 enum { BODY_SCALE_UPDATES = 2000 };
 
 MIEN_BODY double body_loss_scale(const body_step *s) {
     return s->loss_scale > 0 ? s->loss_scale : 1;
 }
 
-/* The norm of the scaled gradients is known: sets the true one and tells whether this step must
- * leave the weights alone. An overflow is no fault while the scale can still fall. */
-MIEN_BODY int body_step_judge(body_step *s, double scaled_norm) {
+/* Stores the true gradient norm and returns whether this step must skip its update. An overflow is
+ * not an error while the scale can still be lowered. */
+MIEN_BODY int body_step_check(body_step *s, double scaled_norm) {
     const double norm = scaled_norm / body_loss_scale(s);
     const int finite = norm - norm == 0;
     s->gradient_norm = norm;
@@ -69,8 +69,8 @@ MIEN_BODY int body_step_judge(body_step *s, double scaled_norm) {
     return 1;
 }
 
-/* After an update (or one that was held back): the counter always moves on, so that the next step
- * draws new randomness; the bias corrections count real updates only. */
+/* After an update, or a skipped one: the counter always advances, so that the next step draws new
+ * random numbers; the bias corrections count real updates only. */
 MIEN_BODY void body_step_advance(body_step *s, double beta_1, double beta_2, int held_back,
                                  int rows) {
     s->step++;

@@ -1,17 +1,18 @@
-/* Batch normalisation at the speed of memory. Sums are taken over rows of up to ROW elements in
- * which each place has one channel, in float over short runs and from there on in double. Tasks
- * are cut by shape alone, so that no result depends on the number of threads. */
+/* Batch normalisation, limited by memory bandwidth only. Sums run over rows of up to ROW elements,
+ * each of a fixed channel, in float over short runs and in double from there on. Tasks depend on
+ * the shape alone, so that no result depends on the number of threads. */
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/vec.h"
 
-/* So that each case is compiled on its own, its questions answered. */
+/* Compiles each case separately, with its conditions resolved. */
 #define INLINE static inline __attribute__((always_inline))
 
-/* Elements side by side; rows added up in float; (channel, chunk) sums kept at a time. */
+/* ROW: elements of a row; RUN: rows added up in float; SUMS: (channel, chunk) sums kept at a time.
+ */
 enum { ROW = 64, RUN = 32, SUMS = 4096, CHUNKS = 64, WIDE = 4 * LANES };
 
-/* Channels c .. c + lanes - 1 of a plane, seen as `rows` rows and `rest` elements behind them. A
- * narrow block makes a row of several pixels: element i belongs to channel c + i % lanes. */
+/* Channels c .. c + lanes - 1 of a plane, viewed as `rows` rows followed by `rest` elements. With a
+ * small channel block a row spans several pixels: element i belongs to channel c + i % lanes. */
 typedef struct strip {
     int c, lanes, width, rows, rest;
     size_t stride; /* from row to row */
@@ -19,18 +20,18 @@ typedef struct strip {
 
 static strip strip_at(cpu_dims d, int c) {
     const int left = d.block - c % d.block, lanes = left < ROW ? left : ROW;
-    const int together = lanes == d.block ? ROW / lanes : 1, places = d.h * d.w;
+    const int together = lanes == d.block ? ROW / lanes : 1, pixels = d.h * d.w;
     const int width = lanes * together;
     const size_t stride = (size_t)(together > 1 ? width : d.block);
-    return (strip){c, lanes, width, places / together, places % together * lanes, stride};
+    return (strip){c, lanes, width, pixels / together, pixels % together * lanes, stride};
 }
 
 static size_t strip_start(cpu_dims d, const strip *s, int n) {
     return cpu_plane(d, n, s->c / d.block) + (size_t)(s->c % d.block);
 }
 
-/* How the work is cut: tasks of one strip and one chunk of the images, in the order of memory. The
- * sums of a group of strips are kept together; all strips are one group up to 512 channels. */
+/* How the work is divided: a task is one strip and one chunk of the images, in memory order. The
+ * sums of a group of strips are kept together; up to 512 channels all strips are one group. */
 typedef struct cut {
     int of_block, strips, size, chunks, group; /* size: channels of a strip, at most */
 } cut;
@@ -51,7 +52,7 @@ static int chunk_start(cpu_dims d, const cut *c, int chunk) {
     return (int)((long long)d.n * chunk / c->chunks);
 }
 
-/* What one element needs of its channel, laid out like a row. */
+/* The constants of each channel, laid out like a row. */
 typedef struct constants {
     real mean[ROW], inverse[ROW], scale[ROW], shift[ROW], mean_dy[ROW], mean_dot[ROW];
 } constants;
@@ -76,16 +77,16 @@ static void constants_of(constants *k, const cpu_batchnorm *b, const strip *s) {
     repeat(k->shift, s);
 }
 
-/* Something near the mean of each channel: around it the squares stay small. */
+/* An estimate of each channel's mean: deviations from it have small squares. */
 static void centre_of(real *centre, const real *x, cpu_dims d, const strip *s) {
     enum { SAMPLES = 4 };
-    const size_t places = (size_t)d.h * (size_t)d.w;
+    const size_t pixels = (size_t)d.h * (size_t)d.w;
     for (int i = 0; i < s->lanes; i++) {
         double sum = 0;
         for (int j = 0; j < SAMPLES; j++) {
-            const size_t place = places * (size_t)(2 * j + 1) / (2 * SAMPLES);
+            const size_t pixel = pixels * (size_t)(2 * j + 1) / (2 * SAMPLES);
             sum += (double)
-                x[strip_start(d, s, d.n * j / SAMPLES) + place * (size_t)d.block + (size_t)i];
+                x[strip_start(d, s, d.n * j / SAMPLES) + pixel * (size_t)d.block + (size_t)i];
         }
         centre[i] = (real)(sum / SAMPLES);
     }
@@ -110,15 +111,15 @@ static void fold(sums *s, int width) {
     s->rows = 0;
 }
 
-/* What is summed: of x around `mean`, or (dy not NULL) of the gradient and its product with xhat.
- * y: where the ReLU's sign is read; NULL: it is computed again. */
+/* What is summed: x - mean and its square, or (dy not NULL) the gradient and its product with xhat.
+ * y: the output, for the ReLU's sign; NULL: recomputed. */
 typedef struct summand {
     const real *x, *dy, *y;
     const constants *k;
     bool relu;
 } summand;
 
-/* One vector of a row: no fused multiply-add, so that every build adds up the same bits. */
+/* One vector of a row: no fused multiply-add, so that every build computes the same bits. */
 INLINE void add_vec(vec *first, vec *second, const summand *t, size_t at, int i) {
     const vec x = vec_load(t->x + at), centred = x - vec_load(t->k->mean + i);
     if (!t->dy) {
@@ -136,7 +137,7 @@ INLINE void add_vec(vec *first, vec *second, const summand *t, size_t at, int i)
     *second += g * (centred * vec_load(t->k->inverse + i));
 }
 
-/* `vectors` vectors of `rows` rows, the sums in registers meanwhile. */
+/* `vectors` vectors of `rows` rows, with the sums in registers. */
 INLINE void add_columns(sums *s, const summand *t, int i, int vectors, int rows, size_t stride) {
     vec first[4], second[4];
 #pragma GCC unroll 4
@@ -155,9 +156,9 @@ INLINE void add_columns(sums *s, const summand *t, int i, int vectors, int rows,
     }
 }
 
-/* dy behind the fused ReLU: y is computed again, which is cheaper than reading it, unless a sum lay
- * in between (y not NULL). */
-static inline real through(real dy, real x, const real *y, const constants *k, int i, bool relu) {
+/* dy masked by the fused ReLU: y is recomputed, which is cheaper than reading it, unless a residual
+ * was added before it (y not NULL). */
+static inline real masked(real dy, real x, const real *y, const constants *k, int i, bool relu) {
     if (!relu) return dy;
     const real v = y ? *y : body_activate(body_bn_apply(x, k->scale[i], k->shift[i]), BODY_RELU, 0);
     return dy * body_activation_slope(0, v, BODY_RELU, 0);
@@ -175,7 +176,7 @@ INLINE void add_rows(sums *s, const summand *t, int rows, int width, size_t stri
             const size_t at = r * stride + (size_t)k;
             const real x = t->x[at], centred = x - t->k->mean[k];
             const real g =
-                t->dy ? through(t->dy[at], x, t->y ? t->y + at : NULL, t->k, k, t->relu) : centred;
+                t->dy ? masked(t->dy[at], x, t->y ? t->y + at : NULL, t->k, k, t->relu) : centred;
             s->first[k] += g;
             s->second[k] += g * (t->dy ? centred * t->k->inverse[k] : centred);
         }
@@ -184,8 +185,8 @@ INLINE void add_rows(sums *s, const summand *t, int rows, int width, size_t stri
 /* The strip of one image. */
 INLINE void add_image(sums *s, summand t, const strip *at) {
     for (int row = 0, rows; row < at->rows; row += rows) {
-        const int capacity = RUN - s->rows, left = at->rows - row;
-        rows = left < capacity ? left : capacity;
+        const int until_fold = RUN - s->rows, left = at->rows - row;
+        rows = left < until_fold ? left : until_fold;
         add_rows(s, &t, rows, at->width, at->stride);
         t.x += (size_t)rows * at->stride;
         t.dy = t.dy ? t.dy + (size_t)rows * at->stride : NULL;
@@ -198,7 +199,7 @@ INLINE void add_image(sums *s, summand t, const strip *at) {
     if (++s->rows == RUN) fold(s, at->width);
 }
 
-/* Sums of images first .. end - 1 to out[2][lanes]. Each case is compiled on its own. */
+/* Sums of images first .. end - 1 to out[2][lanes]. Each case is compiled separately. */
 static void add_images(double *out, const summand *t, cpu_dims d, const strip *at, int first,
                        int end) {
     sums s = {0};
@@ -265,7 +266,7 @@ void CPU(batchnorm_statistics)(real *mean, real *inverse_std, real *running_mean
                 const real v = (real)(squares[k] / count - shift * shift);
                 mean[s.c + k] = m;
                 inverse_std[s.c + k] = body_inverse_std(v > 0 ? v : 0, epsilon);
-                if (!isfinite(m) || !isfinite(v)) continue; /* a bad batch leaves no trace */
+                if (!isfinite(m) || !isfinite(v)) continue; /* not averaged in */
                 running_mean[s.c + k] = body_running(running_mean[s.c + k], m, momentum);
                 running_variance[s.c + k] = body_running(running_variance[s.c + k], v, momentum);
             }
@@ -311,7 +312,8 @@ void CPU(batchnorm_apply)(real *y, const real *x, cpu_dims d, const cpu_batchnor
     const cut c = cut_of(d);
     const int tasks = c.strips * c.chunks;
 #pragma omp parallel for schedule(static)
-    for (int task = 0; task < tasks; task++) { /* backwards: the sums have read the end last */
+    for (int task = 0; task < tasks; task++) { /* backwards: the sums have read the end last, so it
+                                                  is in the cache */
         const int back = tasks - 1 - task, chunk = back / c.strips;
         const strip s = nth_strip(d, &c, back % c.strips);
         constants k;
@@ -328,7 +330,7 @@ INLINE void slope_row(real *dx, const real *dy, const real *x, const real *y, co
                       int width, bool relu, bool accumulate) {
 #pragma omp simd
     for (int i = 0; i < width; i++) {
-        const real g = through(dy[i], x[i], y ? y + i : NULL, k, i, relu);
+        const real g = masked(dy[i], x[i], y ? y + i : NULL, k, i, relu);
         const real xhat = (x[i] - k->mean[i]) * k->inverse[i];
         dx[i] = (accumulate ? dx[i] : 0) +
                 body_bn_dx(g, xhat, k->scale[i], k->mean_dy[i], k->mean_dot[i]);
@@ -358,7 +360,7 @@ static void slope_strip(real *dx, const real *dy, const real *x, const real *y, 
         slope_rows(dx, dy, x, NULL, k, s, relu, accumulate);
 }
 
-/* The residual's share of dy; y NULL: there is no ReLU. */
+/* The residual's gradient; y NULL: there is no ReLU. */
 INLINE void residual_row(real *dr, const real *dy, const real *y, int width, bool accumulate) {
 #pragma omp simd
     for (int i = 0; i < width; i++) {

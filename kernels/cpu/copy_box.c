@@ -1,12 +1,12 @@
-/* Numbers that are only moved, between any layouts. */
+/* Copies of boxes and permutations of axes, between any layouts. */
 #include "kernels/cpu/cpu.h"
 
-/* Where place p and channel c of row n lie. */
+/* Index of pixel p and channel c of row n. */
 static size_t element(cpu_dims d, int n, size_t p, int c) {
     return cpu_plane(d, n, c / d.block) + p * (size_t)d.block + (size_t)(c % d.block);
 }
 
-/* Channels from c on that lie side by side. */
+/* How many channels from c on are adjacent. */
 static int run_length(cpu_dims d, int c) {
     return d.block - c % d.block;
 }
@@ -43,11 +43,11 @@ void CPU(copy_box)(real *dst, cpu_dims dd, const real *src, cpu_dims sd, const b
 }
 
 void CPU(reshape)(real *dst, cpu_dims dd, const real *src, cpu_dims sd, bool accumulate) {
-    const size_t places = (size_t)sd.h * (size_t)sd.w;
+    const size_t pixels = (size_t)sd.h * (size_t)sd.w;
 #pragma omp parallel for schedule(static)
-    for (size_t row = 0; row < (size_t)sd.n * places; row++) {
-        const int n = (int)(row / places);
-        const size_t p = row % places;
+    for (size_t row = 0; row < (size_t)sd.n * pixels; row++) {
+        const int n = (int)(row / pixels);
+        const size_t p = row % pixels;
         for (int c = 0, run; c < sd.c; c += run) {
             const size_t at = p * (size_t)sd.c + (size_t)c; /* in the order of NHWC */
             const int to = (int)(at % (size_t)dd.c);

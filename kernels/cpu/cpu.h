@@ -1,6 +1,7 @@
-/* The CPU's loops over the kernel bodies. One X-list names every loop once; from it come the
+/* The CPU's loops over the kernel bodies. CPU_KERNELS lists every loop once; it generates the
  * prototypes of each build (x86-64-v2, v3, v4 and the double reference) and the table that the
- * backend calls through. OpenMP threads split the outer loop; no result depends on their number. */
+ * backend calls through. OpenMP threads split the outer loop. No result depends on their number,
+ * except the weight gradients of Winograd and of the stem, which add one partial sum per thread. */
 #ifndef KERNELS_CPU_CPU_H
 #define KERNELS_CPU_CPU_H
 
@@ -17,7 +18,7 @@
 #include "kernels/body/resample.h"
 #include "kernels/body/softmax_xent.h"
 
-/* Rows, image and channels of a tensor whose channels lie in blocks of `block` (see tensor.h). */
+/* Rows, image and channels of a tensor with channels in blocks of `block` (see tensor.h). */
 typedef struct cpu_dims {
     int n, h, w, c, block;
 } cpu_dims;
@@ -26,24 +27,24 @@ typedef struct cpu_window {
     int kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left;
 } cpu_window;
 
-/* Where a dropout mask comes from; `first` is the place of row 0 in the global batch. */
+/* Where a dropout mask comes from; `first` is the index of row 0 in the global batch. */
 typedef struct cpu_mask {
     double rate;
     uint32_t seed, stream;
     uint64_t step, first;
 } cpu_mask;
 
-/* What stands for each channel, [c] each; gamma and beta may be NULL. */
+/* Parameters and statistics, [c] each; gamma and beta may be NULL. */
 typedef struct cpu_batchnorm {
     const real *gamma, *beta, *mean;
-    const real *std; /* frozen: the running variance, else the batch's inverse deviation */
+    const real *std; /* frozen: the running variance, else 1 / std of the batch */
     real epsilon;
     int act; /* BODY_LINEAR or the fused BODY_RELU */
     bool frozen;
-    /* a sum before the activation: y = act(normalised x + residual); NULL: none */
+    /* added before the activation: y = act(normalised x + residual); NULL: none */
     const real *residual;
-    const real *y;   /* backward: the ReLU's sign is read here; NULL: computed again from x */
-    real *dresidual; /* backward: the gradient behind the activation; NULL: not wanted */
+    const real *y;   /* backward: the output, for the ReLU's sign; NULL: recomputed from x */
+    real *dresidual; /* backward: the residual's gradient; NULL: not needed */
     bool accumulate_dresidual;
 } cpu_batchnorm;
 
@@ -52,17 +53,17 @@ typedef struct cpu_batchnorm {
 typedef struct cpu_conv {
     int n, ih, iw, ic, oh, ow, oc;
     cpu_window window;
-    int dilation_h, dilation_w, groups; /* of the plain loops only; there at least 1 */
+    int dilation_h, dilation_w, groups; /* for the plain loops only; at least 1 */
 } cpu_conv;
 
-/* What conv_stem_u8 takes: channels in whole lanes, at most so many taps (kernel area x channels).
- * Its weights are [channels / LANES][taps][LANES]. */
+/* Limits of conv_stem_u8: output channels in multiples of LANES, at most TAPS taps (kernel area x
+ * input channels). Its weights are [channels / LANES][taps][LANES]. */
 enum { CPU_STEM_LANES = 16, CPU_STEM_TAPS = 128 };
 
 typedef struct cpu_gather {
     const uint8_t *pixels;
     const real *targets;
-    const uint32_t *order; /* of the batch: the cursor is counted in */
+    const uint32_t *order; /* of the batch: the cursor is already added */
     int classes, batch;
     uint64_t first;
     const float *scale, *shift;
@@ -74,7 +75,7 @@ typedef struct cpu_gather {
     uint64_t step;
 } cpu_gather;
 
-/* What an update reads and writes: mien_update with types. */
+/* mien_update with types. */
 typedef struct cpu_update {
     real *w;
     const real *g;
@@ -86,28 +87,28 @@ typedef struct cpu_update {
 } cpu_update;
 
 /* A 3x3 convolution of stride 1 for Winograd's algorithm, activations in blocks of LANES channels.
- * `winograd_size` fills in the second half. */
+ * `winograd_size` or `winograd_filter_size` sets `lanes` and the fields after it. */
 typedef struct cpu_winograd {
     int n, ih, iw, ic, oh, ow, oc, pad_top, pad_left;
-    bool flipped;     /* a data gradient: the weights given are those of the forward convolution */
+    bool flipped;     /* a data gradient: the weights passed are those of the forward convolution */
     int lanes;        /* channels in a block; the sizes must be multiples of it */
-    int tiles, group; /* 4x4 outputs in all, and how many go through together */
-    int parts;        /* weight gradient: sums kept apart, one for each thread, or 1 */
-    size_t capacity, scratch; /* elements a thread needs, bytes in all */
+    int tiles, group; /* 4x4 output tiles in total and per group */
+    int parts;        /* weight gradient: partial sums, one per thread, or 1 */
+    size_t capacity, scratch; /* elements per thread, bytes in total */
 } cpu_winograd;
 
 /* A 3x3 convolution of stride 1 that reads an image: x [n,ih,iw,ic] in NHWC with few channels, y in
- * blocks of LANES, weights in HWIO. `stem_size` fills in the second line. */
+ * blocks of LANES, weights in HWIO. `stem_size` sets `lanes` and the fields after it. */
 typedef struct cpu_stem {
     int n, ih, iw, ic, oh, ow, oc, pad_top, pad_left;
-    int lanes, parts;         /* channels in a block of y; sums kept apart, one for each thread */
-    size_t capacity, scratch; /* elements a thread needs, bytes in all */
+    int lanes, parts;         /* channels in a block of y; partial sums, one per thread */
+    size_t capacity, scratch; /* elements per thread, bytes in total */
 } cpu_stem;
 
-/* What is done to a convolution's result on its way to memory, in this order. */
+/* Applied to a convolution's result before it is written, in this order. */
 typedef struct cpu_epilogue {
     const real *bias; /* [oc] or NULL */
-    bool accumulate;  /* what is in y is added */
+    bool accumulate;  /* the old content of y is added */
     bool relu;
     const real *relu_mask; /* NULL, or like y: where it is not positive the result is 0 */
 } cpu_epilogue;
@@ -189,7 +190,7 @@ typedef struct cpu_epilogue {
     X(peak_multiply_add, (real * sink, long long rounds, double *flops))                           \
     X(peak_copy, (real * dst, const real *src, size_t count))                                      \
     X(quantise, (uint8_t * q, const real *x, cpu_dims d, real inverse, bool is_signed))            \
-    X(max_pool_bytes,                                                                              \
+    X(max_pool_int8,                                                                               \
       (uint8_t * y, const uint8_t *x, cpu_dims xd, cpu_dims yd, cpu_window p, bool is_signed))     \
     X(conv_stem_u8, (uint8_t * y, const real *x, const real *w, const real *b, const cpu_conv *c,  \
                      real inverse, bool is_signed))
@@ -200,7 +201,7 @@ typedef struct cpu_kernels {
 #undef CPU_FIELD
 } cpu_kernels;
 
-/* CPU_BUILD is the suffix of this compilation: v2, v3, v4 or f64. */
+/* CPU_BUILD is the suffix of this build: v2, v3, v4 or f64. */
 #define CPU_JOIN_(a, b) a##_##b
 #define CPU_JOIN(a, b)  CPU_JOIN_(a, b)
 

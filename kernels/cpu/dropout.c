@@ -1,7 +1,7 @@
 #include "kernels/body/noise.h"
 #include "kernels/cpu/draw.h"
 
-/* Memory fetches while the words are drawn. */
+/* Prefetches x and y while the words are drawn. */
 static void fetch(const real *x, const real *y, int count) {
     enum { LINE = 64 / sizeof(real) };
     for (int i = 0; i < count; i += LINE) {
@@ -10,7 +10,7 @@ static void fetch(const real *x, const real *y, int count) {
     }
 }
 
-/* `count` elements that lie side by side. */
+/* `count` adjacent elements. */
 static void drop(real *y, const real *x, const uint32_t *words, int count, uint32_t threshold,
                  real scale, bool accumulate) {
     if (accumulate) {
@@ -28,7 +28,7 @@ void CPU(dropout)(real *y, const real *x, cpu_dims d, const cpu_mask *m, bool ac
     const uint32_t threshold = body_dropout_threshold(m->rate);
     const real scale = (real)(1 / (1 - m->rate));
     const int blocks = d.c / d.block, image = d.h * d.w;
-    /* NHWC is one long run, whatever its channels; blocks are taken by several places */
+    /* NHWC is one long run, whatever its channels; with blocks a task takes several pixels */
     const bool run = blocks == 1;
     const int step = run ? DRAW_WORDS - 4 : (DRAW_WORDS - 4) / d.block;
     const size_t all = (size_t)d.n * (size_t)image * (size_t)d.c;
@@ -37,31 +37,30 @@ void CPU(dropout)(real *y, const real *x, cpu_dims d, const cpu_mask *m, bool ac
         run ? (all + (size_t)step - 1) / (size_t)step : (size_t)(d.n * blocks) * (size_t)lines;
 #pragma omp parallel for schedule(static)
     for (size_t task = 0; task < tasks; task++) {
-        uint32_t capacity[DRAW_ROOM];
+        uint32_t buffer[DRAW_CAPACITY];
         if (run) {
             const size_t at = task * (size_t)step;
             const int count = all - at < (size_t)step ? (int)(all - at) : step;
             fetch(x + at, y + at, count);
             const uint64_t first = m->first * (uint64_t)image * (uint64_t)d.c + at;
-            drop(y + at, x + at, draw(capacity, m, first, count, 1, 1), count, threshold, scale,
+            drop(y + at, x + at, draw(buffer, m, first, count, 1, 1), count, threshold, scale,
                  accumulate);
             continue;
         }
         const size_t plane = task / (size_t)lines, b = plane % (size_t)blocks;
-        const int place = (int)(task % (size_t)lines) * step;
-        const int places = image - place < step ? image - place : step;
-        const size_t at = (plane * (size_t)image + (size_t)place) * (size_t)d.block;
-        fetch(x + at, y + at, places * d.block);
+        const int start = (int)(task % (size_t)lines) * step;
+        const int pixels = image - start < step ? image - start : step;
+        const size_t at = (plane * (size_t)image + (size_t)start) * (size_t)d.block;
+        fetch(x + at, y + at, pixels * d.block);
         const uint64_t pixel =
-            (m->first + plane / (size_t)blocks) * (uint64_t)image + (uint64_t)place;
+            (m->first + plane / (size_t)blocks) * (uint64_t)image + (uint64_t)start;
         const uint32_t *words =
-            draw(capacity, m, pixel * (uint64_t)d.c + b * (uint64_t)d.block, places, d.block, d.c);
-        drop(y + at, x + at, words, places * d.block, threshold, scale, accumulate);
+            draw(buffer, m, pixel * (uint64_t)d.c + b * (uint64_t)d.block, pixels, d.block, d.c);
+        drop(y + at, x + at, words, pixels * d.block, threshold, scale, accumulate);
     }
 }
 
-/* One word for a channel of an image: its index is the channel's place among those of all images.
- */
+/* One word per channel of an image: its index counts the channels of all images. */
 void CPU(dropout_channels)(real *y, const real *x, cpu_dims d, const cpu_mask *m, bool accumulate) {
     enum { FEW = 64 };
     const uint32_t threshold = body_dropout_threshold(m->rate);
@@ -88,11 +87,11 @@ void CPU(noise)(real *y, const real *x, cpu_dims d, const cpu_mask *m) {
     const real std = (real)m->rate;
     const size_t blocks = (size_t)(d.c / d.block), image = (size_t)d.h * (size_t)d.w;
     const size_t lines =
-        (size_t)d.n * blocks * image; /* of NHWC one a pixel: more than ints count */
+        (size_t)d.n * blocks * image; /* in NHWC one per pixel: more than an int can count */
 #pragma omp parallel for schedule(static)
     for (size_t line = 0; line < lines; line++) {
-        const size_t plane = line / image, place = line % image;
-        const uint64_t pixel = (m->first + plane / blocks) * image + place;
+        const size_t plane = line / image, offset = line % image;
+        const uint64_t pixel = (m->first + plane / blocks) * image + offset;
         const uint64_t first = pixel * (uint64_t)d.c + plane % blocks * (uint64_t)d.block;
         const size_t at = line * (size_t)d.block;
         for (size_t k = 0; k < (size_t)d.block; k++)

@@ -6,7 +6,7 @@
 enum { CHUNK = 4096 }; /* elements a thread takes at a time: 16 KiB of float stay in L1 */
 
 static void activate_chunk(real *y, const real *x, int count, int act, real alpha) {
-    /* the switch stands outside of the loop, so that each loop is one vectorised formula */
+    /* the switch is outside the loop, so that each loop is one vectorised formula */
 #define ACTIVATE_CASE(id, name, from_output)                                                       \
     case BODY_##id:                                                                                \
         for (int i = 0; i < count; i++)                                                            \
@@ -59,7 +59,7 @@ void CPU(accumulate)(real *dst, const real *src, size_t count) {
         dst[i] += src[i];
 }
 
-/* Threads share what is large; for the rest it would not pay to wake them. */
+/* Only large blocks are divided among threads: for small ones it does not pay to wake them. */
 enum { SHARED = 1 << 18, PIECE = 1 << 14 }; /* bytes */
 
 void CPU(copy)(void *dst, const void *src, size_t bytes) {
@@ -86,18 +86,18 @@ void CPU(rescale)(real *y, const real *x, size_t count, real scale, real shift, 
     }
 }
 
-/* dst [n][c/db][h][w][db] from src [n][c/sb][h][w][sb]. A few places of all channels at a time, so
- * that what lies side by side on either side is touched together. */
+/* dst [n][c/db][h][w][db] from src [n][c/sb][h][w][sb]. Some pixels of all channels at a time, so
+ * that what is adjacent in either layout is accessed together. */
 void CPU(relayout)(real *dst, int dst_block, const real *src, cpu_dims s, bool accumulate) {
-    enum { PLACES = 16 };
+    enum { PIXELS = 16 };
     cpu_dims d = s;
     d.block = dst_block;
     const int step = s.block < dst_block ? s.block : dst_block; /* one divides the other */
-    const int places = s.h * s.w, tiles = (places + PLACES - 1) / PLACES;
+    const int pixels = s.h * s.w, tiles = (pixels + PIXELS - 1) / PIXELS;
 #pragma omp parallel for schedule(static)
     for (int tile = 0; tile < s.n * tiles; tile++) {
-        const int n = tile / tiles, first = tile % tiles * PLACES;
-        const int end = places - first < PLACES ? places : first + PLACES;
+        const int n = tile / tiles, first = tile % tiles * PIXELS;
+        const int end = pixels - first < PIXELS ? pixels : first + PIXELS;
         for (int c = 0; c < s.c; c += step) {
             const real *from = src + cpu_plane(s, n, c / s.block) + c % s.block;
             real *to = dst + cpu_plane(d, n, c / dst_block) + c % dst_block;
@@ -114,12 +114,12 @@ void CPU(relayout)(real *dst, int dst_block, const real *src, cpu_dims s, bool a
 
 /* b is [n,h,w,c], or [n,1,1,c] when broadcast: then block b of it starts at n*c + b*block. */
 void CPU(multiply)(real *y, const real *a, const real *b, cpu_dims d, bool broadcast) {
-    const int blocks = d.c / d.block, places = d.h * d.w;
+    const int blocks = d.c / d.block, pixels = d.h * d.w;
 #pragma omp parallel for schedule(static)
     for (int i = 0; i < d.n * blocks; i++) {
-        const size_t start = (size_t)i * (size_t)places * (size_t)d.block;
+        const size_t start = (size_t)i * (size_t)pixels * (size_t)d.block;
         const real *factor = broadcast ? b + (size_t)i * (size_t)d.block : b + start;
-        for (int p = 0; p < places; p++) {
+        for (int p = 0; p < pixels; p++) {
             const size_t at = start + (size_t)p * (size_t)d.block;
             const real *f = broadcast ? factor : factor + (size_t)p * (size_t)d.block;
             for (int k = 0; k < d.block; k++)
@@ -142,13 +142,13 @@ static void product(real *out, const real *a, const real *b, int count, bool acc
 
 void CPU(multiply_backward)(real *da, real *db, const real *dy, const real *a, const real *b,
                             cpu_dims d, bool broadcast, bool accumulate_a, bool accumulate_b) {
-    const int blocks = d.c / d.block, places = d.h * d.w;
+    const int blocks = d.c / d.block, pixels = d.h * d.w;
 #pragma omp parallel for schedule(static)
     for (int i = 0; i < d.n * blocks; i++) {
-        const size_t start = (size_t)i * (size_t)places * (size_t)d.block;
+        const size_t start = (size_t)i * (size_t)pixels * (size_t)d.block;
         const size_t small = (size_t)i * (size_t)d.block;
         if (db && broadcast && !accumulate_b) memset(db + small, 0, sizeof(real) * (size_t)d.block);
-        for (int p = 0; p < places; p++) {
+        for (int p = 0; p < pixels; p++) {
             const size_t at = start + (size_t)p * (size_t)d.block;
             if (da) product(da + at, dy + at, b + (broadcast ? small : at), d.block, accumulate_a);
             if (db)

@@ -1,4 +1,4 @@
-/* One pass from bytes to the network's input: gather, warp, mix, normalise. */
+/* One pass from pixels to the network's input: gather, warp, mix, normalise. */
 #include "kernels/cpu/cpu.h"
 
 typedef struct source {

@@ -1,5 +1,5 @@
-/* Activations in bytes, NHWC: conversion, max pooling, and the convolution of an image of few
- * channels, which is not worth eight bits itself but writes them. */
+/* int8 activations in NHWC: quantisation, max pooling, and the stem convolution, which computes in
+ * f32 (int8 does not pay with so few channels) and writes int8. */
 #include "kernels/body/quantise.h"
 #include "kernels/cpu/cpu.h"
 
@@ -8,18 +8,18 @@
 #include "kernels/cpu/vec.h"
 
 enum { WIDE = CPU_STEM_LANES, PIXELS = 4, TAPS = CPU_STEM_TAPS };
-_Static_assert((int)WIDE == (int)BYTES_AT_ONCE, "a block is stored at once");
+_Static_assert((int)WIDE == (int)INT8_AT_ONCE, "a block is stored at once");
 
-/* WIDE numbers as bytes. */
-static inline void store_lanes(uint8_t *y, const real *sum, real inverse, body_bytes range) {
+/* Stores WIDE numbers as 8-bit integers. */
+static inline void store_lanes(uint8_t *y, const real *sum, real inverse, body_int8_range range) {
     real v[WIDE];
     for (int k = 0; k < WIDE; k++)
         v[k] = body_saturate(sum[k], inverse, range);
-    vec_store_bytes(y, v);
+    vec_store_int8(y, v);
 }
 
 void CPU(quantise)(uint8_t *q, const real *x, cpu_dims d, real inverse, bool is_signed) {
-    const body_bytes range = body_bytes_of(is_signed);
+    const body_int8_range range = body_int8_range_of(is_signed);
     const int blocks = d.c / d.block;
     const size_t area = (size_t)d.h * (size_t)d.w, block = (size_t)d.block;
 #pragma omp parallel for schedule(static)
@@ -41,9 +41,9 @@ static body_window window(cpu_window p, int oh, int ow, cpu_dims xd) {
                             p.pad_left, xd.h, xd.w);
 }
 
-/* Signed bytes compare as unsigned ones do once the sign bit is flipped. */
-static void pool_bytes(uint8_t *y, const uint8_t *x, body_window win, size_t width, size_t c,
-                       uint8_t flip) {
+/* With its sign bit flipped, int8 compares like uint8. */
+static void pool_int8(uint8_t *y, const uint8_t *x, body_window win, size_t width, size_t c,
+                      uint8_t flip) {
     memcpy(y, x + ((size_t)win.h0 * width + (size_t)win.w0) * c, c);
     for (int h = win.h0; h < win.h1; h++)
         for (int w = win.w0; w < win.w1; w++) {
@@ -55,7 +55,7 @@ static void pool_bytes(uint8_t *y, const uint8_t *x, body_window win, size_t wid
         }
 }
 
-/* The window that nearly every network has: four pixels at once. */
+/* The common window of 2x2. */
 static void pool_four(uint8_t *restrict y, const uint8_t *a, const uint8_t *b, size_t c,
                       uint8_t flip) {
     for (size_t k = 0; k < c; k++) {
@@ -65,8 +65,8 @@ static void pool_four(uint8_t *restrict y, const uint8_t *a, const uint8_t *b, s
     }
 }
 
-void CPU(max_pool_bytes)(uint8_t *y, const uint8_t *x, cpu_dims xd, cpu_dims yd, cpu_window p,
-                         bool is_signed) {
+void CPU(max_pool_int8)(uint8_t *y, const uint8_t *x, cpu_dims xd, cpu_dims yd, cpu_window p,
+                        bool is_signed) {
     const size_t c = (size_t)xd.c, width = (size_t)xd.w;
     const uint8_t flip = is_signed ? 0x80 : 0;
 #pragma omp parallel for schedule(static)
@@ -79,14 +79,14 @@ void CPU(max_pool_bytes)(uint8_t *y, const uint8_t *x, cpu_dims xd, cpu_dims yd,
             if (win.h1 - win.h0 == 2 && win.w1 - win.w0 == 2)
                 pool_four(to, at, at + width * c, c, flip);
             else
-                pool_bytes(to, image, win, width, c, flip);
+                pool_int8(to, image, win, width, c, flip);
         }
     }
 }
 
-/* One output in WIDE channels; w [taps][WIDE]. offset[t]: where tap t reads. */
+/* One output pixel in WIDE channels; w [taps][WIDE]. offset[t]: index of what tap t reads. */
 static void stem_one(uint8_t *y, const real *x, const int *offset, int taps, const real *w,
-                     const real *b, real inverse, body_bytes range) {
+                     const real *b, real inverse, body_int8_range range) {
     real sum[WIDE];
     for (int k = 0; k < WIDE; k++)
         sum[k] = b[k];
@@ -96,12 +96,12 @@ static void stem_one(uint8_t *y, const real *x, const int *offset, int taps, con
     store_lanes(y, sum, inverse, range);
 }
 
-/* PIXELS outputs side by side, `step` numbers of x and `stride` bytes of y apart, in WIDE channels
- * or twice as many, whose weights lie `next` numbers further. The sums are arrays of their own,
- * never indexed by a variable: so they stay in registers. */
+/* PIXELS adjacent outputs, `step` elements of x and `stride` bytes of y apart, in WIDE channels or
+ * twice as many, whose weights are `next` elements further. The sums are separate arrays, never
+ * indexed by a variable, so that they stay in registers. */
 static inline void stem_four(uint8_t *y, size_t stride, const real *x, const int *offset, int taps,
                              const real *w, const real *b, size_t step, size_t next, bool twice,
-                             real inverse, body_bytes range) {
+                             real inverse, body_int8_range range) {
     real s0[WIDE], s1[WIDE], s2[WIDE], s3[WIDE], t0[WIDE], t1[WIDE], t2[WIDE], t3[WIDE];
     for (int k = 0; k < WIDE; k++) {
         s0[k] = s1[k] = s2[k] = s3[k] = b[k];
@@ -138,7 +138,7 @@ typedef struct stem_taps {
     int offset[TAPS], from[TAPS], count;
 } stem_taps;
 
-/* The taps of a window that lie in the image, at the image's offsets from row 0, column 0. */
+/* The taps of a window that are inside the image, with their offsets from the image's start. */
 static stem_taps taps_of(const cpu_conv *c, int oh, int ow) {
     stem_taps t = {.count = 0};
     for (int r = 0; r < c->window.kernel_h; r++)
@@ -154,9 +154,9 @@ static stem_taps taps_of(const cpu_conv *c, int oh, int ow) {
     return t;
 }
 
-/* A window that hangs over the border: its taps and their weights are gathered first. */
-static void narrow_border(uint8_t *y, const real *x, const real *w, const real *b,
-                          const cpu_conv *c, int oh, int ow, real inverse, body_bytes range) {
+/* A window across the border: its taps and their weights are gathered first. */
+static void stem_border(uint8_t *y, const real *x, const real *w, const real *b, const cpu_conv *c,
+                        int oh, int ow, real inverse, body_int8_range range) {
     const stem_taps t = taps_of(c, oh, ow);
     const int all = c->window.kernel_h * c->window.kernel_w * c->ic;
     real weights[TAPS * WIDE];
@@ -170,7 +170,7 @@ static void narrow_border(uint8_t *y, const real *x, const real *w, const real *
 
 void CPU(conv_stem_u8)(uint8_t *y, const real *x, const real *w, const real *b, const cpu_conv *c,
                        real inverse, bool is_signed) {
-    const body_bytes range = body_bytes_of(is_signed);
+    const body_int8_range range = body_int8_range_of(is_signed);
     const int taps = c->window.kernel_h * c->window.kernel_w * c->ic;
     const size_t step = (size_t)(c->window.stride_w * c->ic), oc = (size_t)c->oc;
     int offset[TAPS];
@@ -183,7 +183,7 @@ void CPU(conv_stem_u8)(uint8_t *y, const real *x, const real *w, const real *b, 
         const real *image = x + (size_t)(row / c->oh) * (size_t)(c->ih * c->iw * c->ic);
         uint8_t *to = y + (size_t)row * (size_t)c->ow * oc;
         const bool inside = top >= 0 && top + c->window.kernel_h <= c->ih;
-        /* at the end of a line the last four once more, rather than fewer by themselves */
+        /* at the end of a line the last four are computed again rather than fewer one by one */
         const int back = c->ow - PIXELS;
         const bool again =
             inside && back >= 0 && back * c->window.stride_w >= c->window.pad_left &&
@@ -196,7 +196,7 @@ void CPU(conv_stem_u8)(uint8_t *y, const real *x, const real *w, const real *b, 
             const real *at = image + ((ptrdiff_t)top * c->iw + left) * c->ic;
             count = inside && left >= 0 && last <= c->iw && ow + PIXELS <= c->ow ? PIXELS : 1;
             const bool whole = inside && left >= 0 && left + c->window.kernel_w <= c->iw;
-            if (!whole) narrow_border(at_y, image, w, b, c, oh, ow, inverse, range);
+            if (!whole) stem_border(at_y, image, w, b, c, oh, ow, inverse, range);
             for (int o = 0, lanes; whole && o < c->oc; o += lanes) {
                 const real *block = w + (size_t)o * (size_t)taps;
                 const size_t next = (size_t)taps * WIDE;

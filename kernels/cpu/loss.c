@@ -1,11 +1,11 @@
 #include "kernels/cpu/cpu.h"
 
-/* Where class k of a row lies: pixel p of image n. */
+/* Index of class k of a row: pixel p of image n. */
 static size_t class_at(cpu_dims d, int n, int p, int k) {
     return cpu_plane(d, n, k / d.block) + (size_t)p * (size_t)d.block + (size_t)(k % d.block);
 }
 
-/* body_softmax for classes that lie in blocks. */
+/* body_softmax for classes in channel blocks. */
 static void blocked_softmax(real *y, const real *x, cpu_dims d, int n, int p) {
     real top = x[class_at(d, n, p, 0)], sum = 0;
     for (int k = 1; k < d.c; k++)
@@ -20,22 +20,22 @@ static void blocked_softmax(real *y, const real *x, cpu_dims d, int n, int p) {
 }
 
 void CPU(softmax)(real *y, const real *x, cpu_dims d) {
-    const int places = d.h * d.w;
+    const int pixels = d.h * d.w;
 #pragma omp parallel for schedule(static)
-    for (int i = 0; i < d.n * places; i++) {
+    for (int i = 0; i < d.n * pixels; i++) {
         const size_t at = (size_t)i * (size_t)d.c;
         if (d.block == d.c)
             body_softmax(y + at, x + at, d.c);
         else
-            blocked_softmax(y, x, d, i / places, i % places);
+            blocked_softmax(y, x, d, i / pixels, i % pixels);
     }
 }
 
 void CPU(softmax_backward)(real *dx, const real *dy, const real *y, cpu_dims d, bool accumulate) {
-    const int places = d.h * d.w;
+    const int pixels = d.h * d.w;
 #pragma omp parallel for schedule(static)
-    for (int i = 0; i < d.n * places; i++) {
-        const int n = i / places, p = i % places;
+    for (int i = 0; i < d.n * pixels; i++) {
+        const int n = i / pixels, p = i % pixels;
         real dot = 0;
         for (int k = 0; k < d.c; k++) {
             const size_t at = class_at(d, n, p, k);
@@ -51,7 +51,7 @@ void CPU(softmax_backward)(real *dx, const real *dy, const real *y, cpu_dims d, 
 void CPU(softmax_xent)(real *dlogits, const real *logits, const real *targets,
                        const real *class_weight, int rows, int classes, int batch,
                        body_step *state) {
-    /* few rows of few numbers: one thread, and the sum has one order */
+    /* few rows of few numbers: one thread, so the order of summation is fixed */
     const real inverse_batch = (real)body_loss_scale(state) / (real)batch;
     double sum = 0;
     for (int i = 0; i < rows; i++) {

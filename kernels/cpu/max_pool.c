@@ -1,6 +1,7 @@
-/* Max pooling, in training together with what stands around it: no gradient goes back where the
- * ReLU before or the dropout behind has cut it off. `index` remembers which place of a window won,
- * or that nothing goes back, so that backward needs neither values nor random numbers. */
+/* Max pooling; in training fused with a ReLU before it and a dropout after it, where no gradient
+ * goes back through elements that either of them set to 0. `index` stores which position of a
+ * window won, or that nothing goes back, so that backward needs neither values nor random numbers.
+ */
 #include <string.h>
 
 #include "kernels/cpu/draw.h"
@@ -16,7 +17,7 @@ static body_window window(cpu_window p, int oh, int ow, cpu_dims xd) {
                             p.pad_left, xd.h, xd.w);
 }
 
-/* The common case: whole windows of 2x2 side by side, channels in whole vectors. */
+/* The common case: adjacent whole windows of 2x2, channels in whole vectors. */
 static bool is_halving(cpu_window p, cpu_dims xd, cpu_dims yd) {
     return p.kernel_h == 2 && p.kernel_w == 2 && p.stride_h == 2 && p.stride_w == 2 &&
            p.pad_top == 0 && p.pad_left == 0 && 2 * yd.h <= xd.h && 2 * yd.w <= xd.w &&
@@ -34,25 +35,25 @@ static vec choose(vec_mask first, vec a, vec b) {
 
 static void halve(real *y, uint16_t *index, const real *x, size_t down, size_t right,
                   bool relu_mask) {
-    __builtin_prefetch(x + 2 * down); /* the next line: too far apart for the hardware to guess */
+    __builtin_prefetch(x + 2 * down); /* the next line: too far for the hardware prefetcher */
     __builtin_prefetch(x + 2 * down + right);
     __builtin_prefetch(x + 3 * down);
     __builtin_prefetch(x + 3 * down + right);
     const vec in[4] = {vec_load(x), vec_load(x + right), vec_load(x + down),
                        vec_load(x + down + right)};
     vec best = in[0];
-    vec_mask place = {0};
+    vec_mask winner = {0};
     for (int i = 1; i < 4; i++) {
         const vec_mask wins = beats(in[i], best);
         best = choose(wins, in[i], best);
-        place = (place & ~wins) | (wins & i);
+        winner = (winner & ~wins) | (wins & i);
     }
-    if (relu_mask) place |= ~(best > (vec){0}) & NOWHERE;
+    if (relu_mask) winner |= ~(best > (vec){0}) & NOWHERE;
     vec_store(y, best);
-    *(short_vec *)index = __builtin_convertvector(place, short_vec);
+    *(short_vec *)index = __builtin_convertvector(winner, short_vec);
 }
 
-/* One window of one channel block: lanes side by side. */
+/* One window of one channel block. */
 static void max_window(real *y, uint16_t *index, const real *x, body_window win, int width,
                        int block, bool relu_mask) {
     for (int k = 0; k < block; k++) {
@@ -63,11 +64,11 @@ static void max_window(real *y, uint16_t *index, const real *x, body_window win,
     for (int h = win.h0; h < win.h1; h++)
         for (int w = win.w0; w < win.w1; w++) {
             const real *at = x + ((size_t)h * (size_t)width + (size_t)w) * (size_t)block;
-            const uint16_t place = (uint16_t)((h - win.h0) * columns + (w - win.w0));
+            const uint16_t position = (uint16_t)((h - win.h0) * columns + (w - win.w0));
             for (int k = 0; k < block; k++) {
                 const int wins = body_pool_beats(at[k], y[k]);
                 y[k] = wins ? at[k] : y[k];
-                index[k] = wins ? place : index[k];
+                index[k] = wins ? position : index[k];
             }
         }
     for (int k = 0; relu_mask && k < block; k++)
@@ -94,14 +95,14 @@ static void drop_line(real *y, uint16_t *index, const cpu_mask *m, uint64_t firs
     const uint32_t threshold = body_dropout_threshold(m->rate);
     const real scale = (real)(1 / (1 - m->rate));
     const int most = (DRAW_WORDS - 4) / yd.block;
-    uint32_t buffer[DRAW_ROOM];
-    for (int place = 0; place < yd.w; place += most) {
-        const int places = yd.w - place < most ? yd.w - place : most;
-        const size_t at = (size_t)place * (size_t)yd.block;
+    uint32_t buffer[DRAW_CAPACITY];
+    for (int start = 0; start < yd.w; start += most) {
+        const int pixels = yd.w - start < most ? yd.w - start : most;
+        const size_t at = (size_t)start * (size_t)yd.block;
         const uint32_t *words =
-            draw(buffer, m, first + (uint64_t)place * (uint64_t)yd.c, places, yd.block, yd.c);
+            draw(buffer, m, first + (uint64_t)start * (uint64_t)yd.c, pixels, yd.block, yd.c);
 #pragma omp simd
-        for (int i = 0; i < places * yd.block; i++) {
+        for (int i = 0; i < pixels * yd.block; i++) {
             const size_t e = at + (size_t)i;
             y[e] = body_dropout(y[e], words[i], threshold, scale);
             index[e] = words[i] >= threshold ? index[e] : NOWHERE;
@@ -130,10 +131,10 @@ void CPU(max_pool_forward)(real *y, uint16_t *index, const real *x, cpu_dims xd,
 /* The four inputs of a window: the winner gets dy, the others nothing. */
 static void spread(real *dx, vec dy, const uint16_t *index, size_t down, size_t right,
                    bool accumulate) {
-    const vec_mask place = __builtin_convertvector(*(const short_vec *)index, vec_mask);
+    const vec_mask winner = __builtin_convertvector(*(const short_vec *)index, vec_mask);
     const size_t at[4] = {0, right, down, down + right};
     for (int i = 0; i < 4; i++) {
-        vec share = (vec)((vec_mask)dy & (place == i));
+        vec share = (vec)((vec_mask)dy & (winner == i));
         if (accumulate) share += vec_load(dx + at[i]);
         vec_store(dx + at[i], share);
     }
@@ -163,9 +164,9 @@ static void scatter_plane(real *image, const real *dy, const uint16_t *index, cp
             const int columns = win.w1 - win.w0;
             const size_t at = ((size_t)oh * (size_t)yd.w + (size_t)ow) * (size_t)yd.block;
             for (int k = 0; k < yd.block; k++) {
-                const int place = index[at + (size_t)k];
-                if (place == NOWHERE) continue;
-                const int h = win.h0 + place / columns, w = win.w0 + place % columns;
+                const int winner = index[at + (size_t)k];
+                if (winner == NOWHERE) continue;
+                const int h = win.h0 + winner / columns, w = win.w0 + winner % columns;
                 image[((size_t)h * (size_t)xd.w + (size_t)w) * (size_t)xd.block + (size_t)k] +=
                     dy[at + (size_t)k] * scale;
             }

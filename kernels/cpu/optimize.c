@@ -26,8 +26,8 @@ static double chunk_squares(const real *g, size_t count) {
     return sum;
 }
 
-/* The norm's order of summation: chunks in groups of GROUP, so that few partial sums are kept and
- * no thread count shows. */
+/* The norm's order of summation: partial sum i takes chunks i, i + SLOTS, ..., so that few are kept
+ * and the thread count does not matter. */
 static double squares(const real *g, size_t count) {
     enum { SLOTS = 256 };
     double partial[SLOTS] = {0}, sum = 0;
@@ -43,8 +43,8 @@ static double squares(const real *g, size_t count) {
     return sum;
 }
 
-/* Returns 0, or NaN where a new weight is not finite. Compiled for each case: a question inside the
- * loop would keep it from the vector units. */
+/* Returns 0, or NaN where a new weight is not finite. Inlined for each case: a branch inside the
+ * loop would prevent vectorisation. */
 static inline __attribute__((always_inline)) real sgd(real *w, const real *g, real *m, size_t count,
                                                       real decay, const body_update *update,
                                                       int nesterov) {
@@ -62,13 +62,13 @@ static inline __attribute__((always_inline)) real sgd(real *w, const real *g, re
     return worst;
 }
 
-/* Updates elements of one chunk; returns whether all new weights are finite. One that is not keeps
- * its old value. */
+/* Updates the elements of one chunk; returns whether all new weights are finite. One that is not
+ * keeps its old value. */
 static int update_chunk(const pass *p, size_t at, size_t count, real decay) {
     real *w = p->w + at, *m = p->m ? p->m + at : NULL, *v = p->v ? p->v + at : NULL;
     const real *g = p->g + at;
     const body_update u = p->u;
-    real worst = 0; /* 0 * x is NaN for NaN and infinity; a sum of such products tells */
+    real worst = 0; /* 0 * x is NaN for NaN and infinity, and then the sum is */
     if (p->kind == BODY_SGD) {
         if (m && p->nesterov)
             worst = sgd(w, g, m, count, decay, &u, 1);
@@ -101,7 +101,7 @@ static int update_chunk(const pass *p, size_t at, size_t count, real decay) {
 void CPU(optimize)(const cpu_update *o, int rows) {
     body_step *state = o->state;
     if (o->rates) state->learning_rate = o->rates[state->tick];
-    const int held_back = body_step_judge(state, sqrt(squares(o->g, o->count)));
+    const int held_back = body_step_check(state, sqrt(squares(o->g, o->count)));
     int finite = 1;
     if (!held_back) {
         const pass p = {.w = o->w,

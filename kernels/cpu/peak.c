@@ -1,15 +1,15 @@
-/* What this machine can do at best: the yardsticks of `mien bench`, not part of any network. */
+/* Peak rates of this machine, the reference for `mien bench`; not part of any network. */
 #include "kernels/cpu/cpu.h"
 
 #include <omp.h>
 #include <string.h>
 
-/* As wide as the registers of this build's ISA. Twelve chains hide the latency of two units of
- * every CPU so far, and fit with their two constants the 16 registers of AVX2 and SSE. */
+/* As wide as the registers of this build's ISA. Twelve chains hide the latency of two FMA units of
+ * all CPUs so far and, with their two constants, fit the 16 registers of AVX2 and SSE. */
 typedef real lane __attribute__((vector_size(__BIGGEST_ALIGNMENT__)));
 enum { CHAINS = 12, LANES = __BIGGEST_ALIGNMENT__ / sizeof(real) };
 
-/* Twelve chains of x = x * factor + term. The Makefile lets the compiler fuse the two here. */
+/* Twelve chains of x = x * factor + term, which the Makefile lets the compiler fuse here. */
 static real chains(long long rounds, real factor, real term) {
     lane x[CHAINS];
     for (int k = 0; k < CHAINS; k++)
@@ -27,12 +27,12 @@ static real chains(long long rounds, real factor, real term) {
     return total;
 }
 
-/* Every thread computes `rounds` rounds; *flops is what they came to in all. *sink takes the sum,
- * without which the compiler would leave the work out. */
+/* Every thread computes `rounds` rounds; *flops receives the total number of operations. *sink
+ * receives the sum, without which the compiler would drop the work. */
 void CPU(peak_multiply_add)(real *sink, long long rounds, double *flops) {
     real total = 0;
     int threads = 0;
-    const real factor = *sink; /* from memory: a known one could be folded */
+    const real factor = *sink; /* from memory: a known factor could be folded */
 #pragma omp parallel reduction(+ : total, threads)
     {
         total = chains(rounds, factor, 1 - factor);

@@ -1,4 +1,4 @@
-/* The shuffle of an epoch: a sort by keys that no two places share. */
+/* The shuffle of an epoch: a sort by unique keys. */
 #include <stdlib.h>
 
 #include "kernels/cpu/cpu.h"

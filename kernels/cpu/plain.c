@@ -1,10 +1,10 @@
-/* Convolution as its definition says it: the reference that oneDNN, cuDNN and the gradients are
- * checked against, and what the backend falls back to nowhere. A dense layer is a 1x1 image. */
+/* Convolution by its definition: the reference that oneDNN, cuDNN and the gradients are tested
+ * against, never used by the cpu and cuda backends. A dense layer is a 1x1 image. */
 #include "kernels/cpu/cpu.h"
 
 #include <string.h>
 
-/* Where tap (r, s) of output (oh, ow) reads; -1 outside of the image. */
+/* Index of the pixel that tap (r, s) of output (oh, ow) reads; -1 outside of the image. */
 static ptrdiff_t tap(const cpu_conv *c, int n, int oh, int ow, int r, int s) {
     const int h = oh * c->window.stride_h - c->window.pad_top + r * c->dilation_h;
     const int w = ow * c->window.stride_w - c->window.pad_left + s * c->dilation_w;
@@ -16,7 +16,7 @@ static size_t output(const cpu_conv *c, int n, int oh, int ow) {
     return (((size_t)n * (size_t)c->oh + (size_t)oh) * (size_t)c->ow + (size_t)ow) * (size_t)c->oc;
 }
 
-/* The weights from input channel i, by output channel. */
+/* Index of the weights of tap (r, s) and input channel i; the output channel is added to it. */
 static size_t weight(const cpu_conv *c, int r, int s, int i) {
     const size_t channels = (size_t)(c->ic / c->groups);
     return (((size_t)r * (size_t)c->window.kernel_w + (size_t)s) * channels +
@@ -24,10 +24,10 @@ static size_t weight(const cpu_conv *c, int r, int s, int i) {
            (size_t)c->oc;
 }
 
-/* The output channels that read input channel i: `many` from the one returned. */
-static int readers(const cpu_conv *c, int i, int *many) {
-    *many = c->oc / c->groups;
-    return i / (c->ic / c->groups) * *many;
+/* The output channels that read input channel i: `count` of them from the one returned on. */
+static int output_channels(const cpu_conv *c, int i, int *count) {
+    *count = c->oc / c->groups;
+    return i / (c->ic / c->groups) * *count;
 }
 
 void CPU(conv_forward)(real *y, const real *x, const real *w, const real *b, const cpu_conv *c) {
@@ -42,9 +42,9 @@ void CPU(conv_forward)(real *y, const real *x, const real *w, const real *b, con
                     for (int s = 0; s < c->window.kernel_w; s++) {
                         const ptrdiff_t at = tap(c, n, oh, ow, r, s);
                         for (int i = 0; at >= 0 && i < c->ic; i++) {
-                            int many;
-                            const int first = readers(c, i, &many);
-                            for (int k = first; k < first + many; k++)
+                            int count;
+                            const int first = output_channels(c, i, &count);
+                            for (int k = first; k < first + count; k++)
                                 to[k] = M_FMA(x[at + i], w[weight(c, r, s, i) + (size_t)k], to[k]);
                         }
                     }
@@ -64,10 +64,10 @@ void CPU(conv_backward_data)(real *dx, const real *dy, const real *w, const cpu_
                         const ptrdiff_t at = tap(c, n, oh, ow, r, s);
                         const real *from = dy + output(c, n, oh, ow);
                         for (int i = 0; at >= 0 && i < c->ic; i++) {
-                            int many;
-                            const int first = readers(c, i, &many);
+                            int count;
+                            const int first = output_channels(c, i, &count);
                             real sum = dx[at + i];
-                            for (int k = first; k < first + many; k++)
+                            for (int k = first; k < first + count; k++)
                                 sum = M_FMA(from[k], w[weight(c, r, s, i) + (size_t)k], sum);
                             dx[at + i] = sum;
                         }
@@ -91,9 +91,9 @@ void CPU(conv_backward_filter)(real *dw, real *db, const real *dy, const real *x
                     const real *from = dy + output(c, n, oh, ow);
                     for (int i = 0; at >= 0 && i < c->ic; i++) {
                         real *to = dw + weight(c, r, s, i);
-                        int many;
-                        const int first = readers(c, i, &many);
-                        for (int k = first; k < first + many; k++)
+                        int count;
+                        const int first = output_channels(c, i, &count);
+                        for (int k = first; k < first + count; k++)
                             to[k] = M_FMA(x[at + i], from[k], to[k]);
                     }
                 }

@@ -1,4 +1,4 @@
-/* ReLU in its general form, PReLU and the greatest of several values. */
+/* ReLU in its general form, PReLU and the maximum of several values. */
 #include "kernels/cpu/cpu.h"
 
 void CPU(rectify_forward)(real *y, const real *x, size_t count, body_rectifier r) {
@@ -34,7 +34,7 @@ void CPU(maximum_backward)(real *dx, const real *dy, const real *y, const real *
     }
 }
 
-/* Calls for every line of every plane: `at` is its first number, `c0` its first channel. */
+/* Splits a line's number into image n, channel block b and row h; `at` is its first element. */
 #define EACH_LINE(d, line, n, b, h, at)                                                            \
     const int b = line / d.h % (d.c / d.block), n = line / d.h / (d.c / d.block), h = line % d.h;  \
     const size_t at = cpu_plane(d, n, b) + (size_t)h * (size_t)d.w * (size_t)d.block
@@ -69,8 +69,8 @@ void CPU(prelu_backward)(real *dx, const real *dy, const real *x, cpu_dims d, co
 
 enum { LANES_MAX = 16 };
 
-/* Adds up channels c0 .. c0 + lanes - 1, which lie side by side, over all rows and a part of their
- * places. */
+/* Sums channels c0 .. c0 + lanes - 1, which are adjacent, over all images and a part of their
+ * pixels. */
 static void add_up(double *sum, const real *dy, const real *x, cpu_dims d, int c0, int lanes,
                    body_window part) {
     for (int n = 0; n < d.n; n++)
@@ -84,7 +84,8 @@ static void add_up(double *sum, const real *dy, const real *x, cpu_dims d, int c
             }
 }
 
-/* A task owns the numbers of a few channels at one place, or the one that all channels share. */
+/* A task computes the parameters of a few channels at one position, or the one that all channels
+ * share. */
 void CPU(prelu_filter)(real *dalpha, const real *dy, const real *x, cpu_dims d, body_alpha shape,
                        bool accumulate) {
     const int lanes = d.block < LANES_MAX ? d.block : LANES_MAX;
@@ -92,7 +93,7 @@ void CPU(prelu_filter)(real *dalpha, const real *dy, const real *x, cpu_dims d, 
     const int across = shape.c > 1 ? groups : 1;
 #pragma omp parallel for schedule(dynamic)
     for (int task = 0; task < shape.h * shape.w * across; task++) {
-        const int place = task / across, ah = place / shape.w, aw = place % shape.w;
+        const int position = task / across, ah = position / shape.w, aw = position % shape.w;
         const body_window part = {shape.h > 1 ? ah : 0, shape.h > 1 ? ah + 1 : d.h,
                                   shape.w > 1 ? aw : 0, shape.w > 1 ? aw + 1 : d.w};
         const int first = shape.c > 1 ? task % across : 0, end = shape.c > 1 ? first + 1 : groups;
@@ -108,7 +109,7 @@ void CPU(prelu_filter)(real *dalpha, const real *dy, const real *x, cpu_dims d, 
                 if (shape.c > 1) *to = accumulate ? *to + (real)sum[k] : (real)sum[k];
             }
         }
-        real *to = dalpha + place;
+        real *to = dalpha + position;
         if (shape.c == 1) *to = accumulate ? *to + (real)total : (real)total;
     }
 }

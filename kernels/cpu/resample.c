@@ -1,5 +1,5 @@
-/* Images of another size. The gradient is gathered, each input pixel from the outputs that read it
- * and in their order, so that no two threads write one number. */
+/* Resizing of images. The gradient is gathered, for each input pixel from the outputs that read it
+ * and in their order, so that no two threads write the same element. */
 #include "kernels/cpu/cpu.h"
 
 #include <string.h>
@@ -32,12 +32,12 @@ void CPU(resample_forward)(real *y, const real *x, cpu_dims yd, cpu_dims xd, boo
     }
 }
 
-/* Adds to one pixel of dx what the outputs that read it hand back. */
+/* Adds to one pixel of dx the gradients of the outputs that read it. */
 static void gather_pixel(real *to, const real *image, cpu_dims yd, cpu_dims xd, int h, int w,
                          bool bilinear) {
     int h0, h1, w0, w1;
-    body_resample_readers(h, xd.h, yd.h, bilinear, &h0, &h1);
-    body_resample_readers(w, xd.w, yd.w, bilinear, &w0, &w1);
+    body_resample_outputs(h, xd.h, yd.h, bilinear, &h0, &h1);
+    body_resample_outputs(w, xd.w, yd.w, bilinear, &w0, &w1);
     for (int oh = h0; oh < h1; oh++) {
         const real down = body_tap_share(body_resample_tap(oh, xd.h, yd.h, bilinear), h);
         for (int ow = w0; ow < w1; ow++) {

@@ -1,16 +1,16 @@
-/* 3x3 convolution with stride 1 of an image with few channels, as a network begins: forward and
- * weight gradient. With so little to compute for every output what counts is to write (or read) it
- * once and to keep everything else in registers and L1: a thread copies the few image rows that it
- * works on, with zeros around them, so that no pixel needs a look at the border. */
+/* The stem: a 3x3 convolution with stride 1 of an image with few channels, forward and weight
+ * gradient. With so little arithmetic per output, memory traffic decides: each output is written
+ * (or read) once, everything else stays in registers and L1. A thread copies the few image rows
+ * that it works on, padded with zeros, so that no pixel needs a border check. */
 #include "kernels/cpu/tile.h"
 
 #include <omp.h>
 #include <string.h>
 
 enum {
-    ROWS = 16,                                /* of outputs, that go through together */
+    ROWS = 16,                                /* of outputs, computed together */
     PIXELS = VEC_REGISTERS == 32 ? 12 : 6,    /* of a row at a time, two channel blocks each */
-    TAP_BLOCKS = VEC_REGISTERS == 32 ? 2 : 1, /* channel blocks whose nine sums fit registers */
+    TAP_BLOCKS = VEC_REGISTERS == 32 ? 2 : 1, /* channel blocks whose nine sums fit the registers */
     PAD = 16
 };
 
@@ -22,7 +22,7 @@ static int chunks_of(const cpu_stem *d) {
     return (d->oh + ROWS - 1) / ROWS;
 }
 
-/* Elements of one set of sums: dw and behind it db. */
+/* Elements of one set of sums: dw, then db. */
 static size_t sums_of(const cpu_stem *d) {
     return (size_t)(9 * d->ic + 1) * (size_t)d->oc;
 }
@@ -34,17 +34,17 @@ void CPU(stem_size)(cpu_stem *d, int threads) {
     d->scratch = d->capacity * (size_t)threads * sizeof(real);
 }
 
-typedef struct place {
+typedef struct image_rows {
     int n, y, rows; /* image, first row of outputs, how many */
-} place;
+} image_rows;
 
-static place place_of(const cpu_stem *d, int unit) {
+static image_rows rows_of(const cpu_stem *d, int unit) {
     const int y = unit % chunks_of(d) * ROWS, left = d->oh - y;
-    return (place){unit / chunks_of(d), y, left < ROWS ? left : ROWS};
+    return (image_rows){unit / chunks_of(d), y, left < ROWS ? left : ROWS};
 }
 
-/* The image rows that `at` needs, zeros where they reach over its border. */
-static void copy_rows(real *to, const real *x, const cpu_stem *d, place at) {
+/* Copies the image rows that `at` needs, with zeros outside of the image. */
+static void copy_rows(real *to, const real *x, const cpu_stem *d, image_rows at) {
     const size_t row = row_of(d);
     const int width = d->ow + 2 < d->iw + d->pad_left ? d->ow + 2 : d->iw + d->pad_left;
     for (int i = 0; i < at.rows + 2; i++, to += row) {
@@ -66,16 +66,16 @@ typedef struct stem_pixels {
     bool relu;
 } stem_pixels;
 
-#define FIRST_BIAS(i, j)  const vec bias##j = t.bias ? vec_load(t.bias + j * LANES) : vec_all(0);
-#define FIRST_START(i, j) vec c##i##j = bias##j;
-#define FIRST_FINISH(i, j)                                                                         \
+#define STEM_BIAS(i, j)  const vec bias##j = t.bias ? vec_load(t.bias + j * LANES) : vec_all(0);
+#define STEM_START(i, j) vec c##i##j = bias##j;
+#define STEM_FINISH(i, j)                                                                          \
     if (i < t.count)                                                                               \
         vec_store(y + j * t.block + i * LANES, t.relu ? vec_max(c##i##j, (vec){0}) : c##i##j);
-#define FIRST_PIXELS(rows, columns)                                                                \
+#define STEM_PIXELS(rows, columns)                                                                 \
     static __attribute__((noinline)) void pixels_##rows##x##columns(                               \
         real *y, const real *x, const real *b, const stem_pixels t) {                              \
-        TILE_COLUMNS_##columns(FIRST_BIAS, 0);                                                     \
-        TILE_ROWS_##rows(FIRST_START, TILE_COLUMNS_##columns);                                     \
+        TILE_COLUMNS_##columns(STEM_BIAS, 0);                                                      \
+        TILE_ROWS_##rows(STEM_START, TILE_COLUMNS_##columns);                                      \
         for (int r = 0; r < 3; r++, x += t.x_row) {                                                \
             const real *a = x;                                                                     \
             for (int p = 0; p < t.depth; p++, a++, b += t.b_step) {                                \
@@ -84,12 +84,12 @@ typedef struct stem_pixels {
                 TILE_ROWS_##rows(TILE_TERM, TILE_LINE_##columns);                                  \
             }                                                                                      \
         }                                                                                          \
-        TILE_ROWS_##rows(FIRST_FINISH, TILE_COLUMNS_##columns);                                    \
+        TILE_ROWS_##rows(STEM_FINISH, TILE_COLUMNS_##columns);                                     \
     }
-FIRST_PIXELS(6, 1)
-FIRST_PIXELS(6, 2)
-FIRST_PIXELS(12, 1)
-FIRST_PIXELS(12, 2)
+STEM_PIXELS(6, 1)
+STEM_PIXELS(6, 2)
+STEM_PIXELS(12, 1)
+STEM_PIXELS(12, 2)
 
 static void forward_row(real *y, const real *rows, const real *w, const cpu_stem *d,
                         const cpu_epilogue *e, int k) {
@@ -125,7 +125,7 @@ void CPU(stem_forward)(real *y, const real *x, const real *w, const cpu_stem *d,
         real *rows = scratch + (size_t)omp_get_thread_num() * d->capacity;
 #pragma omp for schedule(static)
         for (int unit = 0; unit < units; unit++) {
-            const place at = place_of(d, unit);
+            const image_rows at = rows_of(d, unit);
             copy_rows(rows, x, d, at);
             for (int k = 0; k < d->oc; k += 2 * LANES)
                 for (int i = 0; i < at.rows; i++)
@@ -162,7 +162,7 @@ typedef struct stem_taps {
 #define TAP_NO_BIAS(i, j)  vec bias##j = {0};
 #define TAP_FINISH(i, j)   tap_add(sums + i * t.tap + j * LANES, c##i##j);
 #define TAP_FINISH_B(i, j) tap_add(sums + t.bias + j * LANES, bias##j);
-#define FIRST_TAPS(columns)                                                                        \
+#define STEM_TAPS(columns)                                                                         \
     static __attribute__((noinline)) void taps_##columns(real *sums, const real *dy,               \
                                                          const real *x, const stem_taps t) {       \
         TILE_COLUMNS_##columns(TAP_NO_BIAS, 0);                                                    \
@@ -187,10 +187,11 @@ static inline void tap_add(real *to, vec sum) {
     vec_store(to, vec_load(to) + sum);
 }
 
-FIRST_TAPS(1)
-FIRST_TAPS(2)
+STEM_TAPS(1)
+STEM_TAPS(2)
 
-static void sum_unit(real *sums, const real *rows, const real *dy, const cpu_stem *d, place at) {
+static void sum_unit(real *sums, const real *rows, const real *dy, const cpu_stem *d,
+                     image_rows at) {
     const size_t pixels = (size_t)d->oh * (size_t)d->ow;
     stem_taps t = {.x_row = row_of(d),
                    .x_step = (size_t)d->ic,
@@ -211,11 +212,11 @@ static void sum_unit(real *sums, const real *rows, const real *dy, const cpu_ste
     }
 }
 
-/* One vector of all parts' sums, one after the other. */
-static void finish(real *to, const real *of_stem, const cpu_stem *d, int parts, bool add) {
-    vec sum = vec_load(of_stem);
+/* One vector of all parts' sums, added in order. */
+static void finish(real *to, const real *first_part, const cpu_stem *d, int parts, bool add) {
+    vec sum = vec_load(first_part);
     for (int part = 1; part < parts; part++)
-        sum += vec_load(of_stem + (size_t)part * d->capacity);
+        sum += vec_load(first_part + (size_t)part * d->capacity);
     if (add) sum += vec_load(to);
     vec_store(to, sum);
 }
@@ -224,15 +225,15 @@ void CPU(stem_filter)(real *dw, real *db, const real *dy, const real *x, const c
                       bool accumulate, real *scratch) {
     const int units = d->n * chunks_of(d);
     const int share = (units + d->parts - 1) / d->parts;
-    const int parts = (units + share - 1) / share; /* few units: not every part gets some */
+    const int parts = (units + share - 1) / share; /* with few units some parts get none */
     const size_t weights = (size_t)(9 * d->ic) * (size_t)d->oc;
 #pragma omp parallel for schedule(static)
     for (int part = 0; part < parts; part++) {
         real *sums = scratch + (size_t)part * d->capacity, *rows = sums + sums_of(d);
         memset(sums, 0, sums_of(d) * sizeof *sums);
         for (int unit = part * share; unit < units && unit < (part + 1) * share; unit++) {
-            copy_rows(rows, x, d, place_of(d, unit));
-            sum_unit(sums, rows, dy, d, place_of(d, unit));
+            copy_rows(rows, x, d, rows_of(d, unit));
+            sum_unit(sums, rows, dy, d, rows_of(d, unit));
         }
     }
     for (size_t i = 0; i < weights; i += LANES)

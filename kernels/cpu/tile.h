@@ -1,13 +1,13 @@
-/* Small matrix products kept in registers, for the convolutions' loops. The numbers live in
- * variables of their own, c<row><column>: compilers keep an array in memory. */
+/* Small matrix products kept in registers, for the convolutions' loops. Each accumulator is a
+ * separate variable, c<row><column>: compilers would keep an array in memory. */
 #ifndef KERNELS_CPU_TILE_H
 #define KERNELS_CPU_TILE_H
 
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/vec.h"
 
-/* c[i][j] (+)= sum over p of a(i, p) * b[p][j] for 4 or 6
- * rows i and 1, 2 or 4 vectors j. Element a(i, p) lies at a + i * a_row + p * a_step. */
+/* c[i][j] (+)= sum over p of a(i, p) * b[p][j] for 4, 6 or 12 rows i and 1, 2 or 4 vectors j.
+ * Element a(i, p) is at a + i * a_row + p * a_step. */
 typedef struct tile_product {
     size_t a_row, a_step, b_step, c_row; /* in elements */
     int depth;
@@ -24,12 +24,12 @@ typedef struct tile_product {
     columns(X, 6) columns(X, 7) columns(X, 8) columns(X, 9) columns(X, 10) columns(X, 11)
 #define TILE_START(i, j) vec c##i##j = {0};
 #define TILE_TERM(i, j)  c##i##j = vec_fma(a0, b##j, c##i##j);
-/* what is there is added last: sums over many groups keep the error of sums over one */
+/* the old value is added last: a sum over many groups is then as accurate as over one */
 #define TILE_FINISH(i, j)                                                                          \
     if (t.add) c##i##j += vec_load(c + i * t.c_row + j * LANES);                                   \
     vec_store(c + i * t.c_row + j * LANES, c##i##j);
 #define TILE_B(i, j) const vec b##j = vec_load(b + j * LANES);
-/* a row's factor is loaded right before its products: all at once would not fit the registers */
+/* a row's factor is loaded right before its products: all of them would not fit the registers */
 #define TILE_LINE_1(X, i)                                                                          \
     a0 = vec_all(a[i * t.a_row]);                                                                  \
     TILE_COLUMNS_1(X, i)

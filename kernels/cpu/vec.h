@@ -1,5 +1,5 @@
-/* One channel block as a vector register: 16 floats with AVX-512, 8 otherwise. Loops written with
- * it are the same text for every build; only the fused multiply-add is spelled by instruction set,
+/* One channel block as a vector register: 16 floats with AVX-512, 8 otherwise. Loops that use it
+ * have the same source in every build; only the fused multiply-add depends on the instruction set,
  * because the compiler must not contract a * b + c on its own (docs/numerics.md). */
 #ifndef KERNELS_CPU_VEC_H
 #define KERNELS_CPU_VEC_H
@@ -13,8 +13,8 @@ enum { LANES = 8, VEC_REGISTERS = 16 };
 #endif
 
 typedef real vec __attribute__((vector_size(LANES * sizeof(real))));
-/* in memory: no alignment is asked for (on aligned data it costs nothing) */
-typedef real vec_there
+/* in memory, unaligned (at no cost if the data is aligned) */
+typedef real vec_unaligned
     __attribute__((vector_size(LANES * sizeof(real)), may_alias, aligned(sizeof(real))));
 
 #ifdef MIEN_REAL_DOUBLE
@@ -29,7 +29,7 @@ static inline vec vec_all(real v) {
 }
 
 static inline vec vec_load(const real *p) {
-    return *(const vec_there *)p;
+    return *(const vec_unaligned *)p;
 }
 
 /* v where `relu_mask` is positive, else 0. */
@@ -38,15 +38,15 @@ static inline vec vec_relu_mask(vec v, vec relu_mask) {
 }
 
 static inline void vec_store(real *p, vec v) {
-    *(vec_there *)p = v;
+    *(vec_unaligned *)p = v;
 }
 
-enum { BYTES_AT_ONCE = 16 };
+enum { INT8_AT_ONCE = 16 };
 
 #if defined(__AVX512F__) && !defined(MIEN_REAL_DOUBLE)
 #include <immintrin.h>
-/* BYTES_AT_ONCE numbers between -128 and 255, rounded to even, as bytes. */
-static inline void vec_store_bytes(uint8_t *p, const real *x) {
+/* Stores INT8_AT_ONCE numbers between -128 and 255 as 8-bit integers, ties rounded to even. */
+static inline void vec_store_int8(uint8_t *p, const real *x) {
     _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(_mm512_loadu_ps(x))));
 }
 static inline vec vec_fma(vec a, vec b, vec c) {
@@ -73,7 +73,7 @@ static inline vec vec_max(vec a, vec b) {
 }
 #endif
 
-/* a * b + c rounded once, as M_FMA does; slow where the machine has no such instruction. */
+/* a * b + c rounded once, as M_FMA does; slow without an FMA instruction. */
 static inline vec vec_fma_exact(vec a, vec b, vec c) {
 #if defined(__FMA__) && !defined(MIEN_REAL_DOUBLE)
     return vec_fma(a, b, c);
@@ -85,11 +85,11 @@ static inline vec vec_fma_exact(vec a, vec b, vec c) {
 }
 
 #if !defined(__AVX512F__) || defined(MIEN_REAL_DOUBLE)
-static inline void vec_store_bytes(uint8_t *p, const real *x) {
-    int32_t q[BYTES_AT_ONCE]; /* two loops: each is an instruction or two on a whole vector */
-    for (int k = 0; k < BYTES_AT_ONCE; k++)
+static inline void vec_store_int8(uint8_t *p, const real *x) {
+    int32_t q[INT8_AT_ONCE]; /* two loops: each compiles to a few vector instructions */
+    for (int k = 0; k < INT8_AT_ONCE; k++)
         q[k] = (int32_t)M_RINT(x[k]);
-    for (int k = 0; k < BYTES_AT_ONCE; k++)
+    for (int k = 0; k < INT8_AT_ONCE; k++)
         p[k] = (uint8_t)q[k];
 }
 #endif

@@ -1,8 +1,8 @@
 /* 3x3 convolution with stride 1 by Winograd's F(4x4, 3x3), forward and data gradient.
  *
- * Tiles go through in groups small enough that what belongs to a group stays in a core's L2 cache:
- * their inputs are transformed, multiplied with the weights point by point (36 small matrix
- * products), and transformed back, for 4 vectors of output channels at a time. */
+ * Tiles are processed in groups small enough to stay in a core's L2 cache: their inputs are
+ * transformed, multiplied with the weights point by point (36 small matrix products), and
+ * transformed back, for up to 4 vectors of output channels at a time. */
 #include "kernels/cpu/winograd.h"
 
 #include <omp.h>
@@ -14,8 +14,8 @@ TILE_PRODUCT(12, 2)
 TILE_PRODUCT(6, 4)
 
 enum {
-    GROUP_BYTES = 640 << 10, /* of a thread's L2 cache, measured best of 256 K to 1 M */
-    FEWEST = 48,             /* tiles, so that the weights are not read too often */
+    GROUP_BYTES = 640 << 10, /* of a thread's L2 cache; the best of 256 K to 1 M when measured */
+    FEWEST = 48,             /* tiles in a group, so that the weights are not read too often */
     PAD = 16                 /* elements that keep the 36 planes off the same cache sets */
 };
 
@@ -43,8 +43,9 @@ static real *weights_at(real *u, const cpu_winograd *d, int k, int width, int po
            ((size_t)point * (size_t)d->ic + (size_t)c) * (size_t)width;
 }
 
-/* One vector of outputs k.. of all nine taps for input c; turned by 180 degrees and with inputs and
- * outputs exchanged for the data gradient, whose w is that of the forward convolution. */
+/* The nine taps of input c for the vector of outputs k..; for the data gradient, where `hwio` holds
+ * the forward convolution's weights, rotated by 180 degrees and with inputs and outputs exchanged.
+ */
 static void take_taps(vec w[3][3], const real *hwio, const cpu_winograd *d, int c, int k) {
     for (int r = 0; r < 3; r++)
         for (int s = 0; s < 3; s++) {
@@ -87,7 +88,7 @@ static void transform_inputs(real *v, const real *x, const cpu_winograd *d, int 
     const size_t plane = (size_t)d->group * (size_t)d->ic + PAD;
     const size_t pixels = (size_t)d->ih * (size_t)d->iw;
     for (int t = 0; t < count; t++) {
-        const winograd_place at = winograd_place_of(d, first + t);
+        const winograd_tile at = winograd_tile_of(d, first + t);
         for (int c = 0; c < d->ic; c += LANES)
             winograd_take_input(v + (size_t)t * (size_t)d->ic + c, plane,
                                 x + ((size_t)at.n * (size_t)d->ic + (size_t)c) * pixels,
@@ -138,9 +139,10 @@ static vec finish(vec value, vec bias, const cpu_epilogue *e, const real *y,
     return value;
 }
 
-/* One tile and channel block: transformed back, finished, and written where the image goes on. */
+/* One tile and channel block: transformed back, passed through the epilogue, and written where it
+ * is inside the image. */
 static void transform_output(real *y, const real *m, size_t plane, vec bias, const cpu_winograd *d,
-                             const cpu_epilogue *e, size_t offset, winograd_place at) {
+                             const cpu_epilogue *e, size_t offset, winograd_tile at) {
     const int rows = d->oh - at.y, columns = d->ow - at.x;
     const size_t corner = offset + ((size_t)at.y * (size_t)d->ow + (size_t)at.x) * LANES;
     real *to = y + corner;
@@ -168,7 +170,7 @@ static void transform_outputs(real *y, const real *m, const cpu_winograd *d, con
     const size_t plane = (size_t)d->group * (size_t)width + PAD;
     const size_t pixels = (size_t)d->oh * (size_t)d->ow;
     for (int t = 0; t < count; t++) {
-        const winograd_place at = winograd_place_of(d, first + t);
+        const winograd_tile at = winograd_tile_of(d, first + t);
         for (int i = 0; i < width; i += LANES)
             transform_output(y, m + (size_t)t * (size_t)width + i, plane, bias_at(e, k + i), d, e,
                              ((size_t)at.n * (size_t)d->oc + (size_t)(k + i)) * pixels, at);

@@ -15,7 +15,7 @@ enum {
     TILE_IN = 6,
     TILE_OUT = 4,
     POINTS = 36,
-    ROWS_AT_ONCE = 12, /* tiles come in multiples of it; a product takes 12 or 6 */
+    ROWS_AT_ONCE = 12, /* tiles are padded to multiples of it; a product computes 12 or 6 */
     WIDEST = VEC_REGISTERS == 32 ? 4 : 2 /* vectors of outputs at a time */
 };
 
@@ -85,7 +85,7 @@ static inline void winograd_weight_gradient(vec dw[3], const vec du[6]) {
 }
 
 /* Applies a one-dimensional transform to the columns and then to the rows of a square: `take(i, j)`
- * gives a number, `put(i, row)` receives a finished row. */
+ * yields an element, `put(i, row)` receives a finished row. */
 #define WINOGRAD_BOTH_WAYS(transform, from, to, take, put)                                         \
     do {                                                                                           \
         vec half_[to][from], line_[from], result_[to];                                             \
@@ -101,7 +101,7 @@ static inline void winograd_weight_gradient(vec dw[3], const vec du[6]) {
         }                                                                                          \
     } while (0)
 
-/* Vectors of output channels from `k` on that are computed together. */
+/* How many vectors of output channels, from `k` on, are computed together. */
 static inline int winograd_columns(int k, int outputs) {
     const int left = (outputs - k) / LANES;
     return left >= WIDEST ? WIDEST : (left >= 2 ? 2 : 1);
@@ -111,14 +111,14 @@ static inline int winograd_across(int pixels) {
     return (pixels + TILE_OUT - 1) / TILE_OUT;
 }
 
-typedef struct winograd_place {
+typedef struct winograd_tile {
     int n, y, x; /* image, and the tile's first output pixel */
-} winograd_place;
+} winograd_tile;
 
-static inline winograd_place winograd_place_of(const cpu_winograd *d, int tile) {
+static inline winograd_tile winograd_tile_of(const cpu_winograd *d, int tile) {
     const int across = winograd_across(d->ow), down = winograd_across(d->oh);
-    return (winograd_place){tile / (across * down), tile / across % down * TILE_OUT,
-                            tile % across * TILE_OUT};
+    return (winograd_tile){tile / (across * down), tile / across % down * TILE_OUT,
+                           tile % across * TILE_OUT};
 }
 
 /* The 6x6 pixels of one channel block around a tile, zeros outside of the image. */

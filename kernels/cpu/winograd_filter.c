@@ -1,10 +1,10 @@
 /* The weight gradient of a 3x3 convolution in Winograd's form: the transpose of the forward pass.
  * For every point, du = sum over tiles of v (x) z, with v the transformed input as in the forward
- * pass and z the transformed gradient; dw follows from du at the end.
+ * pass and z the transformed gradient; dw is computed from du at the end.
  *
- * Each thread has a share of the tiles and a du of its own: the threads meet once, at the end.
- * Where that would take too much memory (many channels or many threads) they share one du: tiles
- * are divided for the transforms, points for the products, with a meeting behind each. */
+ * Each thread sums its tiles into its own du, and the threads synchronise once, at the end. Where
+ * that would take too much memory (many channels or many threads) they share one du: tiles are
+ * divided for the transforms, points for the products, with a barrier after each. */
 #include "kernels/cpu/winograd.h"
 
 TILE_PRODUCT(4, 1)
@@ -12,24 +12,24 @@ TILE_PRODUCT(4, 2)
 TILE_PRODUCT(4, 4)
 
 enum {
-    GROUP_BYTES = 1 << 20, /* of transformed tiles that are multiplied before the next come */
-    OWN_BYTES = 32 << 20,  /* of all threads' sums: beyond that they share one */
+    GROUP_BYTES = 1 << 20, /* of transformed tiles in a group */
+    OWN_BYTES = 32 << 20,  /* of all threads' sums together; above it they share one */
     PAD = 16,
     ROWS = 4,
-    BIAS_PLANE = POINTS /* behind the points: sums of the gradient, for the bias */
+    BIAS_PLANE = POINTS /* after the points: sums of the gradient, for the bias */
 };
 
-typedef struct capacity {
+typedef struct buffers {
     real *v, *z, *du, *db;
     size_t v_plane, z_plane, du_plane;
-} capacity;
+} buffers;
 
-/* Part number `part` of the scratch memory. */
-static capacity divide(const cpu_winograd *d, real *scratch, int part) {
-    capacity r = {.v = scratch + (size_t)part * d->capacity,
-                  .v_plane = (size_t)d->group * (size_t)d->ic + PAD,
-                  .z_plane = (size_t)d->group * (size_t)d->oc + PAD,
-                  .du_plane = (size_t)d->ic * (size_t)d->oc};
+/* Part `part` of the scratch memory. */
+static buffers divide(const cpu_winograd *d, real *scratch, int part) {
+    buffers r = {.v = scratch + (size_t)part * d->capacity,
+                 .v_plane = (size_t)d->group * (size_t)d->ic + PAD,
+                 .z_plane = (size_t)d->group * (size_t)d->oc + PAD,
+                 .du_plane = (size_t)d->ic * (size_t)d->oc};
     r.z = r.v + POINTS * r.v_plane;
     r.du = r.z + (POINTS + 1) * r.z_plane;
     r.db = r.du + POINTS * r.du_plane;
@@ -44,12 +44,12 @@ void CPU(winograd_filter_size)(cpu_winograd *d, int threads) {
     d->parts = sums * (size_t)threads <= OWN_BYTES ? threads : 1;
     const int share = (d->tiles + d->parts - 1) / d->parts;
     int most = (int)(GROUP_BYTES / row);
-    /* as much is transformed as is summed up: `du` is read and written once a group */
+    /* balances the memory traffic: `du` is read and written once per group */
     const int balanced = d->ic * d->oc / (d->ic + d->oc);
     if (most < balanced) most = balanced;
     const int groups = (share + most - 1) / most;
     d->group = (share + groups - 1) / groups;
-    const capacity r = divide(d, NULL, 0);
+    const buffers r = divide(d, NULL, 0);
     d->capacity = POINTS * (r.v_plane + r.z_plane + r.du_plane) + r.z_plane + (size_t)d->oc;
     d->capacity = (d->capacity + PAD - 1) / PAD * PAD;
     d->scratch = d->capacity * (size_t)d->parts * sizeof(real);
@@ -63,7 +63,8 @@ static void take_border(vec in[4][4], const real *corner, int w, int rows, int c
                            : vec_all(0);
 }
 
-/* The gradient's 4x4 pixels of one channel block, zeros outside of the image, and their sum. */
+/* Transforms the gradient's 4x4 pixels of one channel block, zeros outside of the image, and stores
+ * their sum for the bias. */
 static void take_gradient(real *z, size_t plane, const real *corner, int w, int rows, int columns) {
     vec sum = {0};
 #define PUT(i, row)                                                                                \
@@ -92,9 +93,9 @@ static void take_gradient(real *z, size_t plane, const real *corner, int w, int 
     vec_store(z + BIAS_PLANE * plane, sum);
 }
 
-static void transform_tile(const capacity *r, const real *dy, const real *x, const cpu_winograd *d,
+static void transform_tile(const buffers *r, const real *dy, const real *x, const cpu_winograd *d,
                            int tile, int t) {
-    const winograd_place at = winograd_place_of(d, tile);
+    const winograd_tile at = winograd_tile_of(d, tile);
     const size_t in = (size_t)d->ih * (size_t)d->iw, out = (size_t)d->oh * (size_t)d->ow;
     for (int c = 0; c < d->ic; c += LANES)
         winograd_take_input(r->v + (size_t)t * (size_t)d->ic + c, r->v_plane,
@@ -108,7 +109,7 @@ static void transform_tile(const capacity *r, const real *dy, const real *x, con
 }
 
 /* One point, LANES input channels, all outputs. */
-static void multiply(const capacity *r, const cpu_winograd *d, int point, int c0, int count,
+static void multiply(const buffers *r, const cpu_winograd *d, int point, int c0, int count,
                      bool add) {
     const tile_product t = {.a_row = 1,
                             .a_step = (size_t)d->ic,
@@ -133,7 +134,7 @@ static void multiply(const capacity *r, const cpu_winograd *d, int point, int c0
     }
 }
 
-static void sum_bias(const capacity *r, const cpu_winograd *d, int k, int count, bool add) {
+static void sum_bias(const buffers *r, const cpu_winograd *d, int k, int count, bool add) {
     vec sum = add ? vec_load(r->db + k) : vec_all(0);
     for (int t = 0; t < count; t++)
         sum += vec_load(r->z + BIAS_PLANE * r->z_plane + (size_t)t * (size_t)d->oc + k);
@@ -141,7 +142,7 @@ static void sum_bias(const capacity *r, const cpu_winograd *d, int k, int count,
 }
 
 /* A thread's tiles [first, last) into its own sums. */
-static void sum_own(const capacity *r, const real *dy, const real *x, const cpu_winograd *d,
+static void sum_own(const buffers *r, const real *dy, const real *x, const cpu_winograd *d,
                     int first, int last) {
     for (int start = first; start < last; start += d->group) {
         const int count = last - start < d->group ? last - start : d->group;
@@ -156,7 +157,7 @@ static void sum_own(const capacity *r, const real *dy, const real *x, const cpu_
 }
 
 /* All threads together into one set of sums; called by each of them. */
-static void sum_together(const capacity *r, const real *dy, const real *x, const cpu_winograd *d) {
+static void sum_together(const buffers *r, const real *dy, const real *x, const cpu_winograd *d) {
     for (int first = 0; first < d->tiles; first += d->group) {
         const int left = d->tiles - first, count = left < d->group ? left : d->group;
 #pragma omp for schedule(static)
@@ -172,15 +173,15 @@ static void sum_together(const capacity *r, const real *dy, const real *x, const
     }
 }
 
-/* The sums of the parts that have any, one after the other. */
-static vec total(const real *of_stem, const cpu_winograd *d, int parts) {
-    vec sum = vec_load(of_stem);
+/* Adds up the parts, in order. */
+static vec total(const real *first_part, const cpu_winograd *d, int parts) {
+    vec sum = vec_load(first_part);
     for (int part = 1; part < parts; part++)
-        sum += vec_load(of_stem + (size_t)part * d->capacity);
+        sum += vec_load(first_part + (size_t)part * d->capacity);
     return sum;
 }
 
-static void finish(real *dw, const capacity *r, const cpu_winograd *d, int parts, int c, int k,
+static void finish(real *dw, const buffers *r, const cpu_winograd *d, int parts, int c, int k,
                    bool add) {
     const size_t tap = (size_t)d->ic * (size_t)d->oc, at = (size_t)c * (size_t)d->oc + (size_t)k;
     const real *du = r->du + at;
@@ -188,15 +189,15 @@ static void finish(real *dw, const capacity *r, const cpu_winograd *d, int parts
 #define TAKE(i, j) total(du + (size_t)(6 * (i) + (j)) * r->du_plane, d, parts)
 #define PUT(i, row)                                                                                \
     _Pragma("GCC unroll 3") for (int j = 0; j < 3; j++) {                                          \
-        real *place = to + (size_t)(3 * (i) + j) * tap;                                            \
-        vec_store(place, add ? (row)[j] + vec_load(place) : (row)[j] + vec_all(0));                \
+        real *out = to + (size_t)(3 * (i) + j) * tap;                                              \
+        vec_store(out, add ? (row)[j] + vec_load(out) : (row)[j] + vec_all(0));                    \
     }
     WINOGRAD_BOTH_WAYS(winograd_weight_gradient, 6, 3, TAKE, PUT);
 #undef PUT
 #undef TAKE
 }
 
-static void finish_bias(real *db, const capacity *r, const cpu_winograd *d, int parts, bool add) {
+static void finish_bias(real *db, const buffers *r, const cpu_winograd *d, int parts, bool add) {
     for (int k = 0; k < d->oc; k += LANES) {
         vec sum = total(r->db + k, d, parts);
         if (add) sum += vec_load(db + k);
@@ -206,9 +207,9 @@ static void finish_bias(real *db, const capacity *r, const cpu_winograd *d, int 
 
 void CPU(winograd_filter)(real *dw, real *db, const real *dy, const real *x, const cpu_winograd *d,
                           bool accumulate, real *scratch) {
-    const capacity all = divide(d, scratch, 0);
+    const buffers all = divide(d, scratch, 0);
     const int share = (d->tiles + d->parts - 1) / d->parts;
-    const int parts = (d->tiles + share - 1) / share; /* few tiles: not every part gets some */
+    const int parts = (d->tiles + share - 1) / share; /* with few tiles some parts get none */
 #pragma omp parallel
     {
         if (d->parts == 1) {
@@ -216,7 +217,7 @@ void CPU(winograd_filter)(real *dw, real *db, const real *dy, const real *x, con
         } else {
 #pragma omp for schedule(static)
             for (int part = 0; part < parts; part++) {
-                const capacity own = divide(d, scratch, part);
+                const buffers own = divide(d, scratch, part);
                 const int first = part * share, end = first + share;
                 sum_own(&own, dy, x, d, first, end < d->tiles ? end : d->tiles);
             }

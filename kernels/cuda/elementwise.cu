@@ -188,8 +188,8 @@ int cuda_maximum(cuda_stream stream, cuda_tensor y, cuda_tensor a, cuda_tensor b
 /* dx (+)= dy where x.at[which] is the first that equals y. */
 template <typename T>
 static __global__ void maximum_backward_kernel(T *dx, const T *dy, const T *y,
-                                               sources<BODY_GREATEST_OF> x, int which, size_t count,
-                                               bool accumulate) {
+                                               sources<BODY_MAXIMUM_INPUTS> x, int which,
+                                               size_t count, bool accumulate) {
     const size_t stride = (size_t)gridDim.x * blockDim.x;
     for (size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x; i < count; i += stride) {
         const float most = load(y[i]);
@@ -203,7 +203,7 @@ static __global__ void maximum_backward_kernel(T *dx, const T *dy, const T *y,
 
 int cuda_maximum_backward(cuda_stream stream, cuda_tensor dx, cuda_tensor dy, cuda_tensor y,
                           const cuda_tensor *x, int which, bool accumulate) {
-    sources<BODY_GREATEST_OF> of = {};
+    sources<BODY_MAXIMUM_INPUTS> of = {};
     for (int i = 0; i <= which; i++)
         of.at[i] = x[i].data;
     if (count_of(dx) == 0) return 0;

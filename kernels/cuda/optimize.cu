@@ -57,7 +57,7 @@ static __global__ void optimizer_check_kernel(optimize_workspace *buffer, int bl
     sum = block_sum(sum);
     if (threadIdx.x > 0) return;
     if (rates) state->learning_rate = rates[state->tick];
-    buffer->held_back = body_step_judge(state, sqrt(sum));
+    buffer->held_back = body_step_check(state, sqrt(sum));
     buffer->u = body_update_make(&rule, state);
     body_step_advance(state, rule.beta_1, rule.beta_2, buffer->held_back, rows);
 }

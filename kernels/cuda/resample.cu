@@ -36,8 +36,8 @@ struct resample_gradient {
     __device__ void operator()(float (&sum)[V], const T *image, position at, cuda_tensor dx,
                                cuda_tensor dy) const {
         int h0, h1, w0, w1;
-        body_resample_readers(at.h, dx.h, dy.h, bilinear, &h0, &h1);
-        body_resample_readers(at.w, dx.w, dy.w, bilinear, &w0, &w1);
+        body_resample_outputs(at.h, dx.h, dy.h, bilinear, &h0, &h1);
+        body_resample_outputs(at.w, dx.w, dy.w, bilinear, &w0, &w1);
         for (int h = h0; h < h1; h++) {
             const float down = body_tap_share(body_resample_tap(h, dx.h, dy.h, bilinear), at.h);
             for (int w = w0; w < w1; w++) {

@@ -207,7 +207,7 @@ static void test_operators(void **state) {
 
 static void test_rounding(void **state) {
     (void)state;
-    const body_bytes u8 = body_bytes_of(false), s8 = body_bytes_of(true);
+    const body_int8_range u8 = body_int8_range_of(false), s8 = body_int8_range_of(true);
     static const float x[] = {0.5f, 1.5f, 2.5f, -0.5f, -1.5f, 254.5f, 255.5f, 1e30f, -1e30f};
     static const int as_u8[] = {0, 2, 2, 0, 0, 254, 255, 255, 0};
     static const int as_s8[] = {0, 2, 2, 0, -2, 127, 127, 127, -128};
@@ -237,7 +237,7 @@ static void check_pool(const cpu_kernels *k, cpu_dims xd, cpu_window p, int oh, 
     const cpu_dims yd = {xd.n, oh, oh, xd.c, xd.c};
     for (int i = 0; i < xd.n * xd.h * xd.w * xd.c; i++)
         x[i] = (uint8_t)whole_below(5, (size_t)i, 256);
-    k->max_pool_bytes(y, x, xd, yd, p, is_signed);
+    k->max_pool_int8(y, x, xd, yd, p, is_signed);
     for (int i = 0; i < yd.n * oh * oh * yd.c; i++) {
         const int c = i % yd.c, w = i / yd.c % oh, h = i / yd.c / oh % oh, n = i / yd.c / oh / oh;
         int want = -1000;
@@ -289,7 +289,7 @@ static void check_narrow(const cpu_kernels *k, const cpu_conv *c, bool is_signed
     k->conv_forward(y, x, w, b, c);
     k->conv_stem_u8(bytes, x, lanes, b, c, 40, is_signed);
     for (int i = 0; i < outputs; i++)
-        assert_int_equal(bytes[i], (uint8_t)body_quantise(y[i], 40, body_bytes_of(is_signed)));
+        assert_int_equal(bytes[i], (uint8_t)body_quantise(y[i], 40, body_int8_range_of(is_signed)));
     free(y);
     free(bytes);
 }

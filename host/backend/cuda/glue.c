@@ -112,7 +112,7 @@ static mien_status glue_maximum(mien_backend *b, const mien_tensor *y, const mie
 static mien_status glue_maximum_backward(mien_backend *b, const mien_tensor *dx,
                                          const mien_tensor *dy, const mien_tensor *y,
                                          const mien_tensor *x, int which, bool accumulate) {
-    cuda_tensor of[BODY_GREATEST_OF];
+    cuda_tensor of[BODY_MAXIMUM_INPUTS];
     for (int i = 0; i <= which; i++)
         of[i] = mien_cuda_tensor(&x[i]);
     LAUNCHED(cuda_maximum_backward(stream_of(b), mien_cuda_tensor(dx), mien_cuda_tensor(dy),
