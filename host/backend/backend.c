@@ -6,7 +6,7 @@
 #include "host/base/log.h"
 #include "host/base/module.h"
 
-/* Which slot is missing? The struct behind `close` holds nothing but function pointers. */
+/* Fails if a slot is missing. From `close` on the struct holds nothing but function pointers. */
 static mien_status check_slots(const mien_ops *ops) {
     const size_t start = offsetof(mien_ops, close);
     const size_t count = (sizeof(mien_ops) - start) / sizeof(void (*)(void));

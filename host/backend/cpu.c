@@ -10,15 +10,15 @@
 static const cpu_kernels *const builds[MIEN_ISA_COUNT] = {&cpu_kernels_v2, &cpu_kernels_v3,
                                                           &cpu_kernels_v4};
 
-/* oneDNN may be held back ($ONEDNN_MAX_CPU_ISA) or not know the CPU: a peak of wider registers than
- * those that compute would be no fair yardstick. */
+/* oneDNN may be limited ($ONEDNN_MAX_CPU_ISA) or not know the CPU: the peak of wider registers than
+ * it uses would not be a fair reference. */
 static void choose_peak(mien_cpu *cpu, mien_isa loops) {
     const mien_isa library = cpu->isa_rank == CPU_ISA_AVX512 ? MIEN_ISA_V4
                              : cpu->isa_rank == CPU_ISA_AVX2 ? MIEN_ISA_V3
                                                              : MIEN_ISA_V2;
-    const mien_isa lesser = library < loops ? library : loops;
-    cpu->peak_isa = mien_isa_name(lesser);
-    cpu->peak = builds[lesser];
+    const mien_isa lower = library < loops ? library : loops;
+    cpu->peak_isa = mien_isa_name(lower);
+    cpu->peak = builds[lower];
 }
 
 static void close_cpu(mien_backend *b) {

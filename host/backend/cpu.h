@@ -1,4 +1,5 @@
-/* What the files of the CPU backend share. */
+/* The CPU backend's state and the functions its files share; also for `mien bench` and the
+ * reference backend of the tests. */
 #ifndef HOST_BACKEND_CPU_H
 #define HOST_BACKEND_CPU_H
 
@@ -12,7 +13,7 @@ enum { CPU_TIMESTAMPS = 4096 };
 typedef struct mien_cpu {
     mien_ops ops; /* of this instance alone: threads may open backends at the same time */
     const cpu_kernels *kernels; /* of this machine's ISA */
-    const cpu_kernels *peak;    /* of the lesser of the loops' ISA and oneDNN's: the yardstick's */
+    const cpu_kernels *peak;    /* of the lower of the loops' ISA and oneDNN's, for `mien bench` */
     const char *peak_isa;       /* "v2", "v3", "v4" */
     char library[64];           /* "oneDNN 2.6.3 avx512_core" */
     int block;                  /* channel block of activations: 16, 8, or 0 for NHWC throughout */
@@ -20,7 +21,7 @@ typedef struct mien_cpu {
     enum cpu_isa_rank { CPU_ISA_SSE, CPU_ISA_AVX2, CPU_ISA_AVX512 } isa_rank; /* oneDNN's choice */
     bool deterministic;
     mien_tuning tuning;
-    long long reorders; /* of activations or weights, in passes so far: a cost that tests watch */
+    long long reorders; /* of activations or weights so far: a cost that tests check */
     double timestamps[CPU_TIMESTAMPS]; /* seconds */
     struct dnnl_engine *engine;        /* NULL in the reference backend */
     struct dnnl_stream *stream;
@@ -35,22 +36,23 @@ static inline cpu_dims cpu_dims_of(const mien_tensor *t) {
     return d;
 }
 
-/* Fill the slots that loop over kernel bodies (cpu_glue.c), the linear slots by oneDNN (onednn.c)
- * or by plain loops (plain.c). The _f64 twins are the double reference build of the same files. */
+/* Fill the slots that loop over kernel bodies (cpu_glue.c), and the linear slots by oneDNN
+ * (onednn.c) or by plain loops (plain.c). The _f64 variants are the double reference build of the
+ * same files. */
 void mien_cpu_glue_f32(mien_ops *ops);
 void mien_cpu_glue_f64(mien_ops *ops);
 void mien_plain_linear_f32(mien_ops *ops);
 void mien_plain_linear_f64(mien_ops *ops);
 void mien_onednn_linear(mien_ops *ops);
 
-/* Keeps oneDNN to what x86-64-v2, v3 or v4 has. Works once in a process, before its first use:
- * later calls change nothing. */
+/* Limits oneDNN to x86-64-v2, v3 or v4. Works once in a process, before oneDNN's first use: later
+ * calls change nothing. */
 void mien_onednn_hold_back(mien_isa isa);
-/* Opens oneDNN's engine; says what is installed in `version` and which ISA it will use. */
+/* Opens oneDNN's engine; writes its version and the ISA it will use to `version`. */
 mien_status mien_onednn_open(mien_cpu *cpu, char *version, size_t size);
 void mien_onednn_close(mien_cpu *cpu);
 
-/* Inference in bytes: slots of cpu_int8.c over the operators of onednn_int8.c. */
+/* int8 inference: slots of cpu_int8.c over the operators of onednn_int8.c. */
 extern const mien_int8_ops mien_cpu_int8;
 
 /* The backend of --device cpu. */

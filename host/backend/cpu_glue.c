@@ -1,5 +1,5 @@
-/* From tensors to the loops of kernels/cpu: unpack, call, done. Compiled twice, for float and for
- * the double reference backend of the tests. */
+/* Slots of ops.h over the loops of kernels/cpu: unpack the tensors, call. Compiled twice, for float
+ * and for the double reference backend of the tests. */
 #include "host/backend/cpu.h"
 
 #include <string.h>
@@ -39,7 +39,7 @@ static mien_status glue_zero(mien_backend *b, void *dst, size_t bytes) {
     return MIEN_OK;
 }
 
-/* Where logical element (n, p, c) of a tensor lies; p is the place in the image. */
+/* Index of logical element (n, p, c); p is the pixel. */
 static size_t element(cpu_dims d, int n, int p, int c) {
     return cpu_plane(d, n, c / d.block) + (size_t)p * (size_t)d.block + (size_t)(c % d.block);
 }
@@ -80,7 +80,7 @@ static void glue_memory(mien_backend *b, size_t *available, size_t *total) {
 /* The work is done when a slot returns: the time now is the time in the order of the work. */
 static mien_status glue_timestamp(mien_backend *b, int i) {
     if (i < 0 || i >= CPU_TIMESTAMPS)
-        return MIEN_FAIL(UNSUPPORTED, "more than %d points in time", CPU_TIMESTAMPS);
+        return MIEN_FAIL(UNSUPPORTED, "more than %d timestamps", CPU_TIMESTAMPS);
     cpu_of(b)->timestamps[i] = mien_seconds();
     return MIEN_OK;
 }
@@ -92,14 +92,14 @@ static mien_status glue_timestamps(mien_backend *b, double *seconds, int count) 
 }
 
 static void glue_range_push(mien_backend *b, const char *group, const char *name) {
-    (void)b, (void)group, (void)name; /* perf and the like see the functions themselves */
+    (void)b, (void)group, (void)name; /* perf and similar profilers see the functions themselves */
 }
 
 static void glue_range_pop(mien_backend *b) {
     (void)b;
 }
 
-/* Eight images a thread are enough work between two meetings and still fit the caches. */
+/* Eight images per thread are enough work between two barriers and still fit the caches. */
 static int glue_micro_batch(const mien_backend *b) {
     enum { FEWEST = 16, EACH = 8 };
     const int rows = EACH * cpu_of(b)->threads;
@@ -158,7 +158,8 @@ static bool is_flat(const mien_tensor *t) {
     return t->shape.h * t->shape.w == 1;
 }
 
-/* The same bytes in both layouts? (Also NHWC → rows of a flattened tensor.) */
+/* A plain copy where both layouts are the same memory (also NHWC to rows of a flattened tensor),
+ * else a change of layout or shape. */
 static mien_status glue_copy_tensor(mien_backend *b, const mien_tensor *dst, const mien_tensor *src,
                                     bool accumulate) {
     const size_t count = count_of(src);
@@ -167,7 +168,7 @@ static mien_status glue_copy_tensor(mien_backend *b, const mien_tensor *dst, con
         kernels(b)->reshape(dst->data, cpu_dims_of(dst), src->data, cpu_dims_of(src), accumulate);
         return MIEN_OK;
     }
-    /* the image is told by whichever side still has one; a flattened side is NHWC order */
+    /* the side that is not flattened has the image's shape; a flattened one is in NHWC order */
     const bool flat = is_flat(dst);
     const cpu_dims image = cpu_dims_of(flat ? src : dst);
     const int src_block = flat ? src->block : (is_flat(src) ? image.c : src->block);
@@ -271,8 +272,8 @@ static mien_status glue_permute_axes(mien_backend *b, const mien_tensor *y, cons
     return MIEN_OK;
 }
 
-/* A 1x1 image is stored NHWC; seen in the other side's blocks it is the same memory. */
-static cpu_dims dims_beside(const mien_tensor *t, const mien_tensor *other) {
+/* A 1x1 image is stored NHWC; viewed in the other tensor's blocks it is the same memory. */
+static cpu_dims dims_like(const mien_tensor *t, const mien_tensor *other) {
     cpu_dims d = cpu_dims_of(t);
     if (is_flat(t)) d.block = other->block;
     return d;
@@ -280,13 +281,13 @@ static cpu_dims dims_beside(const mien_tensor *t, const mien_tensor *other) {
 
 static mien_status glue_resample_forward(mien_backend *b, const mien_tensor *y,
                                          const mien_tensor *x, bool bilinear) {
-    kernels(b)->resample_forward(y->data, x->data, dims_beside(y, x), dims_beside(x, y), bilinear);
+    kernels(b)->resample_forward(y->data, x->data, dims_like(y, x), dims_like(x, y), bilinear);
     return MIEN_OK;
 }
 
 static mien_status glue_resample_backward(mien_backend *b, const mien_tensor *dx,
                                           const mien_tensor *dy, bool bilinear, bool accumulate) {
-    kernels(b)->resample_backward(dx->data, dy->data, dims_beside(dx, dy), dims_beside(dy, dx),
+    kernels(b)->resample_backward(dx->data, dy->data, dims_like(dx, dy), dims_like(dy, dx),
                                   bilinear, accumulate);
     return MIEN_OK;
 }
@@ -297,7 +298,7 @@ static cpu_window window_of(const mien_pool *p) {
     return w;
 }
 
-/* A pooled 1x1 output is stored NHWC; seen in the input's blocks it is the same memory. */
+/* A pooled 1x1 output is stored NHWC; viewed in the input's blocks it is the same memory. */
 static cpu_dims pooled_dims(const mien_tensor *y, const mien_tensor *x) {
     cpu_dims d = cpu_dims_of(y);
     d.block = x->block;
@@ -332,7 +333,7 @@ static mien_status glue_pool_backward(mien_backend *b, const mien_tensor *dx, co
     return MIEN_OK;
 }
 
-/* y: in backward, the result. */
+/* y: the output, for backward; else NULL. */
 static cpu_batchnorm batchnorm_of(const mien_batchnorm *n, const mien_tensor *y, bool frozen) {
     return (cpu_batchnorm){.gamma = n->gamma,
                            .beta = n->beta,
@@ -370,7 +371,7 @@ static mien_status glue_batchnorm_backward(mien_backend *b, const mien_tensor *d
                                            const mien_tensor *dy, const mien_tensor *x,
                                            const mien_tensor *y, const mien_batchnorm *n,
                                            bool frozen, bool accumulate) {
-    /* without a residual its sign is computed again from x: less to read */
+    /* without a residual the ReLU's sign is recomputed from x: less to read */
     const cpu_batchnorm norm = batchnorm_of(n, y, frozen);
     kernels(b)->batchnorm_backward(dx ? dx->data : NULL, n->dgamma, n->dbeta, dy->data, x->data,
                                    cpu_dims_of(x), &norm, accumulate);
@@ -427,7 +428,8 @@ static mien_status glue_permute(mien_backend *b, uint32_t *order, const uint32_t
 
 static mien_status glue_cast(mien_backend *b, void *half, const void *params, size_t count) {
     (void)half, (void)params, (void)count;
-    return MIEN_FAIL(UNSUPPORTED, "'%s' has one type of numbers", b->ops->name);
+    return MIEN_FAIL(UNSUPPORTED, "backend '%s' has no half-precision copy of the weights",
+                     b->ops->name);
 }
 
 static mien_status glue_optimize(mien_backend *b, const mien_update *u, int rows) {

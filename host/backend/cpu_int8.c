@@ -1,12 +1,12 @@
-/* Inference in bytes on the CPU: oneDNN's operators (onednn_int8.c), our own convolution of images
- * of few channels, and pooling. */
+/* int8 inference on the CPU: oneDNN's operators (onednn_int8.c), our own stem convolution, and
+ * pooling. */
 #include "host/backend/onednn_int8.h"
 
 #include <string.h>
 
 #include "host/base/memory.h"
 
-/* A first convolution: its image has one to four channels, its output whole lanes of them. */
+/* A stem convolution: one to four input channels, output channels in multiples of LANES. */
 static bool is_stem(const mien_backend *b, const mien_linear_desc *d) {
     (void)b;
     const int taps = d->kernel_h * d->kernel_w * d->in.c;
@@ -20,7 +20,7 @@ static mien_status create(mien_backend *b, const mien_int8_desc *desc, mien_int8
     (*out)->backend = b;
     (*out)->desc = *desc;
     const mien_status status = desc->w_scale ? onednn_int8_create(*out) : MIEN_OK;
-    (*out)->desc.w_scale = NULL; /* the caller's; what is needed of it has been copied */
+    (*out)->desc.w_scale = NULL; /* the caller's; operators have copied it */
     if (status != MIEN_OK) {
         onednn_int8_free(*out);
         *out = NULL;
@@ -36,7 +36,7 @@ static size_t scratch_bytes(const mien_int8_linear *op) {
     return op->w_scale ? onednn_int8_scratch_bytes(op) : 0;
 }
 
-/* [taps][channels] → [channels / LANES][taps][LANES], with the bias behind. */
+/* [taps][channels] → [channels / LANES][taps][LANES], followed by the bias. */
 static mien_status load_stem(mien_int8_linear *op, const float *hwio, const float *bias) {
     const mien_linear_desc *d = &op->desc.linear;
     const size_t taps = (size_t)(d->kernel_h * d->kernel_w * d->in.c), c = (size_t)d->out.c;

@@ -8,7 +8,8 @@
 
 enum { MIEN_CUDA_MODULE_VERSION = 2 };
 
-/* What the module uses of the program that loads it: its sentences and log lines have one home. */
+/* What the module uses of the program that loads it, so that messages and log lines are kept in one
+ * place. */
 typedef struct mien_services {
     mien_status (*fail)(mien_status code, const char *file, int line, const char *format, ...);
     mien_status (*fail_context)(mien_status code, const char *format, ...);
@@ -21,7 +22,7 @@ typedef struct mien_cuda_module {
     /* `services` must outlive the module. */
     mien_status (*open)(const mien_services *services, int device,
                         const mien_backend_options *options, mien_backend **out);
-    /* How many devices there are; NO_DEVICE with a sentence when none can be used. */
+    /* The number of devices; NO_DEVICE with a message when none can be used. */
     mien_status (*count)(const mien_services *services, int *out);
 } mien_cuda_module;
 

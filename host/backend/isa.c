@@ -27,8 +27,8 @@ mien_status mien_isa_choose(mien_isa *out, bool *held_back) {
         if (*held_back && strcmp(wanted, names[isa]) != 0) continue;
         if (mien_isa_has(*out)) return MIEN_OK;
         if (*held_back)
-            return MIEN_FAIL(UNSUPPORTED, "MIEN_ISA=%s: this CPU does not have x86-64-%s", wanted,
-                             wanted);
+            return MIEN_FAIL(UNSUPPORTED, "MIEN_ISA=%s: this CPU does not support x86-64-%s",
+                             wanted, wanted);
     }
     return MIEN_FAIL(INVALID, "MIEN_ISA must be v2, v3 or v4, not '%s'", wanted);
 }

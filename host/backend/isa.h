@@ -1,5 +1,5 @@
 /* Which instruction sets the CPU backend uses: those of this machine, or fewer where the
- * environment says so, to measure and to test what other machines do.
+ * environment says so, to measure and test how other machines behave.
  *
  *   MIEN_ISA=v2|v3|v4  x86-64-v2 (SSE4.1), v3 (AVX2), v4 (AVX-512) at most, and nothing beyond that
  *                      level (VNNI, bf16, AMX), for our own loops and for oneDNN
@@ -15,10 +15,10 @@ typedef enum mien_isa { MIEN_ISA_V2, MIEN_ISA_V3, MIEN_ISA_V4, MIEN_ISA_COUNT } 
 
 /* "v2", "v3", "v4". */
 const char *mien_isa_name(mien_isa isa);
-/* Does this CPU have it? */
+/* Whether this CPU supports the level. */
 bool mien_isa_has(mien_isa isa);
-/* The level to use, and whether MIEN_ISA holds it back. INVALID when MIEN_ISA names no level;
- * UNSUPPORTED when it names one that this CPU lacks. */
+/* The level to use, and whether MIEN_ISA limits it. INVALID when MIEN_ISA is not the name of a
+ * level; UNSUPPORTED when this CPU lacks the named level. */
 mien_status mien_isa_choose(mien_isa *out, bool *held_back);
 /* False with MIEN_INT8=0. */
 bool mien_isa_allows_int8(void);

@@ -1,4 +1,4 @@
-/* Names of precisions, passes and algorithms; the GPU module has a copy of its own. */
+/* Names of precisions, passes and algorithms; compiled into the GPU module too. */
 #include <string.h>
 
 #include "host/backend/ops.h"

@@ -36,7 +36,8 @@ static mien_status move(mien_linear *op, dnnl_primitive_t reorder, dnnl_memory_t
                         op->desc.name);
 }
 
-/* A tensor that the primitive reads: ours, or a copy in its own format at *room, which moves on. */
+/* A tensor that the primitive reads: ours, or a copy in its own format at *buffer, which advances.
+ */
 static mien_status read_side(mien_linear *op, onednn_side *side, dnnl_memory_t ours,
                              const void *data, char **buffer, dnnl_memory_t *use) {
     bind(ours, data);
@@ -47,7 +48,7 @@ static mien_status read_side(mien_linear *op, onednn_side *side, dnnl_memory_t o
     return move(op, side->reorder, ours, side->memory);
 }
 
-/* A tensor that the primitive writes; finish_side brings it into our format behind it. */
+/* A tensor that the primitive writes; finish_side converts it to our format afterwards. */
 static void write_side(onednn_side *side, dnnl_memory_t ours, const void *data, char **buffer,
                        dnnl_memory_t *use) {
     bind(ours, data);
@@ -61,8 +62,7 @@ static mien_status finish_side(mien_linear *op, onednn_side *side, dnnl_memory_t
     return side->reorder ? move(op, side->reorder, side->memory, ours) : MIEN_OK;
 }
 
-/* Where the stored weights' memory object is: an operation that agrees with the format has its own.
- */
+/* The memory object of the stored weights: an operation that uses their format has its own. */
 static dnnl_memory_t stored_of(mien_linear *op, onednn_operation *o) {
     return o->own_weights ? o->own_weights : op->stored_memory;
 }
@@ -73,7 +73,7 @@ static mien_status execute(mien_linear *op, onednn_operation *o, const dnnl_exec
                         op->desc.name);
 }
 
-/* Activations that are no part of the convolution's own epilogue. */
+/* Activations that are not part of the convolution's own epilogue. */
 static mien_status activate(mien_linear *op, const mien_tensor *y) {
     const int act = op->desc.activation;
     if (act != BODY_LINEAR && !onednn_fuses_relu(&op->desc))

@@ -1,5 +1,6 @@
-/* What the files of the oneDNN backend share: onednn_common.c is below the others, onednn_build.c
- * creates operators and their primitives, onednn.c runs them. Nothing else includes this. */
+/* Shared by the files of the oneDNN backend: onednn_common.c is below the others, onednn_build.c
+ * creates operators and their primitives, onednn.c runs them. Only they include it, and
+ * onednn_int8.h. */
 #ifndef HOST_BACKEND_ONEDNN_H
 #define HOST_BACKEND_ONEDNN_H
 
@@ -13,11 +14,11 @@
 
 enum { ONEDNN_VARIANTS = 8 };
 
-/* A primitive's own format of one tensor, when it differs from the one that the tensor has here. */
+/* A tensor in the primitive's format, where that differs from ours. */
 typedef struct onednn_side {
     dnnl_memory_t memory;
     dnnl_primitive_t reorder; /* NULL: the formats agree */
-    size_t bytes;             /* room for the reordered copy in scratch */
+    size_t bytes;             /* size of the reordered copy in scratch */
 } onednn_side;
 
 typedef struct onednn_operation {
@@ -25,13 +26,12 @@ typedef struct onednn_operation {
     dnnl_memory_t scratchpad;
     size_t scratch_bytes;
     onednn_side weights, x, y;
-    dnnl_memory_t
-        own_weights; /* the weights in the primitive's format (= stored when they agree) */
+    dnnl_memory_t own_weights; /* the weights in the primitive's format, if it is the stored one */
 } onednn_operation;
 
 /* Everything for one batch size. */
 typedef struct onednn_variant {
-    int n;                                  /* first: see onednn_variant_kind */
+    int n;                                  /* must be first: see onednn_variant_kind */
     cpu_winograd winograd[MIEN_DIRECTIONS]; /* instead of operations */
     cpu_stem stem;                          /* likewise */
     dnnl_memory_t x, y;                     /* in the backend's layout */
@@ -41,38 +41,37 @@ typedef struct onednn_variant {
 struct mien_linear {
     mien_backend *backend;
     mien_linear_desc desc;
-    dnnl_memory_desc_t stored, plain; /* the weights: as they live here, as HWIO */
+    dnnl_memory_desc_t stored, plain; /* the weights' formats: as stored, and HWIO */
     dnnl_memory_t stored_memory, bias_memory;
     bool winograd[MIEN_DIRECTIONS]; /* by our own loops instead of a primitive */
-    bool stem;           /* forward and weight gradient by the loops for an image; no primitives */
-    float *transformed;  /* the weights for that, as one direction wants them */
-    int transformed_for; /* that direction; MIEN_DIRECTIONS: out of date */
+    bool stem;           /* forward and weight gradient by the stem loops; no primitives */
+    float *transformed;  /* weights transformed for Winograd, for one direction */
+    int transformed_for; /* that direction; MIEN_DIRECTIONS: none, or out of date */
     onednn_variant variants[ONEDNN_VARIANTS + 1];
     int variant_count;
 };
 
-/* Turns a oneDNN status into ours; `what` and the layer's name make the sentence. */
+/* Turns a oneDNN status into ours; `what` and the layer's name make the message. */
 mien_status onednn_check(dnnl_status_t status, const char *what, const char *name);
 mien_status onednn_memory(const mien_backend *b, const char *name, const dnnl_memory_desc_t *md,
                           dnnl_memory_t *out);
 mien_status onednn_reorder(const mien_backend *b, const char *name, const dnnl_memory_desc_t *from,
                            const dnnl_memory_desc_t *to, dnnl_primitive_t *out);
-/* Copies `src` to `dst`, in another format; it is there when this returns. */
+/* Copies `src` to `dst` in another format; returns when that is done. */
 mien_status onednn_convert(const mien_backend *b, const char *name, const dnnl_memory_desc_t *from,
                            const dnnl_memory_desc_t *to, const void *src, void *dst);
-/* Scratch memory is the caller's; the result is added to what is there and cut off below 0, as
- * asked for. *out may be set after a failure. */
+/* Attributes: scratch memory from the caller; with `adds` the result is added to the destination,
+ * with `relu` a ReLU is applied. *out may be set after a failure. */
 dnnl_status_t onednn_attributes(bool adds, bool relu, dnnl_primitive_attr_t *out);
 size_t onednn_round_up(size_t bytes);
 
-/* An operator is ready for a few batch sizes, the one asked for last at the end; a further one
- * takes the place of the one that nobody has asked for the longest. A variant is a struct that
- * begins with its batch size (int n); a list has space for ONEDNN_VARIANTS and one that is being
- * made. */
+/* An operator is prepared for a few batch sizes, the most recent last; another one replaces the
+ * least recently prepared. A variant is a struct that begins with its batch size (int n); a list
+ * has capacity for ONEDNN_VARIANTS and one that is being built. */
 typedef struct onednn_variant_kind {
     size_t size;                                          /* of the struct */
-    mien_status (*build)(void *op, int n, void *variant); /* which is zeros */
-    void (*release)(void *variant);                       /* also of a build that failed */
+    mien_status (*build)(void *op, int n, void *variant); /* which is zeroed */
+    void (*release)(void *variant);                       /* also after a failed build */
 } onednn_variant_kind;
 void *onednn_variant_find(const onednn_variant_kind *kind, void *list, int count, int n);
 mien_status onednn_variant_prepare(const onednn_variant_kind *kind, void *list, int *count,
@@ -83,7 +82,7 @@ mien_status onednn_create(mien_backend *b, const mien_linear_desc *desc, mien_li
 void onednn_free(mien_linear *op);
 mien_status onednn_prepare(mien_linear *op, int n);
 bool onednn_can_add(const mien_backend *b, const mien_linear_desc *desc);
-/* Does the operator itself cut off below 0? */
+/* Whether the operator itself applies its ReLU. */
 bool onednn_fuses_relu(const mien_linear_desc *desc);
 mien_algorithm onednn_algorithm(const mien_linear *op, mien_direction dir);
 size_t onednn_weight_bytes(const mien_linear *op);
@@ -91,8 +90,9 @@ size_t onednn_scratch_bytes(const mien_linear *op);
 void onednn_weights_changed(mien_linear *op);
 onednn_variant *onednn_find(mien_linear *op, int n);
 
-/* onednn_winograd.c: operators by own loops */
-/* Could it be, and is it the better choice by the table or by measurement? */
+/* onednn_winograd.c: operators by our own loops */
+/* Whether Winograd is possible, and whether it is the better choice by the table or by measurement.
+ */
 bool onednn_can_winograd(const mien_backend *b, const mien_linear_desc *d);
 bool onednn_wants_winograd(const mien_linear *op, mien_direction dir);
 mien_status onednn_winograd_create(mien_linear *op);
@@ -106,7 +106,7 @@ void onednn_winograd_filter(mien_linear *op, const cpu_winograd *form, void *dw,
                             const mien_tensor *dy, const mien_tensor *x, void *scratch,
                             bool accumulate);
 
-/* onednn_stem.c: an operator that reads an image, by own loops */
+/* onednn_stem.c: an operator that reads an image, by our own loops */
 bool onednn_wants_stem(const mien_linear *op);
 void onednn_stem_form(const mien_linear *op, int n, cpu_stem *form);
 void onednn_stem_forward(const mien_linear *op, const cpu_stem *form, const mien_tensor *y,

@@ -1,9 +1,9 @@
 /* Building convolutions and dense operators with oneDNN 2.x.
  *
  * One operator holds, for every batch size it was prepared for, up to three primitives (forward,
- * data, weights). Activations keep the backend's channel blocks. The weights live in one layout,
- * the one that the weight gradient (in inference: forward) asks for. A primitive that insists on
- * another format of anything reorders it through scratch; that is taken only where oneDNN would
+ * data, weights). Activations keep the backend's channel blocks. The weights are stored in one
+ * format, the one that the weight gradient (in inference: forward) prefers. A primitive that needs
+ * another format of a tensor reorders it through scratch; that is done only where oneDNN would
  * otherwise run its generic code (channels that do not fill blocks), which is a hundred times
  * slower. */
 #include "host/backend/onednn.h"
@@ -15,7 +15,7 @@
 static dnnl_format_tag_t tag_of(const mien_linear *op, mien_shape s) {
     const int block = op->backend->ops->channel_block(op->backend, s);
     if (op->desc.dense) return dnnl_nc;
-    if (s.c == 1) return dnnl_nchw; /* the same memory; oneDNN's first-layer kernels look for it */
+    if (s.c == 1) return dnnl_nchw; /* the same memory, as oneDNN's stem kernels expect */
     return block == 16 ? dnnl_nChw16c : (block == 8 && s.c != 8 ? dnnl_nChw8c : dnnl_nhwc);
 }
 
@@ -44,7 +44,7 @@ static mien_status any_weights(const mien_linear *op, dnnl_memory_desc_t *md) {
                         "a memory format", op->desc.name);
 }
 
-/* As the network has them: HWIO, of a dense layer in x out, of a transposed one HWOI. */
+/* The network's format: HWIO, for a dense layer in x out, for a transposed one HWOI. */
 static mien_status plain_weights(const mien_linear *op, dnnl_memory_desc_t *md) {
     const mien_linear_desc *d = &op->desc;
     const dnnl_dim_t out = d->out.c, in = d->in.c / mien_linear_groups(d);
@@ -64,7 +64,7 @@ typedef struct formats {
     const dnnl_memory_desc_t *bias; /* &b or NULL */
 } formats;
 
-/* How the windows lie, as oneDNN counts: a dilation of 0 is none. */
+/* Strides, dilation and padding as oneDNN counts them: a dilation of 0 is none. */
 typedef struct windows {
     dnnl_dims_t strides, gaps, before, after;
 } windows;
@@ -131,7 +131,7 @@ static dnnl_status_t dense_desc(const mien_linear *op, mien_direction dir, const
 }
 
 /* Only ReLU may be fused into a library call (numerics: other functions are our own), and not into
- * a transposed one: there oneDNN 2.x computes what follows by generic code. */
+ * a transposed one: there oneDNN 2.x computes the epilogue by generic code. */
 bool onednn_fuses_relu(const mien_linear_desc *d) {
     return d->activation == BODY_RELU && !d->transposed;
 }
@@ -158,8 +158,8 @@ static dnnl_status_t create_with(const mien_linear *op, mien_direction dir, cons
     return status;
 }
 
-/* oneDNN's slow generic code? A transposed one is named after the convolution that it is made of:
- * "conv:any+…". */
+/* Whether this is oneDNN's slow generic code. A transposed one is named after the convolution that
+ * it is made of: "conv:any+…". */
 static bool is_reference(const_dnnl_primitive_desc_t pd) {
     const char *name = "";
     dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name);
@@ -178,8 +178,8 @@ static mien_status any_formats(const mien_linear *op, int n, formats *f) {
     return onednn_check(status, "a memory format", d->name);
 }
 
-/* Activations as given in `f`, the weights as stored or in any format. True when a
- * primitive came of it that is not generic code; a generic one is kept in *generic. */
+/* Activations as given in `f`, the weights as stored or in any format. True when this gives a
+ * primitive that is not generic code; a generic one is kept in *generic. */
 static bool try_formats(const mien_linear *op, mien_direction dir, formats f,
                         const dnnl_memory_desc_t *any, const dnnl_memory_desc_t *stored,
                         dnnl_primitive_desc_t *out, dnnl_primitive_desc_t *generic) {
@@ -203,8 +203,8 @@ static bool try_formats(const mien_linear *op, mien_direction dir, formats f,
     return good;
 }
 
-/* The descriptor for one direction, best first: activations as they lie, then in any format;
- * generic code last. */
+/* The descriptor for one direction, best first: activations as given, then in any format; generic
+ * code last. */
 static mien_status describe(const mien_linear *op, mien_direction dir, int n, formats f,
                             const dnnl_memory_desc_t *stored, dnnl_primitive_desc_t *out) {
     static const char *const names[] = {"forward", "the data gradient", "the weight gradient"};
@@ -229,8 +229,8 @@ static mien_status memory_of(const mien_linear *op, const dnnl_memory_desc_t *md
     return onednn_memory(op->backend, op->desc.name, md, out);
 }
 
-/* Where the primitive's format `own` differs from ours: a memory object for the copy and the
- * reorder in (`reads`) or out. */
+/* Where the primitive's format `own` differs from ours: creates a memory object for the copy and
+ * the reorder into it (`reads`) or out of it. */
 static mien_status build_side(const mien_linear *op, const dnnl_memory_desc_t *own,
                               const dnnl_memory_desc_t *ours, bool reads, onednn_side *side) {
     if (dnnl_memory_desc_equal(own, ours)) return MIEN_OK;
@@ -349,8 +349,8 @@ mien_status onednn_prepare(mien_linear *op, int n) {
     return onednn_variant_prepare(&kind, op->variants, &op->variant_count, op, n);
 }
 
-/* The layout in which the weights live is HWIO for our own loops, else the one that a batch of 16
- * would choose; it does not depend on the batch sizes used later. */
+/* The weights are stored in HWIO for our own loops, else in the format that oneDNN would choose for
+ * a batch of 16; it does not depend on the batch sizes used later. */
 static mien_status choose_stored(mien_linear *op) {
     enum { TYPICAL = 16 };
     const mien_direction dir = op->desc.training ? MIEN_FILTER : MIEN_FORWARD;
@@ -391,7 +391,7 @@ mien_status onednn_create(mien_backend *b, const mien_linear_desc *desc, mien_li
     return status;
 }
 
-/* Where y lies as the primitive wants it; a copy in another format would not know what y held. */
+/* Where the primitive uses y in our format; a reordered copy would not contain what y held. */
 bool onednn_can_add(const mien_backend *b, const mien_linear_desc *d) {
     const int block = cpu_of(b)->block;
     return !d->dense && mien_linear_is_simple(d) && d->in.c % block == 0 && d->out.c % block == 0 &&
@@ -406,8 +406,8 @@ size_t onednn_weight_bytes(const mien_linear *op) {
     return dnnl_memory_desc_get_size(&op->stored);
 }
 
-/* Scratch holds, one behind the other: scratchpad | weights | x | y in the primitive's formats |
- * what is to be added. */
+/* Scratch holds, in this order: scratchpad | weights | x | y in the primitive's formats | the
+ * result that is to be added. */
 static size_t addend_bytes(const mien_linear *op, mien_direction dir, int n) {
     if (dir == MIEN_DATA && op->desc.accumulates_dx)
         return onednn_round_up(mien_shape_sample(op->desc.in) * (size_t)n * sizeof(float));

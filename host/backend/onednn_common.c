@@ -1,5 +1,5 @@
-/* What operators of floats and of int8 share: the library itself, memory and changes of format, and
- * the rule of how many batch sizes an operator is ready for. */
+/* Shared by f32 and int8 operators: the library itself, memory and format conversions, and the list
+ * of batch sizes that an operator is prepared for. */
 #include "host/backend/onednn.h"
 
 #include <stdio.h>
@@ -8,8 +8,8 @@
 mien_status onednn_check(dnnl_status_t status, const char *what, const char *name) {
     if (status == dnnl_success) return MIEN_OK;
     if (status == dnnl_out_of_memory)
-        return MIEN_FAIL(NO_MEMORY, "layer '%s': oneDNN has no memory for %s", name, what);
-    return MIEN_FAIL(DEVICE, "layer '%s': oneDNN cannot do %s (status %d)", name, what,
+        return MIEN_FAIL(NO_MEMORY, "layer '%s': oneDNN ran out of memory for %s", name, what);
+    return MIEN_FAIL(DEVICE, "layer '%s': oneDNN failed on %s (status %d)", name, what,
                      (int)status);
 }
 
@@ -41,7 +41,8 @@ mien_status mien_onednn_open(mien_cpu *cpu, char *version, size_t size) {
                                                                                  : CPU_ISA_SSE;
     cpu->block = (isa & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core ? 16 : 8;
     snprintf(version, size, "oneDNN %d.%d.%d %s", v->major, v->minor, v->patch, name);
-    dnnl_set_primitive_cache_capacity(0); /* operators are kept here; the cache would hold twins */
+    dnnl_set_primitive_cache_capacity(0); /* operators are kept here; the cache would hold
+                                             duplicates */
     MIEN_TRY(onednn_check(dnnl_engine_create(&cpu->engine, dnnl_cpu, 0), "an engine", "-"));
     return onednn_check(dnnl_stream_create(&cpu->stream, cpu->engine, dnnl_stream_default_flags),
                         "a stream", "-");
@@ -65,7 +66,7 @@ mien_status onednn_reorder(const mien_backend *b, const char *name, const dnnl_m
     dnnl_status_t status = dnnl_reorder_primitive_desc_create(&pd, from, engine, to, engine, NULL);
     if (status == dnnl_success) status = dnnl_primitive_create(out, pd);
     if (pd) dnnl_primitive_desc_destroy(pd);
-    return onednn_check(status, "a change of format", name);
+    return onednn_check(status, "a format conversion", name);
 }
 
 mien_status onednn_convert(const mien_backend *backend, const char *name,
@@ -78,7 +79,7 @@ mien_status onednn_convert(const mien_backend *backend, const char *name,
     MIEN_GO(onednn_reorder(backend, name, from, to, &reorder));
     MIEN_GO(onednn_memory(backend, name, from, &a));
     MIEN_GO(onednn_memory(backend, name, to, &b));
-    dnnl_memory_set_data_handle(a, (void *)src); /* oneDNN's API knows no const; it only reads */
+    dnnl_memory_set_data_handle(a, (void *)src); /* oneDNN's API has no const; it only reads */
     dnnl_memory_set_data_handle(b, dst);
     const dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, a}, {DNNL_ARG_TO, b}};
     MIEN_GO(onednn_check(dnnl_primitive_execute(reorder, stream, 2, args), "a reorder", name));
@@ -121,8 +122,8 @@ void *onednn_variant_find(const onednn_variant_kind *kind, void *list, int count
     return NULL;
 }
 
-/* What shall become the last one is made, or copied, behind the others; then those behind the gap
- * move down. */
+/* The variant that is to be the last is built, or copied, after the others; then those after the
+ * gap move down. */
 mien_status onednn_variant_prepare(const onednn_variant_kind *kind, void *list, int *count,
                                    void *op, int n) {
     char *made = variant_at(kind, list, *count);

@@ -1,6 +1,6 @@
-/* Convolutions and dense operators of bytes through oneDNN 2.x: u8 or s8 activations in NHWC, s8
- * weights with a scale for each output channel, sums in s32. The library requantises: bias, scale,
- * ReLU, rounding and saturation happen before a byte (or float) is written. */
+/* int8 convolutions and dense operators by oneDNN 2.x: u8 or s8 activations in NHWC, s8 weights
+ * with a scale for each output channel, sums in s32. The library requantises: bias, scale, ReLU,
+ * rounding and saturation happen before an int8 (or float) is written. */
 #include "host/backend/onednn_int8.h"
 
 #include <math.h>
@@ -9,7 +9,7 @@
 #include "host/base/memory.h"
 #include "kernels/body/quantise.h"
 
-/* Without VNNI, products of bytes are added in saturating 16 bits: not what was asked for. */
+/* Without VNNI, int8 products are added with 16-bit saturation, which gives wrong results. */
 bool onednn_int8_available(const mien_backend *b) {
     (void)b;
     const dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
@@ -62,7 +62,7 @@ void onednn_int8_free(mien_int8_linear *op) {
     mien_free(op);
 }
 
-/* The scales of x, w and y meet in one factor a channel. */
+/* The scales of x, w and y are combined into one factor per channel. */
 static dnnl_status_t attributes(const mien_int8_linear *op, const float *scales,
                                 dnnl_primitive_attr_t *out) {
     dnnl_status_t status = onednn_attributes(false, op->desc.linear.activation == BODY_RELU, out);
@@ -133,13 +133,13 @@ static mien_status build(mien_int8_linear *op, const formats *f, dnnl_primitive_
                         name_of(op));
 }
 
-/* The bytes of op->hwio in the variant's format. */
+/* Copies op->hwio in the variant's format. */
 static mien_status pack(mien_int8_linear *op, int8_variant *v) {
     const dnnl_memory_desc_t *to;
     formats f;
     dnnl_status_t status = formats_of(op, v->n, &f);
     if (status == dnnl_success) status = dnnl_memory_get_memory_desc(v->weights, &to);
-    MIEN_TRY(onednn_check(status, "a change of format of int8", name_of(op)));
+    MIEN_TRY(onednn_check(status, "an int8 format conversion", name_of(op)));
     return onednn_convert(op->backend, name_of(op), &f.hwio, to, op->hwio, v->packed);
 }
 
@@ -158,8 +158,8 @@ static mien_status build_variant(void *operator, int n, void *variant) {
     for (size_t k = 0; k < c; k++)
         scales[k] = op->desc.x_scale * op->w_scale[k] / y_scale;
     MIEN_GO(onednn_check(formats_of(op, n, &f), "a memory format", name_of(op)));
-    MIEN_GO(onednn_check(attributes(op, scales, &attr), "the scales of bytes", name_of(op)));
-    MIEN_GO(onednn_check(describe(op, &f, attr, &pd), "this shape in bytes", name_of(op)));
+    MIEN_GO(onednn_check(attributes(op, scales, &attr), "the int8 scales", name_of(op)));
+    MIEN_GO(onednn_check(describe(op, &f, attr, &pd), "this shape in int8", name_of(op)));
     MIEN_GO(build(op, &f, pd, v));
     if (op->loaded) MIEN_GO(pack(op, v));
 out:
@@ -193,7 +193,7 @@ mien_status onednn_int8_load(mien_int8_linear *op, const float *hwio, const floa
     return MIEN_OK;
 }
 
-/* Scratch: oneDNN's own | x as bytes | y in NHWC, each where it is needed. */
+/* Scratch: oneDNN's own | x as int8 | y in NHWC, the last two where needed. */
 static size_t x_bytes(const mien_int8_linear *op, int n) {
     return op->desc.x_f32 ? onednn_round_up(mien_shape_sample(op->desc.linear.in) * (size_t)n) : 0;
 }
@@ -215,7 +215,7 @@ size_t onednn_int8_scratch_bytes(const mien_int8_linear *op) {
     return most;
 }
 
-/* What the library could not do: other activations, and the backend's channel blocks. */
+/* What the library does not do: other activations, and the backend's channel blocks. */
 static void finish(const mien_int8_linear *op, const mien_tensor *y, const float *nhwc) {
     const cpu_kernels *k = cpu_of(op->backend)->kernels;
     const int act = op->desc.linear.activation;
@@ -234,14 +234,14 @@ mien_status onednn_int8_forward(mien_int8_linear *op, const mien_tensor *y, cons
     if (!v || !op->loaded)
         return MIEN_FAIL(INVALID, "layer '%s': not prepared for a batch of %d", name_of(op), n);
     char *buffer = (char *)scratch + v->scratch_bytes;
-    void *bytes = x->data, *to = moves_y(op) ? buffer + x_bytes(op, n) : y->data;
+    void *from = x->data, *to = moves_y(op) ? buffer + x_bytes(op, n) : y->data;
     if (op->desc.x_f32) {
-        bytes = buffer;
+        from = buffer;
         cpu_of(op->backend)
-            ->kernels->quantise(bytes, x->data, cpu_dims_of(x), 1 / op->desc.x_scale,
+            ->kernels->quantise(from, x->data, cpu_dims_of(x), 1 / op->desc.x_scale,
                                 op->desc.x == MIEN_I8);
     }
-    dnnl_memory_set_data_handle_v2(v->x, bytes, NULL);
+    dnnl_memory_set_data_handle_v2(v->x, from, NULL);
     dnnl_memory_set_data_handle_v2(v->y, to, NULL);
     dnnl_memory_set_data_handle_v2(v->scratchpad, scratch, NULL);
     dnnl_memory_set_data_handle_v2(op->bias_memory, op->bias, NULL);

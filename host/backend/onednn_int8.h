@@ -1,13 +1,13 @@
-/* Operators of bytes through oneDNN, as cpu_int8.c calls them. Nothing else includes this. */
+/* int8 operators by oneDNN, for cpu_int8.c. */
 #ifndef HOST_BACKEND_ONEDNN_INT8_H
 #define HOST_BACKEND_ONEDNN_INT8_H
 
 #include "host/backend/onednn.h"
 
-/* Everything for one batch size, its own copy of the weights included: the format that a single
- * image wants is not that of a large batch. */
+/* Everything for one batch size, with its own copy of the weights: the format for a single image
+ * differs from that for a large batch. */
 typedef struct int8_variant {
-    int n; /* first: see onednn_variant_kind */
+    int n; /* must be first: see onednn_variant_kind */
     dnnl_primitive_t primitive;
     dnnl_memory_t x, y, weights, scratchpad;
     void *packed; /* the weights */
@@ -18,7 +18,7 @@ struct mien_int8_linear {
     mien_backend *backend;
     mien_int8_desc desc;
     float *stem; /* weights and bias of an operator in f32 */
-    /* of one in bytes */
+    /* of an int8 operator */
     float *w_scale, *bias;
     int8_t *hwio; /* the weights, dense: in x out */
     bool loaded;

@@ -1,25 +1,25 @@
-/* The convolution that reads the image, by Mien's own loops (kernels/cpu/stem_conv.c) instead of
- * oneDNN primitives. Its weights lie in HWIO. */
+/* The stem, i.e. the convolution that reads the image, by Mien's own loops
+ * (kernels/cpu/stem_conv.c) instead of oneDNN primitives. Its weights are in HWIO. */
 #include "host/backend/onednn.h"
 
-/* Where it is measured to win over oneDNN's (docs/performance.md): with AVX-512, three channels
- * into many are oneDNN's own ground. */
-static bool wins(const mien_cpu *cpu, const mien_linear_desc *d) {
-    enum { MOST_CHANNELS = 4 };
+/* Where it measured faster than oneDNN (docs/performance.md): up to four channels, but with AVX-512
+ * not three into many. */
+static bool is_faster(const mien_cpu *cpu, const mien_linear_desc *d) {
+    enum { CHANNELS_MAX = 4 };
     if (cpu->isa_rank == CPU_ISA_AVX512 && d->in.c == 3 && d->out.c > 2 * cpu->block) return false;
-    return cpu->isa_rank >= CPU_ISA_AVX2 && d->in.c <= MOST_CHANNELS;
+    return cpu->isa_rank >= CPU_ISA_AVX2 && d->in.c <= CHANNELS_MAX;
 }
 
-/* The table: 3x3, stride 1, few input channels, whole blocks of output channels. Nobody asks for an
- * image's gradient but explanations: an operator with one stays with oneDNN. */
+/* Conditions: 3x3, stride 1, few input channels, whole blocks of output channels. Only explanations
+ * need the image's gradient: an operator with one is left to oneDNN. */
 bool onednn_wants_stem(const mien_linear *op) {
     const mien_linear_desc *d = &op->desc;
     const mien_cpu *cpu = cpu_of(op->backend);
     cpu_stem probe = {.ic = 1, .oc = cpu->block, .oh = 1, .ow = 1};
     cpu->kernels->stem_size(&probe, 1);
-    return wins(cpu, d) && probe.lanes == cpu->block && !d->dense && mien_linear_is_simple(d) &&
-           !d->needs_dx && d->kernel_h == 3 && d->kernel_w == 3 && d->stride_h == 1 &&
-           d->stride_w == 1 && d->out.c % cpu->block == 0;
+    return is_faster(cpu, d) && probe.lanes == cpu->block && !d->dense &&
+           mien_linear_is_simple(d) && !d->needs_dx && d->kernel_h == 3 && d->kernel_w == 3 &&
+           d->stride_h == 1 && d->stride_w == 1 && d->out.c % cpu->block == 0;
 }
 
 void onednn_stem_form(const mien_linear *op, int n, cpu_stem *form) {

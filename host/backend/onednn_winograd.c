@@ -1,15 +1,16 @@
 /* Convolutions by Mien's own Winograd loops (kernels/cpu/winograd.c) instead of a oneDNN primitive:
- * which ones, with which sizes, and the calls. The weights of such an operator lie in HWIO; their
- * transform is kept until the weights change. */
+ * which ones, with which sizes, and the calls. Their weights are in HWIO; the transformed weights
+ * are kept until the weights change. */
 #include "host/backend/onednn.h"
 
 #include "host/base/memory.h"
 
-/* Output pixels computed for each one kept, at most: F(4x4, 3x3) saves a factor of four, of which
- * small images give back what hangs over their border. */
+/* Computed output pixels per output pixel, at most: F(4x4, 3x3) saves a factor of four, part of
+ * which small images lose to tiles that extend over their border. */
 static const double most_waste = 2.5;
 
-/* A simple one of 3x3, stride 1, whole channel blocks, and vectors as wide as these. */
+/* A simple 3x3 convolution with stride 1 and whole channel blocks, which are as wide as the loops'
+ * vectors. */
 bool onednn_can_winograd(const mien_backend *b, const mien_linear_desc *d) {
     const mien_cpu *cpu = cpu_of(b);
     const int block = cpu->block;
@@ -35,9 +36,9 @@ bool onednn_wants_winograd(const mien_linear *op, mien_direction dir) {
 void onednn_winograd_form(const mien_linear *op, mien_direction dir, int n, cpu_winograd *form) {
     const mien_linear_desc *d = &op->desc;
     const mien_cpu *cpu = cpu_of(op->backend);
-    /* the data gradient is a convolution of dy with the turned weights */
-    const bool turned = dir == MIEN_DATA;
-    const mien_shape x = turned ? d->out : d->in, y = turned ? d->in : d->out;
+    /* the data gradient is a convolution of dy with the rotated weights */
+    const bool flipped = dir == MIEN_DATA;
+    const mien_shape x = flipped ? d->out : d->in, y = flipped ? d->in : d->out;
     *form = (cpu_winograd){.n = n,
                            .ih = x.h,
                            .iw = x.w,
@@ -45,16 +46,16 @@ void onednn_winograd_form(const mien_linear *op, mien_direction dir, int n, cpu_
                            .oh = y.h,
                            .ow = y.w,
                            .oc = y.c,
-                           .pad_top = turned ? 2 - d->pad_top : d->pad_top,
-                           .pad_left = turned ? 2 - d->pad_left : d->pad_left,
-                           .flipped = turned};
+                           .pad_top = flipped ? 2 - d->pad_top : d->pad_top,
+                           .pad_left = flipped ? 2 - d->pad_left : d->pad_left,
+                           .flipped = flipped};
     if (dir == MIEN_FILTER)
         cpu->kernels->winograd_filter_size(form, cpu->threads);
     else
         cpu->kernels->winograd_size(form, cpu->threads);
 }
 
-/* Room for the transformed weights; forward and data gradient take turns in it. */
+/* Allocates the transformed weights; forward and data gradient use the same memory in turn. */
 mien_status onednn_winograd_create(mien_linear *op) {
     enum { POINTS = 36 };
     op->transformed_for = MIEN_DIRECTIONS;

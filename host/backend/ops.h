@@ -1,13 +1,14 @@
-/* THE SEAM: what a device must be able to do. Everything above this header is device-free.
+/* The backend interface: what a device must implement. Code above it is device-independent.
  *
  * Conventions of every slot:
  *   - outputs come first; tensors are views, `shape.n` is the number of rows to work on;
  *   - "writes" overwrites the output, "accumulates" adds when `accumulate` is true, else writes;
  *   - activations are in the layout that `channel_block` names; parameters of a linear operator are
  *     in that operator's own layout, all other parameters and all states are plain vectors;
- *   - in and out may be the same tensor only where a slot says so;
+ *   - input and output may be the same tensor only where a slot says so;
  *   - nothing is allocated in a compute slot; *_create and *_prepare may allocate.
- * A NULL slot means "this backend cannot": graph_bind refuses the layer by name. */
+ * Every slot must be set: mien_backend_open checks it. A device that does not support an operation
+ * fails with UNSUPPORTED. */
 #ifndef HOST_BACKEND_OPS_H
 #define HOST_BACKEND_OPS_H
 
@@ -28,16 +29,15 @@ typedef struct mien_linear mien_linear; /* a convolution or dense operator bound
 
 struct mien_backend {
     const mien_ops *ops;
-    mien_dtype dtype; /* of activations, their gradients and what linear operators multiply with */
+    mien_dtype dtype; /* of activations, their gradients and the weights in passes */
     /* of parameters, their gradients, states, statistics and targets: F32, or F64 in the reference
      * backend */
     mien_dtype param_dtype;
     mien_compute compute; /* never AUTO */
     void *impl;           /* the backend's own */
     char description[224];
-    char gpu[96], driver[32],
-        library[96]; /* a GPU's name, CUDA version of its driver, what computes;
-                        "" where there is none */
+    char gpu[96], driver[32], library[96]; /* a GPU's name, the CUDA version of its driver, the
+                                              libraries that compute; "" where there is none */
 };
 
 /* A linear operator's passes, and the ways to compute one. */
@@ -48,10 +48,10 @@ typedef enum mien_direction {
     MIEN_DIRECTIONS
 } mien_direction;
 typedef enum mien_algorithm {
-    MIEN_AUTOMATIC, /* by the backend's table, or what was measured on this machine */
+    MIEN_AUTOMATIC, /* as measured on this machine, else by the backend's table */
     MIEN_DIRECT,
     MIEN_WINOGRAD,
-    MIEN_BY_TABLE, /* whatever was measured; only to ask for */
+    MIEN_BY_TABLE, /* ignoring measurements; only in a request */
     MIEN_ALGORITHMS = MIEN_BY_TABLE
 } mien_algorithm;
 
@@ -62,7 +62,7 @@ const char *mien_algorithm_name(int algorithm);
 /* A convolution (correlation, NHWC, kernel HWIO) or, with dense = true, y = x W + b on [n,1,1,c].
  * With groups the kernel is [h][w][in.c / groups][out.c]: output channels in order, out.c / groups
  * of each group. Transposed, forward is the data gradient of the convolution from `out` to `in`:
- * strides and pads are that one's, its kernel is [h][w][out.c][in.c]. */
+ * strides and pads are those of that convolution, the kernel is [h][w][out.c][in.c]. */
 typedef struct mien_linear_desc {
     const char *name; /* the layer's, for messages; must outlive the operator */
     bool dense;
@@ -76,8 +76,8 @@ typedef struct mien_linear_desc {
     bool adds; /* forward adds to what y holds, before the activation; see linear_can_add */
     bool training;
     bool needs_dx;
-    bool masks_dx;                       /* backward_data is given a ReLU mask */
-    bool accumulates_dx, accumulates_dw; /* asked for in some step: temporary room is needed */
+    bool masks_dx;                             /* backward_data is given a ReLU mask */
+    bool accumulates_dx, accumulates_dw;       /* used in some step: needs scratch memory */
     mien_algorithm algorithm[MIEN_DIRECTIONS]; /* one that is not supported becomes DIRECT */
 } mien_linear_desc;
 
@@ -93,7 +93,7 @@ static inline int mien_linear_dilation_w(const mien_linear_desc *d) {
     return d->dilation_w > 1 ? d->dilation_w : 1;
 }
 
-/* Nothing but kernel, strides and pads: what special loops are written for. */
+/* Without groups, dilation and transposition: what the specialised loops support. */
 static inline bool mien_linear_is_simple(const mien_linear_desc *d) {
     return mien_linear_groups(d) == 1 && mien_linear_dilation_h(d) == 1 &&
            mien_linear_dilation_w(d) == 1 && !d->transposed;
@@ -114,15 +114,16 @@ typedef struct mien_batchnorm {
     const void *gamma, *beta; /* NULL: 1 and 0 */
     void *running_mean, *running_variance;
     void *mean, *inverse_std; /* of the batch, kept for backward */
-    void *dgamma, *dbeta;     /* NULL: not wanted */
+    void *dgamma, *dbeta;     /* NULL: not needed */
     float momentum, epsilon;
     /* in backend memory: momentum is body_warm_decay(momentum, warm->step). NULL: momentum */
     const body_step *warm;
-    int activation; /* fused behind it: LINEAR or RELU */
-    /* a sum in between: y = activation(normalised x + residual). Of x's shape and layout; backward
-     * asks only whether there was one. NULL: none */
+    int activation; /* fused after it: LINEAR or RELU */
+    /* added before the activation: y = activation(normalised x + residual). Of x's shape and
+     * layout; backward checks only whether it is NULL. NULL: none */
     const mien_tensor *residual;
-    /* backward: its gradient, dy behind the activation; accumulates. NULL: not wanted */
+    /* backward: the residual's gradient, dy masked by the activation; accumulates. NULL: not needed
+     */
     const mien_tensor *dresidual;
     bool accumulate_dresidual;
 } mien_batchnorm;
@@ -132,27 +133,27 @@ typedef struct mien_dropout {
     double rate;
     uint32_t stream;        /* RNG_DROPOUT + the layer's number */
     const body_step *state; /* in backend memory */
-    uint64_t first;         /* place of row 0 in the global batch */
-    bool channels;          /* one draw for a channel of an image, not for each element */
+    uint64_t first;         /* index of row 0 in the global batch */
+    bool channels;          /* one draw per channel of an image, not per element */
 } mien_dropout;
 
-/* What max pooling does in one go with its neighbours in training: the gradient of a ReLU before it
- * (none goes back where the result is not positive) and a dropout behind it. */
+/* What max pooling fuses in training: the gradient of a ReLU before it (none goes back where the
+ * result is not positive) and a dropout after it. */
 typedef struct mien_pool_tail {
     bool relu_mask;
     const mien_dropout *dropout; /* NULL: none */
     /* backward, with `relu_mask`, where the backend sums_bias: [c] of param_dtype, the bias
-     * gradient of the operator before that ReLU; accumulates. NULL: not wanted */
+     * gradient of the operator before that ReLU; accumulates. NULL: not needed */
     void *dbias;
     bool accumulate_dbias;
 } mien_pool_tail;
 
-/* A data set in backend memory and what a batch takes from it. */
+/* A data set in backend memory and what a batch reads from it. */
 typedef struct mien_gather {
     const uint8_t *pixels; /* [count][h][w][c] */
     const void *targets;   /* [count][classes], param_dtype */
-    const uint32_t *order; /* row → sample, from row 0 of this call on; mixup's partners lie before
-                              and after it, all rows of the global batch must be there */
+    const uint32_t *order; /* row → sample, from row 0 of this call on; mixup's partners are before
+                              and after it, so all rows of the global batch must be present */
     bool follows;          /* row 0 is order[state->cursor] instead of order[0] */
     int classes;
     int batch;          /* rows of the global batch */
@@ -166,24 +167,24 @@ typedef struct mien_gather {
     const body_step *state; /* in backend memory */
 } mien_gather;
 
-/* A convolution or dense operator of inference whose numbers are bytes: value = byte * scale. */
+/* A convolution or dense operator of int8 inference: value = integer * scale. */
 typedef struct mien_int8_desc {
     mien_linear_desc linear;
-    const float *w_scale; /* [out.c], copied; NULL: it computes in f32 and only y is bytes */
+    const float *w_scale; /* [out.c], copied; NULL: it computes in f32 and only y is int8 */
     float x_scale, y_scale;
     mien_dtype x, y; /* U8 or I8 as the operator reads and writes; y also F32 */
-    bool x_f32;      /* x lies in f32 in the backend's layout: it is turned into bytes first */
+    bool x_f32;      /* x is f32 in the backend's layout: it is quantised first */
 } mien_int8_desc;
 
 typedef struct mien_int8_linear mien_int8_linear;
 
-/* Inference in eight bits. Tensors of bytes are NHWC (block = c) whatever the backend's layout; the
- * conventions are those of the other slots. Operators own their weights, which lie as the library
- * wants them for each batch size. */
+/* int8 inference. int8 tensors are NHWC (block = c) whatever the backend's layout; the conventions
+ * are those of the other slots. Operators own their weights, in the format that the library chooses
+ * for each batch size. */
 typedef struct mien_int8_ops {
-    /* Does this device compute exactly with bytes, and faster than with floats? */
+    /* Whether this device computes int8 exactly, and faster than f32. */
     bool (*available)(const mien_backend *);
-    /* Can an operator that computes in f32 write bytes (w_scale NULL)? */
+    /* Whether an operator that computes in f32 can write int8 (w_scale NULL). */
     bool (*writes_int8)(const mien_backend *, const mien_linear_desc *);
     mien_status (*create)(mien_backend *, const mien_int8_desc *, mien_int8_linear **);
     void (*free)(mien_int8_linear *);
@@ -212,9 +213,8 @@ typedef struct mien_update {
     body_step *state;
 } mien_update;
 
-/* Work recorded once and done again with one call. What is recorded is not done; it must not wait,
- * allocate or copy to the host, and what changes from one time to the next must lie in backend
- * memory. */
+/* Work recorded once and replayed with one call. Recording does not run it; it must not wait,
+ * allocate or copy to the host, and what changes between replays must be in backend memory. */
 typedef struct mien_capture mien_capture;
 typedef struct mien_capture_ops {
     mien_status (*begin)(mien_backend *);
@@ -227,8 +227,8 @@ typedef struct mien_capture_ops {
 struct mien_ops {
     int version;
     const char *name;
-    const mien_int8_ops *int8;       /* NULL: this backend cannot; the network runs in f32 */
-    const mien_capture_ops *capture; /* NULL: every pass is launched anew */
+    const mien_int8_ops *int8;       /* NULL: not supported; the network runs in f32 */
+    const mien_capture_ops *capture; /* NULL: not supported; kernels are launched one by one */
     bool sums_bias;                  /* pool_backward fills mien_pool_tail.dbias */
     void (*close)(mien_backend *);
 
@@ -242,25 +242,25 @@ struct mien_ops {
     mien_status (*upload)(mien_backend *, const mien_tensor *dst, const float *nhwc);
     mien_status (*download)(mien_backend *, float *nhwc, const mien_tensor *src);
     mien_status (*sync)(mien_backend *);
-    /* Bytes of backend memory: what can still be taken, and all of it. */
+    /* Bytes of backend memory: available and in total. */
     void (*memory)(mien_backend *, size_t *available, size_t *total);
-    /* Points in time in the order of the work: `timestamp` sets number i, `timestamps` waits and
-     * gives seconds between number 0 and each of the first `count`. */
+    /* Timestamps in the order of the work: `timestamp` records number i, `timestamps` waits and
+     * gives the seconds from number 0 to each of the first `count`. */
     mien_status (*timestamp)(mien_backend *, int i);
     mien_status (*timestamps)(mien_backend *, double *seconds, int count);
     /* A named part of the work, for a profiler's time line; `name` may be NULL. */
     void (*range_push)(mien_backend *, const char *group, const char *name);
     void (*range_pop)(mien_backend *);
-    /* Rows that should go through the convolutions at a time, so that what lies between two layers
-     * stays near the arithmetic; 0: all. */
+    /* Rows that the convolutions process at a time, so that activations between two layers stay in
+     * the caches; 0: all. */
     int (*micro_batch)(const mien_backend *);
-    /* The channel block that activations of this shape take. */
+    /* The channel block of activations of this shape. */
     int (*channel_block)(const mien_backend *, mien_shape);
 
     /* convolution and dense */
     mien_status (*linear_create)(mien_backend *, const mien_linear_desc *, mien_linear **);
     void (*linear_free)(mien_linear *);
-    /* Makes ready for batches of n rows; every n used in a step must have been prepared. */
+    /* Prepares for batches of n rows; every n used in a step must have been prepared. */
     mien_status (*linear_prepare)(mien_linear *, int n);
     mien_algorithm (*linear_algorithm)(const mien_linear *, mien_direction);
     /* What computes a pass of the largest prepared n, for the run's record: "winograd", or a
@@ -268,12 +268,12 @@ struct mien_ops {
     void (*linear_engine)(const mien_linear *, mien_direction, char *text, size_t size);
     size_t (*linear_weight_bytes)(const mien_linear *);  /* in the operator's layout */
     size_t (*linear_scratch_bytes)(const mien_linear *); /* the largest of all prepared n */
-    /* Weights were written since the last pass: whatever was derived from them is out of date. */
+    /* The weights have changed: whatever was derived from them is out of date. */
     void (*linear_weights_changed)(mien_linear *);
     /* HWIO (dense: in x out) f32 on the host ↔ weights in the operator's layout */
     mien_status (*weights_upload)(mien_linear *, void *dst, const float *hwio);
     mien_status (*weights_download)(mien_linear *, float *hwio, const void *src);
-    /* May a description ask for `adds`? */
+    /* Whether a description may set `adds`. */
     bool (*linear_can_add)(const mien_backend *, const mien_linear_desc *);
     /* In this and the next passes w is of the backend's dtype (see `cast`), b of param_dtype.
      * y = activation(x * w + b), with `adds` activation(y + x * w + b); writes. */
@@ -304,58 +304,60 @@ struct mien_ops {
                          const mien_dropout *);
     mien_status (*add)(mien_backend *, const mien_tensor *y, const mien_tensor *a,
                        const mien_tensor *b);
-    /* dst (+)= src, as many numbers a row, in the order of NHWC: any shapes, any layouts. */
+    /* dst (+)= src in the order of NHWC: any shapes with equal counts per row, any layouts. */
     mien_status (*copy)(mien_backend *, const mien_tensor *dst, const mien_tensor *src,
                         bool accumulate);
     /* y = a * b; b has a's shape or [n,1,1,c]. */
     mien_status (*multiply)(mien_backend *, const mien_tensor *y, const mien_tensor *a,
                             const mien_tensor *b);
-    /* da = dy * b and db = sum(dy * a) over the broadcast places; both accumulate; NULL: skip. */
+    /* da = dy * b and db = sum(dy * a) over the broadcast positions; both accumulate; NULL: skip.
+     */
     mien_status (*multiply_backward)(mien_backend *, const mien_tensor *da, const mien_tensor *db,
                                      const mien_tensor *dy, const mien_tensor *a,
                                      const mien_tensor *b, bool accumulate_a, bool accumulate_b);
     /* y = x * scale + shift; accumulates (the backward of scaling is scaling). */
     mien_status (*rescale)(mien_backend *, const mien_tensor *y, const mien_tensor *x, float scale,
                            float shift, bool accumulate);
-    /* ReLU with a limit, a slope and a threshold; the slope is told from x; backward accumulates.
-     */
+    /* ReLU with a limit, a slope and a threshold; its derivative follows from x; backward
+     * accumulates. */
     mien_status (*rectify_forward)(mien_backend *, const mien_tensor *y, const mien_tensor *x,
                                    const body_rectifier *);
     mien_status (*rectify_backward)(mien_backend *, const mien_tensor *dx, const mien_tensor *dy,
                                     const mien_tensor *x, const body_rectifier *, bool accumulate);
-    /* y = the greater of a and b, of one shape. */
+    /* y = max(a, b), of equal shapes. */
     mien_status (*maximum)(mien_backend *, const mien_tensor *y, const mien_tensor *a,
                            const mien_tensor *b);
-    /* dx (+)= dy where x[which] is y and none of those before it; of x[which + 1], at most
-     * BODY_MAXIMUM_INPUTS, y was the greatest. */
+    /* dx (+)= dy where x[which] equals y and no input before it does. `x` holds at least which + 1
+     * of the inputs, at most BODY_MAXIMUM_INPUTS, whose maximum is y. */
     mien_status (*maximum_backward)(mien_backend *, const mien_tensor *dx, const mien_tensor *dy,
                                     const mien_tensor *y, const mien_tensor *x, int which,
                                     bool accumulate);
-    /* alpha, of param_dtype, has a number for each place and channel, or one along shared axes. */
+    /* alpha, of param_dtype, has a number for each position and channel, or one along shared axes.
+     */
     mien_status (*prelu_forward)(mien_backend *, const mien_tensor *y, const mien_tensor *x,
                                  const void *alpha, body_alpha shape);
     mien_status (*prelu_backward)(mien_backend *, const mien_tensor *dx, const mien_tensor *dy,
                                   const mien_tensor *x, const void *alpha, body_alpha shape,
                                   bool accumulate);
-    /* The gradient of alpha, summed over the rows and whatever shares; accumulates. */
+    /* The gradient of alpha, summed over the rows and the shared axes; accumulates. */
     mien_status (*prelu_filter)(mien_backend *, void *dalpha, const mien_tensor *dy,
                                 const mien_tensor *x, body_alpha shape, bool accumulate);
 
-    /* numbers that are moved; any layouts */
-    /* dst (+)= src inside of a box; what lies around it in dst stays. */
+    /* data movement; any layouts */
+    /* dst (+)= src inside a box; the rest of dst is unchanged. */
     mien_status (*copy_box)(mien_backend *, const mien_tensor *dst, const mien_tensor *src,
                             const body_box *, bool accumulate);
-    /* y (+)= x with its axes exchanged; backward is the inverse exchange. */
+    /* y (+)= x with its axes permuted; backward is the inverse permutation. */
     mien_status (*permute_axes)(mien_backend *, const mien_tensor *y, const mien_tensor *x,
                                 body_axes, bool accumulate);
-    /* Images of another size: the nearest pixel, or bilinear; half-pixel centres, no antialiasing.
-     * Backward accumulates. */
+    /* Resizing: the nearest pixel, or bilinear; half-pixel centres, no antialiasing. Backward
+     * accumulates. */
     mien_status (*resample_forward)(mien_backend *, const mien_tensor *y, const mien_tensor *x,
                                     bool bilinear);
     mien_status (*resample_backward)(mien_backend *, const mien_tensor *dx, const mien_tensor *dy,
                                      bool bilinear, bool accumulate);
 
-    /* windows; `index` [y's elements] remembers which element won, or that no gradient goes back;
+    /* pooling; `index` [y's elements] stores which element won, or that no gradient goes back;
      * index and tail are for max pooling only */
     mien_status (*pool_forward)(mien_backend *, const mien_tensor *y, uint16_t *index,
                                 const mien_tensor *x, const mien_pool *, const mien_pool_tail *);
@@ -368,9 +370,9 @@ struct mien_ops {
                                    const mien_batchnorm *);
     mien_status (*batchnorm_infer)(mien_backend *, const mien_tensor *y, const mien_tensor *x,
                                    const mien_batchnorm *);
-    /* dx (NULL: skip) accumulates, dgamma and dbeta are written: the statistics belong to one whole
-     * batch. y is needed when an activation is fused: behind a residual it alone tells the sign.
-     * `frozen`: forward was batchnorm_infer. */
+    /* dx (NULL: skip) accumulates, dgamma and dbeta are written: the statistics are those of one
+     * whole batch. y is needed when an activation is fused: with a residual, its sign follows from
+     * y alone. `frozen`: forward was batchnorm_infer. */
     mien_status (*batchnorm_backward)(mien_backend *, const mien_tensor *dx, const mien_tensor *dy,
                                       const mien_tensor *x, const mien_tensor *y,
                                       const mien_batchnorm *, bool frozen, bool accumulate);
@@ -391,7 +393,7 @@ struct mien_ops {
                           const mien_gather *);
 
     /* order[i] = index[p[i]], p being the permutation of 0..n-1 that the stream RNG_SHUFFLE draws
-     * for (seed, epoch): a stable sort by random word. All in backend memory; `keys` is room for
+     * for (seed, epoch): a stable sort by random word. All in backend memory; `keys` is a buffer of
      * mien_permute_capacity(n) numbers; order may not be index. */
     mien_status (*permute)(mien_backend *, uint32_t *order, const uint32_t *index, size_t n,
                            uint64_t *keys, uint32_t seed, uint64_t epoch);
@@ -413,7 +415,7 @@ static inline size_t mien_dtype_bytes(mien_dtype dtype) {
     return bytes[dtype];
 }
 
-/* A power of two, so that a device can sort by a network. */
+/* A power of two, so that a device can use a sorting network. */
 static inline size_t mien_permute_capacity(size_t n) {
     size_t capacity = 1;
     while (capacity < n)

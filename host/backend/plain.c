@@ -36,7 +36,7 @@ static mien_algorithm plain_algorithm(const mien_linear *op, mien_direction dire
 }
 
 static bool plain_can_add(const mien_backend *b, const mien_linear_desc *d) {
-    (void)b, (void)d; /* the reference runs every node as it stands */
+    (void)b, (void)d; /* the reference does not fuse additions */
     return false;
 }
 
@@ -64,7 +64,7 @@ static mien_status plain_download(mien_linear *op, float *hwio, const void *src)
     return MIEN_OK;
 }
 
-/* The convolution, or the one whose gradient a transposed one is. */
+/* The convolution; for a transposed one, the convolution whose data gradient it is. */
 static cpu_conv conv_of(const mien_linear *op, int n) {
     const mien_linear_desc *d = &op->desc;
     const mien_shape in = d->transposed ? d->out : d->in, out = d->transposed ? d->in : d->out;
@@ -106,8 +106,8 @@ static mien_status plain_forward(mien_linear *op, const mien_tensor *y, const mi
     return MIEN_OK;
 }
 
-/* The plain loop of a convolution writes: what is to be added goes through scratch, an image at a
- * time. */
+/* The plain convolution overwrites its output: to accumulate, each image is computed in scratch and
+ * then added. */
 static void transposed_data(const cpu_kernels *k, real *dx, const real *dy, const real *w,
                             cpu_conv c, real *one, bool accumulate) {
     const size_t image = (size_t)(c.oh * c.ow) * (size_t)c.oc;

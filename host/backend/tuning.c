@@ -9,9 +9,9 @@
 #include "host/base/memory.h"
 #include "host/base/threads.h"
 
-enum { FILE_MOST = 1 << 20, ENTRIES_MOST = 4096, KERNELS_VERSION = 1 };
+enum { FILE_MAX = 1 << 20, ENTRIES_MAX = 4096, KERNELS_VERSION = 1 };
 
-/* $XDG_CACHE_HOME/mien/tune.json, else ~/.cache/mien/tune.json; "" without a home. */
+/* $XDG_CACHE_HOME/mien/tune.json, else ~/.cache/mien/tune.json; "" if neither is set. */
 static void find_file(char *path) {
     const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     path[0] = 0;
@@ -26,7 +26,7 @@ void mien_tuning_start(mien_tuning *tuning, const char *library, const char *isa
     mien_processor_name(model, sizeof model);
     *tuning = (mien_tuning){0};
     find_file(tuning->path);
-    /* the version changes with the loops: what was measured with others says nothing */
+    /* the version changes with the loops: measurements of older ones do not apply */
     snprintf(tuning->machine, sizeof tuning->machine, "%.100s, %s, loops %s %d, %d threads", model,
              library, isa, KERNELS_VERSION, threads);
 }
@@ -111,12 +111,12 @@ static bool read_entry(const mien_value *map, mien_tuned *e) {
 
 static mien_status read_entries(mien_tuning *tuning, const mien_value *root) {
     const mien_value *list = mien_value_get(root, "convolutions");
-    if (!list || list->kind != MIEN_VALUE_LIST || list->count > ENTRIES_MOST)
-        return MIEN_FAIL(FORMAT, "there is no list of convolutions in it");
+    if (!list || list->kind != MIEN_VALUE_LIST || list->count > ENTRIES_MAX)
+        return MIEN_FAIL(FORMAT, "it has no list of convolutions");
     for (const mien_value *v = list->first; v; v = v->next) {
         mien_tuned entry;
         if (!read_entry(v, &entry))
-            return MIEN_FAIL(FORMAT, "line %d is no measured convolution", v->line);
+            return MIEN_FAIL(FORMAT, "line %d is not a measured convolution", v->line);
         MIEN_TRY(put(tuning, &entry));
     }
     return MIEN_OK;
@@ -127,19 +127,19 @@ void mien_tuning_load(mien_tuning *tuning) {
     size_t size;
     mien_tree tree = {0};
     if (!tuning->path[0] || !mien_file_exists(tuning->path)) return;
-    mien_status status = mien_file_read(tuning->path, FILE_MOST, &text, &size);
+    mien_status status = mien_file_read(tuning->path, FILE_MAX, &text, &size);
     if (status == MIEN_OK) status = mien_json_parse(text, size, tuning->path, &tree);
     if (status == MIEN_OK) {
         const char *machine = mien_value_string(tree.root, "machine");
         if (machine && strcmp(machine, tuning->machine) == 0)
             status = read_entries(tuning, tree.root);
         else
-            mien_log(MIEN_LOG_DEBUG, "'%s' was measured on something else (%s) and is not used",
+            mien_log(MIEN_LOG_DEBUG, "'%s' is not used: it was measured on another machine (%s)",
                      tuning->path, machine ? machine : "unknown");
     }
     if (status != MIEN_OK) {
         tuning->count = 0;
-        MIEN_WARN("'%s' is not used: %s; mien tune writes it anew", tuning->path,
+        MIEN_WARN("'%s' is not used: %s; run mien tune to replace it", tuning->path,
                   mien_error_message());
     }
     mien_tree_release(&tree);
@@ -170,7 +170,7 @@ mien_status mien_tuning_save(const mien_tuning *tuning) {
     mien_text text = {0};
     mien_json json = {.text = &text, .pretty = true};
     if (!tuning->path[0])
-        return MIEN_FAIL(NOT_FOUND, "there is no place for the measurements: set XDG_CACHE_HOME "
+        return MIEN_FAIL(NOT_FOUND, "there is no folder for the measurements: set XDG_CACHE_HOME "
                                     "or HOME to an absolute path");
     mien_json_open(&json, NULL, '{');
     mien_json_integer(&json, "schema", 1);

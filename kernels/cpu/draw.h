@@ -104,10 +104,10 @@ enum {
 /* Numbers of the Philox blocks of some pixels, `fours` per pixel: a constant in the common cases.
  */
 static inline __attribute__((always_inline)) void
-draw_number(uint64_t *number, uint64_t start, int pixels, int fours, uint64_t apart) {
+draw_number(uint64_t *number, uint64_t start, int pixels, int fours, uint64_t stride) {
     for (int pixel = 0; pixel < pixels; pixel++)
         for (int i = 0; i < fours; i++)
-            number[pixel * fours + i] = start + (uint64_t)pixel * apart + (uint64_t)i;
+            number[pixel * fours + i] = start + (uint64_t)pixel * stride + (uint64_t)i;
 }
 
 /* Words of the logical elements first + pixel * channels + k for `pixels` pixels and k < block, at
@@ -126,17 +126,17 @@ static inline const uint32_t *draw(uint32_t *buffer, const cpu_mask *m, uint64_t
         return buffer;
     }
     uint64_t number[DRAW_CAPACITY / 4];
-    const uint64_t start = first / 4, apart = (uint64_t)channels / 4;
+    const uint64_t start = first / 4, stride = (uint64_t)channels / 4;
     const int count = pixels * (block / 4);
     switch (block) {
     case 8:
-        draw_number(number, start, pixels, 2, apart);
+        draw_number(number, start, pixels, 2, stride);
         break;
     case 16:
-        draw_number(number, start, pixels, 4, apart);
+        draw_number(number, start, pixels, 4, stride);
         break;
     default:
-        draw_number(number, start, pixels, block / 4, apart);
+        draw_number(number, start, pixels, block / 4, stride);
     }
     for (int i = 0; i < DRAW_STEP / 4; i++) /* fill up the last vectors */
         number[count + i] = 0;

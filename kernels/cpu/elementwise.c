@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { CHUNK = 4096 }; /* elements a thread takes at a time: 16 KiB of float stay in L1 */
+enum { CHUNK = 4096 }; /* elements per thread at a time: 16 KiB of float stay in L1 */
 
 static void activate_chunk(real *y, const real *x, int count, int act, real alpha) {
     /* the switch is outside the loop, so that each loop is one vectorised formula */
