@@ -38,7 +38,7 @@ FAKE_CUDA_DEVICES=0 refuse 1 "no device" "no NVIDIA GPU is visible" -- bench tra
 FAKE_CUDA_DRIVER=none refuse 1 "no driver" "no NVIDIA driver" -- bench train tiny.yaml --device cuda
 FAKE_CUDA_DRIVER=old refuse 1 "old driver" "update the driver" -- bench train tiny.yaml --device cuda
 refuse 1 "a GPU that is not there" "no cuda:7" "1 GPU" -- bench train tiny.yaml --device cuda:7
-FAKE_CUDA_CAPABILITY=75 refuse 1 "no bf16 on an old card" "does not compute in bf16" "f16" -- \
+FAKE_CUDA_CAPABILITY=75 refuse 1 "no bf16 on an old card" "does not support bf16" "f16" -- \
     bench train tiny.yaml --device cuda --dtype bf16
 refuse 1 "no bf16 on the CPU" "CPU computes in f32" -- bench train tiny.yaml --device cpu --dtype bf16
 check "auto takes the CPU without a card" eval 'FAKE_CUDA_DEVICES=0 "$mien" bench op tiny.yaml --device auto --batch 2 --seconds 0.05 >auto.log &&

@@ -32,7 +32,7 @@ static const row rows[] = {
 
 static const struct {
     mien_direction direction;
-    bool bias, low_bias, relu;
+    bool bias, half_bias, relu;
 } graphs[] = {{MIEN_FORWARD, false, false, false}, {MIEN_FORWARD, true, false, true},
               {MIEN_FORWARD, true, true, true},    {MIEN_FORWARD, true, true, false},
               {MIEN_DATA, false, false, false},    {MIEN_DATA, false, false, true},
@@ -94,7 +94,7 @@ static void check(const row *r, int which, cudnnBackendDescriptor_t card) {
     const bool plain = r->compute == MIEN_COMPUTE_F32;
     const dnn_problem p = {.direction = graphs[which].direction,
                            .bias = graphs[which].bias,
-                           .low_bias = graphs[which].low_bias,
+                           .half_bias = graphs[which].half_bias,
                            .relu = graphs[which].relu,
                            .compute = r->compute,
                            .x = {r->n, r->size, r->size, r->in},

@@ -1,4 +1,4 @@
-/* The gradient of a bias, by a kernel of our own. */
+/* The gradient of a bias, by our own kernel. */
 #include "host/backend/cuda/cuda.h"
 
 mien_status mien_cuda_bias_gradient(const mien_linear *op, void *db, const mien_tensor *dy,

@@ -5,19 +5,19 @@
 
 #include "host/backend/cuda/dnn.h"
 
-/* How an algorithm is timed: some runs to get warm, then rounds of runs. A slow one is not repeated
- * once BLAS_PATIENCE has gone: its time is known well enough. */
+/* How an algorithm is timed: some warm-up runs, then rounds of runs. A slow one is not repeated
+ * once BLAS_PATIENCE has passed: its time is known well enough. */
 enum { BLAS_WARM = 2, BLAS_RUNS = 5, BLAS_ROUNDS = 2, BLAS_PATIENCE = 50 /* ms */ };
 
-/* What the matrices of every network are aligned to at least: tensors and parameters begin at
- * multiples of 64 bytes, 16-bit copies of parameters at multiples of 32. */
+/* The minimum alignment of every network's matrices: tensors and parameters begin at multiples of
+ * 64 bytes, 16-bit copies of parameters at multiples of 32. */
 enum { BLAS_ALIGN = 32 };
 
 static cudaDataType_t type_of(mien_dtype dtype) {
     return dtype == MIEN_BF16 ? CUDA_R_16BF : dtype == MIEN_F16 ? CUDA_R_16F : CUDA_R_32F;
 }
 
-/* F32 is f32: PEDANTIC keeps tensor cores away. */
+/* In f32, PEDANTIC prevents the use of tensor cores. */
 static cublasComputeType_t compute_of(const mien_cuda *cuda, mien_dtype in) {
     if (in != MIEN_F32) return CUBLAS_COMPUTE_32F;
     return cuda->compute == MIEN_COMPUTE_TF32 ? CUBLAS_COMPUTE_32F_FAST_TF32
@@ -60,11 +60,11 @@ static mien_status describe(blas_product *product, const mien_cuda *cuda) {
     CUBLAS_TRY(set(product, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue),
                "setting an epilogue");
     if (epilogue != CUBLASLT_EPILOGUE_DEFAULT && epilogue != CUBLASLT_EPILOGUE_RELU) {
-        /* the heuristics look at the alignment of the pointer only: that of any parameter */
-        const void *place = (const char *)cuda->blas_workspace + 64;
+        /* the heuristics use the pointer's alignment only: this one has that of any parameter */
+        const void *aligned = (const char *)cuda->blas_workspace + 64;
         CUBLAS_TRY(set(product, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, &bias, sizeof bias),
                    "setting the type of a bias");
-        CUBLAS_TRY(set(product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &place, sizeof place),
+        CUBLAS_TRY(set(product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &aligned, sizeof aligned),
                    "setting a bias");
     }
     CUBLAS_TRY(cublasLtMatrixLayoutCreate(&product->a, type_of(p->in), (uint64_t)a_rows,
@@ -87,7 +87,7 @@ void blas_product_release(blas_product *product) {
     *product = (blas_product){0};
 }
 
-/* ---- what the library offers ---- */
+/* ---- algorithms that the library offers ---- */
 
 static mien_status prefer(cublasLtMatmulPreference_t preference, const blas_problem *p) {
     const struct {
@@ -98,8 +98,8 @@ static mien_status prefer(cublasLtMatmulPreference_t preference, const blas_prob
                    {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment(p->m, p->out)},
                    {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment(p->m, p->out)}};
     const uint64_t workspace = CUDA_BLAS_WORKSPACE;
-    /* never INPLACE: parts are added to the output one by one, in whatever order they come, so that
-     * each run could give other bits; nor in a narrow output's type */
+    /* never INPLACE: parts are added to the output in no fixed order, so that every run could give
+     * other bits; nor in the type of a 16-bit output */
     const uint32_t schemes = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
     CUBLAS_TRY(cublasLtMatmulPreferenceSetAttribute(preference,
                                                     CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
@@ -108,7 +108,7 @@ static mien_status prefer(cublasLtMatmulPreference_t preference, const blas_prob
     CUBLAS_TRY(cublasLtMatmulPreferenceSetAttribute(preference,
                                                     CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
                                                     &schemes, sizeof schemes),
-               "setting how parts are added");
+               "setting the reduction schemes");
     for (size_t i = 0; i < sizeof aligned / sizeof aligned[0]; i++)
         CUBLAS_TRY(cublasLtMatmulPreferenceSetAttribute(preference, aligned[i].name,
                                                         &aligned[i].bytes, sizeof(uint32_t)),
@@ -116,19 +116,19 @@ static mien_status prefer(cublasLtMatmulPreference_t preference, const blas_prob
     return MIEN_OK;
 }
 
-/* Up to BLAS_CANDIDATES algorithms, the library's favourite first. */
+/* Up to BLAS_CANDIDATES algorithms, the library's preferred one first. */
 static mien_status offered(const blas_product *product, const mien_cuda *cuda,
                            cublasLtMatmulHeuristicResult_t results[BLAS_CANDIDATES], int *count) {
     cublasLtMatmulPreference_t preference;
     int found = 0;
     *count = 0;
-    CUBLAS_TRY(cublasLtMatmulPreferenceCreate(&preference), "making a preference");
+    CUBLAS_TRY(cublasLtMatmulPreferenceCreate(&preference), "creating a preference");
     mien_status status = prefer(preference, &product->problem);
     if (status == MIEN_OK)
         status = mien_cublas_check(cublasLtMatmulAlgoGetHeuristic(
                                        cuda->blas, product->op, product->a, product->b, product->d,
                                        product->d, preference, BLAS_CANDIDATES, results, &found),
-                                   "asking for algorithms", __FILE__, __LINE__);
+                                   "querying algorithms", __FILE__, __LINE__);
     cublasLtMatmulPreferenceDestroy(preference);
     for (int i = 0; i < found; i++)
         if (results[i].state == CUBLAS_STATUS_SUCCESS &&
@@ -142,7 +142,7 @@ static mien_status offered(const blas_product *product, const mien_cuda *cuda,
 
 /* ---- timing ---- */
 
-/* Memory that stands for the operands while algorithms are timed, and two points in time. */
+/* Operands to time algorithms with, and two events. */
 typedef struct trial {
     void *a, *b, *d, *bias;
     cudaEvent_t from, to;
@@ -170,21 +170,21 @@ static mien_status trial_make(trial *t, const mien_cuda *cuda, const blas_proble
     MIEN_TRY(operand(cuda, &t->b, p->k, p->n, p->in));
     MIEN_TRY(operand(cuda, &t->d, p->m, p->n, p->out));
     MIEN_TRY(operand(cuda, &t->bias, 1, p->m > p->n ? p->m : p->n, MIEN_F32));
-    CUDA_TRY(cudaEventCreateWithFlags(&t->from, cudaEventDefault), "making an event");
-    CUDA_TRY(cudaEventCreateWithFlags(&t->to, cudaEventDefault), "making an event");
+    CUDA_TRY(cudaEventCreateWithFlags(&t->from, cudaEventDefault), "creating an event");
+    CUDA_TRY(cudaEventCreateWithFlags(&t->to, cudaEventDefault), "creating an event");
     return MIEN_OK;
 }
 
-/* The time of a run; they follow each other, so that the card works while the host asks for more:
- * else the time would be the host's. */
+/* The time of a run, from several back to back, so that the card stays busy while the host
+ * enqueues: else the time would be the host's. */
 static mien_status time_some(const blas_product *product, mien_cuda *cuda, const trial *t, int runs,
                              float *ms) {
-    CUDA_TRY(cudaEventRecord(t->from, cuda->stream), "marking a time");
+    CUDA_TRY(cudaEventRecord(t->from, cuda->stream), "recording a timestamp");
     for (int i = 0; i < runs; i++)
         MIEN_TRY(blas_product_run(product, cuda, t->d, t->a, t->b, t->bias, false));
-    CUDA_TRY(cudaEventRecord(t->to, cuda->stream), "marking a time");
+    CUDA_TRY(cudaEventRecord(t->to, cuda->stream), "recording a timestamp");
     CUDA_TRY(cudaEventSynchronize(t->to), "a matrix product");
-    CUDA_TRY(cudaEventElapsedTime(ms, t->from, t->to), "reading a time");
+    CUDA_TRY(cudaEventElapsedTime(ms, t->from, t->to), "reading a timestamp");
     *ms /= (float)runs;
     return MIEN_OK;
 }
@@ -204,7 +204,7 @@ static mien_status time_best(const blas_product *product, mien_cuda *cuda, const
     return MIEN_OK;
 }
 
-/* The fastest of the candidates; one that the library offers and then refuses is passed over. */
+/* The fastest of the candidates; one that the library offers and then refuses is skipped. */
 static mien_status fastest(blas_product *product, mien_cuda *cuda,
                            const cublasLtMatmulHeuristicResult_t *candidates, int count,
                            float *best) {
@@ -225,9 +225,9 @@ static mien_status fastest(blas_product *product, mien_cuda *cuda,
     return status;
 }
 
-/* ---- what was measured before ---- */
+/* ---- earlier measurements ---- */
 
-/* What tells algorithms of one cuBLASLt apart, and how wide it is. */
+/* The settings that distinguish algorithms of one cuBLASLt version, and their sizes. */
 static const struct {
     cublasLtMatmulAlgoConfigAttributes_t name;
     size_t bytes;
@@ -240,7 +240,7 @@ enum { KNOBS = sizeof knobs / sizeof knobs[0] };
 
 static uint32_t knob(const cublasLtMatmulAlgo_t *algorithm,
                      cublasLtMatmulAlgoConfigAttributes_t name, size_t bytes) {
-    uint32_t value = 0; /* little-endian, as all that CUDA runs on: two bytes fill its front */
+    uint32_t value = 0; /* little-endian, as on all hosts of CUDA: two bytes fill the lower half */
     size_t written;
     cublasLtMatmulAlgoConfigGetAttribute(algorithm, name, &value, bytes, &written);
     return value;
@@ -276,7 +276,7 @@ static bool recall(blas_product *product, const dnn_choice *known,
     return false;
 }
 
-/* A measurement stays: with another algorithm the next run would give other bits. */
+/* A measurement is kept: with another algorithm the next run would give other bits. */
 static mien_status choose(blas_product *product, mien_cuda *cuda) {
     cublasLtMatmulHeuristicResult_t candidates[BLAS_CANDIDATES];
     char text[DNN_SIGNATURE];
@@ -294,7 +294,7 @@ static mien_status choose(blas_product *product, mien_cuda *cuda) {
     return dnn_cache_put(cuda->engines, text, &choice);
 }
 
-/* ---- what the header promises ---- */
+/* ---- interface ---- */
 
 mien_status blas_product_make(blas_product *product, mien_cuda *cuda, const blas_problem *problem) {
     *product = (blas_product){.problem = *problem};

@@ -5,29 +5,29 @@
 #include "host/backend/cuda/cuda.h"
 
 /* D [m x n] = epilogue(op(A) op(B) + beta D), op(A) being [m x k] and op(B) [k x n]; all matrices
- * column-major without gaps, which is how row-major numbers read transposed. Sums are in float. */
+ * column-major without gaps, i.e. row-major matrices transposed. Sums are in float. */
 typedef struct blas_problem {
     int m, n, k;
     bool transpose_a, transpose_b;
     mien_dtype in, out; /* of A and B, of D */
     cublasLtEpilogue_t epilogue;
-    cudaDataType_t bias; /* of the epilogue's vector: what is added, or the bias gradient */
+    cudaDataType_t bias; /* of the epilogue's vector: the bias, or the bias gradient */
 } blas_problem;
 
 enum { BLAS_CANDIDATES = 8 };
 
 typedef struct blas_product {
     blas_problem problem;
-    cublasLtMatmulDesc_t op; /* NULL: there is no such product */
+    cublasLtMatmulDesc_t op; /* NULL: an empty product */
     cublasLtMatrixLayout_t a, b, d;
     cublasLtMatmulAlgo_t algorithm;
 } blas_product;
 
-/* Makes a product and chooses its algorithm: what is known from before, or by timing, or
- * (deterministic) the first that the library names. UNSUPPORTED when cuBLASLt has none, after which
- * the product is empty. Allocates and waits. */
+/* Makes a product and chooses its algorithm: from the cache, or by timing, or (deterministic) the
+ * library's first. UNSUPPORTED when cuBLASLt has none; after a failure the product is empty.
+ * Allocates and waits. */
 mien_status blas_product_make(blas_product *product, mien_cuda *cuda, const blas_problem *problem);
-/* An empty one is fine. */
+/* An empty product is allowed. */
 void blas_product_release(blas_product *product);
 /* Launches it; `bias` is the epilogue's vector or NULL, `accumulate` sets beta to 1. */
 mien_status blas_product_run(const blas_product *product, mien_cuda *cuda, void *d, const void *a,

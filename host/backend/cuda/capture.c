@@ -6,13 +6,13 @@ struct mien_capture {
     cudaGraphExec_t graph;
 };
 
-/* Thread-local mode: what other threads do with the card does not spoil the recording, while a call
- * of this thread that would wait or allocate fails at once. */
+/* Thread-local mode: what other threads do with the card does not invalidate the recording, while a
+ * call of this thread that would wait or allocate fails at once. */
 static mien_status capture_begin(mien_backend *b) {
     mien_cuda *cuda = cuda_of(b);
-    if (cuda->capturing) return MIEN_FAIL(INVALID, "GPU: a recording has begun already");
+    if (cuda->capturing) return MIEN_FAIL(INVALID, "GPU: a recording is already in progress");
     CUDA_TRY(cudaStreamBeginCapture(cuda->stream, cudaStreamCaptureModeThreadLocal),
-             "the begin of a recording");
+             "starting a recording");
     cuda->capturing = true;
     return MIEN_OK;
 }
@@ -21,7 +21,7 @@ static mien_status instantiate(cudaGraph_t recorded, mien_capture **out) {
     mien_capture *capture;
     MIEN_TRY(mien_new(&capture, 1, sizeof *capture));
     const mien_status status = mien_cuda_check(cudaGraphInstantiate(&capture->graph, recorded, 0),
-                                               "making a graph", __FILE__, __LINE__);
+                                               "creating a graph", __FILE__, __LINE__);
     if (status == MIEN_OK)
         *out = capture;
     else
@@ -35,13 +35,13 @@ static mien_status capture_end(mien_backend *b, mien_capture **out) {
     mien_cuda *cuda = cuda_of(b);
     cudaGraph_t recorded = NULL;
     *out = NULL;
-    if (!cuda->capturing) return MIEN_FAIL(INVALID, "GPU: no recording has begun");
+    if (!cuda->capturing) return MIEN_FAIL(INVALID, "GPU: no recording is in progress");
     cuda->capturing = false;
     mien_status status = mien_cuda_check(cudaStreamEndCapture(cuda->stream, &recorded),
-                                         "the end of a recording", __FILE__, __LINE__);
+                                         "ending a recording", __FILE__, __LINE__);
     if (status == MIEN_OK) status = instantiate(recorded, out);
     if (recorded) cudaGraphDestroy(recorded);
-    if (status != MIEN_OK) cudaGetLastError(); /* a fault of the device comes back by itself */
+    if (status != MIEN_OK) cudaGetLastError(); /* a device fault shows up again by itself */
     return status;
 }
 

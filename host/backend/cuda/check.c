@@ -1,4 +1,4 @@
-/* Codes of the three libraries become statuses with the library's own words. */
+/* Converts the codes of the three libraries to statuses, with the library's own message. */
 #include <stdio.h>
 
 #include "host/backend/cuda/cuda.h"
@@ -46,7 +46,7 @@ static const char *advice(cudaError_t code) {
     case cudaErrorNoKernelImageForDevice:
     case cudaErrorInvalidPtx:
     case cudaErrorJitCompilerNotFound:
-    case cudaErrorUnsupportedPtxVersion: /* PTX is there, but the driver is older than it */
+    case cudaErrorUnsupportedPtxVersion: /* there is PTX, but the driver is too old for it */
         return "; build the module for this card: make CUDA_ARCHS=NN";
     default:
         return "";
@@ -59,13 +59,13 @@ mien_status mien_cuda_check(cudaError_t code, const char *what, const char *file
                      cudaGetErrorString(code), cudaGetErrorName(code), advice(code));
 }
 
-/* A fault of the device shows up in whatever library is called next. Each brings a runtime of its
- * own, whose last error ours does not know; but after a fault no call succeeds, so that one which
- * waits for nothing tells. */
+/* A fault of the device shows up in the next library that is called. Each has its own runtime,
+ * whose last error ours does not see; but after a fault every call fails, so that one that does not
+ * wait shows it. */
 static mien_status device_fault(mien_status other) {
     size_t left, all;
     const cudaError_t code = cudaMemGetInfo(&left, &all);
-    if (code != cudaSuccess) cudaGetLastError(); /* it was heard here */
+    if (code != cudaSuccess) cudaGetLastError(); /* clears the error */
     return code != cudaSuccess && status_of(code) == MIEN_DEVICE ? MIEN_DEVICE : other;
 }
 

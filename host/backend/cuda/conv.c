@@ -1,26 +1,26 @@
-/* Convolutions by cuDNN. What its engines do not take is arranged around them in scratch memory:
- * padding that differs from side to side and, in 16 bits, channels that are no multiple of 8 become
- * zeros of larger tensors. A network's tensors never change for that. */
+/* Convolutions by cuDNN. What its engines do not support is worked around in scratch memory:
+ * padding that differs between sides and, in 16 bits, channels that are not a multiple of 8 become
+ * zeros of larger tensors. The network's tensors are not affected. */
 #include <stdio.h>
 
 #include "host/backend/cuda/dnn.h"
 #include "host/base/memory.h"
 
-/* LOGITS_MOST: numbers of a row of logits */
-enum { PIECE = 256, CHANNELS = 8, LOGITS_MOST = 4096 };
+/* LOGITS_MAX: logits in a row */
+enum { PIECE = 256, CHANNELS = 8, LOGITS_MAX = 4096 };
 
 /* The plans of one batch size. */
 typedef struct conv_variant {
     int n;
     dnn_plan pass[MIEN_DIRECTIONS];
-    dnn_plan masked; /* of MIEN_DATA; empty when there is none or it is slower than both in turn */
+    dnn_plan masked; /* of MIEN_DATA, with the ReLU mask; empty if unused or slower */
 } conv_variant;
 
 typedef struct conv {
     mien_linear linear;
     mien_shape x, y;       /* as cuDNN sees them, n = 0 */
     int pad_h, pad_w;      /* on both sides */
-    int top, left;         /* where the image lies in the larger x */
+    int top, left;         /* offset of the image in the larger x */
     bool wider_x, wider_y; /* x, y are larger than the network's */
     bool wider_w;          /* so are the weights */
     conv_variant *variants;
@@ -42,14 +42,14 @@ static bool same_image(mien_shape a, mien_shape b) {
     return a.h == b.h && a.w == b.w && a.c == b.c;
 }
 
-/* `kernel`: places that it spans. Does a padding of `pad` on both sides give `out` places? What an
- * image has behind the last window does not matter. */
+/* Whether a padding of `pad` on both sides gives `out` positions; `kernel` is the kernel's span.
+ * Pixels after the last window do not matter. */
 static bool even(int in, int kernel, int stride, int pad, int out) {
     const int span = in + 2 * pad - kernel;
     return span >= 0 && span / stride + 1 == out;
 }
 
-/* Places of an image that holds its own padding. */
+/* The size of an image that contains its own padding. */
 static int padded(int in, int kernel, int stride, int pad, int out) {
     const int read = (out - 1) * stride + kernel;
     return read > in + pad ? read : in + pad;
@@ -107,8 +107,8 @@ static dnn_problem problem_of(const conv *c, int n, mien_direction direction) {
 /* Copies that a pass makes of its tensors. */
 typedef struct staging {
     bool has[DNN_UIDS];
-    bool cuts[DNN_UIDS]; /* one of them is also cut to the network's size there */
-    void *cut;           /* where */
+    bool cuts[DNN_UIDS]; /* the copy is also cropped to the network's size, */
+    void *cut;           /* its address */
     void *workspace;
 } staging;
 
@@ -116,9 +116,9 @@ static size_t whole_pieces(size_t bytes) {
     return (bytes + PIECE - 1) / PIECE * PIECE;
 }
 
-/* Points `at` to the copies; returns the bytes that all need. */
+/* Points `at` to the copies; returns the bytes needed in all. */
 static size_t lay_out(const dnn_plan *plan, staging *s, dnn_pointers *at, char *scratch) {
-    const uintptr_t start = whole_pieces((uintptr_t)scratch); /* 0 where only sizes count */
+    const uintptr_t start = whole_pieces((uintptr_t)scratch); /* 0 where only sizes are computed */
     size_t used = 0;
     for (int uid = 0; uid < DNN_UIDS; uid++)
         if (s->has[uid]) {
@@ -132,20 +132,20 @@ static size_t lay_out(const dnn_plan *plan, staging *s, dnn_pointers *at, char *
     return used + plan->engine.workspace + PIECE;
 }
 
-/* `wide`: y is of floats although the backend's numbers are narrow, as logits are. */
+/* `wide`: y is in floats although the backend's dtype is a 16-bit one, as for logits. */
 static staging forward_staging(const conv *c, const dnn_plan *plan, bool wide) {
     return (staging){
         .has = {[DNN_X] = c->wider_x,
                 [DNN_W] = c->wider_w,
                 [DNN_Y] = c->wider_y || wide,
-                [DNN_BIAS] = plan->problem.bias && (c->wider_y || plan->problem.low_bias)},
+                [DNN_BIAS] = plan->problem.bias && (c->wider_y || plan->problem.half_bias)},
         .cuts = {[DNN_Y] = c->wider_y && wide}};
 }
 
-/* Could y be logits? Nobody says so before the pass. */
+/* Whether y may be logits: that is known only in the pass. */
 static bool may_be_wide(const conv *c) {
     return c->linear.backend->dtype != MIEN_F32 &&
-           mien_shape_sample(c->linear.desc.out) <= LOGITS_MOST;
+           mien_shape_sample(c->linear.desc.out) <= LOGITS_MAX;
 }
 
 static staging data_staging(const conv *c, bool accumulate) {
@@ -154,9 +154,9 @@ static staging data_staging(const conv *c, bool accumulate) {
 }
 
 static staging filter_staging(const conv *c, bool accumulate) {
-    const bool narrow = c->linear.backend->dtype != MIEN_F32;
+    const bool half = c->linear.backend->dtype != MIEN_F32;
     return (staging){
-        .has = {[DNN_X] = c->wider_x, [DNN_W] = narrow || accumulate, [DNN_Y] = c->wider_y},
+        .has = {[DNN_X] = c->wider_x, [DNN_W] = half || accumulate, [DNN_Y] = c->wider_y},
         .cuts = {[DNN_W] = c->wider_w}};
 }
 
@@ -168,24 +168,24 @@ static void need(conv *c, const dnn_plan *plan, staging s) {
 
 /* ---- making ready ---- */
 
-/* The failure of the last graph tried for a pass, in words of the network. */
+/* Reports the failure of the last graph tried for a pass, in the network's terms. */
 static mien_status refuse(const conv *c, const dnn_problem *p, mien_status status) {
     static const char *const passes[] = {"output", "input's gradient", "weights' gradient"};
     const mien_linear_desc *d = &c->linear.desc;
     if (status != MIEN_UNSUPPORTED)
-        return mien_fail_context(status, "layer '%s', making ready", d->name);
+        return mien_fail_context(status, "layer '%s', preparing", d->name);
     return MIEN_FAIL(
         UNSUPPORTED,
         "layer '%s': cuDNN %zu cannot compute the %s of a convolution %dx%dx%d to %dx%dx%d, kernel "
         "%dx%d, stride %dx%d, dilation %dx%d, batch %d in %s on this card: try another precision "
-        "(f32 asks least), "
+        "(f32 has the fewest constraints), "
         "another batch size, a newer cuDNN, or the CPU",
         d->name, cudnnGetVersion(), passes[p->direction], d->in.h, d->in.w, d->in.c, d->out.h,
         d->out.w, d->out.c, d->kernel_h, d->kernel_w, d->stride_h, d->stride_w, p->dilation_h,
         p->dilation_w, p->x.n, mien_compute_name(p->compute));
 }
 
-/* The largest batch that is ready, whose engines smaller ones take; NULL: n is larger. */
+/* The largest prepared batch above n, whose engines smaller ones use; NULL: none. */
 static const conv_variant *larger(const conv *c, int n) {
     const conv_variant *largest = NULL;
     for (size_t i = 0; i < c->count; i++)
@@ -193,34 +193,35 @@ static const conv_variant *larger(const conv *c, int n) {
     return largest;
 }
 
-/* Against the convolution alone, with own kernels behind it. */
+/* Compares with the convolution alone, followed by our own kernels. */
 static mien_status race_forward(const conv *c, dnn_plan *fused) {
     dnn_problem p = fused->problem;
-    dnn_plan apart;
-    p.bias = p.low_bias = p.relu = false;
-    mien_status status = dnn_plan_make(&apart, c->linear.cuda, &p, NULL);
+    dnn_plan unfused;
+    p.bias = p.half_bias = p.relu = false;
+    mien_status status = dnn_plan_make(&unfused, c->linear.cuda, &p, NULL);
     if (status == MIEN_UNSUPPORTED) return MIEN_OK;
-    if (status == MIEN_OK) status = dnn_plan_race(fused, c->linear.cuda, &apart);
-    dnn_plan_release(&apart);
+    if (status == MIEN_OK) status = dnn_plan_race(fused, c->linear.cuda, &unfused);
+    dnn_plan_release(&unfused);
     return status;
 }
 
-/* The graphs that can be, the best first: what one leaves out, own kernels do behind it. A bias of
- * floats beside narrow tensors is compiled when it is asked for, one like them is there already. */
+/* The possible graphs, best first: what one leaves out, our own kernels do after it. For a bias in
+ * floats with 16-bit tensors cuDNN compiles an engine at run time; for a 16-bit bias it has
+ * precompiled ones. */
 static mien_status search_forward(conv *c, conv_variant *v, dnn_problem *p) {
     const mien_linear_desc *d = &c->linear.desc;
     dnn_plan *plan = &v->pass[MIEN_FORWARD];
-    const bool relu = d->activation == BODY_RELU, narrow = c->linear.backend->dtype != MIEN_F32;
+    const bool relu = d->activation == BODY_RELU, half = c->linear.backend->dtype != MIEN_F32;
     const struct {
-        bool bias, low_bias, relu, sensible;
-    } graphs[] = {{d->bias, true, relu, d->bias && narrow},
+        bool bias, half_bias, relu, sensible;
+    } graphs[] = {{d->bias, true, relu, d->bias && half},
                   {d->bias, false, relu, d->bias || relu},
                   {false, false, false, true}};
     mien_status status = MIEN_UNSUPPORTED;
     for (size_t i = 0; i < sizeof graphs / sizeof graphs[0] && status == MIEN_UNSUPPORTED; i++) {
         if (!graphs[i].sensible) continue;
         p->bias = graphs[i].bias;
-        p->low_bias = graphs[i].low_bias;
+        p->half_bias = graphs[i].half_bias;
         p->relu = graphs[i].relu;
         status = dnn_plan_make(plan, c->linear.cuda, p, NULL);
         if (status == MIEN_OK && plan->searched && !plan->precompiled && (p->bias || p->relu))
@@ -237,7 +238,7 @@ static mien_status make_forward(conv *c, conv_variant *v) {
     if (model) {
         const dnn_plan *like = &model->pass[MIEN_FORWARD];
         p.bias = like->problem.bias;
-        p.low_bias = like->problem.low_bias;
+        p.half_bias = like->problem.half_bias;
         p.relu = like->problem.relu;
         status = dnn_plan_make(plan, c->linear.cuda, &p, &like->engine.choice);
     }
@@ -257,7 +258,7 @@ static mien_status make_data(conv *c, conv_variant *v) {
     if (status != MIEN_OK) return refuse(c, &p, status);
     need(c, plan, data_staging(c, c->linear.desc.accumulates_dx));
     if (!c->linear.desc.masks_dx) return MIEN_OK;
-    if (c->wider_x) return MIEN_OK; /* what is cut out of scratch memory is gated then */
+    if (c->wider_x) return MIEN_OK; /* the mask is applied after cropping */
     if (model && !model->masked.engine.plan) return MIEN_OK;
     p.relu = true;
     mien_status masked =
@@ -312,7 +313,7 @@ static mien_status prepare(mien_linear *op, int n) {
 
 static void release(mien_linear *op) {
     conv *c = conv_of(op);
-    if (c->count > 0) /* a compiled engine takes its code with it: nothing may still run it */
+    if (c->count > 0) /* a compiled engine is freed with its code: nothing may still run it */
         cudaStreamSynchronize(op->cuda->stream);
     for (size_t i = 0; i < c->count; i++)
         release_variant(&c->variants[i]);
@@ -346,7 +347,7 @@ static mien_status run(const mien_linear *op, dnn_plan *plan, const dnn_pointers
     return status == MIEN_OK ? MIEN_OK : mien_fail_context(status, "layer '%s'", op->desc.name);
 }
 
-/* A tensor of the plan's problem at a place of scratch memory. */
+/* A tensor of the plan's problem in scratch memory. */
 static cuda_tensor staged(const conv *c, const dnn_pointers *at, int uid, mien_shape s, int n) {
     return (cuda_tensor){at->at[uid], mien_cuda_number(c->linear.backend->dtype), n, s.h, s.w, s.c};
 }
@@ -392,12 +393,12 @@ static mien_status stage_weights(const conv *c, const staging *s, const dnn_poin
     return MIEN_OK;
 }
 
-/* What lies behind the network's channels is cut away with them. */
+/* Only the network's channels are set: the others are cropped from the result. */
 static mien_status stage_bias(const conv *c, const dnn_plan *plan, const staging *s,
                               const dnn_pointers *at, const void *b) {
     const int channels = c->linear.desc.out.c;
     const int number =
-        plan->problem.low_bias ? mien_cuda_number(c->linear.backend->dtype) : CUDA_F32;
+        plan->problem.half_bias ? mien_cuda_number(c->linear.backend->dtype) : CUDA_F32;
     const cuda_tensor to = {at->at[DNN_BIAS], number, 1, 1, 1, channels};
     const cuda_tensor from = {(void *)b, CUDA_F32, 1, 1, 1, channels};
     if (s->has[DNN_BIAS])
@@ -405,7 +406,7 @@ static mien_status stage_bias(const conv *c, const dnn_plan *plan, const staging
     return MIEN_OK;
 }
 
-/* y = what lies in scratch memory. */
+/* y = the result in scratch memory. */
 static mien_status unstage_y(const conv *c, const staging *s, const dnn_pointers *at,
                              const mien_tensor *y) {
     const cuda_stream stream = c->linear.cuda->stream;
@@ -414,11 +415,11 @@ static mien_status unstage_y(const conv *c, const staging *s, const dnn_pointers
     if (c->wider_y) {
         cuda_tensor cut = mien_cuda_tensor(y);
         if (s->cuts[DNN_Y]) cut.data = s->cut, cut.number = from.number;
-        CUDA_TRY(cuda_crop(stream, cut, from, 0, 0, none, false), "cutting out a result");
+        CUDA_TRY(cuda_crop(stream, cut, from, 0, 0, none, false), "cropping a result");
         from = cut;
     }
     if (from.data != y->data)
-        CUDA_TRY(cuda_copy(stream, mien_cuda_tensor(y), from, false), "widening logits");
+        CUDA_TRY(cuda_copy(stream, mien_cuda_tensor(y), from, false), "converting logits to f32");
     return MIEN_OK;
 }
 
@@ -430,7 +431,7 @@ static mien_status forward(mien_linear *op, const mien_tensor *y, const mien_ten
     MIEN_TRY(ready(op, x->shape.n, MIEN_FORWARD, &v));
     if (wide && !may_be_wide(c))
         return MIEN_FAIL(UNSUPPORTED, "layer '%s': more than %d logits from a convolution",
-                         op->desc.name, LOGITS_MOST);
+                         op->desc.name, LOGITS_MAX);
     dnn_plan *plan = &v->pass[MIEN_FORWARD];
     dnn_pointers at = {
         {[DNN_X] = x->data, [DNN_W] = (void *)w, [DNN_Y] = y->data, [DNN_BIAS] = (void *)b}};
@@ -450,14 +451,14 @@ static mien_status forward(mien_linear *op, const mien_tensor *y, const mien_ten
     return MIEN_OK;
 }
 
-/* dx (+)= what lies in scratch memory. */
+/* dx (+)= the result in scratch memory. */
 static mien_status unstage_dx(const conv *c, const dnn_pointers *at, const mien_tensor *dx,
                               bool accumulate) {
     const cuda_tensor to = mien_cuda_tensor(dx), none = {0};
     const cuda_tensor from = staged(c, at, DNN_X, c->x, dx->shape.n);
     if (c->wider_x)
         CUDA_TRY(cuda_crop(c->linear.cuda->stream, to, from, c->top, c->left, none, accumulate),
-                 "cutting out a gradient");
+                 "cropping a gradient");
     else
         CUDA_TRY(cuda_copy(c->linear.cuda->stream, to, from, accumulate), "adding a gradient");
     return MIEN_OK;
@@ -470,25 +471,25 @@ static mien_status backward_data(mien_linear *op, const mien_tensor *dx, const m
     conv_variant *v;
     MIEN_TRY(ready(op, dx->shape.n, MIEN_DATA, &v));
     if (accumulate && !op->desc.accumulates_dx)
-        return MIEN_FAIL(INVALID, "layer '%s': not made to add gradients", op->desc.name);
+        return MIEN_FAIL(INVALID, "layer '%s': not created to accumulate gradients", op->desc.name);
     staging s = data_staging(c, accumulate);
     const bool fused = relu_mask && !s.has[DNN_X] && v->masked.engine.plan;
     dnn_plan *plan = fused ? &v->masked : &v->pass[MIEN_DATA];
     dnn_pointers at = {{[DNN_X] = dx->data, [DNN_W] = (void *)w, [DNN_Y] = dy->data}};
-    if (fused) at.at[DNN_GATE] = relu_mask->data;
+    if (fused) at.at[DNN_RELU_MASK] = relu_mask->data;
     lay_out(plan, &s, &at, scratch);
     MIEN_TRY(stage_dy(c, &s, &at, dy));
     MIEN_TRY(stage_weights(c, &s, &at, w));
     MIEN_TRY(run(op, plan, &at, &s));
     if (s.has[DNN_X]) MIEN_TRY(unstage_dx(c, &at, dx, accumulate));
-    if (relu_mask && !fused) /* also what was there before */
+    if (relu_mask && !fused) /* also masks the old content */
         CUDA_TRY(cuda_relu_mask(op->cuda->stream, mien_cuda_tensor(dx), mien_cuda_tensor(dx),
                                 mien_cuda_tensor(relu_mask), false),
-                 "a ReLU's slope");
+                 "a ReLU mask");
     return MIEN_OK;
 }
 
-/* dw (+)= what lies in scratch memory. */
+/* dw (+)= the result in scratch memory. */
 static mien_status unstage_dw(const conv *c, const staging *s, const dnn_pointers *at, void *dw,
                               bool accumulate) {
     cuda_stream stream = c->linear.cuda->stream;
@@ -497,11 +498,11 @@ static mien_status unstage_dw(const conv *c, const staging *s, const dnn_pointer
     cuda_tensor from = staged_weights(c, at);
     if (s->cuts[DNN_W]) {
         const cuda_tensor cut = weights(c, s->cut, number);
-        CUDA_TRY(cuda_crop(stream, cut, from, 0, 0, none, false), "cutting out weights");
+        CUDA_TRY(cuda_crop(stream, cut, from, 0, 0, none, false), "cropping weights");
         from = cut;
     }
     CUDA_TRY(cuda_copy(stream, weights(c, dw, CUDA_F32), from, accumulate),
-             "widening the weights' gradient");
+             "converting the weights' gradient to f32");
     return MIEN_OK;
 }
 
@@ -511,7 +512,7 @@ static mien_status backward_filter(mien_linear *op, void *dw, void *db, const mi
     conv_variant *v;
     MIEN_TRY(ready(op, x->shape.n, MIEN_FILTER, &v));
     if (accumulate && !op->desc.accumulates_dw)
-        return MIEN_FAIL(INVALID, "layer '%s': not made to add gradients", op->desc.name);
+        return MIEN_FAIL(INVALID, "layer '%s': not created to accumulate gradients", op->desc.name);
     dnn_plan *plan = &v->pass[MIEN_FILTER];
     staging s = filter_staging(c, accumulate);
     dnn_pointers at = {{[DNN_X] = x->data, [DNN_W] = dw, [DNN_Y] = dy->data}};

@@ -24,13 +24,13 @@ mien_status mien_cuda_count(int *out) {
     if (code == cudaErrorNoDevice || (code == cudaSuccess && *out == 0))
         return MIEN_FAIL(NO_DEVICE, "no NVIDIA GPU is visible (CUDA_VISIBLE_DEVICES may hide it); "
                                     "use --device cpu");
-    if (code != cudaSuccess) /* a driver that is broken has many ways to say so */
+    if (code != cudaSuccess) /* a broken driver fails in many ways */
         return MIEN_FAIL(NO_DEVICE, "the NVIDIA driver does not work: %s (%s); use --device cpu",
                          cudaGetErrorString(code), cudaGetErrorName(code));
     return MIEN_OK;
 }
 
-/* What AUTO means on this card; refuses what the card has no units for. */
+/* Resolves AUTO for this card; refuses what the card has no units for. */
 static mien_status choose_compute(mien_cuda *cuda, const mien_backend_options *options) {
     enum { HAS_F16 = 70, HAS_BF16 = 80 };
     const int capability = cuda->capability;
@@ -48,14 +48,14 @@ static mien_status choose_compute(mien_cuda *cuda, const mien_backend_options *o
     const int needed = modern ? HAS_BF16 : (cuda->compute == MIEN_COMPUTE_F16 ? HAS_F16 : 0);
     if (capability >= needed) return MIEN_OK;
     return MIEN_FAIL(UNSUPPORTED,
-                     "%s (compute capability %d.%d) does not compute in %s; use %s or auto",
-                     cuda->gpu, capability / 10, capability % 10, mien_compute_name(cuda->compute),
+                     "%s (compute capability %d.%d) does not support %s: use %s or auto", cuda->gpu,
+                     capability / 10, capability % 10, mien_compute_name(cuda->compute),
                      capability >= HAS_F16 ? "f16, f32" : "f32");
 }
 
-/* Which device this process works on, and how many backends do. CUDA's current device belongs to a
- * thread; one a process is what launchers of several GPUs start, and what every call here assumes.
- */
+/* The device of this process, and the number of backends on it. CUDA's current device is per
+ * thread; one device per process is what launchers for several GPUs use, and every call here relies
+ * on it. */
 static pthread_mutex_t choice = PTHREAD_MUTEX_INITIALIZER; /* of the two below */
 static int in_use = -1;
 static int users;
@@ -70,8 +70,9 @@ static mien_status join(int device) {
     }
     pthread_mutex_unlock(&choice);
     if (fits) return MIEN_OK;
-    return MIEN_FAIL(UNSUPPORTED, "this process works on cuda:%d: start another one for cuda:%d",
-                     other, device);
+    return MIEN_FAIL(UNSUPPORTED,
+                     "this process already uses cuda:%d: start another process for cuda:%d", other,
+                     device);
 }
 
 static void leave(void) {
@@ -91,11 +92,11 @@ static mien_status open_device(mien_cuda *cuda, int device) {
                          "there is no cuda:%d: this machine has %d GPU%s, from cuda:0 on", device,
                          count, count == 1 ? "" : "s");
     CUDA_TRY(cudaSetDevice(device), "choosing the device");
-    CUDA_TRY(cudaGetDeviceProperties(&p, device), "asking the device");
+    CUDA_TRY(cudaGetDeviceProperties(&p, device), "reading the device's properties");
     cuda->device = device;
     cuda->capability = 10 * p.major + p.minor;
     snprintf(cuda->gpu, sizeof cuda->gpu, "%.80s", p.name);
-    CUDA_TRY(cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking), "making a stream");
+    CUDA_TRY(cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking), "creating a stream");
     return MIEN_OK;
 }
 
@@ -126,7 +127,7 @@ static void close_cuda(mien_backend *b) {
     mien_free(b);
 }
 
-/* $MIEN_CUDA_GRAPHS=0: every kernel is launched by itself, to compare and to profile. */
+/* $MIEN_CUDA_GRAPHS=0: every kernel is launched separately, to compare and to profile. */
 static bool graphs_wanted(void) {
     const char *word = getenv("MIEN_CUDA_GRAPHS");
     return !word || strcmp(word, "0") != 0;

@@ -1,19 +1,19 @@
-/* What the files of the GPU module share. The module (mien-cuda.so) is the only place that includes
+/* Shared by the files of the GPU module. The module (mien-cuda.so) is the only part that includes
  * CUDA's headers; the program sees it through ops.h.
  *
  *   module.c   the module's table
- *   services.c sentences and log lines go to the program's
+ *   services.c forwards messages and log lines to the program
  *   cuda.c     device, stream, libraries; which precision
  *   check.c    one check for the codes of each library
- *   memory.c   memory, copies, points in time
- *   glue.c     slots that are own kernels: from tensors to the launchers of kernels/cuda/launch.h
+ *   memory.c   memory, copies, timestamps
+ *   glue.c     slots over our own kernels: from tensors to the launchers of kernels/cuda/launch.h
  *   linear.c   convolution and dense: layout of weights, which kind computes an operator
- *   bias.c     the gradient of a bias, for the kinds whose library does not sum it
+ *   bias.c     the gradient of a bias, for the kinds whose library does not compute it
  *   conv.c     by cuDNN (dnn_*.c: descriptors, engines, choices and their cache)
- *   transposed.c by cuDNN, its passes called crosswise
- *   first.c    by own kernels, for the layer that reads the image
- *   grouped.c  by own kernels, for channels in groups
- *   dense.c    by cuBLASLt
+ *   transposed.c by cuDNN, with forward and data gradient exchanged
+ *   stem.c     by our own kernels, for the convolution that reads the image
+ *   grouped.c  by our own kernels, for channels in groups
+ *   dense.c    by cuBLASLt (blas.c)
  *   capture.c  CUDA graphs of recorded work
  *   range.c    NVTX */
 #ifndef HOST_BACKEND_CUDA_CUDA_H
@@ -27,30 +27,30 @@
 #include "host/backend/ops.h"
 #include "kernels/cuda/launch.h"
 
-enum { CUDA_TIMESTAMPS = 4096, CUDA_WORKSPACE_MOST = 256 << 20 };
+enum { CUDA_TIMESTAMPS = 4096, CUDA_WORKSPACE_MAX = 256 << 20 };
 
 typedef struct mien_cuda {
     int device, capability; /* 90 for 9.0 */
     char gpu[128];          /* "NVIDIA H200" */
     mien_compute compute;   /* never AUTO */
     bool deterministic;
-    cudaStream_t stream; /* everything runs in it, in order */
+    cudaStream_t stream; /* all work runs in it, in order */
     cudnnHandle_t dnn;
     cublasLtHandle_t blas;
-    cuda_workspace buffer; /* partial sums of own kernels */
+    cuda_workspace buffer; /* partial sums of our own kernels */
     void *blas_workspace;  /* of CUDA_BLAS_WORKSPACE bytes */
-    struct cuda_staging {  /* pinned memory that copies from and to the host go through */
+    struct cuda_staging {  /* pinned memory for copies from and to the host */
         void *data;
         cudaEvent_t free; /* the last copy from it is done */
     } staging[2];
     int turn;
     struct dnn_cache *engines;               /* what was measured on this card; see dnn_cache.c */
     double engine_seconds;                   /* for trying engines; see dnn.h */
-    double engine_spent;                     /* of these */
-    bool hurried;                            /* one line in the log has said that none are left */
+    double engine_spent;                     /* seconds of it used so far */
+    bool time_over_logged;                   /* the log has said that no time is left */
     cudaEvent_t timestamps[CUDA_TIMESTAMPS]; /* NULL until used */
     bool capturing;
-    bool joined; /* counted among the backends that use the device */
+    bool joined; /* counted in the number of backends on the device */
     mien_ops ops;
 } mien_cuda;
 
@@ -60,9 +60,10 @@ static inline mien_cuda *cuda_of(const mien_backend *b) {
     return b->impl;
 }
 
-/* ---- check.c: results of library calls. A failure keeps the library's own text; `what` says what
- * was wanted ("a kernel of dropout"). A fault of the device (anything a call before could have
- * caused) is MIEN_DEVICE, missing memory MIEN_NO_MEMORY, the rest MIEN_UNSUPPORTED. */
+/* ---- check.c: results of library calls. A message contains the library's own text and `what`, the
+ * operation ("the kernel of dropout"). A fault of the device (also one that an earlier call may
+ * have caused) is MIEN_DEVICE, missing memory MIEN_NO_MEMORY, a missing device or driver
+ * MIEN_NO_DEVICE, the rest MIEN_UNSUPPORTED. */
 mien_status mien_cuda_check(cudaError_t code, const char *what, const char *file, int line);
 mien_status mien_cudnn_check(cudnnStatus_t code, const char *what, const char *file, int line);
 mien_status mien_cublas_check(cublasStatus_t code, const char *what, const char *file, int line);
@@ -71,19 +72,19 @@ mien_status mien_cublas_check(cublasStatus_t code, const char *what, const char 
 #define CUDNN_TRY(call, what)  MIEN_TRY(mien_cudnn_check(call, what, __FILE__, __LINE__))
 #define CUBLAS_TRY(call, what) MIEN_TRY(mien_cublas_check(call, what, __FILE__, __LINE__))
 
-/* ---- services.c: from now on messages go to these, which outlive the module ---- */
+/* ---- services.c: sends messages to `services` from now on, which outlives the module ---- */
 void mien_cuda_use(const mien_services *services);
 
 /* ---- cuda.c ---- */
+/* The number of devices; NO_DEVICE with a message about driver or card when there is none. */
+mien_status mien_cuda_count(int *out);
 mien_status mien_cuda_open(int device, const mien_backend_options *options, mien_backend **out);
 /* ---- memory.c: device memory, contents undefined ---- */
 mien_status mien_cuda_alloc(size_t bytes, void **out);
 void mien_cuda_free(void *data);
 mien_status mien_cuda_staging_create(mien_cuda *cuda);
 void mien_cuda_staging_release(mien_cuda *cuda);
-/* How many devices there are; NO_DEVICE with a sentence about driver or card when there is none. */
-mien_status mien_cuda_count(int *out);
-/* enum cuda_number of a dtype, the dtypes of a backend. */
+/* The enum cuda_number of one of a backend's dtypes. */
 static inline int mien_cuda_number(mien_dtype dtype) {
     return dtype == MIEN_BF16 ? CUDA_BF16 : (dtype == MIEN_F16 ? CUDA_F16 : CUDA_F32);
 }
@@ -104,26 +105,27 @@ extern const mien_capture_ops mien_cuda_capture; /* capture.c */
 /* ---- linear.c ---- */
 typedef struct linear_kind linear_kind;
 
-/* First member of every kind's operator. Weights [w] in memory: convolution [out.c][kernel_h]
- * [kernel_w][in.c] (cuDNN's NHWC filter), transposed the same with in and out changed, grouped and
- * dense as on the host. w is of the backend's dtype, gradients and bias are floats. */
+/* First member of every kind's operator. Weights [w] in memory: convolution
+ * [out.c][kernel_h][kernel_w][in.c] (cuDNN's NHWC filter), transposed the same with in and out
+ * exchanged, grouped and dense as on the host. w is of the backend's dtype, gradients and bias are
+ * floats. */
 struct mien_linear {
     const linear_kind *kind;
     mien_backend *backend;
     mien_cuda *cuda;
     mien_linear_desc desc; /* a copy; its name is the layer's */
-    size_t scratch;        /* bytes that the largest prepared batch needs */
-    bool only_data;        /* inside another operator that runs its data gradient alone */
+    size_t scratch;        /* bytes, for the largest prepared batch */
+    bool only_data;        /* part of another operator that uses only its data gradient */
 };
 
 struct linear_kind {
     const char *name;
-    /* Can this kind compute the operator at all? Asked in the order first, grouped, dense,
+    /* Whether this kind can compute the operator. Tried in the order stem, grouped, dense,
      * transposed, conv. */
     bool (*takes)(const mien_cuda *, const mien_linear_desc *);
     size_t bytes; /* of the operator's struct, which begins with a mien_linear */
     mien_status (*prepare)(mien_linear *, int n); /* may allocate and measure */
-    void (*release)(mien_linear *);               /* what prepare took */
+    void (*release)(mien_linear *);               /* frees what prepare allocated */
     void (*engine)(const mien_linear *, mien_direction, char *text, size_t size);
     /* as the slots of ops.h */
     mien_status (*forward)(mien_linear *, const mien_tensor *y, const mien_tensor *x, const void *w,
@@ -134,7 +136,7 @@ struct linear_kind {
     mien_status (*backward_filter)(mien_linear *, void *dw, void *db, const mien_tensor *dy,
                                    const mien_tensor *x, void *scratch, bool accumulate);
 };
-/* bias.c: the gradient of an operator's bias by a kernel of its own; db NULL: none is wanted. */
+/* bias.c: the gradient of an operator's bias by our own kernel; nothing is done if db is NULL. */
 mien_status mien_cuda_bias_gradient(const mien_linear *op, void *db, const mien_tensor *dy,
                                     bool accumulate);
 extern const linear_kind mien_cuda_stem, mien_cuda_grouped, mien_cuda_dense, mien_cuda_transposed,

@@ -1,14 +1,15 @@
 /* Dense layers by cuBLASLt. Row-major x [n][in], w [in][out] and y [n][out] are, read column-major,
  * their transposes, so that
  *   y^T = w^T x^T         [out x n],  dx^T = w dy^T  [in x n],  dw^T = dy^T x  [out x in]
- * need no copy. A bias, its gradient and a ReLU go into the product where cuBLASLt offers that (a
- * bias of floats behind a 16-bit y it may not) and into an own kernel behind it where not. */
+ * need no copy. A bias, its gradient and a ReLU are fused into the product where cuBLASLt supports
+ * it (it may not for an f32 bias and a 16-bit y), and otherwise computed by our own kernels after
+ * it. */
 #include "host/backend/cuda/blas.h"
 #include "host/base/memory.h"
 
 enum dense_product {
     DENSE_Y,     /* of the backend's dtype */
-    DENSE_Y_F32, /* behind 16-bit inputs: logits */
+    DENSE_Y_F32, /* from 16-bit inputs: logits */
     DENSE_DX,
     DENSE_DW,
     DENSE_DW_DB, /* with the bias gradient; both written */
@@ -87,7 +88,7 @@ static mien_status prepare_filter(const mien_linear *op, dense_variant *v) {
                       .epilogue = CUBLASLT_EPILOGUE_DEFAULT,
                       .bias = CUDA_R_32F};
     MIEN_TRY(blas_product_make(&v->product[DENSE_DW], op->cuda, &p));
-    /* a sum of numbers rounded to TF32 would be worse than the own kernel's */
+    /* a sum of numbers rounded to TF32 would be less accurate than our own kernel's */
     if (!op->desc.bias || op->cuda->compute == MIEN_COMPUTE_TF32) return MIEN_OK;
     p.epilogue = CUBLASLT_EPILOGUE_BGRADA;
     const mien_status status = blas_product_make(&v->product[DENSE_DW_DB], op->cuda, &p);
@@ -184,7 +185,7 @@ static mien_status dense_backward_data(mien_linear *op, const mien_tensor *dx,
     MIEN_TRY(blas_product_run(product, op->cuda, dx->data, w, dy->data, NULL, accumulate));
     if (relu_mask)
         CUDA_TRY(cuda_relu_mask(op->cuda->stream, to, to, mien_cuda_tensor(relu_mask), false),
-                 "the kernel of a ReLU's gate");
+                 "the kernel of a ReLU mask");
     return MIEN_OK;
 }
 

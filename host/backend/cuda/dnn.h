@@ -1,6 +1,6 @@
 /* cuDNN's backend API as the convolutions use it: a problem becomes an operation graph
- * (dnn_graph.c), a graph gets engines that are tried and timed (dnn_engine.c), and the choice is
- * remembered in memory and in the user's cache (dnn_cache.c). */
+ * (dnn_graph.c), engines are tried and timed for the graph (dnn_engine.c), and the choice is kept
+ * in memory and in the user's cache (dnn_cache.c). */
 #ifndef HOST_BACKEND_CUDA_DNN_H
 #define HOST_BACKEND_CUDA_DNN_H
 
@@ -8,14 +8,13 @@
 
 /* ---- dnn_graph.c ---- */
 
-/* One convolution as cuDNN shall compute it. Tensors lie NHWC, weights [y.c][kernel_h][kernel_w]
- * [x.c], all stored as `compute` wants them; sums are in float. Padding is the same on both sides.
- */
+/* One convolution for cuDNN. Tensors are NHWC, weights [y.c][kernel_h][kernel_w][x.c], all of the
+ * type that `compute` stores; sums are in float. Padding is the same on both sides. */
 typedef struct dnn_problem {
     mien_direction direction;
-    bool bias;     /* forward: + bias [y.c] in floats, or */
-    bool low_bias; /* stored like the other tensors: cuDNN brings more engines for that */
-    bool relu;     /* forward: ReLU behind it; data: 0 where the gate (like x) is not positive */
+    bool bias;      /* forward: + bias [y.c] in floats, or */
+    bool half_bias; /* in the other tensors' type: cuDNN has more engines for that */
+    bool relu; /* forward: ReLU after it; data: 0 where the ReLU mask (like x) is not positive */
     mien_compute compute; /* never AUTO */
     mien_shape x, y;
     int kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, pad_h, pad_w;
@@ -23,8 +22,8 @@ typedef struct dnn_problem {
 
 /* A graph's tensors, also indices of dnn_pointers. For the gradients X, W and Y are dx, dw and dy.
  */
-enum dnn_uid { DNN_X, DNN_W, DNN_Y, DNN_BIAS, DNN_GATE, DNN_UIDS };
-/* Their names for cuDNN: 0 is nobody's. */
+enum dnn_uid { DNN_X, DNN_W, DNN_Y, DNN_BIAS, DNN_RELU_MASK, DNN_UIDS };
+/* Their unique ids for cuDNN; 0 is not used. */
 static inline int64_t dnn_name(int uid) {
     return uid + 1;
 }
@@ -42,37 +41,37 @@ typedef struct dnn_graph {
     cudnnStatus_t status;           /* the first failure */
 } dnn_graph;
 
-/* Builds the operation graph; a pattern that cuDNN does not know fails here or gets no engines.
+/* Builds the operation graph; a pattern that cuDNN does not support fails here or gets no engines.
  * Release it in any case. */
 cudnnStatus_t dnn_graph_build(dnn_graph *graph, cudnnHandle_t handle, const dnn_problem *problem);
 void dnn_graph_release(dnn_graph *graph);
-/* Does the problem's graph have this tensor? */
+/* Whether the problem's graph has this tensor. */
 bool dnn_has(const dnn_problem *problem, int uid);
 size_t dnn_bytes(const dnn_problem *problem, int uid);
 /* "forward bias relu bf16 x 64 48 48 64 y 64 48 48 64 kernel 3 3 stride 1 1 pad 1 1", and
- * "dilation 2 2" where there is one: equal texts are equal problems. */
+ * "dilation 2 2" where there is one: equal texts mean equal problems. */
 void dnn_signature(const dnn_problem *problem, char text[DNN_SIGNATURE]);
 
 /* ---- dnn_engine.c ---- */
 
 enum { DNN_KNOBS = 16 };
 
-/* An engine and its settings, in numbers that mean the same in every run of one cuDNN. */
+/* An engine and its settings, as numbers that mean the same in every run of one cuDNN version. */
 typedef struct dnn_choice {
     int64_t engine; /* global index */
     int knobs;
     struct {
         int64_t type, value;
     } knob[DNN_KNOBS];
-    float ms; /* as measured; 0: it was not */
+    float ms; /* as measured; 0: not measured */
 } dnn_choice;
 
-/* Stands for an engine where own kernels behind a smaller graph are quicker. */
-enum { DNN_APART = -1 };
+/* Instead of an engine: a smaller graph followed by our own kernels is faster. */
+enum { DNN_UNFUSED = -1 };
 
 typedef struct dnn_engine {
     dnn_choice choice;
-    cudnnBackendDescriptor_t parts[DNN_KNOBS + 3]; /* what was made for it, the plan last */
+    cudnnBackendDescriptor_t parts[DNN_KNOBS + 3]; /* descriptors created for it, the plan last */
     int count;
     cudnnBackendDescriptor_t plan;
     size_t workspace; /* bytes */
@@ -83,31 +82,32 @@ typedef struct dnn_plan {
     dnn_problem problem;
     dnn_graph graph;
     dnn_engine engine;
-    bool searched;                 /* the heuristics were asked, and */
-    bool precompiled;              /* knew a working engine that need not be compiled */
-    cudnnBackendDescriptor_t pack; /* of the pointers below; NULL: none yet */
+    bool searched;                 /* the heuristics were queried, and */
+    bool precompiled;              /* had a working engine that needs no compilation */
+    cudnnBackendDescriptor_t pack; /* the variant pack of the pointers below; NULL: none yet */
     dnn_pointers bound;
     void *bound_workspace;
 } dnn_plan;
 
 /* Chooses an engine: from the cache, or `like` (NULL: none), or by timing, or (deterministic) the
- * first that may and can; one that fails is dropped. UNSUPPORTED when none is left: the plan is
- * empty then, as after any failure. Allocates and waits.
+ * first that is allowed and works; one that fails is dropped. UNSUPPORTED when none is left: the
+ * plan is empty then, as after any failure. Allocates and waits.
  *
- * Trying costs at most cuda->engine_seconds in all. Engines that cuDNN compiles when they are asked
- * for take half a second each: two of a problem are tried, and none when half of that time is over,
- * unless there is no other way to compute the problem. When all of it is over, the heuristics'
- * first engine that runs is taken. So a first run may choose otherwise than another first run, as
- * timing may in any case; what was chosen is kept in the cache either way, and later runs take it
- * from there. The engine of `like` is not kept: it follows from another entry. Deterministic
- * choices know neither time nor `like`. */
+ * Trying costs at most cuda->engine_seconds in all. Engines that cuDNN compiles at run time take
+ * half a second each: at most two are tried for a problem, and none once half of that time is used
+ * up, unless the problem cannot be computed otherwise. Once all of it is used up, the heuristics'
+ * first engine that runs is taken. So two first runs may choose differently, as with any timing;
+ * the choice is kept in the cache either way, and later runs take it from there. The engine of
+ * `like` is not kept: it follows from another entry. Deterministic choices use neither the time
+ * limit nor `like`. */
 mien_status dnn_plan_make(dnn_plan *plan, mien_cuda *cuda, const dnn_problem *problem,
                           const dnn_choice *like);
-/* Compares a plan with bias or ReLU in it, if it was timed just now, with one that leaves them to
- * own kernels. UNSUPPORTED when it is slower: it is released then, and the cache knows. */
-mien_status dnn_plan_race(dnn_plan *fused, mien_cuda *cuda, const dnn_plan *apart);
+/* Compares a plan that fuses bias or ReLU, if it was timed just now, with one that leaves them to
+ * our own kernels. UNSUPPORTED when it is slower: it is released then, and the cache has stored
+ * that. */
+mien_status dnn_plan_race(dnn_plan *fused, mien_cuda *cuda, const dnn_plan *unfused);
 void dnn_plan_release(dnn_plan *plan);
-/* Enqueues it; `workspace` is as large as the engine says. */
+/* Enqueues it; `workspace` has the size that the engine needs. */
 mien_status dnn_plan_run(dnn_plan *plan, const mien_cuda *cuda, const dnn_pointers *pointers,
                          void *workspace);
 
@@ -122,13 +122,12 @@ bool dnn_choice_same(const dnn_choice *a, const dnn_choice *b);
 
 typedef struct dnn_cache dnn_cache;
 
-/* The choices measured on this card with this cuDNN: those of the file, where there is one. */
+/* The choices measured on this card with this cuDNN, read from the file if there is one. */
 mien_status dnn_cache_open(const mien_cuda *cuda, dnn_cache **out);
-void dnn_cache_close(dnn_cache *cache); /* NULL is fine */
-/* NULL: not measured. Good until the next put. */
+void dnn_cache_close(dnn_cache *cache); /* NULL is allowed */
+/* NULL: not measured. Valid until the next put. */
 const dnn_choice *dnn_cache_find(const dnn_cache *cache, const char *signature);
-/* Keeps a choice and writes the file; one that cannot be written is worth a line in the log, not
- * the run. */
+/* Stores a choice and writes the file; failing to write it is logged and is not an error. */
 mien_status dnn_cache_put(dnn_cache *cache, const char *signature, const dnn_choice *choice);
 
 #endif

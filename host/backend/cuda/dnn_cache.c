@@ -1,5 +1,5 @@
 /* Engines that were timed, by card and problem, in memory and in engines.json. A damaged file is
- * left out and written anew; entries of other cards and versions stay in it. */
+ * ignored and replaced; entries of other cards and versions are kept. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 #include "host/base/log.h"
 #include "host/base/memory.h"
 
-enum { FILE_MOST = 4 << 20, ENTRIES_MOST = 4096, CARD = 192, SCHEMA = 1, NUMBER_MOST = 1 << 20 };
+enum { FILE_MAX = 4 << 20, ENTRIES_MAX = 4096, CARD = 192, SCHEMA = 1, NUMBER_MAX = 1 << 20 };
 
 typedef struct entry {
     char card[CARD], problem[DNN_SIGNATURE];
@@ -43,8 +43,8 @@ static entry *find(const dnn_cache *cache, const char *card, const char *problem
 }
 
 static mien_status add(dnn_cache *cache, const entry *e) {
-    if (cache->count == ENTRIES_MOST) { /* the oldest goes */
-        memmove(cache->entries, cache->entries + 1, (ENTRIES_MOST - 1) * sizeof *e);
+    if (cache->count == ENTRIES_MAX) { /* the oldest goes */
+        memmove(cache->entries, cache->entries + 1, (ENTRIES_MAX - 1) * sizeof *e);
         cache->count--;
     }
     MIEN_TRY(mien_grow(&cache->entries, &cache->capacity, cache->count + 1, sizeof *e));
@@ -73,7 +73,7 @@ static bool read_knobs(const char *text, dnn_choice *choice) {
         choice->knob[i].value = strtol(text, &end, 10);
         if (end == text || (*end && *end != ',')) return false;
         text = *end ? end + 1 : end;
-        if (choice->knob[i].type < 0 || choice->knob[i].type > NUMBER_MOST ||
+        if (choice->knob[i].type < 0 || choice->knob[i].type > NUMBER_MAX ||
             llabs(choice->knob[i].value) > UINT32_MAX)
             return false;
     }
@@ -87,7 +87,7 @@ static bool read_entry(const mien_value *map, entry *e) {
     const char *knobs = mien_value_string(map, "knobs");
     if (!read_text(map, "card", e->card, sizeof e->card) ||
         !read_text(map, "problem", e->problem, sizeof e->problem) || !knobs ||
-        !(engine >= DNN_APART && engine <= NUMBER_MOST) || !(ms >= 0 && ms <= NUMBER_MOST))
+        !(engine >= DNN_UNFUSED && engine <= NUMBER_MAX) || !(ms >= 0 && ms <= NUMBER_MAX))
         return false;
     e->choice.engine = (int64_t)engine;
     e->choice.ms = (float)ms;
@@ -98,12 +98,12 @@ static bool read_entry(const mien_value *map, entry *e) {
 static mien_status read_entries(dnn_cache *cache, const mien_value *root) {
     const mien_value *list = mien_value_get(root, "engines");
     if (mien_value_number(root, "schema", 0) != SCHEMA)
-        return MIEN_FAIL(FORMAT, "it is of another version of this program");
-    if (!list || list->kind != MIEN_VALUE_LIST || list->count > ENTRIES_MOST)
-        return MIEN_FAIL(FORMAT, "there is no list of engines in it");
+        return MIEN_FAIL(FORMAT, "it was written by another version of this program");
+    if (!list || list->kind != MIEN_VALUE_LIST || list->count > ENTRIES_MAX)
+        return MIEN_FAIL(FORMAT, "it has no list of engines");
     entry e;
     for (const mien_value *v = list->first; v; v = v->next)
-        if (!read_entry(v, &e)) return MIEN_FAIL(FORMAT, "line %d is no engine", v->line);
+        if (!read_entry(v, &e)) return MIEN_FAIL(FORMAT, "line %d is not an engine", v->line);
     for (const mien_value *v = list->first; v; v = v->next) {
         read_entry(v, &e);
         if (!find(cache, e.card, e.problem)) MIEN_TRY(add(cache, &e));
@@ -116,11 +116,11 @@ static void read_file(dnn_cache *cache) {
     size_t size;
     mien_tree tree = {0};
     if (!cache->path[0] || !mien_file_exists(cache->path)) return;
-    mien_status status = mien_file_read(cache->path, FILE_MOST, &text, &size);
+    mien_status status = mien_file_read(cache->path, FILE_MAX, &text, &size);
     if (status == MIEN_OK) status = mien_json_parse(text, size, cache->path, &tree);
     if (status == MIEN_OK) status = read_entries(cache, tree.root);
     if (status != MIEN_OK && !cache->warned) {
-        MIEN_WARN("'%s' is not used: %s; it is written anew", cache->path, mien_error_message());
+        MIEN_WARN("'%s' is not used: %s; it will be replaced", cache->path, mien_error_message());
         cache->warned = true;
     }
     mien_tree_release(&tree);
@@ -161,15 +161,15 @@ static mien_status write_file(const dnn_cache *cache) {
     return status;
 }
 
-/* ---- for the engines ---- */
+/* ---- for dnn_engine.c and blas.c ---- */
 
 mien_status dnn_cache_open(const mien_cuda *cuda, dnn_cache **out) {
     size_t left = 0, all = 0;
     *out = NULL;
-    CUDA_TRY(cudaMemGetInfo(&left, &all), "asking for the device's memory");
+    CUDA_TRY(cudaMemGetInfo(&left, &all), "reading the device's memory size");
     MIEN_TRY(mien_new(out, 1, sizeof **out));
     dnn_cache *cache = *out;
-    /* a slice of a card has its name, but other memory and processors */
+    /* a MIG slice has the card's name, but less memory and fewer processors */
     snprintf(cache->card, sizeof cache->card, "%s, %zu MiB, cuDNN %zu", cuda->gpu, all >> 20,
              cudnnGetVersion());
     find_file(cache->path);
@@ -199,7 +199,7 @@ mien_status dnn_cache_put(dnn_cache *cache, const char *signature, const dnn_cho
     if (!cache->path[0]) return MIEN_OK;
     read_file(cache); /* another program may have measured meanwhile */
     if (write_file(cache) != MIEN_OK && !cache->warned) {
-        MIEN_WARN("the measured engines are not kept: %s", mien_error_message());
+        MIEN_WARN("the measured engines cannot be saved: %s", mien_error_message());
         cache->warned = true;
     }
     return MIEN_OK;

@@ -1,6 +1,6 @@
-/* Which of cuDNN's engines computes a graph. The heuristics name configurations, the likely best
- * first; those that keep to the precision asked for are run on memory of their own and timed. What
- * is kept of a choice is the engine's global index with its knobs: a place in the heuristics' list
+/* Chooses which of cuDNN's engines computes a graph. The heuristics name configurations, the most
+ * promising first; those that keep the requested precision are run on separate memory and timed. A
+ * choice is stored as the engine's global index with its knobs: an index in the heuristics' list
  * means nothing in the next version. */
 #include <stdio.h>
 #include <string.h>
@@ -9,11 +9,11 @@
 #include "host/base/clock.h"
 #include "host/base/log.h"
 
-/* HOPELESS: times the best engine's time */
+/* HOPELESS: an engine so many times slower than the best is not timed further */
 enum {
-    TRIED_MOST = 16,
-    COMPILED_MOST = 2,
-    RESULTS_MOST = 64,
+    TRIED_MAX = 16,
+    COMPILED_MAX = 2,
+    RESULTS_MAX = 64,
     RUNS = 5,
     ROUNDS = 2,
     HOPELESS = 10,
@@ -52,21 +52,21 @@ static bool get(cudnnBackendDescriptor_t d, cudnnBackendAttributeName_t name,
     return d && good(cudnnBackendGetAttribute(d, name, type, most, count, values));
 }
 
-/* Does an engine with these notes keep to the precision? Plain f32 is what other precisions are
- * compared with: products of whole floats, no transforms that cancel. */
+/* Whether an engine with this note keeps the precision. f32 is the reference for the other
+ * precisions: factors are not rounded, and no transforms that cancel are used. */
 static bool allowed(const mien_cuda *cuda, mien_compute compute, cudnnBackendNumericalNote_t note) {
     switch (note) {
     case CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION:
         return false;
     case CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC:
         return !cuda->deterministic;
-    case CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS: /* to f16, whose range gradients leave */
+    case CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS: /* to f16, whose range gradients exceed */
         return compute != MIEN_COMPUTE_F32 && compute != MIEN_COMPUTE_TF32;
     case CUDNN_NUMERICAL_NOTE_TENSOR_CORE:
     case CUDNN_NUMERICAL_NOTE_FFT:
     case CUDNN_NUMERICAL_NOTE_WINOGRAD:
         return compute != MIEN_COMPUTE_F32;
-    default: /* tiles of Winograd come with the note above */
+    default: /* notes on Winograd tiles come with the note above */
         return true;
     }
 }
@@ -84,7 +84,7 @@ static bool keeps_precision(const mien_cuda *cuda, mien_compute compute,
     return true;
 }
 
-/* Is the engine of a configuration compiled when its plan is made? */
+/* Whether a configuration's engine is compiled when its plan is made. */
 static bool is_compiled(cudnnBackendDescriptor_t config) {
     enum { NOTES = 16 };
     cudnnBackendBehaviorNote_t notes[NOTES];
@@ -101,8 +101,8 @@ static bool is_compiled(cudnnBackendDescriptor_t config) {
     return compiled;
 }
 
-/* cuDNN gives no more than there is room for and does not say that there were more: one place too
- * many tells. */
+/* cuDNN returns no more knobs than the array holds and does not say that there are more: one
+ * element more than needed shows it. */
 static bool read_knobs(cudnnBackendDescriptor_t config, dnn_choice *choice) {
     enum { CAPACITY = DNN_KNOBS + 1 };
     cudnnBackendDescriptor_t knobs[CAPACITY] = {0};
@@ -127,7 +127,7 @@ static bool read_knobs(cudnnBackendDescriptor_t config, dnn_choice *choice) {
     return ok;
 }
 
-/* What a configuration is made of; false when it may not be used. */
+/* Reads a configuration's engine and knobs; false when it must not be used. */
 static bool read_choice(const mien_cuda *cuda, mien_compute compute,
                         cudnnBackendDescriptor_t config, dnn_choice *choice) {
     cudnnBackendDescriptor_t engine = NULL;
@@ -141,7 +141,7 @@ static bool read_choice(const mien_cuda *cuda, mien_compute compute,
     return ok;
 }
 
-/* A configuration from numbers. */
+/* A configuration from the numbers of e->choice. */
 static cudnnBackendDescriptor_t rebuild(dnn_engine *e, cudnnBackendDescriptor_t graph) {
     const dnn_choice *c = &e->choice;
     cudnnBackendDescriptor_t engine = part(e, CUDNN_BACKEND_ENGINE_DESCRIPTOR);
@@ -167,7 +167,7 @@ static cudnnBackendDescriptor_t rebuild(dnn_engine *e, cudnnBackendDescriptor_t 
     return config;
 }
 
-/* Compiles, where the engine is one of those. */
+/* Makes the plan, which compiles the engine if it is one of those. */
 static bool finish_engine(dnn_engine *e, const mien_cuda *cuda, cudnnBackendDescriptor_t config) {
     int64_t workspace = 0, one;
     e->plan = part(e, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
@@ -179,7 +179,7 @@ static bool finish_engine(dnn_engine *e, const mien_cuda *cuda, cudnnBackendDesc
              &workspace))
         return false;
     e->workspace = (size_t)workspace;
-    return workspace <= CUDA_WORKSPACE_MOST;
+    return workspace <= CUDA_WORKSPACE_MAX;
 }
 
 /* ---- running ---- */
@@ -207,12 +207,12 @@ static cudnnBackendDescriptor_t pack(const dnn_problem *p, const dnn_pointers *p
 
 mien_status dnn_plan_run(dnn_plan *plan, const mien_cuda *cuda, const dnn_pointers *pointers,
                          void *workspace) {
-    /* a network's tensors stay where they are: the pack of the last time serves again */
+    /* a network's tensors do not move: the last pack is used again */
     if (!plan->pack || memcmp(&plan->bound, pointers, sizeof *pointers) != 0 ||
         plan->bound_workspace != workspace) {
         destroy(plan->pack);
         plan->pack = pack(&plan->problem, pointers, workspace);
-        if (!plan->pack) return MIEN_FAIL(INVALID, "cuDNN does not take the tensors' addresses");
+        if (!plan->pack) return MIEN_FAIL(INVALID, "cuDNN rejects the tensors' addresses");
         plan->bound = *pointers;
         plan->bound_workspace = workspace;
     }
@@ -229,7 +229,7 @@ void dnn_plan_release(dnn_plan *plan) {
 
 /* ---- trying ---- */
 
-/* Memory that engines are tried on; without it the first that may is taken untried. */
+/* Memory that engines are tried on; without it the first allowed engine is taken untried. */
 typedef struct search {
     mien_cuda *cuda;
     dnn_plan *plan; /* its engine is the best so far */
@@ -238,20 +238,20 @@ typedef struct search {
     void *workspace;
     size_t workspace_bytes;
     cudaEvent_t from, to;
-    dnn_choice tried[TRIED_MOST];
+    dnn_choice tried[TRIED_MAX];
     int count, compiled;
-    bool compilable; /* the heuristics named an engine that is compiled */
+    bool compilable; /* the heuristics named an engine that is compiled at run time */
     double start;
 } search;
 
-/* Is this part of the time for trying engines over? */
-static bool time_is_over(const search *s, double part) {
+/* Whether this part of the time for trying engines is used up. */
+static bool time_is_up(const search *s, double part) {
     const double spent = s->cuda->engine_spent + mien_seconds() - s->start;
     return spent >= part * s->cuda->engine_seconds;
 }
 
-/* Can own kernels stand in for a part of the graph? */
-static bool can_be_apart(const dnn_problem *p) {
+/* Whether our own kernels can compute a part of the graph instead. */
+static bool can_be_unfused(const dnn_problem *p) {
     return p->bias || p->relu;
 }
 
@@ -287,8 +287,8 @@ static void search_close(search *s) {
     mien_cuda_free(s->tensors);
 }
 
-/* Room for an engine; false when the device has no such piece of memory left. */
-static mien_status make_buffers(search *s, size_t bytes, bool *enough) {
+/* Provides the engine's workspace; *enough is false when the device has too little memory left. */
+static mien_status provide_workspace(search *s, size_t bytes, bool *enough) {
     *enough = bytes <= s->workspace_bytes;
     if (*enough) return MIEN_OK;
     mien_cuda_free(s->workspace);
@@ -306,7 +306,7 @@ static cuda_tensor tensor_at(const search *s, int uid, mien_shape shape, int num
     return (cuda_tensor){s->pointers.at[uid], number, shape.n, shape.h, shape.w, shape.c};
 }
 
-/* What own kernels do where the problem's bias and ReLU are not in the graph. */
+/* What our own kernels do where the problem's bias and ReLU are not in the graph. */
 static int run_own_kernels(const search *s) {
     const dnn_problem *p = &s->plan->problem;
     const int number = p->compute == MIEN_COMPUTE_BF16  ? CUDA_BF16
@@ -314,18 +314,19 @@ static int run_own_kernels(const search *s) {
                                                         : CUDA_F32;
     const cuda_tensor dx = tensor_at(s, DNN_X, p->x, number);
     if (p->direction == MIEN_DATA)
-        return cuda_relu_mask(s->cuda->stream, dx, dx, tensor_at(s, DNN_GATE, p->x, number), false);
+        return cuda_relu_mask(s->cuda->stream, dx, dx, tensor_at(s, DNN_RELU_MASK, p->x, number),
+                              false);
     return cuda_bias_activation(s->cuda->stream, tensor_at(s, DNN_Y, p->y, number),
                                 p->bias ? s->pointers.at[DNN_BIAS] : NULL,
                                 p->relu ? BODY_RELU : BODY_LINEAR, 0);
 }
 
-/* Runs the engine, or (NULL) the own kernels, a few times, one behind the other, so that the card
- * works while the host asks for more: else the time would be the host's. */
+/* Runs the engine, or (NULL) our own kernels, a few times back to back, so that the card stays busy
+ * while the host enqueues: else the time would be the host's. */
 static mien_status run_some(search *s, const dnn_engine *e, cudnnBackendDescriptor_t variant,
                             int runs, cudnnStatus_t *code, float *ms) {
     cudaStream_t stream = s->cuda->stream;
-    CUDA_TRY(cudaEventRecord(s->from, stream), "taking the time of an engine");
+    CUDA_TRY(cudaEventRecord(s->from, stream), "timing an engine");
     for (int i = 0; i < runs; i++) {
         if (e)
             *code = cudnnBackendExecute(s->cuda->dnn, e->plan, variant);
@@ -333,21 +334,21 @@ static mien_status run_some(search *s, const dnn_engine *e, cudnnBackendDescript
             CUDA_TRY(run_own_kernels(s), "bias and activation");
         if (!good(*code)) return MIEN_OK;
     }
-    CUDA_TRY(cudaEventRecord(s->to, stream), "taking the time of an engine");
+    CUDA_TRY(cudaEventRecord(s->to, stream), "timing an engine");
     CUDA_TRY(cudaEventSynchronize(s->to), "trying an engine");
-    CUDA_TRY(cudaEventElapsedTime(ms, s->from, s->to), "taking the time of an engine");
+    CUDA_TRY(cudaEventElapsedTime(ms, s->from, s->to), "timing an engine");
     *ms /= (float)runs;
     return MIEN_OK;
 }
 
-/* The time of a run, in milliseconds, the best of some rounds; `timed` false: one run, which tells
+/* The time of a run in milliseconds, the best of some rounds; without `timed` one run, to see
  * whether it works here. */
 static mien_status measure(search *s, const dnn_engine *e, cudnnBackendDescriptor_t variant,
                            bool timed, cudnnStatus_t *code, float *best) {
     const float limit = e ? HOPELESS * s->plan->engine.choice.ms : 0;
     float ms = 0;
     *best = 0;
-    MIEN_TRY(run_some(s, e, variant, 1, code, &ms)); /* loads the code as well */
+    MIEN_TRY(run_some(s, e, variant, 1, code, &ms)); /* also loads the code */
     if (!timed || !good(*code)) return MIEN_OK;
     MIEN_TRY(run_some(s, e, variant, 1, code, &ms));
     if (limit > 0 && ms > limit) {
@@ -361,12 +362,12 @@ static mien_status measure(search *s, const dnn_engine *e, cudnnBackendDescripto
     return MIEN_OK;
 }
 
-/* Runs the engine; *works says whether it is usable. Fails only where the device does. */
+/* Runs the engine; *works says whether it is usable. Fails only if the device does. */
 static mien_status try_engine(search *s, dnn_engine *e, bool timed, bool *works) {
     cudnnStatus_t code = CUDNN_STATUS_SUCCESS;
     *works = !s->tensors;
     if (*works) return MIEN_OK;
-    MIEN_TRY(make_buffers(s, e->workspace, works));
+    MIEN_TRY(provide_workspace(s, e->workspace, works));
     if (!*works) return MIEN_OK;
     cudnnBackendDescriptor_t variant = pack(&s->plan->problem, &s->pointers, s->workspace);
     *works = variant != NULL;
@@ -380,7 +381,7 @@ static mien_status try_engine(search *s, dnn_engine *e, bool timed, bool *works)
     dnn_choice_text(&e->choice, text, sizeof text);
     mien_log(MIEN_LOG_DEBUG, "cuDNN's %s fails here: %s", text, cudnnGetErrorString(code));
     CUDA_TRY(cudaStreamSynchronize(s->cuda->stream), "the work of a dropped engine");
-    cudaGetLastError(); /* what the engine left behind */
+    cudaGetLastError(); /* clears the engine's error */
     return MIEN_OK;
 }
 
@@ -390,12 +391,12 @@ static bool tried_before(const search *s, const dnn_choice *choice) {
     return false;
 }
 
-/* Tries a configuration and keeps the better engine; owns *e. */
+/* Tries a configuration and keeps the better engine; takes ownership of *e. */
 static mien_status consider(search *s, dnn_engine *e, cudnnBackendDescriptor_t config,
                             bool compiled) {
     const dnn_engine *best = &s->plan->engine;
-    /* what is better than another one must have a time */
-    const bool timed = !s->cuda->deterministic && (best->plan || !time_is_over(s, 1));
+    /* to be compared with another engine it must have a time */
+    const bool timed = !s->cuda->deterministic && (best->plan || !time_is_up(s, 1));
     bool works = false;
     mien_status status = MIEN_OK;
     if (read_choice(s->cuda, s->plan->problem.compute, config, &e->choice) &&
@@ -416,7 +417,7 @@ static mien_status consider(search *s, dnn_engine *e, cudnnBackendDescriptor_t c
     return status;
 }
 
-/* Takes an engine that was chosen before, if it may and can here; untimed. */
+/* Takes an engine that was chosen before, untimed, if it is allowed and works here. */
 static mien_status take(search *s, const dnn_choice *choice) {
     dnn_engine *e = &s->plan->engine;
     bool works = false;
@@ -432,34 +433,35 @@ static mien_status take(search *s, const dnn_choice *choice) {
 }
 
 static bool satisfied(const search *s) {
-    const bool first_is_enough = s->cuda->deterministic || !s->tensors || time_is_over(s, 1);
-    return s->count == TRIED_MOST || (first_is_enough && s->plan->engine.plan);
+    const bool first_is_enough = s->cuda->deterministic || !s->tensors || time_is_up(s, 1);
+    return s->count == TRIED_MAX || (first_is_enough && s->plan->engine.plan);
 }
 
 static bool may_compile(const search *s) {
-    if (!s->plan->engine.plan && !can_be_apart(&s->plan->problem)) return true; /* no other way */
-    return s->compiled < COMPILED_MOST && !time_is_over(s, 0.5);
+    const bool needed = !s->plan->engine.plan && !can_be_unfused(&s->plan->problem);
+    if (needed) return true;
+    return s->compiled < COMPILED_MAX && !time_is_up(s, 0.5);
 }
 
 static mien_status ask(search *s, cudnnBackendHeurMode_t mode) {
-    cudnnBackendDescriptor_t heuristics = NULL, configs[RESULTS_MOST] = {0};
+    cudnnBackendDescriptor_t heuristics = NULL, configs[RESULTS_MAX] = {0};
     cudnnBackendDescriptor_t graph = s->plan->graph.graph;
     int64_t count = 0;
     mien_status status = MIEN_OK;
     bool ok = good(cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, &heuristics));
-    for (int i = 0; ok && i < RESULTS_MOST; i++)
+    for (int i = 0; ok && i < RESULTS_MAX; i++)
         ok = good(cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, &configs[i]));
     ok = ok &&
          set(heuristics, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1,
              &graph) &&
          set(heuristics, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode) &&
          good(cudnnBackendFinalize(heuristics)) &&
-         get(heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, RESULTS_MOST,
+         get(heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, RESULTS_MAX,
              &count, configs);
-    /* those that take no time to make come first; what is deterministic keeps the list's order */
+    /* engines that need no compilation come first; deterministic choices keep the list's order */
     for (int compiled = 0; compiled < 2; compiled++) {
-        const bool leaves_room = !compiled && !s->cuda->deterministic;
-        const int most = TRIED_MOST - (leaves_room ? COMPILED_MOST : 0);
+        const bool reserves = !compiled && !s->cuda->deterministic;
+        const int most = TRIED_MAX - (reserves ? COMPILED_MAX : 0);
         for (int64_t i = 0; ok && status == MIEN_OK && i < count && !satisfied(s); i++) {
             const cudnnBackendDescriptor_t config = configs[i];
             if (!config || compiled != (!s->cuda->deterministic && is_compiled(config))) continue;
@@ -470,19 +472,20 @@ static mien_status ask(search *s, cudnnBackendHeurMode_t mode) {
             status = consider(s, &e, config, compiled);
         }
     }
-    for (int i = 0; i < RESULTS_MOST; i++)
+    for (int i = 0; i < RESULTS_MAX; i++)
         destroy(configs[i]);
     destroy(heuristics);
     return status;
 }
 
-/* One line for all that is taken untimed from now on. */
-static void say_that_time_is_over(const search *s) {
-    if (s->cuda->deterministic || s->cuda->hurried || !time_is_over(s, 1)) return;
-    s->cuda->hurried = true;
-    MIEN_INFO("%g s have gone into timing cuDNN's engines: from here on its own choice is taken; "
-              "without engines.json and with MIEN_CUDA_ENGINE_SECONDS=60 all are timed",
-              s->cuda->engine_seconds);
+/* Logs once that engines are taken untimed from now on. */
+static void log_time_is_up(const search *s) {
+    if (s->cuda->deterministic || s->cuda->time_over_logged || !time_is_up(s, 1)) return;
+    s->cuda->time_over_logged = true;
+    MIEN_INFO(
+        "the %g s for timing cuDNN's engines are used up: from here on its own choice is taken; "
+        "to time all, delete engines.json and set MIEN_CUDA_ENGINE_SECONDS=60",
+        s->cuda->engine_seconds);
 }
 
 static mien_status search_engines(search *s) {
@@ -494,19 +497,19 @@ static mien_status search_engines(search *s) {
     for (size_t i = 0; status == MIEN_OK && i < sizeof modes / sizeof modes[0] && !satisfied(s);
          i++)
         status = ask(s, modes[i]);
-    say_that_time_is_over(s);
+    log_time_is_up(s);
     s->cuda->engine_spent += mien_seconds() - s->start;
     return status;
 }
 
 static mien_status choose(search *s, const dnn_choice *like) {
-    static const dnn_choice apart = {.engine = DNN_APART};
+    static const dnn_choice unfused = {.engine = DNN_UNFUSED};
     char signature[DNN_SIGNATURE];
     dnn_signature(&s->plan->problem, signature);
     const bool remember = !s->cuda->deterministic && s->cuda->engines;
     const dnn_choice *known = remember ? dnn_cache_find(s->cuda->engines, signature) : NULL;
-    if (known && known->engine == DNN_APART)
-        return MIEN_FAIL(UNSUPPORTED, "own kernels are quicker in '%s'", signature);
+    if (known && known->engine == DNN_UNFUSED)
+        return MIEN_FAIL(UNSUPPORTED, "separate kernels are faster for '%s'", signature);
     if (known) {
         const float ms = known->ms;
         MIEN_TRY(take(s, known));
@@ -516,10 +519,11 @@ static mien_status choose(search *s, const dnn_choice *like) {
     if (s->plan->engine.plan) return MIEN_OK;
     MIEN_TRY(search_engines(s));
     const bool found = s->plan->engine.plan != NULL;
-    /* an engine, or that compiling in vain shall not cost the next run its time again */
-    if (remember && s->tensors && (found || (s->compilable && can_be_apart(&s->plan->problem))))
+    /* stores the engine, or that there is none, so that the next run does not compile in vain again
+     */
+    if (remember && s->tensors && (found || (s->compilable && can_be_unfused(&s->plan->problem))))
         MIEN_TRY(
-            dnn_cache_put(s->cuda->engines, signature, found ? &s->plan->engine.choice : &apart));
+            dnn_cache_put(s->cuda->engines, signature, found ? &s->plan->engine.choice : &unfused));
     return found ? MIEN_OK
                  : MIEN_FAIL(UNSUPPORTED, "cuDNN %zu has no engine that works for '%s'",
                              cudnnGetVersion(), signature);
@@ -530,7 +534,7 @@ mien_status dnn_plan_make(dnn_plan *plan, mien_cuda *cuda, const dnn_problem *pr
     search s = {.cuda = cuda, .plan = plan};
     *plan = (dnn_plan){.problem = *problem};
     if (cuda->capturing)
-        return MIEN_FAIL(INVALID, "a convolution is made ready while work is recorded");
+        return MIEN_FAIL(INVALID, "a convolution cannot be prepared while work is recorded");
     const cudnnStatus_t code = dnn_graph_build(&plan->graph, cuda->dnn, problem);
     mien_status status = mien_cudnn_check(code, "describing a convolution", __FILE__, __LINE__);
     if (status == MIEN_OK) status = search_open(&s);
@@ -540,23 +544,23 @@ mien_status dnn_plan_make(dnn_plan *plan, mien_cuda *cuda, const dnn_problem *pr
     return status;
 }
 
-mien_status dnn_plan_race(dnn_plan *fused, mien_cuda *cuda, const dnn_plan *apart) {
-    static const dnn_choice lost = {.engine = DNN_APART};
-    dnn_plan behind = {.problem = fused->problem};
-    search s = {.cuda = cuda, .plan = &behind};
+mien_status dnn_plan_race(dnn_plan *fused, mien_cuda *cuda, const dnn_plan *unfused) {
+    static const dnn_choice lost = {.engine = DNN_UNFUSED};
+    dnn_plan separate = {.problem = fused->problem};
+    search s = {.cuda = cuda, .plan = &separate};
     cudnnStatus_t code = CUDNN_STATUS_SUCCESS;
     char signature[DNN_SIGNATURE];
     float ms = 0;
-    if (!fused->searched || fused->engine.choice.ms <= 0 || apart->engine.choice.ms <= 0)
+    if (!fused->searched || fused->engine.choice.ms <= 0 || unfused->engine.choice.ms <= 0)
         return MIEN_OK;
-    behind.problem.low_bias = false; /* own kernels add floats */
+    separate.problem.half_bias = false; /* our own kernels add floats */
     mien_status status = search_open(&s);
     if (status == MIEN_OK && s.tensors) status = measure(&s, NULL, NULL, true, &code, &ms);
     search_close(&s);
     MIEN_TRY(status);
-    if (ms <= 0 || fused->engine.choice.ms <= apart->engine.choice.ms + ms) return MIEN_OK;
+    if (ms <= 0 || fused->engine.choice.ms <= unfused->engine.choice.ms + ms) return MIEN_OK;
     dnn_signature(&fused->problem, signature);
     dnn_plan_release(fused);
     if (cuda->engines) MIEN_TRY(dnn_cache_put(cuda->engines, signature, &lost));
-    return MIEN_FAIL(UNSUPPORTED, "own kernels are quicker in '%s'", signature);
+    return MIEN_FAIL(UNSUPPORTED, "separate kernels are faster for '%s'", signature);
 }

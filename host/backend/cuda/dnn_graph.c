@@ -1,11 +1,11 @@
 /* From a convolution to cuDNN's operation graph. After a failure the builder's calls do nothing, so
- * that a graph is written down as it is and judged once. */
+ * that a graph is built without checks in between and its status is checked once. */
 #include <stdio.h>
 #include <string.h>
 
 #include "host/backend/cuda/dnn.h"
 
-enum { ALIGNMENT_MOST = 16, AXES = 4 };
+enum { ALIGNMENT_MAX = 16, AXES = 4 };
 
 static cudnnBackendDescriptor_t make(dnn_graph *g, cudnnBackendDescriptorType_t type) {
     cudnnBackendDescriptor_t made = NULL;
@@ -31,7 +31,7 @@ static void finish(dnn_graph *g, cudnnBackendDescriptor_t d) {
 }
 
 static mien_dtype number_of(const dnn_problem *p, int uid) {
-    if (uid == DNN_BIAS && !p->low_bias) return MIEN_F32;
+    if (uid == DNN_BIAS && !p->half_bias) return MIEN_F32;
     return p->compute == MIEN_COMPUTE_BF16  ? MIEN_BF16
            : p->compute == MIEN_COMPUTE_F16 ? MIEN_F16
                                             : MIEN_F32;
@@ -44,17 +44,17 @@ static cudnnDataType_t data_type(mien_dtype number) {
 }
 
 /* A tensor, also one of a single row, may begin at any row of a larger one; parameters and biases
- * begin where the arenas put them. */
+ * have the arenas' alignment. */
 static int64_t alignment_of(int64_t uid, mien_shape s, mien_dtype number) {
     const size_t row = mien_shape_sample(s) * mien_dtype_bytes(number);
     const bool whole = uid == DNN_W || uid == DNN_BIAS || uid >= DNN_UIDS;
-    int64_t alignment = ALIGNMENT_MOST;
+    int64_t alignment = ALIGNMENT_MAX;
     while (!whole && row % (size_t)alignment != 0)
         alignment /= 2;
     return alignment;
 }
 
-/* Its axes are n, c, h, w whatever lies next to each other in memory: here that is c. */
+/* Its axes are n, c, h, w whatever is adjacent in memory: here that is c. */
 static cudnnBackendDescriptor_t tensor(dnn_graph *g, int64_t uid, mien_shape s, mien_dtype number,
                                        bool passes_through) {
     const int64_t dims[AXES] = {s.n, s.c, s.h, s.w};
@@ -81,7 +81,7 @@ static mien_shape shape_of(const dnn_problem *p, int uid) {
     case DNN_BIAS:
         return (mien_shape){1, 1, 1, p->y.c};
     default:
-        return p->x; /* x and what gates its gradient */
+        return p->x; /* x and its ReLU mask */
     }
 }
 
@@ -89,7 +89,7 @@ static cudnnBackendDescriptor_t tensor_of(dnn_graph *g, const dnn_problem *p, in
     return tensor(g, uid, shape_of(p, uid), number_of(p, uid), false);
 }
 
-/* What lies between two operations stays in float and never reaches memory. */
+/* A value between two operations stays in float and is never written to memory. */
 static cudnnBackendDescriptor_t between(dnn_graph *g, mien_shape s, int which) {
     return tensor(g, DNN_UIDS + which, s, MIEN_F32, true);
 }
@@ -111,7 +111,7 @@ static cudnnBackendDescriptor_t convolution(dnn_graph *g, const dnn_problem *p) 
     return c;
 }
 
-/* The three passes name their attributes apart. */
+/* Each pass has its own names for the attributes. */
 static const struct conv_names {
     cudnnBackendDescriptorType_t type;
     cudnnBackendAttributeName_t alpha, beta, conv, x, w, y;
@@ -154,7 +154,7 @@ static cudnnBackendDescriptor_t convolve(dnn_graph *g, const dnn_problem *p,
     return op;
 }
 
-/* An operation on elements, its tensors still to be set. */
+/* A pointwise operation, its tensors still to be set. */
 static cudnnBackendDescriptor_t pointwise(dnn_graph *g, cudnnPointwiseMode_t mode) {
     const cudnnDataType_t compute = CUDNN_DATA_FLOAT;
     cudnnBackendDescriptor_t kind = make(g, CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
@@ -193,8 +193,8 @@ static int forward_operations(dnn_graph *g, const dnn_problem *p, cudnnBackendDe
     return count;
 }
 
-/* dx = dgrad(dy, w), with a gate 0 where that is not positive: a ReLU's slope can be told from its
- * output, which stands for its input here. */
+/* dx = dgrad(dy, w), with `relu` 0 where the ReLU mask is not positive: the slope of a ReLU follows
+ * from its output, which is passed as its input here. */
 static int data_operations(dnn_graph *g, const dnn_problem *p, cudnnBackendDescriptor_t *ops) {
     cudnnBackendDescriptor_t dx = tensor_of(g, p, DNN_X), w = tensor_of(g, p, DNN_W);
     cudnnBackendDescriptor_t dy = tensor_of(g, p, DNN_Y);
@@ -203,7 +203,7 @@ static int data_operations(dnn_graph *g, const dnn_problem *p, cudnnBackendDescr
     if (!p->relu) return 1;
     cudnnBackendDescriptor_t op = pointwise(g, CUDNN_POINTWISE_RELU_BWD);
     set_descriptor(g, op, CUDNN_ATTR_OPERATION_POINTWISE_DYDESC, at);
-    set_descriptor(g, op, CUDNN_ATTR_OPERATION_POINTWISE_XDESC, tensor_of(g, p, DNN_GATE));
+    set_descriptor(g, op, CUDNN_ATTR_OPERATION_POINTWISE_XDESC, tensor_of(g, p, DNN_RELU_MASK));
     set_descriptor(g, op, CUDNN_ATTR_OPERATION_POINTWISE_DXDESC, dx);
     finish(g, op);
     ops[1] = op;
@@ -237,7 +237,7 @@ void dnn_graph_release(dnn_graph *g) {
 
 bool dnn_has(const dnn_problem *p, int uid) {
     if (uid == DNN_BIAS) return p->direction == MIEN_FORWARD && p->bias;
-    if (uid == DNN_GATE) return p->direction == MIEN_DATA && p->relu;
+    if (uid == DNN_RELU_MASK) return p->direction == MIEN_DATA && p->relu;
     return true;
 }
 
@@ -250,7 +250,7 @@ void dnn_signature(const dnn_problem *p, char text[DNN_SIGNATURE]) {
     const int end =
         snprintf(text, DNN_SIGNATURE,
                  "%s%s%s %s x %d %d %d %d y %d %d %d %d kernel %d %d stride %d %d pad %d %d",
-                 passes[p->direction], p->bias ? (p->low_bias ? " low bias" : " bias") : "",
+                 passes[p->direction], p->bias ? (p->half_bias ? " low bias" : " bias") : "",
                  p->relu ? " relu" : "", mien_compute_name(p->compute), p->x.n, p->x.h, p->x.w,
                  p->x.c, p->y.n, p->y.h, p->y.w, p->y.c, p->kernel_h, p->kernel_w, p->stride_h,
                  p->stride_w, p->pad_h, p->pad_w);

@@ -1,4 +1,4 @@
-/* From tensors to the launchers of kernels/cuda: unpack, call, check. */
+/* Slots of ops.h over the launchers of kernels/cuda: unpack the tensors, call, check. */
 #include "host/backend/cuda/cuda.h"
 
 static cuda_stream stream_of(const mien_backend *b) {
@@ -9,7 +9,7 @@ static cuda_workspace buffer_of(const mien_backend *b) {
     return cuda_of(b)->buffer;
 }
 
-/* One return: the launcher's code with the name of what was launched. */
+/* Returns the launcher's code as a status; `what` names the kernel. */
 #define LAUNCHED(code, what)                                                                       \
     return mien_cuda_check((cudaError_t)(code), "the kernel of " what, __FILE__, __LINE__)
 
@@ -27,7 +27,7 @@ static mien_status glue_activation_backward(mien_backend *b, const mien_tensor *
     LAUNCHED(cuda_activation_backward(stream_of(b), mien_cuda_tensor(dx), mien_cuda_tensor(dy),
                                       mien_cuda_tensor(x), mien_cuda_tensor(y), activation, alpha,
                                       accumulate),
-             "the activation's slope");
+             "activation's gradient");
 }
 
 static cuda_mask mask_of(const mien_dropout *d) {
@@ -99,7 +99,7 @@ static mien_status glue_rectify_backward(mien_backend *b, const mien_tensor *dx,
                                          const body_rectifier *r, bool accumulate) {
     LAUNCHED(cuda_rectify_backward(stream_of(b), mien_cuda_tensor(dx), mien_cuda_tensor(dy),
                                    mien_cuda_tensor(x), *r, accumulate),
-             "relu's slope");
+             "relu's gradient");
 }
 
 static mien_status glue_maximum(mien_backend *b, const mien_tensor *y, const mien_tensor *p,
@@ -132,21 +132,21 @@ static mien_status glue_prelu_backward(mien_backend *b, const mien_tensor *dx,
                                        const void *alpha, body_alpha shape, bool accumulate) {
     LAUNCHED(cuda_prelu_backward(stream_of(b), mien_cuda_tensor(dx), mien_cuda_tensor(dy),
                                  mien_cuda_tensor(x), alpha, shape, accumulate),
-             "prelu's slope");
+             "prelu's input gradient");
 }
 
 static mien_status glue_prelu_filter(mien_backend *b, void *dalpha, const mien_tensor *dy,
                                      const mien_tensor *x, body_alpha shape, bool accumulate) {
     LAUNCHED(cuda_prelu_filter(stream_of(b), dalpha, mien_cuda_tensor(dy), mien_cuda_tensor(x),
                                shape, accumulate, buffer_of(b)),
-             "prelu's gradient");
+             "prelu's parameter gradient");
 }
 
 static mien_status glue_copy_box(mien_backend *b, const mien_tensor *dst, const mien_tensor *src,
                                  const body_box *box, bool accumulate) {
     LAUNCHED(
         cuda_copy_box(stream_of(b), mien_cuda_tensor(dst), mien_cuda_tensor(src), *box, accumulate),
-        "place");
+        "copy_box");
 }
 
 static mien_status glue_permute_axes(mien_backend *b, const mien_tensor *y, const mien_tensor *x,
@@ -240,7 +240,7 @@ static mien_status glue_batchnorm_backward(mien_backend *b, const mien_tensor *d
                                            const mien_tensor *y, const mien_batchnorm *n,
                                            bool frozen, bool accumulate) {
     cuda_batchnorm norm = norm_of(n);
-    /* without a residual its sign is computed again from x: less to read */
+    /* without a residual the ReLU's sign is recomputed from x: less to read */
     if (n->residual) norm.y = mien_cuda_tensor(y);
     LAUNCHED(cuda_batchnorm_backward(stream_of(b), mien_cuda_tensor(dx), mien_cuda_tensor(dy),
                                      mien_cuda_tensor(x), &norm, frozen, accumulate, buffer_of(b)),
@@ -294,7 +294,7 @@ static mien_status glue_permute(mien_backend *b, uint32_t *order, const uint32_t
 }
 
 static mien_status glue_cast(mien_backend *b, void *half, const void *params, size_t count) {
-    const int most = 1 << 30; /* a tensor counts in int */
+    const int most = 1 << 30; /* a tensor's sizes are ints */
     for (size_t at = 0; at < count; at += (size_t)most) {
         const int n = count - at < (size_t)most ? (int)(count - at) : most;
         const cuda_tensor from = {(float *)params + at, CUDA_F32, 1, 1, 1, n};

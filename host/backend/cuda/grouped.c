@@ -1,5 +1,5 @@
-/* Convolutions with groups, by own kernels (kernels/cuda/grouped.cu). Their weights lie as on the
- * host: [kernel_h][kernel_w][in.c / groups][out.c]. */
+/* Grouped convolutions by our own kernels (kernels/cuda/grouped.cu). The weights have the host's
+ * layout: [kernel_h][kernel_w][in.c / groups][out.c]. */
 #include <stdio.h>
 
 #include "host/backend/cuda/cuda.h"
@@ -53,7 +53,7 @@ static mien_status backward_data(mien_linear *op, const mien_tensor *dx, const m
     (void)scratch;
     CUDA_TRY(cuda_grouped_data(op->cuda->stream, mien_cuda_tensor(dx), mien_cuda_tensor(dy), w,
                                relu_mask ? relu_mask->data : NULL, grouped_of(op), accumulate),
-             "the kernel of a grouped convolution's gradient");
+             "the kernel of a grouped convolution's input gradient");
     return MIEN_OK;
 }
 
@@ -63,7 +63,7 @@ static mien_status backward_filter(mien_linear *op, void *dw, void *db, const mi
     (void)scratch;
     CUDA_TRY(cuda_grouped_filter(stream, dw, mien_cuda_tensor(dy), mien_cuda_tensor(x),
                                  grouped_of(op), accumulate, op->cuda->buffer),
-             "the kernel of a grouped convolution's weights");
+             "the kernel of a grouped convolution's weight gradient");
     return mien_cuda_bias_gradient(op, db, dy, accumulate);
 }
 

@@ -16,7 +16,7 @@ static mien_status linear_create(mien_backend *b, const mien_linear_desc *desc, 
             return MIEN_OK;
         }
     return MIEN_FAIL(UNSUPPORTED,
-                     "layer '%s': the GPU cannot compute this operator; run it on the CPU",
+                     "layer '%s': the GPU does not support this operator: use --device cpu",
                      desc->name);
 }
 
@@ -30,7 +30,7 @@ static mien_status linear_prepare(mien_linear *op, int n) {
 }
 
 static mien_algorithm linear_algorithm(const mien_linear *op, mien_direction direction) {
-    (void)op, (void)direction; /* which engine it is, linear_engine tells */
+    (void)op, (void)direction; /* see linear_engine for the engine */
     return MIEN_DIRECT;
 }
 
@@ -55,8 +55,8 @@ static bool as_on_the_host(const mien_linear_desc *d) {
     return d->dense || mien_linear_groups(d) > 1;
 }
 
-/* Between [taps][in][out] and [out][taps][in] of a convolution, or of the one that a transposed one
- * turns round. */
+/* Converts between [taps][in][out] and [out][taps][in]; of a transposed convolution, those of the
+ * convolution from `out` to `in`. */
 static void reorder(const mien_linear_desc *d, float *dst, const float *src, bool to_device) {
     const size_t taps = (size_t)(d->kernel_h * d->kernel_w);
     const size_t in = (size_t)(d->transposed ? d->out.c : d->in.c);
@@ -74,28 +74,28 @@ static void reorder(const mien_linear_desc *d, float *dst, const float *src, boo
 
 static mien_status weights_upload(mien_linear *op, void *dst, const float *hwio) {
     const size_t bytes = linear_weight_bytes(op);
-    float *turned;
+    float *reordered;
     if (as_on_the_host(&op->desc)) return op->backend->ops->copy_in(op->backend, dst, hwio, bytes);
-    MIEN_TRY(mien_new(&turned, 1, bytes));
-    reorder(&op->desc, turned, hwio, true);
-    const mien_status status = op->backend->ops->copy_in(op->backend, dst, turned, bytes);
-    mien_free(turned);
+    MIEN_TRY(mien_new(&reordered, 1, bytes));
+    reorder(&op->desc, reordered, hwio, true);
+    const mien_status status = op->backend->ops->copy_in(op->backend, dst, reordered, bytes);
+    mien_free(reordered);
     return status;
 }
 
 static mien_status weights_download(mien_linear *op, float *hwio, const void *src) {
     const size_t bytes = linear_weight_bytes(op);
-    float *turned;
+    float *reordered;
     if (as_on_the_host(&op->desc)) return op->backend->ops->copy_out(op->backend, hwio, src, bytes);
-    MIEN_TRY(mien_new(&turned, 1, bytes));
-    const mien_status status = op->backend->ops->copy_out(op->backend, turned, src, bytes);
-    if (status == MIEN_OK) reorder(&op->desc, hwio, turned, false);
-    mien_free(turned);
+    MIEN_TRY(mien_new(&reordered, 1, bytes));
+    const mien_status status = op->backend->ops->copy_out(op->backend, reordered, src, bytes);
+    if (status == MIEN_OK) reorder(&op->desc, hwio, reordered, false);
+    mien_free(reordered);
     return status;
 }
 
 static bool linear_can_add(const mien_backend *b, const mien_linear_desc *d) {
-    (void)b, (void)d; /* an addition is a node of its own */
+    (void)b, (void)d; /* an addition is a separate node */
     return false;
 }
 

@@ -1,4 +1,4 @@
-/* Memory of the device, copies through pinned memory, points in time. */
+/* Device memory, copies through pinned memory, timestamps. */
 #include <string.h>
 
 #include "host/backend/cuda/cuda.h"
@@ -11,12 +11,12 @@ mien_status mien_cuda_alloc(size_t bytes, void **out) {
     const cudaError_t code = cudaMalloc(out, bytes);
     if (code == cudaErrorMemoryAllocation) {
         size_t left = 0, all = 0;
-        cudaGetLastError(); /* no fault: the device goes on */
+        cudaGetLastError(); /* clears the error: the device still works */
         cudaMemGetInfo(&left, &all);
         return MIEN_FAIL(NO_MEMORY, "GPU: no memory for %.0f MiB: %.0f of %.0f MiB are free",
                          (double)bytes / 1048576, (double)left / 1048576, (double)all / 1048576);
     }
-    CUDA_TRY(code, "taking memory");
+    CUDA_TRY(code, "allocating memory");
     return MIEN_OK;
 }
 
@@ -26,9 +26,9 @@ void mien_cuda_free(void *data) {
 
 mien_status mien_cuda_staging_create(mien_cuda *cuda) {
     for (int i = 0; i < 2; i++) {
-        CUDA_TRY(cudaMallocHost(&cuda->staging[i].data, CUDA_STAGING), "taking pinned memory");
+        CUDA_TRY(cudaMallocHost(&cuda->staging[i].data, CUDA_STAGING), "allocating pinned memory");
         CUDA_TRY(cudaEventCreateWithFlags(&cuda->staging[i].free, cudaEventDisableTiming),
-                 "making an event");
+                 "creating an event");
     }
     return MIEN_OK;
 }
@@ -55,8 +55,8 @@ static void memory_free(mien_backend *b, void *data) {
     mien_cuda_free(data);
 }
 
-/* Double-buffered: the host's memory may be changed at once, and while one buffer travels the next
- * is filled. */
+/* Double-buffered: the caller may change its memory right after the call, and one buffer is filled
+ * while the other is copied. */
 static mien_status copy_in(mien_backend *b, void *dst, const void *host, size_t bytes) {
     mien_cuda *cuda = cuda_of(b);
     for (size_t at = 0; at < bytes;) {
@@ -67,7 +67,7 @@ static mien_status copy_in(mien_backend *b, void *dst, const void *host, size_t 
         CUDA_TRY(
             cudaMemcpyAsync((char *)dst + at, s->data, part, cudaMemcpyHostToDevice, cuda->stream),
             "a copy to the device");
-        CUDA_TRY(cudaEventRecord(s->free, cuda->stream), "marking a copy");
+        CUDA_TRY(cudaEventRecord(s->free, cuda->stream), "recording a copy");
         at += part;
     }
     return MIEN_OK;
@@ -95,25 +95,26 @@ static mien_status memory_zero(mien_backend *b, void *dst, size_t bytes) {
 
 static mien_status upload(mien_backend *b, const mien_tensor *dst, const float *nhwc) {
     const size_t count = mien_shape_count(dst->shape);
-    uint16_t *low;
+    uint16_t *half;
     if (dst->dtype == MIEN_F32) return copy_in(b, dst->data, nhwc, count * sizeof *nhwc);
-    MIEN_TRY(mien_new(&low, count, sizeof *low));
+    MIEN_TRY(mien_new(&half, count, sizeof *half));
     for (size_t i = 0; i < count; i++)
-        low[i] = dst->dtype == MIEN_BF16 ? body_to_bf16(nhwc[i]) : body_to_f16(nhwc[i]);
-    const mien_status status = copy_in(b, dst->data, low, count * sizeof *low);
-    mien_free(low);
+        half[i] = dst->dtype == MIEN_BF16 ? body_to_bf16(nhwc[i]) : body_to_f16(nhwc[i]);
+    const mien_status status = copy_in(b, dst->data, half, count * sizeof *half);
+    mien_free(half);
     return status;
 }
 
 static mien_status download(mien_backend *b, float *nhwc, const mien_tensor *src) {
     const size_t count = mien_shape_count(src->shape);
     if (src->dtype == MIEN_F32) return copy_out(b, nhwc, src->data, count * sizeof *nhwc);
-    /* the narrow numbers lie in the back half of the wide ones' memory: widening never overtakes */
-    uint16_t *low = (uint16_t *)nhwc + count;
-    MIEN_TRY(copy_out(b, low, src->data, count * sizeof *low));
+    /* the 16-bit numbers are in the second half of nhwc: converting in place never overtakes them
+     */
+    uint16_t *half = (uint16_t *)nhwc + count;
+    MIEN_TRY(copy_out(b, half, src->data, count * sizeof *half));
     for (size_t i = 0; i < count; i++) {
         uint16_t bits;
-        memcpy(&bits, low + i, sizeof bits);
+        memcpy(&bits, half + i, sizeof bits);
         nhwc[i] = src->dtype == MIEN_BF16 ? body_from_bf16(bits) : body_from_f16(bits);
     }
     return MIEN_OK;
@@ -133,11 +134,11 @@ static void memory(mien_backend *b, size_t *available, size_t *total) {
 static mien_status timestamp(mien_backend *b, int i) {
     mien_cuda *cuda = cuda_of(b);
     if (i < 0 || i >= CUDA_TIMESTAMPS)
-        return MIEN_FAIL(UNSUPPORTED, "more than %d points in time", CUDA_TIMESTAMPS);
+        return MIEN_FAIL(UNSUPPORTED, "more than %d timestamps", CUDA_TIMESTAMPS);
     if (!cuda->timestamps[i])
-        CUDA_TRY(cudaEventCreateWithFlags(&cuda->timestamps[i], 0), "making an event");
-    return mien_cuda_check(cudaEventRecord(cuda->timestamps[i], cuda->stream), "marking a time",
-                           __FILE__, __LINE__);
+        CUDA_TRY(cudaEventCreateWithFlags(&cuda->timestamps[i], 0), "creating an event");
+    return mien_cuda_check(cudaEventRecord(cuda->timestamps[i], cuda->stream),
+                           "recording a timestamp", __FILE__, __LINE__);
 }
 
 static mien_status timestamps(mien_backend *b, double *seconds, int count) {
@@ -146,13 +147,13 @@ static mien_status timestamps(mien_backend *b, double *seconds, int count) {
     for (int i = 0; i < count; i++) {
         float ms = 0;
         CUDA_TRY(cudaEventElapsedTime(&ms, cuda->timestamps[0], cuda->timestamps[i]),
-                 "reading a time");
+                 "reading a timestamp");
         seconds[i] = ms / 1000.0;
     }
     return MIEN_OK;
 }
 
-/* One GPU works on whole batches: there are no caches to stay in. */
+/* A GPU works on whole batches: they are not split to fit its caches. */
 static int micro_batch(const mien_backend *b) {
     (void)b;
     return 0;

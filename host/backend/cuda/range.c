@@ -5,8 +5,8 @@
 
 #include "host/backend/cuda/cuda.h"
 
-/* One for the process, never given back: another backend may still use it. NULL without a profiler,
- * so that then not even a text is made. */
+/* One per process, never destroyed: another backend may still use it. NULL without a profiler, so
+ * that not even a text is formatted then. */
 static _Atomic(nvtxDomainHandle_t) domain;
 
 static void range_push(mien_backend *b, const char *group, const char *name) {

@@ -1,11 +1,11 @@
-/* The program's sentences and log lines as the module's own: the files of host/base that are linked
- * into both must not keep a message each. */
+/* Forwards the module's messages and log lines to the program: the files of host/base that are
+ * linked into both must not each keep a message. */
 #include <stdarg.h>
 #include <stdio.h>
 
 #include "host/backend/cuda/cuda.h"
 
-static _Atomic(const mien_services *) program; /* the same at every call, of any thread */
+static _Atomic(const mien_services *) program; /* the same in every call and thread */
 
 void mien_cuda_use(const mien_services *services) {
     program = services;

@@ -1,5 +1,5 @@
-/* The convolution that reads the image, by own kernels: so few channels give a library's engines
- * nothing to multiply, and no gradient of the image is wanted. */
+/* The stem, i.e. the convolution that reads the image, by our own kernels: with so few channels a
+ * library's engines are inefficient, and no gradient of the image is needed. */
 #include <stdio.h>
 
 #include "host/backend/cuda/cuda.h"
@@ -24,10 +24,10 @@ static void release(mien_linear *op) {
 
 static void engine(const mien_linear *op, mien_direction direction, char *text, size_t size) {
     (void)op;
-    snprintf(text, size, "%s", direction == MIEN_DATA ? "none" : "first");
+    snprintf(text, size, "%s", direction == MIEN_DATA ? "none" : "stem");
 }
 
-static cuda_stem first_of(const mien_linear *op) {
+static cuda_stem stem_of(const mien_linear *op) {
     const mien_linear_desc *d = &op->desc;
     return (cuda_stem){d->pad_top, d->pad_left, d->activation == BODY_RELU};
 }
@@ -37,9 +37,8 @@ static mien_status forward(mien_linear *op, const mien_tensor *y, const mien_ten
     const mien_linear_desc *d = &op->desc;
     const cuda_stream stream = op->cuda->stream;
     (void)scratch;
-    CUDA_TRY(
-        cuda_stem_forward(stream, mien_cuda_tensor(y), mien_cuda_tensor(x), w, b, first_of(op)),
-        "the kernel of the first convolution");
+    CUDA_TRY(cuda_stem_forward(stream, mien_cuda_tensor(y), mien_cuda_tensor(x), w, b, stem_of(op)),
+             "the kernel of the stem");
     if (d->activation != BODY_LINEAR && d->activation != BODY_RELU)
         CUDA_TRY(cuda_bias_activation(stream, mien_cuda_tensor(y), NULL, d->activation, d->alpha),
                  "the kernel of activation");
@@ -50,19 +49,19 @@ static mien_status backward_data(mien_linear *op, const mien_tensor *dx, const m
                                  const void *w, const mien_tensor *relu_mask, void *scratch,
                                  bool accumulate) {
     (void)dx, (void)dy, (void)w, (void)relu_mask, (void)scratch, (void)accumulate;
-    return MIEN_FAIL(INVALID, "layer '%s': not made for a gradient of its input", op->desc.name);
+    return MIEN_FAIL(INVALID, "layer '%s': not created for a gradient of its input", op->desc.name);
 }
 
 static mien_status backward_filter(mien_linear *op, void *dw, void *db, const mien_tensor *dy,
                                    const mien_tensor *x, void *scratch, bool accumulate) {
     (void)scratch;
     CUDA_TRY(cuda_stem_filter(op->cuda->stream, dw, db, mien_cuda_tensor(dy), mien_cuda_tensor(x),
-                              first_of(op), accumulate, op->cuda->buffer),
-             "the kernel of the first convolution's gradient");
+                              stem_of(op), accumulate, op->cuda->buffer),
+             "the kernel of the stem's gradient");
     return MIEN_OK;
 }
 
-const linear_kind mien_cuda_stem = {.name = "first",
+const linear_kind mien_cuda_stem = {.name = "stem",
                                     .takes = takes,
                                     .bytes = sizeof(mien_linear),
                                     .prepare = prepare,

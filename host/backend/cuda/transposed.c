@@ -1,6 +1,7 @@
-/* Transposed convolutions: the passes of the ordinary one from their result to their input, by
- * cuDNN, called crosswise. What cuDNN's passes do not do for them - bias and activation of a data
- * gradient, adding to a forward pass - own kernels do behind. */
+/* Transposed convolutions by cuDNN: forward is the data gradient of the convolution from `out` to
+ * `in`, the data gradient is its forward pass. What cuDNN's passes lack for that (bias and
+ * activation after a data gradient, accumulation after a forward pass) our own kernels do
+ * afterwards. */
 #include <stdio.h>
 
 #include "host/backend/cuda/cuda.h"
@@ -11,7 +12,8 @@ enum { PIECE = 256 };
 typedef struct transposed {
     mien_linear linear;
     mien_linear *conv; /* NULL until prepared */
-    size_t copy;       /* bytes of scratch before the convolution's: a result before it is added */
+    size_t copy;       /* bytes of scratch before the convolution's: a result to be converted or
+                          added */
 } transposed;
 
 static transposed *transposed_of(mien_linear *op) {
@@ -23,8 +25,8 @@ static bool takes(const mien_cuda *cuda, const mien_linear_desc *d) {
     return !d->dense && !d->adds && d->transposed && mien_linear_groups(d) == 1;
 }
 
-/* A data gradient is what forward asks of it. */
-static mien_linear_desc turned(const mien_linear_desc *d) {
+/* The convolution from `out` to `in`; its data gradient is our forward pass. */
+static mien_linear_desc conv_desc(const mien_linear_desc *d) {
     mien_linear_desc c = *d;
     c.in = d->out;
     c.out = d->in;
@@ -40,7 +42,7 @@ static mien_status prepare(mien_linear *op, int n) {
     if (!t->conv) {
         MIEN_TRY(mien_new(&t->conv, 1, mien_cuda_conv.bytes));
         *t->conv = (mien_linear){&mien_cuda_conv, op->backend, op->cuda,
-                                 turned(d),       0,           .only_data = !d->training};
+                                 conv_desc(d),    0,           .only_data = !d->training};
     }
     MIEN_TRY(t->conv->kind->prepare(t->conv, n));
     const size_t in = mien_shape_sample(d->in), out = mien_shape_sample(d->out);
@@ -83,14 +85,14 @@ static mien_status forward(mien_linear *op, const mien_tensor *y, const mien_ten
     const transposed *t = transposed_of(op);
     const mien_linear_desc *d = &op->desc;
     const cuda_stream stream = op->cuda->stream;
-    const bool wide = y->dtype != op->backend->dtype; /* as logits are */
+    const bool wide = y->dtype != op->backend->dtype; /* as for logits */
     MIEN_TRY(ready(op, x->shape.n));
     const mien_tensor to = wide ? copy_of(op, y, scratch) : *y;
     MIEN_TRY(
         t->conv->kind->backward_data(t->conv, &to, x, w, NULL, (char *)scratch + t->copy, false));
     if (wide)
         CUDA_TRY(cuda_copy(stream, mien_cuda_tensor(y), mien_cuda_tensor(&to), false),
-                 "widening logits");
+                 "converting logits to f32");
     if (b || d->activation != BODY_LINEAR)
         CUDA_TRY(cuda_bias_activation(stream, mien_cuda_tensor(y), b, d->activation, d->alpha),
                  "bias and activation");
@@ -109,8 +111,7 @@ static mien_status backward_data(mien_linear *op, const mien_tensor *dx, const m
     if (accumulate)
         CUDA_TRY(cuda_copy(stream, to, mien_cuda_tensor(&made), true), "adding a gradient");
     if (relu_mask)
-        CUDA_TRY(cuda_relu_mask(stream, to, to, mien_cuda_tensor(relu_mask), false),
-                 "a ReLU's slope");
+        CUDA_TRY(cuda_relu_mask(stream, to, to, mien_cuda_tensor(relu_mask), false), "a ReLU mask");
     return MIEN_OK;
 }
 
