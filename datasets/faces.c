@@ -1,5 +1,4 @@
-/* Writes the generated faces as PNG files: faces FOLDER PEOPLE. datasets/faces.sh builds and runs
- * it.
+/* Writes the generated faces as PNG files: faces FOLDER PEOPLE. Built and run by datasets/faces.sh.
  *
  * Each person is drawn once with each of the seven expressions, into FOLDER/<part>/<class>/. No
  * person is in two parts. */
@@ -10,7 +9,7 @@
 #include "host/data/sample_draw.h"
 #include "host/image/encode.h"
 
-enum { SEED = 2013 }; /* of the data set `sample` */
+enum { SEED = 2013 }; /* as in the data set `sample` */
 
 static mien_status write_face(const char *folder, uint32_t index) {
     static const char *const parts[] = {"train", "val", "test"};
@@ -33,7 +32,7 @@ int main(int argc, char **argv) {
     if (argc != 3) return 2;
     const long people = strtol(argv[2], NULL, 10);
     if (people < 1 || people > SAMPLE_IDENTITIES) {
-        fprintf(stderr, "faces: PEOPLE is 1 to %d\n", SAMPLE_IDENTITIES);
+        fprintf(stderr, "faces: PEOPLE must be 1 to %d\n", SAMPLE_IDENTITIES);
         return 2;
     }
     for (long i = 0; i < people * SAMPLE_CLASSES; i++)
