@@ -1,15 +1,15 @@
-# Mien's one build entry. `make help` lists the targets.
+# Builds, tests and installs Mien. `make help` lists the targets.
 SHELL := /bin/bash
 .DEFAULT_GOAL := all
 MAKEFLAGS += --no-builtin-rules
 
-# $(call say,CC file.c) before a command: that short line in place of the command, which V=1 and -n show
+# $(call say,CC file.c) before a command prints that short line instead of the command (V=1 and -n: the command)
 V    ?= 0
 flags = $(firstword -$(MAKEFLAGS))
 quiet = $(if $(filter 1,$(V))$(findstring n,$(flags)),,@)
 say   = $(if $(quiet),@$(if $(findstring s,$(flags)),,echo '$(1)';) )
 
-# ---- Debian packages: the one place that names them -------------------------------------------
+# ---- Debian packages (named only here) ----------------------------------------------------------
 DEB_NEED  := gcc g++ make pkg-config libdnnl-dev libjson-c-dev libyaml-dev zlib1g-dev \
              libjpeg62-turbo-dev libpng-dev
 DEB_HDF5  := libhdf5-dev libseccomp-dev
@@ -18,8 +18,8 @@ DEB_CHECK := libcmocka-dev
 DEB_TOOLS := clang clang-format valgrind
 
 # ---- choices ----------------------------------------------------------------------------------
-CARRY   ?=#         1: dist packs all that a bare GPU machine lacks
-ARCHIVE ?=#         check-gpu, bench-gpu: an archive of `make dist CARRY=1` to use instead of a build
+CARRY   ?=#         1: dist packs everything that a GPU machine without packages needs
+ARCHIVE ?=#         check-gpu, bench-gpu: use this archive of `make dist CARRY=1` instead of a build
 $(if $(filter-out 0 1,$(CARRY)),$(error CARRY is 1 or nothing; an archive to test is ARCHIVE=$(CARRY)))
 ifeq ($(CARRY),1)
   CUDA_ARCHS ?= 90
@@ -30,7 +30,7 @@ OPENCV  ?= auto#    find faces in photos: auto|1|0
 CUDA    ?= auto#    the GPU module, needs NVIDIA's toolkit, cuDNN and cuBLASLt: auto|1|0
 CUDA_ARCHS ?= 75 80 86 89 90 100
 STRICT  ?= 0#       1: warnings are errors
-SAN     ?=#         address, undefined or thread: a sanitizer build of its own
+SAN     ?=#         address, undefined or thread: a sanitizer build in its own folder
 VARIANT ?= $(if $(SAN),$(SAN),release)
 PREFIX  ?= /usr/local
 CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
@@ -38,17 +38,17 @@ CXX     := $(if $(filter default,$(origin CXX)),g++,$(CXX))
 B       := build/$(VARIANT)
 J       ?= $(shell nproc)
 
-# $(call choose,NAME,what is missing,what was found) sets USE_NAME and WHY_NAME from NAME, auto|1|0
+# $(call choose,NAME,what is missing,what was found) sets USE_NAME and WHY_NAME from NAME (auto, 1 or 0)
 define choose
 USE_$(1) := $(if $(filter auto,$($(1))),$(if $(2),0,1),$($(1)))
-WHY_$(1) := $(if $(filter auto,$($(1))),$(or $(2),$(3)),asked for with $(1)=$($(1)))
+WHY_$(1) := $(if $(filter auto,$($(1))),$(or $(2),$(3)),set by $(1)=$($(1)))
 endef
 
 have    = $(shell pkg-config --exists $(1) 2>/dev/null && echo 1)
 no_hdf5 := $(if $(call have,hdf5 libseccomp),,libhdf5-dev or libseccomp-dev is missing)
 $(eval $(call choose,HDF5,$(no_hdf5),found libhdf5 and libseccomp))
 
-# Debian's opencv4.pc lists all of OpenCV; Mien needs three of its libraries
+# Debian's opencv4.pc links all of OpenCV; Mien needs three of its libraries
 OPENCV_INC ?= /usr/include/opencv4
 CASCADE    ?= /usr/share/opencv4/haarcascades/haarcascade_frontalface_default.xml
 no_opencv  := $(if $(wildcard $(OPENCV_INC)/opencv2/objdetect.hpp),,libopencv-objdetect-dev is missing)
@@ -63,7 +63,7 @@ $(if $(and $(filter 1,$(CUDA)),$(no_cuda)),$(error CUDA=1: $(no_cuda); set NVCC,
 $(eval $(call choose,CUDA,$(or $(no_cuda),$(if $(SAN),not under a sanitizer)),found $(CUDA_HOME)))
 
 # ---- flags ------------------------------------------------------------------------------------
-# These change no value that is computed: see docs/numerics.md before touching one.
+# Results depend on these flags: see docs/numerics.md before changing one.
 NUMERIC  := -ffp-contract=off -fno-math-errno -fno-trapping-math
 VERSION  := $(shell sed -n 's/^\#define MIEN_VERSION "\(.*\)"/\1/p' include/mien/mien.h)
 COMMIT   := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
@@ -73,11 +73,11 @@ OPT      := $(if $(SAN),-O1 -g -fno-omit-frame-pointer -fsanitize=$(SAN),-O2 -g)
 CFLAGS   += -std=c11 -D_GNU_SOURCE -I. $(OPT) $(WARN) $(NUMERIC) -fopenmp -fPIC -MMD -MP
 CXXFLAGS += -std=c++17 -D_GNU_SOURCE -I. $(OPT) -Wall -Wextra -Wno-unknown-pragmas \
             $(if $(filter 1,$(STRICT)),-Werror) $(NUMERIC) -fPIC -MMD -MP
-# linking must not write a .d file: it would overwrite that of the object with the same name
+# without -MMD: linking would overwrite the .d file of the object with the same name
 LINK      = $(filter-out -MMD -MP,$(CFLAGS))
 KERNEL   := $(if $(SAN),,-O3) -mprefer-vector-width=512 -Wno-psabi
-# An unpacked archive has its libraries in lib/mien (make dist). RPATH and not RUNPATH: only RPATH also
-# serves the dependencies of those libraries, and mien-h5, which runs without an environment.
+# An unpacked archive has its libraries in lib/mien (make dist). RPATH instead of RUNPATH, because only RPATH
+# also applies to the dependencies of those libraries. mien-h5 needs it too: it runs without an environment.
 rpath     = -Wl,--disable-new-dtags,-rpath,'$$ORIGIN$(1)'
 LIBS     := -ldnnl $(shell pkg-config --libs json-c yaml-0.1 zlib libjpeg libpng 2>/dev/null) \
             $(if $(filter 1,$(USE_OPENCV)),-lopencv_objdetect -lopencv_imgproc -lopencv_core -lstdc++) -ldl -lm
@@ -94,7 +94,7 @@ isa       := v2 v3 v4
 lib_obj   := $(patsubst %,$(B)/%.o,$(basename $(lib_src))) $(foreach v,$(isa),$(kernels:%.c=$(B)/%.$(v).o))
 cli_obj   := $(cli_src:%.c=$(B)/%.o)
 h5_obj    := $(h5_src:%.c=$(B)/%.o)
-# the reference build in double precision, linked by tests only
+# the reference build in double precision, for tests only
 ref_obj   := $(kernels:%.c=$(B)/%.f64.o) $(B)/host/backend/cpu_glue.f64.o \
              $(B)/host/backend/plain.f64.o $(B)/host/backend/plain.o
 support   := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard tests/support/*.c)))
@@ -106,7 +106,7 @@ programs  := $(B)/mien $(if $(filter 1,$(USE_HDF5)),$(B)/mien-h5) \
              $(if $(filter 1,$(USE_CUDA)),$(B)/mien-cuda.so)
 
 comma := ,
-# the GPU module: its sources, and what it links from host/base; messages and logging stay the program's
+# the GPU module: its sources, and what it links from host/base; messages and logging are the program's
 cuda_src   := $(sort $(wildcard host/backend/cuda/*.c))
 cuda_kern  := $(sort $(wildcard kernels/cuda/*.cu))
 cuda_base  := $(filter-out %/status.o %/log.o %/module.o,$(filter $(B)/host/base/%,$(lib_obj))) \
@@ -114,7 +114,7 @@ cuda_base  := $(filter-out %/status.o %/log.o %/module.o,$(filter $(B)/host/base
 cuda_libs  := $(shell pkg-config --libs json-c 2>/dev/null) -ldl -lm -lpthread
 cuda_obj   := $(cuda_src:%.c=$(B)/cuda/%.o) $(cuda_kern:%.cu=$(B)/cuda/%.o)
 newest     := $(lastword $(CUDA_ARCHS))
-# the same arithmetic as on the CPU: see docs/numerics.md
+# the same arithmetic as on the CPU (docs/numerics.md)
 NVCCFLAGS  := -std=c++17 -O3 -I. -fmad=false -ftz=true -prec-div=true -prec-sqrt=true \
               $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a)$(comma)code=sm_$(a)) \
               -gencode arch=compute_$(newest),code=compute_$(newest) --threads 2 \
@@ -125,23 +125,23 @@ fake_run   := $(patsubst %,$(B)/fake/%.o,$(basename $(sort $(wildcard tests/cuda
 fake_obj   := $(cuda_src:%.c=$(B)/fake/%.o) $(cuda_kern:%.cu=$(B)/fake/%.o) $(fake_run)
 fake       := $(B)/fake/mien-cuda.so
 SHIM       := -isystem tests/cuda/shim
-# -MMD leaves out system headers, which these are to the compiler
+# listed because -MMD leaves out headers of -isystem
 shim_h     := $(wildcard tests/cuda/shim/*.h tests/cuda/shim/*/*.h)
-# a block's threads are fibres with stacks of their own; statics must not be shared between libraries
+# a block's threads are fibres with separate stacks; statics must not be shared between libraries
 HARNESS    := $(SHIM) -fdata-sections -fvisibility=hidden -fno-gnu-unique
 
 # ---- build ------------------------------------------------------------------------------------
 .PHONY: all
-all: required ## build the programs: build/mien and its helpers (V=1 shows the commands)
+all: required ## build build/mien and its helpers (V=1 shows the commands)
 	@$(MAKE) --no-print-directory -j$(J) programs
 
-# A helper of an earlier build must not stay beside a program that was built without it.
+# Removes mien-h5 and mien-cuda.so of an earlier build if this one is without them.
 .PHONY: programs
 programs: $(programs)
 	@rm -f $(filter-out $(programs),$(B)/mien-h5 $(B)/mien-cuda.so)
 	@$(if $(SAN),,ln -sfn $(VARIANT)/mien build/mien)
 
-# Files depend on how they are made: $(call stamp,NAME,TEXT) writes $(B)/NAME only when TEXT has changed.
+# $(call stamp,NAME,TEXT) writes $(B)/NAME only if TEXT has changed, so that files can depend on flags.
 define stamp
 $(B)/$(1): FORCE
 	@mkdir -p $$(@D)
@@ -166,7 +166,7 @@ cflags_host_h5 = $(shell pkg-config --cflags hdf5 json-c libseccomp)
 cflags_tests_cuda = $(SHIM)
 cflags_tests_h5 = $(shell pkg-config --cflags hdf5 2>/dev/null)
 
-# the peak is that of fused multiply-adds wherever the ISA has them; no result depends on this file
+# the peak measurement uses fused multiply-adds if the ISA has them; no result depends on this file
 $(B)/kernels/cpu/peak.%.o: CFLAGS += -ffp-contract=fast
 
 define kernel_build
@@ -179,7 +179,7 @@ $(B)/%.f64.o: %.c $(B)/.flags
 	@mkdir -p $(@D)
 	$(call say,CC $< (f64))$(CC) $(CFLAGS) -march=x86-64-v3 -Wno-psabi -DCPU_BUILD=f64 -DMIEN_REAL_DOUBLE -c $< -o $@
 
-# the only folder of the program itself that is C++
+# the only C++ in the program itself
 $(B)/host/vision/%.o: host/vision/%.cc $(B)/.flags
 	@mkdir -p $(@D)
 	$(call say,CXX $<)$(CXX) $(CXXFLAGS) -isystem $(OPENCV_INC) -c $< -o $@
@@ -188,11 +188,11 @@ $(B)/libmien.a: $(lib_obj) $(B)/.features
 	@rm -f $@
 	$(call say,AR $@)ar rcs $@ $(lib_obj)
 
-# features that nobody turned off but whose packages are missing
+# features that were not turned off but whose packages are missing
 absent := $(strip $(foreach f,HDF5 OPENCV,$(if $(filter auto0,$($(f))$(USE_$(f))),$(f))))
 $(B)/mien: $(cli_obj) $(B)/libmien.a
 	$(call say,LD $@)$(CC) $(LINK) $^ -o $@ $(LIBS) $(call rpath,/../lib/mien)
-	@$(if $(absent),echo 'Built without $(absent) (make config says why): `make deps` installs what they need.')
+	@$(if $(absent),echo 'Built without $(absent) (make config says why): `make deps` installs the packages.')
 
 # ---- the GPU module -----------------------------------------------------------------------------
 $(B)/libbase.a: $(cuda_base)
@@ -228,7 +228,7 @@ fake_link = $(CXX) -shared $(filter-out -MMD -MP,$(CXXFLAGS)) -fopenmp \
 $(B)/fake/mien-cuda.so: $(fake_obj) $(B)/libbase.a tests/cuda/fake/module.map
 	$(call say,LD $@)$(fake_link) $(fake_obj) $(B)/libbase.a $(cuda_libs) -o $@
 
-# commands for tests/gate/test_mutants.sh, which recompiles single kernels and links the module
+# print commands for tests/gate/test_mutants.sh, which recompiles single kernels and links the module
 .PHONY: fake-compile fake-link fake-objects
 fake-compile:
 	@echo $(CXX) -x c++ $(filter-out -I. -MMD -MP,$(CXXFLAGS)) $(HARNESS) -O1 -g0
@@ -237,9 +237,9 @@ fake-link:
 fake-objects:
 	@echo $(fake_obj) $(B)/libbase.a $(cuda_libs)
 
-# The sandbox's memory limit leaves no room for a sanitizer's shadow memory: mien-h5 is built without.
-# HDF5's shared library depends on thirty others (curl, Kerberos, …) that mien-h5 never uses: for an
-# archive that carries its libraries HDF5 is linked statically.
+# mien-h5 is built without sanitizers: the sandbox's memory limit is too low for their shadow memory.
+# HDF5's shared library depends on thirty others (curl, Kerberos, …) that mien-h5 never uses, so for an
+# archive with libraries (CARRY=1) HDF5 is linked statically.
 hdf5_libs := $(shell pkg-config --libs hdf5 2>/dev/null)
 ifeq ($(CARRY),1)
   hdf5_libs := -Wl,-Bstatic $(hdf5_libs) -Wl,-Bdynamic -lsz -lz -lm -ldl
@@ -249,7 +249,7 @@ $(B)/mien-h5: $(h5_src) $(wildcard host/h5/*.h) $(B)/.flags $(B)/.carry
 	$(call say,LD $@)$(CC) -std=c11 -D_GNU_SOURCE -I. -O2 $(WARN) $(cflags_host_h5) $(h5_src) -o $@ \
 	  $(hdf5_libs) $(shell pkg-config --libs json-c libseccomp) $(call rpath,)
 
-# objects of the files of a test folder that are not tests themselves
+# objects of the files in a test folder that are not tests themselves
 helpers = $(patsubst %.c,$(B)/%.o,$(filter-out $(wildcard $(1)test_*.c),$(wildcard $(1)*.c)))
 
 # A test links the library, the reference build, tests/support and the other files of its folder.
@@ -258,7 +258,7 @@ $(linked_bin): $(B)/%: $(B)/%.o $$(call helpers,$$(dir $$*)) $(support) $(ref_ob
 	$(call say,LD $@)$(CC) $(LINK) $^ -o $@ $(LIBS) $(shell pkg-config --libs cmocka 2>/dev/null) $(call rpath,/../../lib/mien) \
 	  $(if $(findstring tests/h5/,$@),$(shell pkg-config --libs hdf5 2>/dev/null))
 
-# tests of the harness, and of launchers in no table, link what they test; the others load the module
+# tests of the harness and of launchers without a slot link the kernels; the others load the module
 $(harness_test): %: %.o $(B)/fake/tests/cuda/harness_kernels.o \
                  $(cuda_kern:%.cu=$(B)/fake/%.o) $(fake_run)
 	$(call say,LD $@)$(CXX) $(filter-out -MMD -MP,$(CXXFLAGS)) $^ -o $@ -Wl,-T,tests/cuda/harness/shared.ld \
@@ -274,42 +274,42 @@ packages := $(DEB_NEED) $(if $(filter 0,$(HDF5)),,$(DEB_HDF5)) $(if $(filter 0,$
 .PHONY: deps required packages
 deps: ## install the Debian packages that a build and its tests need
 	@bash scripts/deps.sh install $(packages) $(DEB_TOOLS)
-# a plain build installs nothing: it stops where a package is missing
+# a plain build installs nothing: it stops if a package is missing
 required:
 	@bash scripts/deps.sh check $(needed)
 packages:
 	@bash scripts/deps.sh install $(packages)
 
 .PHONY: demo
-demo: packages ## build, train on generated sample faces, evaluate: under two minutes; installs missing packages
+demo: packages ## build, train on generated faces, evaluate: under two minutes; installs missing packages
 	@$(MAKE) --no-print-directory -j$(J) programs
 	@bash scripts/demo.sh
 
 # ---- checks -----------------------------------------------------------------------------------
 .PHONY: check check-gate tests
-check: packages ## everything that must hold at every change (under 2 minutes after the build)
+check: packages ## the tests for every change (under 2 minutes after the build)
 	@$(MAKE) --no-print-directory -j$(J) programs tests
 	@bash tests/support/run.sh $(B) check
 
 tests: $(test_bin) $(fake)
 
-check-gate: packages ## longer checks: sanitizers and the full set of shapes
+check-gate: packages ## longer tests: sanitizers, all shapes, mutants
 	@$(MAKE) --no-print-directory -j$(J) programs tests
 	@bash tests/support/run.sh $(B) gate
 
 .PHONY: check-isa
-check-isa: packages ## the tests that depend on the instruction set, with each one that this CPU has
+check-isa: packages ## the tests that depend on the instruction set, with each that this CPU supports
 	@$(MAKE) --no-print-directory -j$(J) programs tests
 	@bash tests/support/run.sh $(B) isa
 
 .PHONY: check-all
-check-all: check check-gate ## everything, full-size runs included (needs MIEN_DATA)
+check-all: check check-gate ## all tests, full-size training included (needs MIEN_DATA)
 	@bash tests/support/run.sh $(B) all
 
 .PHONY: check-gpu bench-gpu
-check-gpu: ## what only a GPU can show, in ten minutes (ARCHIVE=FILE of `make dist CARRY=1`; docs/gpu.md)
+check-gpu: ## tests on a GPU, in ten minutes (ARCHIVE=FILE of `make dist CARRY=1`; docs/gpu.md)
 	@ARCHIVE='$(ARCHIVE)' bash bench/gpu/check.sh
-bench-gpu: ## speed on this GPU beside PyTorch, in ten minutes (ARCHIVE as above; docs/gpu.md)
+bench-gpu: ## speed on this GPU compared with PyTorch, in ten minutes (ARCHIVE as above; docs/gpu.md)
 	@ARCHIVE='$(ARCHIVE)' bash bench/gpu/bench.sh
 
 .PHONY: asan ubsan
@@ -317,30 +317,30 @@ asan ubsan: ## the tests under a sanitizer
 	@$(MAKE) --no-print-directory SAN=$(subst asan,address,$(subst ubsan,undefined,$@)) check
 
 .PHONY: bench
-bench: required ## training and inference of classic and vgg on this machine: docs/bench.md
+bench: required ## speed of training and inference on this machine (docs/bench.md)
 	@$(MAKE) --no-print-directory -j$(J) programs
 	@MIEN=$(B)/mien bash bench/run.sh $(BENCH)
 
 .PHONY: format lint
 format: ## apply .clang-format
 	clang-format -i $(shell git ls-files '*.c' '*.h' '*.cc' '*.cu' '*.cuh')
-lint: ## rules that a compiler does not check
+lint: ## check source rules: includes, names, lengths, format
 	@bash tests/lint/test_rules.sh
 
 # Needs the venv of bench/peers/README.md; more options: make bench-peers PEERS_FLAGS="--what int8 ..."
 PEERS_PYTHON ?= python3
 PEERS_FLAGS  ?= --what train,infer,latency
 .PHONY: bench-growth
-bench-growth: all ## how speed scales with batch, threads, image size and rows
+bench-growth: all ## speed by batch size, threads, image size and rows
 	@python3 bench/growth.py --mien $(B)/mien $(GROWTH)
 
 .PHONY: bench-peers
-bench-peers: all ## Mien beside PyTorch, Keras, ONNX Runtime, OpenVINO (PEERS_PYTHON=venv/bin/python)
+bench-peers: all ## Mien compared with PyTorch, Keras, ONNX Runtime, OpenVINO (PEERS_PYTHON=venv/bin/python)
 	@$(PEERS_PYTHON) bench/compare.py --mien $(B)/mien $(PEERS_FLAGS)
 
 # ---- the rest ---------------------------------------------------------------------------------
 .PHONY: config
-config: ## which features this build has, why, and how to force them
+config: ## show which features this build has, why, and how to force them
 	@printf '%-8s %-4s %-45s %s\n' feature on why force
 	@printf '%-8s %-4s %-45s %s\n' hdf5 $(if $(filter 1,$(USE_HDF5)),yes,no) '$(WHY_HDF5)' 'HDF5=1 or HDF5=0'
 	@printf '%-8s %-4s %-45s %s\n' opencv $(if $(filter 1,$(USE_OPENCV)),yes,no) '$(WHY_OPENCV)' 'OPENCV=1 or OPENCV=0'
@@ -362,7 +362,7 @@ install: all ## copy programs, library, headers and recipes to PREFIX
 	$(quiet)$(if $(filter 1,$(USE_OPENCV)),install -m 644 -D -t $(DESTDIR)$(PREFIX)/share/mien/haarcascades $(wildcard $(CASCADE)))
 
 .PHONY: dist
-dist: all ## an archive to install from; CARRY=1 adds libraries and GPU tests, for a machine without them
+dist: all ## make an archive to install from; CARRY=1 adds libraries and GPU tests, for a machine without them
 	@$(if $(filter 1,$(CARRY)),$(MAKE) --no-print-directory -j$(J) $(filter $(B)/tests/cuda/%,$(test_bin)))
 	@rm -rf $(B)/dist
 	@$(MAKE) --no-print-directory install DESTDIR=$(abspath $(B)/dist/mien) PREFIX= >/dev/null
@@ -373,6 +373,6 @@ clean: ## remove build/
 	rm -rf build
 
 .PHONY: help
-help: ## this list
+help: ## show this list
 	@sed -n 's/^\([a-z][a-z -]*\):.*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | \
 	  awk -F'\t' '{printf "  %-18s %s\n", $$1, $$2}'

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Debian packages: deps.sh check|install PACKAGE...
-# check says which are missing and fails; install installs them, or prints the command for root.
+# check prints which are missing and fails; install installs them, or prints the command to run as root.
 set -u
 mode=$1
 shift
 line="apt-get install -y --no-install-recommends"
 if ! command -v dpkg-query >/dev/null; then
-    [ "$mode" = check ] || echo "This is not a Debian system: install the equivalents of: $*" >&2
+    [ "$mode" = check ] || echo "This is not a Debian system: install the packages that correspond to: $*" >&2
     exit 0
 fi
 installed=" $(dpkg-query -W -f='${db:Status-Status} ${Package}\n' "$@" 2>/dev/null |

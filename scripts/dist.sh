@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Packs BUILD/dist/mien, which `make install` filled: dist.sh BUILD_FOLDER VERSION COMMIT [1]
-# With 1 the archive is build/mien-carry.tar.xz: it also holds the tests that run on a device and every
-# shared library that is neither libc's nor CUDA's nor the driver's, for a machine without packages.
+# With 1 the archive is build/mien-carry.tar.xz, for a machine without packages: it also has the device
+# tests and all shared libraries except those of libc, CUDA and the driver.
 set -euo pipefail
 build=$1 version=$2 commit=$3 carry=${4:-}
 dist=$build/dist
@@ -10,11 +10,11 @@ lib=$tree/lib/mien
 name=mien-$version-$(uname -m)
 [ "$carry" != 1 ] || name=mien-carry
 
-# of the machine that runs it: the C library must match its loader, the rest its card
+# libraries that the target machine must have: libc matches its loader, CUDA's libraries its GPU
 stays='^(ld-linux.*|lib(c|m|dl|rt|pthread|resolv|util|nsl|anl|mvec))\.so|^linux-vdso'
 cuda='^lib(cuda|cudart|cudnn|cublas|nv|nccl)'
 
-elf_files() { # every program and library of the tree
+elf_files() { # all programs and libraries of the tree
     find "$tree" -type f | while read -r file; do
         [ "$(head -c 4 "$file" | tr -d '\0')" = $'\x7fELF' ] && echo "$file"
     done
@@ -30,7 +30,7 @@ carry_libraries() {
             seen+="$soname "
             [[ $soname =~ $stays || $soname =~ $cuda ]] && continue
             if [ "$path" = missing ]; then
-                echo "dist: $file needs $soname, which is not here" >&2
+                echo "dist: $file needs $soname, which is not installed" >&2
                 exit 1
             fi
             cp -L "$path" "$lib/$soname"
@@ -43,21 +43,21 @@ read_me() {
     echo
     if [ "$carry" = 1 ]; then
         cat <<'END'
-For running, checking and measuring Mien on a machine without its packages: bin/mien runs where it lies.
-In a checkout beside it: make check-gpu ARCHIVE=mien-carry.tar.xz, make bench-gpu ARCHIVE=mien-carry.tar.xz.
-The libraries in lib/mien are Debian's, under their own licences; do not pass them on without these.
+For running, testing and measuring Mien on a machine without its packages: bin/mien runs in place.
+In a checkout: make check-gpu ARCHIVE=mien-carry.tar.xz, make bench-gpu ARCHIVE=mien-carry.tar.xz.
+The libraries in lib/mien are Debian's, under their own licences; do not redistribute them without these.
 END
     else
         cat <<'END'
-bin/mien runs where it lies; to install: cp -r bin lib share /usr/local/
-It needs these libraries; Debian 12 has packages of them all:
+bin/mien runs in place; to install: cp -r bin lib share /usr/local/
+It needs these libraries, all of which Debian 12 has as packages:
 END
         elf_files | xargs -r ldd 2>/dev/null | sed -nE 's/^\t(\S+) => .*/\1/p' | sort -u |
             grep -vE "$stays|$cuda" | direct
     fi
 }
 
-# Of sonames on the input those that a file of the tree asks for itself.
+# Of the sonames on stdin, prints those that a file of the tree depends on directly.
 direct() {
     local wanted
     wanted=$(elf_files | xargs -r readelf -d | sed -nE 's/.*\(NEEDED\).*\[(.*)\]/\1/p' | sort -u)
@@ -70,7 +70,7 @@ if [ -e "$build/mien-cuda.so" ]; then install -m 644 -D "$build/mien-cuda.so" "$
 if [ "$carry" = 1 ]; then
     for test in "$build"/tests/cuda/test_*; do
         [ -f "$test" ] && [ -x "$test" ] || continue
-        [[ $test != *_@(harness|launchers|engines) ]] || continue # they test with the fake GPU itself
+        [[ $test != *_@(harness|launchers|engines) ]] || continue # they need the CPU emulation
         install -D "$test" "$tree/tests/cuda/${test##*/}"
     done
     carry_libraries

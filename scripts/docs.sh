@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# Runs what the documentation shows: docs.sh check|update PAGE.md…   (speaks TAP)
+# Runs the code blocks of the documentation: docs.sh check|update PAGE.md…   (prints TAP)
 #
-# Each page has a temporary folder of its own with build/mien, datasets/ and models/ in it, and `mien` on
-# the PATH. Its fenced blocks run there from top to bottom, by the first word after the fence:
-#   ```sh         commands; each must succeed
-#   ```console    "$ command" lines, each with what it prints below. Numbers may differ, and a line "…"
-#                 stands for any lines. Where an error is shown ("mien: …") the command must fail, else
-#                 succeed. `update` writes what is printed now into the page.
-#   ```c          a program: compiled against the built library and run
-#   any other     text. A fence without a word is an error.
-# A second word says what a block needs that a test has not (needs(), below): such a block is skipped
-# and counted, but the flags and config keys in it are looked up.
-# "<!-- run: command -->" on a line of its own prepares what readers have and a test has not.
+# Each page gets a temporary folder with build/mien, configs/, datasets/ and models/, and `mien` on the
+# PATH. Its fenced blocks run there from top to bottom. The first word after the fence is the type:
+#   ```sh         commands; all must succeed
+#   ```console    "$ command" lines, each followed by its output. Numbers may differ, and a line "…"
+#                 matches any lines. If the output has an error ("mien: …") the command must fail, else
+#                 succeed. `update` writes the current output into the page.
+#   ```c          a program, compiled with the built library and run
+#   other         text. A fence without a word is an error.
+# A second word names a requirement that tests do not have (needs(), below): the block is skipped, but
+# its flags and config keys are checked.
+# "<!-- run: command -->" on a separate line prepares files that readers have and a test has not.
 set -u
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=${MIEN_BUILD:-build/release}
@@ -24,20 +24,20 @@ failed=0
 
 pass() { echo "ok $*"; }
 skip() { echo "ok $1 # SKIP $2"; }
-fail() { # NAME, then a file of lines that explain
+fail() { # NAME [FILE with details]
     failed=1
     echo "not ok $1"
     [ $# -lt 2 ] || tail -12 "$2" | sed 's/^/# /'
 }
 
-needs() { # WORD: why a block that needs it is skipped; fails for an unknown word
+needs() { # WORD: prints why a block with this requirement is skipped; fails for an unknown word
     case $1 in
     build) echo "builds the program or the tests" ;;
-    fer2013) echo "wants FER2013" ;;
-    data) echo "wants a data set of your own" ;;
-    gpu) echo "wants a GPU" ;;
+    fer2013) echo "needs FER2013" ;;
+    data) echo "needs your own data set" ;;
+    gpu) echo "needs a GPU" ;;
     install) echo "installs packages or files" ;;
-    python) echo "wants Python packages" ;;
+    python) echo "needs Python packages" ;;
     slow) echo "takes minutes" ;;
     *) return 1 ;;
     esac
@@ -47,7 +47,8 @@ execute() { # COMMANDS: runs them in the page's folder
     (cd "$folder" && PATH=$folder/bin:$PATH timeout 300 bash -euo pipefail -c "$1") </dev/null 2>&1
 }
 
-# Flags of `mien COMMAND` lines must be in its --help, and recipes of `mien train` must be valid.
+# Prints an error for each flag of a `mien COMMAND` line that is not in its --help, and for each `mien train`
+# line whose configuration is invalid.
 look_up() { # COMMANDS
     local line command flag
     while IFS= read -r line; do
@@ -63,7 +64,7 @@ look_up() { # COMMANDS
 
 masked() { sed -E 's/[0-9]+([.,:][0-9]+)*(e[-+]?[0-9]+)?/N/g; s/ +\*?$//; s/ +/ /g; s/-+/-/g; s/clip: [a-z]+/clip/'; }
 
-# EXPECTED PRINTED: succeeds where they agree; writes PRINTED's lines, short where EXPECTED is, to stdout
+# EXPECTED PRINTED: succeeds if they agree; prints PRINTED, with "…" where EXPECTED has it
 agree() {
     paste -d $'\001' <(masked <"$1") "$1" >"$temp/expected"
     paste -d $'\001' <(masked <"$2") "$2" >"$temp/printed"
@@ -85,11 +86,11 @@ agree() {
         }' "$temp/expected" "$temp/printed"
 }
 
-console() { # NAME BODY: runs it; leaves the body with fresh output in $temp/fresh
+console() { # NAME BODY: runs it; writes the body with the current output to $temp/fresh
     local line command="" status shown bad=0
     : >"$temp/fresh"
     : >"$temp/want"
-    printf '%s$ \n' "$2" >"$temp/body" # the last line ends the last output
+    printf '%s$ \n' "$2" >"$temp/body" # an empty command ends the last output
     while IFS= read -r line; do
         if [[ $line != '$ '* ]]; then
             printf '%s\n' "$line" >>"$temp/want"
@@ -106,7 +107,7 @@ console() { # NAME BODY: runs it; leaves the body with fresh output in $temp/fre
             else
                 cat "$temp/out" >>"$temp/fresh"
                 diff "$temp/want" "$temp/out" >"$temp/diff"
-                [ "$mode" = update ] || { bad=1 && fail "$1: $command: prints something else" "$temp/diff"; }
+                [ "$mode" = update ] || { bad=1 && fail "$1: $command: prints other output" "$temp/diff"; }
             fi
         fi
         command=${line#'$ '}
@@ -117,7 +118,7 @@ console() { # NAME BODY: runs it; leaves the body with fresh output in $temp/fre
 
 program() { # NAME SOURCE: compiles and runs it
     local libraries sanitizer=()
-    if ! command -v "${CC:-cc}" >/dev/null; then skip "$1" "there is no C compiler" && return; fi
+    if ! command -v "${CC:-cc}" >/dev/null; then skip "$1" "no C compiler" && return; fi
     libraries=$(readelf -d "$build/mien" | sed -nE 's/.*\(NEEDED\).*\[(lib.*)\]/-l:\1/p')
     [[ $libraries != *libasan* ]] || sanitizer+=(-fsanitize=address)
     [[ $libraries != *libubsan* ]] || sanitizer+=(-fsanitize=undefined)
@@ -132,7 +133,7 @@ program() { # NAME SOURCE: compiles and runs it
     fi
 }
 
-block() { # NAME KIND NEEDS BODY: leaves what the page shall hold in $temp/fresh
+block() { # NAME KIND NEEDS BODY: writes the new body to $temp/fresh
     local name=$1 kind=$2 need=$3 body=$4 reason
     printf '%s' "$body" >"$temp/fresh"
     case $kind in sh | console | c) ;; *) return ;; esac
@@ -183,7 +184,7 @@ page() { # FILE
         fi
         printf '%s\n' "$line" >>"$temp/page"
     done <"$1"
-    [ -z "$kind" ] || fail "$1:$start: a block without an end"
+    [ -z "$kind" ] || fail "$1:$start: the block is not closed"
     if [ "$mode" = update ] && ! cmp -s "$temp/page" "$1"; then cat "$temp/page" >"$1"; fi
     rm -rf "$folder"
 }

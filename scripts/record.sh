@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# What a build computes, as hashes: record.sh BUILD_FOLDER OUT_FILE [--speed]
-# Two builds on one machine that should compute the same give the same file: compare them with diff.
-# The figures depend on the CPU and on the oneDNN library, so no such file is committed. --speed adds
-# lines that begin with "speed" and differ from run to run.
+# Writes hashes of a build's results: record.sh BUILD_FOLDER OUT_FILE [--speed]
+# Two builds on one machine that should compute the same must give the same file: compare with diff.
+# The hashes depend on the CPU and the oneDNN library, so no record is committed. --speed adds
+# lines that begin with "speed"; these differ from run to run.
 set -euo pipefail
 build=$(cd "$1" && pwd) out=$(realpath -m "$2") speed=${3:-}
 mien=$build/mien
@@ -10,22 +10,22 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 root=$PWD
 MIEN_BUILD=$build
-. "$root/tests/cli/lib.sh" # `faces`; changes to a temporary folder of its own
+. "$root/tests/cli/lib.sh" # defines `faces` and changes to a new temporary folder
 trap 'rm -rf "$work"' EXIT
-export XDG_CACHE_HOME=$work/cache OMP_WAIT_POLICY=active # no tuned algorithms
+export XDG_CACHE_HOME=$work/cache OMP_WAIT_POLICY=active # an empty cache: no tuned algorithms
 ln -s "$root/configs" configs
 : >"$out"
 note() { echo "$*" >>"$out"; }
 hash_of() { sha256sum | cut -c 1-64; }
-# Times, paths, versions and commits differ between builds that compute the same.
+# Removes times, versions and commits, which differ between builds that compute the same.
 steady() { sed -E 's/"(seconds|images_per_second|commit|producer|started|finished)": *[^,}]*/"\1": 0/g'; }
-# The numbers of an .h5 without its attributes: those of the container that mien-h5 makes of it.
+# Prints the weights of an .h5 without its attributes: the data of the safetensors that mien-h5 converts it to.
 weights() {
     "$build/mien-h5" read 3<"$1" 4>container
     tail -c +$((9 + $(head -c 8 container | od -An -tu8))) container
 }
 
-faces 1060 1 >faces.csv # 640 images in Training: 50 steps of 64 in five epochs
+faces 1060 1 >faces.csv # 640 training images: five epochs have 50 steps of 64
 common=(-q --threads 2 --data faces.csv --set train.batch_size=64 --set train.epochs=5)
 for recipe in sample fer2013-classic fer2013-small; do
     "$mien" train $recipe "${common[@]}" --out run-$recipe
