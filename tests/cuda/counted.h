@@ -1,4 +1,4 @@
-/* What the fake GPU has done so far, read from its module. */
+/* Reads the counters of the fake GPU from its module. */
 #ifndef TESTS_CUDA_COUNTED_H
 #define TESTS_CUDA_COUNTED_H
 
@@ -6,7 +6,7 @@
 
 #include "tests/cuda/fake/counters.h"
 
-/* false on a real card, which counts nothing. The module must be open. */
+/* Returns false on a real GPU, which has no counters. The module must be open. */
 bool counted(fake_counts *out);
 
 #endif

@@ -1,19 +1,19 @@
 #include "kernels/cuda/grid.cuh"
 #include "tests/cuda/harness_kernels.h"
 
-static __global__ void places_kernel(uint32_t *place, uint32_t *seen) {
+static __global__ void index_kernel(uint32_t *index, uint32_t *seen) {
     const unsigned threads = blockDim.x * blockDim.y * blockDim.z;
     const unsigned block = (blockIdx.z * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x;
     const unsigned thread = (threadIdx.z * blockDim.y + threadIdx.y) * blockDim.x + threadIdx.x;
     const unsigned i = block * threads + thread;
-    place[i] = i;
+    index[i] = i;
     atomicAdd(&seen[i], 1u);
 }
 
-int harness_places(cuda_stream stream, uint32_t *place, uint32_t *seen, const unsigned grid[3],
-                   const unsigned block[3]) {
-    return launch(places_kernel, dim3(grid[0], grid[1], grid[2]),
-                  dim3(block[0], block[1], block[2]), stream, place, seen);
+int harness_indices(cuda_stream stream, uint32_t *index, uint32_t *seen, const unsigned grid[3],
+                    const unsigned block[3]) {
+    return launch(index_kernel, dim3(grid[0], grid[1], grid[2]), dim3(block[0], block[1], block[2]),
+                  stream, index, seen);
 }
 
 static __global__ void reduce_kernel(float *sums, const float *x, bool wait) {
@@ -75,19 +75,19 @@ int harness_state(cuda_stream stream, float *y, const float *x, float *shared, i
     return launch(state_kernel, (unsigned)blocks, HARNESS_BLOCK, stream, y, x, shared);
 }
 
-static __global__ void break_kernel(int *y, int crime) {
+static __global__ void break_kernel(int *y, int misuse) {
     const unsigned t = threadIdx.x;
-    if (crime == LEAVES_BARRIER && t == 5) return;
-    if (crime == DIVERGES && t < 32) __syncthreads();
-    if (crime == SHUFFLES_PART && t % 2) y[t] = __shfl_xor_sync(0xaaaaaaaau, y[t], 2);
-    if (crime == MIXES)
+    if (misuse == LEAVES_BARRIER && t == 5) return;
+    if (misuse == DIVERGES && t < 32) __syncthreads();
+    if (misuse == SHUFFLES_PART && t % 2) y[t] = __shfl_xor_sync(0xaaaaaaaau, y[t], 2);
+    if (misuse == MIXES)
         y[t] = t % 2 ? __shfl_xor_sync(ALL_LANES, 1, 1) : __shfl_down_sync(ALL_LANES, 1, 1u);
     __syncthreads();
     y[t] = 1;
 }
 
-int harness_break(cuda_stream stream, int *y, int crime) {
-    return launch(break_kernel, 1, 64, stream, y, crime);
+int harness_break(cuda_stream stream, int *y, int misuse) {
+    return launch(break_kernel, 1, 64, stream, y, misuse);
 }
 
 static __global__ void touch_kernel(int *y) {

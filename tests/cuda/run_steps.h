@@ -1,5 +1,5 @@
-/* A few training steps of a network on a backend, exactly as the trainer runs them: what the tests
- * of whole networks compare. */
+/* Runs a few training steps of a network on a backend, exactly as the trainer does, for tests of
+ * whole networks. */
 #ifndef TESTS_CUDA_RUN_STEPS_H
 #define TESTS_CUDA_RUN_STEPS_H
 
@@ -13,17 +13,18 @@ typedef struct steps_case {
     body_rule rule;
     double rate;
     body_augment ranges;
-    void (*around)(void *context, int step, bool before); /* called around every step; NULL: not */
+    void (*around)(void *context, int step,
+                   bool before); /* called before and after every step; may be NULL */
     void *context;
 } steps_case;
 
 enum { STEPS_MOST = 64 };
 
 typedef struct steps_result {
-    double loss[STEPS_MOST]; /* mean of each step */
+    double loss[STEPS_MOST]; /* mean loss of each step */
     double *weights;         /* all parameters in the order of the graph */
     size_t count;
-    float *logits; /* of the first batch, behind the steps, not in training */
+    float *logits; /* of the first batch after the steps, in inference mode */
     size_t logit_count;
     body_step state;
 } steps_result;

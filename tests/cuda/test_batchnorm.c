@@ -1,21 +1,21 @@
-/* Batch normalisation beside the CPU's: sums are taken in another order, so results agree within
- * their norm; and what must hold exactly: a bad batch, the bits of a repetition. */
+/* Batch normalisation against the CPU. Sums are taken in another order, so results agree only
+ * within a bound. Bad batches and partial outputs must agree exactly. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/cuda/twins.h"
+#include "tests/cuda/pair.h"
 #include "tests/support/test.h"
 
 typedef struct row {
     mien_shape x;
     int act;
     bool frozen, accumulate, plain; /* plain: neither gamma nor beta */
-    float mean;                     /* of x, whose deviation is about 0.6 */
+    float mean;                     /* of x, whose standard deviation is about 0.6 */
     int shift;
-    bool residual, adds_residual; /* there is one; its gradient is added to what is there */
+    bool residual, adds_residual; /* has a residual; its gradient is accumulated */
     int warm_step;                /* above 0: momentum is warmed up, at this step */
-    int part;                     /* of the results: enum part */
+    int part;                     /* which result to compare: enum part */
 } row;
 
 enum part { VALUES, GRADIENT, STATISTICS, RUNNING, SUMS, RESIDUAL, PARTS };
@@ -45,9 +45,9 @@ static const row rows[] = {
 };
 enum { ROWS = sizeof rows / sizeof rows[0] };
 
-/* Everything that one layer's batch normalisation owns, on a backend. */
+/* All tensors of one batch normalisation layer on a backend. */
 typedef struct layer {
-    twin_tensor x, y, dy, dx, residual, dresidual;
+    pair_tensor x, y, dy, dx, residual, dresidual;
     mien_tensor gamma, beta, running_mean, running_variance, mean, inverse, dgamma, dbeta;
     void *step; /* in backend memory, or NULL */
     mien_batchnorm norm;
@@ -65,12 +65,12 @@ static mien_tensor vector(mien_backend *b, int c, uint32_t seed, float around) {
 static layer layer_of(mien_backend *b, const row *r) {
     const int c = r->x.c;
     const size_t count = mien_shape_count(r->x);
-    layer l = {.x = twin_tensor_of(b, r->x, 0, false, r->shift),
-               .y = twin_tensor_of(b, r->x, 0, false, r->shift),
-               .dy = twin_tensor_of(b, r->x, 52, false, r->shift),
-               .dx = twin_tensor_of(b, r->x, 53, false, r->shift),
-               .residual = twin_tensor_of(b, r->x, 62, false, r->shift),
-               .dresidual = twin_tensor_of(b, r->x, 63, false, r->shift),
+    layer l = {.x = pair_tensor_of(b, r->x, 0, false, r->shift),
+               .y = pair_tensor_of(b, r->x, 0, false, r->shift),
+               .dy = pair_tensor_of(b, r->x, 52, false, r->shift),
+               .dx = pair_tensor_of(b, r->x, 53, false, r->shift),
+               .residual = pair_tensor_of(b, r->x, 62, false, r->shift),
+               .dresidual = pair_tensor_of(b, r->x, 63, false, r->shift),
                .gamma = vector(b, c, 54, 1),
                .beta = vector(b, c, 55, 0.1f),
                .running_mean = vector(b, c, 56, r->mean),
@@ -79,7 +79,7 @@ static layer layer_of(mien_backend *b, const row *r) {
                .inverse = vector(b, c, 59, 0),
                .dgamma = vector(b, c, 60, 0),
                .dbeta = vector(b, c, 61, 0)};
-    float *x = twin_floats(count, 51, false);
+    float *x = pair_floats(count, 51, false);
     for (size_t i = 0; r->mean != 0 && i < count; i++)
         x[i] = truncf(x[i] * 64) / 64 + r->mean; /* a mean of 2 leaves bf16 six bits of it */
     expect_ok(b->ops->upload(b, &l.x.t, x));
@@ -102,7 +102,7 @@ static layer layer_of(mien_backend *b, const row *r) {
     return l;
 }
 
-/* The layer's description with its residual, for as long as the layer stays where it is. */
+/* The layer's description with its residual. It points into *l, which must not move. */
 static mien_batchnorm norm_of(const row *r, const layer *l) {
     mien_batchnorm n = l->norm;
     n.residual = r->residual ? &l->residual.t : NULL;
@@ -111,17 +111,17 @@ static mien_batchnorm norm_of(const row *r, const layer *l) {
 }
 
 static void release(mien_backend *b, layer *l) {
-    twin_tensor *const tensors[] = {&l->x, &l->y, &l->dy, &l->dx, &l->residual, &l->dresidual};
+    pair_tensor *const tensors[] = {&l->x, &l->y, &l->dy, &l->dx, &l->residual, &l->dresidual};
     mien_tensor *const vectors[] = {&l->gamma, &l->beta,    &l->running_mean, &l->running_variance,
                                     &l->mean,  &l->inverse, &l->dgamma,       &l->dbeta};
     for (size_t i = 0; i < sizeof tensors / sizeof tensors[0]; i++)
-        twin_release(b, tensors[i]);
+        pair_release(b, tensors[i]);
     for (size_t i = 0; i < sizeof vectors / sizeof vectors[0]; i++)
         device_release(b, vectors[i]);
     if (l->step) b->ops->free(b, l->step);
 }
 
-static void run(mien_backend *b, const void *of, twin_result *out) {
+static void run(mien_backend *b, const void *of, pair_result *out) {
     const row *r = of;
     layer l = layer_of(b, r);
     const mien_batchnorm n = norm_of(r, &l);
@@ -138,12 +138,12 @@ static void run(mien_backend *b, const void *of, twin_result *out) {
                                                 {&l.dgamma, &l.dbeta},
                                                 {&l.dresidual.t}};
     for (int i = 0; i < 2 && parts[r->part][i]; i++)
-        twin_keep(b, out, parts[r->part][i]);
+        pair_keep(b, out, parts[r->part][i]);
     release(b, &l);
 }
 
-static double narrowness(void) {
-    return twin_cuda()->dtype == MIEN_F32 ? 0 : twin_cuda()->dtype == MIEN_BF16 ? 4e-3 : 5e-4;
+static double rounding_error(void) {
+    return pair_cuda()->dtype == MIEN_F32 ? 0 : pair_cuda()->dtype == MIEN_BF16 ? 4e-3 : 5e-4;
 }
 
 static void test_against_cpu(void **state) {
@@ -158,31 +158,31 @@ static void test_against_cpu(void **state) {
         row r = rows[i / PARTS];
         r.part = i % PARTS;
         const bool cast = r.part <= GRADIENT || r.part == RESIDUAL;
-        const double most = cast ? 3e-6 + narrowness() : 3e-6;
-        twins_near(run, &r, most, names[r.part], i / PARTS);
+        const double most = cast ? 3e-6 + rounding_error() : 3e-6;
+        pair_near(run, &r, most, names[r.part], i / PARTS);
     }
 }
 
-/* A mean a thousand times the deviation: squares around zero would leave no bit of the variance. */
+/* A mean a thousand times the standard deviation: E[x^2] - E[x]^2 would lose the variance. */
 static void test_large_mean(void **state) {
     (void)state;
-    if (twin_cuda()->dtype != MIEN_F32) return; /* such numbers do not exist there */
+    if (pair_cuda()->dtype != MIEN_F32) return; /* the half types cannot hold such numbers */
     const row r = {.x = {9, 6, 7, 20}, .act = BODY_LINEAR, .mean = 600, .part = STATISTICS};
-    twins_near(run, &r, 1e-6, "statistics", 0);
+    pair_near(run, &r, 1e-6, "statistics", 0);
     const row far = {.x = {9, 6, 7, 16}, .act = BODY_LINEAR, .mean = -5000, .part = RUNNING};
-    twins_near(run, &far, 1e-6, "running statistics", 0);
+    pair_near(run, &far, 1e-6, "running statistics", 0);
 }
 
-/* A number that is not finite shows, and the running statistics stay as they were. */
+/* A non-finite number is reported, and the running statistics stay unchanged. */
 static void test_bad_batch(void **state) {
     (void)state;
     static const float bad[] = {INFINITY, NAN, -INFINITY};
-    mien_backend *b = twin_cuda();
+    mien_backend *b = pair_cuda();
     const row r = {.x = {4, 6, 6, 16}, .act = BODY_LINEAR};
     const size_t count = mien_shape_count(r.x);
     for (size_t i = 0; i < 3; i++) {
         layer l = layer_of(b, &r);
-        float *x = twin_floats(count, 51, false), *before = device_take(b, &l.running_mean);
+        float *x = pair_floats(count, 51, false), *before = device_take(b, &l.running_mean);
         x[700 * (i + 1)] = bad[i];
         const int channel = (int)(700 * (i + 1) % 16);
         expect_ok(b->ops->upload(b, &l.x.t, x));
@@ -200,10 +200,10 @@ static void test_bad_batch(void **state) {
     }
 }
 
-/* Without dx, without the vectors' gradients: what is left is the same. */
+/* Without dx, or without the gradients of gamma and beta, the other results are the same. */
 static void test_parts_alone(void **state) {
     (void)state;
-    mien_backend *b = twin_cuda();
+    mien_backend *b = pair_cuda();
     const row r = {.x = {5, 8, 8, 24}, .act = BODY_RELU};
     for (int frozen = 0; frozen < 2; frozen++) {
         layer both = layer_of(b, &r), alone = layer_of(b, &r);
@@ -239,11 +239,11 @@ static void expect_same(mien_backend *b, const mien_tensor *got, const mien_tens
     free(e);
 }
 
-/* In f32 one pass has the bits of three: normalisation, sum, ReLU, and back. */
-static void test_residual_like_separate_passes(void **state) {
+/* In f32 the fused pass gives the bits of normalisation, sum and ReLU as separate passes. */
+static void test_residual_matches_separate_passes(void **state) {
     (void)state;
-    mien_backend *b = twin_cuda();
-    if (b->dtype != MIEN_F32) return; /* there each pass rounds its own result */
+    mien_backend *b = pair_cuda();
+    if (b->dtype != MIEN_F32) return; /* in the half types every separate pass rounds */
     static const mien_shape shapes[] = {{3, 9, 7, 32}, {2, 5, 7, 17}, {1, 1, 2, 3}};
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
         const row r = {.x = shapes[i], .act = BODY_RELU, .residual = true, .adds_residual = true};
@@ -271,10 +271,10 @@ static void test_residual_like_separate_passes(void **state) {
     }
 }
 
-/* Only dx or only the residual's gradient is wanted. */
+/* Only dx or only the residual's gradient is requested. */
 static void test_residual_parts_alone(void **state) {
     (void)state;
-    mien_backend *b = twin_cuda();
+    mien_backend *b = pair_cuda();
     const row r = {.x = {5, 8, 8, 24}, .act = BODY_RELU, .residual = true};
     for (int frozen = 0; frozen < 2; frozen++) {
         layer both = layer_of(b, &r), alone = layer_of(b, &r);
@@ -303,8 +303,8 @@ int main(void) {
         cmocka_unit_test(test_large_mean),
         cmocka_unit_test(test_bad_batch),
         cmocka_unit_test(test_parts_alone),
-        cmocka_unit_test(test_residual_like_separate_passes),
+        cmocka_unit_test(test_residual_matches_separate_passes),
         cmocka_unit_test(test_residual_parts_alone),
     };
-    return twins_all_types(tests, sizeof tests / sizeof tests[0]);
+    return pair_run_all_types(tests, sizeof tests / sizeof tests[0]);
 }

@@ -1,5 +1,5 @@
-/* Recorded work: replays do what the calls did, recording does nothing, and a recording that fails
- * leaves the device as it was. And the ranges for a profiler. */
+/* Capture: replays do what the calls would do, capturing itself runs nothing, and a failed capture
+ * leaves the device unchanged. Also the profiler ranges. */
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 
 enum { N = 5, IN = 17, OUT = 7 };
 
-/* A dense layer and slots around it; every time adds to what is there. */
+/* A dense layer and other operations; every run accumulates into the same tensors. */
 typedef struct bench {
     mien_backend *b;
     mien_linear *op;
@@ -79,7 +79,7 @@ static mien_status work(const bench *t) {
     return ops->linear_backward_data(t->op, &t->x, &t->sum, t->w, NULL, t->scratch, true);
 }
 
-/* All that `work` changes. */
+/* Everything that `work` changes. */
 static void state_of(const bench *t, float out[N * IN + N * OUT]) {
     expect_ok(t->b->ops->download(t->b, out, &t->x));
     expect_ok(t->b->ops->download(t->b, out + N * IN, &t->sum));
@@ -113,7 +113,7 @@ static void test_replay(void **state) {
     finish(&replayed);
 }
 
-/* Waiting is no work that a recording can hold. */
+/* A capture cannot contain a wait. */
 static void test_failing(void **state) {
     (void)state;
     float before[N * IN + N * OUT], after[N * IN + N * OUT];
@@ -158,7 +158,7 @@ static void test_order(void **state) {
     finish(&t);
 }
 
-/* The fake module's profiler; NULL on hardware. */
+/* The counts of the fake module's profiler; NULL on hardware. */
 static const fake_range_counts *profiler(void) {
     const fake_range_counts *(*counts)(void);
     const char *folder = getenv("MIEN_MODULES");

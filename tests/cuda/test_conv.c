@@ -1,5 +1,5 @@
-/* Convolutions on the device against the plain loops: all passes, every precision, channels that no
- * tensor core likes, padding that differs from side to side, batches of one. */
+/* Convolutions on the device against the plain loops: all passes, every precision, channel counts
+ * that tensor cores do not support, asymmetric padding, batches of one. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,31 +20,31 @@ typedef struct conv_row {
 static const conv_row rows[] = {
     {2, 7, 7, 8, 16, 3, 3, 1, true, true, BODY_RELU, 1, 1, false},
     {1, 9, 6, 3, 17, 3, 3, 1, true, true, BODY_RELU, 1, 1, false},
-    {3, 8, 8, 5, 3, 3, 3, 2, true, true, BODY_RELU, 1, 1,
-     false}, /* pads below and on the right only */
+    {3, 8, 8, 5, 3, 3, 3, 2, true, true, BODY_RELU, 1, 1, false}, /* pads bottom and right only */
     {2, 7, 9, 17, 5, 3, 3, 2, true, false, BODY_LINEAR, 1, 1, false},
     {2, 6, 6, 8, 8, 2, 2, 1, true, true, BODY_RELU, 1, 1, false}, /* an even kernel */
     {2, 9, 9, 1, 8, 5, 5, 1, true, true, BODY_RELU, 1, 1, false},
     {2, 9, 8, 1, 1, 3, 5, 1, false, true, BODY_TANH, 1, 1, false},
-    {1, 1, 1, 8, 7, 1, 1, 1, true, true, BODY_LINEAR, 1, 1, false}, /* an image of one place */
+    {1, 1, 1, 8, 7, 1, 1, 1, true, true, BODY_LINEAR, 1, 1, false}, /* a 1x1 image */
     {5, 1, 1, 3, 17, 3, 3, 1, true, true, BODY_RELU, 1, 1, false},
-    {2, 10, 7, 16, 24, 1, 1, 2, false, false, BODY_RELU, 1, 1, false}, /* leaves rows unread */
+    {2, 10, 7, 16, 24, 1, 1, 2, false, false, BODY_RELU, 1, 1, false}, /* does not read all rows */
     {3, 8, 11, 8, 3, 4, 3, 3, true, true, BODY_LEAKY_RELU, 1, 1, false},
     {2, 11, 5, 24, 8, 3, 1, 1, false, true, BODY_ELU, 1, 1, false},
     {2, 5, 5, 8, 8, 3, 3, 1, true, false, BODY_SIGMOID, 1, 1, false},
 };
 
-/* Dilation, groups, transposed ones. */
+/* Dilated, grouped and transposed convolutions. */
 static const conv_row others[] = {
     {1, 7, 6, 8, 8, 3, 3, 1, true, true, BODY_RELU, 2, 1, false},
-    {2, 9, 7, 5, 3, 3, 2, 1, true, true, BODY_LINEAR, 3, 1, false}, /* more behind than before */
+    {2, 9, 7, 5, 3, 3, 2, 1, true, true, BODY_LINEAR, 3, 1,
+     false}, /* more padding after than before */
     {1, 8, 7, 3, 5, 3, 3, 1, false, true, BODY_TANH, 2, 1, false},
     {2, 7, 6, 8, 8, 3, 3, 1, true, true, BODY_RELU, 1, 8, false}, /* depthwise */
     {2, 5, 6, 17, 17, 3, 3, 2, true, true, BODY_RELU, 1, 17, false},
     {2, 6, 5, 5, 15, 3, 2, 1, true, false, BODY_LINEAR, 1, 5, false},
     {1, 5, 4, 40, 40, 3, 3, 1, true, true, BODY_LEAKY_RELU, 2, 40, false},
     {2, 5, 6, 6, 9, 3, 3, 2, true, true, BODY_RELU, 1, 3, false},
-    {1, 19, 15, 4, 2, 1, 1, 1, false, true, BODY_ELU, 1, 2, false}, /* sums in parts */
+    {1, 19, 15, 4, 2, 1, 1, 1, false, true, BODY_ELU, 1, 2, false}, /* split sums */
     {2, 3, 4, 8, 16, 3, 3, 2, true, true, BODY_RELU, 1, 1, true},
     {3, 3, 5, 5, 3, 4, 4, 2, true, false, BODY_RELU, 1, 1, true},
     {2, 4, 3, 17, 5, 2, 3, 3, true, true, BODY_TANH, 1, 1, true},
@@ -53,12 +53,12 @@ static const conv_row others[] = {
 };
 enum { ROWS = sizeof rows / sizeof rows[0], OTHERS = sizeof others / sizeof others[0] };
 
-enum { Y, Y_WIDE, DX, DX_TWICE, DX_GATED, DX_GATED_TWICE, DW, DB, DW_TWICE, DB_TWICE, RESULTS };
-static const char *const names[RESULTS] = {"y",        "y in f32",       "dx", "dx twice",
-                                           "dx gated", "dx gated twice", "dw", "db",
-                                           "dw twice", "db twice"};
+enum { Y, Y_WIDE, DX, DX_TWICE, DX_MASKED, DX_MASKED_TWICE, DW, DB, DW_TWICE, DB_TWICE, RESULTS };
+static const char *const names[RESULTS] = {"y",         "y in f32",        "dx", "dx twice",
+                                           "dx masked", "dx masked twice", "dw", "db",
+                                           "dw twice",  "db twice"};
 
-/* Operands that both backends read; exact in the device's type. */
+/* Inputs of both backends, exact in the device's type. */
 typedef struct operands {
     float *x, *w, *b, *dy, *relu_mask;
 } operands;
@@ -77,7 +77,7 @@ static int padding(int in, int out, int kernel, int stride, bool same) {
     return same && all > 0 ? all : 0;
 }
 
-/* A transposed row is the gradient of a convolution whose result has the row's size. */
+/* A transposed row is the data gradient of a convolution whose output has the row's size. */
 static mien_linear_desc describe(const conv_row *r) {
     const int kh = (r->kernel_h - 1) * r->dilation + 1, kw = (r->kernel_w - 1) * r->dilation + 1;
     const int more_h = r->same ? 0 : kh - r->stride, more_w = r->same ? 0 : kw - r->stride;
@@ -155,16 +155,16 @@ static void take(mien_backend *b, const mien_tensor *t, results *r, int which) {
     r->value[which] = device_take(b, t);
 }
 
-/* The weights as the passes read them. */
+/* The weights in the format and type that the passes read. */
 static void *weights(mien_backend *b, mien_linear *op, const mien_linear_desc *d,
                      const float *hwio) {
     void *params = device_copy(b, NULL, b->ops->linear_weight_bytes(op));
     expect_ok(b->ops->weights_upload(op, params, hwio));
     if (b->dtype == b->param_dtype) return params;
-    void *low = device_copy(b, NULL, mien_linear_weights(d) * mien_dtype_bytes(b->dtype));
-    expect_ok(b->ops->cast(b, low, params, mien_linear_weights(d)));
+    void *half = device_copy(b, NULL, mien_linear_weights(d) * mien_dtype_bytes(b->dtype));
+    expect_ok(b->ops->cast(b, half, params, mien_linear_weights(d)));
     b->ops->free(b, params);
-    return low;
+    return half;
 }
 
 static void forward(mien_backend *b, mien_linear *op, const mien_linear_desc *d,
@@ -190,9 +190,9 @@ static void backward_data(mien_backend *b, mien_linear *op, const mien_linear_de
     expect_ok(b->ops->linear_backward_data(op, &dx, dy, w, NULL, scratch, true));
     take(b, &dx, r, DX_TWICE);
     expect_ok(b->ops->linear_backward_data(op, &dx, dy, w, relu_mask, scratch, true));
-    take(b, &dx, r, DX_GATED_TWICE);
+    take(b, &dx, r, DX_MASKED_TWICE);
     expect_ok(b->ops->linear_backward_data(op, &dx, dy, w, relu_mask, scratch, false));
-    take(b, &dx, r, DX_GATED);
+    take(b, &dx, r, DX_MASKED);
     device_release(b, &dx);
 }
 
@@ -218,7 +218,7 @@ static void backward_filter(mien_backend *b, mien_linear *op, const mien_linear_
 static mien_linear *create(mien_backend *b, const mien_linear_desc *d, int n) {
     mien_linear *op;
     expect_ok(b->ops->linear_create(b, d, &op));
-    expect_ok(b->ops->linear_prepare(op, n + 1)); /* the full batch; n is the last one */
+    expect_ok(b->ops->linear_prepare(op, n + 1)); /* a larger full batch; n is the last batch */
     expect_ok(b->ops->linear_prepare(op, n));
     return op;
 }
@@ -245,13 +245,13 @@ static void compute(mien_backend *b, const conv_row *row, const operands *o, res
     b->ops->linear_free(op);
 }
 
-/* Which zero a masked gradient becomes is nobody's matter. */
-static void one_zero(float *values, size_t count) {
+/* The sign of a masked zero does not matter. */
+static void clear_zero_signs(float *values, size_t count) {
     for (size_t i = 0; i < count; i++)
         if (values[i] == 0) values[i] = 0;
 }
 
-/* Every result of every row; `most` 0: bit for bit. */
+/* Compares every result of every row; `most` 0: bit for bit. */
 static void compare_rows(const conv_row *list, int count, mien_backend *cuda, bool integers,
                          double most) {
     mien_backend *plain;
@@ -266,8 +266,8 @@ static void compare_rows(const conv_row *list, int count, mien_backend *cuda, bo
             char what[64];
             snprintf(what, sizeof what, "row %d, %s", i, names[k]);
             assert_int_equal(got.count[k], want.count[k]);
-            one_zero(got.value[k], got.count[k]);
-            one_zero(want.value[k], want.count[k]);
+            clear_zero_signs(got.value[k], got.count[k]);
+            clear_zero_signs(want.value[k], want.count[k]);
             if (exact || (most == 0 && k != Y && k != Y_WIDE))
                 device_same(got.value[k], want.value[k], got.count[k], what);
             else
@@ -317,26 +317,26 @@ static void test_others(void **state) {
     compare_rows(others, OTHERS, device_open(MIEN_COMPUTE_BF16, true), false, 1.6e-2);
 }
 
-/* Engines chosen by time, whichever they are. */
+/* With engines chosen by timing. */
 static void test_timed_engines(void **state) {
     (void)state;
     compare(device_open(MIEN_COMPUTE_F32, false), true, 0);
     compare(device_open(MIEN_COMPUTE_BF16, false), false, 1.6e-2);
 }
 
-/* The same results where cuDNN fuses nothing: own kernels do it behind. */
+/* The same results where cuDNN fuses nothing and own kernels run after the convolution. */
 static void test_without_fusion(void **state) {
     (void)state;
     setenv("FAKE_CUDNN_FUSION", "0", 1);
     compare(device_open(MIEN_COMPUTE_F32, true), true, 0);
     compare(device_open(MIEN_COMPUTE_BF16, true), false, 1.6e-2);
-    setenv("FAKE_CUDNN_FUSION", "f32", 1); /* only a bias of floats */
+    setenv("FAKE_CUDNN_FUSION", "f32", 1); /* fuses only an f32 bias */
     compare(device_open(MIEN_COMPUTE_F16, true), false, 1e-3);
     unsetenv("FAKE_CUDNN_FUSION");
 }
 
-/* A batch of one that is a row in the middle of a larger one: rows of 5 floats, the second begins
- * at a multiple of 4 bytes only. */
+/* A batch of one that is a row of a larger batch: rows have 5 floats, so the second is aligned to 4
+ * bytes only. */
 static void test_one_row_of_many(void **state) {
     (void)state;
     static const conv_row row = {1, 1, 1, 5, 3, 1, 1, 1, true, true, BODY_RELU, 1, 1, false};
@@ -371,7 +371,7 @@ static void test_one_row_of_many(void **state) {
     mien_backend_close(b);
 }
 
-static void test_weights_travel(void **state) {
+static void test_weights_round_trip(void **state) {
     (void)state;
     mien_backend *b = device_open(MIEN_COMPUTE_F32, true);
     const mien_linear_desc d = describe(&rows[1]);
@@ -392,8 +392,8 @@ static void test_weights_travel(void **state) {
     mien_backend_close(b);
 }
 
-/* A pass that is recorded works on what lies in its tensors when it is done again. */
-static void test_recorded(void **state) {
+/* A captured pass reads the current contents of its tensors at every replay. */
+static void test_captured(void **state) {
     (void)state;
     mien_backend *b = device_open(MIEN_COMPUTE_BF16, true);
     const mien_linear_desc d = describe(&rows[2]);
@@ -428,7 +428,7 @@ static void test_recorded(void **state) {
     mien_backend_close(b);
 }
 
-/* For inference a transposed convolution is a data gradient and nothing else. */
+/* In inference a transposed convolution needs only the data gradient. */
 static void test_inference_transposed(void **state) {
     (void)state;
     const conv_row row = {2, 3, 4, 8, 16, 3, 3, 2, true, true, BODY_RELU, 1, 1, true};
@@ -492,8 +492,8 @@ int main(void) {
         cmocka_unit_test(test_timed_engines),
         cmocka_unit_test(test_without_fusion),
         cmocka_unit_test(test_one_row_of_many),
-        cmocka_unit_test(test_weights_travel),
-        cmocka_unit_test(test_recorded),
+        cmocka_unit_test(test_weights_round_trip),
+        cmocka_unit_test(test_captured),
         cmocka_unit_test(test_inference_transposed),
         cmocka_unit_test(test_misuse),
     };

@@ -1,5 +1,5 @@
 /* Dense layers on the device against the plain loops: all three passes, every precision, widths
- * that no tensor core likes, batches of one. */
+ * that tensor cores do not support, batches of one. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,9 +23,9 @@ static const dense_row rows[] = {
 };
 enum { ROWS = sizeof rows / sizeof rows[0] };
 
-/* y, y in f32, dx, dx added to dx, dx with gate, dw, db, and those two added to themselves. */
-enum { Y, Y_F32, DX, DX_TWICE, DX_GATED, DW, DB, DW_TWICE, DB_TWICE, RESULTS };
-static const char *const names[RESULTS] = {"y",  "y in f32", "dx",       "dx twice", "dx gated",
+/* TWICE: run a second time, accumulating. */
+enum { Y, Y_F32, DX, DX_TWICE, DX_MASKED, DW, DB, DW_TWICE, DB_TWICE, RESULTS };
+static const char *const names[RESULTS] = {"y",  "y in f32", "dx",       "dx twice", "dx masked",
                                            "dw", "db",       "dw twice", "db twice"};
 
 typedef struct results {
@@ -33,7 +33,7 @@ typedef struct results {
     size_t count[RESULTS];
 } results;
 
-/* What both backends compute with: exact in `dtype`. Whole numbers are small. */
+/* Inputs of both backends, exact in `dtype`. Whole numbers are small. */
 static float *operand(size_t count, mien_dtype dtype, bool whole, uint32_t seed) {
     float *out = device_numbers(count, 1, seed, dtype);
     for (size_t i = 0; whole && i < count; i++)
@@ -41,7 +41,7 @@ static float *operand(size_t count, mien_dtype dtype, bool whole, uint32_t seed)
     return out;
 }
 
-/* A tensor, and what it holds: `values` or zeros. */
+/* A tensor that holds `values`; NULL: zeros. */
 static mien_tensor make(mien_backend *b, int n, int c, mien_dtype dtype, const float *values) {
     mien_tensor t = {{n, 1, 1, c}, dtype, c, NULL};
     expect_ok(b->ops->alloc(b, (size_t)n * (size_t)c * mien_dtype_bytes(dtype), &t.data));
@@ -83,17 +83,17 @@ static mien_linear *create(mien_backend *b, const dense_row *row) {
     return op;
 }
 
-/* The weights as the passes read them. */
+/* The weights in the format and type that the passes read. */
 static void *weights(mien_backend *b, mien_linear *op, const dense_row *row, const float *hwio) {
     const size_t count = (size_t)row->in * (size_t)row->out;
-    void *params, *low;
+    void *params, *half;
     expect_ok(b->ops->alloc(b, b->ops->linear_weight_bytes(op), &params));
     expect_ok(b->ops->weights_upload(op, params, hwio));
     if (b->dtype == b->param_dtype) return params;
-    expect_ok(b->ops->alloc(b, count * mien_dtype_bytes(b->dtype), &low));
-    expect_ok(b->ops->cast(b, low, params, count));
+    expect_ok(b->ops->alloc(b, count * mien_dtype_bytes(b->dtype), &half));
+    expect_ok(b->ops->cast(b, half, params, count));
     b->ops->free(b, params);
-    return low;
+    return half;
 }
 
 static void forward(mien_backend *b, const dense_row *row, mien_linear *op, const mien_tensor *x,
@@ -118,7 +118,7 @@ static void backward_data(mien_backend *b, const dense_row *row, mien_linear *op
     take(b, &dx, r, DX_TWICE);
     expect_ok(b->ops->linear_backward_data(op, &dx, dy, w, row->relu_mask ? relu_mask : NULL,
                                            scratch, false));
-    take(b, &dx, r, DX_GATED);
+    take(b, &dx, r, DX_MASKED);
     b->ops->free(b, dx.data);
 }
 
@@ -137,7 +137,7 @@ static void backward_filter(mien_backend *b, const dense_row *row, mien_linear *
     b->ops->free(b, db.data);
 }
 
-/* All passes of one layer; `dtype`: what its inputs are exact in. */
+/* All passes of one layer; its inputs are exact in `dtype`. */
 static void run_row(mien_backend *b, const dense_row *row, mien_dtype dtype, bool whole,
                     results *r) {
     const size_t in = (size_t)row->n * (size_t)row->in, out = (size_t)row->n * (size_t)row->out;
@@ -171,7 +171,7 @@ static double relative(const float *got, const float *want, size_t count) {
     return norm > 0 ? sqrt(off / norm) : sqrt(off);
 }
 
-/* Every row within `bound` of the norm; `exact`: what is f32 in all precisions bit for bit. */
+/* Every row within `bound` of the norm; `whole`: f32 results of whole numbers bit for bit. */
 static void compare(mien_compute compute, bool deterministic, bool whole, double bound) {
     mien_backend *device = device_open(compute, deterministic), *plain;
     expect_ok(reference_open(false, &plain));
@@ -202,7 +202,8 @@ static void test_f32(void **state) {
 
 static void test_tf32(void **state) {
     (void)state;
-    compare(MIEN_COMPUTE_TF32, true, false, 1e-3); /* layers so narrow that errors hardly cancel */
+    compare(MIEN_COMPUTE_TF32, true, false,
+            1e-3); /* the layers are small, so errors hardly cancel */
 }
 
 static void test_bf16(void **state) {
@@ -221,7 +222,7 @@ static void test_measured(void **state) {
     compare(MIEN_COMPUTE_BF16, false, false, 1.6e-2);
 }
 
-/* Whole numbers leave no rounding: every f32 result is exact. */
+/* Whole numbers do not need rounding: every f32 result is exact. */
 static void test_integers(void **state) {
     (void)state;
     compare(MIEN_COMPUTE_F32, true, true, 1e-6);
@@ -230,8 +231,8 @@ static void test_integers(void **state) {
     compare(MIEN_COMPUTE_F16, true, true, 1e-3);
 }
 
-/* Rows from the second on, as the passes over a part of a batch see them: they lie where one row
- * ends, not where memory begins. */
+/* A view that starts at the second row, as the passes over a part of a batch use: its address has
+ * only the alignment of a row. */
 static void test_views(void **state) {
     (void)state;
     const dense_row row = {4, 3, 7, BODY_LINEAR, true, false};
@@ -260,7 +261,7 @@ static void test_views(void **state) {
     free(ws);
 }
 
-/* Sums that atomics make differ from call to call. */
+/* Sums by atomics would differ from call to call. */
 static void test_same_bits(void **state) {
     (void)state;
     const dense_row row = {64, 100, 40, BODY_LINEAR, true, false};
@@ -287,7 +288,7 @@ static void engines(char text[MIEN_DIRECTIONS][160]) {
     mien_backend_close(b);
 }
 
-/* What was measured once stays, whatever a second measurement would say. */
+/* A measured choice is kept; it is not measured again. */
 static void test_remembers(void **state) {
     (void)state;
     char first[MIEN_DIRECTIONS][160], again[MIEN_DIRECTIONS][160];
@@ -299,8 +300,8 @@ static void test_remembers(void **state) {
     }
 }
 
-/* A batch size that nobody prepared is refused by the layer's name; preparing twice is fine; the
- * engine is named once there is one. */
+/* A batch size that was not prepared is refused with the layer's name; preparing twice is fine; the
+ * engine is named once it is chosen. */
 static void test_prepare(void **state) {
     (void)state;
     const dense_row row = {4, 16, 7, BODY_LINEAR, true, false};

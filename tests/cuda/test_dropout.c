@@ -1,9 +1,9 @@
-/* Dropout's kernel against the loops of the CPU: the same bits in f32, and the numbers rounded once
- * in the narrow types. */
+/* Dropout and noise against the CPU's loops: the same bits in f32, and the same numbers rounded
+ * once in the half types. */
 #include <stdlib.h>
 
 #include "kernels/body/rng.h"
-#include "tests/cuda/twins.h"
+#include "tests/cuda/pair.h"
 #include "tests/support/test.h"
 
 typedef struct row {
@@ -23,7 +23,7 @@ static const row rows[] = {
     {{5, 2, 90, 8}, 0.3, 7, true},
 };
 
-/* y and, added to it once more, the same. */
+/* y, written and then accumulated. */
 static float *run(mien_backend *b, const row *r, const float *x) {
     const body_step step = {.seed = 99, .step = 12345678901};
     body_step *state = device_copy(b, &step, sizeof step);
@@ -38,7 +38,7 @@ static float *run(mien_backend *b, const row *r, const float *x) {
     return y;
 }
 
-/* Noise added to x. */
+/* x plus noise. */
 static float *run_noise(mien_backend *b, const row *r, const float *x) {
     const body_step step = {.seed = 99, .step = 12345678901};
     body_step *state = device_copy(b, &step, sizeof step);
@@ -52,24 +52,24 @@ static float *run_noise(mien_backend *b, const row *r, const float *x) {
     return y;
 }
 
-/* What is stored in a narrow type after each of the two passes. */
+/* Rounds to the device's type, once for each of the two passes. */
 static void cast(float *y, size_t count) {
-    for (size_t i = 0; i < count && twin_cuda()->dtype != MIEN_F32; i++)
-        y[i] = twin_rounded(twin_rounded(y[i] / 2) + y[i] / 2);
+    for (size_t i = 0; i < count && pair_cuda()->dtype != MIEN_F32; i++)
+        y[i] = pair_round(pair_round(y[i] / 2) + y[i] / 2);
 }
 
 static void test_dropout_and_noise(void **state) {
     (void)state;
-    mien_backend *cuda = twin_cuda();
+    mien_backend *cuda = pair_cuda();
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const size_t count = mien_shape_count(rows[i].shape);
         float *x = device_numbers(count, 3, (uint32_t)i + 1, cuda->dtype);
-        float *want = run(twin_plain(), &rows[i], x), *got = run(cuda, &rows[i], x);
+        float *want = run(pair_plain(), &rows[i], x), *got = run(cuda, &rows[i], x);
         cast(want, count);
         device_same(got, want, count, "y");
-        float *noisy = run_noise(twin_plain(), &rows[i], x), *there = run_noise(cuda, &rows[i], x);
+        float *noisy = run_noise(pair_plain(), &rows[i], x), *there = run_noise(cuda, &rows[i], x);
         for (size_t k = 0; k < count; k++)
-            noisy[k] = twin_rounded(noisy[k]);
+            noisy[k] = pair_round(noisy[k]);
         device_same(there, noisy, count, "noise");
         free(noisy);
         free(there);
@@ -81,5 +81,5 @@ static void test_dropout_and_noise(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_dropout_and_noise)};
-    return twins_all_types(tests, 1);
+    return pair_run_all_types(tests, 1);
 }

@@ -1,20 +1,20 @@
-/* Gathering, augmentation and the shuffle against the loops of the CPU: the same bits in f32, and
- * the numbers rounded once in the narrow types. */
+/* Gathering, augmentation and the shuffle against the CPU's loops: the same bits in f32, and the
+ * same numbers rounded once in the half types. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernels/body/rng.h"
-#include "tests/cuda/twins.h"
+#include "tests/cuda/pair.h"
 #include "tests/support/test.h"
 
 enum { CLASSES = 7, CURSOR = 13 };
 
-/* What a row of the table asks for. */
+/* Options of a row. */
 enum { AUGMENT = 1, MIXUP = 2, VIEW = 4, SMOOTH = 8, FOLLOWS = 16, NO_TARGETS = 32 };
 
 typedef struct row {
     mien_shape shape;
-    int batch; /* rows of the whole batch */
+    int batch; /* rows in the whole batch */
     uint64_t first;
     int flags;
 } row;
@@ -27,7 +27,7 @@ static const row rows[] = {
     {{5, 17, 13, 3}, 11, 5, AUGMENT | MIXUP | FOLLOWS},
     {{2, 7, 5, 5}, 2, 0, AUGMENT | MIXUP | FOLLOWS | NO_TARGETS},
     {{3, 1, 9, 17}, 3, 0, AUGMENT | SMOOTH},
-    {{40, 3, 7, 1}, 40, 0, AUGMENT}, /* some images begin on 16 bytes and end between */
+    {{40, 3, 7, 1}, 40, 0, AUGMENT}, /* some images begin 16-byte aligned but end unaligned */
     {{2, 31, 29, 1}, 6, 4, VIEW | FOLLOWS},
     {{2, 48, 48, 1}, 6, 0, VIEW | AUGMENT | MIXUP},
     {{2, 96, 97, 1}, 5, 1, AUGMENT | MIXUP}, /* too large for shared memory */
@@ -80,7 +80,7 @@ static void free_set(mien_backend *b, set *s) {
     b->ops->free(b, s->state);
 }
 
-/* The images; the targets into `targets`. */
+/* Returns the images; stores the targets in *targets. */
 static float *run(mien_backend *b, const row *r, float **targets) {
     const int all = r->flags;
     set s = make_set(b, r);
@@ -121,13 +121,13 @@ static float *run(mien_backend *b, const row *r, float **targets) {
 
 static void test_gather(void **state) {
     (void)state;
-    mien_backend *cuda = twin_cuda();
+    mien_backend *cuda = pair_cuda();
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const size_t count = mien_shape_count(rows[i].shape);
-        float *want_t, *got_t, *want = run(twin_plain(), &rows[i], &want_t);
+        float *want_t, *got_t, *want = run(pair_plain(), &rows[i], &want_t);
         float *got = run(cuda, &rows[i], &got_t);
         for (size_t k = 0; k < count; k++)
-            want[k] = twin_rounded(want[k]);
+            want[k] = pair_round(want[k]);
         device_same(got, want, count, "x");
         device_same(got_t, want_t, (size_t)rows[i].shape.n * CLASSES, "targets");
         free(want);
@@ -142,11 +142,11 @@ static int by_key(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* The shuffle is what a sort of the keys says; beyond a tile of the network, and not. */
+/* The shuffle equals a sort by key, within one tile of the sorting network and beyond it. */
 static void test_permutation(void **state) {
     (void)state;
     static const size_t sizes[] = {1, 2, 3, 17, 2047, 2048, 2049, 4097, 28709};
-    mien_backend *cuda = twin_cuda();
+    mien_backend *cuda = pair_cuda();
     for (size_t k = 0; k < sizeof sizes / sizeof sizes[0]; k++) {
         const size_t n = sizes[k];
         uint64_t *want = malloc(n * sizeof *want);
@@ -176,5 +176,5 @@ static void test_permutation(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_gather)};
     const struct CMUnitTest floats[] = {cmocka_unit_test(test_permutation)};
-    return twins_all_types(tests, 1) + twins_f32(floats, 1);
+    return pair_run_all_types(tests, 1) + pair_run_f32(floats, 1);
 }

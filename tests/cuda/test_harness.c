@@ -1,5 +1,5 @@
 /* The harness that runs kernels on the CPU, and the fake runtime below it: the same threads,
- * barriers and shuffles as on a GPU, and what a GPU would punish is seen. */
+ * barriers and shuffles as on a GPU, and invalid kernels are detected. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,7 +43,7 @@ static int quiet(void **state) {
     return 0;
 }
 
-/* Device memory with a copy of `from`, or with zeros. */
+/* Device memory with a copy of `from`; NULL: zeros. */
 static void *device(const void *from, size_t bytes) {
     void *data;
     assert_int_equal(cudaMalloc(&data, bytes), cudaSuccess);
@@ -72,23 +72,23 @@ static void test_every_thread_runs_once(void **state) {
             setenv("FAKE_CUDA_ORDER", orders[k], 1);
             const unsigned *g = shapes[s][0], *b = shapes[s][1];
             const size_t n = (size_t)g[0] * g[1] * g[2] * b[0] * b[1] * b[2];
-            uint32_t *place = device(NULL, n * 4), *seen = device(NULL, n * 4);
+            uint32_t *index = device(NULL, n * 4), *seen = device(NULL, n * 4);
             uint32_t *got = calloc(2 * n, 4);
             assert_non_null(got);
-            assert_int_equal(harness_places(stream, place, seen, g, b), cudaSuccess);
-            host(got, place, n * 4);
+            assert_int_equal(harness_indices(stream, index, seen, g, b), cudaSuccess);
+            host(got, index, n * 4);
             host(got + n, seen, n * 4);
             for (size_t i = 0; i < n; i++) {
                 assert_int_equal(got[i], i);
                 assert_int_equal(got[n + i], 1);
             }
             free(got);
-            cudaFree(place);
+            cudaFree(index);
             cudaFree(seen);
         }
 }
 
-/* Sums of blocks of 1, 2, … in an order of threads. */
+/* Sums of 1, 2, … per block, with the threads in the given order. */
 static void reduce(const char *order, bool wait, float sums[3]) {
     float x[3 * HARNESS_BLOCK];
     for (int i = 0; i < 3 * HARNESS_BLOCK; i++)
@@ -111,8 +111,8 @@ static void test_barriers_hold(void **state) {
     }
 }
 
-/* A missing barrier shows as a wrong sum in at least one of the two orders that the tests use. */
-static void test_missing_barrier_is_seen(void **state) {
+/* A missing barrier gives a wrong sum in at least one of the orders "forward" and "reverse". */
+static void test_missing_barrier_is_detected(void **state) {
     (void)state;
     float forward[3], reverse[3];
     reduce("forward", false, forward);
@@ -151,8 +151,7 @@ static void test_shuffles(void **state) {
     }
 }
 
-/* Shared memory starts as NaN in every block; subnormal numbers are flushed, and only in kernels.
- */
+/* Shared memory starts as NaN in every block. Subnormals are flushed in kernels only. */
 static void test_state_of_a_kernel(void **state) {
     (void)state;
     enum { N = 3 * HARNESS_BLOCK };
@@ -175,7 +174,7 @@ static void test_state_of_a_kernel(void **state) {
     cudaFree(left);
 }
 
-/* Does a child that does this fail with these words? */
+/* Does a child process that runs work(how) fail with this text on stderr? */
 static bool dies(void (*work)(int), int how, const char *words) {
     int ends[2], status;
     char said[1024] = "";
@@ -200,8 +199,8 @@ static bool dies(void (*work)(int), int how, const char *words) {
     return false;
 }
 
-static void commit(int crime) {
-    harness_break(stream, device(NULL, 64 * sizeof(int)), crime);
+static void misuse(int kind) {
+    harness_break(stream, device(NULL, 64 * sizeof(int)), kind);
 }
 
 static void touch(int how) {
@@ -217,18 +216,18 @@ static void overrun(int order) {
     cudaFree(to);
 }
 
-static void test_crimes_are_reported(void **state) {
+static void test_misuse_is_reported(void **state) {
     (void)state;
     for (int k = 0; k < 2; k++) {
         setenv("FAKE_CUDA_ORDER", orders[k], 1);
-        assert_true(dies(commit, LEAVES_BARRIER, "__syncthreads"));
-        assert_true(dies(commit, DIVERGES, "break_kernel"));
-        assert_true(dies(commit, SHUFFLES_PART, "only whole warps"));
-        assert_true(dies(commit, MIXES, "different shuffles"));
+        assert_true(dies(misuse, LEAVES_BARRIER, "__syncthreads"));
+        assert_true(dies(misuse, DIVERGES, "break_kernel"));
+        assert_true(dies(misuse, SHUFFLES_PART, "only whole warps"));
+        assert_true(dies(misuse, MIXES, "different shuffles"));
     }
     assert_true(dies(touch, 1, "argument 0 is not device memory"));
     assert_false(dies(touch, 0, ""));
-    assert_true(dies(overrun, 0, SANITIZED ? "buffer-overflow" : "behind the end"));
+    assert_true(dies(overrun, 0, SANITIZED ? "buffer-overflow" : "past the end"));
 }
 
 static void test_capture_and_replay(void **state) {
@@ -248,7 +247,7 @@ static void test_capture_and_replay(void **state) {
     assert_int_equal(harness_reduce(stream, to, from, 1, true), cudaSuccess);
     assert_int_equal(cudaMemcpyAsync(pinned, to, 4, cudaMemcpyDeviceToHost, stream), 0);
     assert_int_equal(cudaStreamEndCapture(stream, &graph), cudaSuccess);
-    assert_true(*pinned == 7); /* nothing was done yet */
+    assert_true(*pinned == 7); /* nothing has run yet */
     assert_int_equal(cudaGraphInstantiate(&exec, graph, 0), cudaSuccess);
     assert_int_equal(cudaGraphDestroy(graph), cudaSuccess);
     for (int again = 1; again < 4; again++) {
@@ -313,7 +312,7 @@ static void test_memory(void **state) {
     unsigned char *filled = malloc(600000);
     assert_non_null(filled);
     host(filled, a, 600000);
-    assert_int_equal(filled[0], 0xff); /* cudaMalloc gives no zeros */
+    assert_int_equal(filled[0], 0xff); /* cudaMalloc does not zero memory */
     assert_int_equal(filled[599999], 0xff);
     assert_int_equal(cudaMemGetInfo(&available, &total), cudaSuccess);
     assert_int_equal(total, 1000000);
@@ -370,12 +369,12 @@ static void test_events(void **state) {
     assert_int_equal(cudaEventRecord(second, stream), cudaSuccess);
     assert_int_equal(cudaEventSynchronize(second), cudaSuccess);
     assert_int_equal(cudaEventElapsedTime(&ms, first, second), cudaSuccess);
-    assert_true(ms > 1.999f && ms < 2.001f); /* its own clock, whatever else the machine does */
+    assert_true(ms > 1.999f && ms < 2.001f); /* exact: the emulation has its own clock */
     assert_int_equal(cudaEventDestroy(first), cudaSuccess);
     assert_int_equal(cudaEventDestroy(second), cudaSuccess);
 }
 
-/* The last test: everything that was made has been given back. */
+/* Must be the last test: everything created has been freed. */
 static void test_counters(void **state) {
     (void)state;
     const fake_counts *c = fake_counters();
@@ -395,10 +394,10 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_every_thread_runs_once, quiet),
         cmocka_unit_test_setup(test_barriers_hold, quiet),
-        cmocka_unit_test_setup(test_missing_barrier_is_seen, quiet),
+        cmocka_unit_test_setup(test_missing_barrier_is_detected, quiet),
         cmocka_unit_test_setup(test_shuffles, quiet),
         cmocka_unit_test_setup(test_state_of_a_kernel, quiet),
-        cmocka_unit_test_setup(test_crimes_are_reported, quiet),
+        cmocka_unit_test_setup(test_misuse_is_reported, quiet),
         cmocka_unit_test_setup(test_capture_and_replay, quiet),
         cmocka_unit_test_setup(test_capture_forbids, quiet),
         cmocka_unit_test_setup(test_memory, quiet),

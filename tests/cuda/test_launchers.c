@@ -1,5 +1,5 @@
-/* Launchers that no slot calls alone: what stands around a library's convolution. Against their
- * definitions in plain loops, in the three types of storage. */
+/* Launchers that run only around a library's convolution: padding, cropping, ReLU mask and bias.
+ * Compared with their definitions in plain loops, in all three storage types. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +26,7 @@ static uint16_t cast(float x, int number) {
     return number == CUDA_BF16 ? body_to_bf16(x) : body_to_f16(x);
 }
 
-/* Numbers in (-1, 1) that the type holds; eighths, so that sums of them are exact in any order. */
+/* Multiples of 1/8 in (-1, 1), which all types hold and whose sums are exact in any order. */
 static float *make(size_t count, uint32_t seed) {
     float *out = malloc(count * sizeof *out);
     assert_non_null(out);
@@ -37,7 +37,7 @@ static float *make(size_t count, uint32_t seed) {
     return out;
 }
 
-/* A tensor in device memory with these values, `shift` numbers behind a whole pack. */
+/* A tensor in device memory with these values, `shift` elements after an aligned address. */
 static cuda_tensor put(const float *values, int number, const int s[4], int shift) {
     cuda_tensor t = {NULL, number, s[0], s[1], s[2], s[3]};
     const size_t count = count_of(t), size = number == CUDA_F32 ? 4 : 2;
@@ -94,27 +94,27 @@ static const frame frames[] = {
     {{3, 2, 2, 8}, {8, 2, 2, 24}, 0, 0, 0},
     {{2, 4, 5, 16}, {2, 6, 7, 16}, 2, 1, 1},
     {{70, 3, 1, 32}, {70, 5, 2, 40}, 2, 0, 0},
-    /* so many channels that threads walk from place to place */
+    /* so many channels that each thread handles several positions */
     {{2, 2, 3, 69001}, {2, 3, 4, 69001}, 1, 0, 0},
 };
 
-static size_t place(const int s[4], int n, int h, int w, int c) {
+static size_t index_of(const int s[4], int n, int h, int w, int c) {
     return (((size_t)n * (size_t)s[1] + (size_t)h) * (size_t)s[2] + (size_t)w) * (size_t)s[3] +
            (size_t)c;
 }
 
 static size_t product(const int s[4]) {
-    return place(s, s[0], 0, 0, 0);
+    return index_of(s, s[0], 0, 0, 0);
 }
 
-/* Calls `visit` for every number of the small one with both places. */
+/* Calls `visit` for every element of the small image with its indices in both. */
 static void each(const frame *f, void (*visit)(void *, size_t small, size_t large), void *to) {
     for (int n = 0; n < f->small[0]; n++)
         for (int h = 0; h < f->small[1]; h++)
             for (int w = 0; w < f->small[2]; w++)
                 for (int c = 0; c < f->small[3]; c++)
-                    visit(to, place(f->small, n, h, w, c),
-                          place(f->large, n, h + f->top, w + f->left, c));
+                    visit(to, index_of(f->small, n, h, w, c),
+                          index_of(f->large, n, h + f->top, w + f->left, c));
 }
 
 typedef struct copies {
@@ -175,7 +175,7 @@ static void test_crop(void **state) {
     }
 }
 
-/* ---- gate, bias ---- */
+/* ---- ReLU mask, bias ---- */
 
 static const int shapes[][4] = {{1, 1, 1, 1}, {2, 3, 5, 3},   {7, 3, 3, 17},   {3, 6, 7, 16},
                                 {2, 9, 9, 5}, {1, 1, 1, 520}, {300, 1, 1, 40}, {40, 13, 7, 8}};
@@ -195,7 +195,7 @@ static void test_relu_mask(void **state) {
             to[k] = accumulate ? to[k] + value : value;
         }
         assert_int_equal(cuda_relu_mask(NULL, dst, src, over, accumulate), 0);
-        expect(dst, to, "gate", i);
+        expect(dst, to, "ReLU mask", i);
         drop(dst, 0);
         drop(src, 0);
         drop(over, 0);
@@ -251,14 +251,14 @@ static void test_bias_gradient(void **state) {
         free(values);
         free(sums);
     }
-    /* more channels than the room can hold are refused, not written beyond it */
+    /* more channels than the workspace can hold are refused */
     const cuda_tensor wide = {buffer.data, CUDA_F32, 1, 1, 1, CUDA_WORKSPACE_BYTES / 4};
     assert_int_equal(cuda_bias_gradient(NULL, buffer.data, wide, false, buffer),
                      cudaErrorInvalidValue);
     cudaFree(buffer.data);
 }
 
-/* Many channels: few blocks, whose threads add up several runs of rows. */
+/* Many channels: few blocks, whose threads sum several runs of rows. */
 static void test_bias_of_many_channels(void **state) {
     (void)state;
     cuda_workspace buffer;

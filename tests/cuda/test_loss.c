@@ -1,9 +1,9 @@
-/* Softmax and the loss against the loops of the CPU: the same bits of every row and of its
- * gradient, also where a NaN or an infinity comes in. */
+/* Softmax and the loss against the CPU's loops: the same bits in every row and its gradient, also
+ * with NaN and infinity in the input. */
 #include <math.h>
 #include <stdlib.h>
 
-#include "tests/cuda/twins.h"
+#include "tests/cuda/pair.h"
 #include "tests/support/test.h"
 
 typedef struct row {
@@ -29,16 +29,16 @@ static numbers_of make(const row *r, mien_dtype dtype) {
                     device_numbers((size_t)r->classes, 1, 3, MIEN_F32)};
     for (size_t i = 0; i < count; i++)
         n.t[i] = fabsf(n.t[i]);
-    /* equal ones: the first of them is the answer */
+    /* ties: the first class is the prediction */
     if (r->classes > 2) n.t[1] = n.t[r->classes - 1] = n.z[0] = n.z[r->classes - 1] = 16;
     if (!r->faults) return n;
     n.z[last] = INFINITY;
     n.z[count / 2] = NAN;
-    n.z[r->classes] = NAN; /* at place 0 of a row */
+    n.z[r->classes] = NAN; /* the first logit of a row */
     return n;
 }
 
-/* Gradient and state after the loss, twice: with a gradient and without. */
+/* Gradient and step state after the loss, run with and without a gradient. */
 static float *run_loss(mien_backend *b, const row *r, const numbers_of *n, body_step *state) {
     const mien_shape shape = {r->rows, 1, 1, r->classes};
     body_step step = {.loss_scale = r->scale, .loss_sum = 0, .rows = 3, .correct = 1};
@@ -66,16 +66,16 @@ static float *run_loss(mien_backend *b, const row *r, const numbers_of *n, body_
 
 static void test_loss(void **state) {
     (void)state;
-    mien_backend *cuda = twin_cuda();
+    mien_backend *cuda = pair_cuda();
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         const row *r = &table[i];
         const size_t count = (size_t)r->rows * (size_t)r->classes;
         numbers_of n = make(r, cuda->dtype);
         body_step want_state, got_state;
-        float *want = run_loss(twin_plain(), r, &n, &want_state);
+        float *want = run_loss(pair_plain(), r, &n, &want_state);
         float *got = run_loss(cuda, r, &n, &got_state);
         for (size_t k = 0; k < count; k++)
-            want[k] = twin_rounded(want[k]);
+            want[k] = pair_round(want[k]);
         device_same(got, want, count, "dlogits");
         assert_int_equal(got_state.rows, want_state.rows);
         assert_int_equal(got_state.correct, want_state.correct);
@@ -92,7 +92,7 @@ static void test_loss(void **state) {
     }
 }
 
-/* y; dx written and then added to. */
+/* y; dx, written and then accumulated. */
 static void run_softmax(mien_backend *b, mien_shape shape, const float *x, const float *slope,
                         float *out[2]) {
     mien_tensor from = device_tensor(b, shape, x), y = device_tensor(b, shape, NULL);
@@ -117,8 +117,8 @@ static void test_softmax(void **state) {
         float *x = device_numbers(count, 9, 4, MIEN_F32),
               *dy = device_numbers(count, 1, 5, MIEN_F32);
         float *want[2], *got[2];
-        run_softmax(twin_plain(), shapes[i], x, dy, want);
-        run_softmax(twin_cuda(), shapes[i], x, dy, got);
+        run_softmax(pair_plain(), shapes[i], x, dy, want);
+        run_softmax(pair_cuda(), shapes[i], x, dy, got);
         device_same(got[0], want[0], count, "y");
         device_same(got[1], want[1], count, "dx");
         for (int k = 0; k < 2; k++) {
@@ -133,5 +133,5 @@ static void test_softmax(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_loss)};
     const struct CMUnitTest floats[] = {cmocka_unit_test(test_softmax)};
-    return twins_all_types(tests, 1) + twins_f32(floats, 1);
+    return pair_run_all_types(tests, 1) + pair_run_f32(floats, 1);
 }

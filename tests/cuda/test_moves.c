@@ -1,7 +1,7 @@
-/* Boxes, exchanged axes and images of another size: the bits of the CPU's loops, rounded once. */
+/* Copies of boxes, permuted axes and resized images: the bits of the CPU's loops, rounded once. */
 #include <stdlib.h>
 
-#include "tests/cuda/twins.h"
+#include "tests/cuda/pair.h"
 #include "tests/support/test.h"
 
 typedef struct row {
@@ -9,30 +9,31 @@ typedef struct row {
     body_box box;
     body_axes axes;
     bool bilinear, accumulate;
-    int shift; /* numbers before the tensors: no packs then */
+    int shift; /* elements before the tensors, which prevent vector access */
 } row;
 
-/* Every row writing and adding, in packs and not. */
-static void every(twin_case run, const char *what, const row *rows, int count) {
+/* Every row writing and accumulating, aligned and unaligned. */
+static void every(pair_case run, const char *what, const row *rows, int count) {
     for (int i = 0; i < 4 * count; i++) {
         row r = rows[i / 4];
         r.accumulate = i & 1;
         r.shift = i & 2;
-        twins_same(run, &r, what, i);
+        pair_same(run, &r, what, i);
     }
 }
 
-static void run_box(mien_backend *b, const void *of, twin_result *out) {
+static void run_box(mien_backend *b, const void *of, pair_result *out) {
     const row *r = of;
-    twin_tensor src = twin_tensor_of(b, r->from, 31, true, r->shift);
-    twin_tensor dst = twin_tensor_of(b, r->to, 32, true, r->shift);
+    pair_tensor src = pair_tensor_of(b, r->from, 31, true, r->shift);
+    pair_tensor dst = pair_tensor_of(b, r->to, 32, true, r->shift);
     expect_ok(b->ops->copy_box(b, &dst.t, &src.t, &r->box, r->accumulate));
-    twin_keep(b, out, &dst.t);
-    twin_release(b, &src);
-    twin_release(b, &dst);
+    pair_keep(b, out, &dst.t);
+    pair_release(b, &src);
+    pair_release(b, &dst);
 }
 
-/* Laid inside, cut out, side by side: channels that fill packs on both sides, on one, on none. */
+/* Padding, cropping, concatenation, with channel counts that allow vector access on both sides, one
+ * or neither. */
 static void test_boxes(void **state) {
     (void)state;
     static const row rows[] = {
@@ -48,17 +49,17 @@ static void test_boxes(void **state) {
     every(run_box, "box", rows, sizeof rows / sizeof rows[0]);
 }
 
-static void run_permute(mien_backend *b, const void *of, twin_result *out) {
+static void run_permute(mien_backend *b, const void *of, pair_result *out) {
     const row *r = of;
     const int sizes[] = {r->from.h, r->from.w, r->from.c};
     const mien_shape to = {r->from.n, sizes[r->axes.from[0]], sizes[r->axes.from[1]],
                            sizes[r->axes.from[2]]};
-    twin_tensor x = twin_tensor_of(b, r->from, 33, true, r->shift);
-    twin_tensor y = twin_tensor_of(b, to, 34, true, r->shift);
+    pair_tensor x = pair_tensor_of(b, r->from, 33, true, r->shift);
+    pair_tensor y = pair_tensor_of(b, to, 34, true, r->shift);
     expect_ok(b->ops->permute_axes(b, &y.t, &x.t, r->axes, r->accumulate));
-    twin_keep(b, out, &y.t);
-    twin_release(b, &x);
-    twin_release(b, &y);
+    pair_keep(b, out, &y.t);
+    pair_release(b, &x);
+    pair_release(b, &y);
 }
 
 static void test_axes(void **state) {
@@ -71,21 +72,21 @@ static void test_axes(void **state) {
     every(run_permute, "axes", rows, sizeof rows / sizeof rows[0]);
 }
 
-static void run_resample(mien_backend *b, const void *of, twin_result *out) {
+static void run_resample(mien_backend *b, const void *of, pair_result *out) {
     const row *r = of;
-    const bool wild = !r->bilinear; /* what is chosen keeps its bits whatever it is */
-    twin_tensor x = twin_tensor_of(b, r->from, 35, wild, r->shift);
-    twin_tensor y = twin_tensor_of(b, r->to, 0, wild, r->shift);
+    const bool wild = !r->bilinear; /* nearest copies values: any bits must survive */
+    pair_tensor x = pair_tensor_of(b, r->from, 35, wild, r->shift);
+    pair_tensor y = pair_tensor_of(b, r->to, 0, wild, r->shift);
     expect_ok(b->ops->resample_forward(b, &y.t, &x.t, r->bilinear));
-    twin_keep(b, out, &y.t);
-    twin_tensor dy = twin_tensor_of(b, r->to, 36, false, r->shift);
-    twin_tensor dx = twin_tensor_of(b, r->from, 37, false, r->shift);
+    pair_keep(b, out, &y.t);
+    pair_tensor dy = pair_tensor_of(b, r->to, 36, false, r->shift);
+    pair_tensor dx = pair_tensor_of(b, r->from, 37, false, r->shift);
     expect_ok(b->ops->resample_backward(b, &dx.t, &dy.t, r->bilinear, r->accumulate));
-    twin_keep(b, out, &dx.t);
-    twin_release(b, &x);
-    twin_release(b, &y);
-    twin_release(b, &dy);
-    twin_release(b, &dx);
+    pair_keep(b, out, &dx.t);
+    pair_release(b, &x);
+    pair_release(b, &y);
+    pair_release(b, &dy);
+    pair_release(b, &dx);
 }
 
 static void test_sizes(void **state) {
@@ -109,5 +110,5 @@ int main(void) {
         cmocka_unit_test(test_axes),
         cmocka_unit_test(test_sizes),
     };
-    return twins_all_types(tests, sizeof tests / sizeof tests[0]);
+    return pair_run_all_types(tests, sizeof tests / sizeof tests[0]);
 }

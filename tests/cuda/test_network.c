@@ -1,4 +1,5 @@
-/* Whole networks on the GPU: against the CPU, against themselves, with and without recorded steps.
+/* Whole networks on the GPU: against the CPU, and for repeatability with and without captured
+ * steps.
  */
 #include <math.h>
 #include <stdio.h>
@@ -32,7 +33,7 @@ static const body_rule adam = {
     .kind = BODY_ADAM, .beta_1 = 0.9, .beta_2 = 0.999, .epsilon = 1e-7, .ema = 0.9};
 static const body_rule sgd = {.kind = BODY_SGD, .beta_1 = 0.9, .beta_2 = 0.999};
 
-/* 21 images in batches of 8: two whole ones and one of 5. */
+/* 21 images in batches of 8, 8 and 5. */
 static steps_case usual(void) {
     return (steps_case){.model = everything,
                         .io = {12, 11, 1, 5},
@@ -53,7 +54,7 @@ static double float_distance(const float *a, const float *b, size_t count) {
     return sqrt(difference / (norm > 0 ? norm : 1));
 }
 
-/* Losses, weights and logits within `most` of the reference's. */
+/* Expects losses, weights and logits within `most` of the reference's. */
 static void expect_near(const steps_case *c, mien_compute compute, double most, const char *what) {
     mien_backend *plain, *gpu = device_open(compute, false);
     expect_ok(reference_open(false, &plain));
@@ -73,7 +74,7 @@ static void expect_near(const steps_case *c, mien_compute compute, double most, 
     mien_backend_close(plain);
 }
 
-/* Twenty steps of plain SGD: numerics.md's curve. */
+/* Twenty steps of plain SGD: the loss curve of numerics.md. */
 static void test_curve(void **state) {
     (void)state;
     steps_case c = usual();
@@ -100,7 +101,7 @@ static void expect_same(const steps_result *a, const steps_result *b, const char
         fail_msg("%s: the bits differ (losses %.9g, %.9g)", what, a->loss[1], b->loss[1]);
 }
 
-/* Recorded steps, single launches, and a second run give the same bits. */
+/* Captured steps, single launches and a second run give the same bits. */
 static void test_repeats(void **state) {
     (void)state;
     static const mien_compute computes[] = {MIEN_COMPUTE_F32, MIEN_COMPUTE_BF16};
@@ -124,7 +125,7 @@ static void test_repeats(void **state) {
     }
 }
 
-/* Sizes that do not fill anything. */
+/* Sizes that fill no block, tile or vector. */
 static void test_odd_networks(void **state) {
     (void)state;
     static const struct {
@@ -191,7 +192,7 @@ static void test_odd_networks(void **state) {
     }
 }
 
-/* A gradient that overflows halves the scale and leaves the weights; training goes on. */
+/* An overflowing gradient halves the loss scale and skips the update; training continues. */
 static void test_loss_scale(void **state) {
     (void)state;
     steps_case c = usual();
@@ -206,7 +207,7 @@ static void test_loss_scale(void **state) {
 
 typedef struct watch {
     fake_counts before;
-    int steps; /* that were one launch and nothing else */
+    int steps; /* steps that were a single graph launch and nothing else */
 } watch;
 
 static void watch_step(void *context, int step, bool before) {
@@ -223,8 +224,8 @@ static void watch_step(void *context, int step, bool before) {
                     now.memsets == w->before.memsets;
 }
 
-/* The first step of each size is launched as it is, the second recorded; every other one is a
- * single launch: no copy, no wait, no memory. */
+/* The first step of each batch size is launched directly, the second captured; every other one is a
+ * single launch without copy, wait or allocation. */
 static void test_one_launch_a_step(void **state) {
     (void)state;
     watch w = {0};

@@ -1,11 +1,11 @@
-/* The flat optimiser against the loops of the CPU: the same bits of weights and moments where no
- * clipping brings in the norm, whose order of summation is the device's own. */
+/* The flat optimiser against the CPU's loops: the same bits of weights and moments, except with
+ * clipping, which needs the norm, a sum in the device's own order. */
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/cuda/twins.h"
+#include "tests/cuda/pair.h"
 #include "tests/support/test.h"
 
 enum { STEPS = 3, BATCH = 32 };
@@ -16,7 +16,7 @@ typedef struct row {
     size_t count, decayed;
     int kind, flags;
     enum fault fault;
-    double scale; /* of the loss */
+    double scale; /* loss scale */
 } row;
 
 static const row rows[] = {
@@ -31,14 +31,14 @@ static const row rows[] = {
     {4099, 7, BODY_SGD, NO_MOMENT | NESTEROV | SHIFTED, NONE, 0},
     {70001, 33, BODY_ADAM, CLIP, NONE, 0},
     {70001, 33, BODY_ADAM, 0, NONE, 65536},
-    {2100000, 2000000, BODY_ADAMW, 0, NONE, 0}, /* more than one round of the sums' blocks */
+    {2100000, 2000000, BODY_ADAMW, 0, NONE, 0}, /* more than one pass of the summing blocks */
     {129, 65, BODY_ADAM, EMA, NAN_GRADIENT, 0},
     {129, 65, BODY_ADAM, 0, INFINITE_GRADIENT, 1024}, /* an overflow: the scale is halved */
-    {129, 65, BODY_SGD, 0, NAN_GRADIENT, 1},          /* it cannot fall: a fault */
+    {129, 65, BODY_SGD, 0, NAN_GRADIENT, 1},          /* cannot be halved further: a fault */
     {129, 65, BODY_ADAM, EMA, HUGE_WEIGHT, 0},
 };
 
-/* The vectors of an update, in this order. */
+/* The vectors of an update. */
 enum { W, G, M, V, AVERAGE, VECTORS };
 
 typedef struct outcome {
@@ -53,7 +53,7 @@ static float *start_of(const row *r, int which) {
     const size_t last = r->count - 1;
     for (size_t i = 0; i < r->count; i++)
         x[i] = which == V ? fabsf(x[i]) * 1e-3f : x[i];
-    /* moments that fall below the smallest normal number */
+    /* moments that become subnormal */
     for (size_t i = 0; r->flags & TINY && which > W && which < AVERAGE && i < r->count; i += 3)
         x[i] = which == G ? 0 : FLT_MIN;
     if (r->fault == NAN_GRADIENT && which == G) x[last] = NAN;
@@ -64,7 +64,7 @@ static float *start_of(const row *r, int which) {
     return x;
 }
 
-/* With SHIFTED the vectors do not begin on 16 bytes. */
+/* With SHIFTED the vectors are not aligned to 16 bytes. */
 static size_t before(const row *r) {
     return r->flags & SHIFTED ? 1 : 0;
 }
@@ -105,7 +105,7 @@ static outcome run(mien_backend *b, const row *r) {
                             .ema = r->flags & EMA ? 0.99 : 0,
                             .nesterov = (r->flags & NESTEROV) != 0,
                             .warm_averages = (r->flags & WARM) != 0};
-    const double rates[STEPS + 1] = {1, 0.01, 0.003, 0.02}; /* the first is another step's */
+    const double rates[STEPS + 1] = {1, 0.01, 0.003, 0.02}; /* the first belongs to another step */
     mien_tensor t[VECTORS], half = device_tensor(b, (mien_shape){1, 1, 1, (int)r->count}, NULL);
     void *at[VECTORS];
     for (int i = 0; i < VECTORS; i++) {
@@ -156,31 +156,31 @@ static void check_state(const row *r, const body_step *got, const body_step *wan
     assert_int_equal(got->cursor, STEPS * BATCH);
 }
 
-/* The low copy is the weights, rounded; it is not touched when no step was. */
-static void check_low(const row *r, const outcome *got) {
-    if (twin_cuda()->dtype == MIEN_F32 || got->state.skipped == STEPS) return;
+/* The half-precision copy is the rounded weights, and is unchanged after a skipped step. */
+static void check_half_copy(const row *r, const outcome *got) {
+    if (pair_cuda()->dtype == MIEN_F32 || got->state.skipped == STEPS) return;
     float *want = malloc(r->count * sizeof *want);
     assert_non_null(want);
     for (size_t i = 0; i < r->count; i++)
-        want[i] = twin_rounded(got->vector[W][i]);
-    device_same(got->half, want, r->count, "the low copy");
+        want[i] = pair_round(got->vector[W][i]);
+    device_same(got->half, want, r->count, "the half-precision copy");
     free(want);
 }
 
 static void test_optimize(void **state) {
     (void)state;
     static const char *const names[] = {"w", "g", "m", "v", "average"};
-    mien_backend *cuda = twin_cuda();
+    mien_backend *cuda = pair_cuda();
     for (size_t k = 0; k < sizeof rows / sizeof rows[0]; k++) {
         const row *r = &rows[k];
-        outcome want = run(twin_plain(), r), got = run(cuda, r);
+        outcome want = run(pair_plain(), r), got = run(cuda, r);
         check_state(r, &got.state, &want.state);
         for (int i = 0; i < VECTORS; i++)
             if (r->flags & CLIP)
                 device_near(got.vector[i], want.vector[i], r->count, 1e-6, names[i]);
             else
                 device_same(got.vector[i], want.vector[i], r->count, names[i]);
-        check_low(r, &got);
+        check_half_copy(r, &got);
         release(&want);
         release(&got);
     }
@@ -188,5 +188,5 @@ static void test_optimize(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_optimize)};
-    return twins_all_types(tests, 1);
+    return pair_run_all_types(tests, 1);
 }

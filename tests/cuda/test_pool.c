@@ -1,10 +1,10 @@
-/* Pooling: values, indices and gradients have the bits of the CPU's loops; the bias gradient that
- * is summed on the way is that of the gradient handed back. */
+/* Pooling: values, indices and gradients have the bits of the CPU's loops; the fused bias gradient
+ * is the sum of the returned gradient. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernels/body/rng.h"
-#include "tests/cuda/twins.h"
+#include "tests/cuda/pair.h"
 #include "tests/support/test.h"
 
 typedef struct row {
@@ -12,11 +12,11 @@ typedef struct row {
     int oh, ow; /* of y */
     mien_pool p;
     bool relu_mask, accumulate;
-    double rate; /* of the dropout behind; 0: none */
+    double rate; /* of the dropout that follows; 0: none */
     int shift;
 } row;
 
-/* 2x2 in packs (borders even and odd), in single channels, and off the grid of packs; overlapping,
+/* 2x2 with vector access (even and odd sizes), with single channels, and unaligned; overlapping,
  * padded, larger than the image, one output. */
 static const row rows[] = {
     {{1, 2, 2, 8}, 1, 1, {false, 2, 2, 2, 2, 0, 0}, true, false, 0.25, 0},
@@ -39,29 +39,29 @@ static mien_shape pooled(const row *r) {
     return (mien_shape){r->x.n, r->oh, r->ow, r->x.c};
 }
 
-static void keep_index(mien_backend *b, twin_result *out, const uint16_t *index, size_t count) {
+static void keep_index(mien_backend *b, pair_result *out, const uint16_t *index, size_t count) {
     uint16_t *host = malloc(count * sizeof *host);
     float *values = malloc(count * sizeof *values);
     assert_non_null(host);
     assert_non_null(values);
     expect_ok(b->ops->copy_out(b, host, index, count * sizeof *host));
-    for (size_t i = 0; i < count; i++) /* small: all types hold them; 0xFFFF is -1 */
+    for (size_t i = 0; i < count; i++) /* small enough for all types; 0xFFFF becomes -1 */
         values[i] = host[i] == UINT16_MAX ? -1 : (float)host[i];
-    twin_keep_numbers(out, values, count);
+    pair_keep_numbers(out, values, count);
     free(host);
     free(values);
 }
 
-/* Zeros of either sign are one: whether a gradient of -0 is written or added to 0 differs between
- * the CPU's own loops. */
-static void keep_gradient(mien_backend *b, twin_result *out, const mien_tensor *dx) {
+/* Ignores the sign of zero: the CPU's own loops differ in whether a gradient of -0 is written or
+ * added to 0. */
+static void keep_gradient(mien_backend *b, pair_result *out, const mien_tensor *dx) {
     const size_t first = out->count;
-    twin_keep(b, out, dx);
+    pair_keep(b, out, dx);
     for (size_t i = first; i < out->count; i++)
         out->values[i] = out->values[i] == 0 ? 0 : out->values[i];
 }
 
-static void run_max(mien_backend *b, const void *of, twin_result *out) {
+static void run_max(mien_backend *b, const void *of, pair_result *out) {
     const row *r = of;
     const mien_shape to = pooled(r);
     const size_t count = mien_shape_count(to);
@@ -69,31 +69,31 @@ static void run_max(mien_backend *b, const void *of, twin_result *out) {
     body_step *state = device_copy(b, &step, sizeof step);
     const mien_dropout drop = {r->rate, RNG_DROPOUT + 2, state, 11, false};
     const mien_pool_tail tail = {.relu_mask = r->relu_mask, .dropout = r->rate > 0 ? &drop : NULL};
-    twin_tensor x = twin_tensor_of(b, r->x, 21, true, r->shift);
-    twin_tensor y = twin_tensor_of(b, to, 0, false, r->shift);
-    twin_tensor dy = twin_tensor_of(b, to, 22, !r->accumulate, r->shift);
-    twin_tensor dx = twin_tensor_of(b, r->x, 23, !r->accumulate, r->shift);
+    pair_tensor x = pair_tensor_of(b, r->x, 21, true, r->shift);
+    pair_tensor y = pair_tensor_of(b, to, 0, false, r->shift);
+    pair_tensor dy = pair_tensor_of(b, to, 22, !r->accumulate, r->shift);
+    pair_tensor dx = pair_tensor_of(b, r->x, 23, !r->accumulate, r->shift);
     uint16_t *index = device_copy(b, NULL, count * sizeof *index);
     expect_ok(b->ops->pool_forward(b, &y.t, index, &x.t, &r->p, &tail));
-    twin_keep(b, out, &y.t);
+    pair_keep(b, out, &y.t);
     keep_index(b, out, index, count);
     expect_ok(b->ops->pool_backward(b, &dx.t, &dy.t, index, &r->p, &tail, r->accumulate));
     keep_gradient(b, out, &dx.t);
     b->ops->free(b, state);
     b->ops->free(b, index);
-    twin_release(b, &x);
-    twin_release(b, &y);
-    twin_release(b, &dy);
-    twin_release(b, &dx);
+    pair_release(b, &x);
+    pair_release(b, &y);
+    pair_release(b, &dy);
+    pair_release(b, &dx);
 }
 
 static void test_max(void **state) {
     (void)state;
     for (int i = 0; i < ROWS; i++)
-        twins_same(run_max, &rows[i], "max pooling", i);
+        pair_same(run_max, &rows[i], "max pooling", i);
 }
 
-/* The sum of what went back, added to what was there. */
+/* The expected bias gradient: the sum of dx, added to the old value. */
 static void bias_of(float *sum, const float *dx, mien_shape s, float before) {
     for (int c = 0; c < s.c; c++) {
         double total = before;
@@ -104,16 +104,16 @@ static void bias_of(float *sum, const float *dx, mien_shape s, float before) {
 }
 
 static void check_bias(const row *r, bool accumulate) {
-    mien_backend *b = twin_cuda();
+    mien_backend *b = pair_cuda();
     const size_t count = mien_shape_count(pooled(r)), c = (size_t)r->x.c;
     float *before = calloc(c, sizeof *before), *want = calloc(c, sizeof *want);
     assert_true(before && want);
     for (size_t i = 0; i < c; i++)
         before[i] = 3;
-    twin_tensor x = twin_tensor_of(b, r->x, 31, false, 0);
-    twin_tensor y = twin_tensor_of(b, pooled(r), 0, false, 0);
-    twin_tensor dy = twin_tensor_of(b, pooled(r), 32, false, 0);
-    twin_tensor dx = twin_tensor_of(b, r->x, 0, false, 0);
+    pair_tensor x = pair_tensor_of(b, r->x, 31, false, 0);
+    pair_tensor y = pair_tensor_of(b, pooled(r), 0, false, 0);
+    pair_tensor dy = pair_tensor_of(b, pooled(r), 32, false, 0);
+    pair_tensor dx = pair_tensor_of(b, r->x, 0, false, 0);
     mien_tensor dbias = device_params(b, c, before);
     uint16_t *index = device_copy(b, NULL, count * sizeof *index);
     mien_pool_tail tail = {.relu_mask = true};
@@ -130,45 +130,45 @@ static void check_bias(const row *r, bool accumulate) {
     free(want);
     b->ops->free(b, index);
     device_release(b, &dbias);
-    twin_release(b, &x);
-    twin_release(b, &y);
-    twin_release(b, &dy);
-    twin_release(b, &dx);
+    pair_release(b, &x);
+    pair_release(b, &y);
+    pair_release(b, &dy);
+    pair_release(b, &dx);
 }
 
 static void test_bias(void **state) {
     (void)state;
-    assert_true(twin_cuda()->ops->sums_bias);
+    assert_true(pair_cuda()->ops->sums_bias);
     for (int i = 0; i < 2 * ROWS; i++)
         check_bias(&rows[i / 2], i % 2);
-    /* so many channels that threads walk, for more than one run of rows */
+    /* so many channels that threads loop over them, and several runs of rows */
     const row many = {{11, 4, 6, 16897}, 2, 3, {false, 2, 2, 2, 2, 0, 0}, true, false, 0, 0};
     check_bias(&many, false);
 }
 
-static void run_average(mien_backend *b, const void *of, twin_result *out) {
+static void run_average(mien_backend *b, const void *of, pair_result *out) {
     const row *r = of;
     const mien_pool_tail none = {0};
     mien_pool p = r->p;
     p.average = true;
-    twin_tensor x = twin_tensor_of(b, r->x, 41, true, r->shift);
-    twin_tensor y = twin_tensor_of(b, pooled(r), 0, false, r->shift);
-    twin_tensor dy = twin_tensor_of(b, pooled(r), 42, true, r->shift);
-    twin_tensor dx = twin_tensor_of(b, r->x, 43, true, r->shift);
+    pair_tensor x = pair_tensor_of(b, r->x, 41, true, r->shift);
+    pair_tensor y = pair_tensor_of(b, pooled(r), 0, false, r->shift);
+    pair_tensor dy = pair_tensor_of(b, pooled(r), 42, true, r->shift);
+    pair_tensor dx = pair_tensor_of(b, r->x, 43, true, r->shift);
     expect_ok(b->ops->pool_forward(b, &y.t, NULL, &x.t, &p, &none));
-    twin_keep(b, out, &y.t);
+    pair_keep(b, out, &y.t);
     expect_ok(b->ops->pool_backward(b, &dx.t, &dy.t, NULL, &p, &none, r->accumulate));
-    twin_keep(b, out, &dx.t);
-    twin_release(b, &x);
-    twin_release(b, &y);
-    twin_release(b, &dy);
-    twin_release(b, &dx);
+    pair_keep(b, out, &dx.t);
+    pair_release(b, &x);
+    pair_release(b, &y);
+    pair_release(b, &dy);
+    pair_release(b, &dx);
 }
 
 static void test_average(void **state) {
     (void)state;
     for (int i = 0; i < ROWS; i++)
-        twins_same(run_average, &rows[i], "average pooling", i);
+        pair_same(run_average, &rows[i], "average pooling", i);
 }
 
 int main(void) {
@@ -177,5 +177,5 @@ int main(void) {
         cmocka_unit_test(test_bias),
         cmocka_unit_test(test_average),
     };
-    return twins_all_types(tests, sizeof tests / sizeof tests[0]);
+    return pair_run_all_types(tests, sizeof tests / sizeof tests[0]);
 }

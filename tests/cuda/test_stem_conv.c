@@ -1,13 +1,13 @@
-/* The convolution that reads the image, by own kernels, against the plain loops in double: whole
- * numbers bit for bit (rounded once in the narrow types), others within the bounds of their type.
- */
+/* The stem convolution, which reads the image, by own kernels, against the plain loops in double:
+ * whole numbers bit for bit (rounded once in the half types), others within the bounds of their
+ * type. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/cuda/twins.h"
+#include "tests/cuda/pair.h"
 #include "tests/support/test.h"
 
-/* LOGITS: y and dy are floats in every precision. */
+/* LOGITS: y and dy are f32 in every precision. */
 enum { BIAS = 1, RELU = 2, LOGITS = 4 };
 
 typedef struct row {
@@ -59,7 +59,7 @@ static mien_linear *create(mien_backend *b, const row *r) {
     return op;
 }
 
-/* Numbers that `dtype` holds exactly, small whole ones if asked for. */
+/* Numbers that `dtype` holds exactly; `whole`: small whole numbers. */
 static float *values_of(size_t count, uint32_t seed, bool whole, mien_dtype dtype) {
     float *out = device_numbers(count, 1, seed, dtype);
     for (size_t i = 0; whole && i < count; i++)
@@ -99,13 +99,13 @@ static outcome run(mien_backend *b, const row *r, bool whole, mien_dtype dtype) 
     mien_tensor bias = device_params(b, (size_t)r->channels, values[2]);
     mien_tensor db = device_params(b, (size_t)r->channels, NULL);
     mien_tensor dy = output_of(b, r, values[3]);
-    mien_tensor low = device_tensor(b, (mien_shape){1, 1, 1, (int)weights}, NULL);
+    mien_tensor half = device_tensor(b, (mien_shape){1, 1, 1, (int)weights}, NULL);
     const bool cast = b->dtype != b->param_dtype;
     void *scratch = device_copy(b, NULL, b->ops->linear_scratch_bytes(op) + 64);
     outcome out;
     expect_ok(b->ops->weights_upload(op, w.data, values[1]));
-    if (cast) expect_ok(b->ops->cast(b, low.data, w.data, weights));
-    expect_ok(b->ops->linear_forward(op, &y, &x, cast ? low.data : w.data,
+    if (cast) expect_ok(b->ops->cast(b, half.data, w.data, weights));
+    expect_ok(b->ops->linear_forward(op, &y, &x, cast ? half.data : w.data,
                                      r->flags & BIAS ? bias.data : NULL, scratch));
     out.count[Y] = mien_shape_count(shape);
     out.value[Y] = device_take(b, &y);
@@ -116,7 +116,7 @@ static outcome run(mien_backend *b, const row *r, bool whole, mien_dtype dtype) 
     }
     b->ops->linear_free(op);
     b->ops->free(b, scratch);
-    mien_tensor *const all[] = {&x, &y, &w, &dw, &bias, &db, &dy, &low};
+    mien_tensor *const all[] = {&x, &y, &w, &dw, &bias, &db, &dy, &half};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         device_release(b, all[i]);
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
@@ -130,10 +130,10 @@ static void release(outcome *o) {
 }
 
 static void compare(const outcome *got, outcome *want, bool whole, bool logits) {
-    const mien_dtype dtype = logits ? MIEN_F32 : twin_cuda()->dtype;
+    const mien_dtype dtype = logits ? MIEN_F32 : pair_cuda()->dtype;
     const double most = dtype == MIEN_BF16 ? 4e-3 : (dtype == MIEN_F16 ? 5e-4 : 1e-5);
     for (size_t k = 0; k < want->count[Y] && !logits; k++)
-        want->value[Y][k] = twin_rounded(want->value[Y][k]);
+        want->value[Y][k] = pair_round(want->value[Y][k]);
     for (int i = 0; i < RESULTS; i++)
         if (whole)
             device_same(got->value[i], want->value[i], want->count[i], names[i]);
@@ -144,7 +144,7 @@ static void compare(const outcome *got, outcome *want, bool whole, bool logits) 
 
 static void test_stem_conv(void **state) {
     (void)state;
-    mien_backend *cuda = twin_cuda(), *plain;
+    mien_backend *cuda = pair_cuda(), *plain;
     expect_ok(reference_open(true, &plain));
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         for (int whole = 0; whole < 2; whole++) {
@@ -157,12 +157,12 @@ static void test_stem_conv(void **state) {
     mien_linear *op = create(cuda, &rows[0]);
     char engine[64];
     cuda->ops->linear_engine(op, MIEN_FILTER, engine, sizeof engine);
-    assert_string_equal(engine, "stem"); /* and not a library's */
+    assert_string_equal(engine, "stem"); /* the own kernels, not a library's engine */
     cuda->ops->linear_free(op);
     mien_backend_close(plain);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_stem_conv)};
-    return twins_all_types(tests, 1);
+    return pair_run_all_types(tests, 1);
 }

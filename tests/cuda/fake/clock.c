@@ -1,4 +1,4 @@
-/* The clock of the emulation; it takes the place of host/base/clock.c in the module. */
+/* The clock of the CUDA emulation. It replaces host/base/clock.c in the module. */
 #include "host/base/clock.h"
 
 #include <stdatomic.h>

@@ -1,5 +1,5 @@
-/* What the fake GPU has done so far; a test reads it through dlsym(module, "fake_counters") or by
- * linking the fake. Needs no CUDA header. */
+/* Counters of the fake GPU. A test reads them through dlsym(module, "fake_counters") or by linking
+ * the fake. Needs no CUDA header. */
 #ifndef TESTS_CUDA_FAKE_COUNTERS_H
 #define TESTS_CUDA_FAKE_COUNTERS_H
 
@@ -11,14 +11,14 @@ extern "C" {
 #endif
 
 typedef struct fake_counts {
-    uint64_t launches; /* own kernels that were launched or captured, not replayed */
+    uint64_t launches; /* own kernels launched or captured; replays do not count */
     uint64_t mallocs, frees, copies, memsets;
-    uint64_t syncs; /* waits: of stream, device or event, and copies that wait */
-    uint64_t heuristics, plans, compiled; /* of cuDNN; compiled: plans of engines that are */
-    uint64_t captures, graph_launches, graph_nodes; /* nodes: work that replays have done */
-    /* what exists now: all 0 when everything was given back */
+    uint64_t syncs; /* waits for a stream, device or event, and synchronous copies */
+    uint64_t heuristics, plans, compiled; /* cuDNN; compiled: plans of runtime-compiled engines */
+    uint64_t captures, graph_launches, graph_nodes; /* graph_nodes: nodes run by replays */
+    /* live objects: all 0 once everything has been freed */
     uint64_t blocks, host_blocks, streams, events, graphs;
-    size_t bytes, most_bytes; /* device memory of all devices: now, and at most */
+    size_t bytes, most_bytes; /* device memory of all devices: now, and the peak */
 } fake_counts;
 
 const fake_counts *fake_counters(void);

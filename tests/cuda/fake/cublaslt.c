@@ -1,4 +1,4 @@
-/* The fake cuBLASLt: what it makes, what it refuses, what it offers. The arithmetic is in
+/* The fake cuBLASLt: handles, descriptors, checks and heuristics. The arithmetic is in
  * cublaslt_product.c. */
 #include "tests/cuda/fake/cublaslt.h"
 
@@ -59,7 +59,7 @@ static const struct {
      "the functionality is not supported"},
 };
 
-static size_t place_of(cublasStatus_t status) {
+static size_t status_index(cublasStatus_t status) {
     const size_t count = sizeof statuses / sizeof statuses[0];
     size_t i = 0;
     while (i < count && statuses[i].code != status)
@@ -68,11 +68,11 @@ static size_t place_of(cublasStatus_t status) {
 }
 
 const char *cublasLtGetStatusName(cublasStatus_t status) {
-    return statuses[place_of(status)].name;
+    return statuses[status_index(status)].name;
 }
 
 const char *cublasLtGetStatusString(cublasStatus_t status) {
-    return statuses[place_of(status)].text;
+    return statuses[status_index(status)].text;
 }
 
 /* ---- descriptors ---- */
@@ -98,7 +98,7 @@ static cublasStatus_t destroy(void *object, uint32_t kind) {
     return CUBLAS_STATUS_SUCCESS;
 }
 
-/* An attribute's value, which must have its size exactly. */
+/* Sets an attribute; the size given must match exactly. */
 static cublasStatus_t put(void *field, size_t bytes, const void *buf, size_t given) {
     if (!buf || given != bytes) return CUBLAS_STATUS_INVALID_VALUE;
     memcpy(field, buf, bytes);
@@ -189,12 +189,12 @@ cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t p
     }
 }
 
-/* ---- what it offers ---- */
+/* ---- heuristics ---- */
 
-/* The last is offered like the others and refuses to run. */
+/* The last one is offered like the others but refuses to run. */
 static const struct offer {
     uint32_t id, tile, stages, splitk, scheme;
-    uint32_t align; /* of every matrix, at least */
+    uint32_t align; /* least alignment of every matrix */
     bool refuses;
 } offers[] = {
     {21, 15, 11, 4, CUBLASLT_REDUCTION_SCHEME_INPLACE, 2, false},
@@ -291,7 +291,7 @@ cublasStatus_t cublasLtMatmulAlgoConfigGetAttribute(const cublasLtMatmulAlgo_t *
 
 /* ---- the call ---- */
 
-/* Every operand lies in the device's memory, aligned as promised. */
+/* Is every operand in device memory and aligned as promised? */
 static bool reachable(const lt_call *call, const lt_algorithm *algorithm) {
     const lt_problem *p = &call->problem;
     const struct {

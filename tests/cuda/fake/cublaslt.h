@@ -1,4 +1,4 @@
-/* What hides behind the opaque types of the fake cuBLASLt. */
+/* The types behind the opaque handles of the fake cuBLASLt. */
 #ifndef TESTS_CUDA_FAKE_CUBLASLT_H
 #define TESTS_CUDA_FAKE_CUBLASLT_H
 
@@ -6,7 +6,7 @@
 
 #include "tests/cuda/fake/runtime.h"
 
-/* First words of what the fake made, so that anything else is told apart. */
+/* Magic numbers: the first word of every object of the fake, so that anything else is detected. */
 enum { LT_LAYOUT = 0x17a1, LT_OP, LT_PREFERENCE, LT_ALGORITHM };
 
 typedef struct lt_layout {
@@ -33,32 +33,32 @@ typedef struct lt_preference {
 typedef struct lt_algorithm {
     uint32_t made, id, tile, stages, splitk, scheme;
     uint32_t workspace;
-    uint16_t align[4];  /* what it was promised */
-    uint32_t signature; /* of the problem that it was offered for */
+    uint16_t align[4];  /* as promised by the caller */
+    uint32_t signature; /* of the problem it was offered for */
 } lt_algorithm;
 
-/* A product whose descriptors agree with each other. */
+/* A matrix product whose descriptors are consistent. */
 typedef struct lt_problem {
     lt_op op;
     lt_layout a, b, c, d;
     uint64_t m, n, k;
 } lt_problem;
 
-/* INVALID_VALUE where descriptors contradict each other, NOT_SUPPORTED where the documentation's
- * table lacks the combination. */
+/* Returns INVALID_VALUE where descriptors contradict each other, NOT_SUPPORTED where the
+ * documentation's table lacks the combination. */
 cublasStatus_t lt_check(lt_problem *out, const void *op, const void *a, const void *b,
                         const void *c, const void *d);
-/* Tells problems apart. */
+/* A hash that distinguishes problems. */
 uint32_t lt_signature(const lt_problem *problem);
 size_t lt_bytes(int type);
 
-/* The arithmetic of one call, as fake_submit does it. */
+/* One call, to be run by fake_submit. */
 typedef struct lt_call {
     lt_problem problem;
     const void *a, *b, *c;
     void *d;
     float alpha, beta;
-    bool backwards; /* sums from the end: atomics add in any order */
+    bool backwards; /* sum in reverse order: atomics add in any order */
 } lt_call;
 void lt_compute(void *call);
 

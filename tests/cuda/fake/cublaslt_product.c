@@ -1,4 +1,4 @@
-/* Which matrix products the fake cuBLASLt knows, and their arithmetic in plain loops. */
+/* The matrix products that the fake cuBLASLt supports, and their arithmetic in plain loops. */
 #include "tests/cuda/fake/cublaslt.h"
 
 #include <stdlib.h>
@@ -8,14 +8,14 @@
 
 /* ---- checks ---- */
 
-/* Column-major without other orders: the columns must not overlap. */
+/* Column-major only; the columns must not overlap. */
 static bool sound(const lt_layout *l) {
     return l && l->made == LT_LAYOUT && lt_bytes(l->type) && l->rows > 0 && l->columns > 0 &&
            l->ld >= (int64_t)l->rows;
 }
 
-/* The rows of the documentation's table that Mien could need: real f32, and 16-bit inputs with
- * either output; sums and scales in float. */
+/* The rows of the documentation's table that Mien could need: f32, and 16-bit inputs with a 16-bit
+ * or f32 output; accumulation and scales in f32. */
 static bool supported(const lt_problem *p) {
     const bool cast = p->a.type != CUDA_R_32F;
     if (p->a.type != p->b.type || p->c.type != p->d.type || p->op.scale != CUDA_R_32F) return false;
@@ -24,7 +24,7 @@ static bool supported(const lt_problem *p) {
            (p->op.compute == CUBLAS_COMPUTE_32F_FAST_TF32 && !cast);
 }
 
-/* A bias and a bias gradient are of D's type: there is no f32 bias behind a 16-bit D. */
+/* A bias and a bias gradient have D's type: a 16-bit D cannot have an f32 bias. */
 static cublasStatus_t check_epilogue(const lt_problem *p) {
     switch (p->op.epilogue) {
     case CUBLASLT_EPILOGUE_DEFAULT:
@@ -104,22 +104,22 @@ static float round_tf32(float x) {
     return body_from_bits((bits + 0xfffu + (bits >> 13 & 1u)) & ~0x1fffu);
 }
 
-/* op(M) as floats: [lines][k], a line being a row of op(A) or a column of op(B). `turned`: the
- * numbers of a line lie one behind the other in M. */
-static float *gathered(const void *data, const lt_layout *l, bool turned, size_t lines, size_t k,
-                       bool tf32) {
+/* op(M) as floats: [lines][k], a line being a row of op(A) or a column of op(B). `contiguous`: the
+ * numbers of a line are contiguous in M. The caller frees the result. */
+static float *gather_lines(const void *data, const lt_layout *l, bool contiguous, size_t lines,
+                           size_t k, bool tf32) {
     float *out = malloc(lines * k * sizeof *out);
     if (!out) abort();
     for (size_t i = 0; i < lines; i++)
         for (size_t j = 0; j < k; j++) {
-            const size_t at = turned ? i * (size_t)l->ld + j : j * (size_t)l->ld + i;
+            const size_t at = contiguous ? i * (size_t)l->ld + j : j * (size_t)l->ld + i;
             const float x = read_number(data, l->type, at);
             out[i * k + j] = tf32 ? round_tf32(x) : x;
         }
     return out;
 }
 
-/* 16 partial sums, so that it is fast enough. */
+/* 16 partial sums, for speed. */
 static float dot(const float *a, const float *b, size_t k, bool backwards) {
     float part[16] = {0}, sum = 0;
     size_t j = 0;
@@ -133,7 +133,7 @@ static float dot(const float *a, const float *b, size_t k, bool backwards) {
     return sum;
 }
 
-static float finished(const lt_call *call, size_t row, size_t column, float sum) {
+static float apply_epilogue(const lt_call *call, size_t row, size_t column, float sum) {
     const lt_problem *p = &call->problem;
     const uint32_t epilogue = p->op.epilogue;
     float y = call->alpha * sum;
@@ -146,7 +146,7 @@ static float finished(const lt_call *call, size_t row, size_t column, float sum)
     return y;
 }
 
-/* The sums over k of one operand's lines. */
+/* Sums each line of an operand over k. */
 static void bias_gradient(const lt_problem *p, const float *lines, size_t count) {
     for (size_t i = 0; i < count; i++) {
         float sum = 0;
@@ -160,13 +160,14 @@ void lt_compute(void *context) {
     const lt_call *call = context;
     const lt_problem *p = &call->problem;
     const bool tf32 = p->op.compute == CUBLAS_COMPUTE_32F_FAST_TF32;
-    float *a = gathered(call->a, &p->a, p->op.transpose_a == CUBLAS_OP_T, p->m, p->k, tf32);
-    float *b = gathered(call->b, &p->b, p->op.transpose_b == CUBLAS_OP_N, p->n, p->k, tf32);
+    float *a = gather_lines(call->a, &p->a, p->op.transpose_a == CUBLAS_OP_T, p->m, p->k, tf32);
+    float *b = gather_lines(call->b, &p->b, p->op.transpose_b == CUBLAS_OP_N, p->n, p->k, tf32);
     for (size_t column = 0; column < p->n; column++)
         for (size_t row = 0; row < p->m; row++)
-            write_number(call->d, p->d.type, column * (size_t)p->d.ld + row,
-                         finished(call, row, column,
-                                  dot(a + row * p->k, b + column * p->k, p->k, call->backwards)));
+            write_number(
+                call->d, p->d.type, column * (size_t)p->d.ld + row,
+                apply_epilogue(call, row, column,
+                               dot(a + row * p->k, b + column * p->k, p->k, call->backwards)));
     if (p->op.epilogue == CUBLASLT_EPILOGUE_BGRADA) bias_gradient(p, a, p->m);
     if (p->op.epilogue == CUBLASLT_EPILOGUE_BGRADB) bias_gradient(p, b, p->n);
     free(a);

@@ -1,5 +1,6 @@
-/* The fake cuDNN: descriptors and their attributes. Strict where the documentation is: names belong
- * to descriptors, have one type (or two), a number of elements, and are set before finalizing. */
+/* The fake cuDNN: descriptors and their attributes. As strict as the documentation: an attribute
+ * belongs to certain descriptors, has one or two types and a number of elements, and must be set
+ * before the descriptor is finalized. */
 #include "tests/cuda/fake/cudnn.h"
 
 #include <stdio.h>
@@ -17,7 +18,7 @@ cudnnStatus_t dnn_fail(cudnnStatus_t status, const char *text) {
     return status;
 }
 
-/* ---- what attributes there are ---- */
+/* ---- table of attributes ---- */
 
 enum { SET = 1, GET = 2, NEEDED = 4, ANY = 64 };
 
@@ -25,7 +26,7 @@ static const struct rule {
     int descriptor, name, type, other_type; /* other_type -1: none */
     int least, most;
     int how;
-    int refers; /* type of the descriptor that is meant, -1: none or several */
+    int refers; /* type of the descriptor it refers to, -1: none or several */
 } rules[] = {
 #define T(name, type, least, most, how)                                                            \
     { CUDNN_BACKEND_TENSOR_DESCRIPTOR, CUDNN_ATTR_TENSOR_##name, type, -1, least, most, how, -1 }
@@ -204,13 +205,13 @@ void dnn_put(dnn_descriptor *d, int name, int type, int64_t count, const void *d
     memcpy(a->data, data, bytes);
 }
 
-/* ---- the interface ---- */
+/* ---- API ---- */
 
 #define ENTER()                                                                                    \
     do {                                                                                           \
         if (fake_faulted()) return dnn_fail(CUDNN_STATUS_EXECUTION_FAILED, "the device faulted");  \
         if (fake_fails(__func__))                                                                  \
-            return dnn_fail(CUDNN_STATUS_INTERNAL_ERROR, "a failure was asked for");               \
+            return dnn_fail(CUDNN_STATUS_INTERNAL_ERROR, "failure injected by FAKE_CUDA_FAIL");    \
     } while (0)
 
 static dnn_descriptor *descriptor_of(cudnnBackendDescriptor_t d) {
@@ -351,10 +352,10 @@ cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t descriptor) {
     return CUDNN_STATUS_SUCCESS;
 }
 
-/* Descriptors are given back through those that the caller made. */
+/* Descriptors are returned through descriptors that the caller made. */
 static cudnnStatus_t get_references(const dnn_attribute *a, int64_t requested, int64_t *count,
                                     dnn_descriptor **to) {
-    *count = !a ? 0 : a->count < requested ? a->count : requested; /* never that there are more */
+    *count = !a ? 0 : a->count < requested ? a->count : requested; /* never more than there are */
     for (int64_t i = 0; i < *count; i++) {
         const dnn_descriptor *from = ((dnn_descriptor **)a->data)[i];
         if (!descriptor_of(to[i]) || to[i]->type != from->type || to[i]->finalized)
@@ -383,7 +384,7 @@ cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t descriptor,
     if ((int)type != r->type)
         return dnn_fail(CUDNN_STATUS_BAD_PARAM_ATTRIBUTE_TYPE, "the attribute's type is another");
     if (requested < r->least)
-        return dnn_fail(CUDNN_STATUS_BAD_PARAM_SIZE_INSUFFICIENT, "too little room");
+        return dnn_fail(CUDNN_STATUS_BAD_PARAM_SIZE_INSUFFICIENT, "the buffer is too small");
     if (name == CUDNN_ATTR_ENGINEHEUR_RESULTS)
         return dnn_get_results(d, requested, count, elements);
     if (name == CUDNN_ATTR_ENGINE_NUMERICAL_NOTE)

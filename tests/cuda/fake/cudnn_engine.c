@@ -1,15 +1,15 @@
-/* The fake cuDNN's engines: one that always works, quick ones with notes, and some that cannot be
- * had for the reasons that there are. Settings:
+/* The fake cuDNN's engines: one that always works, fast ones with numerical notes, and some that
+ * fail, each for a different reason. Settings:
  *
- *   FAKE_CUDNN_FUSION=0     no graph of more than one operation is known
- *   FAKE_CUDNN_FUSION=f32   none that adds anything but floats
+ *   FAKE_CUDNN_FUSION=0     graphs of several operations are not supported
+ *   FAKE_CUDNN_FUSION=f32   additions of anything but f32 are not supported
  *   FAKE_CUDNN_FAST=ENGINE  all other engines take a millisecond longer
- *   FAKE_CUDNN_ONLY=ENGINE  the heuristics know no other one
- *   FAKE_CUDNN_TILES=N      engine 12 has so many settings
- *   FAKE_CUDNN_COMPILED=ENGINE|fused|all  the engine is compiled when a plan of it is made; so is
- *                           each one for graphs of several operations; each one
- *   FAKE_CUDNN_COMPILE_MS=N that takes so long (0)
- *   FAKE_CUDNN_SLOW=fused|plain  graphs of several operations (of one) take longer */
+ *   FAKE_CUDNN_ONLY=ENGINE  the heuristics return no other one
+ *   FAKE_CUDNN_TILES=N      engine 12 has N settings
+ *   FAKE_CUDNN_COMPILED=ENGINE|fused|all  compile this engine when its plan is built; compile
+ *                           every engine for graphs of several operations; compile every engine
+ *   FAKE_CUDNN_COMPILE_MS=N time of one compilation (0)
+ *   FAKE_CUDNN_SLOW=fused|plain  graphs of several operations (of one operation) take longer */
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,8 +24,8 @@ static const struct engine {
     int notes[NOTES]; /* -1: none */
     int fault;
     int64_t workspace;
-    bool fallback; /* named in that mode, the others in modes A and B */
-    bool tiles;    /* has a knob: TILE_SIZE, from 0 on */
+    bool fallback; /* listed in fallback mode; the others in modes A and B */
+    bool tiles;    /* has the knob TILE_SIZE, from 0 */
 } engines[] = {
     {1, {-1, -1}, AT_PLAN, 0, false, false},
     {2, {CUDNN_NUMERICAL_NOTE_TENSOR_CORE, -1}, AT_EXECUTION, 0, false, false},
@@ -70,15 +70,15 @@ static long tiles(void) {
     return count > 0 ? count : TILES;
 }
 
-/* Is this the word of a setting for the engine's graph? */
-static bool is_word(const char *name, const dnn_program *p) {
+/* Does the setting's value, fused or plain, match the graph? */
+static bool matches_graph(const char *name, const dnn_program *p) {
     const char *word = getenv(name);
     return word && strcmp(word, p->operation_count > 1 ? "fused" : "plain") == 0;
 }
 
 static bool is_compiled(const struct engine *e, const dnn_program *p) {
     const char *word = getenv("FAKE_CUDNN_COMPILED");
-    return word && (strcmp(word, "all") == 0 || is_word("FAKE_CUDNN_COMPILED", p) ||
+    return word && (strcmp(word, "all") == 0 || matches_graph("FAKE_CUDNN_COMPILED", p) ||
                     setting("FAKE_CUDNN_COMPILED") == e->index);
 }
 
@@ -88,7 +88,7 @@ static void compile(void) {
     fake_clock_advance(1e-3 * (double)ms);
 }
 
-/* Engines of 16-bit numbers want channels in eights, all want them side by side. */
+/* Channels must be contiguous, and a multiple of 8 for 16-bit types. */
 static bool supports(const dnn_program *p) {
     for (int i = 0; i < p->tensor_count; i++) {
         const dnn_tensor *t = &p->tensors[i];
@@ -231,7 +231,7 @@ static cudnnStatus_t bind(dnn_program *p, const dnn_descriptor *pack) {
         if (t->passes_through) continue;
         if (!t->data) return dnn_fail(CUDNN_STATUS_BAD_PARAM_NULL_POINTER, "a tensor has no data");
         if ((uintptr_t)t->data % (uintptr_t)t->alignment != 0)
-            return dnn_fail(CUDNN_STATUS_BAD_PARAM_MISALIGNED_POINTER, "a tensor lies askew");
+            return dnn_fail(CUDNN_STATUS_BAD_PARAM_MISALIGNED_POINTER, "a tensor is misaligned");
         if (!fake_reaches(t->data, bytes_of(t)))
             return dnn_fail(CUDNN_STATUS_EXECUTION_FAILED, "a tensor is not the device's");
     }
@@ -251,7 +251,7 @@ cudnnStatus_t dnn_execute(cudaStream_t stream, const dnn_descriptor *plan,
     p.workspace_bytes = (size_t)engine->workspace;
     p.tf32 = engine->notes[0] == CUDNN_NUMERICAL_NOTE_TENSOR_CORE;
     p.milliseconds = (fast >= 0 && fast != engine->index ? SLOW : 0) +
-                     (is_word("FAKE_CUDNN_SLOW", &p) ? SLOWER : 0);
+                     (matches_graph("FAKE_CUDNN_SLOW", &p) ? SLOWER : 0);
     if (p.workspace_bytes && !fake_reaches(p.workspace, p.workspace_bytes))
         return dnn_fail(CUDNN_STATUS_BAD_PARAM, "the workspace is not the device's or too small");
     if (engine->fault == AT_EXECUTION)

@@ -1,5 +1,5 @@
-/* The fake cuDNN: tensors, operations and graphs, checked for contradictions and turned into plain
- * numbers. */
+/* The fake cuDNN: tensors, operations and graphs, checked for consistency and turned into plain
+ * data. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,7 +65,7 @@ cudnnStatus_t dnn_check_pointwise(const dnn_descriptor *d) {
 
 /* ---- operations ---- */
 
-/* Attributes of an operation's tensors; 0: none of that kind. */
+/* The attributes that name an operation's tensors; 0: none. */
 typedef struct roles {
     int conv, x, w, y, b, alpha, beta;
 } roles;
@@ -150,8 +150,8 @@ cudnnStatus_t dnn_check_operation(const dnn_descriptor *d) {
 
 /* ---- graphs ---- */
 
-/* The place of a tensor in the program; -1 with two of the same name. */
-static int place_of(dnn_program *p, const dnn_descriptor **seen, const dnn_descriptor *d) {
+/* Index of a tensor, added when it is new; -1 if its id is taken or the list is full. */
+static int tensor_index(dnn_program *p, const dnn_descriptor **seen, const dnn_descriptor *d) {
     for (int i = 0; i < p->tensor_count; i++) {
         if (seen[i] == d) return i;
         if (p->tensors[i].uid == dnn_int64(d, CUDNN_ATTR_TENSOR_UNIQUE_ID, 0)) return -1;
@@ -173,10 +173,10 @@ static bool add_operation(dnn_program *p, const dnn_descriptor **seen, const dnn
     const roles r = roles_of(d);
     dnn_operation *o = &p->operations[p->operation_count++];
     *o = (dnn_operation){.type = d->type, .w = -1, .b = -1};
-    o->x = place_of(p, seen, dnn_reference(d, r.x));
-    o->y = place_of(p, seen, dnn_reference(d, r.y));
-    if (r.w) o->w = place_of(p, seen, dnn_reference(d, r.w));
-    if (r.b) o->b = place_of(p, seen, dnn_reference(d, r.b));
+    o->x = tensor_index(p, seen, dnn_reference(d, r.x));
+    o->y = tensor_index(p, seen, dnn_reference(d, r.y));
+    if (r.w) o->w = tensor_index(p, seen, dnn_reference(d, r.w));
+    if (r.b) o->b = tensor_index(p, seen, dnn_reference(d, r.b));
     if (r.conv) {
         const dnn_descriptor *conv = dnn_reference(d, r.conv);
         memcpy(o->pad, pair_of(conv, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS), sizeof o->pad);
@@ -196,7 +196,7 @@ static int written(const dnn_operation *o) {
     return o->y;
 }
 
-/* What passes through is written by one operation and read by the next; the rest is memory. */
+/* A virtual tensor must be written by one operation and read by the next; all others are memory. */
 static bool flows(const dnn_program *p) {
     for (int i = 0; i < p->operation_count; i++) {
         const int out = written(&p->operations[i]);
@@ -206,7 +206,7 @@ static bool flows(const dnn_program *p) {
     return true;
 }
 
-static bool adds_narrow(const dnn_program *p) {
+static bool adds_half(const dnn_program *p) {
     for (int i = 0; i < p->operation_count; i++) {
         const dnn_operation *o = &p->operations[i];
         if (o->type == CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR &&
@@ -233,7 +233,7 @@ cudnnStatus_t dnn_check_graph(dnn_descriptor *d) {
     if (!flows(p)) return dnn_fail(CUDNN_STATUS_BAD_PARAM, "operations that do not follow");
     if (p->operations[0].type == CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR ||
         (count > 1 && fusion && strcmp(fusion, "0") == 0) ||
-        (fusion && strcmp(fusion, "f32") == 0 && adds_narrow(p)))
+        (fusion && strcmp(fusion, "f32") == 0 && adds_half(p)))
         return dnn_fail(CUDNN_STATUS_NOT_SUPPORTED_GRAPH_PATTERN, "no engine knows this graph");
     return CUDNN_STATUS_SUCCESS;
 }

@@ -1,4 +1,4 @@
-/* The fake cuDNN's arithmetic: plain loops over floats, rounded where a tensor is memory. */
+/* The fake cuDNN's arithmetic: plain loops over floats, rounded where a tensor is stored. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +21,7 @@ static float round_tf32(float x) {
     return x;
 }
 
-/* All elements as floats, in the order in which they lie. */
+/* All elements as floats, in storage order. */
 static float *load(const dnn_tensor *t, bool tf32) {
     const size_t count = count_of(t);
     float *out = malloc(count * sizeof *out);
@@ -44,7 +44,7 @@ static void store(const dnn_tensor *t, const float *values) {
                 t->type == CUDNN_DATA_HALF ? body_to_f16(values[i]) : body_to_bf16(values[i]);
 }
 
-/* Calls of all three passes: out[*] += a * b for every place that meets. */
+/* All three passes: the output accumulates the products of the other two tensors. */
 static void convolve(const dnn_program *p, const dnn_operation *o, float *x, float *w, float *y) {
     const dnn_tensor *tx = &p->tensors[o->x], *tw = &p->tensors[o->w], *ty = &p->tensors[o->y];
     for (int64_t n = 0; n < ty->dims[0]; n++)
@@ -94,20 +94,20 @@ static void pointwise(const dnn_program *p, const dnn_operation *o, float *value
     free(b);
 }
 
-/* The result of a convolution is whichever of its tensors is not read. */
+/* tensor: x, w, y. The one that the convolution computes starts at zero, the others are loaded. */
 static void run(const dnn_program *p, float *tensor[3]) {
     const dnn_operation *o = &p->operations[0];
-    const int places[] = {o->x, o->w, o->y};
+    const int operand[] = {o->x, o->w, o->y};
     const int out = o->type == CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR         ? 2
                     : o->type == CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR ? 0
                                                                                               : 1;
     for (int i = 0; i < 3; i++) {
-        const dnn_tensor *t = &p->tensors[places[i]];
+        const dnn_tensor *t = &p->tensors[operand[i]];
         tensor[i] = i == out ? calloc(count_of(t), sizeof(float)) : load(t, p->tf32);
         if (!tensor[i]) return;
     }
     convolve(p, o, tensor[0], tensor[1], tensor[2]);
-    int last = places[out];
+    int last = operand[out];
     for (int i = 1; i < p->operation_count; i++) {
         pointwise(p, &p->operations[i], tensor[out]);
         last = p->operations[i].y;
@@ -119,7 +119,7 @@ void dnn_run(void *program) {
     const dnn_program *p = program;
     float *tensor[3] = {0};
     fake_clock_advance(1e-3 * (double)p->milliseconds);
-    /* all of the workspace is the engine's own: whoever lends too little loses something */
+    /* overwrite the whole workspace, so that a caller whose workspace is too small loses data */
     if (p->workspace_bytes) memset(p->workspace, 0xa5, p->workspace_bytes);
     run(p, tensor);
     for (int i = 0; i < 3; i++)

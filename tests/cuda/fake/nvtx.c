@@ -1,4 +1,4 @@
-/* A profiler that counts. */
+/* A fake profiler that counts ranges. */
 #include "tests/cuda/fake/nvtx.h"
 
 #include <nvtx3/nvToolsExt.h>

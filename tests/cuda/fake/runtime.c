@@ -1,4 +1,4 @@
-/* The fake runtime: faults from the environment, errors, devices. */
+/* The fake runtime: fault injection, errors, devices. */
 #include "tests/cuda/fake/runtime.h"
 
 #include <pthread.h>
@@ -16,7 +16,7 @@ const fake_counts *fake_counters(void) {
 
 /* ---- faults ---- */
 
-/* A variable CALL[:N]. Its calls are counted anew when its value changes. */
+/* An environment variable CALL[:N]. The count of calls restarts when its value changes. */
 typedef struct fault {
     const char *variable;
     char value[128];
@@ -36,7 +36,7 @@ static void refresh(fault *f) {
     f->struck = false;
 }
 
-/* Is this the call that the variable names? */
+/* Is this the call that must fail? */
 static bool strikes(fault *f, const char *name) {
     refresh(f);
     const size_t length = strcspn(f->value, ":");
@@ -76,7 +76,7 @@ static long setting(const char *variable, long usual) {
     return value && *value ? strtol(value, NULL, 10) : usual;
 }
 
-/* A driver's version; 0: none. */
+/* The driver's version; 0: no driver. */
 static int driver(void) {
     const char *value = getenv("FAKE_CUDA_DRIVER");
     if (value && strcmp(value, "none") == 0) return 0;
@@ -94,7 +94,7 @@ cudaError_t fake_enter(const char *name, cudaError_t injected) {
     return fake_faulted() ? cudaErrorLaunchFailure : injected;
 }
 
-/* What calls of the runtime said: a fault that another library met is not there yet. */
+/* The last error of a runtime call. A fault inside another library is not reported here yet. */
 cudaError_t cudaPeekAtLastError(void) {
     return last_error;
 }
@@ -105,59 +105,59 @@ cudaError_t cudaGetLastError(void) {
     return code;
 }
 
-typedef struct sentence {
+typedef struct error_text {
     cudaError_t code;
     const char *name, *text;
-} sentence;
+} error_text;
 
-static const sentence *sentence_of(cudaError_t code) {
-#define SAY(name, text)                                                                            \
+static const error_text *error_text_of(cudaError_t code) {
+#define ERROR(name, text)                                                                          \
     { cuda##name, "cuda" #name, text }
-    static const sentence all[] = {
-        SAY(Success, "no error"),
-        SAY(ErrorInvalidValue, "invalid argument"),
-        SAY(ErrorMemoryAllocation, "out of memory"),
-        SAY(ErrorInitializationError, "initialization error"),
-        SAY(ErrorInvalidConfiguration, "invalid configuration argument"),
-        SAY(ErrorInvalidMemcpyDirection, "invalid copy direction for memcpy"),
-        SAY(ErrorInsufficientDriver,
-            "CUDA driver version is insufficient for CUDA runtime version"),
-        SAY(ErrorDevicesUnavailable, "CUDA-capable device(s) is/are busy or unavailable"),
-        SAY(ErrorSystemDriverMismatch,
-            "system has unsupported display driver / cuda driver combination"),
-        SAY(ErrorNoDevice, "no CUDA-capable device is detected"),
-        SAY(ErrorInvalidDevice, "invalid device ordinal"),
-        SAY(ErrorNoKernelImageForDevice,
-            "no kernel image is available for execution on the device"),
-        SAY(ErrorInvalidResourceHandle, "invalid resource handle"),
-        SAY(ErrorIllegalState, "the operation cannot be performed in the present state"),
-        SAY(ErrorNotReady, "device not ready"),
-        SAY(ErrorIllegalAddress, "an illegal memory access was encountered"),
-        SAY(ErrorLaunchOutOfResources, "too many resources requested for launch"),
-        SAY(ErrorLaunchFailure, "unspecified launch failure"),
-        SAY(ErrorNotSupported, "operation not supported"),
-        SAY(ErrorStreamCaptureUnsupported, "operation not permitted when stream is capturing"),
-        SAY(ErrorStreamCaptureInvalidated,
-            "operation failed due to a previous error during capture"),
-        SAY(ErrorStreamCaptureImplicit,
-            "operation would make the legacy stream depend on a capturing blocking stream"),
-        SAY(ErrorCapturedEvent, "operation not permitted on an event last recorded in a "
-                                "capturing stream"),
-        SAY(ErrorUnknown, "unknown error"),
+    static const error_text all[] = {
+        ERROR(Success, "no error"),
+        ERROR(ErrorInvalidValue, "invalid argument"),
+        ERROR(ErrorMemoryAllocation, "out of memory"),
+        ERROR(ErrorInitializationError, "initialization error"),
+        ERROR(ErrorInvalidConfiguration, "invalid configuration argument"),
+        ERROR(ErrorInvalidMemcpyDirection, "invalid copy direction for memcpy"),
+        ERROR(ErrorInsufficientDriver,
+              "CUDA driver version is insufficient for CUDA runtime version"),
+        ERROR(ErrorDevicesUnavailable, "CUDA-capable device(s) is/are busy or unavailable"),
+        ERROR(ErrorSystemDriverMismatch,
+              "system has unsupported display driver / cuda driver combination"),
+        ERROR(ErrorNoDevice, "no CUDA-capable device is detected"),
+        ERROR(ErrorInvalidDevice, "invalid device ordinal"),
+        ERROR(ErrorNoKernelImageForDevice,
+              "no kernel image is available for execution on the device"),
+        ERROR(ErrorInvalidResourceHandle, "invalid resource handle"),
+        ERROR(ErrorIllegalState, "the operation cannot be performed in the present state"),
+        ERROR(ErrorNotReady, "device not ready"),
+        ERROR(ErrorIllegalAddress, "an illegal memory access was encountered"),
+        ERROR(ErrorLaunchOutOfResources, "too many resources requested for launch"),
+        ERROR(ErrorLaunchFailure, "unspecified launch failure"),
+        ERROR(ErrorNotSupported, "operation not supported"),
+        ERROR(ErrorStreamCaptureUnsupported, "operation not permitted when stream is capturing"),
+        ERROR(ErrorStreamCaptureInvalidated,
+              "operation failed due to a previous error during capture"),
+        ERROR(ErrorStreamCaptureImplicit,
+              "operation would make the legacy stream depend on a capturing blocking stream"),
+        ERROR(ErrorCapturedEvent, "operation not permitted on an event last recorded in a "
+                                  "capturing stream"),
+        ERROR(ErrorUnknown, "unknown error"),
     };
-#undef SAY
+#undef ERROR
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         if (all[i].code == code) return &all[i];
     return NULL;
 }
 
 const char *cudaGetErrorName(cudaError_t error) {
-    const sentence *s = sentence_of(error);
+    const error_text *s = error_text_of(error);
     return s ? s->name : "unrecognized error code";
 }
 
 const char *cudaGetErrorString(cudaError_t error) {
-    const sentence *s = sentence_of(error);
+    const error_text *s = error_text_of(error);
     return s ? s->text : "unrecognized error code";
 }
 
@@ -172,7 +172,8 @@ int fake_device(void) {
 size_t fake_device_memory(int device) {
     const char *list = getenv("FAKE_CUDA_MEMORY");
     size_t bytes = (size_t)1 << 30;
-    for (int i = 0; list && *list && i <= device; i++) { /* the last one is that of all others */
+    for (int i = 0; list && *list && i <= device;
+         i++) { /* the last value holds for all further devices */
         bytes = strtoull(list, NULL, 10);
         list = strchr(list, ',');
         if (list) list++;

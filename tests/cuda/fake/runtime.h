@@ -1,4 +1,4 @@
-/* What the files of the fake runtime share. */
+/* Shared by the files of the fake CUDA libraries. */
 #ifndef TESTS_CUDA_FAKE_RUNTIME_H
 #define TESTS_CUDA_FAKE_RUNTIME_H
 
@@ -9,13 +9,13 @@
 extern "C" {
 #endif
 
-/* The counts, to be written. */
+/* The counters, writable. */
 extern fake_counts fake_count;
 
-/* What a call answers: remembers an error for cudaGetLastError. */
+/* Returns `code`, after storing an error for cudaGetLastError. */
 cudaError_t fake_answer(cudaError_t code);
-/* First line of an entry point: has the call to fail, and how? `injected` is what FAKE_CUDA_FAIL
- * makes of it; without a driver or device every call fails. */
+/* First call of an entry point: returns the error with which it must fail, if any. `injected` is
+ * the error for FAKE_CUDA_FAIL; without a driver or device every call fails. */
 cudaError_t fake_enter(const char *name, cudaError_t injected);
 #define FAKE_ENTER(injected)                                                                       \
     do {                                                                                           \
@@ -23,14 +23,14 @@ cudaError_t fake_enter(const char *name, cudaError_t injected);
         if (entered != cudaSuccess) return fake_answer(entered);                                   \
     } while (0)
 
-int fake_device(void); /* the calling thread's */
+int fake_device(void); /* the calling thread's current device */
 size_t fake_device_memory(int device);
 
-/* May the device use these bytes? Memory of cudaMalloc and cudaMallocHost, not beyond its end. */
+/* Are these bytes within one block of cudaMalloc or cudaMallocHost? */
 bool fake_reaches(const void *data, size_t bytes);
 
-/* Calls that a capture forbids: the first answer of an unsafe call, and of one on `stream`. They
- * spoil the capture. */
+/* Checks of calls that are forbidden during capture, in general and on `stream`. Such a call
+ * invalidates the capture. */
 cudaError_t fake_unsafe(void);
 cudaError_t fake_unsafe_stream(cudaStream_t stream);
 bool fake_capturing(cudaStream_t stream);

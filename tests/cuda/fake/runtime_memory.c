@@ -1,5 +1,6 @@
-/* Memory of the fake GPU. New blocks hold NaN, never zeros; what is written behind a block's end is
- * seen when it is freed, or at once by AddressSanitizer, for which blocks are as large as asked. */
+/* Memory of the fake GPU. New blocks hold NaN, never zeros. A write past a block's end is detected
+ * when the block is freed, or at once by AddressSanitizer, for which blocks have the exact size
+ * requested. */
 #include "tests/cuda/fake/runtime.h"
 
 #include <pthread.h>
@@ -22,12 +23,12 @@ typedef struct block {
 } block;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static block *blocks; /* in the order of their addresses */
+static block *blocks; /* sorted by address */
 static size_t held, capacity;
 static size_t used[DEVICES];
 
-/* Index of the first block that begins behind `data`. */
-static size_t behind(const void *data) {
+/* Index of the first block that begins after `data`. */
+static size_t first_after(const void *data) {
     size_t low = 0, high = held;
     while (low < high) {
         const size_t middle = (low + high) / 2;
@@ -41,7 +42,7 @@ static size_t behind(const void *data) {
 
 /* The block that holds all these bytes, or NULL. */
 static const block *block_of(const void *data, size_t bytes) {
-    const size_t at = behind(data);
+    const size_t at = first_after(data);
     if (at == 0) return NULL;
     const block *b = &blocks[at - 1];
     const size_t from = (size_t)((const char *)data - b->data);
@@ -60,22 +61,22 @@ static cudaError_t take(void **out, size_t bytes, int device) {
     if (posix_memalign((void **)&data, ALIGN, bytes + GUARD) != 0) return cudaErrorMemoryAllocation;
     memset(data, 0xff, bytes);
     memset(data + bytes, GUARD_BYTE, GUARD);
-    const size_t at = behind(data);
+    const size_t at = first_after(data);
     memmove(&blocks[at + 1], &blocks[at], (held++ - at) * sizeof *blocks);
     blocks[at] = (block){data, bytes, device};
     *out = data;
     return cudaSuccess;
 }
 
-/* Forgets the block that begins at `data`. */
+/* Removes the block that begins at `data`. */
 static cudaError_t drop(void *data, bool pinned) {
-    const size_t at = behind(data);
+    const size_t at = first_after(data);
     if (at == 0 || blocks[at - 1].data != data || (blocks[at - 1].device < 0) != pinned)
         return cudaErrorInvalidValue;
     const block b = blocks[at - 1];
     for (int i = 0; i < GUARD; i++)
         if ((unsigned char)b.data[b.bytes + (size_t)i] != GUARD_BYTE) {
-            fprintf(stderr, "fake GPU: something wrote behind the end of a block of %zu bytes\n",
+            fprintf(stderr, "fake GPU: something wrote past the end of a block of %zu bytes\n",
                     b.bytes);
             abort();
         }
@@ -171,23 +172,23 @@ static void set_work(void *context) {
     memset(c->dst, c->value, c->bytes);
 }
 
-enum place { PAGEABLE, PINNED, DEVICE };
+enum location { PAGEABLE, PINNED, DEVICE };
 
-static enum place place_of(const void *data, size_t bytes) {
+static enum location location_of(const void *data, size_t bytes) {
     pthread_mutex_lock(&lock);
     const block *b = block_of(data, bytes);
-    const enum place place = !b ? PAGEABLE : b->device < 0 ? PINNED : DEVICE;
+    const enum location where = !b ? PAGEABLE : b->device < 0 ? PINNED : DEVICE;
     pthread_mutex_unlock(&lock);
-    return place;
+    return where;
 }
 
-/* Do both ends lie where `kind` says? */
+/* Are both ends where `kind` says? */
 static bool fits(const copy *c, enum cudaMemcpyKind kind) {
     if (kind == cudaMemcpyDefault) return true;
     const bool to = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;
     const bool from = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
-    return (place_of(c->dst, c->bytes) == DEVICE) == to &&
-           (place_of(c->src, c->bytes) == DEVICE) == from;
+    return (location_of(c->dst, c->bytes) == DEVICE) == to &&
+           (location_of(c->src, c->bytes) == DEVICE) == from;
 }
 
 cudaError_t cudaMemcpy(void *dst, const void *src, size_t count, enum cudaMemcpyKind kind) {
@@ -208,7 +209,8 @@ cudaError_t cudaMemcpyAsync(void *dst, const void *src, size_t count, enum cudaM
     const copy c = {dst, src, count, 0};
     if (count == 0) return cudaSuccess;
     if (!fits(&c, kind)) return fake_answer(cudaErrorInvalidValue);
-    const bool pageable = place_of(dst, count) == PAGEABLE || place_of(src, count) == PAGEABLE;
+    const bool pageable =
+        location_of(dst, count) == PAGEABLE || location_of(src, count) == PAGEABLE;
     if (fake_capturing(stream) && pageable) return fake_answer(fake_unsafe_stream(stream));
     fake_count.copies++;
     return fake_answer(fake_submit(stream, copy_work, &c, sizeof c));
@@ -218,7 +220,7 @@ cudaError_t cudaMemsetAsync(void *devPtr, int value, size_t count, cudaStream_t 
     FAKE_ENTER(cudaErrorInvalidValue);
     const copy c = {devPtr, NULL, count, value};
     if (count == 0) return cudaSuccess;
-    if (place_of(devPtr, count) == PAGEABLE) return fake_answer(cudaErrorInvalidValue);
+    if (location_of(devPtr, count) == PAGEABLE) return fake_answer(cudaErrorInvalidValue);
     fake_count.memsets++;
     return fake_answer(fake_submit(stream, set_work, &c, sizeof c));
 }

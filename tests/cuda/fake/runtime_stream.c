@@ -1,4 +1,4 @@
-/* Streams that work at once, captures, graphs and events of the fake GPU. */
+/* Streams, captures, graphs and events of the fake GPU. Streams run their work immediately. */
 #include "tests/cuda/fake/runtime.h"
 #include "host/base/clock.h"
 
@@ -16,7 +16,7 @@ typedef struct node {
 struct CUgraph_st {
     node *first, **end;
 };
-/* A copy of the graph: this one may be destroyed first. */
+/* A copy of the graph, since the graph may be destroyed first. */
 struct CUgraphExec_st {
     struct CUgraph_st graph;
 };
@@ -25,7 +25,7 @@ struct CUstream_st {
     unsigned flags;
     enum cudaStreamCaptureStatus status;
     enum cudaStreamCaptureMode mode;
-    struct CUgraph_st *graph; /* what is captured */
+    struct CUgraph_st *graph; /* being captured */
 };
 
 struct CUevent_st {
@@ -34,7 +34,7 @@ struct CUevent_st {
     double at; /* seconds */
 };
 
-static cudaStream_t capturing; /* the one stream that captures now */
+static cudaStream_t capturing; /* the stream being captured, if any */
 
 static void *make(size_t bytes) {
     void *block = calloc(1, bytes);
@@ -168,7 +168,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
     return cudaSuccess;
 }
 
-/* What waits must not be captured. */
+/* A wait must not be captured. */
 static cudaError_t wait_for(cudaStream_t stream) {
     if (fake_capturing(stream)) return fake_unsafe_stream(stream);
     fake_count.syncs++;

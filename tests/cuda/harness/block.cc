@@ -1,5 +1,5 @@
-/* Threads of a block as fibres that take turns. A thread that meets no barrier runs like a call in
- * a loop: a fibre whose thread has left goes on with the next one. */
+/* Threads of a block as fibres that take turns. A fibre whose thread has finished goes on with the
+ * next thread, so threads without barriers run as calls in a loop. */
 #include <cuda_runtime.h>
 
 #include <pthread.h>
@@ -20,7 +20,8 @@ extern "C" char harness_shared_begin[] __attribute__((weak));
 extern "C" char harness_shared_end[] __attribute__((weak));
 
 struct warp {
-    uint64_t lanes[2][HARNESS_WARP]; /* in turn: some still read while others are one call ahead */
+    uint64_t lanes[2][HARNESS_WARP]; /* double-buffered: some lanes still read while others are one
+                                        call ahead */
     unsigned arrived, left;
     unsigned phase;
     int kind;
@@ -31,19 +32,19 @@ static struct {
     void (*thread)(void *);
     void *context;
     order sequence;
-    unsigned count; /* threads of a block */
+    unsigned count; /* threads in a block */
     unsigned started, left, waiting;
-    unsigned current; /* the thread that runs */
+    unsigned current; /* the running thread */
     unsigned first, queued;
     uint64_t turns;
-    bool met; /* did threads of this launch wait for each other? */
+    bool met; /* have threads of this launch waited for each other? */
     fibre *running;
 } run;
 
 static fibre outside, *idle[HARNESS_THREADS], *fibre_of[HARNESS_THREADS];
 static unsigned idle_count;
-static unsigned queue[HARNESS_THREADS]; /* a ring of threads that can go on */
-static uint3 places[HARNESS_THREADS];
+static unsigned queue[HARNESS_THREADS]; /* a ring of runnable threads */
+static uint3 thread_indices[HARNESS_THREADS];
 static warp warps[HARNESS_THREADS / HARNESS_WARP];
 static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
 
@@ -75,20 +76,21 @@ static void stuck() {
     unsigned shuffling = 0;
     for (unsigned w = 0; w * HARNESS_WARP < run.count; w++)
         shuffling += (unsigned)__builtin_popcount(warps[w].arrived);
-    harness_report("of %u threads %u wait at __syncthreads, %u for lanes of their warp, and nobody "
-                   "can go on",
+    harness_report("deadlock: of %u threads, %u wait at __syncthreads and %u for lanes of their "
+                   "warp",
                    run.count, run.waiting, shuffling);
 }
 
 static void fibre_main();
 
-/* Goes on with a thread that can run; returns when the caller's is at turn again. */
+/* Switches to a runnable thread; returns when it is the caller's turn again. `left`: the caller's
+ * thread has finished. */
 static void give_turn(bool left) {
     fibre *self = run.running, *to = &outside;
     const bool fresh = run.started < run.count;
-    if (fresh && (run.queued == 0 || run.sequence.fresh_stem(run.turns++))) {
+    if (fresh && (run.queued == 0 || run.sequence.starts_fresh(run.turns++))) {
         run.current = (unsigned)run.sequence.at(run.started++, run.count);
-        if (left) return; /* the same fibre takes it */
+        if (left) return; /* the same fibre runs it */
         to = idle_count ? idle[--idle_count] : fibre_new(fibre_main);
     } else {
         if (run.queued) {
@@ -101,14 +103,14 @@ static void give_turn(bool left) {
     }
     run.running = to;
     if (to != self) fibre_switch(self, to);
-    harness_thread = places[run.current];
+    harness_thread = thread_indices[run.current];
 }
 
 static void fibre_main() {
     for (;;) {
         const unsigned self = run.current;
         fibre_of[self] = run.running;
-        harness_thread = places[self];
+        harness_thread = thread_indices[self];
         run.thread(run.context);
         warp *w = &warps[self / HARNESS_WARP];
         if (run.waiting) harness_report("it leaves while others wait for it at __syncthreads");
@@ -157,7 +159,7 @@ const uint64_t *harness_collect(unsigned mask, int kind, uint64_t value) {
     return lanes;
 }
 
-/* Shared memory starts with anything: here with NaN. */
+/* Shared memory is uninitialized at the start of a block: fill it with NaN. */
 __attribute__((no_sanitize("address"))) static void poison_shared() {
     volatile uint64_t *p = (volatile uint64_t *)harness_shared_begin;
     for (; p < (volatile uint64_t *)harness_shared_end; p++)
@@ -187,7 +189,7 @@ void harness_run(const void *kernel, dim3 grid, dim3 block, void (*thread)(void 
     harness_block_size = block;
     harness_grid_size = grid;
     for (unsigned i = 0; i < run.count; i++)
-        places[i] = {i % block.x, i / block.x % block.y, i / block.x / block.y};
+        thread_indices[i] = {i % block.x, i / block.x % block.y, i / block.x / block.y};
     const uint64_t blocks = (uint64_t)grid.x * grid.y * grid.z;
     for (uint64_t i = 0; i < blocks; i++) {
         const uint64_t b = run.sequence.at(i, blocks);

@@ -11,7 +11,7 @@
 
 enum { STACK = 256 << 10, SAVED = 6 };
 
-/* Saves what a callee must keep, changes stacks, takes it from there. */
+/* Saves the callee-saved registers, switches stacks, restores the registers. */
 __asm__(".text\n"
         ".p2align 4\n"
         ".type harness_switch, @function\n"
@@ -35,7 +35,7 @@ __asm__(".text\n"
 extern "C" void harness_switch(void **save, void *load) __asm__("harness_switch");
 
 #ifdef __SANITIZE_ADDRESS__
-static fibre *last; /* who ran before this switch: its stack becomes known when another one runs */
+static fibre *last; /* the fibre before this switch: its stack bounds become known after it */
 
 static void leaving(fibre *from, const fibre *to) {
     last = from;
@@ -49,7 +49,7 @@ static void leaving(fibre *, const fibre *) {}
 static void arrived(void *) {}
 #endif
 
-static void (*begin)(); /* of the fibre that runs for the first time */
+static void (*begin)(); /* entry point of a new fibre */
 
 static void first_time() {
     arrived(NULL);
@@ -67,7 +67,7 @@ fibre *fibre_new(void (*main)()) {
     begin = main;
     f->stack = stack;
     f->bytes = STACK;
-    /* registers of nobody, where to begin, and a return address that ends a backtrace */
+    /* unused registers, the entry point, and a return address that ends a backtrace */
     void **top = (void **)((char *)stack + STACK) - (SAVED + 2);
     top[SAVED] = (void *)first_time;
     f->stack_pointer = top;

@@ -1,5 +1,5 @@
-/* Stacks that take turns: the least that threads of a block need. x86-64 only, as all of Mien's
- * kernels on the CPU. */
+/* Fibres: stacks that take turns, the minimum that the threads of a block need. x86-64 only, like
+ * Mien's CPU kernels. */
 #ifndef TESTS_CUDA_HARNESS_FIBRE_H
 #define TESTS_CUDA_HARNESS_FIBRE_H
 
@@ -7,15 +7,15 @@
 
 struct fibre {
     void *stack_pointer; /* while it does not run */
-    /* its stack, as a sanitizer has to know it */
+    /* its stack, for the sanitizer */
     const void *stack;
     size_t bytes;
     void *shadow;
 };
 
-/* A fibre that begins in `main`, which never returns. It is never freed. */
+/* A new fibre that starts in `main`, which must never return. It is never freed. */
 fibre *fibre_new(void (*main)());
-/* Goes on in `to`; returns when somebody goes on in `from`. */
+/* Switches to `to`; returns when another fibre switches back to `from`. */
 void fibre_switch(fibre *from, fibre *to);
 
 #endif

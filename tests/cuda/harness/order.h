@@ -1,4 +1,4 @@
-/* In which order blocks and threads run: see harness.h. */
+/* The order in which blocks and threads run: see harness.h. */
 #ifndef TESTS_CUDA_HARNESS_ORDER_H
 #define TESTS_CUDA_HARNESS_ORDER_H
 
@@ -23,8 +23,8 @@ struct order {
         if (reverse) return n - 1 - i;
         return drawn ? (i * primes[seed % 4] + seed) % n : i;
     }
-    /* Do threads that have not begun go before those that can go on? */
-    bool fresh_stem(uint64_t turn) const {
+    /* Does a thread that has not started run before those that are waiting to resume? */
+    bool starts_fresh(uint64_t turn) const {
         return drawn ? (turn * 2654435761u + seed) >> 7 & 1 : !reverse;
     }
 };

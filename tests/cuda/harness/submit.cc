@@ -1,5 +1,4 @@
-/* The way of a launch from cudaLaunchKernel to the fake runtime, and what is said about a kernel
- * that hardware would not bear. */
+/* Passes a launch from cudaLaunchKernel to the fake runtime, with the checks of the hardware. */
 #include <cuda_runtime.h>
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* Kernels are static functions: only the symbol table of their file knows their names. */
+/* Kernels are static functions, so their names are only in the symbol table of their file. */
 #include "tests/cuda/harness/symbol.h"
 
 #include <cxxabi.h>

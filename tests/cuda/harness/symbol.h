@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 
-/* Name of the function that begins at `address`, as far as the file it was loaded from tells. */
+/* Writes the name of the function at `address`, if the file it was loaded from has it. */
 void harness_symbol(const void *address, char *text, size_t size);
 
 #endif

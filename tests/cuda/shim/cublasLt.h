@@ -1,5 +1,5 @@
-/* cuBLASLt as far as Mien calls it: declarations of our own with NVIDIA's names and values, so that
- * the GPU module compiles where no toolkit is. tests/cuda/fake implements them on the CPU. */
+/* The part of cuBLASLt that Mien calls: own declarations with NVIDIA's names and values, so that
+ * the GPU module compiles without the toolkit. tests/cuda/fake implements them on the CPU. */
 #ifndef TESTS_CUDA_SHIM_CUBLASLT_H
 #define TESTS_CUDA_SHIM_CUBLASLT_H
 

@@ -1,5 +1,5 @@
-/* The CUDA C++ that the kernels of Mien use, for a C++17 compiler: qualifiers that mean nothing on
- * a CPU, and what a thread of a block may call, by tests/cuda/harness. */
+/* The CUDA C++ that Mien's kernels use, for a C++17 compiler: qualifiers, which mean nothing on a
+ * CPU, and device functions, implemented by tests/cuda/harness. */
 #ifndef TESTS_CUDA_SHIM_CUDA_RUNTIME_H
 #define TESTS_CUDA_SHIM_CUDA_RUNTIME_H
 
@@ -16,7 +16,8 @@
 #define __constant__    static
 #define __forceinline__ inline __attribute__((always_inline))
 #define __launch_bounds__(...)
-/* One copy: blocks run one after another. The harness fills it with NaN before a block starts. */
+/* One copy is enough, since blocks run one after another. The harness fills it with NaN before a
+ * block starts. */
 #define __shared__ static
 
 struct uint3 {
@@ -42,7 +43,7 @@ static inline void __syncwarp(unsigned mask = 0xffffffffu) {
 }
 static inline void __threadfence() {}
 
-/* Every lane's value goes to all lanes of the warp; each takes that of `lane`. */
+/* Exchanges the values of all lanes of the warp; returns that of `lane`. */
 template <typename T>
 static inline T harness_shuffle(unsigned mask, T value, unsigned lane, int kind) {
     static_assert(std::is_arithmetic<T>::value && sizeof(T) <= 8, "what a shuffle can carry");
@@ -66,14 +67,14 @@ static inline T __shfl_xor_sync(unsigned mask, T value, int far, int width = 32)
 }
 template <typename T>
 static inline T __shfl_down_sync(unsigned mask, T value, unsigned far, int width = 32) {
-    const unsigned self = harness_lane(), place = self & (unsigned)(width - 1);
-    return harness_shuffle(mask, value, place + far < (unsigned)width ? self + far : self,
+    const unsigned self = harness_lane(), position = self & (unsigned)(width - 1);
+    return harness_shuffle(mask, value, position + far < (unsigned)width ? self + far : self,
                            HARNESS_DOWN);
 }
 template <typename T>
 static inline T __shfl_up_sync(unsigned mask, T value, unsigned far, int width = 32) {
-    const unsigned self = harness_lane(), place = self & (unsigned)(width - 1);
-    return harness_shuffle(mask, value, place >= far ? self - far : self, HARNESS_UP);
+    const unsigned self = harness_lane(), position = self & (unsigned)(width - 1);
+    return harness_shuffle(mask, value, position >= far ? self - far : self, HARNESS_UP);
 }
 
 static inline unsigned __ballot_sync(unsigned mask, int predicate) {
@@ -90,7 +91,7 @@ static inline int __all_sync(unsigned mask, int predicate) {
     return __ballot_sync(mask, predicate) == 0xffffffffu;
 }
 
-/* Threads of the harness take turns: an ordinary sum is atomic. */
+/* Threads of the harness take turns, so a plain sum is atomic. */
 template <typename T> static inline T atomicAdd(T *to, T value) {
     static_assert(std::is_integral<T>::value, "sums of floats in any order are not repeatable");
     const T before = *to;
@@ -127,7 +128,7 @@ static inline unsigned max(unsigned a, unsigned b) {
     return a < b ? b : a;
 }
 
-/* A launch as one block of bytes that can be kept and done again. */
+/* A launch as one block of bytes that can be stored and replayed. */
 template <typename... P> struct harness_call {
     void (*kernel)(P...);
     dim3 grid, block;

@@ -1,6 +1,6 @@
-/* CUDA's runtime as far as Mien calls it: declarations of our own with NVIDIA's names and values,
- * so that the GPU module compiles where no toolkit is. tests/cuda/fake implements them on the CPU;
- * tests/cuda/test_shim.sh compares the values with a toolkit's. */
+/* The part of CUDA's runtime that Mien calls: own declarations with NVIDIA's names and values, so
+ * that the GPU module compiles without the toolkit. tests/cuda/fake implements them on the CPU;
+ * tests/cli/test_shim.sh compares the values with the toolkit's. */
 #ifndef TESTS_CUDA_SHIM_CUDA_RUNTIME_API_H
 #define TESTS_CUDA_SHIM_CUDA_RUNTIME_API_H
 

@@ -1,4 +1,4 @@
-/* cuDNN 9's backend API as far as Mien calls it: declarations of our own with NVIDIA's names and
+/* The part of cuDNN 9's backend API that Mien calls: own declarations with NVIDIA's names and
  * values. tests/cuda/fake implements them on the CPU. */
 #ifndef TESTS_CUDA_SHIM_CUDNN_H
 #define TESTS_CUDA_SHIM_CUDNN_H

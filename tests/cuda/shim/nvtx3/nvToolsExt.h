@@ -1,5 +1,5 @@
-/* NVTX as far as Mien calls it, with NVIDIA's names and values. The real one is headers only and
- * finds a profiler by itself; here the fake is the profiler (tests/cuda/fake/nvtx.c) and counts. */
+/* The part of NVTX that Mien calls, with NVIDIA's names and values. The real library is header-only
+ * and finds a profiler by itself; here tests/cuda/fake/nvtx.c is the profiler and counts ranges. */
 #ifndef TESTS_CUDA_SHIM_NVTX3_NVTOOLSEXT_H
 #define TESTS_CUDA_SHIM_NVTX3_NVTOOLSEXT_H
 
@@ -35,7 +35,7 @@ typedef struct {
 typedef struct nvtxDomainRegistration_st *nvtxDomainHandle_t;
 
 nvtxDomainHandle_t nvtxDomainCreateA(const char *name);
-/* The depth of the range that began or ended, -1 when there was none. */
+/* Both return the depth of the range that began or ended, -1 when there was none. */
 int nvtxDomainRangePushEx(nvtxDomainHandle_t domain, const nvtxEventAttributes_t *eventAttrib);
 int nvtxDomainRangePop(nvtxDomainHandle_t domain);
 

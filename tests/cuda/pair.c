@@ -1,4 +1,4 @@
-#include "tests/cuda/twins.h"
+#include "tests/cuda/pair.h"
 
 #include <math.h>
 #include <omp.h>
@@ -45,7 +45,7 @@ static int close_both(void **state) {
 static int run_types(const struct CMUnitTest *tests, size_t count, int types) {
     static const CMFixtureFunction opens[] = {open_f32, open_bf16, open_f16};
     static const char *const names[] = {"f32", "bf16", "f16"};
-    omp_set_num_threads(1); /* the only thread whose subnormals are flushed */
+    omp_set_num_threads(1); /* subnormals are flushed in this thread only */
     const unsigned flags = mien_float_enter();
     int failed = 0;
     for (int i = 0; i < types; i++)
@@ -54,29 +54,29 @@ static int run_types(const struct CMUnitTest *tests, size_t count, int types) {
     return failed;
 }
 
-int twins_all_types(const struct CMUnitTest *tests, size_t count) {
+int pair_run_all_types(const struct CMUnitTest *tests, size_t count) {
     return run_types(tests, count, 3);
 }
 
-int twins_f32(const struct CMUnitTest *tests, size_t count) {
+int pair_run_f32(const struct CMUnitTest *tests, size_t count) {
     return run_types(tests, count, 1);
 }
 
-mien_backend *twin_plain(void) {
+mien_backend *pair_plain(void) {
     return plain;
 }
 
-mien_backend *twin_cuda(void) {
+mien_backend *pair_cuda(void) {
     return cuda;
 }
 
-float twin_rounded(float x) {
+float pair_round(float x) {
     return cuda->dtype == MIEN_BF16  ? body_from_bf16(body_to_bf16(x))
            : cuda->dtype == MIEN_F16 ? body_from_f16(body_to_f16(x))
                                      : x;
 }
 
-float *twin_floats(size_t count, uint32_t seed, bool wild) {
+float *pair_floats(size_t count, uint32_t seed, bool wild) {
     static const float special[] = {0.0f,    -0.0f,    1e-40f, INFINITY, -INFINITY, NAN,  3.4e38f,
                                     -3.0e4f, 1.2e-38f, 6.0f,   -87.3f,   6e-8f,     -3.0f};
     enum { SPECIAL = sizeof special / sizeof special[0] };
@@ -85,60 +85,60 @@ float *twin_floats(size_t count, uint32_t seed, bool wild) {
     for (size_t i = 0; i < count; i++) {
         const double scale = wild ? exp(8 * noise(seed, 2 * i + 1)) : 1;
         const bool odd = wild && whole_below(seed + 77, i, 4) == 0;
-        out[i] = twin_rounded(odd ? special[whole_below(seed + 78, i, SPECIAL)]
-                                  : (float)(noise(seed, 2 * i) * scale));
+        out[i] = pair_round(odd ? special[whole_below(seed + 78, i, SPECIAL)]
+                                : (float)(noise(seed, 2 * i) * scale));
     }
     return out;
 }
 
-twin_tensor twin_tensor_of(mien_backend *b, mien_shape shape, uint32_t seed, bool wild, int shift) {
+pair_tensor pair_tensor_of(mien_backend *b, mien_shape shape, uint32_t seed, bool wild, int shift) {
     const size_t count = mien_shape_count(shape), bytes = mien_dtype_bytes(b->dtype);
-    twin_tensor out = {{shape, b->dtype, b->ops->channel_block(b, shape), NULL}, NULL};
+    pair_tensor out = {{shape, b->dtype, b->ops->channel_block(b, shape), NULL}, NULL};
     out.data = device_copy(b, NULL, (count + (size_t)shift) * bytes);
     out.t.data = (char *)out.data + (size_t)shift * bytes;
     if (seed == 0) return out;
-    float *values = twin_floats(count, seed, wild);
+    float *values = pair_floats(count, seed, wild);
     expect_ok(b->ops->upload(b, &out.t, values));
     free(values);
     return out;
 }
 
-void twin_release(mien_backend *b, twin_tensor *t) {
+void pair_release(mien_backend *b, pair_tensor *t) {
     b->ops->free(b, t->data);
 }
 
-void twin_keep_numbers(twin_result *r, const float *values, size_t count) {
+void pair_keep_numbers(pair_result *r, const float *values, size_t count) {
     r->values = realloc(r->values, (r->count + count + 1) * sizeof *r->values);
     assert_non_null(r->values);
     memcpy(r->values + r->count, values, count * sizeof *values);
     r->count += count;
 }
 
-void twin_keep(mien_backend *b, twin_result *r, const mien_tensor *t) {
+void pair_keep(mien_backend *b, pair_result *r, const mien_tensor *t) {
     float *values = device_take(b, t);
-    twin_keep_numbers(r, values, mien_shape_count(t->shape));
+    pair_keep_numbers(r, values, mien_shape_count(t->shape));
     free(values);
 }
 
-/* Whether a subnormal passes a choice (x > 6 ? 6 : x) as it is or as zero is the compiler's matter:
- * both count as zero. */
-static void flush(twin_result *r) {
+/* Compilers differ in whether a selection (x > 6 ? 6 : x) flushes subnormals: they count as zero.
+ */
+static void flush(pair_result *r) {
     for (size_t i = 0; i < r->count; i++) {
         const uint32_t bits = body_to_bits(r->values[i]);
         if ((bits & 0x7f800000u) == 0) r->values[i] = body_from_bits(bits & 0x80000000u);
     }
 }
 
-static void compare(twin_case run, const void *row, double most, const char *what, int number) {
+static void compare(pair_case run, const void *row, double most, const char *what, int number) {
     static const char *const orders[] = {"forward", "reverse", "7"};
-    twin_result want = {0};
+    pair_result want = {0};
     char name[128];
     run(plain, row, &want);
     for (size_t i = 0; most == 0 && i < want.count; i++)
-        want.values[i] = twin_rounded(want.values[i]);
+        want.values[i] = pair_round(want.values[i]);
     flush(&want);
     for (int order = 0; order < 3; order++) {
-        twin_result got = {0};
+        pair_result got = {0};
         setenv("FAKE_CUDA_ORDER", orders[order], 1);
         run(cuda, row, &got);
         flush(&got);
@@ -154,10 +154,10 @@ static void compare(twin_case run, const void *row, double most, const char *wha
     free(want.values);
 }
 
-void twins_same(twin_case run, const void *row, const char *what, int number) {
+void pair_same(pair_case run, const void *row, const char *what, int number) {
     compare(run, row, 0, what, number);
 }
 
-void twins_near(twin_case run, const void *row, double most, const char *what, int number) {
+void pair_near(pair_case run, const void *row, double most, const char *what, int number) {
     compare(run, row, most, what, number);
 }
