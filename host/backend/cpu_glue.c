@@ -77,7 +77,7 @@ static void glue_memory(mien_backend *b, size_t *available, size_t *total) {
     *total = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
 }
 
-/* The work is done when a slot returns: the time now is the time in the order of the work. */
+/* Slots are synchronous: the current time is the time in the order of the work. */
 static mien_status glue_timestamp(mien_backend *b, int i) {
     if (i < 0 || i >= CPU_TIMESTAMPS)
         return MIEN_FAIL(UNSUPPORTED, "more than %d timestamps", CPU_TIMESTAMPS);
@@ -448,7 +448,7 @@ static mien_status glue_optimize(mien_backend *b, const mien_update *u, int rows
 }
 
 static mien_status glue_all_reduce(mien_backend *b, void *data, size_t count) {
-    (void)b, (void)data, (void)count; /* one rank: the sum is what is there */
+    (void)b, (void)data, (void)count; /* one rank: the data is the sum already */
     return MIEN_OK;
 }
 

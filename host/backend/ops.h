@@ -109,7 +109,7 @@ typedef struct mien_pool {
     int kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left;
 } mien_pool;
 
-/* Batch normalisation's vectors, each [c] of the backend's dtype. */
+/* Batch normalisation's vectors, each [c] of param_dtype. */
 typedef struct mien_batchnorm {
     const void *gamma, *beta; /* NULL: 1 and 0 */
     void *running_mean, *running_variance;
@@ -275,7 +275,7 @@ struct mien_ops {
     mien_status (*weights_download)(mien_linear *, float *hwio, const void *src);
     /* Whether a description may set `adds`. */
     bool (*linear_can_add)(const mien_backend *, const mien_linear_desc *);
-    /* In this and the next passes w is of the backend's dtype (see `cast`), b of param_dtype.
+    /* In this and the following slots w is of the backend's dtype (see `cast`), b of param_dtype.
      * y = activation(x * w + b), with `adds` activation(y + x * w + b); writes. */
     mien_status (*linear_forward)(mien_linear *, const mien_tensor *y, const mien_tensor *x,
                                   const void *w, const void *b, void *scratch);
@@ -401,8 +401,8 @@ struct mien_ops {
     /* half = params, rounded to the backend's dtype; only called where dtype is not param_dtype. */
     mien_status (*cast)(mien_backend *, void *half, const void *params, size_t count);
     /* The flat optimiser over what mien_update names. Checks gradients and weights for NaN and
-     * infinity: a bad gradient sets state->bad and leaves the weights alone. Advances *state past a
-     * batch of `rows`. */
+     * infinity: a bad gradient leaves the weights unchanged and lowers the loss scale or, where it
+     * cannot be lowered, sets state->bad. Advances *state past a batch of `rows`. */
     mien_status (*optimize)(mien_backend *, const mien_update *, int rows);
     /* Sums over ranks, in place; with one rank it does nothing. */
     mien_status (*all_reduce)(mien_backend *, void *data, size_t count);

@@ -1,4 +1,4 @@
-/* Batch normalisation (Ioffe & Szegedy 2015) as Keras has it: biased variance, also for the running
+/* Batch normalisation (Ioffe & Szegedy 2015) as in Keras: biased variance, also for the running
  * average; running = momentum * running + (1 - momentum) * batch. */
 #ifndef KERNELS_BODY_BATCHNORM_H
 #define KERNELS_BODY_BATCHNORM_H

@@ -1,6 +1,6 @@
 /* Inverted dropout (Srivastava et al. 2014): kept elements are scaled by 1/(1-rate). The mask is a
  * function of (seed, stream, step, logical NHWC index in the global batch); backward draws it again
- * instead of storing it. */
+ * instead of reading a stored one. */
 #ifndef KERNELS_BODY_DROPOUT_H
 #define KERNELS_BODY_DROPOUT_H
 

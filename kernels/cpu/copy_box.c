@@ -31,7 +31,7 @@ void CPU(copy_box)(real *dst, cpu_dims dd, const real *src, cpu_dims sd, const b
         const int n = line / b.h, h = line % b.h;
         const size_t to = (size_t)(b.dst_h + h) * (size_t)dd.w + (size_t)b.dst_w;
         const size_t from = (size_t)(b.src_h + h) * (size_t)sd.w + (size_t)b.src_w;
-        for (int c = 0, run; c < b.c; c += run) { /* neither side's run ends inside */
+        for (int c = 0, run; c < b.c; c += run) { /* runs that are contiguous on both sides */
             const int there = run_length(dd, b.dst_c + c), here = run_length(sd, b.src_c + c);
             run = there < here ? there : here;
             if (run > b.c - c) run = b.c - c;

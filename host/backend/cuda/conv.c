@@ -166,7 +166,7 @@ static void need(conv *c, const dnn_plan *plan, staging s) {
     if (bytes > c->linear.scratch) c->linear.scratch = bytes;
 }
 
-/* ---- making ready ---- */
+/* ---- preparation ---- */
 
 /* Reports the failure of the last graph tried for a pass, in the network's terms. */
 static mien_status refuse(const conv *c, const dnn_problem *p, mien_status status) {

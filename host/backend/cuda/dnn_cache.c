@@ -197,7 +197,7 @@ mien_status dnn_cache_put(dnn_cache *cache, const char *signature, const dnn_cho
     else
         MIEN_TRY(add(cache, &e));
     if (!cache->path[0]) return MIEN_OK;
-    read_file(cache); /* another program may have measured meanwhile */
+    read_file(cache); /* another program may have added measurements */
     if (write_file(cache) != MIEN_OK && !cache->warned) {
         MIEN_WARN("the measured engines cannot be saved: %s", mien_error_message());
         cache->warned = true;

@@ -1,4 +1,4 @@
-/* Choices of engines: as text, and compared. */
+/* Engine choices: conversion to text, comparison. */
 #include "host/backend/cuda/dnn.h"
 
 #include <stdio.h>

@@ -322,7 +322,7 @@ static mien_status glue_optimize(mien_backend *b, const mien_update *u, int rows
 }
 
 static mien_status glue_all_reduce(mien_backend *b, void *data, size_t count) {
-    (void)b, (void)data, (void)count; /* one rank: the sum is what is there */
+    (void)b, (void)data, (void)count; /* one rank: the data is the sum already */
     return MIEN_OK;
 }
 

@@ -1,4 +1,4 @@
-/* Convolution and dense operators: which kind computes one, and how its weights lie in memory. */
+/* Convolution and dense operators: which kind computes one, and the layout of its weights. */
 #include <stdio.h>
 
 #include "host/backend/cuda/cuda.h"
