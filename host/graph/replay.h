@@ -12,6 +12,7 @@ typedef struct mien_replay {
     int rows;            /* for the owner: the batch size it was made for */
     const void *weights; /* for the owner: the weights it reads */
     bool warm;           /* has run once */
+    bool direct;         /* cannot be recorded */
     unsigned version;    /* of the last run */
 } mien_replay;
 

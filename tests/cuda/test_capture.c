@@ -5,7 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/graph/replay.h"
+#include "include/mien/log.h"
+#include "tests/cuda/counted.h"
 #include "tests/cuda/fake/nvtx.h"
+#include "tests/cuda/words.h"
 #include "tests/support/device.h"
 #include "tests/support/net.h"
 #include "tests/support/reference.h"
@@ -94,6 +98,8 @@ static void test_replay(void **state) {
     start(&replayed);
     const mien_capture_ops *ops = replayed.b->ops->capture;
     assert_non_null(ops);
+    expect_ok(work(&eager)); /* libraries load their code on the first call */
+    expect_ok(work(&replayed));
     state_of(&replayed, before);
     expect_ok(ops->begin(replayed.b));
     expect_ok(work(&replayed));
@@ -121,6 +127,7 @@ static void test_failing(void **state) {
     bench t;
     start(&t);
     const mien_capture_ops *ops = t.b->ops->capture;
+    expect_ok(work(&t));
     state_of(&t, before);
     expect_ok(ops->begin(t.b));
     expect_ok(work(&t));
@@ -141,6 +148,67 @@ static void test_failing(void **state) {
     finish(&t);
 }
 
+/* Work that waits, as an engine may that loads its code: it cannot be recorded. */
+static mien_status work_and_wait(void *context) {
+    const bench *t = context;
+    MIEN_TRY(work(t));
+    return t->b->ops->sync(t->b);
+}
+
+static char news[2048];
+
+static void keep_news(void *context, mien_log_level level, const char *line) {
+    (void)context;
+    const size_t at = strlen(news);
+    if (level == MIEN_LOG_INFO) snprintf(news + at, sizeof news - at, "%s\n", line);
+}
+
+/* Such work runs directly every time, with the same result, and one line says so; a new version of
+ * it is recorded again. */
+static void test_unrecordable(void **state) {
+    (void)state;
+    float want[N * IN + N * OUT], got[N * IN + N * OUT];
+    mien_replay replay = {.rows = N};
+    bench eager, replayed;
+    start(&eager);
+    start(&replayed);
+    mien_log_sink(keep_news, NULL);
+    news[0] = 0;
+    for (int i = 0; i < 4; i++) {
+        expect_ok(work(&eager));
+        expect_ok(mien_replay_run(&replay, replayed.b, 1, work_and_wait, &replayed));
+    }
+    assert_true(replay.direct);
+    assert_null(replay.capture);
+    assert_int_equal(occurrences(news, "cannot be recorded"), 1);
+    state_of(&eager, want);
+    state_of(&replayed, got);
+    assert_memory_equal(got, want, sizeof want);
+    for (int i = 0; i < 2; i++)
+        expect_ok(mien_replay_run(&replay, replayed.b, 2, work_and_wait, &replayed));
+    assert_int_equal(occurrences(news, "cannot be recorded"), 2);
+    mien_log_sink(NULL, NULL);
+    mien_replay_release(&replay, replayed.b);
+    finish(&eager);
+    finish(&replayed);
+}
+
+/* A device that fails while work is recorded ends the run. */
+static void test_fault_while_recording(void **state) {
+    (void)state;
+    mien_replay replay = {.rows = N};
+    fake_counts now;
+    bench t;
+    start(&t);
+    expect_ok(mien_replay_run(&replay, t.b, 1, work_and_wait, &t));
+    setenv("FAKE_CUDA_STICKY", "cudaStreamEndCapture:1", 1);
+    const mien_status status = mien_replay_run(&replay, t.b, 1, work_and_wait, &t);
+    unsetenv("FAKE_CUDA_STICKY");
+    mien_replay_release(&replay, t.b);
+    finish(&t);
+    if (counted(&now)) assert_int_equal(status, MIEN_DEVICE);
+}
+
 static void test_order(void **state) {
     (void)state;
     mien_capture *capture;
@@ -149,6 +217,7 @@ static void test_order(void **state) {
     const mien_capture_ops *ops = t.b->ops->capture;
     assert_int_equal(ops->end(t.b, &capture), MIEN_INVALID);
     assert_null(capture);
+    expect_ok(work(&t));
     expect_ok(ops->begin(t.b));
     assert_int_equal(ops->begin(t.b), MIEN_INVALID);
     expect_ok(work(&t));
@@ -204,6 +273,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_replay),
         cmocka_unit_test(test_failing),
         cmocka_unit_test(test_order),
+        cmocka_unit_test(test_unrecordable),
+        cmocka_unit_test(test_fault_while_recording),
         cmocka_unit_test(test_ranges),
     };
     return cmocka_run_group_tests_name("capture", tests, NULL, NULL);

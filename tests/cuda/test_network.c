@@ -125,6 +125,27 @@ static void test_repeats(void **state) {
     }
 }
 
+/* An engine that allocates while it runs costs the recording, not the run: the same bits. */
+static void test_engines_that_allocate(void **state) {
+    (void)state;
+    const steps_case c = usual();
+    fake_counts before = {0}, after = {0};
+    mien_backend *b = device_open(MIEN_COMPUTE_BF16, true);
+    steps_result recorded = steps_run(b, &c);
+    mien_backend_close(b);
+    setenv("FAKE_CUDNN_ALLOCATES", "1", 1);
+    b = device_open(MIEN_COMPUTE_BF16, true);
+    counted(&before);
+    steps_result direct = steps_run(b, &c);
+    counted(&after);
+    unsetenv("FAKE_CUDNN_ALLOCATES");
+    mien_backend_close(b);
+    assert_int_equal(after.graph_launches, before.graph_launches);
+    expect_same(&direct, &recorded, "engines that allocate");
+    steps_release(&recorded);
+    steps_release(&direct);
+}
+
 /* Sizes that fill no block, tile or vector. */
 static void test_odd_networks(void **state) {
     (void)state;
@@ -268,10 +289,13 @@ static void test_too_large(void **state) {
 int main(int argc, char **argv) {
     (void)argc;
     reference_wait_passively(argv);
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_curve),      cmocka_unit_test(test_precisions),
-        cmocka_unit_test(test_repeats),    cmocka_unit_test(test_odd_networks),
-        cmocka_unit_test(test_loss_scale), cmocka_unit_test(test_one_launch_a_step),
-        cmocka_unit_test(test_too_large)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_curve),
+                                       cmocka_unit_test(test_precisions),
+                                       cmocka_unit_test(test_repeats),
+                                       cmocka_unit_test(test_engines_that_allocate),
+                                       cmocka_unit_test(test_odd_networks),
+                                       cmocka_unit_test(test_loss_scale),
+                                       cmocka_unit_test(test_one_launch_a_step),
+                                       cmocka_unit_test(test_too_large)};
     return cmocka_run_group_tests_name("network on a GPU", tests, NULL, NULL);
 }

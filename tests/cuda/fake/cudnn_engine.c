@@ -9,6 +9,7 @@
  *   FAKE_CUDNN_COMPILED=ENGINE|fused|all  compile this engine when its plan is built; compile
  *                           every engine for graphs of several operations; compile every engine
  *   FAKE_CUDNN_COMPILE_MS=N time of one compilation (0)
+ *   FAKE_CUDNN_ALLOCATES=1  engines allocate memory when they run, which no capture may hold
  *   FAKE_CUDNN_SLOW=fused|plain  graphs of several operations (of one operation) take longer */
 #include <stdlib.h>
 #include <string.h>
@@ -254,6 +255,8 @@ cudnnStatus_t dnn_execute(cudaStream_t stream, const dnn_descriptor *plan,
                      (matches_graph("FAKE_CUDNN_SLOW", &p) ? SLOWER : 0);
     if (p.workspace_bytes && !fake_reaches(p.workspace, p.workspace_bytes))
         return dnn_fail(CUDNN_STATUS_BAD_PARAM, "the workspace is not the device's or too small");
+    if (setting("FAKE_CUDNN_ALLOCATES") > 0 && fake_unsafe() != cudaSuccess)
+        return dnn_fail(CUDNN_STATUS_EXECUTION_FAILED, "the engine allocates memory");
     if (engine->fault == AT_EXECUTION)
         return dnn_fail(CUDNN_STATUS_EXECUTION_FAILED, "this engine never works");
     return fake_submit(stream, dnn_run, &p, sizeof p) == cudaSuccess
