@@ -120,6 +120,15 @@ static void release(trainer *t) {
     mien_free(t->rates);
 }
 
+static mien_status diverged(const trainer *t, int epoch, const char *what) {
+    body_step state;
+    MIEN_TRY(mien_plan_read(t->plan, &state));
+    return MIEN_FAIL(DIVERGED,
+                     "epoch %d, step %lld: %s is not finite; try a smaller "
+                     "optimizer.learning_rate (now %g) or optimizer.clip_norm",
+                     epoch, t->step, what, state.learning_rate);
+}
+
 /* A value that is not finite: the flag has kept the weights as they were. */
 static mien_status check_finite(trainer *t, int epoch) {
     body_step state;
@@ -130,10 +139,7 @@ static mien_status check_finite(trainer *t, int epoch) {
         state.bad = 0;
         return mien_plan_write(t->plan, &state);
     }
-    return MIEN_FAIL(DIVERGED,
-                     "epoch %d, step %lld: the loss or a gradient is not finite; try a "
-                     "smaller optimizer.learning_rate (now %g) or optimizer.clip_norm",
-                     epoch, t->step, state.learning_rate);
+    return diverged(t, epoch, "the loss or a gradient");
 }
 
 enum { CHECK_EVERY = 50 }; /* steps between looks at the flag, each of which waits for the device */
@@ -178,7 +184,7 @@ static mien_status train_epoch(trainer *t, int epoch) {
 }
 
 /* Validates with the averaged weights when there are any: they are what is saved. */
-static mien_status validate(trainer *t) {
+static mien_status validate(trainer *t, int epoch) {
     mien_plan *plan = t->plan;
     if (plan->average) MIEN_TRY(mien_plan_use(plan, true));
     const mien_status status =
@@ -187,8 +193,11 @@ static mien_status validate(trainer *t) {
     MIEN_TRY(status);
     if (plan->average) MIEN_TRY(mien_plan_use(plan, false));
     mien_metrics_release(&t->epoch_metrics);
-    return mien_metrics_compute(t->probabilities, t->val_labels, t->loader.count[MIEN_VAL],
-                                t->setup.data.classes, &t->epoch_metrics);
+    const mien_status computed =
+        mien_metrics_compute(t->probabilities, t->val_labels, t->loader.count[MIEN_VAL],
+                             t->setup.data.classes, &t->epoch_metrics);
+    return computed == MIEN_DIVERGED ? diverged(t, epoch, "the output for the validation part")
+                                     : computed;
 }
 
 /* The weights as they are, from the device to the host's model. */
@@ -280,7 +289,7 @@ static mien_status run_epoch(trainer *t, int number, mien_train_result *result) 
     const double seconds = mien_seconds() - begin;
     MIEN_TRY(mien_plan_read(t->plan, &state));
     begin_part(t, "eval");
-    MIEN_TRY(end_part(t, validate(t)));
+    MIEN_TRY(end_part(t, validate(t, number)));
     const double val_seconds = mien_seconds() - begin - seconds;
     const mien_metrics *m = &t->epoch_metrics;
     mien_epoch e = {.number = number,
