@@ -28,7 +28,7 @@ int cuda_average_pool_forward(cuda_stream stream, cuda_tensor y, cuda_tensor x, 
     return weighted(stream, y, x, average{p}, false);
 }
 
-/* Each element of dx asks the windows that it lies in. */
+/* Each element of dx gathers from the windows that contain it. */
 struct average_gradient {
     cuda_window p;
 

@@ -1,14 +1,14 @@
-/* Batch normalisation as in kernels/cpu/batchnorm.c: statistics around something near the mean of
- * each channel, sums in float over short runs and in double at the end, ReLU's sign computed again
- * instead of read unless a residual has gone into it. */
+/* Batch normalisation as in kernels/cpu/batchnorm.c: statistics are taken around an estimate of
+ * each channel's mean, in float over short runs and in double at the end; backward recomputes the
+ * ReLU mask instead of reading y, unless a residual was added. */
 #include "kernels/body/activation.h"
 #include "kernels/body/batchnorm.h"
 
 #include "kernels/cuda/sums.cuh"
 
-/* What turns x into its normalised self. */
+/* The vectors that x is normalised with. */
 struct normaliser {
-    const float *gamma, *beta, *mean, *std; /* frozen: deviation is a variance */
+    const float *gamma, *beta, *mean, *std; /* std: the inverse std; frozen: the variance */
     float epsilon;
     bool frozen;
 };
@@ -28,10 +28,10 @@ static __device__ float inverse_of(const normaliser &k, int c) {
 }
 
 /* y = x * scale + shift for V channels. */
-template <int V> struct line { float scale[V], shift[V]; };
+template <int V> struct affine { float scale[V], shift[V]; };
 
-template <int V> static __device__ line<V> line_of(const normaliser &k, int c0) {
-    line<V> l;
+template <int V> static __device__ affine<V> affine_of(const normaliser &k, int c0) {
+    affine<V> l;
 #pragma unroll
     for (int v = 0; v < V; v++) {
         const float gamma = k.gamma ? k.gamma[c0 + v] : 1, beta = k.beta ? k.beta[c0 + v] : 0;
@@ -43,7 +43,7 @@ template <int V> static __device__ line<V> line_of(const normaliser &k, int c0) 
 
 /* ---- forward ---- */
 
-/* Something near the mean of a channel: around it the squares stay small. */
+/* An estimate of a channel's mean from a few samples: around it the squares stay small. */
 template <typename T>
 static __device__ float centre_of(const T *x, size_t rows, int c, int channel) {
     enum { SAMPLES = 4 };
@@ -104,7 +104,7 @@ static __global__ void batchnorm_statistics_reduce_kernel(cuda_batchnorm b, cons
     const float v = (float)(total[1] / (double)rows - shift * shift);
     b.mean[k] = m;
     b.inverse_std[k] = body_inverse_std(v > 0 ? v : 0, b.epsilon);
-    if (m - m != 0 || v - v != 0) return; /* a bad batch leaves no trace */
+    if (m - m != 0 || v - v != 0) return; /* a batch with NaN or infinity changes nothing */
     const float momentum = b.warm ? (float)body_warm_decay(b.momentum, b.warm->step) : b.momentum;
     b.running_mean[k] = body_running(b.running_mean[k], m, momentum);
     b.running_variance[k] = body_running(b.running_variance[k], v, momentum);
@@ -115,7 +115,7 @@ static __global__ void batchnorm_forward_kernel(T *y, const T *x, const T *resid
                                                 size_t rows, int c) {
     const int c0 = sheet_channel<V>();
     if (c0 >= c) return;
-    const line<V> l = line_of<V>(k, c0);
+    const affine<V> l = affine_of<V>(k, c0);
     for (size_t row = sheet_row(); row < rows; row += sheet_step()) {
         const size_t at = row * (size_t)c + (size_t)c0;
         float value[V], other[V];
@@ -178,34 +178,34 @@ int cuda_batchnorm_infer(cuda_stream stream, cuda_tensor y, cuda_tensor x,
 
 /* ---- backward ---- */
 
-/* What stops dy: nothing, the ReLU of what x is normalised to, the ReLU that left y. */
-enum relu_mask { OPEN, BY_X, BY_Y };
+/* Where the mask of the fused ReLU comes from: there is none, recomputed from x, read from y. */
+enum relu_mask { UNMASKED, BY_X, BY_Y };
 
-/* dy behind the fused ReLU; y is read for BY_Y alone. */
-template <int GATE>
-static __device__ float through(float dy, float x, float y, float scale, float shift) {
-    if (GATE == OPEN) return dy;
-    if (GATE == BY_X) y = body_activate(body_bn_apply(x, scale, shift), BODY_RELU, 0);
+/* dy before the fused ReLU; y is used by BY_Y only. */
+template <int MASK>
+static __device__ float masked(float dy, float x, float y, float scale, float shift) {
+    if (MASK == UNMASKED) return dy;
+    if (MASK == BY_X) y = body_activate(body_bn_apply(x, scale, shift), BODY_RELU, 0);
     return dy * body_activation_slope(0, y, BODY_RELU, 0);
 }
 
-/* Where gradients come from and go to. */
+/* The tensors of the backward pass. */
 template <typename T> struct slopes {
     const T *dy, *x, *y;     /* y: for BY_Y */
-    T *dx, *dresidual;       /* NULL: not wanted */
-    bool adds_x, adds_other; /* to what is there */
+    T *dx, *dresidual;       /* NULL: not needed */
+    bool adds_x, adds_other; /* accumulate dx, dresidual */
 };
 
-/* Sums of the gradient and of its product with x - mean. */
-template <typename T, int V, int GATE>
+/* Partial sums of the gradient and of its product with x - mean. */
+template <typename T, int V, int MASK>
 static __global__ void batchnorm_gradient_sums_kernel(float *partial, slopes<T> s, normaliser k,
                                                       size_t rows, int c) {
     enum { PAIR = SUM_AHEAD / 2 };
     const int c0 = sheet_channel<V>();
     const size_t step = sheet_step();
     float total[2][V] = {{0}}, mean[V];
-    line<V> l = {};
-    if (c0 < c) l = line_of<V>(k, c0);
+    affine<V> l = {};
+    if (c0 < c) l = affine_of<V>(k, c0);
 #pragma unroll
     for (int v = 0; v < V; v++)
         mean[v] = c0 < c ? k.mean[c0 + v] : 0;
@@ -219,7 +219,7 @@ static __global__ void batchnorm_gradient_sums_kernel(float *partial, slopes<T> 
                 if (row + a * step >= rows) break;
                 value[a] = fetch<T, V>(s.x + at);
                 slope[a] = fetch<T, V>(s.dy + at);
-                if (GATE == BY_Y) result[a] = fetch<T, V>(s.y + at);
+                if (MASK == BY_Y) result[a] = fetch<T, V>(s.y + at);
             }
 #pragma unroll
             for (size_t a = 0; a < PAIR; a++) {
@@ -227,8 +227,8 @@ static __global__ void batchnorm_gradient_sums_kernel(float *partial, slopes<T> 
 #pragma unroll
                 for (int v = 0; v < V; v++) {
                     const float here = load(value[a].at[v]);
-                    const float g = through<GATE>(load(slope[a].at[v]), here, load(result[a].at[v]),
-                                                  l.scale[v], l.shift[v]);
+                    const float g = masked<MASK>(load(slope[a].at[v]), here, load(result[a].at[v]),
+                                                 l.scale[v], l.shift[v]);
                     sum[0][v] += g;
                     sum[1][v] = fmaf(g, here - mean[v], sum[1][v]);
                 }
@@ -243,7 +243,7 @@ static __global__ void batchnorm_gradient_sums_kernel(float *partial, slopes<T> 
     block_sums<V, 2>(partial, total, c0, c);
 }
 
-/* dbeta and dgamma, and both divided by the number of rows, for the elements. */
+/* Writes dbeta and dgamma, and to `means` both divided by the number of rows. */
 static __global__ void batchnorm_gradient_reduce_kernel(cuda_batchnorm b, normaliser k,
                                                         float *means, const float *partial,
                                                         unsigned parts, size_t rows, int c) {
@@ -259,12 +259,12 @@ static __global__ void batchnorm_gradient_reduce_kernel(cuda_batchnorm b, normal
 }
 
 /* means NULL: the statistics do not depend on x. */
-template <typename T, int V, int GATE>
+template <typename T, int V, int MASK>
 static __global__ void batchnorm_backward_kernel(slopes<T> s, normaliser k, const float *means,
                                                  size_t rows, int c) {
     const int c0 = sheet_channel<V>();
     if (c0 >= c) return;
-    const line<V> l = line_of<V>(k, c0);
+    const affine<V> l = affine_of<V>(k, c0);
     float mean[V], inverse[V], mean_dy[V], mean_dot[V];
 #pragma unroll
     for (int v = 0; v < V; v++) {
@@ -278,12 +278,12 @@ static __global__ void batchnorm_backward_kernel(slopes<T> s, normaliser k, cons
         float value[V], slope[V], result[V] = {}, old[V] = {}, other[V] = {};
         load_few<T, V>(value, s.x + at);
         load_few<T, V>(slope, s.dy + at);
-        if (GATE == BY_Y) load_few<T, V>(result, s.y + at);
+        if (MASK == BY_Y) load_few<T, V>(result, s.y + at);
         if (s.adds_x) load_few<T, V>(old, s.dx + at);
         if (s.adds_other) load_few<T, V>(other, s.dresidual + at);
 #pragma unroll
         for (int v = 0; v < V; v++) {
-            const float g = through<GATE>(slope[v], value[v], result[v], l.scale[v], l.shift[v]);
+            const float g = masked<MASK>(slope[v], value[v], result[v], l.scale[v], l.shift[v]);
             const float xhat = (value[v] - mean[v]) * inverse[v];
             const float d = body_bn_dx(g, xhat, l.scale[v], mean_dy[v], mean_dot[v]);
             value[v] = s.adds_x ? old[v] + d : d;
@@ -294,23 +294,23 @@ static __global__ void batchnorm_backward_kernel(slopes<T> s, normaliser k, cons
     }
 }
 
-template <typename T, int V, int GATE>
+template <typename T, int V, int MASK>
 static int backward(cuda_stream stream, slopes<T> from, size_t rows, int c, const cuda_batchnorm *b,
                     bool frozen, cuda_workspace buffer) {
     const normaliser k = norm_of(b, frozen);
     float *partial = (float *)buffer.data, *means = NULL;
     if (!frozen || b->dgamma || b->dbeta) {
         const sheet s = sums_sheet<2>(rows, c, c / V);
-        float *behind = partial + (size_t)s.grid.y * 2 * (size_t)c;
-        TRY(launch(batchnorm_gradient_sums_kernel<T, V, GATE>, s.grid, s.block, stream, partial,
+        float *reduced = partial + (size_t)s.grid.y * 2 * (size_t)c;
+        TRY(launch(batchnorm_gradient_sums_kernel<T, V, MASK>, s.grid, s.block, stream, partial,
                    from, k, rows, c));
         TRY(launch(batchnorm_gradient_reduce_kernel, finish_grid(c), finish_block(), stream, *b, k,
-                   behind, (const float *)partial, s.grid.y, rows, c));
-        if (!frozen) means = behind;
+                   reduced, (const float *)partial, s.grid.y, rows, c));
+        if (!frozen) means = reduced;
     }
     if (!from.dx && !from.dresidual) return 0;
     const sheet s = sheet_of(rows, c / V);
-    return launch(batchnorm_backward_kernel<T, V, GATE>, s.grid, s.block, stream, from, k,
+    return launch(batchnorm_backward_kernel<T, V, MASK>, s.grid, s.block, stream, from, k,
                   (const float *)means, rows, c);
 }
 
@@ -333,7 +333,7 @@ int cuda_batchnorm_backward(cuda_stream stream, cuda_tensor dx, cuda_tensor dy, 
                              dx.data && accumulate,
                              b->dresidual.data && b->accumulate_dresidual};
         if (b->act == BODY_LINEAR)
-            return backward<T, V, OPEN>(stream, s, rows, x.c, b, frozen, buffer);
+            return backward<T, V, UNMASKED>(stream, s, rows, x.c, b, frozen, buffer);
         return b->y.data ? backward<T, V, BY_Y>(stream, s, rows, x.c, b, frozen, buffer)
                          : backward<T, V, BY_X>(stream, s, rows, x.c, b, frozen, buffer);
     });

@@ -1,9 +1,9 @@
-/* The bias of a linear operator: added behind it, and its gradient. */
+/* The bias of a linear operator: its addition with an activation, and its gradient. */
 #include "kernels/body/activation.h"
 
 #include "kernels/cuda/sums.cuh"
 
-/* ACT is an activation known at compile time, or ANY: the one in `act`. */
+/* ACT: the activation, known at compile time; ANY: the one in `act`. */
 enum { ANY = -1 };
 
 template <typename T, int V, int ACT>

@@ -1,7 +1,7 @@
-/* Numbers that are only moved: boxes from tensor to tensor, and axes exchanged. */
+/* Data movement: copies of boxes between tensors, and permutations of axes. */
 #include "kernels/cuda/sheet.cuh"
 
-/* Each thread takes what it owns of the box. */
+/* Rows are the pixels of the box. */
 template <typename T, int V>
 static __global__ void box_kernel(cuda_tensor dst, cuda_tensor src, body_box b, bool accumulate,
                                   size_t rows, position step) {
@@ -24,7 +24,7 @@ static __global__ void box_kernel(cuda_tensor dst, cuda_tensor src, body_box b, 
                 value[v] = old[v] + value[v];
         }
         store_few<T, V>(to, value);
-        go_on(&p, step, b.h, b.w);
+        advance(&p, step, b.h, b.w);
     }
 }
 
@@ -57,7 +57,7 @@ static __global__ void permute_kernel(cuda_tensor y, cuda_tensor x, body_axes ax
         const float value = load(((const T *)x.data)[from]);
         T *to = (T *)y.data + row * (size_t)y.c + (size_t)c;
         store(to, accumulate ? load(*to) + value : value);
-        go_on(&p, step, y.h, y.w);
+        advance(&p, step, y.h, y.w);
     }
 }
 

@@ -1,19 +1,20 @@
-/* Dropout's random words, four neighbours to a block of the generator, as on the CPU. */
+/* Dropout's random words: four neighbouring elements share a block of the generator, as on the
+ * CPU. */
 #ifndef KERNELS_CUDA_DRAW_CUH
 #define KERNELS_CUDA_DRAW_CUH
 
 #include "kernels/body/dropout.h"
 #include "kernels/cuda/grid.cuh"
 
-/* A mask as the kernels want it: no arithmetic in double is left. */
+/* A mask prepared for the kernels, which then need no double arithmetic. */
 struct drawing {
     uint32_t threshold, stream;
     float scale;
-    uint64_t first; /* element 0 in the global batch */
+    uint64_t first; /* index of element 0 in the global batch */
     const body_step *state;
 };
 
-/* `t` is what the mask lies over. */
+/* `t` is the tensor that the mask applies to. */
 static inline drawing drawing_of(cuda_mask mask, cuda_tensor t) {
     drawing d;
     d.threshold = body_dropout_threshold(mask.rate);
@@ -24,7 +25,7 @@ static inline drawing drawing_of(cuda_mask mask, cuda_tensor t) {
     return d;
 }
 
-/* The words of V elements from `at` on; a multiple of four unless V is 1. */
+/* The words of V elements from `at` on; `at` is a multiple of four unless V is 1. */
 template <int V>
 static __device__ void draw_words(uint32_t (&word)[V], const drawing &d, uint32_t seed,
                                   uint64_t step, uint64_t at) {

@@ -1,10 +1,10 @@
-/* Inverted dropout: four elements share one Philox block, as on the CPU. */
+/* Inverted dropout, where four elements share a Philox block as on the CPU, and Gaussian noise. */
 #include "kernels/body/noise.h"
 
 #include "kernels/cuda/draw.cuh"
 #include "kernels/cuda/sheet.cuh"
 
-/* Packs, whose elements are whole blocks of the generator. */
+/* For aligned tensors: a pack is drawn from whole blocks of the generator. */
 template <typename T, int V>
 static __global__ void dropout_packs_kernel(T *y, const T *x, size_t count, drawing d,
                                             bool accumulate) {
@@ -26,8 +26,7 @@ static __global__ void dropout_packs_kernel(T *y, const T *x, size_t count, draw
     }
 }
 
-/* Anything else: threads own whole blocks of the generator; the first element may lie inside of
- * one. */
+/* Otherwise: threads own whole blocks of the generator; the first element may be inside one. */
 template <typename T>
 static __global__ void dropout_kernel(T *y, const T *x, size_t count, drawing d, bool accumulate) {
     const uint32_t seed = d.state->seed;
@@ -67,16 +66,16 @@ int cuda_dropout(cuda_stream stream, cuda_tensor y, cuda_tensor x, cuda_mask mas
     });
 }
 
-/* One word for a channel of an image. */
+/* One word per channel of an image, which has `pixels` pixels. */
 template <typename T, int V>
-static __global__ void dropout_channels_kernel(T *y, const T *x, size_t rows, int places, int c,
+static __global__ void dropout_channels_kernel(T *y, const T *x, size_t rows, int pixels, int c,
                                                drawing d, bool accumulate) {
     const int c0 = sheet_channel<V>();
     if (c0 >= c) return;
     const uint32_t seed = d.state->seed;
     const uint64_t step = d.state->step;
     for (size_t row = sheet_row(); row < rows; row += sheet_step()) {
-        const size_t at = row * (size_t)c + (size_t)c0, n = row / (size_t)places;
+        const size_t at = row * (size_t)c + (size_t)c0, n = row / (size_t)pixels;
         float value[V], old[V] = {0};
         uint32_t word[V];
         load_few<T, V>(value, x + at);

@@ -1,5 +1,5 @@
-/* Activations, sums, products, scalings and changes of storage: one kernel that maps elements,
- * and formulas for it. */
+/* Activations, sums, products, scaling and conversion of storage: mostly one kernel that maps
+ * elements, and the formulas for it. */
 #include "kernels/body/activation.h"
 #include "kernels/body/rectify.h"
 
@@ -7,8 +7,8 @@
 
 template <int IN> struct sources { const void *at[IN]; };
 
-/* y[i] = f(in[0][i], in[1][i], ...). A thread reads all that it needs for AHEAD packs before it
- * computes: enough is on its way at a time, and y may be any of the sources. */
+/* y[i] = f(in[0][i], in[1][i], ...). A thread reads all operands of AHEAD packs before it computes,
+ * which keeps enough reads in flight and allows y to be one of the sources. */
 enum { AHEAD = 2 };
 
 template <typename T, int V, int IN, typename F>
@@ -50,7 +50,7 @@ static int map_part(cuda_stream stream, cuda_tensor y, sources<IN> in, size_t fi
                   stream, (T *)y.data + first, in, count, f);
 }
 
-/* Packs as far as they go, then the few elements behind them. */
+/* Whole packs first, then the few elements after them. */
 template <int IN, typename F>
 static int map_all(cuda_stream stream, cuda_tensor y, sources<IN> in, F f) {
     return with_number(y.number, [&](auto zero) {
@@ -65,7 +65,7 @@ static int map_all(cuda_stream stream, cuda_tensor y, sources<IN> in, F f) {
     });
 }
 
-/* f of the first IN numbers, added to the one behind them. */
+/* f of the first IN numbers, added to the one after them. */
 template <int IN, typename F> struct adding {
     F f;
     __device__ float operator()(const float *v) const { return v[IN] + f(v); }
@@ -82,7 +82,7 @@ static int map(cuda_stream stream, cuda_tensor y, sources<IN> in, F f, bool accu
     return map_all<IN + 1, adding<IN, F>>(stream, y, more, adding<IN, F>{f});
 }
 
-/* ---- activations: ReLU has kernels of its own, the rarer ones share one that asks which ---- */
+/* ---- activations: ReLU is compiled in, the rarer ones are selected at run time ---- */
 
 enum { ANY = -1 };
 
@@ -101,7 +101,7 @@ int cuda_activation_forward(cuda_stream stream, cuda_tensor y, cuda_tensor x, in
     return map(stream, y, in, activated<ANY>{act, alpha}, false);
 }
 
-/* dy times the slope, at an output where it follows from there, else at an input. */
+/* dy times the slope, which is computed from the output where possible, else from the input. */
 template <int ACT> struct sloped {
     int act;
     float alpha;
@@ -158,7 +158,7 @@ int cuda_rescale(cuda_stream stream, cuda_tensor y, cuda_tensor x, float scale, 
     return map(stream, y, sources<1>{{x.data}}, rescaled{scale, shift}, accumulate);
 }
 
-/* ---- ReLU with numbers of its own, and the greatest of several values ---- */
+/* ---- ReLU with parameters, and the maximum of several values ---- */
 
 struct rectified {
     body_rectifier r;
@@ -192,10 +192,10 @@ static __global__ void maximum_backward_kernel(T *dx, const T *dy, const T *y,
                                                size_t count, bool accumulate) {
     const size_t stride = (size_t)gridDim.x * blockDim.x;
     for (size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x; i < count; i += stride) {
-        const float most = load(y[i]);
-        bool wins = load(((const T *)x.at[which])[i]) == most;
+        const float max = load(y[i]);
+        bool wins = load(((const T *)x.at[which])[i]) == max;
         for (int k = 0; k < which; k++)
-            wins = wins && load(((const T *)x.at[k])[i]) != most;
+            wins = wins && load(((const T *)x.at[k])[i]) != max;
         const float back = wins ? load(dy[i]) : 0;
         store(&dx[i], accumulate ? load(dx[i]) + back : back);
     }
@@ -215,7 +215,7 @@ int cuda_maximum_backward(cuda_stream stream, cuda_tensor dx, cuda_tensor dy, cu
     });
 }
 
-/* ---- copies between storages ---- */
+/* ---- copies between storage types ---- */
 
 template <typename D, typename S, int V>
 static __global__ void copy_kernel(D *dst, const S *src, size_t count, bool accumulate) {
@@ -233,7 +233,7 @@ static __global__ void copy_kernel(D *dst, const S *src, size_t count, bool accu
 }
 
 int cuda_copy(cuda_stream stream, cuda_tensor dst, cuda_tensor src, bool accumulate) {
-    enum { EIGHT = 8 }; /* one access of the narrow side, two of the wide one */
+    enum { EIGHT = 8 }; /* one 16-byte access of a 16-bit tensor, two of an f32 one */
     const size_t count = count_of(src);
     const bool aligned = is_aligned(dst.data) && is_aligned(src.data);
     const size_t packed = aligned ? count / EIGHT * EIGHT : 0, rest = count - packed;
@@ -255,15 +255,15 @@ int cuda_copy(cuda_stream stream, cuda_tensor dst, cuda_tensor src, bool accumul
 
 /* ---- products ---- */
 
-/* y[n,h,w,c] = a[n,h,w,c] * b[n,c]: blocks down, one image after the other. */
+/* y[n,h,w,c] = a[n,h,w,c] * b[n,c]; an image has `pixels` pixels. */
 template <typename T, int V>
-static __global__ void broadcast_kernel(T *y, const T *a, const T *b, size_t rows, int places,
+static __global__ void broadcast_kernel(T *y, const T *a, const T *b, size_t rows, int pixels,
                                         int c) {
     const int c0 = sheet_channel<V>();
     if (c0 >= c) return;
     for (size_t row = sheet_row(); row < rows; row += sheet_step()) {
         const size_t at = row * (size_t)c + (size_t)c0;
-        const size_t n = rows >> 32 ? row / (unsigned)places : (unsigned)row / (unsigned)places;
+        const size_t n = rows >> 32 ? row / (unsigned)pixels : (unsigned)row / (unsigned)pixels;
         float left[V], right[V];
         load_few<T, V>(left, a + at);
         load_few<T, V>(right, b + n * (size_t)c + (size_t)c0);
@@ -292,32 +292,32 @@ int cuda_multiply(cuda_stream stream, cuda_tensor y, cuda_tensor a, cuda_tensor 
         });
 }
 
-/* Both gradients of a product with b[n,c]. A thread has one channel of one image and adds up its
- * places in their order, as the CPU does; eight places are read ahead. */
+/* Both gradients of a product with b[n,c]. A thread owns one channel of one image and adds up its
+ * pixels in order, as the CPU does; it reads eight pixels ahead. */
 template <typename T>
 static __global__ void broadcast_gradient_kernel(T *da, T *db, const T *dy, const T *a, const T *b,
-                                                 int n, int places, int c, bool accumulate_a,
+                                                 int n, int pixels, int c, bool accumulate_a,
                                                  bool accumulate_b) {
     enum { EIGHT = 8 };
     const int k = sheet_channel<1>();
     if (k >= c) return;
     for (size_t image = sheet_row(); image < (size_t)n; image += sheet_step()) {
         const size_t small = image * (size_t)c + (size_t)k;
-        const size_t first = image * (size_t)places * (size_t)c + (size_t)k;
+        const size_t first = image * (size_t)pixels * (size_t)c + (size_t)k;
         const float factor = load(b[small]);
         float sum = db && accumulate_b ? load(db[small]) : 0;
-        for (int p = 0; p < places; p += EIGHT) {
+        for (int p = 0; p < pixels; p += EIGHT) {
             float g[EIGHT], other[EIGHT];
 #pragma unroll
             for (int i = 0; i < EIGHT; i++) {
                 const size_t at = first + (size_t)(p + i) * (size_t)c;
-                const bool inside = p + i < places;
+                const bool inside = p + i < pixels;
                 g[i] = inside ? load(dy[at]) : 0;
                 other[i] = inside && db ? load(a[at]) : 0;
             }
 #pragma unroll
             for (int i = 0; i < EIGHT; i++) {
-                if (p + i >= places) break;
+                if (p + i >= pixels) break;
                 if (db) sum += g[i] * other[i];
                 if (!da) continue;
                 T *to = &da[first + (size_t)(p + i) * (size_t)c];

@@ -1,16 +1,17 @@
-/* One pass from bytes to the network's input: gather, warp, mix, normalise. What a sample draws is
- * drawn once, by threads of different warps at the same time; then every thread makes 16 bytes of
- * the result. Images that fit lie in shared memory: a warped row reads scattered bytes. */
+/* From 8-bit pixels to the network's input in one pass: gather, warp, mix, normalise. The random
+ * parameters of a sample are drawn once, in parallel by different warps; then every thread computes
+ * 16 bytes of the output. Images that fit are copied to shared memory, because a warp reads
+ * scattered bytes. */
 #include "kernels/cuda/grid.cuh"
 
 #include "kernels/body/augment.h"
 
 enum {
-    IMAGE_BYTES = 8192, /* of an image in shared memory; a mixed one has two */
-    PACKS_A_BLOCK = 2048
+    IMAGE_BYTES = 8192, /* the largest image kept in shared memory, where there are two for mixup */
+    PACKS_PER_BLOCK = 2048
 };
 
-/* What the threads of a block share: a sample and the one it is mixed with. */
+/* The random parameters of a block's sample and of the one it is mixed with. */
 struct gather_draw {
     body_warp own, other;
     float weight; /* of the sample itself; 1: not mixed */
@@ -32,7 +33,7 @@ static __device__ gather_row find_row(const cuda_gather_args &g, int row) {
     const int distance =
         g.augment && g.ranges.mixup > 0 ? body_mixup_distance(p.seed, p.step, g.batch) : 0;
     p.mixes = distance > 0;
-    /* `order` starts at row 0 of this call; the partner is counted in the whole batch */
+    /* the partner is chosen in the global batch, but `order` starts at row 0 of this call */
     const uint64_t n = g.first + (uint64_t)row + (uint64_t)distance;
     p.partner = p.mixes ? (int)(n % (uint64_t)g.batch) - (int)g.first : row;
     return p;
@@ -51,8 +52,8 @@ static __device__ void draw(gather_draw *d, const cuda_gather_args &g, const gat
         d->other = g.viewed ? g.view : body_draw_warp(&g.ranges, p.seed, p.step, m, h, w);
 }
 
-/* Copies an image to shared memory; 16 bytes at a time where it starts and ends on such. */
-static __device__ void bring(pack<uint8_t> *to, const uint8_t *from, int bytes) {
+/* Copies an image to shared memory, 16 bytes at a time if its address and size are aligned. */
+static __device__ void load_image(pack<uint8_t> *to, const uint8_t *from, int bytes) {
     enum { N = pack<uint8_t>::N };
     if (((uintptr_t)from & (N - 1)) == 0 && bytes % N == 0) {
         for (int i = (int)threadIdx.x; i < bytes / N; i += BLOCK)
@@ -84,7 +85,7 @@ static __device__ float pixel(const uint8_t *own, const uint8_t *other, const ga
     return fmaf(v - u, d.weight, u);
 }
 
-/* A block makes PACKS_A_BLOCK packs of one row; `whole`: rows are made of aligned packs. */
+/* A block computes PACKS_PER_BLOCK packs of one row; `whole`: rows consist of aligned packs. */
 template <typename T, bool SHARED>
 static __global__ void __launch_bounds__(BLOCK)
     augment_gather_kernel(T *to, float *targets, cuda_gather_args g, int h, int w, int c,
@@ -97,25 +98,25 @@ static __global__ void __launch_bounds__(BLOCK)
     const uint8_t *own = g.pixels + (size_t)p.order[row] * (size_t)size;
     const uint8_t *other = g.pixels + (size_t)p.order[p.partner] * (size_t)size;
     draw(&d, g, p, row, h, w);
-    if (SHARED) bring(bytes[0], own, size);
+    if (SHARED) load_image(bytes[0], own, size);
     __syncthreads();
     const bool mixed = d.weight < 1;
-    if (SHARED && mixed) bring(bytes[1], other, size);
+    if (SHARED && mixed) load_image(bytes[1], other, size);
     __syncthreads();
     if (SHARED) own = (const uint8_t *)bytes[0], other = (const uint8_t *)bytes[1];
     if (targets && blockIdx.y == 0)
         write_targets(targets + (size_t)row * (size_t)g.classes, g, p, row, d.weight);
 
-    const int end = min(packs, (int)(blockIdx.y + 1) * PACKS_A_BLOCK);
-    for (int i = (int)blockIdx.y * PACKS_A_BLOCK + (int)threadIdx.x; i < end; i += BLOCK) {
+    const int end = min(packs, (int)(blockIdx.y + 1) * PACKS_PER_BLOCK);
+    for (int i = (int)blockIdx.y * PACKS_PER_BLOCK + (int)threadIdx.x; i < end; i += BLOCK) {
         const int position = i * N / c;
         int k = i * N % c, x = position % w, y = position / w;
-        pack<T> made;
+        pack<T> out;
 #pragma unroll
         for (int j = 0; j < N; j++) {
             const float v = y < h ? pixel(own, other, d, g.augment || g.viewed, x, y, k, h, w, c)
-                                  : 0.0f; /* behind the last pixel */
-            store(&made.at[j], fmaf(v, g.scale[k], g.shift[k]));
+                                  : 0.0f; /* past the last pixel */
+            store(&out.at[j], fmaf(v, g.scale[k], g.shift[k]));
             if (++k < c) continue;
             k = 0;
             if (++x < w) continue;
@@ -124,12 +125,12 @@ static __global__ void __launch_bounds__(BLOCK)
         }
         T *at = to + (size_t)row * (size_t)size + (size_t)i * N;
         if (whole) {
-            *(pack<T> *)at = made;
+            *(pack<T> *)at = out;
             continue;
         }
 #pragma unroll
         for (int j = 0; j < N; j++)
-            if (i * N + j < size) at[j] = made.at[j];
+            if (i * N + j < size) at[j] = out.at[j];
     }
 }
 
@@ -140,7 +141,7 @@ int cuda_gather(cuda_stream stream, cuda_tensor x, float *targets, const cuda_ga
         typedef decltype(zero) T;
         enum { N = pack<T>::N };
         const unsigned packs = ((unsigned)size + N - 1) / N;
-        const dim3 grid((unsigned)x.n, (packs + PACKS_A_BLOCK - 1) / PACKS_A_BLOCK);
+        const dim3 grid((unsigned)x.n, (packs + PACKS_PER_BLOCK - 1) / PACKS_PER_BLOCK);
         return launch(size <= IMAGE_BYTES ? augment_gather_kernel<T, true>
                                           : augment_gather_kernel<T, false>,
                       grid, BLOCK, stream, (T *)x.data, targets, *g, x.h, x.w, x.c,

@@ -1,5 +1,6 @@
-/* What every .cu stands on: storage types, packs of 16 bytes, the one launch function. Only the
- * subset of CUDA is used that tests/cuda/harness can run on a CPU: static __shared__ arrays,
+/* The base of every .cu file: storage types, packs of 16 bytes, the launch function. The kernels
+ * use only the subset of CUDA that tests/cuda/harness can emulate on a CPU: static __shared__
+ * arrays,
  * __syncthreads, __shfl_xor_sync and __shfl_down_sync over whole warps, no atomics on floats. */
 #ifndef KERNELS_CUDA_GRID_CUH
 #define KERNELS_CUDA_GRID_CUH
@@ -12,7 +13,7 @@
 enum { WARP = 32, BLOCK = 256 };
 static const unsigned ALL_LANES = 0xffffffffu;
 
-/* Numbers as they are stored. */
+/* Storage types. */
 struct bf16 {
     uint16_t bits;
 };
@@ -39,13 +40,13 @@ static inline __host__ __device__ void store(f16 *to, float x) {
     to->bits = body_to_f16(x);
 }
 
-/* 16 bytes of numbers: what one thread reads or writes at a time. */
+/* 16 bytes of numbers: one memory access of a thread. */
 template <typename T> struct alignas(16) pack {
     enum { N = 16 / sizeof(T) };
     T at[N];
 };
 
-/* Calls `work` with the storage type of a tensor as a value of that type:
+/* Calls `work` with a value of the tensor's storage type:
  *     return with_number(x.number, [&](auto zero) { typedef decltype(zero) T; ... return code; });
  */
 template <typename F> static int with_number(int number, F work) {
@@ -67,13 +68,14 @@ static inline bool is_aligned(const void *p) {
     return ((uintptr_t)p & 15) == 0;
 }
 
-/* Blocks of `size` that cover `work` threads; kernels loop with a grid stride beyond the most. */
+/* The number of blocks of `size` threads for `work` threads, at most `most`: kernels loop with a
+ * grid stride. */
 static inline unsigned blocks_for(size_t work, unsigned size, unsigned most = 1u << 20) {
     const size_t blocks = (work + size - 1) / size;
     return blocks < most ? (unsigned)blocks : most;
 }
 
-/* The only launch: no bare triple brackets. Returns a cudaError_t. */
+/* Launches a kernel; used instead of <<<...>>> everywhere. Returns a cudaError_t. */
 template <typename... P, typename... A>
 static int launch(void (*kernel)(P...), dim3 grid, dim3 block, cuda_stream stream, A... args) {
     if (grid.x == 0 || grid.y == 0 || grid.z == 0) return 0;
@@ -89,7 +91,7 @@ static int launch(void (*kernel)(P...), dim3 grid, dim3 block, cuda_stream strea
         if (try_code) return try_code;                                                             \
     } while (0)
 
-/* Sum over a warp in every lane, in one fixed order. */
+/* The sum over a warp, in every lane, in a fixed order. */
 template <typename T> static __device__ T warp_sum(T x) {
     for (int far = WARP / 2; far > 0; far /= 2)
         x += __shfl_xor_sync(ALL_LANES, x, far);

@@ -1,26 +1,27 @@
-/* Convolutions whose channels come in groups, of one channel each where it is depthwise: too little
- * to multiply for a library's engines. A thread computes one channel of a place; its neighbours in
- * the warp the next channels, so that what they read lies together. Sums run over rows, columns and
- * channels in ascending order, as on the CPU. */
+/* Grouped and depthwise convolutions, whose groups are too small for the libraries' engines. A
+ * thread computes one channel of one pixel, its neighbours in the warp the next channels, so that
+ * their reads are contiguous. Sums run over rows, columns and channels in ascending order, as on
+ * the CPU. */
 #include "kernels/body/activation.h"
 #include "kernels/cuda/sheet.cuh"
 
-/* What follows from the channels beside the description. */
+/* The description together with the channels of a group. */
 struct grouped {
     cuda_grouped f;
-    int in, out; /* channels of a group */
+    int in, out; /* channels per group */
 };
 
 static grouped grouped_of(cuda_tensor y, cuda_tensor x, cuda_grouped f) {
     return {f, x.c / f.groups, y.c / f.groups};
 }
 
-/* Row of a tensor's places. */
+/* The index of a pixel among the pixels of all images. */
 static __device__ size_t row_of(cuda_tensor t, int n, int h, int w) {
     return ((size_t)n * (size_t)t.h + (size_t)h) * (size_t)t.w + (size_t)w;
 }
 
-/* Index of the weight from channel i of a group at a tap to output channel k of all. */
+/* The index of the weight at tap (r, s) from input channel i of a group to output channel k of
+ * `channels`. */
 static __device__ size_t weight_of(const grouped &g, int r, int s, int i, int k, int channels) {
     const size_t tap = (size_t)r * (size_t)g.f.window.kernel_w + (size_t)s;
     return (tap * (size_t)g.in + (size_t)i) * (size_t)channels + (size_t)k;
@@ -49,7 +50,7 @@ static __global__ void grouped_forward_kernel(cuda_tensor y, cuda_tensor x, cons
             }
         store((Y *)y.data + row * (size_t)y.c + (size_t)k,
               relu ? body_activate(sum, BODY_RELU, 0) : sum);
-        go_on(&at, step, y.h, y.w);
+        advance(&at, step, y.h, y.w);
     }
 }
 
@@ -67,10 +68,10 @@ int cuda_grouped_forward(cuda_stream stream, cuda_tensor y, cuda_tensor x, const
     });
 }
 
-/* Each place of dx asks the outputs that read it. */
+/* One element of dx, gathered from the outputs that read it. */
 template <typename T>
-static __device__ float asked(cuda_tensor dy, const T *weights, const grouped &g, position at,
-                              int c) {
+static __device__ float input_gradient(cuda_tensor dy, const T *weights, const grouped &g,
+                                       position at, int c) {
     const cuda_window p = g.f.window;
     const int first = c / g.in * g.out;
     float sum = 0;
@@ -100,9 +101,9 @@ static __global__ void grouped_data_kernel(cuda_tensor dx, cuda_tensor dy, const
     for (size_t row = sheet_row(); row < rows; row += sheet_step()) {
         const size_t here = row * (size_t)dx.c + (size_t)c;
         T *to = (T *)dx.data + here;
-        const float sum = asked(dy, weights, g, at, c) + (accumulate ? load(*to) : 0);
+        const float sum = input_gradient(dy, weights, g, at, c) + (accumulate ? load(*to) : 0);
         store(to, relu_mask && !(load(relu_mask[here]) > 0) ? 0 : sum);
-        go_on(&at, step, dx.h, dx.w);
+        advance(&at, step, dx.h, dx.w);
     }
 }
 
@@ -120,14 +121,14 @@ int cuda_grouped_data(cuda_stream stream, cuda_tensor dx, cuda_tensor dy, const 
 }
 
 /* ---- gradient of the weights ----
- * A block has WARP output channels of one weight's place in the kernel, and of others where there
- * are more than a grid is high; its rows of threads share the places of the images. Where that
- * makes few blocks, several parts of the images get one each, and a second kernel adds them. How
- * many follows from the shape alone. */
+ * A block computes one weight per output channel, for WARP output channels, and loops over the
+ * weights if there are more than a grid is high; its rows of threads share the pixels. If that
+ * gives too few blocks, the pixels are split into parts, which a second kernel adds. The number of
+ * parts depends on the shape only. */
 
 enum { FILTER_ROWS = BLOCK / WARP, FILTER_BLOCKS = 1056, PARTS = 64, GRID_HIGH = 65535 };
 
-/* Share of a thread in the gradient of the weight from channel i to output channel k at (r, s). */
+/* A thread's share of the gradient of the weight at (r, s) from channel i to output channel k. */
 template <typename T>
 static __device__ float share_of(cuda_tensor dy, cuda_tensor x, const grouped &g, int r, int s,
                                  int i, int k, size_t rows) {
@@ -181,7 +182,7 @@ static __global__ void grouped_filter_reduce_kernel(float *dw, const float *part
     }
 }
 
-/* Parts that the images are taken in; 1: the sums are the gradient. */
+/* The number of parts; 1: the first kernel writes the gradient itself. */
 static unsigned parts_of(size_t rows, size_t blocks, size_t size) {
     const size_t capacity = CUDA_WORKSPACE_BYTES / sizeof(float) / size;
     size_t parts = (FILTER_BLOCKS + blocks - 1) / blocks;
@@ -192,7 +193,7 @@ static unsigned parts_of(size_t rows, size_t blocks, size_t size) {
 }
 
 int cuda_grouped_filter(cuda_stream stream, float *dw, cuda_tensor dy, cuda_tensor x,
-                        cuda_grouped f, bool accumulate, cuda_workspace capacity) {
+                        cuda_grouped f, bool accumulate, cuda_workspace buffer) {
     if (count_of(dy) == 0) return 0;
     const grouped g = grouped_of(dy, x, f);
     const int taps = f.window.kernel_h * f.window.kernel_w * g.in;
@@ -200,7 +201,7 @@ int cuda_grouped_filter(cuda_stream stream, float *dw, cuda_tensor dy, cuda_tens
     const unsigned tiles = ((unsigned)dy.c + WARP - 1) / WARP;
     const unsigned parts = parts_of(rows, (size_t)tiles * (size_t)taps, size);
     const unsigned high = (unsigned)(taps < GRID_HIGH ? taps : GRID_HIGH);
-    float *to = parts > 1 ? (float *)capacity.data : dw;
+    float *to = parts > 1 ? (float *)buffer.data : dw;
     TRY(with_number(dy.number, [&](auto zero) {
         typedef decltype(zero) T;
         return launch(grouped_filter_kernel<T>, dim3(tiles, high, parts), dim3(WARP, FILTER_ROWS),

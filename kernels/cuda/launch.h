@@ -1,10 +1,9 @@
-/* The CUDA kernels' launchers, in plain C: no CUDA header is needed to call them. The kernels loop
- * over the same bodies as kernels/cpu and live in the .cu of the same stem.
+/* The launchers of the CUDA kernels in plain C: calling them needs no CUDA header. The kernels loop
+ * over the same bodies as kernels/cpu; each section names the .cu file.
  *
- *   - tensors are NHWC in device memory; the first argument after the stream is what is written;
- *   - nothing waits, allocates, or uses atomic floating-point sums: the same call gives the same
- * bits;
- *   - every launcher returns a cudaError_t as an int, 0 when the launch was accepted;
+ *   - tensors are NHWC in device memory; outputs come first, after the stream;
+ *   - nothing waits, allocates or adds floats atomically: the same call gives the same bits;
+ *   - every launcher returns a cudaError_t as an int, 0 if the launch was accepted;
  *   - empty tensors launch nothing. */
 #ifndef KERNELS_CUDA_LAUNCH_H
 #define KERNELS_CUDA_LAUNCH_H
@@ -24,7 +23,7 @@ extern "C" {
 
 typedef struct CUstream_st *cuda_stream; /* = cudaStream_t */
 
-/* How numbers are stored; arithmetic is in float. */
+/* Storage types; arithmetic is in float. */
 enum cuda_number { CUDA_F32, CUDA_BF16, CUDA_F16 };
 
 typedef struct cuda_tensor {
@@ -37,11 +36,11 @@ typedef struct cuda_window {
     int kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left;
 } cuda_window;
 
-/* Where a dropout mask comes from; seed and step are read from *state on the device. */
+/* What a dropout mask is drawn from; seed and step are read from *state on the device. */
 typedef struct cuda_mask {
     double rate;
     uint32_t stream;
-    uint64_t first; /* place of row 0 in the global batch */
+    uint64_t first; /* index of row 0 in the global batch */
     const body_step *state;
 } cuda_mask;
 
@@ -61,11 +60,11 @@ int cuda_activation_backward(cuda_stream, cuda_tensor dx, cuda_tensor dy, cuda_t
 int cuda_relu_mask(cuda_stream, cuda_tensor dst, cuda_tensor src, cuda_tensor relu_mask,
                    bool accumulate);
 int cuda_add(cuda_stream, cuda_tensor y, cuda_tensor a, cuda_tensor b);
-/* dst (+)= src: as many elements, in the same order, of any storage. */
+/* dst (+)= src: the same number of elements in the same order; storage types may differ. */
 int cuda_copy(cuda_stream, cuda_tensor dst, cuda_tensor src, bool accumulate);
 /* b has a's shape or [n,1,1,c]. */
 int cuda_multiply(cuda_stream, cuda_tensor y, cuda_tensor a, cuda_tensor b);
-/* da (+)= dy * b and db (+)= sum of dy * a over the broadcast places; data NULL: skip. */
+/* da (+)= dy * b and db (+)= dy * a, summed over the pixels if b is broadcast; data NULL: skip. */
 int cuda_multiply_backward(cuda_stream, cuda_tensor da, cuda_tensor db, cuda_tensor dy,
                            cuda_tensor a, cuda_tensor b, bool accumulate_a, bool accumulate_b);
 int cuda_rescale(cuda_stream, cuda_tensor y, cuda_tensor x, float scale, float shift,
@@ -78,7 +77,7 @@ int cuda_maximum(cuda_stream, cuda_tensor y, cuda_tensor a, cuda_tensor b);
 int cuda_maximum_backward(cuda_stream, cuda_tensor dx, cuda_tensor dy, cuda_tensor y,
                           const cuda_tensor *x, int which, bool accumulate);
 
-/* ---- prelu.cu ---- alpha: floats, as many as `shape` says */
+/* ---- prelu.cu ---- alpha: floats [shape.h][shape.w][shape.c] */
 int cuda_prelu_forward(cuda_stream, cuda_tensor y, cuda_tensor x, const float *alpha,
                        body_alpha shape);
 int cuda_prelu_backward(cuda_stream, cuda_tensor dx, cuda_tensor dy, cuda_tensor x,
@@ -88,8 +87,9 @@ int cuda_prelu_filter(cuda_stream, float *dalpha, cuda_tensor dy, cuda_tensor x,
                       bool accumulate, cuda_workspace);
 
 /* ---- copy_box.cu ---- */
-/* dst (+)= src inside of the box. */
+/* dst (+)= src inside the box. */
 int cuda_copy_box(cuda_stream, cuda_tensor dst, cuda_tensor src, body_box, bool accumulate);
+/* y (+)= x with its axes permuted. */
 int cuda_permute_axes(cuda_stream, cuda_tensor y, cuda_tensor x, body_axes, bool accumulate);
 
 /* ---- resample.cu ---- nearest pixel or bilinear, half-pixel centres */
@@ -98,31 +98,31 @@ int cuda_resample_backward(cuda_stream, cuda_tensor dx, cuda_tensor dy, bool bil
                            bool accumulate);
 
 /* ---- bias.cu ---- */
-/* y = act(y + bias[c]): behind a library call that could not fuse it. bias NULL: none. */
+/* y = act(y + bias[c]), after a library call that could not fuse it. bias NULL: none. */
 int cuda_bias_activation(cuda_stream, cuda_tensor y, const float *bias, int act, float alpha);
-/* db[c] (+)= sum of dy over rows and places. */
+/* db[c] (+)= sum of dy over all pixels of all rows. */
 int cuda_bias_gradient(cuda_stream, float *db, cuda_tensor dy, bool accumulate, cuda_workspace);
 
 /* ---- pad.cu ---- */
-/* y = 0 except y[n, h+top, w+left, c] = x[n, h, w, c]; y is as large or larger in every axis. */
+/* y = 0 except y[n, h+top, w+left, c] = x[n, h, w, c]; no axis of y is smaller than x's. */
 int cuda_pad(cuda_stream, cuda_tensor y, cuda_tensor x, int top, int left);
-/* Its adjoint: y (+)= x[n, h+top, w+left, c], where relu_mask.data is NULL or relu_mask > 0 (like
- * y). */
+/* Its adjoint: y (+)= x[n, h+top, w+left, c], or 0 where relu_mask (shaped like y) is not positive;
+ * relu_mask.data NULL: no mask. */
 int cuda_crop(cuda_stream, cuda_tensor y, cuda_tensor x, int top, int left, cuda_tensor relu_mask,
               bool accumulate);
 
 /* ---- dropout.cu ---- y (+)= x * mask / (1 - rate) */
 int cuda_dropout(cuda_stream, cuda_tensor y, cuda_tensor x, cuda_mask, bool accumulate);
-/* The same with one draw for a channel of an image. */
+/* The same with one draw per channel of an image. */
 int cuda_dropout_channels(cuda_stream, cuda_tensor y, cuda_tensor x, cuda_mask, bool accumulate);
 /* y = x + N(0, rate^2) */
 int cuda_noise(cuda_stream, cuda_tensor y, cuda_tensor x, cuda_mask);
 
-/* ---- max_pool.cu ---- index as in kernels/cpu/max_pool.c: the place in the clipped window, 0xFFFF
- * where no gradient goes back. mask NULL: no dropout behind. */
+/* ---- max_pool.cu ---- index as in kernels/cpu/max_pool.c: the position in the clipped window,
+ * 0xFFFF where no gradient goes back. mask NULL: no fused dropout. */
 int cuda_max_pool_forward(cuda_stream, cuda_tensor y, uint16_t *index, cuda_tensor x, cuda_window,
                           bool relu_mask, const cuda_mask *mask);
-/* dbias NULL, or [c] (+)= sum of what goes back. */
+/* dbias [c] (+)= sum of the gradients that go back; NULL: skip. */
 int cuda_max_pool_backward(cuda_stream, cuda_tensor dx, float *dbias, cuda_tensor dy,
                            const uint16_t *index, cuda_window, double rate, bool accumulate,
                            bool accumulate_dbias, cuda_workspace);
@@ -136,21 +136,21 @@ typedef struct cuda_batchnorm {
     const float *gamma, *beta;
     float *running_mean, *running_variance;
     float *mean, *inverse_std; /* of the batch; backward reads them unless frozen */
-    float *dgamma, *dbeta;     /* NULL: not wanted; written */
+    float *dgamma, *dbeta;     /* overwritten; NULL: skip */
     float momentum, epsilon;
     const body_step *warm; /* momentum is body_warm_decay(momentum, warm->step); NULL: momentum */
     int act; /* BODY_LINEAR or BODY_RELU */
     /* like x and y; data NULL: none */
     cuda_tensor residual;      /* forward: added before the activation */
-    cuda_tensor y, dresidual;  /* backward: the result, if there was one; its gradient, if wanted */
-    bool accumulate_dresidual; /* else it is written */
+    cuda_tensor y, dresidual;  /* backward: the output, if there was a residual; its gradient */
+    bool accumulate_dresidual; /* false: overwrites it */
 } cuda_batchnorm;
 /* Statistics of the batch, running averages, y = act(normalised x + residual). */
 int cuda_batchnorm_train(cuda_stream, cuda_tensor y, cuda_tensor x, const cuda_batchnorm *,
                          cuda_workspace);
 int cuda_batchnorm_infer(cuda_stream, cuda_tensor y, cuda_tensor x, const cuda_batchnorm *);
-/* dx.data NULL: not wanted. The ReLU's sign is that of the batchnorm's y, without one it is
- * computed again from x. */
+/* dx.data NULL: skip. The ReLU mask is read from the batchnorm's y, or, without it, recomputed from
+ * x. */
 int cuda_batchnorm_backward(cuda_stream, cuda_tensor dx, cuda_tensor dy, cuda_tensor x,
                             const cuda_batchnorm *, bool frozen, bool accumulate, cuda_workspace);
 
@@ -158,9 +158,9 @@ int cuda_batchnorm_backward(cuda_stream, cuda_tensor dx, cuda_tensor dy, cuda_te
 int cuda_softmax(cuda_stream, cuda_tensor y, cuda_tensor x);
 int cuda_softmax_backward(cuda_stream, cuda_tensor dx, cuda_tensor dy, cuda_tensor y,
                           bool accumulate);
-/* Rows [n,1,1,classes]; dlogits.data NULL: no gradient; targets and class_weight are floats. Adds
- * loss, rows and correct answers to *state; the gradient is that of the mean over `batch` rows
- * times state's loss scale. dlogits may be stored narrower than logits. */
+/* Rows [n,1,1,classes]; dlogits.data NULL: no gradient. Adds loss, rows and correct answers to
+ * *state; the gradient is that of the mean over `batch` rows times the loss scale in *state.
+ * dlogits may have another storage type than logits. */
 int cuda_softmax_xent(cuda_stream, cuda_tensor dlogits, cuda_tensor logits, const float *targets,
                       const float *class_weight, int batch, body_step *state, cuda_workspace);
 
@@ -169,65 +169,66 @@ typedef struct cuda_gather_args {
     const uint8_t *pixels;
     const float *targets;
     const uint32_t *order;
-    bool follows; /* order starts at state->cursor */
+    bool follows; /* the rows start at order[state->cursor], not at order[0] */
     int classes, batch;
     uint64_t first;
     const float *scale, *shift; /* [c] */
     bool augment, viewed;
     body_augment ranges;
-    body_warp view; /* when `viewed` */
+    body_warp view; /* the warp of all images if `viewed` */
     float label_smoothing;
     const body_step *state; /* NULL: seed 0, step 0 */
 } cuda_gather_args;
-/* targets NULL: not wanted. */
+/* targets NULL: skip. */
 int cuda_gather(cuda_stream, cuda_tensor x, float *targets, const cuda_gather_args *);
 
 /* ---- optimize.cu ---- */
 typedef struct cuda_update {
     float *w;
     const float *g;
-    float *m, *v, *average; /* NULL when the rule has none */
-    void *half;             /* NULL, or w as `half_number` */
+    float *m, *v, *average; /* NULL if the rule has none */
+    void *half;             /* a copy of w stored as `half_number`; NULL: none */
     int half_number;
     const double *rates;
     size_t decayed, count;
     body_rule rule;
     body_step *state;
 } cuda_update;
-/* Norm, judgement, update and the step of *state: see body/step.h. */
+/* Gradient norm and its check, the update, and the advance of *state (body/step.h). */
 int cuda_optimize(cuda_stream, const cuda_update *, int rows, cuda_workspace);
 
-/* ---- permute.cu ---- keys: a power of two >= n */
+/* ---- permute.cu ---- */
+/* order = index shuffled by seed and epoch. `keys` is scratch: the next power of two >= n. */
 int cuda_permute(cuda_stream, uint32_t *order, const uint32_t *index, size_t n, uint64_t *keys,
                  uint32_t seed, uint64_t epoch);
 
-/* ---- grouped.cu ---- a convolution whose channels come in groups */
+/* ---- grouped.cu ---- grouped convolution */
 typedef struct cuda_grouped {
     cuda_window window;
     int dilation_h, dilation_w, groups;
 } cuda_grouped;
-/* w [kernel_h][kernel_w][x.c / groups][y.c] stored like x; y like x or in floats; bias [y.c] floats
- * or NULL. */
+/* w [kernel_h][kernel_w][x.c / groups][y.c] stored like x; y stored like x or as floats; bias:
+ * [y.c] floats or NULL. */
 int cuda_grouped_forward(cuda_stream, cuda_tensor y, cuda_tensor x, const void *w,
                          const float *bias, cuda_grouped, bool relu);
-/* dx (+)= ..., of that 0 where a ReLU mask, stored like dx, is not positive; NULL: none. */
+/* dx (+)= ..., then 0 where relu_mask, stored like dx, is not positive; NULL: no mask. */
 int cuda_grouped_data(cuda_stream, cuda_tensor dx, cuda_tensor dy, const void *w,
                       const void *relu_mask, cuda_grouped, bool accumulate);
 /* dw (+)= ..., in floats */
 int cuda_grouped_filter(cuda_stream, float *dw, cuda_tensor dy, cuda_tensor x, cuda_grouped,
                         bool accumulate, cuda_workspace);
 
-/* ---- stem_conv.cu ---- a convolution that reads an image of few channels, 3x3, stride 1 */
+/* ---- stem_conv.cu ---- 3x3 convolution with stride 1 of an image with few channels */
 typedef struct cuda_stem {
     int pad_top, pad_left;
     bool relu;
 } cuda_stem;
-enum { CUDA_FIRST_CHANNELS = 4 };
-/* x [n,h,w,ic] with ic <= CUDA_FIRST_CHANNELS, w [oc][3][3][ic] stored like x, bias [oc] floats or
+enum { CUDA_STEM_CHANNELS = 4 };
+/* x [n,h,w,ic] with ic <= CUDA_STEM_CHANNELS, w [oc][3][3][ic] stored like x, bias: [oc] floats or
  * NULL. */
 int cuda_stem_forward(cuda_stream, cuda_tensor y, cuda_tensor x, const void *w, const float *bias,
                       cuda_stem);
-/* dw, db (NULL: not wanted) (+)= ... */
+/* dw, db (NULL: skip) (+)= ... */
 int cuda_stem_filter(cuda_stream, float *dw, float *db, cuda_tensor dy, cuda_tensor x, cuda_stem,
                      bool accumulate, cuda_workspace);
 

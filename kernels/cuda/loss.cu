@@ -1,18 +1,18 @@
-/* Softmax and the loss over the channels of every pixel. Few classes: a thread computes a whole row
- * with the body, on a tile of rows that the block has brought to shared memory. Many: a block works
- * on one row; the logarithms and exponentials are spread over its threads, and the sums still run
- * over the classes in ascending order, so that both ways and the CPU give the same bits. */
+/* Softmax over the channels of every pixel, and the loss. With few classes a thread computes a
+ * whole row with the body, on a tile of rows in shared memory. With many, a block works on one row:
+ * its threads share the logarithms and exponentials, but the sums still run over the classes in
+ * ascending order, so that both ways and the CPU give the same bits. */
 #include "kernels/body/softmax_xent.h"
 
 #include "kernels/cuda/grid.cuh"
 
 enum {
-    FEW = 32, /* classes that a thread does alone */
-    ROWS = 64,
-    PITCH = FEW + 1 /* from row to row: an odd number of banks */
+    FEW = 32,       /* up to so many classes, a thread computes a row */
+    ROWS = 64,      /* of a tile, and threads of its block */
+    PITCH = FEW + 1 /* floats from row to row; odd, to avoid bank conflicts */
 };
 
-/* What one block adds to the state. */
+/* One block's contribution to the state. */
 struct loss_part {
     double loss;
     uint64_t correct;
@@ -22,17 +22,18 @@ enum { PARTS = CUDA_WORKSPACE_BYTES / sizeof(loss_part) };
 /* ---- tiles of rows of few classes ---- */
 
 template <typename T>
-static __device__ void bring(float *tile, const T *from, int rows, int classes) {
+static __device__ void load_tile(float *tile, const T *from, int rows, int classes) {
     for (int i = (int)threadIdx.x; i < rows * classes; i += ROWS)
         tile[i / classes * PITCH + i % classes] = load(from[i]);
 }
 
-template <typename T> static __device__ void put(T *to, const float *tile, int rows, int classes) {
+template <typename T>
+static __device__ void store_tile(T *to, const float *tile, int rows, int classes) {
     for (int i = (int)threadIdx.x; i < rows * classes; i += ROWS)
         store(&to[i], tile[i / classes * PITCH + i % classes]);
 }
 
-/* The block's tile number t: how many rows it has. */
+/* The number of rows of the tile that starts at row `first`. */
 static __device__ int rows_of(size_t rows, size_t first) {
     return rows - first < ROWS ? (int)(rows - first) : ROWS;
 }
@@ -45,11 +46,11 @@ static __global__ void softmax_few(D *y, const T *x, size_t rows, int classes) {
         const int mine = rows_of(rows, first);
         const size_t at = first * (size_t)classes;
         float *row = tile + threadIdx.x * PITCH;
-        bring(tile, x + at, mine, classes);
+        load_tile(tile, x + at, mine, classes);
         __syncthreads();
         if ((int)threadIdx.x < mine) body_softmax(row, row, classes);
         __syncthreads();
-        put(y + at, tile, mine, classes);
+        store_tile(y + at, tile, mine, classes);
         __syncthreads();
     }
 }
@@ -62,8 +63,8 @@ static __global__ void softmax_backward_few(T *dx, const T *dy, const T *y, size
          first += (size_t)gridDim.x * ROWS) {
         const int mine = rows_of(rows, first);
         const size_t at = first * (size_t)classes;
-        bring(slope, dy + at, mine, classes);
-        bring(value, y + at, mine, classes);
+        load_tile(slope, dy + at, mine, classes);
+        load_tile(value, y + at, mine, classes);
         __syncthreads();
         if ((int)threadIdx.x < mine) {
             const float *d = slope + threadIdx.x * PITCH, *p = value + threadIdx.x * PITCH;
@@ -82,7 +83,7 @@ static __global__ void softmax_backward_few(T *dx, const T *dy, const T *y, size
     }
 }
 
-/* A block of ROWS threads writes what its rows add up to. */
+/* Writes the sums of a block of ROWS threads. */
 static __device__ void finish_part(loss_part *to, double loss, unsigned correct) {
     __shared__ double losses[ROWS / WARP];
     __shared__ unsigned hits[ROWS / WARP];
@@ -114,8 +115,8 @@ static __global__ void xent_few(D *dlogits, const T *logits, const float *target
          first += (size_t)gridDim.x * ROWS) {
         const int mine = rows_of(rows, first);
         const size_t at = first * (size_t)classes;
-        bring(z, logits + at, mine, classes);
-        bring(t, targets + at, mine, classes);
+        load_tile(z, logits + at, mine, classes);
+        load_tile(t, targets + at, mine, classes);
         __syncthreads();
         if ((int)threadIdx.x < mine) {
             float *row = z + threadIdx.x * PITCH;
@@ -125,7 +126,7 @@ static __global__ void xent_few(D *dlogits, const T *logits, const float *target
                                       inverse_batch);
         }
         __syncthreads();
-        if (dlogits) put(dlogits + at, z, mine, classes);
+        if (dlogits) store_tile(dlogits + at, z, mine, classes);
         __syncthreads();
     }
     finish_part(&part[blockIdx.x], loss, correct);
@@ -133,7 +134,7 @@ static __global__ void xent_few(D *dlogits, const T *logits, const float *target
 
 /* ---- a block for a row of many classes ---- */
 
-/* Room of one block for what its threads tell each other. */
+/* Shared memory through which the threads of a block exchange values. */
 struct wide_workspace {
     float a[BLOCK], b[BLOCK];
     int position[BLOCK];
@@ -171,7 +172,8 @@ static __device__ float wide_top(wide_workspace *buffer, int classes, F value) {
     return top;
 }
 
-/* argmax of a row, in every thread: the first of the largest; a NaN is none, but at place 0. */
+/* body_argmax of a row, in every thread: the first of the largest values; a NaN counts only at
+ * index 0. */
 template <typename F>
 static __device__ int wide_argmax(wide_workspace *buffer, int classes, F value) {
     int best = 0;
@@ -227,7 +229,7 @@ static __global__ void softmax_backward_wide(T *dx, const T *dy, const T *y, siz
     }
 }
 
-/* body_softmax_xent, its loops spread over a block. */
+/* body_softmax_xent with its loops spread over a block. */
 template <typename D, typename T>
 static __device__ loss_part xent_row(wide_workspace *buffer, D *dz, const T *from,
                                      const float *want, const float *class_weight, int classes,
@@ -265,7 +267,7 @@ static __global__ void xent_wide(D *dlogits, const T *logits, const float *targe
     if (threadIdx.x == 0) part[blockIdx.x] = sum;
 }
 
-/* Adds all parts to the state, in one order. */
+/* Adds all parts to the state in a fixed order. */
 static __global__ void add_parts(body_step *state, const loss_part *part, unsigned parts,
                                  size_t rows) {
     __shared__ loss_part of_thread[BLOCK];

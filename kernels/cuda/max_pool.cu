@@ -1,13 +1,13 @@
-/* Max pooling, in training together with what stands around it, as in kernels/cpu/max_pool.c:
- * `index` remembers which place of a window won, or that nothing goes back, so that backward needs
- * neither values nor random numbers. */
+/* Max pooling, in training fused with the ReLU before and the dropout after it, as in
+ * kernels/cpu/max_pool.c: `index` stores the position of the maximum in its window, or that no
+ * gradient goes back, so that backward needs neither values nor random numbers. */
 #include "kernels/cuda/draw.cuh"
 #include "kernels/cuda/sums.cuh"
 #include "kernels/cuda/windows.cuh"
 
 enum { NOWHERE = 0xffff };
 
-/* The common case: whole windows of 2x2 side by side. */
+/* The common case: adjacent 2x2 windows inside the image. */
 static bool is_halving(cuda_window p, cuda_tensor x, cuda_tensor y) {
     return p.kernel_h == 2 && p.kernel_w == 2 && p.stride_h == 2 && p.stride_w == 2 &&
            p.pad_top == 0 && p.pad_left == 0 && 2 * y.h <= x.h && 2 * y.w <= x.w;
@@ -15,7 +15,7 @@ static bool is_halving(cuda_window p, cuda_tensor x, cuda_tensor y) {
 
 /* ---- forward ---- */
 
-/* The largest of V channels so far, and where it stood. */
+/* The largest value so far of each of V channels, and its position in the window. */
 template <int V> struct winner {
     float best[V];
     int at[V];
@@ -31,7 +31,7 @@ static __device__ void challenge(winner<V> *win, const float (&candidate)[V], in
     }
 }
 
-/* Four independent reads. `x` is the window's first element. */
+/* A 2x2 window, as four independent reads. `x` is its first element. */
 template <typename T, int V>
 static __device__ void best_of_four(winner<V> *win, const T *x, size_t right, size_t down) {
     float second[V], third[V], fourth[V];
@@ -56,7 +56,7 @@ static __device__ void best_of_window(winner<V> *win, const T *image, cuda_tenso
         }
 }
 
-/* d.state NULL: no dropout behind. */
+/* d.state NULL: no dropout. */
 template <typename T, int V, bool HALVING>
 static __global__ void max_pool_kernel(cuda_tensor y, uint16_t *index, cuda_tensor x, cuda_window p,
                                        bool relu_mask, drawing d, size_t rows, position step) {
@@ -87,13 +87,13 @@ static __global__ void max_pool_kernel(cuda_tensor y, uint16_t *index, cuda_tens
                 win.at[v] = word[v] >= d.threshold ? win.at[v] : NOWHERE;
             }
         }
-        few<uint16_t, V> places;
+        few<uint16_t, V> positions;
 #pragma unroll
         for (int v = 0; v < V; v++)
-            places.at[v] = (uint16_t)win.at[v];
+            positions.at[v] = (uint16_t)win.at[v];
         store_few<T, V>((T *)y.data + out, win.best);
-        *(few<uint16_t, V> *)(index + out) = places;
-        go_on(&at, step, y.h, y.w);
+        *(few<uint16_t, V> *)(index + out) = positions;
+        advance(&at, step, y.h, y.w);
     }
 }
 
@@ -119,17 +119,18 @@ int cuda_max_pool_forward(cuda_stream stream, cuda_tensor y, uint16_t *index, cu
 
 /* ---- backward ---- */
 
-/* What the backward kernels share. */
+/* The arguments of the backward kernels. */
 struct route {
     cuda_tensor dx, dy;
     const uint16_t *index;
     cuda_window p;
-    float scale; /* of the dropout behind */
+    float scale; /* of the fused dropout */
     bool accumulate;
 };
 
-/* One group of 2x2 elements of dx, the window at (oh, ow) or what no window covers at the lower
- * and right border: the winner gets dy, the others nothing. Adds what goes back to `sum`. */
+/* A group of 2x2 elements of dx: the window at `at`, or elements that no window covers at the lower
+ * and right border. The maximum gets dy, the others 0. Adds the gradient that goes back to `sum`.
+ */
 template <typename T, int V>
 static __device__ void spread(const route &r, position at, int c0, float (&sum)[V]) {
     const bool covered = at.h < r.dy.h && at.w < r.dy.w;
@@ -163,7 +164,7 @@ static __device__ void spread(const route &r, position at, int c0, float (&sum)[
     }
 }
 
-/* One element of dx asks the windows that it lies in, in the order in which the CPU hands out. */
+/* One element of dx, gathered from the windows that contain it, in the order of the CPU's loops. */
 template <typename T, int V>
 static __device__ void collect(const route &r, position at, int c0, float (&sum)[V]) {
     const body_window of = windows_of(r.p, at.h, at.w, r.dy);
@@ -190,8 +191,8 @@ static __device__ void collect(const route &r, position at, int c0, float (&sum)
     store_few<T, V>(to, share);
 }
 
-/* `high` x `wide` is what a row is a place of: groups of 2x2, or elements of dx. partial NULL: no
- * sums are wanted. */
+/* A row is one of `high` x `wide` groups of 2x2 pixels of dx, or, unless HALVING, one pixel.
+ * partial NULL: no sums. */
 template <typename T, int V, bool HALVING>
 static __global__ void max_route_kernel(route r, float *partial, size_t rows, int high, int wide,
                                         position step) {
@@ -205,7 +206,7 @@ static __global__ void max_route_kernel(route r, float *partial, size_t rows, in
                 spread<T, V>(r, at, c0, sum);
             else
                 collect<T, V>(r, at, c0, sum);
-            go_on(&at, step, high, wide);
+            advance(&at, step, high, wide);
         }
 #pragma unroll
         for (int v = 0; v < V; v++)
@@ -221,7 +222,7 @@ int cuda_max_pool_backward(cuda_stream stream, cuda_tensor dx, float *dbias, cud
     if (dbias && !sums_fit<1>(dx.c)) return cudaErrorInvalidValue;
     const route r = {dx, dy, index, p, (float)(1 / (1 - rate)), accumulate};
     const bool whole = has_packs(dx) && has_packs(dy) && is_aligned(index);
-    /* one channel at a time the CPU adds nothing to the others, not even 0 */
+    /* without packs the CPU adds to the maxima only; adding 0 to the others would change -0 */
     const bool halving = whole && is_halving(p, dx, dy);
     const int high = halving ? (dx.h + 1) / 2 : dx.h, wide = halving ? (dx.w + 1) / 2 : dx.w;
     const size_t rows = (size_t)dx.n * (size_t)high * (size_t)wide;

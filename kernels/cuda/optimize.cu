@@ -1,24 +1,24 @@
-/* The flat optimiser. Three launches: squares of the gradients by block; norm, judgement and the
- * step of the state, which the update does not look at; one pass over all weights. The norm has one
- * order of summation for each count. */
+/* The optimiser over flat vectors, in three launches: the sums of squares of the gradient per
+ * block; the norm, its check and the advance of the state, which the update does not read; one pass
+ * over all weights. The order in which the norm is summed depends on the count only. */
 #include "kernels/body/optimizer.h"
 
 #include "kernels/cuda/grid.cuh"
 
 enum { QUAD = 4, SQUARES_BLOCKS = 1024 };
 
-/* What the judgement tells the update; at the start of the room. */
+/* What the check passes to the update. */
 struct optimize_workspace {
     body_update u;
     int held_back;
     double squares[SQUARES_BLOCKS];
 };
-static_assert(sizeof(optimize_workspace) <= CUDA_WORKSPACE_BYTES, "the room is too small");
+static_assert(sizeof(optimize_workspace) <= CUDA_WORKSPACE_BYTES, "the workspace is too small");
 
-/* Four numbers of any storage, moved at once. */
+/* Four numbers of any storage type, read or written at once. */
 template <typename T> struct alignas(QUAD * sizeof(T)) quad { T at[QUAD]; };
 
-/* Sum over a block, in thread 0. */
+/* The sum over a block; valid in thread 0. */
 static __device__ double block_sum(double x) {
     __shared__ double of_warp[BLOCK / WARP];
     x = warp_sum(x);
@@ -62,12 +62,12 @@ static __global__ void optimizer_check_kernel(optimize_workspace *buffer, int bl
     body_step_advance(state, rule.beta_1, rule.beta_2, buffer->held_back, rows);
 }
 
-/* What the update keeps for a weight. */
+/* A weight and its optimiser state. */
 struct weight_state {
     float w, m, v, average;
 };
 
-/* Updates one weight; returns false, and keeps it, where the new one is not finite. */
+/* Updates one weight; if the new one is not finite, keeps the old one and returns false. */
 template <int KIND>
 static __device__ bool update_one(weight_state *s, float g, float decay, const body_update &u,
                                   bool moment, int nesterov) {
@@ -81,7 +81,7 @@ static __device__ bool update_one(weight_state *s, float g, float decay, const b
     return finite;
 }
 
-/* Numbers i*4 … of a vector of `count`; NULL: zeros. */
+/* The i-th group of four of a vector of `count` numbers; NULL: zeros. */
 static __device__ quad<float> read(const float *from, size_t i, size_t count, bool aligned) {
     quad<float> four = {{0, 0, 0, 0}};
     if (!from) return four;
@@ -94,22 +94,22 @@ static __device__ quad<float> read(const float *from, size_t i, size_t count, bo
 
 template <typename T>
 static __device__ void write(T *to, const quad<float> &four, size_t i, size_t count, bool aligned) {
-    quad<T> made;
+    quad<T> out;
     if (!to) return;
 #pragma unroll
     for (int k = 0; k < QUAD; k++)
-        store(&made.at[k], four.at[k]);
+        store(&out.at[k], four.at[k]);
     if (aligned && i * QUAD + QUAD <= count) {
-        ((quad<T> *)to)[i] = made;
+        ((quad<T> *)to)[i] = out;
         return;
     }
 #pragma unroll
     for (int k = 0; k < QUAD; k++)
-        if (i * QUAD + k < count) to[i * QUAD + k] = made.at[k];
+        if (i * QUAD + k < count) to[i * QUAD + k] = out.at[k];
 }
 
-/* L: storage of the low copy. */
-template <int KIND, typename L>
+/* H: storage type of the half-precision copy. */
+template <int KIND, typename H>
 static __global__ void __launch_bounds__(BLOCK)
     adam_sgd_update_kernel(optimize_workspace *buffer, cuda_update a, bool aligned) {
     if (buffer->held_back) return;
@@ -133,9 +133,9 @@ static __global__ void __launch_bounds__(BLOCK)
         write(a.m, m, i, a.count, aligned);
         write(KIND == BODY_SGD ? (float *)NULL : a.v, v, i, a.count, aligned);
         write(a.average, average, i, a.count, aligned);
-        write((L *)a.half, w, i, a.count, aligned);
+        write((H *)a.half, w, i, a.count, aligned);
     }
-    if (!finite) a.state->bad = 1; /* whoever writes writes the same */
+    if (!finite) a.state->bad = 1; /* all threads write the same value */
 }
 
 int cuda_optimize(cuda_stream stream, const cuda_update *a, int rows, cuda_workspace memory) {
@@ -149,9 +149,9 @@ int cuda_optimize(cuda_stream stream, const cuda_update *a, int rows, cuda_works
     TRY(launch(optimizer_check_kernel, 1, BLOCK, stream, buffer, (int)blocks, a->rule, a->rates,
                a->state, rows));
     return with_number(a->half_number, [&](auto zero) {
-        typedef decltype(zero) L;
-        return launch(a->rule.kind == BODY_SGD ? adam_sgd_update_kernel<BODY_SGD, L>
-                                               : adam_sgd_update_kernel<BODY_ADAM, L>,
+        typedef decltype(zero) H;
+        return launch(a->rule.kind == BODY_SGD ? adam_sgd_update_kernel<BODY_SGD, H>
+                                               : adam_sgd_update_kernel<BODY_ADAM, H>,
                       blocks_for(quads, BLOCK), BLOCK, stream, buffer, *a, aligned);
     });
 }

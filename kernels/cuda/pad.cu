@@ -1,7 +1,7 @@
-/* Images and channels laid into larger ones, and cut out again. */
+/* Padding of images and channels with zeros, and its adjoint, cropping. */
 #include "kernels/cuda/sheet.cuh"
 
-/* Each thread writes what it owns of y: a place of x where there is one, else zeros. */
+/* Each pixel of y is a pixel of x where there is one, else 0. */
 template <typename T, int V>
 static __global__ void pad_kernel(cuda_tensor y, cuda_tensor x, int top, int left, size_t rows,
                                   position step) {
@@ -16,7 +16,7 @@ static __global__ void pad_kernel(cuda_tensor y, cuda_tensor x, int top, int lef
             value = *(const few<T, V> *)((const T *)x.data + from * (size_t)x.c + (size_t)c0);
         }
         *(few<T, V> *)((T *)y.data + row * (size_t)y.c + (size_t)c0) = value;
-        go_on(&p, step, y.h, y.w);
+        advance(&p, step, y.h, y.w);
     }
 }
 
@@ -58,7 +58,7 @@ static __global__ void crop_kernel(cuda_tensor y, cuda_tensor x, int top, int le
                 value[v] = other[v] + value[v];
         }
         store_few<T, V>(to, value);
-        go_on(&p, step, y.h, y.w);
+        advance(&p, step, y.h, y.w);
     }
 }
 

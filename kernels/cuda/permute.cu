@@ -1,13 +1,14 @@
-/* The shuffle of an epoch: a bitonic network (Batcher 1968) over as many keys as the next power of
- * two. Partners less than a tile apart meet in shared memory; a launch does every greater distance.
- * No two keys are equal but those behind the end, so the result is that of any sort. */
+/* The shuffle of an epoch: a bitonic sorting network (Batcher 1968) over the next power of two of
+ * keys. Pairs less than a tile apart are compared in shared memory; every larger distance takes one
+ * launch. No two keys are equal except the padding at the end, so any correct sort gives the same
+ * result. */
 #include "kernels/body/rng.h"
 
 #include "kernels/cuda/grid.cuh"
 
 enum { TILE = 2048 };
 
-/* Sorts places i and i | distance, upwards where i has no bit `run`. */
+/* Puts two keys into ascending (`up`) or descending order. */
 static __device__ void compare(uint64_t *low, uint64_t *high, bool up) {
     const uint64_t a = *low, b = *high;
     if ((a > b) == up) {
@@ -16,12 +17,13 @@ static __device__ void compare(uint64_t *low, uint64_t *high, bool up) {
     }
 }
 
-/* The lower place of pair number `pair` at a distance, a power of two. */
+/* The lower index of pair number `pair` whose indices are `distance`, a power of two, apart. */
 static __device__ size_t lower_of(size_t pair, size_t distance) {
     return 2 * pair - (pair & (distance - 1));
 }
 
-/* Distances distance, distance / 2, … 1 of the stage that makes sorted runs of `run` keys. */
+/* Distances distance, distance / 2, … 1 of the stage that produces sorted runs of `run` keys,
+ * ascending where the index of a key does not have the bit `run`. */
 static __device__ void merge_tile(uint64_t *tile, size_t first, int size, size_t run,
                                   int distance) {
     for (; distance > 0; distance /= 2) {
@@ -33,7 +35,7 @@ static __device__ void merge_tile(uint64_t *tile, size_t first, int size, size_t
     }
 }
 
-/* Draws a tile's keys and sorts it: all stages up to runs of its size. */
+/* Draws the keys of a tile and sorts them: all stages up to runs of its size. */
 static __global__ void sort_tiles(uint64_t *keys, size_t n, int size, uint32_t seed,
                                   uint64_t epoch) {
     __shared__ uint64_t tile[TILE];

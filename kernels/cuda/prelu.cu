@@ -1,4 +1,4 @@
-/* ReLU whose slope below zero is a parameter. */
+/* ReLU whose slope for negative inputs is a parameter. */
 #include "kernels/body/rectify.h"
 
 #include "kernels/cuda/sheet.cuh"
@@ -25,7 +25,7 @@ static __global__ void prelu_kernel(cuda_tensor y, const T *dy, const T *x, cons
             value[v] = accumulate ? old[v] + value[v] : value[v];
         }
         store_few<T, V>(to, value);
-        go_on(&p, step, y.h, y.w);
+        advance(&p, step, y.h, y.w);
     }
 }
 
@@ -53,19 +53,20 @@ int cuda_prelu_backward(cuda_stream stream, cuda_tensor dx, cuda_tensor dy, cuda
     return run(stream, dx, dy.data, x, alpha, shape, accumulate);
 }
 
-/* ---- the parameter's gradient: blocks of ACROSS of its numbers, DOWN threads to each ---- */
+/* ---- the gradient of alpha: a block has ACROSS slopes, with DOWN threads for each ---- */
 
 enum {
     ACROSS = 32,
     DOWN = 8,
     PARTS = 64,
-    RUN = 64 /* a thread's terms before there are more parts */
+    RUN = 64 /* terms per thread before the terms are split into more parts */
 };
 
-/* The parameter's number a, and what shares it: `share` elements of n x h x w x c. */
+/* Which elements share a slope: there are `count` slopes, each shared by `share` = n*h*w*c elements
+ * of x. */
 struct sharing {
     body_alpha shape;
-    int h, w, c; /* 1 where the parameter has the axis itself */
+    int h, w, c; /* 1 along axes that alpha has */
     size_t count, share;
 };
 
@@ -80,11 +81,11 @@ static sharing sharing_of(cuda_tensor x, body_alpha shape) {
     return s;
 }
 
-/* Where term j of number a lies. */
+/* The index in x of the j-th element that shares slope a. */
 static __device__ size_t term(const sharing &s, cuda_tensor x, size_t a, size_t j) {
-    const size_t ac = a % (size_t)s.shape.c, place_a = a / (size_t)s.shape.c;
+    const size_t ac = a % (size_t)s.shape.c, pixel_a = a / (size_t)s.shape.c;
     const size_t c = j % (size_t)s.c, pixel = j / (size_t)s.c;
-    const position own = position_of(place_a, s.shape.h, s.shape.w),
+    const position own = position_of(pixel_a, s.shape.h, s.shape.w),
                    p = position_of(pixel, s.h, s.w);
     const size_t line = (size_t)p.n * (size_t)x.h + (size_t)(own.h + p.h);
     return (line * (size_t)x.w + (size_t)(own.w + p.w)) * (size_t)x.c + ac + c;

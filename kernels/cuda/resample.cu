@@ -1,4 +1,4 @@
-/* Images of another size. */
+/* Resampling of images to another size. */
 #include "kernels/body/resample.h"
 
 #include "kernels/cuda/weighted.cuh"
@@ -28,7 +28,7 @@ int cuda_resample_forward(cuda_stream stream, cuda_tensor y, cuda_tensor x, bool
     return weighted(stream, y, x, resample{bilinear}, false);
 }
 
-/* Each element of dx asks the outputs that read it. */
+/* Each element of dx gathers from the outputs that read it. */
 struct resample_gradient {
     bool bilinear;
 

@@ -1,17 +1,17 @@
-/* Tensors as sheets: channels across, places (pixels of all images) down. A thread owns a few
- * channels, 16 bytes where they allow it, and walks down the places, so that whatever belongs to a
- * channel stays in its registers and no element needs a division. */
+/* Tensors as 2D sheets: channels across, rows (the pixels of all images) down. A thread owns a few
+ * channels, 16 bytes of them where alignment allows, and walks down the rows, so that values per
+ * channel stay in registers and no element needs a division. */
 #ifndef KERNELS_CUDA_SHEET_CUH
 #define KERNELS_CUDA_SHEET_CUH
 
 #include "kernels/cuda/grid.cuh"
 
-/* V numbers side by side; one access of 16 bytes when they fill it. */
+/* V adjacent numbers; one 16-byte access if they fill it. */
 template <typename T, int V> struct alignas(V * sizeof(T) < 16 ? V * sizeof(T) : 16) few {
     T at[V];
 };
 
-/* As they are stored: so they wait in the fewest registers. */
+/* Reads without converting: 16-bit numbers take half the registers until they are used. */
 template <typename T, int V> static __device__ few<T, V> fetch(const T *from) {
     return *(const few<T, V> *)from;
 }
@@ -31,12 +31,12 @@ template <typename T, int V> static __device__ void store_few(T *to, const float
     *(few<T, V> *)to = raw;
 }
 
-/* How many numbers a thread takes at a time, as a type. */
+/* The number of elements that a thread handles at a time, as a type. */
 template <int V> struct width {
     enum { N = V };
 };
 
-/* Calls `work` with a value of the storage type and a width: 16 bytes' worth, or one number.
+/* Calls `work` with a value of the storage type and a width: that of a pack if `whole`, else 1.
  *     return with_width(x.number, whole, [&](auto zero, auto wide) {
  *         typedef decltype(zero) T; enum { V = decltype(wide)::N }; ... return code; }); */
 template <typename F> static int with_width(int number, bool whole, F work) {
@@ -46,21 +46,21 @@ template <typename F> static int with_width(int number, bool whole, F work) {
     });
 }
 
-/* May packs be read along the channels of this tensor? */
+/* Can the channels of this tensor be accessed in packs? */
 static inline bool has_packs(cuda_tensor t) {
     return is_aligned(t.data) && t.c % (t.number == CUDA_F32 ? 4 : 8) == 0;
 }
 
-/* Blocks that keep every multiprocessor of the largest card busy several times over; beyond that
- * threads walk, so that what they hold for their channels pays off. */
+/* Enough blocks for several waves on the largest GPU. With more rows, threads loop instead, which
+ * amortises what they load per channel. */
 enum { SHEET_ACROSS = 32, SHEET_BLOCKS = 4224 };
 
 struct sheet {
     dim3 grid, block;
 };
 
-/* `units` threads across, `rows` down; by shape alone, so that sums have one order on every card.
- */
+/* `units` threads across, `rows` down. Depends on the shape only, so that sums have the same order
+ * on every GPU. */
 static inline sheet sheet_of(size_t rows, int units, unsigned most = SHEET_BLOCKS) {
     unsigned across = 1;
     while (across < SHEET_ACROSS && across < (unsigned)units)
@@ -73,7 +73,7 @@ static inline sheet sheet_of(size_t rows, int units, unsigned most = SHEET_BLOCK
     return s;
 }
 
-/* The first of this thread's channels, its first row, and the way to the next one. */
+/* This thread's first channel, its first row, and the distance to its next row. */
 template <int V> static __device__ int sheet_channel() {
     return (int)(blockIdx.x * blockDim.x + threadIdx.x) * V;
 }
@@ -84,7 +84,7 @@ static __device__ inline size_t sheet_step() {
     return (size_t)gridDim.y * blockDim.y;
 }
 
-/* A row taken apart: image, line, column. */
+/* A row as image, line and column. */
 struct position {
     int n, h, w;
 };
@@ -98,8 +98,8 @@ static inline __host__ __device__ position position_of(size_t row, int height, i
     return p;
 }
 
-/* Goes on by `step`, itself a row taken apart: two comparisons instead of two divisions. */
-static inline __host__ __device__ void go_on(position *p, position step, int height, int width) {
+/* Advances by `step` with two comparisons instead of two divisions. */
+static inline __host__ __device__ void advance(position *p, position step, int height, int width) {
     p->w += step.w;
     if (p->w >= width) {
         p->w -= width;
@@ -113,7 +113,7 @@ static inline __host__ __device__ void go_on(position *p, position step, int hei
     p->n += step.n;
 }
 
-/* The step of every thread of a sheet over images of this size. */
+/* The step of the threads of a sheet over images of this size. */
 static inline position step_of(const sheet &s, int height, int width) {
     return position_of((size_t)s.grid.y * s.block.y, height, width);
 }

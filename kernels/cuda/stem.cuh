@@ -1,6 +1,6 @@
-/* What the two kernels of stem_conv share: how a block cuts an image into tiles of outputs, and
- * the tile's part of the image in shared memory, as floats, with zeros around it, so that no pixel
- * needs a look at the border. */
+/* Shared by the kernels of stem_conv.cu: the partition of the output into tiles, and the part of
+ * the image under a tile in shared memory, as floats and with zeros around it, so that the inner
+ * loops need no border checks. */
 #ifndef KERNELS_CUDA_STEM_CUH
 #define KERNELS_CUDA_STEM_CUH
 
@@ -9,7 +9,7 @@
 enum {
     TILE_H = 16,
     TILE_W = 64,
-    QUAD = 4,              /* outputs of a row that a thread makes at a time */
+    QUAD = 4,              /* adjacent outputs that a thread computes at a time */
     PITCH = TILE_W + QUAD, /* pixels from row to row of the tile */
     CHUNK = 64             /* output channels of a block */
 };
@@ -17,10 +17,10 @@ enum {
 struct stem_shape {
     int n, ih, iw, oh, ow, oc, pad_top, pad_left;
     int tile_w, tiles_h, tiles_w; /* tiles of an image; they are TILE_H high */
-    bool whole;                   /* channels come in whole, aligned packs */
+    bool whole;                   /* the channels are whole, aligned packs */
 };
 
-/* One tile: image, first output, how many outputs. */
+/* One tile: its image, first output and size. */
 struct stem_tile {
     int n, y, x, h, w;
 };
@@ -38,11 +38,11 @@ static inline __device__ stem_tile tile_at(const stem_shape &s, int unit) {
 
 template <int IC> struct alignas(16) stem_image { float at[(TILE_H + 2) * PITCH * IC]; };
 
-/* Brings the pixels under a tile, by all threads of a block of `size`; the caller waits for them.
- */
+/* Copies the pixels under a tile to shared memory with all `size` threads of a block; the caller
+ * synchronises. */
 template <typename T, int IC>
-static __device__ void bring_tile(stem_image<IC> *to, const T *x, const stem_shape &s,
-                                  const stem_tile &t, int thread, int size) {
+static __device__ void load_tile(stem_image<IC> *to, const T *x, const stem_shape &s,
+                                 const stem_tile &t, int thread, int size) {
     const T *image = x + (size_t)t.n * (size_t)(s.ih * s.iw * IC);
     const int left = (t.x - s.pad_left) * IC, end = s.iw * IC;
     for (int i = thread; i < (t.h + 2) * PITCH * IC; i += size) {
@@ -52,7 +52,7 @@ static __device__ void bring_tile(stem_image<IC> *to, const T *x, const stem_sha
     }
 }
 
-/* The pixels that one row of taps needs for QUAD outputs. */
+/* The pixels that one row of the kernel needs for QUAD outputs. */
 template <int IC> struct stem_row {
     enum { N = ((QUAD + 2) * IC + 3) / 4 };
     pack<float> of[N];
@@ -61,15 +61,15 @@ template <int IC> struct stem_row {
 
 template <int IC>
 static __device__ stem_row<IC> read_row(const stem_image<IC> &image, int row, int column) {
-    stem_row<IC> made;
+    stem_row<IC> x;
     const pack<float> *from = (const pack<float> *)&image.at[(row * PITCH + column) * IC];
 #pragma unroll
     for (int i = 0; i < stem_row<IC>::N; i++)
-        made.of[i] = from[i];
-    return made;
+        x.of[i] = from[i];
+    return x;
 }
 
-/* Threads of a block: a power of two of packs of channels, and places beside them. */
+/* The shape of a block: across, a power of two of packs of channels; down, outputs. */
 static inline dim3 stem_block(int channels, int pack_size, unsigned size) {
     unsigned groups = 1;
     while ((int)groups * pack_size < channels)
@@ -77,7 +77,8 @@ static inline dim3 stem_block(int channels, int pack_size, unsigned size) {
     return dim3(groups, size / groups);
 }
 
-/* IC as a value of its own type: with_channels(c, [&](auto ic) { … decltype(ic)::N … }). */
+/* The number of input channels as a type: with_channels(c, [&](auto ic) { … decltype(ic)::N … }).
+ */
 template <int C> struct stem_channels {
     enum { N = C };
 };
@@ -96,8 +97,8 @@ template <typename F> static int with_channels(int channels, F work) {
     }
 }
 
-/* The storage of outputs and images as values of their types: the same, or outputs in floats
- * (logits that this convolution computes). */
+/* Calls `work` with values of the storage types of output and image: the same type, or float
+ * outputs (where the convolution computes the logits). */
 template <typename F> static int with_numbers(int output, int image, F work) {
     return with_number(image, [&](auto zero) {
         if (output == image) return work(zero, zero);

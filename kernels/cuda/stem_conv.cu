@@ -1,8 +1,8 @@
-/* 3x3 convolution of stride 1 of an image with few channels, as a network begins. So little is
- * computed for every output that tensor cores do not help: what counts is to write (or read) it
- * once, 16 bytes a thread. A thread has QUAD outputs of a row for one pack of channels in
- * registers; the sums run over rows, columns and channels of the window in ascending order, as on
- * the CPU. */
+/* 3x3 convolution with stride 1 of an image with few channels, typically the first layer of a
+ * network. Each output takes so few operations that tensor cores do not help: what counts is to
+ * write (or read) it only once, 16 bytes per thread. A thread keeps QUAD adjacent outputs of one
+ * pack of channels in registers; sums run over rows, columns and channels of the window in
+ * ascending order, as on the CPU. */
 #include "kernels/cuda/stem.cuh"
 
 #include "kernels/body/activation.h"
@@ -14,10 +14,10 @@ template <int IC> struct stem_weights {
     pack<float> bias[CHUNK / 4];
 };
 
-/* Brings a chunk's weights; zeros behind the last channel. */
+/* Copies the weights of a chunk of channels to shared memory; zeros after the last channel. */
 template <typename W, int IC>
-static __device__ void bring_weights(stem_weights<IC> *to, const W *w, const float *bias, int first,
-                                     int oc, int thread) {
+static __device__ void load_weights(stem_weights<IC> *to, const W *w, const float *bias, int first,
+                                    int oc, int thread) {
     float *taps = (float *)to->at, *biases = (float *)to->bias;
     for (int i = thread; i < CHUNK * 9 * IC; i += BLOCK) {
         const int k = i / (9 * IC), tap = i % (9 * IC);
@@ -27,7 +27,7 @@ static __device__ void bring_weights(stem_weights<IC> *to, const W *w, const flo
         biases[k] = bias && first + k < oc ? bias[first + k] : 0.0f;
 }
 
-/* acc[p][k] = bias, then the taps of QUAD neighbouring outputs. */
+/* acc[p][k] = bias + the sum over all taps, for QUAD adjacent outputs. */
 template <int IC, int N>
 static __device__ void sum_taps(float (&acc)[QUAD][N], const stem_image<IC> &image,
                                 const stem_weights<IC> &weights, int row, int column, int group) {
@@ -36,7 +36,7 @@ static __device__ void sum_taps(float (&acc)[QUAD][N], const stem_image<IC> &ima
 #pragma unroll
         for (int p = 0; p < QUAD; p++)
             acc[p][k] = weights.bias[group * (N / 4) + k / 4].at[k % 4];
-#pragma unroll 1 /* else all weights would be kept in registers */
+#pragma unroll 1 /* unrolled, it would keep all weights in registers */
     for (int r = 0; r < 3; r++) {
         const stem_row<IC> x = read_row(image, row + r, column);
 #pragma unroll
@@ -55,18 +55,19 @@ static __device__ void sum_taps(float (&acc)[QUAD][N], const stem_image<IC> &ima
 
 /* Writes a pack of channels of one output. */
 template <typename T, int N>
-static __device__ void put_pack(T *to, const float (&sum)[N], int channels, bool relu, bool whole) {
-    pack<T> made;
+static __device__ void store_pack(T *to, const float (&sum)[N], int channels, bool relu,
+                                  bool whole) {
+    pack<T> out;
 #pragma unroll
     for (int k = 0; k < N; k++)
-        store(&made.at[k], relu ? body_activate(sum[k], BODY_RELU, 0) : sum[k]);
+        store(&out.at[k], relu ? body_activate(sum[k], BODY_RELU, 0) : sum[k]);
     if (whole) {
-        *(pack<T> *)to = made;
+        *(pack<T> *)to = out;
         return;
     }
 #pragma unroll
     for (int k = 0; k < N; k++)
-        if (k < channels) to[k] = made.at[k];
+        if (k < channels) to[k] = out.at[k];
 }
 
 template <typename T, typename X, int IC>
@@ -78,8 +79,8 @@ static __global__ void __launch_bounds__(BLOCK)
     const int thread = (int)(threadIdx.y * blockDim.x + threadIdx.x), group = (int)threadIdx.x;
     const int first = (int)blockIdx.y * CHUNK, channel = first + group * N;
     const stem_tile t = tile_at(s, (int)blockIdx.x);
-    bring_weights(&weights, w, bias, first, s.oc, thread);
-    bring_tile<X, IC>(&image, x, s, t, thread, BLOCK);
+    load_weights(&weights, w, bias, first, s.oc, thread);
+    load_tile<X, IC>(&image, x, s, t, thread, BLOCK);
     __syncthreads();
     if (channel >= s.oc) return;
     const int across = (t.w + QUAD - 1) / QUAD;
@@ -93,7 +94,7 @@ static __global__ void __launch_bounds__(BLOCK)
 #pragma unroll
         for (int p = 0; p < QUAD; p++)
             if (column + p < t.w)
-                put_pack(to + (size_t)p * (size_t)s.oc, acc[p], s.oc - channel, relu, s.whole);
+                store_pack(to + (size_t)p * (size_t)s.oc, acc[p], s.oc - channel, relu, s.whole);
     }
 }
 
@@ -116,17 +117,17 @@ int cuda_stem_forward(cuda_stream stream, cuda_tensor y, cuda_tensor x, const vo
 }
 
 /* ---- gradient of the weights ----
- * A thread keeps all taps of a few channels in registers over many tiles; a block adds its threads'
- * sums in shared memory and writes one part; a second kernel adds the parts. How many there are
- * follows from the shape alone, so every card computes the same bits. */
+ * A thread keeps the sums of all taps of a few channels in registers over many tiles; a block adds
+ * its threads' sums in shared memory and writes one part; a second kernel adds the parts. Their
+ * number depends on the shape only, so every GPU computes the same bits. */
 
 enum {
-    FILTER_BLOCK = 128, /* few threads of many registers */
-    PARTS = 396,        /* three for each multiprocessor of an H100 */
-    SUM_ROWS = 32       /* threads that share the parts of a sum: few steps, one after another */
+    FILTER_BLOCK = 128, /* few threads with many registers each */
+    PARTS = 396,        /* three per multiprocessor of an H100 */
+    SUM_ROWS = 32       /* threads that share the parts of one sum */
 };
 
-/* Channels of a thread: their sums for all taps must stay in registers. */
+/* Channels per thread: their sums for all taps must fit in registers. */
 template <typename T, int IC> struct filter_width {
     enum { N = IC == 1 ? (int)pack<T>::N : 4 };
 };
@@ -136,17 +137,17 @@ template <typename T, int N> struct alignas(N * sizeof(T)) channels_of { T at[N]
 template <typename T, int N>
 static __device__ channels_of<T, N> read_channels(const T *from, int channels, bool whole) {
     if (whole) return *(const channels_of<T, N> *)from;
-    channels_of<T, N> made;
+    channels_of<T, N> read;
 #pragma unroll
     for (int k = 0; k < N; k++)
-        made.at[k] = k < channels ? from[k] : T();
-    return made;
+        read.at[k] = k < channels ? from[k] : T();
+    return read;
 }
 
-/* Sums of one thread: [tap][channel], the bias behind the last tap. */
+/* Sums of one thread: [tap][channel], then the bias. */
 template <int IC, int N> struct filter_sums { float at[9 * IC + 1][N]; };
 
-/* Adds QUAD neighbouring outputs; those beyond `count` are zeros. */
+/* Adds the products of QUAD adjacent outputs; outputs beyond the tile are zeros in `dy`. */
 template <typename T, int IC, int N>
 static __device__ void add_quad(filter_sums<IC, N> &sums, const stem_image<IC> &image, int row,
                                 int column, const channels_of<T, N> (&dy)[QUAD]) {
@@ -186,8 +187,8 @@ static __device__ void add_tile(filter_sums<IC, N> &sums, const stem_image<IC> &
     }
 }
 
-/* Adds the threads' sums and writes them as part[tap][oc]; channels of a group of threads stand a
- * power of two of lanes apart. */
+/* Adds the sums of a block's threads and writes them as part[tap][oc]. Lanes with the same channels
+ * are a power of two, `groups`, apart. */
 template <int IC, int N>
 static __device__ void finish_sums(float *part, const filter_sums<IC, N> &sums, int first, int oc,
                                    int thread) {
@@ -229,7 +230,7 @@ static __global__ void __launch_bounds__(FILTER_BLOCK, IC == 1 ? 3 : 1)
             sums.at[tap][k] = 0;
     for (int unit = (int)blockIdx.x; unit < units; unit += (int)gridDim.x) {
         const stem_tile t = tile_at(s, unit);
-        bring_tile<X, IC>(&image, x, s, t, thread, FILTER_BLOCK);
+        load_tile<X, IC>(&image, x, s, t, thread, FILTER_BLOCK);
         __syncthreads();
         if (channel < s.oc) add_tile(sums, image, dy, s, t, channel);
         __syncthreads();
@@ -238,7 +239,7 @@ static __global__ void __launch_bounds__(FILTER_BLOCK, IC == 1 ? 3 : 1)
                 thread);
 }
 
-/* dw[k][tap], and db[k] behind the last tap: the sum of all parts. A block: WARP sums. */
+/* dw[k][tap], and db[k] as tap number `taps`: the sums of all parts, WARP sums per block. */
 static __global__ void __launch_bounds__(WARP *SUM_ROWS)
     stem_filter_reduce_kernel(float *dw, float *db, const float *parts, int count, int taps, int oc,
                               bool accumulate) {

@@ -1,18 +1,18 @@
-/* Sums over the places of a sheet, channel by channel: every thread adds up its rows, every block
- * its threads, a second kernel the blocks. Nothing is atomic and the cut follows the shape alone:
- * one order, the same bits every time. */
+/* Sums over the rows of a sheet, per channel: every thread adds up its rows, every block its
+ * threads, a second kernel the blocks. There are no atomics and the partition depends on the shape
+ * only, so the order, and with it the result, is always the same. */
 #ifndef KERNELS_CUDA_SUMS_CUH
 #define KERNELS_CUDA_SUMS_CUH
 
 #include "kernels/cuda/sheet.cuh"
 
-/* Rows that a thread adds up before it adds their sum to the others': the error of float grows
- * with the longer of the two instead of with their product. Blocks of a grid at most: three to each
- * of 132 multiprocessors, which is what their registers allow. Rows whose reads are on their way at
- * a time; it divides the run. */
+/* SUM_RUN: rows that a thread adds up before it adds their sum to its total; the float error then
+ * grows with the longer of the two sums, not with the number of rows. SUM_BLOCKS: at most three
+ * blocks on each of 132 multiprocessors, as many as their registers allow. SUM_AHEAD: rows read
+ * ahead; it divides SUM_RUN. */
 enum { SUM_RUN = 32, SUM_BLOCKS = 396, SUM_AHEAD = 4 };
 
-/* Room: [blocks][Q][c] floats, and behind them [Q][c] for what the kernel after the last needs. */
+/* The workspace holds [blocks][Q][c] floats, then [Q][c] for the results of the second kernel. */
 template <int Q> static sheet sums_sheet(size_t rows, int c, int units) {
     const size_t capacity = CUDA_WORKSPACE_BYTES / sizeof(float) / Q / (size_t)c;
     sheet s = sheet_of(rows, units, SUM_BLOCKS);
@@ -20,13 +20,13 @@ template <int Q> static sheet sums_sheet(size_t rows, int c, int units) {
     return s;
 }
 
-/* Is there room for the sums of c channels at all? */
+/* Does the workspace hold the sums of c channels at all? */
 template <int Q> static bool sums_fit(int c) {
     return (size_t)c * 2 * Q * sizeof(float) <= CUDA_WORKSPACE_BYTES;
 }
 
-/* Adds up sum[q][v] of the threads of a block that have the same channels, and writes them. Every
- * thread of the block must come; `c0` is its first channel. */
+/* Adds up sum[q][v] over the threads of a block that own the same channels, and writes the results.
+ * Every thread of the block must call it; `c0` is its first channel. */
 template <int V, int Q>
 static __device__ void block_sums(float *partial, const float (&sum)[Q][V], int c0, int c) {
     __shared__ float shared[BLOCK * V];
@@ -50,7 +50,7 @@ static __device__ void block_sums(float *partial, const float (&sum)[Q][V], int 
     }
 }
 
-/* Threads of a finishing block: 32 channels times 16 that share their partial sums. */
+/* A block of the second kernel: 32 channels, times 16 threads that share their partial sums. */
 enum { FINISH_ACROSS = 32, FINISH_DOWN = 16 };
 
 static inline dim3 finish_grid(int c) {
@@ -61,7 +61,7 @@ static inline dim3 finish_block() {
 }
 
 /* total[q] of the thread's channel, in double, valid where threadIdx.y is 0. Every thread of the
- * block must come. */
+ * block must call it. */
 template <int Q>
 static __device__ void finish_sums(double (&total)[Q], const float *partial, unsigned parts,
                                    int c) {

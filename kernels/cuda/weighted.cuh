@@ -1,6 +1,6 @@
-/* Images whose pixels are weighted sums of another image's: pooling by the average and images of
- * another size, in both directions. Every pixel of `to` gathers what it is worth, in the order of
- * the CPU's loops, so that f32 gives the same bits. */
+/* Images whose pixels are weighted sums of another image's pixels: average pooling and resampling,
+ * forward and backward. Every pixel of `to` gathers its terms in the order of the CPU's loops, so
+ * that f32 gives the same bits. */
 #ifndef KERNELS_CUDA_WEIGHTED_CUH
 #define KERNELS_CUDA_WEIGHTED_CUH
 
@@ -16,8 +16,8 @@ static __device__ void add_share(float (&sum)[V], const T *from, float share) {
         sum[v] = fmaf(value[v], share, sum[v]);
 }
 
-/* `work` says what one pixel of `to` is: work(sum, image, at, to, from) adds to `sum` what the
- * place `at` takes from `image`, the one of `from` at this thread's channels. */
+/* `work` computes one pixel of `to`: work(sum, image, at, to, from) adds the terms of the pixel at
+ * `at` to `sum`; `image` points to this thread's channels of the same image of `from`. */
 template <typename T, int V, typename F>
 static __global__ void weighted_kernel(cuda_tensor to, cuda_tensor from, F work, bool accumulate,
                                        size_t rows, position step) {
@@ -31,7 +31,7 @@ static __global__ void weighted_kernel(cuda_tensor to, cuda_tensor from, F work,
         if (accumulate) load_few<T, V>(sum, out);
         work(sum, image, at, to, from);
         store_few<T, V>(out, sum);
-        go_on(&at, step, to.h, to.w);
+        advance(&at, step, to.h, to.w);
     }
 }
 

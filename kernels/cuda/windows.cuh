@@ -1,4 +1,4 @@
-/* Pooling windows over sheets: what a window covers, and which windows cover a place. */
+/* Pooling windows over sheets: what a window covers, and which windows cover a pixel. */
 #ifndef KERNELS_CUDA_WINDOWS_CUH
 #define KERNELS_CUDA_WINDOWS_CUH
 
@@ -11,16 +11,16 @@ static inline __device__ body_window window_at(cuda_window p, int oh, int ow, cu
                             p.pad_left, x.h, x.w);
 }
 
-/* The windows along one axis that cover place i: first .. end - 1 of `count`. */
+/* The windows along one axis that cover position i: first .. end - 1 of `count`. */
 static inline __device__ void windows_along(int i, int kernel, int stride, int pad, int count,
                                             int *first, int *end) {
-    const int over = i + pad - kernel; /* the last start that is too early */
+    const int over = i + pad - kernel; /* the last start whose window ends before i */
     const int low = over < 0 ? 0 : over / stride + 1, high = (i + pad) / stride + 1;
     *first = low;
     *end = high < count ? high : count;
 }
 
-/* The windows of y that cover place (h, w) of x. */
+/* The windows of y that cover pixel (h, w) of x. */
 static inline __device__ body_window windows_of(cuda_window p, int h, int w, cuda_tensor y) {
     body_window of;
     windows_along(h, p.kernel_h, p.stride_h, p.pad_top, y.h, &of.h0, &of.h1);
@@ -28,7 +28,7 @@ static inline __device__ body_window windows_of(cuda_window p, int h, int w, cud
     return of;
 }
 
-/* Where an image and, from there, a pixel begins, in numbers. */
+/* The offset, in elements, of an image, and of a pixel within its image. */
 static inline __device__ size_t image_start(cuda_tensor t, int n) {
     return (size_t)n * (size_t)t.h * (size_t)t.w * (size_t)t.c;
 }

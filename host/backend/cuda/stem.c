@@ -9,7 +9,7 @@ enum { SIDE = 3 };
 static bool takes(const mien_cuda *cuda, const mien_linear_desc *d) {
     (void)cuda;
     return !d->dense && mien_linear_is_simple(d) && !d->adds && !(d->training && d->needs_dx) &&
-           d->in.c <= CUDA_FIRST_CHANNELS && d->kernel_h == SIDE && d->kernel_w == SIDE &&
+           d->in.c <= CUDA_STEM_CHANNELS && d->kernel_h == SIDE && d->kernel_w == SIDE &&
            d->stride_h == 1 && d->stride_w == 1;
 }
 
