@@ -139,8 +139,7 @@ void mien_plan_fuse(mien_plan *plan) {
             fuse_dropout(plan, i);
         }
     }
-    /* gradients: the input of a skipped or in-place node shares the gradient buffer of its output
-     */
+    /* the input of a skipped or in-place node shares the gradient buffer of its output */
     for (int i = graph->count - 2; i > 0; i--) {
         const mien_node *node = &graph->nodes[i];
         const int runner = plan->nodes[i].fusion.runner,

@@ -75,7 +75,7 @@ static inline unsigned blocks_for(size_t work, unsigned size, unsigned most = 1u
     return blocks < most ? (unsigned)blocks : most;
 }
 
-/* Launches a kernel; used instead of <<<...>>> everywhere. Returns a cudaError_t. */
+/* Launches a kernel; used everywhere instead of triple angle brackets. Returns a cudaError_t. */
 template <typename... P, typename... A>
 static int launch(void (*kernel)(P...), dim3 grid, dim3 block, cuda_stream stream, A... args) {
     if (grid.x == 0 || grid.y == 0 || grid.z == 0) return 0;
