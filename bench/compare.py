@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Runs Mien and its peers in turn, on the same work, and writes down who did how much.
+"""Measures Mien and other programs (peers) in turn, on the same work; writes the results as JSON.
 
   bench/compare.py --python VENV/bin/python --what train,infer --net classic,vgg --threads 2
 
-Every peer is set up once and then waits asleep; each round measures everybody for --seconds, in an
-order that turns round every time. Ratios are taken within a round: what else the machine does hits
-both sides. The standard library is all this driver needs; the peers run in --python.
+Each peer is started once and sleeps between its turns. In every round each contestant is measured
+for --seconds; the order is reversed each round. Ratios are computed within a round, so that other
+load on the machine affects both sides. This script needs only the standard library; the peers run
+in --python.
 """
 
 import argparse
@@ -19,7 +20,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-#: What is compared -> (mien's words, dtype, peers). A peer is a script and its dtype.
+#: What is compared -> (mode of `mien bench`, dtype, peers). A peer is a script and its dtype.
 CONTESTS = {
     "train": ("train", "f32", [("torch_train", "f32"), ("keras_train", "f32")]),
     "infer": (
@@ -36,8 +37,8 @@ CONTESTS = {
     "load": ("load", None, [("pandas_load", "u8")]),
 }
 CONTESTS["latency"] = CONTESTS["infer"]  # with --batch 1
-#: What each runtime reads to stay within an instruction set; TensorFlow's and OpenVINO's oneDNN
-#: listen to the same word, ONNX Runtime's kernels to none.
+#: Variables that limit the instruction set of each runtime. TensorFlow's and OpenVINO's oneDNN use
+#: the same one; ONNX Runtime's kernels have none.
 ISA_ENVIRONMENT = {
     "native": {},
     "avx2": {
@@ -51,7 +52,7 @@ ISA_ENVIRONMENT = {
 }
 
 
-#: torch.compile ends the process when PyTorch is held to AVX2 on a machine that has AVX-512; natively
+#: torch.compile crashes if PyTorch is limited to AVX2 on a machine with AVX-512. Without the limit,
 #: its training is slower than eager, its inference at most a fifth faster.
 EAGER_ON_AVX2 = {"torch_train": "eager-fused-adam", "torch_infer": "eager"}
 
@@ -76,7 +77,7 @@ class Peer:
             stderr=None if args.verbose else subprocess.DEVNULL,
         )
         if self.process.stdout.readline().strip() != "ready":
-            raise SystemExit(f"{self.name} did not start; see why with --verbose")
+            raise SystemExit(f"{self.name} did not start: run with --verbose to see why")
 
     def measure(self, seconds):
         try:
@@ -84,7 +85,7 @@ class Peer:
             self.process.stdin.flush()
             return json.loads(self.process.stdout.readline())
         except (BrokenPipeError, json.JSONDecodeError):
-            raise SystemExit(f"{self.name} ended in the middle; see why with --verbose") from None
+            raise SystemExit(f"{self.name} ended early: run with --verbose to see why") from None
 
     def close(self):
         self.process.stdin.close()
@@ -92,14 +93,14 @@ class Peer:
 
 
 class Mien:
-    """A fresh process each round."""
+    """Mien: a new process each round."""
 
     name = "mien"
 
-    def __init__(self, words, dtype, task, args, environment):
+    def __init__(self, mode, dtype, task, args, environment):
         self.environment = environment
-        self.command = [args.mien, "bench", words]
-        if words == "load":
+        self.command = [args.mien, "bench", mode]
+        if mode == "load":
             self.command += [args.data]
         else:
             self.command += [task.model, "--batch", str(task.batch)]
@@ -113,7 +114,7 @@ class Mien:
         if run.returncode:
             raise SystemExit(f"{' '.join(command)}: {run.stderr.strip()}")
         result = json.loads(run.stdout)
-        result.pop("layers", None)  # long, and of no use beside peers that tell nothing alike
+        result.pop("layers", None)  # long, and peers have nothing to compare it with
         return result
 
     def close(self):
@@ -136,14 +137,14 @@ class Task:
 
 def compare(task, args, environment):
     """All rounds of one task: {contestant: [result of each round]}."""
-    words, dtype, peers = CONTESTS[task.what]
-    contestants = [] if args.no_mien else [Mien(words, dtype, task, args, environment)]
+    mode, dtype, peers = CONTESTS[task.what]
+    contestants = [] if args.no_mien else [Mien(mode, dtype, task, args, environment)]
     try:
         for script, peer_dtype in peers:
             if args.peers and script not in args.peers:
                 continue
             if args.isa == "avx2" and peer_dtype == "bf16":
-                continue  # no such instructions there
+                continue  # AVX2 has no bf16 instructions
             print(f"{task}: starting {script} {peer_dtype}", file=sys.stderr)
             contestants.append(Peer(script, peer_dtype, task, args, environment))
         results = {c.name: [] for c in contestants}
@@ -160,7 +161,7 @@ def compare(task, args, environment):
 
 
 def summary(results):
-    """Per contestant the spread over the rounds, and Mien's ratio to it within each round."""
+    """For each contestant the spread over the rounds, and the median ratio of Mien to it."""
     rows = []
     ours = [r["images_per_second"] for r in results.get("mien", [])]
     for name, rounds in results.items():
@@ -189,11 +190,11 @@ def summary(results):
 
 
 def table(task, rows):
-    """Markdown."""
+    """The rows as a Markdown table."""
     lines = [
         f"### {task}",
         "",
-        "| contestant | mode | images/s, median (min-max) | a step, median / p90 | mien is |",
+        "| contestant | mode | images/s, median (min-max) | step, median / p90 | mien relative |",
         "| --- | --- | --- | --- | --- |",
     ]
     for row in rows:
@@ -226,7 +227,7 @@ def commit():
 
 
 def peak(tasks):
-    """The best FMA rate that Mien's runs saw, operations a second."""
+    """The highest FMA rate that Mien measured, in operations per second."""
     rounds = [r for t in tasks for row in t["rows"] for r in row["rounds"]]
     return max((r["peak_flops"] for r in rounds if r.get("peak_flops")), default=None)
 
@@ -243,25 +244,25 @@ def arguments():
     parser.add_argument("--isa", choices=ISA_ENVIRONMENT, default="native")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3)
-    parser.add_argument("--data", help="fer2013.csv: needed by int8 and load")
-    parser.add_argument("--model", help="what mien runs in the network's place: an int8 model")
+    parser.add_argument("--data", help="fer2013.csv: required for int8 and load")
+    parser.add_argument("--model", help="model that mien runs instead of the network (int8)")
     parser.add_argument("--mien", default=str(root / "build/release/mien"))
-    parser.add_argument("--python", default=sys.executable, help="of the peers' venv")
-    parser.add_argument("--peers", help="only these scripts, such as torch_train,ort_infer")
-    parser.add_argument("--no-mien", action="store_true", help="the peers alone")
-    parser.add_argument("--out", type=Path, default=HERE / "results", help="folder of the results")
-    parser.add_argument("--verbose", action="store_true", help="show what the peers log")
+    parser.add_argument("--python", default=sys.executable, help="Python of the peers")
+    parser.add_argument("--peers", help="only these scripts, e.g. torch_train,ort_infer")
+    parser.add_argument("--no-mien", action="store_true", help="measure only the peers")
+    parser.add_argument("--out", type=Path, default=HERE / "results", help="folder for the results")
+    parser.add_argument("--verbose", action="store_true", help="show the peers' messages")
     args = parser.parse_args()
     args.what, args.net = args.what.split(","), args.net.split(",")
     args.peers = args.peers and args.peers.split(",")
     for name in args.what:
         if name not in CONTESTS:
-            parser.error(f"--what {name}: one of {', '.join(CONTESTS)}")
+            parser.error(f"--what {name}: must be one of {', '.join(CONTESTS)}")
     for name in args.net:
         if name not in ("classic", "vgg"):
-            parser.error(f"--net {name}: classic or vgg")
+            parser.error(f"--net {name}: must be classic or vgg")
     if min(args.rounds, args.batch, args.threads) < 1 or args.seconds <= 0:
-        parser.error("--rounds, --batch, --threads and --seconds are above 0")
+        parser.error("--rounds, --batch, --threads and --seconds must be above 0")
     if {"int8", "load"} & set(args.what) and not args.data:
         parser.error("int8 and load need --data fer2013.csv")
     if not args.no_mien and not os.access(args.mien, os.X_OK):

@@ -1,10 +1,10 @@
-"""What a score on FER2013 owes to images that stand in its training part as well.
+"""Accuracy on FER2013 with and without the images that are also in its training part.
 
     mien evaluate --model M --data fer2013.csv --split val --predictions p.csv
     python3 bench/duplicates.py fer2013.csv p.csv
 
-Prints n and accuracy of the table's rows, of those whose pixels are in no Training row, and of
-the others. Standard library only; reads the plain csv.
+Prints n and accuracy of all predictions, of images that are not in Training, and of those that
+are. Needs only the standard library and the plain csv.
 """
 
 import csv
@@ -13,7 +13,7 @@ import sys
 
 
 def digests(path):
-    """The pixels' digest of every row, and the digests of the training part."""
+    """The digest of each row's pixels, and the set of the digests of the training part."""
     rows, trained = [], set()
     with open(path, newline="") as file:
         reader = csv.reader(file)
@@ -36,8 +36,8 @@ def main(data, predictions):
             group[0] += 1
             group[1] += fields["true"] == fields["predicted"]
     total = [sum(c) for c in zip(*counts.values())]
-    for name, (n, right) in (("all", total), ("without copies", counts[False]),
-                             ("copies alone", counts[True])):
+    for name, (n, right) in (("all", total), ("no duplicates", counts[False]),
+                             ("only duplicates", counts[True])):
         print(f"{name:15} n {n:5}  accuracy {right / n if n else float('nan'):.4f}")
 
 

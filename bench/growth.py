@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Cost against growth: how Mien's speed changes with batch, threads, image size and rows.
+"""Measures how Mien's speed depends on batch size, threads, image size and rows.
 
   bench/growth.py [--mien build/release/mien] [--seconds 2] [--rows 1000,10000,100000]
 
-One quantity grows at a time, the others stay. Writes bench/results/<date>-<cpu>-growth.json and
-prints tables. Needs nothing but the standard library.
+Varies one quantity at a time, prints tables and writes bench/results/<date>-<cpu>-growth.json.
+Needs only the standard library.
 """
 
 import argparse
@@ -65,7 +65,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--mien", default="build/release/mien")
     parser.add_argument("--seconds", type=float, default=2)
-    parser.add_argument("--rows", default="1000,10000,100000", help="of generated csv files")
+    parser.add_argument("--rows", default="1000,10000,100000", help="rows of generated csv files")
     parser.add_argument("--out", default=str(HERE / "results"))
     args = parser.parse_args()
     document, machine = {"schema": 1, "curves": []}, "cpu"

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Measures Mien on a GPU and PyTorch on the same one, in turn; bench.sh calls it.
+"""Measures Mien and PyTorch in turn on the same GPU; called by bench.sh.
 
-The work is a list in the order of its worth; what the time does not suffice for is named in the result
-as not run. Mien is a fresh process each time, PyTorch (bench/peers/torch_gpu.py) stays and waits. Each
-round measures everybody once, in an order that turns round; a ratio is the median over the rounds.
+The most important measurements come first; those for which no time is left are listed in the
+result as not run. Mien is a new process each time, PyTorch (bench/peers/torch_gpu.py) a server that
+waits. Each round measures every contestant once, in alternating order; a ratio is the median over
+the rounds.
 """
 
 import argparse
@@ -24,12 +25,12 @@ sys.path.insert(0, str(HERE.parent))
 import compare  # its tables
 
 CLASSES = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
-#: What the CPU reaches on FER2013 with the same recipe (README.md).
+#: Accuracy of `classic` trained on the CPU, FER2013 PublicTest (docs/int8.md).
 CPU_ACCURACY = 0.6473
 
 
 class Clock:
-    """What is left of the budget, seconds."""
+    """The time budget, in seconds."""
 
     def __init__(self, budget):
         self.end = time.monotonic() + budget
@@ -39,11 +40,11 @@ class Clock:
 
 
 class Failed(Exception):
-    """A contestant could not do it; the sentence says why."""
+    """A measurement failed; the message says why."""
 
 
 class Mien:
-    """The program under test: a fresh process each time."""
+    """Mien: a new process each time."""
 
     def __init__(self, args, clock):
         self.args, self.clock = args, clock
@@ -51,7 +52,7 @@ class Mien:
         self.environment = os.environ | {"LD_LIBRARY_PATH": ":".join(p for p in path if p)}
 
     def run(self, words, limit=60, environment=None):
-        """Its standard output; Failed with its last line otherwise."""
+        """Runs mien and returns its stdout; raises Failed with the last line of stderr."""
         command = [self.args.mien, *map(str, words)]
         limit = max(1, min(limit, self.clock.left()))
         try:
@@ -78,7 +79,7 @@ class Mien:
 
 
 class Torch:
-    """One server process of bench/peers/torch_gpu.py; it starts when it is first asked."""
+    """A server process of bench/peers/torch_gpu.py, started by the first request."""
 
     def __init__(self, args, clock):
         self.args, self.clock, self.process = args, clock, None
@@ -94,15 +95,15 @@ class Torch:
         log.close()
         if self.line(90) != "ready\n":
             self.stop()
-            raise Failed("PyTorch does not start: " + self.last_words())
+            raise Failed("PyTorch does not start: " + self.last_log_line())
 
-    def last_words(self):
+    def last_log_line(self):
         lines = (Path(self.args.work) / "torch.log").read_text().strip().splitlines()
-        return lines[-1] if lines else "it says nothing"
+        return lines[-1] if lines else "no message"
 
     def line(self, limit):
-        """Its next line, None when none comes in time. It answers one line a question, so that
-        nothing is left behind in the buffer."""
+        """The next line of its output, or None after `limit` seconds. Each request has one line of
+        answer, so no further line can be in the buffer, where select would not see it."""
         limit = max(0, min(limit, self.clock.left()))
         if not select.select([self.process.stdout], [], [], limit)[0]:
             return None
@@ -118,8 +119,8 @@ class Torch:
         except BrokenPipeError:
             line = ""
         if not line:
-            self.stop()  # what hangs in a kernel or a compiler would disturb the others
-            raise Failed(f"stopped after {limit:.0f} s" if line is None else self.last_words())
+            self.stop()  # a hanging kernel or compiler would disturb the other measurements
+            raise Failed(f"stopped after {limit:.0f} s" if line is None else self.last_log_line())
         result = json.loads(line)
         if "error" in result:
             raise Failed(result["error"])
@@ -133,7 +134,7 @@ class Torch:
 
 
 class Peer:
-    """A mode of PyTorch at one task."""
+    """A mode of PyTorch for one task."""
 
     def __init__(self, torch, request):
         self.torch, self.request = torch, request
@@ -149,7 +150,7 @@ class Bench:
     def __init__(self, args):
         self.args, self.clock = args, Clock(args.budget)
         self.mien = Mien(args, self.clock)
-        self.torch = Torch(args, self.clock)  # eager and graph: all in one process
+        self.torch = Torch(args, self.clock)  # one process for the modes eager and graph
         self.tasks, self.not_run, self.extra = [], [], {}
 
     def skip(self, what, why):
@@ -157,39 +158,39 @@ class Bench:
         print(f"not run: {what}: {why}", file=sys.stderr, flush=True)
 
     def prepared(self, request, modes, compile_limit):
-        """Name → peer of the modes that can be had; each compiled one has a process of its own.
-        A mode with "-" before it is measured without augmentation: a bound, not the same work."""
+        """Name → peer of the modes that work; each compiled mode has a separate process.
+        The prefix "-" means without augmentation: an upper bound, not the same work."""
         peers, modes = {}, list(modes)
         for mode in modes:
-            bare, mode = mode.startswith("-"), mode.lstrip("-")
-            wish = request | {"mode": mode, "augment": request["task"] == "train" and not bare}
-            name = f"torch {mode}" + ", not augmented" * bare
+            plain, mode = mode.startswith("-"), mode.lstrip("-")
+            full = request | {"mode": mode, "augment": request["task"] == "train" and not plain}
+            name = f"torch {mode}" + ", not augmented" * plain
             what = f"{request['task']} {request['net']} {request['batch']} {request['dtype']}: {name}"
-            own = mode in ("compile", "trees")
-            limit = compile_limit if own else 45
+            compiles = mode in ("compile", "trees")
+            limit = compile_limit if compiles else 45
             if self.clock.left() < limit / 2 + 20:
                 self.skip(what, "no time is left")
                 continue
-            torch = Torch(self.args, self.clock) if own else self.torch
+            torch = Torch(self.args, self.clock) if compiles else self.torch
             try:
-                found = Peer(torch, wish).prepare(limit)
-                print(f"{what}: ready, {found.get('setup_seconds', 0):.1f} s", file=sys.stderr)
-                peers[name] = Peer(torch, wish)
+                answer = Peer(torch, full).prepare(limit)
+                print(f"{what}: ready, {answer.get('setup_seconds', 0):.1f} s", file=sys.stderr)
+                peers[name] = Peer(torch, full)
             except Failed as reason:
                 self.skip(what, str(reason))
-                if own:
+                if compiles:
                     torch.stop()
                 if mode == "compile" and "stopped" not in str(reason):
-                    modes.append("trees")  # what it compiled may not be fit to be captured whole
+                    modes.append("trees")  # the compiled step may not support capture as a whole
         return peers
 
     def contest(self, task, net, batch, dtype, modes, compile_limit=100):
-        """Rounds of one task; its rows join the result."""
+        """Measures one task in rounds and adds its rows to the result."""
         label = f"{task} {net}, batch {batch}, {dtype}"
         if self.clock.left() < 25:
             self.skip(label, "no time is left")
             return
-        if self.args.fake:  # where a plain loop stands for the card, and a core for PyTorch's
+        if self.args.fake:  # too slow on the CPU emulation
             net, modes = "classic", [mode for mode in modes if mode != "compile"]
         request = {"task": task, "net": net, "batch": batch, "dtype": dtype}
         peers = self.prepared(request, modes, compile_limit)
@@ -199,7 +200,7 @@ class Bench:
         }
         results = {name: [] for name in contestants}
         try:
-            contestants["mien"](0.05)  # chooses its engines and keeps the choice
+            contestants["mien"](0.05)  # chooses and stores its engines
         except Failed as reason:
             self.skip(f"{label}: mien", str(reason))
             del contestants["mien"]
@@ -213,7 +214,7 @@ class Bench:
         for name, peer in peers.items():
             if peer.torch is not self.torch:
                 peer.torch.stop()
-        # a contestant that left has fewer rounds than the others: its ratios would not match
+        # without contestants that failed: with fewer rounds their ratios would not match
         rows = compare.summary({k: v for k, v in results.items() if k in contestants and v})
         for row in rows:
             for result in row["rounds"][1:]:
@@ -229,7 +230,7 @@ class Bench:
             print(flush=True)
 
     def attempt(self, what, need, work):
-        """A part of its own; `need` seconds must be left."""
+        """Runs another measurement if `need` seconds are left."""
         if self.clock.left() < need:
             self.skip(what, "no time is left")
             return
@@ -240,7 +241,7 @@ class Bench:
             self.skip(what, str(reason))
 
     def launches(self):
-        """What one captured graph a step is worth, and how long the host is busy with a step."""
+        """The gain of CUDA graphs, and the host time of a step."""
         found = {}
         for name, graphs in (("graph", "1"), ("eager", "0")):
             result = self.mien.bench(
@@ -260,8 +261,8 @@ class Bench:
         return found
 
     def accuracy(self):
-        """FER2013 from process start to the accuracy of the CPU, reading and engine choice included;
-        then once more with the engines known."""
+        """Time from process start to the CPU's accuracy on FER2013, including reading and engine
+        choice; then again with the stored engines."""
         data = as_csv(self.args.data, self.args.work)
         found = {"recipe": "fer2013-classic", "data": Path(self.args.data).name, "runs": []}
         words = ["train", "fer2013-classic", "--data", data, "--device", "cuda", "--force", "-q"]
@@ -286,7 +287,7 @@ class Bench:
         if args.data:
             self.attempt("fer2013", 60, self.accuracy)
         else:
-            self.skip("fer2013", "the data set was not carried")
+            self.skip("fer2013", "carry/ has no FER2013")
         self.contest("infer", "classic", 1, "bf16", simple)
         self.contest("infer", "classic", large, "bf16", simple)
         self.contest("train", "vgg", middle, "bf16", ["compile"], 140)
@@ -324,9 +325,9 @@ class Bench:
 
 
 def run_record(folder, wall):
-    """What a run directory tells of time and accuracy: the first epoch that was as good as the CPU.
+    """Time and accuracy of a run, and the first epoch that reached the CPU's accuracy.
 
-    Epochs have no time of their own in log.csv; its share of the steps' seconds stands for it.
+    log.csv has no times, so all epochs are assumed to take equally long.
     """
     run = json.loads((folder / "run.json").read_text())
     with open(folder / "log.csv", newline="") as file:
@@ -345,7 +346,7 @@ def run_record(folder, wall):
 
 
 def as_csv(data, work):
-    """The data set as a csv: the archive of JPEG files (train/<class>, test/<class>) becomes one."""
+    """The data set as a csv; converts an archive of JPEG files (train/<class>, test/<class>)."""
     if not data.endswith(".tar.xz"):
         return data
     try:
@@ -371,7 +372,7 @@ def arguments():
     )
     parser.add_argument("--mien", required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--work", required=True, help="folder for what is thrown away")
+    parser.add_argument("--work", required=True, help="folder for temporary files")
     parser.add_argument("--gpu", default="unknown")
     parser.add_argument("--driver", default="unknown")
     parser.add_argument("--commit", default="unknown")
@@ -379,7 +380,7 @@ def arguments():
     parser.add_argument("--data", help="fer2013.csv, fer2013.csv.gz or fer2013-folder.tar.xz")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=0.5, help="of each measurement")
-    parser.add_argument("--fake", action="store_true", help="tiny sizes: a test of this program")
+    parser.add_argument("--fake", action="store_true", help="tiny sizes, to test this script")
     args = parser.parse_args()
     args.sizes = (2, 4, 8) if args.fake else (256, 1024, 4096)
     if args.fake:
@@ -392,7 +393,7 @@ def main():
     bench = Bench(args)
     try:
         bench.run()
-    finally:  # an interrupt must not lose what was measured
+    finally:  # keep the results after an interrupt
         bench.torch.stop()
         args.out.write_text(json.dumps(bench.record(), indent=1) + "\n")
         for entry in bench.not_run:

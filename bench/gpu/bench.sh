@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# make bench-gpu: how fast this card trains and predicts, beside PyTorch on the same card; in under ten
-# minutes. Writes gpu-<gpu>-<commit>.json; the table goes to stdout.
+# make bench-gpu: measures training and inference on this GPU and compares them with PyTorch, in under ten
+# minutes. Writes gpu-<gpu>-<commit>.json and prints the tables.
 cd "$(dirname "$0")/../.."
 . bench/gpu/lib.sh
 
@@ -11,6 +11,6 @@ arguments+=(--budget "$(left)" --work "$work")
 for data in carry/fer2013.csv carry/fer2013.csv.gz carry/fer2013-folder.tar.xz; do
     if [ -f "$data" ]; then arguments+=(--data "$data") && break; fi
 done
-# compiled code of the peers is kept for the next run on this machine
+# keeps PyTorch's compiled code for the next run
 export TORCHINDUCTOR_CACHE_DIR=${TORCHINDUCTOR_CACHE_DIR:-$PWD/build/inductor}
 "$peers_python" bench/gpu/bench.py "${arguments[@]}" "$@"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# make check-gpu: everything that can only be checked on a card, in under ten minutes. Writes
+# make check-gpu: the tests that need a GPU, in under ten minutes. Writes
 # gpu-check-<gpu>-<commit>.txt and .json; the last line is "N passed, N failed, N skipped".
 cd "$(dirname "$0")/../.."
 . bench/gpu/lib.sh
@@ -11,7 +11,7 @@ passed=0 failed=0 skipped=0
 parts=() # JSON objects
 log=$work/log
 
-# ---- counting: every part speaks TAP ------------------------------------------------------------
+# ---- counting: every part prints TAP ------------------------------------------------------------
 text() { printf '"%s"' "$(tr -d '\000-\010\013-\037' <<<"$1" | sed 's/[\\"]/\\&/g; s/\t/ /g')"; }
 
 lines() { # a JSON array of the lines on the input
@@ -25,7 +25,7 @@ lines() { # a JSON array of the lines on the input
     printf ']'
 }
 
-notes() { # what a part tells beside its results; cmocka's "# ok" does not count
+notes() { # comments and skip reasons of a part, without cmocka's "# ok" lines
     sed -nE '/^# (not )?ok/d; s/^ok .*# SKIP */skipped: /p; s/^# //p' "$log"
 }
 
@@ -35,7 +35,7 @@ part() { # NAME COMMAND...
     if [ "$(left)" -gt 2 ]; then
         "$@" >"$log" 2>&1 || status=$?
     else
-        echo "ok $name # SKIP no time is left" >"$log"
+        echo "ok $name # SKIP no time left" >"$log"
     fi
     seconds=$(awk -v a="$start" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }')
     [ $status -ne 124 ] || echo "stopped after $seconds s" >>"$log"
@@ -53,7 +53,7 @@ part() { # NAME COMMAND...
 \"notes\": $({ notes; [ "$bad" -eq 0 ] || tail -20 "$log"; } | lines)}")
 }
 
-mien() { # LIMIT ARGUMENTS...: what it says is shown when it fails
+mien() { # LIMIT ARGUMENTS...: prints its output only if it fails
     local limit=$1 status=0
     shift
     with_gpu "$limit" "$program" "$@" >"$work/said" 2>&1 || status=$?
@@ -64,8 +64,8 @@ mien() { # LIMIT ARGUMENTS...: what it says is shown when it fails
     return $status
 }
 
-# ---- data and networks that need no file from elsewhere ------------------------------------------
-# Rows of a csv in fer2013's form: patterns that differ by class, under noise.
+# ---- generated data and networks -----------------------------------------------------------------
+# A csv in fer2013's format: patterns that differ by class, with noise.
 make_faces() { # ROWS SIDE
     awk -v rows="$1" -v side="$2" 'BEGIN {
         srand(7)
@@ -120,7 +120,7 @@ test_program() {
     with_gpu 120 env CMOCKA_MESSAGE_OUTPUT=TAP MIEN_H5="$modules/mien-h5" "$1"
 }
 
-# The program's own comparison with the CPU, layer by layer.
+# `mien parity`: compares with the CPU, layer by layer.
 parity() { # NETWORK DTYPE
     local status=0
     with_gpu 60 "$program" parity --model "$1" --device cuda --dtype "$2" "${parity_size[@]}" \
@@ -145,7 +145,7 @@ train() { # FOLDER ARGUMENTS...
     mien 90 train "$work/recipe.yaml" --out "$work/$1" --force -q "${@:2}"
 }
 
-# Two runs in deterministic mode: the same weights, bit for bit.
+# Two deterministic runs must give the same weights, bit for bit.
 repeat() {
     make_recipe 0.3 true 3 "$((rows / 10))" >"$work/recipe.yaml"
     train one --device cuda --deterministic || return
@@ -154,7 +154,7 @@ repeat() {
     same "weights of a repeated run" "$work/one/best.h5" "$work/two/best.h5"
 }
 
-# A replayed step does what a launched one does. Reads what `repeat` left.
+# A replayed step must equal a launched one. Needs the runs of `repeat`.
 graphs() {
     [ -s "$work/one/log.csv" ] || { echo "not ok graphs: the run before them failed"; return; }
     MIEN_CUDA_GRAPHS=0 train eager --device cuda --deterministic || return
@@ -162,8 +162,8 @@ graphs() {
     same "weights without graphs" "$work/one/best.h5" "$work/eager/best.h5"
 }
 
-# Twenty steps of the whole training part on both devices: epochs of one step, so that log.csv holds
-# the loss of each.
+# Twenty steps on both devices. A batch is the whole training part, so that log.csv has the loss of every
+# step.
 curve() {
     make_recipe 0 false 20 "$((rows * 4 / 5))" >"$work/recipe.yaml"
     train cpu --device cpu --set train.dtype=f32 || return
@@ -179,7 +179,7 @@ curve() {
         }'
 }
 
-# Reduced precision must learn the same task.
+# Training in reduced precision must learn the same task.
 learns() { # DTYPE
     make_recipe 0.1 true 6 "$((rows / 20))" >"$work/recipe.yaml"
     train "learns-$1" --device cuda --set "train.dtype=$1" || return
@@ -193,14 +193,14 @@ learns() { # DTYPE
         }' "$work/learns-$1/log.csv"
 }
 
-# The own kernels under compute-sanitizer; the libraries' kernels are not ours to judge.
+# Runs our own kernels under compute-sanitizer; tests that call library kernels are left out.
 sanitize() { # TOOL TEST
     local name=${2##*/} status=0
     with_gpu 60 env CMOCKA_MESSAGE_OUTPUT=TAP compute-sanitizer --tool "$1" --error-exitcode 99 "$2" \
         >"$work/said" 2>&1 || status=$?
     case $status in
     0) echo "ok $1 $name" ;;
-    124 | 137) echo "ok $1 $name # SKIP not done in time" ;;
+    124 | 137) echo "ok $1 $name # SKIP not finished in time" ;;
     *)
         grep -E '^=====|^not ok' "$work/said" | head -30
         echo "not ok $1 $name (exit status $status)"
@@ -211,7 +211,7 @@ sanitize() { # TOOL TEST
 sanitizers() {
     local tool test
     if [ "$fake" = 1 ]; then
-        echo "ok compute-sanitizer # SKIP there is no card"
+        echo "ok compute-sanitizer # SKIP there is no GPU"
     elif ! command -v compute-sanitizer >/dev/null; then
         echo "ok compute-sanitizer # SKIP it is not installed"
     else
@@ -224,7 +224,7 @@ sanitizers() {
     fi
 }
 
-# ---- all of it ----------------------------------------------------------------------------------
+# ---- run all parts ------------------------------------------------------------------------------
 rows=640 side=48 parity_size=(--batch 16) nets='classic vgg seresnet' dtypes='f32 tf32 bf16 f16'
 if [ "$fake" = 1 ]; then rows=80 side=12 parity_size=(--batch 1 --size 24) nets=classic dtypes='f32 bf16'; fi
 echo "Mien $commit on $gpu, driver $driver, $(date -u +%FT%TZ)"
@@ -234,7 +234,7 @@ make_faces "$rows" "$side" >"$work/faces.csv"
 part devices devices
 for test in "$tests"/test_*; do
     [ -f "$test" ] && [ -x "$test" ] || continue
-    [[ $test != *_@(harness|launchers|engines) ]] || continue # they test with the fake GPU itself
+    [[ $test != *_@(harness|launchers|engines) ]] || continue # they need the CPU emulation
     part "${test##*/}" test_program "$test"
 done
 part curve curve

@@ -1,10 +1,10 @@
-# For check.sh and bench.sh (sourced): which program, which module, which CUDA libraries, where results go.
-#   FAKE=1        the CPU emulation of CUDA (build/release/fake): tests these scripts where there is no card
-#   ARCHIVE=FILE  an archive of `make dist CARRY=1`; default carry/mien-carry.tar.xz where nothing can be
-#                 built
-#   OUT=DIR       folder of the results (default bench/results; with FAKE=1 build/fake-results)
-#   PEERS_PYTHON=P  the Python that has PyTorch, and perhaps CUDA's libraries (default python3)
-#   BUDGET=S      seconds that all may take (default 570)
+# Sourced by check.sh and bench.sh: finds the program, the module and CUDA's libraries. Variables:
+#   FAKE=1        use the CPU emulation of CUDA (build/release/fake), to test these scripts without a GPU
+#   ARCHIVE=FILE  use an archive of `make dist CARRY=1`; default: carry/mien-carry.tar.xz if Mien cannot be
+#                 built here
+#   OUT=DIR       folder for the results (default bench/results; with FAKE=1 build/fake-results)
+#   PEERS_PYTHON=P  a Python with PyTorch, and perhaps CUDA's libraries (default python3)
+#   BUDGET=S      time limit for everything, in seconds (default 570)
 set -euo pipefail
 
 fake=${FAKE:-0}
@@ -15,7 +15,7 @@ peers_python=${PEERS_PYTHON:-python3}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$out"
-export XDG_CACHE_HOME=$work/cache # what was measured here before must not decide
+export XDG_CACHE_HOME=$work/cache # without stored choices of earlier runs
 mkdir -p "$XDG_CACHE_HOME"
 
 die() {
@@ -25,7 +25,7 @@ die() {
 
 left() { echo $((budget - SECONDS)); }
 
-# The lesser of a limit and what is left of the budget.
+# Prints the smaller of a limit and the time left.
 within() { echo $(($1 < $(left) ? $1 : $(left))); }
 
 can_build() {
@@ -35,7 +35,7 @@ can_build() {
         { [ "$fake" = 1 ] || command -v nvcc >/dev/null || [ -x /usr/local/cuda/bin/nvcc ]; }
 }
 
-# program, modules (the folder of mien-cuda.so), tests (that of the programs test_*)
+# Sets program, modules (the folder of mien-cuda.so) and tests (the folder of test_*).
 find_program() {
     local archive=${ARCHIVE:-}
     if [ "$fake" = 1 ]; then
@@ -46,8 +46,8 @@ find_program() {
         program=$build/mien modules=$build tests=$build/tests/cuda
     else
         archive=${archive:-carry/mien-carry.tar.xz}
-        [ -f "$archive" ] || die "Nothing can be built here and there is no $archive: see docs/gpu.md"
-        # Python unpacks where there is no xz
+        [ -f "$archive" ] || die "Mien cannot be built here, and there is no $archive: see docs/gpu.md"
+        # Python unpacks it if there is no xz
         tar -C "$work" -xJf "$archive" 2>/dev/null || "$peers_python" -m tarfile -e "$archive" "$work"
         program=$work/mien-carry/bin/mien modules=$work/mien-carry/lib/mien
         tests=$work/mien-carry/tests/cuda
@@ -57,14 +57,14 @@ find_program() {
     program=$(realpath "$program") modules=$(realpath "$modules")
 }
 
-# Folders of CUDA's libraries that the loader does not know, Python's packages first: so that Mien and
-# PyTorch use the same cuDNN.
+# Prints folders with CUDA's libraries that the loader does not search. Python's packages come first, so
+# that Mien and PyTorch use the same cuDNN.
 cuda_folders() {
     local python=() folder folders=()
     if command -v "$peers_python" >/dev/null; then
         mapfile -t python < <("$peers_python" -c 'import glob, sys
-for place in sys.path:
-    print(*glob.glob(place + "/nvidia/*/lib"), sep="\n")' | sort -u)
+for folder in sys.path:
+    print(*glob.glob(folder + "/nvidia/*/lib"), sep="\n")' | sort -u)
     fi
     for folder in "${python[@]}" /usr/local/cuda/lib64 /usr/local/nvidia/lib64; do
         if [ -n "$folder" ] && compgen -G "$folder/lib*.so*" >/dev/null; then folders+=("$folder"); fi
@@ -73,7 +73,8 @@ for place in sys.path:
     echo "${folders[*]}"
 }
 
-# Runs a command with Mien's modules and CUDA's libraries, which must not reach Python: at most $1 seconds.
+# Runs a command for at most $1 seconds, with Mien's modules and CUDA's libraries; these variables are not
+# exported, because Python must not get them.
 with_gpu() {
     local limit
     limit=$(within "$1")
@@ -85,7 +86,7 @@ with_gpu() {
 
 slug() { tr '[:upper:]' '[:lower:]' | sed -E 's/[^a-z0-9]+/-/g; s/^-|-$//g'; }
 
-describe() { # gpu, driver, commit, name of the results
+describe() { # sets gpu, driver, commit, result (the name of the results)
     gpu=fake driver=none
     if [ "$fake" != 1 ]; then
         IFS=, read -r gpu driver < <(nvidia-smi --query-gpu=name,driver_version --format=csv,noheader |

@@ -1,4 +1,4 @@
-"""Keras 3's training step on TensorFlow: random batch, augmentation, Adam; f32, NHWC, oneDNN."""
+"""Keras 3 on TensorFlow: training step with random batch, augmentation, Adam; f32, NHWC, oneDNN."""
 
 import math
 import os
@@ -28,8 +28,8 @@ def uniform(low, high):
     return tf.random.uniform((args.batch,), low, high)
 
 
-def augment(bytes_):
-    """Normalised float [n,48,48,1] of a batch of bytes: one warp, one pass over the values."""
+def augment(images):
+    """Normalised float [n,48,48,1] from a uint8 batch: one warp, one pass over the values."""
     angle = uniform(-A["rotate"] * RADIANS, A["rotate"] * RADIANS)
     zoom = uniform(1 - A["zoom"], 1 + A["zoom"])
     mirror = tf.sign(uniform(-1, 1))
@@ -44,7 +44,7 @@ def augment(bytes_):
         axis=1,
     )  # fmt: skip
     x = tf.raw_ops.ImageProjectiveTransformV3(
-        images=tf.cast(bytes_, tf.float32),
+        images=tf.cast(images, tf.float32),
         transforms=transforms,
         output_shape=(contest.HEIGHT, contest.WIDTH),
         fill_value=0.0,
@@ -71,7 +71,7 @@ def trainer(xla):
         rule.apply(tape.gradient(loss, net.trainable_variables), net.trainable_variables)
         return loss
 
-    # the projective transform has no XLA kernel for CPUs: it stays outside of what XLA compiles
+    # XLA has no CPU kernel for the projective transform, so augmentation is not compiled by XLA
     @tf.function
     def step():
         at = tf.random.uniform((args.batch,), 0, len(x_all), tf.int32)

@@ -1,4 +1,4 @@
-"""Both networks in PyTorch and in Keras, from one table that follows configs/models/*.yaml."""
+"""Both networks in PyTorch and in Keras, from one table that mirrors configs/models/*.yaml."""
 
 import math
 
@@ -18,13 +18,13 @@ VGG = [
     ("dense", 4096), ("relu",), ("dropout", 0.2), ("dense", CLASSES),
 ]  # fmt: skip
 NETS = {"classic": CLASSIC, "vgg": VGG}
-#: Trainable values; vgg has 3,840 moving averages more.
+#: Trainable parameters; vgg also has 3,840 moving averages.
 PARAMETERS = {"classic": 2345607, "vgg": 40376519}
 
 
 def table(name, training):
-    """The layers; in training a ReLU before a pool comes after it: same values, same gradients, a
-    quarter of the work. Inference engines fuse the ReLU into the convolution instead.
+    """The layers. In training, ReLU is moved after max pooling: same values and gradients for a
+    quarter of the work. Inference engines fuse ReLU into the convolution instead.
     """
     layers = list(NETS[name])
     for i in range(len(layers) - 1) if training else ():
@@ -34,12 +34,12 @@ def table(name, training):
 
 
 def torch_net(name, training):
-    """Logits from [n,1,48,48] float: weights as Keras draws them (Glorot uniform, biases 0)."""
+    """Logits from [n,1,48,48] float; weights initialised as in Keras (Glorot uniform, biases 0)."""
     import torch
     from torch import nn
 
     class Flatten(nn.Module):
-        """In Keras's order, which for channels_last memory is a view and no copy."""
+        """Flattens in Keras's order, which for channels_last memory is a view, not a copy."""
 
         def forward(self, x):
             return x.permute(0, 2, 3, 1).flatten(1)
@@ -75,7 +75,7 @@ def torch_net(name, training):
 
 
 def torch_predictor(name):
-    """Probabilities [n,7] from bytes [n,48,48,1], batch normalisation folded."""
+    """Probabilities [n,7] from uint8 [n,48,48,1], batch normalisation folded."""
     import torch
     from torch import nn
     from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -101,7 +101,7 @@ def torch_predictor(name):
 
 
 def onnx_file(name, batch, path):
-    """Writes the predictor with a fixed batch: input `image` uint8, output `probabilities`."""
+    """Writes the predictor for one batch size: input `image` (uint8), output `probabilities`."""
     import torch
 
     torch.onnx.export(
@@ -139,4 +139,4 @@ def keras_net(name):
 
 def check(name, parameters):
     if parameters != PARAMETERS[name]:
-        raise SystemExit(f"{name} has {parameters} trainable values, not {PARAMETERS[name]}")
+        raise SystemExit(f"{name} has {parameters} trainable parameters, not {PARAMETERS[name]}")

@@ -1,4 +1,4 @@
-"""OpenVINO's inference from bytes to probabilities; f32 by default, bf16 and int8 on request."""
+"""OpenVINO: inference from uint8 images to probabilities; f32 by default, or bf16 or int8."""
 
 import tempfile
 from pathlib import Path
@@ -28,7 +28,7 @@ def network():
 
 
 def compiled(hint):
-    # the precision is told: left alone, OpenVINO takes bf16 where the CPU has it
+    # an explicit precision: by default OpenVINO uses bf16 if the CPU supports it
     return core.compile_model(
         network(),
         "CPU",
@@ -48,7 +48,7 @@ def latency():
 
 
 def throughput():
-    """As many requests in flight as OpenVINO asks for; a step submits one when one is free."""
+    """As many requests in flight as OpenVINO chooses; a step submits one as soon as one is free."""
     queue = ov.AsyncInferQueue(compiled("THROUGHPUT"))
     for request in queue:
         request.set_input_tensor(image)

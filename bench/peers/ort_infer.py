@@ -1,4 +1,4 @@
-"""ONNX Runtime's inference from bytes to probabilities; int8 by its static quantisation."""
+"""ONNX Runtime: inference from uint8 images to probabilities; int8 by its static quantisation."""
 
 import tempfile
 from pathlib import Path
@@ -15,7 +15,7 @@ image = contest.images(args, args.batch)[0]
 
 
 def quantised(path, folder):
-    """QDQ, one scale per output channel, unsigned activations: what MLAS's VNNI kernels want."""
+    """QDQ, one scale per output channel, unsigned activations: required by MLAS's VNNI kernels."""
     from onnxruntime.quantization import (
         CalibrationDataReader,
         QuantFormat,
@@ -26,11 +26,11 @@ def quantised(path, folder):
 
     class Reader(CalibrationDataReader):
         def __init__(self):
-            self.parts = iter(contest.calibration_batches(args))
+            self.batches = iter(contest.calibration_batches(args))
 
         def get_next(self):
-            part = next(self.parts, None)
-            return None if part is None else {"image": part}
+            batch = next(self.batches, None)
+            return None if batch is None else {"image": batch}
 
     prepared, result = str(folder / "prepared.onnx"), str(folder / "int8.onnx")
     quant_pre_process(path, prepared, skip_symbolic_shape=True)
@@ -59,7 +59,7 @@ def session():
         options.intra_op_num_threads = args.threads
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.set_denormal_as_zero", "1")
-        # spins within a run, sleeps between runs of the contest
+        # threads spin within a run and sleep between turns
         options.add_session_config_entry("session.force_spinning_stop", "0")
         return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 

@@ -1,17 +1,17 @@
-"""PyTorch on a GPU: training steps, inference and the card's ceilings, for bench/gpu/bench.py.
+"""PyTorch on a GPU: training steps, inference and the GPU's peak rates, for bench/gpu/bench.py.
 
-Prints "ready", then answers each line of JSON on its input with one of its own:
+Prints "ready", then answers each line of JSON on stdin with a line of JSON:
   {"task": "train"|"infer"|"ceilings", "net": "classic", "batch": 1024, "dtype": "bf16"|"tf32"|"f32",
    "mode": "eager"|"graph"|"compile"|"trees", "augment": true, "seconds": 0.5}
-What a request prepares is kept for the next like it; with "seconds" 0 it only prepares. A request that
-fails is answered with {"error": sentence}.
+Networks are kept for later requests with the same parameters; "seconds" 0 only prepares one. If a
+request fails, the answer is {"error": message}.
 
-Set up as one who knows it would: channels_last, cudnn.benchmark, f32 weights with autocast (bf16) or
-TensorFloat-32 (tf32), fused Adam, data set and random draws on the device. Modes:
-  eager    the operations one by one
+Settings: channels_last, cudnn.benchmark, f32 weights with autocast (bf16) or
+TensorFloat-32 (tf32), fused Adam, data set and random numbers on the device. Modes:
+  eager    one operation after the other
   graph    the same, the whole step captured once as a CUDA graph and replayed
   compile  inductor with max-autotune for network, loss and augmentation, the whole step captured
-  trees    the same, but captured in parts by inductor itself; the optimizer is not part of it
+  trees    the same, but inductor captures parts of the step, without the optimizer
 """
 
 import argparse
@@ -32,7 +32,7 @@ parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="c
 parser.add_argument("--images", type=int, default=contest.IMAGES, help="size of the data set")
 args = parser.parse_args()
 answers = os.fdopen(os.dup(1), "w")
-os.dup2(2, 1)  # what libraries print
+os.dup2(2, 1)  # anything that libraries print goes to stderr
 
 import torch
 import torch.nn.functional as F
@@ -49,7 +49,7 @@ def sync():
 
 
 def precision(dtype):
-    """tf32 or true f32 for whatever autocast leaves in f32; the context for the forward pass."""
+    """Sets tf32 or f32 for operations that autocast leaves in f32; returns the forward context."""
     torch.set_float32_matmul_precision("highest" if dtype == "f32" else "high")
     torch.backends.cudnn.allow_tf32 = dtype != "f32"
     torch.backends.cudnn.benchmark = True
@@ -64,7 +64,7 @@ def compiled(function, mode):
 
 
 def captured(step, mode):
-    """The step as one CUDA graph; warm before, or lazy set-up would be captured."""
+    """The step as one CUDA graph, after a warm-up, so that no lazy initialisation is captured."""
     if not on_gpu or mode not in ("graph", "compile"):
         return step
     side = torch.cuda.Stream()
@@ -80,8 +80,7 @@ def captured(step, mode):
 
 
 class Augmentation:
-    """Normalised float [n,1,48,48] of a batch of bytes: the warp and the values of bench/peers/
-    torch_train.py, one grid_sample and one pass over the values."""
+    """Normalised float [n,1,48,48] from a uint8 batch, augmented as in torch_train.py."""
 
     def __init__(self, batch):
         a = contest.AUGMENT
@@ -146,7 +145,7 @@ def trainer(r):
 
 
 def predictor(r):
-    """Bytes in (pinned) host memory to probabilities there; batch normalisation folded."""
+    """From uint8 images in (pinned) host memory to probabilities there; batch norm folded."""
     precision(r["dtype"])
     number = torch.bfloat16 if r["dtype"] == "bf16" else torch.float32
     model = nets.torch_predictor(r["net"])
@@ -180,7 +179,7 @@ CHUNK_SECONDS = 0.1
 
 
 def time_steps(step, seconds):
-    """Times of single steps on the device, enqueued as fast as the host can, by events."""
+    """Device times of single steps, by events; steps are enqueued without waiting."""
     times = []
     start = time.perf_counter()
     while time.perf_counter() - start < seconds or not times:
@@ -197,7 +196,7 @@ def time_steps(step, seconds):
 
 
 def time_calls(step, seconds):
-    """Wall times of calls that wait for their result."""
+    """Wall times of calls; each waits for its result."""
     return contest.measure(step, seconds)[0]
 
 
@@ -219,23 +218,24 @@ def summary(r, times):
 
 
 def ceilings():
-    """What the card reaches: copies on the device, and products of random matrices."""
+    """The GPU's peak rates: copies on the device, and products of random matrices."""
     side = 8192 if on_gpu else 256
     found = {"copy_bandwidth": 0.0, "flops": {}}
     source = torch.empty(2**32 if on_gpu else 2**22, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
-    best = quickest(lambda: target.copy_(source))
+    best = shortest(lambda: target.copy_(source))
     found["copy_bandwidth"] = 2 * source.numel() / best
     del source, target
     for dtype in ("bf16", "tf32", "f32"):
         precision(dtype)
         number = torch.bfloat16 if dtype == "bf16" else torch.float32
         a, b = (torch.randn(side, side, device=device).to(number) for _ in range(2))
-        found["flops"][dtype] = 2 * side**3 / quickest(lambda: a @ b)
+        found["flops"][dtype] = 2 * side**3 / shortest(lambda: a @ b)
     return found
 
 
-def quickest(work):
+def shortest(work):
+    """The shortest wall time of eight runs."""
     work()
     best = math.inf
     for _ in range(8):
@@ -266,7 +266,7 @@ def answer(r):
         seconds = {"setup_seconds": time.perf_counter() - start}
     if r["seconds"] == 0:
         return seconds
-    precision(r["dtype"])  # eager steps read the switches as they go
+    precision(r["dtype"])  # eager steps read these global settings
     by_events = on_gpu and r["task"] == "train"
     for _ in range(3):
         ready[key]()
@@ -276,12 +276,12 @@ def answer(r):
 
 def main():
     if on_gpu and not torch.cuda.is_available():
-        raise SystemExit("PyTorch finds no GPU here")
+        raise SystemExit("PyTorch finds no GPU")
     print("ready", file=answers, flush=True)
     for line in sys.stdin:
         try:
             result = answer(json.loads(line))
-        except Exception as error:  # a mode that this version lacks must not end the contest
+        except Exception as error:  # a mode that this version lacks must not end the comparison
             first = (str(error).strip() or "?").splitlines()[0]
             result = {"error": f"{type(error).__name__}: {first}"}
         print(json.dumps(result), file=answers, flush=True)

@@ -1,4 +1,4 @@
-"""PyTorch's inference from bytes to probabilities; f32, channels_last, normalisation folded."""
+"""PyTorch: inference from uint8 images to probabilities; f32, channels_last, folded batch norm."""
 
 import contest
 

@@ -1,4 +1,4 @@
-"""PyTorch's training step: random batch, augmentation, Adam; f32, channels_last."""
+"""PyTorch: training step with random batch, augmentation and Adam; f32, channels_last."""
 
 import math
 
@@ -16,11 +16,11 @@ torch.set_num_threads(args.threads)
 torch.set_flush_denormal(True)
 x_all, y_all = map(torch.from_numpy, contest.images(args))
 x_all = x_all.reshape(-1, 1, contest.HEIGHT, contest.WIDTH)
-# coordinates of the output's pixels in grid_sample's unit: -1 .. 1 over the centres of the pixels
+# output pixel coordinates in grid_sample's units: -1 to 1 from the first pixel centre to the last
 across = torch.linspace(-1, 1, contest.WIDTH).reshape(1, 1, -1)
 down = torch.linspace(-1, 1, contest.HEIGHT).reshape(1, -1, 1)
 RADIANS = math.pi / 180
-# per sample: flip, angle, zoom, shift x, shift y (2 units are the width), contrast, brightness
+# per sample: flip, angle, zoom, shift x, shift y (2 units = width), contrast, brightness
 A = contest.AUGMENT
 LOW = torch.tensor([-1, -A["rotate"] * RADIANS, 1 - A["zoom"], -2 * A["shift"], -2 * A["shift"],
                     1 - A["contrast"], -A["brightness"] * 255]).reshape(7, 1)  # fmt: skip
@@ -29,7 +29,7 @@ HIGH = torch.tensor([1, A["rotate"] * RADIANS, 1 + A["zoom"], 2 * A["shift"], 2 
 
 
 def augment(bytes_):
-    """Normalised float [n,1,48,48] of a batch of bytes: one warp, one pass over the values."""
+    """Normalised float [n,1,48,48] from a uint8 batch: one warp, one pass over the values."""
     draw = LOW + torch.rand(7, args.batch) * (HIGH - LOW)
     flip, angle, zoom, dx, dy, gain, lift = draw.reshape(7, -1, 1, 1)
     s, c = torch.sin(angle) * zoom, torch.cos(angle) * zoom
