@@ -216,7 +216,7 @@ $(B)/cuda/%.o: %.cu $(B)/.flags-cuda
 	@mkdir -p $(@D)
 	$(call say,NVCC $<)$(NVCC) $(NVCCFLAGS) -c $< -o $@
 
-# the loader looks for cuDNN and cuBLASLt beside the module first
+# the loader looks for cuDNN and cuBLASLt next to the module first
 $(B)/mien-cuda.so: $(cuda_obj) $(B)/libbase.a host/backend/cuda/module.map
 	$(call say,LD $@)$(CXX) -shared $(cuda_obj) $(B)/libbase.a -o $@ \
 	  -Wl,--version-script=host/backend/cuda/module.map -Wl,-z,defs \
