@@ -47,6 +47,7 @@ typedef struct mien_cuda {
     struct dnn_cache *engines;               /* what was measured on this card; see dnn_cache.c */
     double engine_seconds;                   /* for trying engines; see dnn.h */
     double engine_spent;                     /* seconds of it used so far */
+    bool engine_ran;                         /* an engine has run: from then on they count */
     bool time_over_logged;                   /* the log has said that no time is left */
     cudaEvent_t timestamps[CUDA_TIMESTAMPS]; /* NULL until used */
     bool capturing;

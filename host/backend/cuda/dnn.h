@@ -1,6 +1,7 @@
 /* cuDNN's backend API as the convolutions use it: a problem becomes an operation graph
- * (dnn_graph.c), engines are tried and timed for the graph (dnn_engine.c), and the choice is kept
- * in memory and in the user's cache (dnn_cache.c). */
+ * (dnn_graph.c), the heuristics name engines for it (dnn_engine.c), which are tried and timed
+ * (dnn_trial.c), one is chosen (dnn_search.c), and the choice is kept in memory and in the user's
+ * cache (dnn_cache.c). */
 #ifndef HOST_BACKEND_CUDA_DNN_H
 #define HOST_BACKEND_CUDA_DNN_H
 
@@ -48,6 +49,7 @@ void dnn_graph_release(dnn_graph *graph);
 /* Whether the problem's graph has this tensor. */
 bool dnn_has(const dnn_problem *problem, int uid);
 size_t dnn_bytes(const dnn_problem *problem, int uid);
+mien_dtype dnn_dtype(const dnn_problem *problem, int uid);
 /* "forward bias relu bf16 x 64 48 48 64 y 64 48 48 64 kernel 3 3 stride 1 1 pad 1 1", and
  * "dilation 2 2" where there is one: equal texts mean equal problems. */
 void dnn_signature(const dnn_problem *problem, char text[DNN_SIGNATURE]);
@@ -77,6 +79,58 @@ typedef struct dnn_engine {
     size_t workspace; /* bytes */
 } dnn_engine;
 
+/* Attributes of descriptors; false: cuDNN refuses, or `d` is NULL. */
+bool dnn_set(cudnnBackendDescriptor_t d, cudnnBackendAttributeName_t name,
+             cudnnBackendAttributeType_t type, int64_t count, const void *values);
+bool dnn_get(cudnnBackendDescriptor_t d, cudnnBackendAttributeName_t name,
+             cudnnBackendAttributeType_t type, int64_t most, int64_t *count, void *values);
+/* Whether the engine of a configuration is compiled when its execution plan is created. */
+bool dnn_engine_is_compiled(cudnnBackendDescriptor_t config);
+/* What a configuration consists of; false when it may not be used: it does not keep the precision,
+ * or has too many knobs. */
+bool dnn_engine_read(const mien_cuda *cuda, mien_compute compute, cudnnBackendDescriptor_t config,
+                     dnn_choice *choice);
+/* A configuration from the engine's choice, owned by *e; NULL when this cuDNN has none. */
+cudnnBackendDescriptor_t dnn_engine_rebuild(dnn_engine *e, cudnnBackendDescriptor_t graph);
+/* Creates the execution plan, which compiles the engines that need it. */
+bool dnn_engine_finish(dnn_engine *e, const mien_cuda *cuda, cudnnBackendDescriptor_t config);
+void dnn_engine_release(dnn_engine *e);
+/* A variant pack of the problem's pointers; NULL: cuDNN rejects them. The caller destroys it. */
+cudnnBackendDescriptor_t dnn_pack(const dnn_problem *p, const dnn_pointers *pointers,
+                                  void *workspace);
+
+/* ---- dnn_trial.c ---- */
+
+/* A problem's tensors in separate memory, filled with numbers, for running engines on. Without
+ * `tensors` (too little memory was left) engines count as working. */
+typedef struct dnn_trial {
+    const mien_cuda *cuda;
+    const dnn_problem *problem;
+    char *tensors;
+    dnn_pointers pointers;
+    void *workspace;
+    size_t workspace_bytes;
+    cudaEvent_t from, to;
+    bool ran; /* an engine has run */
+} dnn_trial;
+
+/* `problem` must outlive it. Close it also after a failure. */
+mien_status dnn_trial_open(dnn_trial *trial, const mien_cuda *cuda, const dnn_problem *problem);
+void dnn_trial_close(dnn_trial *trial);
+/* Runs the engine: once, or, `timed`, until e->choice.ms is known, in less detail for one that is
+ * far slower than best_ms (0: none). Fails only if the device does; *works says whether the engine
+ * is usable. */
+mien_status dnn_trial_run(dnn_trial *trial, dnn_engine *e, float best_ms, bool timed, bool *works);
+/* The time of our own kernels for the bias and ReLU of the problem, in ms; 0: not measured. */
+mien_status dnn_trial_own(dnn_trial *trial, float *ms);
+/* Numbers of the result that the last engine left. */
+enum { DNN_SAMPLE = 3 * 2048 };
+mien_status dnn_trial_sample(const dnn_trial *trial, float sample[DNN_SAMPLE]);
+/* Whether two samples are the same up to what the precision allows. */
+bool dnn_samples_agree(const float *a, const float *b, mien_compute compute);
+
+/* ---- dnn_search.c ---- */
+
 /* A problem with the engine that computes it. */
 typedef struct dnn_plan {
     dnn_problem problem;
@@ -90,16 +144,17 @@ typedef struct dnn_plan {
 } dnn_plan;
 
 /* Chooses an engine: from the cache, or `like` (NULL: none), or by timing, or (deterministic) the
- * first that is allowed and works; one that fails is dropped. UNSUPPORTED when none is left: the
- * plan is empty then, as after any failure. Allocates and waits.
+ * first that is allowed and works; one that fails is dropped, and so is the fastest when its result
+ * is not that of another engine, though two others agree. UNSUPPORTED when none is left: the plan
+ * is empty then, as after any failure. Allocates and waits.
  *
- * Trying costs at most cuda->engine_seconds in all. Engines that cuDNN compiles at run time take
- * half a second each: at most two are tried for a problem, and none once half of that time is used
- * up, unless the problem cannot be computed otherwise. Once all of it is used up, the heuristics'
- * first engine that runs is taken. So two first runs may choose differently, as with any timing;
- * the choice is kept in the cache either way, and later runs take it from there. The engine of
- * `like` is not kept: it follows from another entry. Deterministic choices use neither the time
- * limit nor `like`. */
+ * Trying costs at most cuda->engine_seconds in all, from the first engine that ran in this process
+ * on. Engines that cuDNN compiles at run time take half a second each: at most two are tried for a
+ * problem, and none once half of that time is used up, unless the problem cannot be computed
+ * otherwise. Once all of it is used up, the heuristics' first engine that runs is taken; such a
+ * choice is not kept, so that a later run times what is missing. Timed ones are kept in the cache
+ * and taken from there. The engine of `like` is not kept: it follows from another entry.
+ * Deterministic choices use neither the time limit nor `like`. */
 mien_status dnn_plan_make(dnn_plan *plan, mien_cuda *cuda, const dnn_problem *problem,
                           const dnn_choice *like);
 /* Compares a plan that fuses bias or ReLU, if it was timed just now, with one that leaves them to
@@ -125,9 +180,11 @@ typedef struct dnn_cache dnn_cache;
 /* The choices measured on this card with this cuDNN, read from the file if there is one. */
 mien_status dnn_cache_open(const mien_cuda *cuda, dnn_cache **out);
 void dnn_cache_close(dnn_cache *cache); /* NULL is allowed */
-/* NULL: not measured. Valid until the next put. */
+/* NULL: not measured. Valid until the next put or forget. */
 const dnn_choice *dnn_cache_find(const dnn_cache *cache, const char *signature);
 /* Stores a choice and writes the file; failing to write it is logged and is not an error. */
 mien_status dnn_cache_put(dnn_cache *cache, const char *signature, const dnn_choice *choice);
+/* Removes a choice from memory and from the file. */
+void dnn_cache_forget(dnn_cache *cache, const char *signature);
 
 #endif

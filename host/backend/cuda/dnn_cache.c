@@ -161,7 +161,7 @@ static mien_status write_file(const dnn_cache *cache) {
     return status;
 }
 
-/* ---- for dnn_engine.c and blas.c ---- */
+/* ---- for dnn_search.c and blas.c ---- */
 
 mien_status dnn_cache_open(const mien_cuda *cuda, dnn_cache **out) {
     size_t left = 0, all = 0;
@@ -184,7 +184,15 @@ void dnn_cache_close(dnn_cache *cache) {
 
 const dnn_choice *dnn_cache_find(const dnn_cache *cache, const char *signature) {
     const entry *e = find(cache, cache->card, signature);
-    return e ? &e->choice : NULL;
+    const bool measured = e && (e->choice.ms > 0 || e->choice.engine == DNN_UNFUSED);
+    return measured ? &e->choice : NULL;
+}
+
+/* Writes the file; a failure is logged once. */
+static void save(dnn_cache *cache) {
+    if (write_file(cache) == MIEN_OK || cache->warned) return;
+    MIEN_WARN("the measured engines cannot be saved: %s", mien_error_message());
+    cache->warned = true;
 }
 
 mien_status dnn_cache_put(dnn_cache *cache, const char *signature, const dnn_choice *choice) {
@@ -198,9 +206,15 @@ mien_status dnn_cache_put(dnn_cache *cache, const char *signature, const dnn_cho
         MIEN_TRY(add(cache, &e));
     if (!cache->path[0]) return MIEN_OK;
     read_file(cache); /* another program may have added measurements */
-    if (write_file(cache) != MIEN_OK && !cache->warned) {
-        MIEN_WARN("the measured engines cannot be saved: %s", mien_error_message());
-        cache->warned = true;
-    }
+    save(cache);
     return MIEN_OK;
+}
+
+void dnn_cache_forget(dnn_cache *cache, const char *signature) {
+    entry *there = find(cache, cache->card, signature);
+    if (!there) return;
+    const size_t after = cache->count - (size_t)(there - cache->entries) - 1;
+    memmove(there, there + 1, after * sizeof *there);
+    cache->count--;
+    if (cache->path[0]) save(cache);
 }

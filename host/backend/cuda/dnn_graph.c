@@ -30,7 +30,7 @@ static void finish(dnn_graph *g, cudnnBackendDescriptor_t d) {
     if (g->status == CUDNN_STATUS_SUCCESS) g->status = cudnnBackendFinalize(d);
 }
 
-static mien_dtype number_of(const dnn_problem *p, int uid) {
+mien_dtype dnn_dtype(const dnn_problem *p, int uid) {
     if (uid == DNN_BIAS && !p->half_bias) return MIEN_F32;
     return p->compute == MIEN_COMPUTE_BF16  ? MIEN_BF16
            : p->compute == MIEN_COMPUTE_F16 ? MIEN_F16
@@ -86,7 +86,7 @@ static mien_shape shape_of(const dnn_problem *p, int uid) {
 }
 
 static cudnnBackendDescriptor_t tensor_of(dnn_graph *g, const dnn_problem *p, int uid) {
-    return tensor(g, uid, shape_of(p, uid), number_of(p, uid), false);
+    return tensor(g, uid, shape_of(p, uid), dnn_dtype(p, uid), false);
 }
 
 /* A value between two operations stays in float and is never written to memory. */
@@ -242,7 +242,7 @@ bool dnn_has(const dnn_problem *p, int uid) {
 }
 
 size_t dnn_bytes(const dnn_problem *p, int uid) {
-    return mien_shape_count(shape_of(p, uid)) * mien_dtype_bytes(number_of(p, uid));
+    return mien_shape_count(shape_of(p, uid)) * mien_dtype_bytes(dnn_dtype(p, uid));
 }
 
 void dnn_signature(const dnn_problem *p, char text[DNN_SIGNATURE]) {

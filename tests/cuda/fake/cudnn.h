@@ -68,6 +68,7 @@ typedef struct dnn_program {
     int tensor_count, operation_count;
     bool tf32;        /* inputs of float products are rounded to TF32 */
     int milliseconds; /* least run time */
+    bool wrong;       /* the result is another one */
     void *workspace;
     size_t workspace_bytes;
 } dnn_program;

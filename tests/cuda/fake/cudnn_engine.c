@@ -10,13 +10,15 @@
  *                           every engine for graphs of several operations; compile every engine
  *   FAKE_CUDNN_COMPILE_MS=N time of one compilation (0)
  *   FAKE_CUDNN_ALLOCATES=1  engines allocate memory when they run, which no capture may hold
+ *   FAKE_CUDNN_WRONG=ENGINE the engine leaves zeros in a part of its result
+ *   FAKE_CUDNN_LOAD_MS=N    the process's first engine takes so long to load (0)
  *   FAKE_CUDNN_SLOW=fused|plain  graphs of several operations (of one operation) take longer */
 #include <stdlib.h>
 #include <string.h>
 
 #include "tests/cuda/fake/cudnn.h"
 
-enum { NOTES = 2, SLOW = 1, SLOWER = 3, CHANNELS = 8, TILES = 3 };
+enum { NOTES = 2, SLOW = 1, SLOWER = 3, CHANNELS = 8, TILES = 3, ONLY_B = 23 };
 
 enum fault { NO_FAULT, AT_PLAN, AT_EXECUTION };
 
@@ -25,9 +27,10 @@ static const struct engine {
     int notes[NOTES]; /* -1: none */
     int fault;
     int64_t workspace;
-    bool fallback; /* listed in fallback mode; the others in modes A and B */
+    bool fallback; /* named in that mode, the others in modes A and B, ONLY_B in B alone */
     bool tiles;    /* has the knob TILE_SIZE, from 0 */
 } engines[] = {
+    {ONLY_B, {-1, -1}, NO_FAULT, 0, false, false},
     {1, {-1, -1}, AT_PLAN, 0, false, false},
     {2, {CUDNN_NUMERICAL_NOTE_TENSOR_CORE, -1}, AT_EXECUTION, 0, false, false},
     {3, {CUDNN_NUMERICAL_NOTE_TENSOR_CORE, -1}, NO_FAULT, (int64_t)1 << 30, false, false},
@@ -86,6 +89,15 @@ static bool is_compiled(const struct engine *e, const dnn_program *p) {
 static void compile(void) {
     const long ms = setting("FAKE_CUDNN_COMPILE_MS");
     fake_count.compiled++;
+    fake_clock_advance(1e-3 * (double)ms);
+}
+
+/* Loads cuDNN's libraries, once for each value of the setting. */
+static void load(void) {
+    static long loaded;
+    const long ms = setting("FAKE_CUDNN_LOAD_MS");
+    if (ms <= 0 || ms == loaded) return;
+    loaded = ms;
     fake_clock_advance(1e-3 * (double)ms);
 }
 
@@ -177,11 +189,13 @@ static bool fill_config(dnn_descriptor *config, dnn_descriptor *graph, const str
 cudnnStatus_t dnn_get_results(const dnn_descriptor *d, int64_t requested, int64_t *count,
                               dnn_descriptor **to) {
     dnn_descriptor *graph = dnn_reference(d, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH);
-    const bool fallback = dnn_enum(d, CUDNN_ATTR_ENGINEHEUR_MODE, -1) == CUDNN_HEUR_MODE_FALLBACK;
+    const int mode = dnn_enum(d, CUDNN_ATTR_ENGINEHEUR_MODE, -1);
+    const bool fallback = mode == CUDNN_HEUR_MODE_FALLBACK;
     const long only = setting("FAKE_CUDNN_ONLY");
     *count = 0;
     if (!supports(graph->program)) return CUDNN_STATUS_SUCCESS;
     for (int i = 0; i < ENGINES; i++) {
+        if (engines[i].index == ONLY_B && mode != CUDNN_HEUR_MODE_B) continue;
         if (engines[i].fallback != fallback || (only >= 0 && only != engines[i].index)) continue;
         for (int64_t tile = 0; tile < (engines[i].tiles ? tiles() : 1); tile++) {
             if (*count == requested) return CUDNN_STATUS_SUCCESS;
@@ -250,6 +264,7 @@ cudnnStatus_t dnn_execute(cudaStream_t stream, const dnn_descriptor *plan,
     DNN_TRY(bind(&p, pack));
     p.workspace = *(void *const *)dnn_value(pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, NULL);
     p.workspace_bytes = (size_t)engine->workspace;
+    p.wrong = setting("FAKE_CUDNN_WRONG") == engine->index;
     p.tf32 = engine->notes[0] == CUDNN_NUMERICAL_NOTE_TENSOR_CORE;
     p.milliseconds = (fast >= 0 && fast != engine->index ? SLOW : 0) +
                      (matches_graph("FAKE_CUDNN_SLOW", &p) ? SLOWER : 0);
@@ -257,6 +272,7 @@ cudnnStatus_t dnn_execute(cudaStream_t stream, const dnn_descriptor *plan,
         return dnn_fail(CUDNN_STATUS_BAD_PARAM, "the workspace is not the device's or too small");
     if (setting("FAKE_CUDNN_ALLOCATES") > 0 && fake_unsafe() != cudaSuccess)
         return dnn_fail(CUDNN_STATUS_EXECUTION_FAILED, "the engine allocates memory");
+    load();
     if (engine->fault == AT_EXECUTION)
         return dnn_fail(CUDNN_STATUS_EXECUTION_FAILED, "this engine never works");
     return fake_submit(stream, dnn_run, &p, sizeof p) == cudaSuccess

@@ -112,6 +112,7 @@ static void run(const dnn_program *p, float *tensor[3]) {
         pointwise(p, &p->operations[i], tensor[out]);
         last = p->operations[i].y;
     }
+    if (p->wrong) memset(tensor[out], 0, count_of(&p->tensors[last]) / 2 * sizeof(float));
     store(&p->tensors[last], tensor[out]);
 }
 
