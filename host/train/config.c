@@ -13,122 +13,150 @@
 #define F(field) MIEN_FIELD(mien_config, field)
 static const mien_key rows[] = {
     KEY_TEXT("model.file", F(model.file), "classic",
-             "the network: a .yaml of layers (a bare name is found under configs/models) or a .h5 "
-             "to go on from"),
-    KEY_TEXTS("model.freeze", F(model.freeze), "[]", "names of layers whose weights stay"),
-    KEY_TEXTS(
-        "data.sources", F(data.sources), "[sample]",
-        "sample, or files and folders of faces (docs/data.md); several are merged by class name"),
+             "network to train: a .yaml file of layers (a bare name is looked up in "
+             "configs/models), or a .h5 model to continue from"),
+    KEY_TEXTS("model.freeze", F(model.freeze), "[]",
+              "names of layers whose weights are frozen (not trained)"),
+    KEY_TEXTS("data.sources", F(data.sources), "[sample]",
+              "sample (generated faces), or files and folders of face images (docs/data.md); "
+              "several are merged by class name"),
     KEY_REAL("data.split.val", F(data.split.val), "0.1", 0, 0.9,
-             "share for validation where the data do not say"),
+             "fraction used for validation if the data name no validation part"),
     KEY_REAL("data.split.test", F(data.split.test), "0.1", 0, 0.9,
-             "share for the test where the data do not say"),
+             "fraction used for testing if the data name no split"),
     KEY_CHOICE("data.split.by", F(data.split.by), "auto", MIEN_SPLIT_CHOICES,
-               "auto: as the data say, else by identities where they are known, else stratified; "
-               "usage: the csv's column; group: identities stay together"),
-    KEY_INT("data.split.seed", F(data.split.seed), "1", 0, 2147483647, "of a drawn split"),
-    KEY_TEXT("data.on_bad", F(data.on_bad), "fail", "damaged rows: fail, skip or skip:MAX"),
+               "usage: the split that the data name (FER2013's Usage column, folders "
+               "train/val/test); stratified: random, with equal class proportions in every part; "
+               "group: random, all images of a person in the same part; auto: usage if the data "
+               "name a split, else group if people are known, else stratified"),
+    KEY_INT("data.split.seed", F(data.split.seed), "1", 0, 2147483647,
+            "random seed of a stratified or group split"),
+    KEY_TEXT("data.on_bad", F(data.on_bad), "fail",
+             "unreadable images or rows: fail (stop), skip, or skip:MAX (skip at most MAX)"),
     KEY_CHOICE("data.memory", F(data.memory), "auto", MIEN_MEMORY_CHOICES,
-               "resident: all images in memory; stream: read while training; auto: stream what "
-               "would take more than half of the free memory"),
-    KEY_CHOICE(
-        "data.sampling", F(data.sampling), "natural", "natural|balanced",
-        "balanced: an epoch has as many images as the training part, of every class equally many"),
+               "resident: keep all images in memory; stream: read them from disk while training; "
+               "auto: stream if the images would need more than half of the free memory"),
+    KEY_CHOICE("data.sampling", F(data.sampling), "natural", "natural|balanced",
+               "natural: an epoch shows every training image once; balanced: the same number of "
+               "images, but every class equally often (rare classes repeat)"),
     KEY_TEXT("data.soft_labels", F(data.soft_labels), "none",
-             "a file of FER+ votes (fer2013new.csv), row by row those of the csv of faces"),
+             "file of FER+ votes (fer2013new.csv) with one row per row of the FER2013 csv, in the "
+             "same order"),
     KEY_CHOICE("data.soft_mode", F(data.soft_mode), "majority", MIEN_SOFT_MODES,
-               "what is learnt from the votes: the class of more than half of them; a class drawn "
-               "from them in every epoch; their distribution; every class with 30 % of them alike"),
+               "training target made from the votes. majority: the class with more than half of "
+               "them; probability: a class drawn from them in every epoch; distribution: their "
+               "shares; multi: equal shares for every class with at least 30 % of them"),
     KEY_TEXT("data.groups", F(data.groups), "none",
-             "a csv: file or row, then columns (age, gender, …) by which metrics.json tells "
-             "subgroups apart"),
-    KEY_INT("input.height", F(input.height), "48", 1, 1024, "pixels"),
-    KEY_INT("input.width", F(input.width), "48", 1, 1024, "pixels"),
-    KEY_INT("input.channels", F(input.channels), "1", 1, 4, "1 gray, 3 colour"),
+             "csv with a column `file` or `row` and columns such as age or gender; metrics.json "
+             "then reports metrics per subgroup"),
+    KEY_INT("input.height", F(input.height), "48", 1, 1024,
+            "height of the network's input in pixels"),
+    KEY_INT("input.width", F(input.width), "48", 1, 1024, "width of the network's input in pixels"),
+    KEY_INT("input.channels", F(input.channels), "1", 1, 4,
+            "channels of the network's input: 1 grayscale, 3 RGB"),
     KEY_CHOICE("input.resize", F(input.resize), "area", "area",
-               "filter that brings images to this size (bilinear where they grow)"),
-    KEY_REAL("input.scale", F(input.scale), "0.00392157", 1e-9, 1e9, "pixels are multiplied by it"),
-    KEY_NUMBER_OR("input.mean", F(input.mean), "dataset", -1e9, 1e9, "dataset",
-                  "subtracted after scaling; dataset: of the training part"),
+               "filter for resizing images to the input size (enlarging is always bilinear)"),
+    KEY_REAL("input.scale", F(input.scale), "0.00392157", 1e-9, 1e9,
+             "factor applied to pixel values 0 to 255; the default is 1/255"),
+    KEY_NUMBER_OR(
+        "input.mean", F(input.mean), "dataset", -1e9, 1e9, "dataset",
+        "subtracted after scaling; dataset: the mean of the training images, per channel"),
     KEY_NUMBER_OR("input.std", F(input.std), "dataset", 1e-9, 1e9, "dataset",
-                  "divided by; dataset: of the training part"),
-    KEY_BOOL("augment.flip", F(augment.flip), "true", "mirror every second image"),
-    KEY_REAL("augment.rotate", F(augment.rotate), "10", 0, 180, "degrees either way"),
-    KEY_REAL("augment.shift", F(augment.shift), "0.1", 0, 1, "fraction of the size"),
-    KEY_REAL("augment.zoom", F(augment.zoom), "0.1", 0, 0.9, "scale 1 - z to 1 + z"),
+                  "divisor after subtracting the mean; dataset: the standard deviation of the "
+                  "training images, per channel"),
+    KEY_BOOL("augment.flip", F(augment.flip), "true", "horizontal flip with probability 0.5"),
+    KEY_REAL("augment.rotate", F(augment.rotate), "10", 0, 180,
+             "random rotation: up to this many degrees in either direction"),
+    KEY_REAL("augment.shift", F(augment.shift), "0.1", 0, 1,
+             "random shift: up to this fraction of height and width in either direction"),
+    KEY_REAL("augment.zoom", F(augment.zoom), "0.1", 0, 0.9,
+             "random zoom by a factor from 1 - z to 1 + z"),
     KEY_REAL("augment.crop", F(augment.crop), "0", 0, 0.9,
-             "a random window smaller by this fraction, brought back to size"),
-    KEY_REAL("augment.brightness", F(augment.brightness), "0.2", 0, 1,
-             "added, fraction of full scale"),
+             "random crop: a window smaller by this fraction, resized to the input size"),
+    KEY_REAL(
+        "augment.brightness", F(augment.brightness), "0.2", 0, 1,
+        "random brightness: adds up to this fraction of the full range 255, in either direction"),
     KEY_REAL("augment.contrast", F(augment.contrast), "0.2", 0, 1,
-             "factor 1 - c to 1 + c around mid-gray"),
+             "random contrast: a factor from 1 - c to 1 + c around mid-gray"),
     KEY_REAL("augment.erase", F(augment.erase), "0", 0, 1,
-             "probability of a random gray rectangle"),
-    KEY_REAL("augment.mixup", F(augment.mixup), "0", 0, 10, "alpha of mixup; 0: off"),
-    KEY_REAL("augment.mixup_p", F(augment.mixup_p), "0.5", 0, 1, "share of samples that are mixed"),
+             "random erasing: probability of covering a rectangle with a random gray"),
+    KEY_REAL("augment.mixup", F(augment.mixup), "0", 0, 10,
+             "alpha of mixup's beta distribution; 0: off"),
+    KEY_REAL("augment.mixup_p", F(augment.mixup_p), "0.5", 0, 1,
+             "mixup: probability that a sample is mixed with another"),
     KEY_REAL("augment.off_last", F(augment.off_last), "0", 0, 1,
-             "mixup and erasing are off for this last fraction of the epochs"),
+             "fraction of the epochs, at the end of training, without mixup and erasing"),
     KEY_CHOICE("optimizer.name", F(optimizer.name), "adam", "adam|adamw|sgd",
-               "the update rule, as Keras's"),
+               "update rule as in Keras; weight_decay is decoupled with all of them, so adam and "
+               "adamw do the same"),
     KEY_REAL("optimizer.learning_rate", F(optimizer.learning_rate), "0.001", 0, 100,
-             "before the schedule"),
-    KEY_REAL("optimizer.beta_1", F(optimizer.beta_1), "0.9", 0, 0.999999, "of Adam's first moment"),
+             "initial learning rate, which the schedule then changes"),
+    KEY_REAL("optimizer.beta_1", F(optimizer.beta_1), "0.9", 0, 0.999999,
+             "Adam: decay rate of the first moment"),
     KEY_REAL("optimizer.beta_2", F(optimizer.beta_2), "0.999", 0, 0.999999,
-             "of Adam's second moment"),
-    KEY_REAL("optimizer.epsilon", F(optimizer.epsilon), "1.0e-7", 0, 1, "of Adam"),
+             "Adam: decay rate of the second moment"),
+    KEY_REAL("optimizer.epsilon", F(optimizer.epsilon), "1.0e-7", 0, 1,
+             "Adam: added to the denominator"),
     KEY_REAL("optimizer.weight_decay", F(optimizer.weight_decay), "0", 0, 1,
-             "decoupled, on kernels only: w -= rate * decay * w"),
-    KEY_REAL("optimizer.momentum", F(optimizer.momentum), "0.9", 0, 0.9999, "of SGD"),
-    KEY_BOOL("optimizer.nesterov", F(optimizer.nesterov), "true", "of SGD"),
+             "decoupled weight decay of kernels (not biases or batch norm): w -= learning_rate * "
+             "weight_decay * w"),
+    KEY_REAL("optimizer.momentum", F(optimizer.momentum), "0.9", 0, 0.9999, "SGD: momentum"),
+    KEY_BOOL("optimizer.nesterov", F(optimizer.nesterov), "true", "SGD: Nesterov momentum"),
     KEY_REAL("optimizer.clip_norm", F(optimizer.clip_norm), "0", 0, 1e9,
-             "largest norm of the whole gradient; 0: any"),
+             "clip the global gradient norm to this value; 0: off"),
     KEY_REAL("optimizer.ema", F(optimizer.ema), "0", 0, 0.999999,
-             "decay of averaged weights, which are then validated and saved; 0: off"),
+             "decay of an exponential moving average of the weights; if on, the averaged weights "
+             "are validated and saved; 0: off"),
     KEY_CHOICE("schedule.name", F(schedule.name), "constant", "constant|plateau|step|cosine",
-               "how the rate changes"),
+               "learning-rate schedule"),
     KEY_REAL("schedule.warmup_epochs", F(schedule.warmup_epochs), "0", 0, 1000,
-             "the rate rises linearly at first"),
+             "epochs over which the learning rate first rises linearly from 0"),
     KEY_REAL("schedule.factor", F(schedule.factor), "0.1", 0, 1,
-             "plateau and step: the rate is multiplied by it"),
+             "plateau, step: factor by which the learning rate is multiplied at a drop"),
     KEY_INT("schedule.patience", F(schedule.patience), "10", 1, 100000,
-            "plateau: epochs without a better val_loss"),
-    KEY_REAL("schedule.min_lr", F(schedule.min_lr), "0", 0, 100, "lowest rate"),
+            "plateau: epochs without an improvement in val_loss before a drop"),
+    KEY_REAL("schedule.min_lr", F(schedule.min_lr), "0", 0, 100,
+             "lower bound of the learning rate"),
     KEY_REALS("schedule.steps", F(schedule.steps), "[]", 0, 1e6,
-              "step: epochs at which the rate drops"),
+              "step: epochs after which the learning rate drops"),
     KEY_REAL("loss.label_smoothing", F(loss.label_smoothing), "0", 0, 0.999,
-             "share of the target spread over all classes"),
+             "fraction of the target probability spread evenly over all classes"),
     KEY_CHOICE("loss.class_weight", F(loss.class_weight), "none", "none|balanced",
-               "balanced: rare classes count more"),
-    KEY_INT("train.epochs", F(train.epochs), "60", 1, 1000000, "passes over the data"),
-    KEY_INT("train.batch_size", F(train.batch_size), "64", 1, 65536, "images a step"),
+               "balanced: weight each class in the loss by n / (classes * n_class), so that all "
+               "count the same in total"),
+    KEY_INT("train.epochs", F(train.epochs), "60", 1, 1000000, "passes over the training data"),
+    KEY_INT("train.batch_size", F(train.batch_size), "64", 1, 65536, "images per training step"),
     KEY_NUMBER_OR("train.micro_batch", F(train.micro_batch), "auto", 1, 65536, "auto",
-                  "images that go through the convolutions at a time (CPU caches)"),
-    KEY_CHOICE(
-        "train.dtype", F(train.dtype), "auto", "auto|f32|tf32|bf16|f16",
-        "what convolutions and dense layers compute in; auto: f32 on the CPU, bf16 on a GPU"),
+                  "images that go through the convolutions at a time, so that they fit the CPU's "
+                  "caches; auto: depends on the number of threads; whole batches on a GPU"),
+    KEY_CHOICE("train.dtype", F(train.dtype), "auto", "auto|f32|tf32|bf16|f16",
+               "number type that convolutions and dense layers compute in; auto: f32 on a CPU, "
+               "bf16 on a GPU"),
     KEY_BOOL("train.deterministic", F(train.deterministic), "false",
-             "fixed algorithms only (slower)"),
-    KEY_BOOL(
-        "train.warm_averages", F(train.warm_averages), "true",
-        "from scratch: batch normalization's running statistics and optimizer.ema forget their "
-        "start quickly; their decay at step n is at most (1 + n) / (10 + n)"),
+             "use only deterministic algorithms, chosen without timing them (slower)"),
+    KEY_BOOL("train.warm_averages", F(train.warm_averages), "true",
+             "when training from scratch: warm up batch norm's running statistics and "
+             "optimizer.ema; their decay at step n is at most (1 + n) / (10 + n)"),
     KEY_CHOICE("train.on_nan", F(train.on_nan), "stop", "stop|skip",
-               "a loss or gradient that is not finite: stop, or skip that update"),
-    KEY_INT("train.seed", F(train.seed), "1", 0, 2147483647, "of every random draw"),
+               "when a loss or gradient is not finite: stop training, or skip that update"),
+    KEY_INT("train.seed", F(train.seed), "1", 0, 2147483647,
+            "random seed of weights, order, augmentation and dropout"),
     KEY_BOOL("early_stopping.enabled", F(early_stopping.enabled), "false",
-             "stop when nothing gets better"),
+             "stop when the monitored metric no longer improves"),
     KEY_CHOICE("early_stopping.monitor", F(early_stopping.monitor), "val_loss", MIEN_MONITORS,
                "metric to monitor"),
     KEY_INT("early_stopping.patience", F(early_stopping.patience), "10", 1, 100000,
-            "epochs without a better value"),
+            "epochs without an improvement before stopping"),
     KEY_REAL("early_stopping.min_delta", F(early_stopping.min_delta), "0", 0, 1e9,
-             "a smaller change is none"),
+             "an improvement must be larger than this"),
     KEY_BOOL("early_stopping.restore_best_weights", F(early_stopping.restore_best_weights), "true",
-             "go back to the best epoch's weights at the end"),
+             "true: keep only the best epoch's weights (best.h5); false: with early stopping, also "
+             "save the last epoch's (last.h5)"),
     KEY_CHOICE("checkpoint.monitor", F(checkpoint.monitor), "val_accuracy", MIEN_MONITORS,
-               "best.h5 is the epoch where this is best"),
+               "metric by which best.h5 is chosen"),
     KEY_CHOICE("evaluate.tta", F(evaluate.tta), "none", MIEN_TTA_CHOICES,
-               "views of each image that are averaged"),
+               "test-time augmentation: average over the image and its mirror image (flip), or "
+               "over ten crops (tencrop)"),
 };
 
 mien_keys mien_config_keys(void) {
@@ -140,7 +168,7 @@ mien_status mien_config_start(mien_config *config) {
     return mien_keys_defaults(mien_config_keys(), config);
 }
 
-/* Keys of later versions: refused by name, not as a typo. */
+/* Keys planned for later versions get a message that says so, instead of "did you mean". */
 static mien_status refuse_later(const mien_value *root, const char *source) {
     static const char *const later[][2] = {{"model", "head"},
                                            {"checkpoint", "every_steps"},
@@ -155,8 +183,7 @@ static mien_status refuse_later(const mien_value *root, const char *source) {
     return MIEN_OK;
 }
 
-/* A path in a config is relative to the config; names of generated data and recipes are no paths.
- */
+/* A path in a config is relative to the config's folder. "sample" and bare names are not paths. */
 static mien_status relative(const char *config, const char *value, char *out) {
     char folder[MIEN_PATH];
     if (value[0] == '/' || strcmp(value, "sample") == 0 ||
@@ -166,7 +193,7 @@ static mien_status relative(const char *config, const char *value, char *out) {
     return mien_path_join(out, folder, value);
 }
 
-/* Of the paths those whose keys the file has. */
+/* Makes the paths relative to the config's folder, but only those whose keys are in the file. */
 static mien_status rebase(mien_config *config, const char *path, const bool *seen) {
     char joined[MIEN_PATH];
     const struct {
@@ -221,7 +248,7 @@ static void release_texts(mien_texts *texts) {
 mien_status mien_config_print_absolute(const mien_config *config, mien_text *out) {
     char here[MIEN_PATH];
     mien_config copy = *config;
-    if (!getcwd(here, sizeof here - 8)) return MIEN_FAIL(IO, "cannot tell the current folder");
+    if (!getcwd(here, sizeof here - 8)) return MIEN_FAIL(IO, "cannot determine the current folder");
     strcat(here, "/config");
     MIEN_TRY(relative(here, config->model.file, copy.model.file));
     MIEN_TRY(relative(here, config->data.soft_labels, copy.data.soft_labels));
@@ -243,22 +270,25 @@ mien_status mien_config_find(const char *name, char *out) {
 }
 
 mien_status mien_config_check(const mien_config *config) {
-    if (config->data.sources.count == 0) return MIEN_FAIL(INVALID, "data.sources names no source");
+    if (config->data.sources.count == 0)
+        return MIEN_FAIL(INVALID, "data.sources is empty: name at least one source");
     if (config->data.sources.count > 1 && strcmp(config->data.soft_labels, "none") != 0)
-        return MIEN_FAIL(INVALID,
-                         "data.soft_labels goes with one csv of faces; data.sources names %zu "
-                         "sources",
-                         config->data.sources.count);
+        return MIEN_FAIL(
+            INVALID,
+            "data.soft_labels works with a single csv of faces, but data.sources has %zu sources",
+            config->data.sources.count);
     if (config->data.sources.count > 1 && strcmp(config->data.groups, "none") != 0)
         return MIEN_FAIL(INVALID,
-                         "data.groups goes with one source; data.sources names %zu sources",
+                         "data.groups works with a single source, but data.sources has %zu sources",
                          config->data.sources.count);
     if (config->data.split.val + config->data.split.test > 0.95)
-        return MIEN_FAIL(INVALID, "data.split.val and data.split.test leave nothing to train on");
+        return MIEN_FAIL(INVALID, "data.split.val and data.split.test leave almost nothing to "
+                                  "train on: their sum may be at most 0.95");
     if (config->early_stopping.enabled && config->schedule.name == MIEN_SCHEDULE_COSINE)
-        MIEN_WARN("early_stopping ends a cosine schedule before its rate has fallen");
+        MIEN_WARN("early_stopping may end a cosine schedule before its learning rate has fallen");
     if (config->schedule.name == MIEN_SCHEDULE_STEP && config->schedule.steps.count == 0)
-        return MIEN_FAIL(INVALID, "schedule.name is step, but schedule.steps names no epoch");
+        return MIEN_FAIL(INVALID,
+                         "schedule.name is step, but schedule.steps is empty: list the epochs");
     mien_on_bad on_bad;
     return mien_on_bad_parse(config->data.on_bad, &on_bad);
 }

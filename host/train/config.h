@@ -1,5 +1,5 @@
-/* The configuration of a training run: one struct, one key table (config.c) that reads YAML, takes
- * --set, prints --print-config and documents itself (docs/config.md is made from it). */
+/* The configuration of a training run: one struct and one key table (config.c), which parses YAML
+ * and --set, prints --print-config, and from which docs/config.md is generated. */
 #ifndef HOST_TRAIN_CONFIG_H
 #define HOST_TRAIN_CONFIG_H
 
@@ -66,22 +66,23 @@ typedef struct mien_config {
         int monitor;
     } checkpoint;
     struct {
-        int tta; /* a mien_tta */
+        int tta; /* mien_tta */
     } evaluate;
-    char path[MIEN_PATH]; /* the file it came from; "" for none */
+    char path[MIEN_PATH]; /* the file it was read from; "" for none */
 } mien_config;
 
 mien_keys mien_config_keys(void);
-/* Every default. */
+/* Sets every key to its default. */
 mien_status mien_config_start(mien_config *config);
-/* Reads a file on top; paths in it are relative to it. */
+/* Reads a file on top of the present values. Relative paths in it are resolved against its folder.
+ */
 mien_status mien_config_read(mien_config *config, const char *path);
-/* Finds a recipe: a path, or the bare name of one under configs/train of the source tree or the
- * installation. */
+/* Finds a recipe. `name` is a path, or the bare name of a file in configs/train of the source tree
+ * or the installation; out has MIEN_PATH bytes. */
 mien_status mien_config_find(const char *name, char *out);
-/* Prints every key with absolute paths, so that the text means the same wherever it lies. */
+/* Prints every key with absolute paths, so that the text is valid in any folder. */
 mien_status mien_config_print_absolute(const mien_config *config, mien_text *out);
-/* Refuses combinations that make no sense; warns about doubtful ones. */
+/* Rejects contradictory combinations of keys and warns about questionable ones. */
 mien_status mien_config_check(const mien_config *config);
 void mien_config_release(mien_config *config);
 

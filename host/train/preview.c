@@ -9,14 +9,15 @@
 #include "host/image/draw.h"
 #include "host/train/step.h"
 
-/* What the trainer would have made current when this step begins. */
+/* Epoch, position in the epoch's order, and rows of a step. */
 static mien_status find_step(const mien_config *c, size_t train, long long step, mien_preview *out,
                              size_t *start) {
     const size_t batch = train < (size_t)c->train.batch_size ? train : (size_t)c->train.batch_size;
     const long long per_epoch = (long long)((train + batch - 1) / batch);
     out->steps = per_epoch * c->train.epochs;
     if (step < 1 || step > out->steps)
-        return MIEN_FAIL(INVALID, "there is no step %lld: this training has %lld (%lld an epoch)",
+        return MIEN_FAIL(INVALID,
+                         "there is no step %lld: this training has %lld steps (%lld per epoch)",
                          step, out->steps, per_epoch);
     out->step = step;
     out->epoch = (step - 1) / per_epoch + 1;
@@ -112,7 +113,7 @@ mien_status mien_preview_image(const mien_preview *p, const mien_normalise *n, i
     return MIEN_OK;
 }
 
-/* What label smoothing gives every class is no mixture. */
+/* The share of class `which` in a target, without what label smoothing adds to every class. */
 static int percent(const mien_preview *p, const float *targets, int which) {
     const double floor = (double)p->label_smoothing / p->classes;
     double sum = 0;
@@ -141,7 +142,7 @@ mien_status mien_preview_sheet(const mien_preview *p, const mien_meta *meta, con
                                mien_image *out) {
     static const mien_color paper = {255, 255, 255}, ink = {28, 28, 30};
     const char(*names)[64] = (const char(*)[64])meta->class_names;
-    /* whole multiples: every pixel of an image stays what it is */
+    /* enlarge by a whole factor, so that pixels stay sharp */
     const int times =
         p->spec.width >= SIDE_MIN ? 1 : (SIDE_MIN + p->spec.width - 1) / p->spec.width;
     const int w = p->spec.width * times, h = p->spec.height * times, cell = w + GAP;

@@ -1,4 +1,4 @@
-/* The images of one training step as a picture: what `mien preview` shows. */
+/* Renders the images of one training step, for `mien preview`. */
 #ifndef HOST_TRAIN_PREVIEW_H
 #define HOST_TRAIN_PREVIEW_H
 
@@ -6,9 +6,9 @@
 #include "host/image/image.h"
 #include "host/train/setup.h"
 
-/* What step `step` puts into the network. */
+/* The input of the network at step `step`. */
 typedef struct mien_preview {
-    long long step, epoch, steps; /* from 1; `steps` of the whole training */
+    long long step, epoch, steps; /* from 1; `steps` in the whole training */
     int rows, classes;
     float label_smoothing; /* of the targets */
     mien_image_spec spec;
@@ -16,23 +16,23 @@ typedef struct mien_preview {
     float *targets; /* [rows][classes] */
 } mien_preview;
 
-/* Gathers the batch of training step `step` (from 1) by the loader, order, augmentation and draws
- * of the training itself. INVALID beyond its last step. The set may be streamed. Release it also
- * after a failure. */
+/* Gathers the batch of training step `step` (from 1) with the loader, order, augmentation and
+ * random numbers of the training run. INVALID if the run has fewer steps. The data set may be
+ * streamed. Release the preview also after a failure. */
 mien_status mien_preview_gather(const mien_config *config, const mien_setup *setup,
                                 mien_backend *backend, long long step, mien_preview *out);
 void mien_preview_release(mien_preview *preview);
 
-/* Row `row` as it was before normalisation, rounded to bytes and kept within them; release it with
+/* Row `row` with the normalisation undone, rounded and clamped to 0..255; release it with
  * mien_image_release. */
 mien_status mien_preview_image(const mien_preview *preview, const mien_normalise *normalise,
                                int row, mien_image *out);
-/* out[0] "happy", out[1] ""; of a mixed target "happy 70" and "sad 20": its two largest classes, in
- * percent of all of them, what label smoothing gives every class left out. */
+/* The label under an image: out[0] "happy" and out[1] "". For a mixed target, its two largest
+ * classes: "happy 70" and "sad 20", in percent after removing label smoothing. */
 void mien_preview_label(const mien_preview *preview, const char (*names)[64], int row,
                         char out[2][96]);
-/* All rows with their labels below a line of text; release it with mien_image_release, also
- * after a failure. */
+/* A contact sheet: all rows with their labels under a title line. Release it with
+ * mien_image_release, also after a failure. */
 mien_status mien_preview_sheet(const mien_preview *preview, const mien_meta *meta,
                                const char *title, mien_image *out);
 

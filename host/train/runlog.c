@@ -18,9 +18,9 @@ static mien_status write_file(const char *folder, const char *name, mien_text *t
 
 mien_status mien_runlog_config(const mien_train_request *request, const mien_plan *plan) {
     mien_text text = {0};
-    mien_text_printf(
-        &text, "# Every key as this run used it. Plan: %s; micro-batch %d of %d rows.\n",
-        mien_backend_description(request->backend), plan->micro_batch, plan->max_batch);
+    mien_text_printf(&text, "# All settings of this run. Device: %s; micro-batch %d of %d rows.\n",
+                     mien_backend_description(request->backend), plan->micro_batch,
+                     plan->max_batch);
     mien_plan_algorithms(plan, "#   ", &text);
     mien_status status = mien_config_print_absolute(request->config, &text);
     if (status == MIEN_OK) status = write_file(request->folder, "config.yaml", &text);

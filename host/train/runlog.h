@@ -1,15 +1,17 @@
-/* The files of a run directory beside the models. */
+/* The files of a run directory other than the models. */
 #ifndef HOST_TRAIN_RUNLOG_H
 #define HOST_TRAIN_RUNLOG_H
 
 #include "host/graph/plan.h"
 #include "host/train/trainer.h"
 
-/* config.yaml: every key as resolved. */
+/* Writes config.yaml: every key with its resolved value. */
 mien_status mien_runlog_config(const mien_train_request *request, const mien_plan *plan);
-/* log.csv: Keras's CSVLogger columns and val_macro_f1; the header with epoch NULL. */
+/* Appends an epoch to `log` and writes it as log.csv, with the columns of Keras's CSVLogger and
+ * val_macro_f1. epoch NULL: the header. */
 mien_status mien_runlog_epoch(const char *folder, const mien_epoch *epoch, mien_text *log);
-/* run.json: what ran, where, how it went. `state`: running, finished, interrupted, failed. */
+/* Writes run.json: the command, the device and the outcome. `state`: running, finished, interrupted
+ * or failed. */
 mien_status mien_runlog_run(const mien_train_request *request, const char *state,
                             const mien_train_result *result, const char *started);
 

@@ -23,7 +23,7 @@ static mien_status load_data(const mien_config *c, mien_image_spec spec, mien_se
     MIEN_TRY(mien_on_bad_parse(c->data.on_bad, &on_bad));
     MIEN_TRY(mien_dataset_merge((const char *const *)c->data.sources.items, c->data.sources.count,
                                 spec, on_bad, (mien_memory)c->data.memory, &s->data));
-    s->model.meta.soft_labels[0] = 0; /* what a model that goes on has learnt from before */
+    s->model.meta.soft_labels[0] = 0; /* of an earlier training of a loaded model */
     if (strcmp(c->data.soft_labels, "none") != 0) {
         MIEN_TRY(
             mien_votes_apply(&s->data, c->data.soft_labels, (mien_soft_mode)c->data.soft_mode));
@@ -33,9 +33,11 @@ static mien_status load_data(const mien_config *c, mien_image_spec spec, mien_se
                  slash ? slash + 1 : c->data.soft_labels);
     }
     if (!s->data.labelled)
-        return MIEN_FAIL(INVALID, "'%s' has no column 'emotion': it can be scored, not trained on",
+        return MIEN_FAIL(INVALID,
+                         "'%s' has no labels (no column 'emotion'): it can be used for prediction, "
+                         "but not for training",
                          s->data.source);
-    if (s->model.meta.classes) /* a trained model goes on: its classes hold */
+    if (s->model.meta.classes) /* a loaded model keeps its classes */
         MIEN_TRY(mien_dataset_map(&s->data,
                                   (const char(*)[MIEN_CLASS_NAME])s->model.meta.class_names,
                                   s->model.meta.classes, "the model"));
@@ -68,7 +70,7 @@ static void measure_input(const mien_config *c, mien_setup *s) {
     for (int k = 0; k < c->input.channels; k++) {
         if (c->input.mean.word != 0) n->mean[k] = c->input.mean.number;
         if (c->input.std.word != 0) n->std[k] = c->input.std.number;
-        if (n->std[k] <= 0) n->std[k] = 1; /* every pixel alike */
+        if (n->std[k] <= 0) n->std[k] = 1; /* constant images */
     }
 }
 
@@ -79,7 +81,7 @@ static mien_status copy_classes(const mien_dataset *set, mien_meta *meta) {
     return MIEN_OK;
 }
 
-/* A fresh network on the data's classes. */
+/* A new network with the classes of the data. */
 static mien_status build_network(const mien_config *c, const char *path, mien_setup *s) {
     mien_model *model = &s->model;
     const mien_image_spec spec = {c->input.height, c->input.width, c->input.channels};
@@ -92,31 +94,31 @@ static mien_status build_network(const mien_config *c, const char *path, mien_se
     MIEN_TRY(mien_graph_read(path, io, &model->graph));
     if (model->graph.classes != s->data.classes)
         return MIEN_FAIL(INVALID,
-                         "the network '%s' has %d classes, the data '%s' have %d; "
-                         "write units: classes",
+                         "the network '%s' has %d classes, but the data '%s' have %d: "
+                         "write `units: classes` in its last layer",
                          path, model->graph.classes, s->data.source, s->data.classes);
     s->from_scratch = true;
     return mien_weights_create(&model->graph, (uint32_t)c->train.seed, &model->weights);
 }
 
-/* A loaded model's own input holds; a config that asks for another one is told so. */
+/* A loaded model keeps its input size; a config that sets a different one is rejected. */
 static mien_status check_input(const mien_config *c, const char *path, const mien_meta *meta) {
-    mien_config plain;
-    mien_status status = mien_config_start(&plain);
-    const int asked[] = {c->input.height, c->input.width, c->input.channels};
-    const int unasked[] = {plain.input.height, plain.input.width, plain.input.channels};
+    mien_config defaults;
+    mien_status status = mien_config_start(&defaults);
+    const int wanted[] = {c->input.height, c->input.width, c->input.channels};
+    const int unset[] = {defaults.input.height, defaults.input.width, defaults.input.channels};
     const int own[] = {meta->input.height, meta->input.width, meta->input.channels};
     for (int i = 0; i < 3 && status == MIEN_OK; i++)
-        if (asked[i] != unasked[i] && asked[i] != own[i])
+        if (wanted[i] != unset[i] && wanted[i] != own[i])
             status = MIEN_FAIL(INVALID,
-                               "the model '%s' reads %dx%dx%d images, the config's input asks "
-                               "for %dx%dx%d: leave the section out",
-                               path, own[0], own[1], own[2], asked[0], asked[1], asked[2]);
-    mien_config_release(&plain);
+                               "the model '%s' reads %dx%dx%d images, but the config's input is "
+                               "%dx%dx%d: remove the section `input`",
+                               path, own[0], own[1], own[2], wanted[0], wanted[1], wanted[2]);
+    mien_config_release(&defaults);
     return status;
 }
 
-/* A trained model goes on: its own input and classes hold. */
+/* Continues from a trained model, with its input size and classes. */
 static mien_status continue_network(const mien_config *c, const char *path, mien_setup *s) {
     mien_model *model = &s->model;
     MIEN_TRY(mien_model_open(path, model));
@@ -124,12 +126,12 @@ static mien_status continue_network(const mien_config *c, const char *path, mien
     return load_data(c, model->meta.input, s);
 }
 
-/* A layer may be of several nodes: the parts of a separable convolution, its activation. */
+/* A layer can have several nodes: the parts of a separable convolution, its activation. */
 static mien_status freeze(const mien_config *c, mien_graph *graph) {
     for (size_t i = 0; i < c->model.freeze.count; i++) {
         const int at = mien_graph_find(graph, c->model.freeze.items[i]);
         if (at < 0)
-            return MIEN_FAIL(NOT_FOUND, "model.freeze names '%s', which is no layer of '%s'",
+            return MIEN_FAIL(NOT_FOUND, "model.freeze: there is no layer '%s' in the network '%s'",
                              c->model.freeze.items[i], graph->name);
         for (int k = at; k < mien_layer_end(graph, at); k++)
             ((mien_layer_common *)graph->nodes[k].attrs)->trainable = false;
@@ -141,8 +143,8 @@ static mien_status refuse_format(const char *path, const mien_model_format *form
     char known[128];
     mien_model_suffixes(MIEN_FORMAT_TRAINABLE, known, sizeof known);
     return MIEN_FAIL(INVALID,
-                     "'%s' is %s and cannot be trained; train the %s that it was made from", path,
-                     format->flags & MIEN_FORMAT_INT8 ? "in int8" : format->content, known);
+                     "'%s' is %s and cannot be trained: train the %s model that it was made from",
+                     path, format->flags & MIEN_FORMAT_INT8 ? "in int8" : format->content, known);
 }
 
 mien_status mien_setup_create(const mien_config *config, const char *commit, mien_setup *setup) {

@@ -1,4 +1,5 @@
-/* What stands before the first step: data read, split and measured, network built or loaded. */
+/* Everything before the first step: reads, splits and surveys the data; builds or loads the
+ * network. */
 #ifndef HOST_TRAIN_SETUP_H
 #define HOST_TRAIN_SETUP_H
 
@@ -8,22 +9,24 @@
 
 typedef struct mien_setup {
     mien_dataset data;
-    mien_groups groups; /* of the data; none without data.groups */
-    mien_model model;   /* its graph and weights are those to start from; its meta is complete */
+    mien_groups groups; /* subgroups of the samples; empty without data.groups */
+    mien_model model;   /* graph and weights to start from; complete meta */
     mien_survey train;  /* of the training part */
     char val_sha256[65];
     bool from_scratch; /* the weights are drawn, not loaded */
 } mien_setup;
 
-/* Release it also after a failure. */
+/* Reads the data and builds or loads the network. `commit` is recorded in the meta. Release the
+ * setup also after a failure. */
 mien_status mien_setup_create(const mien_config *config, const char *commit, mien_setup *setup);
 void mien_setup_release(mien_setup *setup);
 
-/* The file that `model.file` names: a path as it is, a bare name under configs/models of the source
- * tree or the installation. */
+/* Resolves `model.file`: a path is kept, a bare name is looked up in configs/models of the source
+ * tree or the installation. out has MIEN_PATH bytes. */
 mien_status mien_network_find(const char *name, char *out);
 
-/* Weights by class that give every class the same sum: n / (classes * n_class). */
+/* weights[classes]: n / (classes * n_class) over the training part, so that every class has the
+ * same total weight; 0 for a class without samples. */
 void mien_balanced_weights(const mien_dataset *set, float *weights);
 
 #endif

@@ -9,7 +9,7 @@
 
 enum { NAMES_MAX = 64, NAME_MAX_BYTES = 64 };
 
-static int list(const char *path, char names[][NAME_MAX_BYTES]) {
+static int list_names(const char *path, char names[][NAME_MAX_BYTES]) {
     DIR *dir = opendir(path);
     int count = 0;
     for (const struct dirent *entry; dir && count < NAMES_MAX && (entry = readdir(dir));) {
@@ -21,15 +21,15 @@ static int list(const char *path, char names[][NAME_MAX_BYTES]) {
     return count;
 }
 
-/* Says what there is in the first folder that has something, in the order of the names. */
+/* Lists, sorted, what the first folder that has any files offers. */
 static mien_status not_found(const char *what, const char *folder, const char *name) {
     char path[MIEN_PATH], names[NAMES_MAX][NAME_MAX_BYTES];
     const char *known[NAMES_MAX];
     mien_text all = {0};
     int count = 0;
-    if (mien_path_join(path, "configs", folder) == MIEN_OK) count = list(path, names);
+    if (mien_path_join(path, "configs", folder) == MIEN_OK) count = list_names(path, names);
     if (count == 0 && mien_shared_file("configs", folder, path) == MIEN_OK)
-        count = list(path, names);
+        count = list_names(path, names);
     for (int i = 0; i < count; i++) {
         int at = i;
         for (; at > 0 && strcmp(known[at - 1], names[i]) > 0; at--)

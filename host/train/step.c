@@ -63,7 +63,7 @@ static mien_status compute(void *context) {
     const mien_batch *b = &work->batch;
     const uint64_t first = (uint64_t)b->first;
     mien_plan *plan = work->step->plan;
-    if (b->rows == 0) { /* a batch of fewer rows than parts */
+    if (b->rows == 0) { /* the batch has fewer rows than there are parts */
         const size_t element = mien_dtype_bytes(plan->backend->param_dtype);
         MIEN_TRY(plan->ops->zero(plan->backend, plan->grad, plan->trained * element));
         return mien_plan_update(plan, b->global_rows);
@@ -75,7 +75,7 @@ static mien_status compute(void *context) {
     return mien_plan_update(plan, b->global_rows);
 }
 
-/* A recording holds the augmentation's ranges: others need a new one. */
+/* The augmentation ranges are constants of a recording, so new ranges need a new recording. */
 static void check_recorded(mien_step *step) {
     if (memcmp(&step->ranges, &step->recorded_ranges, sizeof step->ranges) == 0) return;
     mien_step_release(step);
@@ -92,7 +92,7 @@ static mien_replay *replay_of(mien_step *step, const mien_batch *b) {
     return &r->replay;
 }
 
-/* This process's rows of a batch. */
+/* Sets the rows of the batch that this process computes. */
 static void take_part(const mien_step *step, mien_batch *b) {
     const long long n = b->global_rows, parts = step->parts ? step->parts : 1;
     b->first = (int)(n * step->part / parts);

@@ -1,5 +1,5 @@
-/* One training step, and what a config says about it. The trainer and `mien bench train` run the
- * very same function, so that what is measured is what trains. */
+/* One training step and the settings that it takes from a config. The trainer and `mien bench
+ * train` call the same function, so the benchmark measures exactly what training runs. */
 #ifndef HOST_TRAIN_STEP_H
 #define HOST_TRAIN_STEP_H
 
@@ -10,38 +10,39 @@
 /* The update rule of a config. Averages are warmed up only where the weights start `from_scratch`:
  * loaded ones bring averages worth keeping. */
 body_rule mien_step_rule(const mien_config *config, bool from_scratch);
-/* The augmentation of an epoch (from 1): off_last ends mixup and erasing early. */
+/* The augmentation of an epoch (from 1). Mixup and erasing are off in the last epochs if
+ * augment.off_last says so. */
 body_augment mien_step_ranges(const mien_config *config, int epoch);
-/* The plan's options of a config for batches of `batch` images. `rule` must outlive the call that
- * takes the options. */
+/* Plan options for batches of `batch` images. `rule` must outlive the call that the options are
+ * passed to. */
 mien_plan_options mien_step_options(const mien_config *config, const body_rule *rule, int batch);
 
-/* Rows of a batch that were recorded together. */
+/* The recorded work of a step, and the rows of the batch that it was recorded for. */
 typedef struct mien_recorded_step {
     mien_replay replay;
     int first, global_rows;
 } mien_recorded_step;
 
-/* What stays the same from step to step. The first members, up to `parts`, are the owner's; zero
- * the rest, and release with mien_step_release. */
+/* State kept from step to step. The owner sets the members up to `parts` and zeroes the rest;
+ * release with mien_step_release. */
 typedef struct mien_step {
-    mien_plan *plan;          /* for training, prepared for the rows of every batch */
-    mien_loader *loader;      /* its current order names the batch's images */
+    mien_plan *plan;          /* for training, prepared for every batch size */
+    mien_loader *loader;      /* batches are taken from its current order */
     const void *class_weight; /* [classes] in backend memory, or NULL */
     body_augment ranges;
     float label_smoothing;
-    /* This process computes part number `part` of `parts` equal ones of each batch; 0 and 0: all.
-     * all_reduce adds the gradients of the parts up. */
+    /* Data-parallel training: this process computes part number `part` of `parts` equal parts of
+     * each batch, and all_reduce sums the gradients. 0 and 0: the whole batch. */
     int part, parts;
-    mien_recorded_step recorded[2]; /* of a whole batch and of the epoch's last */
-    body_augment recorded_ranges;   /* that they were made for */
+    mien_recorded_step recorded[2]; /* for a full batch and for the epoch's last */
+    body_augment recorded_ranges;   /* `ranges` when they were recorded */
 } mien_step;
 
-/* The batch of `rows` from position `start` of the loader's order on, which must be where the
- * plan's step state stands: gather, forward, loss, backward, update. mien_plan_epoch has to be
- * called before an epoch's first step. Allocates nothing; all randomness comes from the step state.
- * On a device that can, everything but the fetching of a streamed batch is one recorded piece of
- * work. */
+/* Trains on the `rows` samples from position `start` of the loader's order: gather, forward, loss,
+ * backward, update. `start` must match the cursor in the plan's step state; call mien_plan_epoch
+ * before an epoch's first step. Allocates nothing; all randomness comes from the step state. On a
+ * device that supports capture, everything except fetching a streamed batch is recorded once and
+ * replayed. */
 mien_status mien_step_run(mien_step *step, size_t start, int rows);
 void mien_step_release(mien_step *step);
 

@@ -1,5 +1,5 @@
-/* One run: data and network set up once, then epochs of steps (step.c). A step allocates nothing
- * and draws all its randomness from (seed, step). */
+/* The training loop: set up data and network, then run epochs of steps (step.c). A step allocates
+ * nothing, and its random numbers depend only on (seed, step). */
 #include "host/train/trainer.h"
 
 #include <math.h>
@@ -26,7 +26,7 @@ typedef struct trainer {
     mien_plan *plan;
     mien_loader loader;
     mien_step work;
-    mien_weights incoming; /* room for weights on their way from the device */
+    mien_weights incoming; /* buffer for weights read from the device */
     float *probabilities;  /* of the validation part */
     uint16_t *val_labels;
     void *class_weight; /* in backend memory, or NULL */
@@ -34,9 +34,9 @@ typedef struct trainer {
     mien_plateau plateau;
     mien_monitor best, patience;
     mien_metrics epoch_metrics;
-    double *speeds; /* images a second of each epoch */
-    double *rates;  /* learning rate of each step of an epoch */
-    double looked;  /* when the progress was last told */
+    double *speeds;  /* images per second of each epoch */
+    double *rates;   /* learning rate of each step of an epoch */
+    double reported; /* time of the last progress report */
     long long step, per_epoch, total;
     bool saved;
 } trainer;
@@ -73,11 +73,11 @@ static mien_status start(trainer *t) {
     MIEN_TRY(mien_setup_create(c, t->request->commit, &t->setup));
     const body_rule rule = mien_step_rule(c, t->setup.from_scratch);
     model->meta.warm_averages = rule.warm_averages;
-    MIEN_TRY(mien_h5_available()); /* rather now than after the first epoch */
+    MIEN_TRY(mien_h5_available()); /* fail now rather than after the first epoch */
     const size_t train = model->meta.part_count[MIEN_TRAIN];
     const int batch = train < (size_t)c->train.batch_size ? (int)train : c->train.batch_size;
     if (batch < c->train.batch_size)
-        MIEN_WARN("the batch of %d is larger than the %zu training images; %d are taken",
+        MIEN_WARN("train.batch_size %d is larger than the %zu training images; using %d",
                   c->train.batch_size, train, batch);
     MIEN_TRY(mien_loader_create(&t->setup.data, &model->meta.normalise, t->request->backend, batch,
                                 0, &t->loader));
@@ -129,7 +129,8 @@ static mien_status diverged(const trainer *t, int epoch, const char *what) {
                      epoch, t->step, what, state.learning_rate);
 }
 
-/* A value that is not finite: the flag has kept the weights as they were. */
+/* Reads the flag that a non-finite loss or gradient sets; the device has already skipped that
+ * update. */
 static mien_status check_finite(trainer *t, int epoch) {
     body_step state;
     MIEN_TRY(mien_plan_read(t->plan, &state));
@@ -142,22 +143,24 @@ static mien_status check_finite(trainer *t, int epoch) {
     return diverged(t, epoch, "the loss or a gradient");
 }
 
-enum { CHECK_EVERY = 50 }; /* steps between looks at the flag, each of which waits for the device */
-static const double look_seconds = 0.1; /* between looks at the loss for the progress */
+enum { CHECK_EVERY = 50 }; /* steps between checks of the flag; each check waits for the device */
+static const double report_seconds =
+    0.1; /* between progress reports, each of which reads the loss */
 
-static mien_status tell_progress(trainer *t, int epoch, size_t done) {
+static mien_status report_progress(trainer *t, int epoch, size_t done) {
     body_step state;
     const double now = mien_seconds();
-    if (!t->request->observer.step || now - t->looked < look_seconds) return MIEN_OK;
+    if (!t->request->observer.step || now - t->reported < report_seconds) return MIEN_OK;
     MIEN_TRY(mien_plan_read(t->plan, &state));
     t->request->observer.step(t->request->observer.context, epoch, done,
                               t->loader.count[MIEN_TRAIN],
                               state.rows ? state.loss_sum / (double)state.rows : 0);
-    t->looked = now;
+    t->reported = now;
     return MIEN_OK;
 }
 
-/* Order, learning rates and sums of an epoch; behind it a step takes nothing from the host. */
+/* Sets the order, learning rates and sums of an epoch. Its steps then need no data from the host.
+ */
 static mien_status begin_epoch(trainer *t, int epoch) {
     const mien_config *c = t->config;
     for (long long i = 0; i < t->per_epoch; i++)
@@ -170,20 +173,20 @@ static mien_status begin_epoch(trainer *t, int epoch) {
 
 static mien_status train_epoch(trainer *t, int epoch) {
     const size_t n = t->loader.count[MIEN_TRAIN], most = (size_t)t->plan->max_batch;
-    const bool look_always = t->config->train.on_nan == MIEN_ON_NAN_SKIP;
+    const bool check_always = t->config->train.on_nan == MIEN_ON_NAN_SKIP;
     MIEN_TRY(begin_epoch(t, epoch));
     for (size_t start = 0; start < n; start += most) {
         const int rows = (int)(n - start < most ? n - start : most);
         MIEN_TRY(mien_step_run(&t->work, start, rows));
         t->step++;
-        if (t->step % CHECK_EVERY == 0 || look_always) MIEN_TRY(check_finite(t, epoch));
+        if (t->step % CHECK_EVERY == 0 || check_always) MIEN_TRY(check_finite(t, epoch));
         if (stopped(t)) return MIEN_FAIL(INTERRUPTED, "interrupted in epoch %d", epoch);
-        MIEN_TRY(tell_progress(t, epoch, start));
+        MIEN_TRY(report_progress(t, epoch, start));
     }
     return check_finite(t, epoch);
 }
 
-/* Validates with the averaged weights when there are any: they are what is saved. */
+/* Validates with the averaged weights if there are any, because those are saved. */
 static mien_status validate(trainer *t, int epoch) {
     mien_plan *plan = t->plan;
     if (plan->average) MIEN_TRY(mien_plan_use(plan, true));
@@ -200,11 +203,12 @@ static mien_status validate(trainer *t, int epoch) {
                                      : computed;
 }
 
-/* The weights as they are, from the device to the host's model. */
+/* Copies the current weights from the device to the host's model. */
 static mien_status fetch_weights(trainer *t, bool averaged, int epoch) {
     mien_model *model = &t->setup.model;
     MIEN_TRY(mien_plan_store(t->plan, averaged, &t->incoming));
-    const mien_weights arrived = t->incoming; /* a fault on the way leaves the last ones whole */
+    const mien_weights arrived =
+        t->incoming; /* a device fault during the copy leaves model->weights intact */
     t->incoming = model->weights;
     model->weights = arrived;
     model->meta.step = t->step;
@@ -212,7 +216,7 @@ static mien_status fetch_weights(trainer *t, bool averaged, int epoch) {
     return MIEN_OK;
 }
 
-/* The host's model to a file. */
+/* Writes the host's model to a file. */
 static mien_status write_model(trainer *t, const char *name) {
     char path[MIEN_PATH];
     MIEN_TRY(mien_path_join(path, t->request->folder, name));
@@ -247,7 +251,7 @@ static mien_status write_metrics(trainer *t, double seconds) {
     return status;
 }
 
-/* The model's confidence is fitted to the validation part; its metrics are those with it. */
+/* Fits the temperature on the validation part and recomputes the metrics with it. */
 static mien_status fit_temperature(trainer *t) {
     const size_t n = t->loader.count[MIEN_VAL];
     const int classes = t->setup.data.classes;
@@ -258,7 +262,7 @@ static mien_status fit_temperature(trainer *t) {
     return mien_metrics_compute(t->probabilities, t->val_labels, n, classes, &t->epoch_metrics);
 }
 
-/* A best epoch: model and metrics on disk, the metrics handed to the result. */
+/* Saves the model and metrics of a best epoch and moves the metrics to the result. */
 static mien_status keep_best(trainer *t, int epoch, double val_seconds, mien_train_result *result) {
     MIEN_TRY(fit_temperature(t));
     MIEN_TRY(save(t, MIEN_RUN_BEST, true, epoch));
@@ -271,7 +275,7 @@ static mien_status keep_best(trainer *t, int epoch, double val_seconds, mien_tra
     return MIEN_OK;
 }
 
-/* A part of the run as profilers show it. */
+/* Begins a named range, shown by profilers. */
 static void begin_part(const trainer *t, const char *name) {
     t->request->backend->ops->range_push(t->request->backend, name, NULL);
 }
@@ -311,11 +315,11 @@ static mien_status run_epoch(trainer *t, int number, mien_train_result *result) 
     mien_status status = MIEN_OK;
     if (e.best)
         status = keep_best(t, number, val_seconds, result);
-    else if (t->request->backend->ops->capture) /* a GPU can fault: its host keeps a copy */
+    else if (t->request->backend->ops->capture) /* after a GPU fault only the host's copy is left */
         status = fetch_weights(t, true, number);
     MIEN_TRY(end_part(t, status));
     if (mien_plateau_update(&t->plateau, t->config, e.val_loss))
-        MIEN_INFO("val_loss plateaued; reducing the learning rate to %g times its start",
+        MIEN_INFO("val_loss plateaued; reducing the learning rate to %g times its initial value",
                   t->plateau.factor);
     MIEN_TRY(mien_runlog_epoch(t->request->folder, &e, &t->log));
     if (t->request->observer.epoch) t->request->observer.epoch(t->request->observer.context, &e);
@@ -333,7 +337,7 @@ static mien_status run_epochs(trainer *t, mien_train_result *result) {
         if (stopped(t)) return MIEN_FAIL(INTERRUPTED, "interrupted after epoch %d", epoch);
         if (t->config->early_stopping.enabled &&
             t->patience.waited >= t->config->early_stopping.patience) {
-            MIEN_INFO("nothing got better for %d epochs: stopping early", t->patience.waited);
+            MIEN_INFO("no improvement for %d epochs: stopping early", t->patience.waited);
             break;
         }
     }
@@ -341,27 +345,29 @@ static mien_status run_epochs(trainer *t, mien_train_result *result) {
     return MIEN_OK;
 }
 
-/* After a signal nothing trained is lost: the weights as they are, and a best.h5 in any case. */
+/* After a signal: saves the current weights as last.h5, and best.h5 if no epoch has written it. */
 static mien_status save_interrupted(trainer *t, const mien_train_result *result) {
     MIEN_TRY(save(t, MIEN_RUN_LAST, false, result->epochs));
     return t->saved ? MIEN_OK : save(t, MIEN_RUN_BEST, true, result->epochs);
 }
 
-/* After a fault nothing can be read from the device any more. */
+/* After a device fault nothing can be read from the device, so the host's copy is saved. */
 static void save_after_fault(trainer *t) {
     char message[512];
     snprintf(message, sizeof message, "%s", mien_error_message());
     const bool saved = t->setup.model.meta.epoch > 0 && write_model(t, MIEN_RUN_LAST) == MIEN_OK;
     if (saved)
-        mien_fail(MIEN_DEVICE, __FILE__, __LINE__,
-                  "%s; the weights of epoch %d are in %s: start again, on another device if it "
-                  "happens twice",
-                  message, t->setup.model.meta.epoch, MIEN_RUN_LAST);
+        mien_fail(
+            MIEN_DEVICE, __FILE__, __LINE__,
+            "%s; the weights of epoch %d are saved in %s: start again, or use another device if it "
+            "happens again",
+            message, t->setup.model.meta.epoch, MIEN_RUN_LAST);
     else
-        mien_fail(MIEN_DEVICE, __FILE__, __LINE__, "%s; no epoch was finished before", message);
+        mien_fail(MIEN_DEVICE, __FILE__, __LINE__,
+                  "%s; no epoch had finished, so no weights are saved", message);
 }
 
-/* What is saved behind the last epoch, or instead of it; returns what the run ends with. */
+/* Saves what the outcome of the training calls for; returns the run's final status. */
 static mien_status save_last(trainer *t, mien_status status, const mien_train_result *result) {
     const mien_config *c = t->config;
     if (status == MIEN_DEVICE) save_after_fault(t);
@@ -374,7 +380,7 @@ static mien_status save_last(trainer *t, mien_status status, const mien_train_re
     return status;
 }
 
-/* Writes how the run ended; the first failure is the one to tell. */
+/* Writes the outcome to run.json; an earlier failure is the one to report. */
 static mien_status record_end(const trainer *t, mien_status status, const mien_train_result *result,
                               const char *started) {
     char message[512];

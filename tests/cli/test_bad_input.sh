@@ -26,10 +26,10 @@ accepts() {
 # ---- command line ----
 refuse 2 "unknown command" "trian" "did you mean 'train'" -- trian
 refuse 2 "unknown flag" "--dta" "did you mean '--data'" -- train --dta x
-refuse 2 "flag without value" "--data wants a value" -- train --data
+refuse 2 "flag without value" "--data needs a value" -- train --data
 refuse 2 "flag twice" "--data is given twice" -- train --data a --data b
 refuse 2 "switch with a value" "--force takes no value" -- train --force=yes
-refuse 2 "argument too many" "'b.yaml'" "too many" -- train a.yaml b.yaml
+refuse 2 "argument too many" "'b.yaml'" "unexpected argument" -- train a.yaml b.yaml
 refuse 2 "threads: none" "--threads" "'0'" -- train --threads 0
 refuse 2 "threads: a word" "--threads" "'two'" -- devices --threads two
 refuse 2 "unknown device" "'gpu'" -- train --device gpu
@@ -140,7 +140,7 @@ bad_csv "one column" "row 4" "1 columns"
 head -c -4000 good.csv >bad.csv
 bad_csv "cut tail" "row 71"
 cut -d, -f2,3 good.csv >bad.csv
-bad_csv "no emotion" "'emotion'" "not trained on"
+bad_csv "no emotion" "'emotion'" "not for training"
 grep -E '^(emotion|3,)' good.csv >bad.csv
 bad_csv "one class only" "'happy'" "two or more"
 cat header rows >good2.csv

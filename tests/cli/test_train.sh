@@ -21,8 +21,8 @@ check "help: train" helps train --data --out --set --seed --seeds --force --prin
 check "help: -h and help COMMAND say the same" eval '"$mien" train --help >h1 && "$mien" train -h | cmp - h1 && "$mien" help train | cmp - h1'
 refuse 1 "a recipe by a wrong name" "did you mean 'sample'" "fer2013-small, ferplus" -- train sampel --out never
 refuse 1 "a network by a wrong name" "did you mean 'small'" "seresnet" -- train sample -q --set model.file=smal --out never
-refuse 1 "a recipe without its data" "'fer2013.csv' beside it" "--data" -- train fer2013-small --out never
-check "names behind -- are no flags" eval '! "$mien" evaluate -- --x 2>e.txt && grep -q "one argument too many" e.txt'
+refuse 1 "a recipe without its data" "'fer2013.csv' next to it" "--data" -- train fer2013-small --out never
+check "names behind -- are no flags" eval '! "$mien" evaluate -- --x 2>e.txt && grep -q "unexpected argument" e.txt'
 check "help: evaluate" helps evaluate --model --data --split --tta --predictions --batch
 check "help: convert" helps convert --calibrate --images --split --on-bad
 check "help: inspect" helps inspect
@@ -141,7 +141,7 @@ variant "sgd" --set optimizer.name=sgd --set train.on_nan=skip
 variant "three channels of another size" --set input.channels=3 --set input.height=40 --set input.width=44
 variant "deterministic" --deterministic
 variant "views in validation" --set evaluate.tta=flip
-check "train: batch larger than the data" eval 'train --out big --set train.batch_size=1000 && grep -q "warning: the batch of 1000 is larger than the 84" train.log && grep -q "\"steps\": 1," big/run.json'
+check "train: batch larger than the data" eval 'train --out big --set train.batch_size=1000 && grep -q "warning: train.batch_size 1000 is larger than the 84" train.log && grep -q "\"steps\": 1," big/run.json'
 sed 's/  - max/  - batch_normalization\n  - max/' tiny.yaml >norm.yaml
 check "train: a last batch of one" eval 'train --out one --set train.batch_size=83 --set model.file=norm.yaml && grep -q "\"steps\": 2," one/run.json && evaluate --model one >/dev/null'
 check "train: micro-batches" eval 'train --out micro --set train.micro_batch=4'

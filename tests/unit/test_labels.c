@@ -203,7 +203,7 @@ static void a_model_names_votes_but_no_path(void **state) {
     mien_free(meta.class_names);
     mien_free(again.class_names);
     assert_int_not_equal(read_meta("../v.csv", &meta), MIEN_OK);
-    expect_in_message("names a path");
+    expect_in_message("must be a file name, not a path");
     mien_free(meta.class_names);
 }
 

@@ -266,7 +266,7 @@ static void steps_beyond_the_training(void **state) {
     for (int i = 0; i < 4; i++) {
         mien_preview p;
         assert_int_equal(mien_preview_gather(&c, &setup, backend, none[i], &p), MIEN_INVALID);
-        assert_non_null(strstr(mien_error_message(), "this training has 15 (5 an epoch)"));
+        assert_non_null(strstr(mien_error_message(), "this training has 15 steps (5 per epoch)"));
         mien_preview_release(&p);
     }
     mien_setup_release(&setup);
