@@ -1,17 +1,17 @@
-/* metrics.json: what an evaluation found, as JSON. */
+/* The results of an evaluation as JSON (metrics.json). */
 #ifndef HOST_EVAL_DOCUMENT_H
 #define HOST_EVAL_DOCUMENT_H
 
 #include "host/eval/metrics.h"
 #include "host/eval/subgroups.h"
 
-/* What the document says beside the metrics. */
+/* The fields of the document other than the metrics. */
 typedef struct mien_report_head {
-    const char *model; /* several: joined by " + ", their probabilities averaged */
-    int models;        /* how many they are; 0 as 1 */
+    const char *model; /* names of several models are joined by " + " */
+    int models;        /* how many; 0 means 1 */
     const char *data, *split;
-    const char *views;  /* of each image, averaged: "none", "flip" …; NULL as "none" */
-    const char *labels; /* where they are from, NULL: the data's own */
+    const char *views;  /* TTA mode: "none", "flip" …; NULL means "none" */
+    const char *labels; /* where the labels come from; NULL: the data */
     const char *sha256; /* of the split */
     const char *const *warnings;
     size_t warning_count;
@@ -19,8 +19,8 @@ typedef struct mien_report_head {
     const mien_subgroups *groups; /* NULL: none */
 } mien_report_head;
 
-/* Appends the JSON contract of `mien evaluate`, which metrics.json of a run follows, too. `names`
- * are [metrics->classes]. */
+/* Appends the JSON that `mien evaluate` prints and training writes as metrics.json. `names` has
+ * metrics->classes entries. */
 void mien_metrics_document(const mien_metrics *metrics, const char (*names)[64],
                            const mien_report_head *head, bool pretty, mien_text *out);
 

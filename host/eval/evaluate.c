@@ -17,13 +17,13 @@ static void warn(mien_evaluation *e, const char *text) {
     if (e->warning_count < MIEN_EVALUATION_WARNINGS) e->warnings[e->warning_count++] = text;
 }
 
-/* The part that was asked for, else test if the data have one, else val, else all. */
+/* The requested part, or the first of test, val and all that has samples. */
 static mien_status choose_part(mien_evaluation *e) {
     size_t counts[MIEN_CLASSES_MAX];
-    static const mien_part wish[] = {MIEN_TEST, MIEN_VAL, MIEN_NO_PART};
+    static const mien_part preferred[] = {MIEN_TEST, MIEN_VAL, MIEN_NO_PART};
     if (e->request.part) e->part = *e->request.part;
     for (int i = 0; !e->request.part && i < 3; i++) {
-        e->part = wish[i];
+        e->part = preferred[i];
         if (mien_dataset_counts(&e->data, e->part, counts)) break;
     }
     if (!mien_dataset_counts(&e->data, e->part, counts))
@@ -31,8 +31,8 @@ static mien_status choose_part(mien_evaluation *e) {
     return MIEN_OK;
 }
 
-/* The votes that the model's labels came from: those asked for, else the file of that name beside
- * the data. Data whose rows have no order keep their own labels. */
+/* Labels the data from votes: the requested file, or the one that the model was trained with, next
+ * to the data. Data without an order of rows keep their own labels. */
 static mien_status apply_votes(mien_evaluation *e) {
     char folder[MIEN_PATH];
     const mien_meta *meta = &e->model.meta;
@@ -45,18 +45,19 @@ static mien_status apply_votes(mien_evaluation *e) {
         mien_path_folder(folder, e->data.source);
         MIEN_TRY(mien_path_join(e->votes, folder, meta->soft_labels));
         if (!mien_file_exists(e->votes))
-            return MIEN_FAIL(NOT_FOUND,
-                             "the model's labels are the votes in '%s', which is not beside '%s': "
-                             "give it with --soft-labels FILE, or --soft-labels none to judge by "
-                             "the data's own labels",
-                             meta->soft_labels, e->data.source);
+            return MIEN_FAIL(
+                NOT_FOUND,
+                "the model was trained on the votes in '%s', which is not next to '%s': "
+                "give it with --soft-labels FILE, or use the data's own labels with "
+                "--soft-labels none",
+                meta->soft_labels, e->data.source);
     }
     snprintf(e->labels_from, sizeof e->labels_from, "votes in %s, %s", e->votes,
              mien_soft_mode_name(meta->soft_mode));
     return mien_votes_apply(&e->data, e->votes, meta->soft_mode);
 }
 
-/* The data with the model's classes and the split of its training. */
+/* Loads the data with the model's classes and the split that it was trained with. */
 static mien_status load_data(mien_evaluation *e) {
     const mien_evaluate_request *r = &e->request;
     const mien_meta *meta = &e->model.meta;
@@ -65,24 +66,24 @@ static mien_status load_data(mien_evaluation *e) {
     const mien_status status =
         mien_dataset_load_all(source, meta->input, r->on_bad, r->memory, &e->data);
     if (status == MIEN_NOT_FOUND && !r->data)
-        return mien_fail_context(status, "what the model was trained on is not here (name data "
-                                         "with --data SRC)");
+        return mien_fail_context(
+            status, "the model's training data are missing (give data with --data SRC)");
     MIEN_TRY(status);
     MIEN_TRY(apply_votes(e));
     if (!e->data.labelled)
-        return MIEN_FAIL(INVALID, "'%s' has no column 'emotion': there is nothing to compare with",
+        return MIEN_FAIL(INVALID, "'%s' has no labels (no column 'emotion') to evaluate against",
                          source);
     MIEN_TRY(mien_dataset_map(&e->data, (const char(*)[MIEN_CLASS_NAME])meta->class_names,
                               meta->classes, "the model"));
     if (split.by == MIEN_BY_USAGE && !mien_split_named(&e->data)) {
-        memset(e->data.part, MIEN_NO_PART, e->data.count); /* other data: they belong to no part */
+        memset(e->data.part, MIEN_NO_PART, e->data.count); /* other data without a split: no part */
     } else {
         MIEN_TRY(mien_split_apply(&e->data, &split));
     }
     return choose_part(e);
 }
 
-/* What the loader calls the part: all samples are made one. */
+/* The part that the loader reads: for "all", every sample is put into the test part. */
 static mien_part scored_part(const mien_evaluation *e) {
     return e->part == MIEN_NO_PART ? MIEN_TEST : e->part;
 }
@@ -97,7 +98,7 @@ static mien_status survey_part(mien_evaluation *e) {
     if (strcmp(e->sha256, e->model.meta.train_sha256) == 0)
         warn(e, "these are the data that the model was trained on");
     else if (e->part == MIEN_NO_PART)
-        warn(e, "'all' may hold data that the model was trained on");
+        warn(e, "'all' may include data that the model was trained on");
     return MIEN_OK;
 }
 
@@ -130,21 +131,21 @@ mien_status mien_evaluation_open(const mien_evaluate_request *request, mien_eval
 
 /* ---- scores ---- */
 
-/* A further model's classes must be the first one's, to which the data were mapped, and one size of
- * images is read for all. */
+/* Every model needs the classes and the input size of the first, for which the data were loaded. */
 static mien_status check_model(const mien_evaluation *e, const char *path) {
     const mien_meta *meta = &e->model.meta;
     const mien_dataset *set = &e->data;
     if (meta->classes != set->classes)
-        return MIEN_FAIL(INVALID, "the model has %d classes, '%s' has %d", meta->classes,
+        return MIEN_FAIL(INVALID, "the model has %d classes, but '%s' has %d", meta->classes,
                          set->source, set->classes);
     for (int k = 0; k < set->classes; k++)
         if (strcmp(meta->class_names[k], set->class_names[k]) != 0)
-            return MIEN_FAIL(INVALID, "class %d is '%s' in the model and '%s' in '%s'", k,
+            return MIEN_FAIL(INVALID, "class %d is '%s' in the model, but '%s' in '%s'", k,
                              meta->class_names[k], set->class_names[k], set->source);
     if (meta->input.height != set->spec.height || meta->input.width != set->spec.width ||
         meta->input.channels != set->spec.channels)
-        return MIEN_FAIL(INVALID, "'%s' reads images of another size than '%s'", path,
+        return MIEN_FAIL(INVALID,
+                         "'%s' and '%s' have different input sizes: they cannot be averaged", path,
                          e->request.models[0]);
     return MIEN_OK;
 }
@@ -211,7 +212,7 @@ void mien_evaluation_release(mien_evaluation *e) {
     *e = (mien_evaluation){0};
 }
 
-/* ---- what came out, as text ---- */
+/* ---- output ---- */
 
 mien_report_head mien_evaluation_head(const mien_evaluation *e) {
     return (mien_report_head){.model = e->models.data,

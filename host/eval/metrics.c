@@ -56,8 +56,8 @@ static int descending(const void *a, const void *b) {
     return (x->score < y->score) - (x->score > y->score);
 }
 
-/* One class against the rest. Equal scores count as one step, so the order of rows cannot matter.
- */
+/* ROC AUC and average precision of one class against the rest. Equal scores form one step, so that
+ * the order of rows does not matter. */
 static void rank_class(mien_class_metrics *c, scored *rows, size_t n) {
     qsort(rows, n, sizeof *rows, descending);
     const double positives = (double)c->support, negatives = (double)n - positives;
@@ -98,7 +98,7 @@ static void add_means(mien_metrics *m) {
         const double precision = isnan(c->precision) ? 0 : c->precision;
         const double recall = isnan(c->recall) ? 0 : c->recall, f1 = isnan(c->f1) ? 0 : c->f1;
         const double share = (double)c->support / (double)m->n;
-        if (!isnan(c->f1)) { /* a class neither present nor predicted says nothing */
+        if (!isnan(c->f1)) { /* skip a class neither present nor predicted */
             known++;
             m->macro_precision += precision;
             m->macro_recall += recall;
@@ -121,7 +121,7 @@ static void add_means(mien_metrics *m) {
 mien_status mien_metrics_compute(const float *probabilities, const uint16_t *labels, size_t n,
                                  int classes, mien_metrics *out) {
     *out = (mien_metrics){.classes = classes, .n = n};
-    if (n == 0) return MIEN_FAIL(INVALID, "there is nothing to judge: the split is empty");
+    if (n == 0) return MIEN_FAIL(INVALID, "there is nothing to evaluate: the split is empty");
     for (size_t i = 0; i < n * (size_t)classes; i++)
         if (!isfinite(probabilities[i]))
             return MIEN_FAIL(DIVERGED,

@@ -1,4 +1,4 @@
-/* Judging a classifier over a whole split, never batch by batch. */
+/* Classification metrics, computed over a whole split rather than averaged over batches. */
 #ifndef HOST_EVAL_METRICS_H
 #define HOST_EVAL_METRICS_H
 
@@ -22,16 +22,17 @@ typedef struct mien_metrics {
     size_t *confusion; /* [true][predicted] */
 } mien_metrics;
 
-/* From probabilities [n][classes] and labels [n]. Precision of a class that was never predicted and
- * recall of one that has no sample are undefined (NaN). Macro means go over the classes that are
- * present or predicted and count what is undefined as 0, as scikit-learn does. DIVERGED when a
- * probability is not finite. Release it also after a failure. */
+/* Computes all metrics from probabilities [n][classes] and labels [n]. The precision of a class
+ * that was never predicted and the recall of one without samples are undefined (NaN). Macro means
+ * cover the classes that are present or predicted and count undefined values as 0, as scikit-learn
+ * does. DIVERGED if a probability is not finite; INVALID if n is 0. Release the metrics also after
+ * a failure. */
 mien_status mien_metrics_compute(const float *probabilities, const uint16_t *labels, size_t n,
                                  int classes, mien_metrics *out);
 void mien_metrics_release(mien_metrics *metrics);
 /* The members from "n" to "confusion" of metrics.json. */
 void mien_metrics_json(const mien_metrics *metrics, const char (*names)[64], mien_json *json);
-/* A table for people, with the confusion matrix. */
+/* A table for a terminal, with the confusion matrix. */
 void mien_metrics_table(const mien_metrics *metrics, const char (*names)[64], mien_text *out);
 
 #endif

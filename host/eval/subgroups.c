@@ -5,8 +5,8 @@
 #include "host/base/memory.h"
 #include "host/eval/metrics.h"
 
-/* What is judged, and room for the samples of one subgroup. */
-typedef struct judged {
+/* The evaluated samples, and buffers for those of one subgroup. */
+typedef struct evaluated {
     const uint32_t *samples;
     const float *probabilities;
     const uint16_t *labels;
@@ -14,11 +14,11 @@ typedef struct judged {
     int classes;
     float *own_probabilities;
     uint16_t *own_labels;
-} judged;
+} evaluated;
 
 /* Appends the row of one value, unless no sample has it. */
-static mien_status judge_value(const judged *j, const mien_group_column *column, int value,
-                               mien_subgroup_table *table) {
+static mien_status evaluate_value(const evaluated *j, const mien_group_column *column, int value,
+                                  mien_subgroup_table *table) {
     const size_t classes = (size_t)j->classes;
     mien_metrics metrics;
     size_t n = 0;
@@ -43,19 +43,19 @@ static mien_status judge_value(const judged *j, const mien_group_column *column,
     return status;
 }
 
-static mien_status judge_column(const judged *j, const mien_group_column *column,
-                                mien_subgroup_table *table) {
+static mien_status evaluate_column(const evaluated *j, const mien_group_column *column,
+                                   mien_subgroup_table *table) {
     strcpy(table->column, column->name);
     MIEN_TRY(mien_new(&table->rows, (size_t)column->count, sizeof *table->rows));
     for (int v = 1; v < column->count; v++)
-        MIEN_TRY(judge_value(j, column, v, table));
-    return judge_value(j, column, 0, table);
+        MIEN_TRY(evaluate_value(j, column, v, table));
+    return evaluate_value(j, column, 0, table);
 }
 
 mien_status mien_subgroups_compute(const mien_groups *groups, const uint32_t *samples,
                                    const float *probabilities, const uint16_t *labels, size_t n,
                                    int classes, mien_subgroups *out) {
-    judged j = {samples, probabilities, labels, n, classes, NULL, NULL};
+    evaluated j = {samples, probabilities, labels, n, classes, NULL, NULL};
     mien_status status;
     *out = (mien_subgroups){0};
     if (groups->count == 0) return MIEN_OK;
@@ -64,7 +64,7 @@ mien_status mien_subgroups_compute(const mien_groups *groups, const uint32_t *sa
     MIEN_GO(mien_new(&out->tables, (size_t)groups->count, sizeof *out->tables));
     for (int c = 0; c < groups->count; c++) {
         out->count++;
-        MIEN_GO(judge_column(&j, &groups->columns[c], &out->tables[c]));
+        MIEN_GO(evaluate_column(&j, &groups->columns[c], &out->tables[c]));
     }
 out:
     mien_free(j.own_probabilities);

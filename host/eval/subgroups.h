@@ -1,4 +1,4 @@
-/* How well a classifier does on each subgroup of a split. */
+/* Metrics of a classifier by subgroup of a split. */
 #ifndef HOST_EVAL_SUBGROUPS_H
 #define HOST_EVAL_SUBGROUPS_H
 
@@ -8,12 +8,12 @@
 typedef struct mien_subgroup {
     char name[MIEN_GROUP_NAME];
     size_t n;
-    double accuracy, macro_f1; /* as of a split that holds this subgroup alone */
+    double accuracy, macro_f1; /* over this subgroup alone */
 } mien_subgroup;
 
 typedef struct mien_subgroup_table {
     char column[MIEN_GROUP_NAME];
-    mien_subgroup *rows; /* [count] values that occur, "(none)" last */
+    mien_subgroup *rows; /* [count]: the values that occur, "(none)" last */
     int count;
 } mien_subgroup_table;
 
@@ -22,15 +22,16 @@ typedef struct mien_subgroups {
     int count;
 } mien_subgroups;
 
-/* A table for each column of `groups`. Of `n` samples (places in the set that the groups are of)
- * come labels [n] and probabilities [n][classes]. Release it also after a failure. */
+/* Makes a table for each column of `groups`. samples[n] are indices into the data set that `groups`
+ * was read for; labels are [n], probabilities [n][classes]. Release the result also after a
+ * failure. */
 mien_status mien_subgroups_compute(const mien_groups *groups, const uint32_t *samples,
                                    const float *probabilities, const uint16_t *labels, size_t n,
                                    int classes, mien_subgroups *out);
 void mien_subgroups_release(mien_subgroups *subgroups);
 /* The member "groups" of metrics.json. */
 void mien_subgroups_json(const mien_subgroups *subgroups, mien_json *json);
-/* Tables for people. */
+/* Tables for a terminal. */
 void mien_subgroups_table(const mien_subgroups *subgroups, mien_text *out);
 
 #endif

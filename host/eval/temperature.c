@@ -2,15 +2,15 @@
 
 #include <math.h>
 
-static const double coldest = 0.05, hottest = 20;
+static const double least_temperature = 0.05, most_temperature = 20;
 
-/* A logit, up to a constant of the row; no class is so unlikely that the row has no answer. */
+/* A logit up to a constant per row. Probabilities are clamped so that the logarithm is finite. */
 static double logit(float probability) {
     return log(probability > 1e-30f ? probability : 1e-30);
 }
 
-/* The slope of the cross-entropy by 1 / temperature: mean of (expected logit - the label's). It
- * only rises, so the place where it is 0 can be bracketed. */
+/* The derivative of the summed cross-entropy with respect to 1 / temperature: the sum of (expected
+ * logit - the label's logit). It is monotonic, so bisection finds its zero. */
 static double slope(const float *p, const uint16_t *labels, size_t n, int classes, double inverse) {
     double total = 0;
     for (size_t i = 0; i < n; i++) {
@@ -31,7 +31,7 @@ static double slope(const float *p, const uint16_t *labels, size_t n, int classe
 double mien_temperature_fit(const float *probabilities, const uint16_t *labels, size_t n,
                             int classes) {
     enum { HALVINGS = 40 };
-    double low = 1 / hottest, high = 1 / coldest;
+    double low = 1 / most_temperature, high = 1 / least_temperature;
     if (n < MIEN_TEMPERATURE_LEAST) return 1;
     for (int i = 0; i < HALVINGS; i++) {
         const double middle = sqrt(low * high);

@@ -16,17 +16,18 @@ typedef struct calibrator {
     mien_part part;
     size_t images;
     mien_plan *plan;             /* in f32 */
-    mien_histogram **histograms; /* by value, NULL where nobody reads bytes */
+    mien_histogram **histograms; /* by value; NULL if no int8 layer consumes it */
     bool *is_signed;
-    bool counting; /* false: only the range is looked for */
+    bool
+        counting; /* true: second pass, fills the histograms; false: first pass, finds the ranges */
     float *buffer;
-    float *wanted, *got; /* probabilities in f32 and in bytes */
-    mien_status seen;    /* of the observer */
+    float *wanted, *got; /* probabilities in f32 and in int8 */
+    mien_status seen;    /* status of the observer */
 } calibrator;
 
-/* Bytes pay where sums are long and there are weights enough; what reads the image and what gives
- * the classes' numbers stay as they are. */
-static bool gains(const mien_plan *plan, int i) {
+/* Is the layer worth quantising? int8 pays off for long sums and many weights. The layers that read
+ * the image and that produce the logits stay in floating point. */
+static bool worth_int8(const mien_plan *plan, int i) {
     const mien_node *node = &plan->graph->nodes[i];
     if (!mien_quant_can(node) || mien_quant_source(plan->graph, i) == 0) return false;
     if (plan->nodes[i].fusion.storage == plan->nodes[plan->graph->logits].fusion.storage)
@@ -37,7 +38,7 @@ static bool gains(const mien_plan *plan, int i) {
 
 /* ---- ranges ---- */
 
-static void widen(mien_histogram *h, bool *is_signed, const float *x, size_t count) {
+static void update_range(mien_histogram *h, bool *is_signed, const float *x, size_t count) {
     for (size_t i = 0; i < count; i++) {
         const float size = fabsf(x[i]);
         if (size > h->most) h->most = size;
@@ -63,7 +64,7 @@ static void observe(void *context, const mien_pass *pass, const mien_node *node)
     if (c->counting)
         tally(c->histograms[source], c->buffer, count);
     else
-        widen(c->histograms[source], &c->is_signed[source], c->buffer, count);
+        update_range(c->histograms[source], &c->is_signed[source], c->buffer, count);
 }
 
 static mien_status score(calibrator *c, mien_plan *plan, float *out) {
@@ -79,7 +80,9 @@ static mien_status find_ranges(calibrator *c) {
     MIEN_TRY(score(c, c->plan, c->wanted));
     for (int i = 0; i < c->model->graph.count; i++)
         if (c->histograms[i] && !isfinite(c->histograms[i]->most))
-            return MIEN_FAIL(INVALID, "layer '%s' gives numbers that are not finite",
+            return MIEN_FAIL(INVALID,
+                             "the output of layer '%s' is not finite: its weights are damaged or "
+                             "training diverged",
                              c->model->graph.nodes[i].name);
     c->counting = true;
     return score(c, c->plan, c->wanted);
@@ -95,13 +98,14 @@ static void set_scales(calibrator *c, mien_clip clip) {
         const int source = mien_quant_source(&c->model->graph, i);
         const int levels = c->is_signed[source] ? 127 : 255;
         const float edge = mien_clip_find(c->histograms[source], clip, levels);
-        q->x_scale = edge > 1e-20f ? edge / (float)levels : 1; /* always 0: any scale does */
+        q->x_scale =
+            edge > 1e-20f ? edge / (float)levels : 1; /* all values are 0: any scale works */
         q->x_signed = c->is_signed[source];
     }
 }
 
-/* The folded weights of a layer, rounded, become the layer's own; what is folded into its bias
- * stays with the batch normalisation, which otherwise does nothing any more. */
+/* Replaces a layer's weights by its rounded folded weights. The folded bias becomes the shift of
+ * the batch normalisation, whose scale is then 1. */
 static mien_status round_layer(calibrator *c, int i, float *kernel, float *bias) {
     const mien_node *node = &c->model->graph.nodes[i];
     mien_weights *weights = &c->model->weights;
@@ -136,7 +140,7 @@ static mien_status round_weights(calibrator *c) {
     return MIEN_OK;
 }
 
-/* ---- which clip ---- */
+/* ---- choice of the clip ---- */
 
 static mien_status compare(calibrator *c, mien_clip clip, mien_calibration *out) {
     const mien_plan_options options = {.max_batch = BATCH, .quant = &c->model->quant};
@@ -178,13 +182,13 @@ static mien_status choose_clip(calibrator *c, mien_calibration *best) {
     return MIEN_OK;
 }
 
-/* ---- all of it ---- */
+/* ---- the whole calibration ---- */
 
 static mien_status choose_layers(calibrator *c) {
     const mien_graph *graph = &c->model->graph;
     size_t most = 0;
     for (int i = 1; i < graph->count; i++) {
-        if (!gains(c->plan, i)) continue;
+        if (!worth_int8(c->plan, i)) continue;
         const int source = mien_quant_source(graph, i);
         MIEN_TRY(mien_quant_add(graph, &c->model->quant, i));
         if (!c->histograms[source])
@@ -194,8 +198,8 @@ static mien_status choose_layers(calibrator *c) {
     }
     if (!most)
         return MIEN_FAIL(INVALID,
-                         "the network '%s' has no layer that gains from int8 (a convolution "
-                         "behind another one, or a wide dense layer)",
+                         "the network '%s' has no layer that gains from int8 (a convolution after "
+                         "another one, or a wide dense layer)",
                          graph->name);
     return mien_new(&c->buffer, most * BATCH, sizeof *c->buffer);
 }
@@ -235,9 +239,11 @@ mien_status mien_calibrate(mien_model *model, const mien_dataset *set, mien_part
     c.images = mien_dataset_counts(set, part, counts);
     if (c.images < MIEN_CALIBRATION_LEAST)
         return MIEN_FAIL(INVALID,
-                         "calibration wants at least %d images, the %s part of '%s' gives %zu",
+                         "calibration needs at least %d images, but the %s part of '%s' has %zu",
                          MIEN_CALIBRATION_LEAST, mien_part_name(part), set->source, c.images);
-    if (model->quant.nodes) return MIEN_FAIL(INVALID, "the model is in int8 already");
+    if (model->quant.nodes)
+        return MIEN_FAIL(INVALID,
+                         "the model is already int8: calibrate the model that it was made from");
     MIEN_GO(start(&c, set));
     MIEN_GO(choose_layers(&c));
     MIEN_GO(find_ranges(&c));

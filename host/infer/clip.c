@@ -22,7 +22,7 @@ static int percentile(const mien_histogram *h, double share) {
     return MIEN_HISTOGRAM;
 }
 
-/* In units of a bin: rounding inside, the distance outside. */
+/* In units of bins: the rounding error inside the range, the distance to its end outside. */
 static double squared_error(const mien_histogram *h, int cut, int levels) {
     const double step = (double)cut / levels;
     double sum = 0;
@@ -33,8 +33,8 @@ static double squared_error(const mien_histogram *h, int cut, int levels) {
     return sum;
 }
 
-/* Divergence of the distribution up to `cut`, with what lies beyond in its last bin, from its own
- * picture in `levels` steps. */
+/* Kullback-Leibler divergence of the distribution clipped at `cut` (values beyond it count in the
+ * last bin) from its version quantised to `levels` steps. */
 static double divergence(const mien_histogram *h, int cut, int levels) {
     double beyond = 0, sum = 0, total = 0;
     for (int i = cut; i < MIEN_HISTOGRAM; i++)
@@ -49,7 +49,7 @@ static double divergence(const mien_histogram *h, int cut, int levels) {
         }
         for (; i < end; i++) {
             const double p = h->bins[i] + (i == cut - 1 ? beyond : 0);
-            /* an empty bin of the picture below outliers: as good as nothing */
+            /* an empty bin under clipped outliers: avoids log(p / 0) */
             const double q = h->bins[i] > 0 ? mass / used : 1e-6;
             if (p > 0) sum += p * log(p / q);
             total += p;

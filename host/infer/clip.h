@@ -1,4 +1,4 @@
-/* Where to cut a range off, so that the bytes that are left lose least. */
+/* Chooses the clipping range of a quantised value from the histogram of its magnitudes. */
 #ifndef HOST_INFER_CLIP_H
 #define HOST_INFER_CLIP_H
 
@@ -6,23 +6,23 @@
 
 enum { MIEN_HISTOGRAM = 2048 };
 
-/* Magnitudes of the numbers that are not 0, in equal bins from 0 to `most`. */
+/* Histogram of nonzero magnitudes, in equal bins from 0 to `most`. */
 typedef struct mien_histogram {
     float most;
     double bins[MIEN_HISTOGRAM];
 } mien_histogram;
 
 typedef enum mien_clip {
-    MIEN_CLIP_MAX,        /* nothing is cut off */
-    MIEN_CLIP_PERCENTILE, /* all but one number in ten thousand is kept */
-    MIEN_CLIP_MSE,        /* the least mean squared error */
-    MIEN_CLIP_KL,         /* the least divergence between the two distributions */
+    MIEN_CLIP_MAX,        /* no clipping */
+    MIEN_CLIP_PERCENTILE, /* keeps 99.99 % of the values */
+    MIEN_CLIP_MSE,        /* minimises the mean squared error */
+    MIEN_CLIP_KL, /* minimises the Kullback-Leibler divergence of the quantised distribution */
     MIEN_CLIPS
 } mien_clip;
 
 const char *mien_clip_name(mien_clip clip);
-/* The magnitude that becomes the largest byte; `levels`: bytes on one side of 0 (255 or 127). 0
- * when the histogram is empty. */
+/* Returns the magnitude that is mapped to the largest integer, `levels` (255 or 127). 0 if the
+ * histogram is empty. */
 float mien_clip_find(const mien_histogram *histogram, mien_clip clip, int levels);
 
 #endif

@@ -4,21 +4,25 @@
 
 #include "host/base/memory.h"
 
-/* One crop is cut for all of them, and one list of classes is printed. */
+/* All models see the same crop, and one list of classes is printed. */
 static mien_status check_fits(const mien_model *a, const char *name, const mien_model *b,
                               const char *other) {
     const mien_meta *p = &a->meta, *q = &b->meta;
     if (p->classes != q->classes)
-        return MIEN_FAIL(INVALID, "'%s' has %d classes, '%s' %d: they cannot be averaged", name,
-                         p->classes, other, q->classes);
+        return MIEN_FAIL(
+            INVALID, "'%s' has %d classes, but '%s' has %d: their probabilities cannot be averaged",
+            name, p->classes, other, q->classes);
     for (int k = 0; k < p->classes; k++)
         if (strcmp(p->class_names[k], q->class_names[k]) != 0)
-            return MIEN_FAIL(INVALID, "class %d is '%s' in '%s' and '%s' in '%s'", k,
-                             p->class_names[k], name, q->class_names[k], other);
+            return MIEN_FAIL(INVALID,
+                             "class %d is '%s' in '%s' but '%s' in '%s': models of an ensemble "
+                             "need the same classes",
+                             k, p->class_names[k], name, q->class_names[k], other);
     if (memcmp(&p->input, &q->input, sizeof p->input) != 0 || p->crop.square != q->crop.square ||
         p->crop.margin != q->crop.margin)
-        return MIEN_FAIL(INVALID, "'%s' reads pictures of another size or crop than '%s'", other,
-                         name);
+        return MIEN_FAIL(INVALID,
+                         "'%s' and '%s' differ in input size or face crop: they cannot be averaged",
+                         name, other);
     return MIEN_OK;
 }
 

@@ -1,4 +1,4 @@
-/* Models that answer together: the mean of their probabilities. */
+/* Ensembles: the mean of several models' probabilities. */
 #ifndef HOST_INFER_ENSEMBLE_H
 #define HOST_INFER_ENSEMBLE_H
 
@@ -6,14 +6,14 @@
 #include "include/mien/predictor.h"
 
 typedef struct mien_ensemble {
-    mien_model *models; /* [count]; the first one's classes and input hold for all */
+    mien_model *models; /* [count]; all have the classes and input of the first */
     mien_predictor **predictors;
     int count;
 } mien_ensemble;
 
-/* Opens the models of `paths`, ready for `batch` images at a time. INVALID when they do not tell
- * the same classes apart, in the same order, or do not read the same pictures. `backend` must
- * outlive the ensemble. Release it also after a failure. */
+/* Opens the models of `paths` for at most `batch` images at a time. INVALID if they differ in
+ * classes (or their order), input size or face crop. `backend` must outlive the ensemble. Release
+ * the ensemble also after a failure. */
 mien_status mien_ensemble_open(const char *const *paths, int count, mien_backend *backend,
                                int batch, mien_ensemble *out);
 void mien_ensemble_release(mien_ensemble *ensemble);

@@ -4,12 +4,12 @@
 #include "host/data/pictures.h"
 
 typedef struct span {
-    int first, count; /* a photo's faces among all */
+    int first, count; /* the faces of one photo */
 } span;
 
 struct mien_photos {
     mien_ensemble *ensemble;
-    mien_detector *detector; /* NULL: a photo is a face */
+    mien_detector *detector; /* NULL: the whole photo is one face */
     mien_photo_options options;
     span *spans; /* [photo_count] */
     mien_photo_face *faces;
@@ -17,7 +17,7 @@ struct mien_photos {
     float *probabilities; /* [face_count][classes] */
     size_t span_capacity, face_capacity, pixel_capacity, probability_capacity;
     int photo_count, face_count;
-    int scored; /* the first faces have their probabilities */
+    int scored; /* the first `scored` faces have probabilities */
 };
 
 static const mien_meta *meta_of(const mien_photos *p) {
@@ -27,7 +27,7 @@ static const mien_meta *meta_of(const mien_photos *p) {
 mien_status mien_photos_supported(const mien_ensemble *ensemble) {
     const int channels = ensemble->models[0].meta.input.channels;
     if (channels == 1 || channels == 3) return MIEN_OK;
-    return MIEN_FAIL(UNSUPPORTED, "the model reads pictures of %d channels, photos have 1 or 3",
+    return MIEN_FAIL(UNSUPPORTED, "the model reads pictures of %d channels, but photos have 1 or 3",
                      channels);
 }
 
@@ -60,17 +60,17 @@ static mien_status more_faces(mien_photos *p, int count) {
                      (size_t)meta->classes * sizeof *p->probabilities);
 }
 
-/* Cuts one face; without a detector the picture itself is scaled, as those of training were. */
+/* Crops one face; without a detector the whole photo is resized, as in training. */
 static mien_status add_face(mien_photos *p, const mien_image *photo, const mien_face *found) {
     const mien_meta *meta = meta_of(p);
     const mien_image_spec input = meta->input;
     const mien_rect all = {0, 0, photo->width, photo->height};
-    const mien_crop as_it_is = {0};
+    const mien_crop no_crop = {0};
     mien_photo_face *face = &p->faces[p->face_count];
     uint8_t *pixels = p->pixels + (size_t)p->face_count * mien_image_bytes(input);
     *face = found ? (mien_photo_face){found->box, true, found->score}
                   : (mien_photo_face){all, false, 0};
-    MIEN_TRY(mien_crop_face(photo, face->box, found ? meta->crop : as_it_is, input.height,
+    MIEN_TRY(mien_crop_face(photo, face->box, found ? meta->crop : no_crop, input.height,
                             input.width, input.channels, pixels));
     p->face_count++;
     return MIEN_OK;
@@ -92,11 +92,11 @@ out:
     return status;
 }
 
-/* Without a detector the picture is a face, and no smaller than one of training may be. */
+/* Without a detector the photo is the face, so it must have a training image's minimum size. */
 static mien_status check_photo(const mien_photos *p, const mien_image *photo, const char *name) {
     const int channels = meta_of(p)->input.channels;
     if (photo->channels < channels)
-        return MIEN_FAIL(INVALID, "'%s' has %d channels, the model reads pictures of %d", name,
+        return MIEN_FAIL(INVALID, "'%s' has %d channels, but the model reads pictures of %d", name,
                          photo->channels, channels);
     if (p->detector || (photo->width >= PICTURE_SIDE_MIN && photo->height >= PICTURE_SIDE_MIN))
         return MIEN_OK;

@@ -6,14 +6,14 @@
 #include "host/formats/model.h"
 #include "host/infer/score.h"
 
-enum { SIZES = 8 }; /* of batches whose work is kept for replay */
+enum { SIZES = 8 }; /* batch sizes whose recorded work is kept for replay */
 
 struct mien_predictor {
     const mien_model *model;
     mien_backend *backend;
     mien_plan *plan;
     mien_feed feed;          /* holds the images of one batch */
-    mien_replay work[SIZES]; /* from bytes to logits, by rows */
+    mien_replay work[SIZES]; /* from pixels to logits, one per batch size */
 };
 
 mien_status mien_model_load(const char *path, mien_model **out) {
@@ -97,7 +97,7 @@ static mien_status run_batch(mien_predictor *p, const uint8_t *images, int n, fl
     const mien_tensor logits = mien_plan_logits(p->plan, n);
     MIEN_TRY(mien_plan_prepare(p->plan, work.rows));
     MIEN_TRY(mien_feed_upload(&p->feed, images, (size_t)n));
-    mien_replay *replay = p->work; /* the last place is for the sizes that find no other */
+    mien_replay *replay = p->work; /* sizes that find no free entry share the last one */
     while (replay < p->work + SIZES - 1 && replay->rows && replay->rows != work.rows)
         replay++;
     if (replay->rows != work.rows) mien_replay_release(replay, p->backend);

@@ -5,14 +5,15 @@
 #include "kernels/body/softmax_xent.h"
 
 enum { VIEWS_MAX = 10 };
-static const float crop_window = 44.0f / 48.0f; /* ten-crop: the usual 44 of 48 pixels */
+static const float crop_window =
+    44.0f / 48.0f; /* ten-crop: 44 of 48 pixels, as is usual for FER2013 */
 
 const char *mien_tta_name(mien_tta tta) {
     static const char *const names[] = {MIEN_TTA_NONE, MIEN_TTA_FLIP, MIEN_TTA_TENCROP};
     return names[tta];
 }
 
-/* The views of a mode; the first of FLIP and ONE is the image itself. Returns how many. */
+/* Fills in the views of a TTA mode and returns how many. ONE needs none: the image itself. */
 static int make_views(mien_tta tta, mien_image_spec s, body_warp *views) {
     int n = 0;
     if (tta == MIEN_VIEW_ONE) return 1;

@@ -1,4 +1,5 @@
-/* Probabilities for the samples of a split: batches through a plan, views averaged, temperature. */
+/* Class probabilities for one part of a split: runs it through a plan in batches, averages TTA
+ * views and applies the temperature. */
 #ifndef HOST_INFER_SCORE_H
 #define HOST_INFER_SCORE_H
 
@@ -13,14 +14,14 @@ typedef enum mien_tta { MIEN_VIEW_ONE, MIEN_VIEW_FLIP, MIEN_VIEW_TENCROP } mien_
 #define MIEN_TTA_CHOICES MIEN_TTA_NONE "|" MIEN_TTA_FLIP "|" MIEN_TTA_TENCROP
 const char *mien_tta_name(mien_tta tta);
 
-/* Scores a part in the data's order: out[count][classes]. The plan's batch sizes (max_batch and the
- * rest of the last batch) must be prepared: mien_score_prepare. `stop`, when not NULL, is looked at
- * between batches: a set flag ends it with INTERRUPTED. */
+/* Computes out[count][classes] for a part, in the data's order. Call mien_score_prepare first,
+ * which prepares the plan for max_batch and for the size of the last batch. `stop`, if not NULL, is
+ * checked between batches; if set, returns INTERRUPTED. */
 mien_status mien_score_part(mien_plan *plan, mien_loader *loader, mien_part part, mien_tta tta,
                             double temperature, const volatile int *stop, float *out);
 mien_status mien_score_prepare(mien_plan *plan, size_t count);
 
-/* Probabilities [rows][classes] from logits, in place: softmax of logits / temperature. */
+/* Turns logits [rows][classes] into probabilities in place: softmax(logits / temperature). */
 void mien_score_softmax(float *logits, int rows, int classes, double temperature);
 
 #endif

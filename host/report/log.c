@@ -11,7 +11,7 @@ enum { LOG_BYTES = 16 << 20, QUANTITIES = 4, COLUMNS_MAX = 64 };
 
 static const char *const quantities[QUANTITIES] = {"loss", "val_loss", "accuracy", "val_accuracy"};
 
-/* Which quantity each column of the header is, -1: none of them. */
+/* of_column[i]: the quantity in column i, or -1. */
 static mien_status read_header(const char *line, const char *path, int *of_column) {
     const char *part, *rest = line;
     size_t length;
@@ -27,7 +27,10 @@ static mien_status read_header(const char *line, const char *path, int *of_colum
     for (; column < COLUMNS_MAX; column++)
         of_column[column] = -1;
     if (found == (1 << QUANTITIES) - 1) return MIEN_OK;
-    return MIEN_FAIL(FORMAT, "%s, line 1: no columns loss, val_loss, accuracy, val_accuracy", path);
+    return MIEN_FAIL(
+        FORMAT,
+        "%s, line 1: the columns loss, val_loss, accuracy and val_accuracy are not all there",
+        path);
 }
 
 static mien_status read_row(const char *line, const char *path, size_t epoch, const int *of_column,
@@ -41,12 +44,12 @@ static mien_status read_row(const char *line, const char *path, size_t epoch, co
         char *end;
         lists[of_column[column]][epoch] = length ? strtod(part, &end) : NAN;
         if (length && end != part + length)
-            return MIEN_FAIL(FORMAT, "%s, line %zu: '%.*s' is no number", path, epoch + 2,
+            return MIEN_FAIL(FORMAT, "%s, line %zu: '%.*s' is not a number", path, epoch + 2,
                              length > 32 ? 32 : (int)length, part);
         left--;
     }
     if (left == 0) return MIEN_OK;
-    return MIEN_FAIL(FORMAT, "%s, line %zu ends too early", path, epoch + 2);
+    return MIEN_FAIL(FORMAT, "%s, line %zu has too few fields", path, epoch + 2);
 }
 
 static mien_status read_lines(char *text, const char *path, mien_curves *out) {
@@ -54,7 +57,8 @@ static mien_status read_lines(char *text, const char *path, mien_curves *out) {
     size_t lines = 0, epoch = 0;
     for (const char *at = text; (at = strchr(at, '\n')); at++)
         lines++;
-    if (lines > MIEN_EPOCHS_MAX) return MIEN_FAIL(FORMAT, "%s has %zu lines", path, lines);
+    if (lines > MIEN_EPOCHS_MAX)
+        return MIEN_FAIL(FORMAT, "%s has %zu lines: too many", path, lines);
     MIEN_TRY(mien_new(&out->numbers, QUANTITIES * (lines + 1), sizeof(double)));
     double *const lists[QUANTITIES] = {out->numbers, out->numbers + lines + 1,
                                        out->numbers + 2 * (lines + 1),
@@ -63,7 +67,7 @@ static mien_status read_lines(char *text, const char *path, mien_curves *out) {
     MIEN_TRY(read_header(line ? line : "", path, of_column));
     while ((line = strtok_r(NULL, "\r\n", &save)))
         MIEN_TRY(read_row(line, path, epoch++, of_column, lists));
-    if (!epoch) return MIEN_FAIL(FORMAT, "%s holds no epoch", path);
+    if (!epoch) return MIEN_FAIL(FORMAT, "%s has no epochs", path);
     out->loss = (mien_curve){lists[0], lists[1], epoch};
     out->accuracy = (mien_curve){lists[2], lists[3], epoch};
     return MIEN_OK;

@@ -1,4 +1,4 @@
-/* The learning curves of a run directory. */
+/* Reads the learning curves of a run directory. */
 #ifndef HOST_REPORT_LOG_H
 #define HOST_REPORT_LOG_H
 
@@ -6,12 +6,12 @@
 
 typedef struct mien_curves {
     mien_curve loss, accuracy;
-    double *numbers; /* all four lists */
+    double *numbers; /* the memory of all four lists */
 } mien_curves;
 
-/* Reads a log.csv (columns accuracy, loss, val_accuracy, val_loss, in any order, among others; an
- * empty field is a value that was not measured). NOT_FOUND without the file, FORMAT with the line
- * where it is damaged. Release it also after a failure. */
+/* Reads a log.csv. It needs the columns accuracy, loss, val_accuracy and val_loss, in any order;
+ * others are ignored, and an empty field reads as NaN. NOT_FOUND without the file; FORMAT, with the
+ * line, if it is damaged. Release the curves also after a failure. */
 mien_status mien_curves_read(const char *path, mien_curves *out);
 void mien_curves_release(mien_curves *curves);
 

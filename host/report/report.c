@@ -6,7 +6,7 @@
 #include "host/base/file.h"
 #include "host/report/log.h"
 
-enum { MATRIX_MAX = 60 /* classes; more cells than that nobody reads */ };
+enum { MATRIX_MAX = 60 /* classes; a larger matrix is unreadable */ };
 
 static const char head[] =
     "<!doctype html>\n<html lang=en><head><meta charset=utf-8>\n"
@@ -38,13 +38,13 @@ static const char head[] =
     "border-bottom:1px solid var(--rule);font-variant-numeric:tabular-nums}"
     "th:first-child,td:first-child{text-align:left;overflow-wrap:anywhere}th{font-weight:600}"
     "th:nth-child(n+3){width:19%}\n"
-    /* 1.000 ends before its cell does: bars side by side stay apart */
+    /* the bar of 1.000 is narrower than its cell, so that neighbouring bars do not touch */
     "td.bar{background:linear-gradient(color-mix(in srgb,var(--train) 30%,transparent) 0 0) "
     "left .4rem top/calc((100% - .8rem)*var(--share)) 100% no-repeat}\n"
     "</style></head><body>\n";
 
-/* Wilson's interval: it also holds for few pictures, and where all or none are right. */
-static void likely_range(const mien_metrics *m, double out[2]) {
+/* Wilson's confidence interval, which is valid for few pictures and for 0 or 100 % as well. */
+static void confidence_interval(const mien_metrics *m, double out[2]) {
     const double z = 1.959964, n = (double)m->n, p = m->accuracy, spread = z * z / n;
     const double middle = (p + spread / 2) / (1 + spread);
     const double half = sqrt(p * (1 - p) * spread + spread * spread / 4) / (1 + spread);
@@ -55,25 +55,25 @@ static void likely_range(const mien_metrics *m, double out[2]) {
 static void write_headline(const mien_report *r, mien_text *out) {
     const mien_metrics *m = r->metrics;
     double range[2];
-    likely_range(m, range);
+    confidence_interval(m, range);
     mien_text_puts(out, "<h1>How well this model reads faces</h1>\n");
     mien_text_printf(out,
                      "<p class=big>%.1f&nbsp;%% <small>right: %zu of %zu picture%s</small></p>\n",
                      100 * m->accuracy, m->correct, m->n, m->n == 1 ? "" : "s");
-    mien_text_printf(
-        out,
-        "<p>Each picture belongs to one of %d classes; guessing among them would be "
-        "right in %.1f&nbsp;%%. 95&nbsp;%% confidence interval: <b>%.1f to %.1f&nbsp;%%</b> "
-        "(Wilson).</p>\n"
-        "<p class='soft facts'>Model ",
-        m->classes, 100.0 / m->classes, 100 * range[0], 100 * range[1]);
+    mien_text_printf(out,
+                     "<p>Each picture belongs to one of %d classes; random guessing would be "
+                     "right in %.1f&nbsp;%% of cases. 95&nbsp;%% confidence interval: <b>%.1f to "
+                     "%.1f&nbsp;%%</b> "
+                     "(Wilson).</p>\n"
+                     "<p class='soft facts'>Model ",
+                     m->classes, 100.0 / m->classes, 100 * range[0], 100 * range[1]);
     mien_html_escape(out, r->head->model);
     mien_text_puts(out, " · data ");
     mien_html_escape(out, r->head->data);
     mien_text_puts(out, " · split ");
     mien_html_escape(out, r->head->split);
     if (r->head->views && strcmp(r->head->views, "none") != 0)
-        mien_text_printf(out, " · views of each picture averaged: %s", r->head->views);
+        mien_text_printf(out, " · test-time augmentation: %s", r->head->views);
     if (r->head->labels) {
         mien_text_puts(out, " · labels: ");
         mien_html_escape(out, r->head->labels);
@@ -81,13 +81,13 @@ static void write_headline(const mien_report *r, mien_text *out) {
     mien_text_printf(out, " · loss %.4f · balanced accuracy %.1f&nbsp;%%</p>\n", m->loss,
                      100 * m->balanced_accuracy);
     for (size_t i = 0; i < r->head->warning_count; i++) {
-        mien_text_puts(out, "<p class=warning><b>Mind:</b> ");
+        mien_text_puts(out, "<p class=warning><b>Note:</b> ");
         mien_html_escape(out, r->head->warnings[i]);
         mien_text_puts(out, ".</p>\n");
     }
 }
 
-/* log.csv lies in the run directory that the model is, or that its file is in. */
+/* log.csv is in the run directory: the model's path itself, or the folder of its file. */
 static void write_curves(const mien_report *r, mien_text *out) {
     char folder[MIEN_PATH], path[MIEN_PATH];
     mien_curves curves = {0};
@@ -99,18 +99,18 @@ static void write_curves(const mien_report *r, mien_text *out) {
     if (status == MIEN_OK) status = mien_curves_read(path, &curves);
     mien_text_puts(out, "<h2>How it learned</h2>\n");
     if (r->head->models > 1) {
-        mien_text_puts(out, "<p class=soft>Several models judge together; each one's curves are in "
-                            "a report of its own.</p>\n");
+        mien_text_puts(out, "<p class=soft>This report covers several models together; each "
+                            "model's own report shows its learning curves.</p>\n");
     } else if (status == MIEN_OK) {
         mien_text_puts(out, "<p>An epoch is one pass over the training pictures. Where training "
-                            "goes on improving and validation does not, the model learns its "
-                            "pictures by heart.</p>\n<div class=pair>");
+                            "keeps improving but validation does not, the model is memorising its "
+                            "training pictures (overfitting).</p>\n<div class=pair>");
         mien_svg_curve(out, "accuracy", &curves.accuracy);
         mien_svg_curve(out, "loss", &curves.loss);
         mien_text_puts(out, "</div>\n");
     } else if (status == MIEN_NOT_FOUND) {
-        mien_text_puts(out, "<p class=soft>There are no learning curves: no log.csv lies beside "
-                            "the model.</p>\n");
+        mien_text_puts(out, "<p class=soft>There are no learning curves: there is no log.csv next "
+                            "to the model.</p>\n");
     } else {
         mien_text_puts(out, "<p class=soft>There are no learning curves: ");
         mien_html_escape(out, mien_error_message());
@@ -127,11 +127,12 @@ static void write_share(mien_text *out, double value) {
 }
 
 static void write_classes(const mien_report *r, mien_text *out) {
-    mien_text_puts(out,
-                   "<h2>Class by class</h2>\n<p>Recall: of the pictures of a class, the share "
-                   "that was found. Precision: of the answers with a class, the share that was "
-                   "right. F1 joins both; 1 is perfect.</p>\n<div class=wide><table><tr>"
-                   "<th>class<th>pictures<th>precision<th>recall<th>F1</tr>\n");
+    mien_text_puts(
+        out,
+        "<h2>Class by class</h2>\n<p>Recall: the share of a class's pictures that were recognised. "
+        "Precision: the share of predictions of a class that were "
+        "right. F1 combines both; 1 is perfect.</p>\n<div class=wide><table><tr>"
+        "<th>class<th>pictures<th>precision<th>recall<th>F1</tr>\n");
     for (int k = 0; k < r->metrics->classes; k++) {
         const mien_class_metrics *c = &r->metrics->by_class[k];
         mien_text_puts(out, "<tr><td>");
@@ -145,12 +146,12 @@ static void write_classes(const mien_report *r, mien_text *out) {
     mien_text_puts(out, "</table></div>\n");
 }
 
-/* What the subgroups' names say is of strangers, too. */
+/* Subgroup names are untrusted as well. */
 static void write_groups(const mien_report *r, mien_text *out) {
     const mien_subgroups *groups = r->head->groups;
     if (!groups) return;
-    mien_text_puts(out, "<h2>Group by group</h2>\n<p>The same pictures, sorted by what is known of "
-                        "them. The fewer pictures a group has, the less its figures mean.</p>\n");
+    mien_text_puts(out, "<h2>Group by group</h2>\n<p>The same pictures, divided into groups. "
+                        "The fewer pictures a group has, the less reliable its figures.</p>\n");
     for (int t = 0; t < groups->count; t++) {
         mien_text_puts(out, "<div class=wide><table><tr><th>");
         mien_html_escape(out, groups->tables[t].column);
@@ -169,16 +170,16 @@ static void write_groups(const mien_report *r, mien_text *out) {
 }
 
 static void write_confusion(const mien_report *r, mien_text *out) {
-    mien_text_puts(out, "<h2>What it takes for what</h2>\n");
+    mien_text_puts(out, "<h2>What it confuses with what</h2>\n");
     if (r->metrics->classes > MATRIX_MAX) {
         mien_text_printf(out, "<p class=soft>The matrix of %d classes is in report.json.</p>\n",
                          r->metrics->classes);
         return;
     }
-    mien_text_puts(out,
-                   "<p>A row holds the pictures of one class, a cell how many of them got the "
-                   "column's answer. The diagonal is right; the darker or brighter the colour, "
-                   "the larger the share of the row.</p>\n<div class=wide>");
+    mien_text_puts(
+        out, "<p>Each row holds the pictures of one class; a cell counts how many of them got the "
+             "column's class. The diagonal is right; the stronger the colour, "
+             "the larger the share of the row.</p>\n<div class=wide>");
     mien_svg_confusion(out, r->metrics, r->names);
     mien_text_puts(out, "</div>\n");
 }
@@ -191,7 +192,7 @@ static void write_page(const mien_report *r, mien_text *out) {
     write_classes(r, out);
     write_groups(r, out);
     mien_text_printf(out,
-                     "<h2>Can its confidence be believed?</h2>\n<p>On average the stated "
+                     "<h2>Can its confidence be trusted?</h2>\n<p>On average the stated "
                      "confidence differs from the share that is right by <b>%.1f</b> percentage "
                      "points (expected calibration error; 0 is perfect).</p>\n"
                      "<p class='soft facts'>The same numbers for programs: report.json. SHA-256 of "

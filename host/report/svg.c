@@ -46,7 +46,7 @@ static double round_step(double rough) {
     return power * (rough / power <= 2 ? 2 : rough / power <= 5 ? 5 : 10);
 }
 
-/* Four to eight round steps around all values; false when there is none. */
+/* Chooses a round step and round limits that cover all values; false if no value is finite. */
 static bool find_axes(const mien_curve *curve, axes *a) {
     double low = INFINITY, high = -INFINITY;
     for (size_t i = 0; i < 2 * curve->count; i++) {
@@ -82,7 +82,7 @@ static void draw_axes(mien_text *out, const axes *a) {
                      LEFT + (WIDE - LEFT - RIGHT) / 2, HIGH - 6);
 }
 
-/* Circles stand where a line would have one point only. */
+/* A single epoch is drawn as a circle, since a line needs two points. */
 static void draw_line(mien_text *out, const axes *a, const double *values, const char *name) {
     mien_text_printf(out, "<path class='line %s' d='", name);
     bool pen = false;
@@ -119,7 +119,7 @@ void mien_svg_curve(mien_text *out, const char *title, const mien_curve *curve) 
 
 enum { NAME_LETTERS = 16, MATRIX_LEFT = 130 };
 
-/* Where the matrix begins: below slanted names of its classes and the word above them. */
+/* The top of the matrix, below the heading and the slanted class names. */
 static int matrix_top(const char (*names)[64], int classes) {
     int longest = 0;
     for (int k = 0; k < classes; k++) {
@@ -139,7 +139,7 @@ static void draw_cell(mien_text *out, const mien_metrics *m, const char (*names)
                      "fill-opacity='%.3f'/><title>",
                      x, y, cell - 1, cell - 1, share);
     mien_html_escape(out, names[row]);
-    mien_text_puts(out, " taken for ");
+    mien_text_puts(out, " predicted as ");
     mien_html_escape(out, names[column]);
     mien_text_printf(out, ": %zu of %zu (%.1f %%)</title>", n, support, 100 * share);
     const int digits = n > 9999 ? 5 : 4;
@@ -160,7 +160,7 @@ void mien_svg_confusion(mien_text *out, const mien_metrics *m, const char (*name
                      "<svg viewBox='0 0 %d %d' style='max-width:%dpx' role='img' "
                      "aria-label='confusion matrix'>"
                      "<text class=title text-anchor='end' x='%d' y='%d'>true class</text>"
-                     "<text class=title x='%d' y='16'>answered class</text>",
+                     "<text class=title x='%d' y='16'>predicted class</text>",
                      x + side + 100, low + 60, x + side + 100, x - 6, top - 12, x);
     for (int k = 0; k < m->classes; k++) {
         const double middle = (k + 0.5) * cell + 4;

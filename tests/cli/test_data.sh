@@ -62,8 +62,8 @@ for model in whole left; do "$mien" evaluate --model $model --data faces --predi
 check "skip: the same model as without them" cmp whole.csv left.csv
 check "predictions name the files" eval '[ "$(head -1 whole.csv | cut -d, -f1-4)" = row,file,true,predicted ] && sed 1d whole.csv | while IFS=, read -r row file rest; do [ -e "faces/$file" ] || exit 1; done'
 picture=$(ls faces/test/k0/*.pgm | head -1)
-refuse 1 "predictions over a picture of the data" "write over" -- evaluate --model whole --predictions "$picture"
-refuse 1 "preview over a picture of the data" "write over" -- preview "${quick[@]}" --data faces --out "$picture"
+refuse 1 "predictions over a picture of the data" "overwrite" -- evaluate --model whole --predictions "$picture"
+refuse 1 "preview over a picture of the data" "overwrite" -- preview "${quick[@]}" --data faces --out "$picture"
 check "a picture beside the folders of classes is an output like any" "$mien" preview "${quick[@]}" --data faces --out faces/sheet.png
 check "again" "$mien" preview "${quick[@]}" --data faces --out faces/sheet.png
 check "colour" "$mien" "${train[@]}" faces --set input.channels=3 --out colour
@@ -72,5 +72,5 @@ hostile=$(printf 'faces/test/k0/\033[2Jx.jpg')
 check "names do not command the terminal" eval '! "$mien" evaluate --model whole --data faces 2>raw.txt && grep -q "?.2Jx.jpg" raw.txt && ! grep -q "$(printf "\033")" raw.txt'
 rm "$hostile"
 mv faces away
-refuse 1 "the model's data are elsewhere" "trained on" "--data" "'faces'" -- evaluate --model whole
+refuse 1 "the model's data are elsewhere" "training data are missing" "--data" "'faces'" -- evaluate --model whole
 finish

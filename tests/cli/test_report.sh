@@ -31,7 +31,7 @@ check "two files" test "$(ls page | tr '\n' ' ')" = "report.html report.json "
 accuracy=$(sed -n 's/^  "accuracy": \(.*\),/\1/p' eval.json | awk '{ printf "%.1f", 100 * $1 }')
 check "the accuracy ($accuracy)" holds page/report.html "$accuracy&nbsp;%" "of 28 pictures"
 check "both curves" holds page/report.html "aria-label='accuracy by epoch'" "aria-label='loss by epoch'"
-check "a matrix of 49 cells" eval '[ "$(grep -o " taken for " page/report.html | wc -l)" -eq 49 ]'
+check "a matrix of 49 cells" eval '[ "$(grep -o " predicted as " page/report.html | wc -l)" -eq 49 ]'
 check "every class" holds page/report.html angry disgust fear happy sad surprise neutral
 check "nothing fetched, nothing run" quiet page/report.html
 check "whole and closed" sound page/report.html
@@ -47,7 +47,7 @@ without() { # NAME SENTENCE: a page without curves that says why
     check "log.csv: $1" eval 'rm -rf page && report --report page >/dev/null && holds page/report.html "There are no learning curves" "$sentence" "%" && ! grep -q "by epoch" page/report.html && sound page/report.html'
 }
 rm run/log.csv
-without "none" "no log.csv lies beside"
+without "none" "there is no log.csv next to"
 head -c 40 log.csv >run/log.csv && without "cut" "line 1"
 sed '2s/,[0-9.]*,/,<script>,/' log.csv >run/log.csv && without "no number" "line 2"
 check "log.csv: what stands in it is escaped" quiet page/report.html
@@ -82,5 +82,5 @@ check "they are no markup" eval '! grep -qF "<b>&" odd-page/report.html && quiet
 check "report.json parses" eval '! command -v python3 >/dev/null || python3 -m json.tool odd-page/report.json >/dev/null'
 cp -r run other
 check "several models, views" eval '"$mien" evaluate --model run --model other --data faces.csv --tta flip --report many --json >many.json 2>/dev/null && grep -q "\"model\": *\"run + other\"" many.json && grep -q "\"tta\": *\"flip\"" many.json'
-check "the page says so" eval 'grep -q "Model run + other" many/report.html && grep -q "views of each picture averaged: flip" many/report.html && grep -q "Several models judge together" many/report.html'
+check "the page says so" eval 'grep -q "Model run + other" many/report.html && grep -q "test-time augmentation: flip" many/report.html && grep -q "covers several models together" many/report.html'
 finish

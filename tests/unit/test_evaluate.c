@@ -162,7 +162,7 @@ static void named_parts(void **state) {
     e = evaluate(&request);
     expect_rows(&e, 0, COUNT, sure(3));
     assert_int_equal(e.warning_count, 1);
-    expect_in(e.warnings[0], "'all' may hold data that the model was trained on");
+    expect_in(e.warnings[0], "'all' may include data that the model was trained on");
     mien_evaluation_release(&e);
 }
 
