@@ -1,5 +1,5 @@
-/* The command line: one table of commands, one room a command. Only this folder prints and exits.
- */
+/* The command line: a table of commands, each in its own file. Only this folder prints results and
+ * exits. */
 #ifndef HOST_CLI_CLI_H
 #define HOST_CLI_CLI_H
 
@@ -22,26 +22,28 @@ enum {
 /* A flag of a command. */
 typedef struct cli_flag {
     const char *name;  /* "--data" */
-    const char *value; /* what it wants, for --help; NULL: a switch */
+    const char *value; /* placeholder of its value in --help; NULL: a switch */
     const char *help;
-    const char **one;      /* where the value goes; given twice is refused */
-    struct cli_list *many; /* or a list of values */
-    bool *on;              /* or a switch */
+    /* Exactly one of these is set: where the value is stored. */
+    const char **one;      /* a flag that may be given once */
+    struct cli_list *many; /* a flag that may be repeated */
+    bool *on;              /* a switch */
 } cli_flag;
 
-enum { CLI_LIST_MAX = 4096 }; /* photos of a shell pattern */
+enum { CLI_LIST_MAX = 4096 }; /* enough for the photos of a shell pattern */
 typedef struct cli_list {
     const char *items[CLI_LIST_MAX];
     int count;
 } cli_list;
 
-/* What every command takes. */
+/* The flags that all commands share, and what a command sets before cli_backend. */
 typedef struct cli_common {
     const char *device, *threads;
     bool help, version, json, deterministic, verbose, quiet;
-    mien_compute compute; /* the command's: what the device shall compute in */
+    /* Set by the command: */
+    mien_compute compute; /* number type of the backend's computations */
     bool training;
-    bool unpinned; /* the command's: others' threads work beside the backend's */
+    bool unpinned; /* do not pin threads, because other libraries' threads run as well */
 } cli_common;
 
 typedef struct cli_command {
@@ -52,47 +54,48 @@ typedef struct cli_command {
 extern const cli_command cmd_train, cmd_evaluate, cmd_predict, cmd_preview, cmd_convert,
     cmd_inspect, cmd_bench, cmd_tune, cmd_parity, cmd_devices;
 
-/* Parses argv (behind the command's name). Positional arguments land in `rest`. Prints help or a
- * usage error itself: returns false and sets *exit_status when the command is over. */
+/* Parses argv, the words after the command's name. At most `most_rest` positional arguments are
+ * stored in `rest`. After printing help, the version or a usage error, returns false and sets
+ * *exit_status. */
 bool cli_parse(const cli_command *self, int argc, char **argv, const cli_flag *flags, size_t count,
                cli_list *rest, int most_rest, cli_common *common, int *exit_status);
-/* Where no model is named, names the default one (mien_model_default) and logs its path. `found`
- * holds MIEN_PATH bytes and must live as long as the list. */
+/* If the list is empty, adds the default model (mien_model_default) and logs its path. `found` has
+ * MIEN_PATH bytes and must outlive the list. */
 mien_status cli_default_model(cli_list *models, char *found);
-/* "3" → 3 within limits; false after printing what is wrong. */
+/* Parses a whole number from `low` to `high`; prints a usage error and returns false otherwise. */
 bool cli_number(const char *flag, const char *text, long long low, long long high, long long *out);
-/* What --on-bad says, `text` NULL: fail; false after printing what is wrong. */
+/* Parses the value of --on-bad (NULL: fail); prints a usage error and returns false otherwise. */
 bool cli_on_bad(const char *text, mien_on_bad *out);
 
-/* outputs.c: is there room for what `flag` names? Asked before the work begins; creates nothing.
- * NULL is fine. A file needs a folder that is there and may be written to; a folder may be created
- * later, with its parents. Fails with a sentence that names the flag. */
+/* outputs.c: checks before the work begins that an output can be written; creates nothing. `path`
+ * NULL: no output. A file needs an existing, writable folder; an output folder may be created
+ * later, with its parents. The message names the flag. */
 mien_status cli_writable(const char *flag, const char *path);
 mien_status cli_writable_folder(const char *flag, const char *path);
-/* What a command reads; each may be NULL. */
+/* The files that a command reads; each member may be NULL. */
 typedef struct cli_inputs {
     const cli_list *models;
-    const char *data;          /* a source, or several joined as in a model file */
+    const char *data;          /* a data source, or several joined as in a model's metadata */
     const char *const *others; /* [other_count] files */
     size_t other_count;
 } cli_inputs;
-/* Is `out` (NULL: nothing) none of them? Fails with "FLAG would write over 'OUT' …". */
+/* INVALID if `out` (may be NULL) is one of the inputs: "FLAG would overwrite 'OUT' …". */
 mien_status cli_spares(const char *flag, const char *out, const cli_inputs *inputs);
 
-/* What --threads says; 0 without it. */
+/* The value of --threads; 0 without it. */
 int cli_threads(const cli_common *common);
-/* Opens the backend that --device, --threads and --deterministic ask for. */
+/* Opens the backend chosen by --device, --threads and --deterministic. */
 mien_status cli_backend(const cli_common *common, mien_backend **out);
-/* Prints the stored sentence and returns the exit status that belongs to the code. */
+/* Prints the stored error message and returns the exit status for `status`. */
 int cli_fail(mien_status status);
-/* Sets a flag at SIGINT, SIGTERM or SIGUSR1; a second SIGINT ends the program at once. */
+/* From now on SIGINT, SIGTERM and SIGUSR1 set cli_stop; a second SIGINT exits at once. */
 void cli_catch_signals(void);
 extern volatile int cli_stop;
 
-/* version.c: the commit that the program was built from. */
+/* version.c: the git commit that the program was built from. */
 const char *cli_commit(void);
 void cli_print_version(void);
-/* Prints that a word is unknown and which known one is near. */
+/* Prints that a word is unknown, with the nearest known one. */
 void cli_unknown(const char *what, const char *word, const char *const *known, size_t count);
 
 #endif

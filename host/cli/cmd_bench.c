@@ -1,4 +1,4 @@
-/* mien bench: how fast this machine trains, predicts, augments and reads. */
+/* mien bench: measures the speed of training, inference, augmentation and data loading. */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -31,7 +31,7 @@ static bool read_seconds(const char *text, double *out) {
     errno = 0;
     *out = strtod(text, &end);
     if (end != text && *end == 0 && errno == 0 && *out > 0 && *out <= 3600) return true;
-    fprintf(stderr, "mien: --seconds wants a number above 0, at most 3600, not '%s'\n", text);
+    fprintf(stderr, "mien: --seconds must be a number above 0 and at most 3600, not '%s'\n", text);
     return false;
 }
 
@@ -40,12 +40,13 @@ static bool read_mode(const bench_args *args) {
     while (mien_bench_modes[count])
         count++;
     if (args->rest.count) return known("measurement", args->rest.items[0], mien_bench_modes, count);
-    fprintf(stderr, "mien: bench wants one of train, infer, augment, load, op; see mien bench "
-                    "--help\n");
+    fprintf(stderr,
+            "mien: bench needs a measurement: train, infer, augment, load or op; see mien bench "
+            "--help\n");
     return false;
 }
 
-/* The command line as a request; false after printing what is wrong. */
+/* Turns the command line into a request; prints a usage error and returns false if it is wrong. */
 static bool read_request(const bench_args *args, mien_bench_request *r) {
     long long batch = 64, size = 0, rows = 10000;
     *r = (mien_bench_request){.dtype = args->dtype, .seconds = 5, .stop = &cli_stop};
@@ -59,7 +60,10 @@ static bool read_request(const bench_args *args, mien_bench_request *r) {
     if (strcmp(args->rest.items[0], "load") == 0) {
         r->file = name;
         if (name && args->rows) {
-            fprintf(stderr, "mien: --rows is for a generated file, '%s' has its own\n", name);
+            fprintf(
+                stderr,
+                "mien: --rows is for generated data and cannot be combined with the file '%s'\n",
+                name);
             return false;
         }
     } else {
@@ -72,7 +76,7 @@ static bool read_request(const bench_args *args, mien_bench_request *r) {
     return true;
 }
 
-/* Seconds in a unit that is read at a glance. */
+/* Formats seconds with a suitable unit. */
 static const char *pretty(double seconds, char out[16]) {
     if (seconds < 1e-3)
         snprintf(out, 16, "%.1f us", seconds * 1e6);
@@ -132,11 +136,12 @@ static void print_layers(const mien_bench_result *r) {
     for (size_t i = 0; i < sizeof rest / sizeof rest[0]; i++)
         if (rest[i].seconds > 0)
             printf("  %-39s %12s\n", rest[i].name, pretty(rest[i].seconds, time));
-    printf("  (GFLOP/s of direct convolution; GB: GB/s of other layers; means of %d steps)\n",
+    printf("  (GFLOP/s count the operations of direct convolution; GB: GB/s of other layers; means "
+           "of %d steps)\n",
            r->layer_steps);
 }
 
-/* What the yardstick ran: registers of the CPU, or a device's precision. */
+/* What the peak was measured with: the CPU's instruction set, or the device's number type. */
 static const char *peak_of(const mien_backend *backend) {
     static const struct {
         const char *isa, *text;
@@ -153,7 +158,7 @@ static void print_result(const mien_bench_request *request, const mien_bench_res
     printf("%s %s", r->mode, r->model);
     if (!load) printf(", batch %d, %s", r->batch, r->dtype);
     printf(": %s\n", mien_backend_description(request->backend));
-    print_times(load ? "a reading" : "a step", &r->time);
+    print_times(load ? "one pass" : "one step", &r->time);
     printf("  %-18s %.*f\n", load ? "rows/s" : "images/s", rate < 100 ? 1 : 0, rate);
     if (r->plain.n) {
         print_times("not augmented", &r->plain);
@@ -165,7 +170,7 @@ static void print_result(const mien_bench_request *request, const mien_bench_res
     if (r->flops > 0) {
         printf("  %-18s %.1f", "GFLOP/s", rate * r->flops / 1e9);
         if (r->peak_flops > 0)
-            printf(", %.0f %% of the peak of %.1f (%s, best of %d windows)",
+            printf(", %.0f %% of the measured peak of %.1f (%s, best of %d windows)",
                    100 * rate * r->flops / r->peak_flops, r->peak_flops / 1e9,
                    peak_of(request->backend), r->peak_windows);
         printf("\n");
@@ -175,7 +180,7 @@ static void print_result(const mien_bench_request *request, const mien_bench_res
         printf("  %-18s %.1f GB/s\n", "memory copies", r->copy_bandwidth / 1e9);
     if (r->host_seconds > 0) {
         char text[16];
-        printf("  %-18s %s a step\n", "host", pretty(r->host_seconds, text));
+        printf("  %-18s %s per step\n", "host", pretty(r->host_seconds, text));
     }
     if (r->layer_count) print_layers(r);
 }
@@ -194,12 +199,12 @@ static int run(int argc, char **argv, const cli_command *self) {
     char found[MIEN_PATH];
     bench_args args = {0};
     const cli_flag flags[] = {
-        {"--batch", "N", "images a step, 1 to 4096 (default: 64)", &args.batch, NULL, NULL},
-        {"--dtype", "T", "auto, f32, tf32, bf16, f16 or int8, where device and model have it",
+        {"--batch", "N", "batch size, 1 to 4096 (default: 64)", &args.batch, NULL, NULL},
+        {"--dtype", "T", "auto, f32, tf32, bf16, f16 or int8, if device and model support it",
          &args.dtype, NULL, NULL},
         {"--seconds", "S", "how long to measure (default: 5)", &args.seconds, NULL, NULL},
-        {"--size", "N", "side of the image for a network without weights (default: 48)", &args.size,
-         NULL, NULL},
+        {"--size", "N", "image side in pixels for a network without weights (default: 48)",
+         &args.size, NULL, NULL},
         {"--rows", "N", "load: rows of the generated file (default: 10000)", &args.rows, NULL,
          NULL}};
     int exit_status;
@@ -231,12 +236,12 @@ static int run(int argc, char **argv, const cli_command *self) {
 
 const cli_command cmd_bench = {
     "bench", "train|infer|augment|load|op [MODEL] [--batch N] [--seconds S]",
-    "measures how fast this machine trains, predicts, augments and reads",
-    "  mien bench train                      the classic network, exactly as `train` trains it\n"
-    "  mien bench infer                      the model that predict uses: images in, classes out\n"
-    "  mien bench infer vgg --batch 1        latency of one image\n"
-    "  mien bench op classic --batch 64      time by layer and direction\n"
+    "measures the speed of training, inference, augmentation and data loading",
+    "  mien bench train                      the network `classic`, exactly as `train` runs it\n"
+    "  mien bench infer                      the model that predict uses by default\n"
+    "  mien bench infer vgg --batch 1        latency from pixels to probabilities\n"
+    "  mien bench op classic --batch 64      forward and backward time of each layer\n"
     "  mien bench load fer2013.csv           reading a data set\n"
-    "  mien bench load --rows 100000         the same with a generated file\n"
-    "  mien bench train --threads 1 --json   the whole record, with times by layer\n",
+    "  mien bench load --rows 100000         the same with generated data\n"
+    "  mien bench train --threads 1 --json   all results, with times per layer\n",
     run};

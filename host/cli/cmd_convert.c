@@ -1,4 +1,4 @@
-/* mien convert: a trained model as one in int8. */
+/* mien convert: quantises a trained model to int8. */
 #include <stdio.h>
 #include <string.h>
 
@@ -19,7 +19,7 @@ typedef struct convert_args {
     mien_on_bad bad_rows;
 } convert_args;
 
-/* Keeps `wanted` images of the part, evenly spread over it: data often lie sorted. */
+/* Keeps `wanted` images of the part, evenly spaced because data sets are often sorted. */
 static void thin(mien_dataset *set, mien_part part, size_t wanted) {
     size_t counts[MIEN_CLASSES_MAX], seen = 0;
     const size_t have = mien_dataset_counts(set, part, counts);
@@ -30,7 +30,8 @@ static void thin(mien_dataset *set, mien_part part, size_t wanted) {
     }
 }
 
-/* The part as the model's own split cuts it; data that name no parts are taken whole. */
+/* Loads the part of the data under the model's own split. Data without named parts are used whole.
+ */
 static mien_status load(const convert_args *args, const mien_model *model, mien_dataset *set) {
     mien_split split = model->meta.split;
     MIEN_TRY(mien_dataset_load(args->data, model->meta.input, args->bad_rows, MIEN_MEMORY_RESIDENT,
@@ -43,7 +44,7 @@ static mien_status load(const convert_args *args, const mien_model *model, mien_
     return MIEN_OK;
 }
 
-/* The file that is written must not be one that is read. */
+/* The output must not be an input and must be an int8 format. */
 static mien_status check_files(const convert_args *args) {
     const char *model = args->rest.items[0], *out = args->rest.items[1];
     char path[MIEN_PATH];
@@ -92,10 +93,11 @@ static void report_text(const convert_args *args, int layers, const mien_calibra
         args->rest.items[1], r->layers, layers, r->images, args->data, mien_clip_name(r->clip));
     if (r->measured)
         mien_text_printf(out,
-                         "on these images %.1f %% keep their class; a probability moves by %.4f\n",
+                         "on these images %.1f %% of predictions stay the same; probabilities "
+                         "differ by %.4f on average\n",
                          100 * r->agreement, r->error);
     else
-        mien_text_puts(out, "this machine has no int8: nothing was compared\n");
+        mien_text_puts(out, "this machine cannot run int8: not compared with the original\n");
 }
 
 static mien_status report(const convert_args *args, const mien_model *model,
@@ -149,32 +151,35 @@ static bool check_values(convert_args *args) {
     args->wanted = (size_t)images;
     if (!cli_on_bad(args->on_bad, &args->bad_rows)) return false;
     if (args->rest.count == 2 && args->data) return true;
-    fprintf(stderr, "mien: convert wants MODEL OUT.safetensors --calibrate SRC\n");
+    fprintf(stderr,
+            "mien: convert needs MODEL OUT.safetensors --calibrate SRC; see mien convert --help\n");
     return false;
 }
 
 static int run(int argc, char **argv, const cli_command *self) {
     convert_args args = {0};
     const cli_flag flags[] = {
-        {"--calibrate", "SRC", "images that show the network's ranges: sample, a file or a folder",
-         &args.data, NULL, NULL},
-        {"--images", "N", "how many of them, evenly spread (default: 512)", &args.images, NULL,
+        {"--calibrate", "SRC", "calibration images: sample, a file or a folder", &args.data, NULL,
          NULL},
-        {"--split", "PART", "train, val or test (default: train)", &args.split, NULL, NULL},
-        {"--on-bad", "fail|skip[:MAX]", "damaged rows of the data", &args.on_bad, NULL, NULL}};
+        {"--images", "N", "number of calibration images, evenly spaced (default: 512)",
+         &args.images, NULL, NULL},
+        {"--split", "PART", "part of the data: train, val or test (default: train)", &args.split,
+         NULL, NULL},
+        {"--on-bad", "fail|skip[:MAX]", "unreadable images or rows of the data (default: fail)",
+         &args.on_bad, NULL, NULL}};
     int exit_status;
     if (!cli_parse(self, argc, argv, flags, sizeof flags / sizeof flags[0], &args.rest, 2,
                    &args.common, &exit_status))
         return exit_status;
     if (!check_values(&args)) return EXIT_USAGE;
-    if (!args.common.device) args.common.device = "cpu"; /* where bytes compute */
+    if (!args.common.device) args.common.device = "cpu"; /* only the CPU runs int8 */
     const mien_status status = convert(&args);
     return status == MIEN_OK ? EXIT_DONE : cli_fail(status);
 }
 
 const cli_command cmd_convert = {
     "convert", "MODEL OUT.safetensors --calibrate SRC",
-    "makes a model in int8: faster, as accurate",
+    "converts a model to int8, for faster inference on the CPU",
     "  mien convert runs/fer2013-classic-1 classic-int8.safetensors --calibrate fer2013.csv\n"
     "  mien evaluate --model classic-int8.safetensors --data fer2013.csv --split val\n",
     run};

@@ -1,4 +1,4 @@
-/* mien devices: what this machine and this build can use. */
+/* mien devices: lists the devices and features that this machine and build support. */
 #include <stdio.h>
 
 #include "host/backend/ops.h"
@@ -29,7 +29,8 @@ static void probe(const char *device, const cli_common *common, found *f) {
     mien_backend_close(backend);
 }
 
-/* The CPU and every GPU, or why there is none; returns how many were filled in. */
+/* Probes the CPU and every GPU; without GPUs, an entry that says why. Returns the number of
+ * entries. */
 static int probe_all(const cli_common *common, found *devices) {
     char name[32];
     int gpus;
@@ -82,15 +83,16 @@ static int run(int argc, char **argv, const cli_command *self) {
                              devices[i].usable ? "yes" : "no", devices[i].text);
         mien_text_printf(&text, "%-7s %-4s %s\n", "int8", devices[0].int8 ? "yes" : "no",
                          devices[0].int8 ? "the CPU has VNNI"
-                                         : "the CPU has no VNNI: models in int8 run in f32");
+                                         : "the CPU has no VNNI: int8 models run in f32");
         mien_text_printf(&text, "%-7s %-4s %s\n", "h5", h5 ? "yes" : "no",
-                         h5 ? "reads and writes Keras .h5 files" : "build with HDF5=1");
+                         h5 ? "reads and writes Keras .h5 files"
+                            : "not in this build: build with HDF5=1");
     }
     if (text.data) fputs(text.data, stdout);
     mien_text_release(&text);
     return devices[0].usable ? EXIT_DONE : EXIT_FAILED;
 }
 
-const cli_command cmd_devices = {"devices", "[--json]",
-                                 "shows what this machine and this build can use",
-                                 "  mien devices\n  mien devices --json\n", run};
+const cli_command cmd_devices = {
+    "devices", "[--json]", "lists the devices and features that this machine and build support",
+    "  mien devices\n  mien devices --json\n", run};

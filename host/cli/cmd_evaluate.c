@@ -1,4 +1,4 @@
-/* mien evaluate: metrics of a whole split. */
+/* mien evaluate: computes the metrics of models on a data set. */
 #include <stdio.h>
 #include <string.h>
 
@@ -60,7 +60,8 @@ out:
     return status;
 }
 
-/* The place of `text` among three or four words, 0 without it; -1 after printing what is wrong. */
+/* The index of `text` among `words`, 0 if it is NULL; prints a usage error and returns -1 if it is
+ * none of them. */
 static int choose(const char *flag, const char *text, const char *const *words, int count) {
     for (int i = 0; text && i < count; i++)
         if (strcmp(text, words[i]) == 0) return i;
@@ -72,7 +73,7 @@ static int choose(const char *flag, const char *text, const char *const *words, 
     return -1;
 }
 
-/* What the flags' values mean; false after printing what is wrong with one. */
+/* Turns the flags into a request; prints a usage error and returns false if one is wrong. */
 static bool check_values(evaluate_args *args) {
     static const char *const parts[] = {"train", "val", "test", "all"};
     static const char *const memories[] = {"auto", "resident", "stream"};
@@ -101,32 +102,37 @@ static int run(int argc, char **argv, const cli_command *self) {
     evaluate_args args = {0};
     const cli_flag flags[] = {
         {"--model", "M",
-         "model file or run directory; several are averaged (default: the included one)", NULL,
-         &args.models, NULL},
-        {"--data", "SRC", "sample, a file or a folder (default: what the model was trained on)",
+         "model file or run directory; repeat to average several (default: the included model)",
+         NULL, &args.models, NULL},
+        {"--data", "SRC", "sample, a file or a folder (default: the model's training data)",
          &args.data, NULL, NULL},
         {"--split", "PART", "train, val, test or all (default: test, else val, else all)",
          &args.split, NULL, NULL},
-        {"--tta", MIEN_TTA_CHOICES, "averages over views of each image", &args.tta, NULL, NULL},
-        {"--predictions", "FILE.csv", "writes one row an image with all probabilities",
+        {"--tta", MIEN_TTA_CHOICES,
+         "test-time augmentation: average over views of each image (default: none)", &args.tta,
+         NULL, NULL},
+        {"--predictions", "FILE.csv", "write a CSV with one row per image and all probabilities",
          &args.predictions, NULL, NULL},
-        {"--report", "DIR", "writes a page to look at, DIR/report.html, and DIR/report.json",
-         &args.report, NULL, NULL},
-        {"--groups", "FILE.csv", "file or row, then columns: a table for each, by its values",
+        {"--report", "DIR", "write a report: DIR/report.html and DIR/report.json", &args.report,
+         NULL, NULL},
+        {"--groups", "FILE.csv",
+         "metrics per subgroup: a CSV with a column `file` or `row` and columns such as age",
          &args.groups, NULL, NULL},
-        {"--batch", "N", "images at a time (default: 128)", &args.batch, NULL, NULL},
-        {"--on-bad", "fail|skip[:MAX]", "damaged rows of the data", &args.on_bad, NULL, NULL},
+        {"--batch", "N", "batch size (default: 128)", &args.batch, NULL, NULL},
+        {"--on-bad", "fail|skip[:MAX]", "unreadable images or rows of the data (default: fail)",
+         &args.on_bad, NULL, NULL},
         {"--soft-labels", "FILE|none",
-         "FER+ votes (default: those of the training, beside the data)", &args.soft_labels, NULL,
-         NULL},
-        {"--memory", MIEN_MEMORY_CHOICES, "where the images are (default: auto, as they fit)",
-         &args.memory_text, NULL, NULL}};
+         "file of FER+ votes (default: the one used in training, next to the data)",
+         &args.soft_labels, NULL, NULL},
+        {"--memory", MIEN_MEMORY_CHOICES,
+         "keep the images in memory or read them batch by batch (default: auto)", &args.memory_text,
+         NULL, NULL}};
     int exit_status;
     if (!cli_parse(self, argc, argv, flags, sizeof flags / sizeof flags[0], &args.rest, 0,
                    &args.common, &exit_status))
         return exit_status;
     if (!check_values(&args)) return EXIT_USAGE;
-    char found[MIEN_PATH]; /* as long as it stands in the list of models */
+    char found[MIEN_PATH]; /* must outlive the list of models */
     mien_status status = cli_default_model(&args.models, found);
     args.request.model_count = args.models.count;
     if (status == MIEN_OK) status = evaluate(&args);
@@ -134,7 +140,8 @@ static int run(int argc, char **argv, const cli_command *self) {
 }
 
 const cli_command cmd_evaluate = {
-    "evaluate", "[--model M] [--data SRC] [--split PART]", "evaluates a model on a whole split",
+    "evaluate", "[--model M] [--data SRC] [--split PART]",
+    "computes the metrics of a model on a data set",
     "  mien evaluate --model runs/sample-1\n"
     "  mien evaluate --model best.h5 --data fer2013.csv --split val --tta flip\n"
     "  mien evaluate --model a.h5 --model b.h5 --data fer2013.csv   two models averaged\n"

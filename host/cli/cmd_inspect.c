@@ -1,11 +1,11 @@
-/* mien inspect MODEL: what is in a model file. */
+/* mien inspect MODEL: shows the contents of a model file. */
 #include <stdio.h>
 
 #include "host/base/json.h"
 #include "host/cli/cli.h"
 #include "host/formats/format.h"
 
-/* What comes out of a layer is what its last node gives. */
+/* A layer's output is that of its last node. */
 static void shape_json(const mien_graph *graph, int layer, mien_json *json) {
     const mien_node *node = &graph->nodes[mien_layer_end(graph, layer) - 1];
     mien_json_open(json, "output_shape", '[');
@@ -24,7 +24,7 @@ static void numbers(mien_json *json, const char *key, const double *values, int 
     mien_json_close(json, ']');
 }
 
-static bool in_bytes(const mien_model *model, int layer) {
+static bool is_int8(const mien_model *model, int layer) {
     for (int i = layer; i < mien_layer_end(&model->graph, layer); i++)
         if (model->quant.nodes && model->quant.layers[i].w_scale) return true;
     return false;
@@ -48,7 +48,7 @@ static void model_json(const mien_model *model, mien_text *out) {
         mien_json_string(&json, "class", node->def->class_name);
         shape_json(&model->graph, i, &json);
         mien_json_integer(&json, "params", own.params);
-        if (model->quant.nodes) mien_json_bool(&json, "int8", in_bytes(model, i));
+        if (model->quant.nodes) mien_json_bool(&json, "int8", is_int8(model, i));
         mien_json_number(&json, "flops", own.flops);
         mien_json_close(&json, '}');
     }
@@ -90,15 +90,15 @@ static void model_text(const mien_model *model, mien_text *out) {
     if (model->quant.nodes) {
         mien_text_printf(out, "\nint8         ");
         for (int i = 0; i < model->graph.count; i++)
-            if (in_bytes(model, i)) mien_text_printf(out, " %s", model->graph.nodes[i].name);
+            if (is_int8(model, i)) mien_text_printf(out, " %s", model->graph.nodes[i].name);
         mien_text_printf(out, " (%s)", model->calibration);
     }
     mien_text_printf(out, "\ninput         %dx%dx%d, x = (pixel * %.6g - %.6g) / %.6g\n",
                      meta->input.height, meta->input.width, meta->input.channels,
                      meta->normalise.scale, meta->normalise.mean[0], meta->normalise.std[0]);
     mien_text_printf(
-        out, "faces         %s of the detector's box, margin %.6g; uncertain below %.6g\n",
-        meta->crop.square ? "the square" : "all", meta->crop.margin, meta->uncertain_below);
+        out, "faces         %s the detector's box, margin %.6g; uncertain below %.6g\n",
+        meta->crop.square ? "square around" : "all", meta->crop.margin, meta->uncertain_below);
     mien_text_printf(out, "trained on    %s: %zu images (validation %zu, test %zu)\n", meta->data,
                      meta->part_count[MIEN_TRAIN], meta->part_count[MIEN_VAL],
                      meta->part_count[MIEN_TEST]);

@@ -1,4 +1,4 @@
-/* mien parity: a device against the CPU, layer by layer. */
+/* mien parity: compares a device with the CPU, layer by layer. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +25,7 @@ static bool read_request(const parity_args *args, mien_parity_request *r) {
     long long batch = 16, size = 0;
     int k = 0;
     if (!args->model) {
-        fprintf(stderr, "mien: parity wants --model: a model file, a run directory or the name of "
+        fprintf(stderr, "mien: parity needs --model: a model file, a run directory or the name of "
                         "a network\n");
         return false;
     }
@@ -46,17 +46,17 @@ static bool read_request(const parity_args *args, mien_parity_request *r) {
     return true;
 }
 
-/* The yardstick computes by fixed algorithms: measured ones may be Winograd's, whose bound is wider
- * than f32's. */
+/* The CPU reference uses deterministic algorithms: otherwise Winograd may be chosen, whose error
+ * exceeds the f32 bound. */
 static mien_status open_backends(const parity_args *args, mien_parity_request *r) {
     const cli_common *common = &args->common;
-    const mien_backend_options yardstick = {.threads = common->threads ? atoi(common->threads) : 0,
+    const mien_backend_options reference = {.threads = common->threads ? atoi(common->threads) : 0,
                                             .deterministic = true};
-    const mien_backend_options options = {.threads = yardstick.threads,
+    const mien_backend_options options = {.threads = reference.threads,
                                           .deterministic = common->deterministic,
                                           .compute = r->compute,
                                           .training = true};
-    MIEN_TRY(mien_backend_open("cpu", &yardstick, &r->cpu));
+    MIEN_TRY(mien_backend_open("cpu", &reference, &r->cpu));
     return mien_backend_open(common->device ? common->device : "cuda", &options, &r->device);
 }
 
@@ -83,7 +83,7 @@ static void print_table(const mien_parity_request *request, const mien_parity_re
         }
     }
     mien_text_printf(out, "\n%s\n",
-                     r->holds ? "every layer is within its bound" : "a layer is beyond its bound");
+                     r->holds ? "every layer is within its bound" : "a layer exceeds its bound");
 }
 
 static void write_difference(mien_json *json, const char *key, const mien_parity_difference *d) {
@@ -131,15 +131,14 @@ static void print_json(const parity_args *args, const mien_parity_request *reque
 static int run(int argc, char **argv, const cli_command *self) {
     parity_args args = {0};
     const cli_flag flags[] = {
-        {"--model", "M", "a model file, a run directory or a network's name", &args.model, NULL,
-         NULL},
-        {"--data", "SRC", "compare on its first images (default: generated ones)", &args.data, NULL,
-         NULL},
-        {"--dtype", "T", "f32, tf32, bf16 or f16 on the device (default: f32)", &args.dtype, NULL,
-         NULL},
-        {"--batch", "N", "images, 1 to 4096 (default: 16)", &args.batch, NULL, NULL},
-        {"--size", "N", "side of the image for a network without weights (default: 48)", &args.size,
-         NULL, NULL}};
+        {"--model", "M", "model file, run directory or name of a network", &args.model, NULL, NULL},
+        {"--data", "SRC", "compare on the first images of these data (default: generated images)",
+         &args.data, NULL, NULL},
+        {"--dtype", "T", "number type on the device: f32, tf32, bf16 or f16 (default: f32)",
+         &args.dtype, NULL, NULL},
+        {"--batch", "N", "batch size, 1 to 4096 (default: 16)", &args.batch, NULL, NULL},
+        {"--size", "N", "image side in pixels for a network without weights (default: 48)",
+         &args.size, NULL, NULL}};
     mien_parity_request request;
     mien_parity_result result = {0};
     mien_text text = {0};
@@ -168,7 +167,7 @@ static int run(int argc, char **argv, const cli_command *self) {
 
 const cli_command cmd_parity = {
     "parity", "--model M [--data SRC] [--dtype T] [--batch N]",
-    "compares what a device computes with what the CPU does, layer by layer",
+    "compares a device's results with the CPU's, layer by layer",
     "  mien parity --model classic                        the GPU in f32, random weights\n"
     "  mien parity --model runs/sample-1 --dtype bf16\n"
     "  mien parity --model best.h5 --data fer2013.csv --batch 64 --json\n",

@@ -1,4 +1,4 @@
-/* mien predict: emotions of the faces in photos. */
+/* mien predict: classifies the faces in photos. */
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 
 enum { BATCH = 32, FEW = 4 };
 
-/* haar, haar:FILE or none; false after printing what is wrong. */
+/* Parses --detector: haar, haar:FILE or none. Prints a usage error and returns false otherwise. */
 static bool read_detector(predict_args *args) {
     const char *word = args->detector ? args->detector : "haar";
     if (strcmp(word, "none") == 0) {
@@ -36,22 +36,22 @@ static bool check_values(predict_args *args) {
         return false;
     args->min_face = (int)pixels;
     if (args->data && (args->images.count || args->annotate || args->detector || pixels)) {
-        fprintf(stderr, "mien: --data is scored as it is: no photos, --detector, --min-face or "
-                        "--annotate beside it\n");
+        fprintf(stderr, "mien: --data cannot be combined with photos, --detector, --min-face or "
+                        "--annotate\n");
         return false;
     }
     if (args->on_bad && !args->data) {
-        fprintf(stderr, "mien: --on-bad belongs to --data: of photos the others go on anyway\n");
+        fprintf(stderr, "mien: --on-bad needs --data; unreadable photos are always skipped\n");
         return false;
     }
     if (!cli_on_bad(args->on_bad, &args->bad_rows)) return false;
     if (args->images.count || args->data) return true;
-    fprintf(stderr, "mien: predict wants photos or folders of photos (or --data SRC)\n");
+    fprintf(stderr, "mien: predict needs photos or folders of photos (or --data SRC)\n");
     return false;
 }
 
-/* Does a file lie in the folder `target`, by its name or behind a link? */
-static bool lies_in(const char *path, const char *target) {
+/* Is a file, or the file that it links to, in the folder `target`? */
+static bool is_in(const char *path, const char *target) {
     char folder[MIEN_PATH], resolved[PATH_MAX];
     mien_path_folder(folder, path);
     if (realpath(folder, resolved) && strcmp(resolved, target) == 0) return true;
@@ -60,17 +60,18 @@ static bool lies_in(const char *path, const char *target) {
     return strcmp(folder, target) == 0;
 }
 
-/* Copies bear the photos' names: in the photos' own folder they would replace them, or links to
- * them. */
+/* Annotated copies are named after the photos, so in a photo's own folder they would overwrite it.
+ */
 static mien_status check_annotate(const predict_args *args) {
     char target[PATH_MAX];
     if (!args->annotate || !realpath(args->annotate, target)) return MIEN_OK;
     for (size_t i = 0; i < args->file_count; i++)
-        if (!args->files[i].error && lies_in(args->files[i].path, target))
-            return MIEN_FAIL(INVALID,
-                             "--annotate would write beside '%s', which is read here: name another "
-                             "folder",
-                             args->files[i].path);
+        if (!args->files[i].error && is_in(args->files[i].path, target))
+            return MIEN_FAIL(
+                INVALID,
+                "--annotate would write into the folder of the photo '%s': choose another "
+                "folder",
+                args->files[i].path);
     return MIEN_OK;
 }
 
@@ -85,7 +86,7 @@ static mien_status check_csv(const predict_args *args) {
 }
 
 static mien_status predict(predict_args *args) {
-    char found[MIEN_PATH]; /* as long as it stands in the list of models */
+    char found[MIEN_PATH]; /* must outlive the list of models */
     mien_backend *backend = NULL;
     mien_ensemble models = {0};
     predict_output out = {.args = args};
@@ -99,9 +100,10 @@ static mien_status predict(predict_args *args) {
     MIEN_TRY(check_csv(args));
     cli_catch_signals();
     predict_detector_begin(&detector, args);
-    args->common.unpinned = true; /* OpenCV's threads would stay on the caller's CPU */
+    args->common.unpinned =
+        true; /* OpenCV's threads would inherit the caller's pinning to one CPU */
     MIEN_GO(cli_backend(&args->common, &backend));
-    /* one photo has few faces: less memory to clear */
+    /* a single photo has few faces: a small batch saves memory */
     const int batch = args->file_count == 1 ? FEW : BATCH;
     MIEN_GO(mien_ensemble_open(args->models.items, args->models.count, backend, batch, &models));
     out.meta = &models.models[0].meta;
@@ -124,18 +126,22 @@ out:
 static int run(int argc, char **argv, const cli_command *self) {
     predict_args args = {0};
     const cli_flag flags[] = {
-        {"--model", "M", "model file or run directory; several are averaged", NULL, &args.models,
+        {"--model", "M",
+         "model file or run directory; repeat to average several (default: the included model)",
+         NULL, &args.models, NULL},
+        {"--detector", "haar[:XML]|none",
+         "face detector; none: each picture is one face (default: haar)", &args.detector, NULL,
          NULL},
-        {"--detector", "haar[:XML]|none", "none: each picture is a face (default: haar)",
-         &args.detector, NULL, NULL},
-        {"--min-face", "PX", "smallest face (default: 24, or 3.5 % of the short side)",
+        {"--min-face", "PX",
+         "smallest face in pixels (default: 24, or 3.5 % of the photo's shorter side if larger)",
          &args.min_face_text, NULL, NULL},
-        {"--annotate", "DIR", "writes copies with boxes and labels there", &args.annotate, NULL,
-         NULL},
-        {"--csv", "FILE", "writes a table, one row a face", &args.csv, NULL, NULL},
-        {"--data", "SRC", "scores a data set instead of photos, labelled or not", &args.data, NULL,
-         NULL},
-        {"--on-bad", "fail|skip[:MAX]", "damaged rows of --data", &args.on_bad, NULL, NULL}};
+        {"--annotate", "DIR", "write copies of the photos with boxes and labels to DIR",
+         &args.annotate, NULL, NULL},
+        {"--csv", "FILE", "write a CSV with one row per face", &args.csv, NULL, NULL},
+        {"--data", "SRC", "predict a data set, with or without labels, instead of photos",
+         &args.data, NULL, NULL},
+        {"--on-bad", "fail|skip[:MAX]", "unreadable images or rows of --data (default: fail)",
+         &args.on_bad, NULL, NULL}};
     int exit_status;
     if (!cli_parse(self, argc, argv, flags, sizeof flags / sizeof flags[0], &args.images,
                    CLI_LIST_MAX, &args.common, &exit_status))
@@ -148,9 +154,9 @@ static int run(int argc, char **argv, const cli_command *self) {
 }
 
 const cli_command cmd_predict = {"predict", "[IMAGE|FOLDER]... [--model M]",
-                                 "finds faces in photos and says their emotions",
+                                 "detects the faces in photos and predicts their emotions",
                                  "  mien predict photo.jpg\n"
-                                 "  mien predict holiday/ --annotate seen/ --csv faces.csv\n"
+                                 "  mien predict holiday/ --annotate annotated/ --csv faces.csv\n"
                                  "  mien predict face.png --detector none --model best.h5 --json\n"
                                  "  mien predict --data test.csv --csv scores.csv\n",
                                  run};

@@ -1,4 +1,4 @@
-/* mien preview: the images of one training step, as the network gets them. */
+/* mien preview: draws the images of one training step as the network receives them. */
 #include <stdio.h>
 
 #include "host/cli/recipe.h"
@@ -30,7 +30,7 @@ static mien_status draw(const preview_args *args, const mien_config *config,
     return status;
 }
 
-/* The picture must not land in the config or in what it names. */
+/* The picture must not overwrite the config or a file that it names. */
 static mien_status check_out(const preview_args *args, const mien_config *config) {
     MIEN_TRY(cli_writable("--out", args->out));
     const char *const files[] = {config->path, config->model.file, config->data.soft_labels,
@@ -65,13 +65,14 @@ out:
 static int run(int argc, char **argv, const cli_command *self) {
     preview_args args = {.step = 1};
     const cli_flag flags[] = {
-        {"--data", "SRC", "sample, a file or a folder, as of train", &args.data, NULL, NULL},
+        {"--data", "SRC", "sample, a file or a folder (docs/data.md)", &args.data, NULL, NULL},
         {"--step", "N", "training step, from 1 (default: 1)", &args.step_text, NULL, NULL},
-        {"--out", "FILE.png", "where the picture goes (default: preview.png)", &args.out, NULL,
-         NULL},
-        {"--set", "KEY=VALUE", "sets a config key; may be repeated", NULL, &args.set, NULL},
-        {"--seed", "N", "seed of every random draw", &args.seed, NULL, NULL},
-        {"--on-bad", "fail|skip[:MAX]", "damaged rows of the data", &args.on_bad, NULL, NULL}};
+        {"--out", "FILE.png", "output picture (default: preview.png)", &args.out, NULL, NULL},
+        {"--set", "KEY=VALUE", "set a config key; may be repeated (docs/config.md)", NULL,
+         &args.set, NULL},
+        {"--seed", "N", "random seed: sets train.seed", &args.seed, NULL, NULL},
+        {"--on-bad", "fail|skip[:MAX]", "unreadable images or rows: sets data.on_bad", &args.on_bad,
+         NULL, NULL}};
     int exit_status;
     if (!cli_parse(self, argc, argv, flags, sizeof flags / sizeof flags[0], &args.rest, 1,
                    &args.common, &exit_status))
@@ -98,7 +99,7 @@ static int run(int argc, char **argv, const cli_command *self) {
 
 const cli_command cmd_preview = {
     "preview", "[CONFIG] [--data SRC] [--step N] [--out FILE.png]",
-    "draws the images that one training step sees",
+    "draws the augmented images of one training step",
     "  mien preview sample --out first.png\n"
     "  mien preview fer2013-classic --data fer2013.csv --step 500 --out later.png\n",
     run};

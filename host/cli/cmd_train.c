@@ -1,4 +1,4 @@
-/* mien train: from a config to a run directory. */
+/* mien train: trains a network and writes a run directory. */
 #include <dirent.h>
 #include <limits.h>
 #include <math.h>
@@ -39,7 +39,7 @@ static bool is_used(const char *folder) {
     return used;
 }
 
-/* --out, or the first free runs/<config>-N. */
+/* Creates the run directory: --out, or the first free runs/<config>-N. */
 static mien_status choose_folder(const train_args *args, const mien_config *config, char *out) {
     if (args->out) {
         MIEN_TRY(mien_path_join(out, "", args->out));
@@ -56,7 +56,7 @@ static mien_status choose_folder(const train_args *args, const mien_config *conf
         snprintf(out, MIEN_PATH, "runs/%s-%d", stem, n);
         if (!mien_file_exists(out)) return mien_make_folders(out);
     }
-    return MIEN_FAIL(IO, "no free folder runs/%s-N", stem);
+    return MIEN_FAIL(IO, "there is no free folder runs/%s-N: give one with --out", stem);
 }
 
 static void print_result(const train_args *args, const char *folder, const mien_train_result *r) {
@@ -103,7 +103,7 @@ static mien_status train_once(const train_args *args, const mien_config *config,
     return status;
 }
 
-/* Mean and standard deviation (n - 1) of the best epochs' accuracies. */
+/* Writes the mean and sample standard deviation (n - 1) of the seeds' best accuracies. */
 static mien_status write_summary(const train_args *args, const char *folder, const double *accuracy,
                                  int seeds, int first) {
     char path[MIEN_PATH];
@@ -139,7 +139,8 @@ static mien_status train_seeds(const train_args *args, mien_config *config, mien
     double accuracy[100];
     const int first = config->train.seed;
     if (first > INT_MAX - seeds)
-        return MIEN_FAIL(INVALID, "%d seeds from %d on are more than there are", seeds, first);
+        return MIEN_FAIL(INVALID, "%d seeds starting at %d exceed the largest seed 2147483647",
+                         seeds, first);
     for (int i = 0; i < seeds; i++) {
         char name[32], sub[MIEN_PATH];
         mien_train_result result;
@@ -182,13 +183,15 @@ static int run(int argc, char **argv, const cli_command *self) {
     const cli_flag flags[] = {
         {"--data", "SRC", "sample, a file or a folder (docs/data.md)", &args.data, NULL, NULL},
         {"--out", "DIR", "run directory (default: runs/<config>-N)", &args.out, NULL, NULL},
-        {"--set", "KEY=VALUE", "sets a config key; may be repeated", NULL, &args.set, NULL},
-        {"--seed", "N", "seed of every random draw", &args.seed, NULL, NULL},
-        {"--seeds", "N", "trains N seeds into DIR/seed-1…N and writes summary.json", &args.seeds,
+        {"--set", "KEY=VALUE", "set a config key; may be repeated (docs/config.md)", NULL,
+         &args.set, NULL},
+        {"--seed", "N", "random seed: sets train.seed", &args.seed, NULL, NULL},
+        {"--seeds", "N", "train with N seeds, into DIR/seed-1…N, and write summary.json",
+         &args.seeds, NULL, NULL},
+        {"--on-bad", "fail|skip[:MAX]", "unreadable images or rows: sets data.on_bad", &args.on_bad,
          NULL, NULL},
-        {"--on-bad", "fail|skip[:MAX]", "damaged rows of the data", &args.on_bad, NULL, NULL},
-        {"--force", NULL, "writes into a used DIR", NULL, NULL, &args.force},
-        {"--print-config", NULL, "prints every key with its value and ends", NULL, NULL,
+        {"--force", NULL, "write into DIR even if it is not empty", NULL, NULL, &args.force},
+        {"--print-config", NULL, "print every config key with its value and exit", NULL, NULL,
          &args.print_config}};
     int exit_status;
     long long seeds = 1;
@@ -217,7 +220,7 @@ static int run(int argc, char **argv, const cli_command *self) {
         if (status == MIEN_OK) status = choose_folder(&args, &config, folder);
         if (status == MIEN_OK) {
             status = train_in(&args, &config, folder, (int)seeds);
-            if (status != MIEN_OK) rmdir(folder); /* only goes when nothing was written */
+            if (status != MIEN_OK) rmdir(folder); /* fails, as it should, if anything was written */
         }
     }
     mien_config_release(&config);
@@ -229,8 +232,8 @@ static int run(int argc, char **argv, const cli_command *self) {
 const cli_command cmd_train = {
     "train", "[CONFIG] [--data SRC] [--out DIR] [--set KEY=VALUE]…",
     "trains a network and writes a run directory",
-    "  mien train sample                             generated faces, nothing downloaded\n"
-    "  mien train fer2013-classic --data fer2013.csv the classic network on FER2013\n"
+    "  mien train sample                             generated faces, no download needed\n"
+    "  mien train fer2013-classic --data fer2013.csv the network `classic` on FER2013\n"
     "  mien train --data fer2013.csv --set train.epochs=30 --set schedule.name=cosine\n"
-    "  mien train sample --print-config              every key with its value\n",
+    "  mien train sample --print-config              shows all settings\n",
     run};

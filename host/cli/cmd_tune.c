@@ -1,4 +1,4 @@
-/* mien tune: measures this machine's convolutions and remembers the quicker way. */
+/* mien tune: times the convolution algorithms on this machine and remembers the faster one. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -24,10 +24,10 @@ static void print_table(const mien_tune_result *result, mien_text *text) {
             mien_text_printf(text, "%-24.24s %-8s %8.3f ms %8.3f ms   %s%s\n", k ? "" : row->name,
                              mien_direction_name(k), 1e3 * row->seconds[k][0],
                              1e3 * row->seconds[k][1], mien_algorithm_name(row->chosen[k]),
-                             row->chosen[k] == row->usual[k] ? "" : " (not the table's)");
+                             row->chosen[k] == row->usual[k] ? "" : " (not the default)");
         }
     }
-    mien_text_printf(text, "kept in %s\n", result->path);
+    mien_text_printf(text, "saved in %s\n", result->path);
 }
 
 static void print_json(const mien_tune_result *result, mien_text *text) {
@@ -64,12 +64,12 @@ static int run(int argc, char **argv, const cli_command *self) {
     const char *batch_text = NULL;
     long long batch = 64;
     int exit_status;
-    const cli_flag flags[] = {
-        {"--batch", "N", "images a training step (default: 64)", &batch_text, NULL, NULL}};
+    const cli_flag flags[] = {{"--batch", "N", "batch size of training, 1 to 4096 (default: 64)",
+                               &batch_text, NULL, NULL}};
     if (!cli_parse(self, argc, argv, flags, 1, &rest, 1, &common, &exit_status)) return exit_status;
     if (batch_text && !cli_number("--batch", batch_text, 1, BATCH_MOST, &batch)) return EXIT_USAGE;
     if (common.deterministic) {
-        fprintf(stderr, "mien: --deterministic uses no measurements; run tune without it\n");
+        fprintf(stderr, "mien: --deterministic ignores tuning results; run tune without it\n");
         return EXIT_USAGE;
     }
     mien_bench_request request = {.model = rest.count ? rest.items[0] : NULL,
@@ -94,7 +94,7 @@ static int run(int argc, char **argv, const cli_command *self) {
 
 const cli_command cmd_tune = {
     "tune", "[MODEL] [--batch N]",
-    "measures the ways to compute a network's convolutions and keeps the quicker",
-    "  mien tune                  for the network classic\n"
+    "times the algorithms for a network's convolutions and remembers the fastest",
+    "  mien tune                  for the network `classic`\n"
     "  mien tune vgg --batch 64\n",
     run};

@@ -10,27 +10,28 @@ static const cli_command *const commands[] = {
     &cmd_inspect, &cmd_bench,    &cmd_tune,    &cmd_parity,  &cmd_devices};
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
-/* Commands of the interface that this version does not build. */
+/* Commands planned for later versions. */
 static const char *const later[] = {"video", "realtime", "serve",  "prepare", "runs",
                                     "sweep", "compare",  "report", "audit"};
 enum { LATER = sizeof later / sizeof later[0] };
 
 static void print_help(void) {
-    printf("usage: mien COMMAND [ARGUMENTS]\n\n"
-           "Trains, evaluates and runs convolutional networks that read emotion from faces.\n\n");
+    printf(
+        "usage: mien COMMAND [ARGUMENTS]\n\n"
+        "Trains, evaluates and runs convolutional networks that recognise emotions in faces.\n\n");
     for (int i = 0; i < COMMANDS; i++)
         printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
-    printf("\nmien COMMAND --help tells more.\n\n"
+    printf("\nSee mien COMMAND --help for the flags of a command.\n\n"
            "examples:\n"
-           "  mien train sample                       learn from generated faces\n"
+           "  mien train sample                       train on generated faces\n"
            "  mien train fer2013-classic --data fer2013.csv\n"
            "  mien evaluate --model runs/sample-1 --data sample\n"
-           "  mien predict photo.jpg --annotate seen\n");
+           "  mien predict photo.jpg --annotate annotated\n");
 }
 
 static int run_command(int argc, char **argv) {
-    char help[] = "--help", *asked[] = {argv[0], argv[argc - 1], help};
-    if (argc == 3 && strcmp(argv[1], "help") == 0) argv = asked; /* mien help COMMAND */
+    char help[] = "--help", *command_help[] = {argv[0], argv[argc - 1], help};
+    if (argc == 3 && strcmp(argv[1], "help") == 0) argv = command_help; /* mien help COMMAND */
     const char *word = argc > 1 ? argv[1] : "--help";
     if (strcmp(word, "--version") == 0) {
         cli_print_version();
@@ -56,7 +57,7 @@ static int run_command(int argc, char **argv) {
     return EXIT_USAGE;
 }
 
-/* Results that did not arrive (a full disk behind stdout) are a failure. */
+/* Failing to write results to stdout (a full disk) is an error as well. */
 int main(int argc, char **argv) {
     const int status = run_command(argc, argv);
     if (fflush(stdout) == 0 && !ferror(stdout)) return status;

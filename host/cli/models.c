@@ -1,4 +1,4 @@
-/* Which model a command takes when none is named. */
+/* The model that a command uses if none is given. */
 #include "host/base/log.h"
 #include "host/cli/cli.h"
 #include "host/formats/model.h"

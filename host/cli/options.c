@@ -10,7 +10,7 @@
 #include "host/cli/cli.h"
 
 volatile int cli_stop;
-static bool verbose; /* -v: failures also tell where in the code they arose */
+static bool verbose; /* -v: failures also show the place in the source code */
 
 static void on_signal(int number) {
     if (cli_stop && number == SIGINT) _exit(EXIT_INTERRUPT);
@@ -24,7 +24,7 @@ void cli_catch_signals(void) {
     sigaction(SIGUSR1, &action, NULL);
 }
 
-/* What a message quotes may come from strangers: nothing in it commands the terminal. */
+/* Messages may quote untrusted text, so control characters are replaced. */
 static void print_clean(const char *text) {
     for (; *text; text++)
         fputc((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text, stderr);
@@ -60,8 +60,8 @@ bool cli_number(const char *flag, const char *text, long long low, long long hig
     errno = 0;
     *out = strtoll(text, &end, 10);
     if (end != text && *end == 0 && errno == 0 && *out >= low && *out <= high) return true;
-    fprintf(stderr, "mien: %s wants a whole number from %lld to %lld, not '%s'\n", flag, low, high,
-            text);
+    fprintf(stderr, "mien: %s must be a whole number from %lld to %lld, not '%s'\n", flag, low,
+            high, text);
     return false;
 }
 
@@ -72,12 +72,12 @@ bool cli_on_bad(const char *text, mien_on_bad *out) {
 }
 
 static const char common_help[] =
-    "everywhere:\n"
-    "  --device auto|cpu|cuda[:N]  where to compute (default: auto)\n"
-    "  --threads N                 CPU threads (default: all that this process may use)\n"
-    "  --deterministic             fixed algorithms only\n"
-    "  --json                      results as JSON on stdout\n"
-    "  -v, -q                      more, fewer messages\n"
+    "common flags:\n"
+    "  --device auto|cpu|cuda[:N]  device to compute on (default: auto)\n"
+    "  --threads N                 CPU threads (default: all available to this process)\n"
+    "  --deterministic             use only deterministic algorithms\n"
+    "  --json                      print results as JSON on stdout\n"
+    "  -v, -q                      more messages, fewer messages\n"
     "  -h, --help, --version\n";
 
 static void print_help(const cli_command *self, const cli_flag *flags, size_t count) {
@@ -91,7 +91,7 @@ static void print_help(const cli_command *self, const cli_flag *flags, size_t co
     printf("\n%s\nexamples:\n%s", common_help, self->examples);
 }
 
-/* Flags of the interface that this version does not build. */
+/* Flags planned for later versions. */
 static bool refused_later(const char *word) {
     static const char *const later[] = {"--resume", "--resume-anyway", "--classes", "--preprocess",
                                         "--drop-classes"};
@@ -111,12 +111,12 @@ typedef struct parser {
     char **argv;
 } parser;
 
-/* The value behind a flag: --flag=value or the next word; NULL after printing that it is missing.
+/* The value of a flag: --flag=value or the next word. If missing, prints an error and returns NULL.
  */
 static const char *take_value(parser *p, const char *inline_value, const char *name) {
     if (inline_value) return inline_value;
     if (p->at + 1 < p->argc) return p->argv[++p->at];
-    fprintf(stderr, "mien: %s wants a value; see mien %s --help\n", name, p->self->name);
+    fprintf(stderr, "mien: %s needs a value; see mien %s --help\n", name, p->self->name);
     return NULL;
 }
 
@@ -198,7 +198,7 @@ bool cli_parse(const cli_command *self, int argc, char **argv, const cli_flag *o
         } else if (!flags_over && word[0] == '-' && word[1]) {
             if (!parse_word(&p, word)) return false;
         } else if (rest->count == most_rest) {
-            fprintf(stderr, "mien: '%s' is one argument too many; see mien %s --help\n", word,
+            fprintf(stderr, "mien: unexpected argument '%s'; see mien %s --help\n", word,
                     self->name);
             return false;
         } else {

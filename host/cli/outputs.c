@@ -1,5 +1,5 @@
-/* Where results go is looked at before the work begins, not after it: is there room, and is nothing
- * written over that is read? Nothing is created. */
+/* Checks outputs before the work begins: can they be written, and do they overwrite no input?
+ * Creates nothing. */
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,7 +12,7 @@
 
 static mien_status cannot(const char *flag, const char *path, const char *at, int code) {
     if (code == ENOENT)
-        return MIEN_FAIL(NOT_FOUND, "%s '%s': there is no folder '%s'; make it first", flag, path,
+        return MIEN_FAIL(NOT_FOUND, "%s '%s': there is no folder '%s'; create it first", flag, path,
                          at);
     return MIEN_FAIL(IO, "%s '%s': cannot write to '%s': %s", flag, path, at, strerror(code));
 }
@@ -27,11 +27,11 @@ mien_status cli_writable(const char *flag, const char *path) {
     char folder[MIEN_PATH];
     struct stat info;
     if (!path) return MIEN_OK;
-    if (!*path) return MIEN_FAIL(INVALID, "%s: the name of the file is empty", flag);
+    if (!*path) return MIEN_FAIL(INVALID, "%s: the file name is empty", flag);
     if (stat(path, &info) == 0) {
         if (S_ISDIR(info.st_mode))
-            return MIEN_FAIL(INVALID, "%s '%s' is a folder: name a file", flag, path);
-        if (!S_ISREG(info.st_mode)) /* a device or a pipe is written to as it is */
+            return MIEN_FAIL(INVALID, "%s '%s' is a folder: give a file name", flag, path);
+        if (!S_ISREG(info.st_mode)) /* a device or pipe needs no folder */
             return access(path, W_OK) == 0 ? MIEN_OK : cannot(flag, path, path, errno);
     } else if (errno != ENOENT) {
         return cannot(flag, path, path, errno);
@@ -43,7 +43,7 @@ mien_status cli_writable(const char *flag, const char *path) {
 mien_status cli_writable_folder(const char *flag, const char *path) {
     char folder[MIEN_PATH];
     if (!path) return MIEN_OK;
-    if (!*path) return MIEN_FAIL(INVALID, "%s: the name of the folder is empty", flag);
+    if (!*path) return MIEN_FAIL(INVALID, "%s: the folder name is empty", flag);
     MIEN_TRY(mien_path_join(folder, "", path));
     while (access(folder, F_OK) != 0 && errno == ENOENT && strcmp(folder, ".") != 0) {
         char inner[MIEN_PATH];
@@ -56,12 +56,13 @@ mien_status cli_writable_folder(const char *flag, const char *path) {
 mien_status cli_spares(const char *flag, const char *out, const cli_inputs *inputs) {
     char path[MIEN_PATH];
     if (!out) return MIEN_OK;
-    bool taken = inputs->data && mien_dataset_reads(inputs->data, out);
-    for (int i = 0; inputs->models && i < inputs->models->count && !taken; i++)
-        taken =
+    bool is_input = inputs->data && mien_dataset_reads(inputs->data, out);
+    for (int i = 0; inputs->models && i < inputs->models->count && !is_input; i++)
+        is_input =
             mien_model_file(inputs->models->items[i], path) == MIEN_OK && mien_same_file(path, out);
-    for (size_t i = 0; i < inputs->other_count && !taken; i++)
-        taken = inputs->others[i] && mien_same_file(inputs->others[i], out);
-    if (!taken) return MIEN_OK;
-    return MIEN_FAIL(INVALID, "%s would write over '%s', which is read here", flag, out);
+    for (size_t i = 0; i < inputs->other_count && !is_input; i++)
+        is_input = inputs->others[i] && mien_same_file(inputs->others[i], out);
+    if (!is_input) return MIEN_OK;
+    return MIEN_FAIL(INVALID, "%s would overwrite '%s', which is an input: choose another file",
+                     flag, out);
 }

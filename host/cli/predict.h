@@ -1,5 +1,5 @@
-/* mien predict: photos in, faces and emotions out. cmd_predict.c reads the command line,
- * predict_photos.c walks the photos, predict_data.c scores a data set, predict_output.c says it. */
+/* mien predict. cmd_predict.c parses the command line, predict_photos.c processes photos,
+ * predict_data.c processes a data set, predict_output.c writes the results. */
 #ifndef HOST_CLI_PREDICT_H
 #define HOST_CLI_PREDICT_H
 
@@ -9,8 +9,8 @@
 #include "host/infer/photo.h"
 
 typedef struct predict_file {
-    char *path;
-    char *error; /* why there is nothing to read, if that is known already; both owned */
+    char *path;  /* owned */
+    char *error; /* if it is already known to be unreadable: why; owned */
 } predict_file;
 
 typedef struct predict_args {
@@ -18,36 +18,36 @@ typedef struct predict_args {
     cli_list images, models;
     const char *detector, *min_face_text, *annotate, *csv, *data, *on_bad;
     mien_on_bad bad_rows;
-    bool whole;          /* --detector none: a picture is a face */
-    const char *xml;     /* the cascade, NULL: the frontal one */
-    int min_face;        /* 0: by the photo's size */
-    predict_file *files; /* those named and those of folders named */
+    bool whole;          /* --detector none: each picture is one face */
+    const char *xml;     /* cascade file; NULL: OpenCV's frontal face */
+    int min_face;        /* 0: depends on the photo's size */
+    predict_file *files; /* the photos, including those in folders */
     size_t file_count, file_capacity;
-    size_t failed; /* photos not read and copies not written: said, but the others went on */
+    size_t failed; /* photos not read and copies not written; the others were processed */
 } predict_args;
 
 typedef struct predict_photo {
     const char *file;
     int width, height;
     int index;        /* among the photos of the batch */
-    int count;        /* its faces */
+    int count;        /* number of faces */
     char *error;      /* why it could not be read; owned */
-    mien_image image; /* kept for --annotate alone */
+    mien_image image; /* kept only for --annotate */
 } predict_photo;
 
-/* What results are written to. */
+/* The outputs and what they need. */
 typedef struct predict_output {
     const predict_args *args;
     const mien_meta *meta;
     mien_text csv;
-    char **names; /* of annotated copies, so that no two photos share one */
+    char **names; /* of annotated copies, which must be unique */
     size_t name_count, name_capacity;
-    bool started;     /* there is something to write */
+    bool started;     /* predict_output_start was called */
     size_t errors;    /* photos that could not be read */
-    size_t unwritten; /* annotated copies */
+    size_t unwritten; /* annotated copies that could not be written */
 } predict_output;
 
-/* A detector on its way: its thread reads the cascade while the model is loaded. */
+/* A detector that is being opened: a thread reads the cascade while the model is loaded. */
 typedef struct predict_detector {
     const char *xml;
     int threads;
@@ -58,28 +58,29 @@ typedef struct predict_detector {
     char message[MIEN_MESSAGE];
 } predict_detector;
 
-/* predict_photos.c: which photos there are. A folder without any counts as one that cannot be read,
- * so that the others go on. */
+/* predict_photos.c */
+/* Lists the photos. A folder without photos becomes an entry with an error, so that the others are
+ * still processed. */
 mien_status predict_collect(predict_args *args);
 void predict_forget(predict_args *args);
-/* Begins to open the detector that the arguments ask for, in a thread where there is one more. */
+/* Starts opening the requested detector, in a separate thread if one can be created. */
 void predict_detector_begin(predict_detector *opening, const predict_args *args);
-/* Also of one that nobody waited for. */
+/* Waits for the thread if necessary. */
 void predict_detector_close(predict_detector *opening);
 mien_status predict_photos(const predict_args *args, mien_ensemble *models,
                            predict_detector *opening, predict_output *out);
 /* predict_data.c */
 mien_status predict_data(const predict_args *args, mien_ensemble *models, predict_output *out);
 
-/* predict_output.c: one photo's or row's results; `scores` are [count][classes]. */
-/* `row_files`: the rows of --data are files. */
+/* predict_output.c; `scores` are [count][classes]. */
+/* Call before the first result. `row_files`: the rows of --data are files. */
 void predict_output_start(predict_output *out, bool row_files);
 mien_status predict_output_photo(predict_output *out, predict_photo *photo,
                                  const mien_photo_face *faces, const float *scores);
-/* `file` is the row's, or NULL. */
+/* `file`: the file of the row, or NULL. */
 void predict_output_row(predict_output *out, size_t row, const char *file, const float *scores);
-/* Writes --csv, also after the work ended early with `status`: all that was said until then.
- * Returns the first failure. */
+/* Writes --csv with the results so far, even if the work failed with `status`. Returns the first
+ * failure. */
 mien_status predict_output_finish(predict_output *out, mien_status status);
 void predict_output_release(predict_output *out);
 

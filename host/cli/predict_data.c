@@ -1,4 +1,4 @@
-/* mien predict --data: every row of a data set, with or without labels. */
+/* mien predict --data: predicts every row of a data set, with or without labels. */
 #include "host/base/memory.h"
 #include "host/cli/predict.h"
 #include "host/data/merge.h"

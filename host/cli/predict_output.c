@@ -1,4 +1,4 @@
-/* What mien predict says: lines for people, JSON lines, a CSV table, annotated copies. */
+/* Output of mien predict: text lines, JSON lines, a CSV table and annotated copies. */
 #include <stdio.h>
 #include <string.h>
 
@@ -18,23 +18,23 @@ static bool is_uncertain(const predict_output *out, float confidence) {
     return confidence < out->meta->uncertain_below;
 }
 
-/* Text for a terminal: control characters, which names of files may hold, would steer it. */
+/* Appends text for a terminal; control characters, which file names may contain, become '?'. */
 static void put_plain(mien_text *text, const char *name) {
     for (; *name; name++)
         mien_text_append(text, (unsigned char)*name < ' ' || *name == 0x7f ? "?" : name, 1);
 }
 
-/* One sentence on stderr. */
-static void say(const char *sentence) {
+/* Prints a message on stderr. */
+static void print_message(const char *message) {
     mien_text text = {0};
-    put_plain(&text, sentence);
+    put_plain(&text, message);
     if (text.data) fprintf(stderr, "mien: %s\n", text.data);
     mien_text_release(&text);
 }
 
 /* ---- JSON ---- */
 
-/* label, confidence, uncertain, scores: what a face and a row have in common. */
+/* label, confidence, uncertain and scores, for a face or a row. */
 static void verdict_json(const predict_output *out, const float *scores, mien_json *json) {
     const int label = best_of(out, scores);
     mien_json_string(json, "label", out->meta->class_names[label]);
@@ -85,7 +85,7 @@ static void photo_json(const predict_output *out, const predict_photo *photo,
     mien_text_puts(text, "\n");
 }
 
-/* ---- lines for people ---- */
+/* ---- text ---- */
 
 static void verdict_text(const predict_output *out, const float *scores, mien_text *text) {
     const int label = best_of(out, scores);
@@ -110,7 +110,7 @@ static void photo_text(const predict_output *out, const predict_photo *photo,
     }
 }
 
-/* ---- the table ---- */
+/* ---- CSV ---- */
 
 static void verdict_csv(predict_output *out, const float *scores) {
     const int label = best_of(out, scores);
@@ -192,16 +192,16 @@ static mien_status annotate(predict_output *out, predict_photo *photo, const mie
     status = mien_image_write_png(&photo->image, path);
     written = status == MIEN_OK || status == MIEN_NO_MEMORY;
 out:
-    if (!written) { /* like a photo that cannot be read: the others go on */
+    if (!written) { /* as for an unreadable photo, continue with the others */
         out->unwritten++;
-        say(mien_error_message());
+        print_message(mien_error_message());
         status = MIEN_OK;
     }
     mien_free(overlays);
     return status;
 }
 
-/* ---- all of them ---- */
+/* ---- all outputs ---- */
 
 mien_status predict_output_photo(predict_output *out, predict_photo *photo,
                                  const mien_photo_face *faces, const float *scores) {
@@ -210,7 +210,7 @@ mien_status predict_output_photo(predict_output *out, predict_photo *photo,
     if (out->args->common.json)
         photo_json(out, photo, faces, scores, &text);
     else if (photo->error)
-        say(photo->error);
+        print_message(photo->error);
     else
         photo_text(out, photo, faces, scores, &text);
     if (text.data) fputs(text.data, stdout);
@@ -261,7 +261,7 @@ mien_status predict_output_finish(predict_output *out, mien_status status) {
     snprintf(first, sizeof first, "%s", mien_error_message());
     const mien_status written = write_table(out);
     if (status == MIEN_OK || written == MIEN_OK) return status == MIEN_OK ? written : status;
-    say(mien_error_message());
+    print_message(mien_error_message());
     return mien_fail(status, __FILE__, __LINE__, "%s", first);
 }
 

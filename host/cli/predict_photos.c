@@ -1,5 +1,4 @@
-/* The photos of mien predict: which they are, how they are read, and when what was gathered is
- * scored and put out. */
+/* The photos of mien predict: lists them, reads them, and predicts and prints them in batches. */
 #include <stdio.h>
 #include <string.h>
 
@@ -10,7 +9,7 @@
 
 enum { BATCH = 32, PHOTOS = 64 };
 
-/* ---- which photos ---- */
+/* ---- list of photos ---- */
 
 static mien_status add_file(predict_args *args, const char *folder, const char *name) {
     char path[MIEN_PATH];
@@ -25,10 +24,11 @@ static mien_status add_folder(predict_args *args, const char *folder) {
     listing found = {0};
     mien_status status = listing_pictures(folder, &found);
     if (status == MIEN_OK && found.count == 0)
-        status = MIEN_FAIL(NOT_FOUND,
-                           "the folder '%s' holds no pictures (jpg, png, bmp, pgm, ppm); folders "
-                           "inside it are not looked into: name them",
-                           folder);
+        status =
+            MIEN_FAIL(NOT_FOUND,
+                      "the folder '%s' has no pictures (jpg, png, bmp, pgm, ppm); give the folders "
+                      "inside it separately",
+                      folder);
     if (status == MIEN_IO || status == MIEN_NOT_FOUND) {
         MIEN_GO(add_file(args, "", folder));
         MIEN_GO(mien_copy_text(&args->files[args->file_count - 1].error, mien_error_message()));
@@ -76,7 +76,7 @@ void predict_detector_begin(predict_detector *opening, const predict_args *args)
     if (!opening->begun) open_detector(opening);
 }
 
-/* Its sentence was left in another thread. */
+/* Waits for the detector. The error message, which belongs to the other thread, is set again. */
 static mien_status wait_for(predict_detector *opening) {
     if (opening->begun) pthread_join(opening->thread, NULL);
     opening->begun = false;
@@ -89,7 +89,7 @@ void predict_detector_close(predict_detector *opening) {
     mien_detector_close(opening->detector);
 }
 
-/* ---- what is in them ---- */
+/* ---- prediction ---- */
 
 typedef struct walk {
     const predict_args *args;
@@ -106,7 +106,7 @@ static void forget_photo(predict_photo *photo) {
     *photo = (predict_photo){0};
 }
 
-/* Scores what has been gathered and puts it out, photo after photo. */
+/* Predicts the gathered photos and prints them in order. */
 static mien_status flush(walk *w) {
     mien_status status = mien_photos_run(w->gathered);
     for (int i = 0; i < w->photo_count; i++) {
@@ -142,7 +142,7 @@ static mien_status one_photo(walk *w, const predict_file *file) {
 
 static mien_status walk_photos(walk *w) {
     for (size_t i = 0; i < w->args->file_count; i++) {
-        if (cli_stop) { /* what has been read is not lost */
+        if (cli_stop) { /* print what has been read so far */
             MIEN_TRY(flush(w));
             return MIEN_FAIL(INTERRUPTED, "interrupted after %zu of %zu photos", i,
                              w->args->file_count);

@@ -1,5 +1,5 @@
-/* What a person sees while training: a bar on a terminal, one Keras-like line per epoch elsewhere.
- * Everything goes to stderr. */
+/* Progress of a training run on stderr: one Keras-like line per epoch, and on a terminal a progress
+ * bar as well. */
 #ifndef HOST_CLI_PROGRESS_H
 #define HOST_CLI_PROGRESS_H
 
@@ -9,7 +9,7 @@ typedef struct progress {
     bool terminal, quiet;
     double epoch_start;
     int epoch;
-    size_t width; /* of the bar drawn last, to wipe it */
+    size_t width; /* of the bar last drawn, to erase it */
 } progress;
 
 mien_observer progress_observer(progress *p, bool quiet);

@@ -1,4 +1,4 @@
-/* What the program says it is. */
+/* The program's version. */
 #include <stdio.h>
 
 #include "host/cli/cli.h"

@@ -72,23 +72,23 @@ check "without VNNI: devices says so" eval '"$mien" devices | grep -q "^int8 *no
 check "without VNNI: no bench in int8" eval '! "$mien" "${bench_int8[@]}" 2>bench.log && grep -q "computes in f32" bench.log'
 check "convert without VNNI" "$mien" convert run slow.safetensors --calibrate faces.csv
 cp check.log convert.log
-check "nothing was compared" grep -q "no int8: nothing" convert.log
+check "nothing was compared" grep -q "cannot run int8" convert.log
 unset MIEN_INT8
 
 # ---- what is wrong ----
 refuse 2 "no calibration data" "--calibrate" -- convert run never.safetensors
-refuse 2 "no target" "convert wants" -- convert run --calibrate faces.csv
+refuse 2 "no target" "convert needs" -- convert run --calibrate faces.csv
 refuse 2 "images: none" "--images" -- convert run x.safetensors --calibrate faces.csv --images 0
 refuse 2 "unknown split" "--split" "'tset'" -- convert run x.safetensors --calibrate faces.csv --split tset
-refuse 1 "too few images" "at least 32 images" "gives 20" -- convert run x.safetensors --calibrate faces.csv --images 20
+refuse 1 "too few images" "at least 32 images" "has 20" -- convert run x.safetensors --calibrate faces.csv --images 20
 grep -v PrivateTest faces.csv >notest.csv
-refuse 1 "empty part" "at least 32 images" "test" "gives 0" -- convert run x.safetensors --calibrate notest.csv --split test
+refuse 1 "empty part" "at least 32 images" "test" "has 0" -- convert run x.safetensors --calibrate notest.csv --split test
 refuse 1 "no data" "none.csv" -- convert run x.safetensors --calibrate none.csv
 refuse 1 "no model" "nowhere.h5" -- convert nowhere.h5 x.safetensors --calibrate faces.csv
 refuse 1 "another suffix" "'x.h5'" ".safetensors" -- convert run x.h5 --calibrate faces.csv
 refuse 1 "over the model" "run/best.h5" -- convert run run/best.h5 --calibrate faces.csv
 refuse 1 "no folder" "nodir" -- convert run nodir/x.safetensors --calibrate faces.csv
-refuse 1 "in int8 already" "int8 already" -- convert m.safetensors x.safetensors --calibrate faces.csv
+refuse 1 "already int8" "already int8" -- convert m.safetensors x.safetensors --calibrate faces.csv
 refuse 1 "train from int8" "cannot be trained" -- train "${quick[@]}" --set model.file=m.safetensors --data faces.csv --out never
 check "nothing was written by these" test ! -e x.safetensors
 

@@ -35,11 +35,11 @@ done
 check "votes: drawn ones are not the distribution" eval '! cmp -s probability-resident/best.h5 distribution-resident/best.h5'
 check "evaluate finds the votes beside the data" says "21 without a face" "$mien" evaluate --model majority-resident --split all
 cp votes.csv kept.csv && cp faces.csv faces-kept.csv
-refuse 1 "predictions over the votes beside the data" "write over 'votes.csv'" -- evaluate -q --model majority-resident --split all --predictions votes.csv
-refuse 1 "predictions over the votes named" "write over 'votes.csv'" -- evaluate -q --model majority-resident --split all --soft-labels votes.csv --predictions votes.csv
-refuse 1 "predictions over data that the model names" "write over 'faces.csv'" -- evaluate -q --model majority-resident --split all --predictions faces.csv
-refuse 1 "preview over the data" "write over 'faces.csv'" -- preview "${quick[@]}" --data faces.csv --out faces.csv
-refuse 1 "preview over the votes" "write over 'votes.csv'" -- preview "${quick[@]}" --data faces.csv --set data.soft_labels=votes.csv --out votes.csv
+refuse 1 "predictions over the votes beside the data" "overwrite 'votes.csv'" -- evaluate -q --model majority-resident --split all --predictions votes.csv
+refuse 1 "predictions over the votes named" "overwrite 'votes.csv'" -- evaluate -q --model majority-resident --split all --soft-labels votes.csv --predictions votes.csv
+refuse 1 "predictions over data that the model names" "overwrite 'faces.csv'" -- evaluate -q --model majority-resident --split all --predictions faces.csv
+refuse 1 "preview over the data" "overwrite 'faces.csv'" -- preview "${quick[@]}" --data faces.csv --out faces.csv
+refuse 1 "preview over the votes" "overwrite 'votes.csv'" -- preview "${quick[@]}" --data faces.csv --set data.soft_labels=votes.csv --out votes.csv
 check "both are whole" eval 'cmp votes.csv kept.csv && cmp faces.csv faces-kept.csv'
 mv votes.csv elsewhere.csv
 refuse 1 "evaluate without the votes" "'votes.csv'" "--soft-labels" -- evaluate --model majority-resident --split all
@@ -54,7 +54,7 @@ check "evaluate takes up both sources" says "faces.csv + more.csv" "$mien" evalu
 check "the run's config names both" grep -q "faces.csv.*more.csv" both/config.yaml
 
 cp more.csv more-kept.csv
-refuse 1 "predictions over the second source" "write over 'more.csv'" -- evaluate --model both --predictions more.csv
+refuse 1 "predictions over the second source" "overwrite 'more.csv'" -- evaluate --model both --predictions more.csv
 check "it is whole" cmp more.csv more-kept.csv
 
 check "balanced" train --data faces.csv --set data.sampling=balanced --set data.memory=resident --out even

@@ -87,14 +87,14 @@ refuse 2 "--on-bad of photos" "--data" -- predict photo.png --on-bad skip
 check "inspect shows the crop rule" eval '"$mien" inspect run | grep -q "^faces .*margin" && "$mien" inspect run --json | grep -q "\"uncertain_below\""'
 
 # ---- what is wrong ----
-refuse 2 "no photo" "wants photos" -- predict --model run
+refuse 2 "no photo" "needs photos" -- predict --model run
 refuse 2 "yunet" "not in this version" -- predict photo.png --detector yunet:x.onnx
 refuse 2 "unknown detector" "haar" -- predict photo.png --detector hog
 refuse 2 "--min-face" "--min-face" -- predict photo.png --min-face 0
 refuse 2 "--data and photos" "--data" -- predict photo.png --data test.csv
 refuse 1 "no such model" "nothere" -- predict photo.png --model nothere
-refuse 1 "--csv over the photo" "write over" -- predict photo.png --model run -q --csv photo.png
-refuse 1 "--csv over the model" "write over" -- predict photo.png --model run -q --csv run/best.h5
+refuse 1 "--csv over the photo" "overwrite" -- predict photo.png --model run -q --csv photo.png
+refuse 1 "--csv over the model" "overwrite" -- predict photo.png --model run -q --csv run/best.h5
 refuse 1 "--annotate over the photos" "another folder" -- predict folder -q --model run --annotate folder
 
 # ---- where results go is looked at first: no line is printed ----

@@ -30,7 +30,7 @@ refuse 1 "a step behind the last" "no step 999999" -- preview "${config[@]}" --s
 refuse 1 "data that are not there" "none.csv" -- preview --data none.csv --out never
 refuse 1 "a config that is none" "none.yaml" -- preview none.yaml --out never
 printf 'train: {epochs: 1}\n' >own.yaml && cp own.yaml kept.yaml
-refuse 1 "over the config" "write over 'own.yaml'" -- preview own.yaml "${config[@]}" --out own.yaml
+refuse 1 "over the config" "overwrite 'own.yaml'" -- preview own.yaml "${config[@]}" --out own.yaml
 check "it is whole" cmp own.yaml kept.yaml
 refuse 1 "--out in a folder that is not there" "'missing/x.png'" "no folder" -- preview "${config[@]}" --out missing/x.png
 mkdir folder
