@@ -1,12 +1,12 @@
-/* The gather kernel alone: bytes to the network's input, with the default augmentation and without.
- */
+/* bench augment: the gather kernel alone, from pixels to the network's input, with the default
+ * augmentation and without. */
 #include <string.h>
 
 #include "host/base/memory.h"
-#include "host/bench/room.h"
+#include "host/bench/modes.h"
 
 typedef struct gathering {
-    mien_model model; /* for its input alone */
+    mien_model model; /* only its input is used */
     mien_config config;
     mien_dataset set;
     mien_loader loader;
@@ -19,7 +19,8 @@ typedef struct gathering {
 static mien_status gather(void *context) {
     gathering *g = context;
     mien_backend *b = g->loader.backend;
-    MIEN_TRY(b->ops->copy_in(b, &g->state->step, &g->step, sizeof g->step)); /* other draws */
+    MIEN_TRY(b->ops->copy_in(b, &g->state->step, &g->step,
+                             sizeof g->step)); /* new random numbers each time */
     MIEN_TRY(mien_loader_batch(&g->loader, &g->batch, &g->x, NULL));
     MIEN_TRY(b->ops->sync(b));
     g->step++;

@@ -5,19 +5,19 @@
 
 #include "host/base/memory.h"
 #include "host/base/threads.h"
-#include "host/bench/room.h"
+#include "host/bench/modes.h"
 
 const char *const mien_bench_modes[] = {"train", "infer", "augment", "load", "op", NULL};
 
 static mien_status (*const runs[])(const mien_bench_request *, mien_bench_result *) = {
     bench_train, bench_infer, bench_augment, bench_load, bench_op};
 
-/* The device was opened for every other dtype. Only a model that is in int8 computes so:
- * bench_infer looks at it. */
+/* The backend was opened with the other dtypes. int8 needs an int8 model, which bench_infer checks.
+ */
 static mien_status check_dtype(const mien_bench_request *request, const char *mode) {
-    const bool bytes = request->dtype && strcmp(request->dtype, "int8") == 0;
-    if (!bytes || strcmp(mode, "infer") == 0) return MIEN_OK;
-    return MIEN_FAIL(UNSUPPORTED, "--dtype int8 is for predicting: %s is measured in %s", mode,
+    const bool int8 = request->dtype && strcmp(request->dtype, "int8") == 0;
+    if (!int8 || strcmp(mode, "infer") == 0) return MIEN_OK;
+    return MIEN_FAIL(UNSUPPORTED, "--dtype int8 is only for `infer`: %s computes in %s", mode,
                      mien_compute_name(mien_backend_compute(request->backend)));
 }
 

@@ -1,8 +1,8 @@
-/* Prediction as the library's users get it: bytes in, probabilities out. */
+/* bench infer: inference through the public predictor, from pixels to probabilities. */
 #include <string.h>
 
 #include "host/base/memory.h"
-#include "host/bench/room.h"
+#include "host/bench/modes.h"
 #include "host/infer/score.h"
 #include "include/mien/predictor.h"
 
@@ -10,14 +10,14 @@ typedef struct inference {
     mien_model model;
     mien_dataset set;
     mien_predictor *predictor;
-    mien_loader loader; /* of the pass by layer */
+    mien_loader loader; /* for the times by layer */
     mien_plan *plan;
     float *probabilities;
     size_t start, image;
     int batch;
 } inference;
 
-/* The next images of the set, as if somebody had just handed them over. */
+/* Predicts the next batch of the set. */
 static mien_status predict(void *context) {
     inference *f = context;
     const uint8_t *images = f->set.pixels + f->start * f->image;
@@ -44,7 +44,7 @@ static mien_status open(const mien_bench_request *request, inference *f) {
     return mien_predictor_create(&f->model, request->backend, n, &f->predictor);
 }
 
-/* The predictor keeps its plan to itself: the layers are timed in one of the same options. */
+/* The predictor's plan is private, so the layers are timed in a plan with the same options. */
 static mien_status open_layers(const mien_bench_request *request, inference *f) {
     const mien_plan_options options = {.max_batch = f->batch, .quant = &f->model.quant};
     f->set.count = (size_t)f->batch;
@@ -55,13 +55,13 @@ static mien_status open_layers(const mien_bench_request *request, inference *f) 
     return mien_score_prepare(f->plan, f->set.count);
 }
 
-/* What the predictor computes in follows from the model and the machine; --dtype may insist. */
-static mien_status settle_dtype(const mien_bench_request *request, const inference *f,
-                                mien_bench_result *result) {
-    const mien_int8_ops *int8 = request->backend->ops->int8;
-    const bool bytes = f->model.quant.nodes && int8 && int8->available(request->backend);
+/* Model and machine determine the number type; fails if --dtype requires another one. */
+static mien_status check_dtype(const mien_bench_request *request, const inference *f,
+                               mien_bench_result *result) {
+    const mien_int8_ops *ops = request->backend->ops->int8;
+    const bool int8 = f->model.quant.nodes && ops && ops->available(request->backend);
     const char *wanted = request->dtype;
-    if (bytes) result->dtype = "int8";
+    if (int8) result->dtype = "int8";
     if (!wanted || strcmp(wanted, "auto") == 0 || strcmp(wanted, result->dtype) == 0)
         return MIEN_OK;
     return MIEN_FAIL(UNSUPPORTED, "--dtype %s is not supported on %s; this model computes in %s",
@@ -81,7 +81,7 @@ mien_status bench_infer(const mien_bench_request *request, mien_bench_result *re
     inference f;
     mien_status status;
     MIEN_GO(open(request, &f));
-    MIEN_GO(settle_dtype(request, &f, result));
+    MIEN_GO(check_dtype(request, &f, result));
     result->images = request->batch;
     result->flops = mien_graph_sum(&f.model.graph).flops;
     MIEN_GO(bench_measure(request, predict, NULL, &f, result));

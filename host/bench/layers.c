@@ -1,10 +1,10 @@
-/* Where the time of a step goes: the plan's profile as rows of layers. */
+/* Times by layer: turns the plan's profile into rows. */
 #include <stdio.h>
 #include <string.h>
 
 #include "host/base/clock.h"
 #include "host/base/memory.h"
-#include "host/bench/room.h"
+#include "host/bench/modes.h"
 
 double mien_bench_forward_flops(const mien_plan *plan, int i) {
     const mien_node *node = &plan->graph->nodes[i];
@@ -27,7 +27,7 @@ double mien_bench_plan_flops(const mien_plan *plan) {
     return sum;
 }
 
-/* The tensors that a pass cannot do without, each once, for one image. */
+/* Bytes per image of the tensors that the pass must read or write, each counted once. */
 static double forward_bytes(const mien_plan *plan, const mien_node *node) {
     double bytes = (double)mien_dtype_bytes(plan->nodes[node->index].value.dtype) *
                    (double)mien_shape_sample(node->out);
@@ -72,7 +72,7 @@ static void write_layer(const mien_plan *plan, int i, double images, double step
                                       .bytes = images * backward_bytes(plan, node)};
 }
 
-/* Rows in the order of the graph; layers that run inside others have none. */
+/* Rows in the order of the graph; fused layers have none. */
 static mien_status write_layers(const mien_plan *plan, double images, int steps,
                                 mien_bench_result *result) {
     MIEN_TRY(mien_new(&result->layers, (size_t)plan->graph->count, sizeof *result->layers));
@@ -92,7 +92,7 @@ mien_status bench_layers(const mien_bench_request *request, mien_plan *plan, dou
     const size_t nodes = (size_t)plan->graph->count;
     mien_profile profile = {0};
     mien_status status;
-    MIEN_GO(work(context)); /* warm, and without the profile */
+    MIEN_GO(work(context)); /* warm-up, without the profile */
     MIEN_GO(mien_new(&profile.forward, nodes, sizeof(double)));
     MIEN_GO(mien_new(&profile.backward, nodes, sizeof(double)));
     plan->profile = &profile;

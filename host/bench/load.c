@@ -1,4 +1,4 @@
-/* Reading a data set: a csv through the very reader that `train` uses. */
+/* bench load: reads a csv with the reader that `train` uses. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,12 +9,12 @@
 #include "host/base/clock.h"
 #include "host/base/memory.h"
 #include "host/bench/peak.h"
-#include "host/bench/room.h"
+#include "host/bench/modes.h"
 #include "kernels/body/rng.h"
 
 enum { SIDE = 48, PIXELS = SIDE * SIDE, ROW_BYTES = PIXELS * 4 + 32, RANDOM = sizeof(rng_block) };
 
-/* "7 " for every value of a byte, and how long it is. */
+/* The text of every pixel value with a space ("7 "), and its length. */
 typedef struct decimals {
     char text[256][5];
     size_t length[256];
@@ -38,7 +38,7 @@ static size_t compose_row(const decimals *d, uint64_t row, char *out) {
             used += d->length[bytes[k]];
         }
     }
-    memcpy(out + used - 1, ",Training\n", 10); /* over the last blank */
+    memcpy(out + used - 1, ",Training\n", 10); /* over the last space */
     return used + 9;
 }
 
@@ -55,12 +55,12 @@ static mien_status write_rows(const mien_bench_request *request, FILE *file, con
     }
     if (good && fflush(file) == 0) return MIEN_OK;
     return MIEN_FAIL(IO,
-                     "cannot write %lld rows to '%s': %s; free some room, set TMPDIR, or ask "
-                     "for fewer --rows",
+                     "cannot write %lld rows to '%s': %s; free some disk space, set TMPDIR, or use "
+                     "fewer --rows",
                      request->rows, path, strerror(errno));
 }
 
-/* A csv of random images in $TMPDIR; `path` is "" when there is nothing to remove. */
+/* Writes a csv of random images to $TMPDIR; `path` is "" if there is no file to remove. */
 static mien_status generate(const mien_bench_request *request, char *path) {
     const char *folder = getenv("TMPDIR");
     MIEN_TRY(mien_path_join(path, folder && folder[0] ? folder : "/tmp", "mien-bench-XXXXXX.csv"));
@@ -68,7 +68,7 @@ static mien_status generate(const mien_bench_request *request, char *path) {
     FILE *file = handle >= 0 ? fdopen(handle, "w") : NULL;
     if (!file) {
         const mien_status status =
-            MIEN_FAIL(IO, "cannot make a file '%s': %s", path, strerror(errno));
+            MIEN_FAIL(IO, "cannot create a file '%s': %s", path, strerror(errno));
         if (handle >= 0) close(handle);
         path[0] = 0;
         return status;
@@ -90,7 +90,7 @@ static mien_status read_once(const char *path, mien_image_spec spec, double *sec
     return status;
 }
 
-/* The first reading, which may find the file on the disk, is not counted. */
+/* The first pass, which may have to read the file from disk, is not counted. */
 static mien_status measure(const mien_bench_request *request, const char *path,
                            mien_samples *samples, mien_bench_result *result) {
     const int side = request->size ? request->size : SIDE;
@@ -113,14 +113,14 @@ static mien_status measure(const mien_bench_request *request, const char *path,
 }
 
 mien_status bench_load(const mien_bench_request *request, mien_bench_result *result) {
-    char made[MIEN_PATH] = "";
+    char generated[MIEN_PATH] = "";
     mien_samples samples = {0};
-    mien_status status = request->file ? MIEN_OK : generate(request, made);
-    const char *path = request->file ? request->file : made;
+    mien_status status = request->file ? MIEN_OK : generate(request, generated);
+    const char *path = request->file ? request->file : generated;
     snprintf(result->model, sizeof result->model, "%s", request->file ? path : "generated rows");
     if (status == MIEN_OK) status = measure(request, path, &samples, result);
     result->time = mien_samples_statistics(&samples);
     mien_samples_release(&samples);
-    if (made[0]) unlink(made);
+    if (generated[0]) unlink(generated);
     return status;
 }

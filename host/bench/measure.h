@@ -1,4 +1,4 @@
-/* Samples of seconds and what they come to. */
+/* Repeated timing, and statistics of the samples. */
 #ifndef HOST_BENCH_MEASURE_H
 #define HOST_BENCH_MEASURE_H
 
@@ -12,10 +12,10 @@ typedef struct mien_samples {
     size_t count, capacity;
 } mien_samples;
 
-/* p90 and p99 are nearest ranks: the smallest sample that so many percent do not exceed. The median
- * of an even number is the mean of the middle two. */
+/* p90 and p99 use the nearest rank. The median of an even number of samples is the mean of the
+ * middle two. */
 typedef struct mien_statistics {
-    size_t n; /* 0: nothing was measured, the others are 0 too */
+    size_t n; /* 0: nothing was measured, and the others are 0 */
     double min, median, p90, p99, max;
 } mien_statistics;
 
@@ -24,27 +24,26 @@ void mien_samples_release(mien_samples *samples);
 /* Sorts the samples. */
 mien_statistics mien_samples_statistics(mien_samples *samples);
 
-/* What is measured: one sample's work. */
+/* The work that is timed. */
 typedef mien_status (*mien_measured)(void *context);
 
-/* How a measurement goes: `warmup` is written. */
+/* The settings of a measurement; `warmup` and `launch` are results. */
 typedef struct mien_clock {
-    double seconds; /* of samples, beside warm-up and yardstick */
-    int warmup;     /* samples thrown away before */
-    /* A sample is so many works between two waits; 0: one, and `wait` is not called. What a sample
-     * counts is the mean of one. */
+    double seconds; /* total of the samples, without warm-up and `between` */
+    int warmup;     /* written: number of discarded samples before the measurement */
+    /* A sample times this many calls of `work` up to the next `wait` and records their mean. 0: one
+     * call, without `wait`. */
     int together;
-    mien_status (*wait)(void *context); /* for the device, with `work`'s context */
-    double launch; /* written: mean seconds of a work until it returned, without the wait */
-    const volatile int *stop; /* INTERRUPTED when set; may be NULL */
-    /* called before, three times during and behind the samples, outside of their clock; may be NULL
-     */
+    mien_status (*wait)(void *context); /* waits for the device; gets the context of `work` */
+    double launch;            /* written: mean seconds until `work` returned, without the wait */
+    const volatile int *stop; /* if set, returns INTERRUPTED; may be NULL */
+    /* Called before, three times during and after the samples; not timed. May be NULL. */
     mien_status (*between)(void *context);
     void *between_context;
 } mien_clock;
 
-/* Runs `work` for a tenth of the time (twice at least) without keeping its time, then for the whole
- * time (once at least) with. */
+/* Warms up for a tenth of `seconds` (at least two samples), then measures for `seconds` (at least
+ * one sample). */
 mien_status mien_measure(mien_clock *clock, mien_measured work, void *context,
                          mien_samples *samples);
 

@@ -1,5 +1,5 @@
-/* Time by layer and direction, of whole training steps. */
-#include "host/bench/room.h"
+/* bench op: forward and backward time of each layer, in whole training steps. */
+#include "host/bench/modes.h"
 
 mien_status bench_op(const mien_bench_request *request, mien_bench_result *result) {
     bench_training t;

@@ -1,4 +1,4 @@
-/* CPU and device walk through a network side by side. */
+/* Runs a network on the CPU and on a device in lockstep. */
 #include "host/bench/parity.h"
 
 #include <math.h>
@@ -6,13 +6,13 @@
 #include <string.h>
 
 #include "host/base/memory.h"
-#include "host/bench/room.h"
+#include "host/bench/modes.h"
 
 typedef struct side {
     mien_backend *backend;
     mien_plan *plan;
     mien_walk walk;
-    mien_pass pass; /* of the node that is compared */
+    mien_pass pass; /* of the node being compared */
 } side;
 
 typedef struct parity {
@@ -20,10 +20,10 @@ typedef struct parity {
     mien_parity_result *result;
     mien_model model;
     mien_dataset set;
-    mien_loader loader; /* the CPU's; the device gets the batch from there */
+    mien_loader loader; /* on the CPU; the device gets a copy of its batch */
     side cpu, device;
-    float *want, *got; /* room for the largest tensor, and for a layer's parameters */
-    double scale;      /* the device's gradients are this many times the true ones */
+    float *want, *got; /* buffers for the largest tensor or a layer's parameters */
+    double scale;      /* the device's loss scale, which multiplies its gradients */
 } parity;
 
 const char *mien_parity_kind_name(int kind) {
@@ -36,7 +36,8 @@ double mien_parity_bound(mien_compute compute) {
     case MIEN_COMPUTE_BF16:
         return 1.6e-2;
     case MIEN_COMPUTE_F16:
-    case MIEN_COMPUTE_TF32: /* as many bits: rounding both factors alone gives 3e-4 */
+    case MIEN_COMPUTE_TF32: /* as many mantissa bits as f16: rounding both factors alone gives 3e-4
+                             */
         return 1e-3;
     default:
         return 1e-5;
@@ -45,9 +46,9 @@ double mien_parity_bound(mien_compute compute) {
 
 /* ---- comparing ---- */
 
-/* The root mean square may be off by this beside the bound: below its smallest normal number f16
- * has only zero. Gradients are scaled. */
-static double flushed(const parity *p, double scale) {
+/* An absolute RMS error allowed in addition to the bound, because f16 flushes values below its
+ * smallest normal number to zero. */
+static double underflow(const parity *p, double scale) {
     return p->request->compute == MIEN_COMPUTE_F16 ? 0x1p-14 / scale : 0;
 }
 
@@ -63,9 +64,10 @@ static void compare(parity *p, mien_parity_layer *row, int kind, size_t count, d
     }
     const double relative = off > 0 ? sqrt(off / (norm > 0 ? norm : 1)) : 0;
     mien_parity_difference *of = &row->of[kind];
-    const double fine = flushed(p, scale) * sqrt((double)count);
-    const bool holds = finite && sqrt(off) <= p->result->bound * sqrt(norm > 0 ? norm : 1) + fine;
-    /* the worse of both stays; NaN is worse than any number */
+    const double absolute = underflow(p, scale) * sqrt((double)count);
+    const bool holds =
+        finite && sqrt(off) <= p->result->bound * sqrt(norm > 0 ? norm : 1) + absolute;
+    /* keep the worse of inference and training; NaN is worse than any number */
     if (of->measured && (holds > of->holds || (holds == of->holds && !(relative > of->relative))))
         return;
     *of = (mien_parity_difference){true, largest, relative, holds};
@@ -80,8 +82,8 @@ static mien_status compare_tensors(parity *p, mien_parity_layer *row, int kind,
     return MIEN_OK;
 }
 
-/* The CPU's numbers to the device, and what the device makes of them back: then both have the same.
- * The device's are `scale` times as large. */
+/* Gives both sides the same values: copies the CPU's to the device, multiplied by `scale`, and the
+ * rounded result back to the CPU, divided by it. */
 static mien_status feed(parity *p, const mien_tensor *cpu, const mien_tensor *device,
                         double scale) {
     const size_t count = mien_shape_count(cpu->shape);
@@ -99,7 +101,7 @@ static bool skipped(const side *s, int i) {
     return s->plan->nodes[i].fusion.skipped;
 }
 
-/* The layers that run on both sides have a row each. */
+/* The row of a node; only layers that run on both sides are reported. */
 static mien_parity_layer *row_of(parity *p, const mien_node *node) {
     return &p->result->layers[node->index];
 }
@@ -134,13 +136,13 @@ static mien_status forward(parity *p, bool training) {
     return MIEN_OK;
 }
 
-/* ---- the end of the network ---- */
+/* ---- loss ---- */
 
-/* The last row: the softmax where the network ends in one, and the loss with its gradient. */
+/* The last row: the probabilities, and the gradient of the loss. */
 static mien_status loss(parity *p) {
     const int n = p->result->batch;
     const mien_ops *ops = p->device.backend->ops;
-    mien_parity_layer *row = &p->result->layers[0]; /* the input has none of its own */
+    mien_parity_layer *row = &p->result->layers[0]; /* the input layer does not need its row */
     const mien_tensor logits[] = {mien_plan_logits(p->cpu.plan, n),
                                   mien_plan_logits(p->device.plan, n)};
     const mien_tensor targets[] = {mien_plan_targets(p->cpu.plan, n),
@@ -160,7 +162,7 @@ static mien_status loss(parity *p) {
 
 /* ---- backward ---- */
 
-/* What a backward pass reads of gradients: that of its output, and those it adds to. */
+/* Gives both sides the gradients that a backward pass reads: its output's, and those it adds to. */
 static mien_status feed_gradients(parity *p) {
     const mien_pass *cpu = &p->cpu.pass, *device = &p->device.pass;
     MIEN_TRY(feed(p, &cpu->dy, &device->dy, p->scale));
@@ -170,7 +172,7 @@ static mien_status feed_gradients(parity *p) {
     return MIEN_OK;
 }
 
-/* A parameter's gradient, after the others of its layer. */
+/* Downloads a parameter's gradient. */
 static mien_status take_gradient(const side *s, const mien_node *node, int k, float *out) {
     void *at = mien_plan_param_grad(s->plan, node->index, k);
     const mien_ops *ops = s->backend->ops;
@@ -222,8 +224,8 @@ static mien_status backward(parity *p) {
 
 /* ---- set-up ---- */
 
-/* The first images of --data, or random ones. What they are labelled as matters to no comparison:
- * where the data have other classes or none, labels are made up. */
+/* Loads the first images of --data, or generates some. The comparison does not depend on the
+ * labels: if the data have none or other classes, labels are made up. */
 static mien_status open_data(parity *p) {
     const mien_parity_request *r = p->request;
     const mien_meta *meta = &p->model.meta;
@@ -234,8 +236,8 @@ static mien_status open_data(parity *p) {
         MIEN_TRY(bench_images(meta->input, meta->classes, r->batch, set));
     } else {
         MIEN_TRY(mien_dataset_load(r->data, meta->input, strict, MIEN_MEMORY_RESIDENT, set));
-        const bool strange = !set->labelled || set->classes != meta->classes;
-        for (size_t i = 0; strange && i < set->count; i++)
+        const bool relabel = !set->labelled || set->classes != meta->classes;
+        for (size_t i = 0; relabel && i < set->count; i++)
             set->labels[i] = (uint16_t)(i % (size_t)meta->classes);
         set->classes = meta->classes;
         p->result->batch = set->count < (size_t)r->batch ? (int)set->count : r->batch;
@@ -259,7 +261,7 @@ static mien_status open_side(const parity *p, mien_backend *backend, side *s) {
     return MIEN_OK;
 }
 
-/* Numbers of the largest tensor, of a batch or of a layer's parameters. */
+/* Elements of the largest value of a batch or of a layer's parameters. */
 static size_t largest(const parity *p) {
     size_t most = 0;
     for (int i = 0; i < p->model.graph.count; i++) {
@@ -316,7 +318,7 @@ static void describe(mien_parity_layer *row, const char *name, const char *class
     row->flat = node->flat;
 }
 
-/* Names the rows, leaves out those that hold nothing, puts the loss behind the others. */
+/* Names the rows, removes the empty ones and moves the loss to the end. */
 static void finish(parity *p) {
     mien_parity_result *r = p->result;
     const mien_graph *graph = &p->model.graph;
@@ -343,7 +345,7 @@ mien_status mien_parity_run(const mien_parity_request *request, mien_parity_resu
     MIEN_GO(open(&p));
     MIEN_GO(first_batch(&p));
     MIEN_GO(forward(&p, false));
-    MIEN_GO(first_batch(&p)); /* its memory may have been used for other values */
+    MIEN_GO(first_batch(&p)); /* its memory may have been reused for other values */
     MIEN_GO(forward(&p, true));
     MIEN_GO(loss(&p));
     MIEN_GO(backward(&p));

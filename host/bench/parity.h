@@ -1,9 +1,10 @@
-/* Does a device compute what the CPU computes? `mien parity`.
+/* Compares a device's results with the CPU's: `mien parity`.
  *
- * Layer by layer: before every pass both get the same numbers, those of the CPU rounded to what the
- * device stores. So a row shows what that layer alone does differently; errors of the layers before
- * it are not in it. Batch and masks are the same too: random numbers are a function of their place.
- * A layer that runs inside another one (a ReLU in its convolution) shows in that one's row. */
+ * Works layer by layer: before every pass both backends get the same values, those of the CPU
+ * rounded to the device's storage type. So a row shows the error of that layer alone, not of the
+ * layers before it. Batch and dropout masks are identical, because random numbers depend only on
+ * their position. A layer that is fused into another (a ReLU into its convolution) is part of that
+ * layer's row. */
 #ifndef HOST_BENCH_PARITY_H
 #define HOST_BENCH_PARITY_H
 
@@ -11,9 +12,9 @@
 
 typedef struct mien_parity_request {
     mien_backend *cpu, *device;
-    mien_compute compute; /* that the device was opened with; never AUTO */
+    mien_compute compute; /* the device's number type; never AUTO */
     const char *model;    /* as in mien_bench_request */
-    const char *data;     /* its first images; NULL: generated ones */
+    const char *data;     /* data whose first images are used; NULL: generated images */
     int batch, size;      /* as in mien_bench_request */
     const volatile int *stop;
 } mien_parity_request;
@@ -29,10 +30,10 @@ typedef enum mien_parity_kind {
 const char *mien_parity_kind_name(int kind); /* "value", "input gradient", "weight gradient" */
 
 typedef struct mien_parity_difference {
-    bool measured;   /* the layer has it */
-    double largest;  /* difference of two numbers */
-    double relative; /* norm of the difference over the norm of the CPU's numbers */
-    bool holds;      /* within the bound; false also where numbers are not finite */
+    bool measured;   /* false: the layer does not have it */
+    double largest;  /* largest absolute difference */
+    double relative; /* norm of the difference divided by the norm of the CPU's values */
+    bool holds;      /* within the bound; false if any value is not finite */
 } mien_parity_difference;
 
 typedef struct mien_parity_layer {
@@ -45,17 +46,18 @@ typedef struct mien_parity_layer {
 
 typedef struct mien_parity_result {
     char model[MIEN_PATH];
-    int batch; /* images that were compared with: fewer than asked for where the data have fewer */
+    int batch; /* number of images used: fewer than requested if the data have fewer */
     double bound;
-    bool holds; /* every row does */
+    bool holds; /* all rows are within the bound */
     mien_parity_layer *layers;
     int layer_count;
 } mien_parity_result;
 
-/* Largest relative norm that a precision may differ by (docs/numerics.md, REL and LOW). */
+/* The largest allowed relative difference for a number type (docs/numerics.md, REL and LOW). */
 double mien_parity_bound(mien_compute compute);
 
-/* Fails only when it cannot compare. Release the result also after a failure. */
+/* Compares all layers. A layer that exceeds its bound is not a failure: see result->holds. Release
+ * the result also after a failure. */
 mien_status mien_parity_run(const mien_parity_request *request, mien_parity_result *result);
 void mien_parity_release(mien_parity_result *result);
 

@@ -13,7 +13,7 @@ static const mien_cpu *cpu_or_null(const mien_backend *b) {
     return strcmp(b->ops->name, "cpu") == 0 ? cpu_of(b) : NULL;
 }
 
-/* Runs the loop once; returns its seconds. */
+/* Runs the loop for `rounds` iterations; returns the seconds. */
 static double loop(const mien_cpu *cpu, long long rounds, double *flops) {
     float sink = 0.75f;
     const double begin = mien_seconds();
@@ -21,16 +21,16 @@ static double loop(const mien_cpu *cpu, long long rounds, double *flops) {
     return mien_seconds() - begin;
 }
 
-/* A device's yardstick: one large product in what it computes in, by its own library. */
+/* The peak of a GPU: a large matrix product in the backend's number type, by its own library. */
 static mien_status device_window(mien_peak *peak) {
     enum { PRODUCTS = 8 };
     mien_backend *b = peak->backend;
     const mien_ops *ops = b->ops;
     size_t left, all;
     ops->memory(b, &left, &all);
-    const int side = left > (size_t)4 << 30 ? 8192 : 64; /* a small device shall not wait for us */
+    const int side = left > (size_t)4 << 30 ? 8192 : 64; /* small for the CPU emulation of CUDA */
     const mien_linear_desc d = {
-        .name = "the yardstick", .dense = true, .in = {1, 1, 1, side}, .out = {1, 1, 1, side}};
+        .name = "peak", .dense = true, .in = {1, 1, 1, side}, .out = {1, 1, 1, side}};
     const size_t bytes = (size_t)side * (size_t)side * sizeof(float);
     mien_linear *op = NULL;
     void *buffer[3] = {NULL};
@@ -107,7 +107,7 @@ mien_status mien_copy_bandwidth(mien_backend *b, double *bytes_per_second) {
     mien_status status;
     *bytes_per_second = 0;
     b->ops->memory(b, &left, &all);
-    /* beyond the last cache: that of a GPU has up to 126 MB */
+    /* larger than the last-level cache, which is up to 126 MB on a GPU */
     const size_t count =
         !cpu_or_null(b) && left > (size_t)4 << 30 ? (size_t)256 << 20 : copy_floats;
     MIEN_GO(b->ops->alloc(b, count * sizeof(float), &from));

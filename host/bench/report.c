@@ -1,4 +1,4 @@
-/* The JSON document of a measurement. */
+/* The JSON document of a benchmark. */
 #include <gnu/libc-version.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,8 +10,8 @@
 #include "host/bench/peak.h"
 #include "include/mien/mien.h"
 
-/* What does not apply or is unknown is null. */
-static void positive(mien_json *json, const char *key, double value) {
+/* Values that do not apply or are unknown are 0 here and null in JSON. */
+static void positive_or_null(mien_json *json, const char *key, double value) {
     if (value > 0)
         mien_json_number(json, key, value);
     else
@@ -71,9 +71,9 @@ static void pass(mien_json *json, const char *key, const mien_bench_pass *p, dou
     }
     mien_json_open(json, key, '{');
     mien_json_number(json, "seconds", p->seconds);
-    positive(json, "flops_per_second", per(p->flops, p->seconds));
-    positive(json, "fraction_of_peak", share(per(p->flops, p->seconds), peak));
-    positive(json, "bytes_per_second", per(p->bytes, p->seconds));
+    positive_or_null(json, "flops_per_second", per(p->flops, p->seconds));
+    positive_or_null(json, "fraction_of_peak", share(per(p->flops, p->seconds), peak));
+    positive_or_null(json, "bytes_per_second", per(p->bytes, p->seconds));
     mien_json_close(json, '}');
 }
 
@@ -98,9 +98,9 @@ static void layers(mien_json *json, const mien_bench_result *r) {
     mien_json_close(json, ']');
     mien_json_integer(json, "layer_steps", r->layer_steps);
     mien_json_open(json, "beside_layers", '{');
-    positive(json, "gather", r->gather);
-    positive(json, "loss", r->loss);
-    positive(json, "update", r->update);
+    positive_or_null(json, "gather", r->gather);
+    positive_or_null(json, "loss", r->loss);
+    positive_or_null(json, "update", r->update);
     mien_json_close(json, '}');
 }
 
@@ -118,16 +118,16 @@ void mien_bench_document(const mien_bench_request *request, const mien_bench_res
     mien_json_string(&json, "dtype", r->dtype);
     mien_json_integer(&json, "warmup", r->warmup);
     statistics(&json, &r->time);
-    positive(&json, "images_per_second", rate);
-    positive(&json, "flops", r->flops);
-    positive(&json, "flops_per_second", rate * r->flops);
-    positive(&json, "peak_flops", r->peak_flops);
+    positive_or_null(&json, "images_per_second", rate);
+    positive_or_null(&json, "flops", r->flops);
+    positive_or_null(&json, "flops_per_second", rate * r->flops);
+    positive_or_null(&json, "peak_flops", r->peak_flops);
     mien_json_integer(&json, "peak_windows", r->peak_windows);
-    positive(&json, "fraction_of_peak", share(rate * r->flops, r->peak_flops));
-    positive(&json, "peak_memory", r->peak_memory);
-    positive(&json, "device_memory", r->device_memory);
-    positive(&json, "copy_bandwidth", r->copy_bandwidth);
-    positive(&json, "host_seconds", r->host_seconds);
+    positive_or_null(&json, "fraction_of_peak", share(rate * r->flops, r->peak_flops));
+    positive_or_null(&json, "peak_memory", r->peak_memory);
+    positive_or_null(&json, "device_memory", r->device_memory);
+    positive_or_null(&json, "copy_bandwidth", r->copy_bandwidth);
+    positive_or_null(&json, "host_seconds", r->host_seconds);
     if (r->file_bytes > 0) {
         mien_json_number(&json, "file_bytes", r->file_bytes);
         mien_json_number(&json, "bytes_per_second", per(r->file_bytes, r->time.median));

@@ -1,17 +1,17 @@
-/* What is measured: a model, its images, and the way every mode is timed. */
+/* The subject of a benchmark: a model and its images; and the timing shared by the modes. */
 #include <stdio.h>
 #include <string.h>
 
 #include "host/base/memory.h"
 #include "host/bench/peak.h"
-#include "host/bench/room.h"
+#include "host/bench/modes.h"
 #include "host/formats/format.h"
 #include "host/train/setup.h"
 #include "kernels/body/rng.h"
 
 static const size_t most_images = 4096, most_bytes = 64u << 20;
 
-/* Is it a network (by bare name or .yaml) rather than a model with weights? */
+/* Does `name` mean a network (bare name or .yaml), rather than a model with weights? */
 static bool is_network(const char *name, char *path) {
     if (mien_path_ends(name, ".yaml")) return mien_network_find(name, path) == MIEN_OK;
     if (strchr(name, '/') || strchr(name, '.')) return false;
@@ -27,8 +27,8 @@ static mien_status random_network(const mien_bench_request *request, const char 
         char known[128];
         mien_model_suffixes(0, known, sizeof known);
         return MIEN_FAIL(NOT_FOUND,
-                         "there is no network '%s': give the name of one under configs/models, a "
-                         ".yaml, a model file (%s) or a run directory",
+                         "there is no network '%s': give the name of one in configs/models, a "
+                         ".yaml file, a model file (%s) or a run directory",
                          name, known);
     }
     MIEN_TRY(mien_graph_read(path, io, &model->graph));
@@ -46,7 +46,7 @@ mien_status bench_model(const mien_bench_request *request, mien_model *model) {
     if (is_network(name, path)) return random_network(request, name, model);
     if (request->size)
         return MIEN_FAIL(INVALID,
-                         "'%s' has weights and with them an input size of its own; --size is for "
+                         "'%s' has weights, which fix its input size: use --size only with "
                          "networks such as classic",
                          name);
     return mien_model_open(name, model);

@@ -1,9 +1,10 @@
-/* Training as `mien train` does it: the same step on resident images, with the default recipe. */
+/* bench train: the training step of `mien train`, on resident images and with the default recipe.
+ */
 #include "host/base/memory.h"
-#include "host/bench/room.h"
+#include "host/bench/modes.h"
 
-/* A step keeps every layer's output, and four numbers for each parameter. More than the machine has
- * would end in the system killing the process; a sentence is better. */
+/* Estimates a step's memory: every layer's output, and four values per parameter. If the device has
+ * less, fail here with a message rather than be killed by the system. */
 static mien_status check_memory(mien_backend *b, const mien_graph *graph, int batch) {
     double numbers = 4.0 * (double)mien_graph_sum(graph).params;
     for (int i = 0; i < graph->count; i++)
@@ -14,7 +15,7 @@ static mien_status check_memory(mien_backend *b, const mien_graph *graph, int ba
     const double have = (double)all;
     if (need <= have) return MIEN_OK;
     return MIEN_FAIL(NO_MEMORY,
-                     "a step of %d images takes about %.0f GB, this device has %.0f GB: take a "
+                     "a step of %d images needs about %.0f GB, but this device has %.0f GB: use a "
                      "smaller --batch or --size",
                      batch, need / 1e9, have / 1e9);
 }
@@ -73,13 +74,13 @@ mien_status bench_training_wait(void *context) {
     return t->plan->ops->sync(t->plan->backend);
 }
 
-/* Steps that were skipped for a gradient that is not finite would flatter the figure. */
+/* Steps skipped because of a non-finite gradient would make the result too good. */
 static mien_status check_finite(const bench_training *t) {
     body_step state;
     MIEN_TRY(t->plan->ops->copy_out(t->plan->backend, &state, t->plan->step, sizeof state));
     if (!state.bad) return MIEN_OK;
-    return MIEN_FAIL(DIVERGED, "the loss or a gradient was not finite: these weights cannot be "
-                               "trained, and nothing was measured");
+    return MIEN_FAIL(DIVERGED, "the loss or a gradient is not finite: these weights cannot be "
+                               "trained, so there is no result");
 }
 
 mien_status bench_train(const mien_bench_request *request, mien_bench_result *result) {

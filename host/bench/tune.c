@@ -1,4 +1,4 @@
-/* Times the ways to compute each convolution of a network on this machine. */
+/* Times the algorithms for each convolution of a network on this machine. */
 #include "host/bench/tune.h"
 
 #include <stdio.h>
@@ -8,10 +8,10 @@
 #include "host/base/clock.h"
 #include "host/base/memory.h"
 #include "host/base/threads.h"
-#include "host/bench/room.h"
+#include "host/bench/modes.h"
 
-/* A measured gain below this is noise: the table's choice stays. */
-static const double worth = 0.97;
+/* Another algorithm must take less than this fraction of the default's time; less is noise. */
+static const double worthwhile = 0.97;
 
 typedef struct subject {
     mien_backend *backend;
@@ -63,7 +63,8 @@ static mien_status run_once(subject *s, mien_direction direction) {
     }
 }
 
-/* Both algorithms in turn, so that a disturbance meets both; the best time of each. */
+/* Runs both algorithms alternately, so that disturbances affect both; keeps each one's best time.
+ */
 static mien_status race(subject *both, mien_direction direction, const mien_bench_request *request,
                         double *seconds) {
     const double end = mien_seconds() + request->seconds;
@@ -100,7 +101,7 @@ static mien_status tune_one(const mien_bench_request *request, mien_linear_desc 
         status = race(both, (mien_direction)k, request, seconds);
         const mien_algorithm usual = row->usual[k];
         const int other = usual == MIEN_WINOGRAD ? 0 : 1;
-        row->chosen[k] = seconds[other] < worth * seconds[1 - other]
+        row->chosen[k] = seconds[other] < worthwhile * seconds[1 - other]
                              ? (other ? MIEN_WINOGRAD : MIEN_DIRECT)
                              : usual;
     }
@@ -110,9 +111,9 @@ static mien_status tune_one(const mien_bench_request *request, mien_linear_desc 
     return status;
 }
 
-/* What the table says without any measurement. */
-static mien_status ask_table(const mien_bench_request *request, mien_linear_desc d,
-                             mien_tune_row *row) {
+/* Stores the default algorithms, which are chosen without measuring. */
+static mien_status find_defaults(const mien_bench_request *request, mien_linear_desc d,
+                                 mien_tune_row *row) {
     mien_linear *op;
     const mien_ops *ops = request->backend->ops;
     for (int k = 0; k < MIEN_DIRECTIONS; k++)
@@ -134,7 +135,7 @@ static mien_status tune_plan(const mien_bench_request *request, const mien_plan 
         snprintf(row->name, sizeof row->name, "%s", d.name);
         row->in = d.in;
         row->out = d.out;
-        MIEN_TRY(ask_table(request, d, row));
+        MIEN_TRY(find_defaults(request, d, row));
         MIEN_TRY(tune_one(request, d, i < plan->cut ? plan->micro_batch : plan->max_batch, row));
         if (row->measured) MIEN_TRY(mien_tuning_put(tuning, &d, row->chosen));
     }
@@ -150,8 +151,9 @@ mien_status mien_tune(const mien_bench_request *request, mien_tune_result *resul
     mien_status status;
     *result = (mien_tune_result){0};
     if (strcmp(request->backend->ops->name, "cpu") != 0)
-        return MIEN_FAIL(UNSUPPORTED, "tune is for the CPU, use --device cpu: what a GPU computes "
-                                      "with is timed by the first run on it");
+        return MIEN_FAIL(UNSUPPORTED,
+                         "tune is only for the CPU: use --device cpu (a GPU's algorithms "
+                         "are timed on first use)");
     const unsigned mode = mien_float_enter();
     MIEN_GO(bench_model(request, &model));
     MIEN_GO(mien_new(&result->rows, (size_t)model.graph.count, sizeof *result->rows));

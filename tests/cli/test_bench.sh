@@ -16,7 +16,7 @@ check "train: fields" has train.json '"schema": 1,' '"mode": "train"' '"batch": 
     '"peak_memory": [0-9]' '"copy_bandwidth": [0-9]' '"name": "conv2d_3"' '"gather": [0-9]' '"update": [0-9]'
 check "train: plausible memory" eval 'awk -F"[:,]" "/peak_memory/ { exit !(\$2 > 2e7 && \$2 < 4e8) }" train.json'
 if command -v python3 >/dev/null; then check "train: JSON" python3 -m json.tool train.json; else skip "train: JSON" "no python3"; fi
-check "infer, one image" eval 'bench infer classic --batch 1 >infer.log && has infer.log "^infer classic, batch 1, f32" median images/s "of the peak of" "peak memory"'
+check "infer, one image" eval 'bench infer classic --batch 1 >infer.log && has infer.log "^infer classic, batch 1, f32" median images/s "of the measured peak of" "peak memory"'
 check "augment" eval 'bench augment --batch 16 --size 64 >augment.log && has augment.log "not augmented"'
 check "op" eval 'bench op --batch 4 >op.log && has op.log "^  conv2d_3 .* % .* %" "^  max_pooling2d .* GB " "^  gather" "^  optimizer" "^  together"'
 check "load, generated" eval 'bench load --rows 300 >load.log && has load.log "rows/s" "GB/s +[0-9.]+ of 2\.[0-9] MB"'
@@ -41,7 +41,7 @@ unset MIEN_ISA
 check "SIGINT ends it" eval 'timeout --foreground -s INT --preserve-status 2 "$mien" bench infer classic --threads 1 --seconds 60 2>int.log; [ $? -eq 130 ] && has int.log "^mien: interrupted"'
 
 export XDG_CACHE_HOME=$work/cache
-check "tune" eval '"$mien" tune tiny.yaml --batch 4 --threads 1 >tune.log && has tune.log "^convolution" "kept in $work/cache/mien/tune.json" && test -s cache/mien/tune.json'
+check "tune" eval '"$mien" tune tiny.yaml --batch 4 --threads 1 >tune.log && has tune.log "^convolution" "saved in $work/cache/mien/tune.json" && test -s cache/mien/tune.json'
 check "tune --json" eval '"$mien" tune tiny.yaml --batch 4 --threads 1 --json >tune.json && has tune.json "\"schema\": 1" "\"chosen\": \"(direct|winograd)\""'
 echo '{' >cache/mien/tune.json
 check "a damaged file of measurements is left out" eval '"$mien" devices >devices.log 2>&1 && has devices.log "^warning: .*tune.json.* is not used" "^cpu +yes"'
@@ -49,7 +49,7 @@ refuse 2 "tune: fixed algorithms" "--deterministic" -- tune --deterministic
 refuse 2 "tune: batch of none" "--batch" "'0'" -- tune --batch 0
 refuse 1 "tune: no network" "'absent'" -- tune absent
 
-refuse 2 "nothing" "train, infer, augment, load, op" -- bench
+refuse 2 "nothing" "train, infer, augment, load or op" -- bench
 refuse 2 "unknown measurement" "'trian'" "did you mean 'train'" -- bench trian
 refuse 2 "batch of none" "--batch" "'0'" -- bench train --batch 0
 refuse 2 "batch too large" "--batch" "'99999999999'" -- bench train --batch 99999999999

@@ -1,6 +1,6 @@
-/* What the files of this room share. */
-#ifndef HOST_BENCH_ROOM_H
-#define HOST_BENCH_ROOM_H
+/* Declarations shared by the benchmark modes. */
+#ifndef HOST_BENCH_MODES_H
+#define HOST_BENCH_MODES_H
 
 #include "host/bench/bench.h"
 #include "host/train/config.h"
@@ -8,23 +8,24 @@
 
 enum { BENCH_SEED = 1, BENCH_CLASSES = 7 };
 
-/* subject.c: the model that a request names (random weights for a network without), and its images:
- * random bytes and labels, a few thousand of them, a whole number of batches, all for training. */
+/* subject.c: opens the model that a request names (a network gets random weights), and generates a
+ * data set for it: random pixels and labels, a few thousand images in whole batches, all in the
+ * training part. */
 mien_status bench_model(const mien_bench_request *request, mien_model *model);
 mien_status bench_images(mien_image_spec spec, int classes, int batch, mien_dataset *set);
 
-/* subject.c: measures `work` with the yardstick beside it, and notes time, memory, peak and copy
- * bandwidth in the result. `wait` (NULL: the work waits by itself) is for a device that queues what
- * it is given: then a sample is several works, as they follow each other in training. */
+/* subject.c: measures `work` and the machine's peak, and stores time, memory, peak and copy
+ * bandwidth in the result. `wait` (NULL: `work` waits itself) is for devices that queue work: a
+ * sample is then several calls back to back, as in training. */
 mien_status bench_measure(const mien_bench_request *request, mien_measured work, mien_measured wait,
                           void *context, mien_bench_result *result);
 
-/* layers.c: hangs a profile into the plan, runs `work` for `seconds` (twice at least) and writes
- * layers and the rest of a step into the result. */
+/* layers.c: attaches a profile to the plan, runs `work` for `seconds` (at least twice) and stores
+ * the times of the layers and of the rest of a step in the result. */
 mien_status bench_layers(const mien_bench_request *request, mien_plan *plan, double seconds,
                          mien_measured work, void *context, mien_bench_result *result);
 
-/* train.c: everything that a training run holds. */
+/* train.c: the state of a training run. */
 typedef struct bench_training {
     mien_config config;
     mien_model model;
@@ -38,12 +39,12 @@ typedef struct bench_training {
     uint64_t epoch;
 } bench_training;
 
-/* Release it also after a failure. */
+/* Close it also after a failure. */
 mien_status bench_training_open(const mien_bench_request *request, bench_training *t);
 void bench_training_close(bench_training *t);
-/* One step (`context` is a bench_training); a new epoch's order when the images are used up. */
+/* Runs one step (`context` is a bench_training); starts a new epoch after the last image. */
 mien_status bench_training_step(void *context);
-/* Until all steps are done. */
+/* Waits until all steps have finished. */
 mien_status bench_training_wait(void *context);
 
 /* The modes. */
