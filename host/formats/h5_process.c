@@ -1,5 +1,5 @@
-/* HDF5 runs in a program of its own, sandboxed: a crafted file can crash libhdf5 or make it read
- * other files, but not this process. Bytes go in through descriptor 3 and come out through 4. */
+/* Runs libhdf5 in a separate, sandboxed program, so that a crafted file that exploits it cannot
+ * crash this process or read other files. Input is on descriptor 3, output on descriptor 4. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -16,7 +16,7 @@
 #include "host/base/module.h"
 #include "host/formats/model.h"
 
-/* EXIT_UNKNOWN: a wait status of "exited with 1" */
+/* EXIT_UNKNOWN: the wait status of exit(1) */
 enum { TIMEOUT_SECONDS = 60, ERROR_TEXT = 400, EXIT_UNKNOWN = 1 << 8 };
 
 static mien_status memory_file(const char *name, const void *data, size_t size, int *fd) {
@@ -31,23 +31,25 @@ static mien_status memory_file(const char *name, const void *data, size_t size, 
     return MIEN_OK;
 }
 
-static mien_status slurp(int fd, size_t limit, char **out, size_t *size) {
+static mien_status read_output(int fd, size_t limit, char **out, size_t *size) {
     const off_t length = lseek(fd, 0, SEEK_END);
     *out = NULL;
     if (length < 0 || (size_t)length > limit)
-        return MIEN_FAIL(FORMAT, "mien-h5 answered %lld bytes", (long long)length);
+        return MIEN_FAIL(FORMAT, "the output of mien-h5 has %lld bytes: too many",
+                         (long long)length);
     MIEN_TRY(mien_new(out, (size_t)length + 1, 1));
     for (size_t done = 0; done < (size_t)length;) {
         const ssize_t got = pread(fd, *out + done, (size_t)length - done, (off_t)done);
         if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) return MIEN_FAIL(IO, "cannot read the answer of mien-h5");
+        if (got <= 0) return MIEN_FAIL(IO, "cannot read the output of mien-h5");
         done += (size_t)got;
     }
     *size = (size_t)length;
     return MIEN_OK;
 }
 
-/* posix_spawn's actions run in order: what lies at 3 and 4 must first be moved out of the way. */
+/* The descriptors are first duplicated to 10 and above, because posix_spawn's actions run in order
+ * and one dup2 could otherwise overwrite the source of the next. */
 static int spawn(const char *program, const char *verb, int in, int out, int err, pid_t *child) {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -59,7 +61,7 @@ static int spawn(const char *program, const char *verb, int in, int out, int err
     if (code == 0) code = posix_spawn_file_actions_init(&actions);
     if (code == 0) code = posix_spawnattr_init(&attributes);
     if (code == 0) {
-        /* a group of its own: Ctrl-C on the terminal must not end a save */
+        /* its own process group: Ctrl-C on the terminal must not interrupt a save */
         posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
         posix_spawnattr_setpgroup(&attributes, 0);
         posix_spawn_file_actions_adddup2(&actions, high_in, 3);
@@ -84,7 +86,7 @@ static int wait_for(pid_t child, bool *late) {
         const pid_t got = waitpid(child, &result, WNOHANG);
         if (got == child) return result;
         if (got < 0 && errno != EINTR)
-            return EXIT_UNKNOWN; /* SIGCHLD is ignored: nobody can tell */
+            return EXIT_UNKNOWN; /* SIGCHLD is ignored, so the status is lost */
         if (mien_seconds() > end && !*late) {
             *late = true;
             kill(child, SIGKILL);
@@ -93,7 +95,8 @@ static int wait_for(pid_t child, bool *late) {
     }
 }
 
-static mien_status judge(const char *verb, int result, bool late, int err, const char *source) {
+static mien_status check_exit(const char *verb, int result, bool late, int err,
+                              const char *source) {
     char text[ERROR_TEXT + 1] = "";
     if (WIFEXITED(result) && WEXITSTATUS(result) == 0) return MIEN_OK;
     if (late) return MIEN_FAIL(FORMAT, "%s: HDF5 took longer than %d s", source, TIMEOUT_SECONDS);
@@ -107,14 +110,14 @@ static mien_status judge(const char *verb, int result, bool late, int err, const
     const ssize_t got = pread(err, text, ERROR_TEXT, 0);
     text[got > 0 ? got : 0] = 0;
     text[strcspn(text, "\n")] = 0;
-    const char *sentence = strncmp(text, "mien-h5: ", 9) == 0 ? text + 9 : text;
-    return MIEN_FAIL(FORMAT, "%s: %s", source, *sentence ? sentence : "mien-h5 failed");
+    const char *message = strncmp(text, "mien-h5: ", 9) == 0 ? text + 9 : text;
+    return MIEN_FAIL(FORMAT, "%s: %s", source, *message ? message : "mien-h5 failed");
 }
 
 static mien_status find_program(char *program) {
     if (mien_installed_file("mien-h5", program) == MIEN_OK) return MIEN_OK;
-    return MIEN_FAIL(UNSUPPORTED, "this build cannot read or write .h5 files (mien-h5 is not "
-                                  "there): build with HDF5=1, it needs libhdf5-dev and "
+    return MIEN_FAIL(UNSUPPORTED, "this build cannot read or write .h5 files (mien-h5 is "
+                                  "missing): build with HDF5=1, which needs libhdf5-dev and "
                                   "libseccomp-dev");
 }
 
@@ -141,8 +144,8 @@ mien_status mien_h5_run(const char *verb, const char *source, const void *in, si
         goto out;
     }
     const int result = wait_for(child, &late);
-    MIEN_GO(judge(verb, result, late, fds[2], source));
-    MIEN_GO(slurp(fds[1], (size_t)4 << 30, out, out_size));
+    MIEN_GO(check_exit(verb, result, late, fds[2], source));
+    MIEN_GO(read_output(fds[1], (size_t)4 << 30, out, out_size));
 out:
     for (int i = 0; i < 3; i++)
         if (fds[i] >= 0) close(fds[i]);

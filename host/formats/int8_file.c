@@ -1,7 +1,7 @@
-/* Models in int8 as .safetensors. Metadata: `mien`, `model_config` (as in the .h5, but plain text)
- * and `calibration`. Tensors: every parameter as "layer/name" in F32; of a layer of bytes its
- * kernel in I8, "layer/kernel_scale" [channels] and "layer/input_scale" [2]: the scale, and 1 for
- * s8. */
+/* int8 models as .safetensors. Metadata: `format`, `mien`, `model_config` (as in .h5 files, but as
+ * plain text) and `calibration`. Tensors: every parameter as "layer/name" in F32. A quantised layer
+ * has its kernel in I8, "layer/kernel_scale" [channels], and "layer/input_scale" [2]: the scale,
+ * and 1 for signed (s8) or 0 for unsigned (u8) input. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,7 +17,7 @@ static const char *const format_name = "mien-int8-1";
 
 typedef struct writer {
     mien_st_entry *entries;
-    void **owned; /* data that only the writer has */
+    void **owned; /* tensor data allocated by the writer */
     mien_text *names;
     size_t count;
 } writer;
@@ -50,17 +50,17 @@ static void add_floats(writer *w, const mien_node *node, const char *name, const
     e->data = data;
 }
 
-static bool in_bytes(const mien_model *model, int i, int k) {
+static bool is_int8_param(const mien_model *model, int i, int k) {
     return model->graph.nodes[i].params[k].linear && model->quant.layers[i].w_scale;
 }
 
-/* Floats first: then every tensor starts at a multiple of its size. */
+/* F32 tensors come first, so that every tensor is aligned. */
 static mien_status add_all(writer *w, const mien_model *model) {
     const mien_graph *graph = &model->graph;
     for (int i = 0; i < graph->count; i++) {
         const mien_quant_layer *q = &model->quant.layers[i];
         for (int k = 0; k < graph->nodes[i].param_count; k++)
-            if (!in_bytes(model, i, k))
+            if (!is_int8_param(model, i, k))
                 add_param(w, model, i, k, mien_weights_get(&model->weights, i, k), MIEN_ST_F32);
         if (!q->w_scale) continue;
         float *input;
@@ -114,13 +114,12 @@ static mien_status write_file(const mien_model *model, const char *path, char **
     mien_text container = {0};
     mien_status status;
     if (!model->quant.nodes)
-        return MIEN_FAIL(INVALID, "'%s' would hold a model in int8, and this one is not in int8",
-                         path);
+        return MIEN_FAIL(INVALID, "'%s' is for int8 models, but this model is not int8", path);
     MIEN_GO(mien_new(&w.entries, capacity, sizeof *w.entries));
     MIEN_GO(mien_new(&w.owned, capacity, sizeof *w.owned));
     MIEN_GO(mien_new(&w.names, capacity, sizeof *w.names));
     MIEN_GO(compose(&w, model, &container));
-    *bytes = container.data; /* the caller's from here on */
+    *bytes = container.data; /* now owned by the caller */
     *size = container.size;
     container = (mien_text){0};
 out:
@@ -145,10 +144,10 @@ typedef struct reader {
 } reader;
 
 static mien_status bad(const reader *r, const mien_node *node, const char *name, const char *what) {
-    return MIEN_FAIL(FORMAT, "%s: layer '%s': its %s %s", r->source, node->name, name, what);
+    return MIEN_FAIL(FORMAT, "%s: layer '%s': the tensor %s %s", r->source, node->name, name, what);
 }
 
-/* A tensor of a layer, of the given shape; NULL in *out when there is none. */
+/* Finds a layer's tensor and checks its shape; *out is NULL if there is none. */
 static mien_status find(reader *r, const mien_node *node, const char *name, const long long *shape,
                         int rank, const mien_st_tensor **out) {
     char path[2 * MIEN_NAME + 8];
@@ -158,7 +157,7 @@ static mien_status find(reader *r, const mien_node *node, const char *name, cons
     if (!t) return MIEN_OK;
     r->used++;
     if (t->rank != rank || memcmp(t->shape, shape, sizeof *shape * (size_t)rank) != 0)
-        return bad(r, node, name, "has another shape than the layer");
+        return bad(r, node, name, "does not have the layer's shape");
     if (t->type != MIEN_ST_F32 && t->type != MIEN_ST_I8)
         return bad(r, node, name, "is neither F32 nor I8");
     return MIEN_OK;
@@ -168,11 +167,11 @@ static mien_status floats(const reader *r, const mien_node *node, const mien_st_
                           const char *name, float *out) {
     MIEN_TRY(mien_st_floats(t, out, t->count));
     for (size_t i = 0; i < t->count; i++)
-        if (!isfinite(out[i])) return bad(r, node, name, "holds a number that is not finite");
+        if (!isfinite(out[i])) return bad(r, node, name, "has a value that is not finite");
     return MIEN_OK;
 }
 
-/* The two scales of a layer whose kernel is bytes. */
+/* Reads both scales of a layer whose kernel is int8. */
 static mien_status read_scales(reader *r, int i) {
     const mien_node *node = &r->model->graph.nodes[i];
     mien_quant_layer *q = &r->model->quant.layers[i];
@@ -185,7 +184,8 @@ static mien_status read_scales(reader *r, int i) {
     MIEN_TRY(mien_quant_add(&r->model->graph, &r->model->quant, i));
     MIEN_TRY(floats(r, node, kernel, "kernel_scale", q->w_scale));
     MIEN_TRY(floats(r, node, input, "input_scale", pair));
-    if (pair[1] != 0 && pair[1] != 1) return bad(r, node, "input_scale", "says neither u8 nor s8");
+    if (pair[1] != 0 && pair[1] != 1)
+        return bad(r, node, "input_scale", "has a sign flag that is neither 0 (u8) nor 1 (s8)");
     q->x_scale = pair[0];
     q->x_signed = pair[1] == 1;
     return MIEN_OK;
@@ -200,7 +200,7 @@ static mien_status read_param(reader *r, int i, int k) {
     float *to = mien_weights_get(&r->model->weights, i, k);
     MIEN_TRY(find(r, node, p->name, dims + 4 - rank, rank, &t));
     if (!t) return bad(r, node, p->name, "is missing");
-    if (t->type == MIEN_ST_I8 && !p->linear) return bad(r, node, p->name, "cannot be I8");
+    if (t->type == MIEN_ST_I8 && !p->linear) return bad(r, node, p->name, "must not be I8");
     MIEN_TRY(floats(r, node, t, p->name, to));
     if (t->type != MIEN_ST_I8) return MIEN_OK;
     MIEN_TRY(read_scales(r, i));
@@ -210,20 +210,21 @@ static mien_status read_param(reader *r, int i, int k) {
     return MIEN_OK;
 }
 
-/* Before anything is allocated: the network may not be larger than the numbers in the file. */
+/* Checked before anything is allocated: the file must have enough values for the network. */
 static mien_status check_size(const reader *r) {
     size_t numbers = 0;
     for (size_t i = 0; i < r->file.count; i++)
         numbers += r->file.tensors[i].count;
     const long long params = mien_graph_sum(&r->model->graph).params;
     if ((unsigned long long)params <= numbers) return MIEN_OK;
-    return MIEN_FAIL(FORMAT, "%s: its network has %lld parameters, the file holds %zu numbers",
+    return MIEN_FAIL(FORMAT,
+                     "%s: the network has %lld parameters, but the file has only %zu values",
                      r->source, params, numbers);
 }
 
 static mien_status parse_meta(const reader *r, const char *key, mien_tree *tree) {
     const char *text = mien_safetensors_meta(&r->file, key);
-    if (!text) return MIEN_FAIL(FORMAT, "%s: it has no metadata '%s'", r->source, key);
+    if (!text) return MIEN_FAIL(FORMAT, "%s: the metadata '%s' are missing", r->source, key);
     return mien_json_parse(text, strlen(text), r->source, tree);
 }
 
@@ -239,8 +240,8 @@ static mien_status read_network(reader *r) {
     const mien_image_spec s = model->meta.input;
     if (model->graph.classes != model->meta.classes || in.h != s.height || in.w != s.width ||
         in.c != s.channels)
-        status = MIEN_FAIL(FORMAT, "%s: its network and its metadata 'mien' do not fit together",
-                           r->source);
+        status =
+            MIEN_FAIL(FORMAT, "%s: the network and the metadata 'mien' do not match", r->source);
 out:
     mien_tree_release(&config);
     mien_tree_release(&meta);
@@ -254,8 +255,8 @@ static mien_status read_model(reader *r) {
     if (!format || strcmp(format, format_name) != 0)
         return MIEN_FAIL(
             UNSUPPORTED,
-            "%s: it is not a model of 'mien convert' (its metadata 'format' is not %s)", r->source,
-            format_name);
+            "%s: not a model written by 'mien convert' (its metadata 'format' is not %s)",
+            r->source, format_name);
     snprintf(model->calibration, sizeof model->calibration, "%s", calibration ? calibration : "");
     MIEN_TRY(read_network(r));
     MIEN_TRY(check_size(r));
@@ -265,8 +266,8 @@ static mien_status read_model(reader *r) {
         for (int k = 0; k < model->graph.nodes[i].param_count; k++)
             MIEN_TRY(read_param(r, i, k));
     if (r->used != r->file.count)
-        return MIEN_FAIL(FORMAT, "%s: it holds %zu tensors, the network uses %zu", r->source,
-                         r->file.count, r->used);
+        return MIEN_FAIL(FORMAT, "%s: the file has %zu tensors, but the network uses %zu",
+                         r->source, r->file.count, r->used);
     if (mien_quant_check(&model->graph, &model->quant) != MIEN_OK)
         return mien_fail_context(MIEN_FORMAT, "%s", r->source);
     return MIEN_OK;
@@ -280,7 +281,7 @@ static mien_status read_file(mien_model_source *from, mien_model *model) {
     return status;
 }
 
-/* Other kinds of safetensors exist: the metadata tell them apart. */
+/* The metadata distinguish this format from other safetensors files. */
 static bool is_int8(const char *bytes, size_t size) {
     mien_safetensors file;
     bool is = false;

@@ -1,5 +1,5 @@
-/* Models as Keras .h5: /model_weights/<layer>/<layer>/<weight>:0 and the attributes that both Keras
- * 2 and Keras 3 look for. */
+/* Models as Keras .h5: data sets /model_weights/<layer>/<layer>/<weight>:0 and the attributes that
+ * Keras 2 and Keras 3 read. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "host/formats/format.h"
 #include "host/formats/safetensors.h"
 
-/* The signature is at 0, or after a block of the user's own of 512, 1024, 2048, … bytes. */
+/* The signature is at offset 0, or after a user block of 512, 1024, 2048, … bytes. */
 static bool is_hdf5(const char *image, size_t size) {
     static const char signature[] = "\x89HDF\r\n\x1a\n";
     const size_t length = sizeof signature - 1;
@@ -47,7 +47,7 @@ static void attribute_string(writer *w, const char *object, const char *name, co
     mien_text_release(&quoted);
 }
 
-/* A layer's weights, its own and those of what was split off from it. */
+/* A parameter of a layer, which may have several nodes. */
 typedef struct layer_param {
     int node, k;
 } layer_param;
@@ -69,7 +69,7 @@ static void write_layer(writer *w, const mien_model *model, int index) {
     layer_param params[LAYER_PARAMS];
     const int count = params_of(&model->graph, index, params);
     mien_text_printf(group, "/model_weights/%s", layer->name);
-    if (count == 0) { /* a group without data sets must be asked for */
+    if (count == 0) { /* a group without data sets needs its own entry */
         mien_text *key = new_text(w);
         mien_text_printf(key, "group:%s", group->data);
         w->meta[w->meta_count++] = (mien_st_meta){key->data, ""};
@@ -144,8 +144,8 @@ static mien_status write_file(const mien_model *model, const char *path, char **
     MIEN_GO(mien_new(&w.texts, w.text_capacity, sizeof *w.texts));
     MIEN_GO(compose(&w, model, &container));
     MIEN_GO(mien_h5_run("write", path, container.data, container.size, bytes, size));
-    if (!is_hdf5(*bytes, *size)) /* never put anything else in a good file's place */
-        status = MIEN_FAIL(IO, "%s: mien-h5 gave no HDF5 file back", path);
+    if (!is_hdf5(*bytes, *size)) /* never overwrite a good file with something else */
+        status = MIEN_FAIL(IO, "%s: the output of mien-h5 is not an HDF5 file", path);
 out:
     for (size_t i = 0; w.texts && i < w.text_count; i++)
         mien_text_release(&w.texts[i]);
@@ -158,25 +158,26 @@ out:
 
 /* ---- reading ---- */
 
-/* Parses the JSON text of an attribute that is itself JSON text (a string attribute). */
+/* Parses a string attribute that contains JSON; the container stores the string itself as JSON. */
 static mien_status parse_attribute(const mien_safetensors *file, const char *key,
                                    const char *source, mien_tree *tree) {
     mien_tree outer = {0};
     *tree = (mien_tree){0};
     const char *text = mien_safetensors_meta(file, key);
     if (!text)
-        return MIEN_FAIL(NOT_FOUND, "%s: it has no attribute '%s'", source, strrchr(key, '@') + 1);
+        return MIEN_FAIL(NOT_FOUND, "%s: the attribute '%s' is missing", source,
+                         strrchr(key, '@') + 1);
     mien_status status = mien_json_parse(text, strlen(text), source, &outer);
     if (status == MIEN_OK && outer.root->kind != MIEN_VALUE_STRING)
-        status =
-            MIEN_FAIL(FORMAT, "%s: its attribute '%s' is no text", source, strrchr(key, '@') + 1);
+        status = MIEN_FAIL(FORMAT, "%s: the attribute '%s' is not a string", source,
+                           strrchr(key, '@') + 1);
     if (status == MIEN_OK)
         status = mien_json_parse(outer.root->text, strlen(outer.root->text), source, tree);
     mien_tree_release(&outer);
     return status;
 }
 
-/* The role of a weight: the last part of its path without ":0". */
+/* Finds the parameter that a weight's path names, by its last part without ":0". */
 static int find_param(const mien_graph *graph, const layer_param *params, int count,
                       const char *path) {
     const char *last = strrchr(path, '/');
@@ -196,24 +197,23 @@ static mien_status read_weight(const mien_safetensors *file, const char *source,
     snprintf(path, sizeof path, "/model_weights/%s/%s", layer, name);
     const mien_st_tensor *t = mien_safetensors_find(file, path);
     if (!t)
-        return MIEN_FAIL(FORMAT, "%s: layer '%s' cannot use the weight '%s'", source, layer, name);
+        return MIEN_FAIL(FORMAT, "%s: layer '%s': the weight '%s' is missing", source, layer, name);
     const mien_param *p = &node->params[at.k];
     const long long dims[] = {p->shape.n, p->shape.h, p->shape.w, p->shape.c};
     const int rank = 1 + p->axes;
     if (t->rank != rank || memcmp(t->shape, dims + 4 - rank, sizeof dims[0] * (size_t)rank) != 0)
-        return MIEN_FAIL(FORMAT, "%s: layer '%s': its %s has another shape than the layer", source,
-                         layer, p->name);
+        return MIEN_FAIL(FORMAT, "%s: layer '%s': the weight %s does not have the layer's shape",
+                         source, layer, p->name);
     float *to = mien_weights_get(&model->weights, at.node, at.k);
     MIEN_TRY(mien_st_floats(t, to, t->count));
     for (size_t i = 0; i < t->count; i++)
         if (!isfinite(to[i]))
-            return MIEN_FAIL(FORMAT, "%s: layer '%s': its %s holds a number that is not finite",
+            return MIEN_FAIL(FORMAT, "%s: layer '%s': the weight %s has a value that is not finite",
                              source, layer, p->name);
     return MIEN_OK;
 }
 
-/* Follows weight_names; every weight of the file is used exactly once, every parameter is filled.
- */
+/* Reads the weights listed in weight_names; every parameter must be listed exactly once. */
 static mien_status read_layer(const mien_safetensors *file, const char *source, mien_model *model,
                               int index, size_t *used) {
     const char *layer = model->graph.nodes[index].name;
@@ -224,20 +224,19 @@ static mien_status read_layer(const mien_safetensors *file, const char *source, 
     snprintf(key, sizeof key, "attr:/model_weights/%s@weight_names", layer);
     const char *text = mien_safetensors_meta(file, key);
     if (!text && count == 0) return MIEN_OK;
-    if (!text) return MIEN_FAIL(FORMAT, "%s: it has no weights for layer '%s'", source, layer);
+    if (!text) return MIEN_FAIL(FORMAT, "%s: the weights of layer '%s' are missing", source, layer);
     mien_status status = mien_json_parse(text, strlen(text), source, &names);
     if (status == MIEN_OK &&
         (names.root->kind != MIEN_VALUE_LIST || names.root->count != (size_t)count))
-        status = MIEN_FAIL(FORMAT, "%s: layer '%s' has another number of weights than its class",
-                           source, layer);
+        status = MIEN_FAIL(FORMAT, "%s: layer '%s' has the wrong number of weights", source, layer);
     bool filled[LAYER_PARAMS] = {false};
     for (const mien_value *v = status == MIEN_OK ? names.root->first : NULL; v && status == MIEN_OK;
          v = v->next) {
         const int i =
             v->kind == MIEN_VALUE_STRING ? find_param(&model->graph, params, count, v->text) : -1;
         if (i < 0 || filled[i])
-            status =
-                MIEN_FAIL(FORMAT, "%s: layer '%s': its weight_names are damaged", source, layer);
+            status = MIEN_FAIL(FORMAT, "%s: layer '%s': the attribute weight_names is damaged",
+                               source, layer);
         else
             status = read_weight(file, source, model, layer, params[i], v->text);
         if (i >= 0) filled[i] = true;
@@ -247,7 +246,7 @@ static mien_status read_layer(const mien_safetensors *file, const char *source, 
     return status;
 }
 
-/* Before anything is allocated: the network may not be larger than the numbers in the file. */
+/* Checked before anything is allocated: the file must have exactly the network's parameters. */
 static mien_status check_size(const mien_safetensors *file, const char *source,
                               const mien_graph *graph) {
     size_t numbers = 0;
@@ -255,7 +254,7 @@ static mien_status check_size(const mien_safetensors *file, const char *source,
         numbers += file->tensors[i].count;
     const long long params = mien_graph_sum(graph).params;
     if ((unsigned long long)params == numbers) return MIEN_OK;
-    return MIEN_FAIL(FORMAT, "%s: its network has %lld parameters, the file holds %zu numbers",
+    return MIEN_FAIL(FORMAT, "%s: the network has %lld parameters, but the file has %zu values",
                      source, params, numbers);
 }
 
@@ -265,8 +264,8 @@ static mien_status read_model(const mien_safetensors *file, const char *source, 
     size_t used = 0;
     if (!mien_safetensors_meta(file, "attr:/@mien")) {
         status = MIEN_FAIL(UNSUPPORTED,
-                           "%s: it was not written by Mien (no attribute 'mien'); models "
-                           "of others are not in this version",
+                           "%s: not written by Mien (no attribute 'mien'); other Keras models "
+                           "are not supported in this version",
                            source);
         goto out;
     }
@@ -277,8 +276,7 @@ static mien_status read_model(const mien_safetensors *file, const char *source, 
     const mien_shape in = model->graph.nodes[0].out;
     if (model->graph.classes != model->meta.classes || in.h != model->meta.input.height ||
         in.w != model->meta.input.width || in.c != model->meta.input.channels) {
-        status = MIEN_FAIL(FORMAT, "%s: its network and its attribute 'mien' do not fit together",
-                           source);
+        status = MIEN_FAIL(FORMAT, "%s: the network and the attribute 'mien' do not match", source);
         goto out;
     }
     MIEN_GO(check_size(file, source, &model->graph));
@@ -286,7 +284,7 @@ static mien_status read_model(const mien_safetensors *file, const char *source, 
     for (int i = 1; i < model->graph.count; i++)
         if (!model->graph.nodes[i].implicit) MIEN_GO(read_layer(file, source, model, i, &used));
     if (used != file->count)
-        status = MIEN_FAIL(FORMAT, "%s: it holds %zu weights, the network uses %zu", source,
+        status = MIEN_FAIL(FORMAT, "%s: the file has %zu weights, but the network uses %zu", source,
                            file->count, used);
 out:
     mien_tree_release(&config);
@@ -302,7 +300,7 @@ static mien_status read_file(mien_model_source *from, mien_model *model) {
     if (!is_hdf5(from->bytes, from->size))
         return MIEN_FAIL(FORMAT, "'%s' is not a model file (.h5): it is not HDF5", from->name);
     MIEN_GO(mien_h5_run("read", from->name, from->bytes, from->size, &bytes, &size));
-    mien_free(from->bytes); /* a large model need not be in memory twice */
+    mien_free(from->bytes); /* so that a large model is not in memory twice */
     from->bytes = NULL;
     MIEN_GO(mien_safetensors_parse(bytes, size, from->name, &file));
     MIEN_GO(read_model(&file, from->name, model));

@@ -1,5 +1,5 @@
-/* Keras's model_config: written so that Keras 2 and Keras 3 read it, read back from what Mien
- * wrote. A layer's keys are Keras's own, so the key table does both directions. */
+/* Keras's model_config, written so that Keras 2 and Keras 3 can read it; only what Mien wrote is
+ * read back. The layers' key tables use Keras's key names, so they serve both directions. */
 #include <math.h>
 #include <string.h>
 
@@ -7,7 +7,7 @@
 #include "host/base/memory.h"
 #include "host/formats/model.h"
 
-/* The layer that a node belongs to: an implicit one is part of the one before. */
+/* The layer that a node belongs to: an implicit node is part of the layer before it. */
 static int layer_of(const mien_graph *graph, int node) {
     while (graph->nodes[node].implicit)
         node--;
@@ -21,8 +21,8 @@ static void visit(const mien_graph *graph, int layer, int *index, int *next) {
         visit(graph, layer_of(graph, graph->nodes[layer].inputs[k]), index, next);
 }
 
-/* Keras sorts by distance from the output (largest first), ties by a depth-first walk from the
- * output; weights are assigned in that order, not by name. */
+/* Keras sorts layers by distance from the output (largest first), and ties by a depth-first walk
+ * from the output; it assigns weights in that order, not by name. */
 int mien_keras_order(const mien_graph *graph, int *order) {
     int depth[MIEN_NODES_MAX] = {0}, index[MIEN_NODES_MAX], next = 0, count = 0;
     for (int i = 0; i < graph->count; i++)
@@ -48,8 +48,8 @@ int mien_keras_order(const mien_graph *graph, int *order) {
     return count;
 }
 
-/* Keras 3 calls LeakyReLU's slope `negative_slope` and still reads Keras 2's `alpha`: what is
- * written both read. */
+/* Keys that are written under another name: Keras 3 calls LeakyReLU's slope `negative_slope`, but
+ * also reads Keras 2's `alpha`. */
 static const struct {
     const char *layer, *key, *keras;
 } other_names[] = {{"leaky_relu", "negative_slope", "alpha"}};
@@ -76,8 +76,8 @@ static void write_integers(const char *name, const int *items, int count, mien_j
     mien_json_close(json, ']');
 }
 
-/* Without a word the number, whole where it is; Keras's word for "none" is null. */
-/* A number that may be an integer is written as one, as far as all integers are doubles. */
+/* Writes a word as null, and a whole number as an integer as long as doubles represent it exactly.
+ */
 static void write_number_or(const char *name, const mien_number_or *value, mien_json *json) {
     if (value->word >= 0)
         mien_json_null(json, name);
@@ -133,7 +133,8 @@ static void write_key(const mien_layer_def *def, const mien_key *key, const void
         break;
     case MIEN_KEY_REALS:
     case MIEN_KEY_TEXTS:
-        break; /* `inputs` stands elsewhere, and numbers that states start from are weights */
+        break; /* `inputs` is in inbound_nodes, and initial values of non-trained state are saved as
+                  weights */
     }
 }
 
@@ -153,8 +154,7 @@ static void write_inbound(const mien_graph *graph, const mien_node *node, mien_j
     mien_json_close(json, ']');
 }
 
-/* `inputs` stands elsewhere; of `trainable` not every layer of Keras 3 knows that has no weights.
- */
+/* `inputs` is in inbound_nodes; some weightless layers of Keras 3 reject `trainable`. */
 static bool is_written(const mien_node *node, const char *key) {
     return strcmp(key, "inputs") != 0 && (node->param_count || strcmp(key, "trainable") != 0);
 }
@@ -165,7 +165,7 @@ static void write_layer(const mien_graph *graph, const mien_node *node, mien_jso
     mien_json_string(json, "name", node->name);
     mien_json_open(json, "config", '{');
     if (node->index == 0) {
-        mien_json_open(json, "batch_input_shape", '['); /* both Kerases know this name */
+        mien_json_open(json, "batch_input_shape", '['); /* the name that Keras 2 and 3 both read */
         mien_json_null(json, NULL);
         mien_json_integer(json, NULL, node->out.h);
         mien_json_integer(json, NULL, node->out.w);
@@ -211,10 +211,10 @@ void mien_keras_write_config(const mien_graph *graph, mien_text *out) {
 
 /* ---- reading ---- */
 
-static mien_status broken(const char *source, const char *what) {
+static mien_status unreadable(const char *source, const char *what) {
     return MIEN_FAIL(FORMAT,
-                     "%s: its model_config %s; this version reads the .h5 files that Mien "
-                     "writes",
+                     "%s: model_config %s; this version reads only models written by "
+                     "Mien",
                      source, what);
 }
 
@@ -223,25 +223,25 @@ static mien_status read_input(const mien_value *layer, const char *source, mien_
     const char *class_name = mien_value_string(layer, "class_name");
     if (!class_name || strcmp(class_name, "InputLayer") != 0 || !shape ||
         shape->kind != MIEN_VALUE_LIST || shape->count != 4)
-        return broken(source, "does not begin with an image input");
+        return unreadable(source, "does not begin with an image input");
     const mien_value *h = shape->first->next, *w = h->next, *c = w->next;
     if (h->kind != MIEN_VALUE_NUMBER || w->kind != MIEN_VALUE_NUMBER ||
         c->kind != MIEN_VALUE_NUMBER || h->number < 1 || h->number > 4096 || w->number < 1 ||
         w->number > 4096 || c->number < 1 || c->number > 4)
-        return broken(source, "names an impossible input shape");
+        return unreadable(source, "has an impossible input shape");
     *io = (mien_graph_io){(int)h->number, (int)w->number, (int)c->number, 0};
     return MIEN_OK;
 }
 
-/* The layer's config as a map of our keys: Keras's bookkeeping goes, `inputs` comes from
- * inbound_nodes. Values are linked into the new map, not copied. */
+/* Converts a layer's config to a map of our keys: drops Keras's own entries and takes `inputs` from
+ * inbound_nodes. The map shares the values' content. */
 static mien_status layer_keys(mien_tree *tree, const mien_value *layer, const mien_layer_def *def,
                               const char *source, mien_value **out) {
     const mien_value *config = mien_value_get(layer, "config");
     const mien_value *nodes = mien_value_get(layer, "inbound_nodes");
     mien_value *inputs;
     if (!config || config->kind != MIEN_VALUE_MAP)
-        return broken(source, "has a layer without config");
+        return unreadable(source, "has a layer without a config");
     MIEN_TRY(mien_tree_value(tree, MIEN_VALUE_MAP, out));
     MIEN_TRY(mien_tree_value(tree, MIEN_VALUE_LIST, &inputs));
     for (const mien_value *v = config->first; v; v = v->next) {
@@ -251,7 +251,7 @@ static mien_status layer_keys(mien_tree *tree, const mien_value *layer, const mi
             return MIEN_FAIL(
                 FORMAT,
                 "%s: layer '%s' (%s) has the key '%s', which this version does "
-                "not read",
+                "not support",
                 source, mien_value_string(config, "name") ? mien_value_string(config, "name") : "?",
                 def->class_name, v->key);
         }
@@ -270,12 +270,12 @@ static mien_status layer_keys(mien_tree *tree, const mien_value *layer, const mi
          v = v->next) {
         mien_value *name;
         if (v->kind != MIEN_VALUE_LIST || !v->first || v->first->kind != MIEN_VALUE_STRING)
-            return broken(source, "connects its layers in another way");
+            return unreadable(source, "connects its layers in an unknown way");
         MIEN_TRY(mien_tree_value(tree, MIEN_VALUE_STRING, &name));
         name->text = v->first->text;
         MIEN_TRY(mien_tree_append(tree, inputs, name));
     }
-    if (!inputs->count) return broken(source, "has a layer without input");
+    if (!inputs->count) return unreadable(source, "has a layer without an input");
     return mien_tree_append(tree, *out, inputs);
 }
 
@@ -286,7 +286,8 @@ static mien_status read_layers(const mien_value *layers, const char *source, mie
         const mien_layer_def *def = class_name ? mien_layer_find_class(class_name) : NULL;
         mien_value *keys;
         if (!def)
-            return MIEN_FAIL(UNSUPPORTED, "%s: layers of the class '%s' are not in this version",
+            return MIEN_FAIL(UNSUPPORTED,
+                             "%s: layers of the class '%s' are not supported in this version",
                              source, class_name ? class_name : "?");
         MIEN_TRY(layer_keys(scratch, v, def, source, &keys));
         MIEN_TRY(mien_graph_append(graph, def, keys, source, 0, 0));
@@ -302,7 +303,7 @@ mien_status mien_keras_read_config(const mien_value *config, const char *source,
     mien_tree scratch;
     *graph = (mien_graph){0};
     if (!layers || layers->kind != MIEN_VALUE_LIST || layers->count < 2)
-        return broken(source, "lists no layers");
+        return unreadable(source, "has no layers");
     MIEN_TRY(read_input(layers->first, source, &io));
     MIEN_TRY(mien_tree_start(&scratch, source));
     mien_status status = mien_graph_start(graph, mien_value_string(body, "name"), io);

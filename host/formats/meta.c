@@ -1,4 +1,4 @@
-/* What holds for a model whose file says nothing about it. */
+/* Default metadata. */
 #include <stdio.h>
 #include <string.h>
 
@@ -18,14 +18,15 @@ mien_status mien_meta_default(const mien_graph *graph, const char *source, mien_
     const mien_shape in = graph->nodes[0].out;
     mien_meta_start(meta);
     if (in.c < 1 || in.c > MIEN_INPUT_CHANNELS_MAX)
-        return MIEN_FAIL(UNSUPPORTED, "%s: its network reads %d channels; an image has 1 to %d",
-                         source, in.c, MIEN_INPUT_CHANNELS_MAX);
+        return MIEN_FAIL(UNSUPPORTED,
+                         "%s: the network's input has %d channels; 1 to %d are supported", source,
+                         in.c, MIEN_INPUT_CHANNELS_MAX);
     if (in.h < 1 || in.h > MIEN_INPUT_SIDE_MAX || in.w < 1 || in.w > MIEN_INPUT_SIDE_MAX)
         return MIEN_FAIL(UNSUPPORTED,
-                         "%s: its network reads images of %dx%d; a side has 1 to %d pixels", source,
-                         in.h, in.w, MIEN_INPUT_SIDE_MAX);
+                         "%s: the network's input is %dx%d; sides of 1 to %d pixels are supported",
+                         source, in.h, in.w, MIEN_INPUT_SIDE_MAX);
     if (graph->classes < 2 || graph->classes > MIEN_CLASSES_MAX)
-        return MIEN_FAIL(UNSUPPORTED, "%s: its network has %d classes; 2 to %d are supported",
+        return MIEN_FAIL(UNSUPPORTED, "%s: the network has %d classes; 2 to %d are supported",
                          source, graph->classes, MIEN_CLASSES_MAX);
     meta->input = (mien_image_spec){in.h, in.w, in.c};
     MIEN_TRY(mien_new(&meta->class_names, (size_t)graph->classes, MIEN_CLASS_NAME));

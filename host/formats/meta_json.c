@@ -7,12 +7,12 @@
 #include "host/base/memory.h"
 #include "host/formats/model.h"
 
-/* 2: numbers of lists are numbers. Version 1 wrote them as strings, which is still read. */
+/* Version 1 wrote the numbers of lists as strings, which are still read. */
 enum { FORMAT_VERSION = 2 };
 
 static void write_numbers(mien_json *json, const char *key, const double *values, int count) {
     mien_json_open(json, key, '[');
-    for (int i = 0; i < count; i++) /* exact: prediction must scale as training did */
+    for (int i = 0; i < count; i++) /* exact, so that prediction scales as training did */
         mien_json_exact(json, NULL, values[i]);
     mien_json_close(json, ']');
 }
@@ -68,7 +68,7 @@ void mien_meta_write(const mien_meta *meta, mien_text *out) {
     mien_json_close(&json, '}');
 }
 
-/* A whole number from 0 to `most`, else `otherwise`: safe to cast. */
+/* A whole number from 0 to `most`, safe to cast; otherwise `otherwise`. */
 static double whole(const mien_value *map, const char *key, double otherwise, double most) {
     const double v = mien_value_number(map, key, otherwise);
     return v >= 0 && v <= most && v == floor(v) ? v : otherwise;
@@ -94,11 +94,12 @@ static void copy(char *out, size_t size, const char *text) {
 static mien_status read_classes(const mien_value *root, const char *source, mien_meta *meta) {
     const mien_value *list = mien_value_get(root, "classes");
     if (!list || list->kind != MIEN_VALUE_LIST || list->count < 2 || list->count > MIEN_CLASSES_MAX)
-        return MIEN_FAIL(FORMAT, "%s: its attribute 'mien' names no classes", source);
+        return MIEN_FAIL(FORMAT, "%s: the attribute 'mien' has no valid list of classes", source);
     MIEN_TRY(mien_new(&meta->class_names, list->count, MIEN_CLASS_NAME));
     for (const mien_value *v = list->first; v; v = v->next) {
         if (v->kind != MIEN_VALUE_STRING || strlen(v->text) >= MIEN_CLASS_NAME)
-            return MIEN_FAIL(FORMAT, "%s: a class name in its attribute 'mien' is no short text",
+            return MIEN_FAIL(FORMAT,
+                             "%s: a class name in the attribute 'mien' is not a string or too long",
                              source);
         copy(meta->class_names[meta->classes++], MIEN_CLASS_NAME, v->text);
     }
@@ -121,11 +122,12 @@ static mien_status read_input(const mien_value *root, const char *source, mien_m
     for (int c = 0; good && c < s.channels; c++)
         good = n->std[c] > 0;
     if (!good)
-        return MIEN_FAIL(FORMAT, "%s: the input in its attribute 'mien' is incomplete", source);
+        return MIEN_FAIL(FORMAT, "%s: 'input' in the attribute 'mien' is incomplete or damaged",
+                         source);
     return MIEN_OK;
 }
 
-static mien_status read_use(const mien_value *root, const char *source, mien_meta *meta) {
+static mien_status read_prediction(const mien_value *root, const char *source, mien_meta *meta) {
     const mien_value *crop = mien_value_get(root, "crop");
     meta->uncertain_below = mien_value_number(root, "uncertain_below", meta->uncertain_below);
     if (crop) {
@@ -134,12 +136,11 @@ static mien_status read_use(const mien_value *root, const char *source, mien_met
         if (!square || square->kind != MIEN_VALUE_BOOL ||
             !read_numbers(crop, "margin", &meta->crop.margin, 1) ||
             meta->crop.margin < MIEN_CROP_MARGIN_MIN || meta->crop.margin > MIEN_CROP_MARGIN_MAX)
-            return MIEN_FAIL(FORMAT, "%s: the crop rule in its attribute 'mien' is damaged",
-                             source);
+            return MIEN_FAIL(FORMAT, "%s: 'crop' in the attribute 'mien' is damaged", source);
     }
     if (!(meta->uncertain_below >= 0 && meta->uncertain_below <= 1))
-        return MIEN_FAIL(FORMAT, "%s: 'uncertain_below' in its attribute 'mien' is no probability",
-                         source);
+        return MIEN_FAIL(
+            FORMAT, "%s: 'uncertain_below' in the attribute 'mien' is not a probability", source);
     return MIEN_OK;
 }
 
@@ -148,12 +149,12 @@ mien_status mien_meta_read(const mien_value *root, const char *source, mien_meta
     const double version = mien_value_number(root, "format", 0);
     if (version != 1 && version != FORMAT_VERSION)
         return MIEN_FAIL(UNSUPPORTED,
-                         "%s: its attribute 'mien' has format %g, this program reads 1 to %d; "
+                         "%s: the attribute 'mien' has format %g, but this version reads 1 to %d: "
                          "use a newer Mien",
                          source, version, FORMAT_VERSION);
     MIEN_TRY(read_classes(root, source, meta));
     MIEN_TRY(read_input(root, source, meta));
-    MIEN_TRY(read_use(root, source, meta));
+    MIEN_TRY(read_prediction(root, source, meta));
     const mien_value *data = mien_value_get(root, "data");
     const mien_value *split = mien_value_get(data, "split");
     const mien_value *counts = mien_value_get(data, "counts");
@@ -163,8 +164,10 @@ mien_status mien_meta_read(const mien_value *root, const char *source, mien_meta
     copy(meta->producer, sizeof meta->producer, mien_value_string(root, "producer"));
     copy(meta->data, sizeof meta->data, mien_value_string(data, "source"));
     copy(meta->soft_labels, sizeof meta->soft_labels, mien_value_string(data, "soft_labels"));
-    if (strchr(meta->soft_labels, '/')) /* a name beside the data; a model file names no path */
-        return MIEN_FAIL(FORMAT, "%s: its attribute 'mien' names a path of votes", source);
+    if (strchr(meta->soft_labels, '/')) /* only a file name next to the data is allowed, no path */
+        return MIEN_FAIL(
+            FORMAT, "%s: 'soft_labels' in the attribute 'mien' must be a file name, not a path",
+            source);
     meta->soft_mode = (mien_soft_mode)whole(data, "soft_mode", 0, MIEN_SOFT_MULTI);
     copy(meta->train_sha256, sizeof meta->train_sha256, mien_value_string(data, "train_sha256"));
     copy(meta->commit, sizeof meta->commit, mien_value_string(provenance, "commit"));
@@ -175,10 +178,12 @@ mien_status mien_meta_read(const mien_value *root, const char *source, mien_meta
     meta->warm_averages = warm && warm->kind == MIEN_VALUE_BOOL && warm->number != 0;
     if (!read_numbers(split, "shares", shares, 2) ||
         !(meta->temperature > 0 && meta->temperature < 1e6))
-        return MIEN_FAIL(FORMAT, "%s: its attribute 'mien' names no split", source);
+        return MIEN_FAIL(FORMAT, "%s: 'split' or 'temperature' in the attribute 'mien' is damaged",
+                         source);
     const double by = whole(split, "by", -1, MIEN_BY_GROUP);
     if (by < MIEN_BY_USAGE)
-        return MIEN_FAIL(FORMAT, "%s: its attribute 'mien' names an unknown split", source);
+        return MIEN_FAIL(FORMAT, "%s: 'split' in the attribute 'mien' is of an unknown kind",
+                         source);
     meta->split = (mien_split){shares[0], shares[1], (int)by,
                                (int)whole(split, "seed", meta->split.seed, 2147483647)};
     const mien_value *v = counts && counts->kind == MIEN_VALUE_LIST ? counts->first : NULL;

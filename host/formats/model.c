@@ -1,4 +1,4 @@
-/* Model files: the table of formats, and what is the same for all of them. */
+/* Model files: the table of formats, and what they have in common. */
 #include "host/formats/model.h"
 
 #include <stdio.h>
@@ -11,7 +11,7 @@
 
 static const size_t file_limit = (size_t)2 << 30;
 
-/* HDF5 comes last: its signature may lie behind a block of anything, that of the others may not. */
+/* HDF5 comes last, because its signature may follow a block of arbitrary content. */
 static const mien_model_format *const formats[] = {&mien_format_int8, &mien_format_keras_h5};
 enum { FORMATS = sizeof formats / sizeof formats[0] };
 
@@ -37,7 +37,7 @@ static bool has(const mien_model_format *format, unsigned flags) {
     return (own & flags) == flags;
 }
 
-/* Is this suffix the first of one of the first `count` rows with these flags? */
+/* Is this the first suffix of one of the first `count` formats with these flags? */
 static bool listed(unsigned flags, size_t count, const char *suffix) {
     for (size_t i = 0; i < count; i++)
         if (has(formats[i], flags) && strcmp(formats[i]->suffixes[0], suffix) == 0) return true;
@@ -62,7 +62,7 @@ mien_status mien_model_file(const char *path, char *out) {
                      path, MIEN_RUN_BEST);
 }
 
-/* For a file that is in no format and has the suffix of none. */
+/* The error for a file whose content and suffix are both unknown. */
 static mien_status refuse(const char *path) {
     mien_text known = {0};
     for (size_t i = 0; i < FORMATS; i++)
@@ -84,7 +84,8 @@ mien_status mien_model_open(const char *path, mien_model *model) {
     mien_status status = mien_file_read(file_path, file_limit, &from.bytes, &from.size);
     if (status == MIEN_OK) {
         const mien_model_format *format = mien_model_format_sniff(from.bytes, from.size);
-        if (!format) format = mien_model_format_of(file_path); /* its reader knows what is wrong */
+        if (!format)
+            format = mien_model_format_of(file_path); /* its reader reports what is wrong */
         model->format = format;
         status = format ? format->read(&from, model) : refuse(file_path);
     }

@@ -1,4 +1,4 @@
-/* A model: the graph, its numbers, and everything that prediction needs beside them. */
+/* A model: the graph, its weights, and everything else that prediction needs. */
 #ifndef HOST_FORMATS_MODEL_H
 #define HOST_FORMATS_MODEL_H
 
@@ -10,25 +10,25 @@
 #include "host/image/crop.h"
 #include "include/mien/model.h"
 
-/* Of a model that says nothing else: the detector's own square boxes, and one half. */
+/* Defaults for a model that does not set them: the square around the detector's box, and 0.5. */
 #define MIEN_CROP_DEFAULT    ((mien_crop){.square = true, .margin = 0})
 #define MIEN_UNCERTAIN_BELOW 0.5
 
 enum { MIEN_INPUT_SIDE_MAX = 4096, MIEN_INPUT_CHANNELS_MAX = 4 };
 
-/* What Keras does not store; it lies in the file's root attribute `mien`. */
+/* Metadata that Keras does not store; saved in the root attribute `mien` of the file. */
 typedef struct mien_meta {
     int classes;
     char (*class_names)[MIEN_CLASS_NAME];
     mien_image_spec input;
     mien_normalise normalise;
-    char resize[16];        /* filter that brings images to the input's size */
-    mien_crop crop;         /* how a face is cut out of a photo */
+    char resize[16];        /* filter for resizing images to the input size */
+    mien_crop crop;         /* how a face is cropped from a photo */
     double temperature;     /* logits are divided by it before the softmax */
-    double uncertain_below; /* a confidence that is no answer */
-    /* the data it was trained on */
-    char data[MIEN_PATH];  /* several sources: as mien_dataset_load_all takes them */
-    char soft_labels[256]; /* name of the file of votes behind its labels, no path; "" for none */
+    double uncertain_below; /* predictions with less confidence are marked uncertain */
+    /* the training data: */
+    char data[MIEN_PATH];  /* source; several are joined as for mien_dataset_load_all */
+    char soft_labels[256]; /* file name (no path) of the votes that gave its labels; "" for none */
     mien_soft_mode soft_mode;
     mien_split split;
     size_t part_count[MIEN_PARTS];
@@ -46,51 +46,54 @@ struct mien_model {
     mien_graph graph;
     mien_weights weights;
     mien_meta meta;
-    /* of a model in int8: its layers of bytes, whose weights are multiples of their scales */
+    /* of an int8 model: its quantised layers, whose weights are multiples of their scales */
     mien_quant quant;
-    char calibration[160]; /* what its scales were found with, for people */
+    char calibration[160]; /* text for display: the data and clip that gave the scales */
 };
 
-/* The models that a run leaves in its folder: that of the best epoch, and that of the last. */
+/* The models in a run directory: of the best epoch and of the last. */
 #define MIEN_RUN_BEST "best.h5"
 #define MIEN_RUN_LAST "last.h5"
 
-/* model.c. Opens a model file in any format of its table, or the best model of a run directory.
- * The content decides on the format, the suffix only for a file that is in none: it chooses the
- * message. Release it also after a failure. */
+/* model.c. Opens a model file in any known format, or the best model of a run directory. The format
+ * is recognised by content; the suffix only selects the error message for an unrecognised file.
+ * Release the model also after a failure. */
 mien_status mien_model_open(const char *path, mien_model *model);
-/* Writes a file in the format of the path's suffix; an old file stays whole when this fails.
- * INVALID for a suffix that no written format has, and for a model that the format cannot hold. */
+/* Writes a file in the format of the path's suffix; on failure an existing file is unchanged.
+ * INVALID for a suffix without a writable format, and for a model that the format cannot represent.
+ */
 mien_status mien_model_save(const mien_model *model, const char *path);
 void mien_model_release(mien_model *model);
-/* The file that `path` stands for: itself, or the best model of a run directory. */
+/* The model file for `path`: the path itself, or best.h5 of a run directory. */
 mien_status mien_model_file(const char *path, char *out);
-/* default.c: the model that is used when nobody names one: $MIEN_MODEL, else MIEN_MODEL_NAME of
- * PREFIX/share/mien/models, else of models/ in the source tree. NOT_FOUND says what to do. */
+/* default.c: the path of the default model: $MIEN_MODEL, or MIEN_MODEL_NAME in
+ * PREFIX/share/mien/models or in models/ of the source tree. NOT_FOUND if there is none. */
 #define MIEN_MODEL_NAME "fer2013-small.h5"
 mien_status mien_model_default(char *out);
 
 /* keras_json.c: the graph as Keras's model_config and back. */
 void mien_keras_write_config(const mien_graph *graph, mien_text *out);
 mien_status mien_keras_read_config(const mien_value *config, const char *source, mien_graph *graph);
-/* The order in which Keras lists (and so loads) the layers: indices of nodes that are not implicit;
- * returns how many. `order` has room for graph->count. */
+/* The order in which Keras lists and loads the layers: indices of nodes that are not implicit;
+ * returns how many. `order` has graph->count entries. */
 int mien_keras_order(const mien_graph *graph, int *order);
 
-/* meta.c: what holds where a file says nothing: pixels / 255, square faces without a margin,
- * temperature 1, one half as the confidence that is no answer, the parts that data name. `start`
- * leaves input and classes empty; `default` takes their sizes from the graph and calls the classes
- * "class 0", "class 1", …. UNSUPPORTED for a graph that reads no images or is no classifier; free
+/* meta.c: defaults for metadata that a file does not have: pixels / 255, square face crops without
+ * a margin, temperature 1, uncertain below 0.5, split by usage. `start` leaves input and classes
+ * empty; `default` takes their sizes from the graph and names the classes "class 0", "class 1", ….
+ * UNSUPPORTED if the graph's input is not an image or it has fewer than 2 classes. Free
  * meta->class_names also after a failure. */
 void mien_meta_start(mien_meta *meta);
 mien_status mien_meta_default(const mien_graph *graph, const char *source, mien_meta *meta);
 
-/* meta_json.c: the attribute `mien`. What it does not say is as mien_meta_start sets it. */
+/* meta_json.c: the attribute `mien`. Missing optional fields have the defaults of mien_meta_start.
+ */
 void mien_meta_write(const mien_meta *meta, mien_text *out);
 mien_status mien_meta_read(const mien_value *root, const char *source, mien_meta *meta);
 
-/* h5_process.c: runs the mien-h5 program. `verb` is read or write; *out is freed by the caller. */
-mien_status mien_h5_available(void); /* UNSUPPORTED, with what to do, when this build has none */
+/* h5_process.c: UNSUPPORTED if this build has no mien-h5 program. */
+mien_status mien_h5_available(void);
+/* Runs mien-h5. `verb` is "read" or "write"; the caller frees *out with mien_free. */
 mien_status mien_h5_run(const char *verb, const char *source, const void *in, size_t in_size,
                         char **out, size_t *out_size);
 

@@ -30,15 +30,16 @@ static mien_status parse_tensor(const mien_value *v, const char *source, const c
     size_t k = 0;
     while (k < TYPES && !(type && strcmp(type, type_names[k]) == 0))
         k++;
-    if (k == TYPES) return bad(source, t->name, "only the types F32, F64, I64 and I8 are read");
+    if (k == TYPES) return bad(source, t->name, "its type is not F32, F64, I64 or I8");
     t->type = (mien_st_type)k;
     const mien_value *shape = mien_value_get(v, "shape"), *at = mien_value_get(v, "data_offsets");
     if (!shape || shape->kind != MIEN_VALUE_LIST || shape->count > MIEN_RANK_MAX)
-        return bad(source, t->name, "it has no shape of at most 8 numbers");
+        return bad(source, t->name, "its shape is missing or has more than 8 dimensions");
     t->count = 1;
     for (const mien_value *s = shape->first; s; s = s->next) {
         long long *size = &t->shape[t->rank++];
-        if (!whole(s, size)) return bad(source, t->name, "its shape is not of whole numbers");
+        if (!whole(s, size))
+            return bad(source, t->name, "its shape is not a list of whole numbers");
         if (*size && t->count > data_size / (size_t)*size)
             return bad(source, t->name, "its shape is larger than the file");
         t->count *= (size_t)*size;
@@ -46,10 +47,10 @@ static mien_status parse_tensor(const mien_value *v, const char *source, const c
     long long begin, end;
     if (!at || at->kind != MIEN_VALUE_LIST || at->count != 2 || !whole(at->first, &begin) ||
         !whole(at->last, &end))
-        return bad(source, t->name, "it has no data_offsets");
+        return bad(source, t->name, "its data_offsets are missing or damaged");
     if ((size_t)begin != *expected || end < begin || (size_t)end > data_size ||
         (size_t)(end - begin) != t->count * type_bytes[k])
-        return bad(source, t->name, "its data_offsets do not fit its shape and the file");
+        return bad(source, t->name, "its data_offsets do not match its shape and the file");
     *expected = (size_t)end;
     t->data = data + begin;
     return MIEN_OK;
@@ -63,11 +64,12 @@ mien_status mien_safetensors_parse(const char *bytes, size_t size, const char *s
         for (int i = 7; i >= 0; i--)
             length = length << 8 | (unsigned char)bytes[i];
     if (size < 8 || length > header_limit || length > size - 8)
-        return MIEN_FAIL(FORMAT, "%s: no safetensors file (its header does not fit)", source);
+        return MIEN_FAIL(FORMAT, "%s: not a safetensors file (its header is too long)", source);
     MIEN_TRY(mien_json_parse(bytes + 8, (size_t)length, source, &out->tree));
     const mien_value *root = out->tree.root;
     if (root->kind != MIEN_VALUE_MAP)
-        return MIEN_FAIL(FORMAT, "%s: no safetensors file (its header is no map)", source);
+        return MIEN_FAIL(FORMAT, "%s: not a safetensors file (its header is not a JSON object)",
+                         source);
     MIEN_TRY(mien_new(&out->tensors, root->count, sizeof *out->tensors));
     const char *data = bytes + 8 + length;
     const size_t data_size = size - 8 - (size_t)length;
@@ -77,7 +79,7 @@ mien_status mien_safetensors_parse(const char *bytes, size_t size, const char *s
             out->metadata = v;
             for (const mien_value *m = v->first; m; m = m->next)
                 if (m->kind != MIEN_VALUE_STRING)
-                    return MIEN_FAIL(FORMAT, "%s: metadata '%s' is no text", source,
+                    return MIEN_FAIL(FORMAT, "%s: metadata '%s' is not a string", source,
                                      m->key ? m->key : "");
             continue;
         }
@@ -85,7 +87,7 @@ mien_status mien_safetensors_parse(const char *bytes, size_t size, const char *s
         out->count++;
     }
     if (expected != data_size)
-        return MIEN_FAIL(FORMAT, "%s: the tensors end before the file does", source);
+        return MIEN_FAIL(FORMAT, "%s: there are data after the last tensor", source);
     return MIEN_OK;
 }
 
@@ -107,8 +109,8 @@ const char *mien_safetensors_meta(const mien_safetensors *container, const char 
 
 mien_status mien_st_floats(const mien_st_tensor *tensor, float *out, size_t count) {
     if (tensor->count != count)
-        return MIEN_FAIL(INVALID, "'%s' has %zu numbers, %zu are expected", tensor->name,
-                         tensor->count, count);
+        return MIEN_FAIL(INVALID, "'%s' has %zu values instead of %zu", tensor->name, tensor->count,
+                         count);
     const char *from = tensor->data;
     for (size_t i = 0; i < count; i++) {
         double d;

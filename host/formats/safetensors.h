@@ -1,10 +1,9 @@
-/* The safetensors container: named tensors and text metadata in one block of bytes.
+/* The safetensors container: named tensors and text metadata in one block of memory.
  *
  *     u64 little-endian header length | JSON header | raw data
- *
- * It carries what mien-h5 reads and writes, the golden files of the tests, and checkpoints. Reading
- * trusts nothing: header at most 100 MB, offsets contiguous and in order, sizes equal to shapes,
- * total equal to the file's length. */
+ * Used for int8 models, the exchange with mien-h5, and the golden files of the tests. The content
+ * is untrusted and must have a header of at most 100 MB, contiguous offsets in order, sizes that
+ * match the shapes, and a total that matches the file's length. */
 #ifndef HOST_FORMATS_SAFETENSORS_H
 #define HOST_FORMATS_SAFETENSORS_H
 
@@ -26,24 +25,24 @@ typedef struct mien_st_tensor {
 /* Borrows `bytes`; owns the rest. */
 typedef struct mien_safetensors {
     mien_tree tree;
-    const mien_value *metadata; /* map of texts, or NULL */
+    const mien_value *metadata; /* map of strings, or NULL */
     mien_st_tensor *tensors;
     size_t count;
 } mien_safetensors;
 
-/* Release it also after a failure; `bytes` must stay until then. `source` is for messages. */
+/* Parses a container. Release it also after a failure; `bytes` must remain valid until then.
+ * `source` is for messages. */
 mien_status mien_safetensors_parse(const char *bytes, size_t size, const char *source,
                                    mien_safetensors *out);
 void mien_safetensors_release(mien_safetensors *container);
-/* NULL when there is none of that name. */
+/* Both return NULL if there is none of that name. */
 const mien_st_tensor *mien_safetensors_find(const mien_safetensors *container, const char *name);
 const char *mien_safetensors_meta(const mien_safetensors *container, const char *key);
-/* Copies `count` elements as float (F64 is rounded); INVALID when the tensor has another count. */
+/* Copies `count` elements, converted to float; INVALID if the tensor has a different count. */
 mien_status mien_st_floats(const mien_st_tensor *tensor, float *out, size_t count);
 
-/* Writing: describe all tensors (F32 or I8), then the bytes are composed. Metadata keys must be
- * unique.
- */
+/* Writing: mien_safetensors_compose appends a container of the described tensors (F32 or I8) to a
+ * text. Metadata keys must be unique. */
 typedef struct mien_st_entry {
     const char *name;
     int rank;

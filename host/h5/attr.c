@@ -41,7 +41,7 @@ static bool charge(const struct attr *a, uint64_t bytes) {
     return true;
 }
 
-/* Adds one value to the list, or makes it the value of a scalar; takes `item` over. */
+/* Adds one value to the list, or makes it the value of a scalar; takes ownership of `item`. */
 static bool put(const struct attr *a, struct json_object **value, struct json_object *item) {
     if (item && !a->list) {
         *value = item;
@@ -79,7 +79,7 @@ static bool read_fixed(const struct attr *a, struct json_object **value) {
     bool ok = text && type >= 0 && H5Aread(a->id, type, text) >= 0;
     if (!ok) fail(a, "cannot be read");
     for (uint64_t i = 0; ok && i < a->count; i++) {
-        /* A NUL ends the string; whatever follows it in the field is padding. */
+        /* A NUL ends the string; the rest of the field is padding. */
         const char *const field = text + i * size;
         ok = put_string(a, value, field, strnlen(field, size));
     }
@@ -124,7 +124,7 @@ static bool read_integers(const struct attr *a, struct json_object **value) {
     return ok;
 }
 
-/* Floating-point numbers of up to 8 bytes; JSON has no word for those that are not finite. */
+/* Floating-point numbers of up to 8 bytes; JSON cannot represent values that are not finite. */
 static bool read_floats(const struct attr *a, struct json_object **value) {
     if (!charge(a, sizeof(double) * a->count)) return false;
     double *const numbers = calloc((size_t)a->count + 1, sizeof *numbers);
@@ -189,7 +189,7 @@ static bool note(const struct attr *a, struct json_object *value) {
 static herr_t visit(hid_t object, const char *name, const H5A_info_t *info, void *data) {
     (void)info;
     struct attr a = {.reader = data, .name = name};
-    /* The key is taken apart at its last '@', so a name with one could not be told apart. */
+    /* The key is split at its last '@', so a name must not contain one. */
     if (!h5_utf8_valid(name, strlen(name)) || strchr(name, '@') || !*name) {
         fail(&a, "has a name that cannot be kept");
         return -1;

@@ -19,7 +19,8 @@ struct attr_reader {
     struct h5_error *err;
 };
 
-/* Notes every attribute of `object` that is a string, a number or a list of these. */
+/* Adds every attribute of `object` that is a string, a number or a list of these to the container.
+ */
 bool attr_read_all(struct attr_reader *reader, hid_t object);
 
 #endif

@@ -199,7 +199,7 @@ struct json_object *container_json(const char *text) {
     struct json_tokener *const tok = json_tokener_new_ex(JSON_DEPTH);
     if (!tok) return NULL;
     json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-    /* With -1 the terminating NUL counts as input: without it a lone number never ends. */
+    /* With -1 the terminating NUL counts as input, which a lone number needs to end. */
     struct json_object *value = json_tokener_parse_ex(tok, text, -1);
     if (json_tokener_get_error(tok) != json_tokener_success) {
         json_object_put(value);
@@ -215,7 +215,7 @@ static bool get_count(struct json_object *array, size_t index, uint64_t *value) 
     if (!json_object_is_type(item, json_type_int)) return false;
     const int64_t number = json_object_get_int64(item);
     *value = (uint64_t)number;
-    /* json-c saturates what does not fit, and no true size is as large as INT64_MAX. */
+    /* json-c saturates what does not fit, and no real size is as large as INT64_MAX. */
     return number >= 0 && number < INT64_MAX;
 }
 
@@ -247,7 +247,7 @@ static bool parse_entry(struct json_object *entry, struct tensor *t, uint64_t da
            end - t->offset == t->bytes;
 }
 
-/* Takes over the metadata once every value is known to be a string without a NUL. */
+/* Keeps the metadata if every value is a string. */
 static bool parse_metadata(struct container *c, struct json_object *metadata,
                            struct h5_error *err) {
     if (!json_object_is_type(metadata, json_type_object))

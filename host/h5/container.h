@@ -55,10 +55,10 @@ bool container_note(struct container *c, const char *key, const char *text, stru
  * zeroed data section for the caller to fill. */
 bool container_store(struct container *c, struct h5_bytes *out, struct h5_error *err);
 
-/* Reads and validates a whole container; `data` points into `in`, which must stay. */
+/* Reads and validates a whole container; `data` points into `in`, which must remain valid. */
 bool container_parse(struct container *c, struct h5_bytes in, struct h5_error *err);
 
-/* Parses strict JSON that fills `text` up to its end; NULL when it is not that. */
+/* Parses `text`, all of which must be strict JSON; NULL otherwise. */
 struct json_object *container_json(const char *text);
 
 #endif

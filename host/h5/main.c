@@ -1,9 +1,9 @@
 /* mien-h5: converts between HDF5 and a safetensors container inside a sandbox.
  *
  * Usage: mien-h5 read|write, with the input on descriptor 3 and the output on descriptor 4.
- * Exit status: 0 done, 1 the input was refused (one sentence on standard error), 2 wrong usage.
- * Death by a signal means that the sandbox or a limit stopped a hostile file; callers treat it
- * like status 1.
+ * Exit status: 0 done, 1 the input was refused (a one-line message on standard error), 2 wrong
+ * usage. Death by a signal means that the sandbox or a limit stopped a hostile file; callers treat
+ * it like status 1.
  */
 #include "host/h5/convert.h"
 #include "host/h5/sandbox.h"
@@ -48,7 +48,7 @@ static _Noreturn void leave(enum status status, struct h5_error *err) {
     _exit(status);
 }
 
-/* Makes room for more input, one byte past the cap so that an oversized input shows. */
+/* Enlarges the input buffer, up to one byte past the cap so that oversized input is noticed. */
 static bool grow(struct h5_bytes *in, size_t *capacity, struct h5_error *err) {
     if (*capacity > INPUT_CAP) return h5_fail(err, "The input is larger than 2 GiB.");
     size_t wanted = *capacity ? 2 * *capacity : FIRST_GUESS;
@@ -90,7 +90,7 @@ static void close_others(void) {
     }
 }
 
-/* Runs whatever the libraries do only once and may need files or devices for. */
+/* Triggers one-time initialisation in the libraries, which may need files or devices. */
 static bool start_libraries(struct h5_error *err) {
     if (H5open() < 0 || H5PLset_loading_state(0) < 0 || H5Eset_auto2(H5E_DEFAULT, NULL, NULL) < 0)
         return h5_fail(err, "The HDF5 library cannot be started.");

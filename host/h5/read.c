@@ -1,7 +1,7 @@
 /* HDF5 to container: walks the hard links of a file image and copies every data set out.
  *
  * Two passes: the first finds groups, attributes and data sets and checks what they claim, the
- * second reads each data set straight to its place in the output.  Nothing is allocated for a
+ * second reads each data set directly into the output.  Nothing is allocated for a
  * claim before it has been checked against the size of the input.
  */
 #include "host/h5/attr.h"
@@ -43,7 +43,8 @@ static bool fail(struct reader *r, const char *what) {
 
 /* Every object may be reached once: a second way is a cycle, or multiplies the work. */
 static bool mark_seen(struct reader *r, haddr_t address) {
-    if (++r->objects > H5_MAX_OBJECTS) return fail(r, "is one too many for this converter");
+    if (++r->objects > H5_MAX_OBJECTS)
+        return fail(r, "exceeds the 100,000 objects that this converter reads");
     const haddr_t key = address + 1;
     size_t slot = (size_t)(key * UINT64_C(0x9E3779B97F4A7C15) >> 46) % SEEN_SLOTS;
     while (r->seen[slot] != 0) {
@@ -106,7 +107,7 @@ static bool choose_shape(struct reader *r, hid_t space, struct tensor *t) {
     t->rank = (unsigned)rank;
     for (unsigned i = 0; i < t->rank; i++) {
         t->shape[i] = shape[i];
-        /* Even beside an empty axis a length must be one that the container can state. */
+        /* Even next to an empty axis, a length must be one that the container can store. */
         if (shape[i] >= INT64_MAX) return fail(r, "claims an impossible shape");
     }
     if (!tensor_measure(t) || t->bytes > r->data_limit - r->data_bytes)
@@ -195,7 +196,7 @@ static herr_t visit_link(hid_t group, const char *name, const H5L_info_t *info, 
     return ok ? 0 : -1;
 }
 
-/* Copies one data set to its place in the output. */
+/* Copies one data set to its offset in the output. */
 static bool read_data(struct reader *r, hid_t file, const struct tensor *t) {
     const hid_t dataset = H5Dopen2(file, t->name, H5P_DEFAULT);
     const hid_t type = dataset < 0 ? H5I_INVALID_HID : H5Dget_type(dataset);
@@ -256,7 +257,7 @@ static herr_t release_data(void *data) {
     return 0;
 }
 
-/* Opens the image without any file behind it. */
+/* Opens the image in memory, without a file. */
 static hid_t open_image(struct h5_bytes *in) {
     H5FD_file_image_callbacks_t callbacks = {
         .image_malloc = image_malloc,
@@ -303,7 +304,7 @@ bool h5_read(struct h5_bytes *in, struct h5_bytes *out, struct h5_error *err) {
     if (!r->seen) ok = h5_fail(err, "There is not enough memory to read the file.");
     const hid_t file = ok && in->size > 0 ? open_image(in) : H5I_INVALID_HID;
     if (ok && file < 0) ok = h5_fail(err, "The input is not an HDF5 file or is cut short.");
-    /* The file is never closed: closing runs more of the library on hostile data for nothing. */
+    /* The file is never closed, because closing would run more library code on hostile data. */
     ok = ok && convert(r, file, out);
     container_free(&r->out);
     free(r->seen);

@@ -1,4 +1,4 @@
-/* The walls around the HDF5 library: resource limits and a system call filter.
+/* The sandbox of the HDF5 library: resource limits and a system call filter.
  *
  * The library parses files of unknown origin and has a history of memory errors.  A file that
  * takes control of this process must find nothing to do with it: no files, no network, no other
@@ -30,8 +30,7 @@ static bool limit(int resource, rlim_t most) {
     return setrlimit(resource, &wanted) == 0;
 }
 
-/* Reading the input has taken processor time already, which a large one must not turn into the
- * conversion's failure. */
+/* Adds the processor time used so far: reading a large input must not use up the conversion's. */
 static rlim_t cpu_limit(void) {
     struct timespec used = {0, 0};
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
@@ -46,8 +45,8 @@ bool sandbox_limit(size_t input_size, struct h5_error *err) {
     return ok ? true : h5_fail(err, "The converter cannot set its resource limits.");
 }
 
-/* Memory calls, plus what abort() uses and sysinfo, by which the C library's qsort() decides how
- * much memory it may take. */
+/* Memory calls, the calls that abort() uses, and sysinfo, which the C library's qsort() uses to
+ * choose its memory. */
 static bool allow_plain_calls(scmp_filter_ctx filter) {
     static const int calls[] = {
         SCMP_SYS(munmap), SCMP_SYS(mremap),         SCMP_SYS(brk),          SCMP_SYS(madvise),
@@ -77,8 +76,8 @@ static bool allow_bounded_calls(scmp_filter_ctx filter) {
                             SCMP_A0(SCMP_CMP_EQ, self, 0)) == 0;
 }
 
-/* HDF5's memory driver first asks whether a file of the image's name exists.  It is told no, like
- * whatever else may try to open one: this refusal spares every run its death, and opens nothing. */
+/* HDF5's memory driver first checks whether a file with the image's name exists.  Any attempt to
+ * open a file therefore fails with ENOENT instead of killing the process. */
 static bool deny_opening(scmp_filter_ctx filter) {
     return seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOENT), SCMP_SYS(openat), 0) == 0;
 }
@@ -89,6 +88,6 @@ bool sandbox_enter(struct h5_error *err) {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
     const bool ok = filter && allow_plain_calls(filter) && allow_bounded_calls(filter) &&
                     deny_opening(filter) && seccomp_load(filter) == 0;
-    /* The filter object stays: releasing it gains nothing in a process this short. */
+    /* The filter object is not released: the process is short-lived. */
     return ok ? true : h5_fail(err, "The converter cannot enter its sandbox.");
 }

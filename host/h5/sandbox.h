@@ -1,4 +1,4 @@
-/* The walls around the HDF5 library: resource limits and a system call filter. */
+/* The sandbox of the HDF5 library: resource limits and a system call filter. */
 #ifndef MIEN_H5_SANDBOX_H
 #define MIEN_H5_SANDBOX_H
 
@@ -13,7 +13,8 @@
 /* Limits memory, processor time, core dumps and descriptors of this process for good. */
 bool sandbox_limit(size_t input_size, struct h5_error *err);
 
-/* Kills the process from here on at any system call but memory and writes to the two fds. */
+/* From here on any system call except memory management and writes to the two descriptors kills the
+ * process; opening a file fails. */
 bool sandbox_enter(struct h5_error *err);
 
 #endif

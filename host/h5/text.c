@@ -1,4 +1,4 @@
-/* Text helpers of mien-h5: the one error sentence, UTF-8 and object paths. */
+/* Text helpers of mien-h5: the error message, UTF-8 and object paths. */
 #include "host/h5/text.h"
 
 #include <stdarg.h>
@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Names come from hostile files and the sentence may reach a terminal: nothing but printable
- * text may pass, and a cut in the middle of a character must not leave half of it. */
+/* Messages contain names from hostile files and may reach a terminal, so they may contain only
+ * printable text, and no character cut in half. */
 static void make_printable(char *text) {
     const bool ascii_only = !h5_utf8_valid(text, strlen(text));
     for (char *c = text; *c; c++) {

@@ -1,4 +1,4 @@
-/* Text helpers of mien-h5: the one error sentence, UTF-8 and object paths. */
+/* Text helpers of mien-h5: the error message, UTF-8 and object paths. */
 #ifndef MIEN_H5_TEXT_H
 #define MIEN_H5_TEXT_H
 
@@ -17,12 +17,12 @@ struct h5_bytes {
     size_t size;
 };
 
-/* The sentence that a failure leaves; empty while nothing has failed. */
+/* The error message; empty until something fails. */
 struct h5_error {
     char text[640];
 };
 
-/* Keeps the first failure (later ones are its consequences) and always returns false. */
+/* Stores the message of the first failure (later ones follow from it); always returns false. */
 bool h5_fail(struct h5_error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* True for well-formed UTF-8: no overlong forms, surrogates or values above U+10FFFF. */

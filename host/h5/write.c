@@ -1,7 +1,6 @@
 /* Container to HDF5: builds the file in memory the way h5py and Keras lay it out.
- *
- * The same container gives the same bytes: no times are kept and objects are made in the order of
- * the container.
+ * The output is deterministic: time stamps are off, and objects are created in the container's
+ * order.
  */
 #include "host/h5/container.h"
 #include "host/h5/convert.h"
@@ -13,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What one attribute may take beside its own description in a 64 KiB object header message; the
- * number is Keras' own, so that lists are split just where Keras splits them. */
+/* The space for an attribute's value in a 64 KiB object header message. This is Keras's number, so
+ * that lists are split where Keras splits them. */
 #define MAX_INLINE      64512u
 #define MAX_ATTR_NAME   512
 #define GROWTH          ((size_t)1 << 20)
@@ -41,15 +40,14 @@ static bool fail(const struct target *t, const char *what) {
     return h5_fail(t->err, "The attribute '%.100s' of '%.200s' %s.", t->name, t->path, what);
 }
 
-/* A property list that marks a name as UTF-8 where plain ASCII, h5py's first choice, falls short.
- */
+/* A property list that marks a name as UTF-8 if it is not plain ASCII, as h5py does. */
 static hid_t name_properties(hid_t class, const char *name) {
     const hid_t list = H5Pcreate(class);
     if (list >= 0 && !h5_is_ascii(name)) H5Pset_char_encoding(list, H5T_CSET_UTF8);
     return list;
 }
 
-/* Makes one group unless it is there; its parent is. */
+/* Creates a group if it does not exist; its parent must exist. */
 static bool make_group(struct writer *w, const char *path) {
     const htri_t exists = H5Lexists(w->file, path, H5P_DEFAULT);
     if (exists > 0) return true;
@@ -63,7 +61,7 @@ static bool make_group(struct writer *w, const char *path) {
     return true;
 }
 
-/* Makes every group that lies above `path`. */
+/* Creates every group above `path`. */
 static bool make_parents(struct writer *w, const char *path) {
     char *const prefix = strdup(path);
     if (!prefix) return h5_fail(w->err, "There is not enough memory for the groups.");
@@ -146,7 +144,8 @@ static bool put_values(const struct target *t, const char *name, hid_t type, boo
     return ok;
 }
 
-/* A lone string lives in the global heap, where any length fits: a model's JSON may be large. */
+/* A single string is stored in the global heap, which has no length limit: a model's JSON may be
+ * large. */
 static bool put_string(const struct target *t, const char *text) {
     const hid_t type = H5Tcopy(H5T_C_S1);
     const bool ready =
@@ -175,9 +174,9 @@ static bool put_fields(const struct target *t, hid_t type, const char *fields, s
     return true;
 }
 
-/* A list of strings becomes what h5py makes of a numpy 'S' array: null-padded fields. */
+/* A list of strings is stored as h5py stores a numpy 'S' array: as null-padded fields. */
 static bool put_strings(const struct target *t, struct json_object *list, size_t count) {
-    size_t size = 1; /* HDF5 has no field of no bytes */
+    size_t size = 1; /* HDF5 has no empty fields */
     bool ascii = true;
     for (size_t i = 0; i < count; i++) {
         struct json_object *const item = json_object_array_get_idx(list, i);
@@ -219,8 +218,8 @@ static bool put_numbers(const struct target *t, struct json_object *value, bool 
         struct json_object *const item = list ? json_object_array_get_idx(value, i) : value;
         const bool is_int = json_object_is_type(item, json_type_int);
         if (!is_int && !json_object_is_type(item, json_type_double))
-            ok = fail(t, "holds something else than strings or numbers");
-        /* json-c keeps what exceeds 63 bits apart as unsigned. */
+            ok = fail(t, "holds something other than strings or numbers");
+        /* json-c stores integers above 63 bits as unsigned. */
         if (is_int && json_object_get_int64(item) >= 0 &&
             json_object_get_uint64(item) > (uint64_t)INT64_MAX)
             ok = fail(t, "holds an integer above 63 bits");
@@ -246,7 +245,7 @@ static bool put_json(const struct target *t, struct json_object *value) {
     }
     if (!json_object_is_type(value, json_type_array)) return put_numbers(t, value, false, 1);
     const size_t count = json_object_array_length(value);
-    /* numpy's array of nothing, which h5py writes for an empty list, is one of doubles. */
+    /* For an empty list h5py writes numpy's empty array, whose type is double. */
     if (count == 0) return put_values(t, t->name, H5T_IEEE_F64LE, true, 0, NULL);
     struct json_object *const first = json_object_array_get_idx(value, 0);
     if (json_object_is_type(first, json_type_string)) return put_strings(t, value, count);

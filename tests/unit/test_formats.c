@@ -232,7 +232,7 @@ static void what_cannot_be_written(void **state) {
     refuse_save(false, "m.onnx2", ".h5");
     refuse_save(false, "m.onnx2", ".safetensors");
     refuse_save(false, "m", "must end in");
-    refuse_save(false, "float.safetensors", "not in int8");
+    refuse_save(false, "float.safetensors", "not int8");
 }
 
 /* ---- what a file does not say ---- */
