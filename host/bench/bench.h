@@ -8,7 +8,8 @@
 
 typedef struct mien_bench_request {
     mien_backend *backend;
-    const char *model;        /* a network's name, .yaml, .h5, run directory; NULL: classic */
+    const char
+        *model; /* a network's name or .yaml, a model file or a run directory; NULL: classic */
     const char *dtype;        /* "auto", "f32", …; NULL: auto */
     int batch;                /* images per step */
     int size;                 /* image side for a network without weights; 0: 48 */

@@ -28,7 +28,8 @@ static mien_status device_window(mien_peak *peak) {
     const mien_ops *ops = b->ops;
     size_t left, all;
     ops->memory(b, &left, &all);
-    const int side = left > (size_t)4 << 30 ? 8192 : 64; /* small for the CPU emulation of CUDA */
+    const int side =
+        left > (size_t)4 << 30 ? 8192 : 64; /* a small product for little memory, as in tests */
     const mien_linear_desc d = {
         .name = "peak", .dense = true, .in = {1, 1, 1, side}, .out = {1, 1, 1, side}};
     const size_t bytes = (size_t)side * (size_t)side * sizeof(float);

@@ -102,8 +102,8 @@ static int run(int argc, char **argv, const cli_command *self) {
     evaluate_args args = {0};
     const cli_flag flags[] = {
         {"--model", "M",
-         "model file or run directory; repeat to average several (default: the included model)",
-         NULL, &args.models, NULL},
+         "model file or run directory; repeat to average (default: the included one)", NULL,
+         &args.models, NULL},
         {"--data", "SRC", "sample, a file or a folder (default: the model's training data)",
          &args.data, NULL, NULL},
         {"--split", "PART", "train, val, test or all (default: test, else val, else all)",
@@ -116,8 +116,8 @@ static int run(int argc, char **argv, const cli_command *self) {
         {"--report", "DIR", "write a report: DIR/report.html and DIR/report.json", &args.report,
          NULL, NULL},
         {"--groups", "FILE.csv",
-         "metrics per subgroup: a CSV with a column `file` or `row` and columns such as age",
-         &args.groups, NULL, NULL},
+         "metrics by subgroup: a CSV with `file` or `row` and columns such as age", &args.groups,
+         NULL, NULL},
         {"--batch", "N", "batch size (default: 128)", &args.batch, NULL, NULL},
         {"--on-bad", "fail|skip[:MAX]", "unreadable images or rows of the data (default: fail)",
          &args.on_bad, NULL, NULL},

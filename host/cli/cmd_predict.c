@@ -127,13 +127,13 @@ static int run(int argc, char **argv, const cli_command *self) {
     predict_args args = {0};
     const cli_flag flags[] = {
         {"--model", "M",
-         "model file or run directory; repeat to average several (default: the included model)",
-         NULL, &args.models, NULL},
+         "model file or run directory; repeat to average (default: the included one)", NULL,
+         &args.models, NULL},
         {"--detector", "haar[:XML]|none",
          "face detector; none: each picture is one face (default: haar)", &args.detector, NULL,
          NULL},
         {"--min-face", "PX",
-         "smallest face in pixels (default: 24, or 3.5 % of the photo's shorter side if larger)",
+         "smallest face in pixels (default: 24, at least 3.5 % of the shorter side)",
          &args.min_face_text, NULL, NULL},
         {"--annotate", "DIR", "write copies of the photos with boxes and labels to DIR",
          &args.annotate, NULL, NULL},

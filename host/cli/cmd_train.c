@@ -44,10 +44,11 @@ static mien_status choose_folder(const train_args *args, const mien_config *conf
     if (args->out) {
         MIEN_TRY(mien_path_join(out, "", args->out));
         if (is_used(out) && !args->force)
-            return MIEN_FAIL(INVALID,
-                             "the folder '%s' is in use: choose another --out, or --force to "
-                             "write over it",
-                             out);
+            return MIEN_FAIL(
+                INVALID,
+                "the folder '%s' is not empty: choose another --out, or write into it with "
+                "--force",
+                out);
         return mien_make_folders(out);
     }
     char stem[64] = "run";

@@ -10,7 +10,7 @@
 #include "host/cli/cli.h"
 
 volatile int cli_stop;
-static bool verbose; /* -v: failures also show the place in the source code */
+static bool verbose; /* -v: failures also show their source file and line */
 
 static void on_signal(int number) {
     if (cli_stop && number == SIGINT) _exit(EXIT_INTERRUPT);

@@ -41,7 +41,7 @@ static bool fail(struct reader *r, const char *what) {
     return h5_fail(r->err, "The object '%.300s' %s.", shown_path(r), what);
 }
 
-/* Every object may be reached once: a second way is a cycle, or multiplies the work. */
+/* Each object may be reached only once: a second path means a cycle or repeated work. */
 static bool mark_seen(struct reader *r, haddr_t address) {
     if (++r->objects > H5_MAX_OBJECTS)
         return fail(r, "exceeds the 100,000 objects that this converter reads");
@@ -273,7 +273,7 @@ static hid_t open_image(struct h5_bytes *in) {
         H5Pset_file_image_callbacks(access, &callbacks) < 0 ||
         H5Pset_file_image(access, in->data, in->size) < 0)
         return H5I_INVALID_HID;
-    /* An absolute name, because for a relative one the library asks for the directory. */
+    /* An absolute name, because for a relative one the library looks up the current directory. */
     return H5Fopen("/image", H5F_ACC_RDONLY, access);
 }
 

@@ -300,7 +300,7 @@ static bool write_all(struct writer *w) {
     return write_attributes(w);
 }
 
-/* Takes the finished bytes out of the library. */
+/* Copies the finished file out of the library. */
 static bool take_image(const struct writer *w, struct h5_bytes *out) {
     const bool flushed = H5Fflush(w->file, H5F_SCOPE_LOCAL) >= 0;
     const ssize_t size = flushed ? H5Fget_file_image(w->file, NULL, 0) : -1;

@@ -17,7 +17,7 @@ typedef struct mien_ensemble {
 mien_status mien_ensemble_open(const char *const *paths, int count, mien_backend *backend,
                                int batch, mien_ensemble *out);
 void mien_ensemble_release(mien_ensemble *ensemble);
-/* As mien_predictor_run: [n][h][w][c] bytes to [n][classes]. */
+/* As mien_predictor_run: from pixels [n][h][w][c] to probabilities [n][classes]. */
 mien_status mien_ensemble_run(mien_ensemble *ensemble, const uint8_t *images, int n,
                               float *probabilities);
 

@@ -24,7 +24,7 @@ static void short_name(mien_text *out, const char *name, int most) {
 
 /* ---- curves -------------------------------------------------------------------------------- */
 
-enum { WIDE = 460, HIGH = 280, LEFT = 52, RIGHT = 12, TOP = 44, LOW = 44 };
+enum { WIDE = 460, HIGH = 280, LEFT = 52, RIGHT = 12, TOP = 44, BOTTOM = 44 };
 
 typedef struct axes {
     double low, high, step; /* of y */
@@ -37,7 +37,7 @@ static double at_x(const axes *a, size_t i) {
 }
 
 static double at_y(const axes *a, double value) {
-    return TOP + (HIGH - TOP - LOW) * (a->high - value) / (a->high - a->low);
+    return TOP + (HIGH - TOP - BOTTOM) * (a->high - value) / (a->high - a->low);
 }
 
 /* 2, 5 or 10 times a power of ten, at least `rough`. */
@@ -77,7 +77,7 @@ static void draw_axes(mien_text *out, const axes *a) {
     const size_t step = a->count <= 8 ? 1 : (size_t)round_step((double)a->count / 8);
     for (size_t epoch = step; epoch <= a->count; epoch += step)
         mien_text_printf(out, "<text text-anchor='middle' x='%.1f' y='%d'>%zu</text>",
-                         at_x(a, epoch - 1), HIGH - LOW + 18, epoch);
+                         at_x(a, epoch - 1), HIGH - BOTTOM + 18, epoch);
     mien_text_printf(out, "<text text-anchor='middle' x='%d' y='%d'>epoch</text>",
                      LEFT + (WIDE - LEFT - RIGHT) / 2, HIGH - 6);
 }

@@ -74,7 +74,7 @@ typedef struct mien_config {
 mien_keys mien_config_keys(void);
 /* Sets every key to its default. */
 mien_status mien_config_start(mien_config *config);
-/* Reads a file on top of the present values. Relative paths in it are resolved against its folder.
+/* Reads a file on top of the current values. Relative paths in it are resolved against its folder.
  */
 mien_status mien_config_read(mien_config *config, const char *path);
 /* Finds a recipe. `name` is a path, or the bare name of a file in configs/train of the source tree

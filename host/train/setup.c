@@ -142,9 +142,9 @@ static mien_status freeze(const mien_config *c, mien_graph *graph) {
 static mien_status refuse_format(const char *path, const mien_model_format *format) {
     char known[128];
     mien_model_suffixes(MIEN_FORMAT_TRAINABLE, known, sizeof known);
-    return MIEN_FAIL(INVALID,
-                     "'%s' is %s and cannot be trained: train the %s model that it was made from",
-                     path, format->flags & MIEN_FORMAT_INT8 ? "in int8" : format->content, known);
+    return MIEN_FAIL(
+        INVALID, "'%s' is %s and cannot be trained: train the %s model that it was made from", path,
+        format->flags & MIEN_FORMAT_INT8 ? "an int8 model" : format->content, known);
 }
 
 mien_status mien_setup_create(const mien_config *config, const char *commit, mien_setup *setup) {
