@@ -131,9 +131,9 @@ struct mien_pass {
     mien_backend *backend;
     const mien_ops *ops;
     bool training;
-    bool accumulate;  /* adds to the parameter gradients instead of overwriting them */
-    uint64_t first;   /* index of row 0 in the global batch */
-    body_step *state; /* in backend memory */
+    bool accumulate;    /* adds to the parameter gradients instead of overwriting them */
+    uint64_t first;     /* index of row 0 in the global batch */
+    body_step *state;   /* in backend memory */
     bool warm_averages; /* running statistics follow the first batches closely (body_warm_decay) */
     void *scratch;
     /* the inputs, then, in batch normalisation, the other input of a sum that runs in the node */

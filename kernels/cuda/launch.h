@@ -139,7 +139,7 @@ typedef struct cuda_batchnorm {
     float *dgamma, *dbeta;     /* overwritten; NULL: skip */
     float momentum, epsilon;
     const body_step *warm; /* momentum is body_warm_decay(momentum, warm->step); NULL: momentum */
-    int act; /* BODY_LINEAR or BODY_RELU */
+    int act;               /* BODY_LINEAR or BODY_RELU */
     /* like x and y; data NULL: none */
     cuda_tensor residual;      /* forward: added before the activation */
     cuda_tensor y, dresidual;  /* backward: the output, if there was a residual; its gradient */
