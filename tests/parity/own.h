@@ -1,7 +1,7 @@
-/* Mien's own convolutions under test: one case in, all its results out, for the number type of the
- * file that includes this (`real`). Numbers come and go as doubles in NHWC and HWIO. Every buffer
- * that a kernel sees starts as NaN and lies between margins of NaN: what is read outside of it, or
- * before it was written, shows in the results, and what is written outside ends the test. */
+/* Runs Mien's own convolutions: one case in, all its results out, in the number type `real` of the
+ * including file. Inputs and results are doubles in NHWC and HWIO. Every buffer of a kernel starts as
+ * NaN and has margins of NaN: reads outside of it or of uninitialized elements show in the results,
+ * and writes outside end the test. */
 #ifndef TESTS_PARITY_OWN_H
 #define TESTS_PARITY_OWN_H
 
@@ -15,16 +15,16 @@
 #include "kernels/cpu/cpu.h"
 #include "tests/support/test.h"
 
-/* A 3x3 convolution of stride 1: forward with bias and ReLU, data gradient with gate, both
- * gradients added to what is there. */
+/* A 3x3 convolution of stride 1: forward with bias and ReLU, data gradient with ReLU mask, both
+ * gradients optionally accumulated. */
 typedef struct own_case {
     int n, ih, iw, ic, oc, top, left, bottom, right; /* the last four: padding */
     bool bias, relu, relu_mask, accumulate;
 } own_case;
 
 typedef struct own_inputs {
-    double *x, *w, *bias, *dy, *relu_mask; /* gate is like x */
-    double *dx, *dw, *db;                  /* what the gradients are added to */
+    double *x, *w, *bias, *dy, *relu_mask; /* relu_mask has the shape of x */
+    double *dx, *dw, *db;                  /* initial values for accumulation */
 } own_inputs;
 
 enum { OWN_Y, OWN_DX, OWN_DW, OWN_DB, OWN_RESULTS };
@@ -41,7 +41,7 @@ void own_free_inputs(own_inputs *in);
 void own_free_results(own_results *out);
 /* parity_own_f64.c: by the plain loops in double. */
 own_results own_expected(const own_case *t, const own_inputs *in);
-/* Ends the test where a result's distance is more than `most` of its norm. */
+/* Ends the test if a result's distance exceeds `most` times its norm. */
 void own_compare(const own_case *t, const own_results *got, const own_results *want, double most,
                  const char *what);
 
@@ -68,24 +68,24 @@ static inline void own_release(own_buffer *b, const char *what) {
     for (int side = 0; side < 2; side++)
         for (size_t i = 0; i < OWN_MARGIN * sizeof(real); i++)
             if (margins[side][i] != OWN_NAN)
-                fail_msg("%s: written %s its %zu elements", what, side ? "behind" : "before",
+                fail_msg("%s: written %s its %zu elements", what, side ? "after" : "before",
                          b->count);
     free(b->all);
 }
 
-/* Where channel k of pixel number p of image n lies. */
-static inline size_t own_place(size_t pixels, int channels, int block, size_t row, int k) {
+/* Offset of channel k of pixel `row`, counted over all images. */
+static inline size_t own_offset(size_t pixels, int channels, int block, size_t row, int k) {
     const size_t n = row / pixels, p = row % pixels;
     return (n * (size_t)channels + (size_t)(k / block * block)) * pixels + p * (size_t)block +
            (size_t)(k % block);
 }
 
-/* Doubles in NHWC (of `pixels` an image) into a buffer in blocks of channels; NULL: left as NaN. */
+/* Copies doubles in NHWC (`pixels` per image) to a buffer in blocks of channels; NULL: leaves NaN. */
 static inline own_buffer own_fill(const double *from, int n, size_t pixels, int c, int block) {
     own_buffer b = own_alloc((size_t)n * pixels * (size_t)c);
     for (size_t row = 0; from && row < (size_t)n * pixels; row++)
         for (int k = 0; k < c; k++)
-            b.data[own_place(pixels, c, block, row, k)] = (real)from[row * (size_t)c + (size_t)k];
+            b.data[own_offset(pixels, c, block, row, k)] = (real)from[row * (size_t)c + (size_t)k];
     return b;
 }
 
@@ -94,7 +94,7 @@ static inline double *own_take(own_buffer *b, int n, size_t pixels, int c, int b
     double *out = numbers(b->count);
     for (size_t row = 0; row < (size_t)n * pixels; row++)
         for (int k = 0; k < c; k++)
-            out[row * (size_t)c + (size_t)k] = (double)b->data[own_place(pixels, c, block, row, k)];
+            out[row * (size_t)c + (size_t)k] = (double)b->data[own_offset(pixels, c, block, row, k)];
     own_release(b, what);
     return out;
 }
@@ -109,7 +109,7 @@ static inline cpu_winograd own_form(const own_case *t, bool flipped) {
     return d;
 }
 
-/* y or dx: forward, or with `flipped` the data gradient. */
+/* The forward pass (y), or with `flipped` the data gradient (dx). */
 static inline double *own_winograd_pass(const cpu_kernels *k, const own_case *t,
                                         const own_inputs *in, int threads, bool flipped) {
     cpu_winograd d = own_form(t, flipped);
@@ -131,7 +131,7 @@ static inline double *own_winograd_pass(const cpu_kernels *k, const own_case *t,
     k->winograd_forward(y.data, x.data, u.data, &d, &e, scratch.data);
     omp_set_num_threads(1);
     own_buffer *const read[] = {&x, &relu_mask, &w, &u, &bias, &scratch};
-    static const char *const names[] = {"input", "gate",   "weights", "transformed weights",
+    static const char *const names[] = {"input", "ReLU mask", "weights", "transformed weights",
                                         "bias",  "scratch"};
     for (int i = 0; i < 6; i++)
         own_release(read[i], names[i]);
@@ -182,7 +182,7 @@ static inline cpu_stem own_stem_form(const own_case *t) {
                       .pad_left = t->left};
 }
 
-/* Reads an image: there is no dx. */
+/* The stem reads the image, so it has no dx. */
 static inline own_results own_stem(const cpu_kernels *k, const own_case *t, const own_inputs *in,
                                    int threads) {
     cpu_stem d = own_stem_form(t);

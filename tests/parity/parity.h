@@ -1,4 +1,4 @@
-/* What the parity tests share: numbers, and tables of the loops that this CPU can run. */
+/* Shared by the parity tests: random numbers, comparison, and the list of tests. */
 #ifndef TESTS_PARITY_PARITY_H
 #define TESTS_PARITY_PARITY_H
 
@@ -7,11 +7,11 @@
 
 /* Whole numbers from -range to range, so that sums of products are exact in float. */
 double *integers(size_t count, int range, uint32_t seed);
-/* Floats over many magnitudes with zeros, denormals, infinities and NaN among them. */
+/* Floats over many magnitudes, including zeros, denormals, infinities and NaN. */
 float *wild_floats(size_t count, uint32_t seed);
 /* Ordinary floats in (-scale, scale). */
 float *mild_floats(size_t count, float scale, uint32_t seed);
-/* Bit for bit, except that any NaN equals any NaN. */
+/* Expects equal bits, except that any NaN equals any NaN. */
 void expect_same_floats(const float *got, const float *want, size_t count, const char *what,
                         const char *isa);
 
@@ -24,7 +24,7 @@ void test_isa_optimizers(void **state);
 void test_isa_loss(void **state);
 void test_copies(void **state);
 
-/* parity_random.c: the generator, and what may not depend on layout, threads and micro-batches. */
+/* parity_random.c: the random generator, and independence of layout, threads and micro-batches. */
 void test_philox(void **state);
 void test_drawn_words(void **state);
 void test_dropout_layout(void **state);

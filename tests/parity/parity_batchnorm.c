@@ -1,5 +1,5 @@
-/* Batch normalisation against its definition in double, and against itself: every instruction set
- * and every number of threads adds up the same bits. */
+/* Batch normalisation against its definition in double; and every instruction set and number of threads
+ * must give the same bits. */
 #include "tests/parity/parity.h"
 
 #include <math.h>
@@ -9,7 +9,7 @@
 
 #include "tests/support/test.h"
 
-/* Blocks of 16 and 8, NHWC whose rows hold several pixels, one, or a part of one; odd channels;
+/* Blocks of 16 and 8; NHWC where a chunk row holds several pixels, one, or part of one; odd channels;
  * images with fewer pixels than a row; more images and channels than chunks and groups. */
 static const cpu_dims cases[] = {{3, 9, 7, 32, 16},  {5, 8, 8, 24, 8},    {70, 3, 3, 16, 16},
                                  {2, 24, 24, 8, 8},  {3, 11, 5, 64, 64},  {2, 5, 7, 3, 3},
@@ -17,8 +17,8 @@ static const cpu_dims cases[] = {{3, 9, 7, 32, 16},  {5, 8, 8, 24, 8},    {70, 3
                                  {67, 1, 1, 20, 20}, {1, 1, 2, 1, 1}};
 enum { CASES = sizeof cases / sizeof cases[0], VECTORS = 6 };
 
-/* y, dx, the residual's gradient and what there is one of per channel: mean, inverse deviation,
- * running mean and variance, dgamma, dbeta. */
+/* y, dx, the residual's gradient, and the vectors over channels: mean, inverse std, running mean and
+ * variance, dgamma, dbeta. */
 static size_t result_size(cpu_dims d, size_t *count) {
     *count = (size_t)(d.n * d.h * d.w) * (size_t)d.c;
     return 3 * *count + VECTORS * (size_t)d.c;
@@ -28,17 +28,17 @@ typedef struct inputs {
     float *x, *dy, *residual, *gamma, *beta;
 } inputs;
 
-/* What is done with a case. */
-typedef struct way {
+/* A variant of a case. */
+typedef struct variant {
     int act;
-    bool frozen, residual; /* the residual's gradient is added with ReLU, written without */
-} way;
-static const way ways[] = {{BODY_LINEAR, false, false},
+    bool frozen, residual; /* the residual's gradient is accumulated with ReLU, written without */
+} variant;
+static const variant variants[] = {{BODY_LINEAR, false, false},
                            {BODY_RELU, false, false},
                            {BODY_LINEAR, true, false},
                            {BODY_RELU, false, true},
                            {BODY_LINEAR, true, true}};
-enum { WAYS = sizeof ways / sizeof ways[0] };
+enum { VARIANTS = sizeof variants / sizeof variants[0] };
 
 static inputs make_inputs(cpu_dims d) {
     size_t count;
@@ -46,7 +46,7 @@ static inputs make_inputs(cpu_dims d) {
     inputs in = {mild_floats(count, 2, 1), mild_floats(count, 1, 2), mild_floats(count, 1, 5),
                  mild_floats((size_t)d.c, 1, 3), mild_floats((size_t)d.c, 1, 4)};
     for (size_t i = 0; i < count; i++)
-        in.x[i] += 5; /* squares around 0 would lose what is asked for */
+        in.x[i] += 5; /* E[x^2] - E[x]^2 would lose precision */
     return in;
 }
 
@@ -58,8 +58,8 @@ static void free_inputs(inputs in) {
     free(in.beta);
 }
 
-/* Forward and backward, the latter adding to dx = 1; frozen: with the statistics of before. */
-static float *run(const cpu_kernels *k, cpu_dims d, inputs in, way w) {
+/* Forward and backward, accumulating onto dx = 1; frozen: with the running statistics. */
+static float *run(const cpu_kernels *k, cpu_dims d, inputs in, variant w) {
     size_t count;
     const size_t c = (size_t)d.c, all = result_size(d, &count);
     float *out = calloc(all, sizeof *out), *dx = out + count, *dr = dx + count;
@@ -95,7 +95,7 @@ static float *run(const cpu_kernels *k, cpu_dims d, inputs in, way w) {
     return out;
 }
 
-/* Distance of got from want by want's norm. */
+/* Compares the distance of got from want with want's norm. */
 static void expect_near(const float *got, const double *want, size_t count, const char *what,
                         int row) {
     double error = 0, norm = 0;
@@ -107,13 +107,13 @@ static void expect_near(const float *got, const double *want, size_t count, cons
         fail_msg("case %d: %s is %.2g of its norm from double", row, what, sqrt(error / norm));
 }
 
-/* Number of element (n, p) of channel c. */
-static size_t place_of(cpu_dims d, int n, int p, int c) {
+/* Index of pixel p of image n, channel c. */
+static size_t index_of(cpu_dims d, int n, int p, int c) {
     return cpu_plane(d, n, c / d.block) + (size_t)p * (size_t)d.block + (size_t)(c % d.block);
 }
 
-/* One channel by the definition. `y` is the result under test: it tells where ReLU let through. */
-static void define(double *want, cpu_dims d, inputs in, const float *y, int c, way w) {
+/* Computes one channel by definition. `y`, the result under test, gives the ReLU mask. */
+static void define(double *want, cpu_dims d, inputs in, const float *y, int c, variant w) {
     const bool frozen = w.frozen;
     size_t count;
     result_size(d, &count);
@@ -122,12 +122,12 @@ static void define(double *want, cpu_dims d, inputs in, const float *y, int c, w
 #define EACH                                                                                       \
     for (int n = 0; n < d.n; n++)                                                                  \
         for (int p = 0; p < d.h * d.w; p++)
-    EACH sum += in.x[place_of(d, n, p, c)];
+    EACH sum += in.x[index_of(d, n, p, c)];
     const double mean = frozen ? 4.5 : sum / all;
-    EACH squares += pow(in.x[place_of(d, n, p, c)] - mean, 2);
+    EACH squares += pow(in.x[index_of(d, n, p, c)] - mean, 2);
     const double variance = frozen ? 1.5 : squares / all, inverse = 1 / sqrt(variance + 1e-3f);
     EACH {
-        const size_t at = place_of(d, n, p, c);
+        const size_t at = index_of(d, n, p, c);
         const double xhat = (in.x[at] - mean) * inverse, r = w.residual ? in.residual[at] : 0;
         const double g = w.act == BODY_RELU && !(y[at] > 0) ? 0 : in.dy[at];
         const double v = xhat * in.gamma[c] + in.beta[c] + r;
@@ -137,7 +137,7 @@ static void define(double *want, cpu_dims d, inputs in, const float *y, int c, w
         dgamma += g * xhat;
     }
     EACH {
-        const size_t at = place_of(d, n, p, c);
+        const size_t at = index_of(d, n, p, c);
         const double xhat = (in.x[at] - mean) * inverse;
         const double g = w.act == BODY_RELU && !(y[at] > 0) ? 0 : in.dy[at];
         want[count + at] =
@@ -157,22 +157,22 @@ static void define(double *want, cpu_dims d, inputs in, const float *y, int c, w
 void test_batchnorm_definition(void **state) {
     (void)state;
     static const char *const names[VECTORS] = {
-        "mean", "inverse deviation", "running mean", "running variance", "dgamma", "dbeta"};
+        "mean", "inverse std", "running mean", "running variance", "dgamma", "dbeta"};
     const char *isa;
-    for (int i = 0; i < WAYS * CASES; i++) {
-        const cpu_dims d = cases[i / WAYS];
-        const way w = ways[i % WAYS];
+    for (int i = 0; i < VARIANTS * CASES; i++) {
+        const cpu_dims d = cases[i / VARIANTS];
+        const variant w = variants[i % VARIANTS];
         size_t count;
         double *want = numbers(result_size(d, &count));
         const inputs in = make_inputs(d);
         float *got = run(reference_isa(0, &isa), d, in, w);
         for (int c = 0; c < d.c; c++)
             define(want, d, in, got, c, w);
-        expect_near(got, want, count, "y", i / WAYS);
-        expect_near(got + count, want + count, count, "dx", i / WAYS);
-        expect_near(got + 2 * count, want + 2 * count, count, "dresidual", i / WAYS);
+        expect_near(got, want, count, "y", i / VARIANTS);
+        expect_near(got + count, want + count, count, "dx", i / VARIANTS);
+        expect_near(got + 2 * count, want + 2 * count, count, "dresidual", i / VARIANTS);
         for (size_t v = 0, at = 3 * count; v < VECTORS; v++, at += (size_t)d.c)
-            expect_near(got + at, want + at, (size_t)d.c, names[v], i / WAYS);
+            expect_near(got + at, want + at, (size_t)d.c, names[v], i / VARIANTS);
         free(want);
         free(got);
         free_inputs(in);
@@ -182,9 +182,9 @@ void test_batchnorm_definition(void **state) {
 void test_batchnorm_same_bits(void **state) {
     (void)state;
     const char *isa;
-    for (int i = 0; i < WAYS * CASES; i++) {
-        const cpu_dims d = cases[i / WAYS];
-        const way w = ways[i % WAYS];
+    for (int i = 0; i < VARIANTS * CASES; i++) {
+        const cpu_dims d = cases[i / VARIANTS];
+        const variant w = variants[i % VARIANTS];
         size_t count;
         const size_t all = result_size(d, &count);
         const inputs in = make_inputs(d);
@@ -202,7 +202,7 @@ void test_batchnorm_same_bits(void **state) {
     }
 }
 
-/* A number that is not finite shows in the statistics, and the running ones stay as they were. */
+/* A non-finite number shows in the batch statistics; the running statistics stay unchanged. */
 void test_batchnorm_bad_batch(void **state) {
     (void)state;
     const char *isa;

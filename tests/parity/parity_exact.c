@@ -1,4 +1,4 @@
-/* The loops of x86-64-v2, v3 and v4 give the same bits: everything of the class EXACT. */
+/* The loops of x86-64-v2, v3 and v4 must give the same bits: everything of the class EXACT. */
 #include "tests/parity/parity.h"
 
 #include <omp.h>
@@ -9,7 +9,7 @@
 #include "host/base/threads.h"
 #include "tests/support/test.h"
 
-/* Runs `body` with flush-to-zero for v2 and then for every other ISA that this CPU has. */
+/* Loops over every ISA but v2 that this CPU has. */
 #define FOR_OTHER_ISAS(index, table, isa)                                                          \
     for (int index = 1; index < 3; index++)                                                        \
         for (const cpu_kernels *table = reference_isa(index, &isa); table; table = NULL)
@@ -25,7 +25,7 @@ static float *buffer(size_t count) {
     return out;
 }
 
-enum { WILD = 9001 }; /* more than two chunks, and no multiple of a vector */
+enum { WILD = 9001 }; /* more than two chunks, and not a multiple of the vector length */
 
 static void activation_all(const cpu_kernels *k, float *y, float *dx, const float *x,
                            const float *dy, int act) {
@@ -152,7 +152,7 @@ void test_isa_gather(void **state) {
 
 enum { WEIGHTS = 20011, DECAYED = 12000 };
 
-/* Everything that an optimiser changes, in one row: w, m, v, average. */
+/* `all`: everything that an optimiser changes, w, m, v and average, contiguous. */
 static void optimise(const cpu_kernels *k, const body_rule *rule, float *all, body_step *step) {
     body_step_start(step, 1, rule->beta_1, rule->beta_2);
     step->learning_rate = 0.01;
@@ -238,7 +238,7 @@ void test_isa_loss(void **state) {
         free(blocks[i]);
 }
 
-/* Every byte and none behind, whether threads share the work or not. */
+/* A copy writes all bytes and none after them, with one thread or several. */
 void test_copies(void **state) {
     (void)state;
     const char *isa;

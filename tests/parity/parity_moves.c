@@ -1,5 +1,5 @@
-/* Loops that move, choose and bend numbers: the same bits in every layout, with every instruction
- * set and any number of threads. */
+/* Copies, permutations, resampling, maxima, averages and PReLU: the same bits in every layout, with
+ * every instruction set and number of threads. */
 #include "tests/parity/parity.h"
 
 #include <omp.h>
@@ -11,15 +11,15 @@
 
 enum { N = 3, H = 5, W = 4, C = 48, ALL = N * H * W * C, CAPACITY = 64 * ALL };
 
-/* One way to run the loops, and all that came out, in the order of NHWC. */
-typedef struct way {
+/* A configuration of the loops, and all results in NHWC order. */
+typedef struct config {
     const cpu_kernels *k;
     int block; /* 0: NHWC */
     float *out;
     size_t count;
-} way;
+} config;
 
-static cpu_dims dims(const way *w, int h, int wide, int c) {
+static cpu_dims dims(const config *w, int h, int wide, int c) {
     const bool fits = w->block && c % w->block == 0;
     return (cpu_dims){N, h, wide, c, fits ? w->block : c};
 }
@@ -28,8 +28,8 @@ static size_t size_of(cpu_dims d) {
     return (size_t)(d.n * d.h * d.w) * (size_t)d.c;
 }
 
-/* Numbers in the way's layout; the caller frees them. */
-static float *input(const way *w, cpu_dims d, bool whole, uint32_t seed) {
+/* Numbers in the config's layout; the caller frees them. */
+static float *input(const config *w, cpu_dims d, bool whole, uint32_t seed) {
     const size_t count = size_of(d);
     float *plain = mild_floats(count, 3, seed), *there = calloc(count, sizeof *there);
     cpu_dims from = d;
@@ -43,14 +43,14 @@ static float *input(const way *w, cpu_dims d, bool whole, uint32_t seed) {
 }
 
 /* Appends a result and frees it. */
-static void keep(way *w, float *data, cpu_dims d) {
+static void keep(config *w, float *data, cpu_dims d) {
     assert_true(w->count + size_of(d) <= CAPACITY);
     w->k->relayout(w->out + w->count, d.c, data, d, false);
     w->count += size_of(d);
     free(data);
 }
 
-static void run_boxes(way *w) {
+static void run_boxes(config *w) {
     const cpu_dims small = dims(w, H, W, C), large = dims(w, 7, 6, 80);
     const body_box in = {H, W, C, 1, 2, 24, 0, 0, 0}, out = {3, 2, 17, 2, 1, 5, 4, 3, 40};
     for (int adds = 0; adds < 2; adds++) {
@@ -62,7 +62,7 @@ static void run_boxes(way *w) {
     }
 }
 
-static void run_orders(way *w) {
+static void run_orders(config *w) {
     static const body_axes axes[] = {{{1, 0, 2}}, {{2, 0, 1}}, {{1, 2, 0}}};
     const int sizes[] = {16, 3, 32};
     const cpu_dims xd = dims(w, 16, 3, 32), other = dims(w, 6, 2, 128);
@@ -82,7 +82,7 @@ static void run_orders(way *w) {
     free(x);
 }
 
-static void run_sizes(way *w) {
+static void run_sizes(config *w) {
     static const int sizes[][2] = {{10, 12}, {3, 7}, {2, 2}};
     const cpu_dims xd = dims(w, H, W, C);
     float *x = input(w, xd, false, 6);
@@ -98,7 +98,7 @@ static void run_sizes(way *w) {
 }
 
 /* Whole numbers, so that the order of a sum does not matter. */
-static void run_prelu(way *w) {
+static void run_prelu(config *w) {
     static const body_alpha shapes[] = {{1, 1, C}, {H, 1, 1}, {1, 1, 1}, {H, W, C}, {1, W, C}};
     const cpu_dims d = dims(w, H, W, C);
     float *x = input(w, d, true, 9), *dy = input(w, d, true, 10);
@@ -119,7 +119,7 @@ static void run_prelu(way *w) {
     free(alpha);
 }
 
-static void run_choices(way *w) {
+static void run_choices(config *w) {
     const cpu_dims d = dims(w, H, W, C);
     const body_rectifier r = {2, 0.25f, 0.5f};
     const cpu_mask mask = {0.4, 77, RNG_DROPOUT + 2, 9, 40};
@@ -140,8 +140,8 @@ static void run_choices(way *w) {
     free(dy);
 }
 
-static way run_all(const cpu_kernels *k, int block) {
-    way w = {k, block, calloc(CAPACITY, sizeof(float)), 0};
+static config run_all(const cpu_kernels *k, int block) {
+    config w = {k, block, calloc(CAPACITY, sizeof(float)), 0};
     assert_non_null(w.out);
     run_boxes(&w);
     run_orders(&w);
@@ -157,12 +157,12 @@ void test_moves_same_bits(void **state) {
     const unsigned saved = mien_float_enter();
     const char *isa;
     omp_set_num_threads(1);
-    const way want = run_all(reference_isa(0, &isa), 0);
+    const config want = run_all(reference_isa(0, &isa), 0);
     for (int i = 0; i < 9; i++) {
         const cpu_kernels *k = reference_isa(i / 3, &isa);
         if (!k) continue;
         omp_set_num_threads(i % 3 + 1);
-        const way got = run_all(k, blocks[i % 3]);
+        const config got = run_all(k, blocks[i % 3]);
         assert_int_equal(got.count, want.count);
         expect_same_floats(got.out, want.out, want.count, "a moved number", isa);
         free(got.out);
@@ -172,7 +172,8 @@ void test_moves_same_bits(void **state) {
     mien_float_leave(saved);
 }
 
-/* Spatial dropout of ones shows each channel's word; rows of micro-batches draw as in the whole. */
+/* Spatial dropout of ones shows each channel's random word; micro-batches draw the same words as the
+ * whole batch. */
 void test_channel_words(void **state) {
     (void)state;
     const char *isa;
@@ -194,7 +195,7 @@ void test_channel_words(void **state) {
     assert_in_range(kept, ALL * 3 / 10, ALL * 7 / 10);
 }
 
-/* Mean, spread and tail of the noise; rows of micro-batches draw as in the whole. */
+/* Mean, std and tail of the noise; micro-batches draw the same noise as the whole batch. */
 void test_noise(void **state) {
     (void)state;
     enum { ROWS = 40, LONG = ROWS * 997 };
@@ -212,7 +213,7 @@ void test_noise(void **state) {
     for (int i = 0; i < LONG; i++) {
         sum += (double)y[i];
         squares += (double)y[i] * (double)y[i];
-        beyond += y[i] > 1 || y[i] < -1; /* two deviations: 4.55 % */
+        beyond += y[i] > 1 || y[i] < -1; /* two standard deviations: 4.55 % */
     }
     assert_true(sum / LONG > -0.01 && sum / LONG < 0.01);
     assert_true(squares / LONG > 0.245 && squares / LONG < 0.255);

@@ -1,5 +1,5 @@
 /* Own convolutions in float: close to the double reference on every ISA, the same bits with every
- * number of threads, and used by the backend as its table says. */
+ * number of threads, and chosen by the backend where expected. */
 #include "tests/parity/own.h"
 
 #include <stdio.h>
@@ -7,7 +7,7 @@
 #include "host/base/threads.h"
 
 const char *const own_names[OWN_RESULTS] = {"y", "dx", "dw", "db"};
-static const double close_enough = 2e-6; /* of the norm */
+static const double close_enough = 2e-6; /* relative to the norm */
 
 cpu_conv own_conv(const own_case *t) {
     return (cpu_conv){t->n,
@@ -62,11 +62,11 @@ void own_compare(const own_case *t, const own_results *got, const own_results *w
     for (int i = 0; i < OWN_RESULTS; i++) {
         if (!got->of[i]) continue;
         const double far = relative_distance(got->of[i], want->of[i], own_count(t, i));
-        if (!(far <= most)) /* NaN is far, too */
+        if (!(far <= most)) /* also true for NaN */
             fail_msg("%s: %s is %.2g off: batch %d, %dx%dx%d to %d, padding %d %d %d %d%s%s%s%s",
                      what, own_names[i], far, t->n, t->ih, t->iw, t->ic, t->oc, t->top, t->left,
                      t->bottom, t->right, t->bias ? ", bias" : "", t->relu ? ", relu" : "",
-                     t->relu_mask ? ", gate" : "", t->accumulate ? ", accumulate" : "");
+                     t->relu_mask ? ", ReLU mask" : "", t->accumulate ? ", accumulate" : "");
     }
 }
 
@@ -79,7 +79,7 @@ static void expect_same(const own_case *t, const own_results *got, const own_res
                      own_names[i], t->n, t->ih, t->iw, t->ic, t->oc);
 }
 
-/* One case by one ISA's loops with 1, 2 and 3 threads. */
+/* One case on one ISA with 1, 2 and 3 threads. */
 static void check(own_run run, const cpu_kernels *k, const char *isa, const own_case *t) {
     own_inputs in = own_make(t);
     own_results want = own_expected(t, &in), one = run(k, t, &in, 1);
@@ -89,7 +89,7 @@ static void check(own_run run, const cpu_kernels *k, const char *isa, const own_
         own_results got = run(k, t, &in, threads), again = run(k, t, &in, threads);
         snprintf(what, sizeof what, "%s, x86-64-%s, %d threads", loops, isa, threads);
         own_compare(t, &got, &want, close_enough, what);
-        expect_same(t, &got, &one, OWN_DX, what); /* forward and data: any number of threads */
+        expect_same(t, &got, &one, OWN_DX, what); /* forward and data gradient: same bits for any number of threads */
         snprintf(what, sizeof what, "%s, x86-64-%s, %d threads, again", loops, isa, threads);
         expect_same(t, &again, &got, OWN_DB, what);
         own_free_results(&got);
@@ -106,7 +106,7 @@ static int lanes_of(const cpu_kernels *k) {
     return probe.lanes;
 }
 
-/* Output channels are given in blocks, the inputs of Winograd's, too. */
+/* The rows give output channels in blocks; for Winograd, input channels as well. */
 static void check_isas(own_run run, const own_case *rows, size_t count) {
     const char *isa;
     for (int i = 0; i < 3; i++) {
@@ -143,7 +143,7 @@ void test_stem_isas(void **state) {
     check_isas(own_stem, rows, sizeof rows / sizeof rows[0]);
 }
 
-/* With three threads the sums would take more than 32 MB: they share one set. */
+/* With three threads the sums would take more than 32 MB, so the threads share one set. */
 void test_winograd_isas_shared(void **state) {
     (void)state;
     const char *isa;
@@ -241,8 +241,8 @@ static own_results forward(layer *l) {
     return out;
 }
 
-/* The backend takes Winograd for such a layer, which shows in that it keeps transformed weights
- * until it is told that they changed. */
+/* The backend uses Winograd for this layer: it keeps the transformed weights until
+ * linear_weights_changed is called. */
 void test_winograd_in_the_backend(void **state) {
     (void)state;
     const own_case t = {2, 24, 20, 32, 48, 1, 1, 1, 1, false, true, false, false};
@@ -260,7 +260,7 @@ void test_winograd_in_the_backend(void **state) {
         own_compare(&t, &first, &want, close_enough, "a new layer");
         set_weights(&l, other.w);
         own_results stale = forward(&l);
-        expect_same(&t, &stale, &first, OWN_Y, "weights changed behind the layer's back");
+        expect_same(&t, &stale, &first, OWN_Y, "weights changed without a call");
         b->ops->linear_weights_changed(l.op);
         own_results second = forward(&l);
         own_compare(&t, &second, &changed, close_enough, "changed weights");
@@ -274,7 +274,7 @@ void test_winograd_in_the_backend(void **state) {
     mien_float_leave(saved);
 }
 
-/* All passes of a layer behind the seam; dx only when asked for. */
+/* All passes of a layer through the backend's operations; dx only if `needs_dx`. */
 static own_results all_passes(mien_backend *b, const own_case *t, const own_inputs *in,
                               bool needs_dx) {
     layer l = open_layer(b, t, in, needs_dx);
@@ -299,7 +299,7 @@ static own_results all_passes(mien_backend *b, const own_case *t, const own_inpu
     net_read(&handle, &db, out.of[OWN_DB]);
     const mien_status status =
         b->ops->linear_backward_data(l.op, &dx, &dy, l.w, NULL, l.scratch, false);
-    assert_true((status == MIEN_OK) == needs_dx); /* refused, not computed from nothing */
+    assert_true((status == MIEN_OK) == needs_dx); /* otherwise refused */
     if (needs_dx) {
         out.of[OWN_DX] = numbers(own_count(t, OWN_DX));
         net_read(&handle, &dx, out.of[OWN_DX]);
@@ -312,7 +312,7 @@ static own_results all_passes(mien_backend *b, const own_case *t, const own_inpu
     return out;
 }
 
-/* Own loops where no gradient of the image is asked for, oneDNN where it is: the same results. */
+/* Own loops where the gradient of the image is not needed, oneDNN where it is: the same results. */
 void test_stem_in_the_backend(void **state) {
     (void)state;
     const mien_backend_options options = {.threads = 2};
@@ -323,14 +323,14 @@ void test_stem_in_the_backend(void **state) {
         for (int needs_dx = 0; needs_dx < 2; needs_dx++) {
             const own_case t = {3, 48, 37, channels, 48, 1, 0, 0, 1, false, true, false, true};
             own_inputs in = own_make(&t);
-            own_case fresh = t; /* dx is written, dw and db are added to */
+            own_case fresh = t; /* dx is written, dw and db are accumulated */
             fresh.accumulate = false;
             own_results want = own_expected(&t, &in), alone = own_expected(&fresh, &in);
             double *const swap = want.of[OWN_DX];
             want.of[OWN_DX] = alone.of[OWN_DX];
             alone.of[OWN_DX] = swap;
             own_results got = all_passes(b, &t, &in, needs_dx);
-            own_compare(&t, &got, &want, close_enough, "first layer behind the seam");
+            own_compare(&t, &got, &want, close_enough, "stem in the backend");
             own_free_results(&got);
             own_free_results(&want);
             own_free_results(&alone);

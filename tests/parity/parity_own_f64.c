@@ -1,12 +1,12 @@
-/* Own convolutions in double against the definition: nothing but rounding may differ, so that a
- * wrong coefficient or border cannot hide behind the error of float. */
+/* Own convolutions in double against the definition: only rounding may differ, so that the error of
+ * float cannot hide a wrong coefficient or border. */
 #define MIEN_REAL_DOUBLE
 #include "tests/parity/own.h"
 
 static const double most = 1e-13;
 enum { LANES_F64 = 8 };
 
-/* Doubles that the caller frees, a copy of `from` or zeros. */
+/* A copy of `from`, NULL: zeros; the caller frees it. */
 static double *copy(const double *from, size_t count) {
     double *out = numbers(count);
     if (from) memcpy(out, from, count * sizeof *out);
@@ -67,7 +67,7 @@ void test_winograd_algebra(void **state) {
     check_rows(own_winograd, rows, sizeof rows / sizeof rows[0], LANES_F64, "Winograd in double");
 }
 
-/* So many channels that the threads share one set of sums. */
+/* So many channels that all threads share one set of sums. */
 void test_winograd_shared_sums(void **state) {
     (void)state;
     const own_case t = {1, 5, 6, 256, 296, 1, 1, 1, 1, true, false, false, true};

@@ -1,5 +1,5 @@
-/* The random generator against published numbers; masks and augmentation against themselves in
- * other layouts, with other threads and cut into micro-batches. */
+/* The random generator against published numbers; masks and augmentation must not depend on layout,
+ * threads or micro-batches. */
 #include "tests/parity/parity.h"
 
 #include <omp.h>
@@ -24,7 +24,7 @@ void test_philox(void **state) {
         const rng_block b = rng_philox(v[0], v[1], v[2], v[3], v[4], v[5]);
         assert_memory_equal(b.word, v + 6, sizeof b.word);
     }
-    for (uint64_t i = 0; i < 16; i++) { /* a word is its place in the block that holds it */
+    for (uint64_t i = 0; i < 16; i++) { /* word i is element i % 4 of block i / 4 */
         const rng_block b = rng_at(11, 22, 1ull << 33, i / 4);
         assert_int_equal(rng_word(11, 22, 1ull << 33, i), b.word[i % 4]);
     }
@@ -40,8 +40,8 @@ static const cpu_kernels *newest(void) {
     return best;
 }
 
-/* Dropout of ones shows each element's word: kept or not as rng_word says, in every layout,
- * wherever the first element lies, and for a step and an element beyond 32 bits. */
+/* Dropout of ones shows each element's word: it is kept or dropped as rng_word says, in every layout,
+ * for any first element, and for step and element numbers beyond 32 bits. */
 static void check_words(const cpu_kernels *k, cpu_dims d, const cpu_mask *m, const char *isa) {
     const size_t count = (size_t)(d.n * d.h * d.w) * (size_t)d.c;
     float *x = calloc(count, sizeof *x), *y = calloc(count, sizeof *y);

@@ -1,5 +1,5 @@
-/* Parity: whole-number convolution, dense and pooling agree bit for bit between the plain loops and
- * oneDNN; what is of the class EXACT agrees between ISAs, layouts, thread counts and batch cuts. */
+/* Parity: convolution, dense and pooling on whole numbers agree bit for bit between the plain loops and
+ * oneDNN; operations of the class EXACT agree between ISAs, layouts, thread counts and micro-batches. */
 #include "tests/parity/parity.h"
 
 #include <stdlib.h>
@@ -78,8 +78,8 @@ static void shape_linear(const conv_row *c, mien_linear_desc *d) {
     d->out.w = large_w;
 }
 
-/* Results of all three passes: y, dx, dw, db. The backward ones are run twice, the second time
- * adding. */
+/* Results of all three passes: y, dx, dw, db. The backward passes run twice, the second time
+ * accumulating. */
 static void run_linear(mien_backend *b, const conv_row *row, double *results[RESULTS],
                        size_t counts[RESULTS]) {
     const linear_row *r = &row->row;
@@ -230,8 +230,8 @@ static void test_integer_dense(void **state) {
     check_linear(rows, sizeof rows / sizeof rows[0]);
 }
 
-/* Pooling through the seam: NHWC on one side, blocks on the other. The index is compared by where
- * the gradient goes. */
+/* Pooling through the backend's operations: NHWC in one backend, blocks in the other. Indices are
+ * compared through the gradient. */
 static double *run_pool(mien_backend *b, mien_shape in, mien_shape out, const mien_pool *p,
                         const mien_pool_tail *tail) {
     const mien_tensor x = make(b, in, 6), y = make(b, out, 0), dy = make(b, out, 7);
@@ -262,11 +262,11 @@ static void test_integer_pooling(void **state) {
     for (size_t i = 0; i < 2 * sizeof rows / sizeof rows[0]; i++) {
         const linear_row *r = &rows[i / 2];
         mien_pool p = {i % 2, r->kh, r->kw, r->sh, r->sw, 0, 0};
-        int behind;
+        int after;
         const mien_shape in = {r->n, r->h, r->w, r->ic};
         mien_shape out = in;
-        out.h = mien_conv_axis(r->h, r->kh, r->sh, r->padding, &p.pad_top, &behind);
-        out.w = mien_conv_axis(r->w, r->kw, r->sw, r->padding, &p.pad_left, &behind);
+        out.h = mien_conv_axis(r->h, r->kh, r->sh, r->padding, &p.pad_top, &after);
+        out.w = mien_conv_axis(r->w, r->kw, r->sw, r->padding, &p.pad_left, &after);
         const mien_pool_tail alone = {0};
         double *want = run_pool(plain, in, out, &p, &alone);
         double *got = run_pool(onednn, in, out, &p, &alone);
@@ -279,14 +279,14 @@ static void test_integer_pooling(void **state) {
     }
 }
 
-/* Max pooling with its neighbours in one go is ReLU, pooling and dropout one after the other. */
-static void check_tail(mien_backend *b, const linear_row *r) {
+/* Fused max pooling gives the results of ReLU, pooling and dropout in sequence. */
+static void check_fused_pooling(mien_backend *b, const linear_row *r) {
     const mien_pool p = {false, r->kh, r->kw, r->sh, r->sw, 0, 0};
     const mien_shape in = {r->n, r->h, r->w, r->ic};
     mien_shape out = in;
-    int before, behind;
-    out.h = mien_conv_axis(r->h, r->kh, r->sh, MIEN_VALID, &before, &behind);
-    out.w = mien_conv_axis(r->w, r->kw, r->sw, MIEN_VALID, &before, &behind);
+    int before, after;
+    out.h = mien_conv_axis(r->h, r->kh, r->sh, MIEN_VALID, &before, &after);
+    out.w = mien_conv_axis(r->w, r->kw, r->sw, MIEN_VALID, &before, &after);
     body_step step;
     memset(&step, 0, sizeof step);
     body_step_start(&step, 7, 0.9, 0.999);
@@ -308,7 +308,7 @@ static void check_tail(mien_backend *b, const linear_row *r) {
     assert_memory_equal(got, want, mien_shape_count(out) * sizeof *got);
     double *got_dx = take(b, &dx), *want_dx = take(b, &dx2);
     for (size_t i = 0; i < mien_shape_count(in); i++)
-        assert_true(got_dx[i] == want_dx[i]); /* == : the sign of a zero is free */
+        assert_true(got_dx[i] == want_dx[i]); /* == ignores the sign of zero */
     double *const lists[] = {got, want, got_dx, want_dx};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
         free(lists[i]);
@@ -317,7 +317,7 @@ static void check_tail(mien_backend *b, const linear_row *r) {
         b->ops->free(b, blocks[i]);
 }
 
-static void test_pooling_tail(void **state) {
+static void test_fused_pooling(void **state) {
     (void)state;
     static const linear_row rows[] = {{2, 8, 8, 32, 0, 2, 2, 2, 2, 0},
                                       {1, 9, 7, 16, 0, 2, 2, 2, 2, 0},
@@ -325,12 +325,12 @@ static void test_pooling_tail(void **state) {
                                       {3, 6, 6, 7, 0, 2, 2, 2, 2, 0},
                                       {1, 44, 44, 64, 0, 2, 2, 2, 2, 0}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        check_tail(onednn, &rows[i]);
-        check_tail(plain, &rows[i]);
+        check_fused_pooling(onednn, &rows[i]);
+        check_fused_pooling(plain, &rows[i]);
     }
 }
 
-/* Among equals the first of a window wins, as in TensorFlow: it gets the gradient. */
+/* Among equal maxima the first one of a window gets the gradient, as in TensorFlow. */
 static void test_pooling_ties(void **state) {
     (void)state;
     const cpu_dims xd = {1, 4, 4, 1, 1}, yd = {1, 2, 2, 1, 1};
@@ -352,7 +352,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_integer_groups),
         cmocka_unit_test(test_integer_dense),
         cmocka_unit_test(test_integer_pooling),
-        cmocka_unit_test(test_pooling_tail),
+        cmocka_unit_test(test_fused_pooling),
         cmocka_unit_test(test_pooling_ties),
         cmocka_unit_test(test_isa_activations),
         cmocka_unit_test(test_isa_dropout),

@@ -1,5 +1,5 @@
-/* The drawn faces: the same bits everywhere, balanced, split by identity, and out of reach of
- * classifiers that look at pixels one by one. */
+/* The drawn faces: the same bits on every machine, balanced, split by identity, and too hard for
+ * pixel-wise classifiers. */
 #include "host/data/sample_draw.h"
 
 #include <math.h>
@@ -17,8 +17,8 @@ typedef struct data_set {
     int part[SAMPLE_COUNT];
 } data_set;
 
-/* Softmax regression on standardised pixels. A pixel's weights for all classes lie side by side,
- * the last lane unused, so that the inner loops run over whole vectors. */
+/* Softmax regression on standardised pixels. A pixel's weights for all classes are contiguous and
+ * padded by one unused lane, so that the inner loops vectorise. */
 typedef struct softmax {
     float mean[SAMPLE_PIXELS];
     float per_std[SAMPLE_PIXELS];
@@ -50,8 +50,8 @@ static uint64_t fnv1a(uint64_t hash, const uint8_t *bytes, size_t count) {
     return hash;
 }
 
-/* Any change of the drawing changes these: then the figures the project quotes must be taken anew.
- * They hold for every compiler and machine. */
+/* Any change to the drawing changes these hashes; then the project's published figures must be measured
+ * again. They hold for every compiler and machine. */
 static void test_golden_bits(void **state) {
     const data_set *const set = *state;
     const uint64_t start = 0xCBF29CE484222325u;
@@ -171,7 +171,7 @@ static void learn(softmax *model, const uint8_t *pixels, int label) {
             model->slope[k][c] += model->input[k] * error[c];
 }
 
-/* Momentum 0.9 and a weight decay that was chosen for the best validation accuracy. */
+/* Momentum 0.9, and a weight decay chosen for the best validation accuracy. */
 static void descend(softmax *model, float rate) {
     for (int k = 0; k <= SAMPLE_PIXELS; k++) {
         for (int c = 0; c < LANES; c++) {
@@ -183,7 +183,7 @@ static void descend(softmax *model, float rate) {
     }
 }
 
-/* One pass over the training part in an order that a stride coprime to the count scatters. */
+/* One epoch over the training part, shuffled by a stride coprime to the count. */
 static void train_epoch(softmax *model, const data_set *set, int epoch) {
     const float rate = 0.0015f * (1.0f - (float)epoch / EPOCHS);
     const int64_t stride = 3571 + 2 * epoch * SAMPLE_CLASSES * 5;
@@ -224,12 +224,12 @@ static void test_softmax_regression_is_not_enough(void **state) {
     }
     const double seen = accuracy(&model, set, SAMPLE_TRAIN);
     print_message("softmax regression: train %.3f, best val %.3f\n", seen, best);
-    assert_true(seen >= 0.5); /* it did learn what it can */
+    assert_true(seen >= 0.5); /* it has learned something */
     assert_true(best <= 0.55);
 }
 
-/* Squared distance of two images, or some value of at least `limit` once it is known to be so. */
-static int64_t apart(const uint8_t *a, const uint8_t *b, int64_t limit) {
+/* Squared distance of two images; stops early at any value of at least `limit`. */
+static int64_t squared_distance(const uint8_t *a, const uint8_t *b, int64_t limit) {
     int64_t total = 0;
     for (int row = 0; row < SAMPLE_PIXELS && total < limit; row += SAMPLE_SIDE) {
         int sum = 0;
@@ -245,13 +245,13 @@ static void test_nearest_neighbour_is_not_enough(void **state) {
     int right = 0;
     int count = 0;
     for (int i = 0; i < SAMPLE_COUNT; i++) {
-        /* 7 and 8 are coprime: every class is probed. */
+        /* 7 and 8 are coprime, so every class is probed. */
         if (set->part[i] != SAMPLE_VAL || i % PROBE_STEP != 0) continue;
         int64_t least = INT64_MAX;
         int guess = -1;
         for (int k = 0; k < SAMPLE_COUNT; k++) {
             if (set->part[k] != SAMPLE_TRAIN) continue;
-            const int64_t here = apart(set->pixels[i], set->pixels[k], least);
+            const int64_t here = squared_distance(set->pixels[i], set->pixels[k], least);
             if (here >= least) continue;
             least = here;
             guess = set->label[k];

@@ -16,7 +16,7 @@ static void put_number(mien_text *out, unsigned long value, int bytes) {
         mien_text_append(out, &(char){(char)(value >> (8 * i) & 255)}, 1);
 }
 
-/* A TIFF header with the one entry. */
+/* A TIFF header with one entry, the orientation. */
 static size_t exif_block(int orientation, uint8_t out[26]) {
     const uint8_t block[26] = {'M', 'M',  0, 42, 0, 0, 0, 8, 0, 1,
                                1,   0x12, 0, 3,  0, 0, 0, 1, 0, (uint8_t)orientation,
@@ -126,7 +126,7 @@ void made_npy(const char *descr, const char *shape, const void *data, size_t siz
     mien_text_append(out, data, size);
 }
 
-/* What a local header and the table's entry have in common, from the version on. */
+/* The fields that a zip local header and a central directory entry share, from the version on. */
 static void put_member(mien_text *out, const char *name, bool deflated, const mien_text *member,
                        size_t packed) {
     put_number(out, 20, 2);
@@ -141,7 +141,7 @@ static void put_member(mien_text *out, const char *name, bool deflated, const mi
 }
 
 void made_zip_add(made_zip *zip, const char *name, const mien_text *member, bool deflated) {
-    const size_t place = zip->file.size;
+    const size_t offset = zip->file.size;
     uint8_t *packed = malloc(member->size + 1024);
     z_stream z = {.next_in = (Bytef *)member->data,
                   .avail_in = (uInt)member->size,
@@ -160,20 +160,20 @@ void made_zip_add(made_zip *zip, const char *name, const mien_text *member, bool
     put_member(&zip->table, name, deflated, member, size);
     for (int i = 0; i < 5; i++)
         put_number(&zip->table, 0, 2);
-    put_number(&zip->table, place, 4);
+    put_number(&zip->table, offset, 4);
     mien_text_puts(&zip->table, name);
     zip->count++;
     free(packed);
 }
 
 void made_zip_end(made_zip *zip) {
-    const size_t place = zip->file.size;
+    const size_t offset = zip->file.size;
     mien_text_append(&zip->file, zip->table.data, zip->table.size);
     mien_text_append(&zip->file, "PK\5\6\0\0\0\0", 8);
     put_number(&zip->file, (unsigned long)zip->count, 2);
     put_number(&zip->file, (unsigned long)zip->count, 2);
     put_number(&zip->file, zip->table.size, 4);
-    put_number(&zip->file, place, 4);
+    put_number(&zip->file, offset, 4);
     put_number(&zip->file, 0, 2);
     mien_text_release(&zip->table);
 }

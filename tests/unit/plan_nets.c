@@ -22,19 +22,19 @@ const char plan_classic[] =
     "  - dropout: {rate: 0.5}\n"
     "  - dense: {units: classes, activation: softmax}\n";
 
-/* A model file in the making: values are named v0, v1, ... */
+/* Writes a model file; values are named v0, v1, ... */
 typedef struct writer {
     mien_text text;
     uint32_t seed;
     int draws, count;
-    bool read[128]; /* does a layer read the value? */
+    bool read[128]; /* has the value a consumer? */
 } writer;
 
 static int draw(writer *w, int below) {
     return (int)((noise(w->seed, (size_t)w->draws++) + 1) / 2 * below) % below;
 }
 
-/* A value that is there already: mostly the last one, so that chains in one buffer appear. */
+/* An existing value, mostly the last one, so that chains that share a buffer appear. */
 static int source(writer *w) {
     const int value = draw(w, 3) ? w->count - 1 : draw(w, w->count);
     w->read[value] = true;
@@ -54,8 +54,8 @@ static void binary(writer *w) {
                      draw(w, 3) ? "add" : "multiply", w->count++, a, b);
 }
 
-/* A gate: the mean over the image, spread over another value. */
-static void relu_mask(writer *w) {
+/* Channel-wise scaling: one value times the mean of another over the image. */
+static void channel_scale(writer *w) {
     const int a = source(w), b = source(w), g = w->count++;
     mien_text_printf(&w->text,
                      "  - global_average_pooling2d: {name: g%d, inputs: [v%d], keepdims: true}\n"
@@ -63,7 +63,7 @@ static void relu_mask(writer *w) {
                      g, a, g, b, g);
 }
 
-/* A normalised value, half of the time with another one before it added to it. */
+/* A normalised value; half of the time an earlier value is added to it. */
 static void norm_block(writer *w) {
     unary(w, "batch_normalization", "");
     if (draw(w, 2)) return;
@@ -74,8 +74,8 @@ static void norm_block(writer *w) {
                      first ? norm : other, first ? other : norm);
 }
 
-/* Layers that change the shape of the 5x4 image, each with what changes it back. */
-static void there_and_back(writer *w) {
+/* A layer that changes the shape of the 5x4 image, followed by one that changes it back. */
+static void reshape_pair(writer *w) {
     static const char *const pairs[][2] = {
         {"zero_padding2d: {padding: [[1, 0], [2, 1]], ",
          "cropping2d: {cropping: [[1, 0], [2, 1]], "},
@@ -88,8 +88,8 @@ static void there_and_back(writer *w) {
                      between, from, pair[1], between);
 }
 
-/* Values side by side, and 16 channels made of them. */
-static void side_by_side(writer *w) {
+/* Two concatenated values, reduced to 16 channels. */
+static void concatenation(writer *w) {
     const int a = source(w), b = source(w), c = w->count++;
     mien_text_printf(&w->text,
                      "  - concatenate: {name: c%d, inputs: [v%d, v%d]}\n"
@@ -97,12 +97,12 @@ static void side_by_side(writer *w) {
                      c, a, b, c);
 }
 
-static void moving_layer(writer *w) {
+static void append_other_layer(writer *w) {
     const int kind = draw(w, 9);
     if (kind < 2) {
-        there_and_back(w);
+        reshape_pair(w);
     } else if (kind == 2) {
-        side_by_side(w);
+        concatenation(w);
     } else if (kind == 3) {
         const int a = source(w), b = source(w), c = source(w);
         mien_text_printf(&w->text, "  - %s: {name: v%d, inputs: [v%d, v%d, v%d]}\n",
@@ -124,7 +124,7 @@ static void append_layer(writer *w, bool norm) {
     static const char conv[] = ", filters: 16, kernel_size: 3, padding: same";
     char keys[128];
     if (draw(w, 4) == 0) {
-        moving_layer(w);
+        append_other_layer(w);
         return;
     }
     switch (draw(w, norm ? 13 : 9)) {
@@ -151,15 +151,15 @@ static void append_layer(writer *w, bool norm) {
         binary(w);
         break;
     case 8:
-        relu_mask(w);
+        channel_scale(w);
         break;
     default:
         norm_block(w);
     }
 }
 
-/* Sums what nobody has read yet, eight at a time: an add takes no more. */
-static void sum_rest(writer *w) {
+/* Adds up all values without a consumer, eight at a time, the most that an add takes. */
+static void sum_unread(writer *w) {
     for (;;) {
         int rest[8], n = 0, last = w->count - 1;
         for (int i = 0; i <= last && n < 8; i++)
@@ -180,7 +180,7 @@ char *plan_random_model(uint32_t seed, bool norm) {
     const int layers = 3 + draw(&w, 10);
     for (int i = 0; i < layers; i++)
         append_layer(&w, norm);
-    sum_rest(&w);
+    sum_unread(&w);
     mien_text_puts(&w.text, "  - max_pooling2d: {pool_size: 2}\n  - dropout: {rate: 0.2}\n"
                             "  - flatten\n  - dense: {units: 6, activation: relu}\n"
                             "  - dense: {units: classes, activation: softmax}\n");
@@ -192,7 +192,7 @@ char *plan_random_model(uint32_t seed, bool norm) {
 }
 
 void plan_poison(const test_net *net) {
-    memset(net->plan->act, 0xff, net->plan->act_bytes); /* every bit set is a NaN */
+    memset(net->plan->act, 0xff, net->plan->act_bytes); /* all bits set is a NaN */
 }
 
 void plan_batch(const test_net *net, int n) {

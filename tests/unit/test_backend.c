@@ -1,5 +1,5 @@
-/* Backends opened and closed by several threads at once: each has a table of operations of its own,
- * and no thread sees another's half-written one. */
+/* Backends opened and closed by several threads at once: no thread may see a half-initialized table
+ * of operations. */
 #include <string.h>
 
 #include <pthread.h>
@@ -85,7 +85,7 @@ static void test_threads(void **state) {
 
 static void test_threads_cuda(void **state) {
     (void)state;
-    mien_backend *first = device_open(MIEN_COMPUTE_AUTO, false); /* names the module */
+    mien_backend *first = device_open(MIEN_COMPUTE_AUTO, false); /* loads the module */
     open_at_once(open_cuda);
     mien_backend_close(first);
 }

@@ -1,4 +1,4 @@
-/* What everything stands on: value trees from YAML and JSON, key tables, text, SHA-256. */
+/* The basics: value trees from YAML and JSON, key tables, text, SHA-256. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,16 +55,16 @@ static void yaml_values(void **state) {
     assert_int_equal(tree.root->count, 6);
     assert_true(mien_value_number(tree.root, "a", 0) == 12);
     assert_int_equal(b->count, 5);
-    assert_int_equal(b->line, 2); /* an entry of a map stands where its key does */
+    assert_int_equal(b->line, 2); /* a map entry has the line of its key */
     assert_int_equal(b->column, 1);
     assert_int_equal(b->first->column, 5);
     assert_int_equal(mien_value_get(tree.root, "g")->line, 5);
     assert_true(b->first->number == 1.5);
-    assert_int_equal(b->first->next->kind, MIEN_VALUE_STRING); /* quoted: never a number */
+    assert_int_equal(b->first->next->kind, MIEN_VALUE_STRING); /* quoted, so not a number */
     assert_int_equal(b->first->next->next->kind, MIEN_VALUE_BOOL);
     assert_int_equal(b->last->kind, MIEN_VALUE_STRING);
     assert_true(mien_value_number(mien_value_get(tree.root, "c"), "d", 0) == -1.0e-3);
-    assert_string_equal(mien_value_string(tree.root, "e"), ".nan"); /* no number of a config */
+    assert_string_equal(mien_value_string(tree.root, "e"), ".nan"); /* not a number in a config */
     assert_string_equal(mien_value_string(tree.root, "f"), "1e999");
     assert_null(mien_value_get(tree.root, "z"));
     assert_null(mien_value_get(b, "z"));
@@ -110,7 +110,7 @@ static void json_values(void **state) {
     assert_int_equal((v = v->next)->kind, MIEN_VALUE_BOOL);
     assert_string_equal((v = v->next)->text, "q\"\xc3\xa9:");
     mien_tree_release(&tree);
-    tree = take(mien_json_parse, "7"); /* a lone value */
+    tree = take(mien_json_parse, "7"); /* a scalar document */
     assert_true(tree.root->number == 7);
     mien_tree_release(&tree);
 }
@@ -154,27 +154,28 @@ static void json_writer(void **state) {
     assert_string_equal(text.data, "{\"nan\": null, \"inf\": null, \"x\": 0.25, \"s\": "
                                    "\"a\\\"\\\\\\u000a\\u0001\", \"none\": null, \"list\": [true, "
                                    "-9223372036854775807]}");
-    mien_tree tree = take(mien_json_parse, text.data); /* and it reads back */
+    mien_tree tree = take(mien_json_parse, text.data); /* the output parses */
     assert_string_equal(mien_value_string(tree.root, "s"), "a\"\\\n\x01");
     mien_tree_release(&tree);
     mien_text_release(&text);
 }
 
-/* Bytes that are no UTF-8, as names of files may hold them: U+FFFD each. */
+/* Invalid UTF-8, which file names may contain: each byte becomes U+FFFD. */
 static void json_writer_utf8(void **state) {
     (void)state;
     static const struct {
         const char *given, *written;
     } cases[] = {
         {"J\xc3\xb6rg \xe2\x82\xac \xf0\x9f\x98\x80", NULL},
-        {"\xed\x9f\xbf \xee\x80\x80 \xf4\x8f\xbf\xbf", NULL}, /* beside the surrogates, the last */
+        {"\xed\x9f\xbf \xee\x80\x80 \xf4\x8f\xbf\xbf",
+         NULL}, /* next to the surrogates, and the last code point */
         {"J\xf6rg", "J\\ufffdrg"},
         {"\xc0\xaf", "\\ufffd\\ufffd"},            /* overlong */
         {"\xe0\x9f\xbf", "\\ufffd\\ufffd\\ufffd"}, /* overlong */
         {"\xf0\x8f\xbf\xbf!", "\\ufffd\\ufffd\\ufffd\\ufffd!"},
         {"\xed\xa0\x80", "\\ufffd\\ufffd\\ufffd"},            /* a surrogate */
-        {"\xf4\x90\x80\x80", "\\ufffd\\ufffd\\ufffd\\ufffd"}, /* above the last */
-        {"\xe2\x82", "\\ufffd\\ufffd"},                       /* cut off */
+        {"\xf4\x90\x80\x80", "\\ufffd\\ufffd\\ufffd\\ufffd"}, /* beyond the last code point */
+        {"\xe2\x82", "\\ufffd\\ufffd"},                       /* truncated */
         {"\xe2\"", "\\ufffd\\\""},
         {"\x80\xff", "\\ufffd\\ufffd"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -289,7 +290,7 @@ static const mien_key list_rows[] = {
 };
 static const mien_keys list_table = {list_rows, sizeof list_rows / sizeof list_rows[0]};
 
-/* Reads, and what it prints. */
+/* Reads lists, then prints them to `out`. */
 static mien_status read_lists(lists *t, const char *yaml, char *out, size_t size) {
     mien_tree tree = take(mien_yaml_parse, yaml);
     mien_text text = {0};
@@ -326,7 +327,7 @@ static void key_lists(void **state) {
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
         assert_int_equal(read_lists(&t, good[i][0], text, sizeof text), MIEN_OK);
         assert_string_equal(text, good[i][1]);
-        assert_int_equal(read_lists(&t, text, text, sizeof text), MIEN_OK); /* and back */
+        assert_int_equal(read_lists(&t, text, text, sizeof text), MIEN_OK); /* round trip */
         assert_string_equal(text, good[i][1]);
     }
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -416,7 +417,7 @@ static void parts(void **state) {
     assert_false(mien_next_part(&list, '|', &part, &length));
 }
 
-/* FIPS 180-4's examples; the million is fed in pieces that straddle the blocks. */
+/* The examples of FIPS 180-4; the million bytes are fed in pieces that straddle the blocks. */
 static void sha256(void **state) {
     (void)state;
     static const char *const known[][2] = {
@@ -428,7 +429,7 @@ static void sha256(void **state) {
     char hex[65];
     for (size_t i = 0; i < 6; i++) {
         mien_sha256_start(&hash);
-        if (i >= 3) hash.instructions = false; /* and by the plain formula */
+        if (i >= 3) hash.instructions = false; /* and without SHA instructions */
         mien_sha256_add(&hash, known[i % 3][0], strlen(known[i % 3][0]));
         mien_sha256_hex(&hash, hex);
         assert_string_equal(hex, known[i % 3][1]);
@@ -459,13 +460,13 @@ static void text_buffer(void **state) {
     assert_int_equal(text.size, 2000);
     mien_text_release(&text);
     char *block = NULL;
-    size_t capacity = 0; /* sizes that overflow are caught before anything is asked for */
+    size_t capacity = 0; /* overflowing sizes are caught before allocation */
     assert_int_equal(mien_grow_to(&block, &capacity, SIZE_MAX / 8, 16), MIEN_NO_MEMORY);
     assert_int_equal(mien_grow(&block, &capacity, SIZE_MAX, 1), MIEN_NO_MEMORY);
     assert_true(block == NULL && capacity == 0);
 }
 
-/* Cells of a table: only those that need it are quoted. */
+/* Only csv cells that need it are quoted. */
 static void text_cells(void **state) {
     (void)state;
     mien_text text = {0};

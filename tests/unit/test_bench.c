@@ -1,5 +1,5 @@
-/* Measuring: the statistics are those of known samples, the operations those of the networks, the
- * clock throws warm-up away and stops when told, the document has every field. */
+/* Benchmarks: statistics of known samples, operation counts of known networks, warm-up and stopping
+ * of the clock, and the fields of the JSON document. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,7 +83,7 @@ static void the_clock_warms_up_and_stops(void **state) {
     assert_true(s.n >= 1 && s.n <= 50);
     assert_true(s.min >= 0.002);
 
-    clock.seconds = 1e-9; /* too short for anything: once at least */
+    clock.seconds = 1e-9; /* too short for one run: runs once anyway */
     samples.count = 0;
     expect_ok(mien_measure(&clock, work, &c, &samples));
     assert_int_equal(samples.count, 1);
@@ -123,17 +123,17 @@ static void operations_of_the_networks(void **state) {
                            2.0 * 9 * 128 * 128 * 8 * 8 + 2.0 * 2048 * 1024 + 2.0 * 1024 * 7;
     assert_true(operations("configs/models/classic.yaml", false, 0) == classic);
     assert_true(operations("configs/models/classic.yaml", true, 0) == 3 * classic - first);
-    /* the first layer frozen: no gradient of its weights, none of the second's input */
+    /* first layer frozen: no gradient of its weights, nor of the second layer's input */
     assert_true(operations("configs/models/classic.yaml", true, 1u << 1) ==
                 3 * classic - 2 * first - second);
-    /* the second alone (node 3, behind the first's ReLU): it still passes the gradient on */
+    /* second layer frozen (node 3, after the first's ReLU): it still passes the gradient on */
     assert_true(operations("configs/models/classic.yaml", true, 1u << 3) ==
                 3 * classic - first - second);
     assert_true(fabs(operations("configs/models/classic.yaml", true, 0) / 462.7e6 - 1) < 1e-3);
     assert_true(fabs(operations("configs/models/vgg.yaml", true, 0) / 3022e6 - 1) < 1e-3);
 }
 
-static void the_yardstick(void **state) {
+static void peak_rates(void **state) {
     (void)state;
     double bandwidth, best = 0;
     mien_peak peak = {.backend = backend};
@@ -145,15 +145,16 @@ static void the_yardstick(void **state) {
         assert_true(peak.flops_per_second >= best);
         best = peak.flops_per_second;
     }
-    assert_true(best > 1e8 && best < 1e13); /* one thread: neither nothing nor a folded loop */
+    assert_true(best > 1e8 &&
+                best < 1e13); /* plausible for one thread: the loop was not optimised away */
     assert_true(strcmp(mien_peak_isa(backend), "v2") >= 0);
     assert_true(strcmp(mien_peak_isa(backend), "v4") <= 0);
     expect_ok(mien_copy_bandwidth(backend, &bandwidth));
     assert_true(bandwidth > 1e7 && bandwidth < 1e13);
 }
 
-/* The yardstick never has wider registers than the library that it stands beside. */
-static void the_yardstick_is_held_back(void **state) {
+/* The peak is measured with no wider registers than MIEN_ISA allows the library. */
+static void peak_follows_isa_limit(void **state) {
     (void)state;
     mien_backend *lesser = NULL;
     setenv("MIEN_ISA", "v2", 1);
@@ -163,7 +164,7 @@ static void the_yardstick_is_held_back(void **state) {
     mien_backend_close(lesser);
 }
 
-/* What the profile counts fits into the time around it, and is most of it. */
+/* The profiled times add up to most of the elapsed time, and not to more. */
 static void the_profile_adds_up(void **state) {
     (void)state;
     mien_graph graph;
@@ -177,7 +178,7 @@ static void the_profile_adds_up(void **state) {
     expect_ok(mien_plan_create(&graph, backend, &options, &plan));
     double around = 0;
     for (int i = 0; i < 6; i++) {
-        plan->profile = i ? &profile : NULL; /* the first one warms up, uncounted */
+        plan->profile = i ? &profile : NULL; /* the first iteration is an unprofiled warm-up */
         const double begin = mien_seconds();
         expect_ok(mien_plan_forward(plan, 32, true, 0));
         expect_ok(mien_plan_loss(plan, 32, 32, NULL, true));
@@ -235,7 +236,7 @@ static const char *const fields[] = {"schema",
                                      "copy_bandwidth",
                                      "fraction_of_peak"};
 
-/* Runs a mode and hands the parsed document to `check`. */
+/* Runs a mode and passes the parsed document to `check`. */
 static void with_document(const char *mode, const mien_bench_request *request,
                           void (*check)(const mien_value *root)) {
     mien_bench_result result;
@@ -312,7 +313,7 @@ static void check_load(const mien_value *root) {
     assert_true(mien_value_number(root, "bytes_per_second", 0) > 0);
 }
 
-/* The generated file lies in $TMPDIR and is gone afterwards, also when reading was interrupted. */
+/* The generated file is in $TMPDIR and is removed afterwards, even when reading was interrupted. */
 static void generated_rows_leave_nothing(void **state) {
     (void)state;
     char folder[] = "/tmp/mien-test-XXXXXX";
@@ -327,7 +328,8 @@ static void generated_rows_leave_nothing(void **state) {
     mien_bench_release(&result);
     request.stop = NULL;
     assert_int_equal(rmdir(folder), 0);
-    assert_int_equal(mien_bench_run("load", &request, &result), MIEN_IO); /* no such folder */
+    assert_int_equal(mien_bench_run("load", &request, &result),
+                     MIEN_IO); /* $TMPDIR does not exist */
     mien_bench_release(&result);
     unsetenv("TMPDIR");
 }
@@ -367,8 +369,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(statistics_of_known_samples),
                                        cmocka_unit_test(the_clock_warms_up_and_stops),
                                        cmocka_unit_test(operations_of_the_networks),
-                                       cmocka_unit_test(the_yardstick),
-                                       cmocka_unit_test(the_yardstick_is_held_back),
+                                       cmocka_unit_test(peak_rates),
+                                       cmocka_unit_test(peak_follows_isa_limit),
                                        cmocka_unit_test(the_profile_adds_up),
                                        cmocka_unit_test(documents_have_every_field),
                                        cmocka_unit_test(generated_rows_leave_nothing),

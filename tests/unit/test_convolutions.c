@@ -1,6 +1,5 @@
-/* The convolutions beside the ordinary one where files, plans and messages meet them: what a .h5
- * brings back, what a separable layer is to the outside, what never becomes bytes, what is refused.
- */
+/* The other convolutions (grouped, dilated, depthwise, separable, transposed) in files, plans and
+ * messages: .h5 round trips, separable layers as one layer, int8 support, refused keys. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,7 +65,7 @@ static void predict(const mien_model *model, float *out) {
     mien_backend_close(cpu);
 }
 
-/* Saved and read again: the same layers, numbers and answers. */
+/* A round trip through .h5 keeps layers, weights and predictions. */
 static void test_h5(void **state) {
     (void)state;
     char path[64];
@@ -93,7 +92,7 @@ static void test_h5(void **state) {
     unlink(path);
 }
 
-/* Two nodes, one layer: what it costs, what comes out of it and who reads it. */
+/* A separable layer is two nodes but counts as one layer in totals, summary and Keras config. */
 static void test_separable(void **state) {
     (void)state;
     mien_graph graph;
@@ -121,8 +120,8 @@ static void test_separable(void **state) {
     mien_graph_release(&graph);
 }
 
-/* Bytes are for ordinary operators; a file that says otherwise is refused by name. */
-static void test_never_bytes(void **state) {
+/* Only ordinary operators run in int8; a quantized other one is refused with the layer's name. */
+static void test_int8_support(void **state) {
     (void)state;
     static const struct {
         const char *name;
@@ -152,8 +151,8 @@ static void test_never_bytes(void **state) {
     mien_graph_release(&graph);
 }
 
-/* The second part of a separable layer may be bytes: its file names it, and it comes back. */
-static void test_tail_in_bytes(void **state) {
+/* The pointwise part of a separable layer may be int8, and survives a round trip through a file. */
+static void test_pointwise_int8(void **state) {
     (void)state;
     char path[64];
     mien_model model, back;
@@ -178,7 +177,7 @@ static void test_tail_in_bytes(void **state) {
     unlink(path);
 }
 
-/* Names that differ only where the part's name takes their place. */
+/* Long names that differ only where the suffix of the part would overwrite them are refused. */
 static void test_long_names(void **state) {
     (void)state;
 #define LONG "a_name_of_fifty_four_letters_and_more_that_is_cut_here_"
@@ -246,8 +245,8 @@ int main(void) {
     const char *build = getenv("MIEN_BUILD");
     setenv("MIEN_MODULES", build ? build : "build/release", 0); /* mien-h5 */
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_h5),          cmocka_unit_test(test_separable),
-        cmocka_unit_test(test_never_bytes), cmocka_unit_test(test_tail_in_bytes),
-        cmocka_unit_test(test_long_names),  cmocka_unit_test(test_messages)};
+        cmocka_unit_test(test_h5),           cmocka_unit_test(test_separable),
+        cmocka_unit_test(test_int8_support), cmocka_unit_test(test_pointwise_int8),
+        cmocka_unit_test(test_long_names),   cmocka_unit_test(test_messages)};
     return cmocka_run_group_tests_name("convolutions", tests, NULL, NULL);
 }

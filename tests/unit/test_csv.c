@@ -1,5 +1,5 @@
-/* The csv reader on hostile texts: what every row comes to is known from how it was made, and any
- * number of threads tells the same. */
+/* The csv reader on malformed input: the expected result of every row is known from how it was
+ * made, and must not depend on the number of threads. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,14 +41,14 @@ static mien_status load(const char *rule, int side, mien_dataset *set) {
                              set);
 }
 
-/* ---- texts whose rows are known ---- */
+/* ---- generated files with known rows ---- */
 
 enum { SIDE = 24, NUMBERS = SIDE * SIDE };
 
-/* A way to write a row. `complaint`: what must be said about it; NULL: it is good. */
+/* A way to write a row. `complaint`: the expected message; NULL: the row is good. */
 typedef struct form {
-    const char *label, *before, *behind, *usage;
-    int drop; /* numbers left out at the end */
+    const char *label, *before, *after, *usage;
+    int drop; /* pixels omitted at the end */
     const char *complaint;
 } form;
 
@@ -77,7 +77,7 @@ static const form forms[] = {
 enum { FORMS = sizeof forms / sizeof forms[0], GOOD_FORMS = 6, ROWS = 2500 };
 
 typedef struct known {
-    mien_text text, log; /* the file, and what is said about its bad rows, whatever their number */
+    mien_text text, log; /* the file, and the expected log lines for its bad rows */
     uint8_t labels[ROWS];
     long long first_bad_row;
     size_t good, bad;
@@ -89,7 +89,7 @@ static void put_row(known *k, uint32_t *dice, const form *f, long long row, cons
     mien_text_printf(&k->text, "%s,%s", f->label, f->before);
     for (int i = 0; i < NUMBERS - f->drop; i++)
         mien_text_printf(&k->text, "%s%u", i ? " " : "", roll(dice, below));
-    mien_text_printf(&k->text, "%s,%s%s", f->behind, f->usage, end);
+    mien_text_printf(&k->text, "%s,%s%s", f->after, f->usage, end);
     if (!f->complaint) {
         k->labels[k->good++] = (uint8_t)atoi(f->label);
     } else {
@@ -99,7 +99,7 @@ static void put_row(known *k, uint32_t *dice, const form *f, long long row, cons
     }
 }
 
-/* 2,500 rows, five megabytes: several windows of the reader. One row in `rarity` is bad. */
+/* 2,500 rows, 5 MB, several windows of the reader. One row in `rarity` is bad. */
 static known make(uint32_t seed, uint32_t rarity) {
     known k = {.text = {0}};
     uint32_t dice = seed;
@@ -122,7 +122,7 @@ static known make(uint32_t seed, uint32_t rarity) {
     return k;
 }
 
-/* The pixels as strtol sees them. */
+/* Checks the pixels against strtol. */
 static void check_pixels(const known *k, const mien_dataset *set) {
     size_t image = 0;
     const char *at = strchr(k->text.data, '\n') + 1;
@@ -143,10 +143,10 @@ static void check_pixels(const known *k, const mien_dataset *set) {
         image += n == NUMBERS && equal;
         at = end;
     }
-    assert_int_equal(image, set->count); /* each image is the numbers of a row, in order */
+    assert_int_equal(image, set->count); /* all images found, in the order of the rows */
 }
 
-static void hostile_rows(void **state) {
+static void malformed_rows(void **state) {
     (void)state;
     for (uint32_t seed = 1; seed <= 4; seed++) {
         known k = make(seed, seed % 2 ? 40 : 400);
@@ -186,7 +186,7 @@ static void hostile_rows(void **state) {
     }
 }
 
-/* Noise, with few of the bytes that make a csv: no outcome is right, but it is the same for all. */
+/* Random bytes from a small alphabet: any outcome is fine if all numbers of threads give it. */
 static void noise(void **state) {
     (void)state;
     static const char alphabet[] = "0123456789     ,,\"\n\r\tx.";
@@ -198,7 +198,7 @@ static void noise(void **state) {
             mien_text_printf(&text, "%d ", i);
         mien_text_puts(&text, "\n");
         for (uint32_t n = roll(&dice, 3000); n; n--) {
-            const uint32_t at = roll(&dice, sizeof alphabet); /* the last one is a zero byte */
+            const uint32_t at = roll(&dice, sizeof alphabet); /* the last one is NUL */
             mien_text_append(&text, &alphabet[at], 1);
         }
         assert_int_equal(mien_file_write(path, text.data, text.size), MIEN_OK);
@@ -223,7 +223,7 @@ static void noise(void **state) {
     }
 }
 
-/* A line of more than 16 MiB ends it at its row, also when it may skip; shorter ones are read. */
+/* A line above 16 MiB is an error that names its row, even with skip; shorter ones are read. */
 static void long_lines(void **state) {
     (void)state;
     for (int longer = 0; longer < 2; longer++)
@@ -261,7 +261,7 @@ static void long_lines(void **state) {
         }
 }
 
-/* A gzipped file cut short: the rows that came through are judged first, then the cut is told. */
+/* A truncated gzip file: the rows before the cut are checked first, then the cut is reported. */
 static void cut_gzip(void **state) {
     (void)state;
     char gz[80];
@@ -292,12 +292,12 @@ static void cut_gzip(void **state) {
 }
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { SANITIZED = true }; /* has no room below a limit */
+enum { SANITIZED = true }; /* sanitizers need more address space than the limit */
 #else
 enum { SANITIZED = false };
 #endif
 
-/* Images of a gzipped file that memory does not hold: told before room is made for them. */
+/* Images of a gzip file that do not fit into memory are refused before they are allocated. */
 static void large_gzip(void **state) {
     (void)state;
     enum { IMAGES = 40, INPUT = 4096, LIMIT = 1 << 30 };
@@ -330,8 +330,9 @@ static void large_gzip(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hostile_rows), cmocka_unit_test(noise),      cmocka_unit_test(long_lines),
-        cmocka_unit_test(cut_gzip),     cmocka_unit_test(large_gzip),
+        cmocka_unit_test(malformed_rows), cmocka_unit_test(noise),
+        cmocka_unit_test(long_lines),     cmocka_unit_test(cut_gzip),
+        cmocka_unit_test(large_gzip),
     };
     return cmocka_run_group_tests(tests, start, scratch_drop);
 }

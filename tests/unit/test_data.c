@@ -1,4 +1,4 @@
-/* The data path up to the batches: csv reader, splits, fingerprint, statistics, epoch order. */
+/* Data sets before batching: csv reader, splits, fingerprint, statistics, epoch order. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +32,7 @@ static void put_numbers(mien_text *text, int row, int count) {
         mien_text_printf(text, "%s%d", i ? " " : "", pixel_of(row, i));
 }
 
-/* Numbers of a side x side image. */
+/* Writes the pixels of a side x side image. */
 static void put_pixels(mien_text *text, int row, int side) {
     put_numbers(text, row, side * side);
 }
@@ -75,9 +75,9 @@ static void csv_plain(void **state) {
     mien_dataset_release(&set);
 }
 
-/* Byte order mark, spaced header in another order, quotes, CRLF, a missing last newline, a blank
- * line; then the same bytes gzipped. */
-static void csv_relatives(void **state) {
+/* Byte order mark, header with spaces and in another order, quotes, CRLF, no final newline, a blank
+ * line; then the same file gzipped. */
+static void csv_variants(void **state) {
     (void)state;
     mien_text text = {0};
     char *bytes;
@@ -116,7 +116,7 @@ static void csv_without_columns(void **state) {
     (void)state;
     mien_text text = {0};
     mien_text_puts(&text, "pixels\n");
-    put_pixels(&text, 0, 8); /* squares of other sizes are taken as they are */
+    put_pixels(&text, 0, 8); /* a square image of another size is accepted */
     write_csv(&text);
     mien_dataset set = load((mien_image_spec){8, 8, 1});
     assert_false(set.labelled);
@@ -132,7 +132,8 @@ static void csv_without_columns(void **state) {
     mien_dataset_release(&set);
 }
 
-/* Rows 3, 5 and 6 are damaged: skipped by count, the limit is a limit, and the row is named. */
+/* Rows 3, 5 and 6 are bad: they are skipped and counted, the limit holds, and the message names the
+ * row. */
 static void csv_bad_rows(void **state) {
     (void)state;
     mien_text text = {0};
@@ -172,7 +173,8 @@ static void csv_bad_rows(void **state) {
         assert_int_equal(mien_on_bad_parse(wrong[i], &rule), MIEN_INVALID);
 }
 
-/* Halving averages 2 x 2 pixels; growing keeps a flat image flat; channels repeat the gray value.
+/* Halving averages 2 x 2 pixels; enlarging keeps a flat image flat; all channels get the gray
+ * value.
  */
 static void csv_resized(void **state) {
     (void)state;
@@ -196,11 +198,11 @@ static void csv_resized(void **state) {
     set = load((mien_image_spec){64, 50, 1});
     for (int p = 0; p < 64 * 50; p++)
         assert_int_equal(set.pixels[64 * 50 + p], 77);
-    assert_int_equal(set.pixels[0], pixel_of(0, 0)); /* corners stay where they are */
+    assert_int_equal(set.pixels[0], pixel_of(0, 0)); /* corners keep their values */
     assert_int_equal(set.pixels[64 * 50 - 1], pixel_of(0, 2303));
     mien_dataset_release(&set);
-    set = load(
-        (mien_image_spec){96, 96, 1}); /* twice the size: quarters of the way, half-pixel centres */
+    set = load((mien_image_spec){
+        96, 96, 1}); /* twice the size with half-pixel centres: weights of 1/4 and 3/4 */
     for (int x = 1; x < 95; x++) {
         const int near = pixel_of(0, x / 2), other = pixel_of(0, x % 2 ? x / 2 + 1 : x / 2 - 1);
         assert_int_equal(set.pixels[x], (3 * near + other + 2) / 4);
@@ -210,7 +212,7 @@ static void csv_resized(void **state) {
 
 enum { COUNT = 1000, GROUPS = 100 };
 
-/* A set of 4x4 images without a file: labels uneven, ten samples a group. */
+/* A set of 4x4 images in memory, with unbalanced labels and ten samples per group. */
 static mien_dataset make_set(void) {
     mien_dataset set = {.spec = {4, 4, 2}, .labelled = true, .budget = SIZE_MAX};
     static const char *const names[] = {"a", "b", "c"};
@@ -253,7 +255,7 @@ static void split_stratified(void **state) {
     assert_memory_not_equal(first, set.part, COUNT); /* another seed, another split */
     apply(&set, MIEN_BY_GROUP, 0.3, 0.3, 5);
     apply(&set, MIEN_BY_STRATIFIED, 0.15, 0.2, 5);
-    assert_memory_equal(first, set.part, COUNT); /* what was applied before does not matter */
+    assert_memory_equal(first, set.part, COUNT); /* does not depend on the split before */
     mien_dataset_release(&set);
 }
 
@@ -266,12 +268,12 @@ static void split_by_group(void **state) {
         assert_int_equal(set.part[i], set.part[i / 10 * 10]);
     for (mien_part p = MIEN_VAL; p <= MIEN_TEST; p++) {
         const size_t n = mien_dataset_counts(&set, p, counts);
-        assert_true(n > 80 && n < 320); /* 20 of 100 groups, give or take three deviations */
+        assert_true(n > 80 && n < 320); /* 20 of 100 groups, within 3 standard deviations */
     }
     mien_dataset_release(&set);
 }
 
-/* The data's own parts; a missing validation part is drawn from the training part alone. */
+/* The data's own split; a missing validation part is drawn from the training part only. */
 static void split_by_usage(void **state) {
     (void)state;
     mien_dataset set = make_set();
@@ -361,7 +363,7 @@ static void statistics(void **state) {
     mien_dataset_release(&set);
 }
 
-/* Every class that is there gets the same sum; a class without samples gets nothing. */
+/* Every class with samples gets the same total weight; a class without samples gets 0. */
 static void balanced_weights(void **state) {
     (void)state;
     mien_dataset set = make_set();
@@ -405,7 +407,7 @@ static void loader_order(void **state) {
         seen[first[i]] = true;
         fixed += first[i] == loader.index[MIEN_TRAIN][i];
     }
-    assert_true(fixed < 10); /* a shuffle leaves about one in its place */
+    assert_true(fixed < 10); /* a shuffle leaves about one element in place */
     assert_int_equal(mien_loader_order(&loader, MIEN_TRAIN, true, 9, 2), MIEN_OK);
     read_order(&loader, MIEN_TRAIN, later);
     assert_memory_not_equal(first, later, n * sizeof *first);
@@ -425,7 +427,7 @@ static void loader_order(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(csv_plain),           cmocka_unit_test(csv_relatives),
+        cmocka_unit_test(csv_plain),           cmocka_unit_test(csv_variants),
         cmocka_unit_test(csv_without_columns), cmocka_unit_test(csv_bad_rows),
         cmocka_unit_test(csv_resized),         cmocka_unit_test(split_stratified),
         cmocka_unit_test(split_by_group),      cmocka_unit_test(split_by_usage),

@@ -1,4 +1,4 @@
-/* Pictures from files: every form against what was put in, damaged ones against a sentence. */
+/* Decoding of pictures: every format against known pixels, damaged files against their messages. */
 #include <malloc.h>
 #include <math.h>
 #include <stdio.h>
@@ -25,7 +25,7 @@ static int start(void **state) {
     return 0;
 }
 
-/* Decodes and releases the bytes. */
+/* Decodes and releases the file. */
 static mien_image decode(mien_text *file, int channels) {
     mien_image image;
     assert_int_equal(file->status, MIEN_OK);
@@ -87,7 +87,7 @@ static void jpeg(void **state) {
     }
 }
 
-/* Inks: no black, and one ink at a time. */
+/* CMYK without black, one ink at a time. */
 static void jpeg_cmyk(void **state) {
     (void)state;
     uint8_t inks[W * H * 4], want[W * H * 3];
@@ -95,14 +95,14 @@ static void jpeg_cmyk(void **state) {
     for (int i = 0; i < W * H * 3; i++)
         inks[i / 3 * 4 + i % 3] = want[i] = colour[i];
     for (int i = 0; i < W * H; i++)
-        inks[i * 4 + 3] = 255; /* inverted, as Adobe's marker says: none of it */
+        inks[i * 4 + 3] = 255; /* inverted, as Adobe's marker says: no black */
     made_jpeg(inks, W, H, 4, 0, false, &file);
     mien_image image = decode(&file, 0);
     expect_pixels(&image, want, 3, 40);
 }
 
-/* Moves a PNG's orientation behind its pixels. */
-static void exif_behind(mien_text *png) {
+/* Moves a PNG's eXIf chunk after the pixels. */
+static void move_exif_to_end(mien_text *png) {
     enum { CHUNK = 12 + 26, LAST = 12 };
     char chunk[CHUNK], *at = memmem(png->data, png->size, "eXIf", 4);
     assert_non_null(at);
@@ -112,7 +112,7 @@ static void exif_behind(mien_text *png) {
     memcpy(png->data + png->size - LAST - CHUNK, chunk, CHUNK);
 }
 
-/* A picture of 3x2 as it is stored, and upright by the tag's definition. */
+/* A stored 3x2 picture, and its upright form by the definition of the tag. */
 static void exif(void **state) {
     (void)state;
     static const uint8_t stored[6] = {1, 2, 3, 4, 5, 6};
@@ -128,9 +128,9 @@ static void exif(void **state) {
     for (int o = 1; o <= 8; o++) {
         mien_text file = {0};
         mien_image image;
-        for (int behind = 0; behind < 2; behind++) {
+        for (int at_end = 0; at_end < 2; at_end++) {
             made_png(stored, 3, 2, PNG_COLOR_TYPE_GRAY, 8, false, o, &file);
-            if (behind) exif_behind(&file);
+            if (at_end) move_exif_to_end(&file);
             image = decode(&file, 0);
             assert_int_equal(image.width, o < 5 ? 3 : 2);
             assert_int_equal(image.height, o < 5 ? 2 : 3);
@@ -140,21 +140,22 @@ static void exif(void **state) {
         made_jpeg(gray, W, H, 1, o, false, &file);
         image = decode(&file, 0);
         assert_int_equal(image.width, o < 5 ? W : H);
-        const bool right = o == 2 || o == 3 || o == 7 || o == 8; /* where stored (0,0) went */
+        const bool right =
+            o == 2 || o == 3 || o == 7 || o == 8; /* the corner of the stored (0,0) */
         const bool below = o == 3 || o == 4 || o == 7 || o == 6;
         const int x = (o < 5 ? right : o == 6 || o == 7) ? image.width - 1 : 0;
         const int y = (o < 5 ? below : o == 7 || o == 8) ? image.height - 1 : 0;
         assert_true(abs(image.pixels[y * image.width + x] - gray[0]) <= 6);
         mien_image_release(&image);
     }
-    mien_text odd = {0}; /* an orientation that does not exist is none */
+    mien_text odd = {0}; /* an invalid orientation is ignored */
     made_png(stored, 3, 2, PNG_COLOR_TYPE_GRAY, 8, false, 9, &odd);
     mien_image image = decode(&odd, 0);
     assert_memory_equal(image.pixels, stored, 6);
     mien_image_release(&image);
 }
 
-/* Sample `c` of pixel (x, y), of `depth` bits; deeper ones agree in their upper bits. */
+/* Sample `c` of pixel (x, y) with `depth` bits; all depths agree in their upper bits. */
 static unsigned sample(int x, int y, int c, int depth) {
     const unsigned word = (unsigned)(x * 2971 + y * 7919 + c * 104729) & 0xffff;
     return word >> (16 - depth);
@@ -170,7 +171,7 @@ static void put_sample(uint8_t *row, size_t at, int depth, unsigned value) {
     }
 }
 
-/* What the pixel's sample becomes: 8 bits, colours of the palette, laid on white. */
+/* The expected sample: 8 bits, palette resolved, composed onto white. */
 static int expected(int type, int depth, int x, int y, int c) {
     const unsigned most = (1u << depth) - 1;
     const int samples = type == 0 || type == 3 ? 1 : type == 4 ? 2 : type == 2 ? 3 : 4;
@@ -203,7 +204,7 @@ static void png_kind(int type, int depth, bool interlaced) {
     for (int i = 0; i < W * H * channels; i++) {
         const int p = i / channels;
         const int want = expected(type, depth, p % W, p / W, i % channels);
-        /* alpha is laid on from 8 bits */
+        /* alpha is applied at 8 bits */
         if (abs(image.pixels[i] - want) > (type & 4 ? 1 : 0))
             fail_msg("type %d, %d bits: byte %d is %d, not %d", type, depth, i, image.pixels[i],
                      want);
@@ -228,7 +229,7 @@ static void bmp(void **state) {
         mien_image image = decode(&file, 0);
         expect_pixels(&image, colour, 3, 0);
     }
-    /* 4 bits with a palette of three colours; index 3 stands for none */
+    /* 4 bits with a palette of three colours; index 3 is invalid */
     static const uint8_t small[] = "BM\0\0\0\0\0\0\0\0\x42\0\0\0"
                                    "\x28\0\0\0\4\0\0\0\1\0\0\0\1\0\4\0\0\0\0\0\0\0\0\0"
                                    "\0\0\0\0\0\0\0\0\3\0\0\0\0\0\0\0"
@@ -295,8 +296,8 @@ static void not_pictures(void **state) {
     expect_in_message("/nowhere/a.png");
 }
 
-/* Headers that promise more than is there: refused before room is made for it. */
-static void promises(void **state) {
+/* Headers that claim more data than the file has are refused before memory is allocated. */
+static void oversized_headers(void **state) {
     (void)state;
     mien_text png = {0}, jpg = {0}, bmp_file = {0};
     made_png(gray, W, H, PNG_COLOR_TYPE_GRAY, 8, false, 0, &png);
@@ -327,7 +328,7 @@ static void promises(void **state) {
     mien_text_release(&bmp_file);
 }
 
-/* The bytes in a block of exactly their size: a sanitizer sees the first one behind it. */
+/* Decodes a copy in a block of the exact size: a sanitizer detects any read past its end. */
 static mien_status decode_copy(const char *data, size_t size) {
     mien_image image;
     uint8_t *copy = malloc(size ? size : 1);
@@ -338,7 +339,7 @@ static mien_status decode_copy(const char *data, size_t size) {
     return status;
 }
 
-/* No prefix of a picture is one, and no change of its bytes ends the program. */
+/* Every truncated picture is refused, and changed bytes do not crash the program. */
 static void damaged(void **state) {
     (void)state;
     mien_text files[6] = {{0}};
@@ -373,9 +374,9 @@ static void damaged(void **state) {
     }
 }
 
-/* A photo whose bytes are overwritten in the middle decodes without a bad code: what gives it away
- * is what is left over before the end marker. Filling that some programs write there is no damage.
- */
+/* A JPEG with overwritten bytes in the middle may decode without an invalid code; the damage shows
+ * in the bytes left over before the end marker. Padding there, which some programs write, is
+ * accepted. */
 static void damaged_scans(void **state) {
     (void)state;
     enum { SIDE = 120, VARIANTS = 60 };
@@ -417,19 +418,19 @@ static void damaged_scans(void **state) {
 }
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { SANITIZED = true }; /* what is freed stays in memory for a while */
+enum { SANITIZED = true }; /* freed memory is returned late */
 #else
 enum { SANITIZED = false };
 #endif
 
-/* Many threads at large progressive pictures hold the coefficients of one at a time. */
+/* Threads that decode large progressive pictures hold the coefficients of only one at a time. */
 static void large_pictures(void **state) {
     (void)state;
     enum { SIDE = 2900, THREADS = 8, COEFFICIENTS = 2 * SIDE * SIDE };
     mien_text file = {0};
     uint8_t *flat;
     int good = 0;
-    mallopt(M_MMAP_THRESHOLD, 1 << 20); /* large blocks go back when they are freed */
+    mallopt(M_MMAP_THRESHOLD, 1 << 20); /* return large blocks to the system at once */
     assert_int_equal(mien_new(&flat, (size_t)SIDE * SIDE, 1), MIEN_OK);
     made_jpeg(flat, SIDE, SIDE, 1, 0, true, &file);
     mien_free(flat);
@@ -443,7 +444,7 @@ static void large_pictures(void **state) {
     mien_text_release(&file);
 }
 
-/* Colours whose gray is another one when a factor is changed in its last bit. */
+/* Colours whose gray value changes with the last bit of a factor. */
 static void luma(void **state) {
     (void)state;
     static const uint8_t colours[] = {195, 110, 216, 244, 8, 218, 92, 95, 195, 255, 255, 255};
@@ -453,7 +454,7 @@ static void luma(void **state) {
     assert_memory_equal(got, want, 4);
 }
 
-/* Both filters as they are defined, pixel by pixel. */
+/* Reference implementations of both filters, pixel by pixel. */
 static double area_at(const uint8_t *in, int h, int w, double y0, double y1, double x0, double x1) {
     double sum = 0, weight = 0;
     for (int y = (int)y0; y < h && y < y1; y++) {
@@ -482,7 +483,7 @@ static void resize(void **state) {
             const double v = area_at(gray, h, w, y * sy, (y + 1) * sy, x * sx, (x + 1) * sx);
             if (sy > 1 || sx > 1) assert_int_equal(out[p], (uint8_t)(v + 0.5));
         }
-        /* colour is each channel for itself */
+        /* colour: each channel separately */
         mien_resize(colour, h, w, 3, out, oh, ow);
         for (int c = 0; c < 3; c++) {
             uint8_t plane[W * H];
@@ -504,7 +505,7 @@ int main(void) {
         cmocka_unit_test(bmp),
         cmocka_unit_test(pnm),
         cmocka_unit_test(not_pictures),
-        cmocka_unit_test(promises),
+        cmocka_unit_test(oversized_headers),
         cmocka_unit_test(damaged),
         cmocka_unit_test(resize),
         cmocka_unit_test(luma),

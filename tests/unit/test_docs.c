@@ -1,5 +1,5 @@
-/* docs/config.md and docs/models.md are made from the key tables; this test fails when they are not
- * what the tables say. MIEN_UPDATE=1 writes them. */
+/* docs/config.md and docs/models.md are generated from the key tables; this test fails when they
+ * are out of date. MIEN_UPDATE=1 writes them. */
 #include <stdlib.h>
 #include <string.h>
 

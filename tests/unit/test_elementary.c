@@ -1,5 +1,5 @@
-/* The elementary functions of kernels/body in float, against libm in double. The bounds are what
- * was measured over these sweeps, rounded up; the unit is the last place of the correct float. */
+/* The elementary functions of kernels/body in float, against libm in double. The bounds are the
+ * errors measured over these sweeps, rounded up, in ulps of the correct float. */
 #include <math.h>
 #include <string.h>
 
@@ -12,9 +12,9 @@ typedef struct function {
     float (*ours)(float);
     double (*exact)(double);
     float low, high; /* the sweep */
-    double ulp;      /* bound of the error; 0: `absolute` counts instead */
+    double ulp;      /* error bound; 0: use `absolute` instead */
     double absolute;
-    int rising; /* 1: never falls by more than the bound; 0: not monotone */
+    int rising; /* 1: monotone up to the error bound; 0: not monotone */
 } function;
 
 static float our_exp(float x) {
@@ -69,7 +69,7 @@ static const function functions[] = {
     {"tanh", our_tanh, tanh, -20, 20, 4, 0, 1},
     {"sigmoid", our_sigmoid, exact_sigmoid, -87, 20, 2.6, 0, 1},
     {"swish", our_swish, exact_swish, -80, 10, 3.2, 0, 0},
-    /* sums of nearly equal numbers: far to the left only the absolute error is small */
+    /* cancellation: for large negative x only the absolute error is small */
     {"gelu", our_gelu, exact_gelu, -10, 10, 0, 5e-7, 0},
     {"elu", our_elu, exact_elu, -20, 10, 0, 6e-8, 1},
 };
@@ -81,11 +81,11 @@ static double last_place(double y) {
     return (double)nextafterf(f, INFINITY) - (double)f;
 }
 
-/* Point number i of a sweep over all magnitudes: even in the bits of the float. */
+/* Point i of a sweep over all magnitudes. */
 static float point(const function *f, int i) {
     const float edge = i % 2 ? f->high : f->low;
     const float small = f->low > 0 ? f->low : 1e-6f;
-    if (f->low > 0 || i % 4 < 2) { /* even in the logarithm */
+    if (f->low > 0 || i % 4 < 2) { /* logarithmic spacing */
         const double top = f->low > 0 ? (double)f->high : fabs((double)edge);
         const float x = (float)((double)small * pow(top / (double)small, i / (POINTS - 1.0)));
         return edge < 0 ? -x : x;
@@ -117,7 +117,7 @@ static void test_errors(void **state) {
     }
 }
 
-/* A rising function falls by no more than its error between neighbours. */
+/* Between neighbouring points a monotone function falls by no more than its error. */
 static void test_monotone(void **state) {
     (void)state;
     for (int k = 0; k < FUNCTIONS; k++) {
@@ -132,7 +132,7 @@ static void test_monotone(void **state) {
     }
 }
 
-/* Ends of the axis: where the values go, and that they get there without passing them. */
+/* The limits at both ends of the axis are reached and not exceeded. */
 static void test_limits(void **state) {
     (void)state;
     assert_true(m_exp(0) == 1 && m_log(1) == 0 && m_sin(0) == 0 && m_cos(0) == 1 && m_erf(0) == 0);
@@ -153,7 +153,7 @@ static void test_limits(void **state) {
         assert_true(fabsf(m_sin(x)) <= 1 && fabsf(m_cos(x)) <= 1);
 }
 
-/* A NaN stays a NaN through every function and activation: it must not hide. */
+/* Every function and activation propagates NaN. */
 static void test_nan(void **state) {
     (void)state;
     for (int k = 0; k < FUNCTIONS; k++)
@@ -163,8 +163,8 @@ static void test_nan(void **state) {
         assert_true(isnan(body_activate(NAN, act, 0.2f)));
 }
 
-/* The slopes at the bends are those that Keras 3 takes. */
-static void test_bends(void **state) {
+/* The slopes at the kinks are those of Keras 3. */
+static void test_kinks(void **state) {
     (void)state;
     static const struct {
         int act;
@@ -187,7 +187,7 @@ static void test_bends(void **state) {
     assert_true(body_prelu_slope(0, 0.25f) == 0);
 }
 
-static void test_bends_of_relu(void **state) {
+static void test_relu_kinks(void **state) {
     (void)state;
     static const struct {
         body_rectifier r;
@@ -209,7 +209,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_errors), cmocka_unit_test(test_monotone),
         cmocka_unit_test(test_limits), cmocka_unit_test(test_nan),
-        cmocka_unit_test(test_bends),  cmocka_unit_test(test_bends_of_relu),
+        cmocka_unit_test(test_kinks),  cmocka_unit_test(test_relu_kinks),
     };
     return cmocka_run_group_tests_name("elementary functions", tests, NULL, NULL);
 }

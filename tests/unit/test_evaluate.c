@@ -1,5 +1,5 @@
-/* Evaluation as a library call, on models whose every probability is known: class k's logit is a
- * weight times pixel k, and of an image's first pixels one is white. */
+/* Evaluation as a library call, on models with known probabilities: the logit of class k is a
+ * weight times pixel k, and exactly one of an image's first pixels is white. */
 #include "tests/support/net.h"
 #include "tests/support/scratch.h"
 
@@ -23,7 +23,7 @@ enum {
     TEST = 10,
     COUNT = 8 + VAL + TEST
 };
-/* as FER+ votes have them; the data's own labels are the first seven */
+/* the classes of FER+ votes; the data's own labels are the first seven */
 static const char names[CLASSES][MIEN_CLASS_NAME] = {"angry", "disgust",  "fear",    "happy",
                                                      "sad",   "surprise", "neutral", "contempt"};
 static const char network[] = "name: tiny\nlayers:\n  - flatten\n"
@@ -35,12 +35,12 @@ static int label_of(int row) {
     return row % LABELS;
 }
 
-/* Every fifth image shows another class than its label. */
+/* The class an image shows; every fifth differs from its label. */
 static int seen_in(int row) {
     return row % 5 == 0 ? (label_of(row) + 1) % LABELS : label_of(row);
 }
 
-/* `weight`: of the pixel that stands for a class. */
+/* `weight`: of the pixel of a class. */
 static void save_model(const char *path, float weight, int classes, const char *trained_on) {
     const mien_graph_io io = {SIDE, SIDE, 1, classes};
     mien_model model = {0};
@@ -64,7 +64,7 @@ static void save_model(const char *path, float weight, int classes, const char *
     snprintf(model.meta.train_sha256, sizeof model.meta.train_sha256, "%s", trained_on);
     expect_ok(mien_new(&model.meta.class_names, (size_t)classes, MIEN_CLASS_NAME));
     memcpy(model.meta.class_names, names, (size_t)classes * MIEN_CLASS_NAME);
-    expect_ok(mien_quant_create(&model.graph, &model.quant)); /* no layer is int8 */
+    expect_ok(mien_quant_create(&model.graph, &model.quant)); /* no int8 layers */
     expect_ok(mien_model_save(&model, path));
     mien_model_release(&model);
 }
@@ -84,7 +84,8 @@ static void put_faces(void) {
             mien_text_printf(&faces, "%d ", p < CLASSES ? 255 * (p == seen_in(row)) : row);
         mien_text_printf(&faces, ",%s\n", usage);
         if (row != 3) mien_text_printf(&ages, "%d,%s\n", row, row % 2 ? "old" : "young");
-        mien_text_printf(&soft, "%s,x.png,0,10,0,0,0,0,0,0,0,0\n", usage); /* all are happy */
+        mien_text_printf(&soft, "%s,x.png,0,10,0,0,0,0,0,0,0,0\n",
+                         usage); /* all votes are for happy */
     }
     scratch_put_text("faces.csv", &faces);
     scratch_put_text("ages.csv", &ages);
@@ -109,7 +110,7 @@ static int stop(void **state) {
     return scratch_drop(state);
 }
 
-/* Of the class that is seen, for a model of that weight; the others share the rest. */
+/* Probability of the class shown, for a model with this weight; the others share the rest. */
 static double sure(double weight) {
     return exp(weight) / (exp(weight) + CLASSES - 1);
 }
@@ -132,7 +133,7 @@ static void expect_rows(const mien_evaluation *e, int first, int n, double p) {
     }
 }
 
-/* Nothing named but the model: its own data, their test part; in batches of 4, 4 and 2. */
+/* By default a model is evaluated on the test part of its own data. Batches of 4, 4 and 2. */
 static void one_model(void **state) {
     (void)state;
     const char *const models[] = {strong};
@@ -141,7 +142,7 @@ static void one_model(void **state) {
     assert_int_equal(e.part, MIEN_TEST);
     assert_string_equal(e.data.source, csv);
     expect_rows(&e, 0, TEST, sure(3));
-    assert_int_equal(e.metrics.correct, TEST - 2); /* but rows 0 and 5 */
+    assert_int_equal(e.metrics.correct, TEST - 2); /* all but rows 0 and 5 */
     assert_true(fabs(e.metrics.accuracy - 0.8) < 1e-12);
     const double loss = -(8 * log(sure(3)) + 2 * log((1 - sure(3)) / (CLASSES - 1))) / TEST;
     assert_true(fabs(e.metrics.loss - loss) < 1e-6);
@@ -180,7 +181,7 @@ static void ensemble(void **state) {
     mien_evaluation_release(&e);
 }
 
-/* A model that says that it was trained on just these images. */
+/* A model whose metadata say that it was trained on these images. */
 static void training_data(void **state) {
     (void)state;
     const char *const models[] = {strong};
@@ -200,7 +201,7 @@ static void training_data(void **state) {
     mien_evaluation_release(&e);
 }
 
-/* Ages of the ten rows: young 0 2 4 6 8 (row 0 is wrong), old 1 5 7 9 (row 5 is), 3 has none. */
+/* Ages of the ten rows: young 0 2 4 6 8 (row 0 is wrong), old 1 5 7 9 (row 5 is wrong), 3 none. */
 static void subgroups(void **state) {
     (void)state;
     const char *const models[] = {strong};

@@ -1,5 +1,5 @@
-/* One batch shared by two processes: each computes a part of it, and together they do what one
- * process does with the whole. And single images through a feed. */
+/* One batch shared by two processes: each computes a part, and together they give what one process
+ * gives for the whole. Also single images through a feed. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,7 +34,7 @@ static const char model[] = "layers:\n"
                             "  - dropout: {rate: 0.5}\n"
                             "  - dense: {units: classes, activation: softmax}\n";
 
-/* A set of ALL noisy images, all of them in the training part. */
+/* A set of ALL noise images, all in the training part. */
 static void make_set(mien_dataset *set) {
     static uint8_t pixels[ALL * NUMBERS], part[ALL];
     static uint16_t labels[ALL];
@@ -74,7 +74,7 @@ static void start(process *p, const mien_dataset *set, int first, int rows) {
                             .state = p->net.plan->step};
 }
 
-/* Gather, forward, loss, backward; the input and targets come back to the host. */
+/* Gather, forward, loss, backward; copies input and targets to the host. */
 static void compute(process *p) {
     mien_plan *plan = p->net.plan;
     const mien_batch *b = &p->batch;
@@ -105,14 +105,14 @@ static void two_processes_share_a_batch(void **state) {
     compute(&whole);
     compute(&part[0]);
     compute(&part[1]);
-    /* exactly the same images, mixed with the same partners, and the same targets */
+    /* exactly the same images, mixup partners and targets */
     assert_memory_equal(whole.x, part[0].x, sizeof(float) * CUT * NUMBERS);
     assert_memory_equal(whole.x + CUT * NUMBERS, part[1].x,
                         sizeof(float) * (BATCH - CUT) * NUMBERS);
     assert_memory_equal(whole.targets, part[0].targets, sizeof(float) * CUT * CLASSES);
     assert_memory_equal(whole.targets + CUT * CLASSES, part[1].targets,
                         sizeof(float) * (BATCH - CUT) * CLASSES);
-    /* the gradients of the parts add up, also through both dropouts */
+    /* the gradients of the parts add up, even with dropout */
     const size_t count = whole.net.plan->trained;
     const float *want = (const float *)whole.net.plan->grad;
     double *a = numbers(count), *b = numbers(count);
@@ -124,7 +124,7 @@ static void two_processes_share_a_batch(void **state) {
     assert_true(relative_distance(b, a, count) < 1e-6);
     free(a);
     free(b);
-    /* and where the next batch starts */
+    /* and the start of the next batch agrees */
     expect_ok(mien_plan_read(whole.net.plan, &one));
     expect_ok(mien_plan_read(part[0].net.plan, &other));
     assert_int_equal(one.rows, BATCH);
@@ -134,8 +134,8 @@ static void two_processes_share_a_batch(void **state) {
     stop(&whole);
 }
 
-/* mien_step_run in two processes: the step state moves past the whole batch in both, also in one
- * that has no row of it. */
+/* mien_step_run in two processes: both advance the step state by the whole batch, even one that has
+ * no row of it. */
 static void a_step_of_parts(void **state) {
     (void)state;
     static const int sizes[] = {BATCH, 5, 1};

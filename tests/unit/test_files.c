@@ -1,4 +1,4 @@
-/* Files and their names: whole reads, writes that leave the old file or the new one, folders. */
+/* Files and paths: whole reads, atomic writes, folders. */
 #include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
@@ -41,16 +41,16 @@ static void file_write_and_read(void **state) {
     assert_int_equal(mien_file_read(other, 100, &text, &size), MIEN_NOT_FOUND);
     expect_in_message("absent");
     assert_int_equal(mien_path_join(other, scratch, "pipe"), MIEN_OK);
-    assert_int_equal(mkfifo(other, 0600), 0); /* it must not wait for a writer */
+    assert_int_equal(mkfifo(other, 0600), 0); /* opening must not wait for a writer */
     assert_int_equal(mien_file_read(other, 100, &text, &size), MIEN_IO);
 }
 
-/* Temporary files that lie in the folder of a path. */
-static int temporary_beside(const char *path) {
-    char beside[MIEN_PATH];
+/* Number of temporary files in the folder of a path. */
+static int count_temporary(const char *path) {
+    char folder[MIEN_PATH];
     int count = 0;
-    mien_path_folder(beside, path);
-    DIR *dir = opendir(beside);
+    mien_path_folder(folder, path);
+    DIR *dir = opendir(folder);
     assert_non_null(dir);
     for (const struct dirent *entry; (entry = readdir(dir));)
         count += strncmp(entry->d_name, ".mien-", 6) == 0;
@@ -58,7 +58,7 @@ static int temporary_beside(const char *path) {
     return count;
 }
 
-/* Also a name as long as a name can be, and where a killed process left its temporary files. */
+/* Names of the maximum length, and with temporary files left by a killed process. */
 static void file_write_any_name(void **state) {
     (void)state;
     char name[256] = {0}, path[MIEN_PATH], left[MIEN_PATH];
@@ -78,10 +78,10 @@ static void file_write_any_name(void **state) {
         assert_int_equal(mien_path_join(left, scratch, name), MIEN_OK);
         assert_int_equal(rmdir(left), 0);
     }
-    assert_int_equal(temporary_beside(path), 0);
+    assert_int_equal(count_temporary(path), 0);
 }
 
-/* A write that cannot happen leaves the old file and no temporary one. */
+/* A failed write keeps the old file and leaves no temporary one. */
 static void file_write_fails(void **state) {
     (void)state;
     char kept[MIEN_PATH], path[MIEN_PATH];
@@ -90,7 +90,7 @@ static void file_write_fails(void **state) {
     struct rlimit limit, least;
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
     least = limit;
-    least.rlim_cur = 2; /* as a full disk: after a part of the bytes */
+    least.rlim_cur = 2; /* fails after two bytes, like a full disk */
     void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &least), 0);
     const mien_status status = mien_file_write(kept, "lost", 4);
@@ -99,13 +99,13 @@ static void file_write_fails(void **state) {
     assert_int_equal(status, MIEN_IO);
     expect_in_message("kept");
     expect_content(kept, "kept");
-    assert_int_equal(temporary_beside(kept), 0);
+    assert_int_equal(count_temporary(kept), 0);
     assert_int_equal(mien_path_join(path, scratch, "no/such"), MIEN_OK);
     assert_int_equal(mien_file_write(path, "x", 1), MIEN_NOT_FOUND);
-    assert_int_equal(mien_file_write(scratch, "x", 1), MIEN_IO); /* a folder stands there */
+    assert_int_equal(mien_file_write(scratch, "x", 1), MIEN_IO); /* the path is a folder */
     expect_in_message("directory");
-    assert_int_equal(temporary_beside(scratch), 0);
-    /* a full device fails, and is still a device afterwards */
+    assert_int_equal(count_temporary(scratch), 0);
+    /* a full device fails, and is not replaced by a file */
     assert_int_equal(mien_file_write("/dev/full", "x", 1), MIEN_IO);
     struct stat info;
     assert_int_equal(stat("/dev/full", &info), 0);

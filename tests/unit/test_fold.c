@@ -1,6 +1,6 @@
-/* What inference plans leave out: batch normalisation in the weights of the layer before it, ReLU
- * behind it in that layer's epilogue, dropout. The logits must be those of the network as written,
- * which a plan that can train computes in double. */
+/* Optimisations of inference plans: batch normalisation is folded into the weights of the layer
+ * before it, a following ReLU into that layer's epilogue, and dropout is removed. The logits must
+ * be those of the unfolded network, which a training plan computes in double. */
 #include "tests/support/net.h"
 #include "tests/support/reference.h"
 
@@ -30,8 +30,8 @@ static int close_backends(void **state) {
     return 0;
 }
 
-/* Weights as if trained: no vector has the value that it starts with. */
-static void scatter(const mien_graph *graph, mien_weights *weights) {
+/* Makes weights look trained: no vector keeps its initial values. */
+static void perturb(const mien_graph *graph, mien_weights *weights) {
     for (int i = 0; i < graph->count; i++)
         for (int k = 0; k < graph->nodes[i].param_count; k++) {
             const mien_param *p = &graph->nodes[i].params[k];
@@ -44,15 +44,15 @@ static void scatter(const mien_graph *graph, mien_weights *weights) {
         }
 }
 
-/* Logits of a plan. `passes`: how many layers it must have left to run, one that only reshapes
- * counted whether it is run or not; 0: any number. */
+/* Logits of a plan. `passes`: the expected number of layers that run, counting every layer that
+ * only reshapes; 0: any number. */
 static double *logits_of(mien_backend *b, const char *model, mien_graph_io io, bool infer,
                          int passes) {
     test_net net;
     mien_weights weights;
     net_open(&net, b, model, io, (net_options){.batch = ROWS, .infer = infer, .micro = 3});
     expect_ok(mien_weights_create(&net.graph, 9, &weights));
-    scatter(&net.graph, &weights);
+    perturb(&net.graph, &weights);
     expect_ok(mien_plan_load(net.plan, &weights));
     const mien_tensor x = mien_plan_input(net.plan, ROWS), y = mien_plan_logits(net.plan, ROWS);
     double *in = numbers(mien_shape_count(x.shape)), *out = numbers(mien_shape_count(y.shape));
@@ -60,7 +60,7 @@ static double *logits_of(mien_backend *b, const char *model, mien_graph_io io, b
         in[i] = noise(3, i);
     net_write(&net, &x, in);
     const unsigned saved = mien_float_enter();
-    for (int i = 0; i < 2; i++) /* the input must outlive a pass */
+    for (int i = 0; i < 2; i++) /* twice: a pass must not overwrite the input */
         net_forward(&net, false);
     mien_float_leave(saved);
     net_read(&net, &y, out);
@@ -77,7 +77,7 @@ static double *logits_of(mien_backend *b, const char *model, mien_graph_io io, b
     return out;
 }
 
-/* `fused`: passes on the CPU, which puts sums into convolutions; the reference does not. */
+/* `fused`: passes on the CPU, which fuses sums into convolutions; the reference does not. */
 static void check(const char *model, mien_graph_io io, int passes, int fused) {
     const size_t count = (size_t)ROWS * (size_t)io.classes;
     double *want = logits_of(f64, model, io, false, 0);
@@ -112,7 +112,7 @@ static void test_small_networks(void **state) {
         {START "}\n" BN ": {scale: false, center: false, epsilon: 0.1}\n" TAIL, 3},
         {START "}\n" BN "\n  - activation: {activation: swish}\n" TAIL, 4},
         {START "}\n" BN "\n" BN "\n" TAIL, 4},
-        /* not foldable: something is between, or the bare value is read too */
+        /* not foldable: a layer in between, or another consumer of the value */
         {START ", activation: relu}\n" BN "\n" TAIL, 4},
         {START "}\n  - max_pooling2d\n" BN "\n" TAIL, 5},
         {"layers:\n" BN "\n  - " CONV "}\n" TAIL, 4},
@@ -123,7 +123,7 @@ static void test_small_networks(void **state) {
         {START ", name: a}\n" BN ": {name: n, inputs: [a]}\n" BN
                ": {name: m, inputs: [a]}\n  - add: {inputs: [n, m]}\n" TAIL,
          6},
-        /* dense, and a dense layer whose normalised values are the logits */
+        /* dense, also where the normalised values are the logits */
         {START "}\n  - flatten\n  - dense: {units: 12}\n" BN
                "\n  - activation: {activation: relu}\n"
                "  - dense: {units: classes, activation: softmax}\n",
@@ -131,7 +131,7 @@ static void test_small_networks(void **state) {
         {START "}\n  - flatten\n  - dense: {units: classes, use_bias: false}\n" BN
                "\n  - activation: {activation: softmax}\n",
          3},
-        /* dropout: of a value that is read once, twice, and of the input */
+        /* dropout of a value with one or two consumers, and of the input */
         {START "}\n  - dropout: {rate: 0.3}\n  - activation: {activation: tanh}\n" TAIL, 4},
         {START ", name: a}\n  - dropout: {name: d, rate: 0.3}\n"
                "  - activation: {name: t, activation: tanh}\n  - add: {inputs: [t, a]}\n" TAIL,
@@ -143,7 +143,7 @@ static void test_small_networks(void **state) {
         check(cases[i].model, (mien_graph_io){9, 9, 1, 4}, cases[i].passes, cases[i].passes);
 }
 
-/* Channels that fill no block, and a kernel that Winograd takes. */
+/* Channel counts that fill no block, and a kernel that uses Winograd. */
 static void test_odd_channels(void **state) {
     (void)state;
     static const int channels[] = {3, 7, 24, 32};
@@ -158,7 +158,7 @@ static void test_odd_channels(void **state) {
     }
 }
 
-/* Each kind of convolution with its channels where they lie in the kernel. */
+/* All kinds of convolution, whose kernels keep output channels on different axes. */
 static void test_convolutions(void **state) {
     (void)state;
     static const struct {
@@ -192,8 +192,8 @@ static void test_seresnet(void **state) {
     free(text);
 }
 
-/* Sums with a convolution behind one input: onto the other input's buffer, unless that is still
- * read, or is the image, or the channels fill no block. */
+/* A sum with a convolution as input is fused: the convolution adds onto the other input's buffer,
+ * unless that is still read, or is the image, or the channels fill no block. */
 static void test_sums(void **state) {
     (void)state;
 #define NAMED(channels, name, inputs)                                                              \
@@ -203,7 +203,7 @@ static void test_sums(void **state) {
         const char *lines;
         int passes, fused;
     } cases[] = {
-        /* identity shortcut, ReLU behind the sum; and with batch normalisation */
+        /* identity shortcut with ReLU after the sum; the same with batch normalisation */
         {NAMED(32, "s", "input") NAMED(32, "a", "s")
              NAMED(32, "b", "a") "  - add: {inputs: [s, b]}\n  - activation: {activation: relu}\n",
          7, 5},
@@ -220,8 +220,8 @@ static void test_sums(void **state) {
                                  "  - conv2d: {filters: 16, kernel_size: 3, strides: 2, padding: "
                                  "same, name: b, inputs: [s]}\n  - add: {inputs: [a, b]}\n",
          6, 5},
-        /* not: the shortcut is read again behind, both are one value, the channels are odd, the
-         * convolution reads what it would write on, its value is read twice */
+        /* not fused: the shortcut is read again later, both inputs are the same value, odd
+         * channels, the convolution reads the buffer it would overwrite, its value is read twice */
         {NAMED(16, "s", "input") NAMED(16, "a", "s")
              NAMED(16, "b", "a") "  - add: {name: t, inputs: [s, b]}\n  - add: {inputs: [t, s]}\n",
          7, 7},

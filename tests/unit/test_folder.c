@@ -1,5 +1,5 @@
-/* Folders of pictures: which files are samples of which class and part, what is said about the
- * others, and the published sets that have a form of their own. */
+/* Folders of pictures: the class and part of every file, messages about other files, and published
+ * data sets with their own layout. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +27,7 @@ static int start(void **state) {
     return scratch_make(state);
 }
 
-/* A picture of SIDE x SIDE that `seed` tells from others. */
+/* Writes a picture of SIDE x SIDE pixels that depend on `seed`. */
 static void put(const char *name, int seed) {
     uint8_t pixels[PIXELS];
     mien_text file = {0};
@@ -157,7 +157,7 @@ static void put_bad(void) {
     scratch_put("a/text.png", "hello", 5);
 }
 
-/* Each is named, in the order of the names, for any number of threads and both kinds of memory. */
+/* Bad files are listed in order of their names, for any number of threads and memory mode. */
 static void bad_files(void **state) {
     (void)state;
     put("a/1.pgm", 1);
@@ -210,7 +210,7 @@ static void unreadable(void **state) {
     chmod(scratch_path("b"), 0755);
 }
 
-/* Every form of file, other sizes, colour and gray. */
+/* All file formats, other sizes, colour and gray. */
 static void forms(void **state) {
     (void)state;
     enum { S = 30 };
@@ -291,7 +291,7 @@ static void rafdb(void **state) {
     mien_dataset_release(&set);
 }
 
-/* What a crash left of a list: it must not end where the zeros begin. */
+/* A list with zero bytes, as a crash may leave it: it must not end at the first zero. */
 static void rafdb_with_a_hole(void **state) {
     (void)state;
     put_jpeg("train_00001.jpg", 20, 20, 0);
@@ -311,7 +311,7 @@ static void rafdb_flat(void **state) {
     mien_dataset_release(&set);
 }
 
-/* Folders of numbers that are known. */
+/* Numbered class folders of known data sets. */
 static void numbered(void **state) {
     (void)state;
     char name[64];
@@ -335,7 +335,7 @@ static void numbered(void **state) {
     mien_dataset_release(&set);
 }
 
-/* CK+ counts its expressions in another order. */
+/* CK+ numbers its expressions in another order. */
 static void numbered_ckplus(void **state) {
     (void)state;
     char name[64];
@@ -349,7 +349,7 @@ static void numbered_ckplus(void **state) {
     mien_dataset_release(&set);
 }
 
-/* Parts that the folders name, and a validation part that they do not: nobody is on both sides. */
+/* The folders name training and test part; the validation part drawn must not split a person. */
 static void ckplus_in_parts(void **state) {
     (void)state;
     char name[96];

@@ -1,5 +1,5 @@
-/* The table of model formats: every row is whole, content decides, suffixes choose what is written;
- * and what holds for a model whose file says nothing about it. */
+/* The table of model formats: complete rows, detection by content, choice of the output format by
+ * suffix; and the defaults for metadata that a file lacks. */
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +29,7 @@ static void parse_network(int side, int channels, mien_graph *graph) {
     mien_tree_release(&tree);
 }
 
-/* A model with default settings; in int8 when asked for. */
+/* A model with default settings; `int8`: with an int8 layer. */
 static void make(bool int8, mien_model *model) {
     *model = (mien_model){0};
     parse_network(SIDE, 1, &model->graph);
@@ -49,7 +49,7 @@ static bool can_write(const mien_model_format *format) {
 
 /* ---- the table ---- */
 
-static void every_row_is_whole(void **state) {
+static void every_row_is_complete(void **state) {
     (void)state;
     const mien_model_format *f;
     for (size_t i = 0; (f = mien_model_format_at(i)) != NULL; i++) {
@@ -72,7 +72,7 @@ static void every_row_is_whole(void **state) {
     assert_null(mien_model_format_of("classic.yaml"));
 }
 
-static void content_is_of_one_row(void **state) {
+static void content_matches_one_row(void **state) {
     (void)state;
     static const char zeros[2048];
     static const char *const others[] = {"", "emotion,pixels\n", "PK\3\4", "\x89HDF\r\n\x1a"};
@@ -95,8 +95,8 @@ static void content_is_of_one_row(void **state) {
     assert_null(mien_model_format_sniff(zeros, sizeof zeros));
 }
 
-/* Other safetensors are of no row. */
-static void safetensors_are_told_apart(void **state) {
+/* Other safetensors files match no row. */
+static void other_safetensors_match_nothing(void **state) {
     (void)state;
     static const char *const formats[] = {"pt", "mien-int8-2", "mien-int8-1"};
     const float one = 1;
@@ -127,7 +127,7 @@ static void suffixes_are_listed(void **state) {
 
 /* ---- files ---- */
 
-/* Opens a file and expects the format and the numbers of `model`. */
+/* Opens a file and expects this format and the weights of `model`. */
 static void expect_same_model(const char *path, const mien_model_format *format,
                               const mien_model *model) {
     mien_model back;
@@ -161,7 +161,7 @@ static void suffix_chooses_what_is_written(void **state) {
     }
 }
 
-/* A file with a wrong name is still what it is. */
+/* A file with a wrong suffix is recognised by its content. */
 static void content_decides(void **state) {
     (void)state;
     char *bytes = NULL;
@@ -177,7 +177,7 @@ static void content_decides(void **state) {
     mien_model_release(&model);
 }
 
-/* HDF5 may begin after 512, 1024, … bytes of anything. */
+/* HDF5 may begin after a block of 512, 1024, … arbitrary bytes. */
 static void hdf5_after_a_block(void **state) {
     (void)state;
     static const size_t blocks[] = {512, 1024, 8192};
@@ -235,7 +235,7 @@ static void what_cannot_be_written(void **state) {
     refuse_save(false, "float.safetensors", "not int8");
 }
 
-/* ---- what a file does not say ---- */
+/* ---- defaults ---- */
 
 static void expect_defaults(const mien_meta *meta) {
     assert_string_equal(meta->resize, "area");
@@ -284,7 +284,7 @@ static mien_status read_meta(const char *text, mien_meta *meta) {
     return status;
 }
 
-/* The least that an attribute must say; all else is as in a model that says nothing. */
+/* A minimal attribute: everything else gets the defaults. */
 static void an_attribute_begins_with_the_defaults(void **state) {
     (void)state;
     mien_meta meta;
@@ -301,7 +301,7 @@ static void an_attribute_begins_with_the_defaults(void **state) {
 
 /* ---- the numbers in the attribute ---- */
 
-/* Of a model from before numbers were numbers. */
+/* An attribute of format 1, which stored numbers as strings. */
 static const char of_format_1[] =
     "{\"format\": 1, \"producer\": \"mien 0.1.0\", \"classes\": [\"a\", \"b\"], \"input\": "
     "{\"height\": 48, \"width\": 48, \"channels\": 1, \"resize\": \"area\", \"scale\": "
@@ -338,7 +338,7 @@ static void old_numbers_are_read_and_new_ones_written(void **state) {
     mien_free(again.class_names);
 }
 
-/* Doubles that few digits do not hold come back bit for bit. */
+/* Doubles that need many digits survive bit for bit. */
 static void numbers_are_exact(void **state) {
     (void)state;
     static const double awkward[] = {
@@ -373,7 +373,7 @@ static void refuse_meta(const char *from, const char *to) {
     mien_free(meta.class_names);
 }
 
-static void numbers_that_are_none(void **state) {
+static void invalid_numbers(void **state) {
     (void)state;
     refuse_meta("\"0.0039215700000000001\"", "true");
     refuse_meta("\"0.0039215700000000001\"", "\"none\"");
@@ -388,9 +388,9 @@ int main(void) {
     const char *build = getenv("MIEN_BUILD");
     setenv("MIEN_MODULES", build ? build : "build/release", 0); /* mien-h5 */
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_row_is_whole),
-        cmocka_unit_test(content_is_of_one_row),
-        cmocka_unit_test(safetensors_are_told_apart),
+        cmocka_unit_test(every_row_is_complete),
+        cmocka_unit_test(content_matches_one_row),
+        cmocka_unit_test(other_safetensors_match_nothing),
         cmocka_unit_test(suffixes_are_listed),
         cmocka_unit_test(suffix_chooses_what_is_written),
         cmocka_unit_test(content_decides),
@@ -401,7 +401,7 @@ int main(void) {
         cmocka_unit_test(an_attribute_begins_with_the_defaults),
         cmocka_unit_test(old_numbers_are_read_and_new_ones_written),
         cmocka_unit_test(numbers_are_exact),
-        cmocka_unit_test(numbers_that_are_none),
+        cmocka_unit_test(invalid_numbers),
     };
     return cmocka_run_group_tests_name("formats", tests, scratch_make, scratch_drop);
 }

@@ -1,4 +1,4 @@
-/* Subgroups: the csv that names them, and a model's figures on each. */
+/* Subgroups: the csv that defines them, and a model's metrics on each. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +31,7 @@ static void put_picture(const char *name) {
     scratch_put_text(name, &file);
 }
 
-/* Four pictures, fear/b.pgm is damaged: samples fear/a, joy/c, joy/d. */
+/* Four pictures, of which fear/b.pgm is damaged: the samples are fear/a, joy/c, joy/d. */
 static mien_dataset load_folder(mien_memory memory) {
     mien_dataset set;
     put_picture("d/fear/a.pgm");
@@ -43,7 +43,7 @@ static mien_dataset load_folder(mien_memory memory) {
     return set;
 }
 
-/* Five rows, the second one is damaged: samples are rows 0, 2, 3, 4. */
+/* Five rows, of which the second is damaged: the samples are rows 0, 2, 3, 4. */
 static mien_dataset load_csv(void) {
     mien_dataset set;
     mien_text text = {0};
@@ -103,8 +103,8 @@ static void files(void **state) {
     }
 }
 
-/* Where samples were taken out of a set, files and rows still name theirs. */
-static void kept(void **state) {
+/* After samples were removed from a set, files and rows still match the right ones. */
+static void removed_samples(void **state) {
     (void)state;
     mien_dataset set = load_folder(MIEN_MEMORY_RESIDENT);
     assert_int_equal(mien_dataset_keep(&set, (const bool[]){false, true, true}), MIEN_OK);
@@ -214,7 +214,7 @@ static void sources_without_an_order(void **state) {
     mien_dataset_release(&set);
 }
 
-/* Six samples of two classes, of which the set's sample 1 is not judged. */
+/* Six samples of two classes; sample 1 of the set is not evaluated. */
 static void figures(void **state) {
     (void)state;
     static uint8_t of[7] = {1, 3, 1, 1, 2, 2, 0};
@@ -237,7 +237,7 @@ static void figures(void **state) {
     assert_int_equal(rows[0].n, 3);
     assert_float_equal(rows[0].accuracy, 2.0 / 3, 1e-9);
     assert_float_equal(rows[0].macro_f1, 2.0 / 3, 1e-9);
-    assert_string_equal(rows[1].name, "old"); /* one class alone: the other does not count */
+    assert_string_equal(rows[1].name, "old"); /* has one class only: the other does not count */
     assert_int_equal(rows[1].n, 2);
     assert_float_equal(rows[1].macro_f1, 1, 1e-9);
     assert_string_equal(rows[2].name, "(none)");
@@ -261,12 +261,8 @@ static void figures(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        IN_SCRATCH(files),
-        IN_SCRATCH(kept),
-        IN_SCRATCH(damaged),
-        IN_SCRATCH(bounds),
-        IN_SCRATCH(sources_without_an_order),
-        cmocka_unit_test(figures),
+        IN_SCRATCH(files),  IN_SCRATCH(removed_samples),          IN_SCRATCH(damaged),
+        IN_SCRATCH(bounds), IN_SCRATCH(sources_without_an_order), cmocka_unit_test(figures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

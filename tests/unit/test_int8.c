@@ -1,5 +1,4 @@
-/* Inference in bytes: operators against sums computed here in integers, loops against their
- * definition. */
+/* int8 inference: operators against integer sums computed here, loops against their definition. */
 #include "tests/support/net.h"
 #include "tests/support/reference.h"
 
@@ -55,13 +54,13 @@ static mien_int8_desc desc_of(const shape_case *s, const float *w_scale) {
                                        .activation = s->activation},
                             .w_scale = w_scale,
                             .x_scale = 0.03125f,
-                            .y_scale = 0.0234375f, /* some outputs do not fit a byte */
+                            .y_scale = 0.0234375f, /* some outputs saturate */
                             .x = s->x,
                             .y = s->y,
                             .x_f32 = s->x_f32};
 }
 
-/* What the layer would give without rounding the result: sums of integers, scaled in double. */
+/* The exact result before rounding: an integer sum, scaled in double. */
 static double exact(const mien_linear_desc *d, const int *x, const int *w, const float *w_scale,
                     const float *bias, double x_scale, size_t at) {
     const size_t c = (size_t)d->out.c;
@@ -81,7 +80,7 @@ static double exact(const mien_linear_desc *d, const int *x, const int *w, const
     return d->activation == BODY_RELU && y < 0 ? 0 : y;
 }
 
-/* The byte (or float) at a place of y. */
+/* Element i of y, in logical order. */
 static double value_at(const mien_tensor *y, size_t i) {
     if (y->dtype == MIEN_U8) return ((const uint8_t *)y->data)[i];
     if (y->dtype == MIEN_I8) return ((const int8_t *)y->data)[i];
@@ -108,16 +107,16 @@ static void compare_outputs(const shape_case *s, const mien_int8_desc *d, const 
         const double scaled = real_y / (double)d->y_scale;
         const double want = fmin(fmax(nearbyint(scaled), low), high);
         saturated += scaled < low - 1 || scaled > high + 1;
-        /* only a number at the edge between two bytes may fall to either side */
+        /* only at the edge between two integers may it round to either side */
         const bool tie = fabs(fabs(scaled - floor(scaled)) - 0.5) < 1e-3;
         if (fabs(got - want) > (tie ? 1 : 0))
-            fail_msg("%dx%d->%d: byte %g, not %g (%.6f) at %zu", s->size, s->in, s->out, got, want,
+            fail_msg("%dx%d->%d: int8 %g, not %g (%.6f) at %zu", s->size, s->in, s->out, got, want,
                      scaled, i);
     }
     if (s->y == MIEN_I8 && s->in >= 16) assert_true(saturated > 0);
 }
 
-/* x as the operator wants to see it: bytes in NHWC, or their values in the backend's floats. */
+/* x in the operator's input format: int8 in NHWC, or dequantized floats in the backend's layout. */
 static mien_tensor make_x(const shape_case *s, const mien_int8_desc *d, const int *x) {
     mien_shape shape = d->linear.in;
     shape.n = s->rows;
@@ -216,7 +215,7 @@ static void test_rounding(void **state) {
         assert_int_equal(body_quantise(x[i], 1, s8), as_s8[i]);
     }
     assert_int_equal(body_quantise(NAN, 1, u8), 0);
-    for (int isa = 0; isa < 3; isa++) { /* blocks of channels become NHWC */
+    for (int isa = 0; isa < 3; isa++) { /* blocked channels become NHWC */
         const char *name;
         const cpu_kernels *k = reference_isa(isa, &name);
         float in[2 * 3 * 16];
@@ -269,8 +268,8 @@ static void test_pooling(void **state) {
     }
 }
 
-/* The first convolution computes in floats: sums as the plain loops have them, then bytes. */
-static void check_narrow(const cpu_kernels *k, const cpu_conv *c, bool is_signed) {
+/* The stem convolution computes in float: the sums of the plain loops, then quantized. */
+static void check_stem(const cpu_kernels *k, const cpu_conv *c, bool is_signed) {
     const int taps = c->window.kernel_h * c->window.kernel_w * c->ic;
     const int outputs = c->n * c->oh * c->ow * c->oc;
     float x[2 * 13 * 13 * 4] = {0}, w[50 * 32], b[32], lanes[50 * 32];
@@ -294,7 +293,7 @@ static void check_narrow(const cpu_kernels *k, const cpu_conv *c, bool is_signed
     free(bytes);
 }
 
-static void test_narrow(void **state) {
+static void test_stem(void **state) {
     (void)state;
     for (int isa = 0; isa < 3; isa++) {
         const char *name;
@@ -304,7 +303,7 @@ static void test_narrow(void **state) {
             const int out = (13 + 2 * pad - kernel) / stride + 1;
             const cpu_conv c = {
                 2, 13, 13, ic, out, out, 32, {kernel, kernel, stride, stride, pad, pad}, 1, 1, 1};
-            check_narrow(k, &c, v % 5 == 0);
+            check_stem(k, &c, v % 5 == 0);
         }
     }
 }
@@ -312,8 +311,8 @@ static void test_narrow(void **state) {
 int main(int argc, char **argv) {
     (void)argc;
     reference_wait_passively(argv);
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_operators), cmocka_unit_test(test_rounding),
-        cmocka_unit_test(test_pooling), cmocka_unit_test(test_narrow)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_operators),
+                                       cmocka_unit_test(test_rounding),
+                                       cmocka_unit_test(test_pooling), cmocka_unit_test(test_stem)};
     return cmocka_run_group_tests(tests, open_backends, close_backends);
 }

@@ -1,4 +1,4 @@
-/* Networks in bytes: calibration, agreement with f32, the file and what is wrong with one. */
+/* int8 networks: calibration, agreement with f32, files and damaged files. */
 #include "tests/support/net.h"
 #include "tests/support/reference.h"
 
@@ -70,7 +70,7 @@ static void make_model(const char *text, mien_model *model) {
     expect_ok(mien_graph_parse(tree.root, "model", io, &model->graph));
     mien_tree_release(&tree);
     expect_ok(mien_weights_create(&model->graph, 3, &model->weights));
-    for (int i = 0; i < model->graph.count; i++) /* normalisations that do something */
+    for (int i = 0; i < model->graph.count; i++) /* non-trivial normalisations */
         for (int k = 0; k < model->graph.nodes[i].param_count; k++) {
             const mien_param *p = &model->graph.nodes[i].params[k];
             float *to = mien_weights_get(&model->weights, i, k);
@@ -127,7 +127,7 @@ static double *logits_of(const mien_model *model, mien_backend *b, const mien_qu
     return out;
 }
 
-/* Bytes against the f32 network it was made from, against its own weights in f32, and against
+/* Compares int8 with the original f32 network, with its own quantized weights in f32, and with
  * itself in other batches. */
 static void check_network(const char *text, double tolerance) {
     mien_model before, model;
@@ -143,7 +143,7 @@ static void check_network(const char *text, double tolerance) {
     print_message("# %.2g from f32, %.2g from its weights in f32\n", a, b);
     if (!(a <= tolerance) || !(b <= tolerance))
         fail_msg("%s\nlogits differ by %.3g and %.3g", text, a, b);
-    if (a == 0) fail_msg("%s\nnothing ran in bytes", text);
+    if (a == 0) fail_msg("%s\nnothing ran in int8", text);
     assert_true(relative_distance(whole, got, 17 * CLASSES) <= 1e-5);
     assert_true(relative_distance(alone, got, CLASSES) <= 1e-5);
     mien_model_release(&before);
@@ -163,11 +163,11 @@ static void test_networks(void **state) {
         "layers:\n  - " CONV ", use_bias: false}\n  - batch_normalization\n"
         "  - activation: {activation: relu}\n  - " CONV "}\n  - batch_normalization\n"
         "  - activation: {activation: relu}\n  - max_pooling2d: {pool_size: 4}\n",
-        /* odd channels; what cannot be in bytes between what can */
+        /* odd channels; a layer without int8 between layers with it */
         "layers:\n  - conv2d: {filters: 7, kernel_size: 3, activation: relu}\n"
         "  - conv2d: {filters: 35, kernel_size: 3, strides: 2, activation: swish}\n"
         "  - average_pooling2d\n  - conv2d: {filters: 24, kernel_size: 3}\n  - max_pooling2d\n",
-        /* one value, several readers: bytes for all, or floats for all */
+        /* one value with several consumers: int8 for all, or f32 for all */
         "layers:\n  - " CONV ", name: a, activation: relu}\n"
         "  - " CONV ", name: b, inputs: [a], activation: relu}\n"
         "  - " CONV ", name: c, inputs: [a]}\n  - add: {inputs: [b, c]}\n"
@@ -184,7 +184,7 @@ static void test_networks(void **state) {
     }
 }
 
-/* Every value between the image and the classes' numbers that can be bytes is. */
+/* Every value between the image and the logits that can be int8 is int8. */
 static void test_types(void **state) {
     (void)state;
     static const struct {
@@ -209,7 +209,7 @@ static void test_types(void **state) {
         assert_int_equal(plan->nodes[node].fusion.skipped, want[i].skipped);
     }
     assert_int_equal(mien_quant_count(&model.quant), 3);
-    expect_ok(mien_plan_create(&model.graph, plain, &options, &f32)); /* it cannot: f32 */
+    expect_ok(mien_plan_create(&model.graph, plain, &options, &f32)); /* has no int8: f32 */
     assert_null(f32->quant);
     mien_plan_free(f32);
     mien_plan_free(plan);
@@ -248,7 +248,7 @@ static void test_clips(void **state) {
     static mien_histogram h;
     assert_true(mien_clip_find(&h, MIEN_CLIP_MSE, 255) == 0);
     h.most = 10;
-    for (int i = 0; i < MIEN_HISTOGRAM; i++) /* nearly all below 1, and one at 10 */
+    for (int i = 0; i < MIEN_HISTOGRAM; i++) /* nearly all values below 1, one at 10 */
         h.bins[i] = floor(1e6 * exp(-i / 40.0));
     h.bins[MIEN_HISTOGRAM - 1] = 1;
     assert_true(mien_clip_find(&h, MIEN_CLIP_MAX, 255) == 10);
@@ -257,7 +257,7 @@ static void test_clips(void **state) {
         if (!(edge >= 0.9f && edge < 5))
             fail_msg("%s cuts at %g", mien_clip_name((mien_clip)clip), (double)edge);
     }
-    for (int i = 0; i < MIEN_HISTOGRAM; i++) /* even: nothing may be cut off */
+    for (int i = 0; i < MIEN_HISTOGRAM; i++) /* uniform: nothing may be clipped */
         h.bins[i] = 100;
     assert_true(mien_clip_find(&h, MIEN_CLIP_MSE, 255) > 9.9f);
     assert_true(mien_clip_find(&h, MIEN_CLIP_KL, 255) > 9.0f);
@@ -298,7 +298,7 @@ static void test_file(void **state) {
     unlink(scratch_file());
 }
 
-/* Parses damaged bytes and, when nothing is wrong with them, predicts. */
+/* Opens a damaged file and, if it is accepted, predicts with it. */
 static mien_status try_bytes(const char *bytes, size_t size) {
     mien_model model = {0};
     float out[11 * CLASSES];
@@ -313,7 +313,7 @@ static mien_status try_bytes(const char *bytes, size_t size) {
     return status;
 }
 
-/* Replaces the first `from` by `to`, of the same length, and expects a refusal that says `why`. */
+/* Replaces the first `from` by `to`, of the same length, and expects an error with `why` in it. */
 static void refuse_change(const char *bytes, size_t size, const char *from, const char *to,
                           const char *why) {
     char *copy = malloc(size);
@@ -329,7 +329,7 @@ static void refuse_change(const char *bytes, size_t size, const char *from, cons
     free(copy);
 }
 
-/* Floats of a tensor set to a value, then the same. */
+/* The same with all floats of a tensor set to a value. */
 static void refuse_number(const char *bytes, size_t size, const char *tensor, float value,
                           const char *why) {
     mien_safetensors file;
@@ -347,7 +347,7 @@ static void refuse_number(const char *bytes, size_t size, const char *tensor, fl
     free(copy);
 }
 
-/* A calibrated model as its file's bytes; the caller frees them. */
+/* The file of a calibrated model, in memory; the caller frees it. */
 static char *file_of(const char *text, size_t *size) {
     mien_model model;
     char *bytes;
@@ -359,7 +359,7 @@ static char *file_of(const char *text, size_t *size) {
     return bytes;
 }
 
-/* One tensor more than the network uses. */
+/* Adds a tensor that the network does not use. */
 static void refuse_extra(const char *bytes, size_t size) {
     static const char *const keys[] = {"format", "mien", "model_config"};
     const float one = 1;
@@ -384,7 +384,7 @@ static void refuse_extra(const char *bytes, size_t size) {
     mien_safetensors_release(&file);
 }
 
-/* Two layers read one value: it has one scale. */
+/* A value that two layers read has one scale. */
 static void test_scales_of_a_value(void **state) {
     (void)state;
     static const char text[] = "layers:\n  - " CONV ", name: a, activation: relu}\n"
@@ -400,7 +400,7 @@ static void test_scales_of_a_value(void **state) {
     mien_free(bytes);
 }
 
-static void test_hostile_files(void **state) {
+static void test_damaged_files(void **state) {
     (void)state;
     size_t size, taken = 0;
     char *bytes = file_of(classic, &size);
@@ -417,7 +417,7 @@ static void test_hostile_files(void **state) {
     refuse_number(bytes, size, "dense_1/kernel", INFINITY, "not finite");
     for (size_t cut = 0; cut < 200; cut++)
         assert_int_not_equal(try_bytes(bytes, size * cut / 200), MIEN_OK);
-    for (uint32_t round = 0; round < 500; round++) { /* no crash, no sanitizer's word */
+    for (uint32_t round = 0; round < 500; round++) { /* no crash, no sanitizer report */
         char *copy = malloc(size);
         assert_non_null(copy);
         memcpy(copy, bytes, size);
@@ -441,7 +441,7 @@ int main(int argc, char **argv) {
                                        cmocka_unit_test(test_refusals),
                                        cmocka_unit_test(test_clips),
                                        cmocka_unit_test(test_file),
-                                       cmocka_unit_test(test_hostile_files),
+                                       cmocka_unit_test(test_damaged_files),
                                        cmocka_unit_test(test_scales_of_a_value)};
     return cmocka_run_group_tests(tests, open_backends, close_backends);
 }

@@ -1,4 +1,4 @@
-/* Which instruction sets are used, and which of them the other tests could run on this CPU. */
+/* The choice of instruction set, and the levels that other tests can use on this CPU. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,27 +7,27 @@
 #include "tests/support/net.h"
 #include "tests/support/test.h"
 
-static mien_status choose(const char *word, mien_isa *isa, bool *held_back) {
+static mien_status choose(const char *word, mien_isa *isa, bool *limited) {
     word ? setenv("MIEN_ISA", word, 1) : unsetenv("MIEN_ISA");
-    const mien_status status = mien_isa_choose(isa, held_back);
+    const mien_status status = mien_isa_choose(isa, limited);
     unsetenv("MIEN_ISA");
     return status;
 }
 
-static void the_environment_holds_back(void **state) {
+static void the_environment_limits_the_isa(void **state) {
     (void)state;
     mien_isa isa, best = MIEN_ISA_V2;
-    bool held_back;
+    bool limited;
     for (int k = 0; k < MIEN_ISA_COUNT; k++)
         if (mien_isa_has((mien_isa)k)) best = (mien_isa)k;
-    expect_ok(choose(NULL, &isa, &held_back));
+    expect_ok(choose(NULL, &isa, &limited));
     assert_int_equal(isa, best);
-    assert_false(held_back);
+    assert_false(limited);
     for (int k = 0; k < MIEN_ISA_COUNT; k++) {
-        const mien_status status = choose(mien_isa_name((mien_isa)k), &isa, &held_back);
+        const mien_status status = choose(mien_isa_name((mien_isa)k), &isa, &limited);
         assert_int_equal(status, mien_isa_has((mien_isa)k) ? MIEN_OK : MIEN_UNSUPPORTED);
         assert_int_equal(isa, k);
-        assert_true(held_back);
+        assert_true(limited);
     }
 }
 
@@ -40,8 +40,8 @@ static void an_unknown_level_is_refused(void **state) {
     assert_non_null(strstr(mien_error_message(), "must be v2, v3 or v4, not 'avx2'"));
 }
 
-/* This is the first use of oneDNN in the process: it is held back together with our loops. */
-static void one_variable_holds_back_everything(void **state) {
+/* MIEN_ISA limits oneDNN, too. This must be the first use of oneDNN in the process. */
+static void the_limit_includes_onednn(void **state) {
     (void)state;
     mien_backend *b;
     setenv("MIEN_ISA", "v2", 1);
@@ -60,7 +60,7 @@ static void int8_can_be_switched_off(void **state) {
     unsetenv("MIEN_INT8");
 }
 
-/* Tests of our loops go over all levels that the CPU has: one that it lacks is counted here. */
+/* Other tests run all levels that this CPU has; a level it lacks shows here as skipped. */
 static void tested_level(void **state) {
     const int level = (int)(size_t)*state;
     if (!mien_isa_has((mien_isa)level)) skip();
@@ -70,8 +70,8 @@ int main(void) {
     unsetenv("MIEN_ISA");
     unsetenv("MIEN_INT8");
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_variable_holds_back_everything),
-        cmocka_unit_test(the_environment_holds_back),
+        cmocka_unit_test(the_limit_includes_onednn),
+        cmocka_unit_test(the_environment_limits_the_isa),
         cmocka_unit_test(an_unknown_level_is_refused),
         cmocka_unit_test(int8_can_be_switched_off),
         {"loops for x86-64-v3", tested_level, NULL, NULL, (void *)(size_t)MIEN_ISA_V3},

@@ -48,10 +48,10 @@ static void write_faces(const char *path, int rows, int base) {
     write_text(path, &text);
 }
 
-/* ---- one image's votes: neutral happiness surprise sadness anger disgust fear contempt unknown NF
- */
+/* ---- votes on one image ---- */
 
 typedef struct vote_case {
+    /* neutral happiness surprise sadness anger disgust fear contempt unknown no-face */
     int votes[MIEN_VOTE_COLUMNS];
     int verdict[3]; /* mien_votes_outcome of majority, distribution, multi */
     float share[3][MIEN_VOTE_CLASSES];
@@ -62,18 +62,18 @@ enum { K = MIEN_VOTES_KEPT, S = MIEN_VOTES_SPREAD, U = MIEN_VOTES_UNKNOWN, N = M
 static const vote_case cases[] = {
     /* the first row of fer2013new.csv: no majority, three classes in the distribution */
     {{4, 0, 0, 1, 3, 2}, {S, K, K}, {{0}, {4.f / 7, 0, 0, 0, 3.f / 7}, {0.5f, 0, 0, 0, 0.5f}}},
-    {{6, 0, 1, 1, 0, 0, 0, 0, 2}, {K, K, K}, {{1}, {1}, {1}}}, /* single votes do not count */
+    {{6, 0, 1, 1, 0, 0, 0, 0, 2}, {K, K, K}, {{1}, {1}, {1}}}, /* single votes are ignored */
     {{5, 0, 0, 3, 2}, {S, K, K}, {{0}, {0.625f, 0, 0, 0.375f}, {0.5f, 0, 0, 0.5f}}},
     {{0, 10}, {K, K, K}, {{0, 1}, {0, 1}, {0, 1}}},
     {{2, 0, 0, 0, 0, 0, 0, 0, 8}, {U, U, U}, {{0}}},
     {{0, 0, 0, 0, 0, 0, 0, 0, 0, 10}, {N, N, N}, {{0}}},
     {{1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, {S, S, S}, {{0}}},
-    {{2, 2, 2, 2, 2}, {S, S, S}, {{0}}}, /* five alike are too many */
+    {{2, 2, 2, 2, 2}, {S, S, S}, {{0}}}, /* five equal shares are too many */
     {{5, 0, 0, 0, 0, 0, 0, 0, 5}, {S, S, K}, {{0}, {0}, {1}}},
     {{4, 0, 0, 3, 0, 0, 0, 0, 3}, {S, K, K}, {{0}, {4.f / 7, 0, 0, 3.f / 7}, {0.5f, 0, 0, 0.5f}}},
 };
 
-static void votes_as_ferplus_judges(void **state) {
+static void votes_follow_ferplus(void **state) {
     static const mien_soft_mode modes[] = {MIEN_SOFT_MAJORITY, MIEN_SOFT_DISTRIBUTION,
                                            MIEN_SOFT_MULTI};
     (void)state;
@@ -91,9 +91,9 @@ static void votes_as_ferplus_judges(void **state) {
         }
 }
 
-/* ---- a file of votes on a set ---- */
+/* ---- a file of votes ---- */
 
-/* Row i: class i % 8 by ten votes, every fourth unknown; row `odd` is of another part. */
+/* Row i: ten votes for class i % 8, every fourth for unknown; row `odd` has another usage. */
 static void write_votes(int rows, int odd) {
     mien_text text = {0};
     mien_text_puts(&text, "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,"
@@ -169,7 +169,7 @@ static void votes_of_other_data(void **state) {
     mien_dataset_release(&set);
 }
 
-/* ---- what a model remembers of them ---- */
+/* ---- votes in a model's metadata ---- */
 
 static mien_status read_meta(const char *votes, mien_meta *meta) {
     char text[600];
@@ -209,7 +209,7 @@ static void a_model_names_votes_but_no_path(void **state) {
 
 /* ---- drawn classes ---- */
 
-/* The targets in backend memory, of the set's first sample. */
+/* The class drawn for the first sample; 99 if there are several. */
 static int drawn_class(const mien_loader *loader) {
     const float *t = loader->targets;
     int found = -1;
@@ -267,13 +267,13 @@ static void labels_move_to_other_classes(void **state) {
     mien_dataset set;
     const char other[8][MIEN_CLASS_NAME] = {"neutral", "happiness", "surprise", "sadness",
                                             "anger",   "disgust",   "fear",     "contempt"};
-    static const int place[7] = {4, 5, 6, 1, 3, 2, 0};
+    static const int index[7] = {4, 5, 6, 1, 3, 2, 0};
     write_faces(a_path, 7, 1);
     assert_int_equal(load(a_path, MIEN_MEMORY_RESIDENT, &set), MIEN_OK);
     assert_int_equal(mien_dataset_map(&set, other, 8, "the model"), MIEN_OK);
     assert_int_equal(set.classes, 8);
     for (size_t i = 0; i < 7; i++)
-        assert_int_equal(set.labels[i], place[i]);
+        assert_int_equal(set.labels[i], index[i]);
     assert_int_not_equal(mien_dataset_map(&set, other, 7, "the model"), MIEN_OK);
     expect_in_message("'contempt'");
     expect_in_message("a.csv");
@@ -282,7 +282,7 @@ static void labels_move_to_other_classes(void **state) {
 
 /* ---- a csv without labels ---- */
 
-static void unlabelled_rows_keep_their_places(void **state) {
+static void unlabelled_rows_keep_their_numbers(void **state) {
     (void)state;
     mien_dataset set;
     mien_text text = {0};
@@ -302,7 +302,7 @@ static void unlabelled_rows_keep_their_places(void **state) {
     mien_dataset_release(&set);
 }
 
-/* Of equal shares in `multi` the label is the class with more votes, not the first. */
+/* Among equal shares in `multi` the label is the class with the most votes, not the first. */
 static void the_most_votes_decide(void **state) {
     (void)state;
     mien_dataset set;
@@ -353,7 +353,7 @@ static void sources_merge(void **state) {
     mien_dataset_release(&set);
 }
 
-/* The limit of bad rows is for all sources together. */
+/* The limit of bad rows applies to all sources together. */
 static void bad_rows_of_all_sources(void **state) {
     (void)state;
     mien_dataset set;
@@ -375,7 +375,7 @@ static void bad_rows_of_all_sources(void **state) {
     mien_dataset_release(&set);
 }
 
-/* Names beyond those that can be joined are not dropped. */
+/* More than 64 sources are refused, not cut off. */
 static void too_many_sources(void **state) {
     (void)state;
     mien_dataset set;
@@ -396,7 +396,7 @@ static void an_epoch_is_balanced(void **state) {
     uint16_t labels[23];
     uint8_t part[23] = {0};
     int shown[23] = {0};
-    /* fifteen of class 0, none of 1, six of 2, two of 3 */
+    /* 15 of class 0, none of 1, 6 of 2, 2 of 3 */
     for (int i = 0; i < 23; i++)
         labels[i] = (uint16_t)(i < 15 ? 0 : (i < 21 ? 2 : 3));
     const mien_dataset set = {.count = 23, .labels = labels, .part = part, .classes = 4};
@@ -423,14 +423,14 @@ static void an_epoch_is_balanced(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(votes_as_ferplus_judges),
+        cmocka_unit_test(votes_follow_ferplus),
         cmocka_unit_test(votes_replace_labels),
         cmocka_unit_test(votes_of_other_data),
         cmocka_unit_test(a_model_names_votes_but_no_path),
         cmocka_unit_test(classes_are_drawn_by_their_shares),
         cmocka_unit_test(names_match),
         cmocka_unit_test(labels_move_to_other_classes),
-        cmocka_unit_test(unlabelled_rows_keep_their_places),
+        cmocka_unit_test(unlabelled_rows_keep_their_numbers),
         cmocka_unit_test(the_most_votes_decide),
         cmocka_unit_test(sources_merge),
         cmocka_unit_test(bad_rows_of_all_sources),

@@ -1,5 +1,5 @@
-/* Metrics against numbers from scikit-learn 1.9 and by hand; learning-rate schedules and the rules
- * that pick the best epoch. */
+/* Metrics against scikit-learn 1.9 and hand-computed values; learning-rate schedules; the choice of
+ * the best epoch. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +15,7 @@ static void expect_near(double value, double expected, int line) {
 }
 #define NEAR(value, expected) expect_near(value, expected, __LINE__)
 
-/* Eight rows, four classes of which the last never occurs; several equal scores. */
+/* Eight rows, four classes of which the last never occurs; several ties. */
 enum { ROWS = 8, CLASSES = 4 };
 static const float scores[ROWS * CLASSES] = {.7f,  .2f, .1f,  0, .5f, .3f, .2f, 0, .2f, .6f, .2f, 0,
                                              .4f,  .4f, .2f,  0, .1f, .1f, .8f, 0, .3f, .3f, .4f, 0,
@@ -62,8 +62,8 @@ static void as_scikit_learn(void **state) {
     mien_metrics_release(&m);
 }
 
-/* Class 3 is predicted once and never true; class 2 is neither: macro means count the first as zero
- * and leave out the second. precision_recall_fscore_support(…, zero_division=0). */
+/* Class 3 is predicted once but never true, class 2 neither: macro means count the former as zero
+ * and leave out the latter. precision_recall_fscore_support(…, zero_division=0). */
 static void macro_conventions(void **state) {
     (void)state;
     static const float p[] = {.6f, .2f, .1f, .1f, .1f, .2f, .1f, .6f,
@@ -92,23 +92,22 @@ static void calibration(void **state) {
     mien_metrics_release(&m);
     static const float sure[] = {1, 0, 1, 0, 0, 1, 1, 0};
     static const uint16_t y[] = {0, 0, 1, 1};
-    m = compute(sure, y, 4, 2); /* certain and wrong once in four */
+    m = compute(sure, y, 4, 2); /* certain, and wrong once in four */
     NEAR(m.ece, 0.25);
-    NEAR(m.loss, -log(1e-30) / 4); /* a certain miss costs much, not infinitely much */
+    NEAR(m.loss, -log(1e-30) / 4); /* a certain miss has a large but finite loss */
     mien_metrics_release(&m);
 }
 
 static void top2(void **state) {
     (void)state;
     static const float p[] = {.5f, .3f, .2f, .5f, .3f, .2f, .5f, .3f, .2f, .4f, .3f, .3f};
-    static const uint16_t y[] = {0, 1, 2,
-                                 2}; /* the last one ties for second place: index decides */
+    static const uint16_t y[] = {0, 1, 2, 2}; /* the last one ties for second: the index decides */
     mien_metrics m = compute(p, y, 4, 3);
     NEAR(m.top2, 0.5);
     mien_metrics_release(&m);
 }
 
-/* The order of rows cannot matter, equal scores included. */
+/* The order of rows does not matter, even with ties. */
 static void order_of_rows(void **state) {
     (void)state;
     float p[ROWS * CLASSES];
@@ -127,7 +126,7 @@ static void order_of_rows(void **state) {
     mien_metrics_release(&b);
     static const float same[] = {.5f, .5f, .5f, .5f, .5f, .5f};
     static const uint16_t three[] = {0, 1, 0};
-    a = compute(same, three, 3, 2); /* nothing told apart */
+    a = compute(same, three, 3, 2); /* no discrimination */
     NEAR(a.by_class[0].roc_auc, 0.5);
     NEAR(a.by_class[0].average_precision, 2 / 3.0);
     mien_metrics_release(&a);
@@ -157,9 +156,8 @@ static void undefined_is_null(void **state) {
     mien_metrics_release(&m);
 }
 
-/* Columns are counted in letters, of which UTF-8 has up to four bytes; long names keep both ends.
- */
-static void tables_of_other_letters(void **state) {
+/* Columns are aligned by characters, not UTF-8 bytes; long names keep both ends. */
+static void tables_of_utf8_names(void **state) {
     (void)state;
     static const char wide[CLASSES][64] = {"fröhlich", "überraschtüberrascht A",
                                            "überraschtüberrascht B", "喜"};
@@ -255,10 +253,10 @@ static void schedule_plateau(void **state) {
     mien_plateau_start(&p);
     assert_false(mien_plateau_update(&p, &c, 1.0));
     assert_false(mien_plateau_update(&p, &c, 1.0));
-    assert_true(mien_plateau_update(&p, &c, NAN)); /* a NaN is no progress */
+    assert_true(mien_plateau_update(&p, &c, NAN)); /* a NaN is not an improvement */
     NEAR(mien_schedule_rate(&c, &p, 50, 100, 10), 0.05);
     assert_false(mien_plateau_update(&p, &c, 1.1));
-    assert_false(mien_plateau_update(&p, &c, 0.9)); /* better: the wait begins anew */
+    assert_false(mien_plateau_update(&p, &c, 0.9)); /* better: patience restarts */
     assert_false(mien_plateau_update(&p, &c, 1.0));
     assert_true(mien_plateau_update(&p, &c, 1.0));
     NEAR(mien_schedule_rate(&c, &p, 50, 100, 10), 0.03); /* never below min_lr */
@@ -272,13 +270,14 @@ static void monitors(void **state) {
     assert_false(mien_monitor_update(&m, 1, NAN, 0.9, 0.9));
     assert_int_equal(m.epoch, 0);
     assert_true(mien_monitor_update(&m, 2, 2.0, 0, 0));
-    assert_false(mien_monitor_update(&m, 3, 1.95, 0, 0)); /* a smaller change is none */
+    assert_false(
+        mien_monitor_update(&m, 3, 1.95, 0, 0)); /* a change below min_delta does not count */
     assert_int_equal(m.waited, 1);
     assert_true(mien_monitor_update(&m, 4, 1.8, 0, 0));
     assert_false(mien_monitor_update(&m, 5, NAN, 1, 1));
     assert_true(m.epoch == 4 && m.best == 1.8 && m.waited == 1);
     mien_monitor_start(&m, MIEN_MONITOR_VAL_ACCURACY, 0);
-    assert_true(mien_monitor_update(&m, 1, 9, 0, 0));  /* an accuracy of zero is one */
+    assert_true(mien_monitor_update(&m, 1, 9, 0, 0));  /* an accuracy of 0 counts */
     assert_false(mien_monitor_update(&m, 2, 1, 0, 1)); /* equal is not better */
     assert_true(mien_monitor_update(&m, 3, 9, 0.1, 0));
     mien_monitor_start(&m, MIEN_MONITOR_VAL_MACRO_F1, 0);
@@ -288,18 +287,12 @@ static void monitors(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(as_scikit_learn),
-        cmocka_unit_test(macro_conventions),
-        cmocka_unit_test(calibration),
-        cmocka_unit_test(top2),
-        cmocka_unit_test(order_of_rows),
-        cmocka_unit_test(undefined_is_null),
-        cmocka_unit_test(tables_of_other_letters),
-        cmocka_unit_test(refusals),
-        cmocka_unit_test(schedule_cosine),
-        cmocka_unit_test(schedule_step),
-        cmocka_unit_test(schedule_plateau),
-        cmocka_unit_test(monitors),
+        cmocka_unit_test(as_scikit_learn),      cmocka_unit_test(macro_conventions),
+        cmocka_unit_test(calibration),          cmocka_unit_test(top2),
+        cmocka_unit_test(order_of_rows),        cmocka_unit_test(undefined_is_null),
+        cmocka_unit_test(tables_of_utf8_names), cmocka_unit_test(refusals),
+        cmocka_unit_test(schedule_cosine),      cmocka_unit_test(schedule_step),
+        cmocka_unit_test(schedule_plateau),     cmocka_unit_test(monitors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* NumPy arrays as data: folders and archives of them, their labels and classes, damaged ones. */
+/* NumPy arrays as data: folders and archives, labels and classes, damaged files. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,7 +170,7 @@ static void archives(void **state) {
     refuse("b.npz", MIEN_UNSUPPORTED, "'x' is above 2 GB");
 }
 
-/* Any changed byte of an image or a label is noticed, stored or deflated. */
+/* A changed byte of an image or a label is detected, stored or deflated. */
 static void damaged_members(void **state) {
     (void)state;
     for (int deflated = 0; deflated < 2; deflated++)
@@ -182,20 +182,20 @@ static void damaged_members(void **state) {
             assert_non_null(local);
             uint32_t packed;
             memcpy(&packed, local + 18, 4);
-            local[30 + 5 + packed - 2] ^= 1; /* behind the name: the last byte but one */
+            local[30 + 5 + packed - 2] ^= 1; /* after the name: the last byte but one */
             scratch_put_text("d.npz", &file);
             refuse("d.npz", MIEN_FORMAT, member ? "d.npz:y' is damaged" : "d.npz:x' is damaged");
         }
 }
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { SANITIZED = true }; /* has no room below a limit */
+enum { SANITIZED = true }; /* sanitizers need more address space than the limit */
 #else
 enum { SANITIZED = false };
 #endif
 
-/* Some kilobytes may unpack to more than there is memory. */
-static void bombs(void **state) {
+/* A few kilobytes may unpack to more than fits into memory. */
+static void zip_bombs(void **state) {
     (void)state;
     enum { ROWS = 40000, SIDE = 8, LIMIT = 1 << 30, LARGE = 600 << 20 };
     static uint8_t zeros[ROWS * SIDE * SIDE];
@@ -215,7 +215,7 @@ static void bombs(void **state) {
     scratch_put_text("e.npz", &zip.file);
     mien_text_release(&images);
     mien_text_release(&names);
-    /* 655 MB at the input's size: read from the unpacked array when they are needed */
+    /* 655 MB at the input's size: resized on demand from the unpacked array */
     assert_int_equal(mien_dataset_load(scratch_path("e.npz"), (mien_image_spec){128, 128, 1},
                                        fail_at_once, MIEN_MEMORY_AUTO, &set),
                      MIEN_OK);
@@ -224,7 +224,7 @@ static void bombs(void **state) {
     uint8_t last[128 * 128];
     assert_int_equal(mien_dataset_read(&set, (const uint32_t[]){ROWS - 1}, 1, last), MIEN_OK);
     mien_dataset_release(&set);
-    /* a member that says that it is large, of as many bytes as that needs at least */
+    /* a member that claims to be large, with just enough bytes to be plausible */
     zip = (made_zip){{0}, {0}, 0};
     mien_text_append(&images, zeros, sizeof zeros);
     made_zip_add(&zip, "x.npy", &images, false);
@@ -291,7 +291,7 @@ static void skipped_labels(void **state) {
     mien_dataset_release(&set);
 }
 
-/* Rows of a second pair go on counting; a label far out is no class of its own. */
+/* Row numbers continue in a second pair of files; a gap in the labels is an error. */
 static void rows_and_gaps(void **state) {
     (void)state;
     mien_dataset set;
@@ -313,7 +313,7 @@ static void rows_and_gaps(void **state) {
     refuse("", MIEN_FORMAT, "contains NUL bytes");
 }
 
-/* The bytes in a block of exactly their size: a sanitizer sees the first one behind it. */
+/* Parses a copy in a block of the exact size: a sanitizer detects any read past its end. */
 static mien_status parse(const char *data, size_t size, npy_header *out) {
     uint8_t *copy = malloc(size ? size : 1);
     memcpy(copy, data, size);
@@ -355,16 +355,16 @@ static void headers(void **state) {
     uint32_t dice = 1;
     for (int round = 0; round < 3000; round++) {
         dice = dice * 1664525u + 1013904223u;
-        const size_t place = (dice >> 8) % file.size;
-        const char before = file.data[place];
-        file.data[place] = (char)(dice >> 3);
+        const size_t at = (dice >> 8) % file.size;
+        const char before = file.data[at];
+        file.data[at] = (char)(dice >> 3);
         parse(file.data, file.size, &header);
-        file.data[place] = before;
+        file.data[at] = before;
     }
     mien_text_release(&file);
 }
 
-/* An archive cut anywhere, or with changed bytes, is refused or read; the program goes on. */
+/* An archive that is truncated or has changed bytes is refused or read, without a crash. */
 static void damaged_archives(void **state) {
     (void)state;
     uint32_t dice = 7;
@@ -375,13 +375,13 @@ static void damaged_archives(void **state) {
             mien_dataset set;
             mien_text_append(&file, whole.data, whole.size);
             dice = dice * 1664525u + 1013904223u;
-            const size_t place = (dice >> 8) % whole.size;
+            const size_t at = (dice >> 8) % whole.size;
             if (round % 3 == 0)
-                file.size = place;
+                file.size = at;
             else if (round % 3 == 1)
-                file.data[place] = (char)(dice >> 3);
-            else /* the table and its end */
-                file.data[whole.size - 1 - place % 190] = (char)(dice >> 3);
+                file.data[at] = (char)(dice >> 3);
+            else /* the central directory */
+                file.data[whole.size - 1 - at % 190] = (char)(dice >> 3);
             scratch_put_text("c.npz", &file);
             const mien_status status = mien_dataset_load(scratch_path("c.npz"), spec, fail_at_once,
                                                          MIEN_MEMORY_RESIDENT, &set);
@@ -400,7 +400,7 @@ int main(void) {
         IN_SCRATCH(folder_of_arrays), IN_SCRATCH(parts),         IN_SCRATCH(colour),
         IN_SCRATCH(archives),         IN_SCRATCH(headers),       IN_SCRATCH(wrong_arrays),
         IN_SCRATCH(skipped_labels),   IN_SCRATCH(rows_and_gaps), IN_SCRATCH(damaged_archives),
-        IN_SCRATCH(damaged_members),  IN_SCRATCH(bombs),
+        IN_SCRATCH(damaged_members),  IN_SCRATCH(zip_bombs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

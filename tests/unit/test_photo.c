@@ -1,5 +1,5 @@
-/* Photos to faces to probabilities as a library call: in whatever batches they go through the
- * network, the answers are the same, and a photo that is refused leaves the others alone. */
+/* Photos to faces to probabilities as a library call: predictions do not depend on the batches, and
+ * a refused photo does not affect the others. */
 #include "tests/support/net.h"
 #include "tests/support/scratch.h"
 
@@ -42,7 +42,7 @@ static mien_status open_model(const char *name, int channels, mien_ensemble *out
     expect_ok(mien_new(&model.meta.class_names, CLASSES, MIEN_CLASS_NAME));
     for (int k = 0; k < CLASSES; k++)
         snprintf(model.meta.class_names[k], MIEN_CLASS_NAME, "class%d", k);
-    expect_ok(mien_quant_create(&model.graph, &model.quant)); /* no layer is int8 */
+    expect_ok(mien_quant_create(&model.graph, &model.quant)); /* no int8 layers */
     expect_ok(mien_model_save(&model, path));
     mien_model_release(&model);
     return mien_ensemble_open(&path, 1, backend, BATCH, out);
@@ -63,7 +63,7 @@ static int stop(void **state) {
     return scratch_drop(state);
 }
 
-/* The test's own pixels; nothing is to be released. */
+/* Static pixels, not to be released. */
 static mien_image picture(int width, int height, int channels, int seed) {
     static uint8_t pixels[WIDTH * WIDTH * 3];
     made_pixels(pixels, width, height, channels, seed);
@@ -82,7 +82,7 @@ static void expect_near(const float *a, const float *b, int count) {
             fail_msg("%d: %.9g and %.9g", i, (double)a[i], (double)b[i]);
 }
 
-/* Pictures of several sizes, of which each is a face: alone, and all before one run. */
+/* Pictures of several sizes, each used as one face: one by one, and all in one run. */
 static void alone_and_together(void **state) {
     (void)state;
     float alone[PHOTOS][CLASSES];
@@ -98,7 +98,8 @@ static void alone_and_together(void **state) {
         assert_int_equal(view.faces->box.width, WIDTH - i);
         assert_int_equal(view.faces->box.height, 20 + i);
         memcpy(alone[i], view.probabilities, sizeof alone[i]);
-        assert_true(i == 0 || fabsf(alone[i][0] - alone[i - 1][0]) > 1e-4f); /* they do differ */
+        assert_true(i == 0 ||
+                    fabsf(alone[i][0] - alone[i - 1][0]) > 1e-4f); /* the predictions differ */
         mien_photos_clear(photos);
         assert_int_equal(mien_photos_face_count(photos), 0);
     }
@@ -113,7 +114,7 @@ static void alone_and_together(void **state) {
     mien_photos_free(photos);
 }
 
-/* A second run scores what came after the first and leaves that as it is. */
+/* A second run scores only photos added after the first run. */
 static void more_after_a_run(void **state) {
     (void)state;
     float first[CLASSES], second[CLASSES];
@@ -133,11 +134,11 @@ static void more_after_a_run(void **state) {
     add(photos, &two);
     expect_ok(mien_photos_run(photos));
     expect_near(mien_photos_faces(photos, 0).probabilities, second, CLASSES);
-    expect_ok(mien_photos_run(photos)); /* nothing is left to do */
+    expect_ok(mien_photos_run(photos)); /* nothing left to do */
     mien_photos_free(photos);
 }
 
-/* Faces in a portrait, none in plain gray; among others as alone. */
+/* A portrait has faces, a plain gray image none, alone or among other photos. */
 static void detected_and_without_a_face(void **state) {
     (void)state;
     static uint8_t paper[200 * 200];
@@ -159,7 +160,7 @@ static void detected_and_without_a_face(void **state) {
     memcpy(alone, view.probabilities, sizeof alone);
     mien_photos_clear(photos);
     assert_int_equal(add(photos, &blank), 0);
-    expect_ok(mien_photos_run(photos)); /* of no face at all */
+    expect_ok(mien_photos_run(photos)); /* without any face */
     assert_int_equal(mien_photos_faces(photos, 0).count, 0);
     assert_int_equal(add(photos, &photo), 1);
     assert_int_equal(add(photos, &blank), 2);

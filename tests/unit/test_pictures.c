@@ -1,4 +1,4 @@
-/* Pictures that are written and drawn, the report's page, and the images of a training step. */
+/* PNG output, drawing, and the report page. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 
 static const mien_color white = {255, 255, 255}, black = {0, 0, 0}, red = {200, 30, 10};
 
-static void test_png_comes_back_as_it_was(void **state) {
+static void test_png_round_trip(void **state) {
     (void)state;
     for (int channels = 1; channels <= 3; channels += 2) {
         mien_image image, again;
@@ -62,13 +62,13 @@ static void expect_drawn_alike(const char *a, const char *b) {
     mien_image_release(&two);
 }
 
-static void test_letters_with_marks(void **state) {
+static void test_accented_letters(void **state) {
     (void)state;
     expect_drawn_alike("fröhlich", "frohlich");
     expect_drawn_alike("ÀßéøñÿÞ", "AseonyT");
     expect_drawn_alike("łĀžőœŒſ", "lAzooOs");
     expect_drawn_alike("×÷喜я", "\x01\x01\x01\x01");                /* boxes */
-    expect_drawn_alike("\xc1\xa1\xe0\x83\xbc\xff", "\x01\x01\x01"); /* no UTF-8 */
+    expect_drawn_alike("\xc1\xa1\xe0\x83\xbc\xff", "\x01\x01\x01"); /* not UTF-8 */
 }
 
 static void test_text_is_cut_to_fit(void **state) {
@@ -82,7 +82,7 @@ static void test_text_is_cut_to_fit(void **state) {
     assert_true(strlen(tiny) < sizeof tiny);
 }
 
-/* The page of `n` answers; it is the caller's. */
+/* The report page for `n` predictions; the caller frees it. */
 static char *page_of_answers(const mien_report_head *head, const float *p, const uint16_t *labels,
                              size_t n, int classes, const char (*names)[64]) {
     mien_metrics metrics;
@@ -151,7 +151,8 @@ static void test_report_page(void **state) {
     assert_non_null(strstr(page, "style='--share:0.667'>0.667<"));
     assert_non_null(strstr(page, "calc((100% - .8rem)*var(--share))")); /* a gap between bars */
     assert_non_null(strstr(page, "no log.csv"));
-    assert_non_null(strstr(page, ">happy an…ng name<")); /* both ends, in the matrix */
+    assert_non_null(
+        strstr(page, ">happy an…ng name<")); /* long names keep both ends in the matrix */
     mien_free(page);
     static const char log[] = "epoch,loss,val_loss,accuracy,val_accuracy\n0,1.9,1.8,0.2,0.25\n"
                               "1,1.4,1.5,0.4,0.38\n2,1.1,1.3,0.55,0.5\n";
@@ -176,10 +177,10 @@ static void test_report_page(void **state) {
     mien_free(page_of(30, (const char(*)[64])many));
     const mien_report none = {0};
     assert_int_equal(mien_report_write(&none, scratch_path("report.html")),
-                     MIEN_IO); /* a file stands there */
+                     MIEN_IO); /* the path is a file */
 }
 
-/* Few pictures say little: never that a figure is exact. */
+/* With few pictures the page must not present a figure as exact. */
 static void test_report_of_few_pictures(void **state) {
     (void)state;
     static const char names[2][64] = {"yes", "no"};
@@ -202,9 +203,9 @@ static void test_report_of_few_pictures(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_png_comes_back_as_it_was),
+        cmocka_unit_test(test_png_round_trip),
         cmocka_unit_test(test_drawing_stays_inside),
-        cmocka_unit_test(test_letters_with_marks),
+        cmocka_unit_test(test_accented_letters),
         cmocka_unit_test(test_text_is_cut_to_fit),
         cmocka_unit_test_setup_teardown(test_report_page, scratch_make, scratch_drop),
         cmocka_unit_test_setup_teardown(test_report_of_few_pictures, scratch_make, scratch_drop)};

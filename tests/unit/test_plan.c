@@ -1,5 +1,5 @@
-/* The plan: buffers that share memory, micro-batches, allocation, reproducibility, and what the
- * graph says when a model is wrong. */
+/* Plans: shared buffers, micro-batches, allocation, reproducibility, fused sums; and the graph's
+ * messages about invalid models. */
 #include "tests/support/reference.h"
 #include "tests/unit/plan_nets.h"
 
@@ -30,7 +30,7 @@ static int close_backends(void **state) {
     return 0;
 }
 
-/* Gradients of n rows of a plan for `batch` rows cut into parts of `micro`. */
+/* Gradients of n rows, by a plan for `batch` rows in micro-batches of `micro`. */
 static double *gradients_of(mien_backend *b, const char *model, mien_graph_io io, int batch,
                             int micro, int n, size_t *count, double *loss) {
     test_net net;
@@ -44,7 +44,7 @@ static double *gradients_of(mien_backend *b, const char *model, mien_graph_io io
     return out;
 }
 
-/* The same n rows through plans of other sizes and cuts must give the same gradients. */
+/* The same n rows must give the same gradients with other batch and micro-batch sizes. */
 static double compare_cuts(mien_backend *b, const char *model, mien_graph_io io, int n,
                            const int (*cuts)[2], int cut_count) {
     size_t count;
@@ -80,7 +80,7 @@ static void test_micro_batches(void **state) {
                       compare_cuts(backends[i], plan_classic, plan_classic_io, 18, cuts, CUTS));
 }
 
-/* A derivative along the gradient itself must be the gradient's squared norm. */
+/* The derivative along the gradient must be the gradient's squared norm. */
 static void check_slope(const char *model, mien_graph_io io, int micro) {
     test_net net;
     size_t count;
@@ -110,8 +110,8 @@ static void check_slope(const char *model, mien_graph_io io, int micro) {
     net_close(&net);
 }
 
-/* Random networks: if two live buffers met, or a value were read before it is written, the slope
- * would be wrong or NaN. */
+/* Random networks: if two live buffers overlapped, or a value were read before it is written, the
+ * slope would be wrong or NaN. */
 static void test_random_networks(void **state) {
     (void)state;
     const mien_graph_io io = {7, 6, 2, 3};
@@ -125,7 +125,8 @@ static void test_random_networks(void **state) {
     }
 }
 
-/* A frozen beginning keeps no indices for backward: its pooling still finds its rows. */
+/* Frozen first layers keep no pooling indices for backward: each micro-batch reuses the same
+ * buffer. */
 static void test_frozen_micro_batches(void **state) {
     (void)state;
     static const char model[] = "layers:\n"
@@ -143,7 +144,7 @@ static void test_frozen_micro_batches(void **state) {
     mien_pass pass;
     mien_plan_pass(net.plan, &(mien_walk){.first = 17, .rows = 1}, node->index, false, &pass);
     const char *last = (const char *)(pass.index + mien_shape_sample(node->out));
-    assert_false(pool->requires_grad); /* so one micro-batch's indices are all there is room for */
+    assert_false(pool->requires_grad); /* so the buffer holds one micro-batch's indices */
     assert_true(last <= net.plan->act + net.plan->act_bytes);
     assert_ptr_equal(pass.index, net.plan->act + pool->memory.index);
     net_close(&net);
@@ -187,8 +188,8 @@ static void test_no_allocation_in_a_step(void **state) {
     }
 }
 
-/* One layout from the first convolution to the last layer, in both passes, for the shipped networks
- * whose channels fill blocks: nothing is brought into another format on the way. */
+/* The shipped networks whose channels fill blocks keep one layout from the first convolution to the
+ * last layer, in both passes, so no reorder is needed. */
 static void test_no_reorder_in_a_step(void **state) {
     (void)state;
     static const char *const files[] = {"configs/models/classic.yaml", "configs/models/vgg.yaml"};
@@ -212,7 +213,7 @@ static void test_no_reorder_in_a_step(void **state) {
     mien_backend_close(b);
 }
 
-/* Weights after five steps, as they lie in memory. */
+/* Raw memory of the weights after five steps. */
 static char *five_steps(mien_backend *b, size_t *bytes) {
     test_net net;
     net_open(&net, b, plan_classic, plan_classic_io,
@@ -242,14 +243,14 @@ static void test_repeatable(void **state) {
     size_t bytes;
     char *first = five_steps(two_threads, &bytes), *second = five_steps(two_threads, &bytes);
     assert_memory_equal(first, second, 2 * bytes);
-    assert_memory_not_equal(first, first + bytes, bytes); /* the average lags behind */
+    assert_memory_not_equal(first, first + bytes, bytes); /* the weight average lags */
     free(first);
     free(second);
     mien_backend_close(two_threads);
     mien_threads_start(1, false);
 }
 
-/* Dropout in its producer's buffer and flatten out of blocks, against plain NHWC in double. */
+/* In-place dropout and flatten from a blocked layout, against plain NHWC in double. */
 static void test_blocked_layout(void **state) {
     (void)state;
     static const char model[] = "layers:\n"
@@ -286,8 +287,8 @@ static void test_blocked_layout(void **state) {
     }
 }
 
-/* A block whose value to add, c, is there before the normalisation, so that the sum runs in it, or
- * comes behind it. All else is the same arithmetic in the same order. */
+/* A residual block whose other summand, c, is computed before the normalisation, so that the sum is
+ * fused into it, or after it. The arithmetic and its order are the same. */
 static char *sum_block(bool before, bool relu, bool shared, int channels) {
     static const char value[] = "  - rescaling: {name: c, inputs: [r], scale: 1}\n";
     char text[2048];
@@ -312,7 +313,7 @@ static char *sum_block(bool before, bool relu, bool shared, int channels) {
     return strdup(text);
 }
 
-/* What the network computes: gradients, then the logits of a pass outside of training. */
+/* Gradients, then the logits of an inference pass. */
 static double *block_results(mien_backend *b, const char *model, bool fused, bool relu,
                              size_t *count, double *loss) {
     test_net net;
@@ -376,7 +377,7 @@ static void test_sum_in_norm(void **state) {
     }
 }
 
-/* Sums that cannot run in the normalisation, or whose gradient goes to what is added alone. */
+/* Sums that cannot be fused, or whose gradient is needed for the other summand only. */
 static void test_odd_sums(void **state) {
     (void)state;
     static const struct {

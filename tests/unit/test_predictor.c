@@ -1,4 +1,4 @@
-/* The public API: a predictor answers like the plan it is made of, for any number of images. */
+/* The public API: a predictor gives the results of its plan, for any number of images. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,7 +45,7 @@ static int close_model(void **state) {
     return 0;
 }
 
-/* Each image alone and in every larger batch: more batch sizes than operators keep ready. */
+/* All batch sizes from one image up: more than operators keep prepared. */
 static void any_number_of_images(void **state) {
     (void)state;
     static uint8_t images[MOST * SIDE * SIDE];
@@ -66,7 +66,7 @@ static void any_number_of_images(void **state) {
     mien_predictor_free(p);
 }
 
-/* A long name's activation is read by others, not what lies before it. */
+/* Consumers of a layer with a long name must read its activation, not the value before it. */
 static void long_names_keep_their_activation(void **state) {
     (void)state;
     const int add = mien_graph_find(&model.graph, "add");

@@ -1,5 +1,5 @@
-/* What `mien preview` shows is what the network reads in that step of a training: compared with the
- * input that a plan has in front of its first layer while the trainer's own steps run. */
+/* `mien preview` shows what the network reads in a training step: compared with the input of the
+ * first layer while the trainer runs the same step. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,7 +59,7 @@ static int start(void **state) {
 }
 
 static mien_backend *open_cpu(void) {
-    mien_backend *backend; /* more threads would only wait for each other */
+    mien_backend *backend; /* the network is too small for more threads */
     assert_int_equal(mien_backend_open("cpu", &(mien_backend_options){.threads = 1}, &backend),
                      MIEN_OK);
     return backend;
@@ -71,7 +71,7 @@ static void set_key(mien_config *c, const char *key, const char *value) {
     if (mien_keys_set(mien_config_keys(), c, text) != MIEN_OK) fail_msg("%s", mien_error_message());
 }
 
-/* A config of the small set; `keys` are further assignments, up to a NULL. */
+/* A config for the small set; `keys`: further assignments, ending with NULL. */
 static mien_config configure(const char *const *keys) {
     mien_config c;
     char size[16];
@@ -93,13 +93,13 @@ static mien_config configure(const char *const *keys) {
 
 typedef struct seen {
     const mien_plan *plan;
-    long long step, wanted; /* the step that runs now, and the one to look at */
+    long long step, wanted; /* the current step, and the one to record */
     int rows;
     float x[BATCH * NUMBERS], targets[BATCH * CLASSES_MAX];
     mien_normalise normalise;
 } seen;
 
-/* In front of the first layer, with the batch in place. */
+/* Hook before the first layer, when the batch is complete. */
 static void look(void *context, const mien_pass *pass, const mien_node *node) {
     seen *s = context;
     const mien_plan *plan = s->plan;
@@ -109,10 +109,10 @@ static void look(void *context, const mien_pass *pass, const mien_node *node) {
                       targets = mien_plan_targets(plan, s->rows);
     assert_int_equal(plan->ops->download(plan->backend, s->x, &x), MIEN_OK);
     assert_int_equal(plan->ops->download(plan->backend, s->targets, &targets), MIEN_OK);
-    s->wanted = 0; /* convolutions come to it once for each micro-batch */
+    s->wanted = 0; /* convolutions call it once per micro-batch */
 }
 
-/* Epochs as the trainer runs them, up to step s->wanted. */
+/* Runs epochs like the trainer, up to step s->wanted. */
 static void run_epochs(const mien_config *c, mien_plan *plan, mien_loader *loader, seen *s) {
     const double rates[STEPS] = {1e-3, 1e-3, 1e-3, 1e-3, 1e-3};
     mien_step work = {
@@ -181,8 +181,7 @@ static bool same(const mien_preview *a, const mien_preview *b) {
                0;
 }
 
-/* The images of step `step` are those that training reads: numbers, targets and the pixels shown.
- */
+/* Step `step` of the preview has the inputs, targets and pixels that training reads. */
 static void compare(const char *const *keys, long long step) {
     mien_config c = configure(keys);
     static seen s;
@@ -288,7 +287,7 @@ static void expect_label(const float *targets, int classes, float smoothing, con
     assert_string_equal(label[1], second);
 }
 
-/* What stands below an image are its shares before label smoothing, of all classes. */
+/* The caption of an image shows its class shares before label smoothing. */
 static void labels_of_targets(void **state) {
     (void)state;
     static const float smoothing[] = {0, 0.15f, 0.9f};

@@ -1,5 +1,5 @@
-/* Streamed batches are those of resident mode, bit for bit, for any number of workers; and what
- * goes wrong with the file meanwhile ends in a sentence. */
+/* Streamed batches equal those of resident mode, bit for bit, for any number of workers; changes of
+ * the file during streaming end in an error message. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +28,7 @@ static int start(void **state) {
     return 0;
 }
 
-/* COUNT good rows, some megabytes; behind every tenth a blank and a bad one. */
+/* COUNT good rows, some megabytes; every tenth is followed by a blank and a bad one. */
 static void write_csv(void) {
     mien_text text = {0};
     mien_text_puts(&text, "emotion,pixels\n");
@@ -61,7 +61,7 @@ typedef struct bench {
     mien_backend *backend;
     mien_loader loader;
     body_step *step;
-    void *x, *targets; /* of a batch */
+    void *x, *targets; /* one batch */
 } bench;
 
 static bench open_bench(const mien_dataset *set, int workers) {
@@ -85,7 +85,7 @@ static void close_bench(bench *b) {
     mien_backend_close(b->backend);
 }
 
-/* The batch from `first` on, augmented and mixed as in step `step`. */
+/* Gathers the batch at `first` with the augmentation and mixup of step `step`. */
 static mien_status run_batch(bench *b, mien_part part, size_t first, uint64_t step) {
     const size_t rest = b->loader.count[part] - first;
     const int rows = rest < BATCH ? (int)rest : BATCH;
@@ -140,19 +140,19 @@ static void same_batches(void **state) {
     mien_dataset_release(&set);
 }
 
-/* Any batch may be asked for at any time: again, back, and beyond what was read ahead. */
+/* Batches may be requested in any order: again, backwards, and beyond the read-ahead. */
 static void any_batch(void **state) {
     (void)state;
-    static const size_t places[] = {0, 0, 1, 3, 2, 5, 4, 0, 6, 6, 1};
+    static const size_t order_of_batches[] = {0, 0, 1, 3, 2, 5, 4, 0, 6, 6, 1};
     write_csv();
     mien_dataset whole = load(MIEN_MEMORY_RESIDENT), set = load(MIEN_MEMORY_STREAM);
     bench resident = open_bench(&whole, 0), streamed = open_bench(&set, 3);
     const uint8_t *pixels;
     order(&resident, MIEN_TRAIN, 1);
     for (int round = 0; round < 50; round++) {
-        order(&streamed, MIEN_TRAIN, 1); /* also while the batches of the last one are read */
-        for (size_t i = round % 10; i < sizeof places / sizeof places[0]; i++)
-            compare_batch(&resident, &streamed, MIEN_TRAIN, places[i] * BATCH, i);
+        order(&streamed, MIEN_TRAIN, 1); /* while batches of the last epoch are being read */
+        for (size_t i = round % 10; i < sizeof order_of_batches / sizeof order_of_batches[0]; i++)
+            compare_batch(&resident, &streamed, MIEN_TRAIN, order_of_batches[i] * BATCH, i);
     }
     assert_int_equal(mien_stream_take(streamed.loader.stream, 5, BATCH, &pixels), MIEN_INVALID);
     assert_int_equal(mien_stream_take(streamed.loader.stream, 0, 5, &pixels), MIEN_INVALID);
@@ -160,7 +160,7 @@ static void any_batch(void **state) {
                      MIEN_INVALID);
     close_bench(&resident);
     order(&streamed, MIEN_TRAIN, 2);
-    close_bench(&streamed); /* in the middle of reading */
+    close_bench(&streamed); /* while reading */
     mien_dataset_release(&whole);
     mien_dataset_release(&set);
 }
@@ -180,7 +180,7 @@ static void same_survey(void **state) {
     mien_dataset_release(&set);
 }
 
-/* Runs an epoch and the next; returns what ended it. */
+/* Runs two epochs; returns the first error. */
 static mien_status run_epochs(bench *b) {
     for (uint64_t epoch = 1; epoch <= 2; epoch++) {
         order(b, MIEN_TRAIN, epoch);
@@ -199,8 +199,8 @@ static void damage(const char *what) {
     if (strcmp(what, "delete") == 0) assert_int_equal(unlink(path), 0);
 }
 
-/* With the file cut or changed under it a run ends, naming file and row; one that was deleted is
- * still open and whole. */
+/* When its file is truncated or changed, a run ends and names file and row; a deleted file stays
+ * open and readable. */
 static void damaged_meanwhile(void **state) {
     (void)state;
     static const char *const cases[][2] = {
@@ -221,7 +221,7 @@ static void damaged_meanwhile(void **state) {
                 expect_in_message(cases[i][1]);
                 assert_int_equal(mien_dataset_survey(&set, MIEN_TRAIN, &survey), MIEN_IO);
                 expect_in_message(path);
-                assert_int_equal(run_epochs(&b), MIEN_IO); /* and goes on to end so */
+                assert_int_equal(run_epochs(&b), MIEN_IO); /* the error persists */
             } else {
                 assert_int_equal(status, MIEN_OK);
             }
@@ -230,7 +230,7 @@ static void damaged_meanwhile(void **state) {
         }
 }
 
-/* The row that is named is the sample's own, the first one of a pass over a part. */
+/* An error names the row of the sample that failed; a survey names the first row of its part. */
 static void names_the_row(void **state) {
     (void)state;
     static const uint32_t samples[] = {0, 9, 10, 250, 299};
@@ -262,7 +262,7 @@ static void names_the_row(void **state) {
     mien_dataset_release(&set);
 }
 
-/* Pixels are kept as long as they fit; then they go, and the samples stay. */
+/* Pixels are kept while they fit into memory; then they are dropped and the samples stay. */
 static void budget(void **state) {
     (void)state;
     mien_dataset set = {.spec = spec, .budget = 10 * NUMBERS};
@@ -286,7 +286,7 @@ static void choices(void **state) {
     (void)state;
     mien_dataset set;
     write_csv();
-    set = load(MIEN_MEMORY_AUTO); /* a few kilobytes fit */
+    set = load(MIEN_MEMORY_AUTO); /* a few kilobytes fit into memory */
     assert_false(set.streamed);
     mien_dataset_release(&set);
     char command[200];

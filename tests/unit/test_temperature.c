@@ -1,4 +1,4 @@
-/* The temperature of a network's confidence. */
+/* Temperature calibration. */
 #include <math.h>
 
 #include "host/eval/temperature.h"
@@ -6,10 +6,10 @@
 #include "tests/support/test.h"
 
 enum { ROWS = 6000, CLASSES = 4 };
-static float told[ROWS * CLASSES];
+static float predicted[ROWS * CLASSES];
 static uint16_t labels[ROWS];
 
-/* Rows whose labels are drawn from probabilities, which are then told `factor` times as surely. */
+/* Draws labels from probabilities, then sharpens the probabilities to the power of `factor`. */
 static void draw(double factor) {
     for (uint32_t i = 0; i < ROWS; i++) {
         double p[CLASSES], sum = 0, powered = 0, u = rng_unit(rng_word(5, 1, 0, i));
@@ -23,7 +23,7 @@ static void draw(double factor) {
         for (uint16_t k = 0; k < CLASSES; k++) {
             if (u >= 0 && u < p[k]) labels[i] = k;
             u -= p[k];
-            told[i * CLASSES + k] = (float)(pow(p[k], factor) / powered);
+            predicted[i * CLASSES + k] = (float)(pow(p[k], factor) / powered);
         }
     }
 }
@@ -31,42 +31,42 @@ static void draw(double factor) {
 static double cross_entropy(void) {
     double loss = 0;
     for (size_t i = 0; i < ROWS; i++)
-        loss -= log(told[i * CLASSES + labels[i]]);
+        loss -= log(predicted[i * CLASSES + labels[i]]);
     return loss / ROWS;
 }
 
-/* 6,000 rows find the factor again within what they can tell. */
-static void finds_what_was_wrong(void **state) {
+/* The fit on 6,000 rows recovers the factor within its statistical error. */
+static void fit_recovers_the_factor(void **state) {
     (void)state;
     static const double factors[] = {1, 3, 0.4};
     for (size_t f = 0; f < sizeof factors / sizeof factors[0]; f++) {
         draw(factors[f]);
-        const double t = mien_temperature_fit(told, labels, ROWS, CLASSES);
+        const double t = mien_temperature_fit(predicted, labels, ROWS, CLASSES);
         if (fabs(t / factors[f] - 1) > 0.1) fail_msg("%g, not %g", t, factors[f]);
     }
 }
 
-/* The fitted one is a minimum, and applying it keeps rows sums and answers. */
-static void is_the_least_loss(void **state) {
+/* The fitted temperature minimises the loss; applying it keeps row sums and predictions. */
+static void fit_minimises_the_loss(void **state) {
     (void)state;
     double loss[3];
     for (int i = 0; i < 3; i++) {
         draw(3);
-        const double t = mien_temperature_fit(told, labels, ROWS, CLASSES);
+        const double t = mien_temperature_fit(predicted, labels, ROWS, CLASSES);
         static const double around[] = {0.97, 1, 1.03};
-        const float before = told[0] - told[1];
-        mien_temperature_apply(told, ROWS, CLASSES, t * around[i]);
-        assert_true((told[0] - told[1]) * before > 0);
+        const float before = predicted[0] - predicted[1];
+        mien_temperature_apply(predicted, ROWS, CLASSES, t * around[i]);
+        assert_true((predicted[0] - predicted[1]) * before > 0);
         double sum = 0;
         for (int k = 0; k < CLASSES; k++)
-            sum += told[k];
+            sum += predicted[k];
         assert_true(fabs(sum - 1) < 1e-6);
         loss[i] = cross_entropy();
     }
     assert_true(loss[1] < loss[0] && loss[1] < loss[2]);
 }
 
-/* Nothing to learn from, and a classifier that is always right or wholly sure of the wrong. */
+/* Too few rows, and classifiers that are always right, or certain and wrong. */
 static void stays_in_its_range(void **state) {
     (void)state;
     static const float right[] = {1, 0}, wrong[] = {0, 1};
@@ -83,8 +83,8 @@ static void stays_in_its_range(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(finds_what_was_wrong),
-                                       cmocka_unit_test(is_the_least_loss),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(fit_recovers_the_factor),
+                                       cmocka_unit_test(fit_minimises_the_loss),
                                        cmocka_unit_test(stays_in_its_range)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

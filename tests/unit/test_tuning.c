@@ -1,5 +1,4 @@
-/* The file of measured algorithms: written, read again, left alone when it is another machine's or
- * damaged, and obeyed by operators. */
+/* The tuning cache: round trips, files of another machine, damaged files, use by operators. */
 #include "host/backend/tuning.h"
 
 #include <stdio.h>
@@ -49,7 +48,7 @@ static void test_round_trip(void **state) {
     mien_linear_desc other = desc;
     other.pad_top = 1;
     assert_null(mien_tuning_find(&t, &other));
-    /* the same shape again replaces, another one adds */
+    /* the same shape replaces its entry, another shape adds one */
     assert_int_equal(mien_tuning_put(&t, &desc, second), MIEN_OK);
     assert_int_equal(t.count, 1);
     assert_memory_equal(mien_tuning_find(&t, &desc)->algorithm, second, sizeof second);
@@ -101,8 +100,8 @@ static void test_damaged(void **state) {
     }
 }
 
-/* An operator takes what was measured, unless it is told otherwise or must be deterministic. */
-static void test_obeyed(void **state) {
+/* An operator uses the measured algorithm, unless one is requested or it must be deterministic. */
+static void test_used_by_operators(void **state) {
     (void)state;
     const mien_algorithm mixed[3] = {MIEN_DIRECT, MIEN_WINOGRAD, MIEN_DIRECT};
     const mien_backend_options plain = {.threads = 1}, fixed = {.threads = 1, .deterministic = 1};
@@ -119,10 +118,10 @@ static void test_obeyed(void **state) {
     for (int k = 0; k < MIEN_DIRECTIONS; k++)
         assert_int_equal(b->ops->linear_algorithm(op, (mien_direction)k), mixed[k]);
     b->ops->linear_free(op);
-    mien_linear_desc asked = desc;
+    mien_linear_desc requested = desc;
     for (int k = 0; k < MIEN_DIRECTIONS; k++)
-        asked.algorithm[k] = MIEN_BY_TABLE;
-    assert_int_equal(b->ops->linear_create(b, &asked, &op), MIEN_OK);
+        requested.algorithm[k] = MIEN_BY_TABLE;
+    assert_int_equal(b->ops->linear_create(b, &requested, &op), MIEN_OK);
     assert_int_equal(b->ops->linear_algorithm(op, MIEN_FORWARD), MIEN_WINOGRAD);
     b->ops->linear_free(op);
     mien_backend_close(b);
@@ -141,7 +140,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_another_machine),
         cmocka_unit_test(test_damaged),
-        cmocka_unit_test(test_obeyed),
+        cmocka_unit_test(test_used_by_operators),
     };
     return cmocka_run_group_tests_name("tuning", tests, start, scratch_drop);
 }

@@ -1,5 +1,4 @@
-/* Faces in photos: the crop rule, what is drawn, cascades from strangers, a build without OpenCV.
- */
+/* Faces in photos: the crop rule, overlays, untrusted cascades, builds without OpenCV. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +27,7 @@ static void crops_follow_the_rule(void **state) {
     rect_is(mien_crop_rect(even, (mien_crop){true, -0.1}), 5, 5, 40, 40);
 }
 
-/* Columns 0 to 9 of values 10 * x: what is cut out tells where it was. */
+/* Columns 0 to 9 with values 10 * x, so that a crop shows its position. */
 static mien_image stripes(int channels) {
     mien_image image;
     assert_int_equal(mien_canvas_new(10, 10, channels, (mien_color){0, 0, 0}, &image), MIEN_OK);
@@ -37,7 +36,7 @@ static mien_image stripes(int channels) {
     return image;
 }
 
-static void crops_go_on_at_the_edge(void **state) {
+static void crops_extend_the_edge(void **state) {
     (void)state;
     mien_image image = stripes(1);
     uint8_t out[16];
@@ -76,7 +75,7 @@ static void smallest_faces_grow_with_the_photo(void **state) {
     assert_int_equal(mien_face_least(1, 1), 24);
 }
 
-/* ---- what is drawn ---- */
+/* ---- overlays ---- */
 
 static int differing(const mien_image *image, mien_rect rect, int value) {
     int count = 0;
@@ -86,7 +85,8 @@ static int differing(const mien_image *image, mien_rect rect, int value) {
     return count;
 }
 
-/* Boxes and labels at every border, also larger than the picture: all within it, every box seen. */
+/* Boxes and labels at every border, some larger than the picture: nothing is drawn outside, and
+ * every box is visible. */
 static void overlays_stay_inside(void **state) {
     (void)state;
     const int sides[] = {1, 7, 60, 400};
@@ -107,7 +107,7 @@ static void overlays_stay_inside(void **state) {
     }
 }
 
-/* One label has its own background and white text, whatever the photo's colour. */
+/* A label has its own background and white text, whatever the photo's colour. */
 static void labels_are_readable(void **state) {
     (void)state;
     for (int value = 0; value < 256; value += 85) {
@@ -129,7 +129,7 @@ static void labels_are_readable(void **state) {
     }
 }
 
-/* Pixels of a colour; as white count all that are light enough to be read as letters. */
+/* Number of pixels of a colour; white includes all light enough to belong to letters. */
 static int coloured(const mien_image *image, mien_color color) {
     int count = 0;
     for (int i = 0; i < image->width * image->height; i++) {
@@ -140,9 +140,9 @@ static int coloured(const mien_image *image, mien_color color) {
     return count;
 }
 
-/* At the right and the lower border a label moves inwards with all of its letters; an uncertain
- * one is gray. Two neighbours' labels do not cover each other. */
-static void labels_find_room(void **state) {
+/* At the right and bottom border a label moves inwards and stays complete; an uncertain one is
+ * gray. The labels of two neighbours do not overlap. */
+static void labels_stay_inside(void **state) {
     (void)state;
     const mien_color green = {18, 112, 60}, gray = {96, 96, 96}, white_text = {255, 255, 255};
     mien_image image, alone;
@@ -172,9 +172,9 @@ static void labels_find_room(void **state) {
     mien_image_release(&image);
 }
 
-/* ---- cascades from strangers ---- */
+/* ---- untrusted cascades ---- */
 
-/* One stage of one stump over one feature; %s are a tree, leaves, a rectangle. */
+/* One stage with one stump over one feature; %s: a tree, its leaves, a rectangle. */
 static const char cascade[] =
     "<?xml version=\"1.0\"?>\n<opencv_storage>\n<cascade>\n<stageType>BOOST</stageType>\n"
     "<featureType>HAAR</featureType>\n<height>24</height>\n<width>24</width>\n"
@@ -224,7 +224,7 @@ static void cascades_that_point_outside(void **state) {
     assert_int_equal(open_parts(tree, "1. 2. 3.", rect), MIEN_FORMAT);
 }
 
-/* Every prefix, and a byte changed at every place: opened or refused, and what opens can run. */
+/* Every prefix, and every byte changed: the file is refused, or it opens and can run. */
 static void damaged_cascades(void **state) {
     (void)state;
     if (without_opencv()) skip();
@@ -278,7 +278,7 @@ static void faces_have_one_order(void **state) {
             assert_int_equal(mien_face_order(&sorted[i], &sorted[k]), (i > k) - (i < k));
 }
 
-/* The portrait has one face where it is; the same in gray, and none in noise-free gray paper. */
+/* The portrait has one face at the right position, in gray as well; a plain gray image has none. */
 static void portrait_has_one_face(void **state) {
     (void)state;
     mien_detector *detector;
@@ -336,12 +336,12 @@ static void absent_says_what_to_do(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(crops_follow_the_rule),
-        cmocka_unit_test(crops_go_on_at_the_edge),
+        cmocka_unit_test(crops_extend_the_edge),
         cmocka_unit_test(crops_of_colour_may_be_gray),
         cmocka_unit_test(smallest_faces_grow_with_the_photo),
         cmocka_unit_test(overlays_stay_inside),
         cmocka_unit_test(labels_are_readable),
-        cmocka_unit_test(labels_find_room),
+        cmocka_unit_test(labels_stay_inside),
         cmocka_unit_test(cascades_that_point_outside),
         cmocka_unit_test(damaged_cascades),
         cmocka_unit_test(nested_without_end),
