@@ -1,7 +1,7 @@
 /* Runs Mien's own convolutions: one case in, all its results out, in the number type `real` of the
- * including file. Inputs and results are doubles in NHWC and HWIO. Every buffer of a kernel starts as
- * NaN and has margins of NaN: reads outside of it or of uninitialized elements show in the results,
- * and writes outside end the test. */
+ * including file. Inputs and results are doubles in NHWC and HWIO. Every buffer of a kernel starts
+ * as NaN and has margins of NaN: reads outside of it or of uninitialized elements show in the
+ * results, and writes outside end the test. */
 #ifndef TESTS_PARITY_OWN_H
 #define TESTS_PARITY_OWN_H
 
@@ -80,7 +80,8 @@ static inline size_t own_offset(size_t pixels, int channels, int block, size_t r
            (size_t)(k % block);
 }
 
-/* Copies doubles in NHWC (`pixels` per image) to a buffer in blocks of channels; NULL: leaves NaN. */
+/* Copies doubles in NHWC (`pixels` per image) to a buffer in blocks of channels; NULL: leaves NaN.
+ */
 static inline own_buffer own_fill(const double *from, int n, size_t pixels, int c, int block) {
     own_buffer b = own_alloc((size_t)n * pixels * (size_t)c);
     for (size_t row = 0; from && row < (size_t)n * pixels; row++)
@@ -94,7 +95,8 @@ static inline double *own_take(own_buffer *b, int n, size_t pixels, int c, int b
     double *out = numbers(b->count);
     for (size_t row = 0; row < (size_t)n * pixels; row++)
         for (int k = 0; k < c; k++)
-            out[row * (size_t)c + (size_t)k] = (double)b->data[own_offset(pixels, c, block, row, k)];
+            out[row * (size_t)c + (size_t)k] =
+                (double)b->data[own_offset(pixels, c, block, row, k)];
     own_release(b, what);
     return out;
 }

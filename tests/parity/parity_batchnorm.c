@@ -1,5 +1,5 @@
-/* Batch normalisation against its definition in double; and every instruction set and number of threads
- * must give the same bits. */
+/* Batch normalisation against its definition in double; and every instruction set and number of
+ * threads must give the same bits. */
 #include "tests/parity/parity.h"
 
 #include <math.h>
@@ -9,16 +9,17 @@
 
 #include "tests/support/test.h"
 
-/* Blocks of 16 and 8; NHWC where a chunk row holds several pixels, one, or part of one; odd channels;
- * images with fewer pixels than a row; more images and channels than chunks and groups. */
+/* Blocks of 16 and 8; NHWC where a chunk row holds several pixels, one, or part of one; odd
+ * channels; images with fewer pixels than a row; more images and channels than chunks and groups.
+ */
 static const cpu_dims cases[] = {{3, 9, 7, 32, 16},  {5, 8, 8, 24, 8},    {70, 3, 3, 16, 16},
                                  {2, 24, 24, 8, 8},  {3, 11, 5, 64, 64},  {2, 5, 7, 3, 3},
                                  {9, 4, 5, 17, 17},  {4, 3, 3, 130, 130}, {10, 2, 2, 520, 8},
                                  {67, 1, 1, 20, 20}, {1, 1, 2, 1, 1}};
 enum { CASES = sizeof cases / sizeof cases[0], VECTORS = 6 };
 
-/* y, dx, the residual's gradient, and the vectors over channels: mean, inverse std, running mean and
- * variance, dgamma, dbeta. */
+/* y, dx, the residual's gradient, and the vectors over channels: mean, inverse std, running mean
+ * and variance, dgamma, dbeta. */
 static size_t result_size(cpu_dims d, size_t *count) {
     *count = (size_t)(d.n * d.h * d.w) * (size_t)d.c;
     return 3 * *count + VECTORS * (size_t)d.c;
@@ -34,10 +35,10 @@ typedef struct variant {
     bool frozen, residual; /* the residual's gradient is accumulated with ReLU, written without */
 } variant;
 static const variant variants[] = {{BODY_LINEAR, false, false},
-                           {BODY_RELU, false, false},
-                           {BODY_LINEAR, true, false},
-                           {BODY_RELU, false, true},
-                           {BODY_LINEAR, true, true}};
+                                   {BODY_RELU, false, false},
+                                   {BODY_LINEAR, true, false},
+                                   {BODY_RELU, false, true},
+                                   {BODY_LINEAR, true, true}};
 enum { VARIANTS = sizeof variants / sizeof variants[0] };
 
 static inputs make_inputs(cpu_dims d) {

@@ -172,8 +172,8 @@ void test_moves_same_bits(void **state) {
     mien_float_leave(saved);
 }
 
-/* Spatial dropout of ones shows each channel's random word; micro-batches draw the same words as the
- * whole batch. */
+/* Spatial dropout of ones shows each channel's random word; micro-batches draw the same words as
+ * the whole batch. */
 void test_channel_words(void **state) {
     (void)state;
     const char *isa;

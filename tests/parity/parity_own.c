@@ -89,7 +89,8 @@ static void check(own_run run, const cpu_kernels *k, const char *isa, const own_
         own_results got = run(k, t, &in, threads), again = run(k, t, &in, threads);
         snprintf(what, sizeof what, "%s, x86-64-%s, %d threads", loops, isa, threads);
         own_compare(t, &got, &want, close_enough, what);
-        expect_same(t, &got, &one, OWN_DX, what); /* forward and data gradient: same bits for any number of threads */
+        expect_same(t, &got, &one, OWN_DX,
+                    what); /* forward and data gradient: same bits for any number of threads */
         snprintf(what, sizeof what, "%s, x86-64-%s, %d threads, again", loops, isa, threads);
         expect_same(t, &again, &got, OWN_DB, what);
         own_free_results(&got);

@@ -40,8 +40,8 @@ static const cpu_kernels *newest(void) {
     return best;
 }
 
-/* Dropout of ones shows each element's word: it is kept or dropped as rng_word says, in every layout,
- * for any first element, and for step and element numbers beyond 32 bits. */
+/* Dropout of ones shows each element's word: it is kept or dropped as rng_word says, in every
+ * layout, for any first element, and for step and element numbers beyond 32 bits. */
 static void check_words(const cpu_kernels *k, cpu_dims d, const cpu_mask *m, const char *isa) {
     const size_t count = (size_t)(d.n * d.h * d.w) * (size_t)d.c;
     float *x = calloc(count, sizeof *x), *y = calloc(count, sizeof *y);

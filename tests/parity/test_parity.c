@@ -1,5 +1,6 @@
-/* Parity: convolution, dense and pooling on whole numbers agree bit for bit between the plain loops and
- * oneDNN; operations of the class EXACT agree between ISAs, layouts, thread counts and micro-batches. */
+/* Parity: convolution, dense and pooling on whole numbers agree bit for bit between the plain loops
+ * and oneDNN; operations of the class EXACT agree between ISAs, layouts, thread counts and
+ * micro-batches. */
 #include "tests/parity/parity.h"
 
 #include <stdlib.h>
