@@ -34,7 +34,7 @@ check() {
     if "$@" >check.log 2>&1; then pass "$name"; else fail "$name" "$*" "$(tail -3 check.log)"; fi
 }
 
-# refuse STATUS NAME PATTERN… -- ARGUMENT…: `mien ARGUMENT…` ends with that status and one sentence
+# refuse STATUS NAME PATTERN… -- ARGUMENT…: `mien ARGUMENT…` ends with that status and one message
 # on stderr that holds every pattern (fixed strings). Warnings may stand before it.
 refuse() {
     local want=$1 name=$2 status said pattern
@@ -49,7 +49,7 @@ refuse() {
     if [ $status -ne "$want" ]; then
         fail "$name" "status $status, not $want" "$said"
     elif [ "$(printf '%s\n' "$said" | wc -l)" -ne 1 ] || [[ $said != mien:\ ?* ]]; then
-        fail "$name" "not one sentence: $said"
+        fail "$name" "not one message: $said"
     elif [ -n "$(ls -A never 2>/dev/null)" ]; then
         fail "$name" "it wrote $(ls never)"
     else

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Whatever is wrong with what the user gives: one clear sentence, the right exit status, no crash, and
+# Whatever is wrong with what the user gives: one clear message, the right exit status, no crash, and
 # nothing that lay on the disk is harmed.
 . tests/cli/lib.sh
 
@@ -258,7 +258,7 @@ nobody=()
 if [ "$(id -u)" -ne 0 ]; then
     nobody=(env)
 elif command -v setpriv >/dev/null &&
-    setpriv --reuid 65534 --clear-groups "$mien" devices 2>/dev/null | grep -q "^h5 *yes"; then # nobody reaches the build
+    setpriv --reuid 65534 --clear-groups "$mien" devices 2>/dev/null | grep -q "^h5 *yes"; then # the user nobody can run it
     nobody=(setpriv --reuid 65534 --clear-groups)
 fi
 if [ ${#nobody[@]} -gt 0 ]; then
@@ -291,7 +291,7 @@ private=(unshare -m)
 "${private[@]}" bash full.sh "$mien" "${train[@]}" --data good.csv --out full --force --seed 9 2>/dev/null
 if [ -e full.status ]; then
     check "disk full: status 1" test "$(cat full.status)" = 1
-    check "disk full: one sentence" grep -q '^mien: .*full/best.h5.*No space left' full.err
+    check "disk full: one message" grep -q '^mien: .*full/best.h5.*No space left' full.err
     check "disk full: the old model is whole" test -e full.same
     check "disk full: nothing left over" test ! -s full.left
 else

@@ -21,7 +21,7 @@ for ask in "-n" "-n SAN=address" "-n check" "-n dist CARRY=1" help config; do
     check "make $ask succeeds and writes nothing" eval "tree=whole in_tree $ask && [ ! -e whole/build ]"
 done
 
-# a Debian system without some packages: dpkg-query says so, and nobody may install any
+# a Debian system without some packages: dpkg-query says so, and installing is not allowed
 cat >bin/dpkg-query <<'Q'
 #!/bin/sh
 shift 2

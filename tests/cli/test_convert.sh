@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# mien convert from the command line: a small trained network in int8, judged and looked at, and what
+# mien convert from the command line: a small trained network in int8, evaluated and inspected, and what
 # is wrong with what the user gives.
 . tests/cli/lib.sh
 
@@ -34,7 +34,7 @@ check "smaller than the .h5" test "$(stat -c %s m.safetensors)" -lt "$(stat -c %
 check "inspect" eval '"$mien" inspect m.safetensors | grep -q "^int8 *conv2d_1 dense (42 images"'
 check "inspect --json" eval '"$mien" inspect m.safetensors --json | grep -q mien-int8'
 
-judge() { # MODEL FILE: predictions of the validation part, its accuracy on stdout
+score() { # MODEL FILE: predictions of the validation part, its accuracy on stdout
     "$mien" evaluate --model "$1" --data faces.csv --split val --threads 1 --predictions "$2" |
         sed -n 's/^accuracy \([0-9.]*\).*/\1/p'
 }
@@ -47,8 +47,8 @@ near() {
         }
     } END { if (NR != 43) exit 1 }'
 }
-before=$(judge run f32.csv)
-after=$(judge m.safetensors int8.csv)
+before=$(score run f32.csv)
+after=$(score m.safetensors int8.csv)
 check "accuracy: $before in f32, $after in int8" awk "BEGIN { exit !($after > $before - 0.05 && $before > 0.5) }"
 check "probabilities near f32's" near f32.csv int8.csv 0.08
 check "the other batches give the same" eval '"$mien" evaluate --model m.safetensors --data faces.csv \
@@ -65,7 +65,7 @@ refuse 1 "bench: a model in f32 is not int8" "computes in f32" -- bench infer ru
 
 # a CPU without VNNI
 export MIEN_INT8=0
-judge m.safetensors slow.csv >out.log 2>err.log
+score m.safetensors slow.csv >out.log 2>err.log
 check "without VNNI: f32" near slow.csv int8.csv 0.08
 check "without VNNI: one line says so" eval '[ "$(grep -c "int8 is not supported on" err.log)" -eq 1 ]'
 check "without VNNI: devices says so" eval '"$mien" devices | grep -q "^int8 *no"'

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Folders of pictures as data: trained on, judged, streamed; bad files named and counted.
+# Folders of pictures as data: trained on, evaluated, streamed; bad files named and counted.
 . tests/cli/lib.sh
 
 faces 210 1 >faces.csv
@@ -37,7 +37,7 @@ cp -r faces closed && chmod 777 .
 if [ "$(id -u)" -ne 0 ]; then
     wrap=(env)
 elif command -v setpriv >/dev/null && setpriv --reuid 65534 --clear-groups "$mien" --version >/dev/null 2>&1; then
-    wrap=(setpriv --reuid 65534 --clear-groups) # nobody reaches the build
+    wrap=(setpriv --reuid 65534 --clear-groups) # the user nobody can read the build
 fi
 if [ ${#wrap[@]} -gt 0 ]; then
     chmod 000 closed/test/k1
@@ -45,7 +45,7 @@ if [ ${#wrap[@]} -gt 0 ]; then
     chmod 755 closed/test/k1 && chmod 000 "closed${first#bad}"
     refuse 1 "unreadable file" "closed${first#bad}'" "Permission denied" -- "${train[@]}" closed --out never
 else
-    skip "unreadable files" "nobody else may run the build"
+    skip "unreadable files" "other users may not run the build"
 fi
 wrap=()
 

@@ -7,7 +7,7 @@ if [ "$have_h5" = 0 ]; then
 fi
 recipe=(train "$root/configs/train/sample.yaml" --set model.file="$root/configs/models/sample.yaml")
 
-# A save whose helper fails is a failure, also where nobody waits for children.
+# A save whose helper fails is a failure, also where no process waits for children.
 mkdir broken && cp "$mien" broken/ && printf '#!/bin/sh\nexit 1\n' >broken/mien-h5 && chmod +x broken/mien-h5
 (trap '' CHLD; exec broken/mien "${recipe[@]}" --set train.epochs=1 -q --out lost >lost.log 2>&1)
 if [ $? -eq 1 ] && [ ! -e lost/best.h5 ] && grep -q 'best.h5: mien-h5 failed' lost.log; then pass "a failed save is told"; else fail "a failed save is told" "$(tail -1 lost.log)"; fi

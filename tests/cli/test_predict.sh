@@ -68,7 +68,7 @@ check "unlabelled data" eval '"$mien" predict --data test.csv --model run -q --c
 check "data: the same probabilities" eval '"$mien" predict --data faces.csv --model run -q --csv p.csv >/dev/null && paste -d, <(cut -d, -f5-11 p.csv) <(cut -d, -f4-10 all.csv) | awk -F, "NR > 1 { for (i = 1; i <= 7; i++) { d = \$i - \$(i + 7); if (d > 1e-6 || d < -1e-6) exit 1 } n++ } END { exit n != 140 }"'
 check "train another" "$mien" train "${quick[@]}" --data faces.csv --seed 5 --out second
 check "two models are averaged" eval 'for m in run second; do "$mien" predict --data faces.csv --model $m -q --csv $m.csv >/dev/null || exit 1; done; "$mien" predict --data faces.csv --model run --model second -q --csv both.csv >/dev/null && paste -d, <(cut -d, -f5-11 run.csv) <(cut -d, -f5-11 second.csv) <(cut -d, -f5-11 both.csv) | awk -F, "NR > 1 { for (i = 1; i <= 7; i++) { d = (\$i + \$(i + 7)) / 2 - \$(i + 14); if (d > 1e-6 || d < -1e-6) exit 1; if (\$i != \$(i + 7)) other = 1 } } END { exit !other }"'
-check "uncertain is what lies below the model's mark" eval 'awk -F, "NR > 1 { if ((\$3 < 0.5) != (\$4 == \"true\")) exit 1; seen[\$4]++ } END { exit !seen[\"true\"] }" both.csv'
+check "uncertain is what lies below the model's threshold" eval 'awk -F, "NR > 1 { if ((\$3 < 0.5) != (\$4 == \"true\")) exit 1; seen[\$4]++ } END { exit !seen[\"true\"] }" both.csv'
 check "text says it alike" eval '[ "$("$mien" predict --data faces.csv --model run --model second -q | grep -c ", uncertain$")" = "$(grep -c ",true," both.csv)" ]'
 sed 's/angry/angrz/' second/best.h5 >other.h5
 refuse 1 "models of other classes" "angrz" -- predict photo.png --model run --model other.h5 -q --detector none
@@ -125,7 +125,7 @@ long=$(printf 'n%.0s' {1..254}) && cp photo.png "$long" && cp photo.png "${long:
 check "--annotate: a name of 248 letters" eval '"$mien" predict "${long:0:248}.png" --model run -q --detector none --annotate long >/dev/null && [ -s "long/${long:0:248}.png" ] && [ $(ls -A long | wc -l) = 1 ]'
 "$mien" predict "$long" photo.png --model run -q --detector none --annotate long --csv long.csv >long.txt 2>long.err
 check "--annotate: a copy that cannot be written is said" test $? = 1
-check "--annotate: its sentence" eval '[ $(wc -l <long.err) -le 2 ] && grep -q "^mien: .*$long.*too long" long.err'
+check "--annotate: its message" eval '[ $(wc -l <long.err) -le 2 ] && grep -q "^mien: .*$long.*too long" long.err'
 check "--annotate: the others go on" eval '[ $(wc -l <long.txt) = 2 ] && [ $(wc -l <long.csv) = 3 ] && [ -s long/photo.png ]'
 mkdir control && cp photo.png control/$'a\e[31m\n\x7f.png' && echo no >control/$'b\e[31m.png'
 "$mien" predict control --model run -q --detector none >control.txt 2>control.err

@@ -26,7 +26,7 @@ check "--json, of the last batch" eval 'preview --json --step 6 --out b.png 2>/d
 config=(-q --set model.file=tiny.yaml --data faces.csv --threads 1)
 refuse 2 "step 0" "--step" "from 1" -- preview "${config[@]}" --step 0 --out never
 refuse 2 "a step that is no number" "--step" "'two'" -- preview "${config[@]}" --step two --out never
-refuse 1 "a step behind the last" "no step 999999" -- preview "${config[@]}" --step 999999 --out never
+refuse 1 "a step after the last" "no step 999999" -- preview "${config[@]}" --step 999999 --out never
 refuse 1 "data that are not there" "none.csv" -- preview --data none.csv --out never
 refuse 1 "a config that is none" "none.yaml" -- preview none.yaml --out never
 printf 'train: {epochs: 1}\n' >own.yaml && cp own.yaml kept.yaml

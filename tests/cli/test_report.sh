@@ -43,8 +43,8 @@ check "of the model file, not the run" eval '"$mien" evaluate -q --threads 1 --m
 # ---- a log that is damaged, or none ----
 cp run/log.csv log.csv
 without() { # NAME SENTENCE: a page without curves that says why
-    sentence=$2
-    check "log.csv: $1" eval 'rm -rf page && report --report page >/dev/null && holds page/report.html "There are no learning curves" "$sentence" "%" && ! grep -q "by epoch" page/report.html && sound page/report.html'
+    reason=$2
+    check "log.csv: $1" eval 'rm -rf page && report --report page >/dev/null && holds page/report.html "There are no learning curves" "$reason" "%" && ! grep -q "by epoch" page/report.html && sound page/report.html'
 }
 rm run/log.csv
 without "none" "there is no log.csv next to"

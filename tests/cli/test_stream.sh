@@ -17,9 +17,9 @@ for data in faces.csv sample; do
     check "$data: streamed" train --data $data --out "stream-$data" --set data.memory=stream
     check "$data: the same model, bit for bit" cmp "whole-$data/best.h5" "stream-$data/best.h5"
 done
-judge() { "$mien" evaluate --model whole-faces.csv --data faces.csv --tta flip --batch 16 --memory "$1" --predictions "$1.csv"; }
-check "evaluate: resident" judge resident
-check "evaluate: streamed" judge stream
+score() { "$mien" evaluate --model whole-faces.csv --data faces.csv --tta flip --batch 16 --memory "$1" --predictions "$1.csv"; }
+check "evaluate: resident" score resident
+check "evaluate: streamed" score stream
 check "evaluate: the same probabilities" cmp resident.csv stream.csv
 
 # long NAME: a streamed training run without an end, in the background; returns in its second epoch.
@@ -31,7 +31,7 @@ long() {
         sleep 0.02
     done
 }
-ended() { # NAME STATUS PATTERN…: it ended in time, with this status and one sentence
+ended() { # NAME STATUS PATTERN…: it ended in time, with this status and one message
     local name=$1 want=$2 status
     shift 2
     for ((i = 0; i < 250; i++)); do

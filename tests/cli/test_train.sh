@@ -22,7 +22,7 @@ check "help: -h and help COMMAND say the same" eval '"$mien" train --help >h1 &&
 refuse 1 "a recipe by a wrong name" "did you mean 'sample'" "fer2013-small, ferplus" -- train sampel --out never
 refuse 1 "a network by a wrong name" "did you mean 'small'" "seresnet" -- train sample -q --set model.file=smal --out never
 refuse 1 "a recipe without its data" "'fer2013.csv' next to it" "--data" -- train fer2013-small --out never
-check "names behind -- are no flags" eval '! "$mien" evaluate -- --x 2>e.txt && grep -q "unexpected argument" e.txt'
+check "names after -- are not flags" eval '! "$mien" evaluate -- --x 2>e.txt && grep -q "unexpected argument" e.txt'
 check "help: evaluate" helps evaluate --model --data --split --tta --predictions --batch
 check "help: convert" helps convert --calibrate --images --split --on-bad
 check "help: inspect" helps inspect
@@ -30,7 +30,7 @@ check "help: bench" helps bench --batch --dtype --seconds --size --rows
 check "help: devices" helps devices
 check "help: overview" eval '"$mien" --help | grep -q "evaluate" && "$mien" help | grep -q devices'
 check "version" eval '[[ $("$mien" --version) == mien\ [0-9]*.[0-9]*.[0-9]*\ \(*\) ]]'
-check "version behind a command" eval '[[ $("$mien" train --version) == "$("$mien" --version)" ]]'
+check "version after a command" eval '[[ $("$mien" train --version) == "$("$mien" --version)" ]]'
 "$mien" >out.log 2>&1
 check "no command: help and status 2" eval "[ $? -eq 2 ] && grep -q usage: out.log"
 

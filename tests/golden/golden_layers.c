@@ -27,7 +27,7 @@ static bool two_inputs(const layer_case *c) {
     return golden_find(c->file, "%s/x2", c->name) != NULL;
 }
 
-/* The layer's line with a name put in, and behind it the inputs when there are two: these come from
+/* The layer's line with a name inserted, followed by the inputs when there are two: these come from
  * 1x1 convolutions that select the first and the last channels of the network's input. A 1x1 second
  * input is the maximum of a constant image. */
 static void write_lines(const layer_case *c, const char *layer, int channels, bool spread,

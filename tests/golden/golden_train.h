@@ -13,7 +13,7 @@ void golden_train_adam_steps(mien_backend *backend, double bound);
 void golden_train_adam_free(mien_backend *backend);
 /* 5 free steps with decoupled decay. */
 void golden_train_adamw(mien_backend *backend, double bound);
-/* 3 steps with batch normalisation; running statistics and the probabilities behind them. */
+/* 3 steps with batch normalisation; running statistics and the probabilities after them. */
 void golden_train_bn(mien_backend *backend, double bound);
 
 #endif

@@ -13,7 +13,7 @@
     {"average_pooling2d", "  - average_pooling2d: {" keys "}\n", {h, w, c, 0}, n},
 #define BN(keys, n, h, w, c)                                                                       \
     {"batch_normalization", "  - batch_normalization: {" keys "}\n", {h, w, c, 0}, n},
-/* alone; fused behind a convolution; behind a dense layer */
+/* alone; fused after a convolution; after a dense layer */
 #define ACTIVATION(name)                                                                           \
     {"activation", "  - activation: {activation: " name "}\n", {5, 3, 2, 0}, 3},                   \
         {"activation",                                                                             \
@@ -227,9 +227,9 @@ const grad_case grad_layers[] = {
 const size_t grad_layer_count = sizeof grad_layers / sizeof grad_layers[0];
 
 /* a sum that runs in the batch normalisation before it; its other value is called r */
-#define SUM_CHAIN(inputs, behind)                                                                  \
+#define SUM_CHAIN(inputs, after)                                                                  \
     "  - conv2d: {filters: 16, kernel_size: 3, padding: same, use_bias: false}\n"                  \
-    "  - batch_normalization: {name: n}\n  - add: {name: sum, inputs: " inputs "}\n" behind
+    "  - batch_normalization: {name: n}\n  - add: {name: sum, inputs: " inputs "}\n" after
 #define RELU "  - activation: {activation: relu}\n"
 
 const grad_case grad_fan_out[] = {
@@ -255,7 +255,7 @@ const grad_case grad_fan_out[] = {
      "  - activation: {name: r, activation: relu}\n" SUM_CHAIN("[n, r]", RELU),
      {7, 8, 2, 0},
      2},
-    {"the value has readers before and behind, the sum as well",
+    {"the value has consumers before and after, the sum as well",
      "  - conv2d: {name: r, filters: 16, kernel_size: 3}\n"
      "  - activation: {name: t, activation: tanh}\n" SUM_CHAIN(
          "[n, r]", "  - multiply: {name: m, inputs: [sum, r]}\n"
@@ -282,7 +282,7 @@ const grad_case grad_fan_out[] = {
      "  - batch_normalization: {name: n}\n  - add: {inputs: [n, x]}\n" RELU,
      {6, 5, 2, 0},
      2},
-    {"the value comes behind the norm",
+    {"the value comes after the norm",
      "  - conv2d: {name: x, filters: 16, kernel_size: 3, use_bias: false}\n"
      "  - batch_normalization: {name: n}\n"
      "  - conv2d: {name: r, inputs: [x], filters: 16, kernel_size: 1}\n"
@@ -296,7 +296,7 @@ const grad_case grad_fan_out[] = {
      "  - activation: {activation: relu}\n",
      {6, 5, 3, 0},
      2},
-    {"three readers",
+    {"three consumers",
      "  - conv2d: {name: a, filters: 16, kernel_size: 3, activation: sigmoid}\n"
      "  - conv2d: {name: b, filters: 16, kernel_size: 1}\n"
      "  - conv2d: {name: c, inputs: [a], filters: 16, kernel_size: 3, padding: same}\n"

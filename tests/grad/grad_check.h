@@ -14,7 +14,7 @@ typedef struct grad_problem {
     double class_weight_f64[16];
 } grad_problem;
 
-/* What a backward pass gave: value, logits and gradients one behind the other. */
+/* What a backward pass gave: value, logits and gradients, one after another. */
 typedef struct grad_result {
     double value;
     double *logits, *input; /* input: the gradient of the image */

@@ -11,7 +11,7 @@ struct h5_case {
     const char *name;
     void (*fill)(hid_t file);
     int status;
-    const char *fragment; /* of the error sentence, or of the container's header */
+    const char *fragment; /* of the error message, or of the container's header */
 };
 
 extern const struct h5_case h5_cases[];

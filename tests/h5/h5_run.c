@@ -93,7 +93,7 @@ void expect_outcome(const struct outcome *o, int status, const char *fragment, c
     if (o->out.size != 0) fail_msg("%s: output beside an error", what);
     const char *const newline = strchr(o->error, '\n');
     if (length < 3 || newline != o->error + length - 1 || newline[-1] != '.')
-        fail_msg("%s: not one sentence: '%s'", what, o->error);
+        fail_msg("%s: not one message: '%s'", what, o->error);
     if (!strstr(o->error, fragment)) fail_msg("%s: no '%s' in: %s", what, fragment, o->error);
 }
 

@@ -34,7 +34,7 @@ struct blob file_content(int fd);
 /* Runs one conversion from start to end. */
 struct outcome run_program(const char *mode, struct blob in);
 
-/* Fails the test unless the run ended with `status`; a failure must leave exactly one sentence,
+/* Fails the test unless the run ended with `status`; a failure must leave exactly one message,
  * which contains `fragment`, and no output. */
 void expect_outcome(const struct outcome *o, int status, const char *fragment, const char *what);
 

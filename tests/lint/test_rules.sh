@@ -15,15 +15,15 @@ report() { # NAME, offending lines on stdin
 }
 
 . tests/lint/layers.sh
-rooms=$(ls -d host/*/ host/*/*/ kernels/*/ include/*/ | sed 's,/$,,')
-for room in $rooms; do
-    may=" $room $(reach "$room" | tr '\n' ' ') "
-    grep -nE '^ *# *include "' "$room"/*.[ch] "$room"/*.cu* "$room"/*.def 2>/dev/null |
+folders=$(ls -d host/*/ host/*/*/ kernels/*/ include/*/ | sed 's,/$,,')
+for folder in $folders; do
+    may=" $folder $(reach "$folder" | tr '\n' ' ') "
+    grep -nE '^ *# *include "' "$folder"/*.[ch] "$folder"/*.cu* "$folder"/*.def 2>/dev/null |
         while IFS= read -r line; do
             path=${line#*\"}
             path=${path%\"*}
             # public headers name each other without a folder: they are installed elsewhere
-            [ "$room" = include/mien ] && [[ $path != */* ]] && continue
+            [ "$folder" = include/mien ] && [[ $path != */* ]] && continue
             [[ $may == *" ${path%/*} "* ]] || echo "$line"
         done
 done | report "includes go downwards only"

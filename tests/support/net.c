@@ -64,7 +64,7 @@ double noise(uint32_t seed, size_t index) {
 }
 
 /* Where logical element i of a tensor lies. */
-static size_t place(const mien_tensor *t, size_t i) {
+static size_t index_of(const mien_tensor *t, size_t i) {
     const size_t c = (size_t)t->shape.c, block = (size_t)t->block;
     const size_t area = (size_t)t->shape.h * (size_t)t->shape.w;
     const size_t channel = i % c, pixel = i / c % area, n = i / c / area;
@@ -77,7 +77,7 @@ void net_read(const test_net *net, const mien_tensor *tensor, double *out) {
     assert_non_null(raw);
     expect_ok(net->backend->ops->copy_out(net->backend, raw, tensor->data, count * bytes));
     for (size_t i = 0; i < count; i++) {
-        const size_t at = place(tensor, i);
+        const size_t at = index_of(tensor, i);
         out[i] = tensor->dtype == MIEN_F64 ? ((double *)raw)[at] : (double)((float *)raw)[at];
     }
     free(raw);
@@ -88,7 +88,7 @@ void net_write(const test_net *net, const mien_tensor *tensor, const double *in)
     void *raw = malloc(count * bytes);
     assert_non_null(raw);
     for (size_t i = 0; i < count; i++) {
-        const size_t at = place(tensor, i);
+        const size_t at = index_of(tensor, i);
         if (tensor->dtype == MIEN_F64)
             ((double *)raw)[at] = in[i];
         else

@@ -6,7 +6,7 @@
 
 #include "host/base/memory.h"
 
-/* Function pointers of the double build: the same slots, but `real` is double behind them. Nothing
+/* Function pointers of the double build: the same slots, but for `real` = double. Nothing
  * here calls through it; the double glue does. */
 extern const cpu_kernels cpu_kernels_f64;
 

@@ -20,7 +20,7 @@ count() { # name status
     skip=$(grep -cE '^ok .*# SKIP' "$log")
     ok=$(($(grep -cE '^ok ' "$log") - skip))
     bad=$(grep -cE '^not ok ' "$log")
-    # a crash behind the last line, or a test that said nothing, is a failure too
+    # a crash after the last line, or a test that said nothing, is a failure too
     if [ "$bad" -eq 0 ] && { [ "$2" -ne 0 ] || [ $((ok + skip)) -eq 0 ]; }; then bad=1; fi
     passed=$((passed + ok)) skipped=$((skipped + skip)) failed=$((failed + bad))
     printf '%-34s %3d passed %s%s (%.1f s)\n' "$1" "$ok" \

@@ -1,4 +1,4 @@
-/* The types behind the fake cuDNN's descriptors, and the programs that its engines run. */
+/* The types of the fake cuDNN's descriptors, and the programs that its engines run. */
 #ifndef TESTS_CUDA_FAKE_CUDNN_H
 #define TESTS_CUDA_FAKE_CUDNN_H
 
