@@ -227,7 +227,7 @@ const grad_case grad_layers[] = {
 const size_t grad_layer_count = sizeof grad_layers / sizeof grad_layers[0];
 
 /* a sum that runs in the batch normalisation before it; its other value is called r */
-#define SUM_CHAIN(inputs, after)                                                                  \
+#define SUM_CHAIN(inputs, after)                                                                   \
     "  - conv2d: {filters: 16, kernel_size: 3, padding: same, use_bias: false}\n"                  \
     "  - batch_normalization: {name: n}\n  - add: {name: sum, inputs: " inputs "}\n" after
 #define RELU "  - activation: {activation: relu}\n"

@@ -50,8 +50,8 @@ static uint64_t fnv1a(uint64_t hash, const uint8_t *bytes, size_t count) {
     return hash;
 }
 
-/* Any change to the drawing changes these hashes; then the project's published figures must be measured
- * again. They hold for every compiler and machine. */
+/* Any change to the drawing changes these hashes; then the project's published figures must be
+ * measured again. They hold for every compiler and machine. */
 static void test_golden_bits(void **state) {
     const data_set *const set = *state;
     const uint64_t start = 0xCBF29CE484222325u;
