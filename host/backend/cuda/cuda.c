@@ -101,6 +101,7 @@ static mien_status open_device(mien_cuda *cuda, int device) {
 }
 
 static mien_status open_libraries(mien_cuda *cuda) {
+    MIEN_TRY(mien_cuda_cudnn_whole());
     CUDNN_TRY(cudnnCreate(&cuda->dnn), "opening the library");
     CUDNN_TRY(cudnnSetStream(cuda->dnn, cuda->stream), "setting the stream");
     CUBLAS_TRY(cublasLtCreate(&cuda->blas), "opening the library");

@@ -4,6 +4,7 @@
  *   module.c   the module's table
  *   services.c forwards messages and log lines to the program
  *   cuda.c     device, stream, libraries; which precision
+ *   libraries.c whether cuDNN is installed as a whole
  *   check.c    one check for the codes of each library
  *   memory.c   memory, copies, timestamps
  *   glue.c     slots over our own kernels: from tensors to the launchers of kernels/cuda/launch.h
@@ -75,6 +76,9 @@ mien_status mien_cublas_check(cublasStatus_t code, const char *what, const char 
 
 /* ---- services.c: sends messages to `services` from now on, which outlives the module ---- */
 void mien_cuda_use(const mien_services *services);
+
+/* ---- libraries.c: NO_DEVICE when a part of cuDNN is missing ---- */
+mien_status mien_cuda_cudnn_whole(void);
 
 /* ---- cuda.c ---- */
 /* The number of devices; NO_DEVICE with a message about driver or card when there is none. */
