@@ -1,5 +1,5 @@
-# Helpers of the command-line tests: source it first, end with `finish`. The tests run in a folder of
-# their own ($work), which is removed at the end. They speak TAP.
+# Helpers of the command-line tests: source this first, end with `finish`. Tests run in a temporary
+# folder ($work), which is removed at the end, and print TAP.
 set -u
 case $MIEN_BUILD in /*) mien=$MIEN_BUILD/mien ;; *) mien=$PWD/$MIEN_BUILD/mien ;; esac
 root=$PWD
@@ -8,7 +8,7 @@ chmod 755 "$work"
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
 failed=0
-# workers that sleep between their tasks: the machine may be busy with other tests
+# let idle OpenMP threads sleep: other tests may be running
 export OMP_WAIT_POLICY=passive
 
 if [ -x "${mien%/*}/mien-h5" ]; then
@@ -27,7 +27,7 @@ fail() { # name, then lines that explain
 }
 finish() { exit $failed; }
 
-# check NAME COMMAND…: passes when the command succeeds; shows its output when not.
+# check NAME COMMAND…: passes if the command succeeds; otherwise shows its output.
 check() {
     local name=$1
     shift
@@ -35,14 +35,14 @@ check() {
 }
 
 # refuse STATUS NAME PATTERN… -- ARGUMENT…: `mien ARGUMENT…` ends with that status and one message
-# on stderr that holds every pattern (fixed strings). Warnings may stand before it.
+# on stderr that contains every pattern (fixed strings). Warnings may precede it.
 refuse() {
     local want=$1 name=$2 status said pattern
     local -a patterns=()
     shift 2
     while [ "$1" != -- ]; do patterns+=("$1") && shift; done
     shift
-    rm -rf never # where refused runs are told to write
+    rm -rf never # the output path of refused runs
     timeout 20 "${wrap[@]}" "$mien" "$@" >out.log 2>err.log </dev/null
     status=$?
     said=$(grep -vE '^(warning: |see mien |Epoch )' err.log)
@@ -64,7 +64,7 @@ refuse() {
 wrap=() # a command that runs mien, for refuse
 
 # faces N SEED: a csv of N images of 48x48 in seven classes that a small network learns: a bright
-# block at the class's place over noise. Every class has Training, PublicTest and PrivateTest rows.
+# block over noise, whose position depends on the class. Every class has Training, PublicTest and PrivateTest rows.
 faces() {
     awk -v n="$1" -v s="$2" 'BEGIN {
         print "emotion,pixels,Usage"
@@ -95,6 +95,6 @@ layers:
 YAML
 }
 
-# Flags for a training run of a second or less.
+# Flags for a training run of at most a second.
 quick=(-q --threads 1 --set model.file=tiny.yaml --set train.epochs=1 --set train.batch_size=16
     --set optimizer.learning_rate=0.01 --set augment.flip=false)

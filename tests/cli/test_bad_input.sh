@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Whatever is wrong with what the user gives: one clear message, the right exit status, no crash, and
-# nothing that lay on the disk is harmed.
+# Invalid input of every kind: one clear message, the right exit status, no crash, and no existing file
+# is changed.
 . tests/cli/lib.sh
 
 faces 70 1 >good.csv
@@ -9,7 +9,7 @@ head -1 good.csv >header
 sed -n 2,36p good.csv >rows # all of them Training rows
 train=(train "${quick[@]}")
 
-# bad_csv NAME PATTERN…: the csv in bad.csv is refused, and named.
+# bad_csv NAME PATTERN…: bad.csv is refused, and the message names it.
 bad_csv() {
     local name=$1
     shift
@@ -154,7 +154,7 @@ refuse 1 "gz damaged" "bad.csv.gz" "row" -- "${train[@]}" --data bad.csv.gz --ou
 { printf '\x1f\x8b' && head -c 3000 good.csv; } >bad.csv.gz
 refuse 1 "gz garbage" "bad.csv.gz" -- "${train[@]}" --data bad.csv.gz --out never
 
-# forms that are fine
+# valid variants
 sed 's/$/\r/' good.csv >form.csv
 accepts "csv: CRLF" form.csv
 { printf '\xef\xbb\xbf' && cat good.csv; } >form.csv
@@ -270,7 +270,7 @@ if [ ${#nobody[@]} -gt 0 ]; then
     refuse 1 "unwritable folder" "locked/run" "Permission denied" -- "${train[@]}" --data good.csv --out locked/run
     wrap=()
 else
-    skip "permissions" "root, and setpriv cannot become somebody else"
+    skip "permissions" "root, and setpriv cannot switch to another user"
 fi
 
 # ---- a full disk ----

@@ -34,7 +34,7 @@ else
     skip "a run directory" "this build has no mien-h5"
 fi
 V2=$(MIEN_ISA=v2 bench infer classic --batch 1)
-check "MIEN_ISA holds back loops, library and yardstick" eval 'grep -q "sse4.1, loops x86-64-v2" <<<"$V2" && grep -q "x86-64-v2, best" <<<"$V2"'
+check "MIEN_ISA limits loops, library and peak" eval 'grep -q "sse4.1, loops x86-64-v2" <<<"$V2" && grep -q "x86-64-v2, best" <<<"$V2"'
 export MIEN_ISA=avx2
 refuse 1 "MIEN_ISA: no such level" "must be v2, v3 or v4" -- bench infer classic --device cpu --batch 1 --seconds 0.1
 unset MIEN_ISA
@@ -44,7 +44,7 @@ export XDG_CACHE_HOME=$work/cache
 check "tune" eval '"$mien" tune tiny.yaml --batch 4 --threads 1 >tune.log && has tune.log "^convolution" "saved in $work/cache/mien/tune.json" && test -s cache/mien/tune.json'
 check "tune --json" eval '"$mien" tune tiny.yaml --batch 4 --threads 1 --json >tune.json && has tune.json "\"schema\": 1" "\"chosen\": \"(direct|winograd)\""'
 echo '{' >cache/mien/tune.json
-check "a damaged file of measurements is left out" eval '"$mien" devices >devices.log 2>&1 && has devices.log "^warning: .*tune.json.* is not used" "^cpu +yes"'
+check "a damaged tuning cache is ignored" eval '"$mien" devices >devices.log 2>&1 && has devices.log "^warning: .*tune.json.* is not used" "^cpu +yes"'
 refuse 2 "tune: fixed algorithms" "--deterministic" -- tune --deterministic
 refuse 2 "tune: batch of none" "--batch" "'0'" -- tune --batch 0
 refuse 1 "tune: no network" "'absent'" -- tune absent

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The Makefile as a user meets it, in a copy of few files: asking writes nothing, a plain build installs
-# nothing, and what a build prints is short.
+# The Makefile from a user's view, in a small copy of the tree: queries write nothing, a plain build
+# installs nothing, and the output of a build is short.
 . tests/cli/lib.sh
 mkdir -p tree/include/mien tree/host/base tree/scripts bin
 cp "$root/Makefile" tree/
@@ -8,7 +8,7 @@ cp "$root/scripts/deps.sh" tree/scripts/
 cp "$root/include/mien/mien.h" tree/include/mien/
 echo '#include "host/base/one.h"' >tree/host/base/one.c
 echo 'extern int one;' >tree/host/base/one.h
-# what the make that runs the tests was given must not decide
+# do not inherit the settings of the make that runs the tests
 unset MAKEFLAGS MAKELEVEL V STRICT SAN VARIANT CARRY ARCHIVE HDF5 OPENCV CUDA CFLAGS CXXFLAGS
 object=build/release/host/base/one.o
 mkdir whole
@@ -17,7 +17,7 @@ cp "$root/Makefile" whole/
 in_tree() { make -C "${tree:-tree}" --no-print-directory CUDA=0 CC=gcc CXX=g++ "$@"; }
 
 for ask in "-n" "-n SAN=address" "-n check" "-n dist CARRY=1" help config; do
-    # shellcheck disable=SC2086 # words
+    # shellcheck disable=SC2086 # split into words
     check "make $ask succeeds and writes nothing" eval "tree=whole in_tree $ask && [ ! -e whole/build ]"
 done
 
@@ -59,8 +59,8 @@ without() { tree=whole in_tree -n programs OPENCV_INC=/nowhere "$@" | grep "Buil
 check "a feature whose packages are missing is named" eval 'without HDF5=0 | grep -q "without OPENCV .*make deps"'
 check "one that was turned off is not" eval '! without HDF5=0 OPENCV=0'
 
-# one file's build
-builds() { # SAID, then arguments for make: the object is made and nothing but that line is printed
+# building one file
+builds() { # LINE, then arguments for make: the object is built and only that line is printed
     local said=$1 got
     shift
     got=$(in_tree "$object" "$@" 2>&1) && [ "$got" = "$said" ] || { echo "$got" && false; }
@@ -78,7 +78,7 @@ check "make -s says nothing" builds "" -s STRICT=1
 echo 'int two(void) { int unused; return 2; }' >>tree/host/base/one.c
 check "warnings stay visible" eval 'in_tree "$object" 2>&1 | grep -q "Wunused-variable"'
 
-# what a build without a feature must not leave beside the program
+# a build without a feature must remove that feature's helper
 helpers=(tree/build/release/mien-h5 tree/build/release/mien-cuda.so)
 touch tree/build/release/mien "${helpers[@]}"
 link() { in_tree -o build/release/mien -o build/release/mien-h5 OPENCV=0 programs "$@"; }

@@ -64,13 +64,13 @@ check "predictions name the files" eval '[ "$(head -1 whole.csv | cut -d, -f1-4)
 picture=$(ls faces/test/k0/*.pgm | head -1)
 refuse 1 "predictions over a picture of the data" "overwrite" -- evaluate --model whole --predictions "$picture"
 refuse 1 "preview over a picture of the data" "overwrite" -- preview "${quick[@]}" --data faces --out "$picture"
-check "a picture beside the folders of classes is an output like any" "$mien" preview "${quick[@]}" --data faces --out faces/sheet.png
+check "a picture next to the class folders can be overwritten as output" "$mien" preview "${quick[@]}" --data faces --out faces/sheet.png
 check "again" "$mien" preview "${quick[@]}" --data faces --out faces/sheet.png
 check "colour" "$mien" "${train[@]}" faces --set input.channels=3 --out colour
-hostile=$(printf 'faces/test/k0/\033[2Jx.jpg')
-: >"$hostile"
-check "names do not command the terminal" eval '! "$mien" evaluate --model whole --data faces 2>raw.txt && grep -q "?.2Jx.jpg" raw.txt && ! grep -q "$(printf "\033")" raw.txt'
-rm "$hostile"
+control=$(printf 'faces/test/k0/\033[2Jx.jpg')
+: >"$control"
+check "names cannot send control sequences to the terminal" eval '! "$mien" evaluate --model whole --data faces 2>raw.txt && grep -q "?.2Jx.jpg" raw.txt && ! grep -q "$(printf "\033")" raw.txt'
+rm "$control"
 mv faces away
 refuse 1 "the model's data are elsewhere" "training data are missing" "--data" "'faces'" -- evaluate --model whole
 finish

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The documentation is true: its commands and programs run (scripts/docs.sh says how they are marked),
-# its links lead somewhere, the config keys that it names exist, and its index names every page.
+# Checks the documentation: its commands and programs run (scripts/docs.sh explains how they are
+# marked), its links work, the config keys that it names exist, and its index lists every page.
 . tests/cli/lib.sh
 
 cd "$root" || exit 1
@@ -14,13 +14,13 @@ else
     done
 fi
 
-empty() { # NAME: passes when nothing stands on the input
+empty() { # NAME: passes if stdin is empty
     cat >"$work/lines"
     if [ -s "$work/lines" ]; then fail "$1" "$(head -20 "$work/lines")"; else pass "$1"; fi
 }
 pages=$(git ls-files '*.md' 2>/dev/null || find . -name '*.md' -not -path './build/*')
 prose() { awk '/^```/ { code = !code; next } !code' "$1"; } # a page without its blocks
-anchors() { # PAGE: the names of its headings, as GitHub makes them
+anchors() { # PAGE: the anchors of its headings, as GitHub makes them
     prose "$1" | sed -n 's/^##* //p' | tr '[:upper:]' '[:lower:]' | sed 's/[^a-z0-9 _-]//g; s/ /-/g'
 }
 

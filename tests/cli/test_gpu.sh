@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The GPU half as a user meets it, on the fake GPU: devices, training, scoring, faults and what a
-# machine without driver or card says.
+# GPU support from a user's view, on the fake GPU: devices, training, evaluation, faults, and messages
+# on machines without driver or GPU.
 . tests/cli/lib.sh
 export MIEN_MODULES=${mien%/*}/fake
 if [ ! -e "$MIEN_MODULES/mien-cuda.so" ]; then
@@ -8,7 +8,7 @@ if [ ! -e "$MIEN_MODULES/mien-cuda.so" ]; then
     finish
 fi
 gpu=(--device cuda)
-# few images: the fake computes in plain loops
+# few images, since the fake GPU computes in plain loops
 awk 'BEGIN { srand(7); print "emotion,pixels,Usage"
     for (i = 0; i < 40; i++) {
         line = i % 4 ","
@@ -33,7 +33,7 @@ export XDG_CACHE_HOME=$work/cache
 check "devices lists the GPU" eval '"$mien" devices >d.log && grep -q "^cuda:0 *yes .*Fake" d.log'
 check "devices lists two" eval 'FAKE_CUDA_DEVICES=2 "$mien" devices --json >d.json && grep -q "\"cuda:1\"" d.json'
 
-# no card, no driver, an old one: a clear line, and the CPU where the choice is ours
+# no GPU, no driver, an old driver: a clear message, or the CPU with --device auto
 FAKE_CUDA_DEVICES=0 refuse 1 "no device" "no NVIDIA GPU is visible" -- bench train tiny.yaml --device cuda
 FAKE_CUDA_DRIVER=none refuse 1 "no driver" "no NVIDIA driver" -- bench train tiny.yaml --device cuda
 FAKE_CUDA_DRIVER=old refuse 1 "old driver" "update the driver" -- bench train tiny.yaml --device cuda
@@ -62,7 +62,7 @@ field() { sed -n "s/.*\"$1\": \([0-9.e-]*\).*/\1/p" "$2" | head -1; }
 check "both find the same" awk -v a="$(field accuracy gpu.json)" -v b="$(field accuracy cpu.json)" \
     -v c="$(field loss gpu.json)" -v d="$(field loss cpu.json)" 'BEGIN { exit !(a == b && (c - d) ^ 2 < 1e-8 && a > 0) }'
 
-# a fault of the device in the second epoch: status 70, and the weights of the first are there
+# a device fault in the second epoch: status 70, and the weights of the first epoch are saved
 status=0
 FAKE_CUDA_STICKY=cudaGraphLaunch:5 timeout 60 "$mien" train tiny-train.yaml "${gpu[@]}" \
     --set train.epochs=9 --out faulty -q >out.log 2>err.log || status=$?
@@ -72,7 +72,7 @@ else
     fail "a fault of the device" "status $status" "$(tail -2 err.log)"
 fi
 FAKE_CUDA_STICKY=cudaLaunchKernel:10 refuse 70 "a fault at once" "failed" -- train tiny-train.yaml --device cuda -q --out faulty2
-# two GPUs of different memory: what fits one is too much for the other
+# two GPUs with different memory: a network that fits only one of them
 two() { FAKE_CUDA_DEVICES=2 FAKE_CUDA_MEMORY=1000000000,45000000 "$mien" bench train tiny.yaml --batch 8 --seconds 0.05 --device "$1"; }
 check "the first of two GPUs" two cuda:0
 check "the other of two GPUs is too small" eval '! two cuda:1 >two.log 2>&1 && grep -q "MiB are free" two.log'

@@ -18,10 +18,10 @@ refuse 1 "groups: a short line" "short.csv" "line 3" -- train "${quick[@]}" --da
 mkdir recipe
 printf 'data: {sources: [../faces.csv], groups: ../groups.csv}\n' >recipe/r.yaml
 check "train with groups, relative to the config" "$mien" train recipe/r.yaml "${quick[@]}" --out run
-check "metrics.json tells the validation part's groups" grep -q '"column": "gender"' run/metrics.json
+check "metrics.json has the groups of the validation part" grep -q '"column": "gender"' run/metrics.json
 check "the run's config names them" grep -q "groups: .*$work/.*groups.csv" run/config.yaml
 evaluate() { "$mien" evaluate --model run --split val "$@" >out.txt 2>err.txt; }
-same_groups() { # the two documents hold the same member, whatever their indentation
+same_groups() { # both documents have the same member `groups`, ignoring indentation
     diff <(sed -n '/"groups"/,/"fingerprint"/p' "$1" | tr -d ' \n') <(sed -n '/"groups"/,/"fingerprint"/p' "$2" | tr -d ' \n')
 }
 check "evaluate --groups" evaluate --groups groups.csv

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Votes as labels, merged sources, balanced sampling, classes by name: from the command line.
+# Votes as labels, merged sources, balanced sampling and classes by name, from the command line.
 . tests/cli/lib.sh
 
 faces 210 1 >faces.csv
@@ -17,7 +17,7 @@ refuse 1 "votes of other data" "'short.csv'" "99 images" "210" -- train "${quick
 refuse 1 "votes without an order of rows" "data.soft_labels" "'sample'" -- train "${quick[@]}" --data sample --set data.soft_labels=votes.csv --out never
 refuse 1 "votes that are not there" "none.csv" -- train "${quick[@]}" --data faces.csv --set data.soft_labels=none.csv --out never
 refuse 2 "votes for two sources" "data.soft_labels" -- train "${quick[@]}" --set 'data.sources=[faces.csv, more.csv]' --set data.soft_labels=votes.csv --out never
-refuse 2 "a mode that is none" "soft_mode" -- train "${quick[@]}" --set data.soft_mode=mean --out never
+refuse 2 "an unknown mode" "soft_mode" -- train "${quick[@]}" --set data.soft_mode=mean --out never
 [ $have_h5 = 1 ] || { skip "training" "this build has no mien-h5" && finish; }
 
 train() { "$mien" train "${quick[@]}" "$@"; }
@@ -44,13 +44,13 @@ check "both are whole" eval 'cmp votes.csv kept.csv && cmp faces.csv faces-kept.
 mv votes.csv elsewhere.csv
 refuse 1 "evaluate without the votes" "'votes.csv'" "--soft-labels" -- evaluate --model majority-resident --split all
 check "evaluate with votes from elsewhere" "$mien" evaluate --model majority-resident --split all --soft-labels elsewhere.csv
-check "whose labels they are is said" eval '"$mien" evaluate --model majority-resident --split all --soft-labels elsewhere.csv --json 2>/dev/null | grep -q "\"labels\": *\"votes in elsewhere.csv, majority\""'
+check "the origin of the labels is reported" eval '"$mien" evaluate --model majority-resident --split all --soft-labels elsewhere.csv --json 2>/dev/null | grep -q "\"labels\": *\"votes in elsewhere.csv, majority\""'
 check "evaluate by the data's own labels, in another order of classes" says "happiness" "$mien" evaluate --model majority-resident --split all --soft-labels none
 
 check "two sources" train --set 'data.sources=[faces.csv, more.csv]' --set data.memory=resident --out both
 check "two sources, streamed" train --set 'data.sources=[faces.csv, more.csv]' --set data.memory=stream --out both-stream
 check "two sources: the same model streamed" cmp both/best.h5 both-stream/best.h5
-check "evaluate takes up both sources" says "faces.csv + more.csv" "$mien" evaluate --model both
+check "evaluate uses both sources" says "faces.csv + more.csv" "$mien" evaluate --model both
 check "the run's config names both" grep -q "faces.csv.*more.csv" both/config.yaml
 
 cp more.csv more-kept.csv

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A network of all layers that own no kernel: trained, written as .h5, read again, made into bytes,
-# and on the GPU that is none.
+# A network of all layers without a kernel: training, .h5 round trip, conversion to int8, and the fake
+# GPU.
 . tests/cli/lib.sh
 
 cat >net.yaml <<'YAML'
@@ -47,9 +47,9 @@ if [ $have_h5 = 1 ]; then
     check "it learns" eval 'awk -F, "NR == 2 { first = \$4 } END { exit !(\$4 < first) }" run/log.csv'
     check "inspect" eval '"$mien" inspect run/best.h5 >inspect.log && grep -qE "^pa +PReLU +24x20x16 +16 " inspect.log && grep -qE "^normalization +Normalization +48x48x1 +3 " inspect.log && grep -qE "^six +ReLU" inspect.log'
     check "the file is what was trained" eval '"$mien" evaluate --model run/best.h5 --data faces.csv --split val --device cpu --json >val.json && awk -v a="$(loss val.json)" -v b="$(loss run/metrics.json)" "BEGIN { exit !(a > 0 && (a - b) ^ 2 < 1e-8) }"'
-    check "it goes on" train --out on --set train.epochs=1 --set model.file=run/best.h5
+    check "training continues from the file" train --out on --set train.epochs=1 --set model.file=run/best.h5
     config() { "${mien%/*}/mien-h5" read 3<run/best.h5 4<>all.bin && tr -d '\\' <all.bin | grep -aq "$1"; }
-    check "leaky_relu as both Kerases read it" config '"alpha": 0.125'
+    check "leaky_relu in a form that Keras 2 and 3 read" config '"alpha": 0.125'
     check "a limit beyond all integers" config '"name": "far".*"max_value": 1e+20,'
     check "the limit of relu" config '"ReLU", "name": "six".*"max_value": 6, .*"threshold": 0}'
     check "nested pairs" config '"padding": \[\[1, 0\], \[2, 1\]\]'
@@ -63,7 +63,7 @@ fake=${mien%/*}/fake
 if [ -e "$fake/mien-cuda.so" ]; then
     export MIEN_MODULES=$fake
     for dtype in f32 bf16; do
-        check "the GPU beside the CPU: $dtype" eval '"$mien" parity --model net.yaml --batch 3 --size 48 --threads 1 --dtype $dtype >$dtype.log && grep -q "^every layer is within" $dtype.log'
+        check "the GPU against the CPU: $dtype" eval '"$mien" parity --model net.yaml --batch 3 --size 48 --threads 1 --dtype $dtype >$dtype.log && grep -q "^every layer is within" $dtype.log'
     done
 else
     skip "the fake GPU" "this build has none"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# mien parity from the command line, with the GPU that is none where this build has it.
+# mien parity from the command line, with the fake GPU where this build has it.
 . tests/cli/lib.sh
 
 fake=${mien%/*}/fake
@@ -9,7 +9,7 @@ has() { # FILE PATTERN…: a file with a line for every pattern
     shift
     for pattern in "$@"; do grep -qEe "$pattern" "$file" || { echo "no $pattern" && return 1; }; done
 }
-# layers of every kind, a sum of two branches, two layers that run in others
+# layers of every kind, a sum of two branches, and two layers fused into others
 cat >net.yaml <<'YAML'
 name: net
 layers:
@@ -51,7 +51,7 @@ else
 fi
 
 export MIEN_MODULES=$work
-mkdir bare && cp "$mien" bare/ # a program without a module beside it
+mkdir bare && cp "$mien" bare/ # a program without a module next to it
 mien=$PWD/bare/mien refuse 1 "no GPU module" "mien-cuda.so" "--device cpu" -- parity "${net[@]}"
 if [ -e "$fake/mien-cuda.so" ]; then
     export MIEN_MODULES=$fake

@@ -64,12 +64,12 @@ check "none: the box is the picture" eval '"$mien" predict photo.png --model run
 cut -d, -f2 faces.csv | head -6 >test.csv
 check "unlabelled data" eval '"$mien" predict --data test.csv --model run -q --csv rows.csv >rows.txt && [ $(wc -l <rows.txt) = 5 ] && [ $(wc -l <rows.csv) = 6 ] && head -1 rows.csv | grep -q "^row,label,confidence,uncertain,"'
 "$mien" evaluate --model run --data faces.csv --split all -q --predictions all.csv >/dev/null 2>&1
-# the probabilities, too: the temperature is applied once on both ways
+# the probabilities as well: both ways apply the temperature once
 check "data: the same probabilities" eval '"$mien" predict --data faces.csv --model run -q --csv p.csv >/dev/null && paste -d, <(cut -d, -f5-11 p.csv) <(cut -d, -f4-10 all.csv) | awk -F, "NR > 1 { for (i = 1; i <= 7; i++) { d = \$i - \$(i + 7); if (d > 1e-6 || d < -1e-6) exit 1 } n++ } END { exit n != 140 }"'
 check "train another" "$mien" train "${quick[@]}" --data faces.csv --seed 5 --out second
 check "two models are averaged" eval 'for m in run second; do "$mien" predict --data faces.csv --model $m -q --csv $m.csv >/dev/null || exit 1; done; "$mien" predict --data faces.csv --model run --model second -q --csv both.csv >/dev/null && paste -d, <(cut -d, -f5-11 run.csv) <(cut -d, -f5-11 second.csv) <(cut -d, -f5-11 both.csv) | awk -F, "NR > 1 { for (i = 1; i <= 7; i++) { d = (\$i + \$(i + 7)) / 2 - \$(i + 14); if (d > 1e-6 || d < -1e-6) exit 1; if (\$i != \$(i + 7)) other = 1 } } END { exit !other }"'
 check "uncertain is what lies below the model's threshold" eval 'awk -F, "NR > 1 { if ((\$3 < 0.5) != (\$4 == \"true\")) exit 1; seen[\$4]++ } END { exit !seen[\"true\"] }" both.csv'
-check "text says it alike" eval '[ "$("$mien" predict --data faces.csv --model run --model second -q | grep -c ", uncertain$")" = "$(grep -c ",true," both.csv)" ]'
+check "the text output agrees" eval '[ "$("$mien" predict --data faces.csv --model run --model second -q | grep -c ", uncertain$")" = "$(grep -c ",true," both.csv)" ]'
 sed 's/angry/angrz/' second/best.h5 >other.h5
 refuse 1 "models of other classes" "angrz" -- predict photo.png --model run --model other.h5 -q --detector none
 check "train for colour" "$mien" train "${quick[@]}" --data faces.csv --set input.channels=3 --out colour
@@ -97,7 +97,7 @@ refuse 1 "--csv over the photo" "overwrite" -- predict photo.png --model run -q 
 refuse 1 "--csv over the model" "overwrite" -- predict photo.png --model run -q --csv run/best.h5
 refuse 1 "--annotate over the photos" "another folder" -- predict folder -q --model run --annotate folder
 
-# ---- where results go is looked at first: no line is printed ----
+# ---- output paths are checked first, before any line is printed ----
 mkdir afolder
 for where in nodir/x.csv '' afolder photo.png/x.csv "$(printf 'x%.0s' {1..300}).csv"; do
     refuse 1 "--csv '${where:0:20}'" "--csv" -- predict folder --model run -q --detector none --csv "$where"
@@ -124,7 +124,7 @@ check "the link is still one" test -L links/link.png
 long=$(printf 'n%.0s' {1..254}) && cp photo.png "$long" && cp photo.png "${long:0:248}.png"
 check "--annotate: a name of 248 letters" eval '"$mien" predict "${long:0:248}.png" --model run -q --detector none --annotate long >/dev/null && [ -s "long/${long:0:248}.png" ] && [ $(ls -A long | wc -l) = 1 ]'
 "$mien" predict "$long" photo.png --model run -q --detector none --annotate long --csv long.csv >long.txt 2>long.err
-check "--annotate: a copy that cannot be written is said" test $? = 1
+check "--annotate: a copy that cannot be written is reported" test $? = 1
 check "--annotate: its message" eval '[ $(wc -l <long.err) -le 2 ] && grep -q "^mien: .*$long.*too long" long.err'
 check "--annotate: the others go on" eval '[ $(wc -l <long.txt) = 2 ] && [ $(wc -l <long.csv) = 3 ] && [ -s long/photo.png ]'
 mkdir control && cp photo.png control/$'a\e[31m\n\x7f.png' && echo no >control/$'b\e[31m.png'
@@ -132,7 +132,7 @@ mkdir control && cp photo.png control/$'a\e[31m\n\x7f.png' && echo no >control/$
 check "control characters do not reach the terminal" eval '! grep -q "[[:cntrl:]]" control.txt control.err && grep -qF "control/a?[31m??.png: " control.txt && grep -qF "control/b?[31m.png" control.err'
 check "names that are not UTF-8 in JSON" eval 'cp photo.png J$'"'\\xf6'"'rg.png && "$mien" predict J*rg.png --model run -q --detector none --json | grep -qF "\"file\": \"J\\ufffdrg.png\""'
 
-# ---- Ctrl-C: what was read is said and written ----
+# ---- Ctrl-C: results so far are printed and written ----
 mapfile -t many < <(yes photo.png | head -1000)
 echo old >kept.csv && cp kept.csv stop.csv
 "$mien" predict "${many[@]}" --model run -q --detector none --json --csv stop.csv >stop.json 2>stop.err &
@@ -146,9 +146,9 @@ refuse 1 "a cascade that is not there: before the work" "no.xml" -- predict phot
 check "the old table is kept" grep -qx old kept.csv
 mkdir empty
 refuse 1 "a folder without pictures" "no pictures" "ppm" -- predict empty --model run -q
-"$mien" predict empty photo.png --model run -q --detector none --json >beside.json 2>beside.err
+"$mien" predict empty photo.png --model run -q --detector none --json >others.json 2>others.err
 check "an empty folder: the exit status" test $? = 1
-check "an empty folder: the others go on" eval '[ $(wc -l <beside.json) = 2 ] && head -1 beside.json | grep -q "\"file\": \"empty\", \"error\": \".*no pictures" && tail -1 beside.json | grep -q "\"faces\": \[{"'
+check "an empty folder: the others go on" eval '[ $(wc -l <others.json) = 2 ] && head -1 others.json | grep -q "\"file\": \"empty\", \"error\": \".*no pictures" && tail -1 others.json | grep -q "\"faces\": \[{"'
 check "a folder's other files are counted" eval '"$mien" predict folder --model run --detector none 2>&1 >/dev/null | grep -q "folder: 1 other files and folders are ignored"'
 whole=(predict --model run -q --detector none)
 : >zero.png
@@ -174,11 +174,11 @@ printf 'P5\n8 8\n255\n%064d' 0 >eight.pgm
 check "eight pixels" "$mien" "${whole[@]}" eight.pgm
 check "others go on" eval '! "$mien" "${whole[@]}" zero.png photo.png cut.png --json >mixed.json 2>mixed.err && [ $(wc -l <mixed.json) = 3 ] && [ $(grep -c "\"error\"" mixed.json) = 2 ] && sed -n 2p mixed.json | grep -q "\"faces\""'
 if [ $have_opencv = 1 ]; then
-    refuse 1 "a cascade that is none" "text.png" -- predict photo.png --model run -q --detector haar:text.png
+    refuse 1 "an invalid cascade" "text.png" -- predict photo.png --model run -q --detector haar:text.png
     refuse 1 "a cascade that is not there" "no.xml" -- predict photo.png --model run -q --detector haar:no.xml
 fi
 
-# ---- commands that find no faces pay little for those that do ----
+# ---- commands without face detection must start quickly ----
 case $mien in
 */release/*)
     least=1000

@@ -5,7 +5,7 @@
 faces 140 1 >faces.csv
 tiny_network >tiny.yaml
 preview() { "$mien" preview --threads 1 --set model.file=tiny.yaml --set train.batch_size=16 --data faces.csv "$@"; }
-# png FILE: prints width and height of a PNG; the signature and the end are there
+# png FILE: checks signature and end of a PNG; prints width and height
 png() {
     [ "$(head -c 8 "$1" | od -An -tx1 | tr -d ' \n')" = 89504e470d0a1a0a ] || return 1
     [ "$(tail -c 8 "$1" | head -c 4)" = IEND ] || return 1
@@ -25,10 +25,10 @@ check "--json, of the last batch" eval 'preview --json --step 6 --out b.png 2>/d
 
 config=(-q --set model.file=tiny.yaml --data faces.csv --threads 1)
 refuse 2 "step 0" "--step" "from 1" -- preview "${config[@]}" --step 0 --out never
-refuse 2 "a step that is no number" "--step" "'two'" -- preview "${config[@]}" --step two --out never
+refuse 2 "a step that is not a number" "--step" "'two'" -- preview "${config[@]}" --step two --out never
 refuse 1 "a step after the last" "no step 999999" -- preview "${config[@]}" --step 999999 --out never
 refuse 1 "data that are not there" "none.csv" -- preview --data none.csv --out never
-refuse 1 "a config that is none" "none.yaml" -- preview none.yaml --out never
+refuse 1 "a config that is not there" "none.yaml" -- preview none.yaml --out never
 printf 'train: {epochs: 1}\n' >own.yaml && cp own.yaml kept.yaml
 refuse 1 "over the config" "overwrite 'own.yaml'" -- preview own.yaml "${config[@]}" --out own.yaml
 check "it is whole" cmp own.yaml kept.yaml

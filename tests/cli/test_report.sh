@@ -15,12 +15,12 @@ holds() { # FILE PATTERN…: fixed strings
 }
 # quiet FILE: nothing in it is fetched or run
 quiet() { ! grep -niE 'https?:|<script|<link|<iframe|@import|src=|href=|\bon[a-z]+=' "$1"; }
-# sound FILE: tags are closed, as far as the tools that are there can tell
+# sound FILE: all tags are closed, as far as the installed tools can check
 sound() {
     [ "$(tail -1 "$1")" = "</body></html>" ] || return 1
     [ "$(grep -o '<svg' "$1" | wc -l)" = "$(grep -o '</svg>' "$1" | wc -l)" ] || return 1
     command -v xmllint >/dev/null || return 0
-    # it knows HTML 4 alone: SVG's tags are new to it
+    # it knows HTML 4 only, not the tags of SVG
     xmllint --html --noout --nonet "$1" 2>&1 | grep -E 'error' | grep -vE 'Tag (svg|g|rect|text|path|line|circle|title) invalid'
     [ "${PIPESTATUS[2]}" -ne 0 ]
 }
@@ -40,9 +40,9 @@ check "again into the same folder" report --report page
 check "into a folder below one that is not there" eval 'report --report a/b/c && [ -s a/b/c/report.html ]'
 check "of the model file, not the run" eval '"$mien" evaluate -q --threads 1 --model run/best.h5 --report file && holds file/report.html "loss by epoch"'
 
-# ---- a log that is damaged, or none ----
+# ---- a damaged or missing log ----
 cp run/log.csv log.csv
-without() { # NAME SENTENCE: a page without curves that says why
+without() { # NAME REASON: a page without curves that states the reason
     reason=$2
     check "log.csv: $1" eval 'rm -rf page && report --report page >/dev/null && holds page/report.html "There are no learning curves" "$reason" "%" && ! grep -q "by epoch" page/report.html && sound page/report.html'
 }
@@ -50,7 +50,7 @@ rm run/log.csv
 without "none" "there is no log.csv next to"
 head -c 40 log.csv >run/log.csv && without "cut" "line 1"
 sed '2s/,[0-9.]*,/,<script>,/' log.csv >run/log.csv && without "no number" "line 2"
-check "log.csv: what stands in it is escaped" quiet page/report.html
+check "log.csv: its content is escaped" quiet page/report.html
 head -1 log.csv >run/log.csv && without "no epoch" "no epoch"
 head -c 3000 /dev/zero >run/log.csv && without "zeros" "log.csv"
 cp log.csv run/log.csv
@@ -60,7 +60,7 @@ echo mine >taken
 refuse 1 "DIR is a file" "'taken'" -- evaluate -q --threads 1 --model run --report taken
 check "the file is untouched" test "$(cat taken)" = mine
 refuse 1 "DIR below a file" "taken" -- evaluate -q --threads 1 --model run --report taken/page
-refuse 1 "DIR in a place that takes nothing" "/proc/" -- evaluate -q --threads 1 --model run --report /proc/page
+refuse 1 "DIR in a folder that is not writable" "/proc/" -- evaluate -q --threads 1 --model run --report /proc/page
 mkdir -p page2/report.html
 refuse 1 "a folder in the page's place" "report.html" -- evaluate -q --threads 1 --model run --report page2
 
@@ -78,7 +78,7 @@ done
 check "train on such names" "$mien" train --data faces "${quick[@]}" --out odd
 check "report of such names" "$mien" evaluate -q --threads 1 --model odd --report odd-page
 check "they are escaped" holds odd-page/report.html '&#60;b&#62;&#38;&#34;'
-check "they are no markup" eval '! grep -qF "<b>&" odd-page/report.html && quiet odd-page/report.html && sound odd-page/report.html'
+check "they are not markup" eval '! grep -qF "<b>&" odd-page/report.html && quiet odd-page/report.html && sound odd-page/report.html'
 check "report.json parses" eval '! command -v python3 >/dev/null || python3 -m json.tool odd-page/report.json >/dev/null'
 cp -r run other
 check "several models, views" eval '"$mien" evaluate --model run --model other --data faces.csv --tta flip --report many --json >many.json 2>/dev/null && grep -q "\"model\": *\"run + other\"" many.json && grep -q "\"tta\": *\"flip\"" many.json'

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The values of the shim's enumerators and constants (tests/cuda/shim) are those of NVIDIA's headers.
+# Compares the shim's enumerators and constants (tests/cuda/shim) with NVIDIA's headers.
 # Needs the toolkit with cuDNN.
 set -u
 nvcc=${NVCC:-$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)}
@@ -13,7 +13,7 @@ for header in cuda_runtime_api.h cudnn.h cublasLt.h; do
         echo "ok the values of $header # SKIP there is no $include/$header"
         continue
     fi
-    # every "NAME = value" of an enum, and every macro that is a number
+    # every "NAME = value" of an enum, and every numeric macro
     gcc -fpreprocessed -dD -E -P "$shim" >"$work/bare" # without comments
     grep -oE '(^|[ ,{])[A-Za-z_][A-Za-z0-9_]* = -?(0x[0-9a-fA-F]+|[0-9]+)' "$work/bare" |
         sed -E 's/^[ ,{]*//' >"$work/values"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Data read while training: the same bits as from memory, and a clear end when the file goes wrong.
+# Streamed training data: the same bits as from memory, and a clear error when the file changes.
 . tests/cli/lib.sh
 
 faces 210 1 >faces.csv
@@ -22,7 +22,7 @@ check "evaluate: resident" score resident
 check "evaluate: streamed" score stream
 check "evaluate: the same probabilities" cmp resident.csv stream.csv
 
-# long NAME: a streamed training run without an end, in the background; returns in its second epoch.
+# long NAME: starts an endless streamed training run in the background; returns in its second epoch.
 long() {
     cp faces.csv "$1.csv"
     "$mien" train "${quick[@]}" --data "$1.csv" --set data.memory=stream --set train.epochs=1000000 --out "$1" >"$1.log" 2>&1 &

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Training, judging and looking at models from the command line, on small generated faces.
+# Training, evaluating and inspecting models from the command line, on small generated faces.
 . tests/cli/lib.sh
 
 # ---- the command line itself ----
@@ -94,8 +94,8 @@ check "config paths are relative to the config" eval 'mkdir -p sub && cp tiny.ya
 check "--set and --print-config" eval '"$mien" train --set train.epochs=7 --set "schedule.steps=[2, 3.5]" --seed 4 --print-config >print.log && grep -q "^  epochs: 7" print.log && grep -q "steps: \[2, 3.5\]" print.log && grep -q "^  seed: 4" print.log && "$mien" train print.log --print-config | diff - print.log'
 
 # ---- repeatability ----
-check "same seed, same bytes" eval 'train --out a --seed 7 && train --out b --seed 7 && cmp a/best.h5 b/best.h5'
-check "another seed, other bytes" eval 'train --out c --seed 8 && ! cmp -s a/best.h5 c/best.h5'
+check "same seed, identical file" eval 'train --out a --seed 7 && train --out b --seed 7 && cmp a/best.h5 b/best.h5'
+check "another seed, another file" eval 'train --out c --seed 8 && ! cmp -s a/best.h5 c/best.h5'
 check "two threads" eval '"$mien" train --data faces.csv "${quick[@]:0:1}" --threads 2 "${quick[@]:3}" --out d >/dev/null 2>&1'
 check "two seeds" eval 'train --out seeds --seed 7 --seeds 2 && cmp seeds/seed-7/best.h5 a/best.h5 && [ -e seeds/seed-8/log.csv ] && keys seeds/summary.json schema val_accuracy mean sd'
 
@@ -156,12 +156,12 @@ check "a loaded model keeps its averages" eval 'train --out more --set model.fil
 rates() { column "$1/log.csv" learning_rate | tr '\n' ' '; }
 check "schedule: cosine with warm-up" eval 'train --out cos --set schedule.name=cosine --set schedule.warmup_epochs=1 --set train.epochs=4 && rates cos | awk "{ exit !(\$1 == 0.01 && \$2 < \$1 && \$3 < \$2 && \$4 < 0.001 && \$4 > 0) }"'
 check "schedule: step" eval 'train --out step --set schedule.name=step --set "schedule.steps=[1, 2]" --set train.epochs=3 && [ "$(rates step)" = "0.01 0.001 0.0001 " ]'
-still=(--set optimizer.learning_rate=1e-30) # nothing moves: val_loss stays the same
+still=(--set optimizer.learning_rate=1e-30) # the weights do not move: val_loss is constant
 check "schedule: plateau" eval 'train --out plateau "${still[@]}" --set schedule.name=plateau --set schedule.patience=2 --set schedule.factor=0.5 --set train.epochs=6 && [ "$(rates plateau)" = "1e-30 1e-30 1e-30 5e-31 5e-31 2.5e-31 " ]'
 check "early stopping" eval 'train --out early "${still[@]}" --set early_stopping.enabled=true --set early_stopping.patience=2 --set train.epochs=50 && [ "$(column early/log.csv epoch | wc -l)" = 3 ] && grep -q "\"best_epoch\": 1," early/run.json'
 check "early stopping: warning with cosine" eval 'train --out early2 --set early_stopping.enabled=true --set schedule.name=cosine && grep -q "^warning: early_stopping" train.log'
 
-# ---- going on from a model ----
+# ---- training on from a model ----
 weight() { # MODEL NAME: fingerprint of a weight in a .h5, read through the HDF5 helper
     local start from to
     "${mien%/*}/mien-h5" read 3<"$1/best.h5" 4<>weights.bin || return 1
@@ -170,7 +170,7 @@ weight() { # MODEL NAME: fingerprint of a weight in a .h5, read through the HDF5
     tail -c +$((start + from + 1)) weights.bin | head -c $((to - from)) | sha256sum
     rm -f weights.bin
 }
-check "model.file: a .h5 goes on" eval 'train --out on --set model.file=run/best.h5 && awk "BEGIN { exit !($(column on/log.csv loss) < $(column run/log.csv loss | head -1)) }"'
+check "model.file: training continues from a .h5" eval 'train --out on --set model.file=run/best.h5 && awk "BEGIN { exit !($(column on/log.csv loss) < $(column run/log.csv loss | head -1)) }"'
 check "model.freeze" eval 'train --out half --set model.file=run/best.h5 --set "model.freeze=[conv2d]" && [ "$(weight run conv2d/kernel)$(weight run conv2d/bias)" = "$(weight half conv2d/kernel)$(weight half conv2d/bias)" ] && [ "$(weight run dense/kernel)" != "$(weight half dense/kernel)" ] && [ "$(weight run conv2d/kernel)" != "$(weight on conv2d/kernel)" ]'
 sed 's/  - max/  - separable_conv2d: {name: sep, filters: 5, kernel_size: 3, padding: same, activation: relu}\n  - max/' tiny.yaml >sep.yaml
 parts() { weight "$1" sep/depthwise_kernel && weight "$1" sep/pointwise_kernel && weight "$1" sep/bias; }

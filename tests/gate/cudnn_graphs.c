@@ -1,5 +1,5 @@
-/* Asks the real cuDNN, without any GPU, which engines it has for Mien's graphs on an H100: the
- * library takes a card's description in place of the card. Prints TAP. */
+/* Queries the real cuDNN, without a GPU, for its engines for Mien's graphs on an H100: the library
+ * accepts a description of the device instead. Prints TAP. */
 #include <stdio.h>
 #include <string.h>
 
@@ -49,7 +49,7 @@ static cudnnBackendDescriptor_t make(cudnnBackendDescriptorType_t type) {
     return good(cudnnBackendCreateDescriptor(type, &made)) ? made : NULL;
 }
 
-/* Does the configuration's engine multiply whole floats? */
+/* Does the configuration's engine multiply in full f32? */
 static bool is_plain(cudnnBackendDescriptor_t config) {
     cudnnBackendNumericalNote_t notes[NOTES];
     cudnnBackendDescriptor_t engine = make(CUDNN_BACKEND_ENGINE_DESCRIPTOR);
@@ -68,24 +68,25 @@ static bool is_plain(cudnnBackendDescriptor_t config) {
 /* Engines that may compute the graph, by one mode of the heuristics. */
 static int engines(cudnnBackendDescriptor_t graph, cudnnBackendDescriptor_t card,
                    cudnnBackendHeurMode_t mode, bool plain) {
-    cudnnBackendDescriptor_t asked = make(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR), configs[MOST];
+    cudnnBackendDescriptor_t heuristics = make(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR), configs[MOST];
     int64_t count = 0;
     int may = 0;
     for (int i = 0; i < MOST; i++)
         configs[i] = make(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
-    cudnnBackendSetAttribute(asked, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH,
+    cudnnBackendSetAttribute(heuristics, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH,
                              CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &graph);
-    cudnnBackendSetAttribute(asked, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode);
-    cudnnBackendSetAttribute(asked, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR,
-                             1, &card);
-    if (good(cudnnBackendFinalize(asked)))
-        cudnnBackendGetAttribute(asked, CUDNN_ATTR_ENGINEHEUR_RESULTS,
+    cudnnBackendSetAttribute(heuristics, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1,
+                             &mode);
+    cudnnBackendSetAttribute(heuristics, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP,
+                             CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &card);
+    if (good(cudnnBackendFinalize(heuristics)))
+        cudnnBackendGetAttribute(heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS,
                                  CUDNN_TYPE_BACKEND_DESCRIPTOR, MOST, &count, configs);
     for (int64_t i = 0; i < count; i++)
         if (!plain || is_plain(configs[i])) may++;
     for (int i = 0; i < MOST; i++)
         cudnnBackendDestroyDescriptor(configs[i]);
-    cudnnBackendDestroyDescriptor(asked);
+    cudnnBackendDestroyDescriptor(heuristics);
     return may;
 }
 

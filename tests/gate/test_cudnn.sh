@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The real cuDNN knows engines for every graph that convolutions ask for, asked without a GPU.
+# The real cuDNN has engines for every graph of the convolutions; no GPU is needed for the query.
 set -u
 home=${CUDA_HOME:-/usr/local/cuda}
 lib=$home/lib64
@@ -9,7 +9,7 @@ if [ ! -e "$home/include/cudnn.h" ] || [ ! -e "$lib/libcudnn_graph.so" ]; then
 fi
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-# engines that compile want a driver's library to be there; the toolkit's stub is enough to ask
+# runtime-compiled engines need a driver library; the toolkit's stub is enough for the query
 ln -s "$lib/stubs/libcuda.so" "$dir/libcuda.so.1"
 gcc -std=c11 -D_GNU_SOURCE -I. -isystem "$home/include" tests/gate/cudnn_graphs.c \
     host/backend/cuda/dnn_graph.c host/backend/names.c -o "$dir/graphs" -L"$lib" -lcudnn_graph -lcudnn || exit 1

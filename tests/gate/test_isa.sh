@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# What depends on the instruction set, as CPUs with less than this one would run it: under x86-64-v2,
-# v3 and v4 without VNNI, and with all of this CPU but VNNI. Levels that the CPU lacks are counted as
-# skipped.
+# Runs the tests that depend on the instruction set as on lesser CPUs: limited to x86-64-v2, v3 and v4
+# without VNNI, and with everything but VNNI. Levels that this CPU lacks count as skipped.
 set -u
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT

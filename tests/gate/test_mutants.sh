@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Are the tests of the CUDA kernels worth their time? Every line of tests/cuda/mutants.def breaks one
-# thing in a kernel; the test that it names has to turn red in one of the two orders of threads, or
-# to hang. MUTANTS=word: only the lines that hold that word.
+# Mutation test of the CUDA kernels. Every line of tests/cuda/mutants.def breaks one thing in a kernel;
+# the test that it names must fail or hang in at least one of the two thread orders.
+# MUTANTS=word: only the lines that contain the word.
 set -u
 export build=${MIEN_BUILD:-build/release}
 table=tests/cuda/mutants.def
@@ -11,9 +11,9 @@ export limit=60 # seconds for one test
 # how make compiles a kernel for the harness, and how it links the module
 export compile=$(make -s fake-compile) link=$(make -s fake-link) objects=$(make -s fake-objects)
 
-compile=${compile//-Werror/} # what a mutant leaves unused is no reason not to run it
+compile=${compile//-Werror/} # a mutant may leave variables unused
 
-# the test that has the kernels linked in instead of loading a module
+# the test that links the kernels instead of loading a module
 export linked=test_launchers
 
 # run_test MODULE_FOLDER TEST ORDER
@@ -24,7 +24,7 @@ run_test() {
         "$program" >"$1/log" 2>&1 </dev/null
 }
 
-# Writes FILE with OLD, which must stand there once, become NEW.
+# Writes FILE to OUT with OLD, which must occur once, replaced by NEW.
 mutate() { # FILE OLD NEW OUT
     OLD=$2 NEW=$3 awk '
         BEGIN { old = ENVIRON["OLD"]; new = ENVIRON["NEW"] }
@@ -87,7 +87,7 @@ one() { # LINE "FILE :: OLD :: NEW :: TEST"
 }
 export -f one mutate run_test
 
-# What fails without a mutant proves nothing.
+# A test that fails without a mutant proves nothing.
 mkdir "$scratch/plain" && cp "$build/fake/mien-cuda.so" "$scratch/plain/"
 lines=$(grep -nvE '^(#|$)' "$table" | grep -F -- "${MUTANTS:-}")
 for test in $(sed 's/.* :: //' <<<"$lines" | sort -u); do

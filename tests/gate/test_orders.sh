@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The kernels with blocks and threads in other orders than `make check` has them: a result that
-# depends on it is a race.
+# Runs the kernels with other orders of blocks and threads than `make check`: a result that depends on
+# the order is a race.
 set -u
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The unit, gradient, parity, golden, GPU and command-line tests under AddressSanitizer and
-# UndefinedBehaviorSanitizer. mien-h5 is built plain (its limits leave no room for shadow memory);
-# leaks are checked too.
+# UndefinedBehaviorSanitizer. mien-h5 is built plain (its limits leave no space for shadow memory).
+# Leaks are checked as well.
 set -u
 export build=build/address,undefined
 export scratch=$(mktemp -d)
@@ -12,7 +12,7 @@ if ! make -s -j"$(nproc)" SAN=address,undefined CUDA=0 programs tests >"$scratch
     exit 1
 fi
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
-# libgomp's team and oneDNN's just-in-time code stay allocated at exit; they are not ours
+# libgomp's team and oneDNN's just-in-time code stay allocated at exit, which is not Mien's doing
 export LSAN_OPTIONS=suppressions=$PWD/tests/support/lsan.supp:print_suppressions=0
 export CMOCKA_MESSAGE_OUTPUT=TAP MIEN_H5=$build/mien-h5 MIEN_BUILD=$build
 export OMP_WAIT_POLICY=passive # two tests at a time
@@ -25,7 +25,7 @@ one() { # test program or script
     if "${command[@]}" >"$log" 2>&1 </dev/null; then
         echo "ok sanitizers: $name"
     else
-        { # in one piece
+        { # written as one block
             grep -E -A3 '^not ok|ERROR|runtime error|SUMMARY' "$log" | head -20 |
                 sed 's/^/# /; s/^# not ok/# failed:/'
             echo "not ok sanitizers: $name"

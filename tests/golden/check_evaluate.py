@@ -1,12 +1,12 @@
-"""Compares `mien evaluate --predictions` with the real Keras, from the pixels on.
+"""Compares `mien evaluate --predictions` with the real Keras, starting from the pixels.
 
     mien evaluate --model best.h5 --data fer2013.csv --split val --predictions p.csv
     python3 tests/golden/check_evaluate.py best.h5 fer2013.csv p.csv
 
-Reads the images of the csv, applies the preprocessing that the file's attribute `mien` names, runs
+Reads the images of the csv, applies the preprocessing that the file's attribute `mien` describes, runs
 keras.models.load_model(best.h5).predict and prints the largest difference of a probability and how
-many answers agree. Exit status 1 when a probability differs by more than 1e-5 or an answer at all.
-With --legacy tf_keras (Keras 2) takes the place of Keras 3.
+many predictions agree. Exit status 1 if a probability differs by more than 1e-5, or any prediction.
+With --legacy tf_keras (Keras 2) is used instead of Keras 3.
 """
 
 import csv
@@ -60,12 +60,12 @@ def main(arguments):
     shape = attribute["input"]
     scale = float(shape["scale"][0])
     mean = np.array([float(v) for v in shape["mean"]])
-    deviation = np.array([float(v) for v in shape["std"]])
-    x = (read_images(data_path, index)[..., None] * scale - mean) / deviation
+    std = np.array([float(v) for v in shape["std"]])
+    x = (read_images(data_path, index)[..., None] * scale - mean) / std
     theirs = keras.models.load_model(model_path, compile=False).predict(
         x.astype(np.float32), batch_size=128, verbose=0
     )
-    # Mien divides the logits by the model's temperature; Keras knows none
+    # Mien divides the logits by the model's temperature, which Keras does not know
     theirs = theirs.astype(np.float64) ** (1 / float(attribute["temperature"]))
     theirs /= theirs.sum(axis=1, keepdims=True)
     difference = float(np.abs(theirs - ours).max())

@@ -3,11 +3,10 @@
     mien evaluate --model best.h5 --data FOLDER --split all --json > report.json
     python3 tests/golden/check_folder.py FOLDER report.json
 
-FOLDER is <part>/<class>/picture or <class>/picture, gray pictures of the model's own size, so that
-no resizing stands between. Decodes every file with Pillow (libjpeg-turbo and libpng) in the order of
-the names, takes the SHA-256 over labels and pixels and compares it with that of the report, which is
-the same only when every pixel and every label is. Exit status 1 when it is another one. Parts of
-the report's split are found by the folder's name.
+FOLDER is <part>/<class>/picture or <class>/picture, with gray pictures of the model's input size, so
+that nothing is resized. Decodes every file with Pillow (libjpeg-turbo and libpng) in the order of the
+names and compares the SHA-256 of all labels and pixels with that of the report. Exit status 1 if they
+differ. Parts of the report's split are found by the folder's name.
 """
 
 import hashlib
@@ -32,7 +31,7 @@ def main(arguments):
     root, report = arguments
     with open(report) as file:
         report = json.load(file)
-    told = report["fingerprint"]["sha256"]
+    expected = report["fingerprint"]["sha256"]
     parts = [n for n in names_in(root, os.path.isdir) if n.lower() in PARTS] or ["."]
     classes = sorted({n for p in parts for n in names_in(os.path.join(root, p), os.path.isdir)}, key=os.fsencode)
     digest = hashlib.sha256()
@@ -47,10 +46,10 @@ def main(arguments):
                     pixels = np.asarray(image.convert("L"))
                 digest.update(label.to_bytes(2, "little") + pixels.tobytes())
                 count += 1
-    same = digest.hexdigest() == told and count == report["n"]
+    same = digest.hexdigest() == expected and count == report["n"]
     turbo = features.version_feature("libjpeg_turbo")
     print(f"Pillow with libjpeg-turbo {turbo}: {count} pictures, sha256 {digest.hexdigest()}")
-    print(f"Mien:  {report['n']} pictures, sha256 {told}: {'the same' if same else 'DIFFERENT'}")
+    print(f"Mien:  {report['n']} pictures, sha256 {expected}: {'the same' if same else 'DIFFERENT'}")
     return 0 if same else 1
 
 

@@ -4,8 +4,8 @@
 
 `probes.safetensors` holds inputs "x" and outputs "y" of the same model from another program.
 Keras 3 loads the file (a .keras file works as well), or with --legacy Keras 2 by the package
-tf_keras. Prints the greatest absolute difference and how often the top class agrees; exits
-with 1 if the difference is above 1e-5. Needs Keras, so no part of `make check`.
+tf_keras. Prints the largest absolute difference and how often the top class agrees; exits
+with 1 if the difference is above 1e-5. Needs Keras, so it is not part of `make check`.
 """
 
 import argparse

@@ -1,7 +1,6 @@
 """Read and write golden files: safetensors by numpy alone, and Mien's YAML for metadata.
 
-Only F32, F64 and I64 tensors exist here, little endian, stored without gaps in the order in
-which they were given.
+Supports F32, F64 and I64 tensors, little endian, stored without gaps in the given order.
 """
 
 import json
@@ -53,7 +52,7 @@ def load_safetensors(path):
 
 
 def write_golden(name, tensors, metadata):
-    """Save a golden file beside this script and print its size."""
+    """Save a golden file next to this script and print its size."""
     path = HERE / name
     save_safetensors(path, tensors, metadata)
     print(f"{name}: {len(tensors)} tensors, {path.stat().st_size} bytes")
@@ -76,7 +75,7 @@ def yaml_flow(value):
 
 
 def yaml_layer(kind, keys):
-    """Write one layer as it stands in a Mien model file, e.g. `dense: {units: 5}`."""
+    """Write one layer in the syntax of a Mien model file, e.g. `dense: {units: 5}`."""
     return f"{kind}: {yaml_flow(keys)}"
 
 

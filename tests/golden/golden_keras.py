@@ -1,4 +1,4 @@
-"""What the golden-file makers share of Keras 3: layers and models from Mien's (kind, keys)
+"""Keras 3 helpers shared by the golden-file makers: layers and models from Mien's (kind, keys)
 pairs, named weights, and gradients.
 
 Runs on one thread of the CPU, so that a second run gives the same bytes. The backend is
@@ -30,7 +30,7 @@ elif BACKEND == "torch":
 else:
     raise SystemExit(f"KERAS_BACKEND={BACKEND}: use tensorflow or torch")
 
-#: Layer kind as in a Mien model file (what Keras itself names a layer by) to a Keras class.
+#: Layer kind in a Mien model file (also Keras's default layer name) to a Keras class.
 KINDS = {
     "conv2d": keras.layers.Conv2D,
     "depthwise_conv2d": keras.layers.DepthwiseConv2D,
@@ -65,7 +65,7 @@ KINDS = {
     "softmax": keras.layers.Softmax,
 }
 
-#: What `inputs:` calls the input of the network.
+#: The name of the network's input in `inputs:`.
 INPUT = "input"
 
 
@@ -128,7 +128,7 @@ def prefixed(prefix, tensors):
 
 
 def glorot_weights(model, rng):
-    """Draw Keras's default start, glorot uniform kernels and zero biases, as float32.
+    """Draw Keras's default initial weights, glorot uniform kernels and zero biases, as float32.
 
     Batch normalization keeps its own: gamma and variance 1, beta and mean 0.
     """

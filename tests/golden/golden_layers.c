@@ -6,7 +6,7 @@
 
 #include "tests/support/test.h"
 
-/* One case being run: its network and where its tensors go. */
+/* A running case: its network and the nodes of its tensors. */
 typedef struct layer_case {
     const golden_file *file;
     const char *name;
@@ -15,7 +15,7 @@ typedef struct layer_case {
     double bound, *worst;
 } layer_case;
 
-/* The last four sizes of a tensor of rank 2 or 4: [n, c] is [n,1,1,c]. */
+/* The shape of a tensor of rank 2 or 4: [n, c] is [n,1,1,c]. */
 static mien_shape shape_of(const mien_st_tensor *t) {
     assert_true(t->rank == 2 || t->rank == 4);
     const long long *s = t->shape;
@@ -147,7 +147,7 @@ static void compare_node(layer_case *c, int index, layer_stats *stats) {
     }
 }
 
-/* The layer's own parameters and those of the nodes split off from it. */
+/* The parameters of the layer, including those of nodes split off from it. */
 static void load_params(const layer_case *c) {
     for (int i = c->node; i < mien_layer_end(&c->net.graph, c->node); i++)
         load_node(c, i);

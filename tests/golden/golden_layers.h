@@ -4,7 +4,7 @@
 
 #include "tests/support/golden.h"
 
-/* Largest distances seen, as shares of the norms. */
+/* Largest distances so far, relative to the norms. */
 typedef struct layer_stats {
     double output, gradient, statistics;
     int cases;

@@ -9,7 +9,7 @@
 #include "host/base/threads.h"
 #include "tests/support/test.h"
 
-/* A training on the images and labels of a golden file. */
+/* A training run on the images and labels of a golden file. */
 typedef struct training {
     golden_file file;
     test_net net;
@@ -79,7 +79,7 @@ static void run_steps(const training *t, int steps, const char *losses, double b
     free(want);
 }
 
-/* The largest distance of a parameter or state from "prefix/…", as a share of its norm. */
+/* The largest distance of a parameter or state from "prefix/…", relative to its norm. */
 static double compare_all(const training *t, const char *prefix) {
     double worst = 0;
     for (int i = 0; i < t->net.graph.count; i++)
@@ -116,8 +116,8 @@ void golden_train_sgd(mien_backend *backend, bool nesterov, double bound) {
 
 static const body_rule adam = {.kind = BODY_ADAM, .beta_1 = 0.9, .beta_2 = 0.999, .epsilon = 1e-7};
 
-/* Calls for every part of a flat vector in the file's `order`: reads it into `role`, or out of it.
- */
+/* For each part of a flat vector, in the file's `order`: copies it to the arena `role` if `set`, or
+ * from it. */
 static void flat_vector(const training *t, char *role, double *flat, bool set) {
     const char *order = golden_meta(&t->file, "order");
     mien_tree tree;
@@ -142,7 +142,7 @@ static void load_flat(const training *t, char *role, int step, const char *what)
     free(flat);
 }
 
-/* Weights, moments and count as the reference had them before `step`. */
+/* Loads the reference's weights, moments and step count before `step`. */
 static void restart(const training *t, int step) {
     body_step state = net_step(&t->net);
     body_step_start(&state, 3, t->rule.beta_1, t->rule.beta_2);

@@ -1,7 +1,7 @@
 """Make layers.safetensors and convolutions.safetensors: outputs and gradients of single Keras 3 layers in float64.
 
-Inputs, parameters and upstream gradients are float32 values stored as F32; what follows from
-them was computed in float64 and is stored as F64. See README.md for the names.
+Inputs, parameters and upstream gradients are float32 values stored as F32; everything
+computed from them is float64, stored as F64. See README.md for the names.
 """
 
 import zlib
@@ -56,7 +56,7 @@ def draw_parameter(rng, v):
 
 
 def is_smooth(kind, keys, parameters, inputs):
-    """Tell whether no input of the relu fused into a layer is close to zero."""
+    """Return whether all inputs of the relu fused into a layer are away from zero."""
     if "activation" not in keys or kind == "activation":
         return True
     layer = gk.make_layer(kind, {**keys, "activation": "linear"})
@@ -72,7 +72,7 @@ def compute(kind, keys, inputs, parameters, rng):
     layer.build(shapes[0] if len(shapes) == 1 else shapes)
     weights = {v.name: v for v in layer.weights}
     gk.assign(weights, parameters)
-    if hasattr(layer, "finalize_state"):  # normalization takes its weights over
+    if hasattr(layer, "finalize_state"):  # normalization adopts its weights here
         layer.finalize_state()
     sources = [keras.Variable(value, dtype="float64") for value in inputs]
 
@@ -125,9 +125,9 @@ def pool(kind, size, strides, **keys):
 
 
 def convolutions():
-    """The convolutions beside the ordinary one: a file of their own.
+    """Cases of the other convolutions, which have a separate file.
 
-    TensorFlow has no transposed one with dilation on a CPU.
+    TensorFlow has no transposed convolution with dilation on a CPU.
     """
     kernel = {"kernel_size": 3}
 
@@ -206,7 +206,7 @@ CASES = {
     "max_pooling2d_2_2_same": (
         pool("max_pooling2d", 2, 2, padding="same"), [(2, 7, 6, 3)], distinct),
     "max_pooling2d_2_1": (pool("max_pooling2d", 2, 1), [(2, 6, 5, 3)], distinct),
-    "max_pooling2d_negative": (  # padding must lose although every input is below zero
+    "max_pooling2d_negative": (  # padding must not win although every input is negative
         pool("max_pooling2d", 3, 2, padding="same"), [(2, 5, 6, 2)],
         lambda rng, shape: distinct(rng, shape) - np.float32(10)),
     "average_pooling2d_2_2": (pool("average_pooling2d", 2, 2), [(2, 7, 6, 3)], normal),
@@ -256,7 +256,7 @@ CASES |= {
 
 
 def moved_cases():
-    """Cases of the layers that move, choose or bend numbers: no kernel, no statistics."""
+    """Cases of layers without kernel or statistics: copies, selections and activations."""
     image = [(2, 5, 6, 3)]
     cases = {
         "average": ("average", {}, image * 2, normal),

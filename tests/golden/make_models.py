@@ -1,4 +1,4 @@
-"""Make classic_small and seresnet_small.safetensors: whole networks in Keras 3's inference.
+"""Make classic_small and seresnet_small.safetensors: whole networks in inference by Keras 3.
 
 Weights, batch statistics, inputs and the resulting probabilities are all float32, as Keras
 computes them by default.
@@ -22,7 +22,7 @@ def conv_relu(name, filters):
 
 
 def conv_plain(name, filters, kernel_size, strides=1, **keys):
-    """A `same` convolution without bias, to stand before a batch normalization."""
+    """A `same` convolution without bias, for use before a batch normalization."""
     return "conv2d", {"name": name, **keys, "filters": filters, "kernel_size": kernel_size,
                       "strides": strides, "padding": "same", "use_bias": False}
 
@@ -33,7 +33,7 @@ def norm(name):
 
 
 def relu(name):
-    """A relu that stands alone."""
+    """A separate relu layer."""
     return "activation", {"name": name, "activation": "relu"}
 
 
@@ -91,7 +91,7 @@ SERESNET = [
 
 
 def draw_weight(rng, name, shape):
-    """Draw one weight as a trained network might hold it: spread, and off its default."""
+    """Draw one weight as in a trained network: spread, and away from its default."""
     role = name.rpartition("/")[2]
     if role == "kernel":
         gain = 6.0 if name.startswith("probs/") else 2.0

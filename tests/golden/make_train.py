@@ -1,11 +1,11 @@
-"""Make train_sgd, train_adam and train_bn.safetensors: short trainings by Keras 3's optimizers.
+"""Make train_sgd, train_adam and train_bn.safetensors: short training runs by Keras 3's optimizers.
 
 Networks start from float32 weights and read float32 batches; everything computed from them is
 float64. There is no dropout and no augmentation. The loss is the categorical cross-entropy on
 logits, averaged over the batch: the models' last layer says softmax, and training fuses it.
 
 One number needs PyTorch: the script runs itself once more with `--free-run-f32` on Keras's
-PyTorch backend to learn how far plain float32 drifts from float64.
+PyTorch backend to measure how far plain float32 drifts from float64.
 """
 
 import json
@@ -28,7 +28,7 @@ BATCH = 8
 CLASSES = 5
 SHAPE = (12, 12, 1)
 
-# Some are numpy's because Keras makes Python's float32 on the way to a float64 variable.
+# Some are numpy floats, because Keras rounds Python floats to float32 even for float64 variables.
 SGD_RATE = 0.01
 MOMENTUM = np.float64(0.9)
 ADAM_RATE = 0.001
@@ -53,7 +53,7 @@ def classifier(filters1, filters2, units):
 
 
 SGD_LAYERS = classifier(8, 16, 24)
-ADAM_LAYERS = classifier(4, 4, 8)  # narrow: the file holds twenty states
+ADAM_LAYERS = classifier(4, 4, 8)  # small: the file holds twenty states
 BN_LAYERS = [
     ("conv2d", {"name": "c1", "filters": 8, "kernel_size": 3, "padding": "same",
                 "use_bias": False}),
@@ -154,7 +154,7 @@ def flat(named):
 
 
 class AdamState:
-    """Weights, moments and step count of a training with Adam, as one thing to save and load."""
+    """Weights, moments and step count of a training with Adam, saved and loaded together."""
 
     def __init__(self, training):
         optimizer = training.optimizer
@@ -178,7 +178,7 @@ class AdamState:
 
 
 def single_steps(x, labels, start):
-    """Run Adam freely in float64, and from each of its states, rounded, take one step aside.
+    """Run Adam in float64, and from each of its states, rounded, take one separate step.
 
     Return the tensors of those single steps, the losses and the last weights of the free run.
     """
@@ -208,7 +208,7 @@ def free_run_f32(path):
 
 
 def run_torch():
-    """Run free_run_f32 under PyTorch in a process of its own; return its tensors and metadata."""
+    """Run free_run_f32 under PyTorch in a separate process; return its tensors and metadata."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "free.safetensors"
         subprocess.run([sys.executable, __file__, "--free-run-f32", str(path)], check=True,
@@ -256,7 +256,7 @@ def make_bn():
 
 
 def main():
-    """Write the three files, or only what run_torch asks for."""
+    """Write the three files, or only the output that run_torch needs."""
     if sys.argv[1:2] == ["--free-run-f32"]:
         free_run_f32(sys.argv[2])
         return

@@ -1,4 +1,4 @@
-/* Mien against Keras: single layers, whole networks, and short trainings. */
+/* Mien against Keras: single layers, whole networks, and short training runs. */
 #include "tests/golden/golden_layers.h"
 #include "tests/golden/golden_train.h"
 #include "tests/support/reference.h"
@@ -76,7 +76,7 @@ static bool has_case(const golden_file *file, const char *layer) {
     return false;
 }
 
-/* Those that draw random numbers have other tests: Keras draws others. */
+/* Except layers that draw random numbers, since Keras draws different ones. */
 static void test_each_layer_has_a_case(void **state) {
     (void)state;
     static const char *const others[] = {"input", "dropout", "spatial_dropout2d", "gaussian_noise"};
@@ -95,7 +95,7 @@ static void test_each_layer_has_a_case(void **state) {
     golden_close(&convolutions);
 }
 
-/* A dense layer on an image is not what Mien means by one: it says so. */
+/* Mien does not support a dense layer on an image, and refuses it with a message. */
 static void test_dense_on_an_image(void **state) {
     (void)state;
     mien_graph graph;

@@ -226,7 +226,7 @@ const grad_case grad_layers[] = {
 /* clang-format on */
 const size_t grad_layer_count = sizeof grad_layers / sizeof grad_layers[0];
 
-/* a sum that runs in the batch normalisation before it; its other value is called r */
+/* a sum that is fused into the batch normalisation before it; its other summand is r */
 #define SUM_CHAIN(inputs, after)                                                                   \
     "  - conv2d: {filters: 16, kernel_size: 3, padding: same, use_bias: false}\n"                  \
     "  - batch_normalization: {name: n}\n  - add: {name: sum, inputs: " inputs "}\n" after
@@ -245,7 +245,7 @@ const grad_case grad_fan_out[] = {
      "  - batch_normalization\n" RELU SUM_CHAIN("[r, n]", RELU),
      {6, 5, 3, 0},
      3},
-    {"two blocks, a shortcut with a norm of its own",
+    {"two blocks, a shortcut with its own norm",
      "  - conv2d: {name: a, filters: 8, kernel_size: 3, padding: same, activation: relu}\n"
      "  - conv2d: {filters: 16, kernel_size: 3, strides: 2, padding: same, use_bias: false}\n"
      "  - batch_normalization: {name: s}\n"
@@ -268,7 +268,7 @@ const grad_case grad_fan_out[] = {
      "  - batch_normalization: {name: n}\n  - add: {inputs: [n, input]}\n" RELU,
      {5, 6, 3, 0},
      3},
-    {"frozen norms, one on the image: what is added is trained",
+    {"frozen norms, one on the image: the other summand is trained",
      "  - conv2d: {name: r, filters: 17, kernel_size: 1}\n"
      "  - conv2d: {filters: 17, kernel_size: 3, padding: same}\n"
      "  - batch_normalization: {name: n, trainable: false}\n  - add: {inputs: [r, n]}\n" RELU
@@ -312,7 +312,7 @@ const grad_case grad_fan_out[] = {
      "  - conv2d: {name: a, filters: 16, kernel_size: 2}\n  - multiply: {inputs: [a, a]}\n",
      {4, 5, 2, 0},
      2},
-    {"gate read twice",
+    {"channel scale with two consumers",
      "  - conv2d: {name: a, filters: 16, kernel_size: 3}\n"
      "  - global_average_pooling2d: {name: g, keepdims: true}\n"
      "  - dense: {name: s, units: 16, activation: sigmoid}\n"
@@ -321,7 +321,7 @@ const grad_case grad_fan_out[] = {
      "  - add: {inputs: [k, a]}\n",
      {5, 6, 2, 0},
      2},
-    {"dropout beside another reader",
+    {"dropout and another consumer",
      "  - conv2d: {name: a, filters: 16, kernel_size: 3, activation: relu}\n"
      "  - dropout: {name: d, rate: 0.5}\n"
      "  - rescaling: {name: r, scale: 2}\n"

@@ -8,7 +8,7 @@
 #include "tests/support/test.h"
 
 static const double eps = 1e-6, absolute = 1e-7, relative = 1e-5;
-enum { SAMPLES = 40 }; /* numbers of one tensor that are tried */
+enum { SAMPLES = 40 }; /* elements tested per tensor */
 
 static void fill_params(const test_net *net) {
     for (int i = 0; i < net->graph.count; i++)
@@ -41,7 +41,7 @@ static void fill_targets(const grad_problem *p, mien_backend *b) {
     float *const soft_f32 = calloc(rows, sizeof *soft_f32);
     for (int i = 0; i < n; i++) {
         order[i] = (uint32_t)(n - 1 - i);
-        for (int k = 0; k < classes; k++) /* a sure answer, and one shared by two classes */
+        for (int k = 0; k < classes; k++) /* one-hot targets, and targets shared by two classes */
             soft[i * classes + k] = k == i % classes ? (i % 2 ? 0.75 : 1)
                                                      : (k == (i + 1) % classes && i % 2 ? 0.25 : 0);
     }
@@ -91,7 +91,7 @@ void grad_close(grad_problem *p) {
     free(p->dy);
 }
 
-/* The value whose gradient is tested, at p->input and the parameters that are there. */
+/* The function whose gradient is tested, at p->input and the current parameters. */
 static double evaluate(const grad_problem *p, double *logits) {
     const test_net *net = &p->net;
     const mien_tensor input = mien_plan_input(net->plan, net->batch);
@@ -142,7 +142,7 @@ void grad_free(grad_result *result) {
         free(result->params[i]);
 }
 
-/* One tensor being varied: the image, or a parameter. */
+/* The tensor being varied: the image or a parameter. */
 typedef struct variable {
     const char *owner, *name;
     double *values;

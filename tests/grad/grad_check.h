@@ -1,20 +1,20 @@
-/* Finite differences in double, and the comparison of a float backend with the double one. */
+/* Finite differences in double, and the comparison of a float backend with the double reference. */
 #ifndef TESTS_GRAD_GRAD_CHECK_H
 #define TESTS_GRAD_GRAD_CHECK_H
 
 #include "tests/grad/grad_cases.h"
 #include "tests/support/net.h"
 
-/* A network with its numbers: everything that a pass depends on. */
+/* A network and its inputs: everything that a pass depends on. */
 typedef struct grad_problem {
     test_net net;
-    bool classifier;    /* through the loss; else the sum of dy * logits */
-    double *input, *dy; /* dy: the gradient of the logits, when no classifier */
+    bool classifier;    /* differentiate the loss; otherwise sum(dy * logits) */
+    double *input, *dy; /* dy: the gradient of the logits, unless classifier */
     float class_weight[16];
     double class_weight_f64[16];
 } grad_problem;
 
-/* What a backward pass gave: value, logits and gradients, one after another. */
+/* The results of a backward pass: value, logits and gradients. */
 typedef struct grad_result {
     double value;
     double *logits, *input; /* input: the gradient of the image */
@@ -24,7 +24,7 @@ typedef struct grad_result {
 } grad_result;
 
 typedef struct grad_stats {
-    double worst; /* largest error, as a share of what is allowed */
+    double worst; /* largest error, relative to the bound */
     long checked, kinks;
 } grad_stats;
 
@@ -35,7 +35,7 @@ void grad_free(grad_result *result);
 /* Compares every gradient with central differences. */
 void grad_differences(grad_problem *p, const grad_case *row, const grad_result *g,
                       grad_stats *stats);
-/* Ends the test when logits or a gradient differ by more than `bound` of the norm. */
+/* Ends the test if logits or a gradient differ by more than `bound` times the norm. */
 void grad_compare(const grad_case *row, const char *backend, const grad_problem *p,
                   const grad_result *got, const grad_result *want, double bound, double *worst);
 

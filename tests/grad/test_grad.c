@@ -8,7 +8,7 @@
 #include "host/base/threads.h"
 #include "tests/support/test.h"
 
-/* A float backend and how far it may be from double, as a share of the norm. */
+/* A float backend and its largest distance from double, relative to the norm. */
 typedef struct float_backend {
     const char *name;
     double bound;

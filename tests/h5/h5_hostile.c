@@ -1,4 +1,4 @@
-/* Tests of mien-h5 with damaged and malformed input, and of the walls around it. */
+/* Tests of mien-h5 with damaged and malformed input, and of its sandbox. */
 #include "tests/h5/h5_hostile.h"
 #include "tests/h5/h5_run.h"
 
@@ -31,7 +31,7 @@ void test_cut_files(void **state) {
     free(c.data);
 }
 
-/* A small generator of its own: the same damage on every machine. */
+/* An own small random generator, for the same damage on every machine. */
 static uint32_t next_random(uint64_t *seed) {
     *seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
     return (uint32_t)(*seed >> 33);
@@ -45,11 +45,11 @@ static bool is_contained_death(int status) {
     return false;
 }
 
-/* Flips bytes and lets the program try.  The HDF5 library may crash on such files: that is what
- * the separate process is for, so a death by signal counts as contained, here and only here. */
+/* Runs the program on files with flipped bytes. The HDF5 library may crash on them, which is why it
+ * runs in a separate process, so death by a signal is accepted here and only here. */
 static void flip_bytes(const char *mode, struct blob good, int runs) {
     uint64_t seed = 20240607;
-    int taken = 0;
+    int accepted = 0;
     int refused = 0;
     int died = 0;
     for (int i = 0; i < runs; i++) {
@@ -57,13 +57,13 @@ static void flip_bytes(const char *mode, struct blob good, int runs) {
         assert_non_null(bad.data);
         memcpy(bad.data, good.data, good.size);
         for (uint32_t flips = 1 + next_random(&seed) % 4; flips > 0; flips--) {
-            /* Half of them go to the first bytes, where headers and addresses lie. */
+            /* Half of them are in the first eighth, which has the headers and addresses. */
             const size_t span = next_random(&seed) % 2 ? good.size : good.size / 8;
             bad.data[next_random(&seed) % span] ^= (unsigned char)(1 + next_random(&seed) % 255);
         }
         struct outcome o = run_program(mode, bad);
         if (o.status == 0) {
-            taken++;
+            accepted++;
             assert_true(o.out.size >= 8);
         } else if (is_contained_death(o.status)) {
             died++;
@@ -75,8 +75,8 @@ static void flip_bytes(const char *mode, struct blob good, int runs) {
         free(o.out.data);
         free(bad.data);
     }
-    print_message("%s: %d taken, %d refused, %d died\n", mode, taken, refused, died);
-    assert_true(taken > 0 && refused > 0);
+    print_message("%s: %d accepted, %d refused, %d died\n", mode, accepted, refused, died);
+    assert_true(accepted > 0 && refused > 0);
 }
 
 void test_flipped_bytes(void **state) {
@@ -226,8 +226,8 @@ static void check_descriptors(pid_t pid) {
     assert_int_equal(held, 2);
 }
 
-/* While a full pipe holds the program up at its output, the kernel says what it may do. */
-static void check_walls(pid_t pid) {
+/* Checks the program's limits in /proc while it is blocked on a full output pipe. */
+static void check_sandbox(pid_t pid) {
     char text[8192];
     read_proc(pid, "status", text, sizeof text);
     assert_non_null(strstr(text, "\nSeccomp:\t2\n"));
@@ -272,7 +272,7 @@ void test_sandbox(void **state) {
         assert_int_equal(ioctl(ends[0], FIONREAD, &waiting), 0);
     }
     assert_true(waiting >= 65536);
-    check_walls(pid);
+    check_sandbox(pid);
     size_t total = 0;
     for (ssize_t got = 1; got > 0; total += (size_t)got) {
         got = read(ends[0], data, 1 << 20);

@@ -28,7 +28,7 @@ struct blob make_h5(void (*fill)(hid_t file)) {
     return b;
 }
 
-/* On disk, because the library's image of a file in memory leaves the block out. */
+/* Made on disk, because an in-memory file image of the library omits the user block. */
 struct blob make_h5_after(size_t user_block, void (*fill)(hid_t file)) {
     char path[] = "/tmp/mien-h5-block-XXXXXX";
     const int fd = mkstemp(path);

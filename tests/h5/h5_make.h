@@ -6,7 +6,7 @@
 
 #include <hdf5.h>
 
-/* One file: how it is filled, and how the program must take it. */
+/* One file: how it is filled, and the expected result. */
 struct h5_case {
     const char *name;
     void (*fill)(hid_t file);
@@ -17,17 +17,17 @@ struct h5_case {
 extern const struct h5_case h5_cases[];
 extern const size_t h5_case_count;
 
-/* The text that external_storage's outside file holds, and where that file lies. */
+/* Content and path of the external file of external_storage. */
 extern const char h5_secret[];
 extern char h5_secret_path[64];
 
 /* Builds a file in memory. */
 struct blob make_h5(void (*fill)(hid_t file));
 
-/* The same with a block of the user's own before it: 512, 1024, 2048, … bytes. */
+/* The same with a user block of 512, 1024, 2048, … bytes before it. */
 struct blob make_h5_after(size_t user_block, void (*fill)(hid_t file));
 
-/* Opens one that the program wrote. */
+/* Opens a file that the program wrote. */
 hid_t open_h5(struct blob image);
 
 /* Creates a data set and writes `data` to it, both of the file type `type`. */

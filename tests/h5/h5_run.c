@@ -87,10 +87,10 @@ void expect_outcome(const struct outcome *o, int status, const char *fragment, c
         fail_msg("%s: status %d instead of %d: %s", what, o->status, status, o->error);
     const size_t length = strlen(o->error);
     if (status == 0) {
-        if (length != 0) fail_msg("%s: an error beside success: %s", what, o->error);
+        if (length != 0) fail_msg("%s: an error message despite success: %s", what, o->error);
         return;
     }
-    if (o->out.size != 0) fail_msg("%s: output beside an error", what);
+    if (o->out.size != 0) fail_msg("%s: output despite an error", what);
     const char *const newline = strchr(o->error, '\n');
     if (length < 3 || newline != o->error + length - 1 || newline[-1] != '.')
         fail_msg("%s: not one message: '%s'", what, o->error);

@@ -25,7 +25,7 @@ pid_t start_program(const char *mode, int in_fd, int out_fd, int error_fd);
 /* Waits for it and returns the status as in struct outcome. */
 int wait_program(pid_t pid);
 
-/* A memfd, out of the way of the descriptors that the program expects. */
+/* A memfd with a high number, clear of the descriptors that the program expects. */
 int memory_file(const void *data, size_t size);
 
 /* Reads a whole memfd; a NUL follows the data. */
@@ -47,7 +47,7 @@ struct blob convert(const char *mode, struct blob in, const char *what);
 /* Fails the test unless both hold the same bytes. */
 void expect_same(struct blob got, struct blob want, const char *what);
 
-/* A container in just the order and layout that `read` gives, so it can be compared whole. */
+/* A container with exactly the order and layout of `read`, so that the results can be compared. */
 struct blob model_container(void);
 
 #endif

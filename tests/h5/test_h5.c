@@ -1,4 +1,4 @@
-/* Tests of mien-h5 from outside, run as a program: what it converts and which files it refuses. */
+/* Tests of mien-h5 as a program: conversions, and the files it refuses. */
 #include "tests/h5/h5_hostile.h"
 #include "tests/h5/h5_make.h"
 #include "tests/h5/h5_run.h"
@@ -22,7 +22,7 @@ static void test_round_trip(void **state) {
     free(c.data);
 }
 
-/* Any order of entries and tensors is a valid container; missing groups are made. */
+/* A container may have its entries and tensors in any order; missing groups are created. */
 static void test_other_order(void **state) {
     (void)state;
     struct blob shuffled =
@@ -122,7 +122,7 @@ static void test_long_string(void **state) {
     free(json);
 }
 
-/* h5py and Keras know an empty list only as an array of no doubles. */
+/* h5py and Keras write an empty list as an empty array of doubles. */
 static void test_attribute_kinds(void **state) {
     (void)state;
     struct blob c = model_container();
@@ -148,7 +148,7 @@ static void test_attribute_kinds(void **state) {
     free(c.data);
 }
 
-/* The pause makes any time stamp, which counts whole seconds, differ. */
+/* The pause would change any time stamp, which counts whole seconds. */
 static void test_same_bytes(void **state) {
     (void)state;
     struct blob c = model_container();
@@ -196,7 +196,7 @@ static void test_types(void **state) {
     free(want.data);
 }
 
-/* A block before the file changes nothing of what is read. */
+/* A user block before the file does not change what is read. */
 static void test_user_blocks(void **state) {
     (void)state;
     struct blob plain = make_h5(fill_types);
@@ -218,7 +218,7 @@ static void test_user_blocks(void **state) {
     free(plain.data);
 }
 
-/* Every made file is taken or refused as its table says, and none shows the outside file. */
+/* Every file is accepted or refused as its row says, and none exposes the external file. */
 static void test_peculiar_files(void **state) {
     (void)state;
     strcpy(h5_secret_path, "/tmp/mien-h5-secret-XXXXXX");
@@ -241,7 +241,7 @@ static void test_peculiar_files(void **state) {
     unlink(h5_secret_path);
 }
 
-/* Data that went through deflate, shuffle and fletcher32 comes back whole. */
+/* Data with deflate, shuffle and fletcher32 is read back correctly. */
 static void test_deflated_values(void **state) {
     (void)state;
     for (size_t i = 0; i < h5_case_count; i++) {

@@ -1,7 +1,7 @@
-# Which source folder may use which: sourced by the tests beside it.
+# The allowed dependencies between source folders; sourced by the other tests here.
 
-# Each folder may use itself, what stands here, and what those may use. host/h5 is a program of
-# its own and uses nothing.
+# Each folder may use itself, the folders listed here, and what those may use. host/h5 is a separate
+# program and uses nothing.
 allowed() {
     case $1 in
     kernels/body) echo include/mien ;;

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Rules that a compiler does not know: who may include whom, who may print, how long a file may be.
+# Rules that a compiler does not check: includes between folders, output, length of files, formatting.
 set -u
 failed=0
 report() { # NAME, offending lines on stdin
@@ -29,7 +29,7 @@ for folder in $folders; do
 done | report "includes go downwards only"
 
 code=$(find host kernels include tests -name '*.[ch]' -o -name '*.cc' -o -name '*.cu' -o -name '*.cuh' | sort)
-# comments away, so that prose may name things
+# strips comments, which may mention anything
 bare() { sed -e 's,/\*.*\*/,,' -e '/\/\*/,/\*\//d' "$1" | sed "s|^|$1: |"; }
 
 for file in $(ls host/*/*.[ch] | grep -vE '^host/(backend|h5)/'); do
@@ -61,13 +61,13 @@ done | report "every header has a guard"
 for file in $(ls host/*/*.h host/*/*/*.h include/*/*.h); do
     grep -q '^/\*' "$file" || echo "$file"
 done | report "every header says what it is for"
-grep -nE '@@[a-z]' $(git ls-files '*.md') | report "no page has a blank to fill in"
+grep -nE '@@[a-z]' $(git ls-files '*.md') | report "no page has an unfilled @@ placeholder"
 grep -nE '[[:space:]]$' $code | report "no trailing spaces"
 grep -nP '\t' $code | report "no tabs"
 
 if command -v clang-format >/dev/null; then
     clang-format --dry-run -Werror $code 2>&1 | sed -n 's/^\([^:]*\):[0-9].*error.*/\1/p' | sort | uniq -c |
-        awk '{ print $2 ": " $1 " places" }' | report "formatted by .clang-format"
+        awk '{ print $2 ": " $1 " lines" }' | report "formatted by .clang-format"
 else
     echo "ok formatted by .clang-format # SKIP there is no clang-format"
 fi

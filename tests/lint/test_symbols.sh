@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Who calls whom, read from the object files: a folder uses what is defined in itself and in those
-# below it, however the declaration came into sight.
+# Checks calls in the object files: a folder may use only symbols that are defined in itself or in the
+# folders below it, however they were declared.
 set -u
 . tests/lint/layers.sh
 if ! ls "$MIEN_BUILD"/host/*/*.o >/dev/null 2>&1; then
@@ -9,15 +9,15 @@ if ! ls "$MIEN_BUILD"/host/*/*.o >/dev/null 2>&1; then
 fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-# One line a symbol: D or U, folder, symbol. Kernels are built once for each instruction set; the
-# reference build in double is the tests'.
+# One line per symbol: D or U, folder, symbol. Kernels are built once for each instruction set; the
+# reference build in double belongs to the tests.
 for folder in kernels/cpu host/*; do
     [ -d "$MIEN_BUILD/$folder" ] || continue
     [ "$folder" = host/h5 ] && continue
     for object in "$MIEN_BUILD/$folder"/*.o; do
         source=${object#"$MIEN_BUILD"/}
         source=${source%%.*}
-        # not of a source that is gone
+        # skip objects of deleted sources
         [[ $object != *.f64.o ]] && ls "$source".c* >/dev/null 2>&1 && echo "$object"
     done | xargs nm -P --quiet |
         awk -v folder="$folder" '
@@ -26,7 +26,7 @@ for folder in kernels/cpu host/*; do
 done | sort -u >"$work/symbols"
 awk '$1 == "D" { print $3, $2 }' "$work/symbols" | sort >"$work/defined"
 awk '$1 == "U" { print $3, $2 }' "$work/symbols" | sort >"$work/used"
-# symbol, who uses it, where it is defined
+# symbol, folder that uses it, folder that defines it
 join "$work/used" "$work/defined" | awk '$2 != $3' | sort -k 2,3 >"$work/calls"
 failed=0
 while read -r symbol from to; do

@@ -1,7 +1,6 @@
-/* The backend "cuda" beside another one, slot by slot: the same numbers go into both, and what
- * comes out is compared. The module is the one that $MIEN_MODULES names, else the fake GPU of this
- * build, so the same tests run on hardware. Every function ends the test when the engine reports a
- * failure. */
+/* Compares the backend "cuda" with another one, operation by operation, on the same inputs. The
+ * module is the one in $MIEN_MODULES, or else the fake GPU of this build, so the same tests run on
+ * hardware. Every function ends the test when the engine reports a failure. */
 #ifndef TESTS_SUPPORT_DEVICE_H
 #define TESTS_SUPPORT_DEVICE_H
 
@@ -17,7 +16,7 @@ float *device_numbers(size_t count, float scale, uint32_t seed, mien_dtype dtype
 mien_tensor device_tensor(mien_backend *b, mien_shape shape, const float *nhwc);
 /* A plain row [1,1,1,count] of param_dtype: a parameter, a state, targets. */
 mien_tensor device_params(mien_backend *b, size_t count, const float *values);
-/* What it holds as floats, in logical order; the caller frees them. */
+/* Its contents as floats, in logical order; the caller frees them. */
 float *device_take(mien_backend *b, const mien_tensor *t);
 /* Backend memory holding a copy of `bytes` of the host, or zeros. Free it with ops->free. */
 void *device_copy(mien_backend *b, const void *host, size_t bytes);

@@ -22,8 +22,7 @@ const char *golden_meta(const golden_file *golden, const char *key);
 mien_graph_io golden_input(const golden_file *golden);
 /* Sets every parameter and state from "prefix/layer/param"; prefix "" for none. */
 void golden_load(const golden_file *golden, const char *prefix, const test_net *net);
-/* The same from "layer/param" for a plan that cannot train: its weights can only be set together.
- */
+/* The same from "layer/param" for an inference plan, whose weights can only be set all at once. */
 void golden_load_inference(const golden_file *golden, const test_net *net);
 
 #endif

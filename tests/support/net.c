@@ -63,7 +63,7 @@ double noise(uint32_t seed, size_t index) {
     return (double)(float)((double)(z >> 41) / 4194304.0 - 1 + 1.0 / 8388608);
 }
 
-/* Where logical element i of a tensor lies. */
+/* Storage index of logical element i of a tensor. */
 static size_t index_of(const mien_tensor *t, size_t i) {
     const size_t c = (size_t)t->shape.c, block = (size_t)t->block;
     const size_t area = (size_t)t->shape.h * (size_t)t->shape.w;
@@ -102,7 +102,7 @@ size_t net_param_count(const test_net *net, int node, int param) {
     return mien_shape_count(net->graph.nodes[node].params[param].shape);
 }
 
-/* The parameter as a plain row of numbers: right for vectors, and for the reference's kernels. */
+/* The parameter as a plain row: correct for vectors, and for kernels of the reference backend. */
 static mien_tensor param_row(const test_net *net, const char *role, int node, int param) {
     const mien_param *p = &net->graph.nodes[node].params[param];
     const char *base = p->trained ? role : net->plan->state;
@@ -112,14 +112,14 @@ static mien_tensor param_row(const test_net *net, const char *role, int node, in
     return (mien_tensor){s, net->backend->param_dtype, s.c, (char *)base + at};
 }
 
-/* Does the parameter lie in a layout that only the operator can read? */
-static bool foreign(const test_net *net, int node, int param) {
+/* Is the parameter in a layout that only the operator knows? */
+static bool has_private_layout(const test_net *net, int node, int param) {
     return net->graph.nodes[node].params[param].linear && net->backend->param_dtype == MIEN_F32;
 }
 
 void net_get(const test_net *net, const char *role, int node, int param, double *out) {
     const mien_tensor row = param_row(net, role, node, param);
-    if (!foreign(net, node, param)) {
+    if (!has_private_layout(net, node, param)) {
         net_read(net, &row, out);
         return;
     }
@@ -134,7 +134,7 @@ void net_get(const test_net *net, const char *role, int node, int param, double 
 
 void net_set(const test_net *net, char *role, int node, int param, const double *in) {
     const mien_tensor row = param_row(net, role, node, param);
-    if (!foreign(net, node, param)) {
+    if (!has_private_layout(net, node, param)) {
         net_write(net, &row, in);
         return;
     }

@@ -6,8 +6,8 @@
 
 #include "host/base/memory.h"
 
-/* Function pointers of the double build: the same slots, but for `real` = double. Nothing
- * here calls through it; the double glue does. */
+/* The operations of the double build: the same struct, but its functions take double for `real`.
+ * Only the double build may call them. */
 extern const cpu_kernels cpu_kernels_f64;
 
 static void reference_close(mien_backend *b) {

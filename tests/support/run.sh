@@ -10,7 +10,7 @@ limit=600 # seconds for one test: one that hangs has failed
 [ "$tier" = gate ] && limit=1500
 [ "$tier" = all ] && limit=7200
 log=$(mktemp)
-export XDG_CACHE_HOME=$(mktemp -d) # what the user has measured must not decide
+export XDG_CACHE_HOME=$(mktemp -d) # keep the user's tuning cache out of the tests
 trap 'rm -rf "$log" "$log.end" "$XDG_CACHE_HOME"' EXIT
 
 count() { # name status
@@ -48,10 +48,9 @@ run() { # name command...
     count "$name" "$status" "$seconds"
 }
 
-# Programs and scripts that leave a core free most of the time run side by side. Those of the CUDA
-# module take the fake one, where no other is named; for other orders of its blocks and threads see
-# tests/gate/test_orders.sh.
-run_beside() { # test...
+# Runs programs and scripts that do not load all cores in parallel. Tests of the CUDA module use the
+# fake one unless MIEN_MODULES is set; tests/gate/test_orders.sh runs other orders of its threads.
+run_parallel() { # test...
     local folder status seconds name
     folder=$(mktemp -d)
     export -f into
@@ -71,22 +70,22 @@ run_beside() { # test...
 
 case $tier in
 check)
-    beside=()
+    parallel=()
     for test in "$build"/tests/*/test_*; do
         [ -f "$test" ] && [ -x "$test" ] || continue
         case $test in
         */h5/*)
             if [ -x "$MIEN_H5" ]; then
-                beside+=("$test")
+                parallel+=("$test")
             else
                 run h5/test_h5 echo "ok h5 # SKIP this build has no mien-h5"
             fi
             ;;
-        */cuda/*) beside+=("$test") ;;
+        */cuda/*) parallel+=("$test") ;;
         *) run "${test#"$build"/tests/}" "$test" ;;
         esac
     done
-    run_beside "${beside[@]}" tests/cli/test_*.sh tests/lint/test_*.sh
+    run_parallel "${parallel[@]}" tests/cli/test_*.sh tests/lint/test_*.sh
     ;;
 isa) run gate/test_isa.sh bash tests/gate/test_isa.sh ;;
 *)

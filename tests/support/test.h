@@ -1,4 +1,4 @@
-/* cmocka, after the headers that it needs. */
+/* Includes cmocka after the headers that it needs. */
 #ifndef TESTS_SUPPORT_TEST_H
 #define TESTS_SUPPORT_TEST_H
 
