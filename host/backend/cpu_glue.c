@@ -453,7 +453,6 @@ static mien_status glue_all_reduce(mien_backend *b, void *data, size_t count) {
 }
 
 void CPU_REAL_NAME(mien_cpu_glue)(mien_ops *ops) {
-    ops->version = MIEN_OPS_VERSION;
     ops->alloc = glue_alloc;
     ops->free = glue_free;
     ops->copy_in = glue_copy;

@@ -2,11 +2,17 @@
 #ifndef HOST_BACKEND_CUDA_MODULE_H
 #define HOST_BACKEND_CUDA_MODULE_H
 
+#include "host/backend/ops.h"
 #include "host/base/log.h"
 #include "host/base/module.h"
 #include "include/mien/backend.h"
 
-enum { MIEN_CUDA_MODULE_VERSION = 2 };
+/* Program and module share the types of this file and those of ops.h. Either may change, so one
+ * number names both, and the loader compares it before it calls anything in the module. */
+enum {
+    MIEN_CUDA_TABLE_VERSION = 2,
+    MIEN_CUDA_MODULE_VERSION = 100 * MIEN_CUDA_TABLE_VERSION + MIEN_OPS_VERSION
+};
 
 /* What the module uses of the program that loads it, so that messages and log lines are kept in one
  * place. */

@@ -225,7 +225,6 @@ typedef struct mien_capture_ops {
 } mien_capture_ops;
 
 struct mien_ops {
-    int version;
     const char *name;
     const mien_int8_ops *int8;       /* NULL: not supported; the network runs in f32 */
     const mien_capture_ops *capture; /* NULL: not supported; kernels are launched one by one */
@@ -408,7 +407,8 @@ struct mien_ops {
     mien_status (*all_reduce)(mien_backend *, void *data, size_t count);
 };
 
-enum { MIEN_OPS_VERSION = 3 };
+/* To be raised when a type in this file changes: a module of another version is not loaded. */
+enum { MIEN_OPS_VERSION = 4 };
 
 static inline size_t mien_dtype_bytes(mien_dtype dtype) {
     static const unsigned char bytes[] = {4, 8, 2, 1, 1, 2};

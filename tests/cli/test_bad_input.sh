@@ -203,6 +203,12 @@ if command -v "${CC:-gcc}" >/dev/null; then
     "${CC:-gcc}" -shared -fPIC module.c -o modules/mien-cuda.so
     refuse 1 "module of another version" "version 999" "mien-cuda.so" -- "${train[@]}" --data good.csv --device cuda --out never
     accepts "auto takes the CPU then" good.csv --device auto
+    # one that was built before a slot was added to ops.h, or after
+    mkdir -p other/host/backend
+    sed 's/MIEN_OPS_VERSION = /&9/' "$root/host/backend/ops.h" >other/host/backend/ops.h
+    printf '#include "host/backend/cuda_module.h"\nmien_cuda_module mien_module_table = {{MIEN_CUDA_MODULE_VERSION, "cuda"}, 0, 0};\n' >module.c
+    "${CC:-gcc}" -shared -fPIC -Iother -I"$root" module.c -o modules/mien-cuda.so
+    refuse 1 "module with another ops.h" "has version" "install both from one build" -- "${train[@]}" --data good.csv --device cuda --out never
     echo 'int nothing;' >module.c
     "${CC:-gcc}" -shared -fPIC module.c -o modules/mien-cuda.so
     refuse 1 "module without a table" "not a module" -- "${train[@]}" --data good.csv --device cuda:0 --out never

@@ -169,8 +169,7 @@ mien_status mien_cuda_open(int device, const mien_backend_options *options, mien
     MIEN_GO(open_libraries(cuda));
     cuda->deterministic = options && options->deterministic;
     cuda->engine_seconds = engine_seconds();
-    cuda->ops = (mien_ops){.version = MIEN_OPS_VERSION,
-                           .name = "cuda",
+    cuda->ops = (mien_ops){.name = "cuda",
                            .capture = graphs_wanted() ? &mien_cuda_capture : NULL,
                            .sums_bias = true,
                            .close = close_cuda};
