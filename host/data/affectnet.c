@@ -88,5 +88,5 @@ static mien_status open_affectnet(const char *source, const mien_on_bad *on_bad,
     return pictures_load(set, on_bad);
 }
 
-const mien_source_def mien_source_affectnet = {accepts, open_affectnet, pictures_read,
-                                               pictures_close, pictures_file};
+const mien_source_def mien_source_affectnet = {
+    "a folder of pictures", accepts, open_affectnet, pictures_read, pictures_close, pictures_file};

@@ -238,4 +238,5 @@ static bool accepts(const char *source) {
     return mien_path_ends(source, ".csv") || mien_path_ends(source, ".csv.gz");
 }
 
-const mien_source_def mien_source_csv = {accepts, open_csv, read_csv, close_csv, NULL};
+const mien_source_def mien_source_csv = {
+    "a .csv or .csv.gz file", accepts, open_csv, read_csv, close_csv, NULL};

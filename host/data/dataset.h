@@ -67,9 +67,8 @@ typedef struct mien_dataset {
 /* "fail", "skip" or "skip:MAX". */
 mien_status mien_on_bad_parse(const char *text, mien_on_bad *out);
 
-/* Reads a source: `sample`, a .csv, .csv.gz, .npy or .npz file, or a folder. Every image is
- * converted to `spec`. Every row is checked, even when its pixels are not kept. Release it even
- * after a failure. */
+/* Reads a source of any form in the table of sources.c. Every image is converted to `spec`. Every
+ * row is checked, even when its pixels are not kept. Release it even after a failure. */
 mien_status mien_dataset_load(const char *source, mien_image_spec spec, mien_on_bad on_bad,
                               mien_memory memory, mien_dataset *out);
 /* The same with `budget` bytes for the pixels that are kept. */

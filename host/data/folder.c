@@ -218,5 +218,5 @@ static mien_status open_folder(const char *source, const mien_on_bad *on_bad, mi
     return status == MIEN_OK ? pictures_load(set, on_bad) : status;
 }
 
-const mien_source_def mien_source_folder = {mien_is_folder, open_folder, pictures_read,
-                                            pictures_close, pictures_file};
+const mien_source_def mien_source_folder = {"a folder of pictures", mien_is_folder, open_folder,
+                                            pictures_read,          pictures_close, pictures_file};

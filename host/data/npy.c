@@ -280,4 +280,5 @@ static void close_npy(mien_dataset *set) {
     set->reader = NULL;
 }
 
-const mien_source_def mien_source_npy = {accepts, open_npy, read_npy, close_npy, NULL};
+const mien_source_def mien_source_npy = {
+    "a .npy or .npz file", accepts, open_npy, read_npy, close_npy, NULL};

@@ -113,5 +113,5 @@ static mien_status open_rafdb(const char *source, const mien_on_bad *on_bad, mie
     return status == MIEN_OK ? pictures_load(set, on_bad) : status;
 }
 
-const mien_source_def mien_source_rafdb = {accepts, open_rafdb, pictures_read, pictures_close,
-                                           pictures_file};
+const mien_source_def mien_source_rafdb = {"a folder of pictures", accepts,        open_rafdb,
+                                           pictures_read,          pictures_close, pictures_file};

@@ -39,4 +39,5 @@ static void close_sample(mien_dataset *set) {
     (void)set; /* nothing is open */
 }
 
-const mien_source_def mien_source_sample = {accepts, open_sample, read_sample, close_sample, NULL};
+const mien_source_def mien_source_sample = {
+    "'sample' for generated faces", accepts, open_sample, read_sample, close_sample, NULL};

@@ -1,4 +1,4 @@
-/* The vtable of a data source: one file per format, one line in sources.c. */
+/* The vtable of a data source: one file per format, one row in the table of sources.c. */
 #ifndef HOST_DATA_SOURCE_H
 #define HOST_DATA_SOURCE_H
 
@@ -11,6 +11,7 @@ typedef struct mien_read_buffer {
 } mien_read_buffer;
 
 typedef struct mien_source_def {
+    const char *form; /* what a user gives, for messages: "a .csv or .csv.gz file"; may be shared */
     /* Whether the source has this format, decided by name and folder listing, not by content. */
     bool (*accepts)(const char *source);
     /* Appends every sample (mien_dataset_extend) in the source's order, with its pixels while
@@ -37,6 +38,9 @@ static inline mien_status mien_source_read(const mien_dataset *set, size_t i,
 static inline const char *mien_source_file(const mien_dataset *set, size_t i) {
     return set->def->file(set, set->origin ? set->origin[i] : i);
 }
+
+/* The rows in the order in which they are asked; NULL after the last. */
+const mien_source_def *mien_source_at(size_t index);
 
 extern const mien_source_def mien_source_sample, mien_source_csv, mien_source_npy,
     mien_source_rafdb, mien_source_affectnet, mien_source_folder;

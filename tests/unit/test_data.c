@@ -8,6 +8,7 @@
 #include "host/base/memory.h"
 #include "host/base/text.h"
 #include "host/data/loader.h"
+#include "host/data/source.h"
 #include "host/data/split.h"
 #include "host/train/setup.h"
 #include "tests/support/scratch.h"
@@ -425,6 +426,27 @@ static void loader_order(void **state) {
     mien_dataset_release(&set);
 }
 
+/* What is wrong with a name is followed by what may be given: the form of each row, once. */
+static void forms_come_from_the_table(void **state) {
+    (void)state;
+    const mien_source_def *row;
+    const char *names[] = {scratch_path("absent"), "tests/unit/test_data.c"};
+    const mien_status codes[] = {MIEN_NOT_FOUND, MIEN_UNSUPPORTED};
+    for (int i = 0; i < 2; i++) {
+        mien_dataset set;
+        assert_int_equal(mien_dataset_load(names[i], (mien_image_spec){8, 8, 1}, on_bad_fail,
+                                           MIEN_MEMORY_RESIDENT, &set),
+                         codes[i]);
+        expect_in_message(names[i]);
+        for (size_t k = 0; (row = mien_source_at(k)) != NULL; k++) {
+            const char *at = strstr(mien_error_message(), row->form);
+            assert_non_null(at);
+            assert_null(strstr(at + 1, row->form));
+        }
+        mien_dataset_release(&set);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(csv_plain),           cmocka_unit_test(csv_variants),
@@ -433,7 +455,7 @@ int main(void) {
         cmocka_unit_test(split_by_group),      cmocka_unit_test(split_by_usage),
         cmocka_unit_test(split_refusals),      cmocka_unit_test(fingerprint),
         cmocka_unit_test(statistics),          cmocka_unit_test(balanced_weights),
-        cmocka_unit_test(loader_order),
+        cmocka_unit_test(loader_order),        cmocka_unit_test(forms_come_from_the_table),
     };
     return cmocka_run_group_tests(tests, start, scratch_drop);
 }
