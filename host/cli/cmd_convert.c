@@ -1,4 +1,4 @@
-/* mien convert: quantises a trained model to int8. */
+/* mien convert: writes a model in another format; int8 needs calibration. */
 #include <stdio.h>
 #include <string.h>
 
@@ -14,6 +14,7 @@ typedef struct convert_args {
     cli_common common;
     cli_list rest;
     const char *data, *split, *images, *on_bad;
+    const mien_model_format *format; /* of OUT; in int8 exactly with --calibrate */
     mien_part part;
     size_t wanted;
     mien_on_bad bad_rows;
@@ -51,10 +52,9 @@ static mien_status check_files(const convert_args *args) {
     MIEN_TRY(mien_model_file(model, path));
     const char *const others[] = {path};
     MIEN_TRY(cli_spares("convert", out, &(cli_inputs){NULL, args->data, others, 1}));
-    const mien_model_format *format = mien_model_format_of(out);
-    if (format && format->flags & MIEN_FORMAT_INT8) return MIEN_OK;
+    if (args->format) return MIEN_OK;
     char known[128];
-    mien_model_suffixes(MIEN_FORMAT_INT8 | MIEN_FORMAT_WRITTEN, known, sizeof known);
+    mien_model_suffixes(MIEN_FORMAT_WRITTEN, known, sizeof known);
     return MIEN_FAIL(INVALID, "'%s' must end in %s", out, known);
 }
 
@@ -74,7 +74,10 @@ static void report_json(const convert_args *args, int layers, const mien_calibra
     mien_json_integer(&json, "layers", layers);
     mien_json_integer(&json, "int8_layers", r->layers);
     mien_json_integer(&json, "images", (long long)r->images);
-    mien_json_string(&json, "clip", mien_clip_name(r->clip));
+    if (args->data)
+        mien_json_string(&json, "clip", mien_clip_name(r->clip));
+    else
+        mien_json_null(&json, "clip");
     if (r->measured) {
         mien_json_number(&json, "agreement", r->agreement);
         mien_json_number(&json, "error", r->error);
@@ -88,6 +91,11 @@ static void report_json(const convert_args *args, int layers, const mien_calibra
 
 static void report_text(const convert_args *args, int layers, const mien_calibration *r,
                         mien_text *out) {
+    if (!args->data) {
+        mien_text_printf(out, "%s: %s from %s\n", args->rest.items[1], args->format->content,
+                         args->rest.items[0]);
+        return;
+    }
     mien_text_printf(
         out, "%s: %d of %d layers in int8, calibrated with %zu images of %s (clip: %s)\n",
         args->rest.items[1], r->layers, layers, r->images, args->data, mien_clip_name(r->clip));
@@ -114,26 +122,50 @@ static mien_status report(const convert_args *args, const mien_model *model,
     return status;
 }
 
-static mien_status convert(const convert_args *args) {
+static mien_status calibrate(const convert_args *args, mien_model *model,
+                             mien_calibration *result) {
     mien_backend *backend = NULL;
-    mien_model model = {0};
     mien_dataset set = {0};
-    mien_calibration result;
+    mien_status status;
+    MIEN_TRY(cli_backend(&args->common, &backend));
+    MIEN_GO(load(args, model, &set));
+    MIEN_GO(mien_calibrate(model, &set, args->part, backend, result));
+    snprintf(model->calibration, sizeof model->calibration, "%zu images, %s part of %.64s, clip %s",
+             result->images, mien_part_name(args->part), args->data, mien_clip_name(result->clip));
+out:
+    mien_dataset_release(&set);
+    mien_backend_close(backend);
+    return status;
+}
+
+static mien_status convert(const convert_args *args) {
+    mien_model model = {0};
+    mien_calibration result = {0};
     mien_status status;
     MIEN_TRY(check_files(args));
-    MIEN_TRY(cli_backend(&args->common, &backend));
     MIEN_GO(mien_model_open(args->rest.items[0], &model));
-    MIEN_GO(load(args, &model, &set));
-    MIEN_GO(mien_calibrate(&model, &set, args->part, backend, &result));
-    snprintf(model.calibration, sizeof model.calibration, "%zu images, %s part of %.64s, clip %s",
-             result.images, mien_part_name(args->part), args->data, mien_clip_name(result.clip));
+    if (args->data) MIEN_GO(calibrate(args, &model, &result));
     MIEN_GO(mien_model_save(&model, args->rest.items[1]));
     status = report(args, &model, &result);
 out:
-    mien_dataset_release(&set);
     mien_model_release(&model);
-    mien_backend_close(backend);
     return status;
+}
+
+/* Does OUT's format go with the flags? One that is not known is left to the work: it is no matter
+ * of flags. */
+static bool check_format(convert_args *args) {
+    const char *out = args->rest.items[1];
+    args->format = mien_model_format_for(out, args->data != NULL);
+    if (args->format) return true;
+    const bool int8 = mien_model_format_for(out, true) != NULL;
+    if (!int8 && !mien_model_format_for(out, false)) return true;
+    fprintf(stderr,
+            int8 ? "mien: '%s' is a model in int8: convert wants --calibrate SRC\n"
+                 : "mien: '%s' is a model in float, which is written as it is: leave out "
+                   "--calibrate\n",
+            out);
+    return false;
 }
 
 static bool check_values(convert_args *args) {
@@ -150,16 +182,21 @@ static bool check_values(convert_args *args) {
     if (args->images && !cli_number("--images", args->images, 1, 1000000, &images)) return false;
     args->wanted = (size_t)images;
     if (!cli_on_bad(args->on_bad, &args->bad_rows)) return false;
-    if (args->rest.count == 2 && args->data) return true;
-    fprintf(stderr,
-            "mien: convert needs MODEL OUT.safetensors --calibrate SRC; see mien convert --help\n");
+    if (args->rest.count < 2) {
+        fprintf(stderr, "mien: convert needs MODEL and OUT, and --calibrate SRC for int8; see mien convert --help\n");
+        return false;
+    }
+    if (!check_format(args)) return false;
+    if (args->data || !(args->images || args->split || args->on_bad)) return true;
+    fprintf(stderr, "mien: --images, --split and --on-bad belong to --calibrate\n");
     return false;
 }
 
 static int run(int argc, char **argv, const cli_command *self) {
     convert_args args = {0};
     const cli_flag flags[] = {
-        {"--calibrate", "SRC", "calibration images: sample, a file or a folder", &args.data, NULL,
+        {"--calibrate", "SRC", "for int8: calibration images: sample, a file or a folder",
+         &args.data, NULL, NULL},
          NULL},
         {"--images", "N", "number of calibration images, evenly spaced (default: 512)",
          &args.images, NULL, NULL},
@@ -178,8 +215,9 @@ static int run(int argc, char **argv, const cli_command *self) {
 }
 
 const cli_command cmd_convert = {
-    "convert", "MODEL OUT.safetensors --calibrate SRC",
-    "converts a model to int8, for faster inference on the CPU",
+    "convert", "MODEL OUT [--calibrate SRC]",
+    "writes a model in another format, or in int8 for faster inference on the CPU",
     "  mien convert runs/fer2013-classic-1 classic-int8.safetensors --calibrate fer2013.csv\n"
-    "  mien evaluate --model classic-int8.safetensors --data fer2013.csv --split val\n",
+    "  mien evaluate --model classic-int8.safetensors --data fer2013.csv --split val\n"
+    "  mien convert runs/fer2013-classic-1 classic.h5\n",
     run};

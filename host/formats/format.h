@@ -37,9 +37,9 @@ typedef struct mien_model_format {
      * what is wrong: FORMAT if it is damaged, UNSUPPORTED if this program does not read it.
      * Messages name the file. */
     mien_status (*read)(mien_model_source *from, mien_model *model);
-    /* Composes the file's content; the caller frees *bytes with mien_free, also after a failure.
-     * `path` is for messages. INVALID for a model that the format cannot represent. NULL: the
-     * format is read-only. */
+    /* Composes the file; *bytes is freed by the caller with mien_free, also after a failure. `path`
+     * is for messages. The model is in int8 exactly if the row has MIEN_FORMAT_INT8; INVALID for
+     * one that the format cannot hold for other reasons. NULL: it is only read. */
     mien_status (*write)(const mien_model *model, const char *path, char **bytes, size_t *size);
 } mien_model_format;
 
@@ -51,6 +51,12 @@ const mien_model_format *mien_model_format_at(size_t index);
 const mien_model_format *mien_model_format_sniff(const char *bytes, size_t size);
 /* The format for a path's suffix, ignoring case; NULL if unknown. */
 const mien_model_format *mien_model_format_of(const char *path);
+/* The format that a model in int8, or in float, is written in under this path's suffix; NULL for
+ * none. */
+const mien_model_format *mien_model_format_for(const char *path, bool int8);
+/* The format of an existing file, found as mien_model_open does: by its content, else by its
+ * suffix. NULL for none, and for a file that cannot be read and has the suffix of none. */
+const mien_model_format *mien_model_format_in(const char *path);
 /* The suffixes of the formats that have all of `flags`, as in ".h5 or .safetensors". */
 void mien_model_suffixes(unsigned flags, char *out, size_t size);
 

@@ -25,11 +25,38 @@ const mien_model_format *mien_model_format_sniff(const char *bytes, size_t size)
     return NULL;
 }
 
+static bool has_suffix(const mien_model_format *format, const char *path) {
+    for (size_t k = 0; k < MIEN_SUFFIXES_MAX && format->suffixes[k]; k++)
+        if (mien_path_ends(path, format->suffixes[k])) return true;
+    return false;
+}
+
 const mien_model_format *mien_model_format_of(const char *path) {
     for (size_t i = 0; i < FORMATS; i++)
-        for (size_t k = 0; k < MIEN_SUFFIXES_MAX && formats[i]->suffixes[k]; k++)
-            if (mien_path_ends(path, formats[i]->suffixes[k])) return formats[i];
+        if (has_suffix(formats[i], path)) return formats[i];
     return NULL;
+}
+
+const mien_model_format *mien_model_format_for(const char *path, bool int8) {
+    for (size_t i = 0; i < FORMATS; i++)
+        if (formats[i]->write && has_suffix(formats[i], path) &&
+            (formats[i]->flags & MIEN_FORMAT_INT8 ? int8 : !int8))
+            return formats[i];
+    return NULL;
+}
+
+static const mien_model_format *recognise(const mien_model_source *from) {
+    const mien_model_format *format = mien_model_format_sniff(from->bytes, from->size);
+    return format ? format : mien_model_format_of(from->name); /* its reader knows what is wrong */
+}
+
+const mien_model_format *mien_model_format_in(const char *path) {
+    mien_model_source from = {.name = path};
+    if (mien_file_read(path, file_limit, &from.bytes, &from.size) != MIEN_OK)
+        return mien_model_format_of(path);
+    const mien_model_format *format = recognise(&from);
+    mien_free(from.bytes);
+    return format;
 }
 
 static bool has(const mien_model_format *format, unsigned flags) {
@@ -83,9 +110,7 @@ mien_status mien_model_open(const char *path, mien_model *model) {
         return MIEN_FAIL(NOT_FOUND, "there is no model file '%s'", file_path);
     mien_status status = mien_file_read(file_path, file_limit, &from.bytes, &from.size);
     if (status == MIEN_OK) {
-        const mien_model_format *format = mien_model_format_sniff(from.bytes, from.size);
-        if (!format)
-            format = mien_model_format_of(file_path); /* its reader reports what is wrong */
+        const mien_model_format *format = recognise(&from);
         model->format = format;
         status = format ? format->read(&from, model) : refuse(file_path);
     }
@@ -93,17 +118,28 @@ mien_status mien_model_open(const char *path, mien_model *model) {
     return status;
 }
 
+static mien_status refuse_to_write(const char *path, bool int8) {
+    char known[128];
+    if (mien_model_format_for(path, !int8))
+        return int8 ? MIEN_FAIL(INVALID,
+                                "'%s' would hold a model in float, and this one is in int8; take "
+                                "the one that it was made from",
+                                path)
+                    : MIEN_FAIL(INVALID,
+                                "'%s' would hold a model in int8, and this one is not in int8",
+                                path);
+    mien_model_suffixes(MIEN_FORMAT_WRITTEN, known, sizeof known);
+    return MIEN_FAIL(INVALID, "'%s' cannot be written as a model: its name must end in %s", path,
+                     known);
+}
+
 mien_status mien_model_save(const mien_model *model, const char *path) {
-    const mien_model_format *format = mien_model_format_of(path);
+    const bool int8 = model->quant.nodes != 0;
+    const mien_model_format *format = mien_model_format_for(path, int8);
     char *bytes = NULL;
     size_t size = 0;
     mien_status status;
-    if (!format || !format->write) {
-        char known[128];
-        mien_model_suffixes(MIEN_FORMAT_WRITTEN, known, sizeof known);
-        return MIEN_FAIL(INVALID, "'%s' cannot be written as a model: its name must end in %s",
-                         path, known);
-    }
+    if (!format) return refuse_to_write(path, int8);
     MIEN_GO(format->write(model, path, &bytes, &size));
     MIEN_GO(mien_file_write(path, bytes, size));
 out:

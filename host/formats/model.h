@@ -59,9 +59,9 @@ struct mien_model {
  * is recognised by content; the suffix only selects the error message for an unrecognised file.
  * Release the model also after a failure. */
 mien_status mien_model_open(const char *path, mien_model *model);
-/* Writes a file in the format of the path's suffix; on failure an existing file is unchanged.
- * INVALID for a suffix without a writable format, and for a model that the format cannot represent.
- */
+/* Writes a file in the format of the path's suffix; an old file stays whole when this fails.
+ * INVALID for a suffix that no written format has, and for a model that the format cannot hold: a
+ * model in int8 needs a format of int8, any other a format of floats. */
 mien_status mien_model_save(const mien_model *model, const char *path);
 void mien_model_release(mien_model *model);
 /* The model file for `path`: the path itself, or best.h5 of a run directory. */

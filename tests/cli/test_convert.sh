@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# mien convert from the command line: a small trained network in int8, evaluated and inspected, and what
-# is wrong with what the user gives.
+# mien convert from the command line: a small trained network in int8 and in float, evaluated and
+# inspected, and what is wrong with what the user gives.
 . tests/cli/lib.sh
 
 if [ $have_h5 = 0 ]; then
@@ -75,7 +75,27 @@ cp check.log convert.log
 check "nothing was compared" grep -q "cannot run int8" convert.log
 unset MIEN_INT8
 
+# ---- a format of floats: no calibration ----
+check "a copy" "$mien" convert run/best.h5 copy.h5
+cp check.log copy.log
+check "a copy: one line says what it is" eval '[ "$(cat copy.log)" = "copy.h5: HDF5 from run/best.h5" ]'
+check "a run folder" "$mien" convert run folder.h5
+check "convert --json of floats" eval '"$mien" convert run j.h5 --json >j.json && grep -q "\"int8_layers\": 0" j.json && grep -q "\"clip\": null" j.json'
+for made in copy folder; do
+    score $made.h5 $made.csv >score.log
+    check "the same predictions: $made.h5" cmp f32.csv $made.csv
+    check "the same layers and settings: $made.h5" eval '"$mien" inspect run >a.log && "$mien" inspect $made.h5 | cmp - a.log'
+done
+check "a copy is trained on" "$mien" train "${quick[@]}" --set model.file=copy.h5 --data faces.csv --out on
+
 # ---- what is wrong ----
+refuse 2 "calibration of floats" "'x.h5'" "--calibrate" -- convert run x.h5 --calibrate faces.csv
+refuse 2 "images without calibration" "--images" "--calibrate" -- convert run x.h5 --images 40
+refuse 2 "damaged rows without calibration" "--on-bad" "--calibrate" -- convert run x.h5 --on-bad skip
+refuse 1 "int8 to floats" "in int8" "x.h5" -- convert m.safetensors x.h5
+refuse 1 "a copy over the model" "would write over" "run/best.h5" -- convert run run/best.h5
+refuse 1 "no model to copy" "nowhere.h5" -- convert nowhere.h5 x.h5
+refuse 1 "a suffix of no format" "'x.bin'" ".h5" ".safetensors" -- convert run x.bin
 refuse 2 "no calibration data" "--calibrate" -- convert run never.safetensors
 refuse 2 "no target" "convert needs" -- convert run --calibrate faces.csv
 refuse 2 "images: none" "--images" -- convert run x.safetensors --calibrate faces.csv --images 0
@@ -85,12 +105,13 @@ grep -v PrivateTest faces.csv >notest.csv
 refuse 1 "empty part" "at least 32 images" "test" "has 0" -- convert run x.safetensors --calibrate notest.csv --split test
 refuse 1 "no data" "none.csv" -- convert run x.safetensors --calibrate none.csv
 refuse 1 "no model" "nowhere.h5" -- convert nowhere.h5 x.safetensors --calibrate faces.csv
-refuse 1 "another suffix" "'x.h5'" ".safetensors" -- convert run x.h5 --calibrate faces.csv
-refuse 1 "over the model" "run/best.h5" -- convert run run/best.h5 --calibrate faces.csv
+refuse 1 "another suffix" "'x.bin'" ".safetensors" -- convert run x.bin --calibrate faces.csv
+cp run/best.h5 best.safetensors
+refuse 1 "over the model" "would write over" -- convert best.safetensors best.safetensors --calibrate faces.csv
 refuse 1 "no folder" "nodir" -- convert run nodir/x.safetensors --calibrate faces.csv
 refuse 1 "already int8" "already int8" -- convert m.safetensors x.safetensors --calibrate faces.csv
 refuse 1 "train from int8" "cannot be trained" -- train "${quick[@]}" --set model.file=m.safetensors --data faces.csv --out never
-check "nothing was written by these" test ! -e x.safetensors
+check "nothing was written by these" eval '[ ! -e x.safetensors ] && [ ! -e x.h5 ] && [ ! -e x.bin ]'
 
 head -c 3000 m.safetensors >cut.safetensors
 refuse 1 "cut off" "cut.safetensors" -- evaluate --model cut.safetensors --data faces.csv
