@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "host/base/file.h"
 #include "host/base/log.h"
 #include "host/base/memory.h"
 #include "host/data/classes.h"
@@ -139,6 +140,17 @@ static mien_status freeze(const mien_config *c, mien_graph *graph) {
     return MIEN_OK;
 }
 
+/* The file that `model.file` names: also one of any other name, and the best model of a run. */
+static mien_status find_model(const char *name, char *out) {
+    char path[MIEN_PATH];
+    const mien_status status = mien_network_find(name, path);
+    if (status == MIEN_NOT_FOUND && mien_file_exists(name))
+        MIEN_TRY(mien_path_join(path, "", name));
+    else
+        MIEN_TRY(status);
+    return mien_model_file(path, out);
+}
+
 static mien_status refuse_format(const char *path, const mien_model_format *format) {
     char known[128];
     mien_model_suffixes(MIEN_FORMAT_TRAINABLE, known, sizeof known);
@@ -150,8 +162,8 @@ static mien_status refuse_format(const char *path, const mien_model_format *form
 mien_status mien_setup_create(const mien_config *config, const char *commit, mien_setup *setup) {
     char path[MIEN_PATH];
     *setup = (mien_setup){0};
-    MIEN_TRY(mien_network_find(config->model.file, path));
-    const mien_model_format *format = mien_model_format_of(path);
+    MIEN_TRY(find_model(config->model.file, path));
+    const mien_model_format *format = mien_model_format_in(path); /* NULL: a network's layers */
     if (format && !(format->flags & MIEN_FORMAT_TRAINABLE)) return refuse_format(path, format);
     MIEN_TRY(format ? continue_network(config, path, setup) : build_network(config, path, setup));
     mien_meta *meta = &setup->model.meta;

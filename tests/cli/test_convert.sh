@@ -111,6 +111,10 @@ refuse 1 "over the model" "would write over" -- convert best.safetensors best.sa
 refuse 1 "no folder" "nodir" -- convert run nodir/x.safetensors --calibrate faces.csv
 refuse 1 "already int8" "already int8" -- convert m.safetensors x.safetensors --calibrate faces.csv
 refuse 1 "train from int8" "cannot be trained" -- train "${quick[@]}" --set model.file=m.safetensors --data faces.csv --out never
+cp m.safetensors int8.bin
+cp m.safetensors int8.h5
+refuse 1 "train from int8 by another name" "in int8 and cannot be trained" -- train "${quick[@]}" --set model.file=int8.bin --data faces.csv --out never
+refuse 1 "train from int8 that is called .h5" "in int8 and cannot be trained" -- train "${quick[@]}" --set model.file=int8.h5 --data faces.csv --out never
 check "nothing was written by these" eval '[ ! -e x.safetensors ] && [ ! -e x.h5 ] && [ ! -e x.bin ]'
 
 head -c 3000 m.safetensors >cut.safetensors

@@ -171,6 +171,16 @@ weight() { # MODEL NAME: fingerprint of a weight in a .h5, read through the HDF5
     rm -f weights.bin
 }
 check "model.file: training continues from a .h5" eval 'train --out on --set model.file=run/best.h5 && awk "BEGIN { exit !($(column on/log.csv loss) < $(column run/log.csv loss | head -1)) }"'
+cp run/best.h5 model.bin
+cp run/best.h5 model.yaml
+echo "no layers here" >notes.txt
+mkdir -p in && cp run/best.h5 in/weights
+check "model.file: content decides, not the name" train --out bin --set model.file=model.bin
+check "model.file: a path of any name" train --out path --set model.file=./in/weights
+check "model.file: a model that is called .yaml" train --out named --set model.file=model.yaml
+check "model.file: a run folder" train --out folder --set model.file=./run
+check "the same training by any name" eval '[ "$(for k in on bin path named folder; do weight $k dense/kernel; done | sort | uniq -c | tr -s " " | cut -d " " -f 2)" = 5 ]'
+refuse 1 "model.file: text of another kind" "notes.txt" -- train "${quick[@]}" --data faces.csv --set model.file=notes.txt --out never
 check "model.freeze" eval 'train --out half --set model.file=run/best.h5 --set "model.freeze=[conv2d]" && [ "$(weight run conv2d/kernel)$(weight run conv2d/bias)" = "$(weight half conv2d/kernel)$(weight half conv2d/bias)" ] && [ "$(weight run dense/kernel)" != "$(weight half dense/kernel)" ] && [ "$(weight run conv2d/kernel)" != "$(weight on conv2d/kernel)" ]'
 sed 's/  - max/  - separable_conv2d: {name: sep, filters: 5, kernel_size: 3, padding: same, activation: relu}\n  - max/' tiny.yaml >sep.yaml
 parts() { weight "$1" sep/depthwise_kernel && weight "$1" sep/pointwise_kernel && weight "$1" sep/bias; }
