@@ -14,7 +14,7 @@
 static const mien_key rows[] = {
     KEY_TEXT("model.file", F(model.file), "classic",
              "network to train: a .yaml file of layers (a bare name is looked up in "
-             "configs/models), or a .h5 model to continue from"),
+             "configs/models), or a trained model to continue from"),
     KEY_TEXTS("model.freeze", F(model.freeze), "[]",
               "names of layers whose weights are frozen (not trained)"),
     KEY_TEXTS("data.sources", F(data.sources), "[sample]",

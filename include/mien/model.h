@@ -17,8 +17,9 @@ extern "C" {
 
 typedef struct mien_model mien_model;
 
-/* Loads a .h5 that Mien wrote, the best.h5 of a run directory, or a .safetensors of `mien convert`
- * (int8; predictors run it in f32 on a CPU without int8 instructions). NOT_FOUND, IO, FORMAT
+/* Loads a model file, recognised by its content (a .h5 of training, a .safetensors of `mien
+ * convert`, or any other format that this build reads), or the best model of a run directory.
+ * Predictors run a model in int8 in f32 on a CPU without int8 instructions. NOT_FOUND, IO, FORMAT
  * (damaged, or not a model), UNSUPPORTED (a layer or format version that this build does not know,
  * or a build without HDF5). Free with mien_model_free. */
 mien_status mien_model_load(const char *path, mien_model **out);
