@@ -45,4 +45,10 @@ done | empty "config keys exist"
 for page in docs/*.md; do
     [ "$page" = docs/README.md ] || grep -qF "](${page#docs/})" docs/README.md || echo "$page"
 done | empty "docs/README.md names every page"
+
+"$mien" --help | sed -n 's/^  \([a-z]*\)  .*/\1/p' >"$work/commands"
+grep -qx train "$work/commands" || fail "the commands are listed" "mien --help has no line for train"
+while IFS= read -r command; do
+    grep -q "^| \`mien $command[ \`]" docs/commands.md || echo "$command"
+done <"$work/commands" | empty "docs/commands.md has a row for every command"
 finish
