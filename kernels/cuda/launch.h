@@ -202,6 +202,18 @@ int cuda_optimize(cuda_stream, const cuda_update *, int rows, cuda_workspace);
 int cuda_permute(cuda_stream, uint32_t *order, const uint32_t *index, size_t n, uint64_t *keys,
                  uint32_t seed, uint64_t epoch);
 
+/* ---- dense.cu ---- y = x w + bias; tensors are rows [n,1,1,c], w [x.c][y.c] is stored like x */
+enum { CUDA_DENSE_FEW = 32 }; /* outputs up to which these kernels were designed to be fast */
+/* y stored like x or as floats; bias: [y.c] floats or NULL. */
+int cuda_dense_forward(cuda_stream, cuda_tensor y, cuda_tensor x, const void *w, const float *bias,
+                       int act, float alpha);
+/* dx (+)= ..., then 0 where relu_mask, stored like dx, is not positive; NULL: no mask. */
+int cuda_dense_data(cuda_stream, cuda_tensor dx, cuda_tensor dy, const void *w,
+                    const void *relu_mask, bool accumulate);
+/* dw, db (NULL: skip) (+)= ..., in floats */
+int cuda_dense_filter(cuda_stream, float *dw, float *db, cuda_tensor dy, cuda_tensor x,
+                      bool accumulate, cuda_workspace);
+
 /* ---- grouped.cu ---- grouped convolution */
 typedef struct cuda_grouped {
     cuda_window window;

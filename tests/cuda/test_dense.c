@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/cuda/counted.h"
 #include "tests/support/device.h"
 #include "tests/support/net.h"
 #include "tests/support/reference.h"
@@ -20,6 +21,7 @@ static const dense_row rows[] = {
     {2, 64, 32, BODY_TANH, true, false},    {31, 24, 40, BODY_RELU, false, true},
     {17, 8, 8, BODY_LINEAR, false, false},  {257, 16, 3, BODY_SIGMOID, false, false},
     {4096, 32, 7, BODY_LINEAR, true, true}, {1, 576, 64, BODY_LEAKY_RELU, true, true},
+    {5, 300, 32, BODY_LINEAR, true, true},
 };
 enum { ROWS = sizeof rows / sizeof rows[0] };
 
@@ -222,6 +224,90 @@ static void test_measured(void **state) {
     compare(MIEN_COMPUTE_BF16, false, false, 1.6e-2);
 }
 
+/* Where cuBLASLt has no algorithm (for a few unaligned columns, or at all) our own kernels compute
+ * the passes; a real cuBLASLt ignores the setting. */
+static void test_no_algorithm(void **state) {
+    (void)state;
+    static const char *const aligns[] = {"16", "256"};
+    for (int i = 0; i < 2; i++) {
+        setenv("FAKE_CUBLASLT_ALIGN", aligns[i], 1);
+        compare(MIEN_COMPUTE_F32, true, false, 1e-5);
+        compare(MIEN_COMPUTE_BF16, false, false, 1.6e-2);
+        compare(MIEN_COMPUTE_F16, true, false, 1e-3);
+        compare(MIEN_COMPUTE_F32, true, true, 1e-6);
+        compare(MIEN_COMPUTE_BF16, true, true, 1.6e-2);
+    }
+    unsetenv("FAKE_CUBLASLT_ALIGN");
+}
+
+/* The kernels of a pass, ours and cuBLASLt's. */
+static uint64_t kernels(fake_counts before) {
+    fake_counts now;
+    assert_true(counted(&now));
+    return now.launches - before.launches + now.products - before.products;
+}
+
+typedef struct launches {
+    uint64_t forward, data, filter, filter_twice;
+} launches;
+
+/* Those of one training step's passes, with bias and ReLU mask. */
+static launches count_launches(mien_backend *b, const dense_row *row) {
+    const mien_dtype bias_type = MIEN_F32;
+    mien_linear *op = create(b, row);
+    const mien_tensor x = make(b, row->n, row->in, b->dtype, NULL);
+    const mien_tensor dx = make(b, row->n, row->in, b->dtype, NULL);
+    const mien_tensor y = make(b, row->n, row->out, MIEN_F32, NULL);
+    const mien_tensor dy = make(b, row->n, row->out, b->dtype, NULL);
+    const mien_tensor w = make(b, row->in, row->out, b->dtype, NULL);
+    const mien_tensor dw = make(b, row->in, row->out, MIEN_F32, NULL);
+    const mien_tensor bias = make(b, 1, row->out, bias_type, NULL);
+    const mien_tensor db = make(b, 1, row->out, MIEN_F32, NULL);
+    launches out;
+    fake_counts before;
+    counted(&before);
+    expect_ok(b->ops->linear_forward(op, &y, &x, w.data, bias.data, NULL));
+    out.forward = kernels(before);
+    counted(&before);
+    expect_ok(b->ops->linear_backward_data(op, &dx, &dy, w.data, &x, NULL, false));
+    out.data = kernels(before);
+    counted(&before);
+    expect_ok(b->ops->linear_backward_filter(op, dw.data, db.data, &dy, &x, NULL, false));
+    out.filter = kernels(before);
+    counted(&before);
+    expect_ok(b->ops->linear_backward_filter(op, dw.data, db.data, &dy, &x, NULL, true));
+    out.filter_twice = kernels(before);
+    const mien_tensor all[] = {x, dx, y, dy, w, dw, bias, db};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        b->ops->free(b, all[i].data);
+    b->ops->linear_free(op);
+    return out;
+}
+
+/* Each pass of a layer with seven 16-bit outputs is one kernel, also without cuBLASLt; the gradient
+ * of a batch that is split has a second one. */
+static void test_launches(void **state) {
+    (void)state;
+    const dense_row row = {64, 96, 7, BODY_LINEAR, true, true};
+    const dense_row large = {1024, 96, 7, BODY_LINEAR, true, true};
+    fake_counts none;
+    for (int without = 0; without < 2; without++) {
+        if (without) setenv("FAKE_CUBLASLT_ALIGN", "16", 1);
+        mien_backend *b = device_open(MIEN_COMPUTE_BF16, true);
+        if (counted(&none)) {
+            const launches small = count_launches(b, &row), more = count_launches(b, &large);
+            assert_int_equal(small.forward, 1);
+            assert_int_equal(small.data, 1);
+            assert_int_equal(small.filter, 1);
+            assert_int_equal(small.filter_twice, 1);
+            assert_int_equal(more.forward + more.data, 2);
+            assert_int_equal(more.filter_twice, 2);
+        }
+        mien_backend_close(b);
+        unsetenv("FAKE_CUBLASLT_ALIGN");
+    }
+}
+
 /* Whole numbers do not need rounding: every f32 result is exact. */
 static void test_integers(void **state) {
     (void)state;
@@ -324,6 +410,14 @@ static void test_prepare(void **state) {
     b->ops->free(b, y.data);
     b->ops->free(b, w);
     b->ops->linear_free(op);
+    setenv("FAKE_CUBLASLT_ALIGN", "256", 1);
+    op = create(b, &row);
+    for (int i = 0; i < MIEN_DIRECTIONS && counted(&(fake_counts){0}); i++) {
+        b->ops->linear_engine(op, (mien_direction)i, text, sizeof text);
+        assert_string_equal(text, "dense");
+    }
+    unsetenv("FAKE_CUBLASLT_ALIGN");
+    b->ops->linear_free(op);
     mien_backend_close(b);
 }
 
@@ -331,11 +425,12 @@ int main(int argc, char **argv) {
     (void)argc;
     reference_wait_passively(argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_f32),      cmocka_unit_test(test_tf32),
-        cmocka_unit_test(test_bf16),     cmocka_unit_test(test_f16),
-        cmocka_unit_test(test_measured), cmocka_unit_test(test_integers),
-        cmocka_unit_test(test_prepare),  cmocka_unit_test(test_remembers),
-        cmocka_unit_test(test_views),    cmocka_unit_test(test_same_bits),
+        cmocka_unit_test(test_f32),          cmocka_unit_test(test_tf32),
+        cmocka_unit_test(test_bf16),         cmocka_unit_test(test_f16),
+        cmocka_unit_test(test_measured),     cmocka_unit_test(test_integers),
+        cmocka_unit_test(test_prepare),      cmocka_unit_test(test_remembers),
+        cmocka_unit_test(test_views),        cmocka_unit_test(test_same_bits),
+        cmocka_unit_test(test_no_algorithm), cmocka_unit_test(test_launches),
     };
     return cmocka_run_group_tests_name("dense on the device", tests, NULL, NULL);
 }

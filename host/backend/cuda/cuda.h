@@ -14,7 +14,7 @@
  *   transposed.c by cuDNN, with forward and data gradient exchanged
  *   stem.c     by our own kernels, for the convolution that reads the image
  *   grouped.c  by our own kernels, for channels in groups
- *   dense.c    by cuBLASLt (blas.c)
+ *   dense.c    by cuBLASLt (blas.c), or by our own kernels
  *   capture.c  CUDA graphs of recorded work
  *   range.c    NVTX */
 #ifndef HOST_BACKEND_CUDA_CUDA_H

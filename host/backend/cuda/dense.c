@@ -3,7 +3,11 @@
  *   y^T = w^T x^T         [out x n],  dx^T = w dy^T  [in x n],  dw^T = dy^T x  [out x in]
  * need no copy. A bias, its gradient and a ReLU are fused into the product where cuBLASLt supports
  * it (it may not for an f32 bias and a 16-bit y), and otherwise computed by our own kernels after
- * it. */
+ * it. Our own kernel computes the whole pass where cuBLASLt has no algorithm for the product, which
+ * may be so for a few 16-bit outputs, and where there are so few of them that a second kernel would
+ * cost more than the product. */
+#include <stdio.h>
+
 #include "host/backend/cuda/blas.h"
 #include "host/base/memory.h"
 
@@ -52,6 +56,13 @@ static cublasLtEpilogue_t epilogue_of(const mien_linear_desc *d) {
     return relu ? CUBLASLT_EPILOGUE_RELU : CUBLASLT_EPILOGUE_DEFAULT;
 }
 
+/* Without an algorithm the product stays empty: our own kernel computes the pass. */
+static mien_status make_product(const mien_linear *op, blas_product *product,
+                                const blas_problem *p) {
+    const mien_status status = blas_product_make(product, op->cuda, p);
+    return status == MIEN_UNSUPPORTED ? MIEN_OK : status;
+}
+
 static mien_status prepare_forward(const mien_linear *op, dense_variant *v, int which,
                                    mien_dtype y) {
     blas_problem p = {.m = op->desc.out.c,
@@ -61,10 +72,11 @@ static mien_status prepare_forward(const mien_linear *op, dense_variant *v, int 
                       .out = y,
                       .epilogue = epilogue_of(&op->desc),
                       .bias = CUDA_R_32F};
-    mien_status status = blas_product_make(&v->product[which], op->cuda, &p);
-    if (status != MIEN_UNSUPPORTED || p.epilogue == CUBLASLT_EPILOGUE_DEFAULT) return status;
+    mien_status status = make_product(op, &v->product[which], &p);
+    if (status != MIEN_OK || v->product[which].op || p.epilogue == CUBLASLT_EPILOGUE_DEFAULT)
+        return status;
     p.epilogue = CUBLASLT_EPILOGUE_DEFAULT;
-    return blas_product_make(&v->product[which], op->cuda, &p);
+    return make_product(op, &v->product[which], &p);
 }
 
 static mien_status prepare_data(const mien_linear *op, dense_variant *v) {
@@ -75,7 +87,7 @@ static mien_status prepare_data(const mien_linear *op, dense_variant *v) {
                             .in = op->backend->dtype,
                             .out = op->backend->dtype,
                             .epilogue = CUBLASLT_EPILOGUE_DEFAULT};
-    return blas_product_make(&v->product[DENSE_DX], op->cuda, &p);
+    return make_product(op, &v->product[DENSE_DX], &p);
 }
 
 static mien_status prepare_filter(const mien_linear *op, dense_variant *v) {
@@ -87,12 +99,11 @@ static mien_status prepare_filter(const mien_linear *op, dense_variant *v) {
                       .out = MIEN_F32,
                       .epilogue = CUBLASLT_EPILOGUE_DEFAULT,
                       .bias = CUDA_R_32F};
-    MIEN_TRY(blas_product_make(&v->product[DENSE_DW], op->cuda, &p));
+    MIEN_TRY(make_product(op, &v->product[DENSE_DW], &p));
     /* a sum of numbers rounded to TF32 would be less accurate than our own kernel's */
     if (!op->desc.bias || op->cuda->compute == MIEN_COMPUTE_TF32) return MIEN_OK;
     p.epilogue = CUBLASLT_EPILOGUE_BGRADA;
-    const mien_status status = blas_product_make(&v->product[DENSE_DW_DB], op->cuda, &p);
-    return status == MIEN_UNSUPPORTED ? MIEN_OK : status;
+    return make_product(op, &v->product[DENSE_DW_DB], &p);
 }
 
 static mien_status prepare_all(const mien_linear *op, dense_variant *v) {
@@ -140,37 +151,54 @@ static void dense_engine(const mien_linear *op, mien_direction direction, char *
     for (size_t i = 0; i < dense->count; i++)
         if (!largest || dense->variants[i].n > largest->n) largest = &dense->variants[i];
     if (size) *text = 0;
-    if (!largest) return;
+    if (!largest || (direction == MIEN_DATA && !op->desc.needs_dx) ||
+        (direction != MIEN_FORWARD && !op->desc.training))
+        return;
     int which = direction == MIEN_FORWARD ? DENSE_Y : direction == MIEN_DATA ? DENSE_DX : DENSE_DW;
     if (direction == MIEN_FILTER && largest->product[DENSE_DW_DB].op) which = DENSE_DW_DB;
-    if (largest->product[which].op) blas_product_text(&largest->product[which], text, size);
+    if (largest->product[which].op)
+        blas_product_text(&largest->product[which], text, size);
+    else
+        snprintf(text, size, "dense");
 }
 
 /* ---- passes ---- */
 
+/* The product of a batch size; empty where cuBLASLt has no algorithm for it. */
 static mien_status ready(const mien_linear *op, int n, int which, const blas_product **out) {
     const dense_variant *v = find(op, n);
-    if (!v || !v->product[which].op)
-        return MIEN_FAIL(INVALID, "layer '%s': not prepared for a batch of %d", op->desc.name, n);
-    *out = &v->product[which];
-    return MIEN_OK;
+    *out = v ? &v->product[which] : NULL;
+    if (v) return MIEN_OK;
+    return MIEN_FAIL(INVALID, "layer '%s': not prepared for a batch of %d", op->desc.name, n);
+}
+
+/* Whether our own kernel computes the pass. `more`: the product does not cover all of it. */
+static bool own_kernel(const mien_linear *op, const blas_product *product, bool more) {
+    const bool few = op->backend->dtype != MIEN_F32 && op->desc.out.c <= CUDA_DENSE_FEW;
+    return !product->op || (more && few);
 }
 
 static mien_status dense_forward(mien_linear *op, const mien_tensor *y, const mien_tensor *x,
                                  const void *w, const void *b, void *scratch) {
+    const cuda_stream stream = op->cuda->stream;
     const int act = op->desc.activation;
+    const float alpha = op->desc.alpha;
     const cuda_tensor to = mien_cuda_tensor(y);
     const blas_product *product;
     (void)scratch;
     MIEN_TRY(ready(op, x->shape.n, y->dtype == x->dtype ? DENSE_Y : DENSE_Y_F32, &product));
-    MIEN_TRY(blas_product_run(product, op->cuda, y->data, w, x->data, b, false));
     const bool fused = product->problem.epilogue != CUBLASLT_EPILOGUE_DEFAULT;
-    if (!fused && (b || act != BODY_LINEAR))
-        CUDA_TRY(cuda_bias_activation(op->cuda->stream, to, b, act, op->desc.alpha),
-                 "the kernel of a bias");
-    if (fused && act != BODY_LINEAR && act != BODY_RELU)
-        CUDA_TRY(cuda_activation_forward(op->cuda->stream, to, to, act, op->desc.alpha),
-                 "the kernel of activation");
+    const bool activate = act != BODY_LINEAR && !(fused && act == BODY_RELU);
+    const bool more = activate || (b && !fused);
+    if (own_kernel(op, product, more)) {
+        CUDA_TRY(cuda_dense_forward(stream, to, mien_cuda_tensor(x), w, b, act, alpha),
+                 "the kernel of a dense layer");
+        return MIEN_OK;
+    }
+    MIEN_TRY(blas_product_run(product, op->cuda, y->data, w, x->data, b, false));
+    if (more)
+        CUDA_TRY(cuda_bias_activation(stream, to, fused ? NULL : b, act, alpha),
+                 "the kernel of bias and activation");
     return MIEN_OK;
 }
 
@@ -182,6 +210,12 @@ static mien_status dense_backward_data(mien_linear *op, const mien_tensor *dx,
     const blas_product *product;
     (void)scratch;
     MIEN_TRY(ready(op, dx->shape.n, DENSE_DX, &product));
+    if (own_kernel(op, product, relu_mask)) {
+        CUDA_TRY(cuda_dense_data(op->cuda->stream, to, mien_cuda_tensor(dy), w,
+                                 relu_mask ? relu_mask->data : NULL, accumulate),
+                 "the kernel of a dense layer's input gradient");
+        return MIEN_OK;
+    }
     MIEN_TRY(blas_product_run(product, op->cuda, dx->data, w, dy->data, NULL, accumulate));
     if (relu_mask)
         CUDA_TRY(cuda_relu_mask(op->cuda->stream, to, to, mien_cuda_tensor(relu_mask), false),
@@ -191,11 +225,18 @@ static mien_status dense_backward_data(mien_linear *op, const mien_tensor *dx,
 
 static mien_status dense_backward_filter(mien_linear *op, void *dw, void *db, const mien_tensor *dy,
                                          const mien_tensor *x, void *scratch, bool accumulate) {
-    const dense_variant *v = find(op, x->shape.n);
-    const bool fused = db && !accumulate && v && v->product[DENSE_DW_DB].op;
-    const blas_product *product;
+    const blas_product *product, *with_bias;
     (void)scratch;
-    MIEN_TRY(ready(op, x->shape.n, fused ? DENSE_DW_DB : DENSE_DW, &product));
+    MIEN_TRY(ready(op, x->shape.n, DENSE_DW, &product));
+    MIEN_TRY(ready(op, x->shape.n, DENSE_DW_DB, &with_bias));
+    const bool fused = db && !accumulate && with_bias->op;
+    if (fused) product = with_bias;
+    if (own_kernel(op, product, db && !fused)) {
+        CUDA_TRY(cuda_dense_filter(op->cuda->stream, dw, db, mien_cuda_tensor(dy),
+                                   mien_cuda_tensor(x), accumulate, op->cuda->buffer),
+                 "the kernel of a dense layer's weight gradient");
+        return MIEN_OK;
+    }
     MIEN_TRY(blas_product_run(product, op->cuda, dw, dy->data, x->data, db, accumulate));
     return mien_cuda_bias_gradient(op, fused ? NULL : db, dy, accumulate);
 }

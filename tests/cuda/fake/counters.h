@@ -13,7 +13,8 @@ extern "C" {
 typedef struct fake_counts {
     uint64_t launches; /* own kernels launched or captured; replays do not count */
     uint64_t mallocs, frees, copies, memsets;
-    uint64_t syncs; /* waits for a stream, device or event, and synchronous copies */
+    uint64_t syncs;    /* waits for a stream, device or event, and synchronous copies */
+    uint64_t products; /* cuBLASLt's, launched or captured */
     uint64_t heuristics, plans, compiled; /* cuDNN; compiled: plans of runtime-compiled engines */
     uint64_t captures, graph_launches, graph_nodes; /* graph_nodes: nodes run by replays */
     /* live objects: all 0 once everything has been freed */

@@ -1,5 +1,8 @@
 /* The fake cuBLASLt: handles, descriptors, checks and heuristics. The arithmetic is in
- * cublaslt_product.c. */
+ * cublaslt_product.c. A setting:
+ *
+ *   FAKE_CUBLASLT_ALIGN=N  there is no algorithm where the columns of a matrix are aligned to less
+ *                          than N bytes; 256: there is none at all */
 #include "tests/cuda/fake/cublaslt.h"
 
 #include <stdatomic.h>
@@ -206,9 +209,11 @@ static const struct offer {
 enum { OFFERS = sizeof offers / sizeof offers[0] };
 
 static bool suits(const struct offer *o, const lt_preference *p, uint32_t workspace) {
+    const char *align = getenv("FAKE_CUBLASLT_ALIGN");
+    const unsigned long least = align ? strtoul(align, NULL, 10) : 0;
     if (o->scheme && !(p->schemes & o->scheme)) return false;
     for (int i = 0; i < 4; i++)
-        if (p->align[i] < o->align) return false;
+        if (p->align[i] < o->align || p->align[i] < least) return false;
     return workspace <= p->workspace;
 }
 
@@ -333,6 +338,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t lightHandle, cublasLtMatmulDesc_t
     for (int i = 0; i < OFFERS; i++)
         if (offers[i].id == algorithm->id && offers[i].refuses) return CUBLAS_STATUS_NOT_SUPPORTED;
     static atomic_uint calls;
+    fake_count.products++;
     call.backwards = algorithm->scheme == CUBLASLT_REDUCTION_SCHEME_INPLACE && calls++ % 2;
     memcpy(&call.alpha, alpha, sizeof call.alpha);
     memcpy(&call.beta, beta, sizeof call.beta);
