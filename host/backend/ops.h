@@ -274,7 +274,7 @@ struct mien_ops {
     mien_status (*weights_download)(mien_linear *, float *hwio, const void *src);
     /* Whether a description may set `adds`. */
     bool (*linear_can_add)(const mien_backend *, const mien_linear_desc *);
-    /* In this and the following slots w is of the backend's dtype (see `cast`), b of param_dtype.
+    /* In this and the following slots w and b are of the backend's dtype (see `cast`).
      * y = activation(x * w + b), with `adds` activation(y + x * w + b); writes. */
     mien_status (*linear_forward)(mien_linear *, const mien_tensor *y, const mien_tensor *x,
                                   const void *w, const void *b, void *scratch);

@@ -67,9 +67,15 @@ bool mien_plan_fold_add(mien_plan *plan, int i) {
     return adds_onto(plan, i, 0) || adds_onto(plan, i, 1);
 }
 
-size_t mien_plan_folded_bias(const mien_plan *plan, int i) {
+/* Where it is in STATE, in elements. */
+static size_t offset_of_bias(const mien_plan *plan, int i) {
     const int norm = plan->nodes[i].fusion.norm;
     return plan->nodes[norm].param[mien_batchnorm_mean(&plan->graph->nodes[norm])];
+}
+
+void *mien_plan_folded_bias(const mien_plan *plan, int i) {
+    const size_t at = offset_of_bias(plan, i), element = mien_dtype_bytes(plan->backend->dtype);
+    return plan->half ? plan->half + (plan->params + at) * element : plan->state + at * element;
 }
 
 mien_status mien_plan_folded(const mien_plan *plan, const mien_weights *weights, int i,
@@ -112,7 +118,7 @@ static mien_status load_folded(mien_plan *plan, const mien_weights *weights, int
     const mien_tensor t = {{1, 1, 1, (int)c},
                            plan->backend->param_dtype,
                            (int)c,
-                           plan->state + mien_plan_folded_bias(plan, i) * element};
+                           plan->state + offset_of_bias(plan, i) * element};
     return plan->ops->upload(plan->backend, &t, bias);
 }
 
@@ -127,5 +133,7 @@ mien_status mien_plan_load_folded(mien_plan *plan, const mien_weights *weights) 
         status = load_folded(plan, weights, i, buffer);
         mien_free(buffer);
     }
-    return status;
+    if (status != MIEN_OK || plan->training || !plan->half) return status;
+    char *half = plan->half + plan->params * mien_dtype_bytes(plan->backend->dtype);
+    return plan->ops->cast(plan->backend, half, plan->state, plan->states);
 }

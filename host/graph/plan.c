@@ -163,8 +163,9 @@ static mien_status allocate(mien_plan *plan) {
     const mien_ops *ops = plan->ops;
     mien_backend *b = plan->backend;
     MIEN_TRY(ops->alloc(b, params, (void **)&plan->param));
+    const size_t halves = plan->params + (plan->training ? 0 : plan->states);
     if (b->dtype != b->param_dtype)
-        MIEN_TRY(ops->alloc(b, plan->params * mien_dtype_bytes(b->dtype), (void **)&plan->half));
+        MIEN_TRY(ops->alloc(b, halves * mien_dtype_bytes(b->dtype), (void **)&plan->half));
     MIEN_TRY(ops->alloc(b, plan->states * element, (void **)&plan->state));
     MIEN_TRY(ops->alloc(b, sizeof *plan->step, (void **)&plan->step));
     plan->weights = plan->param;

@@ -94,7 +94,9 @@ typedef struct mien_plan {
      * then the other trained ones, then the frozen ones */
     size_t decayed, trained, params, states;
     char *param, *grad, *state, *act, *scratch, *moment1, *moment2, *average;
-    char *half; /* a copy of `weights` in the backend's dtype; NULL where that is param_dtype */
+    /* a copy of `weights` in the backend's dtype, in inference followed by one of `state` for
+     * folded biases; NULL where that is param_dtype */
+    char *half;
     const char *weights; /* what the passes read: PARAM, or AVERAGE while evaluating with it */
     unsigned version;    /* incremented when memory that recorded work refers to is reallocated */
     size_t act_bytes, scratch_bytes, targets, probabilities;
@@ -194,10 +196,10 @@ int mien_plan_operands(const mien_plan *plan, int i);
 int mien_plan_operand(const mien_plan *plan, int i, int k);
 /* fold.c: layers that cost nothing in inference. `fold` and, for sums, `fold_add` return true if
  * they folded node i into another; for `fold` it must be the only consumer of its input.
- * `folded_bias`: the offset in STATE of the bias of node i, whose `norm` is set. */
+ * `folded_bias`: the bias of node i, whose `norm` is set, in the backend's dtype. */
 bool mien_plan_fold(mien_plan *plan, int i);
 bool mien_plan_fold_add(mien_plan *plan, int i);
-size_t mien_plan_folded_bias(const mien_plan *plan, int i);
+void *mien_plan_folded_bias(const mien_plan *plan, int i);
 /* The kernel and bias [out.c] of node i including what was folded into them. */
 mien_status mien_plan_folded(const mien_plan *plan, const mien_weights *weights, int i,
                              float *kernel, float *bias);

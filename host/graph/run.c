@@ -31,10 +31,9 @@ static mien_tensor gradient(const mien_plan *plan, const mien_walk *walk, int no
 
 static void *param(const mien_plan *plan, const mien_node *node, int i) {
     const mien_node_plan *own = &plan->nodes[node->index];
-    if (i == 1 && own->fusion.norm)
-        return plan->state + mien_plan_folded_bias(plan, node->index) * element_bytes(plan);
+    if (i == 1 && own->fusion.norm) return mien_plan_folded_bias(plan, node->index);
     if (i >= node->param_count) return NULL;
-    if (node->params[i].linear && plan->half)
+    if (node->def->linear && plan->half)
         return plan->half + own->param[i] * mien_dtype_bytes(plan->backend->dtype);
     const char *base = node->params[i].trained ? plan->weights : plan->state;
     return (char *)base + own->param[i] * element_bytes(plan);

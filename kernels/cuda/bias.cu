@@ -6,15 +6,14 @@
 /* ACT: the activation, known at compile time; ANY: the one in `act`. */
 enum { ANY = -1 };
 
-template <typename T, int V, int ACT>
-static __global__ void bias_kernel(T *y, const float *bias, size_t rows, int c, int act,
-                                   float alpha) {
+template <typename T, typename B, int V, int ACT>
+static __global__ void bias_kernel(T *y, const B *bias, size_t rows, int c, int act, float alpha) {
     const int c0 = sheet_channel<V>();
     if (c0 >= c) return;
     float shift[V];
 #pragma unroll
     for (int v = 0; v < V; v++)
-        shift[v] = bias ? bias[c0 + v] : 0;
+        shift[v] = bias ? load(bias[c0 + v]) : 0;
     for (size_t row = sheet_row(); row < rows; row += sheet_step()) {
         T *at = y + row * (size_t)c + (size_t)c0;
         float value[V];
@@ -28,24 +27,33 @@ static __global__ void bias_kernel(T *y, const float *bias, size_t rows, int c, 
     }
 }
 
-int cuda_bias_activation(cuda_stream stream, cuda_tensor y, const float *bias, int act,
-                         float alpha) {
-    if (count_of(y) == 0 || (!bias && act == BODY_LINEAR)) return 0;
+template <typename T, typename B, int V>
+static int add_bias(cuda_stream stream, cuda_tensor y, const void *bias, int act, float alpha) {
     const size_t rows = count_of(y) / (size_t)y.c;
+    const sheet s = sheet_of(rows, y.c / V);
+    return launch(act == BODY_RELU     ? bias_kernel<T, B, V, BODY_RELU>
+                  : act == BODY_LINEAR ? bias_kernel<T, B, V, BODY_LINEAR>
+                                       : bias_kernel<T, B, V, ANY>,
+                  s.grid, s.block, stream, (T *)y.data, (const B *)bias, rows, y.c, act, alpha);
+}
+
+int cuda_bias_activation_of(cuda_stream stream, cuda_tensor y, const void *bias, int number,
+                            int act, float alpha) {
+    if (count_of(y) == 0 || (!bias && act == BODY_LINEAR)) return 0;
+    const bool same = !bias || number == y.number;
+    if (!same && y.number != CUDA_F32) return (int)cudaErrorInvalidValue;
     return with_width(y.number, has_packs(y), [&](auto zero, auto wide) {
         typedef decltype(zero) T;
         enum { V = decltype(wide)::N };
-        const sheet s = sheet_of(rows, y.c / V);
-        T *data = (T *)y.data;
-        if (act == BODY_RELU)
-            return launch(bias_kernel<T, V, BODY_RELU>, s.grid, s.block, stream, data, bias, rows,
-                          y.c, act, alpha);
-        if (act == BODY_LINEAR)
-            return launch(bias_kernel<T, V, BODY_LINEAR>, s.grid, s.block, stream, data, bias, rows,
-                          y.c, act, alpha);
-        return launch(bias_kernel<T, V, ANY>, s.grid, s.block, stream, data, bias, rows, y.c, act,
-                      alpha);
+        if (same) return add_bias<T, T, V>(stream, y, bias, act, alpha);
+        if (number == CUDA_BF16) return add_bias<float, bf16, V>(stream, y, bias, act, alpha);
+        return add_bias<float, f16, V>(stream, y, bias, act, alpha);
     });
+}
+
+int cuda_bias_activation(cuda_stream stream, cuda_tensor y, const void *bias, int act,
+                         float alpha) {
+    return cuda_bias_activation_of(stream, y, bias, y.number, act, alpha);
 }
 
 template <typename T, int V>

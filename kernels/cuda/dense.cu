@@ -49,7 +49,7 @@ static __device__ float sum_of_lane(float (&sum)[SUMS], int lane) {
 /* A block computes OUTS outputs of a few rows; its threads share the inputs. */
 template <typename Y, typename T, int OUTS>
 static __global__ void __launch_bounds__(BLOCK)
-    dense_forward_kernel(Y *y, const T *x, const T *w, const float *bias, int rows, int in, int out,
+    dense_forward_kernel(Y *y, const T *x, const T *w, const T *bias, int rows, int in, int out,
                          int act, float alpha) {
     enum { ROWS = SUMS / OUTS };
     __shared__ float of_warp[WARPS][SUMS];
@@ -72,14 +72,14 @@ static __global__ void __launch_bounds__(BLOCK)
     __syncthreads();
     const int r = row + thread / OUTS, k = first + thread % OUTS;
     if (thread >= SUMS || r >= rows || k >= out) return;
-    float total = bias ? bias[k] : 0.0f;
+    float total = bias ? load(bias[k]) : 0.0f;
     for (int warp = 0; warp < WARPS; warp++)
         total += of_warp[warp][thread];
     store(y + (size_t)r * (size_t)out + (size_t)k, body_activate(total, act, alpha));
 }
 
 int cuda_dense_forward(cuda_stream stream, cuda_tensor y, cuda_tensor x, const void *w,
-                       const float *bias, int act, float alpha) {
+                       const void *bias, int act, float alpha) {
     if (count_of(y) == 0) return 0;
     return with_number(x.number, [&](auto zero) {
         typedef decltype(zero) T;
@@ -89,10 +89,11 @@ int cuda_dense_forward(cuda_stream stream, cuda_tensor y, cuda_tensor x, const v
             if (grid.y > GRID_HIGH) return (int)cudaErrorInvalidValue;
             if (y.number == x.number)
                 return launch(dense_forward_kernel<T, T, OUTS>, grid, BLOCK, stream, (T *)y.data,
-                              (const T *)x.data, (const T *)w, bias, y.n, x.c, y.c, act, alpha);
+                              (const T *)x.data, (const T *)w, (const T *)bias, y.n, x.c, y.c, act,
+                              alpha);
             return launch(dense_forward_kernel<float, T, OUTS>, grid, BLOCK, stream,
-                          (float *)y.data, (const T *)x.data, (const T *)w, bias, y.n, x.c, y.c,
-                          act, alpha);
+                          (float *)y.data, (const T *)x.data, (const T *)w, (const T *)bias, y.n,
+                          x.c, y.c, act, alpha);
         });
     });
 }

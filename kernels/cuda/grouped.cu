@@ -29,7 +29,7 @@ static __device__ size_t weight_of(const grouped &g, int r, int s, int i, int k,
 
 template <typename Y, typename T>
 static __global__ void grouped_forward_kernel(cuda_tensor y, cuda_tensor x, const T *weights,
-                                              const float *bias, grouped g, bool relu, size_t rows,
+                                              const T *bias, grouped g, bool relu, size_t rows,
                                               position step) {
     const int k = sheet_channel<1>();
     if (k >= y.c) return;
@@ -37,7 +37,7 @@ static __global__ void grouped_forward_kernel(cuda_tensor y, cuda_tensor x, cons
     const int first = k / g.out * g.in;
     position at = position_of(sheet_row(), y.h, y.w);
     for (size_t row = sheet_row(); row < rows; row += sheet_step()) {
-        float sum = bias ? bias[k] : 0;
+        float sum = bias ? load(bias[k]) : 0;
         for (int r = 0; r < p.kernel_h; r++)
             for (int s = 0; s < p.kernel_w; s++) {
                 const int h = at.h * p.stride_h - p.pad_top + r * g.f.dilation_h;
@@ -55,7 +55,7 @@ static __global__ void grouped_forward_kernel(cuda_tensor y, cuda_tensor x, cons
 }
 
 int cuda_grouped_forward(cuda_stream stream, cuda_tensor y, cuda_tensor x, const void *w,
-                         const float *bias, cuda_grouped f, bool relu) {
+                         const void *bias, cuda_grouped f, bool relu) {
     if (count_of(y) == 0) return 0;
     const size_t rows = count_of(y) / (size_t)y.c;
     return with_number(x.number, [&](auto zero) {
@@ -63,8 +63,8 @@ int cuda_grouped_forward(cuda_stream stream, cuda_tensor y, cuda_tensor x, const
         const sheet s = sheet_of(rows, y.c);
         return launch(y.number == x.number ? grouped_forward_kernel<T, T>
                                            : grouped_forward_kernel<float, T>,
-                      s.grid, s.block, stream, y, x, (const T *)w, bias, grouped_of(y, x, f), relu,
-                      rows, step_of(s, y.h, y.w));
+                      s.grid, s.block, stream, y, x, (const T *)w, (const T *)bias,
+                      grouped_of(y, x, f), relu, rows, step_of(s, y.h, y.w));
     });
 }
 

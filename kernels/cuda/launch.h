@@ -98,8 +98,12 @@ int cuda_resample_backward(cuda_stream, cuda_tensor dx, cuda_tensor dy, bool bil
                            bool accumulate);
 
 /* ---- bias.cu ---- */
-/* y = act(y + bias[c]), after a library call that could not fuse it. bias NULL: none. */
-int cuda_bias_activation(cuda_stream, cuda_tensor y, const float *bias, int act, float alpha);
+/* y = act(y + bias[c]), after a library call that could not fuse it. bias: [y.c] numbers stored
+ * like y; NULL: none. */
+int cuda_bias_activation(cuda_stream, cuda_tensor y, const void *bias, int act, float alpha);
+/* The same with a bias stored as `number`, that of y or, where y is in floats, another one. */
+int cuda_bias_activation_of(cuda_stream, cuda_tensor y, const void *bias, int number, int act,
+                            float alpha);
 /* db[c] (+)= sum of dy over all pixels of all rows. */
 int cuda_bias_gradient(cuda_stream, float *db, cuda_tensor dy, bool accumulate, cuda_workspace);
 
@@ -204,8 +208,8 @@ int cuda_permute(cuda_stream, uint32_t *order, const uint32_t *index, size_t n, 
 
 /* ---- dense.cu ---- y = x w + bias; tensors are rows [n,1,1,c], w [x.c][y.c] is stored like x */
 enum { CUDA_DENSE_FEW = 32 }; /* outputs up to which these kernels were designed to be fast */
-/* y stored like x or as floats; bias: [y.c] floats or NULL. */
-int cuda_dense_forward(cuda_stream, cuda_tensor y, cuda_tensor x, const void *w, const float *bias,
+/* y stored like x or as floats; bias: [y.c] stored like x, or NULL. */
+int cuda_dense_forward(cuda_stream, cuda_tensor y, cuda_tensor x, const void *w, const void *bias,
                        int act, float alpha);
 /* dx (+)= ..., then 0 where relu_mask, stored like dx, is not positive; NULL: no mask. */
 int cuda_dense_data(cuda_stream, cuda_tensor dx, cuda_tensor dy, const void *w,
@@ -219,10 +223,10 @@ typedef struct cuda_grouped {
     cuda_window window;
     int dilation_h, dilation_w, groups;
 } cuda_grouped;
-/* w [kernel_h][kernel_w][x.c / groups][y.c] stored like x; y stored like x or as floats; bias:
- * [y.c] floats or NULL. */
-int cuda_grouped_forward(cuda_stream, cuda_tensor y, cuda_tensor x, const void *w,
-                         const float *bias, cuda_grouped, bool relu);
+/* w [kernel_h][kernel_w][x.c / groups][y.c] and bias [y.c] (NULL: none) stored like x; y stored
+ * like x or as floats. */
+int cuda_grouped_forward(cuda_stream, cuda_tensor y, cuda_tensor x, const void *w, const void *bias,
+                         cuda_grouped, bool relu);
 /* dx (+)= ..., then 0 where relu_mask, stored like dx, is not positive; NULL: no mask. */
 int cuda_grouped_data(cuda_stream, cuda_tensor dx, cuda_tensor dy, const void *w,
                       const void *relu_mask, cuda_grouped, bool accumulate);
@@ -236,9 +240,9 @@ typedef struct cuda_stem {
     bool relu;
 } cuda_stem;
 enum { CUDA_STEM_CHANNELS = 4 };
-/* x [n,h,w,ic] with ic <= CUDA_STEM_CHANNELS, w [oc][3][3][ic] stored like x, bias: [oc] floats or
- * NULL. */
-int cuda_stem_forward(cuda_stream, cuda_tensor y, cuda_tensor x, const void *w, const float *bias,
+/* x [n,h,w,ic] with ic <= CUDA_STEM_CHANNELS, w [oc][3][3][ic] and bias [oc] (NULL: none) stored
+ * like x. */
+int cuda_stem_forward(cuda_stream, cuda_tensor y, cuda_tensor x, const void *w, const void *bias,
                       cuda_stem);
 /* dw, db (NULL: skip) (+)= ... */
 int cuda_stem_filter(cuda_stream, float *dw, float *db, cuda_tensor dy, cuda_tensor x, cuda_stem,

@@ -16,7 +16,7 @@ template <int IC> struct stem_weights {
 
 /* Copies the weights of a chunk of channels to shared memory; zeros after the last channel. */
 template <typename W, int IC>
-static __device__ void load_weights(stem_weights<IC> *to, const W *w, const float *bias, int first,
+static __device__ void load_weights(stem_weights<IC> *to, const W *w, const W *bias, int first,
                                     int oc, int thread) {
     float *taps = (float *)to->at, *biases = (float *)to->bias;
     for (int i = thread; i < CHUNK * 9 * IC; i += BLOCK) {
@@ -24,7 +24,7 @@ static __device__ void load_weights(stem_weights<IC> *to, const W *w, const floa
         taps[tap * CHUNK + k] = first + k < oc ? load(w[(size_t)first * (9 * IC) + i]) : 0.0f;
     }
     for (int k = thread; k < CHUNK; k += BLOCK)
-        biases[k] = bias && first + k < oc ? bias[first + k] : 0.0f;
+        biases[k] = bias && first + k < oc ? load(bias[first + k]) : 0.0f;
 }
 
 /* acc[p][k] = bias + the sum over all taps, for QUAD adjacent outputs. */
@@ -72,7 +72,7 @@ static __device__ void store_pack(T *to, const float (&sum)[N], int channels, bo
 
 template <typename T, typename X, int IC>
 static __global__ void __launch_bounds__(BLOCK)
-    stem_forward_kernel(T *y, const X *x, const X *w, const float *bias, stem_shape s, bool relu) {
+    stem_forward_kernel(T *y, const X *x, const X *w, const X *bias, stem_shape s, bool relu) {
     enum { N = pack<T>::N };
     __shared__ stem_image<IC> image;
     __shared__ stem_weights<IC> weights;
@@ -99,7 +99,7 @@ static __global__ void __launch_bounds__(BLOCK)
 }
 
 int cuda_stem_forward(cuda_stream stream, cuda_tensor y, cuda_tensor x, const void *w,
-                      const float *bias, cuda_stem f) {
+                      const void *bias, cuda_stem f) {
     if (count_of(y) == 0) return 0;
     return with_numbers(y.number, x.number, [&](auto zero, auto pixel) {
         typedef decltype(zero) T;
@@ -111,7 +111,7 @@ int cuda_stem_forward(cuda_stream stream, cuda_tensor y, cuda_tensor x, const vo
                             (unsigned)((s.oc + CHUNK - 1) / CHUNK));
             return launch(stem_forward_kernel<T, X, IC>, grid,
                           stem_block(s.oc < CHUNK ? s.oc : CHUNK, N, BLOCK), stream, (T *)y.data,
-                          (const X *)x.data, (const X *)w, bias, s, f.relu);
+                          (const X *)x.data, (const X *)w, (const X *)bias, s, f.relu);
         });
     });
 }

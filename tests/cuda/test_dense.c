@@ -145,10 +145,10 @@ static void run_row(mien_backend *b, const dense_row *row, mien_dtype dtype, boo
     const size_t in = (size_t)row->n * (size_t)row->in, out = (size_t)row->n * (size_t)row->out;
     float *xs = operand(in, dtype, whole, 1), *dys = operand(out, dtype, whole, 2);
     float *ws = operand((size_t)row->in * (size_t)row->out, dtype, whole, 3);
-    float *bs = operand((size_t)row->out, MIEN_F32, whole, 4);
+    float *bs = operand((size_t)row->out, dtype, whole, 4);
     const mien_tensor x = make(b, row->n, row->in, b->dtype, xs);
     const mien_tensor dy = make(b, row->n, row->out, b->dtype, dys);
-    const mien_tensor bias = make(b, 1, row->out, MIEN_F32, bs);
+    const mien_tensor bias = make(b, 1, row->out, b->dtype, bs);
     mien_linear *op = create(b, row);
     void *w = weights(b, op, row, ws), *scratch;
     expect_ok(b->ops->alloc(b, b->ops->linear_scratch_bytes(op), &scratch));
@@ -251,17 +251,16 @@ typedef struct launches {
     uint64_t forward, data, filter, filter_twice;
 } launches;
 
-/* Those of one training step's passes, with bias and ReLU mask. */
-static launches count_launches(mien_backend *b, const dense_row *row) {
-    const mien_dtype bias_type = MIEN_F32;
+/* Those of one training step's passes, with bias and ReLU mask; y has the type `y_type`. */
+static launches count_launches(mien_backend *b, const dense_row *row, mien_dtype y_type) {
     mien_linear *op = create(b, row);
     const mien_tensor x = make(b, row->n, row->in, b->dtype, NULL);
     const mien_tensor dx = make(b, row->n, row->in, b->dtype, NULL);
-    const mien_tensor y = make(b, row->n, row->out, MIEN_F32, NULL);
+    const mien_tensor y = make(b, row->n, row->out, y_type, NULL);
     const mien_tensor dy = make(b, row->n, row->out, b->dtype, NULL);
     const mien_tensor w = make(b, row->in, row->out, b->dtype, NULL);
     const mien_tensor dw = make(b, row->in, row->out, MIEN_F32, NULL);
-    const mien_tensor bias = make(b, 1, row->out, bias_type, NULL);
+    const mien_tensor bias = make(b, 1, row->out, b->dtype, NULL);
     const mien_tensor db = make(b, 1, row->out, MIEN_F32, NULL);
     launches out;
     fake_counts before;
@@ -285,17 +284,21 @@ static launches count_launches(mien_backend *b, const dense_row *row) {
 }
 
 /* Each pass of a layer with seven 16-bit outputs is one kernel, also without cuBLASLt; the gradient
- * of a batch that is split has a second one. */
+ * of a batch that is split has a second one. Bias and ReLU of a hidden layer are part of its
+ * product. */
 static void test_launches(void **state) {
     (void)state;
     const dense_row row = {64, 96, 7, BODY_LINEAR, true, true};
     const dense_row large = {1024, 96, 7, BODY_LINEAR, true, true};
+    const dense_row hidden = {64, 96, 64, BODY_RELU, true, true};
     fake_counts none;
     for (int without = 0; without < 2; without++) {
         if (without) setenv("FAKE_CUBLASLT_ALIGN", "16", 1);
         mien_backend *b = device_open(MIEN_COMPUTE_BF16, true);
         if (counted(&none)) {
-            const launches small = count_launches(b, &row), more = count_launches(b, &large);
+            const launches small = count_launches(b, &row, MIEN_F32);
+            const launches more = count_launches(b, &large, MIEN_F32);
+            assert_int_equal(count_launches(b, &hidden, b->dtype).forward, 1);
             assert_int_equal(small.forward, 1);
             assert_int_equal(small.data, 1);
             assert_int_equal(small.filter, 1);
@@ -329,7 +332,7 @@ static void test_views(void **state) {
     void *w = weights(b, op, &row, ws);
     const mien_tensor all = make(b, 5, 3, b->dtype, xs), buffer = make(b, 5, 7, b->dtype, NULL);
     const mien_tensor x = make(b, 4, 3, b->dtype, xs + 3), y = make(b, 4, 7, b->dtype, NULL);
-    const mien_tensor bias = make(b, 1, 7, MIEN_F32, ws);
+    const mien_tensor bias = make(b, 1, 7, b->dtype, ws);
     mien_tensor later = x, there = y;
     later.data = (char *)all.data + 3 * mien_dtype_bytes(b->dtype);
     there.data = (char *)buffer.data + 7 * mien_dtype_bytes(b->dtype);

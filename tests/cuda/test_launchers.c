@@ -205,22 +205,29 @@ static void test_relu_mask(void **state) {
     }
 }
 
+/* A bias has the tensor's type, or 16 bits where the tensor is in floats. */
 static void test_bias(void **state) {
     (void)state;
+    enum { KINDS = 2 * NUMBERS };
     static const int acts[] = {BODY_LINEAR, BODY_RELU, BODY_LEAKY_RELU};
-    for (int i = 0; i < 6 * NUMBERS * SHAPES; i++) {
-        const int *s = shapes[i / 6 / NUMBERS], number = i / 6 % NUMBERS, act = acts[i % 3];
+    for (int i = 0; i < 6 * KINDS * SHAPES; i++) {
+        const int *s = shapes[i / 6 / KINDS], kind = i / 6 % KINDS, act = acts[i % 3];
+        const int number = kind < NUMBERS ? kind : CUDA_F32, of_bias = kind % NUMBERS;
         const bool none = i % 6 > 2;
         const int row[4] = {1, 1, 1, s[3]};
         const size_t count = product(s);
         float *values = make(count, 11), *bias = make((size_t)s[3], 12);
         const int shift = i & 1;
-        const cuda_tensor y = put(values, number, s, shift), b = put(bias, CUDA_F32, row, 0);
+        const cuda_tensor y = put(values, number, s, shift), b = put(bias, of_bias, row, 0);
         for (size_t k = 0; k < count; k++) {
             const float sum = none ? values[k] : values[k] + bias[k % (size_t)s[3]];
             values[k] = body_activate(sum, act, 0.25f);
         }
-        assert_int_equal(cuda_bias_activation(NULL, y, none ? NULL : b.data, act, 0.25f), 0);
+        const void *given = none ? NULL : b.data;
+        if (number == of_bias)
+            assert_int_equal(cuda_bias_activation(NULL, y, given, act, 0.25f), 0);
+        else
+            assert_int_equal(cuda_bias_activation_of(NULL, y, given, of_bias, act, 0.25f), 0);
         expect(y, values, "bias and activation", i);
         drop(y, shift);
         drop(b, 0);

@@ -264,6 +264,71 @@ static void test_one_launch_a_step(void **state) {
     mien_backend_close(b);
 }
 
+static const char folding[] = "layers:\n"
+                              "  - conv2d: {filters: 16, kernel_size: 3, activation: relu}\n"
+                              "  - conv2d: {filters: 24, kernel_size: 3, use_bias: false}\n"
+                              "  - batch_normalization\n"
+                              "  - activation: {activation: relu}\n"
+                              "  - conv2d: {filters: 8, kernel_size: 3, activation: relu}\n"
+                              "  - flatten\n"
+                              "  - dense: {units: 40, activation: relu}\n"
+                              "  - dense: {units: classes, activation: softmax}\n";
+
+/* Logits of three images; weights, biases and statistics are random. `kernels`: those of the pass,
+ * ours and cuBLASLt's, 0 on a real GPU. */
+static void infer(mien_backend *b, float logits[3 * 5], uint64_t *kernels) {
+    test_net net;
+    mien_weights weights;
+    fake_counts before, after;
+    float images[3 * 9 * 10];
+    net_open(&net, b, folding, (mien_graph_io){9, 10, 1, 5},
+             (net_options){.batch = 3, .infer = true, .seed = 3});
+    expect_ok(mien_weights_create(&net.graph, 3, &weights));
+    for (int i = 0; i < net.graph.count; i++)
+        for (int k = 0; k < net.graph.nodes[i].param_count; k++) {
+            float *values = mien_weights_get(&weights, i, k);
+            const bool norm = net.graph.nodes[i].def->flags & MIEN_NORMALISES;
+            for (size_t at = 0; (norm || k == 1) && at < net_param_count(&net, i, k); at++)
+                values[at] = (float)(norm ? 0.6 + 0.5 * noise(7 + (uint32_t)k, at) : noise(6, at));
+        }
+    expect_ok(mien_plan_load(net.plan, &weights));
+    mien_weights_release(&weights);
+    for (size_t i = 0; i < sizeof images / sizeof images[0]; i++)
+        images[i] = (float)noise(5, i);
+    const mien_tensor x = mien_plan_input(net.plan, 3), y = mien_plan_logits(net.plan, 3);
+    expect_ok(b->ops->upload(b, &x, images));
+    *kernels = 0;
+    const bool fake = counted(&before);
+    expect_ok(mien_plan_infer(net.plan, 3));
+    if (fake && counted(&after))
+        *kernels = after.launches - before.launches + after.products - before.products;
+    expect_ok(b->ops->download(b, logits, &y));
+    net_close(&net);
+}
+
+/* Every bias, that of a folded batch normalisation too, is rounded when the weights are loaded, not
+ * in the pass: the stem and both dense layers are one kernel each, and cuDNN's two are alone. */
+static void test_biases_in_inference(void **state) {
+    (void)state;
+    float want[3 * 5], got[3 * 5];
+    uint64_t kernels;
+    mien_backend *plain;
+    expect_ok(reference_open(false, &plain));
+    infer(plain, want, &kernels);
+    mien_backend_close(plain);
+    setenv("MIEN_CUDA_GRAPHS", "0", 1);
+    static const mien_compute computes[] = {MIEN_COMPUTE_F32, MIEN_COMPUTE_BF16, MIEN_COMPUTE_F16};
+    for (int i = 0; i < 3; i++) {
+        mien_backend *b = device_open(computes[i], true);
+        infer(b, got, &kernels);
+        const double off = float_distance(got, want, sizeof want / sizeof want[0]);
+        if (!(off < (i == 0 ? 1e-5 : 1e-2))) fail_msg("logits differ by %g of the norm", off);
+        if (kernels) assert_int_equal(kernels, 3);
+        mien_backend_close(b);
+    }
+    unsetenv("MIEN_CUDA_GRAPHS");
+}
+
 static void test_too_large(void **state) {
     (void)state;
     mien_graph graph;
@@ -296,6 +361,7 @@ int main(int argc, char **argv) {
                                        cmocka_unit_test(test_odd_networks),
                                        cmocka_unit_test(test_loss_scale),
                                        cmocka_unit_test(test_one_launch_a_step),
+                                       cmocka_unit_test(test_biases_in_inference),
                                        cmocka_unit_test(test_too_large)};
     return cmocka_run_group_tests_name("network on a GPU", tests, NULL, NULL);
 }

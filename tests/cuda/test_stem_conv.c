@@ -91,12 +91,12 @@ static outcome run(mien_backend *b, const row *r, bool whole, mien_dtype dtype) 
     const size_t weights = 9 * (size_t)r->in.c * (size_t)r->channels;
     float *values[] = {values_of(mien_shape_count(r->in), 1, whole, dtype),
                        values_of(weights, 2, whole, dtype),
-                       values_of((size_t)r->channels, 3, whole, MIEN_F32),
+                       values_of((size_t)r->channels, 3, whole, dtype),
                        values_of(mien_shape_count(shape), 4, whole, dtype)};
     mien_linear *op = create(b, r);
     mien_tensor x = device_tensor(b, r->in, values[0]), y = output_of(b, r, NULL);
     mien_tensor w = device_params(b, weights, NULL), dw = device_params(b, weights, values[1]);
-    mien_tensor bias = device_params(b, (size_t)r->channels, values[2]);
+    mien_tensor bias = device_tensor(b, (mien_shape){1, 1, 1, r->channels}, values[2]);
     mien_tensor db = device_params(b, (size_t)r->channels, NULL);
     mien_tensor dy = output_of(b, r, values[3]);
     mien_tensor half = device_tensor(b, (mien_shape){1, 1, 1, (int)weights}, NULL);

@@ -32,11 +32,10 @@ static const row rows[] = {
 
 static const struct {
     mien_direction direction;
-    bool bias, half_bias, relu;
-} graphs[] = {{MIEN_FORWARD, false, false, false}, {MIEN_FORWARD, true, false, true},
-              {MIEN_FORWARD, true, true, true},    {MIEN_FORWARD, true, true, false},
-              {MIEN_DATA, false, false, false},    {MIEN_DATA, false, false, true},
-              {MIEN_FILTER, false, false, false}};
+    bool bias, relu;
+} graphs[] = {{MIEN_FORWARD, false, false}, {MIEN_FORWARD, true, true},
+              {MIEN_FORWARD, true, false},  {MIEN_DATA, false, false},
+              {MIEN_DATA, false, true},     {MIEN_FILTER, false, false}};
 
 enum { MOST = 64, NOTES = 32 };
 
@@ -95,7 +94,6 @@ static void check(const row *r, int which, cudnnBackendDescriptor_t card) {
     const bool plain = r->compute == MIEN_COMPUTE_F32;
     const dnn_problem p = {.direction = graphs[which].direction,
                            .bias = graphs[which].bias,
-                           .half_bias = graphs[which].half_bias,
                            .relu = graphs[which].relu,
                            .compute = r->compute,
                            .x = {r->n, r->size, r->size, r->in},

@@ -51,7 +51,7 @@ static mien_status describe(blas_product *product, const mien_cuda *cuda) {
     const cublasOperation_t a = p->transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N;
     const cublasOperation_t b = p->transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N;
     const uint32_t epilogue = p->epilogue;
-    const int32_t bias = p->bias;
+    const int32_t bias = type_of(p->bias);
     const int a_rows = rows_of_a(p), b_rows = rows_of_b(p);
     CUBLAS_TRY(cublasLtMatmulDescCreate(&product->op, compute_of(cuda, p->in), CUDA_R_32F),
                "describing a matrix product");
@@ -61,7 +61,7 @@ static mien_status describe(blas_product *product, const mien_cuda *cuda) {
                "setting an epilogue");
     if (epilogue != CUBLASLT_EPILOGUE_DEFAULT && epilogue != CUBLASLT_EPILOGUE_RELU) {
         /* the heuristics use the pointer's alignment only: this one has that of any parameter */
-        const void *aligned = (const char *)cuda->blas_workspace + 64;
+        const void *aligned = (const char *)cuda->blas_workspace + BLAS_ALIGN;
         CUBLAS_TRY(set(product, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, &bias, sizeof bias),
                    "setting the type of a bias");
         CUBLAS_TRY(set(product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &aligned, sizeof aligned),

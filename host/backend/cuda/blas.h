@@ -11,7 +11,7 @@ typedef struct blas_problem {
     bool transpose_a, transpose_b;
     mien_dtype in, out; /* of A and B, of D */
     cublasLtEpilogue_t epilogue;
-    cudaDataType_t bias; /* of the epilogue's vector: the bias, or the bias gradient */
+    mien_dtype bias; /* of the epilogue's vector: the bias, or the bias gradient */
 } blas_problem;
 
 enum { BLAS_CANDIDATES = 8 };

@@ -134,12 +134,11 @@ static size_t lay_out(const dnn_plan *plan, staging *s, dnn_pointers *at, char *
 
 /* `wide`: y is in floats although the backend's dtype is a 16-bit one, as for logits. */
 static staging forward_staging(const conv *c, const dnn_plan *plan, bool wide) {
-    return (staging){
-        .has = {[DNN_X] = c->wider_x,
-                [DNN_W] = c->wider_w,
-                [DNN_Y] = c->wider_y || wide,
-                [DNN_BIAS] = plan->problem.bias && (c->wider_y || plan->problem.half_bias)},
-        .cuts = {[DNN_Y] = c->wider_y && wide}};
+    return (staging){.has = {[DNN_X] = c->wider_x,
+                             [DNN_W] = c->wider_w,
+                             [DNN_Y] = c->wider_y || wide,
+                             [DNN_BIAS] = plan->problem.bias && c->wider_y},
+                     .cuts = {[DNN_Y] = c->wider_y && wide}};
 }
 
 /* Whether y may be logits: that is known only in the pass. */
@@ -197,7 +196,7 @@ static const conv_variant *larger(const conv *c, int n) {
 static mien_status race_forward(const conv *c, dnn_plan *fused) {
     dnn_problem p = fused->problem;
     dnn_plan unfused;
-    p.bias = p.half_bias = p.relu = false;
+    p.bias = p.relu = false;
     mien_status status = dnn_plan_make(&unfused, c->linear.cuda, &p, NULL);
     if (status == MIEN_UNSUPPORTED) return MIEN_OK;
     if (status == MIEN_OK) status = dnn_plan_race(fused, c->linear.cuda, &unfused);
@@ -205,29 +204,21 @@ static mien_status race_forward(const conv *c, dnn_plan *fused) {
     return status;
 }
 
-/* The possible graphs, best first: what one leaves out, our own kernels do after it. For a bias in
- * floats with 16-bit tensors cuDNN compiles an engine at run time; for a 16-bit bias it has
- * precompiled ones. */
+/* The possible graphs, best first: what one leaves out, our own kernels do after it. */
 static mien_status search_forward(conv *c, conv_variant *v, dnn_problem *p) {
     const mien_linear_desc *d = &c->linear.desc;
     dnn_plan *plan = &v->pass[MIEN_FORWARD];
-    const bool relu = d->activation == BODY_RELU, half = c->linear.backend->dtype != MIEN_F32;
-    const struct {
-        bool bias, half_bias, relu, sensible;
-    } graphs[] = {{d->bias, true, relu, d->bias && half},
-                  {d->bias, false, relu, d->bias || relu},
-                  {false, false, false, true}};
     mien_status status = MIEN_UNSUPPORTED;
-    for (size_t i = 0; i < sizeof graphs / sizeof graphs[0] && status == MIEN_UNSUPPORTED; i++) {
-        if (!graphs[i].sensible) continue;
-        p->bias = graphs[i].bias;
-        p->half_bias = graphs[i].half_bias;
-        p->relu = graphs[i].relu;
+    p->bias = d->bias;
+    p->relu = d->activation == BODY_RELU;
+    if (p->bias || p->relu) {
         status = dnn_plan_make(plan, c->linear.cuda, p, NULL);
-        if (status == MIEN_OK && plan->searched && !plan->precompiled && (p->bias || p->relu))
+        if (status == MIEN_OK && plan->searched && !plan->precompiled)
             status = race_forward(c, plan);
     }
-    return status;
+    if (status != MIEN_UNSUPPORTED) return status;
+    p->bias = p->relu = false;
+    return dnn_plan_make(plan, c->linear.cuda, p, NULL);
 }
 
 static mien_status make_forward(conv *c, conv_variant *v) {
@@ -238,7 +229,6 @@ static mien_status make_forward(conv *c, conv_variant *v) {
     if (model) {
         const dnn_plan *like = &model->pass[MIEN_FORWARD];
         p.bias = like->problem.bias;
-        p.half_bias = like->problem.half_bias;
         p.relu = like->problem.relu;
         status = dnn_plan_make(plan, c->linear.cuda, &p, &like->engine.choice);
     }
@@ -393,16 +383,13 @@ static mien_status stage_weights(const conv *c, const staging *s, const dnn_poin
     return MIEN_OK;
 }
 
-/* Only the network's channels are set: the others are cropped from the result. */
-static mien_status stage_bias(const conv *c, const dnn_plan *plan, const staging *s,
-                              const dnn_pointers *at, const void *b) {
-    const int channels = c->linear.desc.out.c;
-    const int number =
-        plan->problem.half_bias ? mien_cuda_number(c->linear.backend->dtype) : CUDA_F32;
-    const cuda_tensor to = {at->at[DNN_BIAS], number, 1, 1, 1, channels};
-    const cuda_tensor from = {(void *)b, CUDA_F32, 1, 1, 1, channels};
+static mien_status stage_bias(const conv *c, const staging *s, const dnn_pointers *at,
+                              const void *b) {
+    const int number = mien_cuda_number(c->linear.backend->dtype);
+    const cuda_tensor to = {at->at[DNN_BIAS], number, 1, 1, 1, c->y.c};
+    const cuda_tensor from = {(void *)b, number, 1, 1, 1, c->linear.desc.out.c};
     if (s->has[DNN_BIAS])
-        CUDA_TRY(cuda_copy(c->linear.cuda->stream, to, from, false), "rounding a bias");
+        CUDA_TRY(cuda_pad(c->linear.cuda->stream, to, from, 0, 0), "padding a bias");
     return MIEN_OK;
 }
 
@@ -439,15 +426,15 @@ static mien_status forward(mien_linear *op, const mien_tensor *y, const mien_ten
     lay_out(plan, &s, &at, scratch);
     MIEN_TRY(stage_x(c, &s, &at, x));
     MIEN_TRY(stage_weights(c, &s, &at, w));
-    MIEN_TRY(stage_bias(c, plan, &s, &at, b));
+    MIEN_TRY(stage_bias(c, &s, &at, b));
     MIEN_TRY(run(op, plan, &at, &s));
     if (s.has[DNN_Y]) MIEN_TRY(unstage_y(c, &s, &at, y));
-    const float *bias = plan->problem.bias ? NULL : b;
+    const void *bias = plan->problem.bias ? NULL : b;
     const int act = plan->problem.relu ? BODY_LINEAR : op->desc.activation;
     if (bias || act != BODY_LINEAR)
-        CUDA_TRY(
-            cuda_bias_activation(op->cuda->stream, mien_cuda_tensor(y), bias, act, op->desc.alpha),
-            "bias and activation");
+        CUDA_TRY(cuda_bias_activation_of(op->cuda->stream, mien_cuda_tensor(y), bias,
+                                         mien_cuda_number(op->backend->dtype), act, op->desc.alpha),
+                 "bias and activation");
     return MIEN_OK;
 }
 

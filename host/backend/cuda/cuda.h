@@ -112,8 +112,8 @@ typedef struct linear_kind linear_kind;
 
 /* First member of every kind's operator. Weights [w] in memory: convolution
  * [out.c][kernel_h][kernel_w][in.c] (cuDNN's NHWC filter), transposed the same with in and out
- * exchanged, grouped and dense as on the host. w is of the backend's dtype, gradients and bias are
- * floats. */
+ * exchanged, grouped and dense as on the host. w and the bias are of the backend's dtype, gradients
+ * are floats. */
 struct mien_linear {
     const linear_kind *kind;
     mien_backend *backend;

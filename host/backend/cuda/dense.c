@@ -2,10 +2,10 @@
  * their transposes, so that
  *   y^T = w^T x^T         [out x n],  dx^T = w dy^T  [in x n],  dw^T = dy^T x  [out x in]
  * need no copy. A bias, its gradient and a ReLU are fused into the product where cuBLASLt supports
- * it (it may not for an f32 bias and a 16-bit y), and otherwise computed by our own kernels after
- * it. Our own kernel computes the whole pass where cuBLASLt has no algorithm for the product, which
- * may be so for a few 16-bit outputs, and where there are so few of them that a second kernel would
- * cost more than the product. */
+ * it (a bias must have y's type, which in 16 bits logits have not), and otherwise computed by our
+ * own kernels after it. Our own kernel computes the whole pass where cuBLASLt has no algorithm for
+ * the product, which may be so for a few 16-bit outputs, and where there are so few of them that a
+ * second kernel would cost more than the product. */
 #include <stdio.h>
 
 #include "host/backend/cuda/blas.h"
@@ -50,8 +50,10 @@ static dense_variant *find(const mien_linear *op, int n) {
 
 /* ---- prepare ---- */
 
-static cublasLtEpilogue_t epilogue_of(const mien_linear_desc *d) {
+/* `fuses_bias`: the bias has y's type. */
+static cublasLtEpilogue_t epilogue_of(const mien_linear_desc *d, bool fuses_bias) {
     const bool relu = d->activation == BODY_RELU;
+    if (d->bias && !fuses_bias) return CUBLASLT_EPILOGUE_DEFAULT;
     if (d->bias) return relu ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_BIAS;
     return relu ? CUBLASLT_EPILOGUE_RELU : CUBLASLT_EPILOGUE_DEFAULT;
 }
@@ -70,8 +72,8 @@ static mien_status prepare_forward(const mien_linear *op, dense_variant *v, int 
                       .k = op->desc.in.c,
                       .in = op->backend->dtype,
                       .out = y,
-                      .epilogue = epilogue_of(&op->desc),
-                      .bias = CUDA_R_32F};
+                      .epilogue = epilogue_of(&op->desc, y == op->backend->dtype),
+                      .bias = y};
     mien_status status = make_product(op, &v->product[which], &p);
     if (status != MIEN_OK || v->product[which].op || p.epilogue == CUBLASLT_EPILOGUE_DEFAULT)
         return status;
@@ -98,7 +100,7 @@ static mien_status prepare_filter(const mien_linear *op, dense_variant *v) {
                       .in = op->backend->dtype,
                       .out = MIEN_F32,
                       .epilogue = CUBLASLT_EPILOGUE_DEFAULT,
-                      .bias = CUDA_R_32F};
+                      .bias = MIEN_F32};
     MIEN_TRY(make_product(op, &v->product[DENSE_DW], &p));
     /* a sum of numbers rounded to TF32 would be less accurate than our own kernel's */
     if (!op->desc.bias || op->cuda->compute == MIEN_COMPUTE_TF32) return MIEN_OK;
@@ -197,7 +199,8 @@ static mien_status dense_forward(mien_linear *op, const mien_tensor *y, const mi
     }
     MIEN_TRY(blas_product_run(product, op->cuda, y->data, w, x->data, b, false));
     if (more)
-        CUDA_TRY(cuda_bias_activation(stream, to, fused ? NULL : b, act, alpha),
+        CUDA_TRY(cuda_bias_activation_of(stream, to, fused ? NULL : b,
+                                         mien_cuda_number(op->backend->dtype), act, alpha),
                  "the kernel of bias and activation");
     return MIEN_OK;
 }

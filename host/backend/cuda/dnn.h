@@ -13,8 +13,7 @@
  * type that `compute` stores; sums are in float. Padding is the same on both sides. */
 typedef struct dnn_problem {
     mien_direction direction;
-    bool bias;      /* forward: + bias [y.c] in floats, or */
-    bool half_bias; /* in the other tensors' type: cuDNN has more engines for that */
+    bool bias; /* forward: + bias [y.c], stored like the other tensors */
     bool relu; /* forward: ReLU after it; data: 0 where the ReLU mask (like x) is not positive */
     mien_compute compute; /* never AUTO */
     mien_shape x, y;
@@ -49,7 +48,7 @@ void dnn_graph_release(dnn_graph *graph);
 /* Whether the problem's graph has this tensor. */
 bool dnn_has(const dnn_problem *problem, int uid);
 size_t dnn_bytes(const dnn_problem *problem, int uid);
-mien_dtype dnn_dtype(const dnn_problem *problem, int uid);
+mien_dtype dnn_dtype(const dnn_problem *problem); /* of all its tensors */
 /* "forward bias relu bf16 x 64 48 48 64 y 64 48 48 64 kernel 3 3 stride 1 1 pad 1 1", and
  * "dilation 2 2" where there is one: equal texts mean equal problems. */
 void dnn_signature(const dnn_problem *problem, char text[DNN_SIGNATURE]);

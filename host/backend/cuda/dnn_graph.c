@@ -30,8 +30,7 @@ static void finish(dnn_graph *g, cudnnBackendDescriptor_t d) {
     if (g->status == CUDNN_STATUS_SUCCESS) g->status = cudnnBackendFinalize(d);
 }
 
-mien_dtype dnn_dtype(const dnn_problem *p, int uid) {
-    if (uid == DNN_BIAS && !p->half_bias) return MIEN_F32;
+mien_dtype dnn_dtype(const dnn_problem *p) {
     return p->compute == MIEN_COMPUTE_BF16  ? MIEN_BF16
            : p->compute == MIEN_COMPUTE_F16 ? MIEN_F16
                                             : MIEN_F32;
@@ -86,7 +85,7 @@ static mien_shape shape_of(const dnn_problem *p, int uid) {
 }
 
 static cudnnBackendDescriptor_t tensor_of(dnn_graph *g, const dnn_problem *p, int uid) {
-    return tensor(g, uid, shape_of(p, uid), dnn_dtype(p, uid), false);
+    return tensor(g, uid, shape_of(p, uid), dnn_dtype(p), false);
 }
 
 /* A value between two operations stays in float and is never written to memory. */
@@ -242,18 +241,18 @@ bool dnn_has(const dnn_problem *p, int uid) {
 }
 
 size_t dnn_bytes(const dnn_problem *p, int uid) {
-    return mien_shape_count(shape_of(p, uid)) * mien_dtype_bytes(dnn_dtype(p, uid));
+    return mien_shape_count(shape_of(p, uid)) * mien_dtype_bytes(dnn_dtype(p));
 }
 
 void dnn_signature(const dnn_problem *p, char text[DNN_SIGNATURE]) {
     static const char *const passes[] = {"forward", "data", "filter"};
-    const int end =
-        snprintf(text, DNN_SIGNATURE,
-                 "%s%s%s %s x %d %d %d %d y %d %d %d %d kernel %d %d stride %d %d pad %d %d",
-                 passes[p->direction], p->bias ? (p->half_bias ? " low bias" : " bias") : "",
-                 p->relu ? " relu" : "", mien_compute_name(p->compute), p->x.n, p->x.h, p->x.w,
-                 p->x.c, p->y.n, p->y.h, p->y.w, p->y.c, p->kernel_h, p->kernel_w, p->stride_h,
-                 p->stride_w, p->pad_h, p->pad_w);
+    const int end = snprintf(
+        text, DNN_SIGNATURE,
+        "%s%s%s %s x %d %d %d %d y %d %d %d %d kernel %d %d stride %d %d pad %d %d",
+        passes[p->direction], p->bias ? (dnn_dtype(p) == MIEN_F32 ? " bias" : " low bias") : "",
+        p->relu ? " relu" : "", mien_compute_name(p->compute), p->x.n, p->x.h, p->x.w, p->x.c,
+        p->y.n, p->y.h, p->y.w, p->y.c, p->kernel_h, p->kernel_w, p->stride_h, p->stride_w,
+        p->pad_h, p->pad_w);
     if (p->dilation_h > 1 || p->dilation_w > 1)
         snprintf(text + end, (size_t)(DNN_SIGNATURE - end), " dilation %d %d", p->dilation_h,
                  p->dilation_w);

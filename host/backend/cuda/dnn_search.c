@@ -315,7 +315,6 @@ mien_status dnn_plan_make(dnn_plan *plan, mien_cuda *cuda, const dnn_problem *pr
 
 mien_status dnn_plan_race(dnn_plan *fused, mien_cuda *cuda, const dnn_plan *unfused) {
     static const dnn_choice lost = {.engine = DNN_UNFUSED};
-    dnn_problem separate = fused->problem;
     dnn_trial trial;
     char signature[DNN_SIGNATURE];
     float ms = 0;
@@ -325,8 +324,7 @@ mien_status dnn_plan_race(dnn_plan *fused, mien_cuda *cuda, const dnn_plan *unfu
         if (cuda->engines) dnn_cache_forget(cuda->engines, signature);
         return MIEN_OK;
     }
-    separate.half_bias = false; /* our own kernels add floats */
-    mien_status status = dnn_trial_open(&trial, cuda, &separate);
+    mien_status status = dnn_trial_open(&trial, cuda, &fused->problem);
     if (status == MIEN_OK) status = dnn_trial_own(&trial, &ms);
     dnn_trial_close(&trial);
     MIEN_TRY(status);

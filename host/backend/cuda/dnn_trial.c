@@ -68,7 +68,7 @@ mien_status dnn_trial_open(dnn_trial *t, const mien_cuda *cuda, const dnn_proble
     char *at = t->tensors;
     for (int uid = 0; uid < DNN_UIDS; uid++) {
         if (!dnn_has(p, uid)) continue;
-        MIEN_TRY(fill(cuda, at, dnn_bytes(p, uid), dnn_dtype(p, uid)));
+        MIEN_TRY(fill(cuda, at, dnn_bytes(p, uid), dnn_dtype(p)));
         t->pointers.at[uid] = at;
         at += whole_pieces(dnn_bytes(p, uid));
     }
@@ -103,7 +103,7 @@ static mien_status provide_workspace(dnn_trial *t, size_t bytes, bool *enough) {
 
 static cuda_tensor tensor_at(const dnn_trial *t, int uid, mien_shape shape) {
     return (cuda_tensor){t->pointers.at[uid],
-                         mien_cuda_number(dnn_dtype(t->problem, uid)),
+                         mien_cuda_number(dnn_dtype(t->problem)),
                          shape.n,
                          shape.h,
                          shape.w,
@@ -204,7 +204,7 @@ static float number_at(const void *data, mien_dtype dtype, int i) {
 mien_status dnn_trial_sample(const dnn_trial *t, float sample[DNN_SAMPLE]) {
     enum { PARTS = 3, EACH = DNN_SAMPLE / PARTS };
     const int uid = result_of(t->problem);
-    const mien_dtype dtype = dnn_dtype(t->problem, uid);
+    const mien_dtype dtype = dnn_dtype(t->problem);
     const size_t size = mien_dtype_bytes(dtype), count = dnn_bytes(t->problem, uid) / size;
     const size_t each = count / PARTS < EACH ? count / PARTS : EACH;
     const size_t starts[PARTS] = {0, (count - each) / 2, count - each};

@@ -94,7 +94,9 @@ static mien_status forward(mien_linear *op, const mien_tensor *y, const mien_ten
         CUDA_TRY(cuda_copy(stream, mien_cuda_tensor(y), mien_cuda_tensor(&to), false),
                  "converting logits to f32");
     if (b || d->activation != BODY_LINEAR)
-        CUDA_TRY(cuda_bias_activation(stream, mien_cuda_tensor(y), b, d->activation, d->alpha),
+        CUDA_TRY(cuda_bias_activation_of(stream, mien_cuda_tensor(y), b,
+                                         mien_cuda_number(op->backend->dtype), d->activation,
+                                         d->alpha),
                  "bias and activation");
     return MIEN_OK;
 }

@@ -312,7 +312,7 @@ static bool reachable(const lt_call *call, const lt_algorithm *algorithm) {
     const uint32_t epilogue = p->op.epilogue;
     if (epilogue == CUBLASLT_EPILOGUE_DEFAULT || epilogue == CUBLASLT_EPILOGUE_RELU) return true;
     const uint64_t count = epilogue == CUBLASLT_EPILOGUE_BGRADB ? p->n : p->m;
-    return fake_reaches(p->op.bias, (size_t)count * sizeof(float));
+    return fake_reaches(p->op.bias, (size_t)count * lt_bytes(p->d.type));
 }
 
 cublasStatus_t cublasLtMatmul(cublasLtHandle_t lightHandle, cublasLtMatmulDesc_t computeDesc,

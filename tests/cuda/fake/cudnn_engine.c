@@ -2,7 +2,6 @@
  * fail, each for a different reason. Settings:
  *
  *   FAKE_CUDNN_FUSION=0     graphs of several operations are not supported
- *   FAKE_CUDNN_FUSION=f32   additions of anything but f32 are not supported
  *   FAKE_CUDNN_FAST=ENGINE  all other engines take a millisecond longer
  *   FAKE_CUDNN_ONLY=ENGINE  the heuristics return no other one
  *   FAKE_CUDNN_TILES=N      engine 12 has N settings

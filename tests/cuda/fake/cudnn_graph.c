@@ -206,16 +206,6 @@ static bool flows(const dnn_program *p) {
     return true;
 }
 
-static bool adds_half(const dnn_program *p) {
-    for (int i = 0; i < p->operation_count; i++) {
-        const dnn_operation *o = &p->operations[i];
-        if (o->type == CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR &&
-            o->mode == CUDNN_POINTWISE_ADD && p->tensors[o->b].type != CUDNN_DATA_FLOAT)
-            return true;
-    }
-    return false;
-}
-
 cudnnStatus_t dnn_check_graph(dnn_descriptor *d) {
     const dnn_descriptor *seen[DNN_TENSORS];
     int64_t count;
@@ -232,8 +222,7 @@ cudnnStatus_t dnn_check_graph(dnn_descriptor *d) {
                             "two tensors of one name, or no operation");
     if (!flows(p)) return dnn_fail(CUDNN_STATUS_BAD_PARAM, "operations that do not follow");
     if (p->operations[0].type == CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR ||
-        (count > 1 && fusion && strcmp(fusion, "0") == 0) ||
-        (fusion && strcmp(fusion, "f32") == 0 && adds_half(p)))
+        (count > 1 && fusion && strcmp(fusion, "0") == 0))
         return dnn_fail(CUDNN_STATUS_NOT_SUPPORTED_GRAPH_PATTERN, "no engine knows this graph");
     return CUDNN_STATUS_SUCCESS;
 }
