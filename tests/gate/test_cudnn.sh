@@ -12,7 +12,7 @@ trap 'rm -rf "$dir"' EXIT
 # runtime-compiled engines need a driver library; the toolkit's stub is enough for the query
 ln -s "$lib/stubs/libcuda.so" "$dir/libcuda.so.1"
 gcc -std=c11 -D_GNU_SOURCE -I. -isystem "$home/include" tests/gate/cudnn_graphs.c \
-    host/backend/cuda/dnn_graph.c host/backend/names.c -o "$dir/graphs" -L"$lib" -lcudnn_graph -lcudnn || exit 1
+    host/backend/names.c -o "$dir/graphs" -L"$lib" -lcudnn_graph -lcudnn || exit 1
 
 # an installation that lacks a part is reported, because cuDNN itself does not
 cat >"$dir/whole.c" <<'C'

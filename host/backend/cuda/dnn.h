@@ -49,7 +49,7 @@ void dnn_graph_release(dnn_graph *graph);
 bool dnn_has(const dnn_problem *problem, int uid);
 size_t dnn_bytes(const dnn_problem *problem, int uid);
 mien_dtype dnn_dtype(const dnn_problem *problem); /* of all its tensors */
-/* "forward bias relu bf16 x 64 48 48 64 y 64 48 48 64 kernel 3 3 stride 1 1 pad 1 1", and
+/* "forward low bias relu bf16 x 64 48 48 64 y 64 48 48 64 kernel 3 3 stride 1 1 pad 1 1", and
  * "dilation 2 2" where there is one: equal texts mean equal problems. */
 void dnn_signature(const dnn_problem *problem, char text[DNN_SIGNATURE]);
 
