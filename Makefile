@@ -124,6 +124,10 @@ fake_run   := $(patsubst %,$(B)/fake/%.o,$(basename $(sort $(wildcard tests/cuda
                 tests/cuda/fake/*.c tests/cuda/fake/*.cc))))
 fake_obj   := $(cuda_src:%.c=$(B)/fake/%.o) $(cuda_kern:%.cu=$(B)/fake/%.o) $(fake_run)
 fake       := $(B)/fake/mien-cuda.so
+# the same with kernels that tell what they touch (tests/cuda/trace), for the bytes of bench/gpu/cost.sh
+traced_obj := $(filter-out $(cuda_kern:%.cu=$(B)/fake/%.o),$(fake_obj)) $(cuda_kern:%.cu=$(B)/traced/%.o) \
+              $(B)/fake/tests/cuda/trace/trace.o
+traced     := $(if $(SAN),,$(B)/traced/mien-cuda.so)
 SHIM       := -isystem tests/cuda/shim
 # listed because -MMD leaves out headers of -isystem
 shim_h     := $(wildcard tests/cuda/shim/*.h tests/cuda/shim/*/*.h)
@@ -228,6 +232,12 @@ fake_link = $(CXX) -shared $(filter-out -MMD -MP,$(CXXFLAGS)) -fopenmp \
 $(B)/fake/mien-cuda.so: $(fake_obj) $(B)/libbase.a tests/cuda/fake/module.map
 	$(call say,LD $@)$(fake_link) $(fake_obj) $(B)/libbase.a $(cuda_libs) -o $@
 
+$(B)/traced/%.o: %.cu $(B)/.flags $(shim_h)
+	@mkdir -p $(@D)
+	$(call say,CXX $< (traced))$(CXX) -x c++ $(CXXFLAGS) $(HARNESS) -O1 -g0 -fsanitize=thread -c $< -o $@
+$(B)/traced/mien-cuda.so: $(traced_obj) $(B)/libbase.a tests/cuda/fake/module.map
+	$(call say,LD $@)$(fake_link) $(traced_obj) $(B)/libbase.a $(cuda_libs) -o $@
+
 # print commands for tests/gate/test_mutants.sh, which recompiles single kernels and links the module
 .PHONY: fake-compile fake-link fake-objects
 fake-compile:
@@ -291,7 +301,7 @@ check: packages ## the tests for every change (under 2 minutes after the build)
 	@$(MAKE) --no-print-directory -j$(J) programs tests
 	@bash tests/support/run.sh $(B) check
 
-tests: $(test_bin) $(fake)
+tests: $(test_bin) $(fake) $(traced)
 
 check-gate: packages ## longer tests: sanitizers, all shapes, mutants
 	@$(MAKE) --no-print-directory -j$(J) programs tests

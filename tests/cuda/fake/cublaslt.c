@@ -4,6 +4,7 @@
  *   FAKE_CUBLASLT_ALIGN=N  there is no algorithm where the columns of a matrix are aligned to less
  *                          than N bytes; 256: there is none at all */
 #include "tests/cuda/fake/cublaslt.h"
+#include "tests/cuda/fake/cost.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -315,6 +316,48 @@ static bool reachable(const lt_call *call, const lt_algorithm *algorithm) {
     return fake_reaches(p->op.bias, (size_t)count * lt_bytes(p->d.type));
 }
 
+static int64_t layout_bytes(const lt_layout *l) {
+    return (int64_t)(l->rows * l->columns * lt_bytes(l->type));
+}
+
+/* Numbers of the bias or of its gradient. */
+static uint64_t bias_count(const lt_problem *p) {
+    switch (p->op.epilogue) {
+    case CUBLASLT_EPILOGUE_BIAS:
+    case CUBLASLT_EPILOGUE_RELU_BIAS:
+    case CUBLASLT_EPILOGUE_BGRADA:
+        return p->m;
+    case CUBLASLT_EPILOGUE_BGRADB:
+        return p->n;
+    default:
+        return 0;
+    }
+}
+
+static const char *name_of(const lt_problem *p) {
+    switch (p->op.epilogue) {
+    case CUBLASLT_EPILOGUE_BIAS:
+        return "cublaslt matmul bias";
+    case CUBLASLT_EPILOGUE_RELU:
+        return "cublaslt matmul relu";
+    case CUBLASLT_EPILOGUE_RELU_BIAS:
+        return "cublaslt matmul bias relu";
+    case CUBLASLT_EPILOGUE_BGRADA:
+    case CUBLASLT_EPILOGUE_BGRADB:
+        return "cublaslt matmul dbias";
+    default:
+        return "cublaslt matmul";
+    }
+}
+
+static void record_cost(const lt_call *call) {
+    const lt_problem *p = &call->problem;
+    int64_t bytes = layout_bytes(&p->a) + layout_bytes(&p->b) + layout_bytes(&p->d);
+    if (call->beta != 0) bytes += layout_bytes(&p->c);
+    bytes += (int64_t)(bias_count(p) * lt_bytes(p->d.type));
+    fake_cost(name_of(p), bytes, 2.0 * (double)p->m * (double)p->n * (double)p->k);
+}
+
 cublasStatus_t cublasLtMatmul(cublasLtHandle_t lightHandle, cublasLtMatmulDesc_t computeDesc,
                               const void *alpha, const void *A, cublasLtMatrixLayout_t Adesc,
                               const void *B, cublasLtMatrixLayout_t Bdesc, const void *beta,
@@ -342,6 +385,16 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t lightHandle, cublasLtMatmulDesc_t
     call.backwards = algorithm->scheme == CUBLASLT_REDUCTION_SCHEME_INPLACE && calls++ % 2;
     memcpy(&call.alpha, alpha, sizeof call.alpha);
     memcpy(&call.beta, beta, sizeof call.beta);
+    record_cost(&call);
+    if (fake_skips(FAKE_LIBRARY)) {
+        const lt_problem *p = &call.problem;
+        const uint32_t epilogue = p->op.epilogue;
+        fake_skip_result(D, (size_t)p->d.ld * (size_t)p->d.columns * lt_bytes(p->d.type));
+        if (epilogue == CUBLASLT_EPILOGUE_BGRADA || epilogue == CUBLASLT_EPILOGUE_BGRADB)
+            fake_skip_result((void *)(uintptr_t)p->op.bias,
+                             (size_t)bias_count(p) * lt_bytes(p->d.type));
+        return CUBLAS_STATUS_SUCCESS;
+    }
     return fake_submit(stream, lt_compute, &call, sizeof call) == cudaSuccess
                ? CUBLAS_STATUS_SUCCESS
                : CUBLAS_STATUS_EXECUTION_FAILED;

@@ -78,6 +78,8 @@ cudnnStatus_t dnn_check_convolution(const dnn_descriptor *d);
 cudnnStatus_t dnn_check_pointwise(const dnn_descriptor *d);
 cudnnStatus_t dnn_check_operation(const dnn_descriptor *d);
 cudnnStatus_t dnn_check_graph(dnn_descriptor *d);
+/* The tensor that an operation writes. */
+int dnn_written(const dnn_operation *o);
 
 /* ---- cudnn_engine.c: the engines that can compute a graph ---- */
 cudnnStatus_t dnn_check_heuristics(const dnn_descriptor *d);

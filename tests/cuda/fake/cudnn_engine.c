@@ -12,9 +12,11 @@
  *   FAKE_CUDNN_WRONG=ENGINE the engine leaves zeros in a part of its result
  *   FAKE_CUDNN_LOAD_MS=N    the process's first engine takes so long to load (0)
  *   FAKE_CUDNN_SLOW=fused|plain  graphs of several operations (of one operation) take longer */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/cuda/fake/cost.h"
 #include "tests/cuda/fake/cudnn.h"
 
 enum { NOTES = 2, SLOW = 1, SLOWER = 3, CHANNELS = 8, TILES = 3, ONLY_B = 23 };
@@ -253,6 +255,29 @@ static cudnnStatus_t bind(dnn_program *p, const dnn_descriptor *pack) {
     return CUDNN_STATUS_SUCCESS;
 }
 
+static void record_cost(const dnn_program *p) {
+    const dnn_operation *conv = &p->operations[0];
+    const int64_t *y = p->tensors[conv->y].dims, *w = p->tensors[conv->w].dims;
+    char name[64];
+    int64_t bytes = 0;
+    int at = snprintf(
+        name, sizeof name, "cudnn %s",
+        conv->type == CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR         ? "forward"
+        : conv->type == CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR ? "data"
+                                                                                     : "filter");
+    for (int i = 1; i < p->operation_count; i++) {
+        const int mode = p->operations[i].mode;
+        at += snprintf(name + at, sizeof name - (size_t)at, " %s",
+                       mode == CUDNN_POINTWISE_ADD        ? "bias"
+                       : mode == CUDNN_POINTWISE_RELU_FWD ? "relu"
+                                                          : "mask");
+    }
+    for (int i = 0; i < p->tensor_count; i++)
+        if (!p->tensors[i].passes_through) bytes += (int64_t)bytes_of(&p->tensors[i]);
+    fake_cost(name, bytes,
+              2.0 * (double)(y[0] * y[1] * y[2] * y[3]) * (double)(w[1] * w[2] * w[3]));
+}
+
 cudnnStatus_t dnn_execute(cudaStream_t stream, const dnn_descriptor *plan,
                           const dnn_descriptor *pack) {
     const dnn_descriptor *config = dnn_reference(plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG);
@@ -274,6 +299,12 @@ cudnnStatus_t dnn_execute(cudaStream_t stream, const dnn_descriptor *plan,
     load();
     if (engine->fault == AT_EXECUTION)
         return dnn_fail(CUDNN_STATUS_EXECUTION_FAILED, "this engine never works");
+    record_cost(&p);
+    if (fake_skips(FAKE_LIBRARY)) {
+        const dnn_tensor *result = &p.tensors[dnn_written(&p.operations[p.operation_count - 1])];
+        fake_skip_result(result->data, bytes_of(result));
+        return CUDNN_STATUS_SUCCESS;
+    }
     return fake_submit(stream, dnn_run, &p, sizeof p) == cudaSuccess
                ? CUDNN_STATUS_SUCCESS
                : dnn_fail(CUDNN_STATUS_EXECUTION_FAILED, "the work was refused");

@@ -189,8 +189,7 @@ static bool add_operation(dnn_program *p, const dnn_descriptor **seen, const dnn
     return o->x >= 0 && o->y >= 0 && (!r.w || o->w >= 0) && (!r.b || o->b >= 0);
 }
 
-/* The tensor that an operation writes. */
-static int written(const dnn_operation *o) {
+int dnn_written(const dnn_operation *o) {
     if (o->type == CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR) return o->x;
     if (o->type == CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR) return o->w;
     return o->y;
@@ -199,9 +198,9 @@ static int written(const dnn_operation *o) {
 /* A virtual tensor must be written by one operation and read by the next; all others are memory. */
 static bool flows(const dnn_program *p) {
     for (int i = 0; i < p->operation_count; i++) {
-        const int out = written(&p->operations[i]);
+        const int out = dnn_written(&p->operations[i]);
         if (p->tensors[out].passes_through != (i + 1 < p->operation_count)) return false;
-        if (i > 0 && p->operations[i].x != written(&p->operations[i - 1])) return false;
+        if (i > 0 && p->operations[i].x != dnn_written(&p->operations[i - 1])) return false;
     }
     return true;
 }

@@ -10,7 +10,8 @@
  *   FAKE_CUDA_FAIL=CALL[:N]   the Nth call of that name fails (1), once: cudaMalloc:3,
  *                             cudnnCreate, cublasLtCreate, cudaStreamCreateWithFlags, …
  *   FAKE_CUDA_STICKY=CALL:N   as above, and every later call fails, as after a device fault
- */
+ *
+ * What a step costs, without computing it: see cost.h. */
 #ifndef TESTS_CUDA_FAKE_FAKE_H
 #define TESTS_CUDA_FAKE_FAKE_H
 

@@ -1,5 +1,6 @@
 /* A fake profiler that counts ranges. */
 #include "tests/cuda/fake/nvtx.h"
+#include "tests/cuda/fake/cost.h"
 
 #include <nvtx3/nvToolsExt.h>
 #include <stdio.h>
@@ -28,11 +29,13 @@ int nvtxDomainRangePushEx(nvtxDomainHandle_t handle, const nvtxEventAttributes_t
         return -1;
     counts.pushes++;
     snprintf(counts.last, sizeof counts.last, "%s", event->message.ascii);
+    fake_cost_push(counts.last);
     return counts.depth++;
 }
 
 int nvtxDomainRangePop(nvtxDomainHandle_t handle) {
     if (handle != &domain) return -1;
     counts.pops++;
+    fake_cost_pop();
     return --counts.depth;
 }

@@ -29,6 +29,9 @@ size_t fake_device_memory(int device);
 /* Are these bytes within one block of cudaMalloc or cudaMallocHost? */
 bool fake_reaches(const void *data, size_t bytes);
 
+/* The device's blocks in the order of their addresses. */
+void fake_each_block(void (*see)(void *context, const void *data, size_t bytes), void *context);
+
 /* Checks of calls that are forbidden during capture, in general and on `stream`. Such a call
  * invalidates the capture. */
 cudaError_t fake_unsafe(void);

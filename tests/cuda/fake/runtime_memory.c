@@ -1,6 +1,7 @@
 /* Memory of the fake GPU. New blocks hold NaN, never zeros. A write past a block's end is detected
  * when the block is freed, or at once by AddressSanitizer, for which blocks have the exact size
  * requested. */
+#include "tests/cuda/fake/cost.h"
 #include "tests/cuda/fake/runtime.h"
 
 #include <pthread.h>
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #ifdef __SANITIZE_ADDRESS__
 enum { GUARD = 0 };
@@ -20,6 +22,7 @@ typedef struct block {
     char *data;
     size_t bytes;
     int device; /* -1: pinned memory of the host */
+    bool reserved;
 } block;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -49,8 +52,23 @@ static const block *block_of(const void *data, size_t bytes) {
     return from <= b->bytes && bytes <= b->bytes - from ? b : NULL;
 }
 
-static cudaError_t take(void **out, size_t bytes, int device) {
+/* Zeros that take no memory until somebody writes there: for steps that are counted, not done. */
+static char *reserve(size_t bytes) {
+    void *data = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return data == MAP_FAILED ? NULL : data;
+}
+
+static char *fill(size_t bytes) {
     char *data;
+    if (posix_memalign((void **)&data, ALIGN, bytes + GUARD) != 0) return NULL;
+    memset(data, 0xff, bytes);
+    memset(data + bytes, GUARD_BYTE, GUARD);
+    return data;
+}
+
+static cudaError_t take(void **out, size_t bytes, int device) {
+    const bool reserved = device >= 0 && fake_is_dry();
     *out = NULL;
     if (bytes == 0) return cudaSuccess;
     if (held == capacity) {
@@ -58,12 +76,11 @@ static cudaError_t take(void **out, size_t bytes, int device) {
         blocks = realloc(blocks, capacity * sizeof *blocks);
         if (!blocks) abort();
     }
-    if (posix_memalign((void **)&data, ALIGN, bytes + GUARD) != 0) return cudaErrorMemoryAllocation;
-    memset(data, 0xff, bytes);
-    memset(data + bytes, GUARD_BYTE, GUARD);
+    char *data = reserved ? reserve(bytes) : fill(bytes);
+    if (!data) return cudaErrorMemoryAllocation;
     const size_t at = first_after(data);
     memmove(&blocks[at + 1], &blocks[at], (held++ - at) * sizeof *blocks);
-    blocks[at] = (block){data, bytes, device};
+    blocks[at] = (block){data, bytes, device, reserved};
     *out = data;
     return cudaSuccess;
 }
@@ -74,7 +91,7 @@ static cudaError_t drop(void *data, bool pinned) {
     if (at == 0 || blocks[at - 1].data != data || (blocks[at - 1].device < 0) != pinned)
         return cudaErrorInvalidValue;
     const block b = blocks[at - 1];
-    for (int i = 0; i < GUARD; i++)
+    for (int i = 0; i < GUARD && !b.reserved; i++)
         if ((unsigned char)b.data[b.bytes + (size_t)i] != GUARD_BYTE) {
             fprintf(stderr, "fake GPU: something wrote past the end of a block of %zu bytes\n",
                     b.bytes);
@@ -82,8 +99,16 @@ static cudaError_t drop(void *data, bool pinned) {
         }
     memmove(&blocks[at - 1], &blocks[at], (held-- - at) * sizeof *blocks);
     if (!pinned) used[b.device] -= b.bytes, fake_count.bytes -= b.bytes;
-    free(b.data);
+    if (b.reserved)
+        munmap(b.data, b.bytes);
+    else
+        free(b.data);
     return cudaSuccess;
+}
+
+void fake_each_block(void (*see)(void *context, const void *data, size_t bytes), void *context) {
+    for (size_t i = 0; i < held; i++)
+        if (blocks[i].device >= 0) see(context, blocks[i].data, blocks[i].bytes);
 }
 
 bool fake_reaches(const void *data, size_t bytes) {
@@ -213,6 +238,9 @@ cudaError_t cudaMemcpyAsync(void *dst, const void *src, size_t count, enum cudaM
         location_of(dst, count) == PAGEABLE || location_of(src, count) == PAGEABLE;
     if (fake_capturing(stream) && pageable) return fake_answer(fake_unsafe_stream(stream));
     fake_count.copies++;
+    const bool inside = kind == cudaMemcpyDeviceToDevice;
+    fake_cost("copy", (int64_t)count * (inside ? 2 : 1), 0);
+    if (inside && fake_skips(FAKE_OWN)) return cudaSuccess;
     return fake_answer(fake_submit(stream, copy_work, &c, sizeof c));
 }
 
@@ -222,6 +250,8 @@ cudaError_t cudaMemsetAsync(void *devPtr, int value, size_t count, cudaStream_t 
     if (count == 0) return cudaSuccess;
     if (location_of(devPtr, count) == PAGEABLE) return fake_answer(cudaErrorInvalidValue);
     fake_count.memsets++;
+    fake_cost("memset", (int64_t)count, 0);
+    if (fake_skips(FAKE_OWN)) return cudaSuccess;
     return fake_answer(fake_submit(stream, set_work, &c, sizeof c));
 }
 

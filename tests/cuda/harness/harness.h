@@ -44,8 +44,9 @@ void harness_run(const void *kernel, dim3 grid, dim3 block, void (*thread)(void 
 /* Ends the program unless `pointer` is NULL or in memory that the device can access. */
 void harness_check_pointer(const void *kernel, int argument, const void *pointer);
 /* Implements cudaLaunchKernel: `work` runs now or is captured. */
-cudaError_t harness_submit(dim3 grid, dim3 block, size_t shared, cudaStream_t stream,
-                           void (*work)(void *context), const void *context, size_t bytes);
+cudaError_t harness_submit(const void *kernel, dim3 grid, dim3 block, size_t shared,
+                           cudaStream_t stream, void (*work)(void *context), const void *context,
+                           size_t bytes);
 /* Ends the program with a message about the running kernel. */
 [[noreturn]] void harness_report(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -154,7 +154,8 @@ static cudaError_t harness_launch(void (*kernel)(P...), dim3 grid, dim3 block, v
     static_assert((std::is_trivially_copyable<P>::value && ...), "arguments are copied as bytes");
     harness_call<P...> call = {kernel, grid, block, std::tuple<P...>(*(P *)args[I]...)};
     (harness_check((const void *)kernel, (int)I, std::get<I>(call.args)), ...);
-    return harness_submit(grid, block, shared, stream, harness_call<P...>::all, &call, sizeof call);
+    return harness_submit((const void *)kernel, grid, block, shared, stream,
+                          harness_call<P...>::all, &call, sizeof call);
 }
 
 template <typename... P>
