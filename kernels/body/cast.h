@@ -22,20 +22,23 @@ MIEN_BODY uint16_t body_to_bf16(float x) {
 #endif
 }
 
+/* Selections and no branches: a kernel unrolls these for all its halves, and branches take longer
+ * to compile and to run. */
 MIEN_BODY float body_from_f16(uint16_t bits) {
     const uint32_t sign = (uint32_t)(bits & 0x8000u) << 16, rest = bits & 0x7fffu;
-    if (rest < 0x0400u) return body_from_bits(sign);
-    if (rest >= 0x7c00u) return body_from_bits(sign | 0x7f800000u | (rest & 0x3ffu) << 13);
-    return body_from_bits(sign | ((rest << 13) + 0x38000000u));
+    const uint32_t number = (rest << 13) + 0x38000000u, other = rest << 13 | 0x7f800000u;
+    const uint32_t size = rest >= 0x7c00u ? other : number; /* other: infinity, NaN */
+    return body_from_bits(sign | (rest < 0x0400u ? 0 : size));
 }
 
 MIEN_BODY uint16_t body_to_f16(float x) {
     const uint32_t bits = body_to_bits(x), sign = bits >> 16 & 0x8000u, rest = bits & 0x7fffffffu;
-    if (rest > 0x7f800000u) return (uint16_t)(sign | 0x7e00u);
     const uint32_t rounded = rest + 0xfffu + (rest >> 13 & 1u);
-    if (rounded >= 0x47800000u) return (uint16_t)(sign | 0x7c00u); /* 65520 and above */
-    if (rounded < 0x38800000u) return (uint16_t)sign;
-    return (uint16_t)(sign | (rounded - 0x38000000u) >> 13);
+    uint32_t half = (rounded - 0x38000000u) >> 13;
+    half = rounded < 0x38800000u ? 0 : half;
+    half = rounded >= 0x47800000u ? 0x7c00u : half; /* 65520 and above */
+    half = rest > 0x7f800000u ? 0x7e00u : half;
+    return (uint16_t)(sign | half);
 }
 
 #endif
