@@ -60,6 +60,15 @@ template <typename F> static int with_number(int number, F work) {
     }
 }
 
+/* The same for two tensors that are stored alike, or of which the first is stored in floats, as
+ * logits are. No other pair occurs in a run, and every pair is one more kernel to compile. */
+template <typename F> static int with_numbers(int wide, int number, F work) {
+    return with_number(number, [&](auto zero) {
+        if (wide == number) return work(zero, zero);
+        return wide == CUDA_F32 ? work(float(), zero) : (int)cudaErrorInvalidValue;
+    });
+}
+
 static inline size_t count_of(cuda_tensor t) {
     return (size_t)t.n * (size_t)t.h * (size_t)t.w * (size_t)t.c;
 }

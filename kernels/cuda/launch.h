@@ -159,12 +159,13 @@ int cuda_batchnorm_backward(cuda_stream, cuda_tensor dx, cuda_tensor dy, cuda_te
                             const cuda_batchnorm *, bool frozen, bool accumulate, cuda_workspace);
 
 /* ---- loss.cu ---- over the channels of every pixel */
+/* y stored like x, or in floats */
 int cuda_softmax(cuda_stream, cuda_tensor y, cuda_tensor x);
 int cuda_softmax_backward(cuda_stream, cuda_tensor dx, cuda_tensor dy, cuda_tensor y,
                           bool accumulate);
 /* Rows [n,1,1,classes]; dlogits.data NULL: no gradient. Adds loss, rows and correct answers to
  * *state; the gradient is that of the mean over `batch` rows times the loss scale in *state.
- * dlogits may have another storage type than logits. */
+ * dlogits is stored like logits, or in 16 bits where logits are floats. */
 int cuda_softmax_xent(cuda_stream, cuda_tensor dlogits, cuda_tensor logits, const float *targets,
                       const float *class_weight, int batch, body_step *state, cuda_workspace);
 
@@ -244,7 +245,7 @@ enum { CUDA_STEM_CHANNELS = 4 };
  * like x. */
 int cuda_stem_forward(cuda_stream, cuda_tensor y, cuda_tensor x, const void *w, const void *bias,
                       cuda_stem);
-/* dw, db (NULL: skip) (+)= ... */
+/* dw, db (NULL: skip) (+)= ..., dy stored like x */
 int cuda_stem_filter(cuda_stream, float *dw, float *db, cuda_tensor dy, cuda_tensor x, cuda_stem,
                      bool accumulate, cuda_workspace);
 

@@ -297,16 +297,14 @@ static size_t pixels_of(cuda_tensor t) {
 int cuda_softmax(cuda_stream stream, cuda_tensor y, cuda_tensor x) {
     const size_t rows = pixels_of(x);
     if (count_of(x) == 0) return 0;
-    return with_number(x.number, [&](auto zero) {
+    return with_numbers(y.number, x.number, [&](auto wide, auto zero) {
+        typedef decltype(wide) D;
         typedef decltype(zero) T;
-        return with_number(y.number, [&](auto other) {
-            typedef decltype(other) D;
-            if (x.c <= FEW)
-                return launch(softmax_few<D, T>, blocks_for(rows, ROWS), ROWS, stream, (D *)y.data,
-                              (const T *)x.data, rows, x.c);
-            return launch(softmax_wide<D, T>, blocks_for(rows, 1), BLOCK, stream, (D *)y.data,
+        if (x.c <= FEW)
+            return launch(softmax_few<D, T>, blocks_for(rows, ROWS), ROWS, stream, (D *)y.data,
                           (const T *)x.data, rows, x.c);
-        });
+        return launch(softmax_wide<D, T>, blocks_for(rows, 1), BLOCK, stream, (D *)y.data,
+                      (const T *)x.data, rows, x.c);
     });
 }
 
@@ -335,15 +333,14 @@ int cuda_softmax_xent(cuda_stream stream, cuda_tensor dlogits, cuda_tensor logit
     if (count_of(logits) == 0) return 0;
     const bool few = classes <= FEW;
     const unsigned parts = blocks_for(rows, few ? (unsigned)ROWS : 1u, PARTS);
-    TRY(with_number(logits.number, [&](auto zero) {
-        typedef decltype(zero) T;
-        return with_number(dlogits.data ? dlogits.number : logits.number, [&](auto other) {
-            typedef decltype(other) D;
-            return launch(few ? xent_few<D, T> : xent_wide<D, T>, parts,
-                          few ? (unsigned)ROWS : (unsigned)BLOCK, stream, (D *)dlogits.data,
-                          (const T *)logits.data, targets, class_weight, rows, classes, batch,
-                          (const body_step *)state, part);
-        });
+    const int number = dlogits.data ? dlogits.number : logits.number;
+    TRY(with_numbers(logits.number, number, [&](auto wide, auto zero) {
+        typedef decltype(wide) T;
+        typedef decltype(zero) D;
+        return launch(few ? xent_few<D, T> : xent_wide<D, T>, parts,
+                      few ? (unsigned)ROWS : (unsigned)BLOCK, stream, (D *)dlogits.data,
+                      (const T *)logits.data, targets, class_weight, rows, classes, batch,
+                      (const body_step *)state, part);
     }));
     return launch(add_parts, 1, BLOCK, stream, state, (const loss_part *)part, parts, rows);
 }

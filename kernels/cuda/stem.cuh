@@ -97,15 +97,6 @@ template <typename F> static int with_channels(int channels, F work) {
     }
 }
 
-/* Calls `work` with values of the storage types of output and image: the same type, or float
- * outputs (where the convolution computes the logits). */
-template <typename F> static int with_numbers(int output, int image, F work) {
-    return with_number(image, [&](auto zero) {
-        if (output == image) return work(zero, zero);
-        return output == CUDA_F32 ? work(float(), zero) : (int)cudaErrorInvalidValue;
-    });
-}
-
 static inline stem_shape shape_of(cuda_tensor y, cuda_tensor x, cuda_stem f, int pack_size) {
     stem_shape s;
     s.n = x.n, s.ih = x.h, s.iw = x.w;

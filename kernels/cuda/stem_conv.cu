@@ -214,9 +214,9 @@ static __device__ void finish_sums(float *part, const filter_sums<IC, N> &sums, 
     }
 }
 
-template <typename T, typename X, int IC>
+template <typename T, int IC>
 static __global__ void __launch_bounds__(FILTER_BLOCK, IC == 1 ? 3 : 1)
-    stem_filter_kernel(float *parts, const T *dy, const X *x, stem_shape s) {
+    stem_filter_kernel(float *parts, const T *dy, const T *x, stem_shape s) {
     enum { N = filter_width<T, IC>::N };
     __shared__ stem_image<IC> image;
     const int thread = (int)(threadIdx.y * blockDim.x + threadIdx.x);
@@ -230,7 +230,7 @@ static __global__ void __launch_bounds__(FILTER_BLOCK, IC == 1 ? 3 : 1)
             sums.at[tap][k] = 0;
     for (int unit = (int)blockIdx.x; unit < units; unit += (int)gridDim.x) {
         const stem_tile t = tile_at(s, unit);
-        load_tile<X, IC>(&image, x, s, t, thread, FILTER_BLOCK);
+        load_tile<T, IC>(&image, x, s, t, thread, FILTER_BLOCK);
         __syncthreads();
         if (channel < s.oc) add_tile(sums, image, dy, s, t, channel);
         __syncthreads();
@@ -264,20 +264,20 @@ int cuda_stem_filter(cuda_stream stream, float *dw, float *db, cuda_tensor dy, c
     const int taps = 9 * x.c;
     const size_t size = (size_t)(taps + 1) * (size_t)dy.c, most = CUDA_WORKSPACE_BYTES / 4 / size;
     if (count_of(dy) == 0) return 0;
+    if (dy.number != x.number) return (int)cudaErrorInvalidValue;
     if (most == 0) return (int)cudaErrorInvalidValue; /* tens of thousands of channels */
     const stem_shape any = shape_of(dy, x, f, 1);
     const unsigned count = blocks_for((size_t)(any.n * any.tiles_h * any.tiles_w), 1,
                                       most < PARTS ? (unsigned)most : (unsigned)PARTS);
-    TRY(with_numbers(dy.number, x.number, [&](auto zero, auto pixel) {
+    TRY(with_number(x.number, [&](auto zero) {
         typedef decltype(zero) T;
-        typedef decltype(pixel) X;
         return with_channels(x.c, [&](auto ic) {
             enum { IC = decltype(ic)::N, N = filter_width<T, IC>::N };
             const stem_shape s = shape_of(dy, x, f, N);
             const dim3 grid(count, (unsigned)((s.oc + CHUNK - 1) / CHUNK));
-            return launch(stem_filter_kernel<T, X, IC>, grid,
+            return launch(stem_filter_kernel<T, IC>, grid,
                           stem_block(s.oc < CHUNK ? s.oc : CHUNK, N, FILTER_BLOCK), stream, parts,
-                          (const T *)dy.data, (const X *)x.data, s);
+                          (const T *)dy.data, (const T *)x.data, s);
         });
     }));
     return launch(stem_filter_reduce_kernel, blocks_for(size, WARP), dim3(WARP, SUM_ROWS), stream,

@@ -286,11 +286,33 @@ static void test_bias_of_many_channels(void **state) {
     free(sums);
 }
 
+/* Pairs of storage types that no run has, and no kernel is compiled for, are refused. */
+static void test_pairs_of_storage(void **state) {
+    (void)state;
+    float some[4 * 3 * 3] = {0};
+    cuda_workspace buffer = {some};
+    body_step step = {0};
+    const cuda_tensor f32 = {some, CUDA_F32, 1, 3, 3, 1}, bf16 = {some, CUDA_BF16, 1, 3, 3, 1},
+                      f16 = {some, CUDA_F16, 1, 3, 3, 1};
+    const cuda_stem stem = {1, 1, false};
+    const int refused = cudaErrorInvalidValue;
+    assert_int_equal(cuda_softmax(NULL, f16, bf16), refused);
+    assert_int_equal(cuda_softmax(NULL, f16, f32), refused);
+    assert_int_equal(cuda_softmax_xent(NULL, bf16, f16, some, NULL, 1, &step, buffer), refused);
+    assert_int_equal(cuda_softmax_xent(NULL, f32, f16, some, NULL, 1, &step, buffer), refused);
+    assert_int_equal(cuda_stem_forward(NULL, bf16, f32, some, NULL, stem), refused);
+    assert_int_equal(cuda_stem_filter(NULL, some, NULL, f32, bf16, stem, false, buffer), refused);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pad),           cmocka_unit_test(test_crop),
-        cmocka_unit_test(test_relu_mask),     cmocka_unit_test(test_bias),
-        cmocka_unit_test(test_bias_gradient), cmocka_unit_test(test_bias_of_many_channels),
+        cmocka_unit_test(test_pad),
+        cmocka_unit_test(test_crop),
+        cmocka_unit_test(test_relu_mask),
+        cmocka_unit_test(test_bias),
+        cmocka_unit_test(test_bias_gradient),
+        cmocka_unit_test(test_bias_of_many_channels),
+        cmocka_unit_test(test_pairs_of_storage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
