@@ -219,6 +219,9 @@ int cuda_dense_data(cuda_stream, cuda_tensor dx, cuda_tensor dy, const void *w,
 int cuda_dense_filter(cuda_stream, float *dw, float *db, cuda_tensor dy, cuda_tensor x,
                       bool accumulate, cuda_workspace);
 
+/* Does the module hold code that runs on this card? 0, or the error that any launch would give. */
+int cuda_has_code(void);
+
 /* ---- grouped.cu ---- grouped convolution */
 typedef struct cuda_grouped {
     cuda_window window;

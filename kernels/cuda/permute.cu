@@ -94,3 +94,9 @@ int cuda_permute(cuda_stream stream, uint32_t *order, const uint32_t *index, siz
     return launch(pick, blocks_for(n, BLOCK, all), BLOCK, stream, order, index,
                   (const uint64_t *)keys, n);
 }
+
+/* The kernels are all compiled for the same cards; one of the smallest answers for them. */
+int cuda_has_code(void) {
+    cudaFuncAttributes attributes;
+    return (int)cudaFuncGetAttributes(&attributes, (const void *)pick);
+}

@@ -41,6 +41,10 @@ refuse 1 "a GPU that is not there" "no cuda:7" "1 GPU" -- bench train tiny.yaml 
 FAKE_CUDA_CAPABILITY=75 refuse 1 "no bf16 on an old card" "does not support bf16" "f16" -- \
     bench train tiny.yaml --device cuda --dtype bf16
 refuse 1 "no bf16 on the CPU" "CPU computes in f32" -- bench train tiny.yaml --device cpu --dtype bf16
+FAKE_CUDA_CAPABILITY=75 FAKE_CUDA_FAIL=cudaFuncGetAttributes refuse 1 "a module for other cards" \
+    "no kernel image" "make CUDA_ARCHS=75" -- bench train tiny.yaml --device cuda
+check "auto takes the CPU where the module is for other cards" eval 'FAKE_CUDA_FAIL=cudaFuncGetAttributes \
+    "$mien" bench op tiny.yaml --device auto --batch 2 --seconds 0.05 >auto.log && grep -q "cpu (" auto.log'
 check "auto takes the CPU without a card" eval 'FAKE_CUDA_DEVICES=0 "$mien" bench op tiny.yaml --device auto --batch 2 --seconds 0.05 >auto.log &&
     grep -q "cpu (" auto.log'
 check "auto precision of an old card" eval 'FAKE_CUDA_CAPABILITY=75 "$mien" bench train tiny.yaml "${gpu[@]}" --batch 4 --seconds 0.05 >old.log &&

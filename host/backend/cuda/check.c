@@ -37,26 +37,43 @@ static mien_status status_of(cudaError_t code) {
     }
 }
 
-static const char *advice(cudaError_t code) {
+/* 75 for a card of compute capability 7.5; 0 where even that cannot be asked. */
+static int capability_here(void) {
+    int device, major, minor;
+    if (cudaGetDevice(&device) != cudaSuccess ||
+        cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) != cudaSuccess ||
+        cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device) != cudaSuccess)
+        return 0;
+    return 10 * major + minor;
+}
+
+static void advise(cudaError_t code, char *text, size_t size) {
+    *text = 0;
     switch (code) {
     case cudaErrorMemoryAllocation:
-        return "; another program may hold the GPU's memory, or the batch is too large";
+        snprintf(text, size,
+                 "; another program may hold the GPU's memory, or the batch is too large");
+        return;
     case cudaErrorInvalidDeviceFunction:
     case cudaErrorInvalidKernelImage:
     case cudaErrorNoKernelImageForDevice:
     case cudaErrorInvalidPtx:
     case cudaErrorJitCompilerNotFound:
     case cudaErrorUnsupportedPtxVersion: /* there is PTX, but the driver is too old for it */
-        return "; build the module for this card: make CUDA_ARCHS=NN";
+        snprintf(text, size, "; build the module for this card: make CUDA_ARCHS=%d",
+                 capability_here());
+        return;
     default:
-        return "";
+        return;
     }
 }
 
 mien_status mien_cuda_check(cudaError_t code, const char *what, const char *file, int line) {
+    char advice[128];
     if (code == cudaSuccess) return MIEN_OK;
+    advise(code, advice, sizeof advice);
     return mien_fail(status_of(code), file, line, "GPU: %s failed: %s (%s)%s", what,
-                     cudaGetErrorString(code), cudaGetErrorName(code), advice(code));
+                     cudaGetErrorString(code), cudaGetErrorName(code), advice);
 }
 
 /* A fault of the device shows up in the next library that is called. Each has its own runtime,

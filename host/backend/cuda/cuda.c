@@ -96,6 +96,8 @@ static mien_status open_device(mien_cuda *cuda, int device) {
     cuda->device = device;
     cuda->capability = 10 * p.major + p.minor;
     snprintf(cuda->gpu, sizeof cuda->gpu, "%.80s", p.name);
+    /* before --device auto has chosen this card, and not in the middle of a run */
+    CUDA_TRY(cuda_has_code(), "finding kernels for this card");
     CUDA_TRY(cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking), "creating a stream");
     return MIEN_OK;
 }

@@ -8,7 +8,8 @@
  *   FAKE_CUDA_MEMORY=BYTES[,BYTES…]  memory of each device (1 GiB)
  *   FAKE_CUDA_CAPABILITY=NN   90 for 9.0 (the default)
  *   FAKE_CUDA_FAIL=CALL[:N]   the Nth call of that name fails (1), once: cudaMalloc:3,
- *                             cudnnCreate, cublasLtCreate, cudaStreamCreateWithFlags, …
+ *                             cudnnCreate, cublasLtCreate, cudaStreamCreateWithFlags, …;
+ *                             cudaFuncGetAttributes: the module has no code for the card
  *   FAKE_CUDA_STICKY=CALL:N   as above, and every later call fails, as after a device fault
  *
  * What a step costs, without computing it: see cost.h. */

@@ -264,6 +264,14 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *prop, int device) {
     return cudaSuccess;
 }
 
+/* Made to fail, it is a module that was compiled for other cards. */
+cudaError_t cudaFuncGetAttributes(struct cudaFuncAttributes *attr, const void *func) {
+    FAKE_ENTER(cudaErrorNoKernelImageForDevice);
+    if (!func) return fake_answer(cudaErrorInvalidValue);
+    attr->maxThreadsPerBlock = 1024;
+    return cudaSuccess;
+}
+
 cudaError_t cudaDeviceGetPCIBusId(char *pciBusId, int len, int device) {
     FAKE_ENTER(cudaErrorUnknown);
     if (!is_device(device)) return fake_answer(cudaErrorInvalidDevice);
