@@ -25,10 +25,14 @@ ifeq ($(CARRY),1)
   CUDA_ARCHS ?= 90
   OPENCV     ?= 0
 endif
+ifneq ($(filter dist,$(MAKECMDGOALS)),)
+  CUDA_ARCHS ?= all
+  export CUDA_ARCHS
+endif
 HDF5    ?= auto#    read and write .h5: auto|1|0
 OPENCV  ?= auto#    find faces in photos: auto|1|0
 CUDA    ?= auto#    the GPU module, needs NVIDIA's toolkit, cuDNN and cuBLASLt: auto|1|0
-CUDA_ARCHS ?= 75 80 86 89 90 100
+CUDA_ARCHS ?=#      compute capabilities, as 80 90, or all; nothing: those of the cards in this machine
 STRICT  ?= 0#       1: warnings are errors
 SAN     ?=#         address, undefined or thread: a sanitizer build in its own folder
 VARIANT ?= $(if $(SAN),$(SAN),release)
@@ -102,23 +106,25 @@ test_src  := $(sort $(wildcard tests/*/test_*.c))
 test_bin  := $(test_src:%.c=$(B)/%)
 harness_test := $(addprefix $(B)/tests/cuda/,test_harness test_launchers)
 linked_bin := $(filter-out $(harness_test),$(test_bin))
-programs  := $(B)/mien $(if $(filter 1,$(USE_HDF5)),$(B)/mien-h5) \
-             $(if $(filter 1,$(USE_CUDA)),$(B)/mien-cuda.so)
+# the module first: its slowest files must not come last, when they keep one core busy
+programs  := $(if $(filter 1,$(USE_CUDA)),$(B)/mien-cuda.so) $(B)/mien \
+             $(if $(filter 1,$(USE_HDF5)),$(B)/mien-h5)
 
 comma := ,
 # the GPU module: its sources, and what it links from host/base; messages and logging are the program's
 cuda_src   := $(sort $(wildcard host/backend/cuda/*.c))
-cuda_kern  := $(sort $(wildcard kernels/cuda/*.cu))
+cuda_slow  := $(addprefix kernels/cuda/,stem_conv.cu elementwise.cu loss.cu batchnorm.cu)
+cuda_kern  := $(cuda_slow) $(filter-out $(cuda_slow),$(sort $(wildcard kernels/cuda/*.cu)))
 cuda_base  := $(filter-out %/status.o %/log.o %/module.o,$(filter $(B)/host/base/%,$(lib_obj))) \
               $(B)/host/backend/names.o
 cuda_libs  := $(shell pkg-config --libs json-c 2>/dev/null) -ldl -lm -lpthread
-cuda_obj   := $(cuda_src:%.c=$(B)/cuda/%.o) $(cuda_kern:%.cu=$(B)/cuda/%.o)
-newest     := $(lastword $(CUDA_ARCHS))
+cuda_obj   := $(cuda_kern:%.cu=$(B)/cuda/%.o) $(cuda_src:%.c=$(B)/cuda/%.o)
+# the GPUs to compile for; evaluated once, and only if something is compiled for them
+gencode     = $(eval gencode := $(shell bash scripts/cuda_archs.sh '$(NVCC)' $(CUDA_ARCHS)))$(gencode)
 # the same arithmetic as on the CPU (docs/numerics.md)
-NVCCFLAGS  := -std=c++17 -O3 -I. -fmad=false -ftz=true -prec-div=true -prec-sqrt=true \
-              $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a)$(comma)code=sm_$(a)) \
-              -gencode arch=compute_$(newest),code=compute_$(newest) --threads 2 \
-              -ccbin $(CXX) -Xcompiler -fPIC,-Wall,-ffp-contract=off -MMD -MP
+NVCCFLAGS   = -std=c++17 -O3 -I. -fmad=false -ftz=true -prec-div=true -prec-sqrt=true $(gencode) \
+              --threads 2 -ccbin $(CXX) -Xcompiler -fPIC,-Wall,-ffp-contract=off \
+              $(if $(filter 1,$(STRICT)),-Werror all-warnings -Xcompiler -Werror) -MMD -MP
 # the CPU emulation of CUDA (tests/cuda/fake)
 fake_run   := $(patsubst %,$(B)/fake/%.o,$(basename $(sort $(wildcard tests/cuda/harness/*.cc \
                 tests/cuda/fake/*.c tests/cuda/fake/*.cc))))
@@ -153,7 +159,7 @@ $(B)/$(1): FORCE
 endef
 .PHONY: FORCE
 $(eval $(call stamp,.flags,$(CC) $(CFLAGS) $(KERNEL) $(CXX) $(CXXFLAGS)))
-$(eval $(call stamp,.flags-cuda,$(NVCC) $(NVCCFLAGS)))
+$(eval $(call stamp,.flags-cuda,$$(NVCC) $$(NVCCFLAGS)))
 $(eval $(call stamp,.features,hdf5 $(USE_HDF5) opencv $(USE_OPENCV)))
 $(eval $(call stamp,.carry,$(CARRY)))
 $(eval $(call stamp,.commit,$(COMMIT)))
@@ -355,6 +361,7 @@ config: ## show which features this build has, why, and how to force them
 	@printf '%-8s %-4s %-45s %s\n' hdf5 $(if $(filter 1,$(USE_HDF5)),yes,no) '$(WHY_HDF5)' 'HDF5=1 or HDF5=0'
 	@printf '%-8s %-4s %-45s %s\n' opencv $(if $(filter 1,$(USE_OPENCV)),yes,no) '$(WHY_OPENCV)' 'OPENCV=1 or OPENCV=0'
 	@printf '%-8s %-4s %-45s %s\n' cuda $(if $(filter 1,$(USE_CUDA)),yes,no) '$(WHY_CUDA)' 'CUDA=1 or CUDA=0'
+	@$(if $(filter 1,$(USE_CUDA)),echo 'cuda is compiled for $(patsubst code=%,%,$(filter code=%,$(subst $(comma), ,$(gencode))))')
 
 .PHONY: install
 install: all ## copy programs, library, headers and recipes to PREFIX

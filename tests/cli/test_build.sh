@@ -9,7 +9,7 @@ cp "$root/include/mien/mien.h" tree/include/mien/
 echo '#include "host/base/one.h"' >tree/host/base/one.c
 echo 'extern int one;' >tree/host/base/one.h
 # do not inherit the settings of the make that runs the tests
-unset MAKEFLAGS MAKELEVEL V STRICT SAN VARIANT CARRY ARCHIVE HDF5 OPENCV CUDA CFLAGS CXXFLAGS
+unset MAKEFLAGS MAKELEVEL V STRICT SAN VARIANT CARRY ARCHIVE HDF5 OPENCV CUDA CUDA_ARCHS CFLAGS CXXFLAGS
 object=build/release/host/base/one.o
 mkdir whole
 for part in bench configs host include kernels scripts tests; do ln -s "$root/$part" whole/; done
@@ -58,6 +58,43 @@ done
 without() { tree=whole in_tree -n programs OPENCV_INC=/nowhere "$@" | grep "Built without"; }
 check "a feature whose packages are missing is named" eval 'without HDF5=0 | grep -q "without OPENCV .*make deps"'
 check "one that was turned off is not" eval '! without HDF5=0 OPENCV=0'
+
+# which cards the GPU module is compiled for: those of the machine, here of an nvidia-smi that lists them
+mkdir toolkit cards
+cat >toolkit/nvcc <<'N'
+#!/bin/sh
+[ "$1" != --list-gpu-arch ] || printf 'compute_%s\n' 75 80 86 87 89 90 100 120
+N
+printf '#!/bin/sh\necho "$*" >>"$ASKED"\n[ -n "$CARDS" ] && printf "%%b" "$CARDS"\n' >cards/nvidia-smi
+chmod +x toolkit/nvcc cards/nvidia-smi
+export ASKED=$work/asked.log
+options() { # FOR, then arguments for make: every .cu is compiled for these, and the last one's PTX
+    local want=$1 cards=$2 got
+    shift 2
+    got=$(CARDS=$cards PATH=$work/cards:$PATH tree=whole in_tree -n CUDA=1 no_cuda= NVCC="$work/toolkit/nvcc" "$@" |
+        grep -E '^[^ ]*/toolkit/nvcc .*-c kernels/cuda/' | tee nvcc.log |
+        sed -E 's/^[^ ]* //; s/-gencode arch=compute_([0-9]+),code=(sm|compute)_([0-9]+)/\n=\1:\2_\3 /g' |
+        sed -nE 's/^=(\S+) .*/\1/p' | sort | uniq -c | sort -k2V | awk '{ print $1 "x" $2 }' | tr '\n' ' ')
+    [ "$got" = "$(for word in $want; do printf '%sx%s ' "$kernels" "$word"; done)" ] || { echo "$got" && false; }
+}
+kernels=$(ls "$root"/kernels/cuda/*.cu | wc -l)
+six="75:sm_75 80:sm_80 80:sm_86 80:sm_89 80:sm_90 100:compute_100 100:sm_100"
+check "a card decides" options "86:compute_86 86:sm_86" '8.6\n' programs
+check "two cards of one kind, and another one" options "75:sm_75 90:compute_90 90:sm_90" '9.0\n9.0\n7.5\n' programs
+check "no card: 8.0 and its PTX" options "80:compute_80 80:sm_80" '' programs
+check "an nvidia-smi that finds no driver" options "80:compute_80 80:sm_80" 'NVIDIA-SMI has failed\n[N/A]\n' programs
+check "a card that is newer than the toolkit" options "120:compute_120 120:sm_120" '12.1\n' programs
+check "one that is older is left out" options "89:compute_89 89:sm_89" '3.5\n8.9\n' programs
+check "CUDA_ARCHS wins" options "75:sm_75 80:compute_80 80:sm_80 80:sm_90" '8.6\n' programs CUDA_ARCHS="90 80 75"
+check "in the environment, too" eval 'CUDA_ARCHS=75 options "75:compute_75 75:sm_75" "8.6\n" programs'
+check "all six" options "$six" '8.6\n' programs CUDA_ARCHS=all
+check "dist is for all six" options "$six" '8.6\n' dist
+check "unless it is told" options "89:compute_89 89:sm_89" '8.6\n' dist CUDA_ARCHS=89
+check "the archive for another machine is for 9.0" options "90:compute_90 90:sm_90" '8.6\n' dist CARRY=1
+check "a warning is an error with STRICT=1" eval 'options "80:compute_80 80:sm_80" "" programs STRICT=1 &&
+    grep -q -- "-Werror all-warnings -Xcompiler -Werror" nvcc.log && ! grep -v -- "-Werror all-warnings" nvcc.log'
+rm "$ASKED"
+check "without the module nobody asks for cards" eval 'PATH=$work/cards:$PATH tree=whole in_tree -n programs && [ ! -e "$ASKED" ]'
 
 # building one file
 builds() { # LINE, then arguments for make: the object is built and only that line is printed
