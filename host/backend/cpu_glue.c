@@ -137,7 +137,8 @@ static mien_status glue_dropout(mien_backend *b, const mien_tensor *y, const mie
     if (drop->channels)
         kernels(b)->dropout_channels(y->data, x->data, cpu_dims_of(x), &mask, accumulate);
     else
-        kernels(b)->dropout(y->data, x->data, cpu_dims_of(x), &mask, accumulate);
+        kernels(b)->dropout(y->data, x->data, drop->relu ? drop->relu->data : NULL, cpu_dims_of(x),
+                            &mask, accumulate);
     return MIEN_OK;
 }
 

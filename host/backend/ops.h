@@ -135,6 +135,9 @@ typedef struct mien_dropout {
     const body_step *state; /* in backend memory */
     uint64_t first;         /* index of row 0 in the global batch */
     bool channels;          /* one draw per channel of an image, not per element */
+    /* backward: the output of a ReLU before the dropout, whose slope is applied, too. Of x's shape
+     * and layout; not with `channels`. NULL: none */
+    const mien_tensor *relu;
 } mien_dropout;
 
 /* What max pooling fuses in training: the gradient of a ReLU before it (none goes back where the

@@ -51,7 +51,7 @@ static double backward_bytes(const mien_plan *plan, const mien_node *node) {
         if (plan->nodes[to].requires_grad)
             bytes += element * (double)mien_shape_sample(plan->graph->nodes[to].out);
     }
-    if (node->def->flags & MIEN_NEEDS_INPUT) bytes += inputs;
+    if (mien_plan_reads_input(plan, node)) bytes += inputs;
     if (node->def->flags & MIEN_NEEDS_OUTPUT) bytes += out;
     if (node->def->flags & MIEN_SAVES_INDEX) bytes += 2.0 * (double)mien_shape_sample(node->out);
     return bytes;

@@ -57,7 +57,7 @@ static int last_read(const planner *p, int root) {
         for (int k = 0; k < mien_plan_operands(p->plan, i); k++) {
             if (p->plan->nodes[mien_plan_operand(p->plan, i, k)].fusion.storage != root) continue;
             const bool by_backward = runs_backward(p, i) && k < node->input_count &&
-                                     (node->def->flags & MIEN_NEEDS_INPUT);
+                                     mien_plan_reads_input(p->plan, node);
             const int time = by_backward ? backward_time(p, i) : i;
             last = time > last ? time : last;
         }

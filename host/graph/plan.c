@@ -60,6 +60,11 @@ bool mien_plan_masks_relu(const mien_plan *plan, const mien_node *node) {
            plan->nodes[before->inputs[0]].fusion.slope_by_consumer;
 }
 
+bool mien_plan_reads_input(const mien_plan *plan, const mien_node *node) {
+    return (node->def->flags & MIEN_NEEDS_INPUT) ||
+           ((node->def->flags & MIEN_READS_MASK) && mien_plan_masks_relu(plan, node));
+}
+
 bool mien_plan_linear_desc(const mien_plan *plan, int i, mien_linear_desc *desc) {
     const mien_node *node = &plan->graph->nodes[i];
     const mien_node_plan *own = &plan->nodes[i];

@@ -178,6 +178,8 @@ mien_status mien_plan_probabilities(mien_plan *plan, int n, float *out);
 
 /* Does the node's backward pass apply the slope of the fused ReLU before its input 0? */
 bool mien_plan_masks_relu(const mien_plan *plan, const mien_node *node);
+/* Does the node's backward pass read its inputs? */
+bool mien_plan_reads_input(const mien_plan *plan, const mien_node *node);
 /* Describes node i's linear operator as the plan creates it; false if it has none. */
 bool mien_plan_linear_desc(const mien_plan *plan, int i, mien_linear_desc *desc);
 /* One line per convolution, "name: forward winograd, data direct, …"; for the log of a run. */

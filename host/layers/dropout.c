@@ -25,9 +25,10 @@ mien_status mien_dropout_layer_forward(const mien_node *node, const mien_pass *p
 }
 
 mien_status mien_dropout_layer_backward(const mien_node *node, const mien_pass *pass) {
-    const mien_dropout mask = mien_dropout_mask(node, pass);
+    mien_dropout mask = mien_dropout_mask(node, pass);
     if (!pass->dx[0].data) return MIEN_OK;
-    if (mask.rate == 0)
+    if (pass->relu_mask) mask.relu = &pass->x[0];
+    if (mask.rate == 0 && !mask.relu)
         return pass->ops->copy(pass->backend, &pass->dx[0], &pass->dy, pass->dx_accumulate[0]);
     return pass->ops->dropout(pass->backend, &pass->dx[0], &pass->dy, &mask,
                               pass->dx_accumulate[0]);
@@ -40,7 +41,7 @@ const mien_layer_def mien_layer_dropout = {
     .attr_bytes = sizeof(mien_dropout_attrs),
     .min_inputs = 1,
     .max_inputs = 1,
-    .flags = MIEN_IN_PLACE | MIEN_TRAINING_ONLY | MIEN_DROPS,
+    .flags = MIEN_IN_PLACE | MIEN_TRAINING_ONLY | MIEN_DROPS | MIEN_MASKS_RELU | MIEN_READS_MASK,
     .infer = mien_infer_same,
     .forward = mien_dropout_layer_forward,
     .backward = mien_dropout_layer_backward,

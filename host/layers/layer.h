@@ -73,6 +73,7 @@ enum mien_layer_flags {
     MIEN_KEEPS_INT8 = 1 << 16,        /* passes int8 values on unchanged */
     MIEN_AVERAGES = 1 << 17,          /* pooling: by the mean of a window, not the maximum */
     MIEN_DROPS_CHANNELS = 1 << 18,    /* dropout: one draw per channel of an image */
+    MIEN_READS_MASK = 1 << 20,        /* with MIEN_MASKS_RELU: it reads its input to do so */
     MIEN_ENDS_MICRO_BATCHES = 1 << 19 /* it and all nodes after it run on the whole batch */
 };
 

@@ -126,7 +126,8 @@ typedef struct cpu_epilogue {
     X(multiply, (real * y, const real *a, const real *b, cpu_dims d, bool broadcast))              \
     X(multiply_backward, (real * da, real * db, const real *dy, const real *a, const real *b,      \
                           cpu_dims d, bool broadcast, bool accumulate_a, bool accumulate_b))       \
-    X(dropout, (real * y, const real *x, cpu_dims d, const cpu_mask *m, bool accumulate))          \
+    X(dropout,                                                                                     \
+      (real * y, const real *x, const real *relu, cpu_dims d, const cpu_mask *m, bool accumulate)) \
     X(dropout_channels, (real * y, const real *x, cpu_dims d, const cpu_mask *m, bool accumulate)) \
     X(noise, (real * y, const real *x, cpu_dims d, const cpu_mask *m))                             \
     X(copy_box, (real * dst, cpu_dims dd, const real *src, cpu_dims sd, const body_box *box,       \

@@ -1,11 +1,12 @@
 #include "kernels/body/noise.h"
 #include "kernels/cpu/draw.h"
 
-/* Prefetches x and y while the words are drawn. */
-static void fetch(const real *x, const real *y, int count) {
+/* Prefetches what will be read and written while the words are drawn. */
+static void fetch(const real *x, const real *relu, const real *y, int count) {
     enum { LINE = 64 / sizeof(real) };
     for (int i = 0; i < count; i += LINE) {
         __builtin_prefetch(x + i);
+        if (relu) __builtin_prefetch(relu + i);
         __builtin_prefetch(y + i, 1);
     }
 }
@@ -24,7 +25,28 @@ static void drop(real *y, const real *x, const uint32_t *words, int count, uint3
     }
 }
 
-void CPU(dropout)(real *y, const real *x, cpu_dims d, const cpu_mask *m, bool accumulate) {
+/* The same with the slope of a ReLU whose output was `relu`; NULL: none. */
+static void drop_relu(real *y, const real *x, const real *relu, const uint32_t *words, int count,
+                      uint32_t threshold, real scale, bool accumulate) {
+    if (!relu) {
+        drop(y, x, words, count, threshold, scale, accumulate);
+    } else if (accumulate) {
+#pragma omp simd
+        for (int i = 0; i < count; i++)
+            y[i] += body_dropout_relu(x[i], relu[i], words[i], threshold, scale);
+    } else {
+#pragma omp simd
+        for (int i = 0; i < count; i++)
+            y[i] = body_dropout_relu(x[i], relu[i], words[i], threshold, scale);
+    }
+}
+
+static const real *from(const real *relu, size_t at) {
+    return relu ? relu + at : NULL;
+}
+
+void CPU(dropout)(real *y, const real *x, const real *relu, cpu_dims d, const cpu_mask *m,
+                  bool accumulate) {
     const uint32_t threshold = body_dropout_threshold(m->rate);
     const real scale = (real)(1 / (1 - m->rate));
     const int blocks = d.c / d.block, image = d.h * d.w;
@@ -41,22 +63,23 @@ void CPU(dropout)(real *y, const real *x, cpu_dims d, const cpu_mask *m, bool ac
         if (run) {
             const size_t at = task * (size_t)step;
             const int count = all - at < (size_t)step ? (int)(all - at) : step;
-            fetch(x + at, y + at, count);
+            fetch(x + at, from(relu, at), y + at, count);
             const uint64_t first = m->first * (uint64_t)image * (uint64_t)d.c + at;
-            drop(y + at, x + at, draw(buffer, m, first, count, 1, 1), count, threshold, scale,
-                 accumulate);
+            drop_relu(y + at, x + at, from(relu, at), draw(buffer, m, first, count, 1, 1), count,
+                      threshold, scale, accumulate);
             continue;
         }
         const size_t plane = task / (size_t)lines, b = plane % (size_t)blocks;
         const int start = (int)(task % (size_t)lines) * step;
         const int pixels = image - start < step ? image - start : step;
         const size_t at = (plane * (size_t)image + (size_t)start) * (size_t)d.block;
-        fetch(x + at, y + at, pixels * d.block);
+        fetch(x + at, from(relu, at), y + at, pixels * d.block);
         const uint64_t pixel =
             (m->first + plane / (size_t)blocks) * (uint64_t)image + (uint64_t)start;
         const uint32_t *words =
             draw(buffer, m, pixel * (uint64_t)d.c + b * (uint64_t)d.block, pixels, d.block, d.c);
-        drop(y + at, x + at, words, pixels * d.block, threshold, scale, accumulate);
+        drop_relu(y + at, x + at, from(relu, at), words, pixels * d.block, threshold, scale,
+                  accumulate);
     }
 }
 

@@ -6,20 +6,23 @@
 
 /* For aligned tensors: a pack is drawn from whole blocks of the generator. */
 template <typename T, int V>
-static __global__ void dropout_packs_kernel(T *y, const T *x, size_t count, drawing d,
-                                            bool accumulate) {
+static __global__ void dropout_packs_kernel(T *y, const T *x, const T *relu, size_t count,
+                                            drawing d, bool accumulate) {
     const uint32_t seed = d.state->seed;
     const uint64_t step = d.state->step;
     const size_t stride = (size_t)gridDim.x * blockDim.x * V;
     for (size_t i = ((size_t)blockIdx.x * blockDim.x + threadIdx.x) * V; i < count; i += stride) {
-        float value[V], old[V];
+        float value[V], old[V], mask[V];
         uint32_t word[V];
         load_few<T, V>(value, x + i);
+        if (relu) load_few<T, V>(mask, relu + i);
         if (accumulate) load_few<T, V>(old, y + i);
         draw_words<V>(word, d, seed, step, d.first + i);
 #pragma unroll
         for (int v = 0; v < V; v++) {
-            const float dropped = body_dropout(value[v], word[v], d.threshold, d.scale);
+            const float dropped =
+                relu ? body_dropout_relu(value[v], mask[v], word[v], d.threshold, d.scale)
+                     : body_dropout(value[v], word[v], d.threshold, d.scale);
             value[v] = accumulate ? old[v] + dropped : dropped;
         }
         store_few<T, V>(y + i, value);
@@ -28,7 +31,8 @@ static __global__ void dropout_packs_kernel(T *y, const T *x, size_t count, draw
 
 /* Otherwise: threads own whole blocks of the generator; the first element may be inside one. */
 template <typename T>
-static __global__ void dropout_kernel(T *y, const T *x, size_t count, drawing d, bool accumulate) {
+static __global__ void dropout_kernel(T *y, const T *x, const T *relu, size_t count, drawing d,
+                                      bool accumulate) {
     const uint32_t seed = d.state->seed;
     const uint64_t step = d.state->step;
     const uint64_t base = d.first & ~(uint64_t)3;
@@ -41,13 +45,16 @@ static __global__ void dropout_kernel(T *y, const T *x, size_t count, drawing d,
             const uint64_t at = base + 4 * b + (uint64_t)k;
             if (at < d.first || at >= d.first + count) continue;
             const size_t i = (size_t)(at - d.first);
-            const float dropped = body_dropout(load(x[i]), words.word[k], d.threshold, d.scale);
+            const uint32_t word = words.word[k];
+            const float dropped =
+                relu ? body_dropout_relu(load(x[i]), load(relu[i]), word, d.threshold, d.scale)
+                     : body_dropout(load(x[i]), word, d.threshold, d.scale);
             store(&y[i], accumulate ? load(y[i]) + dropped : dropped);
         }
     }
 }
 
-int cuda_dropout(cuda_stream stream, cuda_tensor y, cuda_tensor x, cuda_mask mask,
+int cuda_dropout(cuda_stream stream, cuda_tensor y, cuda_tensor x, cuda_tensor relu, cuda_mask mask,
                  bool accumulate) {
     const size_t count = count_of(x);
     const drawing d = drawing_of(mask, x);
@@ -55,14 +62,15 @@ int cuda_dropout(cuda_stream stream, cuda_tensor y, cuda_tensor x, cuda_mask mas
     return with_number(x.number, [&](auto zero) {
         typedef decltype(zero) T;
         enum { V = pack<T>::N };
-        const bool packs = is_aligned(y.data) && is_aligned(x.data) && count % V == 0;
+        const bool packs =
+            is_aligned(y.data) && is_aligned(x.data) && is_aligned(relu.data) && count % V == 0;
         T *to = (T *)y.data;
-        const T *from = (const T *)x.data;
+        const T *from = (const T *)x.data, *output = (const T *)relu.data;
         if (packs && d.first % 4 == 0)
             return launch(dropout_packs_kernel<T, V>, blocks_for(count / V, BLOCK), BLOCK, stream,
-                          to, from, count, d, accumulate);
+                          to, from, output, count, d, accumulate);
         return launch(dropout_kernel<T>, blocks_for(count / 4 + 2, BLOCK), BLOCK, stream, to, from,
-                      count, d, accumulate);
+                      output, count, d, accumulate);
     });
 }
 

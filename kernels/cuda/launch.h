@@ -115,8 +115,10 @@ int cuda_pad(cuda_stream, cuda_tensor y, cuda_tensor x, int top, int left);
 int cuda_crop(cuda_stream, cuda_tensor y, cuda_tensor x, int top, int left, cuda_tensor relu_mask,
               bool accumulate);
 
-/* ---- dropout.cu ---- y (+)= x * mask / (1 - rate) */
-int cuda_dropout(cuda_stream, cuda_tensor y, cuda_tensor x, cuda_mask, bool accumulate);
+/* ---- dropout.cu ---- y (+)= x * mask / (1 - rate), times the slope of a ReLU whose output was
+ * `relu`; data NULL: none */
+int cuda_dropout(cuda_stream, cuda_tensor y, cuda_tensor x, cuda_tensor relu, cuda_mask,
+                 bool accumulate);
 /* The same with one draw per channel of an image. */
 int cuda_dropout_channels(cuda_stream, cuda_tensor y, cuda_tensor x, cuda_mask, bool accumulate);
 /* y = x + N(0, rate^2) */

@@ -27,7 +27,11 @@ static const row rows[] = {
 static float *run(mien_backend *b, const row *r, const float *x) {
     const body_step step = {.seed = 99, .step = 12345678901};
     body_step *state = device_copy(b, &step, sizeof step);
-    const mien_dropout drop = {r->rate, RNG_DROPOUT + 3, state, r->first, r->channels};
+    const mien_dropout drop = {.rate = r->rate,
+                               .stream = RNG_DROPOUT + 3,
+                               .state = state,
+                               .first = r->first,
+                               .channels = r->channels};
     mien_tensor from = device_tensor(b, r->shape, x), to = device_tensor(b, r->shape, NULL);
     expect_ok(b->ops->dropout(b, &to, &from, &drop, false));
     expect_ok(b->ops->dropout(b, &to, &from, &drop, true));
@@ -42,7 +46,8 @@ static float *run(mien_backend *b, const row *r, const float *x) {
 static float *run_noise(mien_backend *b, const row *r, const float *x) {
     const body_step step = {.seed = 99, .step = 12345678901};
     body_step *state = device_copy(b, &step, sizeof step);
-    const mien_dropout from = {r->rate, RNG_DROPOUT + 3, state, r->first, false};
+    const mien_dropout from = {
+        .rate = r->rate, .stream = RNG_DROPOUT + 3, .state = state, .first = r->first};
     mien_tensor in = device_tensor(b, r->shape, x), out = device_tensor(b, r->shape, NULL);
     expect_ok(b->ops->noise(b, &out, &in, &from));
     float *y = device_take(b, &out);
@@ -50,6 +55,54 @@ static float *run_noise(mien_backend *b, const row *r, const float *x) {
     device_release(b, &out);
     b->ops->free(b, state);
     return y;
+}
+
+typedef struct backward {
+    const row *r;
+    bool accumulate;
+    int shift; /* elements before each tensor, which prevent access in packs */
+    bool fused;
+} backward;
+
+/* dx through a dropout and the ReLU before it, in one pass or in two. */
+static void run_backward(mien_backend *b, const void *of, pair_result *out) {
+    const backward *c = of;
+    const body_step step = {.seed = 99, .step = 12345678901};
+    body_step *state = device_copy(b, &step, sizeof step);
+    mien_dropout drop = {
+        .rate = c->r->rate, .stream = RNG_DROPOUT + 3, .state = state, .first = c->r->first};
+    const mien_shape s = c->r->shape;
+    pair_tensor dy = pair_tensor_of(b, s, 61, !c->accumulate, c->shift & 1);
+    pair_tensor y = pair_tensor_of(b, s, 62, !c->accumulate, c->shift >> 1 & 1);
+    pair_tensor dx = pair_tensor_of(b, s, 63, false, c->shift >> 2);
+    expect_ok(b->ops->activation_forward(b, &y.t, &y.t, BODY_RELU, 0));
+    if (c->fused) drop.relu = &y.t;
+    expect_ok(b->ops->dropout(b, &dx.t, &dy.t, &drop, c->accumulate));
+    if (!c->fused)
+        expect_ok(b->ops->activation_backward(b, &dx.t, &dx.t, NULL, &y.t, BODY_RELU, 0, false));
+    pair_keep(b, out, &dx.t);
+    pair_release(b, &dy);
+    pair_release(b, &y);
+    pair_release(b, &dx);
+    b->ops->free(b, state);
+}
+
+static void test_slope_of_relu(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (rows[i].channels) continue;
+        for (int k = 0; k < 16; k++) {
+            const backward fused = {&rows[i], k & 1, k >> 1, true};
+            pair_same(run_backward, &fused, "dx", (int)i);
+        }
+        const backward one = {&rows[i], false, 0, true}, two = {&rows[i], false, 0, false};
+        pair_result got = {0}, want = {0};
+        run_backward(pair_cuda(), &one, &got);
+        run_backward(pair_cuda(), &two, &want);
+        device_same(got.values, want.values, want.count, "one pass instead of two");
+        free(got.values);
+        free(want.values);
+    }
 }
 
 /* Rounds to the device's type, once for each of the two passes. */
@@ -80,6 +133,7 @@ static void test_dropout_and_noise(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_dropout_and_noise)};
-    return pair_run_all_types(tests, 1);
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_dropout_and_noise),
+                                       cmocka_unit_test(test_slope_of_relu)};
+    return pair_run_all_types(tests, 2);
 }

@@ -66,14 +66,27 @@ void test_isa_dropout(void **state) {
         const cpu_dims d = {2, 5, 3, channels[c], channels[c]};
         const size_t count = (size_t)(30 * channels[c]);
         float *x = mild_floats(count, 3, 5), *y = buffer(count), *other = buffer(count);
-        oldest()->dropout(y, x, d, &mask, false);
+        oldest()->dropout(y, x, NULL, d, &mask, false);
         FOR_OTHER_ISAS(i, table, isa) {
-            table->dropout(other, x, d, &mask, false);
+            table->dropout(other, x, NULL, d, &mask, false);
             expect_same_floats(other, y, count, "dropout", isa);
         }
-        free(x);
-        free(y);
-        free(other);
+        /* with the slope of a ReLU: the bits of two passes, also those of zeros */
+        float *relu = mild_floats(count, 4, 5), *fused = buffer(count);
+        oldest()->activation_forward(relu, relu, count, BODY_RELU, 0);
+        oldest()->activation_backward(y, y, NULL, relu, count, BODY_RELU, 0, false);
+        const cpu_kernels *table;
+        for (int i = 0; (table = reference_isa(i, &isa)); i++) {
+            table->dropout(fused, x, relu, d, &mask, false);
+            assert_memory_equal(fused, y, count * sizeof *y);
+            memcpy(other, x, count * sizeof *x);
+            table->dropout(other, other, relu, d, &mask, true);
+            for (size_t k = 0; k < count; k++)
+                assert_true(other[k] == x[k] + y[k]);
+        }
+        float *const blocks[] = {x, y, other, relu, fused};
+        for (size_t k = 0; k < sizeof blocks / sizeof blocks[0]; k++)
+            free(blocks[k]);
     }
 }
 

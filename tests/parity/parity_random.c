@@ -48,7 +48,7 @@ static void check_words(const cpu_kernels *k, cpu_dims d, const cpu_mask *m, con
     assert_true(x && y);
     for (size_t i = 0; i < count; i++)
         x[i] = 1;
-    k->dropout(y, x, d, m, true);
+    k->dropout(y, x, NULL, d, m, true);
     for (size_t i = 0; i < count; i++) {
         const size_t c = i % (size_t)d.c, p = i / (size_t)d.c % (size_t)(d.h * d.w);
         const size_t n = i / (size_t)d.c / (size_t)(d.h * d.w);
@@ -84,7 +84,7 @@ static const cpu_dims nhwc = {N, H, W, C, C};
 
 static void mask(float *y, const float *x, cpu_dims d, uint64_t first) {
     const cpu_mask m = {0.4, 1234, RNG_DROPOUT + 3, 21, first};
-    newest()->dropout(y, x, d, &m, false);
+    newest()->dropout(y, x, NULL, d, &m, false);
 }
 
 static float *buffer(void) {

@@ -291,7 +291,7 @@ static void check_fused_pooling(mien_backend *b, const linear_row *r) {
     body_step step;
     memset(&step, 0, sizeof step);
     body_step_start(&step, 7, 0.9, 0.999);
-    const mien_dropout drop = {0.25, RNG_DROPOUT + 5, &step, 3, false};
+    const mien_dropout drop = {.rate = 0.25, .stream = RNG_DROPOUT + 5, .state = &step, .first = 3};
     const mien_pool_tail alone = {0}, both = {.relu_mask = true, .dropout = &drop};
     const mien_tensor x = make(b, in, 6), y = make(b, out, 0), dy = make(b, out, 7);
     const mien_tensor dx = make(b, in, 0), y2 = make(b, out, 0), dx2 = make(b, in, 0);

@@ -188,6 +188,42 @@ static void test_no_allocation_in_a_step(void **state) {
     }
 }
 
+static int slopes; /* separate passes for the slope of an activation */
+
+static mien_status count_slope(mien_backend *b, const mien_tensor *dx, const mien_tensor *dy,
+                               const mien_tensor *x, const mien_tensor *y, int activation,
+                               float alpha, bool accumulate) {
+    slopes++;
+    return direct->ops->activation_backward(b, dx, dy, x, y, activation, alpha, accumulate);
+}
+
+/* What runs after a ReLU applies its slope, too: pooling, dropout, a layer with weights. */
+static void test_no_pass_for_a_slope(void **state) {
+    (void)state;
+    static const char model[] = "layers:\n"
+                                "  - conv2d: {filters: 16, kernel_size: 3, activation: relu}\n"
+                                "  - dropout: {rate: 0.25}\n"
+                                "  - conv2d: {filters: 16, kernel_size: 3, activation: relu}\n"
+                                "  - max_pooling2d\n"
+                                "  - flatten\n"
+                                "  - dense: {units: 24, activation: relu}\n"
+                                "  - dropout: {rate: 0}\n"
+                                "  - dense: {units: 24, activation: relu}\n"
+                                "  - dropout: {rate: 0.5}\n"
+                                "  - dense: {units: 24, activation: relu}\n"
+                                "  - dense: {units: classes, activation: softmax}\n";
+    test_net net;
+    net_open(&net, direct, model, plan_classic_io, (net_options){.batch = 6, .rule = &adam});
+    mien_ops counting = *direct->ops;
+    counting.activation_backward = count_slope;
+    net.plan->ops = &counting;
+    plan_batch(&net, 6);
+    slopes = 0;
+    train_step(&net, 6);
+    assert_int_equal(slopes, 0);
+    net_close(&net);
+}
+
 /* The shipped networks whose channels fill blocks keep one layout from the first convolution to the
  * last layer, in both passes, so no reorder is needed. */
 static void test_no_reorder_in_a_step(void **state) {
@@ -508,6 +544,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_random_networks),
         cmocka_unit_test(test_frozen_micro_batches),
         cmocka_unit_test(test_no_allocation_in_a_step),
+        cmocka_unit_test(test_no_pass_for_a_slope),
         cmocka_unit_test(test_no_reorder_in_a_step),
         cmocka_unit_test(test_repeatable),
         cmocka_unit_test(test_blocked_layout),

@@ -40,8 +40,8 @@ static mien_status glue_dropout(mien_backend *b, const mien_tensor *y, const mie
         LAUNCHED(cuda_dropout_channels(stream_of(b), mien_cuda_tensor(y), mien_cuda_tensor(x),
                                        mask_of(drop), accumulate),
                  "spatial dropout");
-    LAUNCHED(cuda_dropout(stream_of(b), mien_cuda_tensor(y), mien_cuda_tensor(x), mask_of(drop),
-                          accumulate),
+    LAUNCHED(cuda_dropout(stream_of(b), mien_cuda_tensor(y), mien_cuda_tensor(x),
+                          mien_cuda_tensor(drop->relu), mask_of(drop), accumulate),
              "dropout");
 }
 
