@@ -19,7 +19,7 @@ DEB_TOOLS := clang clang-format valgrind
 
 # ---- choices ----------------------------------------------------------------------------------
 CARRY   ?=#         1: dist packs everything that a GPU machine without packages needs
-ARCHIVE ?=#         check-gpu, bench-gpu: use this archive of `make dist CARRY=1` instead of a build
+ARCHIVE ?=#         check-gpu, bench-gpu: use this archive of `make dist CARRY=1` instead of that in carry/ or a build
 $(if $(filter-out 0 1,$(CARRY)),$(error CARRY is 1 or nothing; an archive to test is ARCHIVE=$(CARRY)))
 ifeq ($(CARRY),1)
   CUDA_ARCHS ?= 90
@@ -323,10 +323,10 @@ check-all: check check-gate ## all tests, full-size training included (needs MIE
 	@bash tests/support/run.sh $(B) all
 
 .PHONY: check-gpu bench-gpu
-check-gpu: ## tests on a GPU, in ten minutes (ARCHIVE=FILE of `make dist CARRY=1`; docs/gpu.md)
-	@ARCHIVE='$(ARCHIVE)' bash bench/gpu/check.sh
+check-gpu: ## tests on a GPU, in twelve minutes (ARCHIVE=FILE of `make dist CARRY=1`; docs/gpu.md)
+	@ARCHIVE='$(ARCHIVE)' bash bench/gpu/day.sh check sanitizers
 bench-gpu: ## speed on this GPU compared with PyTorch, in ten minutes (ARCHIVE as above; docs/gpu.md)
-	@ARCHIVE='$(ARCHIVE)' bash bench/gpu/bench.sh
+	@ARCHIVE='$(ARCHIVE)' bash bench/gpu/day.sh bench
 
 .PHONY: asan ubsan
 asan ubsan: ## the tests under a sanitizer

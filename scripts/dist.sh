@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Packs BUILD/dist/mien, which `make install` filled: dist.sh BUILD_FOLDER VERSION COMMIT [1]
-# With 1 the archive is build/mien-carry.tar.xz, for a machine without packages: it also has the device
+# With 1 the archive is carry/mien-carry.tar.xz, for a machine without packages: it also has the device
 # tests and all shared libraries except those of libc, CUDA and the driver.
 set -euo pipefail
 build=$1 version=$2 commit=$3 carry=${4:-}
@@ -44,7 +44,7 @@ read_me() {
     if [ "$carry" = 1 ]; then
         cat <<'END'
 For running, testing and measuring Mien on a machine without its packages: bin/mien runs in place.
-In a checkout: make check-gpu ARCHIVE=mien-carry.tar.xz, make bench-gpu ARCHIVE=mien-carry.tar.xz.
+In a checkout with this archive in carry/: bash bench/gpu/day.sh STEP (docs/gpu.md).
 The libraries in lib/mien are Debian's, under their own licences; do not redistribute them without these.
 END
     else
@@ -55,6 +55,17 @@ END
         elf_files | xargs -r ldd 2>/dev/null | sed -nE 's/^\t(\S+) => .*/\1/p' | sort -u |
             grep -vE "$stays|$cuda" | direct
     fi
+}
+
+# The checkout and carry/ travel to the GPU machine together, in at most 64 MiB.
+check_size() {
+    local tree carry limit=$((64 << 20))
+    tree=$(git archive HEAD | wc -c) || return 0 # not a checkout
+    carry=$(find carry -type f -printf '%s\n' | awk '{ n += $1 } END { print n + 0 }')
+    awk -v tree="$tree" -v carry="$carry" -v limit="$limit" 'BEGIN {
+        printf "checkout %.1f MiB and carry/ %.1f MiB: %.1f of %d MiB\n",
+            tree / 1048576, carry / 1048576, (tree + carry) / 1048576, limit / 1048576
+        if (tree + carry > limit) { print "dist: too much: remove files from carry/"; exit 1 } }'
 }
 
 # Of the sonames on stdin, prints those that a file of the tree depends on directly.
@@ -68,9 +79,8 @@ rm -rf "$tree/include" "$tree/lib/pkgconfig" "$tree/lib/libmien.a"
 cp README.md LICENSE "$tree/"
 if [ -e "$build/mien-cuda.so" ]; then install -m 644 -D "$build/mien-cuda.so" "$lib/mien-cuda.so"; fi
 if [ "$carry" = 1 ]; then
-    for test in "$build"/tests/cuda/test_*; do
-        [ -f "$test" ] && [ -x "$test" ] || continue
-        [[ $test != *_@(harness|launchers|engines) ]] || continue # they need the CPU emulation
+    . bench/gpu/device_tests.sh
+    for test in $(device_tests "$build/tests/cuda"); do
         install -D "$test" "$tree/tests/cuda/${test##*/}"
     done
     carry_libraries
@@ -81,7 +91,12 @@ read_me >"$tree/INSTALL"
 rm -rf "${dist:?}/$name"
 [ "$name" = mien ] || mv "$tree" "$dist/$name"
 out=$(dirname "$build")/$name.tar.xz
+if [ "$carry" = 1 ]; then
+    out=carry/$name.tar.xz
+    mkdir -p carry
+fi
 tar -C "$dist" --sort=name --owner=0 --group=0 --numeric-owner -cf - "$name" | xz -T0 --x86 --lzma2=preset=6 >"$out.new"
 mv "$out.new" "$out"
 rm -rf "$dist"
 echo "$out: $(du -h "$out" | cut -f1), $(tar -tf "$out" | grep -c '[^/]$') files"
+[ "$carry" != 1 ] || check_size

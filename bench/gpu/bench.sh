@@ -1,16 +1,24 @@
-#!/usr/bin/env bash
-# make bench-gpu: measures training and inference on this GPU and compares them with PyTorch, in under ten
-# minutes. Writes gpu-<gpu>-<commit>.json and prints the tables.
-cd "$(dirname "$0")/../.."
-. bench/gpu/lib.sh
+# Sourced by day.sh. Training and inference compared with PyTorch on the same GPU, by bench.py; its
+# document, with one entry for every task, becomes the part's data.
+pytorch() {
+    local arguments status=0
+    find_data
+    # among the results until the part is over, so that a step that is killed does not lose them
+    arguments=(--mien "$program" --out "$report-tasks.json" --gpu "$gpu" --driver "$driver" --commit "$commit")
+    arguments+=(--budget $(($(left) - 10)) --work "$work")
+    [ "$fake" != 1 ] || arguments+=(--fake)
+    [ -z "$data" ] || arguments+=(--data "$data")
+    # keeps PyTorch's compiled code for the next run
+    export TORCHINDUCTOR_CACHE_DIR=${TORCHINDUCTOR_CACHE_DIR:-$PWD/build/inductor}
+    MIEN_MODULES=$modules MIEN_LIBRARIES=$cuda_path timeout -k 5 "$(left)" \
+        "$peers_python" bench/gpu/bench.py "${arguments[@]}" >"$work/tables" 2>&1 || status=$?
+    sed 's/^/# /' "$work/tables"
+    [ ! -s "$report-tasks.json" ] || mv "$report-tasks.json" "$work/data.json"
+    if [ $status -eq 0 ]; then echo "ok bench"; else echo "not ok bench: exit status $status"; fi
+}
 
-export MIEN_MODULES=$modules MIEN_LIBRARIES=$cuda_path
-arguments=(--mien "$program" --out "$out/gpu-$result.json" --gpu "$gpu" --driver "$driver" --commit "$commit")
-arguments+=(--budget "$(left)" --work "$work")
-[ "$fake" != 1 ] || arguments+=(--fake)
-for data in carry/fer2013.csv carry/fer2013.csv.gz carry/fer2013-folder.tar.xz; do
-    if [ -f "$data" ]; then arguments+=(--data "$data") && break; fi
-done
-# keeps PyTorch's compiled code for the next run
-export TORCHINDUCTOR_CACHE_DIR=${TORCHINDUCTOR_CACHE_DIR:-$PWD/build/inductor}
-"$peers_python" bench/gpu/bench.py "${arguments[@]}" "$@"
+if command -v "$peers_python" >/dev/null; then
+    part "$budget" bench pytorch
+else
+    part 60 bench echo "ok bench # SKIP there is no $peers_python"
+fi

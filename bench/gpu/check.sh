@@ -1,69 +1,4 @@
-#!/usr/bin/env bash
-# make check-gpu: the tests that need a GPU, in under ten minutes. Writes
-# gpu-check-<gpu>-<commit>.txt and .json; the last line is "N passed, N failed, N skipped".
-cd "$(dirname "$0")/../.."
-. bench/gpu/lib.sh
-
-report=$out/gpu-check-$result
-exec > >(tee "$report.txt") 2>&1
-tee=$!
-passed=0 failed=0 skipped=0
-parts=() # JSON objects
-log=$work/log
-
-# ---- counting: every part prints TAP ------------------------------------------------------------
-text() { printf '"%s"' "$(tr -d '\000-\010\013-\037' <<<"$1" | sed 's/[\\"]/\\&/g; s/\t/ /g')"; }
-
-lines() { # a JSON array of the lines on the input
-    local line first=1
-    printf '['
-    while IFS= read -r line; do
-        [ $first = 1 ] || printf ', '
-        first=0
-        text "$line"
-    done
-    printf ']'
-}
-
-notes() { # comments and skip reasons of a part, without cmocka's "# ok" lines
-    sed -nE '/^# (not )?ok/d; s/^ok .*# SKIP */skipped: /p; s/^# //p' "$log"
-}
-
-part() { # NAME COMMAND...
-    local name=$1 status=0 start=$EPOCHREALTIME ok skip bad seconds
-    shift
-    if [ "$(left)" -gt 2 ]; then
-        "$@" >"$log" 2>&1 || status=$?
-    else
-        echo "ok $name # SKIP no time left" >"$log"
-    fi
-    seconds=$(awk -v a="$start" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }')
-    [ $status -ne 124 ] || echo "stopped after $seconds s" >>"$log"
-    skip=$(grep -cE '^ok .*# SKIP' "$log") || true
-    ok=$(grep -cE '^ok ' "$log") || true
-    bad=$(grep -cE '^not ok ' "$log") || true
-    ok=$((ok - skip))
-    if [ "$bad" -eq 0 ] && { [ $status -ne 0 ] || [ $((ok + skip)) -eq 0 ]; }; then bad=1; fi
-    passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
-    printf '%-34s %3d passed %s%s (%s s)\n' "$name" "$ok" \
-        "$([ "$bad" -eq 0 ] || echo "$bad FAILED ")" "$([ "$skip" -eq 0 ] || echo "$skip skipped")" "$seconds"
-    notes | sed 's/^/    /'
-    [ "$bad" -eq 0 ] || tail -40 "$log" | sed 's/^/    /'
-    parts+=("{\"name\": $(text "$name"), \"passed\": $ok, \"failed\": $bad, \"skipped\": $skip, \"seconds\": $seconds, \
-\"notes\": $({ notes; [ "$bad" -eq 0 ] || tail -20 "$log"; } | lines)}")
-}
-
-mien() { # LIMIT ARGUMENTS...: prints its output only if it fails
-    local limit=$1 status=0
-    shift
-    with_gpu "$limit" "$program" "$@" >"$work/said" 2>&1 || status=$?
-    if [ $status -ne 0 ]; then
-        echo "mien $*: exit status $status"
-        tail -5 "$work/said"
-    fi
-    return $status
-}
-
+# Sourced by day.sh. Compares the GPU's results with the CPU's, and runs with each other.
 # ---- generated data and networks -----------------------------------------------------------------
 # A csv in fer2013's format: patterns that differ by class, with noise.
 make_faces() { # ROWS SIDE
@@ -110,31 +45,53 @@ END
 }
 
 # ---- parts --------------------------------------------------------------------------------------
-devices() {
-    with_gpu 60 "$program" devices >"$work/said" 2>&1 || true
-    sed 's/^/# /' "$work/said"
-    if grep -qE '^cuda(:[0-9]+)? +yes' "$work/said"; then echo "ok devices"; else echo "not ok devices"; fi
-}
-
+# The tests of tests/cuda; the engines that they choose are not kept.
 test_program() {
-    with_gpu 120 env CMOCKA_MESSAGE_OUTPUT=TAP MIEN_H5="$modules/mien-h5" "$1"
+    with_gpu 120 env CMOCKA_MESSAGE_OUTPUT=TAP MIEN_H5="$modules/mien-h5" XDG_CACHE_HOME="$work/tests" "$1"
 }
 
-# `mien parity`: compares with the CPU, layer by layer.
-parity() { # NETWORK DTYPE
+# `mien parity`: compares values and gradients with the CPU, layer by layer. The whole table is the part's
+# data; the worst difference of each kind is printed.
+parity() { # NETWORK DTYPE BATCH
     local status=0
-    with_gpu 60 "$program" parity --model "$1" --device cuda --dtype "$2" "${parity_size[@]}" \
-        >"$work/said" 2>&1 || status=$?
-    if grep -q 'not in this version' "$work/said"; then
-        echo "ok parity $1 $2 # SKIP this program has no such command"
-    elif [ $status -eq 0 ]; then
-        tail -1 "$work/said" | sed 's/^/# /'
-        echo "ok parity $1 $2"
-    else
-        cat "$work/said"
-        echo "not ok parity $1 $2"
+    with_gpu 120 "$program" parity --model "$1" --device cuda --dtype "$2" --batch "$3" "${parity_size[@]}" \
+        --json >"$work/table" 2>"$work/said" || status=$?
+    cat "$work/said"
+    if [ ! -s "$work/table" ]; then
+        echo "not ok parity $1 $2 $3: exit status $status"
         return $status
     fi
+    awk '
+        { value = $0; sub(/^[^:]*: /, "", value); sub(/,$/, "", value); gsub(/"/, "", value) }
+        /"bound":/ { bound = value }
+        /"name":/ { name = value }
+        /"(value|input_gradient|weight_gradient)":/ { split($0, key, "\""); kind = key[2] }
+        /"relative":/ {
+            relative = value
+            if (!(kind in worst) || relative + 0 >= worst[kind]) {
+                worst[kind] = relative + 0
+                where[kind] = name
+            }
+        }
+        /"ok": false/ && kind { printf "# %s of %s: %s, beyond the bound\n", kind, name, relative }
+        END {
+            for (kind in worst)
+                printf "# %s: at most %.2g (%s), %.0f%% of the bound\n", kind, worst[kind], where[kind],
+                    100 * worst[kind] / bound
+        }' "$work/table"
+    mv "$work/table" "$work/data.json"
+    if [ $status -eq 0 ]; then echo "ok parity $1 $2 $3"; else echo "not ok parity $1 $2 $3"; fi
+}
+
+mien() { # LIMIT ARGUMENTS...: prints its output only if it fails
+    local limit=$1 status=0
+    shift
+    with_gpu "$limit" "$program" "$@" >"$work/said" 2>&1 || status=$?
+    if [ $status -ne 0 ]; then
+        echo "mien $*: exit status $status"
+        tail -5 "$work/said"
+    fi
+    return $status
 }
 
 same() { # NAME FILE FILE
@@ -193,73 +150,26 @@ learns() { # DTYPE
         }' "$work/learns-$1/log.csv"
 }
 
-# Runs our own kernels under compute-sanitizer; tests that call library kernels are left out.
-sanitize() { # TOOL TEST
-    local name=${2##*/} status=0
-    with_gpu 60 env CMOCKA_MESSAGE_OUTPUT=TAP compute-sanitizer --tool "$1" --error-exitcode 99 "$2" \
-        >"$work/said" 2>&1 || status=$?
-    case $status in
-    0) echo "ok $1 $name" ;;
-    124 | 137) echo "ok $1 $name # SKIP not finished in time" ;;
-    *)
-        grep -E '^=====|^not ok' "$work/said" | head -30
-        echo "not ok $1 $name (exit status $status)"
-        ;;
-    esac
-}
-
-sanitizers() {
-    local tool test
-    if [ "$fake" = 1 ]; then
-        echo "ok compute-sanitizer # SKIP there is no GPU"
-    elif ! command -v compute-sanitizer >/dev/null; then
-        echo "ok compute-sanitizer # SKIP it is not installed"
-    else
-        for tool in memcheck racecheck synccheck initcheck; do
-            for test in "$tests"/test_*; do
-                [ -f "$test" ] && [ -x "$test" ] || continue
-                [[ ${test##*/} == test_@(harness|launchers|engines|network|conv|dense) ]] || sanitize "$tool" "$test"
-            done
-        done
-    fi
-}
-
-# ---- run all parts ------------------------------------------------------------------------------
-rows=640 side=48 parity_size=(--batch 16) nets='classic vgg seresnet' dtypes='f32 tf32 bf16 f16'
-if [ "$fake" = 1 ]; then rows=80 side=12 parity_size=(--batch 1 --size 24) nets=classic dtypes='f32 bf16'; fi
-echo "Mien $commit on $gpu, driver $driver, $(date -u +%FT%TZ)"
-ldd "$modules/mien-cuda.so" | sed -nE 's/^\t(lib(cud|cublas|nv).*)/  \1/p'
+# ---- all of it ----------------------------------------------------------------------------------
+# Engines are chosen by shape: only parity at the batch that trains checks those that train.
+if [ "$fake" = 1 ]; then
+    rows=60 side=12 parity_size=(--size 16) nets=sample dtypes='f32 bf16' batch=2 trained='sample/bf16/4'
+else
+    rows=640 side=48 parity_size=() nets='classic vgg seresnet' dtypes='f32 tf32 bf16 f16' batch=16
+    trained='classic/bf16/1024 classic/tf32/1024 vgg/bf16/256 vgg/tf32/256'
+fi
+for case in $trained; do
+    IFS=/ read -r net dtype size <<<"$case"
+    part 120 "parity $net $dtype $size" parity "$net" "$dtype" "$size"
+done
+for dtype in $dtypes; do
+    for net in $nets; do part 60 "parity $net $dtype" parity "$net" "$dtype" $batch; done
+done
 make_faces "$rows" "$side" >"$work/faces.csv"
-
-part devices devices
-for test in "$tests"/test_*; do
-    [ -f "$test" ] && [ -x "$test" ] || continue
-    [[ $test != *_@(harness|launchers|engines) ]] || continue # they need the CPU emulation
-    part "${test##*/}" test_program "$test"
+part 120 repeat repeat
+part 60 graphs graphs
+part 90 curve curve
+for dtype in tf32 bf16 f16; do part 60 "learns $dtype" learns "$dtype"; done
+for test in $(device_tests "$tests"); do
+    part 60 "${test##*/}" test_program "$test"
 done
-part curve curve
-part repeat repeat
-part graphs graphs
-for dtype in tf32 bf16 f16; do part "learns $dtype" learns "$dtype"; done
-for net in $nets; do
-    for dtype in $dtypes; do part "parity $net $dtype" parity "$net" "$dtype"; done
-done
-part sanitizers sanitizers
-
-{
-    printf '{"schema": 1, "date": %s, "commit": %s, "gpu": %s, "driver": %s, "seconds": %d,\n' \
-        "$(text "$(date -u +%FT%TZ)")" "$(text "$commit")" "$(text "$gpu")" "$(text "$driver")" "$SECONDS"
-    printf ' "passed": %d, "failed": %d, "skipped": %d,\n "parts": [\n' "$passed" "$failed" "$skipped"
-    first=1
-    for object in "${parts[@]}"; do
-        [ $first = 1 ] || printf ',\n'
-        first=0
-        printf '  %s' "$object"
-    done
-    printf '\n ]}\n'
-} >"$report.json"
-echo "written to $report.txt and .json, $SECONDS s"
-echo "$passed passed, $failed failed, $skipped skipped"
-exec >&- 2>&-
-wait "$tee" || true
-[ "$failed" -eq 0 ]
