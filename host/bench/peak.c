@@ -22,8 +22,8 @@ static double loop(const mien_cpu *cpu, long long rounds, double *flops) {
     return mien_seconds() - begin;
 }
 
-/* Normally distributed numbers, the same in every run: a GPU can multiply zeros faster than data, since they need
- * less power. */
+/* Normally distributed numbers, the same in every run: a GPU can multiply zeros faster than data,
+ * since they need less power. */
 static mien_status fill(mien_backend *b, const mien_tensor *x, body_step *state) {
     const mien_dropout normal = {.rate = 1, .stream = RNG_SAMPLE, .state = state};
     return b->ops->noise(b, x, x, &normal);

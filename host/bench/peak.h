@@ -13,8 +13,8 @@ typedef struct mien_peak {
 } mien_peak;
 
 /* Measures one window. CPU: 0.2 s of multiply-adds on all threads, with the widest vectors that
- * both our kernels and oneDNN use ($MIEN_ISA). GPU: products of 8192x8192 matrices of random numbers
- * in the backend's number type. `context` is a mien_peak. */
+ * both our kernels and oneDNN use ($MIEN_ISA). GPU: products of 8192x8192 matrices of random
+ * numbers in the backend's number type. `context` is a mien_peak. */
 mien_status mien_peak_window(void *context);
 /* The ISA of the windows, "v2", "v3" or "v4"; NULL if the backend is not a CPU. */
 const char *mien_peak_isa(const mien_backend *backend);

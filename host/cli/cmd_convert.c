@@ -183,7 +183,8 @@ static bool check_values(convert_args *args) {
     args->wanted = (size_t)images;
     if (!cli_on_bad(args->on_bad, &args->bad_rows)) return false;
     if (args->rest.count < 2) {
-        fprintf(stderr, "mien: convert needs MODEL and OUT, and --calibrate SRC for int8; see mien convert --help\n");
+        fprintf(stderr, "mien: convert needs MODEL and OUT, and --calibrate SRC for int8; see mien "
+                        "convert --help\n");
         return false;
     }
     if (!check_format(args)) return false;
@@ -197,7 +198,6 @@ static int run(int argc, char **argv, const cli_command *self) {
     const cli_flag flags[] = {
         {"--calibrate", "SRC", "for int8: calibration images: sample, a file or a folder",
          &args.data, NULL, NULL},
-         NULL},
         {"--images", "N", "number of calibration images, evenly spaced (default: 512)",
          &args.images, NULL, NULL},
         {"--split", "PART", "part of the data: train, val or test (default: train)", &args.split,

@@ -22,8 +22,9 @@ mien_status mien_setup_create(const mien_config *config, const char *commit, mie
 void mien_setup_release(mien_setup *setup);
 
 /* The file of a network: a path is kept, a bare name is looked up in configs/models of the source
- * tree or the installation, NOT_FOUND if it is not there. out has MIEN_PATH bytes. (`model.file` may
- * also name a model file of any name or a run folder, which are recognised by their content.) */
+ * tree or the installation, NOT_FOUND if it is not there. out has MIEN_PATH bytes. (`model.file`
+ * may also name a model file of any name or a run folder, which are recognised by their content.)
+ */
 mien_status mien_network_find(const char *name, char *out);
 
 /* weights[classes]: n / (classes * n_class) over the training part, so that every class has the

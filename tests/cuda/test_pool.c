@@ -67,7 +67,8 @@ static void run_max(mien_backend *b, const void *of, pair_result *out) {
     const size_t count = mien_shape_count(to);
     const body_step step = {.seed = 5, .step = 77};
     body_step *state = device_copy(b, &step, sizeof step);
-    const mien_dropout drop = {r->rate, RNG_DROPOUT + 2, state, 11, false};
+    const mien_dropout drop = {
+        .rate = r->rate, .stream = RNG_DROPOUT + 2, .state = state, .first = 11};
     const mien_pool_tail tail = {.relu_mask = r->relu_mask, .dropout = r->rate > 0 ? &drop : NULL};
     pair_tensor x = pair_tensor_of(b, r->x, 21, true, r->shift);
     pair_tensor y = pair_tensor_of(b, to, 0, false, r->shift);
