@@ -93,7 +93,7 @@ refuse 2 "calibration of floats" "'x.h5'" "--calibrate" -- convert run x.h5 --ca
 refuse 2 "images without calibration" "--images" "--calibrate" -- convert run x.h5 --images 40
 refuse 2 "damaged rows without calibration" "--on-bad" "--calibrate" -- convert run x.h5 --on-bad skip
 refuse 1 "int8 to floats" "in int8" "x.h5" -- convert m.safetensors x.h5
-refuse 1 "a copy over the model" "would write over" "run/best.h5" -- convert run run/best.h5
+refuse 1 "a copy over the model" "would overwrite" "run/best.h5" -- convert run run/best.h5
 refuse 1 "no model to copy" "nowhere.h5" -- convert nowhere.h5 x.h5
 refuse 1 "a suffix of no format" "'x.bin'" ".h5" ".safetensors" -- convert run x.bin
 refuse 2 "no calibration data" "--calibrate" -- convert run never.safetensors
@@ -107,14 +107,14 @@ refuse 1 "no data" "none.csv" -- convert run x.safetensors --calibrate none.csv
 refuse 1 "no model" "nowhere.h5" -- convert nowhere.h5 x.safetensors --calibrate faces.csv
 refuse 1 "another suffix" "'x.bin'" ".safetensors" -- convert run x.bin --calibrate faces.csv
 cp run/best.h5 best.safetensors
-refuse 1 "over the model" "would write over" -- convert best.safetensors best.safetensors --calibrate faces.csv
+refuse 1 "over the model" "would overwrite" -- convert best.safetensors best.safetensors --calibrate faces.csv
 refuse 1 "no folder" "nodir" -- convert run nodir/x.safetensors --calibrate faces.csv
 refuse 1 "already int8" "already int8" -- convert m.safetensors x.safetensors --calibrate faces.csv
 refuse 1 "train from int8" "cannot be trained" -- train "${quick[@]}" --set model.file=m.safetensors --data faces.csv --out never
 cp m.safetensors int8.bin
 cp m.safetensors int8.h5
-refuse 1 "train from int8 by another name" "in int8 and cannot be trained" -- train "${quick[@]}" --set model.file=int8.bin --data faces.csv --out never
-refuse 1 "train from int8 that is called .h5" "in int8 and cannot be trained" -- train "${quick[@]}" --set model.file=int8.h5 --data faces.csv --out never
+refuse 1 "train from int8 by another name" "is an int8 model and cannot be trained" -- train "${quick[@]}" --set model.file=int8.bin --data faces.csv --out never
+refuse 1 "train from int8 that is called .h5" "is an int8 model and cannot be trained" -- train "${quick[@]}" --set model.file=int8.h5 --data faces.csv --out never
 check "nothing was written by these" eval '[ ! -e x.safetensors ] && [ ! -e x.h5 ] && [ ! -e x.bin ]'
 
 head -c 3000 m.safetensors >cut.safetensors
