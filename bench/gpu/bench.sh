@@ -17,6 +17,7 @@ pytorch() {
     if [ $status -eq 0 ]; then echo "ok bench"; else echo "not ok bench: exit status $status"; fi
 }
 
+memory=$(mktemp -d -p /dev/shm 2>/dev/null) || memory=$work
 if command -v "$peers_python" >/dev/null; then
     part "$budget" bench pytorch
 else

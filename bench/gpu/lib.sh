@@ -17,7 +17,7 @@ out=${OUT:-$([ "$fake" = 1 ] && echo build/fake-results || echo bench/results)}
 cache=${CACHE:-$([ "$fake" = 1 ] && echo build/fake-cache || echo build/gpu-cache)}
 peers_python=${PEERS_PYTHON:-python3}
 work=$(mktemp -d)
-memory=$work # for the data set; in memory if possible
+memory=$work # a folder for the data set
 part_end=$((SECONDS + budget))
 PATH=$PATH:/usr/local/cuda/bin
 mkdir -p "$out" "$cache"
@@ -149,7 +149,6 @@ find_data() {
         [ -f "$file" ] || continue
         data=$file
         [[ $file == *.tar* ]] || return 0
-        memory=$(mktemp -d -p /dev/shm 2>/dev/null) || memory=$work
         if unpack "$file" "$memory" && [ -d "$memory/fer2013/train" ]; then
             data=$memory/fer2013
             # its test part is PublicTest, on which the recipe chooses the best epoch

@@ -48,7 +48,7 @@ page_cache() {
 }
 
 if [ "$fake" = 1 ]; then
-    classic=(sample --size 16 --batch 4) vgg=(sample --size 16 --batch 3) one=(sample --size 16 --batch 1)
+    classic=(sample --size 16 --batch 4) vgg=(sample --size 16 --batch 5) one=(sample --size 16 --batch 1)
     seconds=0.05
 else
     classic=(classic --batch 1024) vgg=(vgg --batch 1024) one=(classic --batch 1)

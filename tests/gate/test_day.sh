@@ -81,15 +81,13 @@ expect "only graphs have a host time" "${holds[@]}" '"host" in part["train class
 expect "latency was measured" "${holds[@]}" 'part["infer classic, batch 1"]["data"]["batch"] == 1'
 expect "a machine without make" "${holds[@]}" '"make: not there" in part["versions"]["notes"]'
 expect "engines come back" test -s "$dir/results/engines.json"
-cp "$dir/results/engines.json" "$dir/smoke.json"
 expect "check" day day.tar.xz check
 expect "its report" holds check 'report["complete"] and report["failed"] == 0 and report["passed"] >= 15'
 expect "parity at the batch that trains comes first" holds check 'report["parts"][0]["data"]["batch"] == 4
     and report["parts"][0]["data"]["ok"] and report["parts"][0]["data"]["dtype"] == "bf16"'
 expect "gradients were compared" holds check '"weight_gradient" in report["parts"][0]["data"]["layers"][0]'
 expect "all parts" holds check '{"repeat", "graphs", "curve", "learns bf16", "test_loss"} <= set(part)'
-head -c -20 "$dir/smoke.json" >"$dir/smoke.start" # later choices are added at the end
-expect "engines of smoke are used" cmp -n "$(grep -c . "$dir/smoke.start")" "$dir/smoke.start" "$dir/results/engines.json"
+expect "engines of smoke, whose batch of 5 is its own, are kept" grep -q 'bf16 x 5 ' "$dir/results/engines.json"
 
 # ---- where, sanitizers ----------------------------------------------------------------------------
 cat >"$dir/tools/ncu" <<END
@@ -161,5 +159,12 @@ pack faults.tar.xz
 day faults.tar.xz smoke && fail "a failing part fails the step" "$(cat "$dir/day.log")"
 expect "a failing part ends nothing" holds smoke 'report["failed"] == 1 and
     part["infer classic, batch 1"]["failed"] == 1 and part["train classic tf32"]["passed"] == 1'
+cat >bench/gpu/where.sh <<'END' # in the copy
+part 3 stuck sleep 60
+part 3 next echo "ok next"
+END
+day day.tar.xz where && fail "a process that cannot be killed" "$(cat "$dir/day.log")"
+expect "a process that cannot be killed is left behind" holds where 'part["stuck"]["failed"] == 1 and
+    part["stuck"]["seconds"] < 15 and part["next"]["passed"] == 1'
 expect "an unknown step" eval '! day day.tar.xz nothing && grep -q usage: "$dir/day.log"'
 exit $failed
