@@ -189,6 +189,15 @@ static __device__ float masked(float dy, float x, float y, float scale, float sh
     return dy * body_activation_slope(0, y, BODY_RELU, 0);
 }
 
+/* Channels of a thread at most. It keeps up to six numbers for each, and a pack of eight 16-bit
+ * numbers would take so many registers that only two blocks run on a multiprocessor.
+ * BACKWARD_BLOCKS: four on each of 132. */
+enum { BACKWARD_WIDTH = 4, BACKWARD_BLOCKS = 4 * 132 };
+
+static constexpr int backward_width(int wide) {
+    return wide < BACKWARD_WIDTH ? wide : BACKWARD_WIDTH;
+}
+
 /* The tensors of the backward pass. */
 template <typename T> struct slopes {
     const T *dy, *x, *y;     /* y: for BY_Y */
@@ -300,7 +309,7 @@ static int backward(cuda_stream stream, slopes<T> from, size_t rows, int c, cons
     const normaliser k = norm_of(b, frozen);
     float *partial = (float *)buffer.data, *means = NULL;
     if (!frozen || b->dgamma || b->dbeta) {
-        const sheet s = sums_sheet<2>(rows, c, c / V);
+        const sheet s = sums_sheet<2>(rows, c, c / V, BACKWARD_BLOCKS);
         float *reduced = partial + (size_t)s.grid.y * 2 * (size_t)c;
         TRY(launch(batchnorm_gradient_sums_kernel<T, V, MASK>, s.grid, s.block, stream, partial,
                    from, k, rows, c));
@@ -324,7 +333,7 @@ int cuda_batchnorm_backward(cuda_stream stream, cuda_tensor dx, cuda_tensor dy, 
                        is_aligned(b->y.data) && is_aligned(b->dresidual.data);
     return with_width(x.number, whole, [&](auto zero, auto wide) {
         typedef decltype(zero) T;
-        enum { V = decltype(wide)::N };
+        enum { V = backward_width(decltype(wide)::N) };
         const slopes<T> s = {(const T *)dy.data,
                              (const T *)x.data,
                              (const T *)b->y.data,

@@ -13,9 +13,10 @@
 enum { SUM_RUN = 32, SUM_BLOCKS = 396, SUM_AHEAD = 4 };
 
 /* The workspace holds [blocks][Q][c] floats, then [Q][c] for the results of the second kernel. */
-template <int Q> static sheet sums_sheet(size_t rows, int c, int units) {
+template <int Q>
+static sheet sums_sheet(size_t rows, int c, int units, unsigned most = SUM_BLOCKS) {
     const size_t capacity = CUDA_WORKSPACE_BYTES / sizeof(float) / Q / (size_t)c;
-    sheet s = sheet_of(rows, units, SUM_BLOCKS);
+    sheet s = sheet_of(rows, units, most);
     if (s.grid.y + 1 > capacity) s.grid.y = capacity > 2 ? (unsigned)capacity - 1 : 1;
     return s;
 }
