@@ -37,6 +37,7 @@ typedef struct trainer {
     double *speeds;  /* images per second of each epoch */
     double *rates;   /* learning rate of each step of an epoch */
     double reported; /* time of the last progress report */
+    double fetched;  /* time of the last copy of the weights to the host */
     long long step, per_epoch, total;
     bool saved;
 } trainer;
@@ -203,6 +204,14 @@ static mien_status validate(trainer *t, int epoch) {
                                      : computed;
 }
 
+/* Seconds between two copies of the weights that nothing but a fault of the device needs: they are
+ * large, and an epoch may take less time than copying them. */
+static const double fetch_seconds = 5;
+
+static double now(const trainer *t) {
+    return t->request->seconds ? t->request->seconds() : mien_seconds();
+}
+
 /* Copies the current weights from the device to the host's model. */
 static mien_status fetch_weights(trainer *t, bool averaged, int epoch) {
     mien_model *model = &t->setup.model;
@@ -213,7 +222,15 @@ static mien_status fetch_weights(trainer *t, bool averaged, int epoch) {
     model->weights = arrived;
     model->meta.step = t->step;
     model->meta.epoch = epoch;
+    t->fetched = now(t);
     return MIEN_OK;
+}
+
+/* A GPU can fault, and its memory is then lost: the host keeps a copy of a recent epoch. */
+static mien_status keep_copy(trainer *t, int epoch) {
+    const bool is_gpu = t->request->backend->gpu[0];
+    if (!is_gpu || now(t) - t->fetched < fetch_seconds) return MIEN_OK;
+    return fetch_weights(t, true, epoch);
 }
 
 /* Writes the host's model to a file. */
@@ -312,12 +329,8 @@ static mien_status run_epoch(trainer *t, int number, mien_train_result *result) 
     result->steps = t->step;
     t->speeds[number - 1] = e.images_per_second;
     begin_part(t, "checkpoint");
-    mien_status status = MIEN_OK;
-    if (e.best)
-        status = keep_best(t, number, val_seconds, result);
-    else if (t->request->backend->ops->capture) /* after a GPU fault only the host's copy is left */
-        status = fetch_weights(t, true, number);
-    MIEN_TRY(end_part(t, status));
+    MIEN_TRY(
+        end_part(t, e.best ? keep_best(t, number, val_seconds, result) : keep_copy(t, number)));
     if (mien_plateau_update(&t->plateau, t->config, e.val_loss))
         MIEN_INFO("val_loss plateaued; reducing the learning rate to %g times its initial value",
                   t->plateau.factor);

@@ -29,6 +29,7 @@ typedef struct mien_train_request {
     const char *commit;       /* of the program */
     const volatile int *stop; /* set by a signal: finish the step, save, return INTERRUPTED */
     mien_observer observer;
+    double (*seconds)(void); /* the clock that spaces copies of the weights; NULL: mien_seconds */
 } mien_train_request;
 
 typedef struct mien_train_result {

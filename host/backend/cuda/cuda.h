@@ -89,6 +89,11 @@ mien_status mien_cuda_alloc(size_t bytes, void **out);
 void mien_cuda_free(void *data);
 mien_status mien_cuda_staging_create(mien_cuda *cuda);
 void mien_cuda_staging_release(mien_cuda *cuda);
+/* Copies from the device in pieces of CUDA_STAGING bytes: `take` gets the one at offset `at` while
+ * the next is being copied. */
+typedef void (*cuda_take)(void *context, const void *piece, size_t at, size_t bytes);
+mien_status mien_cuda_fetch(mien_cuda *cuda, const void *src, size_t bytes, cuda_take take,
+                            void *context);
 /* The enum cuda_number of one of a backend's dtypes. */
 static inline int mien_cuda_number(mien_dtype dtype) {
     return dtype == MIEN_BF16 ? CUDA_BF16 : (dtype == MIEN_F16 ? CUDA_F16 : CUDA_F32);

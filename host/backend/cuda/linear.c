@@ -55,20 +55,38 @@ static bool as_on_the_host(const mien_linear_desc *d) {
     return d->dense || mien_linear_groups(d) > 1;
 }
 
-/* Converts between [taps][in][out] and [out][taps][in]; of a transposed convolution, those of the
- * convolution from `out` to `in`. */
-static void reorder(const mien_linear_desc *d, float *dst, const float *src, bool to_device) {
-    const size_t taps = (size_t)(d->kernel_h * d->kernel_w);
-    const size_t in = (size_t)(d->transposed ? d->out.c : d->in.c);
+/* Weights are [taps * in][out] on the host and [out][taps * in] on the device; of a transposed
+ * convolution, those of the convolution from `out` to `in`. */
+typedef struct matrix {
+    float *host;
+    size_t rows, columns; /* taps * in, out */
+} matrix;
+
+static matrix matrix_of(const mien_linear_desc *d, float *host) {
     const size_t out = (size_t)(d->transposed ? d->in.c : d->out.c);
-    for (size_t o = 0; o < out; o++)
-        for (size_t t = 0; t < taps; t++)
-            for (size_t i = 0; i < in; i++) {
-                const size_t host = (t * in + i) * out + o, here = (o * taps + t) * in + i;
-                if (to_device)
-                    dst[here] = src[host];
-                else
-                    dst[host] = src[here];
+    return (matrix){host, mien_linear_weights(d) / out, out};
+}
+
+static void reorder_to_device(float *dst, const matrix *m) {
+#pragma omp parallel for schedule(static)
+    for (size_t c = 0; c < m->columns; c++)
+        for (size_t r = 0; r < m->rows; r++)
+            dst[c * m->rows + r] = m->host[r * m->columns + c];
+}
+
+/* A piece of the device's weights that begins `at` bytes after the first. A thread writes a few
+ * rows of the host at a time, so that their lines stay in its cache. */
+static void take_weights(void *context, const void *piece, size_t at, size_t bytes) {
+    enum { ROWS = 32 };
+    const matrix *m = context;
+    const float *src = piece;
+    const size_t first = at / sizeof *src, end = first + bytes / sizeof *src;
+#pragma omp parallel for schedule(static)
+    for (size_t row = 0; row < m->rows; row += ROWS)
+        for (size_t c = first / m->rows; c * m->rows < end; c++)
+            for (size_t r = row; r < m->rows && r < row + ROWS; r++) {
+                const size_t here = c * m->rows + r;
+                if (here >= first && here < end) m->host[r * m->columns + c] = src[here - first];
             }
 }
 
@@ -77,7 +95,8 @@ static mien_status weights_upload(mien_linear *op, void *dst, const float *hwio)
     float *reordered;
     if (as_on_the_host(&op->desc)) return op->backend->ops->copy_in(op->backend, dst, hwio, bytes);
     MIEN_TRY(mien_new(&reordered, 1, bytes));
-    reorder(&op->desc, reordered, hwio, true);
+    const matrix m = matrix_of(&op->desc, (float *)(uintptr_t)hwio);
+    reorder_to_device(reordered, &m);
     const mien_status status = op->backend->ops->copy_in(op->backend, dst, reordered, bytes);
     mien_free(reordered);
     return status;
@@ -85,13 +104,9 @@ static mien_status weights_upload(mien_linear *op, void *dst, const float *hwio)
 
 static mien_status weights_download(mien_linear *op, float *hwio, const void *src) {
     const size_t bytes = linear_weight_bytes(op);
-    float *reordered;
     if (as_on_the_host(&op->desc)) return op->backend->ops->copy_out(op->backend, hwio, src, bytes);
-    MIEN_TRY(mien_new(&reordered, 1, bytes));
-    const mien_status status = op->backend->ops->copy_out(op->backend, reordered, src, bytes);
-    if (status == MIEN_OK) reorder(&op->desc, hwio, reordered, false);
-    mien_free(reordered);
-    return status;
+    matrix m = matrix_of(&op->desc, hwio);
+    return mien_cuda_fetch(op->cuda, src, bytes, take_weights, &m);
 }
 
 static bool linear_can_add(const mien_backend *b, const mien_linear_desc *d) {

@@ -73,19 +73,44 @@ static mien_status copy_in(mien_backend *b, void *dst, const void *host, size_t 
     return MIEN_OK;
 }
 
-static mien_status copy_out(mien_backend *b, void *host, const void *src, size_t bytes) {
-    mien_cuda *cuda = cuda_of(b);
-    for (size_t at = 0; at < bytes;) {
-        const size_t part = bytes - at < CUDA_STAGING ? bytes - at : CUDA_STAGING;
-        const struct cuda_staging *s = &cuda->staging[cuda->turn ^= 1];
-        CUDA_TRY(cudaMemcpyAsync(s->data, (const char *)src + at, part, cudaMemcpyDeviceToHost,
-                                 cuda->stream),
-                 "a copy from the device");
-        CUDA_TRY(cudaStreamSynchronize(cuda->stream), "the work before a copy from the device");
-        memcpy((char *)host + at, s->data, part);
-        at += part;
+static size_t piece_at(size_t at, size_t bytes) {
+    return bytes - at < CUDA_STAGING ? bytes - at : CUDA_STAGING;
+}
+
+/* Begins to copy `bytes` to the other buffer. */
+static mien_status begin_piece(mien_cuda *cuda, const char *src, size_t bytes) {
+    const struct cuda_staging *s = &cuda->staging[cuda->turn ^= 1];
+    CUDA_TRY(cudaMemcpyAsync(s->data, src, bytes, cudaMemcpyDeviceToHost, cuda->stream),
+             "a copy from the device");
+    CUDA_TRY(cudaEventRecord(s->free, cuda->stream), "recording a copy");
+    return MIEN_OK;
+}
+
+mien_status mien_cuda_fetch(mien_cuda *cuda, const void *src, size_t bytes, cuda_take take,
+                            void *context) {
+    if (bytes) MIEN_TRY(begin_piece(cuda, src, piece_at(0, bytes)));
+    for (size_t at = 0; at < bytes; at += CUDA_STAGING) {
+        const struct cuda_staging *s = &cuda->staging[cuda->turn];
+        const size_t next = at + CUDA_STAGING;
+        if (next < bytes)
+            MIEN_TRY(begin_piece(cuda, (const char *)src + next, piece_at(next, bytes)));
+        CUDA_TRY(cudaEventSynchronize(s->free), "the work before a copy from the device");
+        take(context, s->data, at, piece_at(at, bytes));
     }
     return MIEN_OK;
+}
+
+/* On all threads: one alone copies more slowly than the device. */
+static void take_bytes(void *context, const void *piece, size_t at, size_t bytes) {
+    enum { BLOCK = 128 << 10 };
+    char *to = (char *)context + at;
+#pragma omp parallel for schedule(static) if (bytes > BLOCK)
+    for (size_t i = 0; i < bytes; i += BLOCK)
+        memcpy(to + i, (const char *)piece + i, bytes - i < BLOCK ? bytes - i : BLOCK);
+}
+
+static mien_status copy_out(mien_backend *b, void *host, const void *src, size_t bytes) {
+    return mien_cuda_fetch(cuda_of(b), src, bytes, take_bytes, host);
 }
 
 static mien_status memory_zero(mien_backend *b, void *dst, size_t bytes) {
