@@ -17,8 +17,10 @@ versions() {
         for name in nvcc ncu compute-sanitizer; do
             echo "# $name: $(tool $name || echo not there)"
         done
-        echo "# $(first_line "$peers_python" -c 'import torch
-print("PyTorch", torch.__version__, "cuDNN", torch.backends.cudnn.version(), "CUDA", torch.version.cuda)')"
+        # what it says last: a version, or why there is none
+        echo "# $(timeout 60 "$peers_python" -c 'import torch
+print("PyTorch", torch.__version__, "cuDNN", torch.backends.cudnn.version(), "CUDA", torch.version.cuda)' 2>&1 |
+            tail -1)"
         echo "# libraries: $cuda_path"
         with_gpu 30 ldd "$modules/mien-cuda.so" | sed -nE 's/^\t(lib(cud|cublas|nv).*)/# \1/p'
     fi
