@@ -380,7 +380,7 @@ install: all ## copy programs, library, headers and recipes to PREFIX
 
 .PHONY: dist
 dist: all ## make an archive to install from; CARRY=1 adds libraries and GPU tests, for a machine without them
-	@$(if $(filter 1,$(CARRY)),$(MAKE) --no-print-directory -j$(J) $(filter $(B)/tests/cuda/%,$(test_bin)))
+	@$(if $(filter 1,$(CARRY)),$(MAKE) --no-print-directory -j$(J) $(traced) $(filter $(B)/tests/cuda/%,$(test_bin)))
 	@rm -rf $(B)/dist
 	@$(MAKE) --no-print-directory install DESTDIR=$(abspath $(B)/dist/mien) PREFIX= >/dev/null
 	@bash scripts/dist.sh $(B) $(VERSION) $(COMMIT) $(CARRY)
