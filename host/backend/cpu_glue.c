@@ -34,6 +34,12 @@ static mien_status glue_copy(mien_backend *b, void *dst, const void *src, size_t
     return MIEN_OK;
 }
 
+static mien_status glue_copy_beside(mien_backend *b, void *dst, void *landing, const void *host,
+                                    size_t bytes) {
+    (void)landing;
+    return glue_copy(b, dst, host, bytes);
+}
+
 static mien_status glue_zero(mien_backend *b, void *dst, size_t bytes) {
     kernels(b)->zero(dst, bytes);
     return MIEN_OK;
@@ -458,6 +464,7 @@ void CPU_REAL_NAME(mien_cpu_glue)(mien_ops *ops) {
     ops->free = glue_free;
     ops->copy_in = glue_copy;
     ops->copy_out = glue_copy;
+    ops->copy_beside = glue_copy_beside;
     ops->zero = glue_zero;
     ops->upload = glue_upload;
     ops->download = glue_download;

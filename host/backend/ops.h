@@ -232,6 +232,7 @@ struct mien_ops {
     const mien_int8_ops *int8;       /* NULL: not supported; the network runs in f32 */
     const mien_capture_ops *capture; /* NULL: not supported; kernels are launched one by one */
     bool sums_bias;                  /* pool_backward fills mien_pool_tail.dbias */
+    bool copies_beside;              /* copy_beside makes use of its `landing` */
     void (*close)(mien_backend *);
 
     /* memory */
@@ -239,6 +240,11 @@ struct mien_ops {
     void (*free)(mien_backend *, void *);
     mien_status (*copy_in)(mien_backend *, void *dst, const void *host, size_t bytes);
     mien_status (*copy_out)(mien_backend *, void *host, const void *src, size_t bytes);
+    /* copy_in for what the next step reads; where the backend copies_beside, it need not wait for
+     * the work queued so far. The bytes land in `landing`, backend memory that nothing else uses,
+     * and move to dst when that work is done. NULL: as copy_in. Not to be recorded. */
+    mien_status (*copy_beside)(mien_backend *, void *dst, void *landing, const void *host,
+                               size_t bytes);
     mien_status (*zero)(mien_backend *, void *dst, size_t bytes);
     /* f32 NHWC on the host ↔ a tensor in the backend's layout and dtype; not for a step. */
     mien_status (*upload)(mien_backend *, const mien_tensor *dst, const float *nhwc);

@@ -24,15 +24,21 @@ mien_status mien_feed_create(mien_backend *backend, mien_image_spec spec,
 
 void mien_feed_release(mien_feed *feed) {
     if (!feed->backend) return;
-    void *const device[] = {feed->pixels, feed->scale, feed->shift, feed->in_order};
+    void *const device[] = {feed->pixels, feed->landing, feed->scale, feed->shift, feed->in_order};
     for (size_t i = 0; i < sizeof device / sizeof device[0]; i++)
         if (device[i]) feed->backend->ops->free(feed->backend, device[i]);
     *feed = (mien_feed){0};
 }
 
+mien_status mien_feed_overlap(mien_feed *feed) {
+    mien_backend *b = feed->backend;
+    if (!b->ops->copies_beside || feed->landing) return MIEN_OK;
+    return b->ops->alloc(b, feed->capacity * mien_image_bytes(feed->spec), (void **)&feed->landing);
+}
+
 mien_status mien_feed_upload(mien_feed *feed, const uint8_t *pixels, size_t n) {
-    return feed->backend->ops->copy_in(feed->backend, feed->pixels, pixels,
-                                       n * mien_image_bytes(feed->spec));
+    return feed->backend->ops->copy_beside(feed->backend, feed->pixels, feed->landing, pixels,
+                                           n * mien_image_bytes(feed->spec));
 }
 
 mien_status mien_feed_make_order(mien_feed *feed) {

@@ -23,6 +23,7 @@ typedef struct mien_feed {
     size_t capacity; /* images */
     /* in backend memory */
     uint8_t *pixels;      /* [capacity][h][w][c] */
+    uint8_t *landing;     /* like pixels, for mien_feed_overlap; else NULL */
     float *scale, *shift; /* [c] */
     uint32_t *in_order;   /* 0, 1, … capacity - 1; NULL before mien_feed_make_order */
 } mien_feed;
@@ -33,6 +34,8 @@ mien_status mien_feed_create(mien_backend *backend, mien_image_spec spec,
                              const mien_normalise *normalise, size_t images, mien_feed *feed);
 void mien_feed_release(mien_feed *feed);
 
+/* From now on an upload may run beside the work queued before it, where the backend can do that. */
+mien_status mien_feed_overlap(mien_feed *feed);
 /* Copies n images [n][h][w][c] to the start of the feed. */
 mien_status mien_feed_upload(mien_feed *feed, const uint8_t *pixels, size_t n);
 /* Fills `in_order`; allocates it on the first call. */

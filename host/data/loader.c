@@ -93,6 +93,7 @@ static mien_status make_resident(mien_loader *loader, const mien_dataset *set,
 static mien_status make_streamed(mien_loader *loader, const mien_dataset *set,
                                  const mien_normalise *normalise, int batch, int workers) {
     MIEN_TRY(mien_feed_create(loader->backend, set->spec, normalise, (size_t)batch, &loader->feed));
+    MIEN_TRY(mien_feed_overlap(&loader->feed));
     MIEN_TRY(mien_feed_make_order(&loader->feed));
     MIEN_TRY(make_targets(loader, (size_t)batch));
     MIEN_TRY(mien_new(&loader->permutation, loader->most, sizeof *loader->permutation));

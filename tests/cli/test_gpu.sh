@@ -66,6 +66,17 @@ field() { sed -n "s/.*\"$1\": \([0-9.e-]*\).*/\1/p" "$2" | head -1; }
 check "both find the same" awk -v a="$(field accuracy gpu.json)" -v b="$(field accuracy cpu.json)" \
     -v c="$(field loss gpu.json)" -v d="$(field loss cpu.json)" 'BEGIN { exit !(a == b && (c - d) ^ 2 < 1e-8 && a > 0) }'
 
+# a streamed set, whatever the order in which upload and computation run concurrently
+stream() { # STREAMS OUT
+    FAKE_CUDA_STREAMS=$1 "$mien" train tiny-train.yaml "${gpu[@]}" --set train.epochs=3 --set data.memory=stream --out "$2" -q
+}
+check "stream" stream now streamed
+check "a streamed set is a resident one" cmp <(cut -d, -f 1-6 run/log.csv) <(cut -d, -f 1-6 streamed/log.csv)
+for streams in late late,now now,late; do
+    check "stream with streams that run $streams" stream $streams "$streams"
+    check "$streams computes the same" cmp <(cut -d, -f 1-6 streamed/log.csv) <(cut -d, -f 1-6 $streams/log.csv)
+done
+
 # a device fault in the second epoch: status 70, and the weights of the first epoch are saved
 status=0
 FAKE_CUDA_STICKY=cudaGraphLaunch:5 timeout 60 "$mien" train tiny-train.yaml "${gpu[@]}" \

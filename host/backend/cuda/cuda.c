@@ -99,6 +99,9 @@ static mien_status open_device(mien_cuda *cuda, int device) {
     /* before --device auto has chosen this card, and not in the middle of a run */
     CUDA_TRY(cuda_has_code(), "finding kernels for this card");
     CUDA_TRY(cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking), "creating a stream");
+    CUDA_TRY(cudaStreamCreateWithFlags(&cuda->uploads, cudaStreamNonBlocking), "creating a stream");
+    CUDA_TRY(cudaEventCreateWithFlags(&cuda->landed, cudaEventDisableTiming), "creating an event");
+    CUDA_TRY(cudaEventCreateWithFlags(&cuda->taken, cudaEventDisableTiming), "creating an event");
     return MIEN_OK;
 }
 
@@ -123,6 +126,9 @@ static void close_cuda(mien_backend *b) {
         if (cuda->blas) cublasLtDestroy(cuda->blas);
         dnn_cache_close(cuda->engines);
         if (cuda->dnn) cudnnDestroy(cuda->dnn);
+        if (cuda->landed) cudaEventDestroy(cuda->landed);
+        if (cuda->taken) cudaEventDestroy(cuda->taken);
+        if (cuda->uploads) cudaStreamDestroy(cuda->uploads);
         if (cuda->stream) cudaStreamDestroy(cuda->stream);
         if (cuda->joined) leave();
     }
@@ -174,6 +180,7 @@ mien_status mien_cuda_open(int device, const mien_backend_options *options, mien
     cuda->ops = (mien_ops){.name = "cuda",
                            .capture = graphs_wanted() ? &mien_cuda_capture : NULL,
                            .sums_bias = true,
+                           .copies_beside = true,
                            .close = close_cuda};
     mien_cuda_memory_slots(&cuda->ops);
     mien_cuda_glue_slots(&cuda->ops);

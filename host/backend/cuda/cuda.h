@@ -35,7 +35,10 @@ typedef struct mien_cuda {
     char gpu[128];          /* "NVIDIA H200" */
     mien_compute compute;   /* never AUTO */
     bool deterministic;
-    cudaStream_t stream; /* all work runs in it, in order */
+    cudaStream_t stream; /* all work runs in it, in order, but for uploads in `uploads` */
+    cudaStream_t uploads;
+    cudaEvent_t landed; /* in `uploads`: a batch is in its landing memory */
+    cudaEvent_t taken;  /* in `stream`: no work before it uses any landing memory */
     cudnnHandle_t dnn;
     cublasLtHandle_t blas;
     cuda_workspace buffer; /* partial sums of our own kernels */

@@ -41,9 +41,13 @@ void mien_cuda_staging_release(mien_cuda *cuda) {
 }
 
 static mien_status memory_alloc(mien_backend *b, size_t bytes, void **out) {
+    mien_cuda *cuda = cuda_of(b);
     MIEN_TRY(mien_cuda_alloc(bytes, out));
-    const mien_status status = mien_cuda_check(cudaMemsetAsync(*out, 0, bytes, cuda_of(b)->stream),
-                                               "clearing memory", __FILE__, __LINE__);
+    mien_status status = mien_cuda_check(cudaMemsetAsync(*out, 0, bytes, cuda->stream),
+                                         "clearing memory", __FILE__, __LINE__);
+    if (status == MIEN_OK) /* it may become landing memory */
+        status = mien_cuda_check(cudaEventRecord(cuda->taken, cuda->stream), "clearing memory",
+                                 __FILE__, __LINE__);
     if (status == MIEN_OK) return MIEN_OK;
     mien_cuda_free(*out);
     *out = NULL;
@@ -57,19 +61,37 @@ static void memory_free(mien_backend *b, void *data) {
 
 /* Double-buffered: the caller may change its memory right after the call, and one buffer is filled
  * while the other is copied. */
-static mien_status copy_in(mien_backend *b, void *dst, const void *host, size_t bytes) {
-    mien_cuda *cuda = cuda_of(b);
+static mien_status send(mien_cuda *cuda, void *dst, const void *host, size_t bytes,
+                        cudaStream_t stream) {
     for (size_t at = 0; at < bytes;) {
         const size_t part = bytes - at < CUDA_STAGING ? bytes - at : CUDA_STAGING;
         const struct cuda_staging *s = &cuda->staging[cuda->turn ^= 1];
         CUDA_TRY(cudaEventSynchronize(s->free), "waiting for a copy");
         memcpy(s->data, (const char *)host + at, part);
-        CUDA_TRY(
-            cudaMemcpyAsync((char *)dst + at, s->data, part, cudaMemcpyHostToDevice, cuda->stream),
-            "a copy to the device");
-        CUDA_TRY(cudaEventRecord(s->free, cuda->stream), "recording a copy");
+        CUDA_TRY(cudaMemcpyAsync((char *)dst + at, s->data, part, cudaMemcpyHostToDevice, stream),
+                 "a copy to the device");
+        CUDA_TRY(cudaEventRecord(s->free, stream), "recording a copy");
         at += part;
     }
+    return MIEN_OK;
+}
+
+static mien_status copy_in(mien_backend *b, void *dst, const void *host, size_t bytes) {
+    return send(cuda_of(b), dst, host, bytes, cuda_of(b)->stream);
+}
+
+/* While the stream still computes with the batch in dst, the next one arrives in `landing`. */
+static mien_status copy_beside(mien_backend *b, void *dst, void *landing, const void *host,
+                               size_t bytes) {
+    mien_cuda *cuda = cuda_of(b);
+    if (!landing) return copy_in(b, dst, host, bytes);
+    CUDA_TRY(cudaStreamWaitEvent(cuda->uploads, cuda->taken, 0), "ordering an upload");
+    MIEN_TRY(send(cuda, landing, host, bytes, cuda->uploads));
+    CUDA_TRY(cudaEventRecord(cuda->landed, cuda->uploads), "recording an upload");
+    CUDA_TRY(cudaStreamWaitEvent(cuda->stream, cuda->landed, 0), "ordering an upload");
+    CUDA_TRY(cudaMemcpyAsync(dst, landing, bytes, cudaMemcpyDeviceToDevice, cuda->stream),
+             "a copy on the device");
+    CUDA_TRY(cudaEventRecord(cuda->taken, cuda->stream), "recording a copy");
     return MIEN_OK;
 }
 
@@ -77,7 +99,7 @@ static size_t piece_at(size_t at, size_t bytes) {
     return bytes - at < CUDA_STAGING ? bytes - at : CUDA_STAGING;
 }
 
-/* Begins to copy `bytes` to the other buffer. */
+/* Begins to copy `bytes` to the other buffer. The stream has waited for all uploads from it. */
 static mien_status begin_piece(mien_cuda *cuda, const char *src, size_t bytes) {
     const struct cuda_staging *s = &cuda->staging[cuda->turn ^= 1];
     CUDA_TRY(cudaMemcpyAsync(s->data, src, bytes, cudaMemcpyDeviceToHost, cuda->stream),
@@ -194,6 +216,7 @@ void mien_cuda_memory_slots(mien_ops *ops) {
     ops->free = memory_free;
     ops->copy_in = copy_in;
     ops->copy_out = copy_out;
+    ops->copy_beside = copy_beside;
     ops->zero = memory_zero;
     ops->upload = upload;
     ops->download = download;

@@ -13,6 +13,8 @@ extern "C" {
 typedef struct fake_counts {
     uint64_t launches; /* own kernels launched or captured; replays do not count */
     uint64_t mallocs, frees, copies, memsets;
+    uint64_t finished; /* work that has run; with FAKE_CUDA_STREAMS, not all that is queued has */
+    uint64_t beside;   /* work and events still queued when a wait for an event ended, added up */
     uint64_t syncs;    /* waits for a stream, device or event, and synchronous copies */
     uint64_t products; /* cuBLASLt's, launched or captured */
     uint64_t heuristics, plans, compiled; /* cuDNN; compiled: plans of runtime-compiled engines */

@@ -37,6 +37,8 @@ void fake_each_block(void (*see)(void *context, const void *data, size_t bytes),
 cudaError_t fake_unsafe(void);
 cudaError_t fake_unsafe_stream(cudaStream_t stream);
 bool fake_capturing(cudaStream_t stream);
+/* Runs what the stream has queued. */
+void fake_wait(cudaStream_t stream);
 
 #ifdef __cplusplus
 }

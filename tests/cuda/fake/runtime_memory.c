@@ -2,7 +2,7 @@
  * when the block is freed, or at once by AddressSanitizer, for which blocks have the exact size
  * requested. */
 #include "tests/cuda/fake/cost.h"
-#include "tests/cuda/fake/runtime.h"
+#include "tests/cuda/fake/runtime_queue.h"
 
 #include <pthread.h>
 #include <stdint.h>
@@ -12,9 +12,13 @@
 #include <sys/mman.h>
 
 #ifdef __SANITIZE_ADDRESS__
-enum { GUARD = 0 };
+                enum {
+                    GUARD = 0
+                };
 #else
-enum { GUARD = 64 };
+                enum {
+                    GUARD = 64
+                };
 #endif
 enum { ALIGN = 256, GUARD_BYTE = 0xA5, DEVICES = 16 };
 
@@ -141,6 +145,7 @@ cudaError_t cudaFree(void *devPtr) {
     FAKE_ENTER(cudaErrorInvalidValue);
     if (!devPtr) return cudaSuccess;
     if (fake_unsafe()) return fake_answer(cudaErrorStreamCaptureUnsupported);
+    fake_finish_all(); /* it waits for the device */
     pthread_mutex_lock(&lock);
     const cudaError_t code = drop(devPtr, false);
     if (code == cudaSuccess) fake_count.frees++, fake_count.blocks--;
@@ -162,6 +167,7 @@ cudaError_t cudaFreeHost(void *ptr) {
     FAKE_ENTER(cudaErrorInvalidValue);
     if (!ptr) return cudaSuccess;
     if (fake_unsafe()) return fake_answer(cudaErrorStreamCaptureUnsupported);
+    fake_finish_all(); /* it waits for the device */
     pthread_mutex_lock(&lock);
     const cudaError_t code = drop(ptr, true);
     if (code == cudaSuccess) fake_count.host_blocks--;
@@ -241,7 +247,9 @@ cudaError_t cudaMemcpyAsync(void *dst, const void *src, size_t count, enum cudaM
     const bool inside = kind == cudaMemcpyDeviceToDevice;
     fake_cost("copy", (int64_t)count * (inside ? 2 : 1), 0);
     if (inside && fake_skips(FAKE_OWN)) return cudaSuccess;
-    return fake_answer(fake_submit(stream, copy_work, &c, sizeof c));
+    const cudaError_t code = fake_submit(stream, copy_work, &c, sizeof c);
+    if (code == cudaSuccess && pageable) fake_wait(stream); /* pageable memory is read at once */
+    return fake_answer(code);
 }
 
 cudaError_t cudaMemsetAsync(void *devPtr, int value, size_t count, cudaStream_t stream) {

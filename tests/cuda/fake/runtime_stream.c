@@ -1,6 +1,5 @@
-/* Streams, captures, graphs and events of the fake GPU. Streams run their work immediately. */
-#include "tests/cuda/fake/runtime.h"
-#include "host/base/clock.h"
+/* Streams, captures, graphs and events of the fake GPU. */
+#include "tests/cuda/fake/runtime_queue.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -26,13 +25,12 @@ struct CUstream_st {
     enum cudaStreamCaptureStatus status;
     enum cudaStreamCaptureMode mode;
     struct CUgraph_st *graph; /* being captured */
+    fake_queue queue;
 };
 
-struct CUevent_st {
-    unsigned flags;
-    bool recorded, captured;
-    double at; /* seconds */
-};
+static fake_queue *queue_of(cudaStream_t stream) {
+    return stream ? &stream->queue : NULL;
+}
 
 static cudaStream_t capturing; /* the stream being captured, if any */
 
@@ -86,7 +84,7 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t graphExec, cudaStream_t stream) {
     if (fake_capturing(stream)) return fake_answer(fake_unsafe_stream(stream));
     fake_count.graph_launches++;
     for (const node *n = graphExec->graph.first; n; n = n->next) {
-        n->work(n->context);
+        fake_queue_work(queue_of(stream), n->work, n->context, n->bytes);
         fake_count.graph_nodes++;
     }
     return cudaSuccess;
@@ -139,11 +137,8 @@ cudaError_t fake_submit(cudaStream_t stream, void (*work)(void *context), const 
         add_node(stream->graph, work, context, bytes);
         return cudaSuccess;
     }
-    void *copy = make(bytes ? bytes : 1);
-    memcpy(copy, context, bytes);
     fake_clock_advance(1e-6);
-    work(copy);
-    free(copy);
+    fake_queue_work(queue_of(stream), work, context, bytes);
     return cudaSuccess;
 }
 
@@ -151,7 +146,7 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *pStream, unsigned int flags)
     FAKE_ENTER(cudaErrorMemoryAllocation);
     *pStream = make(sizeof **pStream);
     (*pStream)->flags = flags;
-    fake_count.streams++;
+    fake_queue_open(&(*pStream)->queue, (unsigned)fake_count.streams++);
     return cudaSuccess;
 }
 
@@ -162,6 +157,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
         clear(stream->graph);
         free(stream->graph);
     }
+    fake_queue_close(&stream->queue);
     free(stream);
     fake_count.streams--;
     FAKE_ENTER(cudaErrorUnknown);
@@ -172,6 +168,20 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 static cudaError_t wait_for(cudaStream_t stream) {
     if (fake_capturing(stream)) return fake_unsafe_stream(stream);
     fake_count.syncs++;
+    fake_queue_finish(queue_of(stream));
+    return cudaSuccess;
+}
+
+void fake_wait(cudaStream_t stream) {
+    fake_queue_finish(queue_of(stream));
+}
+
+/* A recording would need the event in its graph, too; nothing asks for that. */
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned int flags) {
+    FAKE_ENTER(cudaErrorUnknown);
+    if (!event || flags) return fake_answer(cudaErrorInvalidValue);
+    if (fake_capturing(stream) || event->captured) return fake_answer(fake_unsafe_stream(stream));
+    fake_queue_wait(queue_of(stream), event);
     return cudaSuccess;
 }
 
@@ -187,7 +197,9 @@ cudaError_t cudaStreamQuery(cudaStream_t stream) {
 
 cudaError_t cudaDeviceSynchronize(void) {
     FAKE_ENTER(cudaErrorUnknown);
-    return fake_answer(wait_for(capturing));
+    const cudaError_t code = wait_for(capturing);
+    if (code == cudaSuccess) fake_finish_all();
+    return fake_answer(code);
 }
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, enum cudaStreamCaptureMode mode) {
@@ -246,9 +258,11 @@ cudaError_t cudaEventCreate(cudaEvent_t *event) {
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
     FAKE_ENTER(cudaErrorUnknown);
     if (!event) return fake_answer(cudaErrorInvalidResourceHandle);
-    event->recorded = true;
     event->captured = fake_capturing(stream);
-    event->at = mien_seconds();
+    if (event->captured)
+        event->recorded = true;
+    else
+        fake_queue_record(queue_of(stream), event);
     return cudaSuccess;
 }
 
@@ -260,13 +274,17 @@ static cudaError_t done(cudaEvent_t event) {
 
 cudaError_t cudaEventQuery(cudaEvent_t event) {
     FAKE_ENTER(cudaErrorUnknown);
-    return fake_answer(done(event));
+    const cudaError_t code = done(event);
+    return code == cudaSuccess && event->passed < event->records ? cudaErrorNotReady
+                                                                 : fake_answer(code);
 }
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
     FAKE_ENTER(cudaErrorUnknown);
     fake_count.syncs++;
-    return fake_answer(done(event));
+    const cudaError_t code = done(event);
+    if (code == cudaSuccess) fake_event_finish(event);
+    return fake_answer(code);
 }
 
 cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t start, cudaEvent_t end) {
@@ -275,12 +293,14 @@ cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t start, cudaEvent_t end) 
         ((start->flags | end->flags) & cudaEventDisableTiming))
         return fake_answer(cudaErrorInvalidResourceHandle);
     if (start->captured || end->captured) return fake_answer(cudaErrorCapturedEvent);
+    if (start->passed < start->records || end->passed < end->records) return cudaErrorNotReady;
     *ms = (float)(1e3 * (end->at - start->at));
     return cudaSuccess;
 }
 
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
     if (!event) return fake_answer(cudaErrorInvalidResourceHandle);
+    fake_finish_all(); /* what refers to it */
     free(event);
     fake_count.events--;
     FAKE_ENTER(cudaErrorUnknown);
