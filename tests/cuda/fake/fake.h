@@ -28,20 +28,20 @@
 extern "C" {
 #endif
 
-     /* Must this call of the function `name` fail? Every fake entry point checks this first. */
-     bool fake_fails(const char *name);
-     /* Has the device faulted (FAKE_CUDA_STICKY)? */
-     bool fake_faulted(void);
-     /* Runs work in a stream: now, when FAKE_CUDA_STREAMS says or, while the stream is being
-      * captured, at every replay. `bytes` of `context` are copied. Returns what a launch would. */
-     cudaError_t fake_submit(cudaStream_t stream, void (*work)(void *context), const void *context,
-                             size_t bytes);
-     /* Advances the emulation's own clock, which mien_seconds and events read in the module, so
-      * that no result depends on the speed or load of the machine. A launch takes a microsecond; a
-      * cuDNN engine and its compilation take what FAKE_CUDNN_* say; nothing else takes time. */
-     void fake_clock_advance(double seconds);
+/* Must this call of the function `name` fail? Every fake entry point checks this first. */
+bool fake_fails(const char *name);
+/* Has the device faulted (FAKE_CUDA_STICKY)? */
+bool fake_faulted(void);
+/* Runs work in a stream: now, when FAKE_CUDA_STREAMS says or, while the stream is being
+ * captured, at every replay. `bytes` of `context` are copied. Returns what a launch would. */
+cudaError_t fake_submit(cudaStream_t stream, void (*work)(void *context), const void *context,
+                        size_t bytes);
+/* Advances the emulation's own clock, which mien_seconds and events read in the module, so
+ * that no result depends on the speed or load of the machine. A launch takes a microsecond; a
+ * cuDNN engine and its compilation take what FAKE_CUDNN_* say; nothing else takes time. */
+void fake_clock_advance(double seconds);
 
 #ifdef __cplusplus
- }
+}
 #endif
 #endif

@@ -12,13 +12,9 @@
 #include <sys/mman.h>
 
 #ifdef __SANITIZE_ADDRESS__
-                enum {
-                    GUARD = 0
-                };
+enum { GUARD = 0 };
 #else
-                enum {
-                    GUARD = 64
-                };
+enum { GUARD = 64 };
 #endif
 enum { ALIGN = 256, GUARD_BYTE = 0xA5, DEVICES = 16 };
 
