@@ -132,7 +132,7 @@ static void test_fault(void **state) {
     mien_model model;
     assert_int_equal(run(true, &result), MIEN_DEVICE);
     mien_metrics_release(&result.metrics);
-    assert_non_null(strstr(mien_error_message(), "the weights of epoch 7 are in last.h5"));
+    assert_non_null(strstr(mien_error_message(), "the weights of epoch 7 are saved in last.h5"));
     expect_ok(mien_model_open(scratch_path("last.h5"), &model));
     assert_int_equal(model.meta.epoch, 7);
     assert_int_equal(model.meta.step, 14);
