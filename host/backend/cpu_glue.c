@@ -312,7 +312,7 @@ static cpu_dims pooled_dims(const mien_tensor *y, const mien_tensor *x) {
     return d;
 }
 
-static mien_status glue_pool_forward(mien_backend *b, const mien_tensor *y, uint16_t *index,
+static mien_status glue_pool_forward(mien_backend *b, const mien_tensor *y, void *index,
                                      const mien_tensor *x, const mien_pool *p,
                                      const mien_pool_tail *tail) {
     const mien_dropout *drop = tail->dropout;
@@ -328,7 +328,7 @@ static mien_status glue_pool_forward(mien_backend *b, const mien_tensor *y, uint
 }
 
 static mien_status glue_pool_backward(mien_backend *b, const mien_tensor *dx, const mien_tensor *dy,
-                                      const uint16_t *index, const mien_pool *p,
+                                      const void *index, const mien_pool *p,
                                       const mien_pool_tail *tail, bool accumulate) {
     if (p->average)
         kernels(b)->average_pool_backward(dx->data, dy->data, cpu_dims_of(dx), pooled_dims(dy, dx),

@@ -21,6 +21,7 @@
 #include "kernels/body/augment.h"
 #include "kernels/body/optimizer.h"
 #include "kernels/body/copy_box.h"
+#include "kernels/body/pool.h"
 #include "kernels/body/rectify.h"
 #include "kernels/body/step.h"
 
@@ -108,6 +109,11 @@ typedef struct mien_pool {
     bool average;
     int kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left;
 } mien_pool;
+
+/* Bytes of an element of max pooling's index: 1 for windows of at most 255 positions, else 2. */
+static inline size_t mien_pool_index_bytes(const mien_pool *p) {
+    return (size_t)body_pool_index_bytes(p->kernel_h, p->kernel_w);
+}
 
 /* Batch normalisation's vectors, each [c] of param_dtype. */
 typedef struct mien_batchnorm {
@@ -365,12 +371,12 @@ struct mien_ops {
     mien_status (*resample_backward)(mien_backend *, const mien_tensor *dx, const mien_tensor *dy,
                                      bool bilinear, bool accumulate);
 
-    /* pooling; `index` [y's elements] stores which element won, or that no gradient goes back;
-     * index and tail are for max pooling only */
-    mien_status (*pool_forward)(mien_backend *, const mien_tensor *y, uint16_t *index,
+    /* pooling; `index` [y's elements of mien_pool_index_bytes] stores which element won, or that no
+     * gradient goes back; index and tail are for max pooling only */
+    mien_status (*pool_forward)(mien_backend *, const mien_tensor *y, void *index,
                                 const mien_tensor *x, const mien_pool *, const mien_pool_tail *);
     mien_status (*pool_backward)(mien_backend *, const mien_tensor *dx, const mien_tensor *dy,
-                                 const uint16_t *index, const mien_pool *, const mien_pool_tail *,
+                                 const void *index, const mien_pool *, const mien_pool_tail *,
                                  bool accumulate);
 
     /* batch normalisation */
@@ -417,7 +423,7 @@ struct mien_ops {
 };
 
 /* To be raised when a type in this file changes: a module of another version is not loaded. */
-enum { MIEN_OPS_VERSION = 4 };
+enum { MIEN_OPS_VERSION = 6 };
 
 static inline size_t mien_dtype_bytes(mien_dtype dtype) {
     static const unsigned char bytes[] = {4, 8, 2, 1, 1, 2};

@@ -36,8 +36,7 @@ static double forward_bytes(const mien_plan *plan, const mien_node *node) {
         bytes += (double)mien_dtype_bytes(plan->nodes[from].value.dtype) *
                  (double)mien_shape_sample(plan->graph->nodes[from].out);
     }
-    if (node->def->flags & MIEN_SAVES_INDEX) bytes += 2.0 * (double)mien_shape_sample(node->out);
-    return bytes;
+    return bytes + (double)(mien_index_bytes(node) * mien_shape_sample(node->out));
 }
 
 static double backward_bytes(const mien_plan *plan, const mien_node *node) {
@@ -53,8 +52,7 @@ static double backward_bytes(const mien_plan *plan, const mien_node *node) {
     }
     if (mien_plan_reads_input(plan, node)) bytes += inputs;
     if (node->def->flags & MIEN_NEEDS_OUTPUT) bytes += out;
-    if (node->def->flags & MIEN_SAVES_INDEX) bytes += 2.0 * (double)mien_shape_sample(node->out);
-    return bytes;
+    return bytes + (double)(mien_index_bytes(node) * mien_shape_sample(node->out));
 }
 
 static void write_layer(const mien_plan *plan, int i, double images, double steps,

@@ -121,7 +121,7 @@ static mien_status add_saved(planner *p, int i) {
     const int birth = all ? 0 : i, death = all ? 2 * p->n : (kept ? backward_time(p, i) : i);
     const int rows = chunked(p, i) && !kept ? plan->micro_batch : plan->max_batch;
     if (node->def->flags & MIEN_SAVES_INDEX)
-        MIEN_TRY(add(p, mien_shape_sample(node->out) * sizeof(uint16_t) * (size_t)rows, birth,
+        MIEN_TRY(add(p, mien_shape_sample(node->out) * mien_index_bytes(node) * (size_t)rows, birth,
                      death, &own->memory.index));
     if (node->def->flags & MIEN_SAVES_STATISTICS)
         MIEN_TRY(add(p, 2 * (size_t)node->out.c * mien_dtype_bytes(plan->backend->param_dtype),

@@ -48,11 +48,11 @@ void *mien_plan_param_grad(const mien_plan *plan, int node, int i) {
 }
 
 /* The index buffer holds all rows where backward needs it, else one micro-batch. */
-static uint16_t *index_of(const mien_plan *plan, const mien_walk *walk, const mien_node *node) {
+static void *index_of(const mien_plan *plan, const mien_walk *walk, const mien_node *node) {
     const mien_node_plan *own = &plan->nodes[node->index];
     const bool kept = plan->training && own->requires_grad;
     const size_t skip = kept ? mien_shape_sample(node->out) * (size_t)walk->first : 0;
-    return (uint16_t *)(plan->act + own->memory.index) + skip;
+    return plan->act + own->memory.index + skip * mien_index_bytes(node);
 }
 
 /* Sets the gradients that a backward pass reads and writes. */

@@ -60,7 +60,7 @@ enum mien_layer_flags {
     MIEN_FUSES_RELU = 8,         /* can apply a ReLU after it in its epilogue */
     MIEN_FUSES_ACTIVATION = 16,  /* likewise any activation whose slope follows from the output */
     MIEN_WHOLE_BATCH = 32,       /* statistics over the batch: training uses no micro-batches */
-    MIEN_SAVES_INDEX = 64,       /* keeps a uint16 per output element for backward */
+    MIEN_SAVES_INDEX = 64,       /* keeps mien_index_bytes per output element for backward */
     MIEN_SAVES_STATISTICS = 128, /* keeps two vectors [c] of the batch for backward */
     MIEN_MASKS_RELU = 256,       /* backward can apply the slope of a ReLU before it */
     MIEN_SUMS_BIAS = 512,        /* and sum the bias gradient before that ReLU, on some backends */
@@ -156,7 +156,7 @@ struct mien_pass {
     /* receives the bias gradient of the operator before that ReLU; NULL: not needed */
     void *dbias_before;
     mien_dropout dropout; /* the dropout that runs in this node; rate 0: none */
-    uint16_t *index;      /* MIEN_SAVES_INDEX */
+    void *index;          /* MIEN_SAVES_INDEX */
     void *statistics[2];  /* MIEN_SAVES_STATISTICS: [c] each */
 };
 
@@ -187,6 +187,8 @@ mien_status mien_global_pool_infer(mien_node *node, const mien_shape *in, mien_s
                                    bool *flat);
 mien_status mien_pool_layer_forward(const mien_node *node, const mien_pass *pass);
 mien_status mien_pool_layer_backward(const mien_node *node, const mien_pass *pass);
+/* Of the index, per output element; 0 without MIEN_SAVES_INDEX. */
+size_t mien_index_bytes(const mien_node *node);
 
 /* Shared by the convolutions (layers/convolution.c): the geometry of the window. A layer's
  * attributes have it as the member `window`. */

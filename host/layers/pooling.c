@@ -57,6 +57,11 @@ mien_status mien_global_pool_infer(mien_node *node, const mien_shape *in, mien_s
     return MIEN_OK;
 }
 
+size_t mien_index_bytes(const mien_node *node) {
+    if (!(node->def->flags & MIEN_SAVES_INDEX)) return 0;
+    return mien_pool_index_bytes(&((const mien_pool_attrs *)node->attrs)->pool);
+}
+
 /* What is fused with max pooling in this pass. */
 static mien_pool_tail tail_of(const mien_pass *pass) {
     return (mien_pool_tail){.relu_mask = pass->relu_mask,

@@ -20,6 +20,13 @@ MIEN_BODY body_window body_pool_window(int oh, int ow, int kh, int kw, int sh, i
     return win;
 }
 
+/* Bytes of an element of max pooling's index: the position of the maximum in its clipped window, or
+ * the type's largest number where no gradient goes back. That number is why one byte is enough for
+ * 255 positions, not for the 256 of a window of 16x16. */
+MIEN_BODY int body_pool_index_bytes(int kernel_h, int kernel_w) {
+    return kernel_h * kernel_w <= UINT8_MAX ? 1 : 2;
+}
+
 /* Whether a candidate replaces the maximum so far. A NaN wins and stays, so that it propagates. */
 MIEN_BODY int body_pool_beats(real candidate, real best) {
     return candidate > best || (candidate != candidate && best == best);

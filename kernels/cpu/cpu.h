@@ -149,10 +149,10 @@ typedef struct cpu_epilogue {
                        body_alpha shape, bool accumulate))                                         \
     X(prelu_filter, (real * dalpha, const real *dy, const real *x, cpu_dims d, body_alpha shape,   \
                      bool accumulate))                                                             \
-    X(max_pool_forward, (real * y, uint16_t * index, const real *x, cpu_dims xd, cpu_dims yd,      \
+    X(max_pool_forward, (real * y, void *index, const real *x, cpu_dims xd, cpu_dims yd,           \
                          cpu_window p, bool relu_mask, const cpu_mask *mask))                      \
-    X(max_pool_backward, (real * dx, const real *dy, const uint16_t *index, cpu_dims xd,           \
-                          cpu_dims yd, cpu_window p, double rate, bool accumulate))                \
+    X(max_pool_backward, (real * dx, const real *dy, const void *index, cpu_dims xd, cpu_dims yd,  \
+                          cpu_window p, double rate, bool accumulate))                             \
     X(average_pool_forward, (real * y, const real *x, cpu_dims xd, cpu_dims yd, cpu_window p))     \
     X(average_pool_backward,                                                                       \
       (real * dx, const real *dy, cpu_dims xd, cpu_dims yd, cpu_window p, bool accumulate))        \

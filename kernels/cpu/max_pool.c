@@ -1,16 +1,38 @@
 /* Max pooling; in training fused with a ReLU before it and a dropout after it, where no gradient
  * goes back through elements that either of them set to 0. `index` stores which position of a
  * window won, or that nothing goes back, so that backward needs neither values nor random numbers.
- */
+ * Its type is that of body_pool_index_bytes; functions for both types are inlined, so that
+ * `is_wide` is a constant. */
 #include <string.h>
 
 #include "kernels/cpu/draw.h"
 #include "kernels/cpu/vec.h"
 
-enum { NOWHERE = UINT16_MAX };
+#define INLINE static inline __attribute__((always_inline))
 
-typedef uint16_t short_vec
-    __attribute__((vector_size(LANES * sizeof(uint16_t)), may_alias, aligned(sizeof(uint16_t))));
+static bool has_wide_index(cpu_window p) {
+    return body_pool_index_bytes(p.kernel_h, p.kernel_w) == sizeof(uint16_t);
+}
+
+INLINE int nowhere(bool is_wide) {
+    return is_wide ? UINT16_MAX : UINT8_MAX;
+}
+
+INLINE int get_position(const void *index, size_t i, bool is_wide) {
+    return is_wide ? ((const uint16_t *)index)[i] : ((const uint8_t *)index)[i];
+}
+
+INLINE void set_position(void *index, size_t i, int position, bool is_wide) {
+    if (is_wide)
+        ((uint16_t *)index)[i] = (uint16_t)position;
+    else
+        ((uint8_t *)index)[i] = (uint8_t)position;
+}
+
+/* The index from element i on. */
+static void *index_at(const void *index, size_t i, bool is_wide) {
+    return (char *)index + i * (is_wide ? sizeof(uint16_t) : sizeof(uint8_t));
+}
 
 static body_window window(cpu_window p, int oh, int ow, cpu_dims xd) {
     return body_pool_window(oh, ow, p.kernel_h, p.kernel_w, p.stride_h, p.stride_w, p.pad_top,
@@ -33,7 +55,7 @@ static vec choose(vec_mask first, vec a, vec b) {
     return (vec)(((vec_mask)a & first) | ((vec_mask)b & ~first));
 }
 
-static void halve(real *y, uint16_t *index, const real *x, size_t down, size_t right,
+static void halve(real *y, uint8_t *index, const real *x, size_t down, size_t right,
                   bool relu_mask) {
     __builtin_prefetch(x + 2 * down); /* the next line: too far for the hardware prefetcher */
     __builtin_prefetch(x + 2 * down + right);
@@ -48,50 +70,53 @@ static void halve(real *y, uint16_t *index, const real *x, size_t down, size_t r
         best = choose(wins, in[i], best);
         winner = (winner & ~wins) | (wins & i);
     }
-    if (relu_mask) winner |= ~(best > (vec){0}) & NOWHERE;
+    if (relu_mask) winner |= ~(best > (vec){0}) & UINT8_MAX;
     vec_store(y, best);
-    *(short_vec *)index = __builtin_convertvector(winner, short_vec);
+    vec_store_bytes(index, winner);
 }
 
 /* One window of one channel block. */
-static void max_window(real *y, uint16_t *index, const real *x, body_window win, int width,
-                       int block, bool relu_mask) {
+INLINE void max_window(real *restrict y, void *restrict index, const real *x, body_window win,
+                       int width, int block, bool relu_mask, bool is_wide) {
     for (int k = 0; k < block; k++) {
         y[k] = x[((size_t)win.h0 * (size_t)width + (size_t)win.w0) * (size_t)block + (size_t)k];
-        index[k] = 0;
+        set_position(index, (size_t)k, 0, is_wide);
     }
     const int columns = win.w1 - win.w0;
     for (int h = win.h0; h < win.h1; h++)
         for (int w = win.w0; w < win.w1; w++) {
             const real *at = x + ((size_t)h * (size_t)width + (size_t)w) * (size_t)block;
-            const uint16_t position = (uint16_t)((h - win.h0) * columns + (w - win.w0));
+            const int position = (h - win.h0) * columns + (w - win.w0);
             for (int k = 0; k < block; k++) {
                 const int wins = body_pool_beats(at[k], y[k]);
                 y[k] = wins ? at[k] : y[k];
-                index[k] = wins ? position : index[k];
+                const int before = get_position(index, (size_t)k, is_wide);
+                set_position(index, (size_t)k, wins ? position : before, is_wide);
             }
         }
     for (int k = 0; relu_mask && k < block; k++)
-        if (!(y[k] > 0)) index[k] = NOWHERE;
+        if (!(y[k] > 0)) set_position(index, (size_t)k, nowhere(is_wide), is_wide);
 }
 
-static void pool_line(real *y, uint16_t *index, const real *image, int oh, cpu_dims xd, cpu_dims yd,
-                      cpu_window p, bool relu_mask) {
+INLINE void pool_line(real *y, void *index, const real *image, int oh, cpu_dims xd, cpu_dims yd,
+                      cpu_window p, bool relu_mask, bool is_wide) {
     const size_t block = (size_t)xd.block, down = (size_t)xd.w * block;
-    if (is_halving(p, xd, yd)) {
+    if (!is_wide && is_halving(p, xd, yd)) {
+        uint8_t *bytes = index;
         const real *line = image + 2 * (size_t)oh * down;
         for (size_t ow = 0; ow < (size_t)yd.w; ow++)
             for (size_t k = 0; k < block; k += LANES)
-                halve(y + ow * block + k, index + ow * block + k, line + 2 * ow * block + k, down,
+                halve(y + ow * block + k, bytes + ow * block + k, line + 2 * ow * block + k, down,
                       block, relu_mask);
         return;
     }
     for (int ow = 0; ow < yd.w; ow++)
-        max_window(y + (size_t)ow * block, index + (size_t)ow * block, image, window(p, oh, ow, xd),
-                   xd.w, xd.block, relu_mask);
+        max_window(y + (size_t)ow * block, index_at(index, (size_t)ow * block, is_wide), image,
+                   window(p, oh, ow, xd), xd.w, xd.block, relu_mask, is_wide);
 }
 
-static void drop_line(real *y, uint16_t *index, const cpu_mask *m, uint64_t first, cpu_dims yd) {
+INLINE void drop_line(real *restrict y, void *restrict index, const cpu_mask *m, uint64_t first,
+                      cpu_dims yd, bool is_wide) {
     const uint32_t threshold = body_dropout_threshold(m->rate);
     const real scale = (real)(1 / (1 - m->rate));
     const int most = (DRAW_WORDS - 4) / yd.block;
@@ -105,33 +130,42 @@ static void drop_line(real *y, uint16_t *index, const cpu_mask *m, uint64_t firs
         for (int i = 0; i < pixels * yd.block; i++) {
             const size_t e = at + (size_t)i;
             y[e] = body_dropout(y[e], words[i], threshold, scale);
-            index[e] = words[i] >= threshold ? index[e] : NOWHERE;
+            const int position = get_position(index, e, is_wide);
+            set_position(index, e, words[i] >= threshold ? position : nowhere(is_wide), is_wide);
         }
     }
 }
 
-void CPU(max_pool_forward)(real *y, uint16_t *index, const real *x, cpu_dims xd, cpu_dims yd,
-                           cpu_window p, bool relu_mask, const cpu_mask *mask) {
+INLINE void forward(real *y, void *index, const real *x, cpu_dims xd, cpu_dims yd, cpu_window p,
+                    bool relu_mask, const cpu_mask *mask, bool is_wide) {
     const int blocks = xd.c / xd.block;
 #pragma omp parallel for schedule(static)
     for (int row = 0; row < yd.n * blocks * yd.h; row++) {
         const int oh = row % yd.h, plane = row / yd.h, n = plane / blocks, b = plane % blocks;
         const size_t out = (size_t)row * (size_t)yd.w * (size_t)yd.block;
-        pool_line(y + out, index + out,
-                  x + (size_t)plane * (size_t)(xd.h * xd.w) * (size_t)xd.block, oh, xd, yd, p,
-                  relu_mask);
+        void *line_index = index_at(index, out, is_wide);
+        pool_line(y + out, line_index, x + (size_t)plane * (size_t)(xd.h * xd.w) * (size_t)xd.block,
+                  oh, xd, yd, p, relu_mask, is_wide);
         if (!mask) continue;
         const uint64_t line =
             ((mask->first + (uint64_t)n) * (uint64_t)yd.h + (uint64_t)oh) * (uint64_t)yd.w;
-        drop_line(y + out, index + out, mask,
-                  line * (uint64_t)yd.c + (uint64_t)b * (uint64_t)yd.block, yd);
+        drop_line(y + out, line_index, mask,
+                  line * (uint64_t)yd.c + (uint64_t)b * (uint64_t)yd.block, yd, is_wide);
     }
 }
 
+void CPU(max_pool_forward)(real *y, void *index, const real *x, cpu_dims xd, cpu_dims yd,
+                           cpu_window p, bool relu_mask, const cpu_mask *mask) {
+    if (has_wide_index(p))
+        forward(y, index, x, xd, yd, p, relu_mask, mask, true);
+    else
+        forward(y, index, x, xd, yd, p, relu_mask, mask, false);
+}
+
 /* The four inputs of a window: the winner gets dy, the others nothing. */
-static void spread(real *dx, vec dy, const uint16_t *index, size_t down, size_t right,
+static void spread(real *dx, vec dy, const uint8_t *index, size_t down, size_t right,
                    bool accumulate) {
-    const vec_mask winner = __builtin_convertvector(*(const short_vec *)index, vec_mask);
+    const vec_mask winner = vec_load_bytes(index);
     const size_t at[4] = {0, right, down, down + right};
     for (int i = 0; i < 4; i++) {
         vec share = (vec)((vec_mask)dy & (winner == i));
@@ -140,7 +174,7 @@ static void spread(real *dx, vec dy, const uint16_t *index, size_t down, size_t 
     }
 }
 
-static void spread_plane(real *image, const real *dy, const uint16_t *index, cpu_dims xd,
+static void spread_plane(real *image, const real *dy, const uint8_t *index, cpu_dims xd,
                          cpu_dims yd, real scale, bool accumulate) {
     const size_t block = (size_t)xd.block, down = (size_t)xd.w * block;
     const vec factor = vec_all(scale);
@@ -155,8 +189,8 @@ static void spread_plane(real *image, const real *dy, const uint16_t *index, cpu
             }
 }
 
-static void scatter_plane(real *image, const real *dy, const uint16_t *index, cpu_dims xd,
-                          cpu_dims yd, cpu_window p, real scale, bool accumulate) {
+INLINE void scatter_plane(real *image, const real *dy, const void *index, cpu_dims xd, cpu_dims yd,
+                          cpu_window p, real scale, bool accumulate, bool is_wide) {
     if (!accumulate) memset(image, 0, sizeof(real) * (size_t)(xd.h * xd.w) * (size_t)xd.block);
     for (int oh = 0; oh < yd.h; oh++)
         for (int ow = 0; ow < yd.w; ow++) {
@@ -164,8 +198,8 @@ static void scatter_plane(real *image, const real *dy, const uint16_t *index, cp
             const int columns = win.w1 - win.w0;
             const size_t at = ((size_t)oh * (size_t)yd.w + (size_t)ow) * (size_t)yd.block;
             for (int k = 0; k < yd.block; k++) {
-                const int winner = index[at + (size_t)k];
-                if (winner == NOWHERE) continue;
+                const int winner = get_position(index, at + (size_t)k, is_wide);
+                if (winner == nowhere(is_wide)) continue;
                 const int h = win.h0 + winner / columns, w = win.w0 + winner % columns;
                 image[((size_t)h * (size_t)xd.w + (size_t)w) * (size_t)xd.block + (size_t)k] +=
                     dy[at + (size_t)k] * scale;
@@ -173,20 +207,29 @@ static void scatter_plane(real *image, const real *dy, const uint16_t *index, cp
         }
 }
 
-void CPU(max_pool_backward)(real *dx, const real *dy, const uint16_t *index, cpu_dims xd,
-                            cpu_dims yd, cpu_window p, double rate, bool accumulate) {
+INLINE void backward(real *dx, const real *dy, const void *index, cpu_dims xd, cpu_dims yd,
+                     cpu_window p, double rate, bool accumulate, bool is_wide) {
     const int planes = xd.n * (xd.c / xd.block);
     const size_t in = (size_t)(xd.h * xd.w) * (size_t)xd.block;
     const size_t out = (size_t)(yd.h * yd.w) * (size_t)yd.block;
     const real scale = (real)(1 / (1 - rate));
-    const bool halving = is_halving(p, xd, yd);
+    const bool halving = !is_wide && is_halving(p, xd, yd);
 #pragma omp parallel for schedule(static)
     for (int plane = 0; plane < planes; plane++) {
         real *image = dx + (size_t)plane * in;
         const size_t from = (size_t)plane * out;
+        const void *plane_index = index_at(index, from, is_wide);
         if (halving)
-            spread_plane(image, dy + from, index + from, xd, yd, scale, accumulate);
+            spread_plane(image, dy + from, plane_index, xd, yd, scale, accumulate);
         else
-            scatter_plane(image, dy + from, index + from, xd, yd, p, scale, accumulate);
+            scatter_plane(image, dy + from, plane_index, xd, yd, p, scale, accumulate, is_wide);
     }
+}
+
+void CPU(max_pool_backward)(real *dx, const real *dy, const void *index, cpu_dims xd, cpu_dims yd,
+                            cpu_window p, double rate, bool accumulate) {
+    if (has_wide_index(p))
+        backward(dx, dy, index, xd, yd, p, rate, accumulate, true);
+    else
+        backward(dx, dy, index, xd, yd, p, rate, accumulate, false);
 }

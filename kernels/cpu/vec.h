@@ -94,4 +94,37 @@ static inline void vec_store_int8(uint8_t *p, const real *x) {
 }
 #endif
 
+/* LANES numbers from 0 to 255, in memory as bytes. The compiler's own conversions take single
+ * elements or detours. */
+#if defined(__AVX512F__) && !defined(MIEN_REAL_DOUBLE)
+static inline vec_mask vec_load_bytes(const uint8_t *p) {
+    return (vec_mask)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p));
+}
+static inline void vec_store_bytes(uint8_t *p, vec_mask m) {
+    _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8((__m512i)m));
+}
+#elif defined(__SSE4_1__) && !defined(MIEN_REAL_DOUBLE)
+#include <smmintrin.h>
+typedef uint16_t vec_shorts __attribute__((vector_size(LANES * sizeof(uint16_t))));
+static inline vec_mask vec_load_bytes(const uint8_t *p) {
+    const __m128i shorts = _mm_cvtepu8_epi16(_mm_loadl_epi64((const __m128i *)p));
+    return __builtin_convertvector((vec_shorts)shorts, vec_mask);
+}
+static inline void vec_store_bytes(uint8_t *p, vec_mask m) {
+    const __m128i shorts = (__m128i) __builtin_convertvector(m, vec_shorts);
+    _mm_storel_epi64((__m128i *)p, _mm_packus_epi16(shorts, shorts));
+}
+#else
+static inline vec_mask vec_load_bytes(const uint8_t *p) {
+    vec_mask m;
+    for (int i = 0; i < LANES; i++)
+        m[i] = p[i];
+    return m;
+}
+static inline void vec_store_bytes(uint8_t *p, vec_mask m) {
+    for (int i = 0; i < LANES; i++)
+        p[i] = (uint8_t)m[i];
+}
+#endif
+
 #endif

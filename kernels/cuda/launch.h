@@ -125,12 +125,13 @@ int cuda_dropout_channels(cuda_stream, cuda_tensor y, cuda_tensor x, cuda_mask, 
 int cuda_noise(cuda_stream, cuda_tensor y, cuda_tensor x, cuda_mask);
 
 /* ---- max_pool.cu ---- index as in kernels/cpu/max_pool.c: the position in the clipped window,
- * 0xFFFF where no gradient goes back. mask NULL: no fused dropout. */
-int cuda_max_pool_forward(cuda_stream, cuda_tensor y, uint16_t *index, cuda_tensor x, cuda_window,
+ * 0xFF (or 0xFFFF, see body_pool_index_bytes) where no gradient goes back. mask NULL: no fused
+ * dropout. */
+int cuda_max_pool_forward(cuda_stream, cuda_tensor y, void *index, cuda_tensor x, cuda_window,
                           bool relu_mask, const cuda_mask *mask);
 /* dbias [c] (+)= sum of the gradients that go back; NULL: skip. */
 int cuda_max_pool_backward(cuda_stream, cuda_tensor dx, float *dbias, cuda_tensor dy,
-                           const uint16_t *index, cuda_window, double rate, bool accumulate,
+                           const void *index, cuda_window, double rate, bool accumulate,
                            bool accumulate_dbias, cuda_workspace);
 /* ---- average_pool.cu ---- */
 int cuda_average_pool_forward(cuda_stream, cuda_tensor y, cuda_tensor x, cuda_window);

@@ -1,11 +1,20 @@
 /* Max pooling, in training fused with the ReLU before and the dropout after it, as in
  * kernels/cpu/max_pool.c: `index` stores the position of the maximum in its window, or that no
- * gradient goes back, so that backward needs neither values nor random numbers. */
+ * gradient goes back, so that backward needs neither values nor random numbers. I is its type. */
 #include "kernels/cuda/draw.cuh"
 #include "kernels/cuda/sums.cuh"
 #include "kernels/cuda/windows.cuh"
 
-enum { NOWHERE = 0xffff };
+enum { NOWHERE = -1 }; /* of an int; stored as the largest number of the index's type */
+
+/* Calls `work` with a value of the type of the index's elements. */
+template <typename F> static int with_index(cuda_window p, F work) {
+    return body_pool_index_bytes(p.kernel_h, p.kernel_w) == 1 ? work(uint8_t()) : work(uint16_t());
+}
+
+template <typename I> static __device__ bool is_nowhere(I position) {
+    return position == (I)NOWHERE;
+}
 
 /* The common case: adjacent 2x2 windows inside the image. */
 static bool is_halving(cuda_window p, cuda_tensor x, cuda_tensor y) {
@@ -57,8 +66,8 @@ static __device__ void best_of_window(winner<V> *win, const T *image, cuda_tenso
 }
 
 /* d.state NULL: no dropout. */
-template <typename T, int V, bool HALVING>
-static __global__ void max_pool_kernel(cuda_tensor y, uint16_t *index, cuda_tensor x, cuda_window p,
+template <typename T, typename I, int V, bool HALVING>
+static __global__ void max_pool_kernel(cuda_tensor y, I *index, cuda_tensor x, cuda_window p,
                                        bool relu_mask, drawing d, size_t rows, position step) {
     const int c0 = sheet_channel<V>();
     if (c0 >= y.c) return;
@@ -87,17 +96,17 @@ static __global__ void max_pool_kernel(cuda_tensor y, uint16_t *index, cuda_tens
                 win.at[v] = word[v] >= d.threshold ? win.at[v] : NOWHERE;
             }
         }
-        few<uint16_t, V> positions;
+        few<I, V> positions;
 #pragma unroll
         for (int v = 0; v < V; v++)
-            positions.at[v] = (uint16_t)win.at[v];
+            positions.at[v] = (I)win.at[v];
         store_few<T, V>((T *)y.data + out, win.best);
-        *(few<uint16_t, V> *)(index + out) = positions;
+        *(few<I, V> *)(index + out) = positions;
         advance(&at, step, y.h, y.w);
     }
 }
 
-int cuda_max_pool_forward(cuda_stream stream, cuda_tensor y, uint16_t *index, cuda_tensor x,
+int cuda_max_pool_forward(cuda_stream stream, cuda_tensor y, void *index, cuda_tensor x,
                           cuda_window p, bool relu_mask, const cuda_mask *mask) {
     if (count_of(y) == 0) return 0;
     const size_t rows = count_of(y) / (size_t)y.c;
@@ -110,19 +119,22 @@ int cuda_max_pool_forward(cuda_stream stream, cuda_tensor y, uint16_t *index, cu
         const sheet s = sheet_of(rows, y.c / V);
         const position step = step_of(s, y.h, y.w);
         if (halving)
-            return launch(max_pool_kernel<T, V, true>, s.grid, s.block, stream, y, index, x, p,
-                          relu_mask, d, rows, step);
-        return launch(max_pool_kernel<T, V, false>, s.grid, s.block, stream, y, index, x, p,
-                      relu_mask, d, rows, step);
+            return launch(max_pool_kernel<T, uint8_t, V, true>, s.grid, s.block, stream, y,
+                          (uint8_t *)index, x, p, relu_mask, d, rows, step);
+        return with_index(p, [&](auto small) {
+            typedef decltype(small) I;
+            return launch(max_pool_kernel<T, I, V, false>, s.grid, s.block, stream, y, (I *)index,
+                          x, p, relu_mask, d, rows, step);
+        });
     });
 }
 
 /* ---- backward ---- */
 
 /* The arguments of the backward kernels. */
-struct route {
+template <typename I> struct route {
     cuda_tensor dx, dy;
-    const uint16_t *index;
+    const I *index;
     cuda_window p;
     float scale; /* of the fused dropout */
     bool accumulate;
@@ -131,20 +143,20 @@ struct route {
 /* A group of 2x2 elements of dx: the window at `at`, or elements that no window covers at the lower
  * and right border. The maximum gets dy, the others 0. Adds the gradient that goes back to `sum`.
  */
-template <typename T, int V>
-static __device__ void spread(const route &r, position at, int c0, float (&sum)[V]) {
+template <typename T, typename I, int V>
+static __device__ void spread(const route<I> &r, position at, int c0, float (&sum)[V]) {
     const bool covered = at.h < r.dy.h && at.w < r.dy.w;
     if (!covered && r.accumulate) return;
     float dy[V] = {0};
-    few<uint16_t, V> index = {};
+    few<I, V> index = {};
     if (covered) {
         const size_t from = image_start(r.dy, at.n) + pixel_start(r.dy, at.h, at.w) + (size_t)c0;
-        index = *(const few<uint16_t, V> *)(r.index + from);
+        index = fetch<I, V>(r.index + from);
         load_few<T, V>(dy, (const T *)r.dy.data + from);
 #pragma unroll
         for (int v = 0; v < V; v++) {
             dy[v] *= r.scale;
-            sum[v] += index.at[v] == NOWHERE ? 0 : dy[v];
+            sum[v] += is_nowhere(index.at[v]) ? 0 : dy[v];
         }
     }
     T *image = (T *)r.dx.data + image_start(r.dx, at.n) + (size_t)c0;
@@ -165,8 +177,8 @@ static __device__ void spread(const route &r, position at, int c0, float (&sum)[
 }
 
 /* One element of dx, gathered from the windows that contain it, in the order of the CPU's loops. */
-template <typename T, int V>
-static __device__ void collect(const route &r, position at, int c0, float (&sum)[V]) {
+template <typename T, typename I, int V>
+static __device__ void collect(const route<I> &r, position at, int c0, float (&sum)[V]) {
     const body_window of = windows_of(r.p, at.h, at.w, r.dy);
     const size_t image = image_start(r.dy, at.n) + (size_t)c0;
     T *to = (T *)r.dx.data + image_start(r.dx, at.n) + pixel_start(r.dx, at.h, at.w) + (size_t)c0;
@@ -177,7 +189,7 @@ static __device__ void collect(const route &r, position at, int c0, float (&sum)
             const body_window win = window_at(r.p, oh, ow, r.dx);
             const int here = (at.h - win.h0) * (win.w1 - win.w0) + at.w - win.w0;
             const size_t from = image + pixel_start(r.dy, oh, ow);
-            const few<uint16_t, V> index = *(const few<uint16_t, V> *)(r.index + from);
+            const few<I, V> index = fetch<I, V>(r.index + from);
             float dy[V];
             load_few<T, V>(dy, (const T *)r.dy.data + from);
 #pragma unroll
@@ -193,8 +205,8 @@ static __device__ void collect(const route &r, position at, int c0, float (&sum)
 
 /* A row is one of `high` x `wide` groups of 2x2 pixels of dx, or, unless HALVING, one pixel.
  * partial NULL: no sums. */
-template <typename T, int V, bool HALVING>
-static __global__ void max_route_kernel(route r, float *partial, size_t rows, int high, int wide,
+template <typename T, typename I, int V, bool HALVING>
+static __global__ void max_route_kernel(route<I> r, float *partial, size_t rows, int high, int wide,
                                         position step) {
     const int c0 = sheet_channel<V>();
     position at = position_of(sheet_row(), high, wide);
@@ -203,9 +215,9 @@ static __global__ void max_route_kernel(route r, float *partial, size_t rows, in
         float sum[V] = {0};
         for (int i = 0; i < SUM_RUN && row < rows; i++, row += sheet_step()) {
             if (HALVING)
-                spread<T, V>(r, at, c0, sum);
+                spread<T, I, V>(r, at, c0, sum);
             else
-                collect<T, V>(r, at, c0, sum);
+                collect<T, I, V>(r, at, c0, sum);
             advance(&at, step, high, wide);
         }
 #pragma unroll
@@ -216,11 +228,11 @@ static __global__ void max_route_kernel(route r, float *partial, size_t rows, in
 }
 
 int cuda_max_pool_backward(cuda_stream stream, cuda_tensor dx, float *dbias, cuda_tensor dy,
-                           const uint16_t *index, cuda_window p, double rate, bool accumulate,
+                           const void *index, cuda_window p, double rate, bool accumulate,
                            bool accumulate_dbias, cuda_workspace buffer) {
     if (count_of(dx) == 0) return 0;
     if (dbias && !sums_fit<1>(dx.c)) return cudaErrorInvalidValue;
-    const route r = {dx, dy, index, p, (float)(1 / (1 - rate)), accumulate};
+    const float scale = (float)(1 / (1 - rate));
     const bool whole = has_packs(dx) && has_packs(dy) && is_aligned(index);
     /* without packs the CPU adds to the maxima only; adding 0 to the others would change -0 */
     const bool halving = whole && is_halving(p, dx, dy);
@@ -232,12 +244,15 @@ int cuda_max_pool_backward(cuda_stream stream, cuda_tensor dx, float *dbias, cud
         enum { V = decltype(few_of)::N };
         const sheet s = dbias ? sums_sheet<1>(rows, dx.c, dx.c / V) : sheet_of(rows, dx.c / V);
         const position step = step_of(s, high, wide);
-        if (halving)
-            TRY(launch(max_route_kernel<T, V, true>, s.grid, s.block, stream, r, partial, rows,
-                       high, wide, step));
-        else
-            TRY(launch(max_route_kernel<T, V, false>, s.grid, s.block, stream, r, partial, rows,
-                       high, wide, step));
+        TRY(with_index(p, [&](auto small) {
+            typedef decltype(small) I;
+            const route<I> r = {dx, dy, (const I *)index, p, scale, accumulate};
+            if (halving && sizeof(I) == 1)
+                return launch(max_route_kernel<T, I, V, sizeof(I) == 1>, s.grid, s.block, stream, r,
+                              partial, rows, high, wide, step);
+            return launch(max_route_kernel<T, I, V, false>, s.grid, s.block, stream, r, partial,
+                          rows, high, wide, step);
+        }));
         if (!dbias) return 0;
         return finish(stream, dbias, partial, s.grid.y, dx.c, accumulate_dbias);
     });

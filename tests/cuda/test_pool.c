@@ -32,6 +32,10 @@ static const row rows[] = {
     {{4, 3, 6, 8}, 1, 1, {false, 3, 6, 3, 6, 0, 0}, false, false, 0.4, 0},
     {{2, 3, 3, 8}, 2, 2, {false, 2, 2, 2, 2, 0, 0}, false, false, 0, 0},
     {{600, 3, 3, 8}, 1, 1, {false, 2, 2, 2, 2, 0, 0}, true, false, 0.25, 0},
+    /* the largest window of a one-byte index, and the smallest of a two-byte one */
+    {{2, 16, 18, 8}, 2, 2, {false, 15, 17, 1, 1, 0, 0}, true, false, 0.25, 0},
+    {{2, 17, 18, 16}, 2, 3, {false, 16, 16, 1, 1, 0, 0}, true, true, 0.25, 0},
+    {{3, 16, 16, 3}, 1, 1, {false, 16, 16, 16, 16, 0, 0}, false, false, 0, 0},
 };
 enum { ROWS = sizeof rows / sizeof rows[0] };
 
@@ -39,14 +43,19 @@ static mien_shape pooled(const row *r) {
     return (mien_shape){r->x.n, r->oh, r->ow, r->x.c};
 }
 
-static void keep_index(mien_backend *b, pair_result *out, const uint16_t *index, size_t count) {
-    uint16_t *host = malloc(count * sizeof *host);
+static void keep_index(mien_backend *b, pair_result *out, const void *index, size_t count,
+                       size_t bytes) {
+    uint8_t *host = malloc(count * bytes);
     float *values = malloc(count * sizeof *values);
     assert_non_null(host);
     assert_non_null(values);
-    expect_ok(b->ops->copy_out(b, host, index, count * sizeof *host));
-    for (size_t i = 0; i < count; i++) /* small enough for all types; 0xFFFF becomes -1 */
-        values[i] = host[i] == UINT16_MAX ? -1 : (float)host[i];
+    expect_ok(b->ops->copy_out(b, host, index, count * bytes));
+    for (size_t i = 0; i < count; i++) { /* bf16 rounds none of them; "nowhere" becomes -1 */
+        uint16_t wide;
+        memcpy(&wide, host + i * bytes, bytes);
+        const int position = bytes == 1 ? host[i] : wide, nowhere = bytes == 1 ? 255 : 65535;
+        values[i] = position == nowhere ? -1 : (float)position;
+    }
     pair_keep_numbers(out, values, count);
     free(host);
     free(values);
@@ -74,10 +83,11 @@ static void run_max(mien_backend *b, const void *of, pair_result *out) {
     pair_tensor y = pair_tensor_of(b, to, 0, false, r->shift);
     pair_tensor dy = pair_tensor_of(b, to, 22, !r->accumulate, r->shift);
     pair_tensor dx = pair_tensor_of(b, r->x, 23, !r->accumulate, r->shift);
-    uint16_t *index = device_copy(b, NULL, count * sizeof *index);
+    const size_t index_bytes = mien_pool_index_bytes(&r->p);
+    void *index = device_copy(b, NULL, count * index_bytes);
     expect_ok(b->ops->pool_forward(b, &y.t, index, &x.t, &r->p, &tail));
     pair_keep(b, out, &y.t);
-    keep_index(b, out, index, count);
+    keep_index(b, out, index, count, index_bytes);
     expect_ok(b->ops->pool_backward(b, &dx.t, &dy.t, index, &r->p, &tail, r->accumulate));
     keep_gradient(b, out, &dx.t);
     b->ops->free(b, state);
@@ -92,6 +102,37 @@ static void test_max(void **state) {
     (void)state;
     for (int i = 0; i < ROWS; i++)
         pair_same(run_max, &rows[i], "max pooling", i);
+}
+
+/* The last position of a window: the largest number of the index's type is not one of them. */
+static void test_last_position(void **state) {
+    (void)state;
+    static const mien_pool windows[] = {{false, 15, 17, 15, 17, 0, 0},
+                                        {false, 16, 16, 16, 16, 0, 0}};
+    mien_backend *b = pair_cuda();
+    for (int i = 0; i < 2; i++) {
+        const mien_pool *p = &windows[i];
+        const mien_shape in = {1, p->kernel_h, p->kernel_w, 8}, out = {1, 1, 1, 8};
+        const size_t count = mien_shape_count(in);
+        const mien_pool_tail tail = {.relu_mask = true};
+        float *values = calloc(count, sizeof *values);
+        assert_non_null(values);
+        for (size_t k = count - 8; k < count; k++)
+            values[k] = 1;
+        mien_tensor x = device_tensor(b, in, values), dx = device_tensor(b, in, NULL);
+        mien_tensor y = device_tensor(b, out, NULL), dy = device_tensor(b, out, values + count - 8);
+        void *index = device_copy(b, NULL, 8 * mien_pool_index_bytes(p));
+        expect_ok(b->ops->pool_forward(b, &y, index, &x, p, &tail));
+        expect_ok(b->ops->pool_backward(b, &dx, &dy, index, p, &tail, false));
+        float *got = device_take(b, &dx);
+        device_same(got, values, count, "gradient of the last position");
+        free(got);
+        free(values);
+        b->ops->free(b, index);
+        mien_tensor *const all[] = {&x, &y, &dx, &dy};
+        for (size_t k = 0; k < 4; k++)
+            device_release(b, all[k]);
+    }
 }
 
 /* The expected bias gradient: the sum of dx, added to the old value. */
@@ -116,7 +157,7 @@ static void check_bias(const row *r, bool accumulate) {
     pair_tensor dy = pair_tensor_of(b, pooled(r), 32, false, 0);
     pair_tensor dx = pair_tensor_of(b, r->x, 0, false, 0);
     mien_tensor dbias = device_params(b, c, before);
-    uint16_t *index = device_copy(b, NULL, count * sizeof *index);
+    void *index = device_copy(b, NULL, count * mien_pool_index_bytes(&r->p));
     mien_pool_tail tail = {.relu_mask = true};
     expect_ok(b->ops->pool_forward(b, &y.t, index, &x.t, &r->p, &tail));
     tail.dbias = dbias.data;
@@ -175,6 +216,7 @@ static void test_average(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_max),
+        cmocka_unit_test(test_last_position),
         cmocka_unit_test(test_bias),
         cmocka_unit_test(test_average),
     };

@@ -93,17 +93,18 @@ void test_isa_dropout(void **state) {
 /* Maximum with its index, and the mean over windows whose area is a power of two. */
 static void pool_case(int c, int block, cpu_window p, int oh, int ow) {
     const char *isa;
-    const cpu_dims xd = {2, 9, 8, c, block}, yd = {2, oh, ow, c, block};
-    const size_t in = (size_t)(2 * 9 * 8 * c), out = (size_t)(2 * oh * ow * c);
+    const cpu_dims xd = {2, 19, 18, c, block}, yd = {2, oh, ow, c, block};
+    const size_t in = (size_t)(2 * 19 * 18 * c), out = (size_t)(2 * oh * ow * c);
     float *x = wild_floats(in, 3), *y = buffer(out), *other = buffer(out);
-    uint16_t *index = calloc(out, sizeof *index), *other_index = calloc(out, sizeof *other_index);
+    const size_t index_bytes = out * (size_t)body_pool_index_bytes(p.kernel_h, p.kernel_w);
+    void *index = calloc(index_bytes, 1), *other_index = calloc(index_bytes, 1);
     assert_true(index && other_index);
     const cpu_mask mask = {0.3, 77, RNG_DROPOUT + 2, 9, 40};
     oldest()->max_pool_forward(y, index, x, xd, yd, p, true, &mask);
     FOR_OTHER_ISAS(i, table, isa) {
         table->max_pool_forward(other, other_index, x, xd, yd, p, true, &mask);
         expect_same_floats(other, y, out, "max pooling", isa);
-        assert_memory_equal(index, other_index, out * sizeof *index);
+        assert_memory_equal(index, other_index, index_bytes);
     }
     oldest()->average_pool_forward(y, x, xd, yd, p);
     FOR_OTHER_ISAS(i, table, isa) {
@@ -124,6 +125,9 @@ void test_isa_pooling(void **state) {
     pool_case(17, 17, (cpu_window){3, 3, 2, 2, 1, 0}, 5, 4);
     pool_case(32, 16, (cpu_window){4, 2, 1, 1, 0, 0}, 6, 7);
     pool_case(16, 8, (cpu_window){9, 8, 9, 8, 0, 0}, 1, 1);
+    pool_case(32, 16, (cpu_window){2, 2, 2, 2, 0, 0}, 9, 9);
+    pool_case(48, 16, (cpu_window){16, 16, 1, 1, 0, 0}, 4, 3);
+    pool_case(5, 5, (cpu_window){15, 17, 3, 1, 0, 0}, 2, 2);
     mien_float_leave(saved);
 }
 

@@ -238,7 +238,7 @@ static double *run_pool(mien_backend *b, mien_shape in, mien_shape out, const mi
     const mien_tensor x = make(b, in, 6), y = make(b, out, 0), dy = make(b, out, 7);
     const mien_tensor dx = make(b, in, 0);
     void *index;
-    expect_ok(b->ops->alloc(b, mien_shape_count(out) * sizeof(uint16_t), &index));
+    expect_ok(b->ops->alloc(b, mien_shape_count(out) * mien_pool_index_bytes(p), &index));
     expect_ok(b->ops->pool_forward(b, &y, index, &x, p, tail));
     expect_ok(b->ops->pool_backward(b, &dx, &dy, index, p, tail, false));
     const size_t first = mien_shape_count(out), second = mien_shape_count(in);
@@ -256,10 +256,11 @@ static double *run_pool(mien_backend *b, mien_shape in, mien_shape out, const mi
 static void test_integer_pooling(void **state) {
     (void)state;
     static const linear_row rows[] = {
-        {1, 6, 6, 1, 0, 2, 2, 2, 2, MIEN_VALID},   {2, 7, 5, 16, 0, 3, 3, 2, 2, MIEN_SAME},
-        {3, 8, 9, 17, 0, 3, 3, 1, 1, MIEN_SAME},   {2, 9, 8, 32, 0, 2, 2, 2, 2, MIEN_SAME},
-        {1, 5, 4, 48, 0, 5, 4, 5, 4, MIEN_VALID},  {5, 6, 6, 64, 0, 4, 4, 1, 1, MIEN_VALID},
-        {2, 48, 48, 32, 0, 2, 2, 2, 2, MIEN_VALID}};
+        {1, 6, 6, 1, 0, 2, 2, 2, 2, MIEN_VALID},    {2, 7, 5, 16, 0, 3, 3, 2, 2, MIEN_SAME},
+        {3, 8, 9, 17, 0, 3, 3, 1, 1, MIEN_SAME},    {2, 9, 8, 32, 0, 2, 2, 2, 2, MIEN_SAME},
+        {1, 5, 4, 48, 0, 5, 4, 5, 4, MIEN_VALID},   {5, 6, 6, 64, 0, 4, 4, 1, 1, MIEN_VALID},
+        {2, 48, 48, 32, 0, 2, 2, 2, 2, MIEN_VALID}, {2, 33, 18, 32, 0, 16, 16, 8, 1, MIEN_VALID},
+        {1, 32, 17, 16, 0, 15, 17, 3, 3, MIEN_SAME}};
     for (size_t i = 0; i < 2 * sizeof rows / sizeof rows[0]; i++) {
         const linear_row *r = &rows[i / 2];
         mien_pool p = {i % 2, r->kh, r->kw, r->sh, r->sw, 0, 0};
@@ -296,7 +297,7 @@ static void check_fused_pooling(mien_backend *b, const linear_row *r) {
     const mien_tensor x = make(b, in, 6), y = make(b, out, 0), dy = make(b, out, 7);
     const mien_tensor dx = make(b, in, 0), y2 = make(b, out, 0), dx2 = make(b, in, 0);
     void *index;
-    expect_ok(b->ops->alloc(b, mien_shape_count(out) * sizeof(uint16_t), &index));
+    expect_ok(b->ops->alloc(b, mien_shape_count(out) * mien_pool_index_bytes(&p), &index));
     expect_ok(b->ops->activation_forward(b, &x, &x, BODY_RELU, 0));
     expect_ok(b->ops->pool_forward(b, &y, index, &x, &p, &both));
     expect_ok(b->ops->pool_backward(b, &dx, &dy, index, &p, &both, false));
@@ -320,11 +321,11 @@ static void check_fused_pooling(mien_backend *b, const linear_row *r) {
 
 static void test_fused_pooling(void **state) {
     (void)state;
-    static const linear_row rows[] = {{2, 8, 8, 32, 0, 2, 2, 2, 2, 0},
-                                      {1, 9, 7, 16, 0, 2, 2, 2, 2, 0},
-                                      {2, 9, 9, 48, 0, 3, 3, 2, 2, 0},
-                                      {3, 6, 6, 7, 0, 2, 2, 2, 2, 0},
-                                      {1, 44, 44, 64, 0, 2, 2, 2, 2, 0}};
+    static const linear_row rows[] = {
+        {2, 8, 8, 32, 0, 2, 2, 2, 2, 0},    {1, 9, 7, 16, 0, 2, 2, 2, 2, 0},
+        {2, 9, 9, 48, 0, 3, 3, 2, 2, 0},    {3, 6, 6, 7, 0, 2, 2, 2, 2, 0},
+        {1, 44, 44, 64, 0, 2, 2, 2, 2, 0},  {2, 20, 19, 16, 0, 16, 16, 2, 1, 0},
+        {1, 31, 18, 32, 0, 15, 17, 4, 1, 0}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         check_fused_pooling(onednn, &rows[i]);
         check_fused_pooling(plain, &rows[i]);
@@ -339,10 +340,32 @@ static void test_pooling_ties(void **state) {
     const float x[16] = {0}, dy[4] = {1, 2, 3, 4};
     const float want[16] = {1, 0, 2, 0, 0, 0, 0, 0, 3, 0, 4, 0, 0, 0, 0, 0};
     float y[4], dx[16];
-    uint16_t index[4];
+    uint8_t index[4];
     cpu_of(plain)->kernels->max_pool_forward(y, index, x, xd, yd, p, false, NULL);
     cpu_of(plain)->kernels->max_pool_backward(dx, dy, index, xd, yd, p, 0, false);
     assert_memory_equal(dx, want, sizeof dx);
+}
+
+/* The last of as many positions as a byte can number, and one more: the largest number of either
+ * type means that no gradient goes back. */
+static void test_last_position(void **state) {
+    (void)state;
+    static const cpu_window windows[] = {{15, 17, 15, 17, 0, 0}, {16, 16, 16, 16, 0, 0}};
+    for (int i = 0; i < 4; i++) {
+        const cpu_window p = windows[i / 2];
+        const int size = p.kernel_h * p.kernel_w;
+        const cpu_dims xd = {1, p.kernel_h, p.kernel_w, 1, 1}, yd = {1, 1, 1, 1, 1};
+        const bool relu_mask = i % 2;
+        float x[256], dx[256], y = 0;
+        const float dy = 3;
+        uint16_t index = 0;
+        for (int k = 0; k < size; k++)
+            x[k] = (float)(k - size) + 0.5f + (relu_mask ? 0 : 1);
+        cpu_of(plain)->kernels->max_pool_forward(&y, &index, x, xd, yd, p, relu_mask, NULL);
+        cpu_of(plain)->kernels->max_pool_backward(dx, &dy, &index, xd, yd, p, 0, false);
+        for (int k = 0; k < size; k++)
+            assert_true(dx[k] == (k == size - 1 && !relu_mask ? dy : 0));
+    }
 }
 
 int main(int argc, char **argv) {
@@ -355,6 +378,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_integer_pooling),
         cmocka_unit_test(test_fused_pooling),
         cmocka_unit_test(test_pooling_ties),
+        cmocka_unit_test(test_last_position),
         cmocka_unit_test(test_isa_activations),
         cmocka_unit_test(test_isa_dropout),
         cmocka_unit_test(test_isa_pooling),

@@ -143,13 +143,47 @@ static void test_frozen_micro_batches(void **state) {
     const mien_node *node = &net.graph.nodes[mien_graph_find(&net.graph, "max_pooling2d")];
     mien_pass pass;
     mien_plan_pass(net.plan, &(mien_walk){.first = 17, .rows = 1}, node->index, false, &pass);
-    const char *last = (const char *)(pass.index + mien_shape_sample(node->out));
+    const char *last = (char *)pass.index + mien_shape_sample(node->out) * mien_index_bytes(node);
     assert_false(pool->requires_grad); /* so the buffer holds one micro-batch's indices */
     assert_true(last <= net.plan->act + net.plan->act_bytes);
     assert_ptr_equal(pass.index, net.plan->act + pool->memory.index);
     net_close(&net);
     compare_cuts(f64, model, io, 18, cuts, 3);
     compare_cuts(direct, model, io, 18, cuts, 3);
+}
+
+/* An index takes one byte per output element where a window has at most 255 positions: one more
+ * number than positions is needed. */
+static void test_index_bytes(void **state) {
+    (void)state;
+    static const char model[] =
+        "layers:\n"
+        "  - conv2d: {filters: 3, kernel_size: 3, padding: same}\n"
+        "  - max_pooling2d: {name: p1, pool_size: [15, 17], strides: 2, padding: same}\n"
+        "  - max_pooling2d: {name: p2, pool_size: 16, strides: 1, padding: same}\n"
+        "  - global_max_pooling2d: {name: p1_global}\n"
+        "  - dense: {units: classes, activation: softmax}\n";
+    const mien_graph_io io = {18, 17, 1, 3};
+    test_net net;
+    int found = 0;
+    net_open(&net, f64, model, io, (net_options){.batch = 6, .micro = 2, .seed = 1});
+    for (int i = 0; i < net.graph.count; i++) {
+        const mien_node *node = &net.graph.nodes[i];
+        const bool saves = node->def->flags & MIEN_SAVES_INDEX;
+        const size_t bytes = saves ? (size_t)(node->name[1] - '0') : 0;
+        mien_pass first, third;
+        assert_int_equal(mien_index_bytes(node), bytes);
+        if (!saves) continue;
+        mien_plan_pass(net.plan, &(mien_walk){.first = 0, .rows = 2}, i, false, &first);
+        mien_plan_pass(net.plan, &(mien_walk){.first = 2, .rows = 2}, i, false, &third);
+        assert_int_equal((char *)third.index - (char *)first.index,
+                         2 * mien_shape_sample(node->out) * bytes);
+        found++;
+    }
+    assert_int_equal(found, 3);
+    net_close(&net);
+    check_slope(model, io, 4);
+    check_slope(model, io, 1);
 }
 
 static const body_rule adam = {.kind = BODY_ADAMW,
@@ -543,6 +577,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_micro_batches),
         cmocka_unit_test(test_random_networks),
         cmocka_unit_test(test_frozen_micro_batches),
+        cmocka_unit_test(test_index_bytes),
         cmocka_unit_test(test_no_allocation_in_a_step),
         cmocka_unit_test(test_no_pass_for_a_slope),
         cmocka_unit_test(test_no_reorder_in_a_step),

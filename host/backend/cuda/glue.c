@@ -175,7 +175,7 @@ static cuda_window window_of(const mien_pool *p) {
                          p->stride_w, p->pad_top,  p->pad_left};
 }
 
-static mien_status glue_pool_forward(mien_backend *b, const mien_tensor *y, uint16_t *index,
+static mien_status glue_pool_forward(mien_backend *b, const mien_tensor *y, void *index,
                                      const mien_tensor *x, const mien_pool *p,
                                      const mien_pool_tail *tail) {
     const cuda_tensor to = mien_cuda_tensor(y), from = mien_cuda_tensor(x);
@@ -190,7 +190,7 @@ static mien_status glue_pool_forward(mien_backend *b, const mien_tensor *y, uint
 }
 
 static mien_status glue_pool_backward(mien_backend *b, const mien_tensor *dx, const mien_tensor *dy,
-                                      const uint16_t *index, const mien_pool *p,
+                                      const void *index, const mien_pool *p,
                                       const mien_pool_tail *tail, bool accumulate) {
     const cuda_tensor to = mien_cuda_tensor(dx), from = mien_cuda_tensor(dy);
     if (p->average)
