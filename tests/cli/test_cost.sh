@@ -32,8 +32,8 @@ if cost --kernels "$work/small.yaml" $n f32 >small.tsv; then
     cell() { awk -F'\t' -v p="$1" -v k="$2" -v c="$3" '$1 == p && index($2, k) == 1 { print $c }' small.tsv; }
     expect "a convolution reads x, weights and bias and writes y" $((2 * map + weights + 64)) "$(cell forward/b cudnn 4)"
     expect "FLOPs of a convolution" $((2 * n * 48 * 48 * 16 * 9 * 16)) "$(cell forward/b cudnn 5)"
-    # y is a quarter of x, an index of it has half its bytes
-    expect "an own kernel's bytes" $((map + map / 4 + map / 8)) "$(cell forward/pool max_pool 4)"
+    # y is a quarter of x, its index a byte per element
+    expect "an own kernel's bytes" $((map + map / 4 + map / 16)) "$(cell forward/pool max_pool 4)"
     expect "a product reads both factors and the bias" $((n * 9216 * 4 + 7 * 9216 * 4 + n * 7 * 4 + 28)) \
         "$(cell forward/out cublaslt 4)"
     expect "FLOPs of a product" $((2 * n * 9216 * 7)) "$(cell forward/out cublaslt 5)"
