@@ -75,8 +75,9 @@ void test_isa_dropout(void **state) {
         float *relu = mild_floats(count, 4, 5), *fused = buffer(count);
         oldest()->activation_forward(relu, relu, count, BODY_RELU, 0);
         oldest()->activation_backward(y, y, NULL, relu, count, BODY_RELU, 0, false);
-        const cpu_kernels *table;
-        for (int i = 0; (table = reference_isa(i, &isa)); i++) {
+        for (int i = 0; i < MIEN_ISA_COUNT; i++) {
+            const cpu_kernels *table = reference_isa(i, &isa);
+            if (!table) continue;
             table->dropout(fused, x, relu, d, &mask, false);
             assert_memory_equal(fused, y, count * sizeof *y);
             memcpy(other, x, count * sizeof *x);
