@@ -454,6 +454,19 @@ static mien_status glue_optimize(mien_backend *b, const mien_update *u, int rows
     return MIEN_OK;
 }
 
+/* A pass over dy costs little here: it is still in the caches. */
+static bool glue_can_mask_filter(const mien_backend *b, const mien_linear_desc *d) {
+    (void)b, (void)d;
+    return false;
+}
+
+static mien_status glue_filter_masked(mien_linear *op, void *dw, void *db, const mien_tensor *dy,
+                                      const mien_tensor *y, const mien_tensor *x, void *scratch,
+                                      bool accumulate) {
+    (void)op, (void)dw, (void)db, (void)dy, (void)y, (void)x, (void)scratch, (void)accumulate;
+    return MIEN_FAIL(UNSUPPORTED, "the CPU applies a ReLU's slope before the weights' gradient");
+}
+
 static mien_status glue_all_reduce(mien_backend *b, void *data, size_t count) {
     (void)b, (void)data, (void)count; /* one rank: the data is the sum already */
     return MIEN_OK;
@@ -476,6 +489,8 @@ void CPU_REAL_NAME(mien_cpu_glue)(mien_ops *ops) {
     ops->range_pop = glue_range_pop;
     ops->micro_batch = glue_micro_batch;
     ops->channel_block = glue_channel_block;
+    ops->linear_can_mask_filter = glue_can_mask_filter;
+    ops->linear_filter_masked = glue_filter_masked;
     ops->activation_forward = glue_activation_forward;
     ops->activation_backward = glue_activation_backward;
     ops->dropout = glue_dropout;

@@ -302,6 +302,13 @@ struct mien_ops {
     /* dw and db (NULL without bias) accumulate. */
     mien_status (*linear_backward_filter)(mien_linear *, void *dw, void *db, const mien_tensor *dy,
                                           const mien_tensor *x, void *scratch, bool accumulate);
+    /* Whether filter_masked supports a description. */
+    bool (*linear_can_mask_filter)(const mien_backend *, const mien_linear_desc *);
+    /* linear_backward_filter of an operator with ReLU, where dy is the gradient after that ReLU: it
+     * counts as 0 where y, the operator's output, is not positive. */
+    mien_status (*linear_filter_masked)(mien_linear *, void *dw, void *db, const mien_tensor *dy,
+                                        const mien_tensor *y, const mien_tensor *x, void *scratch,
+                                        bool accumulate);
 
     /* elementwise; y may be x, dx may be dy */
     mien_status (*activation_forward)(mien_backend *, const mien_tensor *y, const mien_tensor *x,
@@ -423,7 +430,7 @@ struct mien_ops {
 };
 
 /* To be raised when a type in this file changes: a module of another version is not loaded. */
-enum { MIEN_OPS_VERSION = 6 };
+enum { MIEN_OPS_VERSION = 7 };
 
 static inline size_t mien_dtype_bytes(mien_dtype dtype) {
     static const unsigned char bytes[] = {4, 8, 2, 1, 1, 2};

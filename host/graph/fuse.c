@@ -59,6 +59,32 @@ static void move_slope_to_consumer(mien_plan *plan, int i) {
                                         graph->nodes[graph->nodes[relu].inputs[0]].def->linear;
 }
 
+/* Whether another pass applies the slope of node i's ReLU at no cost: pooling's index has it. */
+static bool is_slope_free(const mien_plan *plan, int i) {
+    if (!plan->nodes[i].fusion.slope_by_consumer) return false;
+    for (int k = i + 1; k < plan->graph->count; k++)
+        if (mien_plan_masks_relu(plan, &plan->graph->nodes[k]) &&
+            plan->graph->nodes[plan->graph->nodes[k].inputs[0]].inputs[0] == i)
+            return !plan->graph->nodes[k].def->linear;
+    return false;
+}
+
+/* Where no gradient goes back beyond an operator with a ReLU, as in the layer that reads the image,
+ * the gradient of its weights is the only reader of dy, and can apply the slope, if the backend
+ * supports that. Otherwise a pass over dy, or the next operator's data gradient, does. */
+void mien_plan_move_slopes(mien_plan *plan) {
+    for (int i = 1; plan->training && i < plan->graph->count; i++) {
+        mien_node_plan *own = &plan->nodes[i];
+        mien_linear_desc d;
+        if (own->fusion.activation != BODY_RELU || is_slope_free(plan, i) ||
+            !mien_plan_linear_desc(plan, i, &d) || d.needs_dx ||
+            !plan->ops->linear_can_mask_filter(plan->backend, &d))
+            continue;
+        own->fusion.slope_by_filter = true;
+        own->fusion.slope_by_consumer = false;
+    }
+}
+
 /* In NHWC a layer that only changes the shape needs no copy: its output is its input. */
 static bool only_reshapes(const mien_plan *plan, const mien_node *node) {
     const int from = node->inputs[0];

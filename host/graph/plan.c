@@ -211,6 +211,7 @@ static mien_status build(mien_plan *plan, const mien_plan_options *options) {
     widen_logits(plan);
     plan->nodes[0].requires_grad = options->training && options->input_gradient;
     mark_gradients(plan);
+    mien_plan_move_slopes(plan);
     choose_micro_batch(plan, options->micro_batch);
     for (int i = 0; i < plan->graph->count; i++)
         MIEN_TRY(create_linear(plan, i));

@@ -23,6 +23,7 @@ typedef struct mien_fusion {
     int activation;            /* fused into the end of its pass; LINEAR: none */
     float alpha;
     bool slope_by_consumer; /* training: the consumer applies the slope of the fused activation */
+    bool slope_by_filter;   /* training: the gradient of its weights does */
     bool bias_by_consumer;  /* training: the consumer sums the gradient of its bias */
     int dropout;            /* training: the dropout node that runs in its pass; 0: none */
     int add;                /* training: the sum that runs in its pass; 0: none */
@@ -193,6 +194,8 @@ mien_status mien_plan_profile_read(mien_plan *plan);
 /* fuse.c: finds the nodes that run in the passes of others; counts the consumers of a value; the
  * operands of node i's pass: its inputs, then the other input of a sum that runs in it. */
 void mien_plan_fuse(mien_plan *plan);
+/* Needs requires_grad: moves slopes to the gradient of weights. */
+void mien_plan_move_slopes(mien_plan *plan);
 int mien_plan_consumers(const mien_graph *graph, int value);
 int mien_plan_operands(const mien_plan *plan, int i);
 int mien_plan_operand(const mien_plan *plan, int i, int k);

@@ -69,7 +69,8 @@ static void fill_gradients(const mien_plan *plan, const mien_walk *walk, const m
     for (int k = 0; k < node->param_count; k++)
         pass->dparams[k] = mien_plan_param_grad(plan, node->index, k);
     if (own->fusion.bias_by_consumer) pass->dparams[1] = NULL;
-    if (own->fusion.slope_by_consumer) pass->slope = BODY_LINEAR;
+    pass->masks_dy = own->fusion.slope_by_filter;
+    if (own->fusion.slope_by_consumer || pass->masks_dy) pass->slope = BODY_LINEAR;
     if (!pass->relu_mask) return;
     const int linear = plan->graph->nodes[node->inputs[0]].inputs[0];
     if (plan->nodes[linear].fusion.bias_by_consumer)

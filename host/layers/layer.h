@@ -153,6 +153,7 @@ struct mien_pass {
     int slope;              /* the activation whose slope backward applies; LINEAR: none, or the
                                consumer applies it */
     bool relu_mask;         /* backward applies the slope of the ReLU that x[0] went through */
+    bool masks_dy;          /* the filter gradient applies the slope of the node's own ReLU */
     /* receives the bias gradient of the operator before that ReLU; NULL: not needed */
     void *dbias_before;
     mien_dropout dropout; /* the dropout that runs in this node; rate 0: none */

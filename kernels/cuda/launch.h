@@ -251,9 +251,10 @@ enum { CUDA_STEM_CHANNELS = 4 };
  * like x. */
 int cuda_stem_forward(cuda_stream, cuda_tensor y, cuda_tensor x, const void *w, const void *bias,
                       cuda_stem);
-/* dw, db (NULL: skip) (+)= ..., dy stored like x */
-int cuda_stem_filter(cuda_stream, float *dw, float *db, cuda_tensor dy, cuda_tensor x, cuda_stem,
-                     bool accumulate, cuda_workspace);
+/* dw, db (NULL: skip) (+)= ..., dy stored like x; dy counts as 0 where y, stored like it, is not
+ * positive; y.data NULL: all of it counts */
+int cuda_stem_filter(cuda_stream, float *dw, float *db, cuda_tensor dy, cuda_tensor y,
+                     cuda_tensor x, cuda_stem, bool accumulate, cuda_workspace);
 
 #ifdef __cplusplus
 }

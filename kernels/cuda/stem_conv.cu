@@ -168,21 +168,35 @@ static __device__ void add_quad(filter_sums<IC, N> &sums, const stem_image<IC> &
         }
 }
 
+/* dy of one output; 0 where y is not positive. `y` NULL: as it is. */
+template <typename T, int N>
+static __device__ channels_of<T, N> read_slopes(const T *dy, const T *y, int channels, bool whole) {
+    channels_of<T, N> slope = read_channels<T, N>(dy, channels, whole);
+    if (!y) return slope;
+    const channels_of<T, N> output = read_channels<T, N>(y, channels, whole);
+#pragma unroll
+    for (int k = 0; k < N; k++)
+        if (!(load(output.at[k]) > 0)) slope.at[k] = T();
+    return slope;
+}
+
 template <typename T, int IC, int N>
 static __device__ void add_tile(filter_sums<IC, N> &sums, const stem_image<IC> &image, const T *dy,
-                                const stem_shape &s, const stem_tile &t, int channel) {
+                                const T *y, const stem_shape &s, const stem_tile &t, int channel) {
     const int across = (t.w + QUAD - 1) / QUAD;
     for (int q = (int)threadIdx.y; q < across * t.h; q += (int)blockDim.y) {
         const int row = q / across, column = q % across * QUAD;
         const size_t position =
             (size_t)(t.n * s.oh + t.y + row) * (size_t)s.ow + (size_t)(t.x + column);
-        const T *from = dy + position * (size_t)s.oc + channel;
+        const size_t from = position * (size_t)s.oc + (size_t)channel;
         channels_of<T, N> slope[QUAD];
 #pragma unroll
-        for (int p = 0; p < QUAD; p++)
-            slope[p] = column + p < t.w ? read_channels<T, N>(from + (size_t)p * (size_t)s.oc,
-                                                              s.oc - channel, s.whole)
-                                        : channels_of<T, N>();
+        for (int p = 0; p < QUAD; p++) {
+            const size_t at = from + (size_t)p * (size_t)s.oc;
+            slope[p] = column + p < t.w
+                           ? read_slopes<T, N>(dy + at, y ? y + at : NULL, s.oc - channel, s.whole)
+                           : channels_of<T, N>();
+        }
         add_quad(sums, image, row, column, slope);
     }
 }
@@ -216,7 +230,7 @@ static __device__ void finish_sums(float *part, const filter_sums<IC, N> &sums, 
 
 template <typename T, int IC>
 static __global__ void __launch_bounds__(FILTER_BLOCK, IC == 1 ? 3 : 1)
-    stem_filter_kernel(float *parts, const T *dy, const T *x, stem_shape s) {
+    stem_filter_kernel(float *parts, const T *dy, const T *y, const T *x, stem_shape s) {
     enum { N = filter_width<T, IC>::N };
     __shared__ stem_image<IC> image;
     const int thread = (int)(threadIdx.y * blockDim.x + threadIdx.x);
@@ -232,7 +246,7 @@ static __global__ void __launch_bounds__(FILTER_BLOCK, IC == 1 ? 3 : 1)
         const stem_tile t = tile_at(s, unit);
         load_tile<T, IC>(&image, x, s, t, thread, FILTER_BLOCK);
         __syncthreads();
-        if (channel < s.oc) add_tile(sums, image, dy, s, t, channel);
+        if (channel < s.oc) add_tile(sums, image, dy, y, s, t, channel);
         __syncthreads();
     }
     finish_sums(parts + (size_t)blockIdx.x * (size_t)((9 * IC + 1) * s.oc), sums, first, s.oc,
@@ -258,14 +272,15 @@ static __global__ void __launch_bounds__(WARP *SUM_ROWS)
     *to = accumulate ? *to + sum : sum;
 }
 
-int cuda_stem_filter(cuda_stream stream, float *dw, float *db, cuda_tensor dy, cuda_tensor x,
-                     cuda_stem f, bool accumulate, cuda_workspace buffer) {
+int cuda_stem_filter(cuda_stream stream, float *dw, float *db, cuda_tensor dy, cuda_tensor y,
+                     cuda_tensor x, cuda_stem f, bool accumulate, cuda_workspace buffer) {
     float *parts = (float *)buffer.data;
     const int taps = 9 * x.c;
     const size_t size = (size_t)(taps + 1) * (size_t)dy.c, most = CUDA_WORKSPACE_BYTES / 4 / size;
     if (count_of(dy) == 0) return 0;
     if (dy.number != x.number) return (int)cudaErrorInvalidValue;
     if (most == 0) return (int)cudaErrorInvalidValue; /* tens of thousands of channels */
+    if (y.data && y.number != dy.number) return (int)cudaErrorInvalidValue;
     const stem_shape any = shape_of(dy, x, f, 1);
     const unsigned count = blocks_for((size_t)(any.n * any.tiles_h * any.tiles_w), 1,
                                       most < PARTS ? (unsigned)most : (unsigned)PARTS);
@@ -273,11 +288,12 @@ int cuda_stem_filter(cuda_stream stream, float *dw, float *db, cuda_tensor dy, c
         typedef decltype(zero) T;
         return with_channels(x.c, [&](auto ic) {
             enum { IC = decltype(ic)::N, N = filter_width<T, IC>::N };
-            const stem_shape s = shape_of(dy, x, f, N);
+            stem_shape s = shape_of(dy, x, f, N);
+            s.whole = s.whole && is_aligned(y.data);
             const dim3 grid(count, (unsigned)((s.oc + CHUNK - 1) / CHUNK));
             return launch(stem_filter_kernel<T, IC>, grid,
                           stem_block(s.oc < CHUNK ? s.oc : CHUNK, N, FILTER_BLOCK), stream, parts,
-                          (const T *)dy.data, (const T *)x.data, s);
+                          (const T *)dy.data, (const T *)y.data, (const T *)x.data, s);
         });
     }));
     return launch(stem_filter_reduce_kernel, blocks_for(size, WARP), dim3(WARP, SUM_ROWS), stream,

@@ -293,7 +293,7 @@ static void test_pairs_of_storage(void **state) {
     cuda_workspace buffer = {some};
     body_step step = {0};
     const cuda_tensor f32 = {some, CUDA_F32, 1, 3, 3, 1}, bf16 = {some, CUDA_BF16, 1, 3, 3, 1},
-                      f16 = {some, CUDA_F16, 1, 3, 3, 1};
+                      f16 = {some, CUDA_F16, 1, 3, 3, 1}, none = {0};
     const cuda_stem stem = {1, 1, false};
     const int refused = cudaErrorInvalidValue;
     assert_int_equal(cuda_softmax(NULL, f16, bf16), refused);
@@ -301,7 +301,10 @@ static void test_pairs_of_storage(void **state) {
     assert_int_equal(cuda_softmax_xent(NULL, bf16, f16, some, NULL, 1, &step, buffer), refused);
     assert_int_equal(cuda_softmax_xent(NULL, f32, f16, some, NULL, 1, &step, buffer), refused);
     assert_int_equal(cuda_stem_forward(NULL, bf16, f32, some, NULL, stem), refused);
-    assert_int_equal(cuda_stem_filter(NULL, some, NULL, f32, bf16, stem, false, buffer), refused);
+    assert_int_equal(cuda_stem_filter(NULL, some, NULL, f32, none, bf16, stem, false, buffer),
+                     refused);
+    assert_int_equal(cuda_stem_filter(NULL, some, NULL, bf16, f32, bf16, stem, false, buffer),
+                     refused);
 }
 
 int main(void) {

@@ -24,8 +24,9 @@ static const row rows[] = {
     {{2, 9, 11, 1}, 7, 1, 1, 1, 1, BIAS | LOGITS}, {{5, 3, 3, 3}, 7, 0, 0, 0, 0, BIAS | LOGITS},
 };
 
-enum { Y, DW, DB, DW_TWICE, DB_TWICE, RESULTS };
-static const char *const names[RESULTS] = {"y", "dw", "db", "dw twice", "db twice"};
+enum { Y, DW, DB, DW_TWICE, DB_TWICE, DW_MASKED, DB_MASKED, RESULTS };
+static const char *const names[RESULTS] = {"y",        "dw",        "db",       "dw twice",
+                                           "db twice", "dw masked", "db masked"};
 
 typedef struct outcome {
     float *value[RESULTS];
@@ -86,6 +87,20 @@ static mien_tensor output_of(mien_backend *b, const row *r) {
     return t;
 }
 
+/* Adds the gradient that goes through a ReLU with output `y`; without support for that, masks `dy`
+ * first. */
+static void masked_filter(mien_backend *b, mien_linear *op, const row *r, void *dw, void *db,
+                          const mien_tensor *dy, const mien_tensor *y, const mien_tensor *x,
+                          void *scratch) {
+    if (!(r->flags & BIAS)) db = NULL;
+    if (b == pair_cuda()) {
+        expect_ok(b->ops->linear_filter_masked(op, dw, db, dy, y, x, scratch, true));
+        return;
+    }
+    expect_ok(b->ops->activation_backward(b, dy, dy, NULL, y, BODY_RELU, 0, false));
+    expect_ok(b->ops->linear_backward_filter(op, dw, db, dy, x, scratch, true));
+}
+
 static outcome run(mien_backend *b, const row *r, bool whole, mien_dtype dtype) {
     const mien_shape shape = out_of(r);
     const size_t weights = 9 * (size_t)r->in.c * (size_t)r->channels;
@@ -114,9 +129,14 @@ static outcome run(mien_backend *b, const row *r, bool whole, mien_dtype dtype) 
                                                  &x, scratch, again));
         take_filter(b, op, r, &dw, &db, &out, again ? DW_TWICE : DW);
     }
+    float *outputs = values_of(mien_shape_count(shape), 5, whole, dtype);
+    mien_tensor relu = device_tensor(b, shape, outputs);
+    masked_filter(b, op, r, dw.data, db.data, &dy, &relu, &x, scratch);
+    take_filter(b, op, r, &dw, &db, &out, DW_MASKED);
+    free(outputs);
     b->ops->linear_free(op);
     b->ops->free(b, scratch);
-    mien_tensor *const all[] = {&x, &y, &w, &dw, &bias, &db, &dy, &half};
+    mien_tensor *const all[] = {&x, &y, &w, &dw, &bias, &db, &dy, &half, &relu};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         device_release(b, all[i]);
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)

@@ -148,6 +148,10 @@ struct linear_kind {
                                  bool accumulate);
     mien_status (*backward_filter)(mien_linear *, void *dw, void *db, const mien_tensor *dy,
                                    const mien_tensor *x, void *scratch, bool accumulate);
+    /* NULL: not supported */
+    mien_status (*filter_masked)(mien_linear *, void *dw, void *db, const mien_tensor *dy,
+                                 const mien_tensor *y, const mien_tensor *x, void *scratch,
+                                 bool accumulate);
 };
 /* bias.c: the gradient of an operator's bias by our own kernel; nothing is done if db is NULL. */
 mien_status mien_cuda_bias_gradient(const mien_linear *op, void *db, const mien_tensor *dy,

@@ -4,20 +4,26 @@
 #include "host/backend/cuda/cuda.h"
 #include "host/base/memory.h"
 
-static mien_status linear_create(mien_backend *b, const mien_linear_desc *desc, mien_linear **out) {
+/* NULL: none computes it. */
+static const linear_kind *kind_of(const mien_backend *b, const mien_linear_desc *desc) {
     static const linear_kind *const kinds[] = {&mien_cuda_stem, &mien_cuda_grouped,
                                                &mien_cuda_dense, &mien_cuda_transposed,
                                                &mien_cuda_conv};
-    *out = NULL;
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
-        if (kinds[i]->takes(cuda_of(b), desc)) {
-            MIEN_TRY(mien_new(out, 1, kinds[i]->bytes));
-            **out = (mien_linear){kinds[i], b, cuda_of(b), *desc, 0, false};
-            return MIEN_OK;
-        }
-    return MIEN_FAIL(UNSUPPORTED,
-                     "layer '%s': the GPU does not support this operator: use --device cpu",
-                     desc->name);
+        if (kinds[i]->takes(cuda_of(b), desc)) return kinds[i];
+    return NULL;
+}
+
+static mien_status linear_create(mien_backend *b, const mien_linear_desc *desc, mien_linear **out) {
+    const linear_kind *kind = kind_of(b, desc);
+    *out = NULL;
+    if (!kind)
+        return MIEN_FAIL(UNSUPPORTED,
+                         "layer '%s': the GPU does not support this operator: use --device cpu",
+                         desc->name);
+    MIEN_TRY(mien_new(out, 1, kind->bytes));
+    **out = (mien_linear){kind, b, cuda_of(b), *desc, 0, false};
+    return MIEN_OK;
 }
 
 static void linear_free(mien_linear *op) {
@@ -132,6 +138,20 @@ static mien_status linear_backward_filter(mien_linear *op, void *dw, void *db,
     return op->kind->backward_filter(op, dw, db, dy, x, scratch, accumulate);
 }
 
+static bool linear_can_mask_filter(const mien_backend *b, const mien_linear_desc *d) {
+    const linear_kind *kind = kind_of(b, d);
+    return kind && kind->filter_masked;
+}
+
+static mien_status linear_filter_masked(mien_linear *op, void *dw, void *db, const mien_tensor *dy,
+                                        const mien_tensor *y, const mien_tensor *x, void *scratch,
+                                        bool accumulate) {
+    if (!op->kind->filter_masked)
+        return MIEN_FAIL(UNSUPPORTED, "layer '%s': its weights' gradient takes no ReLU mask",
+                         op->desc.name);
+    return op->kind->filter_masked(op, dw, db, dy, y, x, scratch, accumulate);
+}
+
 void mien_cuda_linear_slots(mien_ops *ops) {
     ops->linear_create = linear_create;
     ops->linear_free = linear_free;
@@ -147,4 +167,6 @@ void mien_cuda_linear_slots(mien_ops *ops) {
     ops->linear_forward = linear_forward;
     ops->linear_backward_data = linear_backward_data;
     ops->linear_backward_filter = linear_backward_filter;
+    ops->linear_can_mask_filter = linear_can_mask_filter;
+    ops->linear_filter_masked = linear_filter_masked;
 }

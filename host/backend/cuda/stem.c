@@ -52,13 +52,22 @@ static mien_status backward_data(mien_linear *op, const mien_tensor *dx, const m
     return MIEN_FAIL(INVALID, "layer '%s': not created for a gradient of its input", op->desc.name);
 }
 
-static mien_status backward_filter(mien_linear *op, void *dw, void *db, const mien_tensor *dy,
-                                   const mien_tensor *x, void *scratch, bool accumulate) {
+/* Masking dy here costs a read of y. The alternatives are a ReLU mask in the data gradient of the
+ * next convolution, which reads as much, y being that convolution's input, but needs an engine that
+ * cuDNN compiles at run time, or a pass of its own, which also reads and writes the gradient. */
+static mien_status filter_masked(mien_linear *op, void *dw, void *db, const mien_tensor *dy,
+                                 const mien_tensor *y, const mien_tensor *x, void *scratch,
+                                 bool accumulate) {
     (void)scratch;
-    CUDA_TRY(cuda_stem_filter(op->cuda->stream, dw, db, mien_cuda_tensor(dy), mien_cuda_tensor(x),
-                              stem_of(op), accumulate, op->cuda->buffer),
+    CUDA_TRY(cuda_stem_filter(op->cuda->stream, dw, db, mien_cuda_tensor(dy), mien_cuda_tensor(y),
+                              mien_cuda_tensor(x), stem_of(op), accumulate, op->cuda->buffer),
              "the kernel of the stem's gradient");
     return MIEN_OK;
+}
+
+static mien_status backward_filter(mien_linear *op, void *dw, void *db, const mien_tensor *dy,
+                                   const mien_tensor *x, void *scratch, bool accumulate) {
+    return filter_masked(op, dw, db, dy, NULL, x, scratch, accumulate);
 }
 
 const linear_kind mien_cuda_stem = {.name = "stem",
@@ -69,4 +78,5 @@ const linear_kind mien_cuda_stem = {.name = "stem",
                                     .engine = engine,
                                     .forward = forward,
                                     .backward_data = backward_data,
-                                    .backward_filter = backward_filter};
+                                    .backward_filter = backward_filter,
+                                    .filter_masked = filter_masked};
