@@ -16,7 +16,8 @@ static void reference_close(mien_backend *b) {
 }
 
 const cpu_kernels *reference_isa(int index, const char **name) {
-    static const cpu_kernels *const builds[MIEN_ISA_COUNT] = {&cpu_kernels_v2, &cpu_kernels_v3, &cpu_kernels_v4};
+    static const cpu_kernels *const builds[MIEN_ISA_COUNT] = {&cpu_kernels_v2, &cpu_kernels_v3,
+                                                              &cpu_kernels_v4};
     *name = mien_isa_name((mien_isa)index);
     return mien_isa_has((mien_isa)index) ? builds[index] : NULL;
 }
