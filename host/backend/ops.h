@@ -237,8 +237,9 @@ struct mien_ops {
     const char *name;
     const mien_int8_ops *int8;       /* NULL: not supported; the network runs in f32 */
     const mien_capture_ops *capture; /* NULL: not supported; kernels are launched one by one */
-    bool sums_bias;                  /* pool_backward fills mien_pool_tail.dbias */
-    bool copies_beside;              /* copy_beside makes use of its `landing` */
+    bool sums_bias;     /* pool_backward fills mien_pool_tail.dbias; linear_backward_filter takes db
+                           NULL for an operator with a bias */
+    bool copies_beside; /* copy_beside makes use of its `landing` */
     void (*close)(mien_backend *);
 
     /* memory */

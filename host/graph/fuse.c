@@ -85,6 +85,18 @@ void mien_plan_move_slopes(mien_plan *plan) {
     }
 }
 
+/* A bias before a normalisation by the batch's own mean changes nothing, so its gradient is 0; its
+ * sum over all pixels would be a rounding error, at the cost of one more read of dy. Backends that
+ * sum a bias together with the weights gain nothing. */
+static void drop_bias_gradient(mien_plan *plan, int i) {
+    const mien_node *norm = &plan->graph->nodes[i];
+    const mien_node *linear = &plan->graph->nodes[norm->inputs[0]];
+    plan->nodes[linear->index].fusion.bias_cancels =
+        plan->ops->sums_bias && (norm->def->flags & MIEN_NORMALISES) &&
+        ((const mien_layer_common *)norm->attrs)->trainable && linear->def->linear &&
+        mien_plan_consumers(plan->graph, linear->index) == 1;
+}
+
 /* In NHWC a layer that only changes the shape needs no copy: its output is its input. */
 static bool only_reshapes(const mien_plan *plan, const mien_node *node) {
     const int from = node->inputs[0];
@@ -162,6 +174,7 @@ void mien_plan_fuse(mien_plan *plan) {
         }
         if (plan->training && i) {
             move_slope_to_consumer(plan, i);
+            drop_bias_gradient(plan, i);
             fuse_dropout(plan, i);
         }
     }

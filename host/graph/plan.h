@@ -25,6 +25,7 @@ typedef struct mien_fusion {
     bool slope_by_consumer; /* training: the consumer applies the slope of the fused activation */
     bool slope_by_filter;   /* training: the gradient of its weights does */
     bool bias_by_consumer;  /* training: the consumer sums the gradient of its bias */
+    bool bias_cancels;      /* training: the batch normalisation after it subtracts its bias */
     int dropout;            /* training: the dropout node that runs in its pass; 0: none */
     int add;                /* training: the sum that runs in its pass; 0: none */
 } mien_fusion;

@@ -68,7 +68,7 @@ static void fill_gradients(const mien_plan *plan, const mien_walk *walk, const m
     }
     for (int k = 0; k < node->param_count; k++)
         pass->dparams[k] = mien_plan_param_grad(plan, node->index, k);
-    if (own->fusion.bias_by_consumer) pass->dparams[1] = NULL;
+    if (own->fusion.bias_by_consumer || own->fusion.bias_cancels) pass->dparams[1] = NULL;
     pass->masks_dy = own->fusion.slope_by_filter;
     if (own->fusion.slope_by_consumer || pass->masks_dy) pass->slope = BODY_LINEAR;
     if (!pass->relu_mask) return;

@@ -58,7 +58,7 @@ static double *gradients_of(mien_backend *b, const char *model, size_t *count) {
     run(&net);
     for (int i = 0; i < net.graph.count; i++)
         for (int k = 0; k < net.graph.nodes[i].param_count; k++) {
-            if (!net.graph.nodes[i].params[k].trained) continue;
+            if (!mien_plan_param_grad(net.plan, i, k)) continue;
             net_get(&net, net.plan->grad, i, k, out + *count);
             *count += net_param_count(&net, i, k);
         }
@@ -88,9 +88,11 @@ static const mien_fusion *fusion_of(const test_net *net, const char *name) {
 
 #define STEM(activation)                                                                           \
     "layers:\n  - conv2d: {name: a, filters: 8, kernel_size: 3, activation: " activation "}\n"
-#define HEAD "  - flatten\n  - dense: {units: classes, activation: softmax}\n"
-#define CONV "  - conv2d: {name: b, filters: 8, kernel_size: 3, padding: same}\n"
-#define SUM  "  - add: {inputs: [a, b]}\n"
+#define HEAD          "  - flatten\n  - dense: {units: classes, activation: softmax}\n"
+#define CONV          "  - conv2d: {name: b, filters: 8, kernel_size: 3, padding: same}\n"
+#define PLAIN         "  - conv2d: {name: b, filters: 8, kernel_size: 3, padding: same, use_bias: false}\n"
+#define NORM(trained) "  - batch_normalization: {name: n, trainable: " trained "}\n"
+#define SUM           "  - add: {inputs: [a, b]}\n"
 
 /* The next convolution's data gradient needs no ReLU mask, and there is no pass for it. */
 static void test_stem_before_convolution(void **state) {
@@ -149,12 +151,40 @@ static void test_other_slopes(void **state) {
     net_close(&net);
 }
 
+/* A bias that the batch's own mean cancels costs no launch; one before other means has a gradient.
+ */
+static void test_bias_before_norm(void **state) {
+    (void)state;
+    static const char model[] = STEM("relu") CONV NORM("true") HEAD;
+    test_net net = open_net(pair_cuda(), model);
+    assert_true(fusion_of(&net, "b")->bias_cancels);
+    assert_false(fusion_of(&net, "a")->bias_cancels);
+    run(&net);
+    double db[8];
+    net_get(&net, net.plan->grad, mien_graph_find(&net.graph, "b"), 1, db);
+    for (int c = 0; c < 8; c++)
+        assert_true(db[c] == 0);
+    net_close(&net);
+    expect_gradients(model);
+    assert_int_equal(launches_of(model), launches_of(STEM("relu") PLAIN NORM("true") HEAD));
+
+    static const char frozen[] = STEM("relu") CONV NORM("false") HEAD;
+    net = open_net(pair_cuda(), frozen);
+    assert_false(fusion_of(&net, "b")->bias_cancels);
+    net_close(&net);
+    expect_gradients(frozen);
+    static const char both[] = STEM("relu") CONV NORM("true") "  - add: {inputs: [b, n]}\n" HEAD;
+    net = open_net(pair_cuda(), both);
+    assert_false(fusion_of(&net, "b")->bias_cancels);
+    net_close(&net);
+    expect_gradients(both);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_stem_before_convolution),
-        cmocka_unit_test(test_stem_before_sum),
-        cmocka_unit_test(test_stem_before_pooling),
-        cmocka_unit_test(test_other_slopes),
+        cmocka_unit_test(test_stem_before_convolution), cmocka_unit_test(test_stem_before_sum),
+        cmocka_unit_test(test_stem_before_pooling),     cmocka_unit_test(test_other_slopes),
+        cmocka_unit_test(test_bias_before_norm),
     };
     return pair_run_all_types(tests, sizeof tests / sizeof tests[0]);
 }
