@@ -57,7 +57,8 @@ int cuda_bias_activation(cuda_stream stream, cuda_tensor y, const void *bias, in
 }
 
 template <typename T, int V>
-static __global__ void bias_sums_kernel(float *partial, const T *dy, size_t rows, int c) {
+static __global__ void bias_gradient_kernel(float *db, const T *dy, size_t rows, int c,
+                                            bool accumulate, float *partial, unsigned *tickets) {
     const int c0 = sheet_channel<V>();
     const size_t step = sheet_step();
     float total[1][V] = {{0}};
@@ -80,6 +81,7 @@ static __global__ void bias_sums_kernel(float *partial, const T *dy, size_t rows
             total[0][v] += sum[v];
     }
     block_sums<V, 1>(partial, total, c0, c);
+    finish_last<V>(db, partial, c, accumulate, tickets);
 }
 
 int cuda_bias_gradient(cuda_stream stream, float *db, cuda_tensor dy, bool accumulate,
@@ -87,13 +89,11 @@ int cuda_bias_gradient(cuda_stream stream, float *db, cuda_tensor dy, bool accum
     if (count_of(dy) == 0) return 0;
     if (!sums_fit<1>(dy.c)) return cudaErrorInvalidValue;
     const size_t rows = count_of(dy) / (size_t)dy.c;
-    float *partial = (float *)buffer.data;
     return with_width(dy.number, has_packs(dy), [&](auto zero, auto wide) {
         typedef decltype(zero) T;
         enum { V = decltype(wide)::N };
         const sheet s = sums_sheet<1>(rows, dy.c, dy.c / V);
-        TRY(launch(bias_sums_kernel<T, V>, s.grid, s.block, stream, partial, (const T *)dy.data,
-                   rows, dy.c));
-        return finish(stream, db, partial, s.grid.y, dy.c, accumulate);
+        return launch(bias_gradient_kernel<T, V>, s.grid, s.block, stream, db, (const T *)dy.data,
+                      rows, dy.c, accumulate, (float *)buffer.data, buffer.tickets);
     });
 }

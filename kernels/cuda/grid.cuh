@@ -1,7 +1,7 @@
 /* The base of every .cu file: storage types, packs of 16 bytes, the launch function. The kernels
  * use only the subset of CUDA that tests/cuda/harness can emulate on a CPU: static __shared__
- * arrays,
- * __syncthreads, __shfl_xor_sync and __shfl_down_sync over whole warps, no atomics on floats. */
+ * arrays, __syncthreads, __shfl_xor_sync and __shfl_down_sync over whole warps, atomic sums of
+ * integers. */
 #ifndef KERNELS_CUDA_GRID_CUH
 #define KERNELS_CUDA_GRID_CUH
 
@@ -105,6 +105,21 @@ template <typename T> static __device__ T warp_sum(T x) {
     for (int far = WARP / 2; far > 0; far /= 2)
         x += __shfl_xor_sync(ALL_LANES, x, far);
     return x;
+}
+
+/* Whether this block is the last of `blocks` that call it with this ticket: it then sees what the
+ * others wrote to global memory before. Every thread of the block must call it. */
+static __device__ inline bool is_last_block(unsigned *ticket, unsigned blocks) {
+    __shared__ bool last[1];
+    __threadfence(); /* the thread's own writes come before the ticket */
+    __syncthreads();
+    if (threadIdx.x == 0 && threadIdx.y == 0) {
+        last[0] = atomicAdd(ticket, 1u) == blocks - 1;
+        if (last[0]) *ticket = 0; /* for the next kernel */
+        __threadfence();
+    }
+    __syncthreads();
+    return last[0];
 }
 
 #endif

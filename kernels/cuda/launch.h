@@ -44,11 +44,18 @@ typedef struct cuda_mask {
     const body_step *state;
 } cuda_mask;
 
-/* Device memory for partial sums, at least CUDA_WORKSPACE_BYTES, 256-byte aligned. A launcher may
- * use all of it until the kernels it launched are done. */
-enum { CUDA_WORKSPACE_BYTES = 8 << 20 };
+/* Device memory for one stream. `data`: for partial sums, at least CUDA_WORKSPACE_BYTES, 256-byte
+ * aligned; a launcher may use all of it until the kernels it launched are done. `tickets`:
+ * CUDA_TICKETS counters of the blocks that are done, 0 between kernels. One allocation of
+ * CUDA_WORKSPACE_TOTAL bytes holds both. */
+enum {
+    CUDA_WORKSPACE_BYTES = 8 << 20,
+    CUDA_TICKETS = 32768,
+    CUDA_WORKSPACE_TOTAL = CUDA_WORKSPACE_BYTES + 4 * CUDA_TICKETS
+};
 typedef struct cuda_workspace {
     void *data;
+    unsigned *tickets;
 } cuda_workspace;
 
 /* ---- elementwise.cu ---- y may be x, dx may be dy */

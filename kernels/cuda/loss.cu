@@ -19,6 +19,35 @@ struct loss_part {
 };
 enum { PARTS = CUDA_WORKSPACE_BYTES / sizeof(loss_part) };
 
+/* Where the loss goes: parts of all blocks, which the last of them adds to the state. */
+struct loss_sums {
+    body_step *state;
+    loss_part *part;
+    unsigned *ticket;
+};
+
+/* Adds all parts to the state, in an order that depends on their number only. Every thread of the
+ * block must call it, thread 0 having written the block's part. */
+static __device__ void add_parts(const loss_sums &to, size_t rows) {
+    __shared__ loss_part of_thread[BLOCK];
+    if (!is_last_block(to.ticket, gridDim.x)) return;
+    loss_part sum = {0, 0};
+    for (unsigned i = threadIdx.x; i < gridDim.x; i += blockDim.x) {
+        sum.loss += to.part[i].loss;
+        sum.correct += to.part[i].correct;
+    }
+    of_thread[threadIdx.x] = sum;
+    __syncthreads();
+    if (threadIdx.x > 0) return;
+    for (unsigned i = 1; i < gridDim.x && i < blockDim.x; i++) { /* the others have zeros */
+        sum.loss += of_thread[i].loss;
+        sum.correct += of_thread[i].correct;
+    }
+    to.state->loss_sum += sum.loss;
+    to.state->correct += sum.correct;
+    to.state->rows += rows;
+}
+
 /* ---- tiles of rows of few classes ---- */
 
 template <typename T>
@@ -106,9 +135,9 @@ static __device__ void finish_part(loss_part *to, double loss, unsigned correct)
 template <typename D, typename T>
 static __global__ void xent_few(D *dlogits, const T *logits, const float *targets,
                                 const float *class_weight, size_t rows, int classes, int batch,
-                                const body_step *state, loss_part *part) {
+                                loss_sums to) {
     __shared__ float z[ROWS * PITCH], t[ROWS * PITCH];
-    const float inverse_batch = (float)body_loss_scale(state) / (float)batch;
+    const float inverse_batch = (float)body_loss_scale(to.state) / (float)batch;
     double loss = 0;
     unsigned correct = 0;
     for (size_t first = (size_t)blockIdx.x * ROWS; first < rows;
@@ -129,7 +158,8 @@ static __global__ void xent_few(D *dlogits, const T *logits, const float *target
         if (dlogits) store_tile(dlogits + at, z, mine, classes);
         __syncthreads();
     }
-    finish_part(&part[blockIdx.x], loss, correct);
+    finish_part(&to.part[blockIdx.x], loss, correct);
+    add_parts(to, rows);
 }
 
 /* ---- a block for a row of many classes ---- */
@@ -253,9 +283,9 @@ static __device__ loss_part xent_row(wide_workspace *buffer, D *dz, const T *fro
 template <typename D, typename T>
 static __global__ void xent_wide(D *dlogits, const T *logits, const float *targets,
                                  const float *class_weight, size_t rows, int classes, int batch,
-                                 const body_step *state, loss_part *part) {
+                                 loss_sums to) {
     __shared__ wide_workspace buffer;
-    const float inverse_batch = (float)body_loss_scale(state) / (float)batch;
+    const float inverse_batch = (float)body_loss_scale(to.state) / (float)batch;
     loss_part sum = {0, 0};
     for (size_t i = blockIdx.x; i < rows; i += gridDim.x) {
         const size_t at = i * (size_t)classes;
@@ -264,28 +294,8 @@ static __global__ void xent_wide(D *dlogits, const T *logits, const float *targe
         sum.loss += row.loss;
         sum.correct += row.correct;
     }
-    if (threadIdx.x == 0) part[blockIdx.x] = sum;
-}
-
-/* Adds all parts to the state in a fixed order. */
-static __global__ void add_parts(body_step *state, const loss_part *part, unsigned parts,
-                                 size_t rows) {
-    __shared__ loss_part of_thread[BLOCK];
-    loss_part sum = {0, 0};
-    for (unsigned i = threadIdx.x; i < parts; i += BLOCK) {
-        sum.loss += part[i].loss;
-        sum.correct += part[i].correct;
-    }
-    of_thread[threadIdx.x] = sum;
-    __syncthreads();
-    if (threadIdx.x > 0) return;
-    for (unsigned i = 1; i < parts && i < BLOCK; i++) { /* the others have zeros */
-        sum.loss += of_thread[i].loss;
-        sum.correct += of_thread[i].correct;
-    }
-    state->loss_sum += sum.loss;
-    state->correct += sum.correct;
-    state->rows += rows;
+    if (threadIdx.x == 0) to.part[blockIdx.x] = sum;
+    add_parts(to, rows);
 }
 
 /* ---- launchers ---- */
@@ -329,18 +339,16 @@ int cuda_softmax_xent(cuda_stream stream, cuda_tensor dlogits, cuda_tensor logit
                       cuda_workspace buffer) {
     const size_t rows = (size_t)logits.n;
     const int classes = logits.c;
-    loss_part *part = (loss_part *)buffer.data;
+    const loss_sums to = {state, (loss_part *)buffer.data, buffer.tickets};
     if (count_of(logits) == 0) return 0;
     const bool few = classes <= FEW;
     const unsigned parts = blocks_for(rows, few ? (unsigned)ROWS : 1u, PARTS);
     const int number = dlogits.data ? dlogits.number : logits.number;
-    TRY(with_numbers(logits.number, number, [&](auto wide, auto zero) {
+    return with_numbers(logits.number, number, [&](auto wide, auto zero) {
         typedef decltype(wide) T;
         typedef decltype(zero) D;
         return launch(few ? xent_few<D, T> : xent_wide<D, T>, parts,
                       few ? (unsigned)ROWS : (unsigned)BLOCK, stream, (D *)dlogits.data,
-                      (const T *)logits.data, targets, class_weight, rows, classes, batch,
-                      (const body_step *)state, part);
-    }));
-    return launch(add_parts, 1, BLOCK, stream, state, (const loss_part *)part, parts, rows);
+                      (const T *)logits.data, targets, class_weight, rows, classes, batch, to);
+    });
 }

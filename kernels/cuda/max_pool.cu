@@ -203,11 +203,17 @@ static __device__ void collect(const route<I> &r, position at, int c0, float (&s
     store_few<T, V>(to, share);
 }
 
-/* A row is one of `high` x `wide` groups of 2x2 pixels of dx, or, unless HALVING, one pixel.
- * partial NULL: no sums. */
+/* Where the gradient that goes back is summed per channel; dbias NULL: nowhere. */
+struct route_sums {
+    float *dbias, *partial;
+    unsigned *tickets;
+    bool accumulate;
+};
+
+/* A row is one of `high` x `wide` groups of 2x2 pixels of dx, or, unless HALVING, one pixel. */
 template <typename T, typename I, int V, bool HALVING>
-static __global__ void max_route_kernel(route<I> r, float *partial, size_t rows, int high, int wide,
-                                        position step) {
+static __global__ void max_route_kernel(route<I> r, route_sums sums, size_t rows, int high,
+                                        int wide, position step) {
     const int c0 = sheet_channel<V>();
     position at = position_of(sheet_row(), high, wide);
     float total[1][V] = {{0}};
@@ -224,7 +230,9 @@ static __global__ void max_route_kernel(route<I> r, float *partial, size_t rows,
         for (int v = 0; v < V; v++)
             total[0][v] += sum[v];
     }
-    if (partial) block_sums<V, 1>(partial, total, c0, r.dx.c);
+    if (!sums.dbias) return;
+    block_sums<V, 1>(sums.partial, total, c0, r.dx.c);
+    finish_last<V>(sums.dbias, sums.partial, r.dx.c, sums.accumulate, sums.tickets);
 }
 
 int cuda_max_pool_backward(cuda_stream stream, cuda_tensor dx, float *dbias, cuda_tensor dy,
@@ -238,22 +246,20 @@ int cuda_max_pool_backward(cuda_stream stream, cuda_tensor dx, float *dbias, cud
     const bool halving = whole && is_halving(p, dx, dy);
     const int high = halving ? (dx.h + 1) / 2 : dx.h, wide = halving ? (dx.w + 1) / 2 : dx.w;
     const size_t rows = (size_t)dx.n * (size_t)high * (size_t)wide;
-    float *partial = dbias ? (float *)buffer.data : NULL;
+    const route_sums sums = {dbias, (float *)buffer.data, buffer.tickets, accumulate_dbias};
     return with_width(dx.number, whole, [&](auto zero, auto few_of) {
         typedef decltype(zero) T;
         enum { V = decltype(few_of)::N };
         const sheet s = dbias ? sums_sheet<1>(rows, dx.c, dx.c / V) : sheet_of(rows, dx.c / V);
         const position step = step_of(s, high, wide);
-        TRY(with_index(p, [&](auto small) {
+        return with_index(p, [&](auto small) {
             typedef decltype(small) I;
             const route<I> r = {dx, dy, (const I *)index, p, scale, accumulate};
             if (halving && sizeof(I) == 1)
                 return launch(max_route_kernel<T, I, V, sizeof(I) == 1>, s.grid, s.block, stream, r,
-                              partial, rows, high, wide, step);
-            return launch(max_route_kernel<T, I, V, false>, s.grid, s.block, stream, r, partial,
-                          rows, high, wide, step);
-        }));
-        if (!dbias) return 0;
-        return finish(stream, dbias, partial, s.grid.y, dx.c, accumulate_dbias);
+                              sums, rows, high, wide, step);
+            return launch(max_route_kernel<T, I, V, false>, s.grid, s.block, stream, r, sums, rows,
+                          high, wide, step);
+        });
     });
 }

@@ -1,6 +1,7 @@
 /* Sums over the rows of a sheet, per channel: every thread adds up its rows, every block its
- * threads, a second kernel the blocks. There are no atomics and the partition depends on the shape
- * only, so the order, and with it the result, is always the same. */
+ * threads, and the block that is done last, or a second kernel, the blocks. No float is added
+ * atomically and the partition depends on the shape only, so the order, and with it the result, is
+ * always the same. */
 #ifndef KERNELS_CUDA_SUMS_CUH
 #define KERNELS_CUDA_SUMS_CUH
 
@@ -82,20 +83,34 @@ static __device__ void finish_sums(double (&total)[Q], const float *partial, uns
     }
 }
 
-static __global__ void finish_kernel(float *out, const float *partial, unsigned parts, int c,
-                                     bool accumulate) {
-    double total[1];
-    finish_sums<1>(total, partial, parts, c);
-    const unsigned at = blockIdx.x * FINISH_ACROSS + threadIdx.x;
-    if (threadIdx.y != 0 || at >= (unsigned)c) return;
-    out[at] = accumulate ? out[at] + (float)total[0] : (float)total[0];
-}
-
-/* out[c] (+)= sum of the `parts` blocks' sums. */
-static inline int finish(cuda_stream stream, float *out, const float *partial, unsigned parts,
-                         int c, bool accumulate) {
-    return launch(finish_kernel, finish_grid(c), finish_block(), stream, out, partial, parts, c,
-                  accumulate);
+/* out[c] (+)= the sums of all blocks that have these channels, added up by the last of them. Every
+ * thread of the block must call it, after block_sums<V, 1>; `tickets`: one for each gridDim.x. */
+template <int V>
+static __device__ void finish_last(float *out, const float *partial, int c, bool accumulate,
+                                   unsigned *tickets) {
+    enum { W = V < 4 ? V : 4 }; /* channels of a thread, read in one access */
+    __shared__ double shared[BLOCK][W];
+    if (!is_last_block(&tickets[blockIdx.x], gridDim.y)) return;
+    const unsigned thread = threadIdx.y * blockDim.x + threadIdx.x, across = blockDim.x * (V / W),
+                   down = BLOCK / across, first = thread / across;
+    const int c0 = (int)(blockIdx.x * blockDim.x) * V + (int)(thread % across) * W;
+    double sum[W] = {0};
+    for (unsigned p = first; c0 < c && p < gridDim.y; p += down) {
+        const few<float, W> part = fetch<float, W>(partial + (size_t)p * (size_t)c + (size_t)c0);
+#pragma unroll
+        for (int w = 0; w < W; w++)
+            sum[w] += (double)part.at[w];
+    }
+    for (int w = 0; w < W; w++)
+        shared[thread][w] = sum[w];
+    __syncthreads();
+    if (first > 0 || c0 >= c) return;
+    for (int w = 0; w < W; w++) {
+        for (unsigned i = 1; i < down; i++)
+            sum[w] += shared[i * across + thread][w];
+        float *to = &out[c0 + w];
+        *to = accumulate ? *to + (float)sum[w] : (float)sum[w];
+    }
 }
 
 #endif

@@ -236,10 +236,17 @@ static void test_bias(void **state) {
     }
 }
 
+static cuda_workspace open_workspace(void) {
+    cuda_workspace buffer;
+    assert_int_equal(cudaMalloc(&buffer.data, CUDA_WORKSPACE_TOTAL), cudaSuccess);
+    buffer.tickets = (unsigned *)((char *)buffer.data + CUDA_WORKSPACE_BYTES);
+    assert_int_equal(cudaMemset(buffer.tickets, 0, 4 * CUDA_TICKETS), cudaSuccess);
+    return buffer;
+}
+
 static void test_bias_gradient(void **state) {
     (void)state;
-    cuda_workspace buffer;
-    assert_int_equal(cudaMalloc(&buffer.data, CUDA_WORKSPACE_BYTES), cudaSuccess);
+    const cuda_workspace buffer = open_workspace();
     for (int i = 0; i < 4 * NUMBERS * SHAPES; i++) {
         const int *s = shapes[i / 4 / NUMBERS], number = i / 4 % NUMBERS;
         const bool accumulate = i & 1;
@@ -268,12 +275,11 @@ static void test_bias_gradient(void **state) {
 /* Many channels: few blocks, whose threads sum several runs of rows. */
 static void test_bias_of_many_channels(void **state) {
     (void)state;
-    cuda_workspace buffer;
+    const cuda_workspace buffer = open_workspace();
     enum { CHANNELS = 16384, ROWS = 1100 };
     const int s[4] = {ROWS, 1, 1, CHANNELS}, row[4] = {1, 1, 1, CHANNELS};
     float *values = make((size_t)ROWS * CHANNELS, 15), *sums = calloc(CHANNELS, sizeof *sums);
     assert_non_null(sums);
-    assert_int_equal(cudaMalloc(&buffer.data, CUDA_WORKSPACE_BYTES), cudaSuccess);
     const cuda_tensor dy = put(values, CUDA_F32, s, 0), db = put(sums, CUDA_F32, row, 0);
     for (size_t k = 0; k < (size_t)ROWS * CHANNELS; k++)
         sums[k % CHANNELS] += values[k];
@@ -290,7 +296,7 @@ static void test_bias_of_many_channels(void **state) {
 static void test_pairs_of_storage(void **state) {
     (void)state;
     float some[4 * 3 * 3] = {0};
-    cuda_workspace buffer = {some};
+    cuda_workspace buffer = {some, NULL};
     body_step step = {0};
     const cuda_tensor f32 = {some, CUDA_F32, 1, 3, 3, 1}, bf16 = {some, CUDA_BF16, 1, 3, 3, 1},
                       f16 = {some, CUDA_F16, 1, 3, 3, 1}, none = {0};

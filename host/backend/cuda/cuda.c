@@ -110,7 +110,10 @@ static mien_status open_libraries(mien_cuda *cuda) {
     CUDNN_TRY(cudnnCreate(&cuda->dnn), "opening the library");
     CUDNN_TRY(cudnnSetStream(cuda->dnn, cuda->stream), "setting the stream");
     CUBLAS_TRY(cublasLtCreate(&cuda->blas), "opening the library");
-    MIEN_TRY(mien_cuda_alloc(CUDA_WORKSPACE_BYTES, &cuda->buffer.data));
+    MIEN_TRY(mien_cuda_alloc(CUDA_WORKSPACE_TOTAL, &cuda->buffer.data));
+    cuda->buffer.tickets = (unsigned *)((char *)cuda->buffer.data + CUDA_WORKSPACE_BYTES);
+    CUDA_TRY(cudaMemsetAsync(cuda->buffer.tickets, 0, 4 * CUDA_TICKETS, cuda->stream),
+             "clearing memory");
     MIEN_TRY(mien_cuda_alloc(CUDA_BLAS_WORKSPACE, &cuda->blas_workspace));
     return mien_cuda_staging_create(cuda);
 }

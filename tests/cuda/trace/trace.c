@@ -34,7 +34,7 @@ static void *zeros(size_t words) {
 
 static void add_area(void *context, const void *data, size_t bytes) {
     (void)context;
-    if (bytes == CUDA_WORKSPACE_BYTES) return;
+    if (bytes == CUDA_WORKSPACE_TOTAL) return;
     if (count == AREAS) abort();
     const size_t words = bytes / WORD + 2; /* an access may reach into the next word */
     areas[count++] =
