@@ -5,18 +5,29 @@
 #include <string.h>
 
 #include "host/base/memory.h"
+#include "host/base/file.h"
 #include "host/base/yaml.h"
 
 static void *field(const mien_key *key, void *owner) {
     return (char *)owner + key->offset;
 }
 
+/* "file:3", or the flag alone. */
+static const char *position(const char *source, int line, char out[MIEN_PATH]) {
+    if (source[0] == '-')
+        snprintf(out, MIEN_PATH, "%s", source);
+    else
+        snprintf(out, MIEN_PATH, "%s:%d", source, line);
+    return out;
+}
+
 static mien_status wrong(const mien_key *key, const mien_value *v, const char *source,
                          const char *expected) {
     const bool scalar = v->text != NULL;
-    return MIEN_FAIL(INVALID, "%s:%d: '%s' must be %s, not %s%s%s", source, v->line, key->name,
-                     expected, scalar ? "'" : "", scalar ? v->text : mien_value_kind_name(v),
-                     scalar ? "'" : "");
+    char at[MIEN_PATH];
+    return MIEN_FAIL(INVALID, "%s: '%s' must be %s, not %s%s%s", position(source, v->line, at),
+                     key->name, expected, scalar ? "'" : "",
+                     scalar ? v->text : mien_value_kind_name(v), scalar ? "'" : "");
 }
 
 static mien_status number(const mien_key *key, const mien_value *v, const char *source,
@@ -252,6 +263,7 @@ static int distance_to(const char *name, const char *part, const char *known, bo
 
 static mien_status unknown(mien_keys keys, const char *name, const char *source, int line) {
     char best[128] = "";
+    char at[MIEN_PATH];
     int least = 99;
     for (size_t i = 0; i < keys.count; i++) {
         const char *known = keys.rows[i].name;
@@ -265,7 +277,7 @@ static mien_status unknown(mien_keys keys, const char *name, const char *source,
             strcpy(best, word);
         }
     }
-    return MIEN_FAIL(INVALID, "%s:%d: unknown key '%s'%s%s%s", source, line, name,
+    return MIEN_FAIL(INVALID, "%s: unknown key '%s'%s%s%s", position(source, line, at), name,
                      *best ? "; did you mean '" : "", best, *best ? "'?" : "");
 }
 

@@ -62,7 +62,8 @@ mien_status mien_shared_file(const char *folder, const char *name, char *out) {
         MIEN_TRY(mien_path_join(out, program, roots[i]));
         MIEN_TRY(mien_path_join(path, out, folder));
         MIEN_TRY(mien_path_join(out, path, name));
-        if (mien_file_exists(out)) return MIEN_OK;
+        if (mien_file_exists(out))
+            return realpath(out, path) ? mien_path_join(out, "", path) : MIEN_OK;
     }
     return MIEN_FAIL(NOT_FOUND, "'%s/%s' is not installed with the program", folder, name);
 }

@@ -10,7 +10,7 @@ mien_status cli_recipe_data(const cli_recipe *args, const mien_config *config) {
         const char *source = config->data.sources.items[i], *slash = strrchr(source, '/');
         if (strcmp(source, "sample") == 0 || mien_file_exists(source)) continue;
         return MIEN_FAIL(NOT_FOUND,
-                         "'%s' needs '%s' next to it, which is missing: give your data with "
+                         "recipe '%s' reads '%s', which is missing: give your data with "
                          "--data SRC (datasets/README.md says where to get them)",
                          args->config, slash ? slash + 1 : source);
     }

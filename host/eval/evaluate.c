@@ -67,7 +67,8 @@ static mien_status load_data(mien_evaluation *e) {
         mien_dataset_load_all(source, meta->input, r->on_bad, r->memory, &e->data);
     if (status == MIEN_NOT_FOUND && !r->data)
         return mien_fail_context(
-            status, "the model's training data are missing (give data with --data SRC)");
+            status,
+            "the data that the model was trained on are missing (give data with --data SRC)");
     MIEN_TRY(status);
     MIEN_TRY(apply_votes(e));
     if (!e->data.labelled)

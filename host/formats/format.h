@@ -1,5 +1,5 @@
-/* The interface of a model file format. To add a format, write a file that defines a
- * mien_model_format and add it to the table in model.c. */
+/* The interface of a model file format. To add one, write a file that defines a mien_model_format,
+ * declare that below and add it to the table in model.c: docs/adding-a-format.md. */
 #ifndef HOST_FORMATS_FORMAT_H
 #define HOST_FORMATS_FORMAT_H
 

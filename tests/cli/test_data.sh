@@ -72,5 +72,5 @@ control=$(printf 'faces/test/k0/\033[2Jx.jpg')
 check "names cannot send control sequences to the terminal" eval '! "$mien" evaluate --model whole --data faces 2>raw.txt && grep -q "?.2Jx.jpg" raw.txt && ! grep -q "$(printf "\033")" raw.txt'
 rm "$control"
 mv faces away
-refuse 1 "the model's data are elsewhere" "training data are missing" "--data" "'faces'" -- evaluate --model whole
+refuse 1 "the model's data are elsewhere" "trained on are missing" "--data" "'faces'" -- evaluate --model whole
 finish

@@ -91,6 +91,8 @@ FAKE_CUDA_STICKY=cudaLaunchKernel:10 refuse 70 "a fault at once" "failed" -- tra
 two() { FAKE_CUDA_DEVICES=2 FAKE_CUDA_MEMORY=1000000000,45000000 "$mien" bench train tiny.yaml --batch 8 --seconds 0.05 --device "$1"; }
 check "the first of two GPUs" two cuda:0
 check "the other of two GPUs is too small" eval '! two cuda:1 >two.log 2>&1 && grep -q "MiB are free" two.log'
+FAKE_CUDA_MEMORY=8000000000 refuse 1 "more memory than the card has" "needs about 15 GB" "has 8 GB" -- \
+    bench train vgg --device cuda --batch 4096
 FAKE_CUDA_MEMORY=60000000 refuse 1 "no memory for the batch" "batch" -- \
     bench train classic --device cuda --batch 1024
 finish
