@@ -1,11 +1,14 @@
 #include "host/base/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -87,8 +90,10 @@ static bool is_stream(const char *path) {
 }
 
 static mien_status write_stream(const char *path, const void *data, size_t size) {
-    const int fd = open(path, O_WRONLY | O_CLOEXEC);
+    const int fd =
+        open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe without a reader fails */
     if (fd < 0) return io_error("write", path);
+    fcntl(fd, F_SETFL, 0);
     const mien_status status = write_all(fd, data, size) == 0 ? MIEN_OK : io_error("write", path);
     close(fd);
     return status;
@@ -126,6 +131,58 @@ mien_status mien_file_write(const char *path, const void *data, size_t size) {
     }
     sync_folder(path);
     return MIEN_OK;
+}
+
+mien_status mien_file_link(const char *path, const char *name) {
+    char temporary[MIEN_PATH];
+    int fd = -1;
+    if (mien_same_file(path, name)) return MIEN_OK; /* rename would leave both names */
+    MIEN_TRY(open_temporary(name, temporary, &fd));
+    close(fd);
+    unlink(temporary); /* link() takes only a name that is free, and this one is */
+    if (link(path, temporary) != 0)
+        return MIEN_FAIL(UNSUPPORTED, "cannot link '%s': %s", name, strerror(errno));
+    if (rename(temporary, name) != 0) {
+        const mien_status status = io_error("write", name);
+        unlink(temporary);
+        return status;
+    }
+    sync_folder(name);
+    return MIEN_OK;
+}
+
+/* Temporary names hold the number of the process that writes. */
+static void remove_temporaries(const char *folder) {
+    char path[MIEN_PATH];
+    DIR *dir = opendir(folder);
+    for (const struct dirent *e; dir && (e = readdir(dir));) {
+        long process;
+        if (sscanf(e->d_name, ".mien-%ld-", &process) != 1 || process <= 0) continue;
+        if (kill((pid_t)process, 0) == 0 || errno != ESRCH) continue;
+        if (mien_path_join(path, folder, e->d_name) == MIEN_OK) unlink(path);
+    }
+    if (dir) closedir(dir);
+}
+
+mien_status mien_lock_folder(const char *folder, int *lock) {
+    char path[MIEN_PATH];
+    MIEN_TRY(mien_path_join(path, folder, ".lock"));
+    *lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+    if (*lock < 0) return io_error("write", path);
+    if (flock(*lock, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) {
+        remove_temporaries(folder); /* no lock at all where the file system has none */
+        return MIEN_OK;
+    }
+    close(*lock);
+    *lock = -1;
+    return MIEN_FAIL(INVALID, "another process is training in '%s'", folder);
+}
+
+void mien_unlock_folder(const char *folder, int lock) {
+    char path[MIEN_PATH];
+    if (lock < 0) return;
+    if (mien_path_join(path, folder, ".lock") == MIEN_OK) unlink(path);
+    close(lock);
 }
 
 bool mien_file_exists(const char *path) {

@@ -15,6 +15,15 @@ mien_status mien_file_read(const char *path, size_t limit, char **out, size_t *s
 /* Writes to a temporary name, syncs, renames over `path` and syncs the folder: after a failure
  * (disk full, power loss) the old file is intact. A device or pipe is written to directly. */
 mien_status mien_file_write(const char *path, const void *data, size_t size);
+/* Makes `name` another name of the existing file `path`, in place of an older file; atomically,
+ * like mien_file_write. UNSUPPORTED where the file system has no links. */
+mien_status mien_file_link(const char *path, const char *name);
+/* Locks a folder against other processes, by the file `.lock` in it, until the process ends or
+ * mien_unlock; removes temporary files that dead processes left. INVALID if another process has it.
+ */
+mien_status mien_lock_folder(const char *folder, int *lock);
+/* Also removes the lock's file. */
+void mien_unlock_folder(const char *folder, int lock);
 bool mien_file_exists(const char *path);
 /* Whether both paths name the same existing file. */
 bool mien_same_file(const char *a, const char *b);

@@ -1,11 +1,9 @@
 /* mien train: trains a network and writes a run directory. */
-#include <dirent.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "host/base/json.h"
 #include "host/base/log.h"
@@ -13,13 +11,14 @@
 #include "host/cli/cli.h"
 #include "host/cli/progress.h"
 #include "host/cli/recipe.h"
+#include "host/cli/run_folder.h"
 #include "host/train/trainer.h"
 
 typedef struct train_args {
     cli_common common;
     cli_list rest, set;
-    const char *data, *out, *seed, *seeds, *on_bad;
-    bool force, print_config;
+    const char *data, *out, *seed, *seeds, *on_bad, *resume;
+    bool force, print_config, resume_anyway;
     char command[1024];
 } train_args;
 
@@ -27,37 +26,6 @@ static void join_command(int argc, char **argv, char *out, size_t size) {
     size_t used = (size_t)snprintf(out, size, "mien train");
     for (int i = 0; i < argc && used < size; i++)
         used += (size_t)snprintf(out + used, size - used, " %s", argv[i]);
-}
-
-static bool is_used(const char *folder) {
-    DIR *dir = opendir(folder);
-    if (!dir) return false;
-    bool used = false;
-    for (const struct dirent *entry; (entry = readdir(dir));)
-        used |= strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
-    closedir(dir);
-    return used;
-}
-
-/* Creates the run directory: --out, or the first free runs/<config>-N. */
-static mien_status choose_folder(const train_args *args, const mien_config *config, char *out) {
-    if (args->out) {
-        MIEN_TRY(mien_path_join(out, "", args->out));
-        if (is_used(out) && !args->force)
-            return MIEN_FAIL(
-                INVALID,
-                "the folder '%s' is not empty: choose another --out, or write into it with "
-                "--force",
-                out);
-        return mien_make_folders(out);
-    }
-    char stem[64] = "run";
-    if (config->path[0]) mien_path_stem(stem, sizeof stem, config->path);
-    for (int n = 1; n < 100000; n++) {
-        snprintf(out, MIEN_PATH, "runs/%s-%d", stem, n);
-        if (!mien_file_exists(out)) return mien_make_folders(out);
-    }
-    return MIEN_FAIL(IO, "there is no free folder runs/%s-N: give one with --out", stem);
 }
 
 static void print_result(const train_args *args, const char *folder, const mien_train_result *r) {
@@ -86,7 +54,7 @@ static void print_result(const train_args *args, const char *folder, const mien_
 }
 
 static mien_status train_once(const train_args *args, const mien_config *config,
-                              mien_backend *backend, const char *folder,
+                              mien_backend *backend, const char *folder, const mien_resume *resume,
                               mien_train_result *result) {
     progress bar;
     const mien_train_request request = {.config = config,
@@ -94,13 +62,17 @@ static mien_status train_once(const train_args *args, const mien_config *config,
                                         .folder = folder,
                                         .command = args->command,
                                         .commit = cli_commit(),
+                                        .resume = resume,
+                                        .resume_anyway = args->resume_anyway,
                                         .stop = &cli_stop,
                                         .observer = progress_observer(&bar, args->common.quiet)};
     const mien_status status = mien_train(&request, result);
     if (status == MIEN_OK) print_result(args, folder, result);
-    if (status == MIEN_INTERRUPTED)
-        fprintf(stderr, "mien: %s; saved: %s/%s and %s\n", mien_error_message(), folder,
-                MIEN_RUN_BEST, MIEN_RUN_LAST);
+    if (status == MIEN_INTERRUPTED && result->saved_step)
+        fprintf(stderr, "mien: %s; continue with: mien train --resume %s\n", mien_error_message(),
+                folder);
+    else if (status == MIEN_INTERRUPTED)
+        fprintf(stderr, "mien: %s; nothing to save\n", mien_error_message());
     return status;
 }
 
@@ -149,7 +121,7 @@ static mien_status train_seeds(const train_args *args, mien_config *config, mien
         MIEN_TRY(mien_path_join(sub, folder, name));
         MIEN_TRY(mien_make_folders(sub));
         config->train.seed = first + i;
-        const mien_status status = train_once(args, config, backend, sub, &result);
+        const mien_status status = train_once(args, config, backend, sub, NULL, &result);
         accuracy[i] = result.metrics.accuracy;
         mien_metrics_release(&result.metrics);
         MIEN_TRY(status);
@@ -157,7 +129,7 @@ static mien_status train_seeds(const train_args *args, mien_config *config, mien
     return write_summary(args, folder, accuracy, seeds, first);
 }
 
-static mien_status train_in(const train_args *args, mien_config *config, const char *folder,
+static mien_status train_in(const train_args *args, mien_config *config, const cli_run *where,
                             int seeds) {
     mien_backend *backend = NULL;
     cli_common common = args->common;
@@ -166,17 +138,71 @@ static mien_status train_in(const train_args *args, mien_config *config, const c
     common.training = true;
     MIEN_TRY(cli_backend(&common, &backend));
     MIEN_INFO("training on %s", mien_backend_description(backend));
-    cli_catch_signals();
     mien_status status;
     if (seeds > 1) {
-        status = train_seeds(args, config, backend, folder, seeds);
+        status = train_seeds(args, config, backend, where->folder, seeds);
     } else {
         mien_train_result result;
-        status = train_once(args, config, backend, folder, &result);
+        status = train_once(args, config, backend, where->folder,
+                            where->resumes ? &where->resume : NULL, &result);
         mien_metrics_release(&result.metrics);
     }
     mien_backend_close(backend);
     return status;
+}
+
+/* A run that ended has nothing to continue, unless settings were changed on purpose. */
+static bool is_over(const train_args *args, const cli_run *where) {
+    return where->resumes && where->resume.progress.finished && !args->resume_anyway;
+}
+
+static mien_status train(const train_args *args, const cli_recipe *recipe, int seeds, bool *usage) {
+    mien_config config = {0};
+    cli_run where = {.lock = -1};
+    mien_status status;
+    if (args->resume) {
+        status = cli_run_resume(args->resume, args->resume_anyway, recipe, &config, &where, usage);
+    } else {
+        status = cli_config(recipe, &config);
+        *usage = status == MIEN_INVALID;
+        if (status == MIEN_OK) status = cli_recipe_data(recipe, &config);
+        if (status == MIEN_OK) status = cli_run_new(args->out, args->force, &config, &where);
+    }
+    if (status == MIEN_OK && is_over(args, &where))
+        printf("%s: the training is finished, after %d epochs\n", where.folder,
+               where.resume.progress.epochs);
+    else if (status == MIEN_OK)
+        status = train_in(args, &config, &where, seeds);
+    cli_run_release(&where, status != MIEN_OK);
+    mien_config_release(&config);
+    return status;
+}
+
+static mien_status print_config(const cli_recipe *recipe, bool *usage) {
+    mien_config config = {0};
+    mien_text text = {0};
+    const mien_status status = cli_config(recipe, &config);
+    *usage = status == MIEN_INVALID;
+    if (status == MIEN_OK) mien_keys_print(mien_config_keys(), &config, &text);
+    if (text.data) fputs(text.data, stdout);
+    mien_text_release(&text);
+    mien_config_release(&config);
+    return status;
+}
+
+/* Flags that contradict each other. */
+static bool is_consistent(const train_args *args) {
+    const char *other = args->out     ? "--out"
+                        : args->seeds ? "--seeds"
+                        : args->force ? "--force"
+                                      : NULL;
+    if (args->resume && other)
+        fprintf(stderr, "mien: --resume and %s exclude each other\n", other);
+    else if (!args->resume && args->resume_anyway)
+        fprintf(stderr, "mien: --resume-anyway needs --resume DIR\n");
+    else
+        return true;
+    return false;
 }
 
 static int run(int argc, char **argv, const cli_command *self) {
@@ -184,6 +210,10 @@ static int run(int argc, char **argv, const cli_command *self) {
     const cli_flag flags[] = {
         {"--data", "SRC", "sample, a file or a folder (docs/data.md)", &args.data, NULL, NULL},
         {"--out", "DIR", "run directory (default: runs/<config>-N)", &args.out, NULL, NULL},
+        {"--resume", "DIR", "continue the training in DIR; without a checkpoint there, start it",
+         &args.resume, NULL, NULL},
+        {"--resume-anyway", NULL, "even if settings, data or device have changed", NULL, NULL,
+         &args.resume_anyway},
         {"--set", "KEY=VALUE", "set a config key; may be repeated (docs/config.md)", NULL,
          &args.set, NULL},
         {"--seed", "N", "random seed: sets train.seed", &args.seed, NULL, NULL},
@@ -191,50 +221,39 @@ static int run(int argc, char **argv, const cli_command *self) {
          &args.seeds, NULL, NULL},
         {"--on-bad", "fail|skip[:MAX]", "unreadable images or rows: sets data.on_bad", &args.on_bad,
          NULL, NULL},
-        {"--force", NULL, "write into DIR even if it is not empty", NULL, NULL, &args.force},
+        {"--force", NULL, "replace what is in DIR", NULL, NULL, &args.force},
         {"--print-config", NULL, "print every config key with its value and exit", NULL, NULL,
          &args.print_config}};
     int exit_status;
     long long seeds = 1;
+    bool usage = false;
+    cli_catch_signals();
     if (!cli_parse(self, argc, argv, flags, sizeof flags / sizeof flags[0], &args.rest, 1,
                    &args.common, &exit_status))
         return exit_status;
     if (args.seeds && !cli_number("--seeds", args.seeds, 1, 100, &seeds)) return EXIT_USAGE;
+    if (!is_consistent(&args)) return EXIT_USAGE;
     join_command(argc, argv, args.command, sizeof args.command);
-    mien_config config;
-    char folder[MIEN_PATH];
     const cli_recipe recipe = {.config = args.rest.count ? args.rest.items[0] : NULL,
                                .data = args.data,
                                .seed = args.seed,
                                .on_bad = args.on_bad,
                                .set = &args.set,
                                .deterministic = args.common.deterministic};
-    mien_status status = cli_config(&recipe, &config);
-    const bool usage = status == MIEN_INVALID;
-    if (status == MIEN_OK && args.print_config) {
-        mien_text text = {0};
-        mien_keys_print(mien_config_keys(), &config, &text);
-        if (text.data) fputs(text.data, stdout);
-        mien_text_release(&text);
-    } else if (status == MIEN_OK) {
-        status = cli_recipe_data(&recipe, &config);
-        if (status == MIEN_OK) status = choose_folder(&args, &config, folder);
-        if (status == MIEN_OK) {
-            status = train_in(&args, &config, folder, (int)seeds);
-            if (status != MIEN_OK) rmdir(folder); /* fails, as it should, if anything was written */
-        }
-    }
-    mien_config_release(&config);
+    const mien_status status = args.print_config ? print_config(&recipe, &usage)
+                                                 : train(&args, &recipe, (int)seeds, &usage);
     if (status == MIEN_INTERRUPTED) return EXIT_STOPPED;
-    if (status != MIEN_OK) return usage ? (cli_fail(status), EXIT_USAGE) : cli_fail(status);
+    if (status != MIEN_OK)
+        return usage && status == MIEN_INVALID ? (cli_fail(status), EXIT_USAGE) : cli_fail(status);
     return EXIT_DONE;
 }
 
 const cli_command cmd_train = {
-    "train", "[CONFIG] [--data SRC] [--out DIR] [--set KEY=VALUE]…",
+    "train", "[CONFIG] [--data SRC] [--out DIR] [--resume DIR] [--set KEY=VALUE]…",
     "trains a network and writes a run directory",
     "  mien train sample                             generated faces, no download needed\n"
     "  mien train fer2013-classic --data fer2013.csv the network `classic` on FER2013\n"
     "  mien train --data fer2013.csv --set train.epochs=30 --set schedule.name=cosine\n"
+    "  mien train --resume runs/sample-1              continues where it was stopped\n"
     "  mien train sample --print-config              shows all settings\n",
     run};

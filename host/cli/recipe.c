@@ -18,13 +18,18 @@ mien_status cli_recipe_data(const cli_recipe *args, const mien_config *config) {
 }
 
 mien_status cli_config(const cli_recipe *args, mien_config *config) {
-    char path[MIEN_PATH], text[MIEN_PATH + 64];
-    const mien_keys keys = mien_config_keys();
+    char path[MIEN_PATH];
     MIEN_TRY(mien_config_start(config));
     if (args->config) {
         MIEN_TRY(mien_config_find(args->config, path));
         MIEN_TRY(mien_config_read(config, path));
     }
+    return cli_recipe_apply(args, config);
+}
+
+mien_status cli_recipe_apply(const cli_recipe *args, mien_config *config) {
+    char text[MIEN_PATH + 64];
+    const mien_keys keys = mien_config_keys();
     if (args->data) {
         for (size_t i = 0; i < config->data.sources.count; i++)
             mien_free(config->data.sources.items[i]);

@@ -14,6 +14,8 @@ typedef struct cli_recipe {
 /* Reads the config file and applies the command line on top. Release the config also after a
  * failure. */
 mien_status cli_config(const cli_recipe *args, mien_config *config);
+/* Applies the command line to a config that was read in another way. */
+mien_status cli_recipe_apply(const cli_recipe *args, mien_config *config);
 /* NOT_FOUND if a recipe's data are missing and the command line gives no --data. */
 mien_status cli_recipe_data(const cli_recipe *args, const mien_config *config);
 

@@ -12,7 +12,8 @@
 static const size_t file_limit = (size_t)2 << 30;
 
 /* HDF5 comes last, because its signature may follow a block of arbitrary content. */
-static const mien_model_format *const formats[] = {&mien_format_int8, &mien_format_keras_h5};
+static const mien_model_format *const formats[] = {&mien_format_int8, &mien_format_checkpoint,
+                                                   &mien_format_keras_h5};
 enum { FORMATS = sizeof formats / sizeof formats[0] };
 
 const mien_model_format *mien_model_format_at(size_t index) {
@@ -84,6 +85,8 @@ mien_status mien_model_file(const char *path, char *out) {
     if (!mien_is_folder(path)) return mien_path_join(out, "", path);
     MIEN_TRY(mien_path_join(out, path, MIEN_RUN_BEST));
     if (mien_file_exists(out)) return MIEN_OK;
+    MIEN_TRY(mien_path_join(out, path, MIEN_RUN_LAST));
+    if (mien_file_exists(out)) return MIEN_OK;
     return MIEN_FAIL(NOT_FOUND,
                      "the folder '%s' has no %s; give a model file or the folder of a finished run",
                      path, MIEN_RUN_BEST);
@@ -93,7 +96,7 @@ mien_status mien_model_file(const char *path, char *out) {
 static mien_status refuse(const char *path) {
     mien_text known = {0};
     for (size_t i = 0; i < FORMATS; i++)
-        mien_text_printf(&known, "%snot %s (%s)", i ? " and " : "", formats[i]->content,
+        mien_text_printf(&known, "%s %s (%s)", i ? ", nor" : "neither", formats[i]->content,
                          formats[i]->suffixes[0]);
     const mien_status status = MIEN_FAIL(FORMAT, "'%s' is not a model file: it is %s", path,
                                          known.data ? known.data : "in no known format");

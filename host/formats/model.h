@@ -51,9 +51,9 @@ struct mien_model {
     char calibration[160]; /* text for display: the data and clip that gave the scales */
 };
 
-/* The models in a run directory: of the best epoch and of the last. */
+/* In a run directory: the model of the best epoch, and the newest checkpoint. */
 #define MIEN_RUN_BEST "best.h5"
-#define MIEN_RUN_LAST "last.h5"
+#define MIEN_RUN_LAST "last.safetensors"
 
 /* model.c. Opens a model file in any known format, or the best model of a run directory. The format
  * is recognised by content; the suffix only selects the error message for an unrecognised file.
@@ -64,7 +64,8 @@ mien_status mien_model_open(const char *path, mien_model *model);
  * model in int8 needs a format of int8, any other a format of floats. */
 mien_status mien_model_save(const mien_model *model, const char *path);
 void mien_model_release(mien_model *model);
-/* The model file for `path`: the path itself, or best.h5 of a run directory. */
+/* The model file for `path`: the path itself, or best.h5 of a run directory, or, before its first
+ * validation, the newest checkpoint. */
 mien_status mien_model_file(const char *path, char *out);
 /* default.c: the path of the default model: $MIEN_MODEL, or MIEN_MODEL_NAME in
  * PREFIX/share/mien/models or in models/ of the source tree. NOT_FOUND if there is none. */

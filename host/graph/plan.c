@@ -355,6 +355,44 @@ mien_status mien_plan_load(mien_plan *plan, const mien_weights *weights) {
     return mien_plan_use(plan, false);
 }
 
+static char *array_of(const mien_plan *plan, mien_array array) {
+    char *const arrays[MIEN_ARRAYS] = {plan->param, plan->average, plan->moment1, plan->moment2};
+    return arrays[array];
+}
+
+bool mien_plan_has(const mien_plan *plan, mien_array array) {
+    return array_of(plan, array) != NULL;
+}
+
+bool mien_array_holds(mien_array array, const mien_node *node, int param) {
+    if (array == MIEN_ARRAY_WEIGHTS) return true;
+    return array == MIEN_ARRAY_AVERAGE ? node->params[param].trained : is_trained(node, param);
+}
+
+static mien_status each_of(mien_plan *plan, mien_array array, const mien_weights *weights,
+                           param_fn visit) {
+    const size_t element = mien_dtype_bytes(plan->backend->param_dtype);
+    for (int i = 0; i < plan->graph->count; i++) {
+        const mien_node *node = &plan->graph->nodes[i];
+        for (int k = 0; k < node->param_count; k++) {
+            char *base = node->params[k].trained ? array_of(plan, array) : plan->state;
+            if (mien_array_holds(array, node, k))
+                MIEN_TRY(visit(plan, i, k, base + plan->nodes[i].param[k] * element,
+                               mien_weights_get(weights, i, k)));
+        }
+    }
+    return MIEN_OK;
+}
+
+mien_status mien_plan_get(mien_plan *plan, mien_array array, mien_weights *weights) {
+    return each_of(plan, array, weights, store_one);
+}
+
+mien_status mien_plan_set(mien_plan *plan, mien_array array, const mien_weights *weights) {
+    MIEN_TRY(each_of(plan, array, weights, load_one));
+    return array == MIEN_ARRAY_WEIGHTS ? mien_plan_use(plan, false) : MIEN_OK;
+}
+
 mien_status mien_plan_use(mien_plan *plan, bool average) {
     plan->weights = average && plan->average ? plan->average : plan->param;
     if (!plan->half) return MIEN_OK;

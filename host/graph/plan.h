@@ -121,6 +121,26 @@ mien_status mien_plan_load(mien_plan *plan, const mien_weights *weights);
  * plan, where other layers are folded into the weights. */
 mien_status mien_plan_store(mien_plan *plan, bool from_average, mien_weights *weights);
 
+/* What a step reads and writes besides the batch and the step state: the weights, with the running
+ * statistics of batch normalisation, their averages, and the optimiser's moments. */
+typedef enum mien_array {
+    MIEN_ARRAY_WEIGHTS,
+    MIEN_ARRAY_AVERAGE,
+    MIEN_ARRAY_MOMENT1,
+    MIEN_ARRAY_MOMENT2,
+    MIEN_ARRAYS
+} mien_array;
+
+/* Does a training plan have this array? */
+bool mien_plan_has(const mien_plan *plan, mien_array array);
+/* Does an array have values for this parameter or state? Only WEIGHTS has the states, and the
+ * moments have nothing for frozen parameters. */
+bool mien_array_holds(mien_array array, const mien_node *node, int param);
+/* Copies one array of a training plan to or from the host; host arrays of what it does not hold are
+ * not touched. */
+mien_status mien_plan_get(mien_plan *plan, mien_array array, mien_weights *weights);
+mien_status mien_plan_set(mien_plan *plan, mien_array array, const mien_weights *weights);
+
 /* Makes the passes read PARAM, or AVERAGE where there is one. */
 mien_status mien_plan_use(mien_plan *plan, bool average);
 

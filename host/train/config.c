@@ -154,6 +154,12 @@ static const mien_key rows[] = {
              "save the last epoch's (last.h5)"),
     KEY_CHOICE("checkpoint.monitor", F(checkpoint.monitor), "val_accuracy", MIEN_MONITORS,
                "metric by which best.h5 is chosen"),
+    KEY_INT("checkpoint.every_steps", F(checkpoint.every_steps), "0", 0, 1000000000,
+            "steps between checkpoints, from which --resume continues; 0: none within epochs"),
+    KEY_INT("checkpoint.every_epochs", F(checkpoint.every_epochs), "1", 0, 1000000,
+            "epochs between checkpoints; one is skipped within 5 s of another. 0: none"),
+    KEY_INT("checkpoint.keep", F(checkpoint.keep), "2", 2, 1000000,
+            "checkpoints to keep, the newest ones"),
     KEY_CHOICE("evaluate.tta", F(evaluate.tta), "none", MIEN_TTA_CHOICES,
                "test-time augmentation: average over the image and its mirror image (flip), or "
                "over ten crops (tencrop)"),
@@ -170,10 +176,7 @@ mien_status mien_config_start(mien_config *config) {
 
 /* Keys planned for later versions get a message that says so, instead of "did you mean". */
 static mien_status refuse_later(const mien_value *root, const char *source) {
-    static const char *const later[][2] = {{"model", "head"},
-                                           {"checkpoint", "every_steps"},
-                                           {"checkpoint", "every_epochs"},
-                                           {"checkpoint", "keep"}};
+    static const char *const later[][2] = {{"model", "head"}};
     for (size_t i = 0; i < sizeof later / sizeof later[0]; i++) {
         const mien_value *v = mien_value_get(mien_value_get(root, later[i][0]), later[i][1]);
         if (v)
@@ -261,6 +264,47 @@ mien_status mien_config_print_absolute(const mien_config *config, mien_text *out
     }
     release_texts(&copy.data.sources);
     return status;
+}
+
+mien_status mien_config_read_text(mien_config *config, const char *text, const char *source) {
+    mien_tree tree = {0};
+    mien_status status = mien_yaml_parse(text, strlen(text), source, &tree);
+    if (status == MIEN_OK)
+        status = mien_keys_read(mien_config_keys(), config, tree.root, source, NULL);
+    mien_tree_release(&tree);
+    return status;
+}
+
+/* A copy with absolute paths. */
+static mien_status absolute(const mien_config *config, mien_config *out) {
+    mien_text text = {0};
+    mien_status status = mien_config_start(out);
+    if (status == MIEN_OK) status = mien_config_print_absolute(config, &text);
+    if (status == MIEN_OK) status = mien_config_read_text(out, text.data, "config");
+    mien_text_release(&text);
+    return status;
+}
+
+mien_status mien_config_differences(const mien_config *config, const mien_config *before,
+                                    mien_text *out) {
+    const mien_keys keys = mien_config_keys();
+    mien_config now = {0}, then = {0};
+    mien_status status = absolute(before, &then);
+    if (status == MIEN_OK) status = absolute(config, &now);
+    for (size_t i = 0; status == MIEN_OK && i < keys.count; i++) {
+        mien_text a = {0}, b = {0};
+        mien_key_print_value(&keys.rows[i], &now, &a);
+        mien_key_print_value(&keys.rows[i], &then, &b);
+        if (a.data && b.data && strcmp(a.data, b.data) != 0)
+            mien_text_printf(out, "%s%s is %s, was %s", out->size ? "; " : "", keys.rows[i].name,
+                             a.data, b.data);
+        if (a.status != MIEN_OK || b.status != MIEN_OK) status = MIEN_NO_MEMORY;
+        mien_text_release(&a);
+        mien_text_release(&b);
+    }
+    mien_config_release(&now);
+    mien_config_release(&then);
+    return status == MIEN_OK ? out->status : status;
 }
 
 mien_status mien_config_find(const char *name, char *out) {

@@ -63,7 +63,7 @@ typedef struct mien_config {
         double min_delta;
     } early_stopping;
     struct {
-        int monitor;
+        int monitor, every_steps, every_epochs, keep;
     } checkpoint;
     struct {
         int tta; /* mien_tta */
@@ -77,6 +77,12 @@ mien_status mien_config_start(mien_config *config);
 /* Reads a file on top of the current values. Relative paths in it are resolved against its folder.
  */
 mien_status mien_config_read(mien_config *config, const char *path);
+/* Reads text that mien_config_print_absolute wrote; `source` is for messages. */
+mien_status mien_config_read_text(mien_config *config, const char *text, const char *source);
+/* Appends the keys whose values differ: "train.epochs is 10, was 20; …". Paths are compared as
+ * absolute ones. */
+mien_status mien_config_differences(const mien_config *config, const mien_config *before,
+                                    mien_text *out);
 /* Finds a recipe. `name` is a path, or the bare name of a file in configs/train of the source tree
  * or the installation; out has MIEN_PATH bytes. */
 mien_status mien_config_find(const char *name, char *out);

@@ -16,12 +16,18 @@ static mien_status write_file(const char *folder, const char *name, mien_text *t
     return status;
 }
 
-mien_status mien_runlog_config(const mien_train_request *request, const mien_plan *plan) {
-    mien_text text = {0};
-    mien_text_printf(&text, "# All settings of this run. Device: %s; micro-batch %d of %d rows.\n",
+void mien_runlog_plan(const mien_train_request *request, const mien_plan *plan, const char *prefix,
+                      mien_text *out) {
+    mien_text_printf(out, "%sDevice: %s; micro-batch %d of %d rows.\n", prefix,
                      mien_backend_description(request->backend), plan->micro_batch,
                      plan->max_batch);
-    mien_plan_algorithms(plan, "#   ", &text);
+    mien_plan_algorithms(plan, prefix, out);
+}
+
+mien_status mien_runlog_config(const mien_train_request *request, const mien_plan *plan) {
+    mien_text text = {0};
+    mien_text_puts(&text, "# All settings of this run.\n");
+    mien_runlog_plan(request, plan, "#   ", &text);
     mien_status status = mien_config_print_absolute(request->config, &text);
     if (status == MIEN_OK) status = write_file(request->folder, "config.yaml", &text);
     mien_text_release(&text);
@@ -29,10 +35,10 @@ mien_status mien_runlog_config(const mien_train_request *request, const mien_pla
 }
 
 mien_status mien_runlog_epoch(const char *folder, const mien_epoch *e, mien_text *log) {
-    if (!e)
+    if (!e && log->size == 0)
         mien_text_puts(log,
                        "epoch,accuracy,learning_rate,loss,val_accuracy,val_loss,val_macro_f1\n");
-    else
+    if (e)
         mien_text_printf(log, "%d,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g\n", e->number - 1, e->accuracy,
                          e->learning_rate, e->loss, e->val_accuracy, e->val_loss, e->val_macro_f1);
     return write_file(folder, "log.csv", log);

@@ -7,8 +7,12 @@
 
 /* Writes config.yaml: every key with its resolved value. */
 mien_status mien_runlog_config(const mien_train_request *request, const mien_plan *plan);
+/* Appends what decides the bits of a training: the device with its threads, the micro-batch, the
+ * algorithms. Each line starts with `prefix`. */
+void mien_runlog_plan(const mien_train_request *request, const mien_plan *plan, const char *prefix,
+                      mien_text *out);
 /* Appends an epoch to `log` and writes it as log.csv, with the columns of Keras's CSVLogger and
- * val_macro_f1. epoch NULL: the header. */
+ * val_macro_f1. epoch NULL: the header, unless the log of a resumed run is there already. */
 mien_status mien_runlog_epoch(const char *folder, const mien_epoch *epoch, mien_text *log);
 /* Writes run.json: the command, the device and the outcome. `state`: running, finished, interrupted
  * or failed. */

@@ -14,6 +14,7 @@
 #include "host/eval/document.h"
 #include "host/eval/temperature.h"
 #include "host/infer/score.h"
+#include "host/train/checkpoints.h"
 #include "host/train/runlog.h"
 #include "host/train/schedule.h"
 #include "host/train/setup.h"
@@ -26,20 +27,26 @@ typedef struct trainer {
     mien_plan *plan;
     mien_loader loader;
     mien_step work;
-    mien_weights incoming; /* buffer for weights read from the device */
-    float *probabilities;  /* of the validation part */
+    float *probabilities; /* of the validation part */
     uint16_t *val_labels;
     void *class_weight; /* in backend memory, or NULL */
     mien_text log;
     mien_plateau plateau;
     mien_monitor best, patience;
     mien_metrics epoch_metrics;
-    double *speeds;  /* images per second of each epoch */
+    double *speeds; /* images per second of each epoch of this process */
+    int speed_count;
     double *rates;   /* learning rate of each step of an epoch */
     double reported; /* time of the last progress report */
-    double fetched;  /* time of the last copy of the weights to the host */
     long long step, per_epoch, total;
-    bool saved;
+    /* checkpoints: */
+    mien_weights arrays[MIEN_ARRAYS]; /* buffers for what they hold */
+    mien_text config_text, plan_text;
+    char data_sha256[2 * 65];     /* of the training and the validation part */
+    mien_progress progress;       /* of the newest one, or of the one that the run continues */
+    double checkpointed;          /* when it was written */
+    double began, seconds_before; /* when this process started; trained before it */
+    bool within_epoch;            /* the device's cursor and sums belong to an epoch in progress */
 } trainer;
 
 static bool stopped(const trainer *t) {
@@ -68,7 +75,86 @@ static mien_status keep_val_labels(trainer *t) {
     return MIEN_OK;
 }
 
-static mien_status start(trainer *t) {
+static double now(const trainer *t) {
+    return t->request->seconds ? t->request->seconds() : mien_seconds();
+}
+
+/* The texts that a checkpoint is compared by. */
+static mien_status describe(trainer *t) {
+    snprintf(t->data_sha256, sizeof t->data_sha256, "%s %s", t->setup.model.meta.train_sha256,
+             t->setup.val_sha256);
+    mien_runlog_plan(t->request, t->plan, "", &t->plan_text);
+    MIEN_TRY(t->plan_text.status);
+    return mien_config_print_absolute(t->config, &t->config_text);
+}
+
+/* The first line of `text` that differs from that of `before`, for a message. */
+static void first_difference(const char *text, const char *before, char *out, size_t size) {
+    const char *line = text, *old = before;
+    for (; *text && *text == *before; text++, before++)
+        if (*text == '\n') line = text + 1, old = before + 1;
+    snprintf(out, size, "'%.*s', was '%.*s'", (int)strcspn(line, "\n"), line,
+             (int)strcspn(old, "\n"), old);
+}
+
+static mien_status compare_with(const trainer *t, const mien_resume *from) {
+    char line[512];
+    if (t->request->resume_anyway) return MIEN_OK;
+    if (strcmp(from->texts.data, t->data_sha256) != 0)
+        return MIEN_FAIL(INVALID,
+                         "the data are not those of %s: its images, labels or parts have changed; "
+                         "--resume-anyway continues with them",
+                         from->path);
+    if (strcmp(from->texts.plan, t->plan_text.data) == 0) return MIEN_OK;
+    first_difference(t->plan_text.data, from->texts.plan, line, sizeof line);
+    return MIEN_FAIL(INVALID,
+                     "this is not computed as %s was: %s; --resume-anyway continues, with other "
+                     "rounding errors",
+                     from->path, line);
+}
+
+static mien_status load_array(trainer *t, const mien_resume *from, mien_array array) {
+    mien_weights values;
+    bool found;
+    mien_status status = mien_checkpoint_array(&from->file, from->path, &t->setup.model.graph,
+                                               array, &values, &found);
+    if (status == MIEN_OK && found != mien_plan_has(t->plan, array))
+        status = MIEN_FAIL(INVALID, "%s is of a training with another optimizer", from->path);
+    if (status == MIEN_OK && found) status = mien_plan_set(t->plan, array, &values);
+    mien_weights_release(&values);
+    return status;
+}
+
+/* Continues from a checkpoint: all that the next step reads is as it was. */
+static mien_status resume(trainer *t, mien_train_result *result) {
+    const mien_resume *from = t->request->resume;
+    const mien_progress *p = &from->progress;
+    MIEN_TRY(compare_with(t, from));
+    for (mien_array array = 0; array < MIEN_ARRAYS; array++)
+        MIEN_TRY(load_array(t, from, array));
+    if (p->device.cursor > t->loader.count[MIEN_TRAIN] || p->epochs > t->config->train.epochs ||
+        p->device.tick > (uint64_t)t->per_epoch)
+        return MIEN_FAIL(INVALID, "%s is from after the last step of this training", from->path);
+    MIEN_TRY(mien_plan_write(t->plan, &p->device));
+    t->progress = *p;
+    t->step = p->epochs * t->per_epoch;
+    t->plateau = p->plateau;
+    t->seconds_before = p->seconds;
+    const int monitors[] = {t->best.what, t->patience.what};
+    const double delta = t->patience.min_delta;
+    t->best = p->best, t->patience = p->patience;
+    t->best.what = monitors[0], t->patience.what = monitors[1], t->patience.min_delta = delta;
+    mien_text_puts(&t->log, from->texts.log);
+    result->epochs = p->epochs;
+    result->best_epoch = p->best.epoch;
+    result->metrics.loss = p->best_loss;
+    result->metrics.accuracy = p->best_accuracy;
+    result->metrics.macro_f1 = p->best_macro_f1;
+    MIEN_INFO("continuing after step %llu from %s", (unsigned long long)p->device.step, from->path);
+    return MIEN_OK;
+}
+
+static mien_status start(trainer *t, mien_train_result *result) {
     const mien_config *c = t->config;
     mien_model *model = &t->setup.model;
     MIEN_TRY(mien_setup_create(c, t->request->commit, &t->setup));
@@ -95,15 +181,22 @@ static mien_status start(trainer *t) {
     mien_plateau_start(&t->plateau);
     mien_monitor_start(&t->best, c->checkpoint.monitor, 0);
     mien_monitor_start(&t->patience, c->early_stopping.monitor, c->early_stopping.min_delta);
-    MIEN_TRY(mien_weights_zeros(&model->graph, &t->incoming));
     MIEN_TRY(mien_new(&t->speeds, (size_t)c->train.epochs, sizeof *t->speeds));
     MIEN_TRY(mien_new(&t->rates, (size_t)t->per_epoch, sizeof *t->rates));
     t->work = (mien_step){.plan = t->plan,
                           .loader = &t->loader,
                           .class_weight = t->class_weight,
                           .label_smoothing = (float)c->loss.label_smoothing};
+    MIEN_TRY(describe(t));
+    if (t->request->resume) {
+        MIEN_TRY(resume(t, result));
+    } else {
+        MIEN_TRY(mien_checkpoints_clear(t->request->folder));
+    }
     MIEN_TRY(mien_runlog_config(t->request, t->plan));
-    return mien_runlog_epoch(t->request->folder, NULL, &t->log);
+    MIEN_TRY(mien_runlog_epoch(t->request->folder, NULL, &t->log));
+    t->checkpointed = now(t);
+    return stopped(t) ? MIEN_FAIL(INTERRUPTED, "interrupted before the first step") : MIEN_OK;
 }
 
 static void release(trainer *t) {
@@ -116,7 +209,10 @@ static void release(trainer *t) {
     mien_text_release(&t->log);
     mien_free(t->probabilities);
     mien_free(t->val_labels);
-    mien_weights_release(&t->incoming);
+    for (int i = 0; i < MIEN_ARRAYS; i++)
+        mien_weights_release(&t->arrays[i]);
+    mien_text_release(&t->config_text);
+    mien_text_release(&t->plan_text);
     mien_free(t->speeds);
     mien_free(t->rates);
 }
@@ -172,16 +268,82 @@ static mien_status begin_epoch(trainer *t, int epoch) {
                              (uint64_t)epoch);
 }
 
-static mien_status train_epoch(trainer *t, int epoch) {
+/* The buffers that a checkpoint is composed from; made once. */
+static mien_status fetch_arrays(trainer *t) {
+    for (mien_array array = 0; array < MIEN_ARRAYS; array++) {
+        if (!mien_plan_has(t->plan, array)) continue;
+        if (!t->arrays[array].items)
+            MIEN_TRY(mien_weights_zeros(&t->setup.model.graph, &t->arrays[array]));
+        MIEN_TRY(mien_plan_get(t->plan, array, &t->arrays[array]));
+    }
+    return MIEN_OK;
+}
+
+static mien_status write_checkpoint(trainer *t, mien_train_result *result, bool finished) {
+    mien_progress p = {.epochs = result->epochs,
+                       .finished = finished,
+                       .seconds = t->seconds_before + now(t) - t->began,
+                       .plateau = t->plateau,
+                       .best = t->best,
+                       .patience = t->patience,
+                       .best_loss = result->metrics.loss,
+                       .best_accuracy = result->metrics.accuracy,
+                       .best_macro_f1 = result->metrics.macro_f1};
+    MIEN_TRY(mien_plan_read(t->plan, &p.device));
+    if (!t->within_epoch) { /* the next epoch starts with these */
+        p.device.cursor = p.device.tick = p.device.rows = p.device.correct = 0;
+        p.device.loss_sum = 0;
+    }
+    MIEN_TRY(fetch_arrays(t));
+    mien_model *model = &t->setup.model;
+    model->meta.step = t->step;
+    model->meta.epoch = result->epochs;
+    mien_checkpoint c = {.graph = &model->graph, .meta = &model->meta};
+    memcpy(c.arrays, t->arrays, sizeof c.arrays);
+    const mien_run_texts texts = {t->config_text.data, t->config->path, t->plan_text.data,
+                                  t->data_sha256, t->log.data};
+    MIEN_TRY(mien_checkpoints_save(t->request->folder, &c, &p, &texts, t->config->checkpoint.keep));
+    t->progress = p;
+    t->checkpointed = now(t);
+    result->saved_step = t->step;
+    return MIEN_OK;
+}
+
+/* A disk that is full for a moment must not end a training: one more try, then a warning. */
+static mien_status checkpoint(trainer *t, mien_train_result *result, int epoch) {
+    MIEN_TRY(check_finite(t, epoch));
+    mien_status status = write_checkpoint(t, result, false);
+    if (status == MIEN_IO) status = write_checkpoint(t, result, false);
+    if (status == MIEN_IO)
+        MIEN_WARN("no checkpoint of step %lld: %s", t->step, mien_error_message());
+    return status == MIEN_IO ? MIEN_OK : status;
+}
+
+/* The first row of the epoch's next step: 0, unless a checkpoint was within the epoch. */
+static mien_status first_row(trainer *t, size_t *out) {
+    *out = 0;
+    if (!t->request->resume || t->within_epoch || t->progress.device.tick == 0) return MIEN_OK;
+    *out = t->progress.device.cursor;
+    t->step += (long long)t->progress.device.tick;
+    return mien_plan_write(t->plan, &t->progress.device);
+}
+
+static mien_status train_epoch(trainer *t, int epoch, mien_train_result *result) {
     const size_t n = t->loader.count[MIEN_TRAIN], most = (size_t)t->plan->max_batch;
     const bool check_always = t->config->train.on_nan == MIEN_ON_NAN_SKIP;
+    const int every = t->config->checkpoint.every_steps;
+    size_t start;
     MIEN_TRY(begin_epoch(t, epoch));
-    for (size_t start = 0; start < n; start += most) {
+    MIEN_TRY(first_row(t, &start));
+    t->progress.device.tick = 0;
+    t->within_epoch = true;
+    for (; start < n; start += most) {
         const int rows = (int)(n - start < most ? n - start : most);
         MIEN_TRY(mien_step_run(&t->work, start, rows));
         t->step++;
         if (t->step % CHECK_EVERY == 0 || check_always) MIEN_TRY(check_finite(t, epoch));
         if (stopped(t)) return MIEN_FAIL(INTERRUPTED, "interrupted in epoch %d", epoch);
+        if (every && t->step % every == 0) MIEN_TRY(checkpoint(t, result, epoch));
         MIEN_TRY(report_progress(t, epoch, start));
     }
     return check_finite(t, epoch);
@@ -204,33 +366,13 @@ static mien_status validate(trainer *t, int epoch) {
                                      : computed;
 }
 
-/* Seconds between two copies of the weights that nothing but a fault of the device needs: they are
- * large, and an epoch may take less time than copying them. */
-static const double fetch_seconds = 5;
-
-static double now(const trainer *t) {
-    return t->request->seconds ? t->request->seconds() : mien_seconds();
-}
-
 /* Copies the current weights from the device to the host's model. */
 static mien_status fetch_weights(trainer *t, bool averaged, int epoch) {
     mien_model *model = &t->setup.model;
-    MIEN_TRY(mien_plan_store(t->plan, averaged, &t->incoming));
-    const mien_weights arrived =
-        t->incoming; /* a device fault during the copy leaves model->weights intact */
-    t->incoming = model->weights;
-    model->weights = arrived;
+    MIEN_TRY(mien_plan_store(t->plan, averaged, &model->weights));
     model->meta.step = t->step;
     model->meta.epoch = epoch;
-    t->fetched = now(t);
     return MIEN_OK;
-}
-
-/* A GPU can fault, and its memory is then lost: the host keeps a copy of a recent epoch. */
-static mien_status keep_copy(trainer *t, int epoch) {
-    const bool is_gpu = t->request->backend->gpu[0];
-    if (!is_gpu || now(t) - t->fetched < fetch_seconds) return MIEN_OK;
-    return fetch_weights(t, true, epoch);
 }
 
 /* Writes the host's model to a file. */
@@ -284,7 +426,6 @@ static mien_status keep_best(trainer *t, int epoch, double val_seconds, mien_tra
     MIEN_TRY(fit_temperature(t));
     MIEN_TRY(save(t, MIEN_RUN_BEST, true, epoch));
     MIEN_TRY(write_metrics(t, val_seconds));
-    t->saved = true;
     mien_metrics_release(&result->metrics);
     result->metrics = t->epoch_metrics;
     t->epoch_metrics = (mien_metrics){0};
@@ -306,7 +447,7 @@ static mien_status run_epoch(trainer *t, int number, mien_train_result *result) 
     body_step state;
     const double begin = mien_seconds();
     begin_part(t, "epoch");
-    MIEN_TRY(end_part(t, train_epoch(t, number)));
+    MIEN_TRY(end_part(t, train_epoch(t, number, result)));
     const double seconds = mien_seconds() - begin;
     MIEN_TRY(mien_plan_read(t->plan, &state));
     begin_part(t, "eval");
@@ -327,10 +468,10 @@ static mien_status run_epoch(trainer *t, int number, mien_train_result *result) 
     mien_monitor_update(&t->patience, number, e.val_loss, e.val_accuracy, e.val_macro_f1);
     result->epochs = number;
     result->steps = t->step;
-    t->speeds[number - 1] = e.images_per_second;
+    t->speeds[t->speed_count++] = e.images_per_second;
     begin_part(t, "checkpoint");
-    MIEN_TRY(
-        end_part(t, e.best ? keep_best(t, number, val_seconds, result) : keep_copy(t, number)));
+    MIEN_TRY(end_part(t, e.best ? keep_best(t, number, val_seconds, result) : MIEN_OK));
+    t->within_epoch = false;
     if (mien_plateau_update(&t->plateau, t->config, e.val_loss))
         MIEN_INFO("val_loss plateaued; reducing the learning rate to %g times its initial value",
                   t->plateau.factor);
@@ -339,58 +480,66 @@ static mien_status run_epoch(trainer *t, int number, mien_train_result *result) 
     return MIEN_OK;
 }
 
+/* Seconds from a checkpoint to one at the end of an epoch: an epoch may take less time than a
+ * checkpoint. */
+static const double checkpoint_seconds = 5;
+
+static bool is_due(const trainer *t, int epoch) {
+    const int every = t->config->checkpoint.every_epochs;
+    return every && epoch % every == 0 && now(t) - t->checkpointed >= checkpoint_seconds;
+}
+
 static int ascending(const void *a, const void *b) {
     const double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
+static bool is_patience_over(const trainer *t) {
+    return t->config->early_stopping.enabled &&
+           t->patience.waited >= t->config->early_stopping.patience;
+}
+
 static mien_status run_epochs(trainer *t, mien_train_result *result) {
-    for (int epoch = 1; epoch <= t->config->train.epochs; epoch++) {
-        MIEN_TRY(run_epoch(t, epoch, result));
-        if (stopped(t)) return MIEN_FAIL(INTERRUPTED, "interrupted after epoch %d", epoch);
-        if (t->config->early_stopping.enabled &&
-            t->patience.waited >= t->config->early_stopping.patience) {
+    for (int epoch = result->epochs + 1; epoch <= t->config->train.epochs; epoch++) {
+        if (is_patience_over(t)) {
             MIEN_INFO("no improvement for %d epochs: stopping early", t->patience.waited);
             break;
         }
+        MIEN_TRY(run_epoch(t, epoch, result));
+        if (stopped(t)) return MIEN_FAIL(INTERRUPTED, "interrupted after epoch %d", epoch);
+        if (is_due(t, epoch)) MIEN_TRY(checkpoint(t, result, epoch));
     }
     if (t->best.epoch == 0) return MIEN_FAIL(DIVERGED, "no epoch had a finite validation result");
     return MIEN_OK;
 }
 
-/* After a signal: saves the current weights as last.h5, and best.h5 if no epoch has written it. */
-static mien_status save_interrupted(trainer *t, const mien_train_result *result) {
-    MIEN_TRY(save(t, MIEN_RUN_LAST, false, result->epochs));
-    return t->saved ? MIEN_OK : save(t, MIEN_RUN_BEST, true, result->epochs);
-}
-
-/* After a device fault nothing can be read from the device, so the host's copy is saved. */
-static void save_after_fault(trainer *t) {
+/* After a device fault nothing can be read from the device. */
+static void tell_after_fault(const mien_train_result *result) {
     char message[512];
     snprintf(message, sizeof message, "%s", mien_error_message());
-    const bool saved = t->setup.model.meta.epoch > 0 && write_model(t, MIEN_RUN_LAST) == MIEN_OK;
-    if (saved)
-        mien_fail(
-            MIEN_DEVICE, __FILE__, __LINE__,
-            "%s; the weights of epoch %d are saved in %s: start again, or use another device if it "
-            "happens again",
-            message, t->setup.model.meta.epoch, MIEN_RUN_LAST);
-    else
+    if (result->saved_step)
         mien_fail(MIEN_DEVICE, __FILE__, __LINE__,
-                  "%s; no epoch had finished, so no weights are saved", message);
+                  "%s; step %lld is saved in %s: continue with --resume, or use another device if "
+                  "it happens again",
+                  message, result->saved_step, MIEN_RUN_LAST);
+    else
+        mien_fail(MIEN_DEVICE, __FILE__, __LINE__, "%s; no checkpoint had been written", message);
 }
 
 /* Saves what the outcome of the training calls for; returns the run's final status. */
-static mien_status save_last(trainer *t, mien_status status, const mien_train_result *result) {
+static mien_status save_last(trainer *t, mien_status status, mien_train_result *result) {
     const mien_config *c = t->config;
-    if (status == MIEN_DEVICE) save_after_fault(t);
-    if (status == MIEN_INTERRUPTED) {
-        const mien_status saving = save_interrupted(t, result);
-        if (saving != MIEN_OK) return saving;
+    if (status == MIEN_DEVICE) tell_after_fault(result);
+    if (status == MIEN_INTERRUPTED && t->step > 0) {
+        char message[512];
+        snprintf(message, sizeof message, "%s", mien_error_message());
+        MIEN_TRY(write_checkpoint(t, result, false));
+        return mien_fail(MIEN_INTERRUPTED, __FILE__, __LINE__, "%s", message);
     }
-    if (status == MIEN_OK && c->early_stopping.enabled && !c->early_stopping.restore_best_weights)
-        return save(t, MIEN_RUN_LAST, false, result->epochs);
-    return status;
+    if (status != MIEN_OK) return status;
+    if (c->early_stopping.enabled && !c->early_stopping.restore_best_weights)
+        MIEN_TRY(save(t, "last.h5", false, result->epochs));
+    return write_checkpoint(t, result, true);
 }
 
 /* Writes the outcome to run.json; an earlier failure is the one to report. */
@@ -413,15 +562,16 @@ mien_status mien_train(const mien_train_request *request, mien_train_result *res
     mien_timestamp(started);
     const double begin = mien_seconds();
     const unsigned mode = mien_float_enter();
-    mien_status status = start(&t);
+    t.began = now(&t);
+    mien_status status = start(&t, result);
     if (status == MIEN_OK) status = mien_runlog_run(request, "running", result, started);
     if (status == MIEN_OK) {
         status = run_epochs(&t, result);
-        result->seconds = mien_seconds() - begin;
+        result->seconds = t.seconds_before + mien_seconds() - begin;
         result->steps = t.step;
-        if (result->epochs) {
-            qsort(t.speeds, (size_t)result->epochs, sizeof *t.speeds, ascending);
-            result->images_per_second = t.speeds[result->epochs / 2];
+        if (t.speed_count) {
+            qsort(t.speeds, (size_t)t.speed_count, sizeof *t.speeds, ascending);
+            result->images_per_second = t.speeds[t.speed_count / 2];
         }
         status = save_last(&t, status, result);
         status = record_end(&t, status, result, started);

@@ -3,6 +3,7 @@
 #define HOST_TRAIN_TRAINER_H
 
 #include "host/formats/model.h"
+#include "host/train/checkpoints.h"
 #include "host/train/config.h"
 #include "host/eval/metrics.h"
 
@@ -24,12 +25,14 @@ typedef struct mien_observer {
 typedef struct mien_train_request {
     const mien_config *config;
     mien_backend *backend;
-    const char *folder;       /* run directory; must exist */
-    const char *command;      /* for run.json */
-    const char *commit;       /* of the program */
-    const volatile int *stop; /* set by a signal: finish the step, save, return INTERRUPTED */
+    const char *folder;        /* run directory; must exist */
+    const char *command;       /* for run.json */
+    const char *commit;        /* of the program */
+    const mien_resume *resume; /* continue from this checkpoint; NULL: start */
+    bool resume_anyway;        /* even if the data or the plan differ from the checkpoint's */
+    const volatile int *stop;  /* set by a signal: finish the step, save, return INTERRUPTED */
     mien_observer observer;
-    double (*seconds)(void); /* the clock that spaces copies of the weights; NULL: mien_seconds */
+    double (*seconds)(void); /* the clock that spaces checkpoints; NULL: mien_seconds */
 } mien_train_request;
 
 typedef struct mien_train_result {
@@ -38,12 +41,15 @@ typedef struct mien_train_result {
     long long steps;
     double seconds;
     double images_per_second; /* median over the epochs */
+    long long saved_step;     /* of the newest checkpoint that was written; 0: none */
 } mien_train_result;
 
-/* Trains and writes config.yaml, run.json, log.csv, best.h5 and metrics.json. Release
- * result->metrics also after a failure. INTERRUPTED: best.h5 and last.h5 are saved. DIVERGED: a
- * loss or gradient is not finite and train.on_nan is `stop`, or no epoch had a finite validation
- * result. */
+/* Trains and writes config.yaml, run.json, log.csv, best.h5, metrics.json and checkpoints; first
+ * removes those of an earlier run, unless it resumes. Release result->metrics also after a failure;
+ * of a resumed run whose best epoch came before, they have only loss, accuracy and macro F1.
+ * INTERRUPTED: a checkpoint is saved, unless no step has run. DIVERGED: a loss or gradient is not
+ * finite and train.on_nan is `stop`, or no epoch had a finite validation result. INVALID: data or
+ * plan are not those of the checkpoint. */
 mien_status mien_train(const mien_train_request *request, mien_train_result *result);
 
 #endif

@@ -23,7 +23,7 @@ for _ in $(seq 400); do [ -e saving ] && break; sleep 0.05; done
 kill -INT -- -"$child"
 wait "$child"
 status=$?
-if [ $status -eq 75 ] && "$mien" inspect group/best.h5 >/dev/null && "$mien" inspect group/last.h5 >/dev/null; then
+if [ $status -eq 75 ] && "$mien" inspect group/best.h5 >/dev/null && "$mien" inspect group/last.safetensors >/dev/null; then
     pass "Ctrl-C during a save loses nothing"
 else
     fail "Ctrl-C during a save loses nothing" "status $status" "$(tail -2 group.log)"

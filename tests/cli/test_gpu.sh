@@ -77,11 +77,11 @@ for streams in late late,now now,late; do
     check "$streams computes the same" cmp <(cut -d, -f 1-6 streamed/log.csv) <(cut -d, -f 1-6 $streams/log.csv)
 done
 
-# a device fault in the second epoch: status 70, and the weights of the first epoch are saved
+# a device fault in the second epoch: status 70, and a checkpoint of the first epoch is left
 status=0
 FAKE_CUDA_STICKY=cudaGraphLaunch:5 timeout 60 "$mien" train tiny-train.yaml "${gpu[@]}" \
-    --set train.epochs=9 --out faulty -q >out.log 2>err.log || status=$?
-if [ $status -eq 70 ] && grep -q 'last.h5' err.log && "$mien" inspect faulty/last.h5 >/dev/null; then
+    --set train.epochs=9 --set checkpoint.every_steps=1 --out faulty -q >out.log 2>err.log || status=$?
+if [ $status -eq 70 ] && grep -q 'is saved in last.safetensors' err.log && "$mien" inspect faulty/last.safetensors >/dev/null; then
     pass "a fault of the device"
 else
     fail "a fault of the device" "status $status" "$(tail -2 err.log)"

@@ -75,7 +75,7 @@ keys() { # FILE KEY…: a JSON file that has every key, at any depth, and parses
 }
 
 check "train" train --out run --set train.epochs=5
-check "train: files" test "$(ls run | tr '\n' ' ')" = "best.h5 config.yaml log.csv metrics.json run.json "
+check "train: files" test "$(ls run | sed 's/step-[0-9]*/step-N/' | tr '\n' ' ')" = "best.h5 config.yaml last.safetensors log.csv metrics.json run.json step-N.safetensors "
 check "train: it learns" eval 'tail -1 run/log.csv | awk -F, "{ exit !(\$5 > 0.6) }"'
 check "log.csv: columns of Keras's CSVLogger" test "$(head -1 run/log.csv)" = "epoch,accuracy,learning_rate,loss,val_accuracy,val_loss,val_macro_f1"
 check "log.csv: epochs" test "$(column run/log.csv epoch | tr '\n' ' ')" = "0 1 2 3 4 "
@@ -205,8 +205,8 @@ interrupt() { # SIGNAL LINES: a run is stopped when log.csv has so many lines
     status=$?
     took=$((${EPOCHREALTIME/[.,]/} - ${from/[.,]/}))
     echo "status $status, $took us, $(tail -1 stop.log)"
-    [ $status -eq 75 ] && [ $took -lt 2500000 ] && grep -q "^mien: .*$out/best.h5" stop.log &&
-        "$mien" inspect "$out" && "$mien" inspect "$out/last.h5" && grep -q '"status": "interrupted"' "$out/run.json" &&
+    [ $status -eq 75 ] && [ $took -lt 2500000 ] && grep -q "^mien: .*mien train --resume $out" stop.log &&
+        "$mien" inspect "$out" && "$mien" inspect "$out/last.safetensors" && grep -q '"status": "interrupted"' "$out/run.json" &&
         ! ls "$out" | grep tmp
 }
 check "SIGINT saves and ends with 75" interrupt INT 3

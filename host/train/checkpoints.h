@@ -1,0 +1,50 @@
+/* The checkpoints of a run folder: written so that a crash at any moment leaves the old one or the
+ * new one, and read back so that training continues to the same bits. */
+#ifndef HOST_TRAIN_CHECKPOINTS_H
+#define HOST_TRAIN_CHECKPOINTS_H
+
+#include "host/formats/checkpoint.h"
+#include "host/train/schedule.h"
+
+/* The state of a training that is not in arrays. */
+typedef struct mien_progress {
+    body_step device;
+    int epochs; /* finished, validation included; the cursor and sums of `device` are of the next */
+    bool finished;
+    double seconds; /* of training so far */
+    mien_plateau plateau;
+    mien_monitor best, patience;
+    double best_loss, best_accuracy, best_macro_f1; /* of the validation part */
+} mien_progress;
+
+/* What a checkpoint says besides numbers. All are compared on resuming, except `log`. */
+typedef struct mien_run_texts {
+    const char *config; /* every key, with absolute paths */
+    const char *recipe; /* the path of the config file; "" for none */
+    const char *plan;   /* what decides the bits: device, threads, micro-batch, algorithms */
+    const char *data;   /* fingerprint of the training and validation parts */
+    const char *log;    /* log.csv */
+} mien_run_texts;
+
+/* A checkpoint that was read. Zero-initialise; release with mien_resume_release. */
+typedef struct mien_resume {
+    char path[MIEN_PATH];
+    char *bytes;
+    mien_safetensors file;
+    mien_progress progress;
+    mien_run_texts texts; /* point into `file` */
+} mien_resume;
+
+/* Writes FOLDER/step-N.safetensors, makes last.safetensors a hard link to it (a copy where there
+ * are no links), and then removes all step files but the newest `keep`. */
+mien_status mien_checkpoints_save(const char *folder, const mien_checkpoint *arrays,
+                                  const mien_progress *progress, const mien_run_texts *texts,
+                                  int keep);
+/* Opens the newest checkpoint of a folder whose checksum is right; warns about those that are
+ * damaged. NOT_FOUND if there is none. Release `out` also after a failure. */
+mien_status mien_checkpoints_newest(const char *folder, mien_resume *out);
+void mien_resume_release(mien_resume *resume);
+/* Removes the files of an earlier run. */
+mien_status mien_checkpoints_clear(const char *folder);
+
+#endif
