@@ -230,7 +230,7 @@ model=kept/best.h5
 before=$(cat good.csv tiny.yaml kept/* used/* | sha256sum)
 refuse 1 "model: missing" "'absent.h5'" -- inspect absent.h5
 refuse 1 "model: folder without one" "'used'" "best.h5" -- evaluate --model used
-refuse 1 "model: text" "'good.csv'" "not HDF5" -- inspect good.csv
+refuse 1 "model: text" "'good.csv'" "nor HDF5" -- inspect good.csv
 refuse 1 "model: a device" "'/dev/zero'" "regular file" -- inspect /dev/zero
 : >empty.h5
 refuse 1 "model: empty" "'empty.h5'" "not HDF5" -- inspect empty.h5

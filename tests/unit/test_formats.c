@@ -262,8 +262,8 @@ static void refuse_file(const char *name, const char *part) {
 
 static void suffix_chooses_the_message(void **state) {
     (void)state;
-    refuse_file("faces.csv", "not HDF5 (.h5)");
-    refuse_file("faces.csv", "not int8 safetensors (.safetensors)");
+    refuse_file("faces.csv", "nor HDF5 (.h5)");
+    refuse_file("faces.csv", "neither int8 safetensors (.safetensors)");
     refuse_file("faces.h5", "it is not HDF5");
     refuse_file("faces.safetensors", "header");
 }
