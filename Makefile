@@ -113,7 +113,7 @@ programs  := $(if $(filter 1,$(USE_CUDA)),$(B)/mien-cuda.so) $(B)/mien \
 comma := ,
 # the GPU module: its sources, and what it links from host/base; messages and logging are the program's
 cuda_src   := $(sort $(wildcard host/backend/cuda/*.c))
-cuda_slow  := $(addprefix kernels/cuda/,stem_conv.cu elementwise.cu loss.cu batchnorm.cu)
+cuda_slow  := $(addprefix kernels/cuda/,stem_conv.cu elementwise.cu loss.cu batchnorm.cu batchnorm_pool.cu)
 cuda_kern  := $(cuda_slow) $(filter-out $(cuda_slow),$(sort $(wildcard kernels/cuda/*.cu)))
 cuda_base  := $(filter-out %/status.o %/log.o %/module.o,$(filter $(B)/host/base/%,$(lib_obj))) \
               $(B)/host/backend/names.o

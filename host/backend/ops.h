@@ -132,6 +132,7 @@ typedef struct mien_batchnorm {
      */
     const mien_tensor *dresidual;
     bool accumulate_dresidual;
+    const struct mien_norm_pool *pool; /* only where the backend pools_norm; NULL: none */
 } mien_batchnorm;
 
 /* Where dropout's mask comes from. */
@@ -156,6 +157,14 @@ typedef struct mien_pool_tail {
     void *dbias;
     bool accumulate_dbias;
 } mien_pool_tail;
+
+/* Max pooling that batch normalisation runs after its activation: y and dy have the pooled shape,
+ * and the normalised image is stored nowhere. Not with a residual, nor `frozen` in backward. */
+typedef struct mien_norm_pool {
+    const mien_pool *window;     /* adjacent windows inside the image; an index of one byte */
+    void *index;                 /* of y's elements, as of pool_forward with a ReLU mask */
+    const mien_dropout *dropout; /* after the pooling; NULL: none */
+} mien_norm_pool;
 
 /* A data set in backend memory and what a batch reads from it. */
 typedef struct mien_gather {
@@ -240,6 +249,7 @@ struct mien_ops {
     bool sums_bias;     /* pool_backward fills mien_pool_tail.dbias; linear_backward_filter takes db
                            NULL for an operator with a bias */
     bool copies_beside; /* copy_beside makes use of its `landing` */
+    bool pools_norm;    /* batch normalisation takes a mien_batchnorm.pool */
     void (*close)(mien_backend *);
 
     /* memory */
@@ -431,7 +441,7 @@ struct mien_ops {
 };
 
 /* To be raised when a type in this file changes: a module of another version is not loaded. */
-enum { MIEN_OPS_VERSION = 7 };
+enum { MIEN_OPS_VERSION = 8 };
 
 static inline size_t mien_dtype_bytes(mien_dtype dtype) {
     static const unsigned char bytes[] = {4, 8, 2, 1, 1, 2};

@@ -249,8 +249,11 @@ static mien_status open_data(parity *p) {
 
 static mien_status open_side(const parity *p, mien_backend *backend, side *s) {
     const int n = p->result->batch;
-    const mien_plan_options options = {
-        .training = true, .max_batch = n, .micro_batch = n, .seed = BENCH_SEED};
+    const mien_plan_options options = {.training = true,
+                                       .max_batch = n,
+                                       .micro_batch = n,
+                                       .seed = BENCH_SEED,
+                                       .pools_apart = true};
     s->backend = backend;
     MIEN_TRY(mien_plan_create(&p->model.graph, backend, &options, &s->plan));
     MIEN_TRY(mien_plan_load(s->plan, &p->model.weights));

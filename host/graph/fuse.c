@@ -21,6 +21,10 @@ int mien_plan_operand(const mien_plan *plan, int i, int k) {
     return add->inputs[add->inputs[0] == i];
 }
 
+int mien_plan_written(const mien_plan *plan, int i) {
+    return plan->nodes[i].fusion.pool ? plan->nodes[i].fusion.pool : i;
+}
+
 static bool can_fuse(const mien_node *producer, int activation) {
     if (activation == BODY_RELU) return producer->def->flags & MIEN_FUSES_RELU;
     return activation >= 0 && (producer->def->flags & MIEN_FUSES_ACTIVATION) &&
@@ -138,6 +142,36 @@ static bool run_in_norm(mien_plan *plan, int i) {
     return true;
 }
 
+/* The trained batch normalisation whose value node i is, with or without the ReLU that was fused
+ * into it, if nothing else reads either; else 0. */
+static int norm_before(const mien_plan *plan, int i) {
+    const mien_graph *graph = plan->graph;
+    int norm = i;
+    if (mien_plan_consumers(graph, i) != 1) return 0;
+    if (graph->nodes[i].def->activates && plan->nodes[i].fusion.skipped) {
+        norm = graph->nodes[i].inputs[0];
+        if (mien_plan_consumers(graph, norm) != 1) return 0;
+    }
+    const mien_node *node = &graph->nodes[norm];
+    const mien_fusion *fusion = &plan->nodes[norm].fusion;
+    const bool fits = (node->def->flags & MIEN_NORMALISES) && !fusion->skipped && !fusion->add &&
+                      ((const mien_layer_common *)node->attrs)->trainable;
+    return fits ? norm : 0;
+}
+
+/* Max pooling runs in the pass of the batch normalisation before it, which then writes the pooled
+ * value alone. */
+static bool run_pool_in_norm(mien_plan *plan, int i) {
+    const mien_node *node = &plan->graph->nodes[i];
+    if (!plan->ops->pools_norm || plan->pools_apart || !mien_pools_adjacent(node)) return false;
+    const int norm = norm_before(plan, node->inputs[0]);
+    if (norm == 0) return false;
+    plan->nodes[norm].fusion.pool = i;
+    plan->nodes[i].fusion.skipped = true;
+    plan->nodes[i].fusion.storage = plan->nodes[norm].fusion.storage;
+    return true;
+}
+
 void mien_plan_fuse(mien_plan *plan) {
     const mien_graph *graph = plan->graph;
     for (int i = 0; i < graph->count; i++) {
@@ -153,7 +187,7 @@ void mien_plan_fuse(mien_plan *plan) {
         const bool alone = i && mien_plan_consumers(graph, input) == 1;
         if (alone && !plan->training && mien_plan_fold(plan, i)) continue;
         if (!plan->training && mien_plan_fold_add(plan, i)) continue;
-        if (plan->training && run_in_norm(plan, i)) continue;
+        if (plan->training && (run_in_norm(plan, i) || run_pool_in_norm(plan, i))) continue;
         if (i && only_reshapes(plan, node)) {
             own->fusion.skipped = true;
             own->fusion.storage = plan->nodes[input].fusion.storage;

@@ -50,7 +50,8 @@ static int last_read(const planner *p, int root) {
         const mien_node *node = &graph->nodes[i];
         if (own->fusion.storage == root && runs_backward(p, i) &&
             ((node->def->flags & MIEN_NEEDS_OUTPUT) ||
-             (own->fusion.activation != BODY_LINEAR && !own->fusion.slope_by_consumer)))
+             (own->fusion.activation != BODY_LINEAR && !own->fusion.slope_by_consumer &&
+              !own->fusion.pool)))
             last = backward_time(p, i) > last ? backward_time(p, i) : last;
         if (own->fusion.storage == root && i == graph->logits && last < p->n) last = p->n;
         if (own->fusion.skipped) continue;
@@ -69,7 +70,8 @@ static mien_status add_value(planner *p, int i) {
     mien_plan *plan = p->plan;
     mien_node_plan *own = &plan->nodes[i];
     const size_t element = mien_dtype_bytes(own->value.dtype);
-    const size_t row = mien_shape_sample(plan->graph->nodes[i].out) * element;
+    const size_t row =
+        mien_shape_sample(plan->graph->nodes[mien_plan_written(plan, i)].out) * element;
     int birth = i, death = last_read(p, i);
     bool read_by_head = false;
     for (int j = plan->cut; j < p->n; j++)
@@ -120,9 +122,11 @@ static mien_status add_saved(planner *p, int i) {
     const bool kept = runs_backward(p, i), all = kept && chunked(p, i);
     const int birth = all ? 0 : i, death = all ? 2 * p->n : (kept ? backward_time(p, i) : i);
     const int rows = chunked(p, i) && !kept ? plan->micro_batch : plan->max_batch;
-    if (node->def->flags & MIEN_SAVES_INDEX)
-        MIEN_TRY(add(p, mien_shape_sample(node->out) * mien_index_bytes(node) * (size_t)rows, birth,
-                     death, &own->memory.index));
+    const int written = mien_plan_written(plan, i);
+    const mien_node *pool = &plan->graph->nodes[written];
+    if ((pool->def->flags & MIEN_SAVES_INDEX) && !own->fusion.skipped)
+        MIEN_TRY(add(p, mien_shape_sample(pool->out) * mien_index_bytes(pool) * (size_t)rows, birth,
+                     death, &plan->nodes[written].memory.index));
     if (node->def->flags & MIEN_SAVES_STATISTICS)
         MIEN_TRY(add(p, 2 * (size_t)node->out.c * mien_dtype_bytes(plan->backend->param_dtype),
                      birth, death, &own->memory.statistics));

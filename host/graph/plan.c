@@ -239,6 +239,7 @@ mien_status mien_plan_create(const mien_graph *graph, mien_backend *backend,
     plan->backend = backend;
     plan->ops = backend->ops;
     plan->training = options->training;
+    plan->pools_apart = options->pools_apart;
     plan->max_batch = options->max_batch;
     if (options->rule) plan->rule = *options->rule;
     if (options->quant && options->quant->nodes) {

@@ -28,6 +28,7 @@ typedef struct mien_fusion {
     bool bias_cancels;      /* training: the batch normalisation after it subtracts its bias */
     int dropout;            /* training: the dropout node that runs in its pass; 0: none */
     int add;                /* training: the sum that runs in its pass; 0: none */
+    int pool;               /* training: the max pooling that runs in its pass; 0: none */
 } mien_fusion;
 
 /* Where a node's buffers are: offsets in bytes into the ACT arena, set by memory.c. */
@@ -61,6 +62,7 @@ typedef struct mien_plan_options {
     int micro_batch;       /* rows per pass through the convolutions; 0: automatic */
     const body_rule *rule; /* training: which moments to keep; NULL: none */
     uint32_t seed;
+    bool pools_apart;    /* training: every pooling has its own pass; to compare layer by layer */
     bool input_gradient; /* training: backward also computes the gradient of the input image */
     /* inference: run in int8 where the backend supports it, else in f32. NULL or without nodes:
      * f32. Must outlive the plan. */
@@ -84,7 +86,7 @@ typedef struct mien_plan {
     const mien_graph *graph;
     mien_backend *backend;
     const mien_ops *ops;
-    bool training;
+    bool training, pools_apart;
     int max_batch, micro_batch;
     const mien_quant *quant; /* NULL: all values have the backend's dtype */
     /* called before the pass of every node, for calibration; NULL: none */
@@ -213,13 +215,15 @@ void mien_plan_algorithms(const mien_plan *plan, const char *prefix, mien_text *
 mien_status mien_plan_stamp(mien_plan *plan, double *owner);
 mien_status mien_plan_profile_read(mien_plan *plan);
 /* fuse.c: finds the nodes that run in the passes of others; counts the consumers of a value; the
- * operands of node i's pass: its inputs, then the other input of a sum that runs in it. */
+ * operands of node i's pass: its inputs, then the other input of a sum that runs in it; the node
+ * whose value that pass writes: i, or the pooling that runs in it. */
 void mien_plan_fuse(mien_plan *plan);
 /* Needs requires_grad: moves slopes to the gradient of weights. */
 void mien_plan_move_slopes(mien_plan *plan);
 int mien_plan_consumers(const mien_graph *graph, int value);
 int mien_plan_operands(const mien_plan *plan, int i);
 int mien_plan_operand(const mien_plan *plan, int i, int k);
+int mien_plan_written(const mien_plan *plan, int i);
 /* fold.c: layers that cost nothing in inference. `fold` and, for sums, `fold_add` return true if
  * they folded node i into another; for `fold` it must be the only consumer of its input.
  * `folded_bias`: the bias of node i, whose `norm` is set, in the backend's dtype. */

@@ -59,7 +59,7 @@ static void *index_of(const mien_plan *plan, const mien_walk *walk, const mien_n
 static void fill_gradients(const mien_plan *plan, const mien_walk *walk, const mien_node *node,
                            mien_pass *pass) {
     const mien_node_plan *own = &plan->nodes[node->index];
-    pass->dy = gradient(plan, walk, node->index);
+    pass->dy = gradient(plan, walk, mien_plan_written(plan, node->index));
     for (int k = 0; k < pass->x_count; k++) {
         const int input = mien_plan_operand(plan, node->index, k);
         if (!plan->nodes[input].requires_grad) continue;
@@ -81,6 +81,8 @@ void mien_plan_pass(const mien_plan *plan, const mien_walk *walk, int i, bool ba
                     mien_pass *pass) {
     const mien_node *node = &plan->graph->nodes[i];
     const mien_node_plan *own = &plan->nodes[i];
+    const int written = mien_plan_written(plan, i), dropout = plan->nodes[written].fusion.dropout;
+    const mien_node *result = &plan->graph->nodes[written];
     *pass = (mien_pass){.backend = plan->backend,
                         .ops = plan->ops,
                         .training = walk->training,
@@ -90,25 +92,26 @@ void mien_plan_pass(const mien_plan *plan, const mien_walk *walk, int i, bool ba
                         .warm_averages = plan->training && plan->rule.warm_averages,
                         .scratch = plan->scratch,
                         .x_count = mien_plan_operands(plan, i),
-                        .y = value(plan, walk, i),
+                        .y = value(plan, walk, written),
                         .linear = own->linear,
                         .int8 = own->int8,
                         .activation = own->fusion.activation,
                         .alpha = own->fusion.alpha,
                         .slope = own->fusion.activation,
-                        .relu_mask = mien_plan_masks_relu(plan, node)};
+                        .relu_mask = mien_plan_masks_relu(plan, node),
+                        .pool = written != i ? result : NULL};
     for (int k = 0; k < pass->x_count; k++)
         pass->x[k] = value(plan, walk, mien_plan_operand(plan, i, k));
     for (int k = 0; k < MIEN_PARAMS_MAX; k++)
         pass->params[k] = param(plan, node, k);
-    if (node->def->flags & MIEN_SAVES_INDEX) pass->index = index_of(plan, walk, node);
+    if (result->def->flags & MIEN_SAVES_INDEX) pass->index = index_of(plan, walk, result);
     if (node->def->flags & MIEN_SAVES_STATISTICS) {
         pass->statistics[0] = plan->act + own->memory.statistics;
         pass->statistics[1] =
             (char *)pass->statistics[0] + (size_t)node->out.c * element_bytes(plan);
     }
-    if (own->fusion.dropout && walk->training)
-        pass->dropout = mien_dropout_mask(&plan->graph->nodes[own->fusion.dropout], pass);
+    if (dropout && walk->training)
+        pass->dropout = mien_dropout_mask(&plan->graph->nodes[dropout], pass);
     if (backward) fill_gradients(plan, walk, node, pass);
 }
 

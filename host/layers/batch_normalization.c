@@ -92,12 +92,22 @@ void mien_batchnorm_neutral(const mien_node *node, float *const *params, const f
     }
 }
 
+/* The pooling that runs in the pass. */
+static mien_norm_pool pool_of(const mien_pass *pass) {
+    if (!pass->pool) return (mien_norm_pool){0};
+    return (mien_norm_pool){.window = &((const mien_pool_attrs *)pass->pool->attrs)->pool,
+                            .index = pass->index,
+                            .dropout = pass->dropout.rate > 0 ? &pass->dropout : NULL};
+}
+
 static bool frozen(const mien_node *node) {
     return !((const mien_layer_common *)node->attrs)->trainable;
 }
 
 static mien_status forward(const mien_node *node, const mien_pass *pass) {
     mien_batchnorm n = vectors(node, pass);
+    const mien_norm_pool pool = pool_of(pass);
+    if (pass->pool) n.pool = &pool;
     if (pass->x_count > 1) n.residual = &pass->x[1];
     return pass->training && !frozen(node)
                ? pass->ops->batchnorm_train(pass->backend, &pass->y, &pass->x[0], &n)
@@ -106,6 +116,8 @@ static mien_status forward(const mien_node *node, const mien_pass *pass) {
 
 static mien_status backward(const mien_node *node, const mien_pass *pass) {
     mien_batchnorm n = vectors(node, pass);
+    const mien_norm_pool pool = pool_of(pass);
+    if (pass->pool) n.pool = &pool;
     n.activation = pass->slope;
     if (pass->x_count > 1) {
         n.residual = &pass->x[1];

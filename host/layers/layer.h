@@ -156,9 +156,10 @@ struct mien_pass {
     bool masks_dy;          /* the filter gradient applies the slope of the node's own ReLU */
     /* receives the bias gradient of the operator before that ReLU; NULL: not needed */
     void *dbias_before;
-    mien_dropout dropout; /* the dropout that runs in this node; rate 0: none */
-    void *index;          /* MIEN_SAVES_INDEX */
-    void *statistics[2];  /* MIEN_SAVES_STATISTICS: [c] each */
+    const mien_node *pool; /* the max pooling that runs in this node, which y is of; NULL: none */
+    mien_dropout dropout;  /* the dropout that runs in this node; rate 0: none */
+    void *index;           /* MIEN_SAVES_INDEX */
+    void *statistics[2];   /* MIEN_SAVES_STATISTICS: [c] each */
 };
 
 /* ---- shared by several layers ---- */
@@ -188,6 +189,9 @@ mien_status mien_global_pool_infer(mien_node *node, const mien_shape *in, mien_s
                                    bool *flat);
 mien_status mien_pool_layer_forward(const mien_node *node, const mien_pass *pass);
 mien_status mien_pool_layer_backward(const mien_node *node, const mien_pass *pass);
+/* Max pooling whose windows touch, do not overlap and need no padding, with an index of one byte?
+ */
+bool mien_pools_adjacent(const mien_node *node);
 /* Of the index, per output element; 0 without MIEN_SAVES_INDEX. */
 size_t mien_index_bytes(const mien_node *node);
 

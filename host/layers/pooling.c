@@ -62,6 +62,13 @@ size_t mien_index_bytes(const mien_node *node) {
     return mien_pool_index_bytes(&((const mien_pool_attrs *)node->attrs)->pool);
 }
 
+bool mien_pools_adjacent(const mien_node *node) {
+    if (mien_index_bytes(node) != 1) return false;
+    const mien_pool *p = &((const mien_pool_attrs *)node->attrs)->pool;
+    return p->stride_h == p->kernel_h && p->stride_w == p->kernel_w &&
+           node->out.h * p->kernel_h <= node->in[0].h && node->out.w * p->kernel_w <= node->in[0].w;
+}
+
 /* What is fused with max pooling in this pass. */
 static mien_pool_tail tail_of(const mien_pass *pass) {
     return (mien_pool_tail){.relu_mask = pass->relu_mask,

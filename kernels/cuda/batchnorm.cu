@@ -2,44 +2,8 @@
  * each channel's mean, in float over short runs and in double at the end; backward recomputes the
  * ReLU mask instead of reading y, unless a residual was added. */
 #include "kernels/body/activation.h"
-#include "kernels/body/batchnorm.h"
 
-#include "kernels/cuda/sums.cuh"
-
-/* The vectors that x is normalised with. */
-struct normaliser {
-    const float *gamma, *beta, *mean, *std; /* std: the inverse std; frozen: the variance */
-    float epsilon;
-    bool frozen;
-};
-
-static normaliser norm_of(const cuda_batchnorm *b, bool frozen) {
-    const normaliser k = {b->gamma,
-                          b->beta,
-                          frozen ? b->running_mean : b->mean,
-                          frozen ? b->running_variance : b->inverse_std,
-                          b->epsilon,
-                          frozen};
-    return k;
-}
-
-static __device__ float inverse_of(const normaliser &k, int c) {
-    return k.frozen ? body_inverse_std(k.std[c], k.epsilon) : k.std[c];
-}
-
-/* y = x * scale + shift for V channels. */
-template <int V> struct affine { float scale[V], shift[V]; };
-
-template <int V> static __device__ affine<V> affine_of(const normaliser &k, int c0) {
-    affine<V> l;
-#pragma unroll
-    for (int v = 0; v < V; v++) {
-        const float gamma = k.gamma ? k.gamma[c0 + v] : 1, beta = k.beta ? k.beta[c0 + v] : 0;
-        l.scale[v] = body_bn_scale(gamma, inverse_of(k, c0 + v));
-        l.shift[v] = body_bn_shift(beta, k.mean[c0 + v], l.scale[v]);
-    }
-    return l;
-}
+#include "kernels/cuda/batchnorm.cuh"
 
 /* ---- forward ---- */
 
@@ -152,13 +116,13 @@ static int normalise(cuda_stream stream, cuda_tensor y, cuda_tensor x, const cud
     });
 }
 
-int cuda_batchnorm_train(cuda_stream stream, cuda_tensor y, cuda_tensor x, const cuda_batchnorm *b,
-                         cuda_workspace buffer) {
+int cuda_batchnorm_statistics(cuda_stream stream, cuda_tensor x, const cuda_batchnorm *b,
+                              cuda_workspace buffer) {
     if (count_of(x) == 0) return 0;
     if (!sums_fit<2>(x.c)) return cudaErrorInvalidValue;
     const size_t rows = count_of(x) / (size_t)x.c;
     float *partial = (float *)buffer.data;
-    TRY(with_width(x.number, has_packs(x), [&](auto zero, auto wide) {
+    return with_width(x.number, has_packs(x), [&](auto zero, auto wide) {
         typedef decltype(zero) T;
         enum { V = decltype(wide)::N };
         const sheet s = sums_sheet<2>(rows, x.c, x.c / V);
@@ -167,7 +131,12 @@ int cuda_batchnorm_train(cuda_stream stream, cuda_tensor y, cuda_tensor x, const
                    x.c));
         return launch(batchnorm_statistics_reduce_kernel<T>, finish_grid(x.c), finish_block(),
                       stream, *b, (const float *)partial, s.grid.y, from, rows, x.c);
-    }));
+    });
+}
+
+int cuda_batchnorm_train(cuda_stream stream, cuda_tensor y, cuda_tensor x, const cuda_batchnorm *b,
+                         cuda_workspace buffer) {
+    TRY(cuda_batchnorm_statistics(stream, x, b, buffer));
     return normalise(stream, y, x, b, false);
 }
 
@@ -187,15 +156,6 @@ static __device__ float masked(float dy, float x, float y, float scale, float sh
     if (MASK == UNMASKED) return dy;
     if (MASK == BY_X) y = body_activate(body_bn_apply(x, scale, shift), BODY_RELU, 0);
     return dy * body_activation_slope(0, y, BODY_RELU, 0);
-}
-
-/* Channels of a thread at most. It keeps up to six numbers for each, and a pack of eight 16-bit
- * numbers would take so many registers that only two blocks run on a multiprocessor.
- * BACKWARD_BLOCKS: four on each of 132. */
-enum { BACKWARD_WIDTH = 4, BACKWARD_BLOCKS = 4 * 132 };
-
-static constexpr int backward_width(int wide) {
-    return wide < BACKWARD_WIDTH ? wide : BACKWARD_WIDTH;
 }
 
 /* The tensors of the backward pass. */
@@ -250,21 +210,6 @@ static __global__ void batchnorm_gradient_sums_kernel(float *partial, slopes<T> 
         }
     }
     block_sums<V, 2>(partial, total, c0, c);
-}
-
-/* Writes dbeta and dgamma, and to `means` both divided by the number of rows. */
-static __global__ void batchnorm_gradient_reduce_kernel(cuda_batchnorm b, normaliser k,
-                                                        float *means, const float *partial,
-                                                        unsigned parts, size_t rows, int c) {
-    double total[2];
-    finish_sums<2>(total, partial, parts, c);
-    const int at = (int)(blockIdx.x * FINISH_ACROSS + threadIdx.x);
-    if (threadIdx.y != 0 || at >= c) return;
-    const double product = total[1] * (double)inverse_of(k, at);
-    if (b.dbeta) b.dbeta[at] = (float)total[0];
-    if (b.dgamma) b.dgamma[at] = (float)product;
-    means[at] = (float)(total[0] / (double)rows);
-    means[c + at] = (float)(product / (double)rows);
 }
 
 /* means NULL: the statistics do not depend on x. */

@@ -159,7 +159,9 @@ typedef struct cuda_batchnorm {
     cuda_tensor y, dresidual;  /* backward: the output, if there was a residual; its gradient */
     bool accumulate_dresidual; /* false: overwrites it */
 } cuda_batchnorm;
-/* Statistics of the batch, running averages, y = act(normalised x + residual). */
+/* Statistics of the batch and running averages. */
+int cuda_batchnorm_statistics(cuda_stream, cuda_tensor x, const cuda_batchnorm *, cuda_workspace);
+/* The same, then y = act(normalised x + residual). */
 int cuda_batchnorm_train(cuda_stream, cuda_tensor y, cuda_tensor x, const cuda_batchnorm *,
                          cuda_workspace);
 int cuda_batchnorm_infer(cuda_stream, cuda_tensor y, cuda_tensor x, const cuda_batchnorm *);
@@ -167,6 +169,18 @@ int cuda_batchnorm_infer(cuda_stream, cuda_tensor y, cuda_tensor x, const cuda_b
  * x. */
 int cuda_batchnorm_backward(cuda_stream, cuda_tensor dx, cuda_tensor dy, cuda_tensor x,
                             const cuda_batchnorm *, bool frozen, bool accumulate, cuda_workspace);
+
+/* ---- batchnorm_pool.cu ---- normalisation, activation and max pooling of adjacent windows inside
+ * the image, strides as large as the window, of at most 255 positions; no residual */
+/* y = maxima of act(normalised x), with the bits of the separate passes; the statistics, those of
+ * cuda_batchnorm_statistics or (frozen) the running ones. index, mask: as for max pooling. */
+int cuda_batchnorm_pool_forward(cuda_stream, cuda_tensor y, uint8_t *index, cuda_tensor x,
+                                const cuda_batchnorm *, cuda_window, const cuda_mask *mask,
+                                bool frozen);
+/* dx.data NULL: skip. dy is shaped like y; x is read, neither y nor the activation. */
+int cuda_batchnorm_pool_backward(cuda_stream, cuda_tensor dx, cuda_tensor dy, const uint8_t *index,
+                                 cuda_tensor x, const cuda_batchnorm *, cuda_window, double rate,
+                                 bool accumulate, cuda_workspace);
 
 /* ---- loss.cu ---- over the channels of every pixel */
 /* y stored like x, or in floats */

@@ -1,19 +1,12 @@
 /* Max pooling, in training fused with the ReLU before and the dropout after it, as in
  * kernels/cpu/max_pool.c: `index` stores the position of the maximum in its window, or that no
  * gradient goes back, so that backward needs neither values nor random numbers. I is its type. */
-#include "kernels/cuda/draw.cuh"
+#include "kernels/cuda/max_pool.cuh"
 #include "kernels/cuda/sums.cuh"
-#include "kernels/cuda/windows.cuh"
-
-enum { NOWHERE = -1 }; /* of an int; stored as the largest number of the index's type */
 
 /* Calls `work` with a value of the type of the index's elements. */
 template <typename F> static int with_index(cuda_window p, F work) {
     return body_pool_index_bytes(p.kernel_h, p.kernel_w) == 1 ? work(uint8_t()) : work(uint16_t());
-}
-
-template <typename I> static __device__ bool is_nowhere(I position) {
-    return position == (I)NOWHERE;
 }
 
 /* The common case: adjacent 2x2 windows inside the image. */
@@ -23,22 +16,6 @@ static bool is_halving(cuda_window p, cuda_tensor x, cuda_tensor y) {
 }
 
 /* ---- forward ---- */
-
-/* The largest value so far of each of V channels, and its position in the window. */
-template <int V> struct winner {
-    float best[V];
-    int at[V];
-};
-
-template <int V>
-static __device__ void challenge(winner<V> *win, const float (&candidate)[V], int at) {
-#pragma unroll
-    for (int v = 0; v < V; v++) {
-        const bool beats = body_pool_beats(candidate[v], win->best[v]);
-        win->best[v] = beats ? candidate[v] : win->best[v];
-        win->at[v] = beats ? at : win->at[v];
-    }
-}
 
 /* A 2x2 window, as four independent reads. `x` is its first element. */
 template <typename T, int V>
@@ -83,25 +60,9 @@ static __global__ void max_pool_kernel(cuda_tensor y, I *index, cuda_tensor x, c
                                (size_t)x.w * (size_t)x.c);
         else
             best_of_window<T, V>(&win, image, x, window_at(p, at.h, at.w, x));
-        if (relu_mask)
-#pragma unroll
-            for (int v = 0; v < V; v++)
-                win.at[v] = win.best[v] > 0 ? win.at[v] : NOWHERE;
-        if (d.state) {
-            uint32_t word[V];
-            draw_words<V>(word, d, seed, now, d.first + out);
-#pragma unroll
-            for (int v = 0; v < V; v++) {
-                win.best[v] = body_dropout(win.best[v], word[v], d.threshold, d.scale);
-                win.at[v] = word[v] >= d.threshold ? win.at[v] : NOWHERE;
-            }
-        }
-        few<I, V> positions;
-#pragma unroll
-        for (int v = 0; v < V; v++)
-            positions.at[v] = (I)win.at[v];
-        store_few<T, V>((T *)y.data + out, win.best);
-        *(few<I, V> *)(index + out) = positions;
+        if (relu_mask) mask_winner<V>(&win);
+        if (d.state) drop_winner<V>(&win, d, seed, now, d.first + out);
+        store_winner<T, I, V>((T *)y.data + out, index + out, win);
         advance(&at, step, y.h, y.w);
     }
 }

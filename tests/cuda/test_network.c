@@ -177,6 +177,16 @@ static void test_odd_networks(void **state) {
          {13, 9, 3, 4},
          5,
          1},
+        {"pooled batch normalisations, windows of 3x2 and 2x2",
+         "layers:\n  - conv2d: {filters: 8, kernel_size: 3, padding: same, use_bias: false}\n"
+         "  - batch_normalization\n  - activation: {activation: relu}\n"
+         "  - max_pooling2d: {pool_size: [3, 2]}\n  - dropout: {rate: 0.2}\n"
+         "  - conv2d: {filters: 5, kernel_size: 3, padding: same, use_bias: false}\n"
+         "  - batch_normalization: {scale: false}\n  - max_pooling2d\n  - flatten\n"
+         "  - dense: {units: classes, activation: softmax}\n",
+         {11, 9, 1, 3},
+         9,
+         4},
         {"sums in batch normalisations",
          "layers:\n  - conv2d: {name: r, filters: 16, kernel_size: 3, activation: relu}\n"
          "  - conv2d: {filters: 16, kernel_size: 3, padding: same, use_bias: false}\n"

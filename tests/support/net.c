@@ -25,6 +25,7 @@ void net_open(test_net *net, mien_backend *backend, const char *model, mien_grap
                                     .micro_batch = options.micro ? options.micro : options.batch,
                                     .rule = options.rule,
                                     .seed = options.seed,
+                                    .pools_apart = options.pools_apart,
                                     .input_gradient = options.input_gradient};
     expect_ok(mien_plan_create(&net->graph, backend, &plan, &net->plan));
     expect_ok(mien_weights_create(&net->graph, options.seed, &weights));

@@ -183,6 +183,7 @@ mien_status mien_cuda_open(int device, const mien_backend_options *options, mien
     cuda->ops = (mien_ops){.name = "cuda",
                            .capture = graphs_wanted() ? &mien_cuda_capture : NULL,
                            .sums_bias = true,
+                           .pools_norm = true,
                            .copies_beside = true,
                            .close = close_cuda};
     mien_cuda_memory_slots(&cuda->ops);

@@ -220,9 +220,25 @@ static cuda_batchnorm norm_of(const mien_batchnorm *n) {
                             .accumulate_dresidual = n->accumulate_dresidual};
 }
 
+/* Normalises with the statistics of the batch or, frozen, the running ones, and pools. */
+static int pool_norm(mien_backend *b, const mien_tensor *y, const mien_tensor *x,
+                     const mien_batchnorm *n, const cuda_batchnorm *norm, bool frozen) {
+    cuda_mask mask;
+    if (n->pool->dropout) mask = mask_of(n->pool->dropout);
+    return cuda_batchnorm_pool_forward(stream_of(b), mien_cuda_tensor(y), n->pool->index,
+                                       mien_cuda_tensor(x), norm, window_of(n->pool->window),
+                                       n->pool->dropout ? &mask : NULL, frozen);
+}
+
 static mien_status glue_batchnorm_train(mien_backend *b, const mien_tensor *y, const mien_tensor *x,
                                         const mien_batchnorm *n) {
     const cuda_batchnorm norm = norm_of(n);
+    if (n->pool) {
+        const int code =
+            cuda_batchnorm_statistics(stream_of(b), mien_cuda_tensor(x), &norm, buffer_of(b));
+        LAUNCHED(code ? code : pool_norm(b, y, x, n, &norm, false),
+                 "batch normalisation and max pooling");
+    }
     LAUNCHED(cuda_batchnorm_train(stream_of(b), mien_cuda_tensor(y), mien_cuda_tensor(x), &norm,
                                   buffer_of(b)),
              "batch normalisation");
@@ -231,6 +247,8 @@ static mien_status glue_batchnorm_train(mien_backend *b, const mien_tensor *y, c
 static mien_status glue_batchnorm_infer(mien_backend *b, const mien_tensor *y, const mien_tensor *x,
                                         const mien_batchnorm *n) {
     const cuda_batchnorm norm = norm_of(n);
+    if (n->pool)
+        LAUNCHED(pool_norm(b, y, x, n, &norm, true), "batch normalisation and max pooling");
     LAUNCHED(cuda_batchnorm_infer(stream_of(b), mien_cuda_tensor(y), mien_cuda_tensor(x), &norm),
              "batch normalisation");
 }
@@ -240,6 +258,12 @@ static mien_status glue_batchnorm_backward(mien_backend *b, const mien_tensor *d
                                            const mien_tensor *y, const mien_batchnorm *n,
                                            bool frozen, bool accumulate) {
     cuda_batchnorm norm = norm_of(n);
+    if (n->pool)
+        LAUNCHED(cuda_batchnorm_pool_backward(
+                     stream_of(b), mien_cuda_tensor(dx), mien_cuda_tensor(dy), n->pool->index,
+                     mien_cuda_tensor(x), &norm, window_of(n->pool->window),
+                     n->pool->dropout ? n->pool->dropout->rate : 0, accumulate, buffer_of(b)),
+                 "batch normalisation's and max pooling's gradient");
     /* without a residual the ReLU's sign is recomputed from x: less to read */
     if (n->residual) norm.y = mien_cuda_tensor(y);
     LAUNCHED(cuda_batchnorm_backward(stream_of(b), mien_cuda_tensor(dx), mien_cuda_tensor(dy),
