@@ -29,19 +29,21 @@ double mien_bench_plan_flops(const mien_plan *plan) {
 
 /* Bytes per image of the tensors that the pass must read or write, each counted once. */
 static double forward_bytes(const mien_plan *plan, const mien_node *node) {
+    const mien_node *result = &plan->graph->nodes[mien_plan_written(plan, node->index)];
     double bytes = (double)mien_dtype_bytes(plan->nodes[node->index].value.dtype) *
-                   (double)mien_shape_sample(node->out);
+                   (double)mien_shape_sample(result->out);
     for (int k = 0; k < mien_plan_operands(plan, node->index); k++) {
         const int from = mien_plan_operand(plan, node->index, k);
         bytes += (double)mien_dtype_bytes(plan->nodes[from].value.dtype) *
                  (double)mien_shape_sample(plan->graph->nodes[from].out);
     }
-    return bytes + (double)(mien_index_bytes(node) * mien_shape_sample(node->out));
+    return bytes + (double)(mien_index_bytes(result) * mien_shape_sample(result->out));
 }
 
 static double backward_bytes(const mien_plan *plan, const mien_node *node) {
+    const mien_node *result = &plan->graph->nodes[mien_plan_written(plan, node->index)];
     const double element = (double)mien_dtype_bytes(plan->backend->dtype);
-    double inputs = 0, out = element * (double)mien_shape_sample(node->out);
+    double inputs = 0, out = element * (double)mien_shape_sample(result->out);
     for (int k = 0; k < node->input_count; k++)
         inputs += element * (double)mien_shape_sample(node->in[k]);
     double bytes = out;
@@ -52,7 +54,7 @@ static double backward_bytes(const mien_plan *plan, const mien_node *node) {
     }
     if (mien_plan_reads_input(plan, node)) bytes += inputs;
     if (node->def->flags & MIEN_NEEDS_OUTPUT) bytes += out;
-    return bytes + (double)(mien_index_bytes(node) * mien_shape_sample(node->out));
+    return bytes + (double)(mien_index_bytes(result) * mien_shape_sample(result->out));
 }
 
 static void write_layer(const mien_plan *plan, int i, double images, double steps,

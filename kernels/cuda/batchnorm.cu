@@ -278,7 +278,7 @@ int cuda_batchnorm_backward(cuda_stream stream, cuda_tensor dx, cuda_tensor dy, 
                        is_aligned(b->y.data) && is_aligned(b->dresidual.data);
     return with_width(x.number, whole, [&](auto zero, auto wide) {
         typedef decltype(zero) T;
-        enum { V = backward_width(decltype(wide)::N) };
+        enum { V = channels_of(decltype(wide)::N) };
         const slopes<T> s = {(const T *)dy.data,
                              (const T *)x.data,
                              (const T *)b->y.data,

@@ -41,13 +41,13 @@ template <int V> static __device__ affine<V> affine_of(const normaliser &k, int 
     return l;
 }
 
-/* Channels of a thread at most. It keeps up to six numbers for each, and a pack of eight 16-bit
- * numbers would take so many registers that only two blocks run on a multiprocessor.
- * BACKWARD_BLOCKS: four on each of 132. */
-enum { BACKWARD_WIDTH = 4, BACKWARD_BLOCKS = 4 * 132 };
+/* Channels of a thread at most in backward and around pooling windows. It keeps up to six numbers
+ * for each, and a pack of eight 16-bit numbers would take so many registers that only two blocks
+ * run on a multiprocessor. BACKWARD_BLOCKS: four on each of 132. */
+enum { CHANNELS_MOST = 4, BACKWARD_BLOCKS = 4 * 132 };
 
-static constexpr int backward_width(int wide) {
-    return wide < BACKWARD_WIDTH ? wide : BACKWARD_WIDTH;
+static constexpr int channels_of(int wide) {
+    return wide < CHANNELS_MOST ? wide : CHANNELS_MOST;
 }
 
 /* Writes dbeta and dgamma, and to `means` both divided by the number of rows. */

@@ -86,7 +86,7 @@ int cuda_batchnorm_pool_forward(cuda_stream stream, cuda_tensor y, uint8_t *inde
                whole = has_packs(y) && has_packs(x) && is_aligned(index);
     return with_width(y.number, whole, [&](auto zero, auto few_of) {
         typedef decltype(zero) T;
-        enum { V = decltype(few_of)::N };
+        enum { V = channels_of(decltype(few_of)::N) };
         const sheet s = sheet_of(rows, y.c / V);
         const position step = step_of(s, y.h, y.w);
         return launch(is_2x2(p) ? batchnorm_relu_maxpool_forward_kernel<T, V, 2>
@@ -124,11 +124,16 @@ static __device__ pooled_gradient<V> gradient_at(const pooled_slopes &s, positio
     return back;
 }
 
+/* Blocks of the sums that a multiprocessor holds: with loops over any window, four would spill. */
+static constexpr unsigned sums_resident(int k) {
+    return k ? 4 : 3;
+}
+
 /* Partial sums of the gradient and of its product with x - mean. A row is a window. */
 template <typename T, int V, int K>
-static __global__ void batchnorm_relu_maxpool_sums_kernel(float *partial, pooled_slopes s,
-                                                          normaliser k, size_t rows,
-                                                          position step) {
+static __global__ void __launch_bounds__(BLOCK, sums_resident(K))
+    batchnorm_relu_maxpool_sums_kernel(float *partial, pooled_slopes s, normaliser k, size_t rows,
+                                       position step) {
     const int c = s.x.c, c0 = sheet_channel<V>();
     float total[2][V] = {{0}}, mean[V];
 #pragma unroll
@@ -214,7 +219,7 @@ static int backward(cuda_stream stream, const pooled_slopes &s, const cuda_batch
     const normaliser k = norm_of(b, false);
     const int c = s.x.c;
     const size_t pooled = count_of(s.dy) / (size_t)c, pixels = count_of(s.x) / (size_t)c;
-    const sheet sums = sums_sheet<2>(pooled, c, c / V, BACKWARD_BLOCKS);
+    const sheet sums = sums_sheet<2>(pooled, c, c / V, sums_resident(K) * 132);
     float *partial = (float *)buffer.data, *means = partial + (size_t)sums.grid.y * 2 * (size_t)c;
     TRY(launch(batchnorm_relu_maxpool_sums_kernel<T, V, K>, sums.grid, sums.block, stream, partial,
                s, k, pooled, step_of(sums, s.dy.h, s.dy.w)));
@@ -239,7 +244,7 @@ int cuda_batchnorm_pool_backward(cuda_stream stream, cuda_tensor dx, cuda_tensor
     const pooled_slopes s = {dx, dy, x, index, p, (float)(1 / (1 - rate)), dx.data && accumulate};
     return with_width(x.number, whole, [&](auto zero, auto few_of) {
         typedef decltype(zero) T;
-        enum { V = backward_width(decltype(few_of)::N) };
+        enum { V = channels_of(decltype(few_of)::N) };
         return is_2x2(p) ? backward<T, V, 2>(stream, s, b, buffer)
                          : backward<T, V, 0>(stream, s, b, buffer);
     });
