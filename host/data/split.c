@@ -42,13 +42,35 @@ static mien_status stratify(mien_dataset *set, double val, double test, int seed
     return MIEN_OK;
 }
 
+static uint32_t draw_of(uint32_t group, int seed) {
+    return rng_word((uint32_t)seed, RNG_SPLIT, 1, group);
+}
+
+/* Few groups may leave validation none: then it gets the training group with the smallest number,
+ * unless that is the only one. */
+static void lend_group(mien_dataset *set, int seed) {
+    bool several = false, found = false;
+    uint32_t least = 0;
+    for (size_t i = 0; i < set->count; i++) {
+        if (set->part[i] == MIEN_VAL) return;
+        if (set->part[i] != MIEN_TRAIN) continue;
+        const uint32_t own = set->group[i];
+        several |= found && own != least;
+        if (!found || draw_of(own, seed) < draw_of(least, seed)) least = own;
+        found = true;
+    }
+    for (size_t i = 0; several && i < set->count; i++)
+        if (set->part[i] == MIEN_TRAIN && set->group[i] == least) set->part[i] = MIEN_VAL;
+}
+
 /* The same for whole groups (identities): each group's own random number decides where it goes. */
 static void split_groups(mien_dataset *set, double val, double test, int seed) {
     for (size_t i = 0; i < set->count; i++) {
         if (set->part[i] != MIEN_TRAIN) continue;
-        const double u = rng_word((uint32_t)seed, RNG_SPLIT, 1, set->group[i]) / 4294967296.0;
+        const double u = draw_of(set->group[i], seed) / 4294967296.0;
         set->part[i] = u < val ? MIEN_VAL : (u < val + test ? MIEN_TEST : MIEN_TRAIN);
     }
+    if (val > 0) lend_group(set, seed);
 }
 
 bool mien_split_named(const mien_dataset *set) {
