@@ -6,18 +6,44 @@
 #include "host/base/memory.h"
 
 /* One row per class; a name in no row matches only itself. */
-static const char *const synonyms[][4] = {
-    {"anger", "angry"},           {"disgust", "disgusted"},
-    {"fear", "fearful"},          {"happy", "happiness", "joy"},
-    {"sad", "sadness"},           {"surprise", "surprised"},
+static const char *const synonyms[][5] = {
+    {"anger", "angry"},
+    {"disgust", "disgusted"},
+    {"fear", "fearful", "afraid"},
+    {"happy", "happiness", "joy"},
+    {"sad", "sadness"},
+    {"surprise", "surprised", "suprise"}, /* a common misspelling */
     {"contempt", "contemptuous"},
+    {"neutral", "neutrality"},
 };
 
+/* Whether what follows a word only says what it is a name of: "_faces", " images", … */
+static bool is_ending(const char *text) {
+    static const char *const words[] = {"face",     "faces",   "image",      "images",
+                                        "img",      "imgs",    "photos",     "pics",
+                                        "pictures", "emotion", "expression", "expressions"};
+    if (!*text) return true;
+    if (!strchr("_- .", *text++)) return false;
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcasecmp(text, words[i]) == 0) return true;
+    return false;
+}
+
+/* The row of a name, also of "0_angry" or "sadness_faces"; -1 for other names. */
 static int row_of(const char *name) {
+    const size_t digits = strspn(name, "0123456789"), sign = strspn(name + digits, "_- .");
+    if (digits && sign) name += digits + sign;
     for (int r = 0; r < (int)(sizeof synonyms / sizeof synonyms[0]); r++)
-        for (int i = 0; i < 4 && synonyms[r][i]; i++)
-            if (strcasecmp(name, synonyms[r][i]) == 0) return r;
+        for (int i = 0; i < 5 && synonyms[r][i]; i++) {
+            const size_t length = strlen(synonyms[r][i]);
+            if (strncasecmp(name, synonyms[r][i], length) == 0 && is_ending(name + length))
+                return r;
+        }
     return -1;
+}
+
+bool mien_class_is_emotion(const char *name) {
+    return row_of(name) >= 0;
 }
 
 bool mien_class_same(const char *a, const char *b) {
@@ -27,6 +53,8 @@ bool mien_class_same(const char *a, const char *b) {
 }
 
 int mien_class_find(const char (*names)[MIEN_CLASS_NAME], int count, const char *name) {
+    for (int k = 0; k < count; k++)
+        if (strcmp(names[k], name) == 0) return k;
     for (int k = 0; k < count; k++)
         if (strcasecmp(names[k], name) == 0) return k;
     for (int k = 0; k < count; k++)

@@ -4,9 +4,12 @@
 
 #include "host/data/dataset.h"
 
-/* Whether both words name the same class: equal ignoring case, or synonyms (happy, happiness,
- * joy). */
+/* Whether both words name the same class: equal ignoring case, or synonyms (happy, happiness, joy),
+ * also as in "0_happy" and "happy_faces". */
 bool mien_class_same(const char *a, const char *b);
+/* Whether it is one of the seven emotions, neutral included, or contempt, under any of its words.
+ */
+bool mien_class_is_emotion(const char *name);
 /* The index of a class among `count` names, or -1. */
 int mien_class_find(const char (*names)[MIEN_CLASS_NAME], int count, const char *name);
 
@@ -15,5 +18,8 @@ int mien_class_find(const char (*names)[MIEN_CLASS_NAME], int count, const char 
  * them, or two match the same one. */
 mien_status mien_dataset_map(mien_dataset *set, const char (*names)[MIEN_CLASS_NAME], int count,
                              const char *of);
+/* Names the set's classes by the file classes.txt of a folder, one per line from label 0 on; *count
+ * stays 0 if there is no such file. */
+mien_status mien_classes_read(mien_dataset *set, const char *folder, int *count);
 
 #endif

@@ -49,6 +49,7 @@ void mien_dataset_release(mien_dataset *set) {
     mien_free(set->row);
     mien_free(set->origin);
     mien_free(set->targets);
+    mien_free(set->votes);
     mien_free(set->class_names);
     *set = (mien_dataset){0};
 }

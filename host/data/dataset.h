@@ -50,6 +50,7 @@ typedef struct mien_dataset {
     uint32_t *row;      /* [count] index in the source, from 0, bad rows included */
     uint32_t *origin;   /* [count] the sample's index for `def`; NULL: the same */
     float *targets;     /* [count][classes] a distribution per sample; NULL: one-hot labels */
+    int *votes;         /* [source's row][10] FER+ votes that the source itself holds, else NULL */
     bool drawn;         /* every epoch draws one class from each distribution in `targets` */
     size_t source_rows; /* good and bad rows of a source whose order is meaningful, else 0 */
     bool balanced;      /* training epochs show every class equally often */
@@ -113,6 +114,13 @@ static inline uint8_t *mien_dataset_image(const mien_dataset *set, size_t i) {
 
 /* Counts samples by class in a part (MIEN_NO_PART: in all); returns the total. */
 size_t mien_dataset_counts(const mien_dataset *set, mien_part part, size_t *by_class);
+
+/* Logs one line per part with its number of images of each class; split the set first. */
+void mien_dataset_describe(const mien_dataset *set);
+/* The same for one part (MIEN_NO_PART: all samples), called `name`. */
+void mien_dataset_describe_part(const mien_dataset *set, mien_part part, const char *name);
+/* Warns if no class has the name of an emotion, or two have names that mean the same. */
+void mien_dataset_check_names(const mien_dataset *set);
 
 /* Results of one pass over the pixels of a part. */
 typedef struct mien_survey {

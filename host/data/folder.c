@@ -1,177 +1,307 @@
-/* Image folders: SRC/<class>/picture, or SRC/<part>/<class>/picture with the parts train, val
- * (valid, validation) and test. Classes are sorted by name, as Keras does. Numbered class folders
- * of RAF-DB and AffectNet get those sets' class names; CK+48's file names give the subjects. */
+/* Image folders: SRC/<class>/picture, or SRC/<part>/<class>/picture. Classes are sorted by name, as
+ * Keras does. Pictures deeper in a class folder belong to the class; the subfolder is a person or
+ * session. Numbered class folders get names by classes.txt or, for RAF-DB and AffectNet, by their
+ * files; CK+48's, KDEF's and JAFFE's file names give the subjects, the latter two the classes too.
+ */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "host/base/log.h"
 #include "host/base/memory.h"
+#include "host/data/classes.h"
 #include "host/data/face_sets.h"
-#include "host/data/listing.h"
-#include "host/data/pictures.h"
+#include "host/data/folder_layout.h"
+#include "host/data/folder_parts.h"
 
-/* A folder of a part; `name` is "" when the source has no parts. */
-typedef struct part_folder {
-    char name[MIEN_CLASS_NAME];
-    int usage;
-    listing classes;
-} part_folder;
+/* A set has so many persons or sessions at least, if its subfolders are to decide the split. */
+enum { GROUPS_MIN = 10 };
 
-typedef struct tree {
-    part_folder parts[MIEN_PARTS];
-    int count;
-    size_t ignored; /* files and folders outside the expected layout */
-    char (*names)[MIEN_CLASS_NAME];
-    int classes;
-} tree;
+typedef struct reading {
+    mien_dataset *set;
+    const mien_on_bad *on_bad;
+    folder_tree tree;
+    folder_layout layout;
+    bool parts_inside; /* SRC/<class>/<part>/picture */
+    size_t nested;     /* pictures in subfolders of a class */
+} reading;
 
-static int part_of(const char *name) {
-    static const struct {
-        const char *name;
-        int usage;
-    } known[] = {{"train", MIEN_TRAIN},
-                 {"val", MIEN_VAL},
-                 {"valid", MIEN_VAL},
-                 {"validation", MIEN_VAL},
-                 {"test", MIEN_TEST}};
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-        if (strcasecmp(name, known[i].name) == 0) return known[i].usage;
-    return MIEN_NO_PART;
+/* FNV-1a: an identity for a folder's or file's name. */
+static uint32_t identity_of(const char *name) {
+    uint32_t hash = 2166136261u;
+    for (; *name; name++)
+        hash = (hash ^ (unsigned char)*name) * 16777619u;
+    return hash;
 }
 
-/* The folder of a class or part: relative to the source, and its full path. */
-static mien_status paths_of(const char *source, const char *part, const char *class, char *relative,
-                            char *full) {
-    MIEN_TRY(mien_path_join(relative, part, class));
-    return mien_path_join(full, source, *relative ? relative : ".");
-}
-
-static mien_status add_part(const char *source, const char *name, int usage, tree *t) {
-    for (int i = 0; i < t->count; i++)
-        if (t->parts[i].usage == usage)
-            return MIEN_FAIL(FORMAT, "'%s' has two folders for one part: '%s' and '%s'", source,
-                             t->parts[i].name, name);
-    part_folder *part = &t->parts[t->count++];
-    snprintf(part->name, sizeof part->name, "%s", name);
-    part->usage = usage;
-    char relative[MIEN_PATH], full[MIEN_PATH];
-    MIEN_TRY(paths_of(source, "", name, relative, full));
-    MIEN_TRY(listing_folders(full, &part->classes));
-    t->ignored += part->classes.ignored;
+static mien_status add_picture(reading *r, size_t folder, size_t index, int label, int usage,
+                               uint32_t group) {
+    char path[MIEN_PATH];
+    MIEN_TRY(tree_picture(&r->tree, folder, index, path));
+    MIEN_TRY(pictures_add(r->set, path, label, usage));
+    pictures *list = r->set->reader;
+    list->items[list->count - 1].group = group;
     return MIEN_OK;
 }
 
-/* Finds the parts. A source without parts becomes a single unnamed one. */
-static mien_status find_parts(const char *source, tree *t) {
-    listing top;
-    mien_status status;
-    size_t others = 0;
-    MIEN_GO(listing_folders(source, &top));
-    for (size_t i = 0; i < top.count; i++) {
-        const int usage = part_of(top.names[i]);
-        if (usage == MIEN_NO_PART)
-            others++;
-        else
-            MIEN_GO(add_part(source, top.names[i], usage, t));
-    }
-    if (t->count == 0) {
-        MIEN_GO(add_part(source, "", MIEN_NO_PART, t));
-    } else {
-        t->ignored += top.ignored;
-        if (others)
-            MIEN_WARN("%s: %zu folders other than train, val and test are ignored", source, others);
-    }
-out:
-    listing_release(&top);
-    return status;
+/* ---- classes by folder ---- */
+
+/* An unreadable folder counts as one bad entry; reading it again gives the message. */
+static mien_status report_unreadable(reading *r, size_t folder) {
+    char full[MIEN_PATH];
+    listing none;
+    MIEN_TRY(mien_path_join(full, r->set->source, tree_path(&r->tree, folder)));
+    const mien_status status = listing_pictures(full, &none);
+    listing_release(&none);
+    return status == MIEN_IO ? mien_dataset_bad(r->set, r->on_bad) : status;
 }
 
-static int class_at(const tree *t, const char *name) {
-    for (int i = 0; i < t->classes; i++)
-        if (strcmp(t->names[i], name) == 0) return i;
+/* Lists the pictures of a class folder and below. */
+static mien_status list_class(reading *r, int label, size_t class, int usage) {
+    const folder_tree *t = &r->tree;
+    size_t child = 0; /* the subfolder of the class that `i` is in */
+    for (size_t i = class; i < t->folders[class].end; i++) {
+        const tree_folder *f = &t->folders[i];
+        if (f->depth == t->folders[class].depth + 1) child = i;
+        if (f->unreadable) MIEN_TRY(report_unreadable(r, i));
+        const int own = r->parts_inside && child ? folder_part_of(tree_name(t, child)) : usage;
+        for (size_t k = 0; k < f->pictures.count; k++)
+            MIEN_TRY(add_picture(r, i, k, label, own,
+                                 identity_of(child ? tree_name(t, child) : f->pictures.names[k])));
+        if (child) r->nested += f->pictures.count;
+    }
+    return MIEN_OK;
+}
+
+/* Whether every picture of every class is in a subfolder whose name is a part's. */
+static bool has_parts_inside(const reading *r) {
+    const folder_tree *t = &r->tree;
+    bool seen[MIEN_PARTS] = {false};
+    if (r->layout.parts[0].usage != MIEN_NO_PART) return false;
+    for (int k = 0; k < r->layout.class_count; k++) {
+        const size_t class = r->layout.classes[k].folder[0];
+        if (t->folders[class].pictures.count) return false;
+        for (size_t i = tree_first(t, class); i; i = tree_next(t, class, i)) {
+            const int usage = folder_part_of(tree_name(t, i));
+            if (usage == MIEN_NO_PART) return false;
+            seen[usage] = true;
+        }
+    }
+    return seen[MIEN_TRAIN] + seen[MIEN_VAL] + seen[MIEN_TEST] >= 2;
+}
+
+static int by_value(const void *a, const void *b) {
+    const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+static size_t count_groups(const pictures *list) {
+    uint32_t *all;
+    size_t different = 0;
+    if (mien_new(&all, list->count, sizeof *all) != MIEN_OK) return 0;
+    for (size_t i = 0; i < list->count; i++)
+        all[i] = list->items[i].group;
+    qsort(all, list->count, sizeof *all, by_value);
+    for (size_t i = 0; i < list->count; i++)
+        different += i == 0 || all[i] != all[i - 1];
+    mien_free(all);
+    return different;
+}
+
+/* Subfolders are persons or sessions. They decide the split if all pictures are in one and there
+ * are enough of them; else the user may say so. */
+static void find_groups(reading *r) {
+    pictures *list = r->set->reader;
+    if (r->parts_inside || !r->nested) return;
+    const size_t groups = count_groups(list);
+    r->set->grouped = r->nested == list->count && groups >= GROUPS_MIN;
+    if (r->set->grouped)
+        MIEN_INFO(
+            "%s: the classes have subfolders of %zu names: each is a person or session, which "
+            "stays in one part (data.split.by)",
+            r->set->source, groups);
+    else
+        MIEN_INFO("%s: %zu pictures are in subfolders of the classes; if these are persons or "
+                  "sessions, data.split.by=group keeps each in one part",
+                  r->set->source, r->nested);
+}
+
+/* ---- names ---- */
+
+static bool all_numbers(const folder_layout *l) {
+    for (int k = 0; k < l->class_count; k++) {
+        const char *name = l->classes[k].name;
+        if (!*name || strlen(name) > 4 || name[strspn(name, "0123456789")]) return false;
+    }
+    return l->class_count > 0;
+}
+
+/* Labels by classes.txt: folder 0 is its first line; if there is no folder 0 but one for the number
+ * of lines, folder 1 is. */
+static mien_status use_class_list(reading *r, const char *folder, int lines) {
+    folder_layout *l = &r->layout;
+    int largest = 0, smallest = MIEN_CLASSES_MAX;
+    for (int k = 0; k < l->class_count; k++) {
+        const int number = atoi(l->classes[k].name);
+        largest = number > largest ? number : largest;
+        smallest = number < smallest ? number : smallest;
+    }
+    const int first = smallest == 1 && largest == lines ? 1 : 0;
+    if (largest - first >= lines)
+        return MIEN_FAIL(FORMAT,
+                         "'%s/classes.txt' names %d classes, but there is a folder '%d': it must "
+                         "have a line for every number from 0 (or 1) on",
+                         folder, lines, largest);
+    pictures *list = r->set->reader;
+    uint16_t to[MIEN_CLASSES_MAX];
+    mien_text mapping = {0};
+    for (int k = 0; k < l->class_count; k++) {
+        to[k] = (uint16_t)(atoi(l->classes[k].name) - first);
+        if (k < 20)
+            mien_text_printf(&mapping, "%s%s is %s", k ? ", " : "", l->classes[k].name,
+                             r->set->class_names[to[k]]);
+    }
+    for (size_t i = 0; i < list->count; i++)
+        list->items[i].label = to[list->items[i].label];
+    MIEN_INFO("%s/classes.txt names the folders: %s%s", folder, mapping.data ? mapping.data : "",
+              l->class_count > 20 ? ", …" : "");
+    mien_text_release(&mapping);
+    return MIEN_OK;
+}
+
+static mien_status name_classes(reading *r) {
+    const char *names[MIEN_CLASSES_MAX];
+    const folder_layout *l = &r->layout;
+    if (all_numbers(l)) {
+        char folder[MIEN_PATH];
+        int lines = 0;
+        snprintf(folder, sizeof folder, "%s", r->set->source);
+        if (l->root) MIEN_TRY(mien_path_join(folder, r->set->source, tree_path(&r->tree, l->root)));
+        MIEN_TRY(mien_classes_read(r->set, folder, &lines));
+        if (!lines && l->root) {
+            snprintf(folder, sizeof folder, "%s", r->set->source);
+            MIEN_TRY(mien_classes_read(r->set, folder, &lines));
+        }
+        if (lines) return use_class_list(r, folder, lines);
+    }
+    for (int k = 0; k < l->class_count; k++)
+        names[k] = l->classes[k].name;
+    face_sets_translate(r->set->reader, r->set->source, names, l->class_count);
+    return mien_dataset_classes(r->set, names, l->class_count);
+}
+
+/* ---- classes by file name ---- */
+
+enum { NAMED_CLASSES = 7 };
+static const char *const named_classes[NAMED_CLASSES] = {"angry",   "disgust", "fear",    "happy",
+                                                         "neutral", "sad",     "surprise"};
+
+static int label_of(const char *file, uint32_t *person) {
+    const char *emotion = face_sets_emotion(file, person);
+    for (int k = 0; emotion && k < NAMED_CLASSES; k++)
+        if (strcmp(emotion, named_classes[k]) == 0) return k;
     return -1;
 }
 
-static bool has_class(const part_folder *part, const char *name) {
-    for (size_t i = 0; i < part->classes.count; i++)
-        if (strcmp(part->classes.names[i], name) == 0) return true;
-    return false;
-}
-
-static mien_status add_class(const char *source, const char *name, tree *t) {
-    if (class_at(t, name) >= 0) return MIEN_OK;
-    if (strlen(name) >= MIEN_CLASS_NAME)
-        return MIEN_FAIL(FORMAT, "'%s': the class name '%.40s…' is longer than %d bytes", source,
-                         name, MIEN_CLASS_NAME - 1);
-    for (const char *c = name; *c; c++) /* it appears in reports, tables and model files */
-        if ((unsigned char)*c < ' ' || *c == 0x7f)
-            return MIEN_FAIL(FORMAT, "'%s': the name of a class folder holds a control character",
-                             source);
-    if (t->classes == MIEN_CLASSES_MAX)
-        return MIEN_FAIL(UNSUPPORTED, "'%s' has more than %d class folders", source,
-                         MIEN_CLASSES_MAX);
-    int at = t->classes++;
-    for (; at > 0 && strcmp(t->names[at - 1], name) > 0; at--)
-        memcpy(t->names[at], t->names[at - 1], MIEN_CLASS_NAME);
-    snprintf(t->names[at], MIEN_CLASS_NAME, "%s", name);
-    return MIEN_OK;
-}
-
-/* Collects the classes of all parts. A class that a part lacks is most often a wrong name: an
- * error, unless bad data is to be skipped. */
-static mien_status find_classes(const char *source, const mien_on_bad *on_bad, tree *t) {
-    mien_text missing = {0};
-    MIEN_TRY(mien_new(&t->names, MIEN_CLASSES_MAX, MIEN_CLASS_NAME));
-    for (int p = 0; p < t->count; p++)
-        for (size_t i = 0; i < t->parts[p].classes.count; i++)
-            MIEN_TRY(add_class(source, t->parts[p].classes.names[i], t));
-    for (int p = 0; p < t->count; p++)
-        for (int k = 0; k < t->classes && missing.size < 400; k++)
-            if (!has_class(&t->parts[p], t->names[k]))
-                mien_text_printf(&missing, "%s'%s' is not in %s", missing.size ? ", " : "",
-                                 t->names[k], t->parts[p].name);
-    mien_status status = missing.status;
-    if (status == MIEN_OK && missing.size && !on_bad->skip)
-        status = MIEN_FAIL(FORMAT,
-                           "'%s': the parts have different classes: %s (--on-bad skip continues "
-                           "with the classes of all parts)",
-                           source, missing.data);
-    else if (missing.size)
-        MIEN_WARN("%s: the parts have different classes: %s", source, missing.data);
-    mien_text_release(&missing);
-    return status;
-}
-
-static mien_status list_class(mien_dataset *set, tree *t, const part_folder *part, int class,
-                              const mien_on_bad *on_bad) {
-    char relative[MIEN_PATH], full[MIEN_PATH], path[MIEN_PATH];
-    listing files;
-    mien_status status;
-    MIEN_TRY(paths_of(set->source, part->name, t->names[class], relative, full));
-    status = listing_pictures(full, &files);
-    if (status == MIEN_IO) { /* an unreadable folder counts as one bad entry */
-        status = mien_dataset_bad(set, on_bad);
-        goto out;
+/* Whether nearly all pictures carry the emotion in their names and no folder does: KDEF itself has
+ * a few misspelt names. */
+static bool is_named_by_files(const reading *r) {
+    const folder_tree *t = &r->tree;
+    size_t named = 0;
+    uint32_t person;
+    for (size_t i = 0; i < t->count; i++) {
+        if (t->folders[i].pictures.count && mien_class_is_emotion(tree_name(t, i))) return false;
+        for (size_t k = 0; k < t->folders[i].pictures.count; k++)
+            named += label_of(t->folders[i].pictures.names[k], &person) >= 0;
+        if (named == 0 && t->folders[i].pictures.count)
+            return false; /* the usual case ends early */
     }
-    if (status != MIEN_OK) goto out;
-    t->ignored += files.ignored;
-    for (size_t i = 0; i < files.count; i++) {
-        MIEN_GO(mien_path_join(path, relative, files.names[i]));
-        MIEN_GO(pictures_add(set, path, class, part->usage));
-    }
-    if (files.count == 0) MIEN_WARN("%s: no picture of the class '%s'", full, t->names[class]);
-out:
-    listing_release(&files);
-    return status;
+    return named && named * 20 >= t->folders[0].total * 19;
 }
 
-static mien_status no_pictures(const char *source) {
-    listing loose;
-    const mien_status status = listing_pictures(source, &loose);
-    const size_t count = loose.count;
-    listing_release(&loose);
-    MIEN_TRY(status);
+/* The part whose folder holds folder `i`. */
+static int usage_of(const reading *r, size_t i) {
+    for (int p = 0; p < r->layout.part_count; p++) {
+        const size_t part = r->layout.parts[p].folder;
+        if (i >= part && i < r->tree.folders[part].end) return r->layout.parts[p].usage;
+    }
+    return MIEN_NO_PART;
+}
+
+static mien_status list_named(reading *r) {
+    const folder_tree *t = &r->tree;
+    size_t unnamed = 0;
+    for (size_t i = 0; i < t->count; i++)
+        for (size_t k = 0; k < t->folders[i].pictures.count; k++) {
+            uint32_t person = 0;
+            const int label = label_of(t->folders[i].pictures.names[k], &person);
+            unnamed += label < 0;
+            if (label >= 0) MIEN_TRY(add_picture(r, i, k, label, usage_of(r, i), person));
+        }
+    if (unnamed)
+        MIEN_WARN("%s: %zu pictures whose names do not tell the emotion are left out",
+                  r->set->source, unnamed);
+    MIEN_INFO("%s: the names of the files tell emotion and person, as in KDEF and JAFFE; the "
+              "pictures of a person stay in one part",
+              r->set->source);
+    r->set->grouped = true;
+    return mien_dataset_classes(r->set, named_classes, NAMED_CLASSES);
+}
+
+/* ---- what is refused ---- */
+
+static mien_status refuse_table(const reading *r, size_t folder) {
+    const folder_tree *t = &r->tree;
+    const char *path = tree_path(t, folder);
+    return MIEN_FAIL(FORMAT,
+                     "'%s/%s%s%s' seems to hold the labels of the pictures beside it, but has no "
+                     "form that is read: sort the pictures into one folder per class",
+                     r->set->source, path, *path ? "/" : "",
+                     t->text.data + t->folders[folder].table);
+}
+
+/* The folder of a table that labels the pictures instead of the folders' names, or -1: every folder
+ * of pictures has one, or there are fewer than two classes and one lies above or beside them. */
+static long long table_of_labels(const reading *r) {
+    const folder_tree *t = &r->tree;
+    long long first = -1, any = -1;
+    bool all = true;
+    for (size_t i = 0; i < t->count; i++) {
+        const bool table = t->text.data[t->folders[i].table] != 0;
+        if (table && any < 0) any = (long long)i;
+        if (!t->folders[i].pictures.count) continue;
+        all &= table;
+        if (table && first < 0) first = (long long)i;
+    }
+    for (int k = 0; k < r->layout.class_count; k++)
+        if (mien_class_is_emotion(r->layout.classes[k].name)) return -1;
+    if (all && first >= 0) return first;
+    return r->layout.class_count < 2 ? any : -1;
+}
+
+/* Several folders that each hold class folders: their names are no classes. */
+static mien_status refuse_sets(const reading *r) {
+    const folder_tree *t = &r->tree;
+    for (int k = 0; k < r->layout.class_count; k++)
+        if (mien_class_is_emotion(r->layout.classes[k].name)) return MIEN_OK;
+    for (int k = 0; k < r->layout.class_count; k++) {
+        const size_t class = r->layout.classes[k].folder[0];
+        size_t emotions = 0, others = t->folders[class].pictures.count;
+        for (size_t i = tree_first(t, class); i; i = tree_next(t, class, i))
+            *(mien_class_is_emotion(tree_name(t, i)) ? &emotions : &others) += 1;
+        if (emotions < 2 || others) return MIEN_OK;
+    }
+    if (!r->layout.class_count) return MIEN_OK;
+    return MIEN_FAIL(FORMAT,
+                     "'%s' holds %d folders that each have class folders of their own, such as "
+                     "'%s': give one of these folders, or several as data.sources",
+                     r->set->source, r->layout.class_count,
+                     tree_path(t, r->layout.classes[0].folder[0]));
+}
+
+static mien_status no_pictures(const reading *r) {
+    const char *source = r->set->source;
+    size_t count = r->tree.folders[0].total;
     if (count)
         return MIEN_FAIL(
             FORMAT,
@@ -184,37 +314,39 @@ static mien_status no_pictures(const char *source) {
         source, source, source);
 }
 
-static mien_status name_classes(mien_dataset *set, const tree *t) {
-    const char *names[MIEN_CLASSES_MAX];
-    for (int k = 0; k < t->classes; k++)
-        names[k] = t->names[k];
-    face_sets_translate(set->reader, names, t->classes);
-    return mien_dataset_classes(set, names, t->classes);
-}
-
-static mien_status list_tree(mien_dataset *set, const mien_on_bad *on_bad, tree *t) {
-    MIEN_TRY(find_parts(set->source, t));
-    MIEN_TRY(find_classes(set->source, on_bad, t));
-    for (int p = 0; p < t->count; p++)
-        for (int k = 0; k < t->classes; k++)
-            if (has_class(&t->parts[p], t->names[k]))
-                MIEN_TRY(list_class(set, t, &t->parts[p], k, on_bad));
-    const pictures *list = set->reader;
-    if (list->count == 0) return set->skipped ? MIEN_OK : no_pictures(set->source);
-    if (t->ignored)
-        MIEN_INFO("%s: %zu other files and folders are ignored", set->source, t->ignored);
-    set->grouped = face_sets_subjects(set->reader);
-    return name_classes(set, t);
+static mien_status list_folders(reading *r) {
+    folder_layout *l = &r->layout;
+    MIEN_TRY(layout_find_classes(r->set->source, &r->tree, r->on_bad, l));
+    const long long table = table_of_labels(r);
+    if (table >= 0) return refuse_table(r, (size_t)table);
+    MIEN_TRY(refuse_sets(r));
+    r->parts_inside = has_parts_inside(r);
+    for (int p = 0; p < l->part_count; p++)
+        for (int k = 0; k < l->class_count; k++)
+            MIEN_TRY(list_class(r, k, l->classes[k].folder[p], l->parts[p].usage));
+    const pictures *list = r->set->reader;
+    if (list->count == 0) return r->set->skipped ? MIEN_OK : no_pictures(r);
+    r->set->grouped = face_sets_subjects(r->set->reader);
+    if (!r->set->grouped) find_groups(r);
+    return name_classes(r);
 }
 
 static mien_status open_folder(const char *source, const mien_on_bad *on_bad, mien_dataset *set) {
-    tree t = {0};
+    reading r = {.set = set, .on_bad = on_bad};
+    mien_status status;
     (void)source;
-    mien_status status = pictures_start(set);
-    if (status == MIEN_OK) status = list_tree(set, on_bad, &t);
-    for (int p = 0; p < t.count; p++)
-        listing_release(&t.parts[p].classes);
-    mien_free(t.names);
+    MIEN_GO(pictures_start(set));
+    MIEN_GO(folder_tree_read(set->source, &r.tree));
+    MIEN_GO(layout_find_parts(set->source, &r.tree, &r.layout));
+    if (is_named_by_files(&r))
+        MIEN_GO(list_named(&r));
+    else
+        MIEN_GO(list_folders(&r));
+    const size_t ignored = r.tree.ignored + r.layout.ignored;
+    if (ignored) MIEN_INFO("%s: %zu other files and folders are ignored", set->source, ignored);
+out:
+    layout_release(&r.layout);
+    folder_tree_release(&r.tree);
     return status == MIEN_OK ? pictures_load(set, on_bad) : status;
 }
 

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,14 @@
 
 bool listing_is_picture(const char *name) {
     static const char *const suffixes[] = {".jpg", ".jpeg", ".png", ".bmp", ".pgm", ".ppm"};
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++)
+        if (mien_path_ends(name, suffixes[i])) return true;
+    return false;
+}
+
+/* A file that may hold the labels of the pictures beside it. */
+static bool is_table(const char *name) {
+    static const char *const suffixes[] = {".csv", ".tsv", ".xlsx", ".xls"};
     for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++)
         if (mien_path_ends(name, suffixes[i])) return true;
     return false;
@@ -36,8 +45,9 @@ static mien_status sort_names(listing *list) {
     return MIEN_OK;
 }
 
-static mien_status read_names(const char *path, bool folders, listing *out) {
-    *out = (listing){0};
+/* Lists subfolders, pictures or both; what is asked for in neither is counted in `other`. */
+static mien_status read_names(const char *path, listing *folders, listing *pictures, size_t *other,
+                              char *table) {
     DIR *dir = opendir(path);
     if (!dir) return MIEN_FAIL(IO, "cannot read the folder '%s': %s", path, strerror(errno));
     for (;;) {
@@ -46,26 +56,40 @@ static mien_status read_names(const char *path, bool folders, listing *out) {
         if (!entry) break;
         const char *name = entry->d_name;
         if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) continue;
-        if (name[0] != '.' && (folders || listing_is_picture(name)) &&
-            is_folder(path, entry) == folders) {
-            mien_text_append(&out->text, name, strlen(name) + 1);
-            out->count++;
+        const bool picture = listing_is_picture(name);
+        listing *to = NULL;
+        if (name[0] != '.' && (folders || picture))
+            to = is_folder(path, entry) ? folders : picture ? pictures : NULL;
+        if (to) {
+            mien_text_append(&to->text, name, strlen(name) + 1);
+            to->count++;
         } else {
-            out->ignored++;
+            ++*other;
+            if (table && name[0] != '.' && is_table(name) && (!*table || strcmp(name, table) < 0))
+                snprintf(table, LISTING_NAME, "%s", name);
         }
     }
     const int code = errno;
     closedir(dir);
     if (code) return MIEN_FAIL(IO, "cannot read the folder '%s': %s", path, strerror(code));
-    return sort_names(out);
+    if (folders) MIEN_TRY(sort_names(folders));
+    return pictures ? sort_names(pictures) : MIEN_OK;
 }
 
 mien_status listing_folders(const char *path, listing *out) {
-    return read_names(path, true, out);
+    *out = (listing){0};
+    return read_names(path, out, NULL, &out->ignored, NULL);
 }
 
 mien_status listing_pictures(const char *path, listing *out) {
-    return read_names(path, false, out);
+    *out = (listing){0};
+    return read_names(path, NULL, out, &out->ignored, NULL);
+}
+
+mien_status listing_both(const char *path, listing *folders, listing *pictures, char *table) {
+    *folders = *pictures = (listing){0};
+    *table = 0;
+    return read_names(path, folders, pictures, &pictures->ignored, table);
 }
 
 void listing_release(listing *list) {

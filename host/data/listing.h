@@ -7,6 +7,8 @@
 
 #include "host/base/text.h"
 
+enum { LISTING_NAME = 256 };
+
 typedef struct listing {
     char **names; /* [count] sorted; they point into `text` */
     size_t count;
@@ -18,6 +20,9 @@ typedef struct listing {
  * and counted. Release it even after a failure. */
 mien_status listing_folders(const char *path, listing *out);
 mien_status listing_pictures(const char *path, listing *out);
+/* Both at once; other entries are counted in pictures->ignored. `table` [LISTING_NAME] becomes the
+ * first csv, tsv or Excel file by name, or "". Release both even after a failure. */
+mien_status listing_both(const char *path, listing *folders, listing *pictures, char *table);
 void listing_release(listing *list);
 /* jpg jpeg png bmp pgm ppm, in any case. */
 bool listing_is_picture(const char *name);

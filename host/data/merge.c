@@ -9,6 +9,7 @@
 #include "host/data/classes.h"
 #include "host/data/listing.h"
 #include "host/data/source.h"
+#include "host/data/votes.h"
 
 /* The sources of a merged set, each with the index of its first sample. */
 typedef struct merged {
@@ -106,6 +107,7 @@ static mien_status load_members(const char *const *sources, mien_on_bad on_bad, 
         if (most >= 0) on_bad.max = most - set->skipped;
         MIEN_TRY(
             mien_dataset_load_within(sources[k], set->spec, on_bad, set->memory, budget, member));
+        if (member->votes) MIEN_TRY(mien_votes_apply_own(member, MIEN_SOFT_MAJORITY));
         const size_t kept = member->streamed ? 0 : member->count * mien_image_bytes(set->spec);
         budget = kept < budget ? budget - kept : 0;
         MIEN_TRY(name_set(set, sources[k]));
@@ -182,7 +184,8 @@ bool mien_dataset_reads(const char *names, const char *path) {
     split_names(names, text, sources, &count);
     for (size_t i = 0; i < count; i++)
         if (mien_same_file(sources[i], path) ||
-            (listing_is_picture(path) && in_subfolder(sources[i], path)))
+            ((listing_is_picture(path) || mien_path_ends(path, "/label.csv")) &&
+             in_subfolder(sources[i], path)))
             return true;
     return false;
 }

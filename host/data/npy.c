@@ -6,6 +6,7 @@
 
 #include "host/base/log.h"
 #include "host/base/memory.h"
+#include "host/data/classes.h"
 #include "host/data/npy_file.h"
 #include "host/data/pictures.h"
 #include "host/image/image.h"
@@ -162,9 +163,7 @@ out:
     return status;
 }
 
-/* Reads classes.txt, one class per line from label 0 on; *count stays 0 if there is no such
- * file. */
-static mien_status read_classes(mien_dataset *set, const char *folder, int *count) {
+mien_status mien_classes_read(mien_dataset *set, const char *folder, int *count) {
     char path[MIEN_PATH], *text, *names[MIEN_CLASSES_MAX];
     size_t size;
     MIEN_TRY(mien_path_join(path, folder, "classes.txt"));
@@ -219,7 +218,7 @@ static mien_status add_pairs(mien_dataset *set, const array_store *s, const char
                              const mien_on_bad *on_bad) {
     int classes = 0;
     bool found = false;
-    MIEN_TRY(read_classes(set, s->folder, &classes));
+    MIEN_TRY(mien_classes_read(set, s->folder, &classes));
     const bool open = classes == 0;
     for (uint32_t i = 0; i < PAIRS; i++) {
         if ((only && strcmp(only, pairs[i].images) != 0) || !has_array(s, pairs[i].images))

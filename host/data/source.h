@@ -43,6 +43,6 @@ static inline const char *mien_source_file(const mien_dataset *set, size_t i) {
 const mien_source_def *mien_source_at(size_t index);
 
 extern const mien_source_def mien_source_sample, mien_source_csv, mien_source_npy,
-    mien_source_rafdb, mien_source_affectnet, mien_source_folder;
+    mien_source_rafdb, mien_source_ferplus, mien_source_affectnet, mien_source_folder;
 
 #endif

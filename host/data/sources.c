@@ -7,9 +7,9 @@
 #include "host/base/text.h"
 #include "host/data/source.h"
 
-static const mien_source_def *const sources[] = {&mien_source_sample,    &mien_source_csv,
-                                                 &mien_source_npy,       &mien_source_rafdb,
-                                                 &mien_source_affectnet, &mien_source_folder};
+static const mien_source_def *const sources[] = {
+    &mien_source_sample,  &mien_source_csv,       &mien_source_npy,   &mien_source_rafdb,
+    &mien_source_ferplus, &mien_source_affectnet, &mien_source_folder};
 enum { SOURCES = sizeof sources / sizeof sources[0] };
 
 const mien_source_def *mien_source_at(size_t index) {
@@ -52,6 +52,7 @@ static mien_status load_from(const mien_source_def *def, mien_on_bad on_bad, mie
     if (set->count == 0) return MIEN_FAIL(FORMAT, "'%s' holds no usable image", set->source);
     if (set->skipped)
         MIEN_WARN("%s: %lld bad rows or files were left out", set->source, set->skipped);
+    mien_dataset_check_names(set);
     set->streamed = !set->pixels;
     if (!set->streamed && !def->file) def->close(set);
     if (set->streamed && set->memory == MIEN_MEMORY_AUTO)

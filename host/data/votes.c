@@ -195,46 +195,63 @@ static void log_counts(const mien_dataset *set, const char *path, const size_t *
 }
 
 /* Sets labels and targets of all images; keep[i] says whether an image stays. */
-static mien_status set_targets(mien_dataset *set, const vote_file *f, mien_soft_mode mode,
-                               bool *keep) {
+static mien_status set_targets(mien_dataset *set, const int (*votes)[MIEN_VOTE_COLUMNS],
+                               const char *path, mien_soft_mode mode, bool *keep) {
     size_t counts[MIEN_VOTES_OUTCOMES] = {0};
     for (size_t i = 0; i < set->count; i++) {
+        const int *own = votes[set->row[i]];
         float *target = set->targets + i * MIEN_VOTE_CLASSES;
-        const mien_votes_outcome v = mien_votes_target(f->votes[set->row[i]], mode, target);
+        const mien_votes_outcome v = mien_votes_target(own, mode, target);
         int best = 0;
         for (int c = 1; c < MIEN_VOTE_CLASSES; c++)
             if (target[c] > target[best]) best = c;
         /* of equal shares in `multi` the class with the most votes, else the first */
         for (int c = 0; mode == MIEN_SOFT_MULTI && c < MIEN_VOTE_CLASSES; c++)
-            if (target[c] > 0 && f->votes[set->row[i]][c] > f->votes[set->row[i]][best]) best = c;
+            if (target[c] > 0 && own[c] > own[best]) best = c;
         set->labels[i] = (uint16_t)best;
         keep[i] = v == MIEN_VOTES_KEPT;
         counts[v]++;
     }
-    log_counts(set, f->csv.path, counts);
+    log_counts(set, path, counts);
     if (counts[MIEN_VOTES_KEPT]) return MIEN_OK;
-    return MIEN_FAIL(INVALID, "the votes of '%s' leave no image", f->csv.path);
+    return MIEN_FAIL(INVALID, "the votes of '%s' leave no image", path);
 }
 
-mien_status mien_votes_apply(mien_dataset *set, const char *path, mien_soft_mode mode) {
-    vote_file f = {0};
+static mien_status apply(mien_dataset *set, const int (*votes)[MIEN_VOTE_COLUMNS], const char *path,
+                         mien_soft_mode mode) {
     bool *keep = NULL;
     mien_status status;
-    MIEN_GO(read_file(&f, path));
-    MIEN_GO(check_rows(set, &f));
     MIEN_GO(mien_new(&keep, set->count, sizeof *keep));
     mien_free(set->targets);
     MIEN_GO(mien_new(&set->targets, set->count * MIEN_VOTE_CLASSES, sizeof *set->targets));
     mien_free(set->class_names);
     MIEN_GO(mien_dataset_classes(set, columns, MIEN_VOTE_CLASSES));
-    MIEN_GO(set_targets(set, &f, mode, keep));
+    MIEN_GO(set_targets(set, votes, path, mode, keep));
     MIEN_GO(mien_dataset_keep(set, keep));
     set->drawn = mode == MIEN_SOFT_PROBABILITY;
     set->labelled = true;
 out:
     mien_free(keep);
+    return status;
+}
+
+mien_status mien_votes_apply(mien_dataset *set, const char *path, mien_soft_mode mode) {
+    vote_file f = {0};
+    mien_status status;
+    MIEN_GO(read_file(&f, path));
+    MIEN_GO(check_rows(set, &f));
+    MIEN_GO(apply(set, (const int(*)[MIEN_VOTE_COLUMNS])f.votes, path, mode));
+out:
     mien_records_release(&f.csv);
     mien_free(f.votes);
     mien_free(f.part);
     return status;
+}
+
+mien_status mien_votes_apply_own(mien_dataset *set, mien_soft_mode mode) {
+    return apply(set, (const int(*)[MIEN_VOTE_COLUMNS])set->votes, set->source, mode);
+}
+
+const char *mien_vote_column(int column) {
+    return columns[column];
 }

@@ -39,5 +39,9 @@ mien_votes_outcome mien_votes_target(const int votes[MIEN_VOTE_COLUMNS], mien_so
  * of faces), must not be split yet, and must have as many rows as the file, of the same parts. Logs
  * how many images were removed and why. */
 mien_status mien_votes_apply(mien_dataset *set, const char *path, mien_soft_mode mode);
+/* The same with the votes that the set's own source holds (set->votes). */
+mien_status mien_votes_apply_own(mien_dataset *set, mien_soft_mode mode);
+/* The name of a column of votes, from 0: the eight classes, unknown, NF. */
+const char *mien_vote_column(int column);
 
 #endif

@@ -37,6 +37,11 @@ static mien_status apply_votes(mien_evaluation *e) {
     char folder[MIEN_PATH];
     const mien_meta *meta = &e->model.meta;
     const char *given = e->request.soft_labels;
+    if (e->data.votes && (!given || strcmp(given, "none") == 0)) {
+        snprintf(e->labels_from, sizeof e->labels_from, "votes in %s, %s", e->data.source,
+                 mien_soft_mode_name(meta->soft_mode));
+        return mien_votes_apply_own(&e->data, meta->soft_mode);
+    }
     if (given && strcmp(given, "none") == 0) return MIEN_OK;
     if (given) {
         MIEN_TRY(mien_path_join(e->votes, "", given));
@@ -189,6 +194,7 @@ mien_status mien_evaluation_run(mien_evaluation *e, mien_backend *backend) {
         MIEN_TRY(add_model(e, backend));
         mien_model_release(&e->model);
     }
+    mien_dataset_describe_part(&e->data, scored_part(e), mien_part_name(e->part));
     MIEN_TRY(mien_metrics_compute(e->probabilities, e->labels, e->n, e->data.classes, &e->metrics));
     return mien_subgroups_compute(&e->groups, e->samples, e->probabilities, e->labels, e->n,
                                   e->data.classes, &e->subgroups);

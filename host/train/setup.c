@@ -18,21 +18,35 @@ mien_status mien_network_find(const char *name, char *out) {
     return mien_shipped_find("network", "models", name, out);
 }
 
+/* Replaces the labels by votes: those of data.soft_labels, or those that the data themselves hold.
+ */
+static mien_status apply_votes(const mien_config *c, mien_setup *s) {
+    const mien_soft_mode mode = (mien_soft_mode)c->data.soft_mode;
+    const char *file = c->data.soft_labels;
+    mien_meta *meta = &s->model.meta;
+    meta->soft_labels[0] = 0; /* of an earlier training of a loaded model */
+    const bool given = strcmp(file, "none") != 0;
+    if (!given && !s->data.votes) return MIEN_OK;
+    if (given)
+        MIEN_TRY(mien_votes_apply(&s->data, file, mode));
+    else
+        MIEN_TRY(mien_votes_apply_own(&s->data, mode));
+    meta->soft_mode = mode;
+    const char *slash = strrchr(file, '/');
+    snprintf(meta->soft_labels, sizeof meta->soft_labels, "%.255s",
+             !given  ? "label.csv"
+             : slash ? slash + 1
+                     : file);
+    return MIEN_OK;
+}
+
 static mien_status load_data(const mien_config *c, mien_image_spec spec, mien_setup *s) {
     mien_on_bad on_bad;
     mien_split split = c->data.split;
     MIEN_TRY(mien_on_bad_parse(c->data.on_bad, &on_bad));
     MIEN_TRY(mien_dataset_merge((const char *const *)c->data.sources.items, c->data.sources.count,
                                 spec, on_bad, (mien_memory)c->data.memory, &s->data));
-    s->model.meta.soft_labels[0] = 0; /* of an earlier training of a loaded model */
-    if (strcmp(c->data.soft_labels, "none") != 0) {
-        MIEN_TRY(
-            mien_votes_apply(&s->data, c->data.soft_labels, (mien_soft_mode)c->data.soft_mode));
-        s->model.meta.soft_mode = (mien_soft_mode)c->data.soft_mode;
-        const char *slash = strrchr(c->data.soft_labels, '/');
-        snprintf(s->model.meta.soft_labels, sizeof s->model.meta.soft_labels, "%.255s",
-                 slash ? slash + 1 : c->data.soft_labels);
-    }
+    MIEN_TRY(apply_votes(c, s));
     if (!s->data.labelled)
         return MIEN_FAIL(INVALID,
                          "'%s' has no labels (no column 'emotion'): it can be used for prediction, "
@@ -61,6 +75,7 @@ static mien_status load_data(const mien_config *c, mien_image_spec spec, mien_se
     MIEN_INFO("%s: %zu training, %zu validation, %zu test images", s->data.source,
               meta->part_count[MIEN_TRAIN], meta->part_count[MIEN_VAL],
               meta->part_count[MIEN_TEST]);
+    mien_dataset_describe(&s->data);
     return MIEN_OK;
 }
 

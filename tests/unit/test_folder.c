@@ -69,16 +69,18 @@ static void plain(void **state) {
     put("happy/sub.pgm/x.pgm", 6);
     scratch_put("happy/notes.txt", "x", 1);
     mien_dataset set = load(fail_at_once, MIEN_MEMORY_RESIDENT);
-    assert_int_equal(set.count, 4);
+    assert_int_equal(set.count, 5);
     assert_int_equal(set.classes, 2);
     assert_string_equal(set.class_names[0], "happy");
     assert_string_equal(set.class_names[1], "sad");
     expect_sample(&set, 0, 3, 0, MIEN_NO_PART);
     expect_sample(&set, 1, 4, 0, MIEN_NO_PART);
-    expect_sample(&set, 2, 2, 1, MIEN_NO_PART);
-    expect_sample(&set, 3, 1, 1, MIEN_NO_PART);
+    expect_sample(&set, 2, 6, 0, MIEN_NO_PART); /* a class folder's own pictures come first */
+    expect_sample(&set, 3, 2, 1, MIEN_NO_PART);
+    expect_sample(&set, 4, 1, 1, MIEN_NO_PART);
     assert_false(set.grouped);
-    expect_in(said.data, "3 other files and folders are ignored");
+    expect_in(said.data, "2 other files and folders are ignored");
+    expect_in(said.data, "1 pictures are in subfolders of the classes");
     mien_dataset_release(&set);
 }
 
@@ -113,9 +115,10 @@ static void classes_that_differ(void **state) {
     put("test/c/1.pgm", 4);
     refuse(fail_at_once, "'b' is not in test, 'c' is not in train");
     mien_dataset set = load(skip_all, MIEN_MEMORY_RESIDENT);
-    assert_int_equal(set.classes, 3);
-    assert_int_equal(set.count, 4);
-    expect_sample(&set, 1, 4, 2, MIEN_TEST);
+    assert_int_equal(set.classes, 1);
+    assert_int_equal(set.count, 2);
+    expect_sample(&set, 0, 3, 0, MIEN_TEST);
+    expect_sample(&set, 1, 1, 0, MIEN_TRAIN);
     expect_in(said.data, "the parts have different classes");
     mien_dataset_release(&set);
 }
@@ -327,12 +330,20 @@ static void numbered(void **state) {
     set = load(fail_at_once, MIEN_MEMORY_RESIDENT);
     assert_string_equal(set.class_names[0], "1");
     mien_dataset_release(&set);
-    put("train/0/1.pgm", 1);
-    set = load(fail_at_once, MIEN_MEMORY_RESIDENT);
-    assert_string_equal(set.class_names[0], "neutral");
-    assert_string_equal(set.class_names[7], "contempt");
-    expect_in(said.data, "0 to 7 are read as AffectNet's");
-    mien_dataset_release(&set);
+    for (int round = 0; round < 2; round++) { /* numbered in each folder; one number per image */
+        scratch_drop(state);
+        assert_int_equal(start(state), 0);
+        for (int k = 0; k < 8; k++) {
+            snprintf(name, sizeof name, "train/%d/%d.pgm", k, round ? 100 + k : 1);
+            put(name, k);
+        }
+        mien_text_release(&said);
+        set = load(fail_at_once, MIEN_MEMORY_RESIDENT);
+        assert_string_equal(set.class_names[0], round ? "neutral" : "0");
+        assert_string_equal(set.class_names[7], round ? "contempt" : "7");
+        expect_in(said.data, round ? "as AffectNet's classes" : "none of the 8 classes");
+        mien_dataset_release(&set);
+    }
 }
 
 /* CK+ numbers its expressions in another order. */

@@ -1,0 +1,56 @@
+#include "host/data/folder_parts.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "host/data/dataset.h"
+
+/* Longer words come before their own ends, for folder_part_ends. */
+static const struct {
+    const char *word;
+    int usage;
+} known[] = {{"privatetest", MIEN_TEST}, {"publictest", MIEN_VAL}, {"validation", MIEN_VAL},
+             {"development", MIEN_VAL},  {"training", MIEN_TRAIN}, {"testing", MIEN_TEST},
+             {"train", MIEN_TRAIN},      {"valid", MIEN_VAL},      {"test", MIEN_TEST},
+             {"val", MIEN_VAL},          {"dev", MIEN_VAL},        {"trn", MIEN_TRAIN},
+             {"tst", MIEN_TEST}};
+enum { KNOWN = sizeof known / sizeof known[0] };
+
+/* Lower case, letters and digits only, without a last "set", "data", "images", …: "Train_Set" is
+ * "train". Names that are too long become "". */
+static void plain_name(const char *name, char out[FOLDER_PART_NAME]) {
+    static const char *const ends[] = {"sets", "set",   "data",   "split", "images",
+                                       "imgs", "faces", "folder", "part"};
+    size_t n = 0;
+    for (; *name && n < FOLDER_PART_NAME - 1; name++)
+        if (isalnum((unsigned char)*name)) out[n++] = (char)tolower((unsigned char)*name);
+    out[*name ? 0 : n] = 0;
+    n = strlen(out);
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        const size_t length = strlen(ends[i]);
+        if (n <= length || strcmp(out + n - length, ends[i]) != 0) continue;
+        n -= length;
+        out[n] = 0;
+        i = (size_t)-1; /* "train_data_set" */
+    }
+}
+
+int folder_part_of(const char *name) {
+    char plain[FOLDER_PART_NAME];
+    plain_name(name, plain);
+    for (size_t i = 0; i < KNOWN; i++)
+        if (strcmp(plain, known[i].word) == 0) return known[i].usage;
+    return MIEN_NO_PART;
+}
+
+int folder_part_ends(const char *name, char prefix[FOLDER_PART_NAME]) {
+    plain_name(name, prefix);
+    const size_t n = strlen(prefix);
+    for (size_t i = 0; i < KNOWN; i++) {
+        const size_t length = strlen(known[i].word);
+        if (n < length || strcmp(prefix + n - length, known[i].word) != 0) continue;
+        prefix[n - length] = 0;
+        return known[i].usage;
+    }
+    return MIEN_NO_PART;
+}
