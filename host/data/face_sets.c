@@ -147,9 +147,20 @@ const char *face_sets_emotion(const char *name, uint32_t *person) {
     return emotion ? emotion : jaffe_emotion(name, person);
 }
 
+static bool tells_person(const char *name) {
+    uint32_t person;
+    return face_sets_emotion(name, &person) != NULL;
+}
+
 bool face_sets_subjects(pictures *list) {
-    if (!all_are(list, is_ckplus)) return false;
-    for (size_t i = 0; i < list->count; i++)
-        list->items[i].group = (uint32_t)strtoul(file_name(list, i) + 1, NULL, 10);
+    const bool ckplus = all_are(list, is_ckplus);
+    if (!ckplus && !all_are(list, tells_person)) return false;
+    for (size_t i = 0; i < list->count; i++) {
+        picture *item = &list->items[i];
+        if (ckplus)
+            item->group = (uint32_t)strtoul(file_name(list, i) + 1, NULL, 10);
+        else
+            face_sets_emotion(file_name(list, i), &item->group);
+    }
     return true;
 }

@@ -18,8 +18,8 @@ void face_sets_translate(const pictures *list, const char *source, const char **
 /* Reads a name as KDEF (AF01ANS.jpg) or JAFFE (KA.AN1.39.tiff) make them: the emotion and the
  * person. NULL: it is neither. */
 const char *face_sets_emotion(const char *name, uint32_t *person);
-/* If every file is named as in CK+ (S010_004_00000017.png: subject, sequence, frame), makes the
- * subject its group and returns true. */
+/* If every file is named as in CK+ (S010_004_00000017.png: subject, sequence, frame), KDEF or
+ * JAFFE, makes the subject its group and returns true. */
 bool face_sets_subjects(pictures *list);
 
 #endif

@@ -227,6 +227,30 @@ static mien_status check_parts(const char *source, const folder_tree *t, const m
     return MIEN_OK;
 }
 
+/* Leaves out parts that hold pictures without class folders, such as the test pictures of a
+ * competition, if another part has classes. */
+static void drop_unlabelled(const char *source, const folder_tree *t, folder_layout *l) {
+    bool labelled[MIEN_PARTS], any = false;
+    for (int p = 0; p < l->part_count; p++) {
+        const size_t part = l->parts[p].folder;
+        labelled[p] = has_pictures_below(t, part) || t->text.data[t->folders[part].table];
+        for (size_t i = tree_first(t, part); i; i = tree_next(t, part, i))
+            labelled[p] |= t->folders[i].unreadable;
+        any |= labelled[p];
+    }
+    int kept = 0;
+    for (int p = 0; p < l->part_count; p++) {
+        const tree_folder *f = &t->folders[l->parts[p].folder];
+        if (any && !labelled[p] && f->pictures.count)
+            MIEN_WARN("%s: the %zu pictures of '%s' are in no class folder: without labels, this "
+                      "part is left out",
+                      source, f->pictures.count, tree_path(t, l->parts[p].folder));
+        else
+            l->parts[kept++] = l->parts[p];
+    }
+    l->part_count = kept;
+}
+
 static int by_name(const void *a, const void *b) {
     return strcmp(((const layout_class *)a)->name, ((const layout_class *)b)->name);
 }
@@ -234,6 +258,7 @@ static int by_name(const void *a, const void *b) {
 mien_status layout_find_classes(const char *source, const folder_tree *t, const mien_on_bad *on_bad,
                                 folder_layout *l) {
     size_t capacity = 0;
+    drop_unlabelled(source, t, l);
     for (int filled = 1; filled >= 0; filled--)
         for (int usage = MIEN_TRAIN; usage <= MIEN_NO_PART; usage++) /* train's names are used */
             for (int p = 0; p < l->part_count; p++)

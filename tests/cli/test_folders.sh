@@ -71,6 +71,11 @@ refuse 1 "two folders of a part" "two folders for one part" "'dev'" "'val'" -- "
 lay inside 'path = w "/" (p == 0 ? "train" : p == 1 ? "val" : "test") "/" n ".pgm"'
 same "parts inside the classes" parts.want inside
 
+rm -rf contest && cp -r plain contest && rm -r contest/test && mkdir contest/test && cp plain/test/*/*.pgm contest/test
+head -2 parts.want >two.want
+same "a test part without labels is left out" two.want contest
+says "and named" "the 42 pictures of 'test' are in no class folder"
+
 # ---- class names that differ ----
 lay cased 'path = p == 2 ? "test/" w "/" n ".pgm" : (p == 1 ? "val/" : "Train/") toupper(substr(w, 1, 1)) substr(w, 2) "/" n ".pgm"'
 sed 's/angry/Angry/;s/disgust/Disgust/;s/fear/Fear/;s/happy/Happy/;s/neutral/Neutral/;s/sad/Sad/;s/surprise/Surprise/' parts.want >cased.want
@@ -159,6 +164,22 @@ said jaffe
 says "JAFFE by its names" "7 classes: angry "
 check "JAFFE: all are read" all_read
 check "JAFFE: evaluate accepts it" "$mien" evaluate --model run --data jaffe
+
+by_person() { # DATA: no person of KDEF is in two parts
+    "$mien" evaluate --model run --data "$1" --split val --predictions val.csv >/dev/null 2>&1 &&
+        "$mien" evaluate --model run --data "$1" --split train --predictions train.csv >/dev/null 2>&1 &&
+        test -n "$(grep -o 'A[FM][0-9]*' val.csv)" &&
+        test -z "$(comm -12 <(grep -oE 'A[FM][0-9]{2}' val.csv | sort -u) <(grep -oE 'A[FM][0-9]{2}' train.csv | sort -u))"
+}
+said kdef
+check "KDEF: no person is in two parts" by_person kdef
+rm -rf sorted && for k in 0 1 2 3 4 5 6; do
+    code=(AN DI AF HA SA SU NE)
+    mkdir -p sorted/${words[k]} && cp kdef/*/A???${code[k]}* sorted/${words[k]}
+done
+said sorted
+says "KDEF sorted by class" "7 classes: angry "
+check "KDEF sorted by class: no person is in two parts" by_person sorted
 
 # ---- FER+ ----
 lay plus 'path = "FER2013" (p == 0 ? "Train" : p == 1 ? "Valid" : "Test") sprintf("/fer%07d.pgm", n)'
