@@ -1,6 +1,7 @@
 /* CSV files in the format of fer2013.csv, plain or gzipped: a header that names the columns
  * emotion, pixels and Usage in any order (icml_face_data.csv has spaces before them; test.csv has
- * no emotion), then one image per row, its pixels as numbers 0..255 separated by spaces.
+ * no emotion), then one image per row, its pixels as numbers 0..255 separated by spaces. Files that
+ * people make from these may have semicolons or tabs, words for emotions, and label 7, contempt.
  *
  * All threads parse rows; one thread appends them in file order. So data, messages and the count of
  * bad rows are the same for any number of threads. */
@@ -10,7 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "host/base/log.h"
 #include "host/base/memory.h"
+#include "host/data/class_words.h"
 #include "host/data/csv_lines.h"
 #include "host/data/csv_rows.h"
 #include "host/data/source.h"
@@ -27,7 +30,9 @@ typedef struct csv_position {
 typedef struct csv_reader {
     csv_lines lines; /* only its open file is kept */
     csv_columns columns;
-    int side; /* 0 until the first good row sets it */
+    int side;          /* 0 until the first good row sets it */
+    class_words words; /* the emotions, where these are words */
+    int largest;       /* label of the good rows */
     csv_position *positions;
     size_t capacity;
     struct stat before; /* size and time of the file when it was indexed */
@@ -46,12 +51,29 @@ static mien_status row_fail(const char *path, long long number, const csv_row *r
     return MIEN_FAIL(FORMAT, "'%s': row %lld: %s", path, number, text);
 }
 
+/* Encodings that spreadsheets write and this reader does not know. */
+static mien_status check_text(const csv_reader *r, const char *line, size_t length) {
+    if (length >= 4 && (memchr(line, 0, 4) || memcmp(line, "\xff\xfe", 2) == 0 ||
+                        memcmp(line, "\xfe\xff", 2) == 0))
+        return MIEN_FAIL(UNSUPPORTED,
+                         "'%s' is UTF-16 or not text: save it as UTF-8 (in Excel \"CSV UTF-8\", or "
+                         "iconv -f UTF-16 -t UTF-8)",
+                         r->lines.path);
+    if (memchr(line, '\r', length))
+        return MIEN_FAIL(UNSUPPORTED,
+                         "'%s': its lines end with a carriage return alone: save it with line "
+                         "feeds (tr '\\r' '\\n')",
+                         r->lines.path);
+    return MIEN_OK;
+}
+
 static mien_status read_header(csv_reader *r) {
     size_t length;
     MIEN_TRY(csv_lines_next(&r->lines));
     if (r->lines.count == 0) return MIEN_FAIL(FORMAT, "'%s' is empty", r->lines.path);
     char *line = csv_line(&r->lines, 0, &length);
     if (length > CSV_LINE_MAX) return csv_too_long(&r->lines, 1);
+    MIEN_TRY(check_text(r, line, length));
     line[length] = 0;
     if (csv_read_header(line, &r->columns)) return MIEN_OK;
     return MIEN_FAIL(FORMAT,
@@ -80,6 +102,24 @@ static void parse_group(csv_reader *r, group *g) {
         parse_line(r, g, i);
 }
 
+static mien_status label_of_word(csv_reader *r, long long number, csv_row *row) {
+    const mien_status status = class_words_index(&r->words, row->word, &row->label);
+    if (status == MIEN_OK) return MIEN_OK;
+    return mien_fail_context(status, "'%s': row %lld", r->lines.path, number);
+}
+
+/* The emotions are words if most of the first rows have words: one damaged row decides nothing. */
+static void choose_words(csv_reader *r) {
+    int kinds[3] = {0};
+    for (size_t i = 1; i < r->lines.count && i <= 64 && r->columns.emotion >= 0; i++) {
+        size_t length;
+        const char *line = csv_line(&r->lines, i, &length);
+        const int kind = length <= CSV_LINE_MAX ? csv_label_kind(line, length, &r->columns) : -1;
+        if (kind >= 0) kinds[kind]++;
+    }
+    r->columns.words = kinds[1] + kinds[2] > kinds[0];
+}
+
 /* In file order: collects the good rows, reports or skips the bad ones. */
 static mien_status check_group(csv_reader *r, group *g, const mien_on_bad *on_bad,
                                mien_dataset *set, size_t *good) {
@@ -91,7 +131,9 @@ static mien_status check_group(csv_reader *r, group *g, const mien_on_bad *on_ba
         if (length == 0) continue;
         if (length > CSV_LINE_MAX) return csv_too_long(&r->lines, number);
         const size_t row = set->source_rows++;
+        if (!g->rows[i].problem && g->rows[i].word) MIEN_TRY(label_of_word(r, number, &g->rows[i]));
         if (!g->rows[i].problem) {
+            if (g->rows[i].label > r->largest) r->largest = g->rows[i].label;
             g->row[*good] = (uint32_t)row;
             g->good[(*good)++] = (uint32_t)i;
             continue;
@@ -149,6 +191,24 @@ static mien_status read_rows(csv_reader *r, group *g, const mien_on_bad *on_bad,
     return MIEN_OK;
 }
 
+/* Names the classes when all labels are known. */
+static mien_status name_classes(csv_reader *r, mien_dataset *set) {
+    if (!r->columns.words) {
+        const bool contempt = r->largest == CSV_CLASSES;
+        if (contempt) MIEN_INFO("%s: label 7 is read as contempt", set->source);
+        return mien_dataset_classes(set, csv_class_names, contempt ? CSV_CLASSES_MAX : CSV_CLASSES);
+    }
+    uint16_t to[MIEN_CLASSES_MAX];
+    MIEN_TRY(class_words_order(&r->words, to));
+    for (size_t i = 0; i < set->count; i++)
+        set->labels[i] = to[set->labels[i]];
+    MIEN_INFO("%s: the emotions are words: %d classes", set->source, r->words.count);
+    set->class_names = r->words.names;
+    set->classes = r->words.count;
+    r->words = (class_words){0};
+    return MIEN_OK;
+}
+
 /* A gzipped file can only be read sequentially: either all of it stays in memory, or none. The
  * budget is half of the free memory, because the upload to the backend needs two copies. */
 static mien_status choose_memory(const csv_reader *r, mien_dataset *set) {
@@ -174,10 +234,11 @@ static mien_status open_csv(const char *source, const mien_on_bad *on_bad, mien_
     MIEN_GO(choose_memory(r, set));
     if (!r->lines.file) fstat(r->lines.fd, &r->before);
     MIEN_GO(mien_new(&g, 1, sizeof *g));
-    MIEN_GO(mien_dataset_classes(set, csv_class_names, CSV_CLASSES));
     MIEN_GO(read_header(r));
+    choose_words(r);
     set->labelled = r->columns.emotion >= 0;
     MIEN_GO(read_rows(r, g, on_bad, set));
+    MIEN_GO(name_classes(r, set));
 out:
     mien_free(g);
     csv_lines_drop(&r->lines);
@@ -229,13 +290,17 @@ static void close_csv(mien_dataset *set) {
     csv_reader *r = set->reader;
     if (!r) return;
     csv_lines_close(&r->lines);
+    class_words_release(&r->words);
     mien_free(r->positions);
     mien_free(r);
     set->reader = NULL;
 }
 
 static bool accepts(const char *source) {
-    return mien_path_ends(source, ".csv") || mien_path_ends(source, ".csv.gz");
+    static const char *const suffixes[] = {".csv", ".csv.gz", ".tsv", ".tsv.gz"};
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++)
+        if (mien_path_ends(source, suffixes[i])) return true;
+    return false;
 }
 
 const mien_source_def mien_source_csv = {

@@ -4,27 +4,28 @@
 #include <string.h>
 #include <strings.h>
 
-#include "host/data/dataset.h"
+#include "host/data/class_words.h"
+#include "host/data/part_words.h"
 
 enum { COLUMNS_MAX = 16 };
 
-const char *const csv_class_names[CSV_CLASSES] = {"angry", "disgust",  "fear",   "happy",
-                                                  "sad",   "surprise", "neutral"};
+const char *const csv_class_names[CSV_CLASSES_MAX] = {"angry", "disgust",  "fear",    "happy",
+                                                      "sad",   "surprise", "neutral", "contempt"};
 
 typedef struct field {
     char *text, *end; /* *end is 0 */
 } field;
 
-/* Splits a line at commas outside quotes, in place; drops spaces and quotes around a field. */
-static int split_fields(char *line, field *fields) {
+/* Splits a line at separators outside quotes, in place; drops spaces and quotes around a field. */
+static int split_fields(char *line, char separator, field *fields) {
     int n = 0;
     for (char *at = line; n < COLUMNS_MAX;) {
-        while (*at == ' ' || *at == '\t')
+        while (*at == ' ' || (*at == '\t' && separator != '\t'))
             at++;
         const bool quoted = *at == '"';
         if (quoted) at++;
-        char *end = quoted ? strchr(at, '"') : strchr(at, ',');
-        char *comma = end && quoted ? strchr(end, ',') : end;
+        char *end = quoted ? strchr(at, '"') : strchr(at, separator);
+        char *comma = end && quoted ? strchr(end, separator) : end;
         if (!end) end = at + strlen(at);
         while (end > at && (end[-1] == ' ' || end[-1] == '\t'))
             end--;
@@ -36,17 +37,60 @@ static int split_fields(char *line, field *fields) {
     return n;
 }
 
+char csv_separator(const char *line) {
+    const char *found = strpbrk(line, ",;\t");
+    return found && !strchr(line, ',') ? *found : ',';
+}
+
+/* The column of the first of these names that the header has, or -1. */
+static int find_column(const field *fields, int count, const char *const *names) {
+    for (; *names; names++)
+        for (int i = count - 1; i >= 0; i--) /* of two columns of a name, the last one counts */
+            if (strcasecmp(fields[i].text, *names) == 0) return i;
+    return -1;
+}
+
 bool csv_read_header(char *line, csv_columns *c) {
+    static const char *const emotions[] = {"emotion", "label", "expression", "class", NULL};
+    static const char *const usages[] = {"usage", "split", "part", NULL};
+    static const char *const pixels[] = {"pixels", NULL};
     field fields[COLUMNS_MAX];
-    *c = (csv_columns){-1, -1, -1};
     if (strncmp(line, "\xef\xbb\xbf", 3) == 0) line += 3; /* byte order mark */
-    const int n = split_fields(line, fields);
-    for (int i = 0; i < n; i++) {
-        if (strcasecmp(fields[i].text, "emotion") == 0) c->emotion = i;
-        if (strcasecmp(fields[i].text, "pixels") == 0) c->pixels = i;
-        if (strcasecmp(fields[i].text, "usage") == 0) c->usage = i;
-    }
+    *c = (csv_columns){.separator = csv_separator(line)};
+    const int n = split_fields(line, c->separator, fields);
+    c->emotion = find_column(fields, n, emotions);
+    c->usage = find_column(fields, n, usages);
+    c->pixels = find_column(fields, n, pixels);
     return c->pixels >= 0;
+}
+
+/* A whole number, which spreadsheets and pandas may write as 3.0. */
+static bool read_number(const char *text, long *value) {
+    char *end;
+    *value = strtol(text, &end, 10);
+    if (end == text) return false;
+    if (*end == '.' || *end == ',') end += 1 + strspn(end + 1, "0");
+    return *end == 0;
+}
+
+int csv_label_kind(const char *line, size_t length, const csv_columns *c) {
+    char text[MIEN_CLASS_NAME];
+    const char *at = line, *end = line + length;
+    for (int i = 0; i < c->emotion; i++) {
+        at = memchr(at, c->separator, (size_t)(end - at));
+        if (!at++) return -1;
+    }
+    size_t n = 0;
+    for (; at < end && *at != c->separator && n + 1 < sizeof text; at++)
+        if (*at != '"' && (n || *at != ' ')) text[n++] = *at;
+    while (n && text[n - 1] == ' ')
+        n--;
+    text[n] = 0;
+    long value;
+    return !n || c->emotion < 0        ? -1
+           : read_number(text, &value) ? 0
+           : class_words_known(text)   ? 1
+                                       : 2;
 }
 
 /* ---- numbers separated by spaces: most of the bytes of the file ---- */
@@ -136,36 +180,39 @@ static bool read_pixels(field pixels, int side, csv_row *row) {
     return true;
 }
 
-static bool read_label(const char *text, csv_row *row) {
-    char *end;
-    const long v = strtol(text, &end, 10);
-    if (end == text || *end) return bad(row, "the emotion is not a number", 0, 0);
-    if (v < 0 || v >= CSV_CLASSES)
-        return bad(row, "the emotion %lld is not one of 0 to %lld", v, CSV_CLASSES - 1);
+static bool read_label(const char *text, bool words, csv_row *row) {
+    long v;
+    const bool is_number = read_number(text, &v);
+    if (words) {
+        row->word = text;
+        return *text && !is_number
+                   ? true
+                   : bad(row, "the emotion is not a word, as in most other rows", 0, 0);
+    }
+    if (!is_number) return bad(row, "the emotion is not a number", 0, 0);
+    if (v < 0 || v >= CSV_CLASSES_MAX)
+        return bad(row, "the emotion %lld is not one of 0 to %lld", v, CSV_CLASSES_MAX - 1);
     row->label = (int)v;
     return true;
 }
 
 static bool read_usage(const char *text, csv_row *row) {
-    static const char *const names[] = {"Training", "PublicTest", "PrivateTest"};
-    for (int i = 0; i < 3; i++)
-        if (strcasecmp(text, names[i]) == 0) {
-            row->usage = i;
-            return true;
-        }
-    return bad(row, "the usage is not Training, PublicTest or PrivateTest", 0, 0);
+    row->usage = part_word_of(text, strlen(text));
+    return row->usage != MIEN_NO_PART ||
+           bad(row, "the usage is not Training, PublicTest or PrivateTest, nor train, val or test",
+               0, 0);
 }
 
 void csv_read_row(char *line, size_t length, const csv_columns *c, int side, csv_row *row) {
     field fields[COLUMNS_MAX];
     *row = (csv_row){.usage = MIEN_NO_PART};
     line[length] = 0;
-    const int n = split_fields(line, fields);
+    const int n = split_fields(line, c->separator, fields);
     if (n <= c->pixels || n <= c->emotion || n <= c->usage) {
         bad(row, "it has only %lld columns", n, 0);
         return;
     }
-    if (c->emotion >= 0 && !read_label(fields[c->emotion].text, row)) return;
+    if (c->emotion >= 0 && !read_label(fields[c->emotion].text, c->words, row)) return;
     if (c->usage >= 0 && !read_usage(fields[c->usage].text, row)) return;
     read_pixels(fields[c->pixels], side, row);
 }

@@ -127,8 +127,8 @@ with_row4 's/ [0-9]*,T/ 1.5,T/'
 bad_csv "a fraction" "row 4" "other than numbers from 0 to 255"
 with_row4 's/ [0-9]*,T/ x,T/'
 bad_csv "letters" "row 4" "other than numbers from 0 to 255"
-with_row4 's/^[0-9]/7/'
-bad_csv "label 7" "row 4" "emotion 7" "0 to 6"
+with_row4 's/^[0-9]/8/'
+bad_csv "label 8" "row 4" "emotion 8" "0 to 7"
 with_row4 's/^[0-9]/-1/'
 bad_csv "label -1" "row 4" "emotion -1"
 with_row4 's/^[0-9]/happy/'

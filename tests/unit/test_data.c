@@ -143,7 +143,7 @@ static void csv_bad_rows(void **state) {
     const mien_image_spec spec = {8, 8, 1};
     mien_text_puts(&text, "emotion,pixels\n");
     for (int i = 0; i < 6; i++) {
-        mien_text_printf(&text, "%d,", i == 1 ? 7 : i);
+        mien_text_printf(&text, "%d,", i == 1 ? 8 : i);
         put_numbers(&text, i, i == 3 || i == 4 ? 63 : 64);
         mien_text_puts(&text, i == 3 ? " 256\n" : (i == 4 ? " 1x\n" : "\n"));
     }
@@ -151,7 +151,7 @@ static void csv_bad_rows(void **state) {
     assert_int_equal(mien_dataset_load(csv_path, spec, on_bad_fail, MIEN_MEMORY_RESIDENT, &set),
                      MIEN_FORMAT);
     expect_in_message(csv_path);
-    expect_in_message("row 3: the emotion 7");
+    expect_in_message("row 3: the emotion 8");
     mien_dataset_release(&set);
     assert_int_equal(mien_on_bad_parse("skip", &rule), MIEN_OK);
     assert_int_equal(mien_dataset_load(csv_path, spec, rule, MIEN_MEMORY_RESIDENT, &set), MIEN_OK);
