@@ -244,7 +244,7 @@ static void wrong_arrays(void **state) {
     (void)state;
     put_good();
     unlink(scratch_path("labels.npy"));
-    refuse("", MIEN_NOT_FOUND, "no 'labels'");
+    refuse("", MIEN_FORMAT, "no 'labels'");
     put("labels.npy", "|u1", "(4,)", labels, 4);
     refuse("", MIEN_FORMAT, "4 labels for the 5 images");
     put("labels.npy", "<f4", "(5,)", pixels, 20);
@@ -257,7 +257,7 @@ static void wrong_arrays(void **state) {
     put("images.npy", "<f4", "(5, 9, 11)", pixels, 4 * 5 * PIXELS / 2);
     refuse("", MIEN_FORMAT, "cut short");
     put("images.npy", "<f4", "(1, 9, 11)", pixels, 4 * PIXELS);
-    refuse("", MIEN_UNSUPPORTED, "f4: images must be uint8");
+    refuse("", MIEN_UNSUPPORTED, "float32 [1,9,11] with values from");
     put("images.npy", "|O", "(5, 9, 11)", pixels, N * PIXELS);
     refuse("", MIEN_UNSUPPORTED, "Python objects");
     put("images.npy", "|u1", "(5, 99)", pixels, 5 * 99);
@@ -393,14 +393,137 @@ static void damaged_archives(void **state) {
     }
 }
 
+/* ---- arrays as people save them ---- */
+
+static void put_labels(const char *name) {
+    put(name, "|u1", "(5,)", labels, N);
+}
+
+static void names_of_people(void **state) {
+    (void)state;
+    static const char *const names[][3] = {
+        {"X_train", "Y_train", "0"}, {"TrainX", "trainY", "0"},  {"images_val", "labels_val", "1"},
+        {"data", "target", "3"},     {"fdataX", "flabels", "3"}, {"X_test", "y_test", "2"},
+        {"arr_0", "arr_1", "3"},     {"arr_1", "arr_0", "3"},    {"x_valid", "labels_valid", "1"}};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char images[32], own[32];
+        snprintf(images, sizeof images, "%s.npy", names[i][0]);
+        snprintf(own, sizeof own, "%s.npy", names[i][1]);
+        put(images, "|u1", "(5, 9, 11)", pixels, N * PIXELS);
+        put_labels(own);
+        mien_dataset set = load("", MIEN_MEMORY_AUTO);
+        assert_int_equal(set.usage[0], atoi(names[i][2]));
+        expect_good(&set);
+        unlink(scratch_path(images));
+        unlink(scratch_path(own));
+    }
+    put_good();
+    put("data.npy", "|u1", "(5, 9, 11)", pixels, N * PIXELS); /* not a second set of images */
+    mien_dataset set = load("", MIEN_MEMORY_AUTO);
+    expect_good(&set);
+    put("faces1.npy", "|u1", "(5, 9, 11)", pixels, N * PIXELS);
+    refuse("faces1.npy", MIEN_FORMAT, "faces1 uint8 [5,9,11]");
+}
+
+static void number_types(void **state) {
+    (void)state;
+    static float ones[N * PIXELS];
+    static double whole[N * PIXELS];
+    static int64_t integers[N * PIXELS];
+    for (int i = 0; i < N * PIXELS; i++) {
+        ones[i] = (float)pixels[i] / 255;
+        whole[i] = integers[i] = pixels[i];
+    }
+    const struct {
+        const char *type;
+        const void *data;
+        size_t size;
+    } forms[] = {{"<f4", ones, sizeof ones},
+                 {"<f8", whole, sizeof whole},
+                 {"<i8", integers, sizeof integers}};
+    for (size_t f = 0; f < 3; f++)
+        for (mien_memory memory = MIEN_MEMORY_RESIDENT; memory <= MIEN_MEMORY_STREAM; memory++) {
+            put_labels("labels.npy");
+            put("images.npy", forms[f].type, "(5, 9, 11)", forms[f].data, forms[f].size);
+            mien_dataset set = load("", memory);
+            expect_good(&set);
+        }
+    /* 0.5, 1 and 0 as float16 */
+    static uint8_t halves[N * PIXELS * 2];
+    for (int i = 0; i < N * PIXELS; i++)
+        memcpy(halves + 2 * i, i % 3 == 0 ? "\0\x38" : i % 3 == 1 ? "\0\x3c" : "\0\0", 2);
+    put("images.npy", "<f2", "(5, 9, 11)", halves, sizeof halves);
+    mien_dataset set = load("", MIEN_MEMORY_AUTO);
+    assert_memory_equal(set.pixels, "\x80\xff\0\x80", 4);
+    mien_dataset_release(&set);
+    ones[3] = -1.5f;
+    put("images.npy", "<f4", "(5, 9, 11)", ones, sizeof ones);
+    refuse("", MIEN_UNSUPPORTED, "from -1.5 to");
+    memcpy(&ones[PIXELS], &(uint32_t){0x7fc00000}, 4);
+    put("images.npy", "<f4", "(5, 9, 11)", ones, sizeof ones);
+    refuse("", MIEN_FORMAT, "image 1 holds NaN");
+}
+
+static void layouts(void **state) {
+    (void)state;
+    static uint8_t planes[N * PIXELS * 3];
+    const mien_image_spec colour_spec = {H, W, 3};
+    for (int n = 0; n < N; n++)
+        for (int i = 0; i < PIXELS; i++)
+            for (int c = 0; c < 3; c++)
+                planes[(n * 3 + c) * PIXELS + i] = pixels[(n * PIXELS + i) * 3 + c];
+    put_labels("labels.npy");
+    put("images.npy", "|u1", "(5, 3, 9, 11)", planes, sizeof planes);
+    mien_dataset set;
+    assert_int_equal(mien_dataset_load(scratch, colour_spec, fail_at_once, MIEN_MEMORY_AUTO, &set),
+                     MIEN_OK);
+    assert_memory_equal(set.pixels, pixels, sizeof planes);
+    mien_dataset_release(&set);
+    put("images.npy", "|u1", "(5, 1, 9, 11)", pixels, N * PIXELS);
+    set = load("", MIEN_MEMORY_AUTO);
+    expect_good(&set);
+    put("images.npy", "|u1", "(5, 81)", pixels, N * 81);
+    assert_int_equal(mien_dataset_load(scratch, (mien_image_spec){9, 9, 1}, fail_at_once,
+                                       MIEN_MEMORY_AUTO, &set),
+                     MIEN_OK);
+    assert_memory_equal(set.pixels, pixels, N * 81);
+    mien_dataset_release(&set);
+}
+
+static void labels_of_people(void **state) {
+    (void)state;
+    static float rows[N * 3];
+    for (int i = 0; i < N; i++)
+        rows[i * 3 + labels[i]] = 1;
+    put_good();
+    put("labels.npy", "<f4", "(5, 3)", rows, sizeof rows);
+    mien_dataset set = load("", MIEN_MEMORY_AUTO);
+    expect_good(&set);
+    mien_text names = {0};
+    mien_text_puts(&names, "a\nb\n");
+    scratch_put_text("classes.txt", &names);
+    refuse("", MIEN_FORMAT, "labels of 3 classes, but classes.txt names 2");
+    put_labels("labels.npy");
+    refuse("", MIEN_FORMAT, "label 2; labels are 0 to 1, for which classes.txt has names");
+    unlink(scratch_path("classes.txt"));
+    rows[4] = 1;
+    rows[3] = 1;
+    put("labels.npy", "<f4", "(5, 3)", rows, sizeof rows);
+    refuse("", MIEN_FORMAT, "which row 1 has not");
+    put("labels.npy", "<f8", "(5,)", (const double[]){2, 0, 1, 2, 0}, 40);
+    set = load("", MIEN_MEMORY_AUTO);
+    expect_good(&set);
+}
+
 #define IN_SCRATCH(test) cmocka_unit_test_setup_teardown(test, start, scratch_drop)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        IN_SCRATCH(folder_of_arrays), IN_SCRATCH(parts),         IN_SCRATCH(colour),
-        IN_SCRATCH(archives),         IN_SCRATCH(headers),       IN_SCRATCH(wrong_arrays),
-        IN_SCRATCH(skipped_labels),   IN_SCRATCH(rows_and_gaps), IN_SCRATCH(damaged_archives),
-        IN_SCRATCH(damaged_members),  IN_SCRATCH(zip_bombs),
+        IN_SCRATCH(folder_of_arrays), IN_SCRATCH(parts),           IN_SCRATCH(colour),
+        IN_SCRATCH(archives),         IN_SCRATCH(headers),         IN_SCRATCH(wrong_arrays),
+        IN_SCRATCH(skipped_labels),   IN_SCRATCH(rows_and_gaps),   IN_SCRATCH(damaged_archives),
+        IN_SCRATCH(names_of_people),  IN_SCRATCH(number_types),    IN_SCRATCH(layouts),
+        IN_SCRATCH(labels_of_people), IN_SCRATCH(damaged_members), IN_SCRATCH(zip_bombs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
