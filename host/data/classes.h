@@ -18,8 +18,5 @@ int mien_class_find(const char (*names)[MIEN_CLASS_NAME], int count, const char 
  * them, or two match the same one. */
 mien_status mien_dataset_map(mien_dataset *set, const char (*names)[MIEN_CLASS_NAME], int count,
                              const char *of);
-/* Names the set's classes by the file classes.txt of a folder, one per line from label 0 on; *count
- * stays 0 if there is no such file. */
-mien_status mien_classes_read(mien_dataset *set, const char *folder, int *count);
 
 #endif

@@ -16,6 +16,7 @@
 #include "host/data/class_words.h"
 #include "host/data/csv_lines.h"
 #include "host/data/csv_rows.h"
+#include "host/data/label_columns.h"
 #include "host/data/source.h"
 
 enum { GROUP = 4096 }; /* rows parsed at a time, to bound memory */
@@ -299,7 +300,7 @@ static void close_csv(mien_dataset *set) {
 static bool accepts(const char *source) {
     static const char *const suffixes[] = {".csv", ".csv.gz", ".tsv", ".tsv.gz"};
     for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++)
-        if (mien_path_ends(source, suffixes[i])) return true;
+        if (mien_path_ends(source, suffixes[i])) return !label_columns_peek(source);
     return false;
 }
 

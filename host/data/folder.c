@@ -10,6 +10,7 @@
 #include "host/base/log.h"
 #include "host/base/memory.h"
 #include "host/data/classes.h"
+#include "host/data/classes_file.h"
 #include "host/data/face_sets.h"
 #include "host/data/folder_layout.h"
 #include "host/data/folder_parts.h"
@@ -177,10 +178,10 @@ static mien_status name_classes(reading *r) {
         int lines = 0;
         snprintf(folder, sizeof folder, "%s", r->set->source);
         if (l->root) MIEN_TRY(mien_path_join(folder, r->set->source, tree_path(&r->tree, l->root)));
-        MIEN_TRY(mien_classes_read(r->set, folder, &lines));
+        MIEN_TRY(classes_file_read(r->set, folder, &lines));
         if (!lines && l->root) {
             snprintf(folder, sizeof folder, "%s", r->set->source);
-            MIEN_TRY(mien_classes_read(r->set, folder, &lines));
+            MIEN_TRY(classes_file_read(r->set, folder, &lines));
         }
         if (lines) return use_class_list(r, folder, lines);
     }

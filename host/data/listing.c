@@ -45,9 +45,14 @@ static mien_status sort_names(listing *list) {
     return MIEN_OK;
 }
 
-/* Lists subfolders, pictures or both; what is asked for in neither is counted in `other`. */
-static mien_status read_names(const char *path, listing *folders, listing *pictures, size_t *other,
-                              char *table) {
+static bool is_text_table(const char *name) {
+    return mien_path_ends(name, ".csv") || mien_path_ends(name, ".tsv");
+}
+
+/* Lists subfolders, the files that are `wanted`, or both; what is asked for in neither is counted
+ * in `other`. */
+static mien_status read_names(const char *path, listing *folders, listing *files,
+                              bool (*wanted)(const char *name), size_t *other, char *table) {
     DIR *dir = opendir(path);
     if (!dir) return MIEN_FAIL(IO, "cannot read the folder '%s': %s", path, strerror(errno));
     for (;;) {
@@ -56,10 +61,10 @@ static mien_status read_names(const char *path, listing *folders, listing *pictu
         if (!entry) break;
         const char *name = entry->d_name;
         if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) continue;
-        const bool picture = listing_is_picture(name);
+        const bool file = wanted && wanted(name);
         listing *to = NULL;
-        if (name[0] != '.' && (folders || picture))
-            to = is_folder(path, entry) ? folders : picture ? pictures : NULL;
+        if (name[0] != '.' && (folders || file))
+            to = is_folder(path, entry) ? folders : file ? files : NULL;
         if (to) {
             mien_text_append(&to->text, name, strlen(name) + 1);
             to->count++;
@@ -73,23 +78,28 @@ static mien_status read_names(const char *path, listing *folders, listing *pictu
     closedir(dir);
     if (code) return MIEN_FAIL(IO, "cannot read the folder '%s': %s", path, strerror(code));
     if (folders) MIEN_TRY(sort_names(folders));
-    return pictures ? sort_names(pictures) : MIEN_OK;
+    return files ? sort_names(pictures) : MIEN_OK;
 }
 
 mien_status listing_folders(const char *path, listing *out) {
     *out = (listing){0};
-    return read_names(path, out, NULL, &out->ignored, NULL);
+    return read_names(path, out, NULL, NULL, &out->ignored, NULL);
 }
 
 mien_status listing_pictures(const char *path, listing *out) {
     *out = (listing){0};
-    return read_names(path, NULL, out, &out->ignored, NULL);
+    return read_names(path, NULL, out, listing_is_picture, &out->ignored, NULL);
+}
+
+mien_status listing_tables(const char *path, listing *out) {
+    *out = (listing){0};
+    return read_names(path, NULL, out, is_text_table, &out->ignored, NULL);
 }
 
 mien_status listing_both(const char *path, listing *folders, listing *pictures, char *table) {
     *folders = *pictures = (listing){0};
     *table = 0;
-    return read_names(path, folders, pictures, &pictures->ignored, table);
+    return read_names(path, folders, pictures, listing_is_picture, &pictures->ignored, table);
 }
 
 void listing_release(listing *list) {

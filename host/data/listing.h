@@ -23,6 +23,8 @@ mien_status listing_pictures(const char *path, listing *out);
 /* Both at once; other entries are counted in pictures->ignored. `table` [LISTING_NAME] becomes the
  * first csv, tsv or Excel file by name, or "". Release both even after a failure. */
 mien_status listing_both(const char *path, listing *folders, listing *pictures, char *table);
+/* The files that end in .csv or .tsv. */
+mien_status listing_tables(const char *path, listing *out);
 void listing_release(listing *list);
 /* jpg jpeg png bmp pgm ppm, in any case. */
 bool listing_is_picture(const char *name);

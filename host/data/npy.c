@@ -8,12 +8,10 @@
 
 #include "host/base/log.h"
 #include "host/base/memory.h"
-#include "host/data/classes.h"
+#include "host/data/classes_file.h"
 #include "host/data/npy_names.h"
 #include "host/data/npy_pixels.h"
 #include "host/data/pictures.h"
-
-enum { CLASSES_FILE_MAX = 1 << 20 };
 
 typedef struct npy_position {
     uint32_t row;
@@ -241,32 +239,6 @@ out:
     return status;
 }
 
-mien_status mien_classes_read(mien_dataset *set, const char *folder, int *count) {
-    char path[MIEN_PATH], *text, *names[MIEN_CLASSES_MAX];
-    size_t size;
-    MIEN_TRY(mien_path_join(path, folder, "classes.txt"));
-    if (!mien_file_exists(path)) return MIEN_OK;
-    MIEN_TRY(mien_file_read(path, CLASSES_FILE_MAX, &text, &size));
-    mien_status status = MIEN_OK;
-    if (strlen(text) != size)
-        status = MIEN_FAIL(FORMAT, "'%s' contains NUL bytes: it is damaged", path);
-    for (char *line = text; *line && status == MIEN_OK;) {
-        char *end = line + strcspn(line, "\r\n");
-        char *next = end + strspn(end, "\r\n");
-        *end = 0;
-        if (*count == MIEN_CLASSES_MAX || end - line >= MIEN_CLASS_NAME)
-            status = MIEN_FAIL(FORMAT, "'%s': more than %d classes, or a name longer than %d bytes",
-                               path, MIEN_CLASSES_MAX, MIEN_CLASS_NAME - 1);
-        else if (*line)
-            names[(*count)++] = line;
-        line = next;
-    }
-    if (status == MIEN_OK && *count == 0) status = MIEN_FAIL(FORMAT, "'%s' names no class", path);
-    if (status == MIEN_OK) status = mien_dataset_classes(set, (const char *const *)names, *count);
-    mien_free(text);
-    return status;
-}
-
 static mien_status number_classes(mien_dataset *set, int count) {
     MIEN_TRY(mien_new(&set->class_names, (size_t)count, MIEN_CLASS_NAME));
     set->classes = count;
@@ -318,7 +290,7 @@ static mien_status add_pairs(mien_dataset *set, const array_store *s, const char
     npy_pair pairs[NPY_PAIRS];
     int classes = 0;
     bool found = false;
-    MIEN_TRY(mien_classes_read(set, s->folder, &classes));
+    MIEN_TRY(classes_file_read(set, s->folder, &classes));
     const bool open = classes == 0;
     const int count = npy_names_pair(s->names, s->count, pairs);
     for (int i = 0; i < count; i++) {

@@ -24,6 +24,8 @@ void pictures_close(mien_dataset *set) {
     if (!p) return;
     mien_text_release(&p->paths);
     mien_free(p->items);
+    mien_free(p->boxes);
+    mien_free(p->root);
     mien_free(p);
     set->reader = NULL;
 }
@@ -37,6 +39,19 @@ mien_status pictures_add(mien_dataset *set, const char *path, int label, int usa
         (picture){.path = p->paths.size, .label = (uint16_t)label, .usage = (uint8_t)usage};
     mien_text_append(&p->paths, path, strlen(path) + 1);
     return p->paths.status;
+}
+
+mien_status pictures_root(mien_dataset *set, const char *folder) {
+    pictures *p = set->reader;
+    return mien_copy_text(&p->root, folder);
+}
+
+mien_status pictures_box(mien_dataset *set, mien_rect box) {
+    pictures *p = set->reader;
+    if (p->count > p->box_capacity)
+        MIEN_TRY(mien_grow(&p->boxes, &p->box_capacity, 2 * p->count, sizeof *p->boxes));
+    p->boxes[p->count - 1] = box;
+    return MIEN_OK;
 }
 
 void pictures_shape(mien_image_spec spec, uint8_t *pixels, int height, int width, int channels,
@@ -63,10 +78,31 @@ const char *pictures_file(const mien_dataset *set, size_t i) {
 }
 
 static mien_status path_of(const mien_dataset *set, size_t i, char *path) {
-    return mien_path_join(path, set->source, pictures_file(set, i));
+    const pictures *p = set->reader;
+    return mien_path_join(path, p->root ? p->root : set->source, pictures_file(set, i));
+}
+
+/* Cuts the box to the picture, and the picture to the box. */
+static mien_status shape_box(const mien_dataset *set, const char *path, const mien_image *image,
+                             mien_rect box, uint8_t *pixels) {
+    static const mien_crop rule = {.square = true};
+    const mien_image_spec spec = set->spec;
+    const int x = box.x > 0 ? box.x : 0, y = box.y > 0 ? box.y : 0;
+    const int right = box.x + box.width, bottom = box.y + box.height;
+    const mien_rect cut = {x, y, (right < image->width ? right : image->width) - x,
+                           (bottom < image->height ? bottom : image->height) - y};
+    if (cut.width < PICTURE_SIDE_MIN || cut.height < PICTURE_SIDE_MIN)
+        return MIEN_FAIL(FORMAT,
+                         "'%s': the box at %d,%d of %dx%d pixels is outside the picture of %dx%d",
+                         path, box.x, box.y, box.width, box.height, image->width, image->height);
+    const int channels = image->channels == 3 && spec.channels == 3 ? 3 : 1;
+    MIEN_TRY(mien_crop_face(image, cut, rule, spec.height, spec.width, channels, pixels));
+    if (channels == 1) mien_image_shape(spec, pixels, spec.height, spec.width, pixels);
+    return MIEN_OK;
 }
 
 static mien_status decode(const mien_dataset *set, size_t i, uint8_t *pixels, uint64_t *stamp) {
+    const pictures *p = set->reader;
     char path[MIEN_PATH];
     mien_image image;
     mien_status status = MIEN_OK;
@@ -76,6 +112,8 @@ static mien_status decode(const mien_dataset *set, size_t i, uint8_t *pixels, ui
     if (image.width < PICTURE_SIDE_MIN || image.height < PICTURE_SIDE_MIN)
         status = MIEN_FAIL(FORMAT, "'%s' has %dx%d pixels: too small for a face (at least %dx%d)",
                            path, image.width, image.height, PICTURE_SIDE_MIN, PICTURE_SIDE_MIN);
+    else if (p->boxes)
+        status = shape_box(set, path, &image, p->boxes[i], pixels);
     else
         pictures_shape(set->spec, image.pixels, image.height, image.width, image.channels, pixels);
     mien_image_release(&image);
@@ -116,6 +154,7 @@ static mien_status append_group(mien_dataset *set, size_t first, size_t count,
         }
         const picture item = p->items[first + k];
         p->items[to] = item;
+        if (p->boxes) p->boxes[to] = p->boxes[first + k];
         set->labels[to] = item.label;
         set->usage[to] = item.usage;
         set->group[to] = item.group;
@@ -153,6 +192,6 @@ mien_status pictures_read(const mien_dataset *set, size_t i, mien_read_buffer *b
     const mien_status status = decode(set, i, pixels, &stamp);
     if (status != MIEN_OK) return mien_fail_context(status, "the data changed while in use");
     if (stamp == p->items[i].stamp) return MIEN_OK;
-    return MIEN_FAIL(IO, "'%s/%s' was changed while in use: start again", set->source,
-                     p->paths.data + p->items[i].path);
+    return MIEN_FAIL(IO, "'%s/%s' was changed while in use: start again",
+                     p->root ? p->root : set->source, p->paths.data + p->items[i].path);
 }

@@ -5,6 +5,7 @@
 
 #include "host/base/text.h"
 #include "host/data/source.h"
+#include "host/image/crop.h"
 
 enum { PICTURE_SIDE_MIN = 8 }; /* a smaller picture cannot show a face */
 
@@ -19,14 +20,22 @@ typedef struct picture {
 /* set->reader of these sources: all listed files before pictures_load, the good ones after it, when
  * items[i] is sample i. */
 typedef struct pictures {
-    mien_text paths; /* relative to set->source, zero-terminated */
+    mien_text paths; /* relative to `root`, zero-terminated */
+    char *root;      /* NULL: set->source */
     picture *items;
     size_t count, capacity;
+    mien_rect *boxes; /* [count] the part of each file that is the sample; NULL: all of it */
+    size_t box_capacity;
 } pictures;
 
 /* Sets set->reader to an empty list. */
 mien_status pictures_start(mien_dataset *set);
 mien_status pictures_add(mien_dataset *set, const char *path, int label, int usage);
+/* The folder of the files, where it is not set->source. */
+mien_status pictures_root(mien_dataset *set, const char *folder);
+/* Sets the box of the picture added last; either all pictures have one or none. It is cut to the
+ * picture and extended to a square, as in prediction. */
+mien_status pictures_box(mien_dataset *set, mien_rect box);
 /* Decodes every listed file and appends the good ones in list order; pixels are kept within the
  * set's budget. */
 mien_status pictures_load(mien_dataset *set, const mien_on_bad *on_bad);

@@ -7,7 +7,7 @@
 
 mien_status mien_records_open(mien_records *r, const char *path, size_t limit) {
     size_t size;
-    *r = (mien_records){.path = path, .next_line = 1};
+    *r = (mien_records){.path = path, .next_line = 1, .separator = ','};
     MIEN_TRY(mien_file_read(path, limit, &r->text, &size));
     if (strlen(r->text) != size)
         return MIEN_FAIL(FORMAT, "'%s' is not a csv: it contains NUL bytes", path);
@@ -22,7 +22,7 @@ static mien_status read_quoted(mien_records *r, char **to) {
         if (*r->at == '\n') r->next_line++;
         if (*r->at == '"' && *++r->at != '"') {
             if (r->at[0] == '\r' && (r->at[1] == '\n' || !r->at[1])) r->at++;
-            if (!*r->at || *r->at == ',' || *r->at == '\n') return MIEN_OK;
+            if (!*r->at || *r->at == r->separator || *r->at == '\n') return MIEN_OK;
             return MIEN_FAIL(FORMAT, "'%s': line %lld: text follows a closing quote", r->path,
                              r->next_line);
         }
@@ -33,10 +33,10 @@ static mien_status read_quoted(mien_records *r, char **to) {
 }
 
 static void read_bare(mien_records *r, char **to) {
-    const size_t length = strcspn(r->at, ",\n");
+    const size_t length = strcspn(r->at, (const char[]){r->separator, '\n', 0});
     r->at += length;
     *to = r->at;
-    if (*r->at != ',' && length && (*to)[-1] == '\r') --*to;
+    if (*r->at != r->separator && length && (*to)[-1] == '\r') --*to;
 }
 
 mien_status mien_records_next(mien_records *r) {
@@ -46,7 +46,7 @@ mien_status mien_records_next(mien_records *r) {
         r->at++;
     }
     r->line = r->next_line;
-    for (char end = *r->at ? ',' : 0; end == ',';) {
+    for (char end = *r->at ? r->separator : 0; end && end == r->separator;) {
         char *field = r->at, *to = r->at;
         if (r->count == MIEN_FIELDS)
             return MIEN_FAIL(FORMAT, "'%s': line %lld has more than %d fields", r->path, r->line,

@@ -13,6 +13,7 @@ typedef struct mien_records {
     const char *path;
     char *text, *at;           /* the whole file, and the part not yet read */
     long long line, next_line; /* the line, from 1, of the current record; of `at` */
+    char separator;            /* a comma, unless it is changed after opening */
     char *fields[MIEN_FIELDS]; /* of the current record, in `text`; valid until the next call */
     int count;
 } mien_records;

@@ -12,7 +12,8 @@ typedef struct mien_read_buffer {
 
 typedef struct mien_source_def {
     const char *form; /* what a user gives, for messages: "a .csv or .csv.gz file"; may be shared */
-    /* Whether the source has this format, decided by name and folder listing, not by content. */
+    /* Whether the source has this format, decided by name, folder listing and, for tables, the
+     * first line. */
     bool (*accepts)(const char *source);
     /* Appends every sample (mien_dataset_extend) in the source's order, with its pixels while
      * set->pixels is not NULL; mien_dataset_fill or `read` supplies them later. Whatever `read`
@@ -43,6 +44,7 @@ static inline const char *mien_source_file(const mien_dataset *set, size_t i) {
 const mien_source_def *mien_source_at(size_t index);
 
 extern const mien_source_def mien_source_sample, mien_source_csv, mien_source_npy,
-    mien_source_rafdb, mien_source_ferplus, mien_source_affectnet, mien_source_folder;
+    mien_source_rafdb, mien_source_ferplus, mien_source_affectnet, mien_source_label_table,
+    mien_source_folder;
 
 #endif
