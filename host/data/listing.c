@@ -78,7 +78,7 @@ static mien_status read_names(const char *path, listing *folders, listing *files
     closedir(dir);
     if (code) return MIEN_FAIL(IO, "cannot read the folder '%s': %s", path, strerror(code));
     if (folders) MIEN_TRY(sort_names(folders));
-    return files ? sort_names(pictures) : MIEN_OK;
+    return files ? sort_names(files) : MIEN_OK;
 }
 
 mien_status listing_folders(const char *path, listing *out) {
@@ -100,6 +100,16 @@ mien_status listing_both(const char *path, listing *folders, listing *pictures, 
     *folders = *pictures = (listing){0};
     *table = 0;
     return read_names(path, folders, pictures, listing_is_picture, &pictures->ignored, table);
+}
+
+static bool is_any(const char *name) {
+    (void)name;
+    return true;
+}
+
+mien_status listing_files(const char *path, listing *out) {
+    *out = (listing){0};
+    return read_names(path, NULL, out, is_any, &out->ignored, NULL);
 }
 
 void listing_release(listing *list) {

@@ -25,6 +25,8 @@ mien_status listing_pictures(const char *path, listing *out);
 mien_status listing_both(const char *path, listing *folders, listing *pictures, char *table);
 /* The files that end in .csv or .tsv. */
 mien_status listing_tables(const char *path, listing *out);
+/* All files that are not hidden. */
+mien_status listing_files(const char *path, listing *out);
 void listing_release(listing *list);
 /* jpg jpeg png bmp pgm ppm, in any case. */
 bool listing_is_picture(const char *name);

@@ -7,6 +7,7 @@
 
 #include "host/base/memory.h"
 #include "host/data/classes.h"
+#include "host/data/label_columns.h"
 #include "host/data/listing.h"
 #include "host/data/source.h"
 #include "host/data/votes.h"
@@ -168,13 +169,23 @@ mien_status mien_dataset_load_all(const char *names, mien_image_spec spec, mien_
     return mien_dataset_merge(sources, count, spec, on_bad, memory, out);
 }
 
-/* Whether `path` is in a subfolder of `folder`, like the pictures of a data set. */
-static bool in_subfolder(const char *folder, const char *path) {
+/* Whether `path` is in `folder`, or only in a subfolder, like the pictures of class folders. */
+static bool in_folder(const char *folder, const char *path, bool deeper) {
     char outer[PATH_MAX], inner[PATH_MAX];
     if (!realpath(folder, outer) || !realpath(path, inner)) return false;
     const size_t length = strlen(outer);
     return strncmp(outer, inner, length) == 0 && inner[length] == '/' &&
-           strchr(inner + length + 1, '/') != NULL;
+           (!deeper || strchr(inner + length + 1, '/') != NULL);
+}
+
+/* Whether `path` is a picture or table of a source that a table describes. */
+static bool is_of_table(const char *source, const char *path) {
+    char folder[MIEN_PATH];
+    if (!mien_source_label_table.accepts(source)) return false;
+    if (!listing_is_picture(path) && !label_columns_peek(path)) return false;
+    if (mien_is_folder(source)) return in_folder(source, path, false);
+    mien_path_folder(folder, source);
+    return in_folder(folder, path, false);
 }
 
 bool mien_dataset_reads(const char *names, const char *path) {
@@ -185,7 +196,8 @@ bool mien_dataset_reads(const char *names, const char *path) {
     for (size_t i = 0; i < count; i++)
         if (mien_same_file(sources[i], path) ||
             ((listing_is_picture(path) || mien_path_ends(path, "/label.csv")) &&
-             in_subfolder(sources[i], path)))
+             in_folder(sources[i], path, true)) ||
+            is_of_table(sources[i], path))
             return true;
     return false;
 }

@@ -43,8 +43,8 @@ static inline const char *mien_source_file(const mien_dataset *set, size_t i) {
 /* The rows in the order in which they are asked; NULL after the last. */
 const mien_source_def *mien_source_at(size_t index);
 
-extern const mien_source_def mien_source_sample, mien_source_csv, mien_source_npy,
-    mien_source_rafdb, mien_source_ferplus, mien_source_affectnet, mien_source_label_table,
-    mien_source_folder;
+extern const mien_source_def mien_source_sample, mien_source_foreign, mien_source_csv,
+    mien_source_npy, mien_source_rafdb, mien_source_ferplus, mien_source_affectnet,
+    mien_source_label_table, mien_source_folder;
 
 #endif

@@ -8,8 +8,9 @@
 #include "host/data/source.h"
 
 static const mien_source_def *const sources[] = {
-    &mien_source_sample,  &mien_source_csv,       &mien_source_npy,         &mien_source_rafdb,
-    &mien_source_ferplus, &mien_source_affectnet, &mien_source_label_table, &mien_source_folder};
+    &mien_source_sample,    &mien_source_foreign,     &mien_source_csv,
+    &mien_source_npy,       &mien_source_rafdb,       &mien_source_ferplus,
+    &mien_source_affectnet, &mien_source_label_table, &mien_source_folder};
 enum { SOURCES = sizeof sources / sizeof sources[0] };
 
 const mien_source_def *mien_source_at(size_t index) {
