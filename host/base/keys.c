@@ -158,6 +158,34 @@ static mien_status read_texts(const mien_key *key, const mien_value *v, const ch
     return MIEN_OK;
 }
 
+static void release_lists(mien_lists *lists) {
+    for (size_t i = 0; i < lists->count; i++) {
+        mien_free(lists->items[i].name);
+        release_texts(&lists->items[i].texts);
+    }
+    mien_free(lists->items);
+    *lists = (mien_lists){0};
+}
+
+static mien_status read_lists(const mien_key *key, const mien_value *v, const char *source,
+                              mien_lists *out) {
+    mien_lists lists = {0};
+    const bool none = v->kind == MIEN_VALUE_NULL || (v->text && strcmp(v->text, "none") == 0);
+    if (v->kind != MIEN_VALUE_MAP && !none)
+        return wrong(key, v, source, "a map of names to lists, such as {new: [a, b]}");
+    MIEN_TRY(mien_new(&lists.items, v->count + 1, sizeof *lists.items));
+    mien_status status = MIEN_OK;
+    for (const mien_value *item = none ? NULL : v->first; item && status == MIEN_OK;
+         item = item->next) {
+        struct mien_named_list *list = &lists.items[lists.count++];
+        status = mien_copy_text(&list->name, item->key);
+        if (status == MIEN_OK) status = read_texts(key, item, source, &list->texts);
+    }
+    release_lists(status == MIEN_OK ? out : &lists);
+    if (status == MIEN_OK) *out = lists;
+    return status;
+}
+
 static mien_status read_word_or_number(const mien_key *key, const mien_value *v, const char *source,
                                        mien_number_or *out) {
     out->word = v->kind == MIEN_VALUE_NULL ? find_choice(key->choices, "none")
@@ -214,6 +242,8 @@ static mien_status read_one(const mien_key *key, void *owner, const mien_value *
         return read_ints(key, v, source, to);
     case MIEN_KEY_SIDES:
         return read_sides(key, v, source, to);
+    case MIEN_KEY_LISTS:
+        return read_lists(key, v, source, to);
     }
     return MIEN_OK;
 }
@@ -369,6 +399,25 @@ static void print_real(double x, mien_text *out) {
     mien_text_puts(out, text);
 }
 
+static void print_texts(const mien_texts *list, mien_text *out) {
+    for (size_t i = 0; i < list->count; i++) {
+        mien_text_puts(out, i ? ", " : "[");
+        print_text(list->items[i], out);
+    }
+    mien_text_puts(out, list->count ? "]" : "[]");
+}
+
+static void print_lists(const mien_lists *lists, mien_text *out) {
+    mien_text_puts(out, "{");
+    for (size_t i = 0; i < lists->count; i++) {
+        if (i) mien_text_puts(out, ", ");
+        print_text(lists->items[i].name, out);
+        mien_text_puts(out, ": ");
+        print_texts(&lists->items[i].texts, out);
+    }
+    mien_text_puts(out, "}");
+}
+
 void mien_key_print_value(const mien_key *key, const void *owner, mien_text *out) {
     const void *from = (const char *)owner + key->offset;
     char word[64];
@@ -401,15 +450,12 @@ void mien_key_print_value(const mien_key *key, const void *owner, mien_text *out
         mien_text_puts(out, list->count ? "]" : "[]");
         break;
     }
-    case MIEN_KEY_TEXTS: {
-        const mien_texts *list = from;
-        for (size_t i = 0; i < list->count; i++) {
-            mien_text_puts(out, i ? ", " : "[");
-            print_text(list->items[i], out);
-        }
-        mien_text_puts(out, list->count ? "]" : "[]");
+    case MIEN_KEY_TEXTS:
+        print_texts(from, out);
         break;
-    }
+    case MIEN_KEY_LISTS:
+        print_lists(from, out);
+        break;
     case MIEN_KEY_NUMBER_OR: {
         const mien_number_or *value = from;
         mien_key_choice(key, value->word, word, sizeof word);
@@ -458,6 +504,7 @@ void mien_keys_print(mien_keys keys, const void *owner, mien_text *out) {
 void mien_keys_release(mien_keys keys, void *owner) {
     for (size_t i = 0; i < keys.count; i++) {
         if (keys.rows[i].type == MIEN_KEY_TEXTS) release_texts(field(&keys.rows[i], owner));
+        if (keys.rows[i].type == MIEN_KEY_LISTS) release_lists(field(&keys.rows[i], owner));
         if (keys.rows[i].type == MIEN_KEY_REALS) {
             mien_reals *list = field(&keys.rows[i], owner);
             mien_free(list->items);

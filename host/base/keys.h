@@ -33,6 +33,7 @@ typedef enum mien_key_type {
     MIEN_KEY_NUMBER_OR,
     MIEN_KEY_INTS,
     MIEN_KEY_SIDES,
+    MIEN_KEY_LISTS,
 } mien_key_type;
 
 typedef struct mien_reals {
@@ -44,6 +45,15 @@ typedef struct mien_texts {
     char **items;
     size_t count;
 } mien_texts;
+
+/* A map of names to lists of texts. */
+typedef struct mien_lists {
+    struct mien_named_list {
+        char *name;
+        mien_texts texts;
+    } * items;
+    size_t count;
+} mien_lists;
 
 enum { MIEN_INTS_MAX = 4 };
 typedef struct mien_ints {
@@ -100,6 +110,8 @@ void mien_key_choice(const mien_key *key, int index, char *out, size_t size);
     { name, MIEN_KEY_TEXT, field, fallback, 0, 0, NULL, doc }
 #define KEY_TEXTS(name, field, fallback, doc)                                                      \
     { name, MIEN_KEY_TEXTS, field, fallback, 0, 0, NULL, doc }
+#define KEY_LISTS(name, field, fallback, doc)                                                      \
+    { name, MIEN_KEY_LISTS, field, fallback, 0, 0, NULL, doc }
 #define KEY_INT(name, field, fallback, min, max, doc)                                              \
     { name, MIEN_KEY_INT, field, fallback, min, max, NULL, doc }
 #define KEY_REAL(name, field, fallback, min, max, doc)                                             \

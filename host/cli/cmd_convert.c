@@ -37,6 +37,7 @@ static mien_status load(const convert_args *args, const mien_model *model, mien_
     mien_split split = model->meta.split;
     MIEN_TRY(mien_dataset_load(args->data, model->meta.input, args->bad_rows, MIEN_MEMORY_RESIDENT,
                                set));
+    MIEN_TRY(mien_choice_apply(&model->meta.choice, false, set)); /* else the split differs */
     if (split.by == MIEN_BY_USAGE && !mien_split_named(set))
         memset(set->part, args->part, set->count);
     else

@@ -10,7 +10,7 @@ typedef struct evaluate_args {
     cli_common common;
     cli_list rest, models;
     const char *data, *split, *tta, *predictions, *batch, *on_bad, *memory_text, *soft_labels;
-    const char *report, *groups;
+    const char *report, *groups, *drop_classes;
     mien_part part; /* when --split names one */
     mien_evaluate_request request;
 } evaluate_args;
@@ -94,6 +94,7 @@ static bool check_values(evaluate_args *args) {
                                             .memory = (mien_memory)memory,
                                             .soft_labels = args->soft_labels,
                                             .groups = args->groups,
+                                            .drop_classes = args->drop_classes,
                                             .stop = &cli_stop};
     return cli_on_bad(args->on_bad, &args->request.on_bad);
 }
@@ -118,6 +119,8 @@ static int run(int argc, char **argv, const cli_command *self) {
         {"--groups", "FILE.csv",
          "metrics by subgroup: a CSV with `file` or `row` and columns such as age", &args.groups,
          NULL, NULL},
+        {"--drop-classes", "A,B", "leave out images and answers of these classes",
+         &args.drop_classes, NULL, NULL},
         {"--batch", "N", "batch size (default: 128)", &args.batch, NULL, NULL},
         {"--on-bad", "fail|skip[:MAX]", "unreadable images or rows of the data (default: fail)",
          &args.on_bad, NULL, NULL},

@@ -106,6 +106,7 @@ static mien_status predict(predict_args *args) {
     /* a single photo has few faces: a small batch saves memory */
     const int batch = args->file_count == 1 ? FEW : BATCH;
     MIEN_GO(mien_ensemble_open(args->models.items, args->models.count, backend, batch, &models));
+    if (args->drop_classes) MIEN_GO(mien_ensemble_drop(&models, args->drop_classes));
     out.meta = &models.models[0].meta;
     status = args->data ? predict_data(args, &models, &out)
                         : predict_photos(args, &models, &detector, &out);
@@ -140,6 +141,7 @@ static int run(int argc, char **argv, const cli_command *self) {
         {"--csv", "FILE", "write a CSV with one row per face", &args.csv, NULL, NULL},
         {"--data", "SRC", "predict a data set, with or without labels, instead of photos",
          &args.data, NULL, NULL},
+        {"--drop-classes", "A,B", "never answer these classes", &args.drop_classes, NULL, NULL},
         {"--on-bad", "fail|skip[:MAX]", "unreadable images or rows of --data (default: fail)",
          &args.on_bad, NULL, NULL}};
     int exit_status;

@@ -8,7 +8,7 @@
 typedef struct preview_args {
     cli_common common;
     cli_list rest, set;
-    const char *data, *seed, *on_bad, *step_text, *out;
+    const char *data, *seed, *on_bad, *drop_classes, *step_text, *out;
     long long step;
 } preview_args;
 
@@ -72,7 +72,9 @@ static int run(int argc, char **argv, const cli_command *self) {
          &args.set, NULL},
         {"--seed", "N", "random seed: sets train.seed", &args.seed, NULL, NULL},
         {"--on-bad", "fail|skip[:MAX]", "unreadable images or rows: sets data.on_bad", &args.on_bad,
-         NULL, NULL}};
+         NULL, NULL},
+        {"--drop-classes", "A,B", "classes to leave out: sets data.drop_classes",
+         &args.drop_classes, NULL, NULL}};
     int exit_status;
     if (!cli_parse(self, argc, argv, flags, sizeof flags / sizeof flags[0], &args.rest, 1,
                    &args.common, &exit_status))
@@ -85,6 +87,7 @@ static int run(int argc, char **argv, const cli_command *self) {
                                .data = args.data,
                                .seed = args.seed,
                                .on_bad = args.on_bad,
+                               .drop_classes = args.drop_classes,
                                .set = &args.set,
                                .deterministic = args.common.deterministic};
     mien_status status = cli_config(&recipe, &config);

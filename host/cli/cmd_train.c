@@ -17,7 +17,7 @@
 typedef struct train_args {
     cli_common common;
     cli_list rest, set;
-    const char *data, *out, *seed, *seeds, *on_bad, *resume;
+    const char *data, *out, *seed, *seeds, *on_bad, *resume, *drop_classes;
     bool force, print_config, resume_anyway;
     char command[1024];
 } train_args;
@@ -221,6 +221,8 @@ static int run(int argc, char **argv, const cli_command *self) {
          &args.seeds, NULL, NULL},
         {"--on-bad", "fail|skip[:MAX]", "unreadable images or rows: sets data.on_bad", &args.on_bad,
          NULL, NULL},
+        {"--drop-classes", "A,B", "classes to leave out: sets data.drop_classes",
+         &args.drop_classes, NULL, NULL},
         {"--force", NULL, "replace what is in DIR", NULL, NULL, &args.force},
         {"--print-config", NULL, "print every config key with its value and exit", NULL, NULL,
          &args.print_config}};
@@ -238,6 +240,7 @@ static int run(int argc, char **argv, const cli_command *self) {
                                .data = args.data,
                                .seed = args.seed,
                                .on_bad = args.on_bad,
+                               .drop_classes = args.drop_classes,
                                .set = &args.set,
                                .deterministic = args.common.deterministic};
     const mien_status status = args.print_config ? print_config(&recipe, &usage)

@@ -16,7 +16,7 @@ typedef struct predict_file {
 typedef struct predict_args {
     cli_common common;
     cli_list images, models;
-    const char *detector, *min_face_text, *annotate, *csv, *data, *on_bad;
+    const char *detector, *min_face_text, *annotate, *csv, *data, *on_bad, *drop_classes;
     mien_on_bad bad_rows;
     bool whole;          /* --detector none: each picture is one face */
     const char *xml;     /* cascade file; NULL: OpenCV's frontal face */

@@ -43,6 +43,10 @@ mien_status cli_recipe_apply(const cli_recipe *args, mien_config *config) {
         MIEN_TRY(mien_keys_set(keys, config, text));
     }
     if (args->on_bad) snprintf(config->data.on_bad, sizeof config->data.on_bad, "%s", args->on_bad);
+    if (args->drop_classes) {
+        snprintf(text, sizeof text, "data.drop_classes=[%s]", args->drop_classes);
+        MIEN_TRY(mien_keys_set(keys, config, text));
+    }
     for (int i = 0; i < args->set->count; i++)
         MIEN_TRY(mien_keys_set(keys, config, args->set->items[i]));
     if (args->deterministic) config->train.deterministic = true;

@@ -6,8 +6,8 @@
 #include "host/train/config.h"
 
 typedef struct cli_recipe {
-    const char *config, *data, *seed, *on_bad; /* flag values; NULL if not given */
-    const cli_list *set;                       /* KEY=VALUE */
+    const char *config, *data, *seed, *on_bad, *drop_classes; /* flag values; NULL if not given */
+    const cli_list *set;                                      /* KEY=VALUE */
     bool deterministic;
 } cli_recipe;
 

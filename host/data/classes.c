@@ -1,5 +1,6 @@
 #include "host/data/classes.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -62,15 +63,43 @@ int mien_class_find(const char (*names)[MIEN_CLASS_NAME], int count, const char 
     return -1;
 }
 
+bool mien_class_match(const char (*own)[MIEN_CLASS_NAME], const char (*names)[MIEN_CLASS_NAME],
+                      int count, int *index) {
+    bool taken[MIEN_CLASSES_MAX] = {false};
+    for (int k = 0; k < count; k++) {
+        index[k] = mien_class_find(names, count, own[k]);
+        if (index[k] < 0 || taken[index[k]]) return false;
+        taken[index[k]] = true;
+    }
+    return true;
+}
+
+void mien_class_list(const char (*names)[MIEN_CLASS_NAME], int count, char out[MIEN_CLASS_LIST]) {
+    size_t used = 0;
+    out[0] = 0;
+    for (int k = 0; k < count; k++) {
+        if (used + strlen(names[k]) + sizeof ", , …" > MIEN_CLASS_LIST) {
+            strcpy(out + used, ", …");
+            return;
+        }
+        used +=
+            (size_t)snprintf(out + used, MIEN_CLASS_LIST - used, "%s%s", k ? ", " : "", names[k]);
+    }
+}
+
 static mien_status match_classes(const mien_dataset *set, const char (*names)[MIEN_CLASS_NAME],
                                  int count, const char *of, int *index) {
     for (int k = 0; k < set->classes; k++) {
         index[k] = mien_class_find(names, count, set->class_names[k]);
-        if (index[k] < 0)
+        if (index[k] < 0) {
+            char known[MIEN_CLASS_LIST];
+            mien_class_list(names, count, known);
             return MIEN_FAIL(
                 INVALID,
-                "the class '%s' of '%s' is not one of the %d classes of %s, nor a synonym of one",
-                set->class_names[k], set->source, count, of);
+                "the class '%s' of '%s' is not one of the %d classes of %s, nor a synonym of one: "
+                "%s; leave it out with --drop-classes",
+                set->class_names[k], set->source, count, of, known);
+        }
         for (int other = 0; other < k; other++)
             if (index[other] == index[k])
                 return MIEN_FAIL(INVALID, "the classes '%s' and '%s' of '%s' both match '%s' of %s",

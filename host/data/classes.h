@@ -13,6 +13,15 @@ bool mien_class_is_emotion(const char *name);
 /* The index of a class among `count` names, or -1. */
 int mien_class_find(const char (*names)[MIEN_CLASS_NAME], int count, const char *name);
 
+enum { MIEN_CLASS_LIST = 256 };
+/* "angry, disgust, fear", shortened where it would not fit. */
+void mien_class_list(const char (*names)[MIEN_CLASS_NAME], int count, char out[MIEN_CLASS_LIST]);
+
+/* The index among `names` of each of `count` classes `own`, which must be the same classes in any
+ * order; else false. */
+bool mien_class_match(const char (*own)[MIEN_CLASS_NAME], const char (*names)[MIEN_CLASS_NAME],
+                      int count, int *index);
+
 /* Replaces the set's classes with `names`, in this order, and remaps its labels and targets. `of`
  * says whose classes they are, for messages. INVALID when one of the set's classes matches none of
  * them, or two match the same one. */

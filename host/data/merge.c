@@ -108,7 +108,7 @@ static mien_status load_members(const char *const *sources, mien_on_bad on_bad, 
         if (most >= 0) on_bad.max = most - set->skipped;
         MIEN_TRY(
             mien_dataset_load_within(sources[k], set->spec, on_bad, set->memory, budget, member));
-        if (member->votes) MIEN_TRY(mien_votes_apply_own(member, MIEN_SOFT_MAJORITY));
+        if (member->votes) MIEN_TRY(mien_votes_apply_own(member, MIEN_SOFT_MAJORITY, NULL));
         const size_t kept = member->streamed ? 0 : member->count * mien_image_bytes(set->spec);
         budget = kept < budget ? budget - kept : 0;
         MIEN_TRY(name_set(set, sources[k]));

@@ -196,11 +196,15 @@ static void log_counts(const mien_dataset *set, const char *path, const size_t *
 
 /* Sets labels and targets of all images; keep[i] says whether an image stays. */
 static mien_status set_targets(mien_dataset *set, const int (*votes)[MIEN_VOTE_COLUMNS],
-                               const char *path, mien_soft_mode mode, bool *keep) {
+                               const char *path, mien_soft_mode mode,
+                               const mien_class_choice *choice, bool *keep) {
     size_t counts[MIEN_VOTES_OUTCOMES] = {0};
     for (size_t i = 0; i < set->count; i++) {
-        const int *own = votes[set->row[i]];
         float *target = set->targets + i * MIEN_VOTE_CLASSES;
+        int own[MIEN_VOTE_COLUMNS];
+        memcpy(own, votes[set->row[i]], sizeof own);
+        if (!mien_choice_is_empty(choice))
+            mien_choice_votes(choice, columns, MIEN_VOTE_CLASSES, own);
         const mien_votes_outcome v = mien_votes_target(own, mode, target);
         int best = 0;
         for (int c = 1; c < MIEN_VOTE_CLASSES; c++)
@@ -218,7 +222,7 @@ static mien_status set_targets(mien_dataset *set, const int (*votes)[MIEN_VOTE_C
 }
 
 static mien_status apply(mien_dataset *set, const int (*votes)[MIEN_VOTE_COLUMNS], const char *path,
-                         mien_soft_mode mode) {
+                         mien_soft_mode mode, const mien_class_choice *choice) {
     bool *keep = NULL;
     mien_status status;
     MIEN_GO(mien_new(&keep, set->count, sizeof *keep));
@@ -226,7 +230,7 @@ static mien_status apply(mien_dataset *set, const int (*votes)[MIEN_VOTE_COLUMNS
     MIEN_GO(mien_new(&set->targets, set->count * MIEN_VOTE_CLASSES, sizeof *set->targets));
     mien_free(set->class_names);
     MIEN_GO(mien_dataset_classes(set, columns, MIEN_VOTE_CLASSES));
-    MIEN_GO(set_targets(set, votes, path, mode, keep));
+    MIEN_GO(set_targets(set, votes, path, mode, choice, keep));
     MIEN_GO(mien_dataset_keep(set, keep));
     set->drawn = mode == MIEN_SOFT_PROBABILITY;
     set->labelled = true;
@@ -235,12 +239,13 @@ out:
     return status;
 }
 
-mien_status mien_votes_apply(mien_dataset *set, const char *path, mien_soft_mode mode) {
+mien_status mien_votes_apply(mien_dataset *set, const char *path, mien_soft_mode mode,
+                             const mien_class_choice *choice) {
     vote_file f = {0};
     mien_status status;
     MIEN_GO(read_file(&f, path));
     MIEN_GO(check_rows(set, &f));
-    MIEN_GO(apply(set, (const int(*)[MIEN_VOTE_COLUMNS])f.votes, path, mode));
+    MIEN_GO(apply(set, (const int(*)[MIEN_VOTE_COLUMNS])f.votes, path, mode, choice));
 out:
     mien_records_release(&f.csv);
     mien_free(f.votes);
@@ -248,8 +253,9 @@ out:
     return status;
 }
 
-mien_status mien_votes_apply_own(mien_dataset *set, mien_soft_mode mode) {
-    return apply(set, (const int(*)[MIEN_VOTE_COLUMNS])set->votes, set->source, mode);
+mien_status mien_votes_apply_own(mien_dataset *set, mien_soft_mode mode,
+                                 const mien_class_choice *choice) {
+    return apply(set, (const int(*)[MIEN_VOTE_COLUMNS])set->votes, set->source, mode, choice);
 }
 
 const char *mien_vote_column(int column) {

@@ -3,7 +3,7 @@
 #ifndef HOST_DATA_VOTES_H
 #define HOST_DATA_VOTES_H
 
-#include "host/data/dataset.h"
+#include "host/data/choose.h"
 
 /* In the order of the choices of data.soft_mode. */
 typedef enum mien_soft_mode {
@@ -37,10 +37,13 @@ mien_votes_outcome mien_votes_target(const int votes[MIEN_VOTE_COLUMNS], mien_so
 /* Sets the eight classes, and labels and targets from the votes in the file `path`; removes the
  * images whose votes name no class. The set must come from a source whose rows have an order (a csv
  * of faces), must not be split yet, and must have as many rows as the file, of the same parts. Logs
- * how many images were removed and why. */
-mien_status mien_votes_apply(mien_dataset *set, const char *path, mien_soft_mode mode);
+ * how many images were removed and why. Before the rule of `mode`, the votes of classes that
+ * `choice` (may be NULL) merges are added, and those of classes that it leaves out removed. */
+mien_status mien_votes_apply(mien_dataset *set, const char *path, mien_soft_mode mode,
+                             const mien_class_choice *choice);
 /* The same with the votes that the set's own source holds (set->votes). */
-mien_status mien_votes_apply_own(mien_dataset *set, mien_soft_mode mode);
+mien_status mien_votes_apply_own(mien_dataset *set, mien_soft_mode mode,
+                                 const mien_class_choice *choice);
 /* The name of a column of votes, from 0: the eight classes, unknown, NF. */
 const char *mien_vote_column(int column);
 

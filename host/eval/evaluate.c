@@ -10,6 +10,8 @@
 #include "host/data/merge.h"
 #include "host/data/source.h"
 
+#define CLASSES(owner) (const char(*)[MIEN_CLASS_NAME])(owner)->class_names
+
 /* ---- data ---- */
 
 static void warn(mien_evaluation *e, const char *text) {
@@ -40,7 +42,7 @@ static mien_status apply_votes(mien_evaluation *e) {
     if (e->data.votes && (!given || strcmp(given, "none") == 0)) {
         snprintf(e->labels_from, sizeof e->labels_from, "votes in %s, %s", e->data.source,
                  mien_soft_mode_name(meta->soft_mode));
-        return mien_votes_apply_own(&e->data, meta->soft_mode);
+        return mien_votes_apply_own(&e->data, meta->soft_mode, &meta->choice);
     }
     if (given && strcmp(given, "none") == 0) return MIEN_OK;
     if (given) {
@@ -59,7 +61,41 @@ static mien_status apply_votes(mien_evaluation *e) {
     }
     snprintf(e->labels_from, sizeof e->labels_from, "votes in %s, %s", e->votes,
              mien_soft_mode_name(meta->soft_mode));
-    return mien_votes_apply(&e->data, e->votes, meta->soft_mode);
+    return mien_votes_apply(&e->data, e->votes, meta->soft_mode, &meta->choice);
+}
+
+/* Leaves out what the model's training left out, then what the request does. */
+static mien_status choose_classes(mien_evaluation *e) {
+    const mien_meta *meta = &e->model.meta;
+    const char *names = e->request.drop_classes;
+    const size_t before = e->data.count;
+    mien_class_choice drops;
+    MIEN_TRY(mien_choice_apply(&meta->choice, false, &e->data));
+    if (names) {
+        mien_status status = mien_choice_drops(names, &drops);
+        for (int i = 0; i < drops.rule_count && status == MIEN_OK; i++) {
+            char known[MIEN_CLASS_LIST];
+            const char *name = drops.rules[i].from;
+            if (mien_class_find(CLASSES(meta), meta->classes, name) >= 0 ||
+                mien_class_find(CLASSES(&e->data), e->data.classes, name) >= 0)
+                continue;
+            mien_class_list(CLASSES(meta), meta->classes, known);
+            status = MIEN_FAIL(INVALID,
+                               "--drop-classes names '%s', which is no class of the data; the "
+                               "model's classes are %s",
+                               name, known);
+        }
+        if (status == MIEN_OK) status = mien_choice_apply(&drops, false, &e->data);
+        mien_choice_release(&drops);
+        MIEN_TRY(status);
+        MIEN_TRY(mien_new(&e->dropped, (size_t)meta->classes, sizeof *e->dropped));
+        MIEN_TRY(mien_score_choose_dropped(names, CLASSES(meta), meta->classes, false, e->dropped));
+    }
+    if (e->data.count == before) return MIEN_OK;
+    snprintf(e->left_out, sizeof e->left_out,
+             "%zu images of classes that are left out do not count", before - e->data.count);
+    warn(e, e->left_out);
+    return MIEN_OK;
 }
 
 /* Loads the data with the model's classes and the split that it was trained with. */
@@ -79,6 +115,7 @@ static mien_status load_data(mien_evaluation *e) {
     if (!e->data.labelled)
         return MIEN_FAIL(INVALID, "'%s' has no labels (no column 'emotion') to evaluate against",
                          source);
+    MIEN_TRY(choose_classes(e));
     MIEN_TRY(mien_dataset_map(&e->data, (const char(*)[MIEN_CLASS_NAME])meta->class_names,
                               meta->classes, "the model"));
     if (split.by == MIEN_BY_USAGE && !mien_split_named(&e->data)) {
@@ -110,6 +147,7 @@ static mien_status survey_part(mien_evaluation *e) {
 
 static mien_status list_samples(mien_evaluation *e) {
     size_t at = 0;
+    MIEN_TRY(mien_new(&e->index, (size_t)e->data.classes, sizeof *e->index));
     MIEN_TRY(mien_new(&e->labels, e->n, sizeof *e->labels));
     MIEN_TRY(mien_new(&e->samples, e->n, sizeof *e->samples));
     MIEN_TRY(mien_new(&e->probabilities, e->n * (size_t)e->data.classes, sizeof(float)));
@@ -144,10 +182,15 @@ static mien_status check_model(const mien_evaluation *e, const char *path) {
     if (meta->classes != set->classes)
         return MIEN_FAIL(INVALID, "the model has %d classes, but '%s' has %d", meta->classes,
                          set->source, set->classes);
-    for (int k = 0; k < set->classes; k++)
-        if (strcmp(meta->class_names[k], set->class_names[k]) != 0)
-            return MIEN_FAIL(INVALID, "class %d is '%s' in the model, but '%s' in '%s'", k,
-                             meta->class_names[k], set->class_names[k], set->source);
+    if (!mien_class_match(CLASSES(meta), CLASSES(set), set->classes, e->index)) {
+        char own[MIEN_CLASS_LIST], known[MIEN_CLASS_LIST];
+        mien_class_list(CLASSES(meta), meta->classes, own);
+        mien_class_list(CLASSES(set), set->classes, known);
+        return MIEN_FAIL(INVALID,
+                         "'%s' has the classes %s, but '%s' has %s: models that are averaged need "
+                         "the same classes, in any order",
+                         path, own, e->request.models[0], known);
+    }
     if (meta->input.height != set->spec.height || meta->input.width != set->spec.width ||
         meta->input.channels != set->spec.channels)
         return MIEN_FAIL(INVALID,
@@ -177,8 +220,10 @@ static mien_status add_model(mien_evaluation *e, mien_backend *backend) {
     MIEN_GO(mien_score_part(plan, &loader, scored_part(e), r->tta, model->meta.temperature, r->stop,
                             own));
     e->seconds += mien_seconds() - begin;
+    const size_t classes = (size_t)e->data.classes;
     for (size_t i = 0; i < numbers; i++)
-        e->probabilities[i] += own[i] / (float)r->model_count;
+        e->probabilities[i - i % classes + (size_t)e->index[i % classes]] +=
+            own[i] / (float)r->model_count;
 out:
     mien_plan_free(plan);
     mien_loader_release(&loader);
@@ -195,6 +240,7 @@ mien_status mien_evaluation_run(mien_evaluation *e, mien_backend *backend) {
         mien_model_release(&e->model);
     }
     mien_dataset_describe_part(&e->data, scored_part(e), mien_part_name(e->part));
+    if (e->dropped) mien_score_drop(e->dropped, e->data.classes, e->n, e->probabilities);
     MIEN_TRY(mien_metrics_compute(e->probabilities, e->labels, e->n, e->data.classes, &e->metrics));
     return mien_subgroups_compute(&e->groups, e->samples, e->probabilities, e->labels, e->n,
                                   e->data.classes, &e->subgroups);
@@ -210,6 +256,8 @@ void mien_evaluation_release(mien_evaluation *e) {
     mien_model_release(&e->model);
     mien_dataset_release(&e->data);
     mien_free(e->labels);
+    mien_free(e->dropped);
+    mien_free(e->index);
     mien_free(e->samples);
     mien_free(e->probabilities);
     mien_groups_release(&e->groups);

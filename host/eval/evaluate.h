@@ -5,6 +5,7 @@
 
 #include "host/data/groups.h"
 #include "host/eval/document.h"
+#include "host/data/classes.h"
 #include "host/formats/model.h"
 #include "host/infer/score.h"
 
@@ -22,6 +23,7 @@ typedef struct mien_evaluate_request {
     mien_memory memory;
     const char *soft_labels;  /* a file of votes, or "none"; NULL: the file that the first model was
                                  trained with, searched next to the data */
+    const char *drop_classes; /* classes to leave out, separated by commas; or NULL */
     const char *groups;       /* a CSV file of groups (host/data/groups.h), or NULL */
     const volatile int *stop; /* checked between batches: if set, returns INTERRUPTED; or NULL */
 } mien_evaluate_request;
@@ -37,6 +39,9 @@ typedef struct mien_evaluation {
     char labels_from[MIEN_PATH + 64]; /* the same as text for reports, or empty */
     char sha256[65];                  /* of the part */
     size_t n;
+    bool *dropped; /* [classes] never answered; NULL: none */
+    int *index;    /* [classes] of the model's classes among those of the data */
+    char left_out[MIEN_CLASS_LIST + 64];
     uint16_t *labels;     /* [n] */
     uint32_t *samples;    /* [n] indices into the data */
     float *probabilities; /* [n][data.classes], mean over the models */

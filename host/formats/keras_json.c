@@ -133,6 +133,7 @@ static void write_key(const mien_layer_def *def, const mien_key *key, const void
         break;
     case MIEN_KEY_REALS:
     case MIEN_KEY_TEXTS:
+    case MIEN_KEY_LISTS:
         break; /* `inputs` is in inbound_nodes, and initial values of non-trained state are saved as
                   weights */
     }

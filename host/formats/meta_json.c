@@ -17,6 +17,25 @@ static void write_numbers(mien_json *json, const char *key, const double *values
     mien_json_close(json, ']');
 }
 
+/* Only models that chose classes have it, so all others are written as before. */
+static void write_choice(mien_json *json, const mien_class_choice *choice) {
+    if (mien_choice_is_empty(choice)) return;
+    mien_json_open(json, "choice", '{');
+    mien_json_open(json, "keep", '[');
+    for (int i = 0; i < choice->keep_count; i++)
+        mien_json_string(json, NULL, choice->keep[i]);
+    mien_json_close(json, ']');
+    mien_json_open(json, "rules", '[');
+    for (int i = 0; i < choice->rule_count; i++) {
+        mien_json_open(json, NULL, '{');
+        mien_json_string(json, "from", choice->rules[i].from);
+        mien_json_string(json, "to", choice->rules[i].to);
+        mien_json_close(json, '}');
+    }
+    mien_json_close(json, ']');
+    mien_json_close(json, '}');
+}
+
 void mien_meta_write(const mien_meta *meta, mien_text *out) {
     mien_json json = {.text = out};
     mien_json_open(&json, NULL, '{');
@@ -47,6 +66,7 @@ void mien_meta_write(const mien_meta *meta, mien_text *out) {
         mien_json_string(&json, "soft_labels", meta->soft_labels);
         mien_json_integer(&json, "soft_mode", meta->soft_mode);
     }
+    write_choice(&json, &meta->choice);
     mien_json_open(&json, "split", '{');
     write_numbers(&json, "shares", (const double[]){meta->split.val, meta->split.test}, 2);
     mien_json_integer(&json, "by", meta->split.by);
@@ -106,6 +126,24 @@ static mien_status read_classes(const mien_value *root, const char *source, mien
     return MIEN_OK;
 }
 
+static mien_status read_choice(const mien_value *data, const char *source,
+                               mien_class_choice *choice) {
+    const mien_value *map = mien_value_get(data, "choice");
+    const mien_value *keep = mien_value_get(map, "keep"), *rules = mien_value_get(map, "rules");
+    if (!map) return MIEN_OK;
+    if (!keep || keep->kind != MIEN_VALUE_LIST || !rules || rules->kind != MIEN_VALUE_LIST)
+        return MIEN_FAIL(FORMAT, "%s: 'choice' in the attribute 'mien' is damaged", source);
+    mien_status status = MIEN_OK;
+    for (const mien_value *v = keep->first; v && status == MIEN_OK; v = v->next)
+        status = mien_choice_add_kept(choice, v->kind == MIEN_VALUE_STRING ? v->text : "");
+    for (const mien_value *v = rules->first; v && status == MIEN_OK; v = v->next) {
+        const char *from = mien_value_string(v, "from"), *to = mien_value_string(v, "to");
+        status = mien_choice_add_rule(choice, from ? from : "", to ? to : "");
+    }
+    if (status != MIEN_INVALID) return status;
+    return MIEN_FAIL(FORMAT, "%s: 'choice' in the attribute 'mien' is damaged", source);
+}
+
 static mien_status read_input(const mien_value *root, const char *source, mien_meta *meta) {
     const mien_value *input = mien_value_get(root, "input");
     meta->input = (mien_image_spec){(int)whole(input, "height", 0, MIEN_INPUT_SIDE_MAX),
@@ -160,6 +198,7 @@ mien_status mien_meta_read(const mien_value *root, const char *source, mien_meta
     const mien_value *counts = mien_value_get(data, "counts");
     const mien_value *provenance = mien_value_get(root, "provenance");
     double shares[2] = {0, 0};
+    MIEN_TRY(read_choice(data, source, &meta->choice));
     meta->temperature = mien_value_number(root, "temperature", meta->temperature);
     copy(meta->producer, sizeof meta->producer, mien_value_string(root, "producer"));
     copy(meta->data, sizeof meta->data, mien_value_string(data, "source"));

@@ -155,5 +155,6 @@ void mien_model_release(mien_model *model) {
     mien_quant_release(&model->quant);
     mien_graph_release(&model->graph);
     mien_free(model->meta.class_names);
+    mien_choice_release(&model->meta.choice);
     *model = (mien_model){0};
 }

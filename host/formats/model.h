@@ -2,6 +2,7 @@
 #ifndef HOST_FORMATS_MODEL_H
 #define HOST_FORMATS_MODEL_H
 
+#include "host/data/choose.h"
 #include "host/data/loader.h"
 #include "host/data/split.h"
 #include "host/data/votes.h"
@@ -31,6 +32,7 @@ typedef struct mien_meta {
     char soft_labels[256]; /* file name (no path) of the votes that gave its labels; "" for none */
     mien_soft_mode soft_mode;
     mien_split split;
+    mien_class_choice choice; /* the classes of its data that were merged or left out */
     size_t part_count[MIEN_PARTS];
     char train_sha256[65];
     char producer[64]; /* "mien 0.1.0" */

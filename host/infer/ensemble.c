@@ -3,21 +3,28 @@
 #include <string.h>
 
 #include "host/base/memory.h"
+#include "host/data/classes.h"
+#include "host/infer/score.h"
+
+#define CLASSES(meta) (const char(*)[MIEN_CLASS_NAME])(meta)->class_names
 
 /* All models see the same crop, and one list of classes is printed. */
 static mien_status check_fits(const mien_model *a, const char *name, const mien_model *b,
-                              const char *other) {
+                              const char *other, int *index) {
     const mien_meta *p = &a->meta, *q = &b->meta;
     if (p->classes != q->classes)
         return MIEN_FAIL(
             INVALID, "'%s' has %d classes, but '%s' has %d: their probabilities cannot be averaged",
             name, p->classes, other, q->classes);
-    for (int k = 0; k < p->classes; k++)
-        if (strcmp(p->class_names[k], q->class_names[k]) != 0)
-            return MIEN_FAIL(INVALID,
-                             "class %d is '%s' in '%s' but '%s' in '%s': models of an ensemble "
-                             "need the same classes",
-                             k, p->class_names[k], name, q->class_names[k], other);
+    if (!mien_class_match(CLASSES(q), CLASSES(p), p->classes, index)) {
+        char own[MIEN_CLASS_LIST], others[MIEN_CLASS_LIST];
+        mien_class_list(CLASSES(p), p->classes, own);
+        mien_class_list(CLASSES(q), q->classes, others);
+        return MIEN_FAIL(INVALID,
+                         "models of an ensemble need the same classes, in any order: '%s' has %s, "
+                         "but '%s' has %s",
+                         name, own, other, others);
+    }
     if (memcmp(&p->input, &q->input, sizeof p->input) != 0 || p->crop.square != q->crop.square ||
         p->crop.margin != q->crop.margin)
         return MIEN_FAIL(INVALID,
@@ -34,10 +41,19 @@ mien_status mien_ensemble_open(const char *const *paths, int count, mien_backend
     for (int i = 0; i < count; i++) {
         out->count = i + 1;
         MIEN_TRY(mien_model_open(paths[i], &out->models[i]));
-        MIEN_TRY(check_fits(&out->models[0], paths[0], &out->models[i], paths[i]));
+        const size_t classes = (size_t)out->models[0].meta.classes;
+        if (!out->index) MIEN_TRY(mien_new(&out->index, (size_t)count * classes, sizeof(int)));
+        MIEN_TRY(check_fits(&out->models[0], paths[0], &out->models[i], paths[i],
+                            out->index + (size_t)i * classes));
         MIEN_TRY(mien_predictor_create(&out->models[i], backend, batch, &out->predictors[i]));
     }
     return MIEN_OK;
+}
+
+mien_status mien_ensemble_drop(mien_ensemble *ensemble, const char *names) {
+    const mien_meta *meta = &ensemble->models[0].meta;
+    MIEN_TRY(mien_new(&ensemble->dropped, (size_t)meta->classes, sizeof(bool)));
+    return mien_score_choose_dropped(names, CLASSES(meta), meta->classes, true, ensemble->dropped);
 }
 
 void mien_ensemble_release(mien_ensemble *ensemble) {
@@ -47,24 +63,37 @@ void mien_ensemble_release(mien_ensemble *ensemble) {
     }
     mien_free(ensemble->models);
     mien_free(ensemble->predictors);
+    mien_free(ensemble->index);
+    mien_free(ensemble->dropped);
     *ensemble = (mien_ensemble){0};
+}
+
+/* Adds the other models' probabilities to those of the first, each to its class. */
+static mien_status add_others(mien_ensemble *ensemble, const uint8_t *images, int n,
+                              float *probabilities) {
+    const size_t classes = (size_t)ensemble->models[0].meta.classes;
+    float *own;
+    mien_status status = MIEN_OK;
+    MIEN_TRY(mien_new(&own, (size_t)n * classes, sizeof *own));
+    for (int i = 1; i < ensemble->count && status == MIEN_OK; i++) {
+        const int *index = ensemble->index + (size_t)i * classes;
+        status = mien_predictor_run(ensemble->predictors[i], images, n, own);
+        for (size_t row = 0; row < (size_t)n; row++)
+            for (size_t k = 0; k < classes; k++)
+                probabilities[row * classes + (size_t)index[k]] += own[row * classes + k];
+    }
+    for (size_t k = 0; k < (size_t)n * classes; k++)
+        probabilities[k] /= (float)ensemble->count;
+    mien_free(own);
+    return status;
 }
 
 mien_status mien_ensemble_run(mien_ensemble *ensemble, const uint8_t *images, int n,
                               float *probabilities) {
-    const size_t numbers = (size_t)n * (size_t)ensemble->models[0].meta.classes;
-    float *own;
     MIEN_TRY(mien_predictor_run(ensemble->predictors[0], images, n, probabilities));
-    if (ensemble->count == 1) return MIEN_OK;
-    MIEN_TRY(mien_new(&own, numbers, sizeof *own));
-    mien_status status = MIEN_OK;
-    for (int i = 1; i < ensemble->count && status == MIEN_OK; i++) {
-        status = mien_predictor_run(ensemble->predictors[i], images, n, own);
-        for (size_t k = 0; k < numbers; k++)
-            probabilities[k] += own[k];
-    }
-    for (size_t k = 0; k < numbers; k++)
-        probabilities[k] /= (float)ensemble->count;
-    mien_free(own);
-    return status;
+    if (ensemble->count > 1) MIEN_TRY(add_others(ensemble, images, n, probabilities));
+    if (ensemble->dropped)
+        mien_score_drop(ensemble->dropped, ensemble->models[0].meta.classes, (size_t)n,
+                        probabilities);
+    return MIEN_OK;
 }

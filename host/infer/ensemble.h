@@ -9,13 +9,18 @@ typedef struct mien_ensemble {
     mien_model *models; /* [count]; all have the classes and input of the first */
     mien_predictor **predictors;
     int count;
+    int *index;    /* [count][classes] of each model's class among those of the first model */
+    bool *dropped; /* [classes] never answered; NULL: none */
 } mien_ensemble;
 
 /* Opens the models of `paths` for at most `batch` images at a time. INVALID if they differ in
- * classes (or their order), input size or face crop. `backend` must outlive the ensemble. Release
- * the ensemble also after a failure. */
+ * classes (their order may differ), input size or face crop. `backend` must outlive the ensemble.
+ * Release the ensemble also after a failure. */
 mien_status mien_ensemble_open(const char *const *paths, int count, mien_backend *backend,
                                int batch, mien_ensemble *out);
+/* Never answers these classes, separated by commas: the probabilities of the others sum to 1.
+ * INVALID for a name that the models do not have, and if fewer than two classes are left. */
+mien_status mien_ensemble_drop(mien_ensemble *ensemble, const char *names);
 void mien_ensemble_release(mien_ensemble *ensemble);
 /* As mien_predictor_run: from pixels [n][h][w][c] to probabilities [n][classes]. */
 mien_status mien_ensemble_run(mien_ensemble *ensemble, const uint8_t *images, int n,

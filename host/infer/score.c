@@ -1,6 +1,8 @@
 #include "host/infer/score.h"
 
 #include "host/base/memory.h"
+#include "host/data/choose.h"
+#include "host/data/classes.h"
 #include "host/base/threads.h"
 #include "kernels/body/softmax_xent.h"
 
@@ -91,4 +93,38 @@ mien_status mien_score_part(mien_plan *plan, mien_loader *loader, mien_part part
     mien_float_leave(mode);
     mien_free(buffer);
     return status;
+}
+
+mien_status mien_score_choose_dropped(const char *names, const char (*classes)[MIEN_CLASS_NAME],
+                                      int count, bool strict, bool *dropped) {
+    mien_class_choice choice;
+    char known[MIEN_CLASS_LIST];
+    int left = count;
+    mien_status status = mien_choice_drops(names, &choice);
+    mien_class_list(classes, count, known);
+    for (int i = 0; i < choice.rule_count && status == MIEN_OK; i++) {
+        const int at = mien_class_find(classes, count, choice.rules[i].from);
+        if (at >= 0)
+            left -= !dropped[at], dropped[at] = true;
+        else if (strict)
+            status = MIEN_FAIL(INVALID, "--drop-classes names '%s', but the model's classes are %s",
+                               choice.rules[i].from, known);
+    }
+    mien_choice_release(&choice);
+    if (status == MIEN_OK && left < 2)
+        return MIEN_FAIL(INVALID,
+                         "--drop-classes leaves %d of the model's classes (%s): leave two or more",
+                         left, known);
+    return status;
+}
+
+void mien_score_drop(const bool *dropped, int classes, size_t n, float *probabilities) {
+    for (size_t i = 0; i < n; i++) {
+        float *p = probabilities + i * (size_t)classes, sum = 0;
+        int left = 0;
+        for (int k = 0; k < classes; k++)
+            if (!dropped[k]) sum += p[k], left++;
+        for (int k = 0; k < classes; k++)
+            p[k] = dropped[k] ? 0 : sum > 0 ? p[k] / sum : 1 / (float)left;
+    }
 }

@@ -24,4 +24,11 @@ mien_status mien_score_prepare(mien_plan *plan, size_t count);
 /* Turns logits [rows][classes] into probabilities in place: softmax(logits / temperature). */
 void mien_score_softmax(float *logits, int rows, int classes, double temperature);
 
+/* Marks the classes of `names` (separated by commas) that are among `classes`. INVALID for a name
+ * that is not, if `strict`, and if fewer than two classes are left. */
+mien_status mien_score_choose_dropped(const char *names, const char (*classes)[MIEN_CLASS_NAME],
+                                      int count, bool strict, bool *dropped);
+/* Sets the probabilities [n][classes] of dropped classes to 0; the others again sum to 1. */
+void mien_score_drop(const bool *dropped, int classes, size_t n, float *probabilities);
+
 #endif

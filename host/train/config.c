@@ -20,6 +20,12 @@ static const mien_key rows[] = {
     KEY_TEXTS("data.sources", F(data.sources), "[sample]",
               "sample (generated faces), or files and folders of face images (docs/data.md); "
               "several are merged by class name"),
+    KEY_TEXTS("data.classes", F(data.classes), "[]",
+              "the classes to learn, in this order, after merging; images of others are left out; "
+              "[]: all classes of the data"),
+    KEY_LISTS("data.merge", F(data.merge), "{}",
+              "classes to merge or rename, such as {negative: [angry, sad], joy: [happy]}"),
+    KEY_TEXTS("data.drop_classes", F(data.drop_classes), "[]", "classes whose images are left out"),
     KEY_REAL("data.split.val", F(data.split.val), "0.1", 0, 0.9,
              "fraction used for validation if the data name no validation part"),
     KEY_REAL("data.split.test", F(data.split.test), "0.1", 0, 0.9,
@@ -333,6 +339,11 @@ mien_status mien_config_check(const mien_config *config) {
     if (config->schedule.name == MIEN_SCHEDULE_STEP && config->schedule.steps.count == 0)
         return MIEN_FAIL(INVALID,
                          "schedule.name is step, but schedule.steps is empty: list the epochs");
+    mien_class_choice choice;
+    const mien_status chosen = mien_choice_create(&config->data.classes, &config->data.merge,
+                                                  &config->data.drop_classes, &choice);
+    mien_choice_release(&choice);
+    MIEN_TRY(chosen);
     mien_on_bad on_bad;
     return mien_on_bad_parse(config->data.on_bad, &on_bad);
 }

@@ -20,7 +20,8 @@ typedef struct mien_config {
         mien_texts freeze;
     } model;
     struct {
-        mien_texts sources;
+        mien_texts sources, classes, drop_classes;
+        mien_lists merge;
         mien_split split;
         char on_bad[32];
         int memory;   /* mien_memory */

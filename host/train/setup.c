@@ -28,9 +28,9 @@ static mien_status apply_votes(const mien_config *c, mien_setup *s) {
     const bool given = strcmp(file, "none") != 0;
     if (!given && !s->data.votes) return MIEN_OK;
     if (given)
-        MIEN_TRY(mien_votes_apply(&s->data, file, mode));
+        MIEN_TRY(mien_votes_apply(&s->data, file, mode, &meta->choice));
     else
-        MIEN_TRY(mien_votes_apply_own(&s->data, mode));
+        MIEN_TRY(mien_votes_apply_own(&s->data, mode, &meta->choice));
     meta->soft_mode = mode;
     const char *slash = strrchr(file, '/');
     snprintf(meta->soft_labels, sizeof meta->soft_labels, "%.255s",
@@ -40,10 +40,27 @@ static mien_status apply_votes(const mien_config *c, mien_setup *s) {
     return MIEN_OK;
 }
 
+/* A loaded model keeps its choice of classes unless the config makes one. */
+static mien_status choose_classes(const mien_config *c, mien_class_choice *choice, bool *own) {
+    mien_class_choice given;
+    mien_status status =
+        mien_choice_create(&c->data.classes, &c->data.merge, &c->data.drop_classes, &given);
+    *own = !mien_choice_is_empty(&given);
+    if (status != MIEN_OK || !*own) {
+        mien_choice_release(&given);
+        return status;
+    }
+    mien_choice_release(choice);
+    *choice = given;
+    return MIEN_OK;
+}
+
 static mien_status load_data(const mien_config *c, mien_image_spec spec, mien_setup *s) {
     mien_on_bad on_bad;
     mien_split split = c->data.split;
+    bool own_choice;
     MIEN_TRY(mien_on_bad_parse(c->data.on_bad, &on_bad));
+    MIEN_TRY(choose_classes(c, &s->model.meta.choice, &own_choice));
     MIEN_TRY(mien_dataset_merge((const char *const *)c->data.sources.items, c->data.sources.count,
                                 spec, on_bad, (mien_memory)c->data.memory, &s->data));
     MIEN_TRY(apply_votes(c, s));
@@ -52,6 +69,7 @@ static mien_status load_data(const mien_config *c, mien_image_spec spec, mien_se
                          "'%s' has no labels (no column 'emotion'): it can be used for prediction, "
                          "but not for training",
                          s->data.source);
+    MIEN_TRY(mien_choice_apply(&s->model.meta.choice, own_choice, &s->data));
     if (s->model.meta.classes) /* a loaded model keeps its classes */
         MIEN_TRY(mien_dataset_map(&s->data,
                                   (const char(*)[MIEN_CLASS_NAME])s->model.meta.class_names,

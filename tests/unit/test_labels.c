@@ -91,6 +91,29 @@ static void votes_follow_ferplus(void **state) {
         }
 }
 
+/* Votes are merged before the rule: 4 neutral, 3 angry, 3 disgust have no majority, but 6 negative
+ * do. Contempt's votes are removed; an image with no others is left out. */
+static void merged_votes_are_added(void **state) {
+    static const char *const names[] = {"neutral", "happiness", "surprise", "sadness",
+                                        "anger",   "disgust",   "fear",     "contempt"};
+    int votes[MIEN_VOTE_COLUMNS] = {4, 0, 0, 0, 3, 3};
+    int contempt[MIEN_VOTE_COLUMNS] = {0, 0, 0, 0, 0, 0, 0, 10};
+    float target[MIEN_VOTE_CLASSES];
+    mien_class_choice choice = {0};
+    (void)state;
+    assert_int_equal(mien_votes_target(votes, MIEN_SOFT_MAJORITY, target), S);
+    assert_int_equal(mien_choice_add_rule(&choice, "angry", "negative"), MIEN_OK);
+    assert_int_equal(mien_choice_add_rule(&choice, "disgust", "negative"), MIEN_OK);
+    assert_int_equal(mien_choice_add_rule(&choice, "contempt", ""), MIEN_OK);
+    assert_int_equal(mien_choice_add_rule(&choice, "anger", ""), MIEN_INVALID);
+    mien_choice_votes(&choice, names, MIEN_VOTE_CLASSES, votes);
+    mien_choice_votes(&choice, names, MIEN_VOTE_CLASSES, contempt);
+    assert_int_equal(mien_votes_target(votes, MIEN_SOFT_MAJORITY, target), K);
+    assert_true(target[4] == 1);
+    assert_int_equal(mien_votes_target(contempt, MIEN_SOFT_MAJORITY, target), S);
+    mien_choice_release(&choice);
+}
+
 /* ---- a file of votes ---- */
 
 /* Row i: ten votes for class i % 8, every fourth for unknown; row `odd` has another usage. */
@@ -112,6 +135,32 @@ static mien_status load(const char *path, mien_memory memory, mien_dataset *set)
     return mien_dataset_load(path, spec, strict, memory, set);
 }
 
+/* Through the file: classes, labels and targets of the set. */
+static void votes_of_chosen_classes(void **state) {
+    mien_dataset set;
+    mien_class_choice choice = {0};
+    (void)state;
+    write_faces(a_path, 16, 10);
+    write_votes(16, -1);
+    assert_int_equal(mien_choice_add_rule(&choice, "happy", "positive"), MIEN_OK);
+    assert_int_equal(mien_choice_add_rule(&choice, "surprise", "positive"), MIEN_OK);
+    assert_int_equal(mien_choice_add_rule(&choice, "neutral", ""), MIEN_OK);
+    assert_int_equal(load(a_path, MIEN_MEMORY_RESIDENT, &set), MIEN_OK);
+    assert_int_equal(mien_votes_apply(&set, votes_path, MIEN_SOFT_DISTRIBUTION, &choice), MIEN_OK);
+    assert_int_equal(mien_choice_apply(&choice, true, &set), MIEN_OK);
+    assert_int_equal(set.count, 10); /* rows 0 and 8 are neutral, every fourth unknown */
+    assert_int_equal(set.classes, 6);
+    assert_string_equal(set.class_names[0], "positive");
+    assert_int_equal(set.row[0], 1);
+    assert_int_equal(mien_dataset_image(&set, 0)[63], 11);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(set.labels[i], 0);
+        assert_true(set.targets[i * 6] == 1);
+    }
+    mien_choice_release(&choice);
+    mien_dataset_release(&set);
+}
+
 static void votes_replace_labels(void **state) {
     (void)state;
     mien_dataset set;
@@ -120,7 +169,7 @@ static void votes_replace_labels(void **state) {
     for (int memory = MIEN_MEMORY_RESIDENT; memory <= MIEN_MEMORY_STREAM; memory++) {
         uint8_t pixels[12 * 64];
         assert_int_equal(load(a_path, (mien_memory)memory, &set), MIEN_OK);
-        assert_int_equal(mien_votes_apply(&set, votes_path, MIEN_SOFT_DISTRIBUTION), MIEN_OK);
+        assert_int_equal(mien_votes_apply(&set, votes_path, MIEN_SOFT_DISTRIBUTION, NULL), MIEN_OK);
         assert_int_equal(set.count, 12);
         assert_int_equal(set.classes, 8);
         assert_string_equal(set.class_names[7], "contempt");
@@ -141,7 +190,7 @@ static void votes_replace_labels(void **state) {
 static void refuse_votes(const char *part) {
     mien_dataset set;
     assert_int_equal(load(a_path, MIEN_MEMORY_RESIDENT, &set), MIEN_OK);
-    assert_int_not_equal(mien_votes_apply(&set, votes_path, MIEN_SOFT_MAJORITY), MIEN_OK);
+    assert_int_not_equal(mien_votes_apply(&set, votes_path, MIEN_SOFT_MAJORITY, NULL), MIEN_OK);
     expect_in_message(part);
     mien_dataset_release(&set);
 }
@@ -165,7 +214,7 @@ static void votes_of_other_data(void **state) {
     refuse_votes("line 2: the votes for 'contempt'");
     mien_dataset set;
     assert_int_equal(mien_dataset_load("sample", spec, strict, MIEN_MEMORY_STREAM, &set), MIEN_OK);
-    assert_int_not_equal(mien_votes_apply(&set, votes_path, MIEN_SOFT_MAJORITY), MIEN_OK);
+    assert_int_not_equal(mien_votes_apply(&set, votes_path, MIEN_SOFT_MAJORITY, NULL), MIEN_OK);
     mien_dataset_release(&set);
 }
 
@@ -228,7 +277,7 @@ static void classes_are_drawn_by_their_shares(void **state) {
     write_faces(a_path, 16, 10);
     write_votes(16, -1);
     assert_int_equal(load(a_path, MIEN_MEMORY_RESIDENT, &set), MIEN_OK);
-    assert_int_equal(mien_votes_apply(&set, votes_path, MIEN_SOFT_PROBABILITY), MIEN_OK);
+    assert_int_equal(mien_votes_apply(&set, votes_path, MIEN_SOFT_PROBABILITY, NULL), MIEN_OK);
     assert_true(set.drawn);
     set.targets[0] = 0.25f;
     set.targets[1] = 0.75f;
@@ -312,7 +361,7 @@ static void the_most_votes_decide(void **state) {
                           "contempt,unknown,NF\r\nTraining,x.png,4,5,1,0,0,0,0,0,0,0\r\n");
     write_text(votes_path, &text);
     assert_int_equal(load(a_path, MIEN_MEMORY_RESIDENT, &set), MIEN_OK);
-    assert_int_equal(mien_votes_apply(&set, votes_path, MIEN_SOFT_MULTI), MIEN_OK);
+    assert_int_equal(mien_votes_apply(&set, votes_path, MIEN_SOFT_MULTI, NULL), MIEN_OK);
     assert_int_equal(set.count, 1);
     assert_true(set.targets[0] == 0.5f && set.targets[1] == 0.5f);
     assert_int_equal(set.labels[0], 1);
@@ -343,7 +392,7 @@ static void sources_merge(void **state) {
             assert_int_equal(set.labels[i], (i < 9 ? i : i - 9) % 7);
             assert_int_equal(set.usage[i], (i < 9 ? i : i - 9) % 3);
         }
-        assert_int_not_equal(mien_votes_apply(&set, a_path, MIEN_SOFT_MAJORITY), MIEN_OK);
+        assert_int_not_equal(mien_votes_apply(&set, a_path, MIEN_SOFT_MAJORITY, NULL), MIEN_OK);
         mien_dataset_release(&set);
     }
     snprintf(names, sizeof names, "%s + %s/none.csv", a_path, scratch);
@@ -424,7 +473,9 @@ static void an_epoch_is_balanced(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(votes_follow_ferplus),
+        cmocka_unit_test(merged_votes_are_added),
         cmocka_unit_test(votes_replace_labels),
+        cmocka_unit_test(votes_of_chosen_classes),
         cmocka_unit_test(votes_of_other_data),
         cmocka_unit_test(a_model_names_votes_but_no_path),
         cmocka_unit_test(classes_are_drawn_by_their_shares),
