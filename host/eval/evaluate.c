@@ -231,6 +231,16 @@ out:
     return status;
 }
 
+static void warn_of_collapse(mien_evaluation *e) {
+    const int k = mien_metrics_collapsed(&e->metrics);
+    if (k < 0) return;
+    snprintf(e->collapsed, sizeof e->collapsed,
+             "nearly all answers are '%s', but the images are not: the model has collapsed; train "
+             "it again: " MIEN_COLLAPSED_CURE,
+             e->data.class_names[k]);
+    warn(e, e->collapsed);
+}
+
 mien_status mien_evaluation_run(mien_evaluation *e, mien_backend *backend) {
     const mien_evaluate_request *r = &e->request;
     for (int i = 0; i < r->model_count; i++) {
@@ -242,6 +252,7 @@ mien_status mien_evaluation_run(mien_evaluation *e, mien_backend *backend) {
     mien_dataset_describe_part(&e->data, scored_part(e), mien_part_name(e->part));
     if (e->dropped) mien_score_drop(e->dropped, e->data.classes, e->n, e->probabilities);
     MIEN_TRY(mien_metrics_compute(e->probabilities, e->labels, e->n, e->data.classes, &e->metrics));
+    warn_of_collapse(e);
     return mien_subgroups_compute(&e->groups, e->samples, e->probabilities, e->labels, e->n,
                                   e->data.classes, &e->subgroups);
 }

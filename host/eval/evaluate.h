@@ -41,6 +41,7 @@ typedef struct mien_evaluation {
     size_t n;
     bool *dropped; /* [classes] never answered; NULL: none */
     int *index;    /* [classes] of the model's classes among those of the data */
+    char collapsed[MIEN_CLASS_NAME + 192];
     char left_out[MIEN_CLASS_LIST + 64];
     uint16_t *labels;     /* [n] */
     uint32_t *samples;    /* [n] indices into the data */

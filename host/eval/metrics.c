@@ -144,6 +144,17 @@ mien_status mien_metrics_compute(const float *probabilities, const uint16_t *lab
     return MIEN_OK;
 }
 
+int mien_metrics_collapsed(const mien_metrics *m) {
+    const size_t classes = (size_t)m->classes;
+    for (size_t k = 0; m->n >= 20 && k < classes; k++) {
+        size_t answered = 0;
+        for (size_t row = 0; row < classes; row++)
+            answered += m->confusion[row * classes + k];
+        if (20 * answered >= 19 * m->n && 5 * m->by_class[k].support < 4 * m->n) return (int)k;
+    }
+    return -1;
+}
+
 void mien_metrics_release(mien_metrics *metrics) {
     mien_free(metrics->by_class);
     mien_free(metrics->confusion);

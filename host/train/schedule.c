@@ -56,12 +56,12 @@ bool mien_monitor_update(mien_monitor *monitor, int epoch, double val_loss, doub
     const bool better = monitor->what == MIEN_MONITOR_VAL_LOSS
                             ? v < monitor->best - monitor->min_delta
                             : v > monitor->best + monitor->min_delta;
-    if (better) {
+    const bool tie = v == monitor->best && val_loss < monitor->best_loss;
+    if (better || tie) {
         monitor->best = v;
+        monitor->best_loss = val_loss;
         monitor->epoch = epoch;
-        monitor->waited = 0;
-    } else {
-        monitor->waited++;
     }
-    return better;
+    monitor->waited = better ? 0 : monitor->waited + 1;
+    return better || tie;
 }

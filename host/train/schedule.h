@@ -20,10 +20,10 @@ bool mien_plateau_update(mien_plateau *plateau, const mien_config *config, doubl
 
 /* "Is this the best epoch so far?" for early stopping and for best.h5. */
 typedef struct mien_monitor {
-    int what; /* MIEN_MONITOR_… */
-    double min_delta, best;
-    int waited; /* epochs since the best one */
-    int epoch;  /* of the best, from 1; 0: none yet */
+    int what;                          /* MIEN_MONITOR_… */
+    double min_delta, best, best_loss; /* of equal epochs the one with the lower val_loss is best */
+    int waited;                        /* epochs since the best one */
+    int epoch;                         /* of the best, from 1; 0: none yet */
 } mien_monitor;
 
 void mien_monitor_start(mien_monitor *monitor, int what, double min_delta);

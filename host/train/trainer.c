@@ -443,6 +443,17 @@ static mien_status end_part(const trainer *t, mien_status status) {
     return status;
 }
 
+/* Guessing has a loss of log(classes); one that is 1000 times as large does not come back. */
+static mien_status check_loss(const trainer *t, int epoch, double loss) {
+    const double guessing = log((double)t->setup.data.classes);
+    if (loss <= 1000 * guessing) return MIEN_OK;
+    return MIEN_FAIL(DIVERGED,
+                     "epoch %d: the loss %.3g is beyond reason (guessing has %.2f), so the "
+                     "training has diverged; try a smaller optimizer.learning_rate (now %g) or "
+                     "optimizer.clip_norm",
+                     epoch, loss, guessing, t->config->optimizer.learning_rate);
+}
+
 static mien_status run_epoch(trainer *t, int number, mien_train_result *result) {
     body_step state;
     const double begin = mien_seconds();
@@ -464,6 +475,7 @@ static mien_status run_epoch(trainer *t, int number, mien_train_result *result) 
                     .learning_rate = state.learning_rate,
                     .seconds = seconds,
                     .images_per_second = (double)state.rows / seconds};
+    MIEN_TRY(check_loss(t, number, e.loss));
     e.best = mien_monitor_update(&t->best, number, e.val_loss, e.val_accuracy, e.val_macro_f1);
     mien_monitor_update(&t->patience, number, e.val_loss, e.val_accuracy, e.val_macro_f1);
     result->epochs = number;
@@ -497,6 +509,14 @@ static int ascending(const void *a, const void *b) {
 static bool is_patience_over(const trainer *t) {
     return t->config->early_stopping.enabled &&
            t->patience.waited >= t->config->early_stopping.patience;
+}
+
+static void warn_of_collapse(const trainer *t, const mien_metrics *m) {
+    const int k = m->classes ? mien_metrics_collapsed(m) : -1;
+    if (k >= 0)
+        MIEN_WARN("nearly all answers for the validation part are '%s', but its images are not: "
+                  "the model has collapsed; " MIEN_COLLAPSED_CURE,
+                  t->setup.data.class_names[k]);
 }
 
 static mien_status run_epochs(trainer *t, mien_train_result *result) {
@@ -573,6 +593,7 @@ mien_status mien_train(const mien_train_request *request, mien_train_result *res
             qsort(t.speeds, (size_t)t.speed_count, sizeof *t.speeds, ascending);
             result->images_per_second = t.speeds[t.speed_count / 2];
         }
+        if (status == MIEN_OK) warn_of_collapse(&t, &result->metrics);
         status = save_last(&t, status, result);
         status = record_end(&t, status, result, started);
     }
