@@ -85,6 +85,16 @@ static mien_status check_csv(const predict_args *args) {
     return MIEN_OK;
 }
 
+static void warn_of_one_answer(const mien_ensemble *models) {
+    size_t count, of;
+    const int k = mien_ensemble_one_answer(models, &count, &of);
+    if (k >= 0)
+        MIEN_WARN(
+            "%zu of %zu faces are '%s': if they are not all alike, the model has collapsed or "
+            "does not fit these pictures; check it with `mien evaluate` or try another --model",
+            count, of, models->models[0].meta.class_names[k]);
+}
+
 static mien_status predict(predict_args *args) {
     char found[MIEN_PATH]; /* must outlive the list of models */
     mien_backend *backend = NULL;
@@ -111,6 +121,7 @@ static mien_status predict(predict_args *args) {
     status = args->data ? predict_data(args, &models, &out)
                         : predict_photos(args, &models, &detector, &out);
     MIEN_GO(predict_output_finish(&out, status));
+    warn_of_one_answer(&models);
     args->failed = out.errors + out.unwritten;
     if (out.errors && args->file_count > 1)
         MIEN_WARN("%zu of %zu photos could not be read", out.errors, args->file_count);

@@ -42,6 +42,7 @@ mien_status mien_ensemble_open(const char *const *paths, int count, mien_backend
         out->count = i + 1;
         MIEN_TRY(mien_model_open(paths[i], &out->models[i]));
         const size_t classes = (size_t)out->models[0].meta.classes;
+        if (!out->answers) MIEN_TRY(mien_new(&out->answers, classes, sizeof *out->answers));
         if (!out->index) MIEN_TRY(mien_new(&out->index, (size_t)count * classes, sizeof(int)));
         MIEN_TRY(check_fits(&out->models[0], paths[0], &out->models[i], paths[i],
                             out->index + (size_t)i * classes));
@@ -65,6 +66,7 @@ void mien_ensemble_release(mien_ensemble *ensemble) {
     mien_free(ensemble->predictors);
     mien_free(ensemble->index);
     mien_free(ensemble->dropped);
+    mien_free(ensemble->answers);
     *ensemble = (mien_ensemble){0};
 }
 
@@ -88,6 +90,28 @@ static mien_status add_others(mien_ensemble *ensemble, const uint8_t *images, in
     return status;
 }
 
+static void count_answers(mien_ensemble *ensemble, int n, const float *probabilities) {
+    const int classes = ensemble->models[0].meta.classes;
+    for (int i = 0; i < n; i++, probabilities += classes) {
+        int best = 0;
+        for (int k = 1; k < classes; k++)
+            if (probabilities[k] > probabilities[best]) best = k;
+        ensemble->answers[best]++;
+    }
+}
+
+int mien_ensemble_one_answer(const mien_ensemble *ensemble, size_t *count, size_t *of) {
+    const int classes = ensemble->models[0].meta.classes;
+    int most = 0;
+    *of = 0;
+    for (int k = 0; k < classes; k++) {
+        *of += ensemble->answers[k];
+        if (ensemble->answers[k] > ensemble->answers[most]) most = k;
+    }
+    *count = ensemble->answers[most];
+    return *of >= 40 && 20 * *count >= 19 * *of ? most : -1;
+}
+
 mien_status mien_ensemble_run(mien_ensemble *ensemble, const uint8_t *images, int n,
                               float *probabilities) {
     MIEN_TRY(mien_predictor_run(ensemble->predictors[0], images, n, probabilities));
@@ -95,5 +119,6 @@ mien_status mien_ensemble_run(mien_ensemble *ensemble, const uint8_t *images, in
     if (ensemble->dropped)
         mien_score_drop(ensemble->dropped, ensemble->models[0].meta.classes, (size_t)n,
                         probabilities);
+    count_answers(ensemble, n, probabilities);
     return MIEN_OK;
 }

@@ -9,8 +9,9 @@ typedef struct mien_ensemble {
     mien_model *models; /* [count]; all have the classes and input of the first */
     mien_predictor **predictors;
     int count;
-    int *index;    /* [count][classes] of each model's class among those of the first model */
-    bool *dropped; /* [classes] never answered; NULL: none */
+    int *index;      /* [count][classes] of each model's class among those of the first model */
+    size_t *answers; /* [classes] how often each was the answer so far */
+    bool *dropped;   /* [classes] never answered; NULL: none */
 } mien_ensemble;
 
 /* Opens the models of `paths` for at most `batch` images at a time. INVALID if they differ in
@@ -21,6 +22,9 @@ mien_status mien_ensemble_open(const char *const *paths, int count, mien_backend
 /* Never answers these classes, separated by commas: the probabilities of the others sum to 1.
  * INVALID for a name that the models do not have, and if fewer than two classes are left. */
 mien_status mien_ensemble_drop(mien_ensemble *ensemble, const char *names);
+/* The class of nearly all answers (19 of 20) to at least 40 images, a sign of a collapsed model;
+ * -1: none. Its share of the answers goes to *count of *of. */
+int mien_ensemble_one_answer(const mien_ensemble *ensemble, size_t *count, size_t *of);
 void mien_ensemble_release(mien_ensemble *ensemble);
 /* As mien_predictor_run: from pixels [n][h][w][c] to probabilities [n][classes]. */
 mien_status mien_ensemble_run(mien_ensemble *ensemble, const uint8_t *images, int n,
