@@ -183,7 +183,7 @@ refuse 1 "used folder" "'used'" "--force" -- "${train[@]}" --data good.csv --out
 check "used folder is untouched" test "$(ls used)$(cat used/notes)" = notesmine
 refuse 1 "output is a file" "'good.csv'" "folder" -- "${train[@]}" --data good.csv --out good.csv
 refuse 1 "output below a file" "good.csv/x" -- "${train[@]}" --data good.csv --out good.csv/x
-[ $have_h5 = 0 ] || refuse 1 "training diverges" "not finite" "optimizer.learning_rate" -- "${train[@]}" --data good.csv \
+[ $have_h5 = 0 ] || refuse 1 "training diverges" "diverged" "optimizer.learning_rate" -- "${train[@]}" --data good.csv \
     --out diverged --set optimizer.name=sgd --set optimizer.learning_rate=100 --set train.epochs=20
 if [ -c /dev/full ]; then
     "$mien" devices >/dev/full 2>err.log
@@ -252,7 +252,7 @@ check "model: flipped bytes$crashed" test -z "$crashed"
 LC_ALL=C sed 's/angry/angrz/' $model >other.h5
 refuse 1 "model: other classes than the data" "'angry'" "the model" "good.csv" -- evaluate --model other.h5 --data good.csv
 refuse 1 "model: going on with other classes" "'angry'" -- "${train[@]}" --set model.file=other.h5 --data good.csv --out never
-refuse 1 "model: other classes in an ensemble" "'angrz'" -- evaluate --model $model --model other.h5 --data good.csv
+refuse 1 "model: other classes in an ensemble" "angrz" -- evaluate --model $model --model other.h5 --data good.csv
 refuse 1 "evaluate: data missing" "'absent.csv'" -- evaluate --model $model --data absent.csv
 refuse 1 "evaluate: no such part" "no test part" -- evaluate -q --model $model --data good2.csv --split test
 cut -d, -f2 good.csv >unlabelled.csv

@@ -279,7 +279,7 @@ static void monitors(void **state) {
     mien_monitor_start(&m, MIEN_MONITOR_VAL_ACCURACY, 0);
     assert_true(mien_monitor_update(&m, 1, 9, 0, 0));  /* an accuracy of 0 counts */
     assert_false(mien_monitor_update(&m, 2, 9, 0, 1)); /* equal is not better */
-    assert_true(mien_monitor_update(&m, 3, 1, 0, 1)); /* but a lower val_loss breaks the tie */
+    assert_true(mien_monitor_update(&m, 3, 1, 0, 1));  /* but a lower val_loss breaks the tie */
     assert_true(mien_monitor_update(&m, 4, 9, 0.1, 0));
     mien_monitor_start(&m, MIEN_MONITOR_VAL_MACRO_F1, 0);
     assert_true(mien_monitor_update(&m, 1, 9, 0, 0.5));
