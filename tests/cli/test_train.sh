@@ -6,7 +6,7 @@
 for word in video realtime serve prepare runs sweep compare report audit; do
     refuse 2 "later: $word" "'$word' is not in this version" -- $word
 done
-for flag in --resume --resume-anyway --classes --preprocess --drop-classes; do
+for flag in --resume --resume-anyway --classes --preprocess; do
     refuse 2 "later: $flag" "$flag is not in this version" -- evaluate $flag x
 done
 helps() { # COMMAND FLAG…: all of them in --help
@@ -17,7 +17,7 @@ helps() { # COMMAND FLAG…: all of them in --help
         grep -qe "$flag" help.log || { echo "no $flag" && return 1; }
     done
 }
-check "help: train" helps train --data --out --set --seed --seeds --force --print-config --on-bad
+check "help: train" helps train --data --out --set --seed --seeds --force --print-config --on-bad --drop-classes
 check "help: -h and help COMMAND say the same" eval '"$mien" train --help >h1 && "$mien" train -h | cmp - h1 && "$mien" help train | cmp - h1'
 refuse 1 "a recipe by a wrong name" "did you mean 'sample'" "fer2013-small, ferplus" -- train sampel --out never
 refuse 1 "a network by a wrong name" "did you mean 'small'" "seresnet" -- train sample -q --set model.file=smal --out never
