@@ -11,7 +11,7 @@ say   = $(if $(quiet),@$(if $(findstring s,$(flags)),,echo '$(1)';) )
 
 # ---- Debian packages (named only here) ----------------------------------------------------------
 DEB_NEED  := gcc g++ make pkg-config libdnnl-dev libjson-c-dev libyaml-dev zlib1g-dev \
-             libjpeg62-turbo-dev libpng-dev
+             libjpeg62-turbo-dev libpng-dev libtiff-dev libwebp-dev libgif-dev
 DEB_HDF5  := libhdf5-dev libseccomp-dev
 DEB_OPENCV := libopencv-core-dev libopencv-imgproc-dev libopencv-objdetect-dev opencv-data
 DEB_CHECK := libcmocka-dev

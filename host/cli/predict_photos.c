@@ -22,13 +22,14 @@ static mien_status add_file(predict_args *args, const char *folder, const char *
 
 static mien_status add_folder(predict_args *args, const char *folder) {
     listing found = {0};
+    char suffixes[MIEN_IMAGE_SUFFIXES];
     mien_status status = listing_pictures(folder, &found);
     if (status == MIEN_OK && found.count == 0)
-        status =
-            MIEN_FAIL(NOT_FOUND,
-                      "the folder '%s' has no pictures (jpg, png, bmp, pgm, ppm); give the folders "
-                      "inside it separately",
-                      folder);
+        status = MIEN_FAIL(NOT_FOUND,
+                           "the folder '%s' has no pictures (%s); give the folders inside it "
+                           "separately",
+                           folder, mien_image_suffixes(suffixes));
+    listing_warn_unread(folder, &found.unread);
     if (status == MIEN_IO || status == MIEN_NOT_FOUND) {
         MIEN_GO(add_file(args, "", folder));
         MIEN_GO(mien_copy_text(&args->files[args->file_count - 1].error, mien_error_message()));

@@ -14,6 +14,7 @@
 #include "host/data/face_sets.h"
 #include "host/data/folder_layout.h"
 #include "host/data/folder_parts.h"
+#include "host/image/image.h"
 
 /* A set has so many persons or sessions at least, if its subfolders are to decide the split. */
 enum { GROUPS_MIN = 10 };
@@ -308,11 +309,12 @@ static mien_status no_pictures(const reading *r) {
             FORMAT,
             "the folder '%s' holds %zu pictures, but none in a class folder (%s/<class>/*.jpg)",
             source, count, source);
+    char suffixes[MIEN_IMAGE_SUFFIXES];
     return MIEN_FAIL(
         FORMAT,
         "the folder '%s' holds no image: %s/<class>/* or %s/{train,val,test}/<class>/* "
-        "is expected (jpg, png, bmp, pgm or ppm)",
-        source, source, source);
+        "is expected (%s)",
+        source, source, source, mien_image_suffixes(suffixes));
 }
 
 static mien_status list_folders(reading *r) {
@@ -344,6 +346,7 @@ static mien_status open_folder(const char *source, const mien_on_bad *on_bad, mi
     else
         MIEN_GO(list_folders(&r));
     const size_t ignored = r.tree.ignored + r.layout.ignored;
+    listing_warn_unread(set->source, &r.tree.unread);
     if (ignored) MIEN_INFO("%s: %zu other files and folders are ignored", set->source, ignored);
 out:
     layout_release(&r.layout);

@@ -110,6 +110,7 @@ static mien_status read_folder(folder_tree *t, const char *source, const char *r
     f->table = keep_text(t, table);
     f->total = f->pictures.count;
     t->ignored += f->pictures.ignored;
+    listing_add_unread(&t->unread, &f->pictures.unread);
     MIEN_GO(t->text.status);
     MIEN_GO(read_subfolders(t, source, relative, &folders, depth, up));
     f = &t->folders[at]; /* the array may have moved */

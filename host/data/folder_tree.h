@@ -20,6 +20,7 @@ typedef struct folder_tree {
     tree_folder *folders; /* [count]; the source is the first */
     size_t count, capacity;
     size_t ignored; /* entries that are neither folders nor pictures */
+    unread_pictures unread;
     mien_text text;
 } folder_tree;
 

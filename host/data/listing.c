@@ -2,18 +2,64 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <unistd.h>
 
 #include "host/base/file.h"
+#include "host/base/log.h"
 #include "host/base/memory.h"
+#include "host/image/image.h"
 
 bool listing_is_picture(const char *name) {
-    static const char *const suffixes[] = {".jpg", ".jpeg", ".png", ".bmp", ".pgm", ".ppm"};
-    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++)
-        if (mien_path_ends(name, suffixes[i])) return true;
-    return false;
+    return mien_image_has_suffix(name);
+}
+
+static void count_unread(unread_pictures *unread, const char *ending, size_t count) {
+    const size_t kinds = sizeof unread->kinds / sizeof unread->kinds[0];
+    size_t i = 0; /* the last entry also counts the endings that have no entry of their own */
+    while (i + 1 < kinds && unread->kinds[i].count &&
+           strcasecmp(unread->kinds[i].ending, ending) != 0)
+        i++;
+    snprintf(unread->kinds[i].ending, sizeof unread->kinds[i].ending, "%s",
+             i + 1 < kinds ? ending : "others");
+    unread->kinds[i].count += count;
+}
+
+void listing_add_unread(unread_pictures *to, const unread_pictures *from) {
+    for (size_t i = 0; i < sizeof from->kinds / sizeof from->kinds[0]; i++)
+        if (from->kinds[i].count) count_unread(to, from->kinds[i].ending, from->kinds[i].count);
+}
+
+void listing_warn_unread(const char *source, const unread_pictures *unread) {
+    mien_text text = {0};
+    for (size_t i = 0; i < sizeof unread->kinds / sizeof unread->kinds[0]; i++)
+        if (unread->kinds[i].count)
+            mien_text_printf(&text, "%s%zu %s", text.size ? ", " : "", unread->kinds[i].count,
+                             unread->kinds[i].ending);
+    if (text.size && text.status == MIEN_OK)
+        MIEN_WARN("%s: %s are pictures that are not read: convert them to JPEG or PNG", source,
+                  text.data);
+    mien_text_release(&text);
+}
+
+/* Decides by the first bytes of a file that has no suffix of a picture. */
+static bool is_picture_inside(const char *folder, const char *name, unread_pictures *unread) {
+    char path[MIEN_PATH];
+    uint8_t head[MIEN_IMAGE_HEAD];
+    if (mien_path_join(path, folder, name) != MIEN_OK) return false;
+    const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* it may be a pipe */
+    const ssize_t size = file < 0 ? -1 : read(file, head, sizeof head);
+    if (file >= 0) close(file);
+    const mien_image_kind kind =
+        size <= 0 ? MIEN_IMAGE_NONE : mien_image_kind_of(head, (size_t)size);
+    const char *dot = strrchr(name, '.');
+    if (kind == MIEN_IMAGE_UNREAD)
+        count_unread(unread, dot && strlen(dot) < 12 ? dot : "without an ending", 1);
+    return kind == MIEN_IMAGE_READ;
 }
 
 /* A file that may hold the labels of the pictures beside it. */
@@ -61,16 +107,22 @@ static mien_status read_names(const char *path, listing *folders, listing *files
         if (!entry) break;
         const char *name = entry->d_name;
         if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) continue;
-        const bool file = wanted && wanted(name);
+        if (name[0] == '.') {
+            ++*other;
+            continue;
+        }
         listing *to = NULL;
-        if (name[0] != '.' && (folders || file))
-            to = is_folder(path, entry) ? folders : file ? files : NULL;
+        if (is_folder(path, entry))
+            to = folders;
+        else if (wanted && (wanted(name) || (wanted == listing_is_picture &&
+                                             is_picture_inside(path, name, &files->unread))))
+            to = files;
         if (to) {
             mien_text_append(&to->text, name, strlen(name) + 1);
             to->count++;
         } else {
             ++*other;
-            if (table && name[0] != '.' && is_table(name) && (!*table || strcmp(name, table) < 0))
+            if (table && is_table(name) && (!*table || strcmp(name, table) < 0))
                 snprintf(table, LISTING_NAME, "%s", name);
         }
     }

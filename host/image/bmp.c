@@ -122,4 +122,4 @@ static bool is_bmp(const uint8_t *bytes, size_t size) {
     return size >= 2 && memcmp(bytes, "BM", 2) == 0;
 }
 
-const image_format image_bmp = {"BMP", is_bmp, decode_bmp};
+const image_format image_bmp = {"BMP", ".bmp", false, is_bmp, decode_bmp};

@@ -16,14 +16,22 @@ typedef struct image_source {
 } image_source;
 
 typedef struct image_format {
-    const char *name; /* "JPEG" */
+    const char *name;     /* "JPEG" */
+    const char *suffixes; /* ".jpg .jpeg" */
+    bool strong; /* `is` tests enough bytes to recognise a file without a suffix of pictures */
     bool (*is)(const uint8_t *bytes, size_t size);
     /* *orientation stays 1 unless the file names another one, 1 to 8 as in EXIF. `out` may hold
      * pixels after a failure; decode.c frees them. */
     mien_status (*decode)(const image_source *from, mien_image *out, int *orientation);
 } image_format;
 
-extern const image_format image_jpeg, image_png, image_bmp, image_pnm;
+extern const image_format image_jpeg, image_png, image_bmp, image_pnm, image_tiff, image_webp,
+    image_gif;
+
+/* Loads a library on first use, and from then on only copies: the functions `names`, which ends
+ * with NULL, to functions[]. UNSUPPORTED, with the Debian package, when it is not installed. */
+mien_status image_library(const char *file, const char *package, const char *const *names,
+                          void *functions);
 
 /* Refuses empty pictures and those above MIEN_IMAGE_PIXELS_MAX pixels. Every format calls it before
  * it allocates: a large picture waits here until no other large one is being decoded. */

@@ -194,4 +194,4 @@ static bool is_jpeg(const uint8_t *bytes, size_t size) {
     return size >= 3 && bytes[0] == 0xff && bytes[1] == 0xd8 && bytes[2] == 0xff;
 }
 
-const image_format image_jpeg = {"JPEG", is_jpeg, decode_jpeg};
+const image_format image_jpeg = {"JPEG", ".jpg .jpeg", true, is_jpeg, decode_jpeg};

@@ -118,4 +118,4 @@ static bool is_png(const uint8_t *bytes, size_t size) {
     return size >= 4 && memcmp(bytes, "\x89PNG", 4) == 0;
 }
 
-const image_format image_png = {"PNG", is_png, decode_png};
+const image_format image_png = {"PNG", ".png", true, is_png, decode_png};

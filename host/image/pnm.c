@@ -84,4 +84,4 @@ static bool is_pnm(const uint8_t *bytes, size_t size) {
            (isspace(bytes[2]) || bytes[2] == '#');
 }
 
-const image_format image_pnm = {"PGM", is_pnm, decode_pnm};
+const image_format image_pnm = {"PGM", ".pgm .ppm", false, is_pnm, decode_pnm};

@@ -286,8 +286,10 @@ static void not_pictures(void **state) {
     refuse("", 0, MIEN_FORMAT, "is empty (0 bytes)");
     refuse("hello, world", 12, MIEN_FORMAT, "is not a picture");
     refuse("P", 1, MIEN_FORMAT, "is not a picture");
-    refuse("GIF89a......", 12, MIEN_UNSUPPORTED, "GIF");
-    refuse("RIFF....WEBPVP8 ", 16, MIEN_UNSUPPORTED, "WebP");
+    refuse("GIF89a......", 12, MIEN_FORMAT, "cut short");
+    refuse("RIFF\xff\0\0\0WEBPVP8 ", 16, MIEN_FORMAT, "cut short");
+    refuse("....ftypheic", 12, MIEN_UNSUPPORTED, "HEIC picture");
+    refuse("....ftypisom", 12, MIEN_UNSUPPORTED, "is a video");
     refuse("P6 10000 10000 255\n", 19, MIEN_UNSUPPORTED, "10000x10000 pixels, 100 megapixels");
     refuse("P6 7000 7000 255\n", 17, MIEN_FORMAT, "cut short");
     refuse("P6 0 7000 255\n", 14, MIEN_FORMAT, "0x7000 pixels");
