@@ -73,6 +73,22 @@ static mien_status check_kind(const tiff_library *lib, TIFF *tiff, const char *n
     return MIEN_OK;
 }
 
+/* Puts white below: libtiff has multiplied the colours by alpha, white adds what alpha leaves. */
+static uint8_t over_white(uint32_t pixel, int c) {
+    const uint32_t sum = (pixel >> (8 * c) & 255) + 255 - TIFFGetA(pixel);
+    return (uint8_t)(sum < 255 ? sum : 255);
+}
+
+static void paint(const uint32_t *raster, size_t pixels, int channels, uint8_t *out) {
+    if (channels == 1) /* apart, which compilers turn into vector code */
+        for (size_t i = 0; i < pixels; i++)
+            out[i] = over_white(raster[i], 0);
+    else
+        for (size_t i = 0; i < pixels; i++)
+            for (int c = 0; c < 3; c++)
+                out[3 * i + (size_t)c] = over_white(raster[i], c);
+}
+
 static mien_status read_pixels(const tiff_library *lib, TIFF *tiff, const char *name,
                                mien_image *out, int *orientation) {
     uint32_t width = 0, height = 0, *raster = NULL;
@@ -94,14 +110,7 @@ static mien_status read_pixels(const tiff_library *lib, TIFF *tiff, const char *
     }
     const int channels = kind <= PHOTOMETRIC_MINISBLACK ? 1 : 3;
     MIEN_GO(image_allocate((int)width, (int)height, channels, out));
-    /* libtiff has multiplied the colours by alpha: white adds what alpha leaves */
-    for (size_t i = 0; i < pixels; i++) {
-        const uint32_t white = 255 - TIFFGetA(raster[i]);
-        for (int c = 0; c < channels; c++) {
-            const uint32_t sum = (raster[i] >> (8 * c) & 255) + white;
-            out->pixels[i * (size_t)channels + (size_t)c] = (uint8_t)(sum < 255 ? sum : 255);
-        }
-    }
+    paint(raster, pixels, channels, out->pixels);
     if (turned <= 8) *orientation = turned;
 out:
     mien_free(raster);
