@@ -6,12 +6,16 @@
 #include "host/base/memory.h"
 #include "host/image/formats.h"
 
+#define DAMAGED "'%s' cannot be decoded: its TIFF data are damaged or cut short"
+
 typedef struct tiff_library {
     __typeof__(&TIFFClientOpen) open;
     __typeof__(&TIFFClose) close;
     __typeof__(&TIFFGetField) field;
     __typeof__(&TIFFGetFieldDefaulted) field_or_default;
     __typeof__(&TIFFReadRGBAImageOriented) read;
+    __typeof__(&TIFFReadEncodedStrip) strip;
+    __typeof__(&TIFFIsTiled) tiled;
     __typeof__(&TIFFSetErrorHandler) on_error;
     __typeof__(&TIFFSetWarningHandler) on_warning;
 } tiff_library;
@@ -89,6 +93,32 @@ static void paint(const uint32_t *raster, size_t pixels, int channels, uint8_t *
                 out[3 * i + (size_t)c] = over_white(raster[i], c);
 }
 
+/* Whether the strips hold the very bytes of a picture of 8-bit gray or RGB. */
+static bool is_plain(const tiff_library *lib, TIFF *tiff, int channels) {
+    uint16_t bits = 1, samples = 1, kind = 0, planes = PLANARCONFIG_CONTIG;
+    lib->field_or_default(tiff, TIFFTAG_BITSPERSAMPLE, &bits);
+    lib->field_or_default(tiff, TIFFTAG_SAMPLESPERPIXEL, &samples);
+    lib->field_or_default(tiff, TIFFTAG_PLANARCONFIG, &planes);
+    lib->field(tiff, TIFFTAG_PHOTOMETRIC, &kind);
+    return !lib->tiled(tiff) && bits == 8 && samples == channels && planes == PLANARCONFIG_CONTIG &&
+           kind == (channels == 1 ? PHOTOMETRIC_MINISBLACK : PHOTOMETRIC_RGB);
+}
+
+/* Reads a plain file without the detour of libtiff's RGBA raster. */
+static mien_status read_strips(const tiff_library *lib, TIFF *tiff, const char *name,
+                               const mien_image *out) {
+    uint32_t rows = 0, height = (uint32_t)out->height;
+    const size_t row = (size_t)out->width * (size_t)out->channels;
+    lib->field_or_default(tiff, TIFFTAG_ROWSPERSTRIP, &rows);
+    if (rows == 0 || rows > height) rows = height;
+    for (uint32_t y = 0, i = 0; y < height; y += rows, i++) {
+        const tmsize_t size = (tmsize_t)(row * (height - y < rows ? height - y : rows));
+        if (lib->strip(tiff, i, out->pixels + y * row, size) != size)
+            return MIEN_FAIL(FORMAT, DAMAGED, name);
+    }
+    return MIEN_OK;
+}
+
 static mien_status read_pixels(const tiff_library *lib, TIFF *tiff, const char *name,
                                mien_image *out, int *orientation) {
     uint32_t width = 0, height = 0, *raster = NULL;
@@ -101,14 +131,18 @@ static mien_status read_pixels(const tiff_library *lib, TIFF *tiff, const char *
     MIEN_TRY(image_check_size(name, width, height));
     MIEN_TRY(check_kind(lib, tiff, name));
     const size_t pixels = (size_t)width * height;
+    const int channels = kind <= PHOTOMETRIC_MINISBLACK ? 1 : 3;
+    if (is_plain(lib, tiff, channels)) {
+        MIEN_TRY(image_allocate((int)width, (int)height, channels, out));
+        if (turned <= 8) *orientation = turned;
+        return read_strips(lib, tiff, name, out);
+    }
     MIEN_TRY(mien_new(&raster, pixels, sizeof *raster));
     /* in the file's own orientation: decode.c turns the picture */
     if (!lib->read(tiff, width, height, raster, turned, 1)) {
-        status = MIEN_FAIL(FORMAT, "'%s' cannot be decoded: its TIFF data are damaged or cut short",
-                           name);
+        status = MIEN_FAIL(FORMAT, DAMAGED, name);
         goto out;
     }
-    const int channels = kind <= PHOTOMETRIC_MINISBLACK ? 1 : 3;
     MIEN_GO(image_allocate((int)width, (int)height, channels, out));
     paint(raster, pixels, channels, out->pixels);
     if (turned <= 8) *orientation = turned;
@@ -123,6 +157,8 @@ static mien_status decode_tiff(const image_source *from, mien_image *out, int *o
                                         "TIFFGetField",
                                         "TIFFGetFieldDefaulted",
                                         "TIFFReadRGBAImageOriented",
+                                        "TIFFReadEncodedStrip",
+                                        "TIFFIsTiled",
                                         "TIFFSetErrorHandler",
                                         "TIFFSetWarningHandler",
                                         NULL};
