@@ -29,10 +29,9 @@ typedef struct predict_args {
 typedef struct predict_photo {
     const char *file;
     int width, height;
-    int index;        /* among the photos of the batch */
-    int count;        /* number of faces */
-    char *error;      /* why it could not be read; owned */
-    mien_image image; /* kept only for --annotate */
+    int index;   /* among the photos of the batch */
+    int count;   /* number of faces */
+    char *error; /* why it could not be read; owned */
 } predict_photo;
 
 /* The outputs and what they need. */
@@ -75,7 +74,7 @@ mien_status predict_data(const predict_args *args, mien_ensemble *models, predic
 /* predict_output.c; `scores` are [count][classes]. */
 /* Call before the first result. `row_files`: the rows of --data are files. */
 void predict_output_start(predict_output *out, bool row_files);
-mien_status predict_output_photo(predict_output *out, predict_photo *photo,
+mien_status predict_output_photo(predict_output *out, const predict_photo *photo,
                                  const mien_photo_face *faces, const float *scores);
 /* `file`: the file of the row, or NULL. */
 void predict_output_row(predict_output *out, size_t row, const char *file, const float *scores);

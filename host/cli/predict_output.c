@@ -171,10 +171,12 @@ static mien_status copy_path(predict_output *out, const char *file, char *path) 
     return mien_path_join(path, out->args->annotate, name);
 }
 
-static mien_status annotate(predict_output *out, predict_photo *photo, const mien_photo_face *faces,
-                            const float *scores) {
+/* The photo is decoded again, in colour: the pixels that were classified may be gray. */
+static mien_status annotate(predict_output *out, const predict_photo *photo,
+                            const mien_photo_face *faces, const float *scores) {
     char path[MIEN_PATH];
     bool written = true;
+    mien_image copy = {0};
     mien_overlay *overlays = NULL;
     mien_status status;
     MIEN_GO(mien_new(&overlays, (size_t)photo->count + 1, sizeof *overlays));
@@ -187,9 +189,12 @@ static mien_status annotate(predict_output *out, predict_photo *photo, const mie
                  out->meta->class_names[label], 100.0 * own[label],
                  overlays[i].uncertain ? "?" : "");
     }
-    MIEN_GO(mien_overlay_draw(&photo->image, overlays, photo->count));
+    status = mien_image_read(photo->file, 3, &copy);
+    written = status == MIEN_OK || status == MIEN_NO_MEMORY;
+    if (status != MIEN_OK) goto out;
+    MIEN_GO(mien_overlay_draw(&copy, overlays, photo->count));
     MIEN_GO(copy_path(out, photo->file, path));
-    status = mien_image_write_png(&photo->image, path);
+    status = mien_image_write_png(&copy, path);
     written = status == MIEN_OK || status == MIEN_NO_MEMORY;
 out:
     if (!written) { /* as for an unreadable photo, continue with the others */
@@ -197,13 +202,14 @@ out:
         print_message(mien_error_message());
         status = MIEN_OK;
     }
+    mien_image_release(&copy);
     mien_free(overlays);
     return status;
 }
 
 /* ---- all outputs ---- */
 
-mien_status predict_output_photo(predict_output *out, predict_photo *photo,
+mien_status predict_output_photo(predict_output *out, const predict_photo *photo,
                                  const mien_photo_face *faces, const float *scores) {
     mien_text text = {0};
     if (photo->error) out->errors++;

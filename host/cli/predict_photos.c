@@ -103,7 +103,6 @@ typedef struct walk {
 
 static void forget_photo(predict_photo *photo) {
     mien_free(photo->error);
-    mien_image_release(&photo->image);
     *photo = (predict_photo){0};
 }
 
@@ -124,20 +123,20 @@ static mien_status flush(walk *w) {
 }
 
 static mien_status one_photo(walk *w, const predict_file *file) {
-    const int channels = w->args->annotate ? 3 : w->meta->input.channels;
     predict_photo *photo = &w->photos[w->photo_count++];
+    mien_image image;
     *photo = (predict_photo){.file = file->path};
     if (file->error) return mien_copy_text(&photo->error, file->error);
-    if (mien_image_read(file->path, channels, &photo->image) != MIEN_OK)
+    /* as in training: a JPEG's gray is its stored luma, whichever outputs are wanted */
+    if (mien_image_read(file->path, w->meta->input.channels, &image) != MIEN_OK)
         return mien_copy_text(&photo->error, mien_error_message());
-    const mien_status status =
-        mien_photos_add(w->gathered, &photo->image, file->path, &photo->index);
+    const mien_status status = mien_photos_add(w->gathered, &image, file->path, &photo->index);
+    photo->width = image.width;
+    photo->height = image.height;
+    mien_image_release(&image);
     if (status == MIEN_FORMAT) return mien_copy_text(&photo->error, mien_error_message());
     MIEN_TRY(status);
-    photo->width = photo->image.width;
-    photo->height = photo->image.height;
     photo->count = mien_photos_faces(w->gathered, photo->index).count;
-    if (!w->args->annotate) mien_image_release(&photo->image);
     return MIEN_OK;
 }
 
@@ -149,8 +148,7 @@ static mien_status walk_photos(walk *w) {
                              w->args->file_count);
         }
         MIEN_TRY(one_photo(w, &w->args->files[i]));
-        if (w->args->annotate || w->photo_count == PHOTOS ||
-            mien_photos_face_count(w->gathered) >= BATCH)
+        if (w->photo_count == PHOTOS || mien_photos_face_count(w->gathered) >= BATCH)
             MIEN_TRY(flush(w));
     }
     return flush(w);
