@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -17,9 +18,16 @@ static const struct {
 } unsupported[] = {{"HEIC", "ftyphei", 4, 7},
                    {"HEIC", "ftypmif1", 4, 8},
                    {"AVIF", "ftypavi", 4, 7},
-                   {"video", "ftyp", 4, 4},
+                   {"HEIC or RAW", "ftyp", 4, 4},
                    {"JPEG 2000", "\0\0\0\x0cjP  ", 0, 8},
                    {"JPEG XL", "\0\0\0\x0cJXL ", 0, 8}};
+
+static mien_status refuse_film(const char *kind, const char *name) {
+    return MIEN_FAIL(UNSUPPORTED,
+                     "'%s' is %s, not a picture: save single frames of it as JPEG or PNG, for "
+                     "example with ffmpeg",
+                     name, kind);
+}
 
 static const char *unsupported_kind(const uint8_t *bytes, size_t size) {
     for (size_t i = 0; i < sizeof unsupported / sizeof unsupported[0]; i++)
@@ -32,8 +40,8 @@ static const char *unsupported_kind(const uint8_t *bytes, size_t size) {
 mien_image_kind mien_image_kind_of(const void *bytes, size_t size) {
     for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
         if (formats[i]->strong && formats[i]->is(bytes, size)) return MIEN_IMAGE_READ;
-    const char *name = unsupported_kind(bytes, size);
-    return name && strcmp(name, "video") != 0 ? MIEN_IMAGE_UNREAD : MIEN_IMAGE_NONE;
+    const bool unread = !image_film(bytes, size) && unsupported_kind(bytes, size);
+    return unread ? MIEN_IMAGE_UNREAD : MIEN_IMAGE_NONE;
 }
 
 bool mien_image_has_suffix(const char *name) {
@@ -60,10 +68,10 @@ const char *mien_image_suffixes(char out[MIEN_IMAGE_SUFFIXES]) {
 }
 
 static mien_status refuse(const uint8_t *bytes, size_t size, const char *name) {
+    const char *film = image_film(bytes, size);
+    if (film) return refuse_film(film, name);
     if (size == 0) return MIEN_FAIL(FORMAT, "'%s' is empty (0 bytes)", name);
     const char *kind = unsupported_kind(bytes, size);
-    if (kind && strcmp(kind, "video") == 0)
-        return MIEN_FAIL(UNSUPPORTED, "'%s' is a video: give pictures, e.g. frames of it", name);
     if (kind)
         return MIEN_FAIL(UNSUPPORTED,
                          "'%s' is a %s picture, which is not supported: convert it to JPEG or PNG",
@@ -92,31 +100,72 @@ static mien_status change_channels(mien_image *image, int channels) {
     return MIEN_OK;
 }
 
-mien_status mien_image_decode(const void *bytes, size_t size, const char *name, int channels,
-                              mien_image *out) {
-    const image_source from = {bytes, size, name, channels};
+/* The size in the file, upright. */
+static void complete(mien_photo_facts *photo, const mien_image *decoded, int orientation) {
+    const int width = photo->width, height = photo->height;
+    if (!width) {
+        photo->width = decoded->width;
+        photo->height = decoded->height;
+    } else if (orientation >= 5) {
+        photo->width = height;
+        photo->height = width;
+    }
+}
+
+static mien_status decode(const image_source *from, mien_image *out) {
     mien_status status = MIEN_OK;
     int orientation = 1;
     size_t i = 0;
     *out = (mien_image){0};
-    while (i < sizeof formats / sizeof formats[0] && !formats[i]->is(bytes, size))
+    while (i < sizeof formats / sizeof formats[0] && !formats[i]->is(from->bytes, from->size))
         i++;
-    if (i == sizeof formats / sizeof formats[0]) return refuse(bytes, size, name);
-    MIEN_GO(formats[i]->decode(&from, out, &orientation));
-    MIEN_GO(change_channels(out, channels));
+    if (i == sizeof formats / sizeof formats[0]) return refuse(from->bytes, from->size, from->name);
+    MIEN_GO(formats[i]->decode(from, out, &orientation));
+    MIEN_GO(change_channels(out, from->channels));
     MIEN_GO(image_turn_upright(out, orientation));
+    if (from->photo) complete(from->photo, out, orientation);
 out:
     image_leave_large();
     if (status != MIEN_OK) mien_image_release(out);
     return status;
 }
 
-mien_status mien_image_read(const char *path, int channels, mien_image *out) {
+mien_status mien_image_decode(const void *bytes, size_t size, const char *name, int channels,
+                              mien_image *out) {
+    return decode(&(image_source){.bytes = bytes, .size = size, .name = name, .channels = channels},
+                  out);
+}
+
+/* Whether a file that is too large for a picture is a film. */
+static mien_status refuse_large(const char *path) {
+    uint8_t head[512];
+    FILE *file = fopen(path, "rbe");
+    const size_t size = file ? fread(head, 1, sizeof head, file) : 0;
+    if (file) fclose(file);
+    const char *film = image_film(head, size);
+    return film ? refuse_film(film, path) : MIEN_FORMAT;
+}
+
+static mien_status read_file(const char *path, int channels, mien_photo_facts *photo,
+                             mien_image *out) {
     char *bytes;
     size_t size;
     *out = (mien_image){0};
-    MIEN_TRY(mien_file_read(path, FILE_MAX, &bytes, &size));
-    const mien_status status = mien_image_decode(bytes, size, path, channels, out);
+    const mien_status read = mien_file_read(path, FILE_MAX, &bytes, &size);
+    if (read == MIEN_FORMAT) return refuse_large(path);
+    MIEN_TRY(read);
+    const mien_status status =
+        decode(&(image_source){(const uint8_t *)bytes, size, path, channels, photo}, out);
     mien_free(bytes);
     return status;
+}
+
+mien_status mien_image_read(const char *path, int channels, mien_image *out) {
+    return read_file(path, channels, NULL, out);
+}
+
+mien_status mien_image_read_photo(const char *path, int channels, mien_image *out,
+                                  mien_photo_facts *facts) {
+    *facts = (mien_photo_facts){0};
+    return read_file(path, channels, facts, out);
 }

@@ -13,6 +13,8 @@ typedef struct image_source {
     size_t size;
     const char *name;
     int channels; /* requested: 1, 3 or 0 (as stored); decode.c converts where a format does not */
+    /* NULL: strict. Else a photo: a format that scales it down sets the size in the file. */
+    mien_photo_facts *photo;
 } image_source;
 
 typedef struct image_format {
@@ -32,6 +34,9 @@ extern const image_format image_jpeg, image_png, image_bmp, image_pnm, image_tif
  * with NULL, to functions[]. UNSUPPORTED, with the Debian package, when it is not installed. */
 mien_status image_library(const char *file, const char *package, const char *const *names,
                           void *functions);
+
+/* The kind of a video or audio file, such as "an MP4 video", by its first bytes; NULL: neither. */
+const char *image_film(const uint8_t *bytes, size_t size);
 
 /* Refuses empty pictures and those above MIEN_IMAGE_PIXELS_MAX pixels. Every format calls it before
  * it allocates: a large picture waits here until no other large one is being decoded. */

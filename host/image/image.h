@@ -41,6 +41,18 @@ mien_status mien_image_decode(const void *bytes, size_t size, const char *name, 
                               mien_image *out);
 /* The same for a file of at most 256 MiB. */
 mien_status mien_image_read(const char *path, int channels, mien_image *out);
+
+/* What is known about the file of a photo besides the decoded pixels. */
+typedef struct mien_photo_facts {
+    int width, height; /* of the picture in the file, upright; the decoded one may be smaller */
+    char warning[128]; /* what is wrong with the file though it was decoded, or "" */
+} mien_photo_facts;
+
+/* Reads a photo that is to be searched for faces, less strictly than a training picture: a JPEG
+ * above MIEN_IMAGE_PIXELS_MAX pixels is decoded at 1/2, 1/4 or 1/8 of its size, and stray bytes
+ * before a JPEG's end marker, which some cameras write, only cause a warning. */
+mien_status mien_image_read_photo(const char *path, int channels, mien_image *out,
+                                  mien_photo_facts *facts);
 void mien_image_release(mien_image *image);
 /* Converts `count` colour pixels to gray by the formula above; in and out may be the same. */
 void mien_image_to_gray(const uint8_t *colour, size_t count, uint8_t *gray);

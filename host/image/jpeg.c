@@ -13,6 +13,10 @@
 enum {
     PIXELS_A_BYTE = 512, /* a block of 8x8 pixels takes at least one bit */
     SCANS_MAX = 200,     /* of a progressive file: each costs a pass over the whole picture */
+    PHOTO_PIXELS_MAX = 500000000,
+    /* what the coefficients of a progressive photo may take, about as much as those of the largest
+     * picture that is decoded in full */
+    COEFFICIENT_BYTES_MAX = 400000000,
 };
 
 typedef struct jpeg_job {
@@ -57,6 +61,11 @@ static bool bits_left_over(const jpeg_job *job) {
     return false;
 }
 
+/* Bytes before the end marker come after all pixels. */
+static bool before_the_end(const jpeg_job *job) {
+    return job->errors.msg_code == JWRN_EXTRANEOUS_DATA && job->errors.msg_parm.i[1] == JPEG_EOI;
+}
+
 /* Whether the warning means that pixels are missing or made up. Others, such as an odd header, are
  * ignored. */
 static bool costs_pixels(const jpeg_job *job) {
@@ -80,6 +89,12 @@ static void on_message(j_common_ptr common, int level) {
     common->err->num_warnings++;
     if (common->err->msg_code == JWRN_JPEG_EOF) job->cut = true;
     if (job->lost || !costs_pixels(job)) return;
+    if (job->from->photo && before_the_end(job)) {
+        snprintf(job->from->photo->warning, sizeof job->from->photo->warning,
+                 "stray bytes before its end marker: some cameras write them, but they may also "
+                 "be a sign of damage");
+        return;
+    }
     job->lost = true;
     common->err->format_message(common, job->warning);
 }
@@ -103,11 +118,49 @@ static int orientation_of(const struct jpeg_decompress_struct *jpeg) {
     return 1;
 }
 
+/* A progressive file needs all its coefficients in memory before the first row, at any scale. */
+static bool too_many_coefficients(struct jpeg_decompress_struct *jpeg) {
+    size_t bytes = 0;
+    if (!jpeg_has_multiple_scans(jpeg)) return false;
+    for (int c = 0; c < jpeg->num_components; c++)
+        bytes += (size_t)jpeg->comp_info[c].width_in_blocks * jpeg->comp_info[c].height_in_blocks *
+                 sizeof(JBLOCK);
+    return bytes > COEFFICIENT_BYTES_MAX;
+}
+
+/* Chooses the size at which the picture is decoded: in full, or where a photo is too large for that
+ * the largest of 1/2, 1/4 and 1/8 that is not. */
+static mien_status choose_scale(jpeg_job *job) {
+    struct jpeg_decompress_struct *jpeg = &job->jpeg;
+    const char *name = job->from->name;
+    const size_t pixels = (size_t)jpeg->image_width * jpeg->image_height;
+    jpeg_calc_output_dimensions(jpeg);
+    if (!job->from->photo || pixels <= MIEN_IMAGE_PIXELS_MAX) return MIEN_OK;
+    if (pixels > PHOTO_PIXELS_MAX)
+        return MIEN_FAIL(UNSUPPORTED,
+                         "'%s' has %ux%u pixels, %.1f megapixels; the limit for photos is %d: "
+                         "scale it down",
+                         name, jpeg->image_width, jpeg->image_height, (double)pixels / 1e6,
+                         PHOTO_PIXELS_MAX / 1000000);
+    if (too_many_coefficients(jpeg))
+        return MIEN_FAIL(UNSUPPORTED,
+                         "'%s' is a progressive JPEG of %.1f megapixels, which would take too much "
+                         "memory: save it as a baseline JPEG, or scale it down",
+                         name, (double)pixels / 1e6);
+    while ((size_t)jpeg->output_width * jpeg->output_height > MIEN_IMAGE_PIXELS_MAX) {
+        jpeg->scale_denom *= 2;
+        jpeg_calc_output_dimensions(jpeg);
+    }
+    job->from->photo->width = (int)jpeg->image_width;
+    job->from->photo->height = (int)jpeg->image_height;
+    return MIEN_OK;
+}
+
 /* Checks the header before anything is allocated for it. */
 static mien_status check_header(const jpeg_job *job) {
     const struct jpeg_decompress_struct *jpeg = &job->jpeg;
     const image_source *from = job->from;
-    MIEN_TRY(image_check_size(from->name, jpeg->image_width, jpeg->image_height));
+    MIEN_TRY(image_check_size(from->name, jpeg->output_width, jpeg->output_height));
     if (jpeg->arith_code)
         return MIEN_FAIL(UNSUPPORTED,
                          "'%s' is a JPEG with arithmetic coding, which is not supported: save it "
@@ -160,11 +213,12 @@ static void decode_job(jpeg_job *job, mien_image *out, int *orientation) {
     jpeg_save_markers(jpeg, JPEG_APP0 + 1, 0xffff);
     jpeg_read_header(jpeg, TRUE);
     if (job->cut) give_up(job, image_cut_short(job->from->name));
-    job->status = check_header(job);
+    job->status = choose_scale(job);
+    if (job->status == MIEN_OK) job->status = check_header(job);
     if (job->status != MIEN_OK) return;
     *orientation = orientation_of(jpeg);
     jpeg->out_color_space = colours(job);
-    job->status = image_allocate((int)jpeg->image_width, (int)jpeg->image_height,
+    job->status = image_allocate((int)jpeg->output_width, (int)jpeg->output_height,
                                  jpeg->out_color_space == JCS_GRAYSCALE ? 1 : 3, out);
     if (job->status != MIEN_OK) return;
     job->scanning = true;

@@ -17,9 +17,10 @@ mien_status image_check_size(const char *name, unsigned long long width,
         return MIEN_FAIL(FORMAT, "'%s' is damaged: its picture has %llux%llu pixels", name, width,
                          height);
     if (width > MIEN_IMAGE_PIXELS_MAX || height > MIEN_IMAGE_PIXELS_MAX / width)
-        return MIEN_FAIL(UNSUPPORTED, "'%s' has %llux%llu pixels, %.0f megapixels; the limit is %d",
-                         name, width, height, (double)width * (double)height / 1e6,
-                         MIEN_IMAGE_PIXELS_MAX / 1000000);
+        return MIEN_FAIL(
+            UNSUPPORTED,
+            "'%s' has %llux%llu pixels, %.1f megapixels; the limit is %d: scale it down", name,
+            width, height, (double)width * (double)height / 1e6, MIEN_IMAGE_PIXELS_MAX / 1000000);
     if (width * height > LARGE && !holds_large) {
         pthread_mutex_lock(&large);
         holds_large = true;

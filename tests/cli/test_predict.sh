@@ -160,7 +160,7 @@ printf 'P5\n1 1\n255\nx' >one.pgm
 refuse 1 "0 bytes" "zero.png" "empty" -- "${whole[@]}" zero.png
 refuse 1 "cut short" "cut.png" "cut short" -- "${whole[@]}" cut.png
 refuse 1 "no picture" "text.png" "not a picture" -- "${whole[@]}" text.png
-refuse 1 "100 megapixels" "huge.pgm" "100 megapixels" -- "${whole[@]}" huge.pgm
+refuse 1 "100.0 megapixels" "huge.pgm" "100.0 megapixels" -- "${whole[@]}" huge.pgm
 refuse 1 "not there" "nothere.png" -- "${whole[@]}" nothere.png
 refuse 1 "MIEN_MODEL is not there" "nothere.h5" -- predict photo.png -q --model nothere.h5
 if [ "$(id -u)" -eq 0 ]; then

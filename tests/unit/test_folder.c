@@ -151,7 +151,7 @@ static void put_jpeg(const char *name, int w, int h, size_t less) {
 }
 
 static const char *const complaints[] = {
-    "0bytes.jpg' is empty (0 bytes)", "big.ppm' has 10000x10000 pixels, 100 megapixels",
+    "0bytes.jpg' is empty (0 bytes)", "big.ppm' has 10000x10000 pixels, 100.0 megapixels",
     "cut.jpg' is cut short",          "gone.png': No such file",
     "small.pgm' has 1x1 pixels",      "text.png' is not a picture"};
 enum { COMPLAINTS = sizeof complaints / sizeof complaints[0] };
