@@ -1,5 +1,6 @@
 /* mien predict: classifies the faces in photos. */
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +9,8 @@
 #include "host/base/memory.h"
 #include "host/cli/predict.h"
 
-enum { BATCH = 32, FEW = 4 };
+/* With a face missing in one of CROPS_SHARE photos they may be crops. */
+enum { BATCH = 32, FEW = 4, CROPS_SHARE = 4 };
 
 /* Parses --detector: haar, haar:FILE or none. Prints a usage error and returns false otherwise. */
 static bool read_detector(predict_args *args) {
@@ -29,17 +31,42 @@ static bool read_detector(predict_args *args) {
     return false;
 }
 
+static bool read_score(predict_args *args) {
+    char *end;
+    args->min_score = strtod(args->min_score_text, &end);
+    if (end != args->min_score_text && *end == 0 && isfinite(args->min_score)) return true;
+    fprintf(stderr, "mien: --min-score must be a number, such as 5, not '%s'\n",
+            args->min_score_text);
+    return false;
+}
+
+static bool check_combination(const predict_args *args) {
+    const bool detecting = args->detector || args->min_face_text || args->min_score_text;
+    if (args->data && (args->images.count || args->annotate || args->boxes || detecting)) {
+        fprintf(stderr, "mien: --data cannot be combined with photos, --detector, --min-face, "
+                        "--min-score, --boxes or --annotate\n");
+        return false;
+    }
+    if (args->boxes && detecting) {
+        fprintf(stderr, "mien: --boxes gives the faces: it cannot be combined with --detector, "
+                        "--min-face or --min-score\n");
+        return false;
+    }
+    if (args->whole && (args->min_face_text || args->min_score_text)) {
+        fprintf(stderr, "mien: --min-face and --min-score need a detector, not --detector none\n");
+        return false;
+    }
+    return true;
+}
+
 static bool check_values(predict_args *args) {
     long long pixels = 0;
     if (!read_detector(args)) return false;
     if (args->min_face_text && !cli_number("--min-face", args->min_face_text, 1, 65536, &pixels))
         return false;
     args->min_face = (int)pixels;
-    if (args->data && (args->images.count || args->annotate || args->detector || pixels)) {
-        fprintf(stderr, "mien: --data cannot be combined with photos, --detector, --min-face or "
-                        "--annotate\n");
-        return false;
-    }
+    if (args->min_score_text && !read_score(args)) return false;
+    if (!check_combination(args)) return false;
     if (args->on_bad && !args->data) {
         fprintf(stderr, "mien: --on-bad needs --data; unreadable photos are always skipped\n");
         return false;
@@ -76,8 +103,9 @@ static mien_status check_annotate(const predict_args *args) {
 }
 
 static mien_status check_csv(const predict_args *args) {
-    MIEN_TRY(
-        cli_spares("--csv", args->csv, &(cli_inputs){&args->models, args->data, &args->xml, 1}));
+    MIEN_TRY(cli_spares(
+        "--csv", args->csv,
+        &(cli_inputs){&args->models, args->data, (const char *[]){args->xml, args->boxes}, 2}));
     for (size_t i = 0; i < args->file_count; i++) {
         const char *photo = args->files[i].path;
         MIEN_TRY(cli_spares("--csv", args->csv, &(cli_inputs){.others = &photo, .other_count = 1}));
@@ -95,12 +123,33 @@ static void warn_of_one_answer(const mien_ensemble *models) {
             count, of, models->models[0].meta.class_names[k]);
 }
 
+/* Pictures that are faces already often have no face found in them, which looks like a bad model.
+ */
+static void hint(const predict_args *args, const predict_output *out, const predict_boxes *boxes) {
+    const size_t none = out->faceless, read = args->file_count - out->errors;
+    if (boxes->clipped)
+        MIEN_WARN("boxes of '%s' that reach outside their photo were clipped to it: %zu",
+                  args->boxes, boxes->clipped);
+    if (!none || args->data) return;
+    if (args->boxes)
+        MIEN_WARN("'%s' has no box for %zu of %zu photos", args->boxes, none, read);
+    else if (read == 1)
+        MIEN_WARN("if the picture is a crop of a face, give --detector none");
+    else if (none * CROPS_SHARE >= read)
+        MIEN_WARN("no face was found in %zu of %zu photos; are they crops of faces? Then give "
+                  "--detector none",
+                  none, read);
+    else
+        MIEN_WARN("no face was found in %zu of %zu photos", none, read);
+}
+
 static mien_status predict(predict_args *args) {
     char found[MIEN_PATH]; /* must outlive the list of models */
     mien_backend *backend = NULL;
     mien_ensemble models = {0};
     predict_output out = {.args = args};
     predict_detector detector;
+    predict_boxes boxes = {0};
     mien_status status;
     MIEN_TRY(cli_default_model(&args->models, found));
     MIEN_TRY(cli_writable("--csv", args->csv));
@@ -108,6 +157,11 @@ static mien_status predict(predict_args *args) {
     MIEN_TRY(predict_collect(args));
     MIEN_TRY(check_annotate(args));
     MIEN_TRY(check_csv(args));
+    status = args->boxes ? predict_boxes_read(args, &boxes) : MIEN_OK;
+    if (status != MIEN_OK) {
+        predict_boxes_release(&boxes);
+        return status;
+    }
     cli_catch_signals();
     predict_detector_begin(&detector, args);
     args->common.unpinned =
@@ -119,16 +173,18 @@ static mien_status predict(predict_args *args) {
     if (args->drop_classes) MIEN_GO(mien_ensemble_drop(&models, args->drop_classes));
     out.meta = &models.models[0].meta;
     status = args->data ? predict_data(args, &models, &out)
-                        : predict_photos(args, &models, &detector, &out);
+                        : predict_photos(args, &models, &detector, &boxes, &out);
     MIEN_GO(predict_output_finish(&out, status));
     warn_of_one_answer(&models);
     args->failed = out.errors + out.unwritten;
     if (out.errors && args->file_count > 1)
         MIEN_WARN("%zu of %zu photos could not be read", out.errors, args->file_count);
+    hint(args, &out, &boxes);
     if (out.unwritten && args->file_count > 1)
         MIEN_WARN("%zu annotated copies could not be written", out.unwritten);
 out:
     predict_detector_close(&detector);
+    predict_boxes_release(&boxes);
     predict_output_release(&out);
     mien_ensemble_release(&models);
     mien_backend_close(backend);
@@ -147,6 +203,11 @@ static int run(int argc, char **argv, const cli_command *self) {
         {"--min-face", "PX",
          "smallest face in pixels (default: 24, at least 3.5 % of the shorter side)",
          &args.min_face_text, NULL, NULL},
+        {"--min-score", "X", "lowest detection score of a face (default: 3.5)",
+         &args.min_score_text, NULL, NULL},
+        {"--boxes", "FILE",
+         "CSV with the faces, columns file,x,y,w,h, instead of a detector (such as one of --csv)",
+         &args.boxes, NULL, NULL},
         {"--annotate", "DIR", "write copies of the photos with boxes and labels to DIR",
          &args.annotate, NULL, NULL},
         {"--csv", "FILE", "write a CSV with one row per face", &args.csv, NULL, NULL},

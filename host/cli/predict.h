@@ -1,5 +1,6 @@
 /* mien predict. cmd_predict.c parses the command line, predict_photos.c processes photos,
- * predict_data.c processes a data set, predict_output.c writes the results. */
+ * predict_boxes.c reads the boxes of --boxes, predict_data.c processes a data set, predict_output.c
+ * writes the results. */
 #ifndef HOST_CLI_PREDICT_H
 #define HOST_CLI_PREDICT_H
 
@@ -13,14 +14,31 @@ typedef struct predict_file {
     char *error; /* if it is already known to be unreadable: why; owned */
 } predict_file;
 
+/* The table of --boxes. */
+typedef struct predict_box {
+    const char *file;
+    long long line;
+    double x, y, width, height;
+    size_t photo; /* the photo whose box this is; SIZE_MAX: none */
+} predict_box;
+
+typedef struct predict_boxes {
+    char *text;         /* the file; names point into it */
+    predict_box *items; /* sorted by photo, then by line */
+    size_t count, capacity;
+    size_t clipped; /* boxes that reached outside their photo */
+} predict_boxes;
+
 typedef struct predict_args {
     cli_common common;
     cli_list images, models;
-    const char *detector, *min_face_text, *annotate, *csv, *data, *on_bad, *drop_classes;
+    const char *detector, *min_face_text, *min_score_text, *boxes, *annotate, *csv, *data, *on_bad;
+    const char *drop_classes;
     mien_on_bad bad_rows;
     bool whole;          /* --detector none: each picture is one face */
     const char *xml;     /* cascade file; NULL: OpenCV's frontal face */
     int min_face;        /* 0: depends on the photo's size */
+    double min_score;    /* used if min_score_text is set */
     predict_file *files; /* the photos, including those in folders */
     size_t file_count, file_capacity;
     size_t failed; /* photos not read and copies not written; the others were processed */
@@ -44,6 +62,7 @@ typedef struct predict_output {
     bool started;     /* predict_output_start was called */
     size_t errors;    /* photos that could not be read */
     size_t unwritten; /* annotated copies that could not be written */
+    size_t faceless;  /* photos without a face */
 } predict_output;
 
 /* A detector that is being opened: a thread reads the cascade while the model is loaded. */
@@ -67,7 +86,15 @@ void predict_detector_begin(predict_detector *opening, const predict_args *args)
 /* Waits for the thread if necessary. */
 void predict_detector_close(predict_detector *opening);
 mien_status predict_photos(const predict_args *args, mien_ensemble *models,
-                           predict_detector *opening, predict_output *out);
+                           predict_detector *opening, predict_boxes *boxes, predict_output *out);
+/* predict_boxes.c */
+/* Reads the table and finds the photo of each box. A box for no photo is counted in a warning. */
+mien_status predict_boxes_read(const predict_args *args, predict_boxes *out);
+void predict_boxes_release(predict_boxes *boxes);
+/* The boxes of a photo of width x height pixels, clipped to it, in *rects, which the caller frees.
+ * FORMAT if one is outside. */
+mien_status predict_boxes_of(predict_boxes *boxes, const char *table, size_t photo, int width,
+                             int height, mien_rect **rects, int *count);
 /* predict_data.c */
 mien_status predict_data(const predict_args *args, mien_ensemble *models, predict_output *out);
 

@@ -97,14 +97,14 @@ static void photo_text(const predict_output *out, const predict_photo *photo,
                        const mien_photo_face *faces, const float *scores, mien_text *text) {
     if (photo->count == 0) {
         put_plain(text, photo->file);
-        mien_text_puts(text, ": no face found\n");
+        mien_text_puts(text, out->args->boxes ? ": no box given\n" : ": no face found\n");
     }
     for (int i = 0; i < photo->count; i++) {
         put_plain(text, photo->file);
         mien_text_puts(text, ": ");
         verdict_text(out, scores + (size_t)i * (size_t)out->meta->classes, text);
         const mien_rect b = faces[i].box;
-        if (faces[i].detected)
+        if (!faces[i].whole)
             mien_text_printf(text, "  (face of %dx%d at %d,%d)", b.width, b.height, b.x, b.y);
         mien_text_puts(text, "\n");
     }
@@ -171,27 +171,36 @@ static mien_status copy_path(predict_output *out, const char *file, char *path) 
     return mien_path_join(path, out->args->annotate, name);
 }
 
+/* A photo of too many pixels is decoded at a smaller size, and so is its copy. */
+static mien_rect on_copy(mien_rect box, const predict_photo *photo, const mien_image *copy) {
+    const double x = (double)copy->width / photo->width, y = (double)copy->height / photo->height;
+    if (copy->width == photo->width && copy->height == photo->height) return box;
+    return (mien_rect){(int)(box.x * x), (int)(box.y * y), (int)(box.width * x + 0.5),
+                       (int)(box.height * y + 0.5)};
+}
+
 /* The photo is decoded again, in colour: the pixels that were classified may be gray. */
 static mien_status annotate(predict_output *out, const predict_photo *photo,
                             const mien_photo_face *faces, const float *scores) {
     char path[MIEN_PATH];
     bool written = true;
+    mien_photo_facts facts; /* its warning was given when the photo was classified */
     mien_image copy = {0};
     mien_overlay *overlays = NULL;
     mien_status status;
     MIEN_GO(mien_new(&overlays, (size_t)photo->count + 1, sizeof *overlays));
+    status = mien_image_read_photo(photo->file, 3, &copy, &facts);
+    written = status == MIEN_OK || status == MIEN_NO_MEMORY;
+    if (status != MIEN_OK) goto out;
     for (int i = 0; i < photo->count; i++) {
         const float *own = scores + (size_t)i * (size_t)out->meta->classes;
         const int label = best_of(out, own);
-        overlays[i].box = faces[i].box;
+        overlays[i].box = on_copy(faces[i].box, photo, &copy);
         overlays[i].uncertain = is_uncertain(out, own[label]);
         snprintf(overlays[i].label, sizeof overlays[i].label, "%s %.0f %%%s",
                  out->meta->class_names[label], 100.0 * own[label],
                  overlays[i].uncertain ? "?" : "");
     }
-    status = mien_image_read(photo->file, 3, &copy);
-    written = status == MIEN_OK || status == MIEN_NO_MEMORY;
-    if (status != MIEN_OK) goto out;
     MIEN_GO(mien_overlay_draw(&copy, overlays, photo->count));
     MIEN_GO(copy_path(out, photo->file, path));
     status = mien_image_write_png(&copy, path);
@@ -223,6 +232,7 @@ mien_status predict_output_photo(predict_output *out, const predict_photo *photo
     mien_status status = text.status;
     mien_text_release(&text);
     if (photo->error || status != MIEN_OK) return status;
+    out->faceless += photo->count == 0;
     if (out->args->csv) photo_csv(out, photo, faces, scores);
     return out->args->annotate ? annotate(out, photo, faces, scores) : MIEN_OK;
 }

@@ -72,7 +72,7 @@ static void *open_detector(void *context) {
 
 void predict_detector_begin(predict_detector *opening, const predict_args *args) {
     *opening = (predict_detector){.xml = args->xml, .threads = cli_threads(&args->common)};
-    if (args->whole || args->data) return;
+    if (args->whole || args->boxes || args->data) return;
     opening->begun = pthread_create(&opening->thread, NULL, open_detector, opening) == 0;
     if (!opening->begun) open_detector(opening);
 }
@@ -96,6 +96,7 @@ typedef struct walk {
     const predict_args *args;
     const mien_meta *meta;
     mien_photos *gathered;
+    predict_boxes *boxes;
     predict_output *out;
     predict_photo photos[PHOTOS];
     int photo_count;
@@ -122,22 +123,43 @@ static mien_status flush(walk *w) {
     return status;
 }
 
-static mien_status one_photo(walk *w, const predict_file *file) {
+/* Finds or looks up the faces of a decoded photo. */
+static mien_status add_photo(walk *w, const mien_image *image, size_t file, predict_photo *photo) {
+    mien_photo given = {.image = image, .name = photo->file};
+    mien_rect *boxes = NULL;
+    mien_status status;
+    if (photo->width != image->width || photo->height != image->height) {
+        given.width = photo->width;
+        given.height = photo->height;
+    }
+    if (w->args->boxes)
+        MIEN_GO(predict_boxes_of(w->boxes, w->args->boxes, file, photo->width, photo->height,
+                                 &boxes, &given.box_count));
+    given.boxes = boxes;
+    MIEN_GO(mien_photos_add(w->gathered, &given, &photo->index));
+    photo->count = mien_photos_faces(w->gathered, photo->index).count;
+out:
+    mien_free(boxes);
+    return status;
+}
+
+static mien_status one_photo(walk *w, size_t index) {
+    const predict_file *file = &w->args->files[index];
     predict_photo *photo = &w->photos[w->photo_count++];
+    mien_photo_facts facts;
     mien_image image;
     *photo = (predict_photo){.file = file->path};
     if (file->error) return mien_copy_text(&photo->error, file->error);
     /* as in training: a JPEG's gray is its stored luma, whichever outputs are wanted */
-    if (mien_image_read(file->path, w->meta->input.channels, &image) != MIEN_OK)
+    if (mien_image_read_photo(file->path, w->meta->input.channels, &image, &facts) != MIEN_OK)
         return mien_copy_text(&photo->error, mien_error_message());
-    const mien_status status = mien_photos_add(w->gathered, &image, file->path, &photo->index);
-    photo->width = image.width;
-    photo->height = image.height;
+    if (facts.warning[0]) MIEN_WARN("'%s' has %s", file->path, facts.warning);
+    photo->width = facts.width;
+    photo->height = facts.height;
+    const mien_status status = add_photo(w, &image, index, photo);
     mien_image_release(&image);
     if (status == MIEN_FORMAT) return mien_copy_text(&photo->error, mien_error_message());
-    MIEN_TRY(status);
-    photo->count = mien_photos_faces(w->gathered, photo->index).count;
-    return MIEN_OK;
+    return status;
 }
 
 static mien_status walk_photos(walk *w) {
@@ -147,7 +169,7 @@ static mien_status walk_photos(walk *w) {
             return MIEN_FAIL(INTERRUPTED, "interrupted after %zu of %zu photos", i,
                              w->args->file_count);
         }
-        MIEN_TRY(one_photo(w, &w->args->files[i]));
+        MIEN_TRY(one_photo(w, i));
         if (w->photo_count == PHOTOS || mien_photos_face_count(w->gathered) >= BATCH)
             MIEN_TRY(flush(w));
     }
@@ -155,9 +177,13 @@ static mien_status walk_photos(walk *w) {
 }
 
 mien_status predict_photos(const predict_args *args, mien_ensemble *models,
-                           predict_detector *opening, predict_output *out) {
-    walk w = {.args = args, .meta = &models->models[0].meta, .out = out};
-    const mien_photo_options options = {.min_face = args->min_face};
+                           predict_detector *opening, predict_boxes *boxes, predict_output *out) {
+    walk w = {.args = args, .meta = &models->models[0].meta, .boxes = boxes, .out = out};
+    const mien_photo_options options = {
+        .min_face = args->min_face,
+        .min_score = args->min_score_text ? &args->min_score : NULL,
+        .given = args->boxes != NULL,
+    };
     mien_status status;
     MIEN_GO(mien_photos_supported(models));
     MIEN_GO(wait_for(opening));

@@ -60,55 +60,110 @@ static mien_status more_faces(mien_photos *p, int count) {
                      (size_t)meta->classes * sizeof *p->probabilities);
 }
 
-/* Crops one face; without a detector the whole photo is resized, as in training. */
-static mien_status add_face(mien_photos *p, const mien_image *photo, const mien_face *found) {
+/* The part of the image that a box of the file covers, or the reverse; at least one pixel. */
+static mien_rect scaled(mien_rect box, int from_width, int from_height, int width, int height) {
+    const double x = (double)width / from_width, y = (double)height / from_height;
+    const int left = (int)(box.x * x + 0.5), top = (int)(box.y * y + 0.5);
+    int right = (int)((box.x + box.width) * x + 0.5),
+        bottom = (int)((box.y + box.height) * y + 0.5);
+    if (right > width) right = width;
+    if (bottom > height) bottom = height;
+    return (mien_rect){left, top, right > left ? right - left : 1, bottom > top ? bottom - top : 1};
+}
+
+static mien_rect to_image(const mien_photo *photo, mien_rect box) {
+    const mien_image *image = photo->image;
+    if (!photo->width) return box;
+    return scaled(box, photo->width, photo->height, image->width, image->height);
+}
+
+static mien_rect to_file(const mien_photo *photo, mien_rect box) {
+    const mien_image *image = photo->image;
+    if (!photo->width) return box;
+    return scaled(box, image->width, image->height, photo->width, photo->height);
+}
+
+/* Crops one face; the whole photo is resized without a crop, as in training. `box`: in the image's
+ * pixels. */
+static mien_status add_face(mien_photos *p, const mien_image *image, mien_rect box,
+                            mien_photo_face face) {
     const mien_meta *meta = meta_of(p);
     const mien_image_spec input = meta->input;
-    const mien_rect all = {0, 0, photo->width, photo->height};
     const mien_crop no_crop = {0};
-    mien_photo_face *face = &p->faces[p->face_count];
     uint8_t *pixels = p->pixels + (size_t)p->face_count * mien_image_bytes(input);
-    *face = found ? (mien_photo_face){found->box, true, found->score}
-                  : (mien_photo_face){all, false, 0};
-    MIEN_TRY(mien_crop_face(photo, face->box, found ? meta->crop : no_crop, input.height,
+    MIEN_TRY(mien_crop_face(image, box, face.whole ? no_crop : meta->crop, input.height,
                             input.width, input.channels, pixels));
-    p->face_count++;
+    p->faces[p->face_count++] = face;
     return MIEN_OK;
 }
 
-static mien_status find_faces(mien_photos *p, const mien_image *photo) {
+static mien_status add_whole(mien_photos *p, const mien_photo *photo) {
+    const mien_rect all = {0, 0, photo->image->width, photo->image->height};
+    MIEN_TRY(more_faces(p, 1));
+    return add_face(p, photo->image, all,
+                    (mien_photo_face){.box = to_file(photo, all), .whole = true});
+}
+
+static mien_status add_given(mien_photos *p, const mien_photo *photo) {
+    const int width = photo->width ? photo->width : photo->image->width;
+    const int height = photo->height ? photo->height : photo->image->height;
+    MIEN_TRY(more_faces(p, photo->box_count));
+    for (int i = 0; i < photo->box_count; i++) {
+        const mien_rect b = photo->boxes[i];
+        if (b.x < 0 || b.y < 0 || b.width < 1 || b.height < 1 || b.x > width - b.width ||
+            b.y > height - b.height)
+            return MIEN_FAIL(INVALID,
+                             "the box %dx%d at %d,%d is not inside '%s', which has %dx%d "
+                             "pixels",
+                             b.width, b.height, b.x, b.y, photo->name, width, height);
+        MIEN_TRY(add_face(p, photo->image, to_image(photo, b), (mien_photo_face){.box = b}));
+    }
+    return MIEN_OK;
+}
+
+static mien_status add_detected(mien_photos *p, const mien_photo *photo) {
     mien_faces found = {0};
     mien_status status;
-    if (!p->detector) {
-        MIEN_TRY(more_faces(p, 1));
-        return add_face(p, photo, NULL);
+    mien_detect rule = {p->options.min_face, p->options.min_score};
+    if (photo->width && rule.min_face) {
+        const int side = to_image(photo, (mien_rect){0, 0, rule.min_face, rule.min_face}).width;
+        rule.min_face = side;
     }
-    MIEN_GO(mien_detector_run(p->detector, photo, p->options.min_face, &found));
+    MIEN_GO(mien_detector_run(p->detector, photo->image, &rule, &found));
     MIEN_GO(more_faces(p, found.count));
-    for (int i = 0; i < found.count; i++)
-        MIEN_GO(add_face(p, photo, &found.items[i]));
+    for (int i = 0; i < found.count; i++) {
+        const mien_face *face = &found.items[i];
+        MIEN_GO(add_face(p, photo->image, face->box,
+                         (mien_photo_face){.box = to_file(photo, face->box),
+                                           .detected = true,
+                                           .score = face->score}));
+    }
 out:
     mien_faces_release(&found);
     return status;
 }
 
 /* Without a detector the photo is the face, so it must have a training image's minimum size. */
-static mien_status check_photo(const mien_photos *p, const mien_image *photo, const char *name) {
+static mien_status check_photo(const mien_photos *p, const mien_photo *photo) {
     const int channels = meta_of(p)->input.channels;
-    if (photo->channels < channels)
-        return MIEN_FAIL(INVALID, "'%s' has %d channels, but the model reads pictures of %d", name,
-                         photo->channels, channels);
-    if (p->detector || (photo->width >= PICTURE_SIDE_MIN && photo->height >= PICTURE_SIDE_MIN))
+    const mien_image *image = photo->image;
+    if (image->channels < channels)
+        return MIEN_FAIL(INVALID, "'%s' has %d channels, but the model reads pictures of %d",
+                         photo->name, image->channels, channels);
+    if (p->detector || p->options.given ||
+        (image->width >= PICTURE_SIDE_MIN && image->height >= PICTURE_SIDE_MIN))
         return MIEN_OK;
-    return MIEN_FAIL(FORMAT, "'%s' has %dx%d pixels: too small for a face (at least %dx%d)", name,
-                     photo->width, photo->height, PICTURE_SIDE_MIN, PICTURE_SIDE_MIN);
+    return MIEN_FAIL(FORMAT, "'%s' has %dx%d pixels: too small for a face (at least %dx%d)",
+                     photo->name, image->width, image->height, PICTURE_SIDE_MIN, PICTURE_SIDE_MIN);
 }
 
-mien_status mien_photos_add(mien_photos *p, const mien_image *photo, const char *name, int *index) {
+mien_status mien_photos_add(mien_photos *p, const mien_photo *photo, int *index) {
     const int first = p->face_count;
-    MIEN_TRY(check_photo(p, photo, name));
+    MIEN_TRY(check_photo(p, photo));
     MIEN_TRY(mien_grow(&p->spans, &p->span_capacity, (size_t)p->photo_count + 1, sizeof *p->spans));
-    const mien_status status = find_faces(p, photo);
+    const mien_status status = p->options.given ? add_given(p, photo)
+                               : p->detector    ? add_detected(p, photo)
+                                                : add_whole(p, photo);
     if (status != MIEN_OK) {
         p->face_count = first;
         return status;

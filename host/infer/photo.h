@@ -1,10 +1,10 @@
 /* Detects the faces in photos and classifies them. Faces are cropped by the models' crop rule and
  * go through the networks in batches that may span several photos.
  *
- *     mien_photos_add(photos, &image, "a.jpg", &index);   once per photo
+ *     mien_photos_add(photos, &(mien_photo){&image, "a.jpg"}, &index);   once per photo
  *     mien_photos_run(photos);
  *     view = mien_photos_faces(photos, index);
- *     mien_photos_clear(photos);                          for the next ones */
+ *     mien_photos_clear(photos);                                         for the next ones */
 #ifndef HOST_INFER_PHOTO_H
 #define HOST_INFER_PHOTO_H
 
@@ -12,12 +12,23 @@
 #include "host/vision/vision.h"
 
 typedef struct mien_photo_face {
-    mien_rect box; /* in the photo's pixels, inside it */
-    bool detected; /* false: without a detector the box is the whole photo */
-    double score;  /* the detector's confidence; 0 without one */
+    mien_rect box; /* in the pixels of the photo's file, inside it */
+    bool whole;    /* the box is the whole photo: there is no detector and no given box */
+    bool detected; /* there is a score */
+    double score;  /* the detector's confidence; 0 if it was not detected */
 } mien_photo_face;
 
-/* The faces of one photo, from left to right. Valid until the next call that adds, clears or frees.
+typedef struct mien_photo {
+    const mien_image *image;
+    const char *name; /* for messages */
+    /* Of the picture in the file, from which the image may have been scaled down; 0: the image's */
+    int width, height;
+    const mien_rect *boxes; /* [box_count] with options.given: the faces, in the file's pixels */
+    int box_count;
+} mien_photo;
+
+/* The faces of one photo, from left to right, or in the order in which they were given. Valid until
+ * the next call that adds, clears or frees.
  */
 typedef struct mien_photo_view {
     const mien_photo_face *faces; /* [count] */
@@ -27,6 +38,8 @@ typedef struct mien_photo_view {
 
 typedef struct mien_photo_options {
     int min_face; /* side of the smallest face in pixels; 0: mien_face_least of the photo */
+    const double *min_score; /* the lowest score of a face; NULL: the detector's own threshold */
+    bool given;              /* the faces are given with each photo */
 } mien_photo_options;
 
 typedef struct mien_photos mien_photos;
@@ -41,12 +54,12 @@ mien_status mien_photos_create(mien_ensemble *ensemble, mien_detector *detector,
                                const mien_photo_options *options, mien_photos **out);
 void mien_photos_free(mien_photos *photos);
 
-/* Detects the faces of a photo and stores their crops; the photo may be released afterwards. `name`
- * is used in messages. *index counts from 0 after create or clear. A photo that fails is not added;
+/* Detects the faces of a photo and stores their crops; the image may be released afterwards. *index
+ * counts from 0 after create or clear. A photo that fails is not added;
  * the others are unaffected. FORMAT: without a detector, the photo is too small for a face;
- * INVALID: it has fewer channels than the models read; otherwise the detector's error. */
-mien_status mien_photos_add(mien_photos *photos, const mien_image *photo, const char *name,
-                            int *index);
+ * INVALID: it has fewer channels than the models read, or a given box is not inside it; otherwise
+ * the detector's error. */
+mien_status mien_photos_add(mien_photos *photos, const mien_photo *photo, int *index);
 /* Classifies the faces added since the last run. */
 mien_status mien_photos_run(mien_photos *photos);
 mien_photo_view mien_photos_faces(const mien_photos *photos, int index);

@@ -71,10 +71,11 @@ int mien_face_order(const void *a, const void *b) {
     return (f->score > g->score) - (f->score < g->score);
 }
 
-mien_status mien_detector_run(mien_detector *detector, const mien_image *photo, int min_face,
-                              mien_faces *out) {
+mien_status mien_detector_run(mien_detector *detector, const mien_image *photo,
+                              const mien_detect *rule, mien_faces *out) {
     const int width = photo->width, height = photo->height;
-    const int least = min_face > 0 ? min_face : mien_face_least(width, height);
+    const int least = rule && rule->min_face > 0 ? rule->min_face : mien_face_least(width, height);
+    const double sure = rule && rule->min_score ? *rule->min_score : MIEN_FACE_SCORE;
     uint8_t *gray = photo->pixels;
     *out = (mien_faces){0};
     if (width < least || height < least) return MIEN_OK;
@@ -84,7 +85,7 @@ mien_status mien_detector_run(mien_detector *detector, const mien_image *photo, 
         mien_image_to_gray(photo->pixels, pixels, gray);
     }
     const mien_status status =
-        haar_run(detector->haar, gray, width, height, least, &out->items, &out->count);
+        haar_run(detector->haar, gray, width, height, least, sure, &out->items, &out->count);
     if (gray != photo->pixels) mien_free(gray);
     if (out->count) qsort(out->items, (size_t)out->count, sizeof *out->items, mien_face_order);
     return status;

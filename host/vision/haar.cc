@@ -20,7 +20,7 @@ extern "C" {
 namespace {
 
 /* Chosen on portraits and a group photo of 29: docs/adr/0016-faces.md. */
-const double STEP = 1.15, SURE = 3.5;
+const double STEP = 1.15;
 const int NEIGHBOURS = 3;
 const int DEPTH_MAX = 32, WINDOW_MAX = 256;
 /* Larger photos are scaled down to this for detection: a higher resolution finds no more faces. */
@@ -156,7 +156,7 @@ mien_status read_cascade(haar *h, const char *xml, const char *name) {
     return MIEN_OK;
 }
 
-mien_status find(haar *h, const uint8_t *gray, int width, int height, int least,
+mien_status find(haar *h, const uint8_t *gray, int width, int height, int least, double sure,
                  std::vector<mien_face> *out) {
     const cv::Mat whole_photo(height, width, CV_8U, const_cast<uint8_t *>(gray));
     cv::Mat photo = whole_photo;
@@ -171,7 +171,7 @@ mien_status find(haar *h, const uint8_t *gray, int width, int height, int least,
     h->cascade.detectMultiScale(photo, boxes, levels, scores, STEP, NEIGHBOURS, 0,
                                 cv::Size(small, small), cv::Size(), true);
     for (size_t i = 0; i < boxes.size(); i++) {
-        if (!(scores[i] >= SURE)) continue;
+        if (!(scores[i] >= sure)) continue;
         const cv::Rect &b = boxes[i];
         const cv::Rect box =
             cv::Rect((int)std::lround(b.x / scale), (int)std::lround(b.y / scale),
@@ -217,12 +217,12 @@ void haar_close(void *state) {
 }
 
 mien_status haar_run(void *state, const uint8_t *gray, int width, int height, int least,
-                     mien_face **out, int *count) {
+                     double sure, mien_face **out, int *count) {
     *out = nullptr;
     *count = 0;
     try {
         std::vector<mien_face> faces;
-        MIEN_TRY(find(static_cast<haar *>(state), gray, width, height, least, &faces));
+        MIEN_TRY(find(static_cast<haar *>(state), gray, width, height, least, sure, &faces));
         if (faces.empty()) return MIEN_OK;
         MIEN_TRY(mien_new(out, faces.size(), sizeof **out));
         std::copy(faces.begin(), faces.end(), *out);

@@ -9,9 +9,9 @@ mien_status haar_available(void);
 /* `xml` is zero-terminated untrusted text of `size` bytes; `name` is used in messages. */
 mien_status haar_open(const char *xml, size_t size, const char *name, int threads, void **out);
 void haar_close(void *haar);
-/* Finds faces of at least `least` pixels, in any order; the caller frees *out even after a
- * failure. */
-mien_status haar_run(void *haar, const uint8_t *gray, int width, int height, int least,
+/* Finds faces of at least `least` pixels and score `sure`, in any order; the caller frees *out even
+ * after a failure. */
+mien_status haar_run(void *haar, const uint8_t *gray, int width, int height, int least, double sure,
                      mien_face **out, int *count);
 
 #endif

@@ -17,9 +17,9 @@ void haar_close(void *haar) {
     (void)haar;
 }
 
-mien_status haar_run(void *haar, const uint8_t *gray, int width, int height, int least,
+mien_status haar_run(void *haar, const uint8_t *gray, int width, int height, int least, double sure,
                      mien_face **out, int *count) {
-    (void)haar, (void)gray, (void)width, (void)height, (void)least;
+    (void)haar, (void)gray, (void)width, (void)height, (void)least, (void)sure;
     *out = NULL;
     *count = 0;
     return haar_available();

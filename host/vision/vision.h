@@ -27,10 +27,16 @@ typedef struct mien_detector mien_detector;
  * for one thread. */
 mien_status mien_detector_open(const char *file, int threads, mien_detector **out);
 void mien_detector_close(mien_detector *detector);
-/* Finds faces of at least `min_face` pixels; 0: mien_face_least of the photo, which is gray or RGB.
- * Release the faces even after a failure. */
-mien_status mien_detector_run(mien_detector *detector, const mien_image *photo, int min_face,
-                              mien_faces *out);
+/* Which faces count. */
+typedef struct mien_detect {
+    int min_face;            /* side of the smallest in pixels; 0: mien_face_least of the photo */
+    const double *min_score; /* the lowest score; NULL: MIEN_FACE_SCORE */
+} mien_detect;
+#define MIEN_FACE_SCORE 3.5 /* docs/adr/0016-faces.md */
+/* Finds the faces of a photo, which is gray or RGB. `rule` NULL: all members 0. Release the faces
+ * even after a failure. */
+mien_status mien_detector_run(mien_detector *detector, const mien_image *photo,
+                              const mien_detect *rule, mien_faces *out);
 void mien_faces_release(mien_faces *faces);
 /* Orders faces for qsort: from left to right, and 0 only for equal faces. */
 int mien_face_order(const void *a, const void *b);

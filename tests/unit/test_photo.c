@@ -10,6 +10,7 @@
 
 #include "host/base/memory.h"
 #include "host/base/yaml.h"
+#include "host/image/crop.h"
 #include "host/infer/photo.h"
 #include "host/vision/haar.h"
 #include "tests/unit/made_pictures.h"
@@ -72,7 +73,7 @@ static mien_image picture(int width, int height, int channels, int seed) {
 
 static int add(mien_photos *photos, const mien_image *photo) {
     int index = -1;
-    expect_ok(mien_photos_add(photos, photo, "photo", &index));
+    expect_ok(mien_photos_add(photos, &(mien_photo){.image = photo, .name = "photo"}, &index));
     return index;
 }
 
@@ -94,7 +95,7 @@ static void alone_and_together(void **state) {
         expect_ok(mien_photos_run(photos));
         const mien_photo_view view = mien_photos_faces(photos, 0);
         assert_int_equal(view.count, 1);
-        assert_false(view.faces->detected);
+        assert_true(view.faces->whole && !view.faces->detected);
         assert_int_equal(view.faces->box.width, WIDTH - i);
         assert_int_equal(view.faces->box.height, 20 + i);
         memcpy(alone[i], view.probabilities, sizeof alone[i]);
@@ -190,7 +191,9 @@ static void too_small(void **state) {
     mien_image photo = picture(8, 8, 1, 1);
     add(photos, &photo);
     photo = picture(30, 7, 1, 1);
-    assert_int_equal(mien_photos_add(photos, &photo, "dot.png", &index), MIEN_FORMAT);
+    assert_int_equal(
+        mien_photos_add(photos, &(mien_photo){.image = &photo, .name = "dot.png"}, &index),
+        MIEN_FORMAT);
     expect_in_message("'dot.png' has 30x7 pixels: too small for a face (at least 8x8)");
     assert_int_equal(index, 7);
     assert_int_equal(mien_photos_face_count(photos), 1);
@@ -210,7 +213,9 @@ static void wrong_channels(void **state) {
     assert_null(photos);
     expect_ok(mien_photos_create(&colour_model, NULL, NULL, &photos));
     mien_image photo = picture(30, 30, 1, 1);
-    assert_int_equal(mien_photos_add(photos, &photo, "gray.png", &index), MIEN_INVALID);
+    assert_int_equal(
+        mien_photos_add(photos, &(mien_photo){.image = &photo, .name = "gray.png"}, &index),
+        MIEN_INVALID);
     expect_in_message("'gray.png' has 1 channels");
     photo = picture(30, 30, 3, 1);
     assert_int_equal(add(photos, &photo), 0);
@@ -218,10 +223,108 @@ static void wrong_channels(void **state) {
     mien_photos_free(photos);
 }
 
+/* Scores the only face of a photo and returns its box. */
+static mien_rect add_given(mien_photos *photos, const mien_photo *photo, float *scores) {
+    int index;
+    mien_photos_clear(photos);
+    expect_ok(mien_photos_add(photos, photo, &index));
+    expect_ok(mien_photos_run(photos));
+    const mien_photo_view view = mien_photos_faces(photos, index);
+    assert_int_equal(view.count, 1);
+    memcpy(scores, view.probabilities, CLASSES * sizeof *scores);
+    return view.faces->box;
+}
+
+/* Given boxes are cropped by the models' rule, in the order given, without a detector. */
+static void given_boxes(void **state) {
+    (void)state;
+    const mien_photo_options options = {.given = true};
+    const mien_rect boxes[] = {{14, 6, 16, 12}, {2, 3, 12, 12}};
+    const mien_rect outside[] = {{-1, 0, 5, 5}, {30, 0, 11, 5}, {0, 16, 5, 5}, {3, 3, 0, 5}};
+    mien_image photo = picture(WIDTH, 20, 1, 4);
+    mien_photos *photos;
+    uint8_t crop[SIDE * SIDE];
+    float want[CLASSES];
+    int index;
+    expect_ok(mien_photos_create(&gray_model, NULL, &options, &photos));
+    expect_ok(mien_photos_add(photos, &(mien_photo){&photo, "a", 0, 0, boxes, 2}, &index));
+    expect_ok(mien_photos_add(photos, &(mien_photo){&photo, "b", 0, 0, NULL, 0}, &index));
+    expect_ok(mien_photos_run(photos));
+    assert_int_equal(mien_photos_faces(photos, 1).count, 0);
+    const mien_photo_view view = mien_photos_faces(photos, 0);
+    assert_int_equal(view.count, 2);
+    for (int i = 0; i < 2; i++) {
+        assert_memory_equal(&view.faces[i].box, &boxes[i], sizeof boxes[i]);
+        assert_true(!view.faces[i].whole && !view.faces[i].detected);
+        expect_ok(
+            mien_crop_face(&photo, boxes[i], gray_model.models[0].meta.crop, SIDE, SIDE, 1, crop));
+        expect_ok(mien_ensemble_run(&gray_model, crop, 1, want));
+        expect_near(view.probabilities + i * CLASSES, want, CLASSES);
+    }
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(
+            mien_photos_add(photos, &(mien_photo){&photo, "c", 0, 0, &outside[i], 1}, &index),
+            MIEN_INVALID);
+        expect_in_message("is not inside 'c', which has 40x20 pixels");
+    }
+    assert_int_equal(mien_photos_face_count(photos), 2);
+    mien_photos_free(photos);
+}
+
+/* Boxes are in the file's pixels, though the photo was decoded at half its size. */
+static void scaled_down(void **state) {
+    (void)state;
+    mien_detector *detector;
+    mien_photos *photos;
+    mien_image photo, small = picture(WIDTH, 20, 1, 4);
+    const mien_rect small_box = {14, 6, 16, 12}, large_box = {28, 12, 32, 24};
+    float want[CLASSES];
+    int index;
+    const mien_photo_options given = {.given = true};
+    expect_ok(mien_photos_create(&gray_model, NULL, &given, &photos));
+    add_given(photos, &(mien_photo){&small, "a", 0, 0, &small_box, 1}, want);
+    float scores[CLASSES];
+    const mien_rect box =
+        add_given(photos, &(mien_photo){&small, "a", 2 * WIDTH, 40, &large_box, 1}, scores);
+    assert_memory_equal(&box, &large_box, sizeof box);
+    expect_near(scores, want, CLASSES);
+    mien_photos_free(photos);
+    if (haar_available() != MIEN_OK) skip();
+    expect_ok(mien_image_read(portrait, 1, &photo));
+    expect_ok(mien_detector_open(NULL, 1, &detector));
+    for (int min_face = 0; min_face <= 360; min_face += 120) {
+        const mien_photo_options least = {.min_face = min_face};
+        expect_ok(mien_photos_create(&gray_model, detector, &least, &photos));
+        expect_ok(
+            mien_photos_add(photos, &(mien_photo){&photo, "a", 2 * 512, 2 * 512, NULL, 0}, &index));
+        const mien_photo_view view = mien_photos_faces(photos, 0);
+        assert_int_equal(view.count, min_face < 200);
+        if (view.count) {
+            const mien_rect b = view.faces->box;
+            assert_true(b.x < 430 && b.x + b.width > 470 && b.y < 210 && b.y + b.height > 250);
+            assert_true(b.width > 140 && b.width < 260 && b.x + b.width <= 1024);
+        }
+        mien_photos_free(photos);
+    }
+    const double scores_of[] = {3.5, 1000};
+    for (int i = 0; i < 2; i++) {
+        const mien_photo_options sure = {.min_score = &scores_of[i]};
+        expect_ok(mien_photos_create(&gray_model, detector, &sure, &photos));
+        add(photos, &photo);
+        assert_int_equal(mien_photos_faces(photos, 0).count, i == 0);
+        mien_photos_free(photos);
+    }
+    mien_image_release(&photo);
+    mien_detector_close(detector);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(alone_and_together), cmocka_unit_test(more_after_a_run),
-        cmocka_unit_test(detected_and_without_a_face), cmocka_unit_test(too_small),
-        cmocka_unit_test(wrong_channels)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(alone_and_together),
+                                       cmocka_unit_test(more_after_a_run),
+                                       cmocka_unit_test(detected_and_without_a_face),
+                                       cmocka_unit_test(too_small),
+                                       cmocka_unit_test(wrong_channels),
+                                       cmocka_unit_test(given_boxes),
+                                       cmocka_unit_test(scaled_down)};
     return cmocka_run_group_tests(tests, start, stop);
 }

@@ -244,7 +244,7 @@ static void damaged_cascades(void **state) {
         strcpy(bad, xml);
         bad[at] = "0<>9-/\"a"[at % 8];
         if (haar_open(bad, size, "x.xml", 1, &haar) != MIEN_OK) continue;
-        haar_run(haar, gray, 64, 64, 24, &faces, &count);
+        haar_run(haar, gray, 64, 64, 24, 3.5, &faces, &count);
         mien_free(faces);
         haar_close(haar);
     }
@@ -289,17 +289,18 @@ static void portrait_has_one_face(void **state) {
         mien_image photo;
         assert_int_equal(mien_image_read("datasets/photos/astronaut.png", channels, &photo),
                          MIEN_OK);
-        assert_int_equal(mien_detector_run(detector, &photo, 0, &faces), MIEN_OK);
+        assert_int_equal(mien_detector_run(detector, &photo, NULL, &faces), MIEN_OK);
         assert_int_equal(faces.count, 1);
         const mien_rect b = faces.items[0].box;
         assert_true(b.x < 215 && b.x + b.width > 235 && b.y < 105 && b.y + b.height > 125);
         assert_true(b.width > 70 && b.width < 130 && faces.items[0].score > 3.5);
         mien_faces_release(&faces);
-        assert_int_equal(mien_detector_run(detector, &photo, 200, &faces), MIEN_OK);
+        assert_int_equal(
+            mien_detector_run(detector, &photo, &(mien_detect){.min_face = 200}, &faces), MIEN_OK);
         assert_int_equal(faces.count, 0);
         mien_faces_release(&faces);
         memset(photo.pixels, 128, (size_t)channels * 512 * 512);
-        assert_int_equal(mien_detector_run(detector, &photo, 0, &faces), MIEN_OK);
+        assert_int_equal(mien_detector_run(detector, &photo, NULL, &faces), MIEN_OK);
         assert_int_equal(faces.count, 0);
         mien_faces_release(&faces);
         mien_image_release(&photo);
@@ -317,7 +318,7 @@ mien_status absent_available(void);
 mien_status absent_open(const char *xml, size_t size, const char *name, int threads, void **out);
 void absent_close(void *haar);
 mien_status absent_run(void *haar, const uint8_t *gray, int width, int height, int least,
-                       mien_face **out, int *count);
+                       double sure, mien_face **out, int *count);
 #include "host/vision/haar_absent.c"
 
 static void absent_says_what_to_do(void **state) {
@@ -327,7 +328,7 @@ static void absent_says_what_to_do(void **state) {
     int count = 1;
     assert_int_equal(absent_open("", 0, "", 0, &haar), MIEN_UNSUPPORTED);
     assert_null(haar);
-    assert_int_equal(absent_run(NULL, NULL, 0, 0, 0, &faces, &count), MIEN_UNSUPPORTED);
+    assert_int_equal(absent_run(NULL, NULL, 0, 0, 0, 0, &faces, &count), MIEN_UNSUPPORTED);
     assert_int_equal(count, 0);
     assert_non_null(strstr(mien_error_message(), "--detector none"));
     absent_close(NULL);
