@@ -14,6 +14,7 @@ DEB_NEED  := gcc g++ make pkg-config libdnnl-dev libjson-c-dev libyaml-dev zlib1
              libjpeg62-turbo-dev libpng-dev libtiff-dev libwebp-dev libgif-dev
 DEB_HDF5  := libhdf5-dev libseccomp-dev
 DEB_OPENCV := libopencv-core-dev libopencv-imgproc-dev libopencv-objdetect-dev opencv-data
+DEB_LOADED := libarchive13
 DEB_CHECK := libcmocka-dev
 DEB_TOOLS := clang clang-format valgrind
 
@@ -285,7 +286,7 @@ $(harness_test): %: %.o $(B)/fake/tests/cuda/harness_kernels.o \
 # ---- set-up -----------------------------------------------------------------------------------
 needed   := $(DEB_NEED) $(if $(filter 1,$(HDF5)),$(DEB_HDF5)) $(if $(filter 1,$(OPENCV)),$(DEB_OPENCV))
 packages := $(DEB_NEED) $(if $(filter 0,$(HDF5)),,$(DEB_HDF5)) $(if $(filter 0,$(OPENCV)),,$(DEB_OPENCV)) \
-            $(DEB_CHECK)
+            $(DEB_LOADED) $(DEB_CHECK)
 
 .PHONY: deps required packages
 deps: ## install the Debian packages that a build and its tests need

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "host/base/memory.h"
+#include "host/base/mount.h"
 
 static mien_status io_error(const char *what, const char *path) {
     const int code = errno;
@@ -20,8 +21,25 @@ static mien_status io_error(const char *what, const char *path) {
                      "cannot %s '%s': %s", what, path, strerror(code));
 }
 
+static mien_status too_many_bytes(const char *path, unsigned long long size, size_t limit) {
+    return MIEN_FAIL(FORMAT, "'%s' has %llu bytes; the limit is %zu", path, size, limit);
+}
+
+static mien_status read_mounted(const mien_mount *mount, const char *name, const char *path,
+                                size_t limit, char **out, size_t *size) {
+    const char *bytes = mount->read(mount->files, name, size);
+    if (!bytes) return MIEN_FAIL(NOT_FOUND, "cannot open '%s': the archive has no such file", path);
+    if (*size > limit) return too_many_bytes(path, *size, limit);
+    MIEN_TRY(mien_new(out, *size + 1, 1));
+    memcpy(*out, bytes, *size);
+    return MIEN_OK;
+}
+
 mien_status mien_file_read(const char *path, size_t limit, char **out, size_t *size) {
+    char name[MIEN_PATH];
+    const mien_mount *mount = mien_mount_of(path, name);
     *out = NULL;
+    if (mount && name[0]) return read_mounted(mount, name, path, limit, out, size);
     const int fd =
         open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe would wait for a writer */
     if (fd < 0) return io_error("open", path);
@@ -38,8 +56,7 @@ mien_status mien_file_read(const char *path, size_t limit, char **out, size_t *s
         goto out;
     }
     if ((unsigned long long)info.st_size > limit) {
-        status = MIEN_FAIL(FORMAT, "'%s' has %lld bytes; the limit is %zu", path,
-                           (long long)info.st_size, limit);
+        status = too_many_bytes(path, (unsigned long long)info.st_size, limit);
         goto out;
     }
     MIEN_GO(mien_new(&data, (size_t)info.st_size + 1, 1));
@@ -187,6 +204,11 @@ void mien_unlock_folder(const char *folder, int lock) {
 
 bool mien_file_exists(const char *path) {
     struct stat info;
+    char name[MIEN_PATH];
+    size_t size;
+    const mien_mount *mount = mien_mount_of(path, name);
+    if (mount && name[0])
+        return mount->read(mount->files, name, &size) || mount->is_folder(mount->files, name);
     return stat(path, &info) == 0;
 }
 
@@ -197,6 +219,9 @@ bool mien_same_file(const char *a, const char *b) {
 
 bool mien_is_folder(const char *path) {
     struct stat info;
+    char name[MIEN_PATH];
+    const mien_mount *mount = mien_mount_of(path, name);
+    if (mount) return mount->is_folder(mount->files, name);
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 

@@ -54,6 +54,23 @@ mien_status mien_module_load(const char *name, int version, const mien_module **
     return MIEN_OK;
 }
 
+mien_status mien_library_load(const char *file, const char *package, const char *const *names,
+                              size_t count, void *out) {
+    char *to = out;
+    void *handle = dlopen(file, RTLD_NOW | RTLD_LOCAL);
+    if (!handle)
+        return MIEN_FAIL(UNSUPPORTED, "%s is not installed: install Debian's package %s", file,
+                         package);
+    for (size_t i = 0; i < count; i++, to += sizeof(void *)) {
+        void *function = dlsym(handle, names[i]);
+        if (!function)
+            return MIEN_FAIL(UNSUPPORTED, "%s has no function '%s': install Debian's package %s",
+                             file, names[i], package);
+        memcpy(to, &function, sizeof function);
+    }
+    return MIEN_OK;
+}
+
 mien_status mien_shared_file(const char *folder, const char *name, char *out) {
     static const char *const roots[] = {"../share/mien", "../.."};
     char program[MIEN_PATH], path[MIEN_PATH];

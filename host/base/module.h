@@ -3,6 +3,8 @@
 #ifndef HOST_BASE_MODULE_H
 #define HOST_BASE_MODULE_H
 
+#include <stddef.h>
+
 #include "host/base/status.h"
 
 /* The first members of every table. */
@@ -15,6 +17,12 @@ typedef struct mien_module {
  * returns its table (the symbol `mien_module_table`). A module stays loaded. NOT_FOUND when there
  * is no such file, UNSUPPORTED when it cannot be loaded or its version differs. */
 mien_status mien_module_load(const char *name, int version, const mien_module **out);
+
+/* Loads a shared library that few runs need and writes the addresses of `count` functions to
+ * `out`, which has `count` pointers. It stays loaded. UNSUPPORTED, naming the Debian package, when
+ * it is not installed or lacks a function. */
+mien_status mien_library_load(const char *file, const char *package, const char *const *names,
+                              size_t count, void *out);
 
 /* Writes the path of the file `name` in $MIEN_MODULES, the program's folder or PREFIX/lib/mien, in
  * this order, to out[MIEN_PATH]; NOT_FOUND when it is in none. */

@@ -9,6 +9,7 @@
 
 #include "host/base/file.h"
 #include "host/base/memory.h"
+#include "host/base/mount.h"
 
 enum { PIECE = 1 << 20 }; /* bytes a thread reads and searches at a time; fits in its cache */
 
@@ -24,7 +25,7 @@ struct csv_segment {
 /* Opens a regular file; O_NONBLOCK because opening a pipe would wait for a writer. */
 static mien_status open_file(const char *path, int *fd) {
     struct stat info;
-    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (!mien_mount_open(path, fd)) *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (*fd < 0) {
         const int code = errno;
         return mien_fail(code == ENOENT ? MIEN_NOT_FOUND : MIEN_IO, __FILE__, __LINE__,

@@ -12,6 +12,7 @@
 #include "host/base/file.h"
 #include "host/base/log.h"
 #include "host/base/memory.h"
+#include "host/base/mount.h"
 #include "host/image/image.h"
 
 bool listing_is_picture(const char *name) {
@@ -92,66 +93,10 @@ static mien_status sort_names(listing *list) {
 }
 
 static bool is_text_table(const char *name) {
-    return mien_path_ends(name, ".csv") || mien_path_ends(name, ".tsv");
-}
-
-/* Lists subfolders, the files that are `wanted`, or both; what is asked for in neither is counted
- * in `other`. */
-static mien_status read_names(const char *path, listing *folders, listing *files,
-                              bool (*wanted)(const char *name), size_t *other, char *table) {
-    DIR *dir = opendir(path);
-    if (!dir) return MIEN_FAIL(IO, "cannot read the folder '%s': %s", path, strerror(errno));
-    for (;;) {
-        errno = 0;
-        const struct dirent *entry = readdir(dir);
-        if (!entry) break;
-        const char *name = entry->d_name;
-        if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) continue;
-        if (name[0] == '.') {
-            ++*other;
-            continue;
-        }
-        listing *to = NULL;
-        if (is_folder(path, entry))
-            to = folders;
-        else if (wanted && (wanted(name) || (wanted == listing_is_picture &&
-                                             is_picture_inside(path, name, &files->unread))))
-            to = files;
-        if (to) {
-            mien_text_append(&to->text, name, strlen(name) + 1);
-            to->count++;
-        } else {
-            ++*other;
-            if (table && is_table(name) && (!*table || strcmp(name, table) < 0))
-                snprintf(table, LISTING_NAME, "%s", name);
-        }
-    }
-    const int code = errno;
-    closedir(dir);
-    if (code) return MIEN_FAIL(IO, "cannot read the folder '%s': %s", path, strerror(code));
-    if (folders) MIEN_TRY(sort_names(folders));
-    return files ? sort_names(files) : MIEN_OK;
-}
-
-mien_status listing_folders(const char *path, listing *out) {
-    *out = (listing){0};
-    return read_names(path, out, NULL, NULL, &out->ignored, NULL);
-}
-
-mien_status listing_pictures(const char *path, listing *out) {
-    *out = (listing){0};
-    return read_names(path, NULL, out, listing_is_picture, &out->ignored, NULL);
-}
-
-mien_status listing_tables(const char *path, listing *out) {
-    *out = (listing){0};
-    return read_names(path, NULL, out, is_text_table, &out->ignored, NULL);
-}
-
-mien_status listing_both(const char *path, listing *folders, listing *pictures, char *table) {
-    *folders = *pictures = (listing){0};
-    *table = 0;
-    return read_names(path, folders, pictures, listing_is_picture, &pictures->ignored, table);
+    static const char *const suffixes[] = {".csv", ".tsv", ".csv.gz"};
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++)
+        if (mien_path_ends(name, suffixes[i])) return true;
+    return false;
 }
 
 static bool is_any(const char *name) {
@@ -159,9 +104,98 @@ static bool is_any(const char *name) {
     return true;
 }
 
-mien_status listing_files(const char *path, listing *out) {
+/* What is listed of a folder; `folders` or `files` NULL: not those. */
+typedef struct request {
+    const char *path;
+    listing *folders, *files;
+    bool (*wanted)(const char *name); /* files */
+    bool mounted;                     /* in an archive, where suffixes alone decide */
+    size_t *other;                    /* counts everything else */
+    char *table;                      /* NULL, or as in listing_both */
+} request;
+
+static bool is_wanted(const request *r, const char *name) {
+    if (!r->files) return false;
+    if (r->wanted(name)) return true;
+    return r->wanted == listing_is_picture && !r->mounted &&
+           is_picture_inside(r->path, name, &r->files->unread);
+}
+
+static void add_entry(void *context, const char *name, bool folder) {
+    const request *r = context;
+    listing *to = NULL;
+    if (name[0] != '.') to = folder ? r->folders : is_wanted(r, name) ? r->files : NULL;
+    if (to) {
+        mien_text_append(&to->text, name, strlen(name) + 1);
+        to->count++;
+        return;
+    }
+    ++*r->other;
+    if (r->table && name[0] != '.' && !folder && is_table(name) &&
+        (!*r->table || strcmp(name, r->table) < 0))
+        snprintf(r->table, LISTING_NAME, "%s", name);
+}
+
+static mien_status read_folder(request *r) {
+    DIR *dir = opendir(r->path);
+    if (!dir) return MIEN_FAIL(IO, "cannot read the folder '%s': %s", r->path, strerror(errno));
+    for (;;) {
+        errno = 0;
+        const struct dirent *entry = readdir(dir);
+        if (!entry) break;
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            add_entry(r, entry->d_name, is_folder(r->path, entry));
+    }
+    const int code = errno;
+    closedir(dir);
+    if (code) return MIEN_FAIL(IO, "cannot read the folder '%s': %s", r->path, strerror(code));
+    return MIEN_OK;
+}
+
+static mien_status read_names(request r) {
+    char inside[MIEN_PATH];
+    const mien_mount *mount = mien_mount_of(r.path, inside);
+    r.mounted = mount != NULL;
+    if (mount)
+        mount->list(mount->files, inside, add_entry, &r);
+    else
+        MIEN_TRY(read_folder(&r));
+    if (r.folders) MIEN_TRY(sort_names(r.folders));
+    return r.files ? sort_names(r.files) : MIEN_OK;
+}
+
+mien_status listing_folders(const char *path, listing *out) {
     *out = (listing){0};
-    return read_names(path, NULL, out, is_any, &out->ignored, NULL);
+    return read_names((request){.path = path, .folders = out, .other = &out->ignored});
+}
+
+static mien_status list_files(const char *path, bool (*wanted)(const char *name), listing *out) {
+    *out = (listing){0};
+    return read_names(
+        (request){.path = path, .files = out, .wanted = wanted, .other = &out->ignored});
+}
+
+mien_status listing_pictures(const char *path, listing *out) {
+    return list_files(path, listing_is_picture, out);
+}
+
+mien_status listing_tables(const char *path, listing *out) {
+    return list_files(path, is_text_table, out);
+}
+
+mien_status listing_files(const char *path, listing *out) {
+    return list_files(path, is_any, out);
+}
+
+mien_status listing_both(const char *path, listing *folders, listing *pictures, char *table) {
+    *folders = *pictures = (listing){0};
+    *table = 0;
+    return read_names((request){.path = path,
+                                .folders = folders,
+                                .files = pictures,
+                                .wanted = listing_is_picture,
+                                .other = &pictures->ignored,
+                                .table = table});
 }
 
 void listing_release(listing *list) {

@@ -32,7 +32,7 @@ mien_status listing_pictures(const char *path, listing *out);
 /* Both at once; other entries are counted in pictures->ignored. `table` [LISTING_NAME] becomes the
  * first csv, tsv or Excel file by name, or "". Release both even after a failure. */
 mien_status listing_both(const char *path, listing *folders, listing *pictures, char *table);
-/* The files that end in .csv or .tsv. */
+/* The files that end in .csv, .tsv or .csv.gz. */
 mien_status listing_tables(const char *path, listing *out);
 /* All files that are not hidden. */
 mien_status listing_files(const char *path, listing *out);

@@ -7,6 +7,7 @@
 
 #include "host/base/memory.h"
 #include "host/data/classes.h"
+#include "host/data/container.h"
 #include "host/data/label_columns.h"
 #include "host/data/listing.h"
 #include "host/data/source.h"
@@ -192,9 +193,12 @@ bool mien_dataset_reads(const char *names, const char *path) {
     char text[MIEN_PATH];
     const char *sources[SOURCES_MAX];
     size_t count;
+    char table[MIEN_PATH];
     split_names(names, text, sources, &count);
     for (size_t i = 0; i < count; i++)
         if (mien_same_file(sources[i], path) ||
+            (mien_path_join(table, "", sources[i]) == MIEN_OK &&
+             container_table(table) == MIEN_OK && mien_same_file(table, path)) ||
             ((listing_is_picture(path) || mien_path_ends(path, "/label.csv")) &&
              in_folder(sources[i], path, true)) ||
             is_of_table(sources[i], path))

@@ -6,11 +6,12 @@
 #include <unistd.h>
 
 #include "host/base/memory.h"
+#include "host/base/mount.h"
 
 mien_status npy_open_file(const char *path, int *fd, uint64_t *size) {
     struct stat info;
-    *fd =
-        open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* opening a pipe would wait for a writer */
+    if (!mien_mount_open(path, fd)) /* opening a pipe would wait for a writer */
+        *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (*fd < 0)
         return mien_fail(errno == ENOENT ? MIEN_NOT_FOUND : MIEN_IO, __FILE__, __LINE__,
                          "cannot open '%s': %s", path, strerror(errno));
