@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -217,6 +218,19 @@ static mien_status start(unpacking *u, int fd) {
     return u->lib.open_fd(u->archive, fd, BLOCK) == READ_OK ? MIEN_OK : damaged(u);
 }
 
+/* libarchive converts names to the thread's character set, which must have all letters. */
+static mien_status unpack(unpacking *u, int fd) {
+    const locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+    const locale_t before = utf8 ? uselocale(utf8) : (locale_t)0;
+    mien_status status = start(u, fd);
+    if (status == MIEN_OK) status = read_members(u);
+    if (utf8) {
+        uselocale(before);
+        freelocale(utf8);
+    }
+    return status;
+}
+
 mien_status archive_read(const char *path, size_t budget, archive_files *out) {
     unpacking u = {.path = path, .budget = budget, .out = out};
     size_t size = 0;
@@ -228,8 +242,7 @@ mien_status archive_read(const char *path, size_t budget, archive_files *out) {
     size_t most = size > SIZE_MAX / RATIO_MAX ? SIZE_MAX : size * RATIO_MAX;
     if (most < RATIO_FROM) most = RATIO_FROM;
     if (u.budget > most) u.budget = most;
-    MIEN_GO(start(&u, fd));
-    MIEN_GO(read_members(&u));
+    MIEN_GO(unpack(&u, fd));
     sort_files(out);
 out:
     if (u.archive) u.lib.read_free(u.archive);

@@ -9,9 +9,14 @@
 
 #include "host/base/file.h"
 #include "host/base/mount.h"
+#include "host/data/archive.h"
 #include "host/data/listing.h"
 
 enum { HEADER_MAX = 4096, DEPTH_MAX = 3, ROOT_DEPTH_MAX = 8 };
+
+static bool is_table(const char *name) {
+    return mien_path_ends(name, ".csv") || mien_path_ends(name, ".csv.gz");
+}
 
 /* Whether a csv's header has the column of pixels; a table of labels has none. */
 static bool holds_faces(const char *path) {
@@ -77,17 +82,23 @@ static mien_status choose(const char *folder, const listing *tables, const char 
 mien_status container_table(char *source) {
     char path[MIEN_PATH];
     const char *name;
-    listing tables = {0};
+    listing tables = {0}, archives = {0};
     mien_status status = MIEN_OK;
     if (!mien_is_folder(source)) return MIEN_OK;
-    if (listing_tables(source, &tables) == MIEN_OK) keep_faces(source, &tables);
+    if (listing_files(source, is_table, &tables) == MIEN_OK) keep_faces(source, &tables);
     if (tables.count && !has_pictures(source, 0)) {
         MIEN_GO(choose(source, &tables, &name));
         MIEN_GO(mien_path_join(path, source, name));
         strcpy(source, path);
+    } else if (listing_files(source, archive_is, &archives) == MIEN_OK && archives.count &&
+               !has_pictures(source, 0)) {
+        status =
+            MIEN_FAIL(FORMAT, "the folder '%s' holds the archive '%s', but no images: give '%s/%s'",
+                      source, archives.names[0], source, archives.names[0]);
     }
 out:
     listing_release(&tables);
+    listing_release(&archives);
     return status;
 }
 
@@ -104,11 +115,11 @@ static bool is_part(const char *name) {
 static bool only_holds(const char *path, char *inner) {
     listing folders = {0}, beside = {0}, within = {0}, tables = {0};
     bool only = listing_folders(path, &folders) == MIEN_OK && folders.count == 1 &&
-                listing_tables(path, &beside) == MIEN_OK && !beside.count &&
+                listing_files(path, is_table, &beside) == MIEN_OK && !beside.count &&
                 !is_part(folders.names[0]) &&
                 mien_path_join(inner, path, folders.names[0]) == MIEN_OK;
     only = only && listing_folders(inner, &within) == MIEN_OK &&
-           listing_tables(inner, &tables) == MIEN_OK && (within.count || tables.count);
+           listing_files(inner, is_table, &tables) == MIEN_OK && (within.count || tables.count);
     listing_release(&folders);
     listing_release(&beside);
     listing_release(&within);

@@ -5,7 +5,8 @@
 #include "host/base/status.h"
 
 /* If `source` [MIEN_PATH] is a folder without pictures that holds a csv of faces, appends the csv's
- * name. FORMAT if it holds several and none of them is known to be the whole set. */
+ * name. FORMAT if it holds several and none of them is known to be the whole set, or only an
+ * archive. */
 mien_status container_table(char *source);
 /* Writes the folder of a mounted archive that holds the data to out[MIEN_PATH]: folders that only
  * hold another folder are skipped. */

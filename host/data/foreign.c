@@ -74,7 +74,7 @@ static bool find_foreign(const char *source, char *path, int *format) {
     other = other || listing_pictures(source, &inner) != MIEN_OK || inner.count;
     listing_release(&inner);
     *format = -1;
-    if (!other && listing_files(source, &inner) == MIEN_OK)
+    if (!other && listing_files(source, NULL, &inner) == MIEN_OK)
         for (size_t i = 0; i < inner.count && *format < 0; i++)
             if (mien_path_join(path, source, inner.names[i]) == MIEN_OK) *format = format_of(path);
     listing_release(&inner);

@@ -93,22 +93,17 @@ static mien_status sort_names(listing *list) {
 }
 
 static bool is_text_table(const char *name) {
-    static const char *const suffixes[] = {".csv", ".tsv", ".csv.gz"};
+    static const char *const suffixes[] = {".csv", ".tsv"};
     for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++)
         if (mien_path_ends(name, suffixes[i])) return true;
     return false;
-}
-
-static bool is_any(const char *name) {
-    (void)name;
-    return true;
 }
 
 /* What is listed of a folder; `folders` or `files` NULL: not those. */
 typedef struct request {
     const char *path;
     listing *folders, *files;
-    bool (*wanted)(const char *name); /* files */
+    bool (*wanted)(const char *name); /* of files; NULL: all */
     bool mounted;                     /* in an archive, where suffixes alone decide */
     size_t *other;                    /* counts everything else */
     char *table;                      /* NULL, or as in listing_both */
@@ -116,7 +111,7 @@ typedef struct request {
 
 static bool is_wanted(const request *r, const char *name) {
     if (!r->files) return false;
-    if (r->wanted(name)) return true;
+    if (!r->wanted || r->wanted(name)) return true;
     return r->wanted == listing_is_picture && !r->mounted &&
            is_picture_inside(r->path, name, &r->files->unread);
 }
@@ -169,22 +164,18 @@ mien_status listing_folders(const char *path, listing *out) {
     return read_names((request){.path = path, .folders = out, .other = &out->ignored});
 }
 
-static mien_status list_files(const char *path, bool (*wanted)(const char *name), listing *out) {
+mien_status listing_files(const char *path, bool (*wanted)(const char *name), listing *out) {
     *out = (listing){0};
     return read_names(
         (request){.path = path, .files = out, .wanted = wanted, .other = &out->ignored});
 }
 
 mien_status listing_pictures(const char *path, listing *out) {
-    return list_files(path, listing_is_picture, out);
+    return listing_files(path, listing_is_picture, out);
 }
 
 mien_status listing_tables(const char *path, listing *out) {
-    return list_files(path, is_text_table, out);
-}
-
-mien_status listing_files(const char *path, listing *out) {
-    return list_files(path, is_any, out);
+    return listing_files(path, is_text_table, out);
 }
 
 mien_status listing_both(const char *path, listing *folders, listing *pictures, char *table) {

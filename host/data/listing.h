@@ -32,10 +32,10 @@ mien_status listing_pictures(const char *path, listing *out);
 /* Both at once; other entries are counted in pictures->ignored. `table` [LISTING_NAME] becomes the
  * first csv, tsv or Excel file by name, or "". Release both even after a failure. */
 mien_status listing_both(const char *path, listing *folders, listing *pictures, char *table);
-/* The files that end in .csv, .tsv or .csv.gz. */
+/* The files that end in .csv or .tsv. */
 mien_status listing_tables(const char *path, listing *out);
-/* All files that are not hidden. */
-mien_status listing_files(const char *path, listing *out);
+/* The files whose names are wanted; NULL: all that are not hidden. */
+mien_status listing_files(const char *path, bool (*wanted)(const char *name), listing *out);
 /* Adds the counts of `from` to `to`. */
 void listing_add_unread(unread_pictures *to, const unread_pictures *from);
 /* Warns of them, if there are any: "faces: 21 .heic are pictures that are not read". */

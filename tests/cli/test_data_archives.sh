@@ -32,6 +32,9 @@ refuse 1 "two csv of faces" "2 csv files of faces" "give one of them" "kaggle/te
 gzip -c faces.csv >z.csv.gz && mkdir gz && mv z.csv.gz gz/
 check "a folder that holds a .csv.gz" same gz faces.csv
 
+mkdir only && cp gz/z.csv.gz only/notes && tar -cf only/set.tar faces.csv
+refuse 1 "a folder that holds an archive" "only/set.tar" "give" -- train "${quick[@]}" --data only --out never
+
 # ---- pictures ----
 mkdir -p set/train set/test
 i=0

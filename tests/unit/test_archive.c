@@ -94,6 +94,48 @@ static void names(void **state) {
     archive_release(&files);
 }
 
+/* Sets the flag that names are UTF-8. */
+static void flag_names(mien_text *zip) {
+    for (size_t i = 0; i + 10 < zip->size; i++) {
+        if (memcmp(zip->data + i, "PK\3\4", 4) == 0) zip->data[i + 7] |= 8;
+        if (memcmp(zip->data + i, "PK\1\2", 4) == 0) zip->data[i + 9] |= 8;
+    }
+}
+
+/* Names in any script, whether or not the archive says that they are UTF-8; old programs write
+ * other character sets. */
+static void letters(void **state) {
+    (void)state;
+    for (int flagged = 0; flagged < 2; flagged++) {
+        made_zip zip = {0};
+        archive_files files;
+        add(&zip,
+            "fr\xc3\xb6"
+            "hlich/\xe5\x96\x9c.txt",
+            "x", false);
+        if (!flagged)
+            add(&zip,
+                "triste\xe9"
+                "/1.txt",
+                "x", false);
+        made_zip_end(&zip);
+        if (flagged) flag_names(&zip.file);
+        scratch_put_text("letters.zip", &zip.file);
+        expect_ok(archive_read(scratch_path("letters.zip"), BUDGET, &files));
+        expect_list(&files, "",
+                    flagged ? "fr\xc3\xb6"
+                              "hlich/ "
+                            : "fr\xc3\xb6"
+                              "hlich/ triste\xe9"
+                              "/ ");
+        expect_list(&files,
+                    "fr\xc3\xb6"
+                    "hlich",
+                    "\xe5\x96\x9c.txt ");
+        archive_release(&files);
+    }
+}
+
 /* While it is mounted, an archive is a folder for the functions of file.h. */
 static void mounted(void **state) {
     (void)state;
@@ -276,9 +318,10 @@ static bool have_library(void) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names),  cmocka_unit_test(mounted), cmocka_unit_test(contents),
-        cmocka_unit_test(limits), cmocka_unit_test(damage),  cmocka_unit_test(missing_library)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(names),          cmocka_unit_test(letters),
+                                       cmocka_unit_test(mounted),        cmocka_unit_test(contents),
+                                       cmocka_unit_test(limits),         cmocka_unit_test(damage),
+                                       cmocka_unit_test(missing_library)};
     if (!have_library()) {
         printf("1..0 # SKIP libarchive is not installed\n");
         return 0;
