@@ -11,18 +11,19 @@
 #include "host/cli/predict.h"
 #include "host/data/records.h"
 
-enum { TABLE_MAX = 64 << 20, FIELDS = 5 };
+enum { TABLE_MAX = 64 << 20, FIELDS = 5, NAMES = 6 };
 static const double COORDINATE_MAX = 1e6;
 
 /* The columns by any of their names. */
-static const char *const columns[FIELDS][4] = {{"file", "image", "path", "filename"},
-                                               {"x", "left", "face_x", NULL},
-                                               {"y", "top", "face_y", NULL},
-                                               {"w", "width", "face_width", NULL},
-                                               {"h", "height", "face_height", NULL}};
+static const char *const columns[FIELDS][NAMES] = {
+    {"file", "image", "path", "filename", "pth", "subDirectory_filePath"},
+    {"x", "left", "face_x"},
+    {"y", "top", "face_y"},
+    {"w", "width", "face_width"},
+    {"h", "height", "face_height"}};
 
 static int column_of(const mien_records *r, const char *const *names) {
-    for (int n = 0; n < 4 && names[n]; n++)
+    for (int n = 0; n < NAMES && names[n]; n++)
         for (int i = 0; i < r->count; i++)
             if (strcasecmp(r->fields[i], names[n]) == 0) return i;
     return -1;

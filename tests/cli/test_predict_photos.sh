@@ -72,6 +72,9 @@ printf 'Width,FILE,x,y,h,note\n20,./gray.pgm,10.4,20,30,a\n15,gray.pgm,40,5,16,"
 check "boxes" eval '"$mien" "${boxes[@]}" gray.pgm colour.ppm --csv given.csv >given.txt 2>given.err && [ ! -s given.err ] && [ "$(cut -d, -f1-7 given.csv | tail -n +2 | tr "\n" " ")" = "gray.pgm,1,10,20,20,30, gray.pgm,2,40,5,15,16, colour.ppm,1,1,2,9,9, " ]'
 check "boxes: text" eval 'head -1 given.txt | grep -q "^gray.pgm: [a-z]* .*(face of 20x30 at 10,20)$"'
 check "boxes: json" eval '"$mien" "${boxes[@]}" gray.pgm --json 2>/dev/null | grep -q "\"box\": {\"x\": 10, \"y\": 20, \"w\": 20, \"h\": 30}, \"detection_score\": null"'
+printf 'subDirectory_filePath,face_x,face_y,face_width,face_height,expression\ngray.pgm,10,20,20,30,1\n' >boxes.csv
+check "boxes: AffectNet's columns" eval '"$mien" "${boxes[@]}" gray.pgm | grep -q "(face of 20x30 at 10,20)$"'
+printf 'file,x,y,w,h\ngray.pgm,10,20,20,30\ngray.pgm,40,5,15,16\ncolour.ppm,1,2,9,9\n' >boxes.csv
 mkdir -p in/side && cp gray.pgm in/side
 check "boxes: the end of a path names a photo" eval '"$mien" "${boxes[@]}" "$PWD/in/side" >side.txt 2>side.err && [ $(wc -l <side.txt) = 2 ] && grep -q "^warning: 1 of 3 boxes of .boxes.csv. are for other files, the first for .colour.ppm. (line 4)$" side.err'
 check "boxes: a photo without one" eval '"$mien" "${boxes[@]}" gray.pgm colour.jpg >none.txt 2>none.err && grep -qx "colour.jpg: no box given" none.txt && grep -q "^warning: .boxes.csv. has no box for 1 of 2 photos$" none.err'
