@@ -232,6 +232,30 @@ mien_status mien_checkpoints_newest(const char *folder, mien_resume *out) {
     return MIEN_FAIL(NOT_FOUND, "'%s' has no checkpoint", folder);
 }
 
+/* The first line of `text` that differs from that of `before`, for a message. */
+static void first_difference(const char *text, const char *before, char *out, size_t size) {
+    const char *line = text, *old = before;
+    for (; *text && *text == *before; text++, before++)
+        if (*text == '\n') line = text + 1, old = before + 1;
+    snprintf(out, size, "'%.*s', was '%.*s'", (int)strcspn(line, "\n"), line,
+             (int)strcspn(old, "\n"), old);
+}
+
+mien_status mien_resume_check(const mien_resume *r, const char *data, const char *plan) {
+    char line[512];
+    if (strcmp(r->texts.data, data) != 0)
+        return MIEN_FAIL(INVALID,
+                         "the data are not those of %s: its images, labels or parts have changed; "
+                         "--resume-anyway continues with them",
+                         r->path);
+    if (strcmp(r->texts.plan, plan) == 0) return MIEN_OK;
+    first_difference(plan, r->texts.plan, line, sizeof line);
+    return MIEN_FAIL(INVALID,
+                     "this is not computed as %s was: %s; --resume-anyway continues, with other "
+                     "rounding errors",
+                     r->path, line);
+}
+
 void mien_resume_release(mien_resume *r) {
     mien_safetensors_release(&r->file);
     mien_free(r->bytes);

@@ -43,6 +43,8 @@ mien_status mien_checkpoints_save(const char *folder, const mien_checkpoint *arr
 /* Opens the newest checkpoint of a folder whose checksum is right; warns about those that are
  * damaged. NOT_FOUND if there is none. Release `out` also after a failure. */
 mien_status mien_checkpoints_newest(const char *folder, mien_resume *out);
+/* INVALID, with the difference, if data or plan are not those of the checkpoint. */
+mien_status mien_resume_check(const mien_resume *resume, const char *data, const char *plan);
 void mien_resume_release(mien_resume *resume);
 /* Removes the files of an earlier run. */
 mien_status mien_checkpoints_clear(const char *folder);

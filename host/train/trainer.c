@@ -88,31 +88,6 @@ static mien_status describe(trainer *t) {
     return mien_config_print_absolute(t->config, &t->config_text);
 }
 
-/* The first line of `text` that differs from that of `before`, for a message. */
-static void first_difference(const char *text, const char *before, char *out, size_t size) {
-    const char *line = text, *old = before;
-    for (; *text && *text == *before; text++, before++)
-        if (*text == '\n') line = text + 1, old = before + 1;
-    snprintf(out, size, "'%.*s', was '%.*s'", (int)strcspn(line, "\n"), line,
-             (int)strcspn(old, "\n"), old);
-}
-
-static mien_status compare_with(const trainer *t, const mien_resume *from) {
-    char line[512];
-    if (t->request->resume_anyway) return MIEN_OK;
-    if (strcmp(from->texts.data, t->data_sha256) != 0)
-        return MIEN_FAIL(INVALID,
-                         "the data are not those of %s: its images, labels or parts have changed; "
-                         "--resume-anyway continues with them",
-                         from->path);
-    if (strcmp(from->texts.plan, t->plan_text.data) == 0) return MIEN_OK;
-    first_difference(t->plan_text.data, from->texts.plan, line, sizeof line);
-    return MIEN_FAIL(INVALID,
-                     "this is not computed as %s was: %s; --resume-anyway continues, with other "
-                     "rounding errors",
-                     from->path, line);
-}
-
 static mien_status load_array(trainer *t, const mien_resume *from, mien_array array) {
     mien_weights values;
     bool found;
@@ -129,7 +104,8 @@ static mien_status load_array(trainer *t, const mien_resume *from, mien_array ar
 static mien_status resume(trainer *t, mien_train_result *result) {
     const mien_resume *from = t->request->resume;
     const mien_progress *p = &from->progress;
-    MIEN_TRY(compare_with(t, from));
+    if (!t->request->resume_anyway)
+        MIEN_TRY(mien_resume_check(from, t->data_sha256, t->plan_text.data));
     for (mien_array array = 0; array < MIEN_ARRAYS; array++)
         MIEN_TRY(load_array(t, from, array));
     if (p->device.cursor > t->loader.count[MIEN_TRAIN] || p->epochs > t->config->train.epochs ||
