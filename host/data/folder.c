@@ -340,13 +340,13 @@ static mien_status open_folder(const char *source, const mien_on_bad *on_bad, mi
     (void)source;
     MIEN_GO(pictures_start(set));
     MIEN_GO(folder_tree_read(set->source, &r.tree));
+    listing_warn_unread(set->source, &r.tree.unread);
     MIEN_GO(layout_find_parts(set->source, &r.tree, &r.layout));
     if (is_named_by_files(&r))
         MIEN_GO(list_named(&r));
     else
         MIEN_GO(list_folders(&r));
     const size_t ignored = r.tree.ignored + r.layout.ignored;
-    listing_warn_unread(set->source, &r.tree.unread);
     if (ignored) MIEN_INFO("%s: %zu other files and folders are ignored", set->source, ignored);
 out:
     layout_release(&r.layout);

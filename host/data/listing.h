@@ -11,7 +11,7 @@ enum { LISTING_NAME = 256 };
 /* Pictures of formats that are not supported, counted by the ending of their names. */
 typedef struct unread_pictures {
     struct {
-        char ending[16];
+        char ending[20];
         size_t count;
     } kinds[8];
 } unread_pictures;

@@ -1,6 +1,5 @@
 /* NumPy arrays: images with labels, as .npy files in a folder or an .npz archive. The names of a
  * pair of arrays give the part; an optional classes.txt next to them names the classes. */
-#include <dirent.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 #include "host/base/log.h"
 #include "host/base/memory.h"
 #include "host/data/classes_file.h"
+#include "host/data/listing.h"
 #include "host/data/npy_names.h"
 #include "host/data/npy_pixels.h"
 #include "host/data/pictures.h"
@@ -41,24 +41,28 @@ static int by_bytes(const void *a, const void *b) {
 }
 
 /* Names of the folder's .npy files, without the suffix. */
-static void list_files(array_store *s) {
-    DIR *dir = opendir(s->folder);
-    for (const struct dirent *entry; dir && (entry = readdir(dir));) {
-        const size_t length = strlen(entry->d_name);
-        if (length < 5 || length - 4 >= NPY_NAME || !mien_path_ends(entry->d_name, ".npy"))
-            continue;
-        mien_text_append(&s->text, entry->d_name, length - 4);
+static bool is_array(const char *name) {
+    const size_t length = strlen(name);
+    return length >= 5 && length - 4 < NPY_NAME && mien_path_ends(name, ".npy");
+}
+
+static mien_status list_files(array_store *s) {
+    listing files;
+    const mien_status status = listing_files(s->folder, is_array, &files);
+    for (size_t i = 0; status == MIEN_OK && i < files.count; i++) {
+        mien_text_append(&s->text, files.names[i], strlen(files.names[i]) - 4);
         mien_text_append(&s->text, "", 1);
         s->count++;
     }
-    if (dir) closedir(dir);
+    listing_release(&files);
+    return status;
 }
 
 static mien_status list_arrays(array_store *s) {
     if (s->archive.path)
         s->count = s->archive.count;
     else
-        list_files(s);
+        MIEN_TRY(list_files(s));
     MIEN_TRY(s->text.status);
     MIEN_TRY(mien_new(&s->names, s->count + 1, sizeof *s->names));
     const char *at = s->text.data;

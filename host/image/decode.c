@@ -18,7 +18,7 @@ static const struct {
 } unsupported[] = {{"HEIC", "ftyphei", 4, 7},
                    {"HEIC", "ftypmif1", 4, 8},
                    {"AVIF", "ftypavi", 4, 7},
-                   {"HEIC or RAW", "ftyp", 4, 4},
+                   {"HEIC or AVIF", "ftyp", 4, 4},
                    {"JPEG 2000", "\0\0\0\x0cjP  ", 0, 8},
                    {"JPEG XL", "\0\0\0\x0cJXL ", 0, 8}};
 

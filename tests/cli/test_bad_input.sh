@@ -66,7 +66,7 @@ config "alias" 1 'a: &x 1\ntrain: {epochs: *x}\n' "anchors"
 config "cut" 1 'train: {epochs: 1\n' "not YAML"
 config "empty" 1 '' "empty"
 config "a list" 2 '- train\n' ":1:" "a list"
-config "key of a later version" 1 'checkpoint: {keep: 3}\n' ":1:" "'checkpoint.keep' is not in this version"
+config "key of a later version" 1 'model: {head: 3}\n' ":1:" "'model.head' is not in this version"
 refuse 2 "config: groups of two sources" "data.groups" "2 sources" -- train --set 'data.sources=[a.csv, b.csv]' --set data.groups=g.csv --out never
 refuse 1 "config: two sources, one of them not there" "a.csv" -- train -q --set 'data.sources=[a.csv, b.csv]' --out never
 refuse 2 "config: shares" "data.split" "nothing to train on" -- train --set data.split.val=0.6 --set data.split.test=0.6
@@ -294,10 +294,10 @@ SH
 mkdir full
 private=(unshare -m)
 [ "$(id -u)" -eq 0 ] || private=(unshare -rm)
-"${private[@]}" bash full.sh "$mien" "${train[@]}" --data good.csv --out full --force --seed 9 2>/dev/null
+"${private[@]}" bash full.sh "$mien" train --resume full --resume-anyway --set train.epochs=9 --threads 1 -q 2>/dev/null
 if [ -e full.status ]; then
     check "disk full: status 1" test "$(cat full.status)" = 1
-    check "disk full: one message" grep -q '^mien: .*full/best.h5.*No space left' full.err
+    check "disk full: one message" grep -q '^mien: .*full/.*No space left' full.err
     check "disk full: the old model is whole" test -e full.same
     check "disk full: nothing left over" test ! -s full.left
 else
