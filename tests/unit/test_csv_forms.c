@@ -139,7 +139,7 @@ static void words(void **state) {
 
 static void many_classes(void **state) {
     (void)state;
-    static char names[10000][8];
+    static char names[10000][16];
     static const char *list[10000];
     for (int i = 0; i < 10000; i++) {
         snprintf(names[i], sizeof names[i], "id%d", i);
