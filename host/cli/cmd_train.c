@@ -257,6 +257,6 @@ const cli_command cmd_train = {
     "  mien train sample                             generated faces, no download needed\n"
     "  mien train fer2013-classic --data fer2013.csv the network `classic` on FER2013\n"
     "  mien train --data fer2013.csv --set train.epochs=30 --set schedule.name=cosine\n"
-    "  mien train --resume runs/sample-1              continues where it was stopped\n"
+    "  mien train --resume runs/sample-1             continues where it was stopped\n"
     "  mien train sample --print-config              shows all settings\n",
     run};
