@@ -20,7 +20,7 @@ model: {file: net.yaml}
 data: {sources: [sample]}
 optimizer: {ema: 0.99}
 train: {epochs: 2, batch_size: 64}
-checkpoint: {every_steps: 5}
+checkpoint: {every_steps: 2}
 Y
 one=(--threads 1 -q)
 weights() { # the tensors of a checkpoint, without its header
@@ -33,22 +33,21 @@ check "its checkpoints: the last two" eval '[ "$(ls whole/step-*.safetensors | w
 check "a finished one" eval '"$mien" train --resume whole >over.log 2>&1 && grep -q "finished, after 2 epochs" over.log'
 
 # kill -9 at any moment, as often as asked, then to the end
-kills=${MIEN_KILLS:-3} lost=0 inside=0
+kills=${MIEN_KILLS:-3} lost=0
 for ((i = 0; i < kills; i++)); do
     if ((i % 3 == 0)); then rm -rf killed; fi
     "$mien" train tiny.yaml --resume killed "${one[@]}" >killed.log 2>&1 &
     victim=$!
-    sleep "$(printf '0.%03d' $((RANDOM % 900 + 30)))"
+    sleep "$(printf '0.%03d' $((RANDOM % 700 + 150)))"
     kill -9 $victim 2>/dev/null
     wait $victim 2>/dev/null
-    if compgen -G 'killed/.mien-*' >/dev/null; then inside=$((inside + 1)); fi
     ((i % 3 == 2)) || continue
     if ! "$mien" train tiny.yaml --resume killed "${one[@]}" >end.log 2>&1 || [ "$(weights killed)" != "$(weights whole)" ]; then
         lost=$((lost + 1))
         tail -3 end.log
     fi
 done
-check "kill -9, $kills times ($inside within a write): the same weights" [ "$lost" = 0 ]
+check "kill -9, $kills times: the same weights" [ "$lost" = 0 ]
 check "dead processes' files are removed" eval '! compgen -G "killed/.mien-*"'
 check "the same log" cmp whole/log.csv killed/log.csv
 
