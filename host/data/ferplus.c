@@ -8,7 +8,7 @@
 
 #include "host/base/log.h"
 #include "host/base/memory.h"
-#include "host/data/folder_parts.h"
+#include "host/data/part_words.h"
 #include "host/data/listing.h"
 #include "host/data/pictures.h"
 #include "host/data/records.h"
@@ -160,8 +160,8 @@ out:
 }
 
 static int part_of(const char *folder) {
-    char prefix[FOLDER_PART_NAME];
-    return folder_part_ends(folder, prefix);
+    char prefix[PART_WORD];
+    return part_word_ends(folder, prefix);
 }
 
 static bool is_among(const listing *list, const char *name) {

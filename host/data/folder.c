@@ -13,7 +13,7 @@
 #include "host/data/classes_file.h"
 #include "host/data/face_sets.h"
 #include "host/data/folder_layout.h"
-#include "host/data/folder_parts.h"
+#include "host/data/part_words.h"
 #include "host/image/image.h"
 
 /* A set has so many persons or sessions at least, if its subfolders are to decide the split. */
@@ -66,7 +66,9 @@ static mien_status list_class(reading *r, int label, size_t class, int usage) {
         const tree_folder *f = &t->folders[i];
         if (f->depth == t->folders[class].depth + 1) child = i;
         if (f->unreadable) MIEN_TRY(report_unreadable(r, i));
-        const int own = r->parts_inside && child ? folder_part_of(tree_name(t, child)) : usage;
+        const int own = r->parts_inside && child
+                            ? part_word_of(tree_name(t, child), strlen(tree_name(t, child)))
+                            : usage;
         for (size_t k = 0; k < f->pictures.count; k++)
             MIEN_TRY(add_picture(r, i, k, label, own,
                                  identity_of(child ? tree_name(t, child) : f->pictures.names[k])));
@@ -84,7 +86,7 @@ static bool has_parts_inside(const reading *r) {
         const size_t class = r->layout.classes[k].folder[0];
         if (t->folders[class].pictures.count) return false;
         for (size_t i = tree_first(t, class); i; i = tree_next(t, class, i)) {
-            const int usage = folder_part_of(tree_name(t, i));
+            const int usage = part_word_of(tree_name(t, i), strlen(tree_name(t, i)));
             if (usage == MIEN_NO_PART) return false;
             seen[usage] = true;
         }

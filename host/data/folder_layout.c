@@ -8,7 +8,7 @@
 #include "host/base/log.h"
 #include "host/base/memory.h"
 #include "host/data/classes.h"
-#include "host/data/folder_parts.h"
+#include "host/data/part_words.h"
 
 /* ---- parts ---- */
 
@@ -32,7 +32,7 @@ static size_t only_child(const folder_tree *t, size_t folder) {
 static bool has_known_child(const folder_tree *t, size_t folder) {
     for (size_t i = tree_first(t, folder); i; i = tree_next(t, folder, i)) {
         const char *name = tree_name(t, i);
-        if (mien_class_is_emotion(name) || folder_part_of(name) != MIEN_NO_PART ||
+        if (mien_class_is_emotion(name) || part_word_of(name, strlen(name)) != MIEN_NO_PART ||
             name[strspn(name, "0123456789")] == 0)
             return true;
     }
@@ -46,7 +46,7 @@ static size_t pass_through(const folder_tree *t, size_t folder, bool strict) {
         const size_t next = only_child(t, folder);
         if (!next || t->folders[next].pictures.count || !has_pictures_below(t, next) ||
             mien_class_is_emotion(tree_name(t, next)) ||
-            folder_part_of(tree_name(t, next)) != MIEN_NO_PART ||
+            part_word_of(tree_name(t, next), strlen(tree_name(t, next))) != MIEN_NO_PART ||
             (strict && !has_known_child(t, next)))
             return folder;
         folder = next;
@@ -64,12 +64,11 @@ static mien_status add_part(const char *source, const folder_tree *t, size_t fol
 }
 
 /* Parts such as FER2013Train and FER2013Test: two or more with a common beginning. */
-static bool have_prefix(const folder_tree *t, size_t root, char prefix[FOLDER_PART_NAME]) {
+static bool have_prefix(const folder_tree *t, size_t root, char prefix[PART_WORD]) {
     int seen = 0;
     for (size_t i = tree_first(t, root); i; i = tree_next(t, root, i)) {
-        char own[FOLDER_PART_NAME];
-        if (!t->folders[i].total || folder_part_ends(tree_name(t, i), own) == MIEN_NO_PART)
-            continue;
+        char own[PART_WORD];
+        if (!t->folders[i].total || part_word_ends(tree_name(t, i), own) == MIEN_NO_PART) continue;
         if (seen++ == 0)
             strcpy(prefix, own);
         else if (strcmp(prefix, own) != 0)
@@ -79,7 +78,7 @@ static bool have_prefix(const folder_tree *t, size_t root, char prefix[FOLDER_PA
 }
 
 mien_status layout_find_parts(const char *source, const folder_tree *t, folder_layout *out) {
-    char prefix[FOLDER_PART_NAME] = "", own[FOLDER_PART_NAME];
+    char prefix[PART_WORD] = "", own[PART_WORD];
     size_t others = 0;
     bool plain = false;
     out->root = pass_through(t, 0, false);
@@ -87,11 +86,11 @@ mien_status layout_find_parts(const char *source, const folder_tree *t, folder_l
         MIEN_INFO("%s: the data are in its folder '%s'", source, tree_path(t, out->root));
     const size_t root = out->root;
     for (size_t i = tree_first(t, root); i; i = tree_next(t, root, i))
-        plain |= folder_part_of(tree_name(t, i)) != MIEN_NO_PART;
+        plain |= part_word_of(tree_name(t, i), strlen(tree_name(t, i))) != MIEN_NO_PART;
     const bool prefixed = !plain && have_prefix(t, root, prefix);
     for (size_t i = tree_first(t, root); i; i = tree_next(t, root, i)) {
-        int usage = folder_part_of(tree_name(t, i));
-        if (prefixed && t->folders[i].total) usage = folder_part_ends(tree_name(t, i), own);
+        int usage = part_word_of(tree_name(t, i), strlen(tree_name(t, i)));
+        if (prefixed && t->folders[i].total) usage = part_word_ends(tree_name(t, i), own);
         if (usage == MIEN_NO_PART)
             others += t->folders[i].total > 0;
         else

@@ -317,15 +317,34 @@ mien_status mien_plan_prepare(mien_plan *plan, int n) {
 /* Called for every parameter and state with its address in backend memory and its host array. */
 typedef mien_status (*param_fn)(mien_plan *plan, int node, int param, char *at, float *host);
 
-static mien_status each_param(mien_plan *plan, char *params, const mien_weights *weights,
-                              param_fn visit) {
+static char *array_of(const mien_plan *plan, mien_array array) {
+    char *const arrays[MIEN_ARRAYS] = {plan->param, plan->average, plan->moment1, plan->moment2};
+    return arrays[array];
+}
+
+bool mien_plan_has(const mien_plan *plan, mien_array array) {
+    return array_of(plan, array) != NULL;
+}
+
+bool mien_array_holds(mien_array array, const mien_node *node, int param) {
+    if (array == MIEN_ARRAY_WEIGHTS) return true;
+    return array == MIEN_ARRAY_AVERAGE ? node->params[param].trained : is_trained(node, param);
+}
+
+/* `states`: also where the array has none. */
+static mien_status each_param(mien_plan *plan, mien_array array, bool states,
+                              const mien_weights *weights, param_fn visit) {
     const size_t element = mien_dtype_bytes(plan->backend->param_dtype);
-    for (int i = 0; i < plan->graph->count; i++)
-        for (int k = 0; k < plan->graph->nodes[i].param_count; k++) {
-            char *base = plan->graph->nodes[i].params[k].trained ? params : plan->state;
-            MIEN_TRY(visit(plan, i, k, base + plan->nodes[i].param[k] * element,
-                           mien_weights_get(weights, i, k)));
+    for (int i = 0; i < plan->graph->count; i++) {
+        const mien_node *node = &plan->graph->nodes[i];
+        for (int k = 0; k < node->param_count; k++) {
+            const bool is_state = !node->params[k].trained;
+            char *base = is_state ? plan->state : array_of(plan, array);
+            if (mien_array_holds(array, node, k) || (states && is_state))
+                MIEN_TRY(visit(plan, i, k, base + plan->nodes[i].param[k] * element,
+                               mien_weights_get(weights, i, k)));
         }
+    }
     return MIEN_OK;
 }
 
@@ -350,47 +369,18 @@ static mien_status store_one(mien_plan *plan, int node, int param, char *at, flo
 }
 
 mien_status mien_plan_load(mien_plan *plan, const mien_weights *weights) {
-    MIEN_TRY(each_param(plan, plan->param, weights, load_one));
+    MIEN_TRY(each_param(plan, MIEN_ARRAY_WEIGHTS, true, weights, load_one));
     MIEN_TRY(mien_plan_load_folded(plan, weights));
-    if (plan->average) MIEN_TRY(each_param(plan, plan->average, weights, load_one));
+    if (plan->average) MIEN_TRY(each_param(plan, MIEN_ARRAY_AVERAGE, true, weights, load_one));
     return mien_plan_use(plan, false);
 }
 
-static char *array_of(const mien_plan *plan, mien_array array) {
-    char *const arrays[MIEN_ARRAYS] = {plan->param, plan->average, plan->moment1, plan->moment2};
-    return arrays[array];
-}
-
-bool mien_plan_has(const mien_plan *plan, mien_array array) {
-    return array_of(plan, array) != NULL;
-}
-
-bool mien_array_holds(mien_array array, const mien_node *node, int param) {
-    if (array == MIEN_ARRAY_WEIGHTS) return true;
-    return array == MIEN_ARRAY_AVERAGE ? node->params[param].trained : is_trained(node, param);
-}
-
-static mien_status each_of(mien_plan *plan, mien_array array, const mien_weights *weights,
-                           param_fn visit) {
-    const size_t element = mien_dtype_bytes(plan->backend->param_dtype);
-    for (int i = 0; i < plan->graph->count; i++) {
-        const mien_node *node = &plan->graph->nodes[i];
-        for (int k = 0; k < node->param_count; k++) {
-            char *base = node->params[k].trained ? array_of(plan, array) : plan->state;
-            if (mien_array_holds(array, node, k))
-                MIEN_TRY(visit(plan, i, k, base + plan->nodes[i].param[k] * element,
-                               mien_weights_get(weights, i, k)));
-        }
-    }
-    return MIEN_OK;
-}
-
 mien_status mien_plan_get(mien_plan *plan, mien_array array, mien_weights *weights) {
-    return each_of(plan, array, weights, store_one);
+    return each_param(plan, array, false, weights, store_one);
 }
 
 mien_status mien_plan_set(mien_plan *plan, mien_array array, const mien_weights *weights) {
-    MIEN_TRY(each_of(plan, array, weights, load_one));
+    MIEN_TRY(each_param(plan, array, false, weights, load_one));
     return array == MIEN_ARRAY_WEIGHTS ? mien_plan_use(plan, false) : MIEN_OK;
 }
 
@@ -430,6 +420,7 @@ mien_status mien_plan_store(mien_plan *plan, bool from_average, mien_weights *we
     if (!plan->training)
         return MIEN_FAIL(INVALID, "weights cannot be read back from an inference plan: other "
                                   "layers are folded into them");
-    char *params = from_average && plan->average ? plan->average : plan->param;
-    return each_param(plan, params, weights, store_one);
+    const bool average = from_average && plan->average;
+    return each_param(plan, average ? MIEN_ARRAY_AVERAGE : MIEN_ARRAY_WEIGHTS, true, weights,
+                      store_one);
 }

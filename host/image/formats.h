@@ -30,11 +30,6 @@ typedef struct image_format {
 extern const image_format image_jpeg, image_png, image_bmp, image_pnm, image_tiff, image_webp,
     image_gif;
 
-/* Loads a library on first use, and from then on only copies: the functions `names`, which ends
- * with NULL, to functions[]. UNSUPPORTED, with the Debian package, when it is not installed. */
-mien_status image_library(const char *file, const char *package, const char *const *names,
-                          void *functions);
-
 /* The kind of a video or audio file, such as "an MP4 video", by its first bytes; NULL: neither. */
 const char *image_film(const uint8_t *bytes, size_t size);
 

@@ -3,6 +3,7 @@
 
 #include <webp/decode.h>
 
+#include "host/base/module.h"
 #include "host/image/formats.h"
 
 typedef struct webp_library {
@@ -32,10 +33,11 @@ static int orientation_of(const uint8_t *bytes, size_t size) {
 
 static mien_status decode_webp(const image_source *from, mien_image *out, int *orientation) {
     static const char *const names[] = {"WebPGetFeaturesInternal", "WebPDecodeRGBInto",
-                                        "WebPDecodeRGBAInto", NULL};
+                                        "WebPDecodeRGBAInto"};
     webp_library webp;
     WebPBitstreamFeatures info;
-    MIEN_TRY(image_library("libwebp.so.7", "libwebp7", names, &webp));
+    MIEN_TRY(mien_library_load("libwebp.so.7", "libwebp7", names, sizeof names / sizeof names[0],
+                               &webp));
     if (from->size < 12 || little(from->bytes + 4) > from->size - 8)
         return image_cut_short(from->name);
     if (webp.features(from->bytes, from->size, &info, WEBP_DECODER_ABI_VERSION) != VP8_STATUS_OK)
