@@ -18,6 +18,24 @@ typedef struct mien_faces {
     int count;
 } mien_faces;
 
+/* A kind of detector: one file and one row of the table in detect.c. A test may bring its own. */
+typedef struct mien_detector_kind {
+    const char *name; /* "haar" */
+    /* `file` NULL: the one installed with the program, if the kind has one. */
+    mien_status (*open)(const char *file, int threads, void **state);
+    mien_status (*run)(void *state, const mien_image *photo, int min_face, double min_score,
+                       mien_faces *out);
+    void (*close)(void *state);
+    double min_score; /* the default threshold */
+} mien_detector_kind;
+
+/* What --detector says. */
+typedef struct mien_detector_choice {
+    const mien_detector_kind *kind;
+    const char *file; /* NULL: the installed one */
+    int threads;      /* 0: all */
+} mien_detector_choice;
+
 typedef struct mien_detector mien_detector;
 
 /* Opens a Haar cascade in OpenCV's current XML format (not the one before version 2): `file`, or

@@ -10,18 +10,21 @@ allowed() {
     host/base) echo include/mien ;;
     host/image) echo host/base ;;
     host/vision) echo host/image ;;
+    host/track) echo host/image ;;
+    host/video) echo host/image ;;
+    host/window) echo host/image ;;
     host/backend) echo host/base kernels/cpu ;;
     host/backend/cuda) echo host/backend kernels/cuda ;;
     host/layers) echo host/backend ;;
     host/graph) echo host/layers ;;
     host/data) echo host/backend host/image ;;
     host/formats) echo host/data host/graph ;;
-    host/infer) echo host/formats host/vision ;;
+    host/infer) echo host/formats host/vision host/track host/video ;;
     host/eval) echo host/infer ;;
     host/train) echo host/eval host/image ;;
     host/bench) echo host/train ;;
     host/report) echo host/eval host/image ;;
-    host/cli) echo host/bench host/report host/vision ;;
+    host/cli) echo host/bench host/report host/vision host/window ;;
     esac
 }
 reach() { # all folders that a folder may use
