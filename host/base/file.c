@@ -150,6 +150,26 @@ mien_status mien_file_write(const char *path, const void *data, size_t size) {
     return MIEN_OK;
 }
 
+mien_status mien_file_create(const char *path, int *fd) {
+    if (strcmp(path, "-") == 0) {
+        *fd = STDOUT_FILENO;
+        return MIEN_OK;
+    }
+    *fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0644);
+    if (*fd < 0) return io_error("write", path);
+    fcntl(*fd, F_SETFL, 0); /* only opening must not wait */
+    return MIEN_OK;
+}
+
+mien_status mien_file_add(int fd, const char *path, const void *data, size_t size) {
+    return write_all(fd, data, size) == 0 ? MIEN_OK : io_error("write", path);
+}
+
+mien_status mien_file_close(int fd, const char *path) {
+    if (fd < 0 || fd == STDOUT_FILENO) return MIEN_OK;
+    return close(fd) == 0 ? MIEN_OK : io_error("write", path);
+}
+
 mien_status mien_file_link(const char *path, const char *name) {
     char temporary[MIEN_PATH];
     int fd = -1;

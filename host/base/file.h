@@ -24,6 +24,12 @@ mien_status mien_file_link(const char *path, const char *name);
 mien_status mien_lock_folder(const char *folder, int *lock);
 /* Also removes the lock's file. */
 void mien_unlock_folder(const char *folder, int lock);
+/* Files that grow while a command runs, such as the lines of a video: what was added stays,
+ * whatever happens later. create empties an existing file; a pipe needs a reader. "-" is standard
+ * output. */
+mien_status mien_file_create(const char *path, int *fd);
+mien_status mien_file_add(int fd, const char *path, const void *data, size_t size);
+mien_status mien_file_close(int fd, const char *path);
 bool mien_file_exists(const char *path);
 /* Whether both paths name the same existing file. */
 bool mien_same_file(const char *a, const char *b);

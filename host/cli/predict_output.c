@@ -5,18 +5,8 @@
 #include "host/base/json.h"
 #include "host/base/memory.h"
 #include "host/cli/predict.h"
+#include "host/cli/verdict.h"
 #include "host/image/encode.h"
-
-static int best_of(const predict_output *out, const float *scores) {
-    int best = 0;
-    for (int k = 1; k < out->meta->classes; k++)
-        if (scores[k] > scores[best]) best = k;
-    return best;
-}
-
-static bool is_uncertain(const predict_output *out, float confidence) {
-    return confidence < out->meta->uncertain_below;
-}
 
 /* Appends text for a terminal; control characters, which file names may contain, become '?'. */
 static void put_plain(mien_text *text, const char *name) {
@@ -34,33 +24,16 @@ static void print_message(const char *message) {
 
 /* ---- JSON ---- */
 
-/* label, confidence, uncertain and scores, for a face or a row. */
-static void verdict_json(const predict_output *out, const float *scores, mien_json *json) {
-    const int label = best_of(out, scores);
-    mien_json_string(json, "label", out->meta->class_names[label]);
-    mien_json_number(json, "confidence", scores[label]);
-    mien_json_bool(json, "uncertain", is_uncertain(out, scores[label]));
-    mien_json_open(json, "scores", '{');
-    for (int k = 0; k < out->meta->classes; k++)
-        mien_json_number(json, out->meta->class_names[k], scores[k]);
-    mien_json_close(json, '}');
-}
-
 static void face_json(const predict_output *out, int id, const mien_photo_face *face,
                       const float *scores, mien_json *json) {
     mien_json_open(json, NULL, '{');
     mien_json_integer(json, "id", id);
-    mien_json_open(json, "box", '{');
-    mien_json_integer(json, "x", face->box.x);
-    mien_json_integer(json, "y", face->box.y);
-    mien_json_integer(json, "w", face->box.width);
-    mien_json_integer(json, "h", face->box.height);
-    mien_json_close(json, '}');
+    verdict_box(face->box, json);
     if (face->detected)
         mien_json_number(json, "detection_score", face->score);
     else
         mien_json_null(json, "detection_score");
-    verdict_json(out, scores, json);
+    verdict_json(out->meta, scores, verdict_best(out->meta, scores), json);
     mien_json_close(json, '}');
 }
 
@@ -87,12 +60,6 @@ static void photo_json(const predict_output *out, const predict_photo *photo,
 
 /* ---- text ---- */
 
-static void verdict_text(const predict_output *out, const float *scores, mien_text *text) {
-    const int label = best_of(out, scores);
-    mien_text_printf(text, "%s %.0f %%%s", out->meta->class_names[label], 100.0 * scores[label],
-                     is_uncertain(out, scores[label]) ? ", uncertain" : "");
-}
-
 static void photo_text(const predict_output *out, const predict_photo *photo,
                        const mien_photo_face *faces, const float *scores, mien_text *text) {
     if (photo->count == 0) {
@@ -102,7 +69,8 @@ static void photo_text(const predict_output *out, const predict_photo *photo,
     for (int i = 0; i < photo->count; i++) {
         put_plain(text, photo->file);
         mien_text_puts(text, ": ");
-        verdict_text(out, scores + (size_t)i * (size_t)out->meta->classes, text);
+        const float *own = scores + (size_t)i * (size_t)out->meta->classes;
+        verdict_text(out->meta, own, verdict_best(out->meta, own), text);
         const mien_rect b = faces[i].box;
         if (!faces[i].whole)
             mien_text_printf(text, "  (face of %dx%d at %d,%d)", b.width, b.height, b.x, b.y);
@@ -112,13 +80,8 @@ static void photo_text(const predict_output *out, const predict_photo *photo,
 
 /* ---- CSV ---- */
 
-static void verdict_csv(predict_output *out, const float *scores) {
-    const int label = best_of(out, scores);
-    mien_text_cell(&out->csv, out->meta->class_names[label]);
-    mien_text_printf(&out->csv, ",%.9g,%s", scores[label],
-                     is_uncertain(out, scores[label]) ? "true" : "false");
-    for (int k = 0; k < out->meta->classes; k++)
-        mien_text_printf(&out->csv, ",%.9g", scores[k]);
+static void add_verdict(predict_output *out, const float *scores) {
+    verdict_cells(out->meta, scores, verdict_best(out->meta, scores), &out->csv);
     mien_text_puts(&out->csv, "\n");
 }
 
@@ -130,7 +93,7 @@ static void photo_csv(predict_output *out, const predict_photo *photo, const mie
         mien_text_printf(&out->csv, ",%d,%d,%d,%d,%d,", i + 1, b.x, b.y, b.width, b.height);
         if (faces[i].detected) mien_text_printf(&out->csv, "%.6g", faces[i].score);
         mien_text_puts(&out->csv, ",");
-        verdict_csv(out, scores + (size_t)i * (size_t)out->meta->classes);
+        add_verdict(out, scores + (size_t)i * (size_t)out->meta->classes);
     }
 }
 
@@ -140,11 +103,8 @@ void predict_output_start(predict_output *out, bool row_files) {
     mien_text_puts(&out->csv, !out->args->data ? "file,face,x,y,w,h,detection_score"
                               : row_files      ? "row,file"
                                                : "row");
-    mien_text_puts(&out->csv, ",label,confidence,uncertain");
-    for (int k = 0; k < out->meta->classes; k++) {
-        mien_text_puts(&out->csv, ",");
-        mien_text_cell(&out->csv, out->meta->class_names[k]);
-    }
+    mien_text_puts(&out->csv, ",");
+    verdict_columns(out->meta, "", &out->csv);
     mien_text_puts(&out->csv, "\n");
 }
 
@@ -194,9 +154,9 @@ static mien_status annotate(predict_output *out, const predict_photo *photo,
     if (status != MIEN_OK) goto out;
     for (int i = 0; i < photo->count; i++) {
         const float *own = scores + (size_t)i * (size_t)out->meta->classes;
-        const int label = best_of(out, own);
+        const int label = verdict_best(out->meta, own);
         overlays[i].box = on_copy(faces[i].box, photo, &copy);
-        overlays[i].uncertain = is_uncertain(out, own[label]);
+        overlays[i].uncertain = verdict_uncertain(out->meta, own[label]);
         snprintf(overlays[i].label, sizeof overlays[i].label, "%s %.0f %%%s",
                  out->meta->class_names[label], 100.0 * own[label],
                  overlays[i].uncertain ? "?" : "");
@@ -245,7 +205,7 @@ void predict_output_row(predict_output *out, size_t row, const char *file, const
         mien_json_integer(&json, "schema", 1);
         mien_json_integer(&json, "row", (long long)row);
         if (file) mien_json_string(&json, "file", file);
-        verdict_json(out, scores, &json);
+        verdict_json(out->meta, scores, verdict_best(out->meta, scores), &json);
         mien_json_close(&json, '}');
     } else {
         if (file)
@@ -253,7 +213,7 @@ void predict_output_row(predict_output *out, size_t row, const char *file, const
         else
             mien_text_printf(&text, "row %zu", row);
         mien_text_puts(&text, ": ");
-        verdict_text(out, scores, &text);
+        verdict_text(out->meta, scores, verdict_best(out->meta, scores), &text);
     }
     if (text.data) puts(text.data);
     mien_text_release(&text);
@@ -263,7 +223,7 @@ void predict_output_row(predict_output *out, size_t row, const char *file, const
         mien_text_cell(&out->csv, file);
         mien_text_puts(&out->csv, ",");
     }
-    verdict_csv(out, scores);
+    add_verdict(out, scores);
 }
 
 static mien_status write_table(const predict_output *out) {

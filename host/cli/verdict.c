@@ -1,0 +1,57 @@
+#include "host/cli/verdict.h"
+
+int verdict_best(const mien_meta *meta, const float *scores) {
+    int best = 0;
+    for (int k = 1; k < meta->classes; k++)
+        if (scores[k] > scores[best]) best = k;
+    return best;
+}
+
+bool verdict_uncertain(const mien_meta *meta, float confidence) {
+    return confidence < meta->uncertain_below;
+}
+
+void verdict_text(const mien_meta *meta, const float *scores, int label, mien_text *text) {
+    mien_text_printf(text, "%s %.0f %%%s", meta->class_names[label], 100.0 * scores[label],
+                     verdict_uncertain(meta, scores[label]) ? ", uncertain" : "");
+}
+
+void verdict_json(const mien_meta *meta, const float *scores, int label, mien_json *json) {
+    mien_json_string(json, "label", meta->class_names[label]);
+    mien_json_number(json, "confidence", scores[label]);
+    mien_json_bool(json, "uncertain", verdict_uncertain(meta, scores[label]));
+    mien_json_open(json, "scores", '{');
+    for (int k = 0; k < meta->classes; k++)
+        mien_json_number(json, meta->class_names[k], scores[k]);
+    mien_json_close(json, '}');
+}
+
+void verdict_box(mien_rect box, mien_json *json) {
+    mien_json_open(json, "box", '{');
+    mien_json_integer(json, "x", box.x);
+    mien_json_integer(json, "y", box.y);
+    mien_json_integer(json, "w", box.width);
+    mien_json_integer(json, "h", box.height);
+    mien_json_close(json, '}');
+}
+
+void verdict_columns(const mien_meta *meta, const char *prefix, mien_text *csv) {
+    mien_text name = {0};
+    mien_text_printf(csv, "%slabel,%sconfidence,%suncertain", prefix, prefix, prefix);
+    for (int k = 0; k < meta->classes; k++) {
+        mien_text_puts(csv, ",");
+        name.size = 0;
+        mien_text_printf(&name, "%s%s", prefix, meta->class_names[k]);
+        mien_text_cell(csv, name.data ? name.data : "");
+    }
+    if (csv->status == MIEN_OK) csv->status = name.status;
+    mien_text_release(&name);
+}
+
+void verdict_cells(const mien_meta *meta, const float *scores, int label, mien_text *csv) {
+    mien_text_cell(csv, meta->class_names[label]);
+    mien_text_printf(csv, ",%.9g,%s", scores[label],
+                     verdict_uncertain(meta, scores[label]) ? "true" : "false");
+    for (int k = 0; k < meta->classes; k++)
+        mien_text_printf(csv, ",%.9g", scores[k]);
+}
