@@ -12,22 +12,15 @@
 /* With a face missing in one of CROPS_SHARE photos they may be crops. */
 enum { BATCH = 32, FEW = 4, CROPS_SHARE = 4 };
 
-/* Parses --detector: haar, haar:FILE or none. Prints a usage error and returns false otherwise. */
+/* Parses --detector: a detector or none. Prints a usage error and returns false otherwise. */
 static bool read_detector(predict_args *args) {
     const char *word = args->detector ? args->detector : "haar";
     if (strcmp(word, "none") == 0) {
         args->whole = true;
         return true;
     }
-    if (strcmp(word, "haar") == 0) return true;
-    if (strncmp(word, "haar:", 5) == 0 && word[5]) {
-        args->xml = word + 5;
-        return true;
-    }
-    if (strncmp(word, "yunet", 5) == 0)
-        fprintf(stderr, "mien: --detector yunet is not in this version\n");
-    else
-        fprintf(stderr, "mien: --detector must be haar, haar:FILE.xml or none, not '%s'\n", word);
+    if (mien_detector_choose(word, &args->choice) == MIEN_OK) return true;
+    fprintf(stderr, "mien: --detector: %s, none\n", mien_error_message());
     return false;
 }
 
@@ -103,9 +96,9 @@ static mien_status check_annotate(const predict_args *args) {
 }
 
 static mien_status check_csv(const predict_args *args) {
-    MIEN_TRY(cli_spares(
-        "--csv", args->csv,
-        &(cli_inputs){&args->models, args->data, (const char *[]){args->xml, args->boxes}, 2}));
+    MIEN_TRY(cli_spares("--csv", args->csv,
+                        &(cli_inputs){&args->models, args->data,
+                                      (const char *[]){args->choice.file, args->boxes}, 2}));
     for (size_t i = 0; i < args->file_count; i++) {
         const char *photo = args->files[i].path;
         MIEN_TRY(cli_spares("--csv", args->csv, &(cli_inputs){.others = &photo, .other_count = 1}));

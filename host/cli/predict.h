@@ -35,8 +35,8 @@ typedef struct predict_args {
     const char *detector, *min_face_text, *min_score_text, *boxes, *annotate, *csv, *data, *on_bad;
     const char *drop_classes;
     mien_on_bad bad_rows;
-    bool whole;          /* --detector none: each picture is one face */
-    const char *xml;     /* cascade file; NULL: OpenCV's frontal face */
+    bool whole; /* --detector none: each picture is one face */
+    mien_detector_choice choice;
     int min_face;        /* 0: depends on the photo's size */
     double min_score;    /* used if min_score_text is set */
     predict_file *files; /* the photos, including those in folders */
@@ -67,8 +67,7 @@ typedef struct predict_output {
 
 /* A detector that is being opened: a thread reads the cascade while the model is loaded. */
 typedef struct predict_detector {
-    const char *xml;
-    int threads;
+    mien_detector_choice choice;
     bool begun;
     pthread_t thread;
     mien_detector *detector;

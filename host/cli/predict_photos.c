@@ -65,13 +65,14 @@ void predict_forget(predict_args *args) {
 
 static void *open_detector(void *context) {
     predict_detector *o = context;
-    o->status = mien_detector_open(o->xml, o->threads, &o->detector);
+    o->status = mien_detector_open(&o->choice, &o->detector);
     if (o->status != MIEN_OK) snprintf(o->message, sizeof o->message, "%s", mien_error_message());
     return NULL;
 }
 
 void predict_detector_begin(predict_detector *opening, const predict_args *args) {
-    *opening = (predict_detector){.xml = args->xml, .threads = cli_threads(&args->common)};
+    *opening = (predict_detector){.choice = args->choice};
+    opening->choice.threads = cli_threads(&args->common);
     if (args->whole || args->boxes || args->data) return;
     opening->begun = pthread_create(&opening->thread, NULL, open_detector, opening) == 0;
     if (!opening->begun) open_detector(opening);

@@ -1,18 +1,21 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "host/base/file.h"
 #include "host/base/memory.h"
-#include "host/base/module.h"
 #include "host/vision/haar.h"
 
-enum { MIN_SIDE = 24, XML_MAX = 16 << 20 };
+enum { MIN_SIDE = 24 };
 static const double MIN_SHARE = 0.035;
 
-static const char FRONTAL[] = "haarcascade_frontalface_default.xml";
+const mien_detector_kind mien_detector_kinds[] = {
+    {"haar", "haar, haar:FILE.xml", false, haar_open, haar_run, haar_close, 3.5},
+    {0},
+};
 
 struct mien_detector {
-    void *haar;
+    const mien_detector_kind *kind;
+    void *state;
 };
 
 int mien_face_least(int width, int height) {
@@ -20,42 +23,41 @@ int mien_face_least(int width, int height) {
     return share > MIN_SIDE ? share : MIN_SIDE;
 }
 
-static mien_status find_frontal(char *out) {
-    if (mien_shared_file("haarcascades", FRONTAL, out) == MIEN_OK) return MIEN_OK;
-    MIEN_TRY(mien_path_join(out, "/usr/share/opencv4/haarcascades", FRONTAL));
-    if (mien_file_exists(out)) return MIEN_OK;
-    return MIEN_FAIL(NOT_FOUND,
-                     "no '%s' next to the program or in /usr/share/opencv4/haarcascades: install "
-                     "Debian's opencv-data, or give one with --detector haar:FILE.xml",
-                     FRONTAL);
+static mien_status unknown(const char *text) {
+    char known[256] = "";
+    size_t used = 0;
+    for (const mien_detector_kind *kind = mien_detector_kinds; kind->name; kind++)
+        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", used ? ", " : "",
+                                 kind->forms);
+    return MIEN_FAIL(INVALID, "there is no detector '%.100s'; there are: %s", text, known);
 }
 
-mien_status mien_detector_open(const char *file, int threads, mien_detector **out) {
-    char found[MIEN_PATH];
-    char *xml = NULL;
-    size_t size;
-    mien_status status;
+mien_status mien_detector_choose(const char *text, mien_detector_choice *out) {
+    const size_t length = strcspn(text, ":");
+    const mien_detector_kind *kind = mien_detector_kinds;
+    while (kind->name && (strlen(kind->name) != length || strncmp(kind->name, text, length) != 0))
+        kind++;
+    const char *file = text[length] ? text + length + 1 : NULL;
+    if (!kind->name || (file && !*file)) return unknown(text);
+    if (!file && kind->needs_file)
+        return MIEN_FAIL(INVALID, "the detector '%s' needs a file: %s", text, kind->forms);
+    *out = (mien_detector_choice){.kind = kind, .file = file};
+    return MIEN_OK;
+}
+
+mien_status mien_detector_open(const mien_detector_choice *choice, mien_detector **out) {
+    MIEN_TRY(mien_new(out, 1, sizeof **out));
+    (*out)->kind = choice->kind;
+    const mien_status status = choice->kind->open(choice->file, choice->threads, &(*out)->state);
+    if (status == MIEN_OK) return MIEN_OK;
+    mien_free(*out);
     *out = NULL;
-    MIEN_TRY(haar_available());
-    if (!file) {
-        MIEN_TRY(find_frontal(found));
-        file = found;
-    }
-    mien_detector *detector = NULL;
-    MIEN_GO(mien_new(&detector, 1, sizeof *detector));
-    MIEN_GO(mien_file_read(file, XML_MAX, &xml, &size));
-    MIEN_GO(haar_open(xml, size, file, threads, &detector->haar));
-    *out = detector;
-    detector = NULL;
-out:
-    mien_free(xml);
-    mien_detector_close(detector);
     return status;
 }
 
 void mien_detector_close(mien_detector *detector) {
     if (!detector) return;
-    haar_close(detector->haar);
+    detector->kind->close(detector->state);
     mien_free(detector);
 }
 
@@ -73,20 +75,13 @@ int mien_face_order(const void *a, const void *b) {
 
 mien_status mien_detector_run(mien_detector *detector, const mien_image *photo,
                               const mien_detect *rule, mien_faces *out) {
+    const mien_detector_kind *kind = detector->kind;
     const int width = photo->width, height = photo->height;
     const int least = rule && rule->min_face > 0 ? rule->min_face : mien_face_least(width, height);
-    const double sure = rule && rule->min_score ? *rule->min_score : MIEN_FACE_SCORE;
-    uint8_t *gray = photo->pixels;
+    const double sure = rule && rule->min_score ? *rule->min_score : kind->min_score;
     *out = (mien_faces){0};
     if (width < least || height < least) return MIEN_OK;
-    if (photo->channels != 1) {
-        const size_t pixels = (size_t)width * (size_t)height;
-        MIEN_TRY(mien_new(&gray, pixels, 1));
-        mien_image_to_gray(photo->pixels, pixels, gray);
-    }
-    const mien_status status =
-        haar_run(detector->haar, gray, width, height, least, sure, &out->items, &out->count);
-    if (gray != photo->pixels) mien_free(gray);
+    const mien_status status = kind->run(detector->state, photo, least, sure, out);
     if (out->count) qsort(out->items, (size_t)out->count, sizeof *out->items, mien_face_order);
     return status;
 }

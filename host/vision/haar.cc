@@ -13,7 +13,9 @@
 #include <opencv2/objdetect.hpp>
 
 extern "C" {
+#include "host/base/file.h"
 #include "host/base/memory.h"
+#include "host/base/module.h"
 #include "host/vision/haar.h"
 }
 
@@ -22,6 +24,8 @@ namespace {
 /* Chosen on portraits and a group photo of 29: docs/adr/0016-faces.md. */
 const double STEP = 1.15;
 const int NEIGHBOURS = 3;
+const char FRONTAL[] = "haarcascade_frontalface_default.xml";
+const size_t XML_MAX = 16 << 20;
 const int DEPTH_MAX = 32, WINDOW_MAX = 256;
 /* Larger photos are scaled down to this for detection: a higher resolution finds no more faces. */
 const int SIDE_MAX = 1600;
@@ -156,8 +160,8 @@ mien_status read_cascade(haar *h, const char *xml, const char *name) {
     return MIEN_OK;
 }
 
-mien_status find(haar *h, const uint8_t *gray, int width, int height, int least, double sure,
-                 std::vector<mien_face> *out) {
+void find(haar *h, const uint8_t *gray, int width, int height, int least, double sure,
+          std::vector<mien_face> *out) {
     const cv::Mat whole_photo(height, width, CV_8U, const_cast<uint8_t *>(gray));
     cv::Mat photo = whole_photo;
     /* down to SIDE_MAX, but the smallest face must still fill the cascade's window */
@@ -180,16 +184,21 @@ mien_status find(haar *h, const uint8_t *gray, int width, int height, int least,
         if (box.empty()) continue;
         out->push_back(mien_face{{box.x, box.y, box.width, box.height}, scores[i]});
     }
-    return MIEN_OK;
+}
+
+mien_status find_frontal(char *out) {
+    if (mien_shared_file("haarcascades", FRONTAL, out) == MIEN_OK) return MIEN_OK;
+    MIEN_TRY(mien_path_join(out, "/usr/share/opencv4/haarcascades", FRONTAL));
+    if (mien_file_exists(out)) return MIEN_OK;
+    return MIEN_FAIL(NOT_FOUND,
+                     "no '%s' next to the program or in /usr/share/opencv4/haarcascades: install "
+                     "Debian's opencv-data, or give one with --detector haar:FILE.xml",
+                     FRONTAL);
 }
 
 } // namespace
 
-mien_status haar_available(void) {
-    return MIEN_OK;
-}
-
-mien_status haar_open(const char *xml, size_t size, const char *name, int threads, void **out) {
+mien_status haar_parse(const char *xml, size_t size, const char *name, int threads, void **out) {
     *out = nullptr;
     if (strlen(xml) != size || !strstr(xml, "<opencv_storage>") || xml[0] != '<' || too_deep(xml))
         return MIEN_FAIL(FORMAT, "'%s' is not OpenCV XML", name);
@@ -212,21 +221,42 @@ mien_status haar_open(const char *xml, size_t size, const char *name, int thread
     }
 }
 
+mien_status haar_open(const char *file, int threads, void **out) {
+    char found[MIEN_PATH];
+    char *xml = nullptr;
+    size_t size;
+    *out = nullptr;
+    if (!file) {
+        MIEN_TRY(find_frontal(found));
+        file = found;
+    }
+    MIEN_TRY(mien_file_read(file, XML_MAX, &xml, &size));
+    const mien_status status = haar_parse(xml, size, file, threads, out);
+    mien_free(xml);
+    return status;
+}
+
 void haar_close(void *state) {
     delete static_cast<haar *>(state);
 }
 
-mien_status haar_run(void *state, const uint8_t *gray, int width, int height, int least,
-                     double sure, mien_face **out, int *count) {
-    *out = nullptr;
-    *count = 0;
+mien_status haar_run(void *state, const mien_image *photo, int min_face, double min_score,
+                     mien_faces *out) {
+    const int width = photo->width, height = photo->height;
     try {
+        std::vector<uint8_t> converted;
+        const uint8_t *gray = photo->pixels;
+        if (photo->channels != 1) {
+            converted.resize((size_t)width * (size_t)height);
+            mien_image_to_gray(photo->pixels, converted.size(), converted.data());
+            gray = converted.data();
+        }
         std::vector<mien_face> faces;
-        MIEN_TRY(find(static_cast<haar *>(state), gray, width, height, least, sure, &faces));
+        find(static_cast<haar *>(state), gray, width, height, min_face, min_score, &faces);
         if (faces.empty()) return MIEN_OK;
-        MIEN_TRY(mien_new(out, faces.size(), sizeof **out));
-        std::copy(faces.begin(), faces.end(), *out);
-        *count = (int)faces.size();
+        MIEN_TRY(mien_new(&out->items, faces.size(), sizeof *out->items));
+        std::copy(faces.begin(), faces.end(), out->items);
+        out->count = (int)faces.size();
         return MIEN_OK;
     } catch (const std::bad_alloc &) {
         return MIEN_FAIL(NO_MEMORY, "no memory to find faces in %dx%d pixels", width, height);

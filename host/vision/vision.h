@@ -10,7 +10,7 @@
 
 typedef struct mien_face {
     mien_rect box; /* in the photo's pixels, inside it */
-    double score;  /* of the cascade's last stage, summed: higher means more certain */
+    double score;  /* in the detector's own scale: higher means more certain */
 } mien_face;
 
 typedef struct mien_faces {
@@ -20,7 +20,9 @@ typedef struct mien_faces {
 
 /* A kind of detector: one file and one row of the table in detect.c. A test may bring its own. */
 typedef struct mien_detector_kind {
-    const char *name; /* "haar" */
+    const char *name;  /* "haar" */
+    const char *forms; /* what --detector may say, for messages: "haar, haar:FILE.xml" */
+    bool needs_file;   /* there is no installed one */
     /* `file` NULL: the one installed with the program, if the kind has one. */
     mien_status (*open)(const char *file, int threads, void **state);
     mien_status (*run)(void *state, const mien_image *photo, int min_face, double min_score,
@@ -36,21 +38,25 @@ typedef struct mien_detector_choice {
     int threads;      /* 0: all */
 } mien_detector_choice;
 
+/* All kinds; the one after the last has no name. */
+extern const mien_detector_kind mien_detector_kinds[];
+/* Reads "haar", "haar:FILE" or "yunet:FILE"; the file is a part of `text`, which must outlive the
+ * choice. INVALID, naming the known kinds. */
+mien_status mien_detector_choose(const char *text, mien_detector_choice *out);
+
 typedef struct mien_detector mien_detector;
 
-/* Opens a Haar cascade in OpenCV's current XML format (not the one before version 2): `file`, or
- * NULL for the frontal faces installed with the program (PREFIX/share/mien/haarcascades) or from
- * Debian's opencv-data. It detects with `threads` threads, 0: all. NOT_FOUND, IO, FORMAT (not a
- * cascade, or one with an index out of range), UNSUPPORTED (a build without OpenCV). A detector is
- * for one thread. */
-mien_status mien_detector_open(const char *file, int threads, mien_detector **out);
+/* haar: a Haar cascade in OpenCV's current XML format (not the one before version 2); without a
+ * file, the frontal faces installed with the program (PREFIX/share/mien/haarcascades) or from
+ * Debian's opencv-data. NOT_FOUND, IO, FORMAT (not a cascade, or one with an index out of range),
+ * UNSUPPORTED (a build without OpenCV). A detector is for one thread. */
+mien_status mien_detector_open(const mien_detector_choice *choice, mien_detector **out);
 void mien_detector_close(mien_detector *detector);
 /* Which faces count. */
 typedef struct mien_detect {
     int min_face;            /* side of the smallest in pixels; 0: mien_face_least of the photo */
-    const double *min_score; /* the lowest score; NULL: MIEN_FACE_SCORE */
+    const double *min_score; /* the lowest score; NULL: the kind's */
 } mien_detect;
-#define MIEN_FACE_SCORE 3.5 /* docs/adr/0016-faces.md */
 /* Finds the faces of a photo, which is gray or RGB. `rule` NULL: all members 0. Release the faces
  * even after a failure. */
 mien_status mien_detector_run(mien_detector *detector, const mien_image *photo,

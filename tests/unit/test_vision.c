@@ -2,11 +2,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "host/base/file.h"
 #include "host/base/memory.h"
 #include "host/image/crop.h"
-#include "host/vision/haar.h"
+#include "host/vision/vision.h"
 #include "tests/support/test.h"
 
 /* ---- the crop rule ---- */
@@ -185,11 +186,18 @@ static const char cascade[] =
     "</weakClassifiers></_></stages>\n<features><_><rects><_>%s</_></rects></_></features>"
     "</cascade>\n</opencv_storage>\n";
 enum { XML = 2048 };
+static char xml_file[] = "/tmp/mien_test_vision_XXXXXX";
+
+static mien_status open_bytes(const char *xml, size_t size, mien_detector **out) {
+    const mien_detector_choice choice = {mien_detector_kinds, xml_file, 1};
+    assert_int_equal(mien_file_write(xml_file, xml, size), MIEN_OK);
+    return mien_detector_open(&choice, out);
+}
 
 static mien_status open_text(const char *xml) {
-    void *haar = NULL;
-    const mien_status status = haar_open(xml, strlen(xml), "x.xml", 1, &haar);
-    if (status == MIEN_OK) haar_close(haar);
+    mien_detector *haar;
+    const mien_status status = open_bytes(xml, strlen(xml), &haar);
+    mien_detector_close(haar);
     return status;
 }
 
@@ -200,9 +208,12 @@ static mien_status open_parts(const char *tree, const char *leaves, const char *
 }
 
 static bool without_opencv(void) {
-    if (haar_available() == MIEN_OK) return false;
-    assert_non_null(strstr(mien_error_message(), "OPENCV=1"));
-    return true;
+    mien_detector *detector;
+    const mien_detector_choice choice = {.kind = mien_detector_kinds};
+    const mien_status status = mien_detector_open(&choice, &detector);
+    if (status == MIEN_UNSUPPORTED) assert_non_null(strstr(mien_error_message(), "OPENCV=1"));
+    mien_detector_close(detector);
+    return status == MIEN_UNSUPPORTED;
 }
 
 static void cascades_that_point_outside(void **state) {
@@ -238,15 +249,14 @@ static void damaged_cascades(void **state) {
         assert_int_equal(open_text(bad), MIEN_FORMAT);
     }
     for (size_t at = 0; at < size; at++) {
-        void *haar = NULL;
-        mien_face *faces = NULL;
-        int count;
+        mien_detector *haar;
+        mien_faces faces;
         strcpy(bad, xml);
         bad[at] = "0<>9-/\"a"[at % 8];
-        if (haar_open(bad, size, "x.xml", 1, &haar) != MIEN_OK) continue;
-        haar_run(haar, gray, 64, 64, 24, 3.5, &faces, &count);
-        mien_free(faces);
-        haar_close(haar);
+        if (open_bytes(bad, size, &haar) != MIEN_OK) continue;
+        mien_detector_run(haar, &(mien_image){64, 64, 1, gray}, NULL, &faces);
+        mien_faces_release(&faces);
+        mien_detector_close(haar);
     }
 }
 
@@ -284,7 +294,8 @@ static void portrait_has_one_face(void **state) {
     mien_detector *detector;
     mien_faces faces;
     if (without_opencv()) skip();
-    assert_int_equal(mien_detector_open(NULL, 0, &detector), MIEN_OK);
+    const mien_detector_choice choice = {.kind = mien_detector_kinds};
+    assert_int_equal(mien_detector_open(&choice, &detector), MIEN_OK);
     for (int channels = 1; channels <= 3; channels += 2) {
         mien_image photo;
         assert_int_equal(mien_image_read("datasets/photos/astronaut.png", channels, &photo),
@@ -308,30 +319,70 @@ static void portrait_has_one_face(void **state) {
     mien_detector_close(detector);
 }
 
-/* ---- a build without OpenCV ---- */
+/* ---- the choice ---- */
 
-#define haar_available absent_available
-#define haar_open      absent_open
-#define haar_close     absent_close
-#define haar_run       absent_run
-mien_status absent_available(void);
-mien_status absent_open(const char *xml, size_t size, const char *name, int threads, void **out);
-void absent_close(void *haar);
-mien_status absent_run(void *haar, const uint8_t *gray, int width, int height, int least,
-                       double sure, mien_face **out, int *count);
-#include "host/vision/haar_absent.c"
-
-static void absent_says_what_to_do(void **state) {
+static void detectors_are_chosen_by_name(void **state) {
     (void)state;
-    void *haar = &haar;
-    mien_face *faces = NULL;
-    int count = 1;
-    assert_int_equal(absent_open("", 0, "", 0, &haar), MIEN_UNSUPPORTED);
-    assert_null(haar);
-    assert_int_equal(absent_run(NULL, NULL, 0, 0, 0, 0, &faces, &count), MIEN_UNSUPPORTED);
-    assert_int_equal(count, 0);
-    assert_non_null(strstr(mien_error_message(), "--detector none"));
-    absent_close(NULL);
+    mien_detector_choice choice = {0};
+    assert_int_equal(mien_detector_choose("haar", &choice), MIEN_OK);
+    assert_ptr_equal(choice.kind, mien_detector_kinds);
+    assert_null(choice.file);
+    assert_int_equal(mien_detector_choose("haar:a:b.xml", &choice), MIEN_OK);
+    assert_string_equal(choice.file, "a:b.xml");
+    static const char *const wrong[] = {"", ":", "haar:", "haa", "haarx", "hog", "hog:x", "none"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        assert_int_equal(mien_detector_choose(wrong[i], &choice), MIEN_INVALID);
+        assert_non_null(strstr(mien_error_message(), "haar:FILE.xml"));
+    }
+}
+
+/* A detector of the test's own: what it gets, and the order of what it finds. */
+static int own_closed;
+static mien_status own_open(const char *file, int threads, void **state) {
+    if (strcmp(file, "good") != 0) return MIEN_FAIL(FORMAT, "not good");
+    assert_int_equal(threads, 3);
+    *state = &own_closed;
+    return MIEN_OK;
+}
+static mien_status own_run(void *state, const mien_image *photo, int min_face, double min_score,
+                           mien_faces *out) {
+    assert_ptr_equal(state, &own_closed);
+    assert_int_equal(min_face, photo->width == 30 ? 24 : 12);
+    MIEN_TRY(mien_new(&out->items, 2, sizeof *out->items));
+    out->items[0] = (mien_face){.box = {9, 0, 5, 5}, .score = min_score};
+    out->items[1] = (mien_face){.box = {1, 0, 5, 5}, .score = min_score};
+    out->count = 2;
+    return MIEN_OK;
+}
+static void own_close(void *state) {
+    assert_ptr_equal(state, &own_closed);
+    own_closed++;
+}
+
+static void a_detector_is_a_table(void **state) {
+    (void)state;
+    const mien_detector_kind own = {"own", "own:FILE", true, own_open, own_run, own_close, 0.25};
+    mien_detector *detector;
+    mien_faces faces;
+    uint8_t pixels[40 * 40] = {0};
+    assert_int_equal(mien_detector_open(&(mien_detector_choice){&own, "bad", 3}, &detector),
+                     MIEN_FORMAT);
+    assert_null(detector);
+    assert_int_equal(mien_detector_open(&(mien_detector_choice){&own, "good", 3}, &detector),
+                     MIEN_OK);
+    assert_int_equal(mien_detector_run(detector, &(mien_image){30, 40, 1, pixels}, NULL, &faces),
+                     MIEN_OK);
+    assert_int_equal(faces.count, 2);
+    assert_int_equal(faces.items[0].box.x, 1);
+    assert_true(faces.items[0].score == 0.25);
+    mien_faces_release(&faces);
+    assert_int_equal(mien_detector_run(detector, &(mien_image){40, 40, 1, pixels},
+                                       &(mien_detect){12, &(double){7}}, &faces),
+                     MIEN_OK);
+    assert_true(faces.items[1].score == 7);
+    mien_faces_release(&faces);
+    mien_detector_close(detector);
+    assert_int_equal(own_closed, 1);
 }
 
 int main(void) {
@@ -348,7 +399,13 @@ int main(void) {
         cmocka_unit_test(nested_without_end),
         cmocka_unit_test(faces_have_one_order),
         cmocka_unit_test(portrait_has_one_face),
-        cmocka_unit_test(absent_says_what_to_do),
+        cmocka_unit_test(detectors_are_chosen_by_name),
+        cmocka_unit_test(a_detector_is_a_table),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const int file = mkstemp(xml_file);
+    if (file < 0) return 1;
+    close(file);
+    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    unlink(xml_file);
+    return failed;
 }
