@@ -1,6 +1,5 @@
 /* mien predict: classifies the faces in photos. */
 #include <limits.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,29 +11,8 @@
 /* With a face missing in one of CROPS_SHARE photos they may be crops. */
 enum { BATCH = 32, FEW = 4, CROPS_SHARE = 4 };
 
-/* Parses --detector: a detector or none. Prints a usage error and returns false otherwise. */
-static bool read_detector(predict_args *args) {
-    const char *word = args->detector ? args->detector : "haar";
-    if (strcmp(word, "none") == 0) {
-        args->whole = true;
-        return true;
-    }
-    if (mien_detector_choose(word, &args->choice) == MIEN_OK) return true;
-    fprintf(stderr, "mien: --detector: %s, none\n", mien_error_message());
-    return false;
-}
-
-static bool read_score(predict_args *args) {
-    char *end;
-    args->min_score = strtod(args->min_score_text, &end);
-    if (end != args->min_score_text && *end == 0 && isfinite(args->min_score)) return true;
-    fprintf(stderr, "mien: --min-score must be a number, such as 5, not '%s'\n",
-            args->min_score_text);
-    return false;
-}
-
 static bool check_combination(const predict_args *args) {
-    const bool detecting = args->detector || args->min_face_text || args->min_score_text;
+    const bool detecting = detector_flags_given(&args->faces);
     if (args->data && (args->images.count || args->annotate || args->boxes || detecting)) {
         fprintf(stderr, "mien: --data cannot be combined with photos, --detector, --min-face, "
                         "--min-score, --boxes or --annotate\n");
@@ -45,20 +23,11 @@ static bool check_combination(const predict_args *args) {
                         "--min-face or --min-score\n");
         return false;
     }
-    if (args->whole && (args->min_face_text || args->min_score_text)) {
-        fprintf(stderr, "mien: --min-face and --min-score need a detector, not --detector none\n");
-        return false;
-    }
     return true;
 }
 
 static bool check_values(predict_args *args) {
-    long long pixels = 0;
-    if (!read_detector(args)) return false;
-    if (args->min_face_text && !cli_number("--min-face", args->min_face_text, 1, 65536, &pixels))
-        return false;
-    args->min_face = (int)pixels;
-    if (args->min_score_text && !read_score(args)) return false;
+    if (!detector_flags_read(&args->faces)) return false;
     if (!check_combination(args)) return false;
     if (args->on_bad && !args->data) {
         fprintf(stderr, "mien: --on-bad needs --data; unreadable photos are always skipped\n");
@@ -98,7 +67,7 @@ static mien_status check_annotate(const predict_args *args) {
 static mien_status check_csv(const predict_args *args) {
     MIEN_TRY(cli_spares("--csv", args->csv,
                         &(cli_inputs){&args->models, args->data,
-                                      (const char *[]){args->choice.file, args->boxes}, 2}));
+                                      (const char *[]){args->faces.choice.file, args->boxes}, 2}));
     for (size_t i = 0; i < args->file_count; i++) {
         const char *photo = args->files[i].path;
         MIEN_TRY(cli_spares("--csv", args->csv, &(cli_inputs){.others = &photo, .other_count = 1}));
@@ -190,14 +159,7 @@ static int run(int argc, char **argv, const cli_command *self) {
         {"--model", "M",
          "model file or run directory; repeat to average (default: the included one)", NULL,
          &args.models, NULL},
-        {"--detector", "haar[:XML]|none",
-         "face detector; none: each picture is one face (default: haar)", &args.detector, NULL,
-         NULL},
-        {"--min-face", "PX",
-         "smallest face in pixels (default: 24, at least 3.5 % of the shorter side)",
-         &args.min_face_text, NULL, NULL},
-        {"--min-score", "X", "lowest detection score of a face (default: 3.5)",
-         &args.min_score_text, NULL, NULL},
+        DETECTOR_FLAGS(&args.faces, "24, at least 3.5 % of the shorter side"),
         {"--boxes", "FILE",
          "CSV with the faces, columns file,x,y,w,h, instead of a detector (such as one of --csv)",
          &args.boxes, NULL, NULL},

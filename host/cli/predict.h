@@ -6,7 +6,7 @@
 
 #include <pthread.h>
 
-#include "host/cli/cli.h"
+#include "host/cli/detector_flags.h"
 #include "host/infer/photo.h"
 
 typedef struct predict_file {
@@ -32,13 +32,10 @@ typedef struct predict_boxes {
 typedef struct predict_args {
     cli_common common;
     cli_list images, models;
-    const char *detector, *min_face_text, *min_score_text, *boxes, *annotate, *csv, *data, *on_bad;
+    const char *boxes, *annotate, *csv, *data, *on_bad;
     const char *drop_classes;
     mien_on_bad bad_rows;
-    bool whole; /* --detector none: each picture is one face */
-    mien_detector_choice choice;
-    int min_face;        /* 0: depends on the photo's size */
-    double min_score;    /* used if min_score_text is set */
+    detector_flags faces;
     predict_file *files; /* the photos, including those in folders */
     size_t file_count, file_capacity;
     size_t failed; /* photos not read and copies not written; the others were processed */

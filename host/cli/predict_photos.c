@@ -71,9 +71,9 @@ static void *open_detector(void *context) {
 }
 
 void predict_detector_begin(predict_detector *opening, const predict_args *args) {
-    *opening = (predict_detector){.choice = args->choice};
+    *opening = (predict_detector){.choice = args->faces.choice};
     opening->choice.threads = cli_threads(&args->common);
-    if (args->whole || args->boxes || args->data) return;
+    if (args->faces.none || args->boxes || args->data) return;
     opening->begun = pthread_create(&opening->thread, NULL, open_detector, opening) == 0;
     if (!opening->begun) open_detector(opening);
 }
@@ -181,8 +181,8 @@ mien_status predict_photos(const predict_args *args, mien_ensemble *models,
                            predict_detector *opening, predict_boxes *boxes, predict_output *out) {
     walk w = {.args = args, .meta = &models->models[0].meta, .boxes = boxes, .out = out};
     const mien_photo_options options = {
-        .min_face = args->min_face,
-        .min_score = args->min_score_text ? &args->min_score : NULL,
+        .min_face = args->faces.min_face,
+        .min_score = args->faces.min_score,
         .given = args->boxes != NULL,
     };
     mien_status status;
