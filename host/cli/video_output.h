@@ -1,0 +1,47 @@
+/* The outputs of mien video and mien realtime: a line per frame, a table, an annotated copy, a
+ * window, and a summary. Each frame is written as soon as its faces are known, so that whatever
+ * ends the run, nothing that was written is lost. */
+#ifndef HOST_CLI_VIDEO_OUTPUT_H
+#define HOST_CLI_VIDEO_OUTPUT_H
+
+#include "host/cli/video_summary.h"
+#include "host/window/window.h"
+
+typedef struct video_output_options {
+    const char *jsonl, *csv; /* "-": standard output */
+    const char *annotate;    /* the annotated video */
+    const char *timeline;    /* .svg or .png */
+    bool show;               /* in a window */
+    bool raw;                /* no smoothing */
+} video_output_options;
+
+typedef struct video_output {
+    video_output_options options;
+    const mien_meta *meta;
+    const char *source;
+    mien_video_info info;
+    video_summary summary;
+    int jsonl, csv; /* descriptors; -1: none */
+    mien_text lines, rows;
+    mien_video_writer *writer;
+    mien_window *window;
+    mien_image picture;   /* the annotated frame */
+    size_t picture_bytes; /* capacity */
+    mien_overlay *overlays;
+    size_t overlay_capacity;
+    char status_line[128]; /* shown in the window's corner; "": none */
+    int key;               /* the last key pressed in the window; 0: none */
+} video_output;
+
+/* Opens the outputs. Finish and release also after a failure. */
+mien_status video_output_start(video_output *out, const video_output_options *options,
+                               const mien_meta *meta, const char *source,
+                               const mien_video_info *info);
+/* For mien_video_sink; `context` is the video_output. INTERRUPTED when the window was closed. */
+mien_status video_output_take(void *context, const mien_video_result *result);
+/* Completes the files. `status` is that of the run, which is returned if it failed; a second
+ * failure is printed. */
+mien_status video_output_finish(video_output *out, mien_status status);
+void video_output_release(video_output *out);
+
+#endif
