@@ -2,6 +2,7 @@
  * a refused photo does not affect the others. */
 #include "tests/support/net.h"
 #include "tests/support/scratch.h"
+#include "tests/support/tiny_model.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -15,44 +16,16 @@
 #include "tests/unit/made_pictures.h"
 #include "tests/support/test.h"
 
-enum { SIDE = 12, CLASSES = 3, PHOTOS = 9, WIDTH = 40, BATCH = 4 };
-static const char network[] = "name: tiny\nlayers:\n"
-                              "  - conv2d: {filters: 16, kernel_size: 3, activation: relu}\n"
-                              "  - flatten\n  - dense: {units: classes, activation: softmax}\n";
+enum { SIDE = TINY_SIDE, CLASSES = TINY_CLASSES, PHOTOS = 9, WIDTH = 40, BATCH = TINY_BATCH };
 static const char portrait[] = "datasets/photos/astronaut.png";
 static mien_backend *backend;
 static mien_ensemble gray_model, colour_model;
 
-static mien_status open_model(const char *name, int channels, mien_ensemble *out) {
-    const mien_graph_io io = {SIDE, SIDE, channels, CLASSES};
-    const char *const path = scratch_path(name);
-    mien_model model = {0};
-    mien_tree tree;
-    expect_ok(mien_yaml_parse(network, strlen(network), "network", &tree));
-    expect_ok(mien_graph_parse(tree.root, "network", io, &model.graph));
-    mien_tree_release(&tree);
-    expect_ok(mien_weights_create(&model.graph, 7, &model.weights));
-    model.meta = (mien_meta){.classes = CLASSES,
-                             .input = {SIDE, SIDE, channels},
-                             .normalise = {1 / 255.0, {0.5, 0.5, 0.5}, {0.25, 0.25, 0.25}},
-                             .resize = "area",
-                             .crop = {.square = true, .margin = 0.1},
-                             .temperature = 1,
-                             .split = {.val = 0.1, .test = 0.1, .by = MIEN_BY_USAGE, .seed = 1}};
-    expect_ok(mien_new(&model.meta.class_names, CLASSES, MIEN_CLASS_NAME));
-    for (int k = 0; k < CLASSES; k++)
-        snprintf(model.meta.class_names[k], MIEN_CLASS_NAME, "class%d", k);
-    expect_ok(mien_quant_create(&model.graph, &model.quant)); /* no int8 layers */
-    expect_ok(mien_model_save(&model, path));
-    mien_model_release(&model);
-    return mien_ensemble_open(&path, 1, backend, BATCH, out);
-}
-
 static int start(void **state) {
     if (scratch_make(state)) return 1;
     expect_ok(mien_backend_open("cpu", &(mien_backend_options){.threads = 1}, &backend));
-    expect_ok(open_model("gray.safetensors", 1, &gray_model));
-    expect_ok(open_model("colour.safetensors", 3, &colour_model));
+    tiny_ensemble(backend, 1, &gray_model);
+    tiny_ensemble(backend, 3, &colour_model);
     return 0;
 }
 
