@@ -13,7 +13,7 @@ say   = $(if $(quiet),@$(if $(findstring s,$(flags)),,echo '$(1)';) )
 DEB_NEED  := gcc g++ make pkg-config libdnnl-dev libjson-c-dev libyaml-dev zlib1g-dev \
              libjpeg62-turbo-dev libpng-dev libtiff-dev libwebp-dev libgif-dev
 DEB_HDF5  := libhdf5-dev libseccomp-dev
-DEB_OPENCV := libopencv-core-dev libopencv-imgproc-dev libopencv-objdetect-dev opencv-data
+DEB_OPENCV := libopencv-core-dev libopencv-imgproc-dev libopencv-objdetect-dev libopencv-dnn-dev opencv-data
 DEB_LOADED := libarchive13
 DEB_CHECK := libcmocka-dev
 DEB_TOOLS := clang clang-format valgrind
@@ -53,10 +53,11 @@ have    = $(shell pkg-config --exists $(1) 2>/dev/null && echo 1)
 no_hdf5 := $(if $(call have,hdf5 libseccomp),,libhdf5-dev or libseccomp-dev is missing)
 $(eval $(call choose,HDF5,$(no_hdf5),found libhdf5 and libseccomp))
 
-# Debian's opencv4.pc links all of OpenCV; Mien needs three of its libraries
+# Debian's opencv4.pc links all of OpenCV; mien-vision.so needs four of its libraries
 OPENCV_INC ?= /usr/include/opencv4
 CASCADE    ?= /usr/share/opencv4/haarcascades/haarcascade_frontalface_default.xml
-no_opencv  := $(if $(wildcard $(OPENCV_INC)/opencv2/objdetect.hpp),,libopencv-objdetect-dev is missing)
+no_opencv  := $(if $(wildcard $(OPENCV_INC)/opencv2/objdetect.hpp),$(if $(wildcard \
+                $(OPENCV_INC)/opencv2/dnn.hpp),,libopencv-dnn-dev is missing),libopencv-objdetect-dev is missing)
 $(eval $(call choose,OPENCV,$(no_opencv),found $(OPENCV_INC)))
 
 NVCC      ?= $(firstword $(shell command -v nvcc 2>/dev/null) $(wildcard /usr/local/cuda/bin/nvcc))
@@ -84,14 +85,12 @@ KERNEL   := $(if $(SAN),,-O3) -mprefer-vector-width=512 -Wno-psabi
 # An unpacked archive has its libraries in lib/mien (make dist). RPATH instead of RUNPATH, because only RPATH
 # also applies to the dependencies of those libraries. mien-h5 needs it too: it runs without an environment.
 rpath     = -Wl,--disable-new-dtags,-rpath,'$$ORIGIN$(1)'
-LIBS     := -ldnnl $(shell pkg-config --libs json-c yaml-0.1 zlib libjpeg libpng 2>/dev/null) \
-            $(if $(filter 1,$(USE_OPENCV)),-lopencv_objdetect -lopencv_imgproc -lopencv_core -lstdc++) -ldl -lm
+LIBS     := -ldnnl $(shell pkg-config --libs json-c yaml-0.1 zlib libjpeg libpng 2>/dev/null) -ldl -lm
 
 # ---- sources ----------------------------------------------------------------------------------
 folders   := base image vision backend layers graph data formats infer eval train bench report
 lib_src   := $(sort $(foreach f,$(folders),$(wildcard host/$(f)/*.c)))
-lib_src   := $(filter-out host/backend/plain.c host/vision/haar_absent.c,$(lib_src)) \
-             $(if $(filter 1,$(USE_OPENCV)),host/vision/haar.cc,host/vision/haar_absent.c)
+lib_src   := $(filter-out host/backend/plain.c host/base/services.c,$(lib_src))
 cli_src   := $(sort $(wildcard host/cli/*.c))
 h5_src    := $(sort $(wildcard host/h5/*.c))
 kernels   := $(sort $(wildcard kernels/cpu/*.c))
@@ -107,18 +106,19 @@ test_src  := $(sort $(wildcard tests/*/test_*.c))
 test_bin  := $(test_src:%.c=$(B)/%)
 harness_test := $(addprefix $(B)/tests/cuda/,test_harness test_launchers)
 linked_bin := $(filter-out $(harness_test),$(test_bin))
-# the module first: its slowest files must not come last, when they keep one core busy
-programs  := $(if $(filter 1,$(USE_CUDA)),$(B)/mien-cuda.so) $(B)/mien \
-             $(if $(filter 1,$(USE_HDF5)),$(B)/mien-h5)
+# the modules of this build; the GPU's first: its slowest files must not come last, when they keep one core busy
+modules   := $(if $(filter 1,$(USE_CUDA)),cuda) $(if $(filter 1,$(USE_OPENCV)),vision)
+programs  := $(modules:%=$(B)/mien-%.so) $(B)/mien $(if $(filter 1,$(USE_HDF5)),$(B)/mien-h5)
 
 comma := ,
-# the GPU module: its sources, and what it links from host/base; messages and logging are the program's
+# what modules link from the program; messages and logging are the program's (services.c)
+base_obj   := $(filter-out %/status.o %/log.o,$(filter $(B)/host/base/%,$(lib_obj))) \
+              $(B)/host/base/services.o $(B)/host/backend/names.o
+base_libs  := $(shell pkg-config --libs json-c 2>/dev/null) -ldl -lm -lpthread
+# the GPU module
 cuda_src   := $(sort $(wildcard host/backend/cuda/*.c))
 cuda_slow  := $(addprefix kernels/cuda/,stem_conv.cu elementwise.cu loss.cu batchnorm.cu batchnorm_pool.cu)
 cuda_kern  := $(cuda_slow) $(filter-out $(cuda_slow),$(sort $(wildcard kernels/cuda/*.cu)))
-cuda_base  := $(filter-out %/status.o %/log.o %/module.o,$(filter $(B)/host/base/%,$(lib_obj))) \
-              $(B)/host/backend/names.o
-cuda_libs  := $(shell pkg-config --libs json-c 2>/dev/null) -ldl -lm -lpthread
 cuda_obj   := $(cuda_kern:%.cu=$(B)/cuda/%.o) $(cuda_src:%.c=$(B)/cuda/%.o)
 # the GPUs to compile for; evaluated once, and only if something is compiled for them
 gencode     = $(eval gencode := $(shell bash scripts/cuda_archs.sh '$(NVCC)' $(CUDA_ARCHS)))$(gencode)
@@ -146,10 +146,10 @@ HARNESS    := $(SHIM) -fdata-sections -fvisibility=hidden -fno-gnu-unique
 all: required ## build build/mien and its helpers (V=1 shows the commands)
 	@$(MAKE) --no-print-directory -j$(J) programs
 
-# Removes mien-h5 and mien-cuda.so of an earlier build if this one is without them.
+# Removes mien-h5 and modules of an earlier build if this one is without them.
 .PHONY: programs
 programs: $(programs)
-	@rm -f $(filter-out $(programs),$(B)/mien-h5 $(B)/mien-cuda.so)
+	@rm -f $(filter-out $(programs),$(wildcard $(B)/mien-h5 $(B)/mien-*.so))
 	@$(if $(SAN),,ln -sfn $(VARIANT)/mien build/mien)
 
 # $(call stamp,NAME,TEXT) writes $(B)/NAME only if TEXT has changed, so that files can depend on flags.
@@ -190,10 +190,9 @@ $(B)/%.f64.o: %.c $(B)/.flags
 	@mkdir -p $(@D)
 	$(call say,CC $< (f64))$(CC) $(CFLAGS) -march=x86-64-v3 -Wno-psabi -DCPU_BUILD=f64 -DMIEN_REAL_DOUBLE -c $< -o $@
 
-# the only C++ in the program itself
-$(B)/host/vision/%.o: host/vision/%.cc $(B)/.flags
+$(B)/host/%.o: host/%.cc $(B)/.flags
 	@mkdir -p $(@D)
-	$(call say,CXX $<)$(CXX) $(CXXFLAGS) -isystem $(OPENCV_INC) -c $< -o $@
+	$(call say,CXX $<)$(CXX) $(CXXFLAGS) $(cxxflags_$(subst /,_,host/$(*D))) -c $< -o $@
 
 $(B)/libmien.a: $(lib_obj) $(B)/.features
 	@rm -f $@
@@ -205,10 +204,23 @@ $(B)/mien: $(cli_obj) $(B)/libmien.a
 	$(call say,LD $@)$(CC) $(LINK) $^ -o $@ $(LIBS) $(call rpath,/../lib/mien)
 	@$(if $(absent),echo 'Built without $(absent) (make config says why): `make deps` installs the packages.')
 
-# ---- the GPU module -----------------------------------------------------------------------------
-$(B)/libbase.a: $(cuda_base)
+# ---- modules --------------------------------------------------------------------------------------
+$(B)/libbase.a: $(base_obj)
 	@rm -f $@
 	$(call say,AR $@)ar rcs $@ $^
+
+# $(call module,NAME,FOLDER,LIBRARIES) links mien-NAME.so from the sources in FOLDER; C++ files there are compiled
+# with cxxflags_FOLDER
+define module
+$(1)_src := $$(sort $$(wildcard $(2)/*.c $(2)/*.cc))
+$(B)/mien-$(1).so: $$(patsubst %,$(B)/%.o,$$(basename $$($(1)_src))) $(B)/libbase.a host/base/module.map
+	$$(call say,LD $$@)$$(CXX) -shared $$(filter-out -MMD -MP,$$(CXXFLAGS)) -fopenmp $$(filter %.o %.a,$$^) -o $$@ \
+	  -Wl,--version-script=host/base/module.map -Wl,-z,defs $$(call rpath,) $(3) $$(base_libs)
+endef
+cxxflags_host_vision_opencv := -isystem $(OPENCV_INC)
+$(eval $(call module,vision,host/vision/opencv,-lopencv_objdetect -lopencv_dnn -lopencv_imgproc -lopencv_core))
+
+# ---- the GPU module -----------------------------------------------------------------------------
 
 $(B)/fake/%.o: %.c $(B)/.flags $(shim_h)
 	@mkdir -p $(@D)
@@ -228,22 +240,22 @@ $(B)/cuda/%.o: %.cu $(B)/.flags-cuda
 	$(call say,NVCC $<)$(NVCC) $(NVCCFLAGS) -c $< -o $@
 
 # the loader looks for cuDNN and cuBLASLt next to the module first
-$(B)/mien-cuda.so: $(cuda_obj) $(B)/libbase.a host/backend/cuda/module.map
+$(B)/mien-cuda.so: $(cuda_obj) $(B)/libbase.a host/base/module.map
 	$(call say,LD $@)$(CXX) -shared $(cuda_obj) $(B)/libbase.a -o $@ \
-	  -Wl,--version-script=host/backend/cuda/module.map -Wl,-z,defs \
+	  -Wl,--version-script=host/base/module.map -Wl,-z,defs \
 	  $(call rpath,) -L$(CUDA_HOME)/lib64 -lcudnn -lcublasLt \
-	  -lcudart_static $(cuda_libs) -lrt -fopenmp
+	  -lcudart_static $(base_libs) -lrt -fopenmp
 
 fake_link = $(CXX) -shared $(filter-out -MMD -MP,$(CXXFLAGS)) -fopenmp \
   -Wl,--version-script=tests/cuda/fake/module.map -Wl,-T,tests/cuda/harness/shared.ld -Wl,-z,defs
 $(B)/fake/mien-cuda.so: $(fake_obj) $(B)/libbase.a tests/cuda/fake/module.map
-	$(call say,LD $@)$(fake_link) $(fake_obj) $(B)/libbase.a $(cuda_libs) -o $@
+	$(call say,LD $@)$(fake_link) $(fake_obj) $(B)/libbase.a $(base_libs) -o $@
 
 $(B)/traced/%.o: %.cu $(B)/.flags $(shim_h)
 	@mkdir -p $(@D)
 	$(call say,CXX $< (traced))$(CXX) -x c++ $(CXXFLAGS) $(HARNESS) -O1 -g0 -fsanitize=thread -c $< -o $@
 $(B)/traced/mien-cuda.so: $(traced_obj) $(B)/libbase.a tests/cuda/fake/module.map
-	$(call say,LD $@)$(fake_link) $(traced_obj) $(B)/libbase.a $(cuda_libs) -o $@
+	$(call say,LD $@)$(fake_link) $(traced_obj) $(B)/libbase.a $(base_libs) -o $@
 
 # print commands for tests/gate/test_mutants.sh, which recompiles single kernels and links the module
 .PHONY: fake-compile fake-link fake-objects
@@ -252,7 +264,7 @@ fake-compile:
 fake-link:
 	@echo $(fake_link)
 fake-objects:
-	@echo $(fake_obj) $(B)/libbase.a $(cuda_libs)
+	@echo $(fake_obj) $(B)/libbase.a $(base_libs)
 
 # mien-h5 is built without sanitizers: the sandbox's memory limit is too low for their shadow memory.
 # HDF5's shared library depends on thirty others (curl, Kerberos, …) that mien-h5 never uses, so for an
@@ -370,7 +382,7 @@ install: all ## copy programs, library, headers and recipes to PREFIX
 	  $(DESTDIR)$(PREFIX)/share/mien
 	$(quiet)install $(B)/mien $(DESTDIR)$(PREFIX)/bin/
 	$(quiet)$(if $(filter 1,$(USE_HDF5)),install $(B)/mien-h5 $(DESTDIR)$(PREFIX)/lib/mien/)
-	$(quiet)$(if $(filter 1,$(USE_CUDA)),install $(B)/mien-cuda.so $(DESTDIR)$(PREFIX)/lib/mien/)
+	$(quiet)$(if $(modules),install $(modules:%=$(B)/mien-%.so) $(DESTDIR)$(PREFIX)/lib/mien/)
 	$(quiet)install -m 644 $(B)/libmien.a $(DESTDIR)$(PREFIX)/lib/
 	$(quiet)install -m 644 include/mien/*.h $(DESTDIR)$(PREFIX)/include/mien/
 	$(quiet)install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig

@@ -18,8 +18,6 @@ static mien_status check_slots(const mien_ops *ops) {
     return MIEN_OK;
 }
 
-static const mien_services services = {mien_fail, mien_fail_context, mien_error_message, mien_log};
-
 static mien_status load_cuda(const mien_cuda_module **out) {
     const mien_module *module;
     const mien_status status = mien_module_load("mien-cuda", MIEN_CUDA_MODULE_VERSION, &module);
@@ -34,14 +32,14 @@ static mien_status load_cuda(const mien_cuda_module **out) {
 static mien_status open_cuda(int device, const mien_backend_options *options, mien_backend **out) {
     const mien_cuda_module *module;
     MIEN_TRY(load_cuda(&module));
-    return module->open(&services, device, options, out);
+    return module->open(&mien_program_services, device, options, out);
 }
 
 mien_status mien_backend_gpus(int *out) {
     const mien_cuda_module *module;
     *out = 0;
     MIEN_TRY(load_cuda(&module));
-    return module->count(&services, out);
+    return module->count(&mien_program_services, out);
 }
 
 /* "cuda" or "cuda:N" → N; -1 for anything else. */

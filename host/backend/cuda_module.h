@@ -3,8 +3,8 @@
 #define HOST_BACKEND_CUDA_MODULE_H
 
 #include "host/backend/ops.h"
-#include "host/base/log.h"
 #include "host/base/module.h"
+#include "host/base/services.h"
 #include "include/mien/backend.h"
 
 /* Program and module share the types of this file and those of ops.h. Either may change, so one
@@ -13,15 +13,6 @@ enum {
     MIEN_CUDA_TABLE_VERSION = 2,
     MIEN_CUDA_MODULE_VERSION = 100 * MIEN_CUDA_TABLE_VERSION + MIEN_OPS_VERSION
 };
-
-/* What the module uses of the program that loads it, so that messages and log lines are kept in one
- * place. */
-typedef struct mien_services {
-    mien_status (*fail)(mien_status code, const char *file, int line, const char *format, ...);
-    mien_status (*fail_context)(mien_status code, const char *format, ...);
-    const char *(*error_message)(void);
-    void (*log)(mien_log_level level, const char *format, ...);
-} mien_services;
 
 typedef struct mien_cuda_module {
     mien_module head;

@@ -7,6 +7,10 @@
 #include <unistd.h>
 
 #include "host/base/file.h"
+#include "host/base/services.h"
+
+const mien_services mien_program_services = {mien_fail, mien_fail_context, mien_error_message,
+                                             mien_log};
 
 mien_status mien_program_folder(char *out) {
     char path[MIEN_PATH];

@@ -1,22 +1,54 @@
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "host/base/memory.h"
-#include "host/vision/haar.h"
+#include "host/base/threads.h"
+#include "host/vision/vision_module.h"
 
 enum { MIN_SIDE = 24 };
 static const double MIN_SHARE = 0.035;
 
 const mien_detector_kind mien_detector_kinds[] = {
-    {"haar", "haar, haar:FILE.xml", false, haar_open, haar_run, haar_close, 3.5},
+    {.name = "haar", .forms = "haar, haar:FILE.xml", .gray = true, .min_score = 3.5},
     {0},
 };
 
 struct mien_detector {
-    const mien_detector_kind *kind;
+    mien_detector_kind kind; /* with functions */
     void *state;
 };
+
+static mien_status load_module(const mien_vision_module **out) {
+    const mien_module *module;
+    const mien_status status = mien_module_load("mien-vision", MIEN_VISION_MODULE_VERSION, &module);
+    if (status == MIEN_NOT_FOUND)
+        return MIEN_FAIL(UNSUPPORTED, "this build cannot detect faces (it has no mien-vision.so): "
+                                      "build with OPENCV=1, or give pictures of faces with "
+                                      "--detector none");
+    if (status != MIEN_OK)
+        return mien_fail_context(status, "no face detector (`make deps` installs OpenCV; "
+                                         "--detector none needs none)");
+    *out = (const mien_vision_module *)module;
+    (*out)->use(&mien_program_services);
+    return MIEN_OK;
+}
+
+/* Adds the functions of a kind that is in the module. */
+static mien_status find_functions(mien_detector_kind *kind) {
+    const mien_vision_module *module = NULL;
+    if (kind->open) return MIEN_OK;
+    MIEN_TRY(load_module(&module));
+    for (const mien_vision_detector *has = module->detectors; has->name; has++)
+        if (strcmp(has->name, kind->name) == 0) {
+            kind->open = has->open;
+            kind->run = has->run;
+            kind->close = has->close;
+            return MIEN_OK;
+        }
+    return MIEN_FAIL(UNSUPPORTED, "mien-vision.so has no detector '%s'", kind->name);
+}
 
 int mien_face_least(int width, int height) {
     const int share = (int)(MIN_SHARE * (width < height ? width : height) + 0.5);
@@ -46,9 +78,17 @@ mien_status mien_detector_choose(const char *text, mien_detector_choice *out) {
 }
 
 mien_status mien_detector_open(const mien_detector_choice *choice, mien_detector **out) {
+    mien_detector_kind kind = *choice->kind;
+    *out = NULL;
+    MIEN_TRY(find_functions(&kind));
     MIEN_TRY(mien_new(out, 1, sizeof **out));
-    (*out)->kind = choice->kind;
-    const mien_status status = choice->kind->open(choice->file, choice->threads, &(*out)->state);
+    (*out)->kind = kind;
+    /* threads that the detector starts inherit the CPUs of this one, which may be pinned to one */
+    cpu_set_t own;
+    const bool known = sched_getaffinity(0, sizeof own, &own) == 0;
+    mien_threads_leave_team();
+    const mien_status status = kind.open(choice->file, choice->threads, &(*out)->state);
+    if (known) sched_setaffinity(0, sizeof own, &own);
     if (status == MIEN_OK) return MIEN_OK;
     mien_free(*out);
     *out = NULL;
@@ -57,7 +97,7 @@ mien_status mien_detector_open(const mien_detector_choice *choice, mien_detector
 
 void mien_detector_close(mien_detector *detector) {
     if (!detector) return;
-    detector->kind->close(detector->state);
+    detector->kind.close(detector->state);
     mien_free(detector);
 }
 
@@ -75,13 +115,21 @@ int mien_face_order(const void *a, const void *b) {
 
 mien_status mien_detector_run(mien_detector *detector, const mien_image *photo,
                               const mien_detect *rule, mien_faces *out) {
-    const mien_detector_kind *kind = detector->kind;
+    const mien_detector_kind *kind = &detector->kind;
+    mien_image gray = *photo;
     const int width = photo->width, height = photo->height;
     const int least = rule && rule->min_face > 0 ? rule->min_face : mien_face_least(width, height);
     const double sure = rule && rule->min_score ? *rule->min_score : kind->min_score;
     *out = (mien_faces){0};
     if (width < least || height < least) return MIEN_OK;
-    const mien_status status = kind->run(detector->state, photo, least, sure, out);
+    if (kind->gray && photo->channels != 1) {
+        const size_t pixels = (size_t)width * (size_t)height;
+        gray.channels = 1;
+        MIEN_TRY(mien_new(&gray.pixels, pixels, 1));
+        mien_image_to_gray(photo->pixels, pixels, gray.pixels);
+    }
+    const mien_status status = kind->run(detector->state, &gray, least, sure, out);
+    if (gray.pixels != photo->pixels) mien_free(gray.pixels);
     if (out->count) qsort(out->items, (size_t)out->count, sizeof *out->items, mien_face_order);
     return status;
 }

@@ -1,7 +1,7 @@
 /* Faces in photos: where they are, and how results are drawn on them.
  *
- * The detector is OpenCV's Haar cascade (haar.cc). In a build without OpenCV (haar_absent.c)
- * opening one fails. */
+ * The detectors need OpenCV and are in a module of their own (host/vision/opencv); in a build
+ * without it opening one fails. */
 #ifndef HOST_VISION_VISION_H
 #define HOST_VISION_VISION_H
 
@@ -18,11 +18,13 @@ typedef struct mien_faces {
     int count;
 } mien_faces;
 
-/* A kind of detector: one file and one row of the table in detect.c. A test may bring its own. */
+/* A kind of detector: one file and one row of the table in detect.c. A kind without functions is in
+ * the module mien-vision.so, which is loaded when one is opened. A test may bring its own. */
 typedef struct mien_detector_kind {
     const char *name;  /* "haar" */
     const char *forms; /* what --detector may say, for messages: "haar, haar:FILE.xml" */
     bool needs_file;   /* there is no installed one */
+    bool gray;         /* it is given gray photos */
     /* `file` NULL: the one installed with the program, if the kind has one. */
     mien_status (*open)(const char *file, int threads, void **state);
     mien_status (*run)(void *state, const mien_image *photo, int min_face, double min_score,

@@ -88,8 +88,7 @@ check "inspect shows the crop rule" eval '"$mien" inspect run | grep -q "^faces 
 
 # ---- what is wrong ----
 refuse 2 "no photo" "needs photos" -- predict --model run
-refuse 2 "yunet" "not in this version" -- predict photo.png --detector yunet:x.onnx
-refuse 2 "unknown detector" "haar" -- predict photo.png --detector hog
+refuse 2 "unknown detector" "'hog'" "haar:FILE.xml" "none" -- predict photo.png --detector hog
 refuse 2 "--min-face" "--min-face" -- predict photo.png --min-face 0
 refuse 2 "--data and photos" "--data" -- predict photo.png --data test.csv
 refuse 1 "no such model" "nothere" -- predict photo.png --model nothere
@@ -176,6 +175,15 @@ check "others go on" eval '! "$mien" "${whole[@]}" zero.png photo.png cut.png --
 if [ $have_opencv = 1 ]; then
     refuse 1 "an invalid cascade" "text.png" -- predict photo.png --model run -q --detector haar:text.png
     refuse 1 "a cascade that is not there" "no.xml" -- predict photo.png --model run -q --detector haar:no.xml
+fi
+
+# ---- the detectors' module ----
+mkdir alone && cp "$mien" "${mien%/*}/mien-h5" alone/
+mien=$work/alone/mien MIEN_MODULES='' refuse 1 "without the module" "mien-vision.so" "OPENCV=1" "--detector none" -- predict photo.png --model run -q
+check "the program links no OpenCV" eval '! ldd "$mien" | grep -qi "opencv\|tbb"'
+if [ $have_opencv = 1 ]; then
+    echo "no library" >alone/mien-vision.so
+    mien=$work/alone/mien MIEN_MODULES='' refuse 1 "a module that is text" "no face detector" "make deps" "cannot load" -- predict photo.png --model run -q
 fi
 
 # ---- commands without face detection must start quickly ----

@@ -10,6 +10,7 @@ allowed() {
     host/base) echo include/mien ;;
     host/image) echo host/base ;;
     host/vision) echo host/image ;;
+    host/vision/opencv) echo host/vision ;;
     host/track) echo host/image ;;
     host/video) echo host/image ;;
     host/window) echo host/image ;;

@@ -298,6 +298,8 @@ static void scaled_down(void **state) {
 }
 
 int main(void) {
+    const char *build = getenv("MIEN_BUILD");
+    setenv("MIEN_MODULES", build ? build : "build/release", 0); /* mien-vision.so */
     const struct CMUnitTest tests[] = {cmocka_unit_test(alone_and_together),
                                        cmocka_unit_test(more_after_a_run),
                                        cmocka_unit_test(detected_and_without_a_face),

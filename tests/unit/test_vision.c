@@ -1,4 +1,6 @@
-/* Faces in photos: the crop rule, overlays, untrusted cascades, builds without OpenCV. */
+/* Faces in photos: the crop rule, overlays, untrusted cascades, the table of detectors. */
+#include <dirent.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,6 +8,8 @@
 
 #include "host/base/file.h"
 #include "host/base/memory.h"
+#include "host/base/module.h"
+#include "host/base/threads.h"
 #include "host/image/crop.h"
 #include "host/vision/vision.h"
 #include "tests/support/test.h"
@@ -208,12 +212,14 @@ static mien_status open_parts(const char *tree, const char *leaves, const char *
 }
 
 static bool without_opencv(void) {
+    char path[MIEN_PATH];
     mien_detector *detector;
+    if (mien_installed_file("mien-vision.so", path) == MIEN_OK) return false;
     const mien_detector_choice choice = {.kind = mien_detector_kinds};
-    const mien_status status = mien_detector_open(&choice, &detector);
-    if (status == MIEN_UNSUPPORTED) assert_non_null(strstr(mien_error_message(), "OPENCV=1"));
-    mien_detector_close(detector);
-    return status == MIEN_UNSUPPORTED;
+    assert_int_equal(mien_detector_open(&choice, &detector), MIEN_UNSUPPORTED);
+    assert_non_null(strstr(mien_error_message(), "OPENCV=1"));
+    assert_non_null(strstr(mien_error_message(), "--detector none"));
+    return true;
 }
 
 static void cascades_that_point_outside(void **state) {
@@ -275,6 +281,44 @@ static void nested_without_end(void **state) {
     assert_int_equal(open_text("<html><opencv_storage></html>"), MIEN_FORMAT);
     assert_int_equal(open_text("hello"), MIEN_FORMAT);
     assert_int_equal(open_text(""), MIEN_FORMAT);
+}
+
+/* Threads of this process that may run on several CPUs. */
+static int free_threads(void) {
+    char path[300], line[256];
+    int count = 0;
+    DIR *tasks = opendir("/proc/self/task");
+    assert_non_null(tasks);
+    for (struct dirent *task; (task = readdir(tasks));) {
+        snprintf(path, sizeof path, "/proc/self/task/%s/status", task->d_name);
+        FILE *status = task->d_name[0] == '.' ? NULL : fopen(path, "r");
+        while (status && fgets(line, sizeof line, status))
+            if (strncmp(line, "Cpus_allowed_list:", 18) == 0)
+                count += strcspn(line, ",-") < strlen(line);
+        if (status) fclose(status);
+    }
+    closedir(tasks);
+    return count;
+}
+
+/* A detector that is opened by a pinned thread still gets threads for the other CPUs, and the
+ * thread stays pinned. Comes before other tests that open one: OpenCV's threads are started once.
+ */
+static void detectors_of_pinned_threads(void **state) {
+    (void)state;
+    mien_detector *detector;
+    const mien_detector_choice choice = {.kind = mien_detector_kinds, .threads = 2};
+    if (without_opencv() || mien_threads_available() < 2) skip();
+    const int size = mien_threads_start(0, true);
+    assert_int_equal(free_threads(), 0);
+    assert_int_equal(mien_detector_open(&choice, &detector), MIEN_OK);
+    assert_true(free_threads() > 0);
+    cpu_set_t own;
+    assert_int_equal(sched_getaffinity(0, sizeof own, &own), 0);
+    assert_int_equal(CPU_COUNT(&own), 1);
+    mien_detector_close(detector);
+    mien_threads_start(size, false);
+    mien_threads_leave_team();
 }
 
 static void faces_have_one_order(void **state) {
@@ -361,7 +405,8 @@ static void own_close(void *state) {
 
 static void a_detector_is_a_table(void **state) {
     (void)state;
-    const mien_detector_kind own = {"own", "own:FILE", true, own_open, own_run, own_close, 0.25};
+    const mien_detector_kind own = {"own",    "own:FILE", true,      false,
+                                    own_open, own_run,    own_close, 0.25};
     mien_detector *detector;
     mien_faces faces;
     uint8_t pixels[40 * 40] = {0};
@@ -387,6 +432,7 @@ static void a_detector_is_a_table(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(detectors_of_pinned_threads),
         cmocka_unit_test(crops_follow_the_rule),
         cmocka_unit_test(crops_extend_the_edge),
         cmocka_unit_test(crops_of_colour_may_be_gray),
@@ -402,6 +448,8 @@ int main(void) {
         cmocka_unit_test(detectors_are_chosen_by_name),
         cmocka_unit_test(a_detector_is_a_table),
     };
+    const char *build = getenv("MIEN_BUILD");
+    setenv("MIEN_MODULES", build ? build : "build/release", 0); /* mien-vision.so */
     const int file = mkstemp(xml_file);
     if (file < 0) return 1;
     close(file);

@@ -2,7 +2,6 @@
  * CUDA's headers; the program sees it through ops.h.
  *
  *   module.c   the module's table
- *   services.c forwards messages and log lines to the program
  *   cuda.c     device, stream, libraries; which precision
  *   libraries.c whether cuDNN is installed as a whole
  *   check.c    one check for the codes of each library
@@ -76,9 +75,6 @@ mien_status mien_cublas_check(cublasStatus_t code, const char *what, const char 
     MIEN_TRY(mien_cuda_check((cudaError_t)(call), what, __FILE__, __LINE__))
 #define CUDNN_TRY(call, what)  MIEN_TRY(mien_cudnn_check(call, what, __FILE__, __LINE__))
 #define CUBLAS_TRY(call, what) MIEN_TRY(mien_cublas_check(call, what, __FILE__, __LINE__))
-
-/* ---- services.c: sends messages to `services` from now on, which outlives the module ---- */
-void mien_cuda_use(const mien_services *services);
 
 /* ---- libraries.c: NO_DEVICE when a part of cuDNN is missing ---- */
 mien_status mien_cuda_cudnn_whole(void);

@@ -4,12 +4,12 @@
 
 static mien_status open_device(const mien_services *services, int device,
                                const mien_backend_options *options, mien_backend **out) {
-    mien_cuda_use(services);
+    mien_services_use(services);
     return mien_cuda_open(device, options, out);
 }
 
 static mien_status count_devices(const mien_services *services, int *out) {
-    mien_cuda_use(services);
+    mien_services_use(services);
     return mien_cuda_count(out);
 }
 

@@ -1,13 +1,17 @@
-/* OpenCV's Haar cascade. The only file that uses OpenCV; no exception leaves it.
+/* OpenCV's Haar cascade.
  *
  * OpenCV trusts a cascade: an index or a rectangle out of bounds would make it read there. So the
  * cascade is validated before OpenCV gets it. */
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <exception>
+#include <thread>
 #include <vector>
 
+#include <opencv2/core/utility.hpp>
 #include <opencv2/core/utils/logger.hpp>
 #include <opencv2/imgproc.hpp>
 #include <opencv2/objdetect.hpp>
@@ -16,7 +20,7 @@ extern "C" {
 #include "host/base/file.h"
 #include "host/base/memory.h"
 #include "host/base/module.h"
-#include "host/vision/haar.h"
+#include "host/vision/opencv/detectors.h"
 }
 
 namespace {
@@ -149,6 +153,19 @@ const char *find_fault(const cv::FileNode &root, cv::Size *window) {
     return nullptr;
 }
 
+/* TBB starts its threads when there is work for them, and they keep the CPUs of the thread that
+ * starts them: they start here, where that thread may use all CPUs. */
+void start_threads(int threads) {
+    if (threads > 0) cv::setNumThreads(threads);
+    std::atomic<int> begun{0};
+    const int count = cv::getNumThreads();
+    cv::parallel_for_(cv::Range(0, count), [&](const cv::Range &) {
+        const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(2);
+        for (begun++; begun < count && std::chrono::steady_clock::now() < end;)
+            std::this_thread::yield();
+    });
+}
+
 mien_status read_cascade(haar *h, const char *xml, const char *name) {
     const cv::FileStorage file(xml, cv::FileStorage::READ | cv::FileStorage::MEMORY);
     const cv::FileNode root = file.getFirstTopLevelNode();
@@ -198,16 +215,16 @@ mien_status find_frontal(char *out) {
 
 } // namespace
 
-mien_status haar_parse(const char *xml, size_t size, const char *name, int threads, void **out) {
+static mien_status parse(const char *xml, size_t size, const char *name, int threads, void **out) {
     *out = nullptr;
     if (strlen(xml) != size || !strstr(xml, "<opencv_storage>") || xml[0] != '<' || too_deep(xml))
         return MIEN_FAIL(FORMAT, "'%s' is not OpenCV XML", name);
     haar *h = nullptr;
     try {
-        /* errors are reported by the caller */
+        /* `xml` is zero-terminated untrusted text; errors are reported by the caller */
         cv::redirectError(quiet);
         cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
-        if (threads > 0) cv::setNumThreads(threads);
+        start_threads(threads);
         h = new haar();
         const mien_status status = read_cascade(h, xml, name);
         if (status == MIEN_OK)
@@ -231,7 +248,7 @@ mien_status haar_open(const char *file, int threads, void **out) {
         file = found;
     }
     MIEN_TRY(mien_file_read(file, XML_MAX, &xml, &size));
-    const mien_status status = haar_parse(xml, size, file, threads, out);
+    const mien_status status = parse(xml, size, file, threads, out);
     mien_free(xml);
     return status;
 }
@@ -244,15 +261,8 @@ mien_status haar_run(void *state, const mien_image *photo, int min_face, double 
                      mien_faces *out) {
     const int width = photo->width, height = photo->height;
     try {
-        std::vector<uint8_t> converted;
-        const uint8_t *gray = photo->pixels;
-        if (photo->channels != 1) {
-            converted.resize((size_t)width * (size_t)height);
-            mien_image_to_gray(photo->pixels, converted.size(), converted.data());
-            gray = converted.data();
-        }
         std::vector<mien_face> faces;
-        find(static_cast<haar *>(state), gray, width, height, min_face, min_score, &faces);
+        find(static_cast<haar *>(state), photo->pixels, width, height, min_face, min_score, &faces);
         if (faces.empty()) return MIEN_OK;
         MIEN_TRY(mien_new(&out->items, faces.size(), sizeof *out->items));
         std::copy(faces.begin(), faces.end(), out->items);

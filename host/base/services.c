@@ -1,13 +1,13 @@
-/* Forwards the module's messages and log lines to the program: the files of host/base that are
- * linked into both must not each keep a message. */
+/* Linked into modules only. Forwards the module's messages and log lines to the program: the files
+ * of host/base that are linked into both must not each keep a message. */
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "host/backend/cuda/cuda.h"
+#include "host/base/services.h"
 
 static _Atomic(const mien_services *) program; /* the same in every call and thread */
 
-void mien_cuda_use(const mien_services *services) {
+void mien_services_use(const mien_services *services) {
     program = services;
 }
 
