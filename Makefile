@@ -14,6 +14,7 @@ DEB_NEED  := gcc g++ make pkg-config libdnnl-dev libjson-c-dev libyaml-dev zlib1
              libjpeg62-turbo-dev libpng-dev libtiff-dev libwebp-dev libgif-dev
 DEB_HDF5  := libhdf5-dev libseccomp-dev
 DEB_OPENCV := libopencv-core-dev libopencv-imgproc-dev libopencv-objdetect-dev libopencv-dnn-dev opencv-data
+DEB_VIDEO := libavformat-dev libavcodec-dev libavdevice-dev libswscale-dev
 DEB_LOADED := libarchive13
 DEB_CHECK := libcmocka-dev
 DEB_TOOLS := clang clang-format valgrind
@@ -25,6 +26,7 @@ $(if $(filter-out 0 1,$(CARRY)),$(error CARRY is 1 or nothing; an archive to tes
 ifeq ($(CARRY),1)
   CUDA_ARCHS ?= 90
   OPENCV     ?= 0
+  VIDEO      ?= 0
 endif
 ifneq ($(filter dist,$(MAKECMDGOALS)),)
   CUDA_ARCHS ?= all
@@ -32,6 +34,7 @@ ifneq ($(filter dist,$(MAKECMDGOALS)),)
 endif
 HDF5    ?= auto#    read and write .h5: auto|1|0
 OPENCV  ?= auto#    find faces in photos: auto|1|0
+VIDEO   ?= auto#    read and write video, as mien-video.so: auto|1|0
 CUDA    ?= auto#    the GPU module, needs NVIDIA's toolkit, cuDNN and cuBLASLt: auto|1|0
 CUDA_ARCHS ?=#      compute capabilities, as 80 90, or all; nothing: those of the cards in this machine
 STRICT  ?= 0#       1: warnings are errors
@@ -59,6 +62,10 @@ CASCADE    ?= /usr/share/opencv4/haarcascades/haarcascade_frontalface_default.xm
 no_opencv  := $(if $(wildcard $(OPENCV_INC)/opencv2/objdetect.hpp),$(if $(wildcard \
                 $(OPENCV_INC)/opencv2/dnn.hpp),,libopencv-dnn-dev is missing),libopencv-objdetect-dev is missing)
 $(eval $(call choose,OPENCV,$(no_opencv),found $(OPENCV_INC)))
+
+ffmpeg   := libavformat libavcodec libavdevice libswscale libavutil
+no_video := $(if $(call have,$(ffmpeg)),,one of $(DEB_VIDEO) is missing)
+$(eval $(call choose,VIDEO,$(no_video),found FFmpeg's libraries))
 
 NVCC      ?= $(firstword $(shell command -v nvcc 2>/dev/null) $(wildcard /usr/local/cuda/bin/nvcc))
 CUDA_HOME ?= $(patsubst %/bin/nvcc,%,$(NVCC))
@@ -88,7 +95,7 @@ rpath     = -Wl,--disable-new-dtags,-rpath,'$$ORIGIN$(1)'
 LIBS     := -ldnnl $(shell pkg-config --libs json-c yaml-0.1 zlib libjpeg libpng 2>/dev/null) -ldl -lm
 
 # ---- sources ----------------------------------------------------------------------------------
-folders   := base image vision backend layers graph data formats infer eval train bench report
+folders   := base image vision video backend layers graph data formats infer eval train bench report
 lib_src   := $(sort $(foreach f,$(folders),$(wildcard host/$(f)/*.c)))
 lib_src   := $(filter-out host/backend/plain.c host/base/services.c,$(lib_src))
 cli_src   := $(sort $(wildcard host/cli/*.c))
@@ -107,7 +114,8 @@ test_bin  := $(test_src:%.c=$(B)/%)
 harness_test := $(addprefix $(B)/tests/cuda/,test_harness test_launchers)
 linked_bin := $(filter-out $(harness_test),$(test_bin))
 # the modules of this build; the GPU's first: its slowest files must not come last, when they keep one core busy
-modules   := $(if $(filter 1,$(USE_CUDA)),cuda) $(if $(filter 1,$(USE_OPENCV)),vision)
+modules   := $(if $(filter 1,$(USE_CUDA)),cuda) $(if $(filter 1,$(USE_OPENCV)),vision) \
+             $(if $(filter 1,$(USE_VIDEO)),video)
 programs  := $(modules:%=$(B)/mien-%.so) $(B)/mien $(if $(filter 1,$(USE_HDF5)),$(B)/mien-h5)
 
 comma := ,
@@ -199,7 +207,7 @@ $(B)/libmien.a: $(lib_obj) $(B)/.features
 	$(call say,AR $@)ar rcs $@ $(lib_obj)
 
 # features that were not turned off but whose packages are missing
-absent := $(strip $(foreach f,HDF5 OPENCV,$(if $(filter auto0,$($(f))$(USE_$(f))),$(f))))
+absent := $(strip $(foreach f,HDF5 OPENCV VIDEO,$(if $(filter auto0,$($(f))$(USE_$(f))),$(f))))
 $(B)/mien: $(cli_obj) $(B)/libmien.a
 	$(call say,LD $@)$(CC) $(LINK) $^ -o $@ $(LIBS) $(call rpath,/../lib/mien)
 	@$(if $(absent),echo 'Built without $(absent) (make config says why): `make deps` installs the packages.')
@@ -209,16 +217,18 @@ $(B)/libbase.a: $(base_obj)
 	@rm -f $@
 	$(call say,AR $@)ar rcs $@ $^
 
-# $(call module,NAME,FOLDER,LIBRARIES) links mien-NAME.so from the sources in FOLDER; C++ files there are compiled
-# with cxxflags_FOLDER
+# $(call module,NAME,FOLDER,LIBRARIES,SOURCES) links mien-NAME.so from the sources in FOLDER, which are compiled with
+# cflags_FOLDER or cxxflags_FOLDER, and from SOURCES of the program
 define module
-$(1)_src := $$(sort $$(wildcard $(2)/*.c $(2)/*.cc))
+$(1)_src := $$(sort $$(wildcard $(2)/*.c $(2)/*.cc)) $(4)
 $(B)/mien-$(1).so: $$(patsubst %,$(B)/%.o,$$(basename $$($(1)_src))) $(B)/libbase.a host/base/module.map
 	$$(call say,LD $$@)$$(CXX) -shared $$(filter-out -MMD -MP,$$(CXXFLAGS)) -fopenmp $$(filter %.o %.a,$$^) -o $$@ \
 	  -Wl,--version-script=host/base/module.map -Wl,-z,defs $$(call rpath,) $(3) $$(base_libs)
 endef
 cxxflags_host_vision_opencv := -isystem $(OPENCV_INC)
 $(eval $(call module,vision,host/vision/opencv,-lopencv_objdetect -lopencv_dnn -lopencv_imgproc -lopencv_core))
+cflags_host_video_av = $(shell pkg-config --cflags $(ffmpeg))
+$(eval $(call module,video,host/video/av,$$(shell pkg-config --libs $(ffmpeg)),host/video/frame.c host/image/picture.c))
 
 # ---- the GPU module -----------------------------------------------------------------------------
 
@@ -296,9 +306,10 @@ $(harness_test): %: %.o $(B)/fake/tests/cuda/harness_kernels.o \
 -include $(shell find build/$(VARIANT) -name '*.d' 2>/dev/null)
 
 # ---- set-up -----------------------------------------------------------------------------------
-needed   := $(DEB_NEED) $(if $(filter 1,$(HDF5)),$(DEB_HDF5)) $(if $(filter 1,$(OPENCV)),$(DEB_OPENCV))
+needed   := $(DEB_NEED) $(if $(filter 1,$(HDF5)),$(DEB_HDF5)) $(if $(filter 1,$(OPENCV)),$(DEB_OPENCV)) \
+            $(if $(filter 1,$(VIDEO)),$(DEB_VIDEO))
 packages := $(DEB_NEED) $(if $(filter 0,$(HDF5)),,$(DEB_HDF5)) $(if $(filter 0,$(OPENCV)),,$(DEB_OPENCV)) \
-            $(DEB_LOADED) $(DEB_CHECK)
+            $(if $(filter 0,$(VIDEO)),,$(DEB_VIDEO)) $(DEB_LOADED) $(DEB_CHECK)
 
 .PHONY: deps required packages
 deps: ## install the Debian packages that a build and its tests need
@@ -373,6 +384,7 @@ config: ## show which features this build has, why, and how to force them
 	@printf '%-8s %-4s %-45s %s\n' feature on why force
 	@printf '%-8s %-4s %-45s %s\n' hdf5 $(if $(filter 1,$(USE_HDF5)),yes,no) '$(WHY_HDF5)' 'HDF5=1 or HDF5=0'
 	@printf '%-8s %-4s %-45s %s\n' opencv $(if $(filter 1,$(USE_OPENCV)),yes,no) '$(WHY_OPENCV)' 'OPENCV=1 or OPENCV=0'
+	@printf '%-8s %-4s %-45s %s\n' video $(if $(filter 1,$(USE_VIDEO)),yes,no) "$(WHY_VIDEO)" 'VIDEO=1 or VIDEO=0'
 	@printf '%-8s %-4s %-45s %s\n' cuda $(if $(filter 1,$(USE_CUDA)),yes,no) '$(WHY_CUDA)' 'CUDA=1 or CUDA=0'
 	@$(if $(filter 1,$(USE_CUDA)),echo 'cuda is compiled for $(patsubst code=%,%,$(filter code=%,$(subst $(comma), ,$(gencode))))')
 

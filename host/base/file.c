@@ -116,10 +116,10 @@ static mien_status write_stream(const char *path, const void *data, size_t size)
     return status;
 }
 
-/* Creates a temporary file in the folder of `path`. Its name does not contain that of `path`, which
+/* Its name does not contain that of `path`, which
  * may already have the maximum length. Files left by a killed process with the same id are
  * skipped. */
-static mien_status open_temporary(const char *path, char *temporary, int *fd) {
+mien_status mien_file_begin(const char *path, char *temporary, int *fd) {
     static atomic_uint last;
     char folder[MIEN_PATH], name[64];
     if (strlen(path) >= MIEN_PATH) return MIEN_FAIL(INVALID, "the path '%.60s…' is too long", path);
@@ -127,27 +127,35 @@ static mien_status open_temporary(const char *path, char *temporary, int *fd) {
     do {
         snprintf(name, sizeof name, ".mien-%ld-%u", (long)getpid(), atomic_fetch_add(&last, 1));
         MIEN_TRY(mien_path_join(temporary, folder, name));
-        *fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+        *fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     } while (*fd < 0 && errno == EEXIST);
     return *fd < 0 ? io_error("write", path) : MIEN_OK;
 }
 
-mien_status mien_file_write(const char *path, const void *data, size_t size) {
-    char temporary[MIEN_PATH];
-    int fd = -1;
-    if (is_stream(path)) return write_stream(path, data, size);
-    MIEN_TRY(open_temporary(path, temporary, &fd));
-    const bool written = write_all(fd, data, size) == 0 && fsync(fd) == 0;
+mien_status mien_file_end(const char *path, const char *temporary, int fd) {
+    const bool synced = fsync(fd) == 0;
     const int code = errno;
     const bool closed = close(fd) == 0;
-    if (!written || !closed || rename(temporary, path) != 0) {
-        if (!written) errno = code;
+    if (!synced || !closed || rename(temporary, path) != 0) {
+        if (!synced) errno = code;
         const mien_status status = io_error("write", path);
         unlink(temporary);
         return status;
     }
     sync_folder(path);
     return MIEN_OK;
+}
+
+mien_status mien_file_write(const char *path, const void *data, size_t size) {
+    char temporary[MIEN_PATH];
+    int fd = -1;
+    if (is_stream(path)) return write_stream(path, data, size);
+    MIEN_TRY(mien_file_begin(path, temporary, &fd));
+    if (write_all(fd, data, size) == 0) return mien_file_end(path, temporary, fd);
+    const mien_status status = io_error("write", path);
+    close(fd);
+    unlink(temporary);
+    return status;
 }
 
 mien_status mien_file_create(const char *path, int *fd) {
@@ -174,7 +182,7 @@ mien_status mien_file_link(const char *path, const char *name) {
     char temporary[MIEN_PATH];
     int fd = -1;
     if (mien_same_file(path, name)) return MIEN_OK; /* rename would leave both names */
-    MIEN_TRY(open_temporary(name, temporary, &fd));
+    MIEN_TRY(mien_file_begin(name, temporary, &fd));
     close(fd);
     unlink(temporary); /* link() takes only a name that is free, and this one is */
     if (link(path, temporary) != 0)

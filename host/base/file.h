@@ -15,6 +15,11 @@ mien_status mien_file_read(const char *path, size_t limit, char **out, size_t *s
 /* Writes to a temporary name, syncs, renames over `path` and syncs the folder: after a failure
  * (disk full, power loss) the old file is intact. A device or pipe is written to directly. */
 mien_status mien_file_write(const char *path, const void *data, size_t size);
+/* The same in two steps, for a file that grows: begin makes a temporary file beside `path`, whose
+ * name it writes to temporary[MIEN_PATH]; end syncs, closes and renames it, and after a failure
+ * removes it. */
+mien_status mien_file_begin(const char *path, char *temporary, int *fd);
+mien_status mien_file_end(const char *path, const char *temporary, int fd);
 /* Makes `name` another name of the existing file `path`, in place of an older file; atomically,
  * like mien_file_write. UNSUPPORTED where the file system has no links. */
 mien_status mien_file_link(const char *path, const char *name);

@@ -29,11 +29,16 @@ typedef struct mien_video_info {
 /* One frame, upright. The buffers belong to the frame and are used again by the next call that
  * fills it. */
 typedef struct mien_frame {
-    mien_image gray;   /* the luma, in full range (0..255): what detector and gray models read */
-    mien_image colour; /* with options.colour; otherwise pixels is NULL */
-    long long index;   /* from 0, in the order of display */
-    double time;       /* seconds from the first frame; never less than that of the frame before */
-    bool repaired;     /* the stream had no usable time: it was estimated from its neighbours */
+    /* What detector and gray models read: the luma in full range, that is Y of full-range video,
+     * (Y - 16) * 255 / 219, rounded and clamped, of limited-range video, Y of more bits in
+     * proportion; from RGB and palettes the formula of image.h. */
+    mien_image gray;
+    /* With options.colour; otherwise pixels is NULL. By the stream's matrix, or by ITU-R 709 above
+     * 576 rows or 1023 columns and 601 below if it names none. */
+    mien_image colour;
+    long long index; /* from 0, in the order of display; a live source's lost frames count */
+    double time;     /* seconds from the first frame; never less than that of the frame before */
+    bool repaired;   /* the stream had no usable time: it was estimated from its neighbours */
     size_t gray_capacity, colour_capacity; /* bytes of the buffers */
 } mien_frame;
 
@@ -59,10 +64,14 @@ typedef struct mien_video_options {
     const volatile int *stop; /* set by a signal; may be NULL */
 } mien_video_options;
 
-/* Opens a file, "camera:N" (the N-th camera, from 0), "camera:/dev/videoN" or, if allowed, a URL.
- * `options` NULL: all members 0. NOT_FOUND: no such file or camera; FORMAT: not a video, or without
+/* Whether a source is a URL, by its beginning (a scheme and "://"). */
+bool mien_video_is_url(const char *source);
+/* Opens a file, "camera:N" (the N-th camera, from 0), "camera:/dev/videoN", "camera:FILE" (a file
+ * played in real time as a camera: a frame that is not fetched in time is lost) or, if allowed, a
+ * URL. Of a file nothing but the file itself is read, whatever it refers to.
+ * `options` NULL: all members 0. NOT_FOUND: no such file; FORMAT: not a video, or without
  * a video stream; UNSUPPORTED: no mien-video.so, an unknown codec, or a URL that is not allowed;
- * NO_DEVICE: the camera is in use. */
+ * NO_DEVICE: there is no such camera, or it is in use. */
 mien_status mien_video_open(const char *source, const mien_video_options *options,
                             mien_frames *out);
 mien_status mien_frames_next(mien_frames *source, mien_frame *frame, bool *more);

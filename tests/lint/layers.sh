@@ -13,6 +13,7 @@ allowed() {
     host/vision/opencv) echo host/vision ;;
     host/track) echo host/image ;;
     host/video) echo host/image ;;
+    host/video/av) echo host/video ;;
     host/window) echo host/image ;;
     host/backend) echo host/base kernels/cpu ;;
     host/backend/cuda) echo host/backend kernels/cuda ;;
