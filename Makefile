@@ -15,6 +15,7 @@ DEB_NEED  := gcc g++ make pkg-config libdnnl-dev libjson-c-dev libyaml-dev zlib1
 DEB_HDF5  := libhdf5-dev libseccomp-dev
 DEB_OPENCV := libopencv-core-dev libopencv-imgproc-dev libopencv-objdetect-dev libopencv-dnn-dev opencv-data
 DEB_VIDEO := libavformat-dev libavcodec-dev libavdevice-dev libswscale-dev
+DEB_WINDOW := libsdl2-dev
 DEB_LOADED := libarchive13
 DEB_CHECK := libcmocka-dev
 DEB_TOOLS := clang clang-format valgrind
@@ -27,6 +28,7 @@ ifeq ($(CARRY),1)
   CUDA_ARCHS ?= 90
   OPENCV     ?= 0
   VIDEO      ?= 0
+  WINDOW     ?= 0
 endif
 ifneq ($(filter dist,$(MAKECMDGOALS)),)
   CUDA_ARCHS ?= all
@@ -35,6 +37,7 @@ endif
 HDF5    ?= auto#    read and write .h5: auto|1|0
 OPENCV  ?= auto#    find faces in photos: auto|1|0
 VIDEO   ?= auto#    read and write video, as mien-video.so: auto|1|0
+WINDOW  ?= auto#    show video in a window, as mien-window.so: auto|1|0
 CUDA    ?= auto#    the GPU module, needs NVIDIA's toolkit, cuDNN and cuBLASLt: auto|1|0
 CUDA_ARCHS ?=#      compute capabilities, as 80 90, or all; nothing: those of the cards in this machine
 STRICT  ?= 0#       1: warnings are errors
@@ -66,6 +69,9 @@ $(eval $(call choose,OPENCV,$(no_opencv),found $(OPENCV_INC)))
 ffmpeg   := libavformat libavcodec libavdevice libswscale libavutil
 no_video := $(if $(call have,$(ffmpeg)),,one of $(DEB_VIDEO) is missing)
 $(eval $(call choose,VIDEO,$(no_video),found FFmpeg's libraries))
+
+no_window := $(if $(call have,sdl2),,libsdl2-dev is missing)
+$(eval $(call choose,WINDOW,$(no_window),found libsdl2))
 
 NVCC      ?= $(firstword $(shell command -v nvcc 2>/dev/null) $(wildcard /usr/local/cuda/bin/nvcc))
 CUDA_HOME ?= $(patsubst %/bin/nvcc,%,$(NVCC))
@@ -115,7 +121,8 @@ harness_test := $(addprefix $(B)/tests/cuda/,test_harness test_launchers)
 linked_bin := $(filter-out $(harness_test),$(test_bin))
 # the modules of this build; the GPU's first: its slowest files must not come last, when they keep one core busy
 modules   := $(if $(filter 1,$(USE_CUDA)),cuda) $(if $(filter 1,$(USE_OPENCV)),vision) \
-             $(if $(filter 1,$(USE_VIDEO)),video)
+             $(if $(filter 1,$(USE_VIDEO)),video) \
+             $(if $(filter 1,$(USE_WINDOW)),window)
 programs  := $(modules:%=$(B)/mien-%.so) $(B)/mien $(if $(filter 1,$(USE_HDF5)),$(B)/mien-h5)
 
 comma := ,
@@ -207,7 +214,7 @@ $(B)/libmien.a: $(lib_obj) $(B)/.features
 	$(call say,AR $@)ar rcs $@ $(lib_obj)
 
 # features that were not turned off but whose packages are missing
-absent := $(strip $(foreach f,HDF5 OPENCV VIDEO,$(if $(filter auto0,$($(f))$(USE_$(f))),$(f))))
+absent := $(strip $(foreach f,HDF5 OPENCV VIDEO WINDOW,$(if $(filter auto0,$($(f))$(USE_$(f))),$(f))))
 $(B)/mien: $(cli_obj) $(B)/libmien.a
 	$(call say,LD $@)$(CC) $(LINK) $^ -o $@ $(LIBS) $(call rpath,/../lib/mien)
 	@$(if $(absent),echo 'Built without $(absent) (make config says why): `make deps` installs the packages.')
@@ -226,6 +233,8 @@ $(B)/mien-$(1).so: $$(patsubst %,$(B)/%.o,$$(basename $$($(1)_src))) $(B)/libbas
 	  -Wl,--version-script=host/base/module.map -Wl,-z,defs $$(call rpath,) $(3) $$(base_libs)
 endef
 cxxflags_host_vision_opencv := -isystem $(OPENCV_INC)
+cflags_host_window_sdl = $(shell pkg-config --cflags sdl2)
+$(eval $(call module,window,host/window/sdl,$$(shell pkg-config --libs sdl2)))
 $(eval $(call module,vision,host/vision/opencv,-lopencv_objdetect -lopencv_dnn -lopencv_imgproc -lopencv_core))
 cflags_host_video_av = $(shell pkg-config --cflags $(ffmpeg))
 $(eval $(call module,video,host/video/av,$$(shell pkg-config --libs $(ffmpeg)),host/video/frame.c host/image/picture.c))
@@ -307,9 +316,9 @@ $(harness_test): %: %.o $(B)/fake/tests/cuda/harness_kernels.o \
 
 # ---- set-up -----------------------------------------------------------------------------------
 needed   := $(DEB_NEED) $(if $(filter 1,$(HDF5)),$(DEB_HDF5)) $(if $(filter 1,$(OPENCV)),$(DEB_OPENCV)) \
-            $(if $(filter 1,$(VIDEO)),$(DEB_VIDEO))
+            $(if $(filter 1,$(VIDEO)),$(DEB_VIDEO)) $(if $(filter 1,$(WINDOW)),$(DEB_WINDOW))
 packages := $(DEB_NEED) $(if $(filter 0,$(HDF5)),,$(DEB_HDF5)) $(if $(filter 0,$(OPENCV)),,$(DEB_OPENCV)) \
-            $(if $(filter 0,$(VIDEO)),,$(DEB_VIDEO)) $(DEB_LOADED) $(DEB_CHECK)
+            $(if $(filter 0,$(VIDEO)),,$(DEB_VIDEO)) $(if $(filter 0,$(WINDOW)),,$(DEB_WINDOW)) $(DEB_LOADED) $(DEB_CHECK)
 
 .PHONY: deps required packages
 deps: ## install the Debian packages that a build and its tests need
@@ -385,6 +394,7 @@ config: ## show which features this build has, why, and how to force them
 	@printf '%-8s %-4s %-45s %s\n' hdf5 $(if $(filter 1,$(USE_HDF5)),yes,no) '$(WHY_HDF5)' 'HDF5=1 or HDF5=0'
 	@printf '%-8s %-4s %-45s %s\n' opencv $(if $(filter 1,$(USE_OPENCV)),yes,no) '$(WHY_OPENCV)' 'OPENCV=1 or OPENCV=0'
 	@printf '%-8s %-4s %-45s %s\n' video $(if $(filter 1,$(USE_VIDEO)),yes,no) "$(WHY_VIDEO)" 'VIDEO=1 or VIDEO=0'
+	@printf '%-8s %-4s %-45s %s\n' window $(if $(filter 1,$(USE_WINDOW)),yes,no) '$(WHY_WINDOW)' 'WINDOW=1 or WINDOW=0'
 	@printf '%-8s %-4s %-45s %s\n' cuda $(if $(filter 1,$(USE_CUDA)),yes,no) '$(WHY_CUDA)' 'CUDA=1 or CUDA=0'
 	@$(if $(filter 1,$(USE_CUDA)),echo 'cuda is compiled for $(patsubst code=%,%,$(filter code=%,$(subst $(comma), ,$(gencode))))')
 

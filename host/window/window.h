@@ -6,6 +6,9 @@
 #include "host/image/image.h"
 
 typedef struct mien_window mien_window;
+/* UNSUPPORTED: no window can be opened, because there is no display or no mien-window.so. That a
+ * display is named but does not answer, only mien_window_open finds out. */
+mien_status mien_window_check(void);
 /* Opens a resizable window for pictures of this size; it keeps their aspect ratio. UNSUPPORTED: no
  * mien-window.so, or no display, with what to do instead. */
 mien_status mien_window_open(const char *title, int width, int height, mien_window **out);
