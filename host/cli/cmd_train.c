@@ -36,14 +36,24 @@ static void print_result(const train_args *args, const char *folder, const mien_
         mien_json_integer(&json, "schema", 1);
         mien_json_string(&json, "run", folder);
         mien_json_integer(&json, "best_epoch", r->best_epoch);
-        mien_json_number(&json, "val_accuracy", r->metrics.accuracy);
-        mien_json_number(&json, "val_loss", r->metrics.loss);
-        mien_json_number(&json, "val_macro_f1", r->metrics.macro_f1);
+        if (r->validated) {
+            mien_json_number(&json, "val_accuracy", r->metrics.accuracy);
+            mien_json_number(&json, "val_loss", r->metrics.loss);
+            mien_json_number(&json, "val_macro_f1", r->metrics.macro_f1);
+        } else {
+            mien_json_string(&json, "kept", "last epoch, without validation");
+        }
         mien_json_number(&json, "seconds", r->seconds);
         mien_json_number(&json, "images_per_second", r->images_per_second);
         mien_json_close(&json, '}');
         if (text.data) puts(text.data);
         mien_text_release(&text);
+        return;
+    }
+    if (!r->validated) {
+        printf("last epoch %d, without validation (%.0f img/s, %.0f s)\nmodel: %s/" MIEN_RUN_BEST
+               "\n",
+               r->best_epoch, r->images_per_second, r->seconds, folder);
         return;
     }
     printf(
@@ -76,7 +86,8 @@ static mien_status train_once(const train_args *args, const mien_config *config,
     return status;
 }
 
-/* Writes the mean and sample standard deviation (n - 1) of the seeds' best accuracies. */
+/* Writes the mean and sample standard deviation (n - 1) of the seeds' best accuracies, which are
+ * NaN without validation. */
 static mien_status write_summary(const train_args *args, const char *folder, const double *accuracy,
                                  int seeds, int first) {
     char path[MIEN_PATH];
@@ -102,7 +113,7 @@ static mien_status write_summary(const train_args *args, const char *folder, con
     if (status == MIEN_OK) status = mien_path_join(path, folder, "summary.json");
     if (status == MIEN_OK) status = mien_file_write(path, text.data, text.size);
     mien_text_release(&text);
-    if (status == MIEN_OK && !args->common.json)
+    if (status == MIEN_OK && !args->common.json && isfinite(mean))
         printf("val_accuracy over %d seeds: %.4f ± %.4f\n", seeds, mean, sqrt(variance));
     return status;
 }
@@ -122,7 +133,7 @@ static mien_status train_seeds(const train_args *args, mien_config *config, mien
         MIEN_TRY(mien_make_folders(sub));
         config->train.seed = first + i;
         const mien_status status = train_once(args, config, backend, sub, NULL, &result);
-        accuracy[i] = result.metrics.accuracy;
+        accuracy[i] = result.validated ? result.metrics.accuracy : NAN;
         mien_metrics_release(&result.metrics);
         MIEN_TRY(status);
     }

@@ -38,11 +38,13 @@ static void on_epoch(void *context, const mien_epoch *e) {
     progress *p = context;
     wipe(p);
     if (p->quiet) return;
-    fprintf(stderr,
-            "Epoch %d/%d - %.1fs - %.0f img/s - loss: %.4f - accuracy: %.4f - val_loss: %.4f - "
-            "val_accuracy: %.4f - val_macro_f1: %.4f - learning_rate: %.3g%s\n",
-            e->number, e->of, e->seconds, e->images_per_second, e->loss, e->accuracy, e->val_loss,
-            e->val_accuracy, e->val_macro_f1, e->learning_rate, e->best ? " *" : "");
+    fprintf(stderr, "Epoch %d/%d - %.1fs - %.0f img/s - loss: %.4f - accuracy: %.4f - ", e->number,
+            e->of, e->seconds, e->images_per_second, e->loss, e->accuracy);
+    if (e->validated)
+        fprintf(stderr, "val_loss: %.4f - val_accuracy: %.4f - val_macro_f1: %.4f - ", e->val_loss,
+                e->val_accuracy, e->val_macro_f1);
+    fprintf(stderr, "learning_rate: %.3g%s\n", e->learning_rate,
+            e->validated && e->best ? " *" : "");
 }
 
 mien_observer progress_observer(progress *p, bool quiet) {

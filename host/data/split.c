@@ -98,7 +98,7 @@ mien_status mien_split_apply(mien_dataset *set, mien_split *split) {
         vals += set->part[i] == MIEN_VAL;
         tests += set->part[i] == MIEN_TEST;
     }
-    if (vals || tests == set->count) return MIEN_OK;
+    if (vals || tests == set->count || split->val <= 0) return MIEN_OK;
     MIEN_INFO("%s names no validation part: %g of its training part is set aside for it",
               set->source, split->val);
     if (!set->grouped) return stratify(set, split->val, 0, split->seed);
@@ -119,15 +119,16 @@ static void warn_of_absent(const mien_dataset *set, const size_t *counts, int pr
     mien_text_release(&names);
 }
 
-mien_status mien_split_check(const mien_dataset *set) {
+mien_status mien_split_check(const mien_dataset *set, const mien_split *split) {
     size_t counts[MIEN_CLASSES_MAX];
     for (mien_part part = MIEN_TRAIN; part <= MIEN_VAL; part++) {
         const size_t n = mien_dataset_counts(set, part, counts);
-        if (n == 0)
+        if (n == 0 && (part == MIEN_TRAIN || split->val > 0))
             return MIEN_FAIL(INVALID,
                              "'%s' leaves no sample for the %s part: change data.split (val, "
-                             "test, by)",
-                             set->source, mien_part_name(part));
+                             "test, by)%s",
+                             set->source, mien_part_name(part),
+                             part == MIEN_VAL ? "; val=0 trains without validation" : "");
         int present = 0, last = 0;
         for (int k = 0; k < set->classes; k++)
             if (counts[k]) present++, last = k;

@@ -16,7 +16,7 @@ typedef enum mien_split_by {
 #define MIEN_SPLIT_CHOICES "auto|usage|stratified|group"
 
 typedef struct mien_split {
-    double val, test; /* shares, where the source does not name parts */
+    double val, test; /* shares, where the source does not name parts; val 0: no validation */
     int by;           /* mien_split_by */
     int seed;
 } mien_split;
@@ -25,8 +25,8 @@ typedef struct mien_split {
 mien_status mien_split_apply(mien_dataset *set, mien_split *split);
 /* Whether the source names the part of any sample. */
 bool mien_split_named(const mien_dataset *set);
-/* INVALID for data that cannot be trained on: an empty train or val part, or a single class. Warns
- * of classes without training samples. */
-mien_status mien_split_check(const mien_dataset *set);
+/* INVALID for data that cannot be trained on: an empty train part, an empty val part although
+ * `split` asks for one, or a single class. Warns of classes without training samples. */
+mien_status mien_split_check(const mien_dataset *set, const mien_split *split);
 
 #endif

@@ -10,9 +10,10 @@
 enum { LOG_BYTES = 16 << 20, QUANTITIES = 4, COLUMNS_MAX = 64 };
 
 static const char *const quantities[QUANTITIES] = {"loss", "val_loss", "accuracy", "val_accuracy"};
+enum { NEEDED = 1 << 0 | 1 << 2 }; /* a training without validation has only these */
 
-/* of_column[i]: the quantity in column i, or -1. */
-static mien_status read_header(const char *line, const char *path, int *of_column) {
+/* of_column[i]: the quantity in column i, or -1; *known: how many of them there are. */
+static mien_status read_header(const char *line, const char *path, int *of_column, int *known) {
     const char *part, *rest = line;
     size_t length;
     int found = 0, column = 0;
@@ -21,23 +22,23 @@ static mien_status read_header(const char *line, const char *path, int *of_colum
         for (int q = 0; q < QUANTITIES; q++)
             if (strlen(quantities[q]) == length && memcmp(part, quantities[q], length) == 0) {
                 of_column[column] = q;
+                *known += !(found >> q & 1);
                 found |= 1 << q;
             }
     }
     for (; column < COLUMNS_MAX; column++)
         of_column[column] = -1;
-    if (found == (1 << QUANTITIES) - 1) return MIEN_OK;
-    return MIEN_FAIL(
-        FORMAT,
-        "%s, line 1: the columns loss, val_loss, accuracy and val_accuracy are not all there",
-        path);
+    if ((found & NEEDED) == NEEDED) return MIEN_OK;
+    return MIEN_FAIL(FORMAT, "%s, line 1: the columns loss and accuracy are not both there", path);
 }
 
 static mien_status read_row(const char *line, const char *path, size_t epoch, const int *of_column,
-                            double *const *lists) {
+                            int known, double *const *lists) {
     const char *part, *rest = line;
     size_t length;
-    int left = QUANTITIES;
+    int left = known;
+    for (int q = 0; q < QUANTITIES; q++)
+        lists[q][epoch] = NAN;
     for (int column = 0; column < COLUMNS_MAX && mien_next_part(&rest, ',', &part, &length);
          column++) {
         if (of_column[column] < 0) continue;
@@ -53,7 +54,7 @@ static mien_status read_row(const char *line, const char *path, size_t epoch, co
 }
 
 static mien_status read_lines(char *text, const char *path, mien_curves *out) {
-    int of_column[COLUMNS_MAX];
+    int of_column[COLUMNS_MAX], known = 0;
     size_t lines = 0, epoch = 0;
     for (const char *at = text; (at = strchr(at, '\n')); at++)
         lines++;
@@ -64,9 +65,9 @@ static mien_status read_lines(char *text, const char *path, mien_curves *out) {
                                        out->numbers + 2 * (lines + 1),
                                        out->numbers + 3 * (lines + 1)};
     char *save = NULL, *line = strtok_r(text, "\r\n", &save);
-    MIEN_TRY(read_header(line ? line : "", path, of_column));
+    MIEN_TRY(read_header(line ? line : "", path, of_column, &known));
     while ((line = strtok_r(NULL, "\r\n", &save)))
-        MIEN_TRY(read_row(line, path, epoch++, of_column, lists));
+        MIEN_TRY(read_row(line, path, epoch++, of_column, known, lists));
     if (!epoch) return MIEN_FAIL(FORMAT, "%s has no epochs", path);
     out->loss = (mien_curve){lists[0], lists[1], epoch};
     out->accuracy = (mien_curve){lists[2], lists[3], epoch};

@@ -9,8 +9,9 @@ typedef struct mien_curves {
     double *numbers; /* the memory of all four lists */
 } mien_curves;
 
-/* Reads a log.csv. It needs the columns accuracy, loss, val_accuracy and val_loss, in any order;
- * others are ignored, and an empty field reads as NaN. NOT_FOUND without the file; FORMAT, with the
+/* Reads a log.csv. It needs the columns accuracy and loss, and reads val_accuracy and val_loss if
+ * there are any, in any order; others are ignored, and an empty field or a missing column reads as
+ * NaN. NOT_FOUND without the file; FORMAT, with the
  * line, if it is damaged. Release the curves also after a failure. */
 mien_status mien_curves_read(const char *path, mien_curves *out);
 void mien_curves_release(mien_curves *curves);

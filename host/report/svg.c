@@ -98,6 +98,12 @@ static void draw_line(mien_text *out, const axes *a, const double *values, const
                          at_y(a, values[0]));
 }
 
+static bool has_numbers(const double *values, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (isfinite(values[i])) return true;
+    return false;
+}
+
 void mien_svg_curve(mien_text *out, const char *title, const mien_curve *curve) {
     axes a;
     if (!find_axes(curve, &a)) return;
@@ -106,12 +112,16 @@ void mien_svg_curve(mien_text *out, const char *title, const mien_curve *curve) 
                      "<text class=title x='%d' y='16'>%s</text>",
                      WIDE, HIGH, title, LEFT, title);
     mien_text_printf(out,
-                     "<path class='line train' d='M%d 30h26'/><text x='%d' y='34'>training</text>"
-                     "<path class='line val' d='M%d 30h26'/><text x='%d' y='34'>validation</text>",
-                     LEFT, LEFT + 32, LEFT + 120, LEFT + 152);
+                     "<path class='line train' d='M%d 30h26'/><text x='%d' y='34'>training</text>",
+                     LEFT, LEFT + 32);
+    const bool val = has_numbers(curve->val, curve->count);
+    if (val)
+        mien_text_printf(
+            out, "<path class='line val' d='M%d 30h26'/><text x='%d' y='34'>validation</text>",
+            LEFT + 120, LEFT + 152);
     draw_axes(out, &a);
     draw_line(out, &a, curve->train, "train");
-    draw_line(out, &a, curve->val, "val");
+    if (val) draw_line(out, &a, curve->val, "val");
     mien_text_puts(out, "</svg>\n");
 }
 

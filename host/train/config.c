@@ -27,7 +27,8 @@ static const mien_key rows[] = {
               "classes to merge or rename, such as {negative: [angry, sad], joy: [happy]}"),
     KEY_TEXTS("data.drop_classes", F(data.drop_classes), "[]", "classes whose images are left out"),
     KEY_REAL("data.split.val", F(data.split.val), "0.1", 0, 0.9,
-             "fraction used for validation if the data name no validation part"),
+             "fraction used for validation if the data name no validation part; 0: no validation, "
+             "the last epoch's weights are kept"),
     KEY_REAL("data.split.test", F(data.split.test), "0.1", 0, 0.9,
              "fraction used for testing if the data name no split"),
     KEY_CHOICE("data.split.by", F(data.split.by), "auto", MIEN_SPLIT_CHOICES,

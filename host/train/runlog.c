@@ -34,14 +34,35 @@ mien_status mien_runlog_config(const mien_train_request *request, const mien_pla
     return status;
 }
 
-mien_status mien_runlog_epoch(const char *folder, const mien_epoch *e, mien_text *log) {
-    if (!e && log->size == 0)
-        mien_text_puts(log,
-                       "epoch,accuracy,learning_rate,loss,val_accuracy,val_loss,val_macro_f1\n");
-    if (e)
-        mien_text_printf(log, "%d,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g\n", e->number - 1, e->accuracy,
-                         e->learning_rate, e->loss, e->val_accuracy, e->val_loss, e->val_macro_f1);
+static const char val_columns[] = ",val_accuracy,val_loss,val_macro_f1";
+
+mien_status mien_runlog_start(const char *folder, bool validated, mien_text *log) {
+    if (log->size == 0)
+        mien_text_printf(log, "epoch,accuracy,learning_rate,loss%s\n",
+                         validated ? val_columns : "");
     return write_file(folder, "log.csv", log);
+}
+
+/* The columns of a resumed run's log stay, even if it is continued with or without validation. */
+mien_status mien_runlog_epoch(const char *folder, const mien_epoch *e, mien_text *log) {
+    const bool columns = log->data && strstr(log->data, val_columns);
+    mien_text_printf(log, "%d,%.9g,%.9g,%.9g", e->number - 1, e->accuracy, e->learning_rate,
+                     e->loss);
+    if (columns && e->validated)
+        mien_text_printf(log, ",%.9g,%.9g,%.9g", e->val_accuracy, e->val_loss, e->val_macro_f1);
+    else if (columns)
+        mien_text_puts(log, ",,,");
+    mien_text_puts(log, "\n");
+    return write_file(folder, "log.csv", log);
+}
+
+mien_status mien_runlog_metrics(const char *folder, const mien_metrics *metrics,
+                                const char (*names)[64], const mien_report_head *head) {
+    mien_text text = {0};
+    mien_metrics_document(metrics, names, head, true, &text);
+    const mien_status status = write_file(folder, "metrics.json", &text);
+    mien_text_release(&text);
+    return status;
 }
 
 mien_status mien_runlog_run(const mien_train_request *request, const char *state,
@@ -62,6 +83,7 @@ mien_status mien_runlog_run(const mien_train_request *request, const char *state
     mien_json_string(&json, "updated", now);
     mien_json_integer(&json, "epochs", result->epochs);
     mien_json_integer(&json, "best_epoch", result->best_epoch);
+    if (!result->validated) mien_json_string(&json, "kept", "last epoch, without validation");
     mien_json_integer(&json, "steps", result->steps);
     mien_json_number(&json, "seconds", result->seconds);
     mien_json_number(&json, "images_per_second", result->images_per_second);

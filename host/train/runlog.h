@@ -2,6 +2,7 @@
 #ifndef HOST_TRAIN_RUNLOG_H
 #define HOST_TRAIN_RUNLOG_H
 
+#include "host/eval/document.h"
 #include "host/graph/plan.h"
 #include "host/train/trainer.h"
 
@@ -11,9 +12,14 @@ mien_status mien_runlog_config(const mien_train_request *request, const mien_pla
  * algorithms. Each line starts with `prefix`. */
 void mien_runlog_plan(const mien_train_request *request, const mien_plan *plan, const char *prefix,
                       mien_text *out);
-/* Appends an epoch to `log` and writes it as log.csv, with the columns of Keras's CSVLogger and
- * val_macro_f1. epoch NULL: the header, unless the log of a resumed run is there already. */
+/* Begins log.csv with a header, unless `log` is a resumed run's and has one: the columns of Keras's
+ * CSVLogger and val_macro_f1; those of validation only if there is any. */
+mien_status mien_runlog_start(const char *folder, bool validated, mien_text *log);
+/* Appends an epoch to `log` and writes it as log.csv. */
 mien_status mien_runlog_epoch(const char *folder, const mien_epoch *epoch, mien_text *log);
+/* Writes metrics.json. */
+mien_status mien_runlog_metrics(const char *folder, const mien_metrics *metrics,
+                                const char (*names)[64], const mien_report_head *head);
 /* Writes run.json: the command, the device and the outcome. `state`: running, finished, interrupted
  * or failed. */
 mien_status mien_runlog_run(const mien_train_request *request, const char *state,

@@ -55,6 +55,27 @@ static mien_status choose_classes(const mien_config *c, mien_class_choice *choic
     return MIEN_OK;
 }
 
+/* Without validation the last epoch's weights are kept, and nothing can depend on its results. */
+static mien_status check_validation(const mien_config *c, const mien_dataset *set) {
+    size_t counts[MIEN_CLASSES_MAX];
+    if (mien_dataset_counts(set, MIEN_VAL, counts)) return MIEN_OK;
+    const bool plateau = c->schedule.name == MIEN_SCHEDULE_PLATEAU;
+    const bool groups = strcmp(c->data.groups, "none") != 0;
+    if (c->early_stopping.enabled || plateau || groups)
+        return MIEN_FAIL(INVALID,
+                         "%s needs validation results, but data.split.val is 0: give validation a "
+                         "share, or set %s",
+                         c->early_stopping.enabled ? "early_stopping"
+                         : plateau                 ? "the schedule plateau"
+                                                   : "data.groups",
+                         c->early_stopping.enabled ? "early_stopping.enabled=false"
+                         : plateau                 ? "schedule.name to another one"
+                                                   : "data.groups=none");
+    MIEN_INFO("%s: no validation part (data.split.val is 0): the last epoch's weights are kept",
+              set->source);
+    return MIEN_OK;
+}
+
 static mien_status load_data(const mien_config *c, mien_image_spec spec, mien_setup *s) {
     mien_on_bad on_bad;
     mien_split split = c->data.split;
@@ -75,7 +96,8 @@ static mien_status load_data(const mien_config *c, mien_image_spec spec, mien_se
                                   (const char(*)[MIEN_CLASS_NAME])s->model.meta.class_names,
                                   s->model.meta.classes, "the model"));
     MIEN_TRY(mien_split_apply(&s->data, &split));
-    MIEN_TRY(mien_split_check(&s->data));
+    MIEN_TRY(mien_split_check(&s->data, &split));
+    MIEN_TRY(check_validation(c, &s->data));
     s->data.balanced = c->data.sampling != 0;
     if (strcmp(c->data.groups, "none") != 0)
         MIEN_TRY(mien_groups_read(&s->data, c->data.groups, &s->groups));

@@ -75,6 +75,10 @@ static mien_status keep_val_labels(trainer *t) {
     return MIEN_OK;
 }
 
+static bool validates(const trainer *t) {
+    return t->loader.count[MIEN_VAL] > 0;
+}
+
 static double now(const trainer *t) {
     return t->request->seconds ? t->request->seconds() : mien_seconds();
 }
@@ -149,9 +153,10 @@ static mien_status start(trainer *t, mien_train_result *result) {
     MIEN_TRY(mien_plan_create(&model->graph, t->request->backend, &options, &t->plan));
     MIEN_TRY(mien_plan_load(t->plan, &model->weights));
     MIEN_TRY(mien_score_prepare(t->plan, t->loader.count[MIEN_TRAIN]));
-    MIEN_TRY(mien_score_prepare(t->plan, t->loader.count[MIEN_VAL]));
+    result->validated = validates(t);
+    if (validates(t)) MIEN_TRY(mien_score_prepare(t->plan, t->loader.count[MIEN_VAL]));
     MIEN_TRY(upload_class_weights(t));
-    MIEN_TRY(keep_val_labels(t));
+    if (validates(t)) MIEN_TRY(keep_val_labels(t));
     t->per_epoch = (long long)((train + (size_t)batch - 1) / (size_t)batch);
     t->total = t->per_epoch * c->train.epochs;
     mien_plateau_start(&t->plateau);
@@ -170,7 +175,7 @@ static mien_status start(trainer *t, mien_train_result *result) {
         MIEN_TRY(mien_checkpoints_clear(t->request->folder));
     }
     MIEN_TRY(mien_runlog_config(t->request, t->plan));
-    MIEN_TRY(mien_runlog_epoch(t->request->folder, NULL, &t->log));
+    MIEN_TRY(mien_runlog_start(t->request->folder, validates(t), &t->log));
     t->checkpointed = now(t);
     return stopped(t) ? MIEN_FAIL(INTERRUPTED, "interrupted before the first step") : MIEN_OK;
 }
@@ -328,6 +333,7 @@ static mien_status train_epoch(trainer *t, int epoch, mien_train_result *result)
 /* Validates with the averaged weights if there are any, because those are saved. */
 static mien_status validate(trainer *t, int epoch) {
     mien_plan *plan = t->plan;
+    if (!validates(t)) return MIEN_OK;
     if (plan->average) MIEN_TRY(mien_plan_use(plan, true));
     const mien_status status =
         mien_score_part(plan, &t->loader, MIEN_VAL, (mien_tta)t->config->evaluate.tta, 1,
@@ -364,8 +370,6 @@ static mien_status save(trainer *t, const char *name, bool averaged, int epoch) 
 }
 
 static mien_status write_metrics(trainer *t, double seconds) {
-    char path[MIEN_PATH];
-    mien_text text = {0};
     mien_subgroups groups;
     mien_status status = mien_subgroups_compute(
         &t->setup.groups, t->loader.index[MIEN_VAL], t->probabilities, t->val_labels,
@@ -376,13 +380,10 @@ static mien_status write_metrics(trainer *t, double seconds) {
                                    .sha256 = t->setup.val_sha256,
                                    .seconds = seconds,
                                    .groups = groups.count ? &groups : NULL};
-    mien_metrics_document(&t->epoch_metrics, (const char(*)[64])t->setup.data.class_names, &head,
-                          true, &text);
+    if (status == MIEN_OK)
+        status = mien_runlog_metrics(t->request->folder, &t->epoch_metrics,
+                                     (const char(*)[64])t->setup.data.class_names, &head);
     mien_subgroups_release(&groups);
-    if (status == MIEN_OK) status = text.status;
-    if (status == MIEN_OK) status = mien_path_join(path, t->request->folder, "metrics.json");
-    if (status == MIEN_OK) status = mien_file_write(path, text.data, text.size);
-    mien_text_release(&text);
     return status;
 }
 
@@ -399,9 +400,10 @@ static mien_status fit_temperature(trainer *t) {
 
 /* Saves the model and metrics of a best epoch and moves the metrics to the result. */
 static mien_status keep_best(trainer *t, int epoch, double val_seconds, mien_train_result *result) {
-    MIEN_TRY(fit_temperature(t));
+    t->setup.model.meta.temperature = 1; /* without validation an older model's would not fit */
+    if (validates(t)) MIEN_TRY(fit_temperature(t));
     MIEN_TRY(save(t, MIEN_RUN_BEST, true, epoch));
-    MIEN_TRY(write_metrics(t, val_seconds));
+    if (validates(t)) MIEN_TRY(write_metrics(t, val_seconds));
     mien_metrics_release(&result->metrics);
     result->metrics = t->epoch_metrics;
     t->epoch_metrics = (mien_metrics){0};
@@ -445,6 +447,7 @@ static mien_status run_epoch(trainer *t, int number, mien_train_result *result) 
                     .of = t->config->train.epochs,
                     .loss = state.loss_sum / (double)state.rows,
                     .accuracy = (double)state.correct / (double)state.rows,
+                    .validated = validates(t),
                     .val_loss = m->loss,
                     .val_accuracy = m->accuracy,
                     .val_macro_f1 = m->macro_f1,
@@ -452,15 +455,20 @@ static mien_status run_epoch(trainer *t, int number, mien_train_result *result) 
                     .seconds = seconds,
                     .images_per_second = (double)state.rows / seconds};
     MIEN_TRY(check_loss(t, number, e.loss));
-    e.best = mien_monitor_update(&t->best, number, e.val_loss, e.val_accuracy, e.val_macro_f1);
-    mien_monitor_update(&t->patience, number, e.val_loss, e.val_accuracy, e.val_macro_f1);
+    if (e.validated) {
+        e.best = mien_monitor_update(&t->best, number, e.val_loss, e.val_accuracy, e.val_macro_f1);
+        mien_monitor_update(&t->patience, number, e.val_loss, e.val_accuracy, e.val_macro_f1);
+    } else {
+        e.best = true; /* the last epoch is kept */
+        t->best.epoch = number;
+    }
     result->epochs = number;
     result->steps = t->step;
     t->speeds[t->speed_count++] = e.images_per_second;
     begin_part(t, "checkpoint");
     MIEN_TRY(end_part(t, e.best ? keep_best(t, number, val_seconds, result) : MIEN_OK));
     t->within_epoch = false;
-    if (mien_plateau_update(&t->plateau, t->config, e.val_loss))
+    if (e.validated && mien_plateau_update(&t->plateau, t->config, e.val_loss))
         MIEN_INFO("val_loss plateaued; reducing the learning rate to %g times its initial value",
                   t->plateau.factor);
     MIEN_TRY(mien_runlog_epoch(t->request->folder, &e, &t->log));

@@ -10,7 +10,9 @@
 /* The results of an epoch. */
 typedef struct mien_epoch {
     int number, of; /* from 1 */
-    double loss, accuracy, val_loss, val_accuracy, val_macro_f1, learning_rate;
+    double loss, accuracy, learning_rate;
+    bool validated; /* false: there is no validation part, and the next three are 0 */
+    double val_loss, val_accuracy, val_macro_f1;
     double seconds, images_per_second; /* of training, without validation */
     bool best;
 } mien_epoch;
@@ -36,15 +38,17 @@ typedef struct mien_train_request {
 } mien_train_request;
 
 typedef struct mien_train_result {
-    mien_metrics metrics; /* validation metrics of the best epoch */
-    int best_epoch, epochs;
+    bool validated;         /* there is a validation part */
+    mien_metrics metrics;   /* validation metrics of the best epoch; empty without validation */
+    int best_epoch, epochs; /* without validation the last epoch is the best */
     long long steps;
     double seconds;
     double images_per_second; /* median over the epochs */
     long long saved_step;     /* of the newest checkpoint that was written; 0: none */
 } mien_train_result;
 
-/* Trains and writes config.yaml, run.json, log.csv, best.h5, metrics.json and checkpoints; first
+/* Trains and writes config.yaml, run.json, log.csv, best.h5, metrics.json (not without a
+ * validation part) and checkpoints; first
  * removes those of an earlier run, unless it resumes. Release result->metrics also after a failure;
  * of a resumed run whose best epoch came before, they have only loss, accuracy and macro F1.
  * INTERRUPTED: a checkpoint is saved, unless no step has run. DIVERGED: a loss or gradient is not

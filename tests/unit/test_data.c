@@ -250,7 +250,7 @@ static void split_stratified(void **state) {
         for (int k = 0; k < 3; k++)
             assert_true(fabs((double)part[k] - (p == MIEN_VAL ? 0.15 : 0.2) * (double)all[k]) < 1);
     }
-    assert_int_equal(mien_split_check(&set), MIEN_OK);
+    assert_int_equal(mien_split_check(&set, &split), MIEN_OK);
     memcpy(first, set.part, COUNT);
     apply(&set, MIEN_BY_STRATIFIED, 0.15, 0.2, 6);
     assert_memory_not_equal(first, set.part, COUNT); /* another seed, another split */
@@ -298,14 +298,16 @@ static void split_by_usage(void **state) {
 static void split_refusals(void **state) {
     (void)state;
     mien_dataset set = make_set();
+    const mien_split asked = {.val = 0.1}, none = {.val = 0};
     apply(&set, MIEN_BY_STRATIFIED, 0, 0.1, 1);
-    assert_int_equal(mien_split_check(&set), MIEN_INVALID);
+    assert_int_equal(mien_split_check(&set, &asked), MIEN_INVALID);
     expect_in_message("no sample for the val part");
+    assert_int_equal(mien_split_check(&set, &none), MIEN_OK); /* nothing was asked for */
     apply(&set, MIEN_BY_STRATIFIED, 0.1, 0, 1);
-    assert_int_equal(mien_split_check(&set), MIEN_OK);
+    assert_int_equal(mien_split_check(&set, &asked), MIEN_OK);
     for (int i = 0; i < COUNT; i++)
         set.labels[i] = 1;
-    assert_int_equal(mien_split_check(&set), MIEN_INVALID);
+    assert_int_equal(mien_split_check(&set, &asked), MIEN_INVALID);
     expect_in_message("'b'");
     mien_dataset_release(&set);
 }
