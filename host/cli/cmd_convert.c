@@ -35,8 +35,9 @@ static void thin(mien_dataset *set, mien_part part, size_t wanted) {
  */
 static mien_status load(const convert_args *args, const mien_model *model, mien_dataset *set) {
     mien_split split = model->meta.split;
-    MIEN_TRY(mien_dataset_load(args->data, model->meta.input, args->bad_rows, MIEN_MEMORY_RESIDENT,
-                               set));
+    const mien_on_bad on_bad =
+        args->on_bad ? args->bad_rows : mien_meta_on_bad(&model->meta, args->data);
+    MIEN_TRY(mien_dataset_load(args->data, model->meta.input, on_bad, MIEN_MEMORY_RESIDENT, set));
     MIEN_TRY(mien_choice_apply(&model->meta.choice, false, set)); /* else the split differs */
     if (split.by == MIEN_BY_USAGE && !mien_split_named(set))
         memset(set->part, args->part, set->count);
@@ -203,7 +204,8 @@ static int run(int argc, char **argv, const cli_command *self) {
          &args.images, NULL, NULL},
         {"--split", "PART", "part of the data: train, val or test (default: train)", &args.split,
          NULL, NULL},
-        {"--on-bad", "fail|skip[:MAX]", "unreadable images or rows of the data (default: fail)",
+        {"--on-bad", "fail|skip[:MAX]",
+         "unreadable images or rows (default: fail; for the training data as in training)",
          &args.on_bad, NULL, NULL}};
     int exit_status;
     if (!cli_parse(self, argc, argv, flags, sizeof flags / sizeof flags[0], &args.rest, 2,

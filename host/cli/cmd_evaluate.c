@@ -5,13 +5,16 @@
 #include "host/cli/cli.h"
 #include "host/eval/evaluate.h"
 #include "host/report/report.h"
+#include "host/train/config.h"
 
 typedef struct evaluate_args {
     cli_common common;
     cli_list rest, models;
     const char *data, *split, *tta, *predictions, *batch, *on_bad, *memory_text, *soft_labels;
     const char *report, *groups, *drop_classes;
-    mien_part part; /* when --split names one */
+    mien_part part;        /* when --split names one */
+    mien_on_bad bad_rows;  /* when --on-bad is given */
+    char votes[MIEN_PATH]; /* of the run, see find_votes */
     mien_evaluate_request request;
 } evaluate_args;
 
@@ -37,6 +40,26 @@ static mien_status report(const evaluate_args *args, const mien_evaluation *e) {
     if (text.data) fputs(text.data, stdout);
     mien_text_release(&text);
     return status;
+}
+
+/* The votes that a run was trained with need not be next to its data: its config.yaml names them.
+ * Without a readable one, or for other data, nothing is found. */
+static void find_votes(evaluate_args *args) {
+    const char *model = args->models.items[0];
+    char folder[MIEN_PATH], path[MIEN_PATH];
+    mien_config config;
+    if (args->data || args->soft_labels) return;
+    if (mien_is_folder(model))
+        snprintf(folder, sizeof folder, "%s", model);
+    else
+        mien_path_folder(folder, model);
+    if (mien_path_join(path, folder, "config.yaml") != MIEN_OK || !mien_file_exists(path)) return;
+    if (mien_config_start(&config) == MIEN_OK && mien_config_read(&config, path) == MIEN_OK &&
+        strcmp(config.data.soft_labels, "none") != 0) {
+        snprintf(args->votes, sizeof args->votes, "%s", config.data.soft_labels);
+        args->request.votes_of_run = args->votes;
+    }
+    mien_config_release(&config);
 }
 
 static mien_status evaluate(const evaluate_args *args) {
@@ -96,7 +119,8 @@ static bool check_values(evaluate_args *args) {
                                             .groups = args->groups,
                                             .drop_classes = args->drop_classes,
                                             .stop = &cli_stop};
-    return cli_on_bad(args->on_bad, &args->request.on_bad);
+    if (args->on_bad) args->request.on_bad = &args->bad_rows;
+    return cli_on_bad(args->on_bad, &args->bad_rows);
 }
 
 static int run(int argc, char **argv, const cli_command *self) {
@@ -122,7 +146,8 @@ static int run(int argc, char **argv, const cli_command *self) {
         {"--drop-classes", "A,B", "leave out images and answers of these classes",
          &args.drop_classes, NULL, NULL},
         {"--batch", "N", "batch size (default: 128)", &args.batch, NULL, NULL},
-        {"--on-bad", "fail|skip[:MAX]", "unreadable images or rows of the data (default: fail)",
+        {"--on-bad", "fail|skip[:MAX]",
+         "unreadable images or rows (default: fail; for the training data as in training)",
          &args.on_bad, NULL, NULL},
         {"--soft-labels", "FILE|none",
          "file of FER+ votes (default: the one used in training, next to the data)",
@@ -138,6 +163,7 @@ static int run(int argc, char **argv, const cli_command *self) {
     char found[MIEN_PATH]; /* must outlive the list of models */
     mien_status status = cli_default_model(&args.models, found);
     args.request.model_count = args.models.count;
+    if (status == MIEN_OK) find_votes(&args);
     if (status == MIEN_OK) status = evaluate(&args);
     return status == MIEN_OK ? EXIT_DONE : cli_fail(status);
 }

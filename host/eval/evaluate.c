@@ -51,6 +51,10 @@ static mien_status apply_votes(mien_evaluation *e) {
         if (!meta->soft_labels[0] || !e->data.source_rows) return MIEN_OK;
         mien_path_folder(folder, e->data.source);
         MIEN_TRY(mien_path_join(e->votes, folder, meta->soft_labels));
+        const char *was = e->request.votes_of_run;
+        if (was && !mien_file_exists(e->votes) && mien_path_ends(was, meta->soft_labels) &&
+            mien_file_exists(was))
+            MIEN_TRY(mien_path_join(e->votes, "", was));
         if (!mien_file_exists(e->votes))
             return MIEN_FAIL(
                 NOT_FOUND,
@@ -104,8 +108,9 @@ static mien_status load_data(mien_evaluation *e) {
     const mien_meta *meta = &e->model.meta;
     mien_split split = meta->split;
     const char *source = r->data ? r->data : meta->data;
+    const mien_on_bad on_bad = r->on_bad ? *r->on_bad : mien_meta_on_bad(meta, source);
     const mien_status status =
-        mien_dataset_load_all(source, meta->input, r->on_bad, r->memory, &e->data);
+        mien_dataset_load_all(source, meta->input, on_bad, r->memory, &e->data);
     if (status == MIEN_NOT_FOUND && !r->data)
         return mien_fail_context(
             status,

@@ -18,11 +18,12 @@ typedef struct mien_evaluate_request {
     const char *data;      /* for mien_dataset_load_all; NULL: the first model's training data */
     const mien_part *part; /* MIEN_NO_PART: all; NULL: the first of test, val and all in the data */
     mien_tta tta;
-    int batch; /* batch size; 0: MIEN_EVALUATE_BATCH */
-    mien_on_bad on_bad;
+    int batch;                 /* batch size; 0: MIEN_EVALUATE_BATCH */
+    const mien_on_bad *on_bad; /* NULL: for the training data as in training, else fail */
     mien_memory memory;
     const char *soft_labels;  /* a file of votes, or "none"; NULL: the file that the first model was
                                  trained with, searched next to the data */
+    const char *votes_of_run; /* where the file was in training, if it is not there; or NULL */
     const char *drop_classes; /* classes to leave out, separated by commas; or NULL */
     const char *groups;       /* a CSV file of groups (host/data/groups.h), or NULL */
     const volatile int *stop; /* checked between batches: if set, returns INTERRUPTED; or NULL */

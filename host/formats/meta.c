@@ -11,7 +11,13 @@ void mien_meta_start(mien_meta *meta) {
                         .crop = MIEN_CROP_DEFAULT,
                         .temperature = 1,
                         .uncertain_below = MIEN_UNCERTAIN_BELOW,
-                        .split = {.by = MIEN_BY_USAGE, .seed = 1}};
+                        .split = {.by = MIEN_BY_USAGE, .seed = 1},
+                        .on_bad = {.max = -1}};
+}
+
+mien_on_bad mien_meta_on_bad(const mien_meta *meta, const char *source) {
+    const bool same = strcmp(source, meta->data) == 0 || mien_same_file(source, meta->data);
+    return same ? meta->on_bad : (mien_on_bad){.max = -1};
 }
 
 mien_status mien_meta_default(const mien_graph *graph, const char *source, mien_meta *meta) {

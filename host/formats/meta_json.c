@@ -17,6 +17,13 @@ static void write_numbers(mien_json *json, const char *key, const double *values
     mien_json_close(json, ']');
 }
 
+/* As the config has it; only models whose training left out bad data have it. */
+static void write_on_bad(mien_json *json, const mien_on_bad *on_bad) {
+    char text[40] = "skip";
+    if (on_bad->max >= 0) snprintf(text, sizeof text, "skip:%lld", on_bad->max);
+    if (on_bad->skip) mien_json_string(json, "on_bad", text);
+}
+
 /* Only models that chose classes have it, so all others are written as before. */
 static void write_choice(mien_json *json, const mien_class_choice *choice) {
     if (mien_choice_is_empty(choice)) return;
@@ -66,6 +73,7 @@ void mien_meta_write(const mien_meta *meta, mien_text *out) {
         mien_json_string(&json, "soft_labels", meta->soft_labels);
         mien_json_integer(&json, "soft_mode", meta->soft_mode);
     }
+    write_on_bad(&json, &meta->on_bad);
     write_choice(&json, &meta->choice);
     mien_json_open(&json, "split", '{');
     write_numbers(&json, "shares", (const double[]){meta->split.val, meta->split.test}, 2);
@@ -199,6 +207,9 @@ mien_status mien_meta_read(const mien_value *root, const char *source, mien_meta
     const mien_value *provenance = mien_value_get(root, "provenance");
     double shares[2] = {0, 0};
     MIEN_TRY(read_choice(data, source, &meta->choice));
+    const char *on_bad = mien_value_string(data, "on_bad");
+    if (mien_on_bad_parse(on_bad ? on_bad : "fail", &meta->on_bad) != MIEN_OK)
+        return MIEN_FAIL(FORMAT, "%s: 'on_bad' in the attribute 'mien' is damaged", source);
     meta->temperature = mien_value_number(root, "temperature", meta->temperature);
     copy(meta->producer, sizeof meta->producer, mien_value_string(root, "producer"));
     copy(meta->data, sizeof meta->data, mien_value_string(data, "source"));

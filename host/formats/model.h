@@ -32,6 +32,7 @@ typedef struct mien_meta {
     char soft_labels[256]; /* file name (no path) of the votes that gave its labels; "" for none */
     mien_soft_mode soft_mode;
     mien_split split;
+    mien_on_bad on_bad;       /* what its bad rows and files called for */
     mien_class_choice choice; /* the classes of its data that were merged or left out */
     size_t part_count[MIEN_PARTS];
     char train_sha256[65];
@@ -87,6 +88,9 @@ int mien_keras_order(const mien_graph *graph, int *order);
  * UNSUPPORTED if the graph's input is not an image or it has fewer than 2 classes. Free
  * meta->class_names also after a failure. */
 void mien_meta_start(mien_meta *meta);
+/* How bad rows and files of a source are treated unless the user says: as in training if it is the
+ * training data, else as an error. */
+mien_on_bad mien_meta_on_bad(const mien_meta *meta, const char *source);
 mien_status mien_meta_default(const mien_graph *graph, const char *source, mien_meta *meta);
 
 /* meta_json.c: the attribute `mien`. Missing optional fields have the defaults of mien_meta_start.

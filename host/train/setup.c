@@ -81,6 +81,7 @@ static mien_status load_data(const mien_config *c, mien_image_spec spec, mien_se
     mien_split split = c->data.split;
     bool own_choice;
     MIEN_TRY(mien_on_bad_parse(c->data.on_bad, &on_bad));
+    s->model.meta.on_bad = on_bad;
     MIEN_TRY(choose_classes(c, &s->model.meta.choice, &own_choice));
     MIEN_TRY(mien_dataset_merge((const char *const *)c->data.sources.items, c->data.sources.count,
                                 spec, on_bad, (mien_memory)c->data.memory, &s->data));

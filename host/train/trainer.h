@@ -47,13 +47,12 @@ typedef struct mien_train_result {
     long long saved_step;     /* of the newest checkpoint that was written; 0: none */
 } mien_train_result;
 
-/* Trains and writes config.yaml, run.json, log.csv, best.h5, metrics.json (not without a
- * validation part) and checkpoints; first
- * removes those of an earlier run, unless it resumes. Release result->metrics also after a failure;
- * of a resumed run whose best epoch came before, they have only loss, accuracy and macro F1.
- * INTERRUPTED: a checkpoint is saved, unless no step has run. DIVERGED: a loss or gradient is not
- * finite and train.on_nan is `stop`, or no epoch had a finite validation result. INVALID: data or
- * plan are not those of the checkpoint. */
+/* Trains and writes config.yaml, run.json, log.csv, best.h5, metrics.json (not without a validation
+ * part) and checkpoints; first removes those of an earlier run, unless it resumes. Release
+ * result->metrics also after a failure; of a resumed run whose best epoch came before, they have
+ * only loss, accuracy and macro F1. INTERRUPTED: a checkpoint is saved, unless no step has run.
+ * DIVERGED: a loss or gradient is not finite and train.on_nan is `stop`, or no epoch had a finite
+ * validation result. INVALID: data or plan are not those of the checkpoint. */
 mien_status mien_train(const mien_train_request *request, mien_train_result *result);
 
 #endif

@@ -88,7 +88,8 @@ sed 's/7 classes/6 classes/;s/ sad [0-9]*,//' parts.want >six.want
 said other --on-bad skip && grep -o ', \(train\|val\|test\): .*' said.log >got
 check "skip: the classes of all parts, no union" cmp got six.want
 says "skip: says so" "'bored' is not in train"
-check "skip: evaluate accepts the data" "$mien" evaluate --model run --data other --on-bad skip
+check "skip: evaluate accepts the data" "$mien" evaluate --model run
+check "skip: also by name" "$mien" evaluate --model run --data other/
 rm -rf other && mkdir -p other && cp -r plain/train/* other && cp -r plain/val/sad other/sadness
 said other
 says "two names for one emotion" "the classes 'sad' and 'sadness' are two"
