@@ -5,6 +5,7 @@
 #include "host/base/json.h"
 #include "host/base/memory.h"
 #include "host/cli/cli.h"
+#include "host/data/merge.h"
 #include "host/formats/format.h"
 #include "host/infer/calibrate.h"
 
@@ -37,7 +38,10 @@ static mien_status load(const convert_args *args, const mien_model *model, mien_
     mien_split split = model->meta.split;
     const mien_on_bad on_bad =
         args->on_bad ? args->bad_rows : mien_meta_on_bad(&model->meta, args->data);
-    MIEN_TRY(mien_dataset_load(args->data, model->meta.input, on_bad, MIEN_MEMORY_RESIDENT, set));
+    const mien_label_rules rules = {.choice = &model->meta.choice,
+                                    .soft_mode = (int)model->meta.soft_mode};
+    MIEN_TRY(mien_dataset_load_all(args->data, model->meta.input, on_bad, MIEN_MEMORY_RESIDENT,
+                                   &rules, set));
     MIEN_TRY(mien_choice_apply(&model->meta.choice, false, set)); /* else the split differs */
     if (split.by == MIEN_BY_USAGE && !mien_split_named(set))
         memset(set->part, args->part, set->count);

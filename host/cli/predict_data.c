@@ -39,8 +39,10 @@ out:
 
 mien_status predict_data(const predict_args *args, mien_ensemble *models, predict_output *out) {
     mien_dataset set = {0};
-    mien_status status = mien_dataset_load_all(args->data, models->models[0].meta.input,
-                                               args->bad_rows, MIEN_MEMORY_AUTO, &set);
+    const mien_meta *meta = &models->models[0].meta;
+    const mien_label_rules rules = {.choice = &meta->choice, .soft_mode = (int)meta->soft_mode};
+    mien_status status = mien_dataset_load_all(args->data, meta->input, args->bad_rows,
+                                               MIEN_MEMORY_AUTO, &rules, &set);
     if (status == MIEN_OK) {
         predict_output_start(out, set.def->file != NULL);
         status = score_rows(&set, models, out);

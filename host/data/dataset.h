@@ -35,6 +35,16 @@ typedef struct mien_on_bad {
 typedef enum mien_memory { MIEN_MEMORY_AUTO, MIEN_MEMORY_RESIDENT, MIEN_MEMORY_STREAM } mien_memory;
 #define MIEN_MEMORY_CHOICES "auto|resident|stream"
 
+struct mien_class_choice;
+
+/* What is wanted of the labels, where reading depends on it. */
+typedef struct mien_label_rules {
+    /* applied after reading, one after the other: a class that they leave out or merge with another
+     * need not be in every part. NULL: all classes stay */
+    const struct mien_class_choice *choice, *drop;
+    int soft_mode; /* mien_soft_mode of votes that one of several sources holds */
+} mien_label_rules;
+
 struct mien_source_def;
 
 typedef struct mien_dataset {
@@ -61,8 +71,9 @@ typedef struct mien_dataset {
     bool streamed;     /* the pixels are read through `def` on demand */
     const struct mien_source_def *def;
     void *reader; /* state of the source, kept while the set is streamed or needs file names */
-    mien_memory memory; /* as requested */
-    size_t budget;      /* maximum bytes of pixels to keep in memory */
+    mien_memory memory;            /* as requested */
+    const mien_label_rules *rules; /* while the source is read; NULL: none */
+    size_t budget;                 /* maximum bytes of pixels to keep in memory */
 } mien_dataset;
 
 /* "fail", "skip" or "skip:MAX". */
@@ -72,9 +83,10 @@ mien_status mien_on_bad_parse(const char *text, mien_on_bad *out);
  * row is checked, even when its pixels are not kept. Release it even after a failure. */
 mien_status mien_dataset_load(const char *source, mien_image_spec spec, mien_on_bad on_bad,
                               mien_memory memory, mien_dataset *out);
-/* The same with `budget` bytes for the pixels that are kept. */
+/* The same with rules for the labels (or NULL) and `budget` bytes for the pixels that are kept. */
 mien_status mien_dataset_load_within(const char *source, mien_image_spec spec, mien_on_bad on_bad,
-                                     mien_memory memory, size_t budget, mien_dataset *out);
+                                     mien_memory memory, const mien_label_rules *rules,
+                                     size_t budget, mien_dataset *out);
 /* Bytes of pixels that may be kept in memory at present. */
 size_t mien_dataset_budget(mien_memory memory);
 void mien_dataset_release(mien_dataset *set);

@@ -283,13 +283,19 @@ static long long table_of_labels(const reading *r) {
     return r->layout.class_count < 2 ? any : -1;
 }
 
+static size_t first_folder(const folder_layout *l, int class) {
+    for (int p = 0; p < l->part_count; p++)
+        if (l->classes[class].folder[p]) return l->classes[class].folder[p];
+    return 0;
+}
+
 /* Several folders that each hold class folders: their names are no classes. */
 static mien_status refuse_sets(const reading *r) {
     const folder_tree *t = &r->tree;
     for (int k = 0; k < r->layout.class_count; k++)
         if (mien_class_is_emotion(r->layout.classes[k].name)) return MIEN_OK;
     for (int k = 0; k < r->layout.class_count; k++) {
-        const size_t class = r->layout.classes[k].folder[0];
+        const size_t class = first_folder(&r->layout, k);
         size_t emotions = 0, others = t->folders[class].pictures.count;
         for (size_t i = tree_first(t, class); i; i = tree_next(t, class, i))
             *(mien_class_is_emotion(tree_name(t, i)) ? &emotions : &others) += 1;
@@ -300,7 +306,7 @@ static mien_status refuse_sets(const reading *r) {
                      "'%s' holds %d folders that each have class folders of their own, such as "
                      "'%s': give one of these folders, or several as data.sources",
                      r->set->source, r->layout.class_count,
-                     tree_path(t, r->layout.classes[0].folder[0]));
+                     tree_path(t, first_folder(&r->layout, 0)));
 }
 
 static mien_status no_pictures(const reading *r) {
@@ -321,14 +327,15 @@ static mien_status no_pictures(const reading *r) {
 
 static mien_status list_folders(reading *r) {
     folder_layout *l = &r->layout;
-    MIEN_TRY(layout_find_classes(r->set->source, &r->tree, r->on_bad, l));
+    MIEN_TRY(layout_find_classes(r->set->source, &r->tree, r->on_bad, r->set->rules, l));
     const long long table = table_of_labels(r);
     if (table >= 0) return refuse_table(r, (size_t)table);
     MIEN_TRY(refuse_sets(r));
     r->parts_inside = has_parts_inside(r);
     for (int p = 0; p < l->part_count; p++)
         for (int k = 0; k < l->class_count; k++)
-            MIEN_TRY(list_class(r, k, l->classes[k].folder[p], l->parts[p].usage));
+            if (l->classes[k].folder[p]) /* 0: a class that is left out or merged can lack a part */
+                MIEN_TRY(list_class(r, k, l->classes[k].folder[p], l->parts[p].usage));
     const pictures *list = r->set->reader;
     if (list->count == 0) return r->set->skipped ? MIEN_OK : no_pictures(r);
     r->set->grouped = face_sets_subjects(r->set->reader);

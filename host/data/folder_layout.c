@@ -7,6 +7,7 @@
 
 #include "host/base/log.h"
 #include "host/base/memory.h"
+#include "host/data/choose.h"
 #include "host/data/classes.h"
 #include "host/data/part_words.h"
 
@@ -191,25 +192,45 @@ static void name_empty(const char *source, const folder_tree *t, const folder_la
     mien_text_release(&names);
 }
 
-static bool in_all_parts(const folder_layout *l, int k) {
+/* What a class is called after the choices; "" if it is left out. */
+static const char *chosen_name(const mien_label_rules *rules, const char *name) {
+    if (rules && !mien_choice_is_empty(rules->choice)) name = mien_choice_name(rules->choice, name);
+    if (rules && *name && !mien_choice_is_empty(rules->drop))
+        name = mien_choice_name(rules->drop, name);
+    return name;
+}
+
+/* Whether part p has class k, or one that is merged with it, or class k is left out. */
+static bool part_has(const folder_layout *l, const mien_label_rules *rules, int p, int k) {
+    const char *name = chosen_name(rules, l->classes[k].name);
+    if (l->classes[k].folder[p] || !*name) return true;
+    if (name == l->classes[k].name) return false; /* the usual case, without a choice */
+    for (int other = 0; other < l->class_count; other++)
+        if (l->classes[other].folder[p] &&
+            mien_class_same(chosen_name(rules, l->classes[other].name), name))
+            return true;
+    return false;
+}
+
+static bool in_all_parts(const folder_layout *l, const mien_label_rules *rules, int k) {
     for (int p = 0; p < l->part_count; p++)
-        if (!l->classes[k].folder[p]) return false;
+        if (!part_has(l, rules, p, k)) return false;
     return true;
 }
 
 static mien_status check_parts(const char *source, const folder_tree *t, const mien_on_bad *on_bad,
-                               folder_layout *l) {
+                               const mien_label_rules *rules, folder_layout *l) {
     mien_text missing = {0};
     for (int p = 0; p < l->part_count; p++)
         for (int k = 0; k < l->class_count && missing.size < 400; k++)
-            if (!l->classes[k].folder[p])
+            if (!part_has(l, rules, p, k))
                 mien_text_printf(&missing, "%s'%s' is not in %s", missing.size ? ", " : "",
                                  l->classes[k].name, tree_path(t, l->parts[p].folder));
     mien_status status = missing.status;
     if (status == MIEN_OK && missing.size && !on_bad->skip)
         status = MIEN_FAIL(FORMAT,
                            "'%s': the parts have different classes: %s (--on-bad skip continues "
-                           "with the classes of all parts)",
+                           "with the classes of all parts, --drop-classes leaves some out)",
                            source, missing.data);
     else if (missing.size)
         MIEN_WARN("%s: the parts have different classes: %s; only the classes of all parts are "
@@ -217,9 +238,12 @@ static mien_status check_parts(const char *source, const folder_tree *t, const m
                   source, missing.data);
     mien_text_release(&missing);
     MIEN_TRY(status);
+    bool keep[MIEN_CLASSES_MAX];
     int kept = 0;
     for (int k = 0; k < l->class_count; k++)
-        if (in_all_parts(l, k)) l->classes[kept++] = l->classes[k];
+        keep[k] = in_all_parts(l, rules, k);
+    for (int k = 0; k < l->class_count; k++)
+        if (keep[k]) l->classes[kept++] = l->classes[k];
     if (l->class_count && !kept)
         return MIEN_FAIL(FORMAT, "'%s': its parts have no class in common", source);
     l->class_count = kept;
@@ -255,7 +279,7 @@ static int by_name(const void *a, const void *b) {
 }
 
 mien_status layout_find_classes(const char *source, const folder_tree *t, const mien_on_bad *on_bad,
-                                folder_layout *l) {
+                                const mien_label_rules *rules, folder_layout *l) {
     size_t capacity = 0;
     drop_unlabelled(source, t, l);
     for (int filled = 1; filled >= 0; filled--)
@@ -265,7 +289,7 @@ mien_status layout_find_classes(const char *source, const folder_tree *t, const 
                     MIEN_TRY(add_classes(source, t, p, filled, &capacity, l));
     if (l->class_count) qsort(l->classes, (size_t)l->class_count, sizeof *l->classes, by_name);
     name_empty(source, t, l);
-    return check_parts(source, t, on_bad, l);
+    return check_parts(source, t, on_bad, rules, l);
 }
 
 void layout_release(folder_layout *l) {

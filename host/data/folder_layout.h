@@ -28,9 +28,11 @@ typedef struct folder_layout {
 mien_status layout_find_parts(const char *source, const folder_tree *tree, folder_layout *layout);
 /* Finds the classes of all parts; names that differ by case or by synonym are one class. A class
  * that a part lacks is most often a wrong name: an error, unless bad data is to be skipped: then
- * the classes of all parts are left. */
+ * the classes of all parts are left. A class that `rules` (or NULL) leave out may lack a part, and
+ * so may one that they merge with a class of that part. */
 mien_status layout_find_classes(const char *source, const folder_tree *tree,
-                                const mien_on_bad *on_bad, folder_layout *layout);
+                                const mien_on_bad *on_bad, const mien_label_rules *rules,
+                                folder_layout *layout);
 void layout_release(folder_layout *layout);
 
 #endif

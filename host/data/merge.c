@@ -100,16 +100,48 @@ static mien_status name_set(mien_dataset *set, const char *source) {
                      sizeof set->source);
 }
 
-static mien_status load_members(const char *const *sources, mien_on_bad on_bad, merged *m,
-                                mien_dataset *set) {
+/* The members' targets, with one-hot ones for hard labels. The majority's are labels already. */
+static mien_status join_targets(mien_dataset *set, const merged *m) {
+    const size_t classes = (size_t)set->classes;
+    bool soft = false;
+    for (size_t k = 0; k < m->count; k++)
+        soft |= m->members[k].targets != NULL;
+    if (!soft) return MIEN_OK;
+    MIEN_TRY(mien_new(&set->targets, set->count * classes, sizeof *set->targets));
+    for (size_t k = 0; k < m->count; k++) {
+        const mien_dataset *member = &m->members[k];
+        const size_t own = (size_t)member->classes; /* the first of the set's */
+        float *to = set->targets + m->starts[k] * classes;
+        for (size_t i = 0; i < member->count; i++, to += classes) {
+            if (member->targets)
+                memcpy(to, member->targets + i * own, own * sizeof *to);
+            else
+                to[member->labels[i]] = 1;
+        }
+        set->drawn |= member->drawn;
+    }
+    return MIEN_OK;
+}
+
+static mien_status label_by_votes(mien_dataset *member, const mien_label_rules *rules) {
+    const mien_soft_mode mode = rules ? (mien_soft_mode)rules->soft_mode : MIEN_SOFT_MAJORITY;
+    MIEN_TRY(mien_votes_apply_own(member, mode, rules ? rules->choice : NULL));
+    if (mode != MIEN_SOFT_MAJORITY) return MIEN_OK;
+    mien_free(member->targets);
+    member->targets = NULL;
+    return MIEN_OK;
+}
+
+static mien_status load_members(const char *const *sources, mien_on_bad on_bad,
+                                const mien_label_rules *rules, merged *m, mien_dataset *set) {
     size_t budget = mien_dataset_budget(set->memory);
     const long long most = on_bad.max;
     for (size_t k = 0; k < m->count; k++) {
         mien_dataset *member = &m->members[k];
         if (most >= 0) on_bad.max = most - set->skipped;
-        MIEN_TRY(
-            mien_dataset_load_within(sources[k], set->spec, on_bad, set->memory, budget, member));
-        if (member->votes) MIEN_TRY(mien_votes_apply_own(member, MIEN_SOFT_MAJORITY, NULL));
+        MIEN_TRY(mien_dataset_load_within(sources[k], set->spec, on_bad, set->memory, rules, budget,
+                                          member));
+        if (member->votes) MIEN_TRY(label_by_votes(member, rules));
         const size_t kept = member->streamed ? 0 : member->count * mien_image_bytes(set->spec);
         budget = kept < budget ? budget - kept : 0;
         MIEN_TRY(name_set(set, sources[k]));
@@ -121,13 +153,16 @@ static mien_status load_members(const char *const *sources, mien_on_bad on_bad, 
                                   set->classes, "the merged data"));
         MIEN_TRY(append(set, member, k));
     }
-    return MIEN_OK;
+    return join_targets(set, m);
 }
 
 mien_status mien_dataset_merge(const char *const *sources, size_t count, mien_image_spec spec,
-                               mien_on_bad on_bad, mien_memory memory, mien_dataset *out) {
+                               mien_on_bad on_bad, mien_memory memory,
+                               const mien_label_rules *rules, mien_dataset *out) {
     merged *m;
-    if (count == 1) return mien_dataset_load(sources[0], spec, on_bad, memory, out);
+    if (count == 1)
+        return mien_dataset_load_within(sources[0], spec, on_bad, memory, rules,
+                                        mien_dataset_budget(memory), out);
     *out = (mien_dataset){
         .spec = spec, .labelled = true, .grouped = true, .memory = memory, .def = &source_merged};
     MIEN_TRY(mien_new(&m, 1, sizeof *m));
@@ -135,7 +170,7 @@ mien_status mien_dataset_merge(const char *const *sources, size_t count, mien_im
     MIEN_TRY(mien_new(&m->members, count, sizeof *m->members));
     MIEN_TRY(mien_new(&m->starts, count, sizeof *m->starts));
     m->count = count;
-    MIEN_TRY(load_members(sources, on_bad, m, out));
+    MIEN_TRY(load_members(sources, on_bad, rules, m, out));
     if (out->streamed) return MIEN_OK;
     MIEN_TRY(join_pixels(out, m));
     close_merged(out);
@@ -160,14 +195,15 @@ static bool split_names(const char *names, char text[static MIEN_PATH],
 }
 
 mien_status mien_dataset_load_all(const char *names, mien_image_spec spec, mien_on_bad on_bad,
-                                  mien_memory memory, mien_dataset *out) {
+                                  mien_memory memory, const mien_label_rules *rules,
+                                  mien_dataset *out) {
     char text[MIEN_PATH];
     const char *sources[SOURCES_MAX];
     size_t count;
     *out = (mien_dataset){0};
     if (!split_names(names, text, sources, &count))
         return MIEN_FAIL(UNSUPPORTED, "'%.60s…' names more than %d sources", names, SOURCES_MAX);
-    return mien_dataset_merge(sources, count, spec, on_bad, memory, out);
+    return mien_dataset_merge(sources, count, spec, on_bad, memory, rules, out);
 }
 
 /* Whether `path` is in `folder`, or only in a subfolder, like the pictures of class folders. */

@@ -119,14 +119,19 @@ static mien_status load_archive(const char *source, mien_on_bad on_bad, mien_dat
 }
 
 mien_status mien_dataset_load_within(const char *source, mien_image_spec spec, mien_on_bad on_bad,
-                                     mien_memory memory, size_t budget, mien_dataset *out) {
-    *out = (mien_dataset){.spec = spec, .labelled = true, .memory = memory, .budget = budget};
+                                     mien_memory memory, const mien_label_rules *rules,
+                                     size_t budget, mien_dataset *out) {
+    *out = (mien_dataset){
+        .spec = spec, .labelled = true, .memory = memory, .rules = rules, .budget = budget};
     snprintf(out->source, sizeof out->source, "%s", source);
-    if (archive_is(source) && !mien_is_folder(source)) return load_archive(source, on_bad, out);
-    return load_plain(on_bad, out);
+    const bool packed = archive_is(source) && !mien_is_folder(source);
+    const mien_status status = packed ? load_archive(source, on_bad, out) : load_plain(on_bad, out);
+    out->rules = NULL; /* the caller's, not the set's */
+    return status;
 }
 
 mien_status mien_dataset_load(const char *source, mien_image_spec spec, mien_on_bad on_bad,
                               mien_memory memory, mien_dataset *out) {
-    return mien_dataset_load_within(source, spec, on_bad, memory, mien_dataset_budget(memory), out);
+    return mien_dataset_load_within(source, spec, on_bad, memory, NULL, mien_dataset_budget(memory),
+                                    out);
 }

@@ -69,29 +69,25 @@ static mien_status apply_votes(mien_evaluation *e) {
 }
 
 /* Leaves out what the model's training left out, then what the request does. */
-static mien_status choose_classes(mien_evaluation *e) {
+static mien_status choose_classes(mien_evaluation *e, const mien_class_choice *drops) {
     const mien_meta *meta = &e->model.meta;
     const char *names = e->request.drop_classes;
     const size_t before = e->data.count;
-    mien_class_choice drops;
     MIEN_TRY(mien_choice_apply(&meta->choice, false, &e->data));
     if (names) {
-        mien_status status = mien_choice_drops(names, &drops);
-        for (int i = 0; i < drops.rule_count && status == MIEN_OK; i++) {
+        for (int i = 0; i < drops->rule_count; i++) {
             char known[MIEN_CLASS_LIST];
-            const char *name = drops.rules[i].from;
+            const char *name = drops->rules[i].from;
             if (mien_class_find(CLASSES(meta), meta->classes, name) >= 0 ||
                 mien_class_find(CLASSES(&e->data), e->data.classes, name) >= 0)
                 continue;
             mien_class_list(CLASSES(meta), meta->classes, known);
-            status = MIEN_FAIL(INVALID,
-                               "--drop-classes names '%s', which is no class of the data; the "
-                               "model's classes are %s",
-                               name, known);
+            return MIEN_FAIL(INVALID,
+                             "--drop-classes names '%s', which is no class of the data; the "
+                             "model's classes are %s",
+                             name, known);
         }
-        if (status == MIEN_OK) status = mien_choice_apply(&drops, false, &e->data);
-        mien_choice_release(&drops);
-        MIEN_TRY(status);
+        MIEN_TRY(mien_choice_apply(drops, false, &e->data));
         MIEN_TRY(mien_new(&e->dropped, (size_t)meta->classes, sizeof *e->dropped));
         MIEN_TRY(mien_score_choose_dropped(names, CLASSES(meta), meta->classes, false, e->dropped));
     }
@@ -102,15 +98,17 @@ static mien_status choose_classes(mien_evaluation *e) {
     return MIEN_OK;
 }
 
-/* Loads the data with the model's classes and the split that it was trained with. */
-static mien_status load_data(mien_evaluation *e) {
+/* Loads the data with the model's classes and the split that it was trained with, without the
+ * classes of `drops`. */
+static mien_status load_data(mien_evaluation *e, const mien_class_choice *drops) {
     const mien_evaluate_request *r = &e->request;
     const mien_meta *meta = &e->model.meta;
     mien_split split = meta->split;
     const char *source = r->data ? r->data : meta->data;
     const mien_on_bad on_bad = r->on_bad ? *r->on_bad : mien_meta_on_bad(meta, source);
+    const mien_label_rules rules = {&meta->choice, drops, (int)meta->soft_mode};
     const mien_status status =
-        mien_dataset_load_all(source, meta->input, on_bad, r->memory, &e->data);
+        mien_dataset_load_all(source, meta->input, on_bad, r->memory, &rules, &e->data);
     if (status == MIEN_NOT_FOUND && !r->data)
         return mien_fail_context(
             status,
@@ -120,7 +118,7 @@ static mien_status load_data(mien_evaluation *e) {
     if (!e->data.labelled)
         return MIEN_FAIL(INVALID, "'%s' has no labels (no column 'emotion') to evaluate against",
                          source);
-    MIEN_TRY(choose_classes(e));
+    MIEN_TRY(choose_classes(e, drops));
     MIEN_TRY(mien_dataset_map(&e->data, (const char(*)[MIEN_CLASS_NAME])meta->class_names,
                               meta->classes, "the model"));
     if (split.by == MIEN_BY_USAGE && !mien_split_named(&e->data)) {
@@ -172,7 +170,12 @@ mien_status mien_evaluation_open(const mien_evaluate_request *request, mien_eval
         mien_text_printf(&out->models, "%s%s", i ? " + " : "", request->models[i]);
     MIEN_TRY(out->models.status);
     MIEN_TRY(mien_model_open(request->models[0], &out->model));
-    MIEN_TRY(load_data(out));
+    mien_class_choice drops = {0};
+    mien_status status = MIEN_OK;
+    if (request->drop_classes) status = mien_choice_drops(request->drop_classes, &drops);
+    if (status == MIEN_OK) status = load_data(out, &drops);
+    mien_choice_release(&drops);
+    MIEN_TRY(status);
     MIEN_TRY(survey_part(out));
     if (request->groups) MIEN_TRY(mien_groups_read(&out->data, request->groups, &out->groups));
     return list_samples(out);

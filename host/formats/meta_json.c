@@ -69,10 +69,9 @@ void mien_meta_write(const mien_meta *meta, mien_text *out) {
     mien_json_number(&json, "uncertain_below", meta->uncertain_below);
     mien_json_open(&json, "data", '{');
     mien_json_string(&json, "source", meta->data);
-    if (meta->soft_labels[0]) {
-        mien_json_string(&json, "soft_labels", meta->soft_labels);
+    if (meta->soft_labels[0]) mien_json_string(&json, "soft_labels", meta->soft_labels);
+    if (meta->soft_labels[0] || meta->soft_mode) /* alone: of votes in one of several sources */
         mien_json_integer(&json, "soft_mode", meta->soft_mode);
-    }
     write_on_bad(&json, &meta->on_bad);
     write_choice(&json, &meta->choice);
     mien_json_open(&json, "split", '{');

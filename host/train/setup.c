@@ -26,6 +26,7 @@ static mien_status apply_votes(const mien_config *c, mien_setup *s) {
     mien_meta *meta = &s->model.meta;
     meta->soft_labels[0] = 0; /* of an earlier training of a loaded model */
     const bool given = strcmp(file, "none") != 0;
+    meta->soft_mode = s->data.targets ? mode : MIEN_SOFT_MAJORITY; /* of one of several sources */
     if (!given && !s->data.votes) return MIEN_OK;
     if (given)
         MIEN_TRY(mien_votes_apply(&s->data, file, mode, &meta->choice));
@@ -83,8 +84,10 @@ static mien_status load_data(const mien_config *c, mien_image_spec spec, mien_se
     MIEN_TRY(mien_on_bad_parse(c->data.on_bad, &on_bad));
     s->model.meta.on_bad = on_bad;
     MIEN_TRY(choose_classes(c, &s->model.meta.choice, &own_choice));
+    const mien_label_rules rules = {.choice = &s->model.meta.choice,
+                                    .soft_mode = c->data.soft_mode};
     MIEN_TRY(mien_dataset_merge((const char *const *)c->data.sources.items, c->data.sources.count,
-                                spec, on_bad, (mien_memory)c->data.memory, &s->data));
+                                spec, on_bad, (mien_memory)c->data.memory, &rules, &s->data));
     MIEN_TRY(apply_votes(c, s));
     if (!s->data.labelled)
         return MIEN_FAIL(INVALID,

@@ -90,6 +90,30 @@ check "skip: the classes of all parts, no union" cmp got six.want
 says "skip: says so" "'bored' is not in train"
 check "skip: evaluate accepts the data" "$mien" evaluate --model run
 check "skip: also by name" "$mien" evaluate --model run --data other/
+
+# ---- a choice of classes acts before the parts are compared ----
+rm -rf odd && cp -r plain odd && mkdir odd/train/contempt && cp plain/train/sad/* odd/train/contempt
+refuse 1 "a class of one part" "'contempt' is not in val" "--drop-classes" -- "${refused[@]}" odd --out never
+chosen() { # NAME FLAG…: trains on odd, and evaluates the run and the data by name
+    local name=$1
+    shift
+    said "$@" || { fail "$name" "$(tail -1 err.log)"; return; }
+    check "$name: evaluate" "$mien" evaluate --model run
+}
+chosen "--drop-classes leaves it out" odd --drop-classes contempt
+grep -o ', \(train\|val\|test\): .*' said.log >got
+check "and the others stay" cmp got parts.want
+says "its pictures are counted" "1 classes with 18 images are left out: contempt 18"
+check "also for another model" eval '"$mien" train "${quick[@]}" --data plain --out seven && "$mien" evaluate --model seven --data odd --drop-classes contempt'
+refuse 1 "whose classes it must name" "'contempt' is not in val" -- evaluate --model seven --data odd
+chosen "data.classes names the others" odd --set 'data.classes=[happy, sad, neutral]'
+says "three classes" ", test: 3 classes: happy 6, sad 6, neutral 6"
+chosen "merged with a class of every part" odd --set 'data.merge={negative: [contempt, sad]}'
+says "both are one" ", train: 7 classes: angry 18, negative 36, "
+chosen "skip: the class to leave out is known" odd --on-bad skip --drop-classes contempt
+check "convert" eval '! "$mien" convert run x.safetensors --calibrate odd 2>&1 | grep -q "not in val"'
+check "predict" "$mien" predict -q --data odd --model run
+refuse 1 "merged, but not in all parts" "'contempt' is not in val" -- "${refused[@]}" odd --set 'data.merge={bored: [contempt]}' --out never
 rm -rf other && mkdir -p other && cp -r plain/train/* other && cp -r plain/val/sad other/sadness
 said other
 says "two names for one emotion" "the classes 'sad' and 'sadness' are two"
@@ -215,6 +239,18 @@ done
 check "FER+: the mode changes what is learned" eval '! cmp -s plus.distribution.h5 plus.multi.h5 && ! cmp -s plus.distribution.h5 plus.probability.h5'
 check "FER+: streamed" "$mien" "${train[@]}" plus --set data.memory=stream --set data.soft_mode=multi --out streamed
 check "FER+: the same model, bit for bit" cmp streamed/best.h5 plus.multi.h5
+said_two() { # the same as one of two sources
+    "$mien" train "${quick[@]:1}" --set "data.sources=[plain, plus]" --set data.soft_mode=$mode "$@" >out.log 2>said.log
+}
+for mode in majority distribution probability multi; do
+    if [ $mode = majority ]; then left=35; else left=21; fi
+    check "FER+ ($mode) and a folder" said_two --out two.$mode
+    says "FER+ ($mode) and a folder: the mode is used" "votes for 210 images; left out: $left with too little agreement"
+    check "FER+ ($mode) and a folder: evaluate reads the same" eval '"$mien" evaluate --model two.$mode --split val --json >val.json 2>err.log && grep "\"sha256\"" val.json | cmp - <(grep "\"sha256\"" two.$mode/metrics.json)'
+    check "FER+ ($mode) and a folder: streamed" said_two --set data.memory=stream --out two.stream --force
+    check "FER+ ($mode) and a folder: the same model" cmp two.$mode/best.h5 two.stream/best.h5
+done
+check "FER+ and a folder: the mode changes what is learned" eval '! cmp -s two.distribution/best.h5 two.multi/best.h5 && ! cmp -s two.distribution/best.h5 two.probability/best.h5'
 said plus/FER2013Train
 says "FER+: one folder alone" "votes for 126 images"
 cp -r plus broken

@@ -234,7 +234,7 @@ static void refuse(const char *source, mien_memory memory, size_t budget, mien_s
                    const char *part) {
     mien_dataset set;
     assert_int_equal(mien_dataset_load_within(source, (mien_image_spec){SIDE, SIDE, 1}, fail_on_bad,
-                                              memory, budget, &set),
+                                              memory, NULL, budget, &set),
                      status);
     expect_in_message(source);
     expect_in_message(part);

@@ -207,7 +207,7 @@ static void sources_without_an_order(void **state) {
     set = load_csv();
     mien_dataset_release(&set);
     const char *both[] = {"sample", scratch_path("faces.csv")};
-    assert_int_equal(mien_dataset_merge(both, 2, spec, skip_all, MIEN_MEMORY_RESIDENT, &set),
+    assert_int_equal(mien_dataset_merge(both, 2, spec, skip_all, MIEN_MEMORY_RESIDENT, NULL, &set),
                      MIEN_OK);
     refuse(&set, "row,a\n0,x\n", 10, "has no order of rows");
     refuse(&set, "file,a\n0,x\n", 11, "is not a folder of pictures");

@@ -379,8 +379,8 @@ static void sources_merge(void **state) {
     snprintf(names, sizeof names, "%s + %s", a_path, b_path);
     for (int memory = MIEN_MEMORY_RESIDENT; memory <= MIEN_MEMORY_STREAM; memory++) {
         uint8_t pixels[14 * 64];
-        assert_int_equal(mien_dataset_load_all(names, spec, strict, (mien_memory)memory, &set),
-                         MIEN_OK);
+        assert_int_equal(
+            mien_dataset_load_all(names, spec, strict, (mien_memory)memory, NULL, &set), MIEN_OK);
         assert_int_equal(set.count, 14);
         assert_int_equal(set.classes, 7);
         assert_string_equal(set.source, names);
@@ -396,7 +396,7 @@ static void sources_merge(void **state) {
         mien_dataset_release(&set);
     }
     snprintf(names, sizeof names, "%s + %s/none.csv", a_path, scratch);
-    assert_int_not_equal(mien_dataset_load_all(names, spec, strict, MIEN_MEMORY_AUTO, &set),
+    assert_int_not_equal(mien_dataset_load_all(names, spec, strict, MIEN_MEMORY_AUTO, NULL, &set),
                          MIEN_OK);
     expect_in_message("none.csv");
     mien_dataset_release(&set);
@@ -416,10 +416,11 @@ static void bad_rows_of_all_sources(void **state) {
         fclose(file);
     }
     const mien_on_bad four = {true, 4}, three = {true, 3};
-    assert_int_equal(mien_dataset_load_all(names, spec, four, MIEN_MEMORY_AUTO, &set), MIEN_OK);
+    assert_int_equal(mien_dataset_load_all(names, spec, four, MIEN_MEMORY_AUTO, NULL, &set),
+                     MIEN_OK);
     assert_int_equal(set.skipped, 4);
     mien_dataset_release(&set);
-    assert_int_not_equal(mien_dataset_load_all(names, spec, three, MIEN_MEMORY_AUTO, &set),
+    assert_int_not_equal(mien_dataset_load_all(names, spec, three, MIEN_MEMORY_AUTO, NULL, &set),
                          MIEN_OK);
     mien_dataset_release(&set);
 }
@@ -431,7 +432,7 @@ static void too_many_sources(void **state) {
     mien_text names = {0};
     for (int i = 0; i < 65; i++)
         mien_text_printf(&names, "%ss", i ? " + " : "");
-    assert_int_equal(mien_dataset_load_all(names.data, spec, strict, MIEN_MEMORY_AUTO, &set),
+    assert_int_equal(mien_dataset_load_all(names.data, spec, strict, MIEN_MEMORY_AUTO, NULL, &set),
                      MIEN_UNSUPPORTED);
     expect_in_message("more than 64 sources");
     mien_dataset_release(&set);
