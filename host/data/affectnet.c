@@ -34,7 +34,8 @@ static mien_status read_label(const char *source, int part, const char *image, l
     char *bytes;
     size_t size;
     npy_header header;
-    const int stem = (int)(strrchr(image, '.') - image);
+    const char *dot = strrchr(image, '.'); /* a picture is one by its first bytes, too */
+    const int stem = (int)(dot ? (size_t)(dot - image) : strlen(image));
     const int need =
         snprintf(name, sizeof name, "%s/annotations/%.*s_exp.npy", parts[part].name, stem, image);
     if (need < 0 || (size_t)need >= sizeof name)
@@ -52,13 +53,14 @@ static mien_status read_label(const char *source, int part, const char *image, l
 }
 
 static mien_status list_part(mien_dataset *set, int part, const mien_on_bad *on_bad,
-                             long long *unlabelled) {
+                             long long *unlabelled, unread_pictures *unread) {
     char relative[MIEN_PATH], path[MIEN_PATH];
     listing files;
     mien_status status;
     snprintf(relative, sizeof relative, "%s/images", parts[part].name);
     MIEN_TRY(mien_path_join(path, set->source, relative));
     MIEN_GO(listing_pictures(path, &files));
+    listing_add_unread(unread, &files.unread);
     for (size_t i = 0; i < files.count; i++) {
         long long label = 0;
         if (read_label(set->source, part, files.names[i], &label) != MIEN_OK) {
@@ -78,10 +80,12 @@ out:
 static mien_status open_affectnet(const char *source, const mien_on_bad *on_bad,
                                   mien_dataset *set) {
     long long unlabelled = 0;
+    unread_pictures unread = {0};
     MIEN_TRY(pictures_start(set));
     MIEN_TRY(mien_dataset_classes(set, affectnet_names, AFFECTNET_CLASSES));
     for (int p = 0; p < PARTS; p++)
-        if (has_part(source, p)) MIEN_TRY(list_part(set, p, on_bad, &unlabelled));
+        if (has_part(source, p)) MIEN_TRY(list_part(set, p, on_bad, &unlabelled, &unread));
+    listing_warn_unread(source, &unread);
     if (unlabelled)
         MIEN_INFO("%s: %lld images without an emotion (none, uncertain, no face) are left out",
                   source, unlabelled);

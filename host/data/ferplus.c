@@ -150,6 +150,7 @@ static mien_status read_folder(mien_dataset *set, const char *folder, int usage,
     MIEN_GO(mien_records_open(&csv, path, TABLE_MAX));
     MIEN_GO(read_table(set, &csv, folder, usage, on_bad, list, &rows));
     MIEN_GO(listing_pictures(full, &files));
+    listing_warn_unread(full, &files.unread);
     if (files.count > rows)
         MIEN_WARN("%s: %zu of %zu pictures have no line in %s and are left out", full,
                   files.count - rows, files.count, table_name);

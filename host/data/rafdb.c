@@ -98,6 +98,17 @@ static mien_status read_list(mien_dataset *set, const char *path, char *text,
     return MIEN_OK;
 }
 
+/* Without it, pictures of another format would only be missing. */
+static mien_status warn_of_unread(const char *source) {
+    char folder[MIEN_PATH];
+    listing files = {0};
+    mien_status status = mien_path_join(folder, source, find_subfolder(source));
+    if (status == MIEN_OK) status = listing_pictures(folder, &files);
+    if (status == MIEN_OK) listing_warn_unread(source, &files.unread);
+    listing_release(&files);
+    return status;
+}
+
 static mien_status open_rafdb(const char *source, const mien_on_bad *on_bad, mien_dataset *set) {
     char path[MIEN_PATH], *text;
     size_t size;
@@ -105,6 +116,7 @@ static mien_status open_rafdb(const char *source, const mien_on_bad *on_bad, mie
         return MIEN_FAIL(NOT_FOUND, "'%s' no longer contains %s", source, lists[0]);
     MIEN_TRY(pictures_start(set));
     MIEN_TRY(mien_dataset_classes(set, rafdb_names, RAFDB_CLASSES));
+    MIEN_TRY(warn_of_unread(source));
     MIEN_TRY(mien_file_read(path, LIST_MAX, &text, &size));
     const mien_status status =
         strlen(text) == size ? read_list(set, path, text, on_bad)

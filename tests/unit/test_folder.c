@@ -425,6 +425,43 @@ static void affectnet(void **state) {
     refuse(fail_at_once, "1_exp.npy': No such file");
 }
 
+static const char heic[] = "\0\0\0\x18"
+                           "ftypheic\0\0\0\0mif1heic";
+
+/* The readers of published sets warn of pictures that are not read, as that of folders does. */
+static void unread_of_known_sets(void **state) {
+    (void)state;
+    put_jpeg("raf/Image/aligned/train_00001_aligned.jpg", 20, 20, 0);
+    scratch_put("raf/Image/aligned/train_00002_aligned.heic", heic, sizeof heic);
+    scratch_put("raf/EmoLabel/list_patition_label.txt", "train_00001.jpg 2\n", 18);
+    put_jpeg("net/train_set/images/1.jpg", 20, 20, 0);
+    put_jpeg("net/train_set/images/2", 20, 20, 0); /* a picture without an ending */
+    put_label("net/train_set/annotations/1_exp.npy", "|u1", "\1", 1);
+    put_label("net/train_set/annotations/2_exp.npy", "|u1", "\2", 1);
+    scratch_put("net/train_set/images/3.heic", heic, sizeof heic);
+    scratch_put("net/val_set/images/4.heic", heic, sizeof heic);
+    put_label("net/val_set/annotations/4_exp.npy", "|u1", "\2", 1);
+    put("plus/FER2013Train/fer0000001.pgm", 1);
+    scratch_put("plus/FER2013Train/fer0000002.heic", heic, sizeof heic);
+    static const char votes[] = "fer0000001.pgm,\"(0, 0, 48, 48)\",10,0,0,0,0,0,0,0,0,0\n";
+    scratch_put("plus/FER2013Train/label.csv", votes, sizeof votes - 1);
+    static const struct {
+        const char *source, *warning;
+        size_t count;
+    } sets[] = {{"raf", "/raf: 1 .heic are pictures that are not read", 1},
+                {"net", "/net: 2 .heic are pictures that are not read", 2},
+                {"plus", "/plus/FER2013Train: 1 .heic are pictures that are not read", 1}};
+    for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
+        mien_dataset set;
+        if (mien_dataset_load(scratch_path(sets[i].source), (mien_image_spec){SIDE, SIDE, 1},
+                              fail_at_once, MIEN_MEMORY_RESIDENT, &set) != MIEN_OK)
+            fail_msg("%s", mien_error_message());
+        assert_int_equal(set.count, sets[i].count);
+        expect_in(said.data, sets[i].warning);
+        mien_dataset_release(&set);
+    }
+}
+
 static void ckplus(void **state) {
     (void)state;
     char name[96];
@@ -458,11 +495,22 @@ static void ckplus(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        IN_SCRATCH(plain),           IN_SCRATCH(parts),           IN_SCRATCH(classes_that_differ),
-        IN_SCRATCH(nothing),         IN_SCRATCH(bad_files),       IN_SCRATCH(unreadable),
-        IN_SCRATCH(forms),           IN_SCRATCH(rafdb),           IN_SCRATCH(rafdb_with_a_hole),
-        IN_SCRATCH(numbered_ckplus), IN_SCRATCH(ckplus_in_parts), IN_SCRATCH(changed_meanwhile),
-        IN_SCRATCH(rafdb_flat),      IN_SCRATCH(numbered),        IN_SCRATCH(affectnet),
+        IN_SCRATCH(plain),
+        IN_SCRATCH(parts),
+        IN_SCRATCH(classes_that_differ),
+        IN_SCRATCH(nothing),
+        IN_SCRATCH(bad_files),
+        IN_SCRATCH(unreadable),
+        IN_SCRATCH(forms),
+        IN_SCRATCH(rafdb),
+        IN_SCRATCH(rafdb_with_a_hole),
+        IN_SCRATCH(numbered_ckplus),
+        IN_SCRATCH(ckplus_in_parts),
+        IN_SCRATCH(changed_meanwhile),
+        IN_SCRATCH(rafdb_flat),
+        IN_SCRATCH(numbered),
+        IN_SCRATCH(affectnet),
+        IN_SCRATCH(unread_of_known_sets),
         IN_SCRATCH(ckplus),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
