@@ -58,13 +58,21 @@ mien_status mien_module_load(const char *name, int version, const mien_module **
     return MIEN_OK;
 }
 
+/* It is not there, or the loader's message tells what is wrong with it. */
+static mien_status refuse_library(const char *file, const char *package, const char *why) {
+    const bool missing = strncmp(why, file, strlen(file)) == 0 && strstr(why, "No such file");
+    if (missing)
+        return MIEN_FAIL(UNSUPPORTED, "%s is not installed: install Debian's package %s", file,
+                         package);
+    return MIEN_FAIL(UNSUPPORTED, "%s cannot be loaded: install Debian's package %s again (%s)",
+                     file, package, why);
+}
+
 mien_status mien_library_load(const char *file, const char *package, const char *const *names,
                               size_t count, void *out) {
     char *to = out;
     void *handle = dlopen(file, RTLD_NOW | RTLD_LOCAL);
-    if (!handle)
-        return MIEN_FAIL(UNSUPPORTED, "%s is not installed: install Debian's package %s", file,
-                         package);
+    if (!handle) return refuse_library(file, package, dlerror());
     for (size_t i = 0; i < count; i++, to += sizeof(void *)) {
         void *function = dlsym(handle, names[i]);
         if (!function)

@@ -238,7 +238,9 @@ mien_status archive_read(const char *path, size_t budget, archive_files *out) {
     mien_status status;
     *out = (archive_files){0};
     MIEN_GO(open_file(path, &fd, &size));
-    MIEN_GO(mien_library_load("libarchive.so.13", "libarchive13", names, FUNCTIONS, &u.lib));
+    status = mien_library_load("libarchive.so.13", "libarchive13", names, FUNCTIONS, &u.lib);
+    if (status != MIEN_OK) status = mien_fail_context(status, "'%s' cannot be read", path);
+    MIEN_GO(status);
     size_t most = size > SIZE_MAX / RATIO_MAX ? SIZE_MAX : size * RATIO_MAX;
     if (most < RATIO_FROM) most = RATIO_FROM;
     if (u.budget > most) u.budget = most;

@@ -40,6 +40,9 @@ mien_status image_check_size(const char *name, unsigned long long width, unsigne
 void image_leave_large(void);
 /* Allocates the pixels; the size must have been checked. */
 mien_status image_allocate(int width, int height, int channels, mien_image *out);
+/* mien_library_load; a failure names the file. */
+mien_status image_library(const image_source *from, const char *file, const char *package,
+                          const char *const *names, size_t count, void *out);
 /* Fails with the message that the file is cut short. */
 mien_status image_cut_short(const char *name);
 /* Composites `row` [width][channels + 1], alpha last, onto white: `out` is [width][channels] and

@@ -5,7 +5,6 @@
 #include <gif_lib.h>
 
 #include "host/base/memory.h"
-#include "host/base/module.h"
 #include "host/image/formats.h"
 
 typedef struct gif_library {
@@ -118,8 +117,8 @@ static mien_status decode_gif(const image_source *from, mien_image *out, int *or
     gif_job job = {.from = from, .transparent = -1};
     int code;
     (void)orientation;
-    MIEN_TRY(mien_library_load("libgif.so.7", "libgif7", names, sizeof names / sizeof names[0],
-                               &job.lib));
+    MIEN_TRY(image_library(from, "libgif.so.7", "libgif7", names, sizeof names / sizeof names[0],
+                           &job.lib));
     job.gif = job.lib.open(&job, on_read, &code);
     if (!job.gif) return damaged(&job);
     const mien_status status = decode_job(&job, out);

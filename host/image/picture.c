@@ -2,6 +2,7 @@
 #include <pthread.h>
 
 #include "host/base/memory.h"
+#include "host/base/module.h"
 #include "host/image/formats.h"
 
 enum { LARGE = 8000000 };
@@ -32,6 +33,13 @@ void image_leave_large(void) {
     if (!holds_large) return;
     holds_large = false;
     pthread_mutex_unlock(&large);
+}
+
+mien_status image_library(const image_source *from, const char *file, const char *package,
+                          const char *const *names, size_t count, void *out) {
+    const mien_status status = mien_library_load(file, package, names, count, out);
+    return status == MIEN_OK ? status
+                             : mien_fail_context(status, "'%s' cannot be read", from->name);
 }
 
 mien_status image_allocate(int width, int height, int channels, mien_image *out) {

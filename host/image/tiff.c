@@ -4,7 +4,6 @@
 #include <tiffio.h>
 
 #include "host/base/memory.h"
-#include "host/base/module.h"
 #include "host/image/formats.h"
 
 #define DAMAGED "'%s' cannot be decoded: its TIFF data are damaged or cut short"
@@ -164,8 +163,8 @@ static mien_status decode_tiff(const image_source *from, mien_image *out, int *o
                                         "TIFFSetWarningHandler"};
     tiff_library lib;
     tiff_file file = {from, 0};
-    MIEN_TRY(
-        mien_library_load("libtiff.so.6", "libtiff6", names, sizeof names / sizeof names[0], &lib));
+    MIEN_TRY(image_library(from, "libtiff.so.6", "libtiff6", names, sizeof names / sizeof names[0],
+                           &lib));
     lib.on_error(NULL); /* it would print; our message names the file */
     lib.on_warning(NULL);
     TIFF *tiff = lib.open(from->name, "rm", (thandle_t)&file, on_read, on_write, on_seek, on_close,

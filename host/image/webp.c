@@ -3,7 +3,6 @@
 
 #include <webp/decode.h>
 
-#include "host/base/module.h"
 #include "host/image/formats.h"
 
 typedef struct webp_library {
@@ -36,8 +35,8 @@ static mien_status decode_webp(const image_source *from, mien_image *out, int *o
                                         "WebPDecodeRGBAInto"};
     webp_library webp;
     WebPBitstreamFeatures info;
-    MIEN_TRY(mien_library_load("libwebp.so.7", "libwebp7", names, sizeof names / sizeof names[0],
-                               &webp));
+    MIEN_TRY(image_library(from, "libwebp.so.7", "libwebp7", names, sizeof names / sizeof names[0],
+                           &webp));
     if (from->size < 12 || little(from->bytes + 4) > from->size - 8)
         return image_cut_short(from->name);
     if (webp.features(from->bytes, from->size, &info, WEBP_DECODER_ABI_VERSION) != VP8_STATUS_OK)

@@ -305,6 +305,10 @@ static void missing_library(void **state) {
     assert_int_equal(mien_library_load("libnothere.so.9", "libnothere9", wanted, 2, functions),
                      MIEN_UNSUPPORTED);
     expect_in_message("libnothere.so.9 is not installed: install Debian's package libnothere9");
+    scratch_put("broken.so", "no library", 10);
+    assert_int_equal(mien_library_load(scratch_path("broken.so"), "broken9", wanted, 2, functions),
+                     MIEN_UNSUPPORTED);
+    expect_in_message("broken.so cannot be loaded: install Debian's package broken9 again (");
     assert_int_equal(mien_library_load("libarchive.so.13", "libarchive13", wanted, 2, functions),
                      MIEN_UNSUPPORTED);
     expect_in_message("no function 'no_such_function'");
