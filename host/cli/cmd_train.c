@@ -45,6 +45,9 @@ static void print_result(const train_args *args, const char *folder, const mien_
         }
         mien_json_number(&json, "seconds", r->seconds);
         mien_json_number(&json, "images_per_second", r->images_per_second);
+        mien_json_open(&json, "warnings", '[');
+        if (*r->collapsed) mien_json_string(&json, NULL, r->collapsed);
+        mien_json_close(&json, ']');
         mien_json_close(&json, '}');
         if (text.data) puts(text.data);
         mien_text_release(&text);

@@ -369,7 +369,19 @@ static mien_status save(trainer *t, const char *name, bool averaged, int epoch) 
     return write_model(t, name);
 }
 
-static mien_status write_metrics(trainer *t, double seconds) {
+/* The warning of a best epoch whose model has collapsed; "" for any other. */
+static void describe_collapse(const trainer *t, mien_train_result *result) {
+    const int k = mien_metrics_collapsed(&t->epoch_metrics);
+    *result->collapsed = 0;
+    if (k >= 0)
+        snprintf(result->collapsed, sizeof result->collapsed,
+                 "nearly all answers for the validation part are '%s', but its images are not: the "
+                 "model has collapsed; " MIEN_COLLAPSED_CURE,
+                 t->setup.data.class_names[k]);
+}
+
+static mien_status write_metrics(trainer *t, double seconds, const mien_train_result *result) {
+    const char *const warning = result->collapsed;
     mien_subgroups groups;
     mien_status status = mien_subgroups_compute(
         &t->setup.groups, t->loader.index[MIEN_VAL], t->probabilities, t->val_labels,
@@ -378,6 +390,8 @@ static mien_status write_metrics(trainer *t, double seconds) {
                                    .data = t->setup.data.source,
                                    .split = "val",
                                    .sha256 = t->setup.val_sha256,
+                                   .warnings = &warning,
+                                   .warning_count = *warning != 0,
                                    .seconds = seconds,
                                    .groups = groups.count ? &groups : NULL};
     if (status == MIEN_OK)
@@ -403,7 +417,10 @@ static mien_status keep_best(trainer *t, int epoch, double val_seconds, mien_tra
     t->setup.model.meta.temperature = 1; /* without validation an older model's would not fit */
     if (validates(t)) MIEN_TRY(fit_temperature(t));
     MIEN_TRY(save(t, MIEN_RUN_BEST, true, epoch));
-    if (validates(t)) MIEN_TRY(write_metrics(t, val_seconds));
+    if (validates(t)) {
+        describe_collapse(t, result);
+        MIEN_TRY(write_metrics(t, val_seconds, result));
+    }
     mien_metrics_release(&result->metrics);
     result->metrics = t->epoch_metrics;
     t->epoch_metrics = (mien_metrics){0};
@@ -495,14 +512,6 @@ static bool is_patience_over(const trainer *t) {
            t->patience.waited >= t->config->early_stopping.patience;
 }
 
-static void warn_of_collapse(const trainer *t, const mien_metrics *m) {
-    const int k = m->classes ? mien_metrics_collapsed(m) : -1;
-    if (k >= 0)
-        MIEN_WARN("nearly all answers for the validation part are '%s', but its images are not: "
-                  "the model has collapsed; " MIEN_COLLAPSED_CURE,
-                  t->setup.data.class_names[k]);
-}
-
 static mien_status run_epochs(trainer *t, mien_train_result *result) {
     for (int epoch = result->epochs + 1; epoch <= t->config->train.epochs; epoch++) {
         if (is_patience_over(t)) {
@@ -577,7 +586,7 @@ mien_status mien_train(const mien_train_request *request, mien_train_result *res
             qsort(t.speeds, (size_t)t.speed_count, sizeof *t.speeds, ascending);
             result->images_per_second = t.speeds[t.speed_count / 2];
         }
-        if (status == MIEN_OK) warn_of_collapse(&t, &result->metrics);
+        if (status == MIEN_OK && *result->collapsed) MIEN_WARN("%s", result->collapsed);
         status = save_last(&t, status, result);
         status = record_end(&t, status, result, started);
     }
