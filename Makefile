@@ -16,7 +16,7 @@ DEB_HDF5  := libhdf5-dev libseccomp-dev
 DEB_OPENCV := libopencv-core-dev libopencv-imgproc-dev libopencv-objdetect-dev libopencv-dnn-dev opencv-data
 DEB_VIDEO := libavformat-dev libavcodec-dev libavdevice-dev libswscale-dev
 DEB_WINDOW := libsdl2-dev
-DEB_LOADED := libarchive13
+DEB_LOADED := libarchive13 libheif1
 DEB_CHECK := libcmocka-dev
 DEB_TOOLS := clang clang-format valgrind
 

@@ -9,18 +9,21 @@
 enum { FILE_MAX = 256 << 20 };
 
 static const image_format *const formats[] = {&image_jpeg, &image_png,  &image_bmp, &image_pnm,
-                                              &image_tiff, &image_webp, &image_gif};
+                                              &image_tiff, &image_webp, &image_gif, &image_heif};
 
 /* Common formats that are not supported, recognised so that the message can say what to do. */
 static const struct {
     const char *name, *magic;
     size_t at, size;
-} unsupported[] = {{"HEIC", "ftyphei", 4, 7},
-                   {"HEIC", "ftypmif1", 4, 8},
-                   {"AVIF", "ftypavi", 4, 7},
-                   {"HEIC or AVIF", "ftyp", 4, 4},
-                   {"JPEG 2000", "\0\0\0\x0cjP  ", 0, 8},
-                   {"JPEG XL", "\0\0\0\x0cJXL ", 0, 8}};
+} unsupported[] = {{"a JPEG 2000 picture", "\0\0\0\x0cjP  ", 0, 8},
+                   {"a JPEG 2000 picture", "\xff\x4f\xff\x51", 0, 4},
+                   {"a JPEG XL picture", "\0\0\0\x0cJXL ", 0, 8},
+                   {"a JPEG XL picture", "\xff\x0a", 0, 2},
+                   {"a raw camera file (Canon CR2)", "CR\2\0", 8, 4},
+                   {"a raw camera file (Fujifilm RAF)", "FUJIFILMCCD-RAW", 0, 15},
+                   {"a raw camera file (Olympus ORF)", "IIRO", 0, 4},
+                   {"a raw camera file (Olympus ORF)", "IIRS", 0, 4},
+                   {"a raw camera file (Panasonic RW2)", "IIU\0", 0, 4}};
 
 static mien_status refuse_film(const char *kind, const char *name) {
     return MIEN_FAIL(UNSUPPORTED,
@@ -30,6 +33,10 @@ static mien_status refuse_film(const char *kind, const char *name) {
 }
 
 static const char *unsupported_kind(const uint8_t *bytes, size_t size) {
+    const image_container_kind container = image_container(bytes, size);
+    if (container == IMAGE_CR3) return "a raw camera file (Canon CR3)";
+    if (container == IMAGE_JPEG_2000) return "a JPEG 2000 picture";
+    if (container == IMAGE_JPEG_XL) return "a JPEG XL picture";
     for (size_t i = 0; i < sizeof unsupported / sizeof unsupported[0]; i++)
         if (size >= unsupported[i].at + unsupported[i].size &&
             memcmp(bytes + unsupported[i].at, unsupported[i].magic, unsupported[i].size) == 0)
@@ -38,10 +45,10 @@ static const char *unsupported_kind(const uint8_t *bytes, size_t size) {
 }
 
 mien_image_kind mien_image_kind_of(const void *bytes, size_t size) {
+    if (unsupported_kind(bytes, size)) return MIEN_IMAGE_UNREAD;
     for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
         if (formats[i]->strong && formats[i]->is(bytes, size)) return MIEN_IMAGE_READ;
-    const bool unread = !image_film(bytes, size) && unsupported_kind(bytes, size);
-    return unread ? MIEN_IMAGE_UNREAD : MIEN_IMAGE_NONE;
+    return MIEN_IMAGE_NONE;
 }
 
 bool mien_image_has_suffix(const char *name) {
@@ -71,14 +78,9 @@ static mien_status refuse(const uint8_t *bytes, size_t size, const char *name) {
     const char *film = image_film(bytes, size);
     if (film) return refuse_film(film, name);
     if (size == 0) return MIEN_FAIL(FORMAT, "'%s' is empty (0 bytes)", name);
-    const char *kind = unsupported_kind(bytes, size);
-    if (kind)
-        return MIEN_FAIL(UNSUPPORTED,
-                         "'%s' is a %s picture, which is not supported: convert it to JPEG or PNG",
-                         name, kind);
     return MIEN_FAIL(FORMAT,
                      "'%s' is not a picture: its first bytes are not those of a supported format "
-                     "(JPEG, PNG, BMP, PGM, TIFF, WebP, GIF)",
+                     "(JPEG, PNG, BMP, PGM, TIFF, WebP, GIF, HEIC, AVIF)",
                      name);
 }
 
@@ -117,6 +119,11 @@ static mien_status decode(const image_source *from, mien_image *out) {
     int orientation = 1;
     size_t i = 0;
     *out = (mien_image){0};
+    const char *unread = unsupported_kind(from->bytes, from->size); /* some begin like a TIFF */
+    if (unread)
+        return MIEN_FAIL(UNSUPPORTED,
+                         "'%s' is %s, which is not supported: convert it to JPEG or PNG",
+                         from->name, unread);
     while (i < sizeof formats / sizeof formats[0] && !formats[i]->is(from->bytes, from->size))
         i++;
     if (i == sizeof formats / sizeof formats[0]) return refuse(from->bytes, from->size, from->name);

@@ -28,7 +28,18 @@ typedef struct image_format {
 } image_format;
 
 extern const image_format image_jpeg, image_png, image_bmp, image_pnm, image_tiff, image_webp,
-    image_gif;
+    image_gif, image_heif;
+
+/* Kinds of picture in the ISO container; a file of several brands is the last of them here. */
+typedef enum image_container_kind {
+    IMAGE_NO_CONTAINER, /* or a film */
+    IMAGE_JPEG_XL,
+    IMAGE_JPEG_2000,
+    IMAGE_HEIC,
+    IMAGE_AVIF,
+    IMAGE_CR3,
+} image_container_kind;
+image_container_kind image_container(const uint8_t *bytes, size_t size);
 
 /* The kind of a video or audio file, such as "an MP4 video", by its first bytes; NULL: neither. */
 const char *image_film(const uint8_t *bytes, size_t size);

@@ -23,7 +23,7 @@ typedef enum mien_image_kind {
     MIEN_IMAGE_UNREAD, /* a picture of a format that is not supported */
     MIEN_IMAGE_READ,
 } mien_image_kind;
-enum { MIEN_IMAGE_SUFFIXES = 128, MIEN_IMAGE_HEAD = 16 };
+enum { MIEN_IMAGE_SUFFIXES = 128, MIEN_IMAGE_HEAD = 64 };
 
 /* What a file is by its first MIEN_IMAGE_HEAD bytes (BMP and PGM, two letters long, are NONE). */
 mien_image_kind mien_image_kind_of(const void *bytes, size_t size);
@@ -31,12 +31,13 @@ mien_image_kind mien_image_kind_of(const void *bytes, size_t size);
 bool mien_image_has_suffix(const char *name);
 /* Writes these suffixes to `out`, as "jpg, jpeg, png", and returns it. */
 const char *mien_image_suffixes(char out[MIEN_IMAGE_SUFFIXES]);
-/* Decodes JPEG, PNG, BMP, PGM, PPM, TIFF, WebP or GIF (its first frame), recognised by the first
- * bytes. `name` is used in messages. channels: 1 gray, 3 colour, 0 as in the file. EXIF orientation
- * is applied, transparency is composited onto white, 16 bits become 8. Gray from colour is ITU-R
- * 601 luma, rounded: (19595 R + 38470 G + 7471 B + 32768) >> 16; from a JPEG it is the stored luma
- * itself. FORMAT: not a picture, damaged or cut short; UNSUPPORTED: above MIEN_IMAGE_PIXELS_MAX
- * pixels, or a variant of the format that is not supported. out->pixels is NULL after a failure. */
+/* Decodes JPEG, PNG, BMP, PGM, PPM, TIFF, WebP, GIF (its first frame), HEIC or AVIF, recognised by
+ * the first bytes. `name` is used in messages. channels: 1 gray, 3 colour, 0 as in the file. EXIF
+ * orientation is applied, transparency is composited onto white, 16 bits become 8. Gray from colour
+ * is ITU-R 601 luma, rounded: (19595 R + 38470 G + 7471 B + 32768) >> 16; from a JPEG it is the
+ * stored luma itself. FORMAT: not a picture, damaged or cut short; UNSUPPORTED: above
+ * MIEN_IMAGE_PIXELS_MAX pixels, or a variant of the format that is not supported. out->pixels is
+ * NULL after a failure. */
 mien_status mien_image_decode(const void *bytes, size_t size, const char *name, int channels,
                               mien_image *out);
 /* The same for a file of at most 256 MiB. */

@@ -57,7 +57,13 @@ static toff_t on_size(thandle_t handle) {
 /* Refuses what libtiff would convert wrongly or not at all. */
 static mien_status check_kind(const tiff_library *lib, TIFF *tiff, const char *name) {
     uint16_t bits = 1, kind = PHOTOMETRIC_MINISBLACK, format = SAMPLEFORMAT_UINT;
-    uint32_t width = 0, height = 0;
+    uint32_t width = 0, height = 0, purpose = 0;
+    if (lib->field(tiff, TIFFTAG_SUBFILETYPE, &purpose) && purpose & FILETYPE_REDUCEDIMAGE)
+        return MIEN_FAIL(
+            UNSUPPORTED,
+            "'%s' begins with a preview of its picture, as raw camera files (DNG, NEF, "
+            "ARW) do, which is not supported: convert it to JPEG or PNG",
+            name);
     lib->field_or_default(tiff, TIFFTAG_BITSPERSAMPLE, &bits);
     lib->field_or_default(tiff, TIFFTAG_SAMPLEFORMAT, &format);
     lib->field(tiff, TIFFTAG_PHOTOMETRIC, &kind);

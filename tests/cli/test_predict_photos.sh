@@ -53,6 +53,31 @@ check "copies are in colour" eval '[ $(ls seen | wc -l) = 4 ] && [ "$(od -An -tu
 mkdir -p pairs/a pairs/b && cp colour.jpg pairs/a/ && cp colour.jpg pairs/b/
 check "a data set's answer is that of the pictures" eval '"$mien" predict --data pairs --model run -q --csv rows.csv >/dev/null && "$mien" predict pairs/a/colour.jpg --model run -q --detector none --csv one.csv >/dev/null && [ "$(sed -n 2p rows.csv | cut -d, -f3-)" = "$(sed -n 2p one.csv | cut -d, -f8-)" ]'
 
+# ---- HEIC and AVIF ----
+golden=$root/tests/golden/pictures
+mkdir -p heic/happy heic/sad ppm/happy ppm/sad
+for class in happy sad; do
+    cp "$golden/full.heic" heic/$class/1.heic
+    cp "$golden/full.heic.ppm" ppm/$class/1.ppm
+    cp "$golden/turn6.heic" heic/$class/2.HEIC
+    cp "$golden/lossless.heic" heic/$class/3
+    cp "$golden/lossless.heic.ppm" ppm/$class/3.ppm
+done
+answers() { cut -d, -f"$2" "$1" | tail -n +2; } # CSV FIELDS
+check "a HEIC folder is read" eval '"$mien" predict --data heic --model run -q --csv heic.csv >/dev/null && [ $(wc -l <heic.csv) = 7 ]'
+check "a HEIC folder has the answers of its pixels" eval '"$mien" predict --data ppm --model run -q --csv ppm.csv >/dev/null && [ "$(answers heic.csv 3- | sed -n "1p;3p")" = "$(answers ppm.csv 3- | sed -n "1,2p")" ]'
+check "HEIC and AVIF photos" eval '"$mien" predict "$golden/turn6.heic" "$golden/half.avif" --model run -q --detector none --annotate turned --csv photo.csv >/dev/null && [ $(wc -l <photo.csv) = 3 ]'
+check "a turned one is upright once" eval '[ "$(od -An -tu1 -j16 -N8 turned/turn6.png | tr -s " ")" = " 0 0 0 18 0 0 0 22" ]'
+head -c 700 "$golden/turn6.heic" >cut.heic
+refuse 1 "half a HEIC" "'cut.heic' cannot be decoded: its HEIC data are damaged or cut short" -- predict cut.heic --model run -q
+mkdir absent && echo "no library" >absent/libheif.so.1
+wrap=(env LD_LIBRARY_PATH=absent)
+refuse 1 "libheif is not installed" "install Debian's package libheif1" -- predict "$golden/turn6.heic" --model run -q
+check "a JPEG needs no libheif" "${wrap[@]}" "$mien" predict colour.jpg --model run -q --detector none
+wrap=()
+printf '\0\0\0\030ftypcrx \0\0\0\1crx isom' >raw.cr3
+refuse 1 "a raw file" "'raw.cr3' is a raw camera file (Canon CR3), which is not supported: convert it to JPEG or PNG" -- predict raw.cr3 --model run -q
+
 # ---- photos as cameras write them ----
 predict=(predict --model run -q)
 { head -c -2 colour.jpg && printf '\x12\x34\x56\x78\x9a\xbc\xde\xff\xd9'; } >stray.jpg

@@ -288,7 +288,8 @@ static void not_pictures(void **state) {
     refuse("P", 1, MIEN_FORMAT, "is not a picture");
     refuse("GIF89a......", 12, MIEN_FORMAT, "cut short");
     refuse("RIFF\xff\0\0\0WEBPVP8 ", 16, MIEN_FORMAT, "cut short");
-    refuse("....ftypheic", 12, MIEN_UNSUPPORTED, "HEIC picture");
+    refuse("....ftypheic", 12, MIEN_FORMAT, "its HEIC data are damaged or cut short");
+    refuse("....ftypavif", 12, MIEN_FORMAT, "its AVIF data are damaged or cut short");
     refuse("....ftypisom", 12, MIEN_UNSUPPORTED, "is a video");
     refuse("P6 10000 10000 255\n", 19, MIEN_UNSUPPORTED, "10000x10000 pixels, 100.0 megapixels");
     refuse("P6 7000 7000 255\n", 17, MIEN_FORMAT, "cut short");

@@ -128,11 +128,14 @@ static void nothing(void **state) {
     refuse(fail_at_once, "holds no image");
     assert_int_equal(mien_make_folders(scratch_path("a")), MIEN_OK);
     refuse(fail_at_once, "holds no image");
-    scratch_put("a/x.heic", "....ftypheic", 12);
-    scratch_put("a/y", "....ftypavif", 12);
+    scratch_put("a/x.cr3",
+                "\0\0\0\x18"
+                "ftypcrx \0\0\0\1crx isom",
+                24);
+    scratch_put("a/y", "\0\0\0\x0cJXL \r\n\x87\n", 12);
     scratch_put("a/z.txt", "BMI of persons", 14);
     refuse(skip_all, "holds no image");
-    expect_in(said.data, "1 .heic");
+    expect_in(said.data, "1 .cr3");
     expect_in(said.data, "1 without an ending");
     expect_in(said.data, "are pictures that are not read");
     put("loose.pgm", 1);

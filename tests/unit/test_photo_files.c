@@ -161,17 +161,63 @@ static void films(void **state) {
     expect_kind("\0\0\0\x14"
                 "ftypM4A \0\0\0\0M4A ",
                 20, "sound file");
-    expect_kind("\0\0\0\x18"
-                "ftypheic\0\0\0\0mif1heic",
-                24, "HEIC");
-    expect_kind("\0\0\0\x18"
-                "ftypmp42\0\0\0\0mif1avif",
-                24, "AVIF");
     expect_kind("\0\0\0\x08moov....", 12, "QuickTime video");
     expect_kind("\x1a\x45\xdf\xa3........", 12, "MKV");
     expect_kind("RIFF....AVI LIST", 16, "AVI video");
     expect_kind("FLV\1........", 12, "Flash video");
     expect_kind("\0\0\1\xba........", 12, "MPEG video");
+}
+
+/* Pictures that are not read are called what they are, never HEIC or a video. */
+static void other_pictures(void **state) {
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t size;
+        const char *said;
+    } files[] = {
+        {"\0\0\0\x18"
+         "ftypcrx \0\0\0\1crx isom",
+         24, "'clip' is a raw camera file (Canon CR3), which is not supported: convert it to JPEG"},
+        {"\0\0\0\x14"
+         "ftypjp2 \0\0\0\0jp2 ",
+         20, "a JPEG 2000 picture"},
+        {"\0\0\0\x14"
+         "ftypjxl \0\0\0\0jxl ",
+         20, "a JPEG XL picture"},
+        {"\0\0\0\x0cjP  \r\n\x87\n", 12, "a JPEG 2000 picture"},
+        {"\xff\x4f\xff\x51\0\x2f\0\0", 8, "a JPEG 2000 picture"},
+        {"\0\0\0\x0cJXL \r\n\x87\n", 12, "a JPEG XL picture"},
+        {"\xff\x0a\xfa\x7f", 4, "a JPEG XL picture"},
+        {"II*\0\x10\0\0\0CR\2\0", 12, "a raw camera file (Canon CR2)"},
+        {"FUJIFILMCCD-RAW 0201", 20, "a raw camera file (Fujifilm RAF)"},
+        {"IIRO\x08\0\0\0", 8, "a raw camera file (Olympus ORF)"},
+        {"IIU\0\x18\0\0\0", 8, "a raw camera file (Panasonic RW2)"}};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        expect_kind(files[i].bytes, files[i].size, files[i].said);
+        assert_int_equal(mien_image_kind_of(files[i].bytes, files[i].size), MIEN_IMAGE_UNREAD);
+    }
+}
+
+/* The first directory of a raw file such as DNG, NEF or ARW is a preview. */
+static void raw_tiff(void **state) {
+    (void)state;
+    static const char file[] = "II*\0\x08\0\0\0\7\0"
+                               "\xfe\0\4\0\1\0\0\0\1\0\0\0" /* NewSubfileType: reduced */
+                               "\0\1\3\0\1\0\0\0\1\0\0\0"   /* 1x1 pixels */
+                               "\1\1\3\0\1\0\0\0\1\0\0\0"
+                               "\2\1\3\0\1\0\0\0\x08\0\0\0"   /* 8 bits */
+                               "\6\1\3\0\1\0\0\0\1\0\0\0"     /* black is 0 */
+                               "\x11\1\4\0\1\0\0\0\x08\0\0\0" /* the strip */
+                               "\x17\1\4\0\1\0\0\0\1\0\0\0"
+                               "\0\0\0";
+    char full[sizeof file];
+    mien_image image;
+    expect_kind(file, sizeof file, "'clip' begins with a preview of its picture, as raw camera");
+    memcpy(full, file, sizeof file);
+    full[18] = 0;
+    assert_int_equal(mien_image_decode(full, sizeof full, "tiff", 1, &image), MIEN_OK);
+    mien_image_release(&image);
 }
 
 /* A video is far above the limit of a picture's file. */
@@ -197,7 +243,9 @@ static void long_film(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(other_pictures),  cmocka_unit_test(raw_tiff),
         cmocka_unit_test(above_the_limit), cmocka_unit_test(claimed_sizes),
-        cmocka_unit_test(stray_bytes), cmocka_unit_test(films), cmocka_unit_test(long_film)};
+        cmocka_unit_test(stray_bytes),     cmocka_unit_test(films),
+        cmocka_unit_test(long_film)};
     return cmocka_run_group_tests(tests, scratch_make, scratch_drop);
 }
