@@ -50,6 +50,8 @@ save("turned.webp", c, c.transpose(Image.Transpose.ROTATE_270), lossless=True, e
 save("plain.gif", c.quantize(16))
 save("two.gif", c.quantize(16), save_all=True, append_images=[g.quantize(8)])
 save("clear.gif", c.quantize(16), transparency=3)
+big = np.random.default_rng(1).integers(0, 256, (150, 150)) // (1 + np.mgrid[0:150, 0:150][0] // 4 * 8)
+save("long.gif", Image.fromarray(big.astype(np.uint8)))  # more than 4096 codes, long strings
 c.convert("CMYK").save(os.path.join(here, "cmyk.tif"))
 
 # HEIC and AVIF: libheif's own conversion of colours, so the test allows small differences

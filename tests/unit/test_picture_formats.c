@@ -10,7 +10,7 @@
 static const char *const files[] = {"gray.tif",   "gray_lzw.tif", "colour_lzw.tif", "palette.tif",
                                     "alpha.tif",  "turned.tif",   "gray16.tif",     "colour.webp",
                                     "alpha.webp", "lossy.webp",   "turned.webp",    "plain.gif",
-                                    "two.gif",    "clear.gif"};
+                                    "two.gif",    "clear.gif",    "long.gif"};
 enum { FILES = sizeof files / sizeof files[0], SIZE_MAX_FILE = 1 << 20 };
 
 static const char *path_of(const char *name, const char *suffix) {
@@ -34,6 +34,20 @@ static void equals_pillow(void **state) {
         if (memcmp(got.pixels, want.pixels, size) != 0) fail_msg("%s: other pixels", files[i]);
         mien_image_release(&got);
         mien_image_release(&want);
+    }
+}
+
+static void gray_of_colour(void **state) {
+    (void)state;
+    for (int i = 0; i < FILES; i++) {
+        mien_image colour, gray;
+        assert_int_equal(mien_image_read(path_of(files[i], ""), 3, &colour), MIEN_OK);
+        assert_int_equal(mien_image_read(path_of(files[i], ""), 1, &gray), MIEN_OK);
+        const size_t pixels = (size_t)gray.width * (size_t)gray.height;
+        mien_image_to_gray(colour.pixels, pixels, colour.pixels);
+        if (memcmp(colour.pixels, gray.pixels, pixels) != 0) fail_msg("%s: other gray", files[i]);
+        mien_image_release(&colour);
+        mien_image_release(&gray);
     }
 }
 
@@ -88,8 +102,8 @@ static void huge(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(equals_pillow),
-                                       cmocka_unit_test(unsupported_colours),
-                                       cmocka_unit_test(damaged), cmocka_unit_test(huge)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(equals_pillow), cmocka_unit_test(gray_of_colour),
+        cmocka_unit_test(unsupported_colours), cmocka_unit_test(damaged), cmocka_unit_test(huge)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
