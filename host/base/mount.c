@@ -54,8 +54,9 @@ bool mien_mount_open(const char *path, int *fd) {
     size_t size, used = 0;
     const mien_mount *mount = mien_mount_of(path, name);
     if (!mount || !name[0]) return false;
+    *fd = mount->open(mount->files, name);
+    if (*fd >= 0) return true;
     const char *bytes = mount->read(mount->files, name, &size);
-    *fd = -1;
     errno = ENOENT;
     if (!bytes) return true;
     *fd = memfd_create("mien", MFD_CLOEXEC);

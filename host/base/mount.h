@@ -14,6 +14,8 @@ typedef struct mien_mount {
     const void *files; /* the argument of the functions, which many threads call at a time */
     /* The content of a file, or NULL. Names have no empty or "." parts. */
     const char *(*read)(const void *files, const char *name, size_t *size);
+    /* A new descriptor of a file, which shares its memory; -1 if there is none. */
+    int (*open)(const void *files, const char *name);
     bool (*is_folder)(const void *files, const char *name);
     /* Calls `visit` once for each file and folder in a folder. */
     void (*list)(const void *files, const char *folder,
@@ -27,7 +29,8 @@ void mien_unmount(void);
 /* The mount that a path is in, and the name there ("" for the mount itself); else NULL. `name` has
  * MIEN_PATH bytes. */
 const mien_mount *mien_mount_of(const char *path, char *name);
-/* Whether the path is in a mount; *fd then reads a copy of the file, or is -1 with errno set. */
+/* Whether the path is in a mount; *fd then reads the file, or is -1 with errno set. It reads a copy
+ * if the mount has no descriptor for it. */
 bool mien_mount_open(const char *path, int *fd);
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@ enum {
     HEADERS_MAX = 4000000, /* members of any kind */
     NAME_MAX_BYTES = 1000,
     BLOCK = 1 << 16,
+    DESCRIPTORS_MAX = 64,
     RATIO_MAX = 200 /* an archive that unpacks to so many times its size is a bomb, …*/
 };
 static const size_t RATIO_FROM = (size_t)1 << 30; /* … if that is more than this */
@@ -140,6 +142,50 @@ static mien_status read_bytes(unpacking *u, archive_file *file) {
     return MIEN_OK;
 }
 
+/* Whether the file's reader opens it: it must not be copied for that, because it may be most of the
+ * archive. */
+static bool is_opened(const char *name) {
+    static const char *const suffixes[] = {".csv", ".tsv", ".csv.gz", ".tsv.gz", ".npy", ".npz"};
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++)
+        if (mien_path_ends(name, suffixes[i])) return true;
+    return false;
+}
+
+static mien_status write_block(const unpacking *u, int fd, const char *block, size_t size) {
+    for (size_t used = 0; used < size;) {
+        const ssize_t put = write(fd, block + used, size - used);
+        if (put < 0 && errno != EINTR)
+            return MIEN_FAIL(NO_MEMORY, "no memory to unpack '%s': %s", u->path, strerror(errno));
+        if (put > 0) used += (size_t)put;
+    }
+    return MIEN_OK;
+}
+
+/* Reads the current member into a file in memory, and maps it. */
+static mien_status read_to_descriptor(unpacking *u, archive_file *file) {
+    const size_t most = u->budget - u->used;
+    char block[BLOCK];
+    for (;;) {
+        const ssize_t got = u->lib.data(u->archive, block, sizeof block);
+        if (got < 0) return damaged(u);
+        if (got == 0) break;
+        if ((size_t)got > most - file->size) return too_large(u);
+        MIEN_TRY(write_block(u, file->fd, block, (size_t)got));
+        file->size += (size_t)got;
+    }
+    u->used += file->size;
+    if (!file->size) { /* nothing to map */
+        close(file->fd);
+        file->fd = -1;
+        return mien_copy_text(&file->bytes, "");
+    }
+    void *bytes = mmap(NULL, file->size, PROT_READ, MAP_SHARED, file->fd, 0);
+    if (bytes == MAP_FAILED) return MIEN_FAIL(NO_MEMORY, "no memory to unpack '%s'", u->path);
+    file->bytes = bytes;
+    u->out->descriptors++;
+    return MIEN_OK;
+}
+
 static mien_status read_member(unpacking *u) {
     archive_files *out = u->out;
     char name[NAME_MAX_BYTES + 1];
@@ -154,9 +200,11 @@ static mien_status read_member(unpacking *u) {
     if (out->count == out->capacity)
         MIEN_TRY(mien_grow(&out->items, &out->capacity, out->count * 2 + 64, sizeof *out->items));
     archive_file *file = &out->items[out->count++];
-    *file = (archive_file){0};
+    *file = (archive_file){.fd = -1};
     MIEN_TRY(mien_copy_text(&file->name, name));
-    return read_bytes(u, file);
+    if (is_opened(name) && out->descriptors < DESCRIPTORS_MAX)
+        file->fd = memfd_create("mien", MFD_CLOEXEC);
+    return file->fd >= 0 ? read_to_descriptor(u, file) : read_bytes(u, file);
 }
 
 static mien_status read_members(unpacking *u) {
@@ -177,7 +225,12 @@ static int by_name(const void *a, const void *b) {
 
 static void free_file(archive_file *file) {
     mien_free(file->name);
-    mien_free(file->bytes);
+    if (file->fd < 0) {
+        mien_free(file->bytes);
+        return;
+    }
+    if (file->bytes) munmap(file->bytes, file->size);
+    close(file->fd);
 }
 
 /* Sorts; of files of one name, one remains. */
@@ -274,12 +327,25 @@ static size_t first_from(const archive_files *files, const char *name) {
     return low;
 }
 
-const char *archive_bytes(const void *context, const char *name, size_t *size) {
-    const archive_files *files = context;
+static const archive_file *find(const archive_files *files, const char *name) {
     const size_t i = first_from(files, name);
-    if (i == files->count || strcmp(files->items[i].name, name) != 0) return NULL;
-    *size = files->items[i].size;
-    return files->items[i].bytes;
+    return i < files->count && strcmp(files->items[i].name, name) == 0 ? &files->items[i] : NULL;
+}
+
+const char *archive_bytes(const void *files, const char *name, size_t *size) {
+    const archive_file *file = find(files, name);
+    if (!file) return NULL;
+    *size = file->size;
+    return file->bytes;
+}
+
+int archive_open(const void *files, const char *name) {
+    const archive_file *file = find(files, name);
+    char path[64];
+    if (!file || file->fd < 0) return -1;
+    /* not dup, which would share the position in the file */
+    snprintf(path, sizeof path, "/proc/self/fd/%d", file->fd);
+    return open(path, O_RDONLY | O_CLOEXEC);
 }
 
 /* The names in a folder begin with `out`, "folder/"; returns its length. */

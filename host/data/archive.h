@@ -18,11 +18,13 @@ typedef struct archive_file {
     char *name; /* relative, parts joined by '/', without "." and ".." */
     char *bytes;
     size_t size;
+    int fd; /* of a file that readers open: in memory, mapped to `bytes`; else -1 */
 } archive_file;
 
 typedef struct archive_files {
     archive_file *items; /* [count] sorted by name, each name once */
     size_t count, capacity;
+    size_t descriptors;
     size_t left_out; /* links, devices, hidden files and names that lead outside */
 } archive_files;
 
@@ -35,6 +37,7 @@ void archive_release(archive_files *files);
 
 /* The functions of a mien_mount whose `files` are archive_files. */
 const char *archive_bytes(const void *files, const char *name, size_t *size);
+int archive_open(const void *files, const char *name);
 bool archive_has_folder(const void *files, const char *name);
 void archive_list(const void *files, const char *folder,
                   void (*visit)(void *to, const char *name, bool folder), void *to);

@@ -96,7 +96,8 @@ static mien_status load_plain(mien_on_bad on_bad, mien_dataset *set) {
 /* An archive is a folder while it is read; its images must then be in memory. */
 static mien_status load_archive(const char *source, mien_on_bad on_bad, mien_dataset *set) {
     archive_files files = {0};
-    const mien_mount mount = {source, &files, archive_bytes, archive_has_folder, archive_list};
+    const mien_mount mount = {source,      &files, archive_bytes, archive_open, archive_has_folder,
+                              archive_list};
     if (set->memory == MIEN_MEMORY_STREAM)
         return MIEN_FAIL(
             UNSUPPORTED,

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "host/base/file.h"
@@ -148,7 +149,8 @@ static void mounted(void **state) {
     snprintf(root, sizeof root, "%s", finish(&zip, "mounted.zip"));
     snprintf(path, sizeof path, "%s", root);
     expect_ok(archive_read(path, BUDGET, &files));
-    const mien_mount mount = {root, &files, archive_bytes, archive_has_folder, archive_list};
+    const mien_mount mount = {root,        &files, archive_bytes, archive_open, archive_has_folder,
+                              archive_list};
     assert_false(mien_is_folder(path));
     mien_mount_files(&mount);
     assert_true(mien_is_folder(path) && mien_file_exists(path));
@@ -173,6 +175,61 @@ static void mounted(void **state) {
     assert_false(mien_mount_open(scratch_path("mounted.zipx/b"), &fd));
     mien_unmount();
     assert_null(mien_mount_of(scratch_path("mounted.zip"), name));
+    archive_release(&files);
+}
+
+/* The file that is most of an archive is in memory once, however often it is opened. */
+static void opened_without_a_copy(void **state) {
+    (void)state;
+    made_zip zip = {0};
+    archive_files files;
+    char root[MIEN_PATH], path[2 * MIEN_PATH], content[8] = "";
+    struct stat info[2];
+    size_t size;
+    int fd[2];
+    add(&zip, "set/faces.csv", "emotion,pixels", true);
+    add(&zip, "empty.csv", "", false);
+    snprintf(root, sizeof root, "%s", finish(&zip, "opened.zip"));
+    expect_ok(archive_read(root, BUDGET, &files));
+    assert_memory_equal(archive_bytes(&files, "set/faces.csv", &size), "emotion,pixels", 14);
+    assert_int_equal(size, 14);
+    assert_non_null(archive_bytes(&files, "empty.csv", &size));
+    assert_int_equal(size, 0);
+    const mien_mount mount = {root,        &files, archive_bytes, archive_open, archive_has_folder,
+                              archive_list};
+    mien_mount_files(&mount);
+    snprintf(path, sizeof path, "%s/set/faces.csv", root);
+    for (int i = 0; i < 2; i++) {
+        assert_true(mien_mount_open(path, &fd[i]) && fd[i] >= 0);
+        assert_int_equal(fstat(fd[i], &info[i]), 0);
+        assert_int_equal(read(fd[i], content, 7), 7); /* each from its own position */
+        assert_string_equal(content, "emotion");
+        assert_int_equal(write(fd[i], "x", 1), -1);
+    }
+    assert_int_equal(info[0].st_ino, info[1].st_ino);
+    mien_unmount();
+    archive_release(&files);
+    assert_int_equal(read(fd[0], content, 7), 7);
+    assert_string_equal(content, ",pixels");
+    close(fd[0]);
+    close(fd[1]);
+}
+
+/* An archive of many tables takes few descriptors. */
+static void many_tables(void **state) {
+    (void)state;
+    made_zip zip = {0};
+    archive_files files;
+    char name[32];
+    for (int i = 0; i < 200; i++) {
+        snprintf(name, sizeof name, "%d.csv", i);
+        add(&zip, name, "emotion", false);
+    }
+    expect_ok(archive_read(finish(&zip, "many.zip"), BUDGET, &files));
+    assert_int_equal(files.count, 200);
+    assert_in_range(files.descriptors, 1, 100);
+    for (size_t i = 0, size; i < files.count; i++)
+        assert_memory_equal(archive_bytes(&files, files.items[i].name, &size), "emotion", 7);
     archive_release(&files);
 }
 
@@ -322,10 +379,12 @@ static bool have_library(void) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(names),          cmocka_unit_test(letters),
-                                       cmocka_unit_test(mounted),        cmocka_unit_test(contents),
-                                       cmocka_unit_test(limits),         cmocka_unit_test(damage),
-                                       cmocka_unit_test(missing_library)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names),          cmocka_unit_test(letters),
+        cmocka_unit_test(mounted),        cmocka_unit_test(opened_without_a_copy),
+        cmocka_unit_test(many_tables),    cmocka_unit_test(contents),
+        cmocka_unit_test(limits),         cmocka_unit_test(damage),
+        cmocka_unit_test(missing_library)};
     if (!have_library()) {
         printf("1..0 # SKIP libarchive is not installed\n");
         return 0;
