@@ -197,7 +197,7 @@ mien_status mien_file_link(const char *path, const char *name) {
 }
 
 /* Temporary names hold the number of the process that writes. */
-static void remove_temporaries(const char *folder) {
+void mien_remove_temporaries(const char *folder) {
     char path[MIEN_PATH];
     DIR *dir = opendir(folder);
     for (const struct dirent *e; dir && (e = readdir(dir));) {
@@ -215,7 +215,7 @@ mien_status mien_lock_folder(const char *folder, int *lock) {
     *lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
     if (*lock < 0) return io_error("write", path);
     if (flock(*lock, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) {
-        remove_temporaries(folder); /* no lock at all where the file system has none */
+        mien_remove_temporaries(folder); /* no lock at all where the file system has none */
         return MIEN_OK;
     }
     close(*lock);

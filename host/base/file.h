@@ -27,6 +27,8 @@ mien_status mien_file_link(const char *path, const char *name);
  * mien_unlock; removes temporary files that dead processes left. INVALID if another process has it.
  */
 mien_status mien_lock_folder(const char *folder, int *lock);
+/* Removes the temporary files that dead processes left in a folder. */
+void mien_remove_temporaries(const char *folder);
 /* Also removes the lock's file. */
 void mien_unlock_folder(const char *folder, int lock);
 /* Files that grow while a command runs, such as the lines of a video: what was added stays,

@@ -77,7 +77,7 @@ const char *pictures_file(const mien_dataset *set, size_t i) {
     return p->paths.data + p->items[i].path;
 }
 
-static mien_status path_of(const mien_dataset *set, size_t i, char *path) {
+mien_status pictures_path(const mien_dataset *set, size_t i, char *path) {
     const pictures *p = set->reader;
     return mien_path_join(path, p->root ? p->root : set->source, pictures_file(set, i));
 }
@@ -106,7 +106,7 @@ static mien_status decode(const mien_dataset *set, size_t i, uint8_t *pixels, ui
     char path[MIEN_PATH];
     mien_image image;
     mien_status status = MIEN_OK;
-    MIEN_TRY(path_of(set, i, path));
+    MIEN_TRY(pictures_path(set, i, path));
     *stamp = stamp_of(path);
     MIEN_TRY(mien_image_read(path, set->spec.channels == 3 ? 3 : 1, &image));
     if (image.width < PICTURE_SIDE_MIN || image.height < PICTURE_SIDE_MIN)
@@ -165,8 +165,21 @@ static mien_status append_group(mien_dataset *set, size_t first, size_t count,
     return MIEN_OK;
 }
 
+/* All listed files become samples, unread. */
+static mien_status take_all(mien_dataset *set) {
+    const pictures *p = set->reader;
+    MIEN_TRY(mien_dataset_extend(set, p->count));
+    for (size_t i = 0; i < p->count; i++) {
+        set->labels[i] = p->items[i].label;
+        set->usage[i] = p->items[i].usage;
+        set->group[i] = p->items[i].group;
+    }
+    return MIEN_OK;
+}
+
 mien_status pictures_load(mien_dataset *set, const mien_on_bad *on_bad) {
     pictures *p = set->reader;
+    if (set->listed) return take_all(set);
     uint8_t *pixels = NULL;
     decode_result *results = NULL;
     mien_status status;

@@ -37,11 +37,13 @@ mien_status pictures_root(mien_dataset *set, const char *folder);
  * picture and extended to a square, as in prediction. */
 mien_status pictures_box(mien_dataset *set, mien_rect box);
 /* Decodes every listed file and appends the good ones in list order; pixels are kept within the
- * set's budget. */
+ * set's budget. Of a set that is only listed, all files are appended without reading them. */
 mien_status pictures_load(mien_dataset *set, const mien_on_bad *on_bad);
 mien_status pictures_read(const mien_dataset *set, size_t i, mien_read_buffer *buffer,
                           uint8_t *pixels);
 const char *pictures_file(const mien_dataset *set, size_t i);
+/* Its path, in path[MIEN_PATH]. */
+mien_status pictures_path(const mien_dataset *set, size_t i, char *path);
 void pictures_close(mien_dataset *set);
 
 /* Converts [height][width][channels] pixels (1 or 3) to the spec's size and channels, 3 (colour) or

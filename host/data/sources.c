@@ -66,6 +66,7 @@ static mien_status load_from(const mien_source_def *def, mien_on_bad on_bad, mie
     if (set->skipped)
         MIEN_WARN("%s: %lld bad rows or files were left out", set->source, set->skipped);
     mien_dataset_check_names(set);
+    if (set->listed) return MIEN_OK;
     set->streamed = !set->pixels;
     if (set->streamed && mien_mount_of(set->source, inside))
         return MIEN_FAIL(NO_MEMORY,
@@ -135,4 +136,20 @@ mien_status mien_dataset_load(const char *source, mien_image_spec spec, mien_on_
                               mien_memory memory, mien_dataset *out) {
     return mien_dataset_load_within(source, spec, on_bad, memory, NULL, mien_dataset_budget(memory),
                                     out);
+}
+
+mien_status mien_dataset_list(const char *source, mien_on_bad on_bad, mien_dataset *out) {
+    *out = (mien_dataset){.spec = {1, 1, 1}, .labelled = true, .listed = true};
+    snprintf(out->source, sizeof out->source, "%s", source);
+    if (archive_is(source) && !mien_is_folder(source))
+        return MIEN_FAIL(UNSUPPORTED, "'%s' is an archive: unpack it and give the folder", source);
+    if (find(source) == &mien_source_folder) MIEN_TRY(container_table(out->source));
+    const mien_source_def *def = find(out->source);
+    if (!def) return refuse(source);
+    if (!def->file)
+        return MIEN_FAIL(UNSUPPORTED,
+                         "'%s' holds the pixels of faces, not photos: give a folder of photos in "
+                         "class folders",
+                         out->source);
+    return load_from(def, on_bad, out);
 }

@@ -60,27 +60,16 @@ static mien_status more_faces(mien_photos *p, int count) {
                      (size_t)meta->classes * sizeof *p->probabilities);
 }
 
-/* The part of the image that a box of the file covers, or the reverse; at least one pixel. */
-static mien_rect scaled(mien_rect box, int from_width, int from_height, int width, int height) {
-    const double x = (double)width / from_width, y = (double)height / from_height;
-    const int left = (int)(box.x * x + 0.5), top = (int)(box.y * y + 0.5);
-    int right = (int)((box.x + box.width) * x + 0.5),
-        bottom = (int)((box.y + box.height) * y + 0.5);
-    if (right > width) right = width;
-    if (bottom > height) bottom = height;
-    return (mien_rect){left, top, right > left ? right - left : 1, bottom > top ? bottom - top : 1};
-}
-
 static mien_rect to_image(const mien_photo *photo, mien_rect box) {
     const mien_image *image = photo->image;
     if (!photo->width) return box;
-    return scaled(box, photo->width, photo->height, image->width, image->height);
+    return mien_rect_scale(box, photo->width, photo->height, image->width, image->height);
 }
 
 static mien_rect to_file(const mien_photo *photo, mien_rect box) {
     const mien_image *image = photo->image;
     if (!photo->width) return box;
-    return scaled(box, image->width, image->height, photo->width, photo->height);
+    return mien_rect_scale(box, image->width, image->height, photo->width, photo->height);
 }
 
 /* Crops one face; the whole photo is resized without a crop, as in training. `box`: in the image's
