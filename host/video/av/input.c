@@ -82,19 +82,6 @@ static mien_status open_descriptor(video_input *input, const char *path) {
     return MIEN_OK;
 }
 
-/* Demuxers only see the suffix of the name, which must not look like a pattern or another file. */
-static void harmless_name(const char *path, char out[32]) {
-    const char *dot = strrchr(path, '.'), *slash = strrchr(path, '/');
-    size_t length = 5;
-    memcpy(out, "video", 6);
-    if (!dot || (slash && dot < slash) || strlen(dot) > 16) return;
-    out[length++] = '.';
-    for (dot++; *dot && ((*dot | 32) >= 'a' ? (*dot | 32) <= 'z' : *dot >= '0' && *dot <= '9');
-         dot++)
-        out[length++] = *dot;
-    out[length] = 0;
-}
-
 static bool is_picture(const char *demuxer) {
     const size_t length = strlen(demuxer);
     return strcmp(demuxer, "image2") == 0 || strcmp(demuxer, "ico") == 0 ||
@@ -102,10 +89,10 @@ static bool is_picture(const char *demuxer) {
             strcmp(demuxer, "image2pipe") != 0);
 }
 
-static mien_status find_demuxer(video_input *input, const char *path, const char *name,
-                                const AVInputFormat **out) {
+/* By the content alone: demuxers never see the name, which says nothing reliable. */
+static mien_status find_demuxer(video_input *input, const char *path, const AVInputFormat **out) {
     *out = NULL;
-    if (av_probe_input_buffer2(input->io, out, name, NULL, 0, PROBE) < 0 || !*out)
+    if (av_probe_input_buffer2(input->io, out, "", NULL, 0, PROBE) < 0 || !*out)
         return video_input_stopped(input) ? MIEN_FAIL(INTERRUPTED, "interrupted")
                                           : MIEN_FAIL(FORMAT, "'%s' is not a video", path);
     if (is_picture((*out)->name))
@@ -143,7 +130,6 @@ static void prepare(video_input *input) {
 }
 
 mien_status video_input_file(video_input *input, const char *path, const volatile int *stop) {
-    char name[32];
     const AVInputFormat *demuxer;
     *input = (video_input){.fd = -1, .stop = stop};
     video_demuxer_complained();
@@ -157,8 +143,7 @@ mien_status video_input_file(video_input *input, const char *path, const volatil
         av_free(buffer);
         return MIEN_FAIL(NO_MEMORY, "out of memory");
     }
-    harmless_name(path, name);
-    MIEN_TRY(find_demuxer(input, path, name, &demuxer));
+    MIEN_TRY(find_demuxer(input, path, &demuxer));
     input->format = avformat_alloc_context();
     if (!input->format) return MIEN_FAIL(NO_MEMORY, "out of memory");
     prepare(input);
@@ -168,7 +153,7 @@ mien_status video_input_file(video_input *input, const char *path, const volatil
     AVDictionary *options = NULL;
     av_dict_set(&options, "protocol_whitelist", "none", 0);
     av_dict_set(&options, "format_whitelist", allowed, 0);
-    const int code = avformat_open_input(&input->format, name, demuxer, &options);
+    const int code = avformat_open_input(&input->format, "", demuxer, &options);
     av_dict_free(&options);
     return code < 0 ? open_failed(input, demuxer->name, code) : MIEN_OK;
 }

@@ -40,7 +40,8 @@ typedef struct video_reader {
     bool told;          /* this was reported */
     bool warned;
     long long frames, damaged, read_to; /* read_to: bytes */
-    double duration, began;             /* began: when a played file began; 0: not yet */
+    double duration, share;             /* share: the greatest that was told */
+    double began;                       /* when a played file began; 0: not yet */
 } video_reader;
 
 static mien_status interrupted(void) {
@@ -306,13 +307,14 @@ static mien_status next(void *state, mien_frame *frame, bool *more) {
 }
 
 static double progress(void *state) {
-    const video_reader *reader = state;
+    video_reader *reader = state;
     double share = -1;
     if (reader->duration > 0 && reader->times.last <= reader->duration)
         share = reader->times.last / reader->duration;
     else if (reader->input.size > 0)
         share = (double)reader->read_to / (double)reader->input.size;
-    return share > 1 ? 1 : share;
+    if (share > reader->share) reader->share = share < 1 ? share : 1;
+    return share < 0 ? -1 : reader->share;
 }
 
 static void close_reader(void *state) {
@@ -410,7 +412,7 @@ static void describe(video_reader *reader, mien_video_info *info) {
     info->height = sideways ? first->width : first->height;
     info->rate = usable(reader->stream->avg_frame_rate);
     if (info->rate == 0) info->rate = usable(reader->stream->r_frame_rate);
-    if (format->duration > 0 && format->duration_estimation_method != AVFMT_DURATION_FROM_BITRATE)
+    if (format->duration > 0 && format->duration_estimation_method == AVFMT_DURATION_FROM_STREAM)
         info->duration = (double)format->duration / AV_TIME_BASE;
     reader->duration = info->duration;
     info->size = reader->kind == SOURCE_FILE ? reader->input.size : 0;

@@ -4,7 +4,7 @@
 
 /* A timestamp this much before its predecessor, in seconds, begins a new timeline, as where two
  * recordings were joined. */
-static const double JOINT = 1;
+static const double JOINT = 0.5;
 
 /* A time after the last frame's for a timestamp that is not. If timestamps advance, the estimates
  * are too late: the next ones stay close until the timestamps have caught up. */
