@@ -22,6 +22,7 @@ struct live_camera {
     int filling, fresh, used; /* slots; `fresh` may be NONE */
     long long count;
     bool quit, ended;
+    bool abandoned;     /* whoever asked has gone: the thread frees all when it ends */
     mien_status status; /* of the end */
     char message[MIEN_MESSAGE];
 };
@@ -51,6 +52,15 @@ static void publish(live_camera *c) {
     pthread_mutex_unlock(&c->lock);
 }
 
+static void destroy(live_camera *c) {
+    if (c->source.close) c->source.close(c->source.state);
+    for (int i = 0; i < SLOTS; i++)
+        mien_frame_release(&c->slots[i]);
+    pthread_cond_destroy(&c->changed);
+    pthread_mutex_destroy(&c->lock);
+    mien_free(c);
+}
+
 static void *read_frames(void *context) {
     live_camera *c = context;
     const double start = mien_seconds();
@@ -71,8 +81,10 @@ static void *read_frames(void *context) {
     c->status = status;
     if (status != MIEN_OK) snprintf(c->message, sizeof c->message, "%s", mien_error_message());
     c->ended = true;
+    const bool abandoned = c->abandoned;
     pthread_cond_broadcast(&c->changed);
     pthread_mutex_unlock(&c->lock);
+    if (abandoned) destroy(c);
     return NULL;
 }
 
@@ -146,16 +158,10 @@ void live_camera_close(live_camera *c) {
     while (!c->ended && wait_until(c, until))
         ;
     const bool ended = c->ended;
+    c->abandoned = !ended;
+    if (!ended) pthread_detach(c->thread);
     pthread_mutex_unlock(&c->lock);
-    if (!ended) {
-        pthread_detach(c->thread);
-        return;
-    }
+    if (!ended) return;
     pthread_join(c->thread, NULL);
-    if (c->source.close) c->source.close(c->source.state);
-    for (int i = 0; i < SLOTS; i++)
-        mien_frame_release(&c->slots[i]);
-    pthread_cond_destroy(&c->changed);
-    pthread_mutex_destroy(&c->lock);
-    mien_free(c);
+    destroy(c);
 }

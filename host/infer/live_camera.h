@@ -20,8 +20,8 @@ mien_status live_camera_next(live_camera *camera, double seconds, live_event *ev
                              const mien_frame **frame, double *arrived);
 /* Frames that came so far, those skipped included. */
 long long live_camera_count(live_camera *camera);
-/* Ends the thread. A driver that hangs never returns from its call: then thread and source are
- * left behind as they are. NULL is allowed. */
+/* Ends the thread. A driver that hangs does not return from its call: then the thread is left
+ * behind, and closes the source if it ever returns. NULL is allowed. */
 void live_camera_close(live_camera *camera);
 
 #endif
