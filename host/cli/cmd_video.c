@@ -133,7 +133,7 @@ static mien_status process(const video_args *args, mien_frames *frames, mien_ens
                                               .stop = &cli_stop};
     const mien_video_info *info = &frames->info;
     if (!args->faces.none)
-        MIEN_INFO("%dx%d %s: faces of at least %d pixels, detected on every %d. frame", info->width,
+        MIEN_INFO("%dx%d %s: faces of at least %d pixels, detected once in %d frames", info->width,
                   info->height, info->codec,
                   args->faces.min_face ? args->faces.min_face
                                        : mien_video_face_least(info->width, info->height),
