@@ -92,7 +92,7 @@ static void damaged_frames(void **state) {
 
 /* The eight ways in which a picture can lie, as the matrix of an mp4. */
 static void orientations(void **state) {
-    static const char lying[] = "\0\0\0\0\0\1\0\0\0\0\0\0\xff\xff\0\0\0\0\0\0";
+    static const char lying[] = "\0\0\0\0\xff\xff\0\0\0\0\0\0\0\1\0\0\0\0\0\0";
     static const int matrices[][4] = {{1, 0, 0, 1}, {-1, 0, 0, 1}, {1, 0, 0, -1}, {-1, 0, 0, -1},
                                       {0, 1, 1, 0}, {0, -1, 1, 0}, {0, 1, -1, 0}, {0, -1, -1, 0}};
     mien_frame first = {0}, frame = {0};

@@ -13,8 +13,9 @@
 #include "host/base/memory.h"
 #include "host/video/av/av.h"
 
-/* Reserved at least, and for the index of each packet (twice: +faststart moves it). */
-enum { RESERVE = 2 << 20, RESERVE_PACKET = 64 };
+/* Reserved for the container's index: at least, and for each packet (twice: +faststart moves it);
+ * and ahead of the data. */
+enum { RESERVE_LEAST = 1 << 20, RESERVE_PACKET = 64, RESERVE_AHEAD = 8 << 20 };
 
 struct mien_video_writer {
     char path[MIEN_PATH], temporary[MIEN_PATH];
@@ -25,11 +26,17 @@ struct mien_video_writer {
     AVFrame *frame;
     AVPacket *packet;
     video_sound sound;
-    int width, height; /* of the frames; the video's are even */
-    int from_width, from_height;
-    double rate, last_time;
+    int width, height;           /* of the frames; the video's are even */
+    int from_width, from_height; /* what the scaler was made for */
+    uint8_t *even;               /* the frame, with rows of an even length */
+    size_t even_capacity;
+    double rate;
+    double last_time,
+        written; /* of the last frame that was added, and that was written; -1: none */
     int64_t last, packets, reserved;
-    bool begun, full, done, uneven;
+    int full;           /* FFmpeg's code of a full disk; 0 */
+    mien_status failed; /* of finish */
+    bool begun, done, uneven;
 };
 
 static const struct {
@@ -45,6 +52,10 @@ enum { FORMS = sizeof forms / sizeof forms[0], MPEG4_TICKS = 50000 };
 
 static mien_status no_memory(void) {
     return MIEN_FAIL(NO_MEMORY, "out of memory");
+}
+
+static bool is_full(int code) {
+    return code == AVERROR(ENOSPC) || code == AVERROR(EDQUOT) || code == AVERROR(EFBIG);
 }
 
 static mien_status write_failed(const mien_video_writer *writer, int code) {
@@ -189,6 +200,7 @@ mien_status video_writer_open(const char *path, const char *sound_of, int width,
     writer->height = height;
     writer->rate = rate > 0.01 && rate <= 1000 ? rate : 25;
     writer->last = -1;
+    writer->written = -1;
     const mien_status status = open_writer(writer, sound_of, form);
     if (status != MIEN_OK) {
         video_writer_close(writer);
@@ -200,77 +212,102 @@ mien_status video_writer_open(const char *path, const char *sound_of, int width,
 
 /* ---- frames ---- */
 
-/* Reserves space for what is to come, the index at the end included; false: the disk is full. File
- * systems that cannot reserve are believed. */
-static bool reserve(mien_video_writer *writer) {
-    const int64_t need = avio_tell(writer->format->pb) + RESERVE +
-                         RESERVE_PACKET * writer->packets + 2LL * writer->width * writer->height;
+/* Reserves space for `size` bytes more and the index after them, and ahead of need where there is
+ * enough; false: the disk is full. File systems that cannot reserve are believed. */
+static bool reserve(mien_video_writer *writer, int size) {
+    const int64_t need =
+        avio_tell(writer->format->pb) + size + RESERVE_LEAST + RESERVE_PACKET * writer->packets;
     if (need <= writer->reserved) return true;
-    if (fallocate(writer->fd, FALLOC_FL_KEEP_SIZE, 0, need + RESERVE) == 0)
-        writer->reserved = need + RESERVE;
-    else
-        return errno != ENOSPC && errno != EDQUOT && errno != EFBIG;
-    return true;
+    for (int64_t ahead = RESERVE_AHEAD; ahead >= 0; ahead -= RESERVE_AHEAD)
+        if (fallocate(writer->fd, FALLOC_FL_KEEP_SIZE, 0, need + ahead) == 0) {
+            writer->reserved = need + ahead;
+            return true;
+        }
+    if (is_full(AVERROR(errno))) writer->full = AVERROR(errno);
+    return !writer->full;
 }
 
-static mien_status full_disk(mien_video_writer *writer) {
-    return MIEN_FAIL(IO, "the disk is full: '%s' %s %.2f seconds", writer->path,
-                     writer->last < 0 ? "could not be written; it has" : "ends after",
-                     writer->last_time);
+static mien_status full_disk(const mien_video_writer *writer) {
+    char why[AV_ERROR_MAX_STRING_SIZE];
+    return MIEN_FAIL(IO, "cannot write more of '%s', which ends after %.2f seconds: %s",
+                     writer->path, writer->written < 0 ? 0 : writer->written,
+                     video_reason(writer->full, why));
+}
+
+/* Writes a packet of the encoder; FFmpeg's code. */
+static int write_packet(mien_video_writer *writer) {
+    AVPacket *packet = writer->packet;
+    AVStream *stream = writer->format->streams[0];
+    const AVRational base = writer->codec->time_base;
+    const double time = (double)packet->pts * av_q2d(base);
+    if (writer->full || !reserve(writer, packet->size)) {
+        av_packet_unref(packet);
+        return writer->full;
+    }
+    writer->packets++;
+    if (packet->duration <= 0) /* of the last frame, for which nothing else tells */
+        packet->duration = llrint(1 / (writer->rate * av_q2d(base)));
+    av_packet_rescale_ts(packet, base, stream->time_base);
+    packet->stream_index = stream->index;
+    const int code = av_interleaved_write_frame(writer->format, packet);
+    if (code >= 0 && time > writer->written) writer->written = time;
+    return code < 0 ? code : writer->format->pb->error;
 }
 
 /* Writes what the encoder has; FFmpeg's code. */
 static int drain(mien_video_writer *writer) {
-    AVStream *stream = writer->format->streams[0];
     for (;;) {
         int code = avcodec_receive_packet(writer->codec, writer->packet);
         if (code == AVERROR(EAGAIN) || code == AVERROR_EOF) return 0;
+        if (code >= 0) code = write_packet(writer);
         if (code < 0) return code;
-        writer->packets++;
-        if (writer->packet->duration <= 0) /* of the last frame, for which nothing else tells */
-            writer->packet->duration =
-                llrint(1 / (writer->rate * av_q2d(writer->codec->time_base)));
-        av_packet_rescale_ts(writer->packet, writer->codec->time_base, stream->time_base);
-        writer->packet->stream_index = stream->index;
-        code = av_interleaved_write_frame(writer->format, writer->packet);
-        if (code < 0) return code;
-        if (writer->format->pb->error < 0) return writer->format->pb->error;
     }
 }
 
-/* The even video has a column or a row more than odd frames: the last one again. */
-static void repeat_edge(const mien_video_writer *writer) {
-    const AVFrame *frame = writer->frame;
-    uint8_t *luma = frame->data[0];
-    if (frame->width > writer->width)
-        for (int y = 0; y < writer->height; y++)
-            luma[y * frame->linesize[0] + writer->width] =
-                luma[y * frame->linesize[0] + writer->width - 1];
-    if (frame->height > writer->height)
-        memcpy(luma + writer->height * frame->linesize[0],
-               luma + (writer->height - 1) * frame->linesize[0], (size_t)frame->width);
+/* Copies a frame and repeats its last column and row where its size is odd: the video is even, and
+ * FFmpeg's scaler reads pixels of RGB in pairs. */
+static mien_status make_even(mien_video_writer *writer, const mien_image *colour, int *stride) {
+    const size_t row = (size_t)colour->width * 3;
+    const size_t padded = (row + 3 + 63) & ~(size_t)63;
+    const size_t need = padded * ((size_t)colour->height + 1);
+    if (need > writer->even_capacity) {
+        mien_free(writer->even);
+        writer->even_capacity = 0;
+        MIEN_TRY(mien_new_aligned(&writer->even, need));
+        writer->even_capacity = need;
+    }
+    uint8_t *to = writer->even;
+    for (int y = 0; y < colour->height; y++, to += padded) {
+        memcpy(to, colour->pixels + (size_t)y * row, row);
+        memcpy(to + row, to + row - 3, 3);
+    }
+    memcpy(to, to - padded, padded);
+    *stride = (int)padded;
+    return MIEN_OK;
 }
 
 static mien_status convert(mien_video_writer *writer, const mien_image *colour) {
     AVFrame *frame = writer->frame;
+    const int width = colour->width + (colour->width & 1);
+    const int height = colour->height + (colour->height & 1);
+    int stride;
     if (av_frame_make_writable(frame) < 0) return no_memory();
-    if (!writer->scaler || writer->from_width != colour->width ||
-        writer->from_height != colour->height) {
+    MIEN_TRY(make_even(writer, colour, &stride));
+    if (!writer->scaler || writer->from_width != width || writer->from_height != height) {
         sws_freeContext(writer->scaler);
-        writer->scaler = sws_getContext(colour->width, colour->height, AV_PIX_FMT_RGB24,
-                                        writer->width, writer->height, AV_PIX_FMT_YUV420P,
-                                        SWS_BILINEAR | SWS_ACCURATE_RND, NULL, NULL, NULL);
+        writer->scaler =
+            sws_getContext(width, height, AV_PIX_FMT_RGB24, frame->width, frame->height,
+                           AV_PIX_FMT_YUV420P, SWS_BILINEAR | SWS_ACCURATE_RND, NULL, NULL, NULL);
         if (!writer->scaler) return MIEN_FAIL(UNSUPPORTED, "a frame cannot be converted");
         const int *matrix =
             sws_getCoefficients(video_matrix(frame->colorspace, frame->width, frame->height));
         sws_setColorspaceDetails(writer->scaler, matrix, 1, matrix, 0, 0, 1 << 16, 1 << 16);
-        writer->from_width = colour->width;
-        writer->from_height = colour->height;
+        writer->from_width = width;
+        writer->from_height = height;
     }
-    const uint8_t *const rows[4] = {colour->pixels};
-    const int strides[4] = {colour->width * 3};
-    sws_scale(writer->scaler, rows, strides, 0, colour->height, frame->data, frame->linesize);
-    repeat_edge(writer);
+    const uint8_t *const rows[4] = {writer->even};
+    const int strides[4] = {stride};
+    sws_scale(writer->scaler, rows, strides, 0, height, frame->data, frame->linesize);
     return MIEN_OK;
 }
 
@@ -296,17 +333,13 @@ mien_status video_writer_add(mien_video_writer *writer, const mien_image *colour
     if (writer->full) return full_disk(writer);
     video_demuxer_complained();
     MIEN_TRY(convert(writer, colour));
-    if (!reserve(writer)) {
-        writer->full = true;
-        return full_disk(writer);
-    }
     const int64_t tick = tick_of(writer, time);
     writer->frame->pts = tick;
     writer->frame->pict_type = AV_PICTURE_TYPE_NONE;
     int code = avcodec_send_frame(writer->codec, writer->frame);
     if (code >= 0) code = drain(writer);
     if (code >= 0) code = video_sound_copy(&writer->sound, writer->format, time);
-    if (code == AVERROR(ENOSPC) || code == AVERROR(EDQUOT)) writer->full = true;
+    if (is_full(code)) writer->full = code;
     if (code < 0) return writer->full ? full_disk(writer) : write_failed(writer, code);
     writer->last = tick;
     writer->last_time = time;
@@ -319,7 +352,7 @@ mien_status video_writer_add(mien_video_writer *writer, const mien_image *colour
 static mien_status complete(mien_video_writer *writer) {
     int code = avcodec_send_frame(writer->codec, NULL);
     if (code >= 0) code = drain(writer);
-    if (code >= 0)
+    if (code >= 0 && !writer->full)
         code =
             video_sound_copy(&writer->sound, writer->format, writer->last_time + 1 / writer->rate);
     const int trailer = av_write_trailer(writer->format);
@@ -330,20 +363,25 @@ static mien_status complete(mien_video_writer *writer) {
     /* gives reserved space back */
     if (fstat(writer->fd, &info) == 0 && ftruncate(writer->fd, info.st_size) != 0 && code >= 0)
         code = AVERROR(errno);
+    /* an mp4 without its index is worth less than an older file of this name */
+    if (trailer < 0 && strstr("mp4 mov", writer->format->oformat->name))
+        return write_failed(writer, code);
     const int fd = writer->fd;
     writer->fd = -1;
     const mien_status renamed = mien_file_end(writer->path, writer->temporary, fd);
-    if (code == AVERROR(ENOSPC) || code == AVERROR(EDQUOT)) return full_disk(writer);
+    if (is_full(code)) writer->full = code;
+    if (writer->full) return full_disk(writer);
     return code < 0 ? write_failed(writer, code) : renamed;
 }
 
 mien_status video_writer_finish(mien_video_writer *writer) {
-    if (writer->done) return MIEN_OK;
+    if (writer->done)
+        return writer->failed == MIEN_OK ? MIEN_OK
+                                         : MIEN_FAIL(IO, "'%s' was not completed", writer->path);
     if (writer->last < 0)
         return MIEN_FAIL(INVALID, "'%s' would have no frames: it is not written", writer->path);
     writer->done = true;
-    const mien_status status = complete(writer);
-    return writer->full ? full_disk(writer) : status;
+    return writer->failed = complete(writer);
 }
 
 void video_writer_close(mien_video_writer *writer) {
@@ -362,6 +400,7 @@ void video_writer_close(mien_video_writer *writer) {
     av_packet_free(&writer->packet);
     av_frame_free(&writer->frame);
     sws_freeContext(writer->scaler);
+    mien_free(writer->even);
     avcodec_free_context(&writer->codec);
     if (writer->format) avio_closep(&writer->format->pb);
     avformat_free_context(writer->format);
