@@ -7,6 +7,7 @@
 #include "host/base/log.h"
 #include "host/cli/detector_flags.h"
 #include "host/cli/video_output.h"
+#include "host/cli/video_screen.h"
 
 /* The most faces that go through the network at once. */
 enum { BATCH = 64 };
@@ -24,6 +25,7 @@ typedef struct video_args {
 /* What the sink needs besides the outputs. */
 typedef struct run_state {
     video_output out;
+    video_screen screen; /* without a window unless --show */
     const mien_frames *frames;
     bool terminal;
     double started, drawn;
@@ -88,9 +90,12 @@ static void show_progress(run_state *run, bool last) {
 
 static mien_status take(void *context, const mien_video_result *result) {
     run_state *run = context;
+    char status[64];
     MIEN_TRY(video_output_take(&run->out, result));
     show_progress(run, false);
-    return MIEN_OK;
+    if (!run->screen.window) return MIEN_OK;
+    snprintf(status, sizeof status, "%.1f s", result->frame->time);
+    return video_screen_show(&run->screen, &run->out.picture, status);
 }
 
 /* ---- the run ---- */
@@ -138,15 +143,19 @@ static mien_status process(const video_args *args, mien_frames *frames, mien_ens
                   args->faces.min_face ? args->faces.min_face
                                        : mien_video_face_least(info->width, info->height),
                   args->every ? args->every : MIEN_VIDEO_EVERY);
+    if (args->outputs.draw)
+        MIEN_TRY(video_screen_open(&run.screen, args->source.items[0], info->width, info->height));
     mien_status status = video_output_start(&run.out, &args->outputs, &models->models[0].meta,
                                             args->source.items[0], info);
     if (status == MIEN_OK)
         status = mien_video_faces_run(frames, models, args->faces.none ? NULL : &args->faces.choice,
                                       &options, &(mien_video_sink){&run, take});
     show_progress(&run, true);
+    if (status == MIEN_INTERRUPTED && run.screen.quit) status = MIEN_OK;
     status = video_output_finish(&run.out, status);
     if (run.out.summary.frames && !uses_stdout(args))
         print_summary(args, &run, mien_seconds() - run.started);
+    video_screen_close(&run.screen);
     video_output_release(&run.out);
     return status;
 }
@@ -165,7 +174,7 @@ static mien_status video(video_args *args) {
     MIEN_GO(mien_ensemble_open(args->models.items, args->models.count, backend, BATCH, &models));
     if (args->drop_classes) MIEN_GO(mien_ensemble_drop(&models, args->drop_classes));
     const bool colour =
-        models.models[0].meta.input.channels == 3 || args->outputs.annotate || args->outputs.show;
+        models.models[0].meta.input.channels == 3 || args->outputs.annotate || args->outputs.draw;
     const mien_video_options options = {
         .colour = colour, .allow_url = args->allow_url, .stop = &cli_stop};
     MIEN_GO(mien_video_open(args->source.items[0], &options, &frames));
@@ -194,7 +203,7 @@ static int run(int argc, char **argv, const cli_command *self) {
          &args.outputs.annotate, NULL, NULL},
         {"--timeline", "FILE", "write who showed what when: .svg or .png", &args.outputs.timeline,
          NULL, NULL},
-        {"--show", NULL, "show the annotated frames in a window", NULL, NULL, &args.outputs.show},
+        {"--show", NULL, "show the annotated frames in a window", NULL, NULL, &args.outputs.draw},
         {"--no-smooth", NULL, "do not smooth the scores over time", NULL, NULL, &args.outputs.raw},
         {"--allow-url", NULL, "SOURCE may be a URL", NULL, NULL, &args.allow_url},
         {"--drop-classes", "A,B", "never answer these classes", &args.drop_classes, NULL, NULL}};

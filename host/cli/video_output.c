@@ -120,17 +120,6 @@ static mien_status add_picture(video_output *out, const mien_video_result *r) {
     return mien_video_writer_add(out->writer, &out->picture, r->frame->time);
 }
 
-static mien_status show(video_output *out) {
-    static const mien_color white = {255, 255, 255};
-    if (!out->window) return MIEN_OK;
-    if (out->status_line[0]) mien_draw_text(&out->picture, 8, 8, 16, white, out->status_line);
-    MIEN_TRY(mien_window_show(out->window, &out->picture));
-    out->key = mien_window_key(out->window);
-    if (out->key == 'q' || out->key == 27)
-        return MIEN_FAIL(INTERRUPTED, "closed after frame %lld", out->summary.frames);
-    return MIEN_OK;
-}
-
 /* ---- all outputs ---- */
 
 mien_status video_output_take(void *context, const mien_video_result *result) {
@@ -138,10 +127,9 @@ mien_status video_output_take(void *context, const mien_video_result *result) {
     MIEN_TRY(video_summary_add(&out->summary, result));
     if (out->options.jsonl) MIEN_TRY(write_line(out, result));
     if (out->options.csv) MIEN_TRY(write_table(out, result));
-    if (!out->options.annotate && !out->window) return MIEN_OK;
+    if (!out->options.annotate && !out->options.draw) return MIEN_OK;
     MIEN_TRY(draw(out, result));
-    MIEN_TRY(add_picture(out, result));
-    return show(out);
+    return add_picture(out, result);
 }
 
 mien_status video_output_start(video_output *out, const video_output_options *options,
@@ -155,7 +143,6 @@ mien_status video_output_start(video_output *out, const video_output_options *op
         MIEN_TRY(mien_file_create(options->csv, &out->csv));
         MIEN_TRY(write_header(out));
     }
-    if (options->show) MIEN_TRY(mien_window_open(source, info->width, info->height, &out->window));
     return MIEN_OK;
 }
 
@@ -186,7 +173,6 @@ mien_status video_output_finish(video_output *out, mien_status status) {
 
 void video_output_release(video_output *out) {
     mien_video_writer_close(out->writer);
-    mien_window_close(out->window);
     mien_file_close(out->jsonl, "");
     mien_file_close(out->csv, "");
     mien_text_release(&out->lines);

@@ -1,17 +1,17 @@
-/* The outputs of mien video and mien realtime: a line per frame, a table, an annotated copy, a
- * window, and a summary. Each frame is written as soon as its faces are known, so that whatever
+/* The outputs of mien video and mien realtime: a line per frame, a table, an annotated copy, and a
+ * summary. Each frame is written as soon as its faces are known, so that whatever
  * ends the run, nothing that was written is lost. */
 #ifndef HOST_CLI_VIDEO_OUTPUT_H
 #define HOST_CLI_VIDEO_OUTPUT_H
 
 #include "host/cli/video_summary.h"
-#include "host/window/window.h"
+#include "host/video/video.h"
 
 typedef struct video_output_options {
     const char *jsonl, *csv; /* "-": standard output */
     const char *annotate;    /* the annotated video */
     const char *timeline;    /* .svg or .png */
-    bool show;               /* in a window */
+    bool draw;               /* draw the annotated frame, for a window */
     bool raw;                /* no smoothing */
 } video_output_options;
 
@@ -24,20 +24,17 @@ typedef struct video_output {
     int jsonl, csv; /* descriptors; -1: none */
     mien_text lines, rows;
     mien_video_writer *writer;
-    mien_window *window;
-    mien_image picture;   /* the annotated frame */
+    mien_image picture;   /* the annotated frame, with `draw` or `annotate` */
     size_t picture_bytes; /* capacity */
     mien_overlay *overlays;
     size_t overlay_capacity;
-    char status_line[128]; /* shown in the window's corner; "": none */
-    int key;               /* the last key pressed in the window; 0: none */
 } video_output;
 
 /* Opens the outputs. Finish and release also after a failure. */
 mien_status video_output_start(video_output *out, const video_output_options *options,
                                const mien_meta *meta, const char *source,
                                const mien_video_info *info);
-/* For mien_video_sink; `context` is the video_output. INTERRUPTED when the window was closed. */
+/* For mien_video_sink; `context` is the video_output. */
 mien_status video_output_take(void *context, const mien_video_result *result);
 /* Completes the files. `status` is that of the run, which is returned if it failed; a second
  * failure is printed. */
