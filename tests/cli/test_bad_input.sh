@@ -145,7 +145,7 @@ grep -E '^(emotion|3,)' good.csv >bad.csv
 bad_csv "one class only" "'happy'" "two or more"
 cat header rows >good2.csv
 refuse 1 "csv: empty validation part" "good2.csv" "val part" "data.split" -- "${train[@]}" --data good2.csv \
-    --set data.split.val=0 --out never
+    --set data.split.val=0.001 --out never
 gzip -kc good.csv >whole.gz
 head -c 20000 whole.gz >bad.csv.gz
 refuse 1 "gz cut short" "bad.csv.gz" "cut short" -- "${train[@]}" --data bad.csv.gz --out never
