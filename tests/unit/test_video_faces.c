@@ -114,7 +114,7 @@ static footage two_people(int frames) {
         .frames = frames,
         .rate = 30,
         .face_count = 2,
-        .faces = {{20, 60, 60, 1.5, 0.2, .pattern = 1}, {220, 120, 70, -1, -0.3, .pattern = 2}}};
+        .faces = {{20, 20, 60, 1.5, 0.1, .pattern = 1}, {220, 150, 70, -1, -0.1, .pattern = 2}}};
 }
 
 /* ---- tests ---- */
