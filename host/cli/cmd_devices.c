@@ -55,6 +55,7 @@ static int run(int argc, char **argv, const cli_command *self) {
     found devices[1 + GPUS_MOST];
     const int count = probe_all(&common, devices);
     const bool h5 = mien_installed_file("mien-h5", path) == MIEN_OK;
+    const bool video = mien_installed_file("mien-video.so", path) == MIEN_OK;
     mien_text text = {0};
     if (common.json) {
         mien_json json = {.text = &text, .pretty = true};
@@ -75,6 +76,7 @@ static int run(int argc, char **argv, const cli_command *self) {
         }
         mien_json_close(&json, ']');
         mien_json_bool(&json, "hdf5", h5);
+        mien_json_bool(&json, "video", video);
         mien_json_close(&json, '}');
         mien_text_puts(&text, "\n");
     } else {
@@ -87,6 +89,9 @@ static int run(int argc, char **argv, const cli_command *self) {
         mien_text_printf(&text, "%-7s %-4s %s\n", "h5", h5 ? "yes" : "no",
                          h5 ? "reads and writes Keras .h5 files"
                             : "not in this build: build with HDF5=1");
+        mien_text_printf(&text, "%-7s %-4s %s\n", "video", video ? "yes" : "no",
+                         video ? "reads and writes video with FFmpeg's libraries"
+                               : "not in this build: build with VIDEO=1");
     }
     if (text.data) fputs(text.data, stdout);
     mien_text_release(&text);

@@ -9,7 +9,7 @@ cp "$root/include/mien/mien.h" tree/include/mien/
 echo '#include "host/base/one.h"' >tree/host/base/one.c
 echo 'extern int one;' >tree/host/base/one.h
 # do not inherit the settings of the make that runs the tests
-unset MAKEFLAGS MAKELEVEL V STRICT SAN VARIANT CARRY ARCHIVE HDF5 OPENCV CUDA CUDA_ARCHS CFLAGS CXXFLAGS
+unset MAKEFLAGS MAKELEVEL V STRICT SAN VARIANT CARRY ARCHIVE HDF5 OPENCV VIDEO CUDA CUDA_ARCHS CFLAGS CXXFLAGS
 object=build/release/host/base/one.o
 mkdir whole
 for part in bench configs host include kernels scripts tests; do ln -s "$root/$part" whole/; done
@@ -57,7 +57,7 @@ done
 
 without() { tree=whole in_tree -n programs OPENCV_INC=/nowhere "$@" | grep "Built without"; }
 check "a feature whose packages are missing is named" eval 'without HDF5=0 | grep -q "without OPENCV .*make deps"'
-check "one that was turned off is not" eval '! without HDF5=0 OPENCV=0'
+check "one that was turned off is not" eval '! without HDF5=0 OPENCV=0 VIDEO=0'
 
 # which cards the GPU module is compiled for: those of the machine, here of an nvidia-smi that lists them
 mkdir toolkit cards
@@ -119,7 +119,7 @@ check "warnings stay visible" eval 'in_tree "$object" 2>&1 | grep -q "Wunused-va
 helpers=(tree/build/release/mien-h5 tree/build/release/mien-cuda.so tree/build/release/mien-vision.so
     tree/build/release/mien-window.so)
 touch tree/build/release/mien "${helpers[@]}"
-link() { in_tree -o build/release/mien -o build/release/mien-h5 OPENCV=0 WINDOW=0 programs "$@"; }
+link() { in_tree -o build/release/mien -o build/release/mien-h5 OPENCV=0 VIDEO=0 WINDOW=0 programs "$@"; }
 check "a helper of this build stays" eval 'link HDF5=1 && [ -e "${helpers[0]}" ] && [ ! -e "${helpers[1]}" ] && [ ! -e "${helpers[2]}" ] && [ ! -e "${helpers[3]}" ]'
 check "one of another build does not" eval 'link HDF5=0 && [ ! -e "${helpers[0]}" ]'
 check "CARRY does not name an archive" eval '! in_tree check-gpu CARRY=a.tar.xz 2>carry.log && grep -q ARCHIVE=a.tar.xz carry.log'

@@ -126,7 +126,7 @@ check "several models print one result" eval '[ "$(evaluate --model run --model 
 # ---- inspect, devices ----
 check "inspect" eval '"$mien" inspect run | grep -qE "^total +747 " && "$mien" inspect run/best.h5 | grep -q "angry, disgust, fear, happy, sad, surprise, neutral"'
 check "inspect --json" eval '"$mien" inspect run --json >inspect.json && keys inspect.json schema format producer layers name class output_shape params flops trainable input height width channels preprocessing classes && grep -q "\"params\": 747," inspect.json'
-check "devices" eval '"$mien" devices | grep -q "^cpu  *yes" && "$mien" devices --json >devices.json && keys devices.json schema version commit compiler flags devices name usable description hdf5'
+check "devices" eval '"$mien" devices | grep -q "^cpu  *yes" && "$mien" devices --json >devices.json && keys devices.json schema version commit compiler flags devices name usable description hdf5 video'
 
 # ---- recipes' keys ----
 variant() { # NAME --set…

@@ -10,7 +10,7 @@
 #include "host/video/av/av.h"
 
 /* The scaler's fast loops write whole vectors, past the end of a row. */
-enum { GAP = 64, TILE = 16 };
+enum { GAP = 64, TILE = 32 };
 
 video_turn video_turn_of(const int32_t matrix[9]) {
     const int64_t a = matrix[0], b = matrix[1], c = matrix[3], d = matrix[4];
@@ -52,7 +52,25 @@ static layout lay_out(video_turn turn, int width, int height) {
                     turn.sideways ? y : x, turn.sideways ? x : y};
 }
 
-/* Copies rows of pixels to their places; in tiles, because a turned row is a column. */
+/* A tile of a picture that lies on its side: the upright row is written along. */
+static void turn_tile(const uint8_t *from, ptrdiff_t stride, int width, int height, int channels,
+                      ptrdiff_t step_x, ptrdiff_t step_y, uint8_t *out) {
+    for (int x = 0; x < width; x++) {
+        const uint8_t *at = from + x * channels;
+        uint8_t *to = out + x * step_x * channels;
+        if (channels == 1)
+            for (int y = 0; y < height; y++, at += stride, to += step_y)
+                *to = *at;
+        else
+            for (int y = 0; y < height; y++, at += stride, to += step_y * 3) {
+                to[0] = at[0];
+                to[1] = at[1];
+                to[2] = at[2];
+            }
+    }
+}
+
+/* Copies rows of 1 or 3 channels to where they belong. */
 static void turn_pixels(const uint8_t *from, ptrdiff_t stride, int width, int height, int channels,
                         layout to, uint8_t *out) {
     if (to.step_x == 1) {
@@ -61,13 +79,11 @@ static void turn_pixels(const uint8_t *from, ptrdiff_t stride, int width, int he
                    (size_t)width * (size_t)channels);
         return;
     }
-    for (int top = 0; top < height; top += TILE)
-        for (int left = 0; left < width; left += TILE)
-            for (int y = top; y < top + TILE && y < height; y++)
-                for (int x = left; x < left + TILE && x < width; x++)
-                    for (int c = 0; c < channels; c++)
-                        out[(to.start + x * to.step_x + y * to.step_y) * channels + c] =
-                            from[y * stride + x * channels + c];
+    for (int y = 0; y < height; y += TILE)
+        for (int x = 0; x < width; x += TILE)
+            turn_tile(from + y * stride + x * channels, stride, width - x < TILE ? width - x : TILE,
+                      height - y < TILE ? height - y : TILE, channels, to.step_x, to.step_y,
+                      out + (to.start + x * to.step_x + y * to.step_y) * channels);
 }
 
 /* ---- luma ---- */
@@ -122,21 +138,20 @@ static mien_status take_luma(video_picture *picture, const AVFrame *from,
     const bool big = form->flags & AV_PIX_FMT_FLAG_BE, full = is_full_range(from, form);
     const ptrdiff_t stride = from->linesize[luma->plane];
     const uint8_t *plane = from->data[luma->plane] + luma->offset;
-    if (full && luma->depth == 8 && luma->step == 1 && luma->shift == 0) {
-        turn_pixels(plane, stride, from->width, from->height, 1, to, out);
-        return MIEN_OK;
-    }
     MIEN_TRY(make_levels(picture, luma->depth, full));
     const uint8_t *levels = picture->levels;
+    if (luma->depth == 8 && luma->step == 1 && luma->shift == 0) {
+        const size_t count = (size_t)from->width * (size_t)from->height;
+        turn_pixels(plane, stride, from->width, from->height, 1, to, out);
+        for (size_t i = 0; !full && i < count; i++)
+            out[i] = levels[out[i]];
+        return MIEN_OK;
+    }
     for (int y = 0; y < from->height; y++) {
         const uint8_t *row = plane + y * stride;
         uint8_t *at = out + to.start + y * to.step_y;
-        if (luma->depth + luma->shift == 8)
-            for (int x = 0; x < from->width; x++, at += to.step_x)
-                *at = levels[row[x * luma->step]];
-        else
-            for (int x = 0; x < from->width; x++, at += to.step_x)
-                *at = levels[luma_at(row + x * luma->step, luma, big)];
+        for (int x = 0; x < from->width; x++, at += to.step_x)
+            *at = levels[luma_at(row + x * luma->step, luma, big)];
     }
     return MIEN_OK;
 }
