@@ -35,8 +35,8 @@ static bool expected(FILE *from, const char *clip, double out[7]) {
     return false;
 }
 
-static void check_clip(const char *clip) {
-    const mien_video_options options = {.colour = true};
+static void check_clip(const char *clip, int threads) {
+    const mien_video_options options = {.colour = true, .threads = threads};
     double want[7];
     mien_frames source;
     mien_frame frame = {0};
@@ -84,7 +84,8 @@ static void golden_clips(void **state) {
         "rgb.mov",     "moving.gif",  "slow.mp4",   "fast.mp4",   "odd.mp4", "yuyv.avi"};
     (void)state;
     for (size_t i = 0; i < sizeof clips / sizeof clips[0]; i++)
-        check_clip(clips[i]);
+        for (int threads = 0; threads < 6; threads += 3)
+            check_clip(clips[i], threads);
 }
 
 /* Every pixel of the first frame is that of ffmpeg's gray, to one level. */
@@ -214,6 +215,36 @@ static void no_videos(void **state) {
     assert_null(source.state);
 }
 
+/* Sizes that a header claims cost no memory. */
+static void too_large(void **state) {
+    static const struct {
+        uint32_t width, height;
+        mien_status status;
+        const char *message;
+    } claims[] = {
+        {9000, 100, MIEN_UNSUPPORTED,
+         "has 9000x100 pixels; the limits are 8192 on each side and 50"},
+        {8000, 8000, MIEN_FORMAT, "it is damaged, or has more than 50 million pixels"},
+        {65535, 65535, MIEN_FORMAT, "it is damaged, or has more than 50 million pixels"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof claims / sizeof claims[0]; i++) {
+        size_t size;
+        mien_frames source;
+        char *bytes = made_clip_bytes("yuyv.avi", &size);
+        char *header = memmem(bytes, size, "strf", 4);
+        assert_non_null(header);
+        memcpy(header + 12, &claims[i].width, 4);
+        memcpy(header + 16, &claims[i].height, 4);
+        scratch_put("large.avi", bytes, size);
+        mien_free(bytes);
+        assert_int_equal(mien_video_open(scratch_path("large.avi"), NULL, &source),
+                         claims[i].status);
+        expect_in_message(claims[i].message);
+    }
+    assert_true(mien_peak_memory() < (768u << 20));
+}
+
 /* Files that name other files or URLs, which must not be opened. */
 static void nothing_else(void **state) {
     static const struct {
@@ -334,15 +365,30 @@ static void stops(void **state) {
     mien_frame_release(&frame);
 }
 
+/* Runs before the module is found. */
+static void without_module(void **state) {
+    mien_frames source;
+    mien_video_writer *writer;
+    (void)state;
+    assert_int_equal(mien_video_open(made_clip("bframes.mp4"), NULL, &source), MIEN_UNSUPPORTED);
+    expect_in_message("it lacks mien-video.so: install FFmpeg's libraries with `make deps`");
+    assert_int_equal(mien_video_writer_open("a.mp4", NULL, 2, 2, 1, &writer), MIEN_UNSUPPORTED);
+    assert_null(writer);
+}
+
 int main(void) {
+    const struct CMUnitTest before[] = {cmocka_unit_test(without_module)};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(golden_clips), cmocka_unit_test(golden_pixels),
         cmocka_unit_test(joined),       cmocka_unit_test(what_is_known),
         cmocka_unit_test(progresses),   cmocka_unit_test(no_videos),
         cmocka_unit_test(nothing_else), cmocka_unit_test(urls),
         cmocka_unit_test(cameras),      cmocka_unit_test(played),
-        cmocka_unit_test(stops),
+        cmocka_unit_test(stops),        cmocka_unit_test(too_large),
     };
     if (!made_video_module()) return 0;
+    unsetenv("MIEN_MODULES");
+    if (cmocka_run_group_tests(before, NULL, NULL)) return 1;
+    made_video_module();
     return cmocka_run_group_tests(tests, scratch_make, scratch_drop);
 }

@@ -450,7 +450,10 @@ static mien_status open_source(video_reader *reader, const char *source, mien_vi
     reader->times.step = rate > 1 && rate < 1000 ? 1 / rate : 0.04;
     MIEN_TRY(decode(reader, &reader->held, &reader->has_held));
     if (!reader->has_held)
-        return MIEN_FAIL(FORMAT, "'%s' has no frame that can be decoded", reader->input.name);
+        return MIEN_FAIL(FORMAT,
+                         "'%s' has no frame that can be decoded: it is damaged, or has more than "
+                         "%d million pixels",
+                         reader->input.name, MIEN_IMAGE_PIXELS_MAX / 1000000);
     describe(reader, info);
     return MIEN_OK;
 }
