@@ -147,8 +147,12 @@ static mien_status annotate(predict_output *out, const predict_photo *photo,
     mien_photo_facts facts; /* its warning was given when the photo was classified */
     mien_image copy = {0};
     mien_overlay *overlays = NULL;
+    const char **names = NULL;
     mien_status status;
     MIEN_GO(mien_new(&overlays, (size_t)photo->count + 1, sizeof *overlays));
+    MIEN_GO(mien_new(&names, (size_t)out->meta->classes, sizeof *names));
+    for (int k = 0; k < out->meta->classes; k++)
+        names[k] = out->meta->class_names[k];
     status = mien_image_read_photo(photo->file, 3, &copy, &facts);
     written = status == MIEN_OK || status == MIEN_NO_MEMORY;
     if (status != MIEN_OK) goto out;
@@ -157,6 +161,9 @@ static mien_status annotate(predict_output *out, const predict_photo *photo,
         const int label = verdict_best(out->meta, own);
         overlays[i].box = on_copy(faces[i].box, photo, &copy);
         overlays[i].uncertain = verdict_uncertain(out->meta, own[label]);
+        overlays[i].classes = out->meta->classes;
+        overlays[i].names = names;
+        overlays[i].scores = faces[i].whole ? NULL : own;
         snprintf(overlays[i].label, sizeof overlays[i].label, "%s %.0f %%%s",
                  out->meta->class_names[label], 100.0 * own[label],
                  overlays[i].uncertain ? "?" : "");
@@ -173,6 +180,7 @@ out:
     }
     mien_image_release(&copy);
     mien_free(overlays);
+    mien_free(names);
     return status;
 }
 

@@ -48,11 +48,26 @@ mien_status mien_canvas_new(int width, int height, int channels, mien_color colo
 }
 
 void mien_draw_fill(mien_image *image, mien_rect rect, mien_color color) {
+    mien_draw_shade(image, rect, color, 1);
+}
+
+void mien_draw_shade(mien_image *image, mien_rect rect, mien_color color, double share) {
     int x[2], y[2];
+    uint8_t mixed[3][256];
+    const int channels = image->channels;
     clip(image, rect, x, y);
-    for (int j = y[0]; j < y[1]; j++)
+    for (int v = 0; v < 256; v++) {
+        uint8_t pixel[3] = {(uint8_t)v, (uint8_t)v, (uint8_t)v};
+        blend(&(mien_image){1, 1, channels, pixel}, 0, 0, color, share);
+        for (int c = 0; c < channels; c++)
+            mixed[c][v] = pixel[c];
+    }
+    for (int j = y[0]; j < y[1]; j++) {
+        uint8_t *row = image->pixels + ((size_t)j * (size_t)image->width) * (size_t)channels;
         for (int i = x[0]; i < x[1]; i++)
-            blend(image, i, j, color, 1);
+            for (int c = 0; c < channels; c++)
+                row[i * channels + c] = mixed[c][row[i * channels + c]];
+    }
 }
 
 void mien_draw_box(mien_image *image, mien_rect r, int thickness, mien_color color) {
@@ -140,11 +155,41 @@ static void flatten(const mien_glyph *glyph, double x, double y, double scale, s
     }
 }
 
-static double distance(const double line[4], double x, double y) {
+/* The square of the distance of (x, y) from a line. */
+static double square_distance(const double line[4], double x, double y) {
     const double dx = line[2] - line[0], dy = line[3] - line[1], square = dx * dx + dy * dy;
     double t = square > 0 ? ((x - line[0]) * dx + (y - line[1]) * dy) / square : 0;
-    t = fmin(1, fmax(0, t));
-    return hypot(x - line[0] - t * dx, y - line[1] - t * dy);
+    t = t < 0 ? 0 : t > 1 ? 1 : t;
+    x -= line[0] + t * dx;
+    y -= line[1] + t * dy;
+    return x * x + y * y;
+}
+
+enum { RUN = 64 };
+
+/* Draws the lines into `count` pixels of row y, from x on; `reach` is the distance at which a line
+ * is no longer seen. A pixel is compared only with the lines that reach it. */
+static void draw_run(mien_image *image, const strokes *s, int x, int count, int y, double reach,
+                     mien_color color) {
+    double squares[RUN];
+    for (int i = 0; i < count; i++)
+        squares[i] = reach * reach;
+    for (int k = 0; k < s->count; k++) {
+        const double *line = s->ends[k];
+        const bool down = line[1] < line[3], ahead = line[0] < line[2];
+        if (y + 0.5 < line[down ? 1 : 3] - reach || y + 0.5 > line[down ? 3 : 1] + reach) continue;
+        const int left = (int)(line[ahead ? 0 : 2] - reach) - 1 - x;
+        const int right = (int)(line[ahead ? 2 : 0] + reach) + 1 - x;
+        for (int i = left < 0 ? 0 : left; i < count && i <= right; i++) {
+            const double square = square_distance(line, x + i + 0.5, y + 0.5);
+            if (square < squares[i]) squares[i] = square;
+        }
+    }
+    for (int i = 0; i < count; i++) {
+        if (squares[i] >= reach * reach) continue;
+        const double cover = reach - sqrt(squares[i]);
+        blend(image, x + i, y, color, cover < 1 ? cover : 1);
+    }
 }
 
 /* Draws the lines `width` pixels wide; a pixel's coverage depends on its distance from the nearest
@@ -154,13 +199,8 @@ static void draw_strokes(mien_image *image, const strokes *s, mien_rect around, 
     int x[2], y[2];
     clip(image, around, x, y);
     for (int j = y[0]; j < y[1]; j++)
-        for (int i = x[0]; i < x[1]; i++) {
-            double nearest = width;
-            for (int k = 0; k < s->count; k++)
-                nearest = fmin(nearest, distance(s->ends[k], i + 0.5, j + 0.5));
-            const double cover = width / 2 + 0.5 - nearest;
-            if (cover > 0) blend(image, i, j, color, fmin(1, cover));
-        }
+        for (int i = x[0]; i < x[1]; i += RUN)
+            draw_run(image, s, i, x[1] - i < RUN ? x[1] - i : RUN, j, width / 2 + 0.5, color);
 }
 
 /* The next code point of UTF-8; an invalid byte counts as one. */

@@ -20,6 +20,8 @@ typedef struct mien_rect {
 /* A picture of one colour; release it with mien_image_release. */
 mien_status mien_canvas_new(int width, int height, int channels, mien_color color, mien_image *out);
 void mien_draw_fill(mien_image *image, mien_rect rect, mien_color color);
+/* Mixes a `share` of the colour, 0 to 1, into the pixels. */
+void mien_draw_shade(mien_image *image, mien_rect rect, mien_color color, double share);
 /* The outline of `rect`, `thickness` pixels wide, drawn inwards. */
 void mien_draw_box(mien_image *image, mien_rect rect, int thickness, mien_color color);
 /* Draws `from` scaled to `rect`: every pixel is the mean of the source area it covers, so that

@@ -1,4 +1,4 @@
-#include <stdlib.h>
+#include <math.h>
 
 #include "host/base/memory.h"
 #include "host/vision/vision.h"
@@ -7,9 +7,13 @@
  * when the photo is shown as a whole, and a small face does not get a label several times its
  * width. */
 static const double TEXT_SHARE = 0.026, TEXT_OF_FACE = 0.24;
-enum { TEXT_LEAST = 12, TEXT_MOST = 120 };
+enum { TEXT_LEAST = 12, TEXT_MOST = 120, TEXT_STEPS = 8 };
+/* The text of bars is smaller than the label. They are at most this much higher than the face. */
+static const double BAR_TEXT = 0.62, PANEL_MOST = 1.25;
+enum { BAR_TEXT_LEAST = 10, FEW_BARS = 3, FACES_MOST = 8 /* a crowd has labels only */ };
 
 static const mien_color sure = {18, 112, 60}, unsure = {96, 96, 96}, white = {255, 255, 255};
+static const mien_color black = {0, 0, 0}, best_bar = {64, 208, 122}, bar = {205, 205, 205};
 
 typedef struct label {
     mien_rect area;
@@ -27,7 +31,9 @@ static int text_size(const mien_image *photo, const mien_rect *box) {
     const double size = of_face > 1.6 * of_photo   ? 1.6 * of_photo
                         : of_face < 0.6 * of_photo ? 0.6 * of_photo
                                                    : of_face;
-    return bounded(size, TEXT_LEAST, TEXT_MOST);
+    /* in steps: a face that moves must not make its label flicker */
+    const double step = size < 2 * TEXT_STEPS ? 1 : size / TEXT_STEPS;
+    return bounded(size - fmod(size, floor(step)), TEXT_LEAST, TEXT_MOST);
 }
 
 static int line_width(const mien_image *photo) {
@@ -93,10 +99,121 @@ static void draw_label(mien_image *photo, const label *l, const mien_overlay *ov
     mien_draw_text(photo, l->area.x + pad, l->area.y + l->size / 6, l->size, white, text);
 }
 
+/* ---- bars ---- */
+
+/* The bars of a face: a panel with one row for each class, or for the greatest scores. */
+typedef struct panel {
+    mien_rect area;
+    int rows, size, pad, name_width;
+} panel;
+
+static int row_height(const panel *p) {
+    return p->size + p->size / 4;
+}
+
+/* Sets the size of a panel with so many rows; false if it is too high for the face. */
+static bool size_panel(const mien_overlay *overlay, int rows, panel *p) {
+    p->rows = rows;
+    p->area.width = p->name_width + 5 * p->size + 3 * p->pad;
+    p->area.height = rows * row_height(p) + 2 * p->pad;
+    return p->area.height <= PANEL_MOST * overlay->box.height;
+}
+
+static bool is_free(const mien_overlay *all, const label *labels, int count, const panel *panels,
+                    int placed, const mien_rect *area) {
+    for (int i = 0; i < count; i++)
+        if (overlap(&all[i].box, area) || overlap(&labels[i].area, area)) return false;
+    for (int i = 0; i < placed; i++)
+        if (panels[i].rows && overlap(&panels[i].area, area)) return false;
+    return true;
+}
+
+/* Beside the box or below it: the first of these positions that is free. */
+static bool place_panel(const mien_image *photo, const mien_overlay *all, const label *labels,
+                        int count, panel *panels, int at) {
+    panel *own = &panels[at];
+    const mien_rect *box = &all[at].box;
+    const int gap = line_width(photo), width = own->area.width, height = own->area.height;
+    const int positions[][2] = {
+        {box->x + box->width + gap, box->y},
+        {box->x - gap - width, box->y},
+        {box->x, box->y + box->height + gap},
+        {box->x + box->width - width, box->y + box->height + gap},
+    };
+    for (size_t i = 0; i < sizeof positions / sizeof positions[0]; i++) {
+        mien_rect area = {positions[i][0], positions[i][1], width, height};
+        if (i < 2 && area.y + height > photo->height) area.y = photo->height - height;
+        if (area.x < 0 || area.y < 0 || area.x + width > photo->width ||
+            area.y + height > photo->height || !is_free(all, labels, count, panels, at, &area))
+            continue;
+        own->area = area;
+        return true;
+    }
+    return false;
+}
+
+static void add_panel(const mien_image *photo, const mien_overlay *all, const label *labels,
+                      int count, panel *panels, int at) {
+    const mien_overlay *overlay = &all[at];
+    panel *own = &panels[at];
+    own->size = bounded(BAR_TEXT * labels[at].size, BAR_TEXT_LEAST, TEXT_MOST);
+    own->pad = own->size / 3;
+    for (int k = 0; k < overlay->classes; k++) {
+        const int width = mien_text_width(overlay->names[k], own->size);
+        if (width > own->name_width) own->name_width = width;
+    }
+    if (own->name_width > 8 * own->size) own->name_width = 8 * own->size;
+    const int few = overlay->classes < FEW_BARS ? overlay->classes : FEW_BARS;
+    if (size_panel(overlay, overlay->classes, own) &&
+        place_panel(photo, all, labels, count, panels, at))
+        return;
+    if (size_panel(overlay, few, own) && place_panel(photo, all, labels, count, panels, at)) return;
+    own->rows = 0;
+}
+
+/* How many scores are greater than the one of class k; of equal ones, the first counts. */
+static int rank_of(const mien_overlay *overlay, int k) {
+    int rank = 0;
+    for (int i = 0; i < overlay->classes; i++)
+        rank += overlay->scores[i] > overlay->scores[k] ||
+                (overlay->scores[i] == overlay->scores[k] && i < k);
+    return rank;
+}
+
+static void draw_bar(mien_image *photo, const panel *p, int row, const mien_overlay *overlay,
+                     int k) {
+    char name[sizeof overlay->label];
+    const int x = p->area.x + p->pad, y = p->area.y + p->pad + row * row_height(p);
+    const int inset = p->size / 6, length = 5 * p->size, height = p->size - 2 * inset;
+    const double score = overlay->scores[k] > 0 ? fmin(1, overlay->scores[k]) : 0;
+    const bool best = rank_of(overlay, k) == 0 && !overlay->uncertain;
+    const mien_rect track = {x + p->name_width + p->pad, y + inset, length, height};
+    const mien_rect filled = {track.x, track.y, (int)(score * length + 0.5), height};
+    mien_text_fit(overlay->names[k], p->size, p->name_width, name, sizeof name);
+    mien_draw_text(photo, x, y, p->size, white, name);
+    mien_draw_shade(photo, track, white, 0.2);
+    mien_draw_fill(photo, filled, best ? best_bar : bar);
+}
+
+/* All classes keep their order, so that bars do not jump; few are sorted. */
+static void draw_panel(mien_image *photo, const panel *p, const mien_overlay *overlay) {
+    if (!p->rows) return;
+    mien_draw_shade(photo, p->area, black, 0.6);
+    for (int k = 0; k < overlay->classes; k++) {
+        const int row = p->rows == overlay->classes ? k : rank_of(overlay, k);
+        if (row < p->rows) draw_bar(photo, p, row, overlay, k);
+    }
+}
+
+/* ---- all ---- */
+
 mien_status mien_overlay_draw(mien_image *photo, const mien_overlay *overlays, int count) {
-    label *labels;
+    label *labels = NULL;
+    panel *panels = NULL;
+    mien_status status;
     if (count == 0) return MIEN_OK;
-    MIEN_TRY(mien_new(&labels, (size_t)count, sizeof *labels));
+    MIEN_GO(mien_new(&labels, (size_t)count, sizeof *labels));
+    MIEN_GO(mien_new(&panels, (size_t)count, sizeof *panels));
     const int line = line_width(photo);
     for (int i = 0; i < count; i++) {
         const mien_rect *box = &overlays[i].box;
@@ -105,11 +222,19 @@ mien_status mien_overlay_draw(mien_image *photo, const mien_overlay *overlays, i
         if (width > photo->width) width = photo->width;
         labels[i] = (label){{0, 0, width, size + size / 3}, size, box};
         place_label(photo, overlays, count, labels, i);
-        mien_draw_box(photo, *box, line, overlays[i].uncertain ? unsure : sure);
     }
+    for (int i = 0; i < count; i++)
+        if (overlays[i].scores && count <= FACES_MOST)
+            add_panel(photo, overlays, labels, count, panels, i);
+    for (int i = 0; i < count; i++)
+        mien_draw_box(photo, overlays[i].box, line, overlays[i].uncertain ? unsure : sure);
+    for (int i = 0; i < count; i++)
+        draw_panel(photo, &panels[i], &overlays[i]);
     /* labels last: no box crosses a text */
     for (int i = 0; i < count; i++)
         draw_label(photo, &labels[i], &overlays[i]);
+out:
     mien_free(labels);
-    return MIEN_OK;
+    mien_free(panels);
+    return status;
 }

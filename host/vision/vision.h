@@ -69,15 +69,22 @@ int mien_face_order(const void *a, const void *b);
 /* max(24 px, 3.5 % of the short side): most smaller detections are not faces. */
 int mien_face_least(int width, int height);
 
-/* A box and its label, drawn by overlay.c. */
+/* A box, its label and bars of its scores, drawn by overlay.c. */
 typedef struct mien_overlay {
     mien_rect box;
-    char label[96]; /* "happy 97 %" */
-    bool uncertain; /* drawn in gray */
+    char label[96];           /* "happy 97 %" */
+    bool uncertain;           /* drawn in gray */
+    const float *scores;      /* [classes], 0 to 1; NULL: no bars */
+    const char *const *names; /* [classes] */
+    int classes;
 } mien_overlay;
 
-/* Draws boxes and labels into a photo. Text grows with the photo and with the face and has a filled
- * background; labels are kept inside the picture and clear of each other as far as possible. */
+/* Draws boxes, labels and bars into a photo or a video's frame. Text grows with the photo and with
+ * the face and has a filled background; labels are kept inside the picture and clear of each other
+ * as far as possible. Bars, of all classes or of the three greatest scores, are beside or below the
+ * box; a face that is too small for them, or has no space around it, has only its label. Everything
+ * keeps to its first choice of side unless something is there, so that it is steady from frame to
+ * frame. */
 mien_status mien_overlay_draw(mien_image *photo, const mien_overlay *overlays, int count);
 
 #endif

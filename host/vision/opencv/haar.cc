@@ -34,9 +34,18 @@ const int DEPTH_MAX = 32, WINDOW_MAX = 256;
 /* Larger photos are scaled down to this for detection: a higher resolution finds no more faces. */
 const int SIDE_MAX = 1600;
 
+/* A second look at faces whose score is less than CLEARLY above the threshold: the region around
+ * one, enlarged by LOOK_MARGIN of its side, scaled to LOOK windows and mirrored, must be found
+ * again. A true face is found at many positions and sizes, each of which counts as much as LOOK_HIT
+ * of the score. */
+const double CLEARLY = 2, LOOK_HIT = 0.15, LOOK_MARGIN = 0.35, LOOK_STEP = 1.1;
+const int LOOK = 2;
+
 struct haar {
     cv::CascadeClassifier cascade;
     int window; /* the shorter side of the cascade's window */
+    bool
+        frontal; /* the installed cascade, whose faces are symmetric: weak ones get a second look */
 };
 
 int quiet(int, const char *, const char *, const char *, int, void *) {
@@ -177,6 +186,40 @@ mien_status read_cascade(haar *h, const char *xml, const char *name) {
     return MIEN_OK;
 }
 
+/* The region around a box, mirrored, so that the box has LOOK windows. */
+cv::Mat cut_again(const cv::Mat &photo, const cv::Rect &box, int side) {
+    const int margin = (int)std::lround(LOOK_MARGIN * box.width);
+    const cv::Rect around(box.x - margin, box.y - margin, box.width + 2 * margin,
+                          box.height + 2 * margin);
+    const cv::Rect inside = around & cv::Rect(0, 0, photo.cols, photo.rows);
+    cv::Mat whole, look;
+    cv::copyMakeBorder(photo(inside), whole, inside.y - around.y, around.br().y - inside.br().y,
+                       inside.x - around.x, around.br().x - inside.br().x,
+                       cv::BORDER_REPLICATE | cv::BORDER_ISOLATED);
+    const int size = (int)std::lround(side * (1 + 2 * LOOK_MARGIN));
+    cv::resize(whole, look, cv::Size(size, size), 0, 0,
+               around.width > size ? cv::INTER_AREA : cv::INTER_LINEAR);
+    cv::flip(look, look, 1);
+    return look;
+}
+
+/* Whether a second look at a weak face finds it again. */
+bool is_found_again(haar *h, const cv::Mat &photo, const cv::Rect &box, double missing) {
+    const int side = LOOK * h->window;
+    const cv::Mat look = cut_again(photo, box, side);
+    std::vector<cv::Rect> found;
+    h->cascade.detectMultiScale(look, found, LOOK_STEP, 0, 0,
+                                cv::Size(side * 7 / 10, side * 7 / 10),
+                                cv::Size(side * 29 / 20, side * 29 / 20));
+    int hits = 0;
+    for (const cv::Rect &again : found) {
+        const double x = again.x + (again.width - look.cols) / 2.0,
+                     y = again.y + (again.height - look.rows) / 2.0;
+        hits += std::max(std::fabs(x), std::fabs(y)) < 0.25 * side;
+    }
+    return hits * LOOK_HIT >= missing;
+}
+
 void find(haar *h, const uint8_t *gray, int width, int height, int least, double sure,
           std::vector<mien_face> *out) {
     const cv::Mat whole_photo(height, width, CV_8U, const_cast<uint8_t *>(gray));
@@ -198,7 +241,10 @@ void find(haar *h, const uint8_t *gray, int width, int height, int least, double
             cv::Rect((int)std::lround(b.x / scale), (int)std::lround(b.y / scale),
                      (int)std::lround(b.width / scale), (int)std::lround(b.height / scale)) &
             cv::Rect(0, 0, width, height);
-        if (box.empty()) continue;
+        const double missing = sure + CLEARLY - scores[i];
+        if (box.empty() ||
+            (h->frontal && missing > 0 && !is_found_again(h, whole_photo, box, missing)))
+            continue;
         out->push_back(mien_face{{box.x, box.y, box.width, box.height}, scores[i]});
     }
 }
@@ -250,6 +296,7 @@ mien_status haar_open(const char *file, int threads, void **out) {
     MIEN_TRY(mien_file_read(file, XML_MAX, &xml, &size));
     const mien_status status = parse(xml, size, file, threads, out);
     mien_free(xml);
+    if (status == MIEN_OK) static_cast<haar *>(*out)->frontal = file == found;
     return status;
 }
 
