@@ -18,6 +18,7 @@ DEB_VIDEO := libavformat-dev libavcodec-dev libavdevice-dev libswscale-dev
 DEB_WINDOW := libsdl2-dev
 DEB_LOADED := libarchive13 libheif1
 DEB_CHECK := libcmocka-dev
+DEB_GATE  := xvfb xdotool
 DEB_TOOLS := clang clang-format valgrind
 
 # ---- choices ----------------------------------------------------------------------------------
@@ -320,7 +321,7 @@ needed   := $(DEB_NEED) $(if $(filter 1,$(HDF5)),$(DEB_HDF5)) $(if $(filter 1,$(
 packages := $(DEB_NEED) $(if $(filter 0,$(HDF5)),,$(DEB_HDF5)) $(if $(filter 0,$(OPENCV)),,$(DEB_OPENCV)) \
             $(if $(filter 0,$(VIDEO)),,$(DEB_VIDEO)) $(if $(filter 0,$(WINDOW)),,$(DEB_WINDOW)) $(DEB_LOADED) $(DEB_CHECK)
 
-.PHONY: deps required packages
+.PHONY: deps required packages gate-packages
 deps: ## install the Debian packages that a build and its tests need
 	@bash scripts/deps.sh install $(packages) $(DEB_TOOLS)
 # a plain build installs nothing: it stops if a package is missing
@@ -328,6 +329,8 @@ required:
 	@bash scripts/deps.sh check $(needed)
 packages:
 	@bash scripts/deps.sh install $(packages)
+gate-packages:
+	@bash scripts/deps.sh install $(packages) $(DEB_GATE)
 
 .PHONY: demo
 demo: packages ## build, train on generated faces, evaluate: under two minutes; installs missing packages
@@ -342,7 +345,7 @@ check: packages ## the tests for every change (under 2 minutes after the build)
 
 tests: $(test_bin) $(fake) $(traced)
 
-check-gate: packages ## longer tests: sanitizers, all shapes, mutants
+check-gate: gate-packages ## longer tests: sanitizers, all shapes, mutants
 	@$(MAKE) --no-print-directory -j$(J) programs tests
 	@bash tests/support/run.sh $(B) gate
 

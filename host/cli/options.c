@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "host/base/clock.h"
 #include "host/base/log.h"
 #include "host/base/text.h"
 #include "host/cli/cli.h"
@@ -12,8 +13,12 @@
 volatile int cli_stop;
 static bool verbose; /* -v: failures also show their source file and line */
 
+/* A second Ctrl-C ends the program at once; but timeout(1), for one, sends the same signal twice,
+ * to the process and to its group. */
 static void on_signal(int number) {
-    if (cli_stop && number == SIGINT) _exit(EXIT_INTERRUPT);
+    static volatile double first;
+    if (!cli_stop) first = mien_seconds();
+    if (cli_stop && number == SIGINT && mien_seconds() - first > 0.3) _exit(EXIT_INTERRUPT);
     cli_stop = 1;
 }
 

@@ -3,7 +3,7 @@
 . tests/cli/lib.sh
 
 # ---- the command line itself ----
-for word in video realtime serve prepare runs sweep compare report audit; do
+for word in serve runs sweep compare report audit; do
     refuse 2 "later: $word" "'$word' is not in this version" -- $word
 done
 for flag in --resume --resume-anyway --classes --preprocess; do
@@ -24,6 +24,7 @@ refuse 1 "a network by a wrong name" "did you mean 'small'" "seresnet" -- train 
 refuse 1 "a recipe without its data" "recipe 'fer2013-small' reads 'fer2013.csv', which is missing" "--data" -- train fer2013-small --out never
 check "names after -- are not flags" eval '! "$mien" evaluate -- --x 2>e.txt && grep -q "unexpected argument" e.txt'
 check "help: prepare" helps prepare --data --out --model --detector --min-face --min-score --faces --size --channels --on-bad --force
+check "help: realtime" helps realtime --camera --model --detector --min-face --min-score --every --jsonl --csv --annotate --out --no-window --no-smooth --allow-url --drop-classes
 check "help: evaluate" helps evaluate --model --data --split --tta --predictions --batch
 check "help: convert" helps convert --calibrate --images --split --on-bad
 check "help: inspect" helps inspect

@@ -15,6 +15,7 @@ allowed() {
     host/video) echo host/image ;;
     host/video/av) echo host/video ;;
     host/window) echo host/image ;;
+    host/window/sdl) echo host/window ;;
     host/backend) echo host/base kernels/cpu ;;
     host/backend/cuda) echo host/backend kernels/cuda ;;
     host/layers) echo host/backend ;;

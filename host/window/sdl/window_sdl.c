@@ -1,7 +1,6 @@
 /* The module mien-window.so: a window by SDL2. The only file that knows SDL. */
 #include <SDL.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "host/window/window_module.h"
 
@@ -50,19 +49,17 @@ static bool create(sdl_window *w, const char *title, int width, int height) {
     return w->renderer != NULL;
 }
 
-/* Starts SDL's video. If no display answers, SDL chooses a driver that draws nowhere, or the text
- * console. */
+/* Starts SDL's video on the display that is named. Left to itself, SDL would choose a driver that
+ * draws nowhere, or the text console, if no display answers. */
 static bool start(char *message, size_t size) {
-    static const char *const shown[] = {"x11", "wayland"};
-    const char *wanted = getenv("SDL_VIDEODRIVER"), *display = getenv("DISPLAY");
-    if (SDL_InitSubSystem(SDL_INIT_VIDEO) != 0) return failed(message, size);
-    if (wanted && *wanted) return true;
-    const char *driver = SDL_GetCurrentVideoDriver();
-    for (size_t i = 0; driver && i < sizeof shown / sizeof shown[0]; i++)
-        if (strcmp(driver, shown[i]) == 0) return true;
-    snprintf(message, size, "'%s' does not answer",
-             display && *display ? display : getenv("WAYLAND_DISPLAY"));
-    SDL_QuitSubSystem(SDL_INIT_VIDEO);
+    const char *x = getenv("DISPLAY"), *wayland = getenv("WAYLAND_DISPLAY");
+    const bool has_x = x && *x, has_wayland = wayland && *wayland;
+    SDL_SetHint(SDL_HINT_VIDEODRIVER, !has_wayland ? "x11" : has_x ? "x11,wayland" : "wayland");
+    if (SDL_InitSubSystem(SDL_INIT_VIDEO) == 0) return true;
+    if (has_x || has_wayland)
+        snprintf(message, size, "'%s' does not answer", has_x ? x : wayland);
+    else
+        failed(message, size);
     return false;
 }
 
