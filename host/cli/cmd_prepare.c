@@ -20,7 +20,7 @@ enum { CROPS_SHARE = 4, SIDE_MIN = PICTURE_SIDE_MIN };
 typedef struct prepare_args {
     cli_common common;
     cli_list rest, models;
-    const char *detector, *min_face, *min_score_text, *faces, *size, *channels, *on_bad;
+    const char *detector, *min_face, *min_score_text, *faces, *size, *channels, *on_bad, *every;
     mien_prepare options;
     mien_detector_choice choice;
     double min_score;
@@ -99,6 +99,18 @@ static bool read_size(prepare_args *args) {
     return true;
 }
 
+static bool read_every(prepare_args *args) {
+    char *end;
+    args->options.every = 1;
+    if (!args->every) return true;
+    args->options.every = strtod(args->every, &end);
+    if (end != args->every && !*end && args->options.every >= 0.001 && args->options.every <= 1e6)
+        return true;
+    fprintf(stderr, "mien: --every must be a number of seconds, such as 0.5, not '%s'\n",
+            args->every);
+    return false;
+}
+
 static bool check_values(prepare_args *args) {
     mien_prepare *o = &args->options;
     if (!o->source || !o->out) {
@@ -110,7 +122,7 @@ static bool check_values(prepare_args *args) {
         return false;
     }
     if (!read_detector(args) || !read_rules(args) || !read_faces(args) || !read_size(args) ||
-        !cli_on_bad(args->on_bad, &o->bad_folders))
+        !read_every(args) || !cli_on_bad(args->on_bad, &o->bad_folders))
         return false;
     o->bad_photos = args->on_bad ? o->bad_folders : (mien_on_bad){true, -1};
     return true;
@@ -166,8 +178,10 @@ static void print_count(const mien_prepare_count *count, int width) {
     const char *before = "; rejected: ";
     mien_text name = {0};
     mien_text_column(&name, count->name, -width);
-    printf("%s  %zu photo%s, %zu face%s", name.data ? name.data : "", count->photos,
-           count->photos == 1 ? "" : "s", count->faces, count->faces == 1 ? "" : "s");
+    printf("%s  %zu photo%s, ", name.data ? name.data : "", count->photos,
+           count->photos == 1 ? "" : "s");
+    if (count->videos) printf("%zu video%s, ", count->videos, count->videos == 1 ? "" : "s");
+    printf("%zu face%s", count->faces, count->faces == 1 ? "" : "s");
     mien_text_release(&name);
     for (int k = 1; k < MIEN_REJECTS; k++) {
         if (!count->rejected[k]) continue;
@@ -194,6 +208,7 @@ static void count_json(mien_json *json, const mien_prepare_count *count) {
     static const char *const keys[MIEN_REJECTS] = {"", "no_face", "several_faces", "too_small",
                                                    "unreadable"};
     mien_json_integer(json, "photos", (long long)count->photos);
+    mien_json_integer(json, "videos", (long long)count->videos);
     mien_json_integer(json, "faces", (long long)count->faces);
     mien_json_open(json, "rejected", '{');
     for (int k = 1; k < MIEN_REJECTS; k++)
@@ -225,7 +240,8 @@ static mien_status print_json(const prepare_args *args, const mien_prepare_resul
 
 /* Pictures that are faces already often have no face found in them. */
 static mien_status check_result(const mien_prepare_result *result) {
-    const size_t photos = result->total.photos, none = result->total.rejected[MIEN_REJECT_NO_FACE];
+    const size_t photos = result->total.photos + result->total.videos;
+    const size_t none = result->total.rejected[MIEN_REJECT_NO_FACE];
     if (!result->total.faces && none == photos)
         return MIEN_FAIL(FORMAT,
                          "no face was found in any of %zu photos: if they are crops of faces, "
@@ -270,8 +286,8 @@ static int run(int argc, char **argv, const cli_command *self) {
     prepare_args args = {0};
     mien_prepare *o = &args.options;
     const cli_flag flags[] = {
-        {"--data", "SRC", "folder with a folder of photos per class, as for mien train", &o->source,
-         NULL, NULL},
+        {"--data", "SRC", "folder with a folder of photos or videos per class, as for mien train",
+         &o->source, NULL, NULL},
         {"--out", "DIR", "folder for the crops, in the same folders; a stopped run continues",
          &o->out, NULL, NULL},
         {"--model", "M", "model whose crop rule is used (default: the included one)", NULL,
@@ -286,6 +302,9 @@ static int run(int argc, char **argv, const cli_command *self) {
         {"--faces", "largest|one|all",
          "of several faces take the largest, reject the photo, or take all (default: largest)",
          &args.faces, NULL, NULL},
+        {"--every", "SECONDS",
+         "seconds between the frames of a video that are searched (default: 1)", &args.every, NULL,
+         NULL},
         {"--size", "full|model|N",
          "crops in the photo's resolution, of the model's input size, or of at most N pixels a "
          "side (default: full)",
@@ -293,8 +312,8 @@ static int run(int argc, char **argv, const cli_command *self) {
         {"--channels", "1|3", "gray or colour crops (default: as the model reads)", &args.channels,
          NULL, NULL},
         {"--on-bad", "fail|skip[:MAX]",
-         "photos that cannot be read (default: skip, listed in rejected.csv)", &args.on_bad, NULL,
-         NULL},
+         "photos and videos that cannot be read (default: skip, listed in rejected.csv)",
+         &args.on_bad, NULL, NULL},
         {"--force", NULL, "begin anew in a folder of an earlier run, whose crops are removed", NULL,
          NULL, &o->force}};
     int exit_status;
@@ -308,7 +327,7 @@ static int run(int argc, char **argv, const cli_command *self) {
 
 const cli_command cmd_prepare = {
     "prepare", "--data SRC --out DIR [--model M]",
-    "cuts the faces out of photos in class folders, for training",
+    "cuts the faces out of photos and videos in class folders",
     "  mien prepare --data photos --out faces\n"
     "  mien train folder --data faces\n"
     "  mien prepare --data photos --out faces --faces one --size 224 --channels 3\n",

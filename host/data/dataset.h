@@ -69,6 +69,7 @@ typedef struct mien_dataset {
     char (*class_names)[MIEN_CLASS_NAME];
     long long skipped; /* bad rows or files left out */
     bool listed;       /* mien_dataset_list: the files were not read, and there are no pixels */
+    bool videos;       /* of a set that is only listed: files may be videos */
     bool streamed;     /* the pixels are read through `def` on demand */
     const struct mien_source_def *def;
     void *reader; /* state of the source, kept while the set is streamed or needs file names */
@@ -88,10 +89,11 @@ mien_status mien_dataset_load(const char *source, mien_image_spec spec, mien_on_
 mien_status mien_dataset_load_within(const char *source, mien_image_spec spec, mien_on_bad on_bad,
                                      mien_memory memory, const mien_label_rules *rules,
                                      size_t budget, mien_dataset *out);
-/* Lists the pictures of a folder with their classes and parts, in a fixed order, without reading
- * them; `on_bad` is for folders that cannot be read. Only for a source whose samples are files:
- * otherwise UNSUPPORTED. Release it even after a failure. */
-mien_status mien_dataset_list(const char *source, mien_on_bad on_bad, mien_dataset *out);
+/* Lists the pictures, and if wanted the videos, of a folder with their classes and parts, in a
+ * fixed order, without reading them; `on_bad` is for folders that cannot be read. Only for a source
+ * whose samples are files: otherwise UNSUPPORTED. Release it even after a failure. */
+mien_status mien_dataset_list(const char *source, bool videos, mien_on_bad on_bad,
+                              mien_dataset *out);
 /* Bytes of pixels that may be kept in memory at present. */
 size_t mien_dataset_budget(mien_memory memory);
 void mien_dataset_release(mien_dataset *set);

@@ -348,7 +348,7 @@ static mien_status open_folder(const char *source, const mien_on_bad *on_bad, mi
     mien_status status;
     (void)source;
     MIEN_GO(pictures_start(set));
-    MIEN_GO(folder_tree_read(set->source, &r.tree));
+    MIEN_GO(folder_tree_read(set->source, set->videos, &r.tree));
     listing_warn_unread(set->source, &r.tree.unread);
     MIEN_GO(layout_find_parts(set->source, &r.tree, &r.layout));
     if (is_named_by_files(&r))

@@ -97,7 +97,7 @@ static mien_status read_folder(folder_tree *t, const char *source, const char *r
     const size_t at = t->count;
     MIEN_TRY(mien_grow(&t->folders, &t->capacity, at + 1, sizeof *t->folders));
     t->folders[t->count++] = (tree_folder){.depth = depth, .end = at + 1};
-    mien_status status = listing_both(full, &folders, &t->folders[at].pictures, table);
+    mien_status status = listing_both(full, t->videos, &folders, &t->folders[at].pictures, table);
     if (status == MIEN_IO && depth > 0) {
         t->folders[at].unreadable = true;
         status = MIEN_OK;
@@ -122,9 +122,9 @@ out:
     return status;
 }
 
-mien_status folder_tree_read(const char *source, folder_tree *t) {
+mien_status folder_tree_read(const char *source, bool videos, folder_tree *t) {
     trail up;
-    *t = (folder_tree){0};
+    *t = (folder_tree){.videos = videos};
     return read_folder(t, source, "", 0, &up);
 }
 

@@ -19,6 +19,7 @@ typedef struct tree_folder {
 typedef struct folder_tree {
     tree_folder *folders; /* [count]; the source is the first */
     size_t count, capacity;
+    bool videos;    /* they are listed among the pictures */
     size_t ignored; /* entries that are neither folders nor pictures */
     unread_pictures unread;
     mien_text text;
@@ -27,7 +28,7 @@ typedef struct folder_tree {
 /* Lists a source. Folders that systems and editors leave behind (__MACOSX, @eaDir, hidden ones) are
  * ignored. A folder below the source that cannot be read is marked. Release it even after a
  * failure. */
-mien_status folder_tree_read(const char *source, folder_tree *tree);
+mien_status folder_tree_read(const char *source, bool videos, folder_tree *tree);
 void folder_tree_release(folder_tree *tree);
 
 const char *tree_path(const folder_tree *tree, size_t folder);

@@ -19,6 +19,15 @@ bool listing_is_picture(const char *name) {
     return mien_image_has_suffix(name);
 }
 
+bool listing_is_video(const char *name) {
+    static const char *const suffixes[] = {".mp4", ".mov", ".m4v",  ".mkv", ".webm",
+                                           ".avi", ".mpg", ".mpeg", ".wmv", ".flv",
+                                           ".3gp", ".mts", ".m2ts", ".ogv"};
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++)
+        if (mien_path_ends(name, suffixes[i])) return true;
+    return false;
+}
+
 static void count_unread(unread_pictures *unread, const char *ending, size_t count) {
     const size_t kinds = sizeof unread->kinds / sizeof unread->kinds[0];
     size_t i = 0; /* the last entry also counts the endings that have no entry of their own */
@@ -105,13 +114,14 @@ typedef struct request {
     listing *folders, *files;
     bool (*wanted)(const char *name); /* of files; NULL: all */
     bool mounted;                     /* in an archive, where suffixes alone decide */
+    bool videos;                      /* files that are videos by their suffix, too */
     size_t *other;                    /* counts everything else */
     char *table;                      /* NULL, or as in listing_both */
 } request;
 
 static bool is_wanted(const request *r, const char *name) {
     if (!r->files) return false;
-    if (!r->wanted || r->wanted(name)) return true;
+    if (!r->wanted || r->wanted(name) || (r->videos && listing_is_video(name))) return true;
     return r->wanted == listing_is_picture && !r->mounted &&
            is_picture_inside(r->path, name, &r->files->unread);
 }
@@ -178,13 +188,15 @@ mien_status listing_tables(const char *path, listing *out) {
     return listing_files(path, is_text_table, out);
 }
 
-mien_status listing_both(const char *path, listing *folders, listing *pictures, char *table) {
+mien_status listing_both(const char *path, bool videos, listing *folders, listing *pictures,
+                         char *table) {
     *folders = *pictures = (listing){0};
     *table = 0;
     return read_names((request){.path = path,
                                 .folders = folders,
                                 .files = pictures,
                                 .wanted = listing_is_picture,
+                                .videos = videos,
                                 .other = &pictures->ignored,
                                 .table = table});
 }

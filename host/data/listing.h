@@ -29,9 +29,11 @@ typedef struct listing {
  * failure. */
 mien_status listing_folders(const char *path, listing *out);
 mien_status listing_pictures(const char *path, listing *out);
-/* Both at once; other entries are counted in pictures->ignored. `table` [LISTING_NAME] becomes the
- * first csv, tsv or Excel file by name, or "". Release both even after a failure. */
-mien_status listing_both(const char *path, listing *folders, listing *pictures, char *table);
+/* Both at once, and videos among the pictures if they are wanted; other entries are counted in
+ * pictures->ignored. `table` [LISTING_NAME] becomes the first csv, tsv or Excel file by name, or
+ * "". Release both even after a failure. */
+mien_status listing_both(const char *path, bool videos, listing *folders, listing *pictures,
+                         char *table);
 /* The files that end in .csv or .tsv. */
 mien_status listing_tables(const char *path, listing *out);
 /* The files whose names are wanted; NULL: all that are not hidden. */
@@ -43,5 +45,6 @@ void listing_warn_unread(const char *source, const unread_pictures *unread);
 void listing_release(listing *list);
 /* By the suffix, in any case. */
 bool listing_is_picture(const char *name);
+bool listing_is_video(const char *name);
 
 #endif

@@ -138,8 +138,9 @@ mien_status mien_dataset_load(const char *source, mien_image_spec spec, mien_on_
                                     out);
 }
 
-mien_status mien_dataset_list(const char *source, mien_on_bad on_bad, mien_dataset *out) {
-    *out = (mien_dataset){.spec = {1, 1, 1}, .labelled = true, .listed = true};
+mien_status mien_dataset_list(const char *source, bool videos, mien_on_bad on_bad,
+                              mien_dataset *out) {
+    *out = (mien_dataset){.spec = {1, 1, 1}, .labelled = true, .listed = true, .videos = videos};
     snprintf(out->source, sizeof out->source, "%s", source);
     if (archive_is(source) && !mien_is_folder(source))
         return MIEN_FAIL(UNSUPPORTED, "'%s' is an archive: unpack it and give the folder", source);

@@ -8,6 +8,7 @@
 #include "host/base/file.h"
 #include "host/base/log.h"
 #include "host/base/memory.h"
+#include "host/data/listing.h"
 #include "host/data/pictures.h"
 #include "host/data/source.h"
 #include "host/infer/prepare_folder.h"
@@ -48,7 +49,7 @@ static int thread_count(void) {
 
 static mien_status list_photos(run *r) {
     const mien_prepare *o = r->o;
-    MIEN_TRY(mien_dataset_list(o->source, o->bad_folders, &r->set));
+    MIEN_TRY(mien_dataset_list(o->source, true, o->bad_folders, &r->set));
     const pictures *list = r->set.reader;
     if (list->boxes)
         return MIEN_FAIL(UNSUPPORTED,
@@ -60,8 +61,8 @@ static mien_status list_photos(run *r) {
     return mien_new(&r->todo, r->set.count, sizeof *r->todo);
 }
 
-/* The folder of a photo's crops: as in the source, or made from part and class where a table of
- * labels gives them. */
+/* The folder of the crops of a photo or video: as in the source, or made from part and class where
+ * a table of labels gives them. */
 static mien_status folder_of(const run *r, size_t i, char *out) {
     char class[MIEN_CLASS_NAME];
     const mien_dataset *set = &r->set;
@@ -218,6 +219,8 @@ static mien_status make_photo(run *r, size_t i, char *warning) {
     MIEN_TRY(mien_copy_text(&photo->source, mien_source_file(&r->set, i)));
     MIEN_TRY(pictures_path(&r->set, i, path));
     if (r->o->detector && !*detector) MIEN_TRY(mien_detector_open(r->o->detector, detector));
+    photo->video = listing_is_video(photo->source);
+    if (photo->video) return prepare_video_make(r->o, *detector, path, photo);
     return prepare_photo_make(r->o, *detector, path, photo, warning);
 }
 
@@ -231,6 +234,10 @@ static void make_photos(run *r, const size_t *samples, int count) {
         m->status = make_photo(r, samples[k], m->warning);
         if (m->status != MIEN_OK)
             snprintf(m->message, sizeof m->message, "%s", mien_error_message());
+        if (m->status == MIEN_INTERRUPTED) {
+            m->is = false;
+            prepare_photo_release(&r->photos[samples[k]]);
+        }
     }
 }
 
@@ -246,11 +253,13 @@ static mien_status check_bad(run *r, const prepare_photo *photo) {
 
 /* In the order of the list, so that names do not depend on the threads. */
 static mien_status name_crops(run *r, size_t i) {
-    char folder[MIEN_PATH], name[MIEN_PATH];
+    char folder[MIEN_PATH], name[MIEN_PATH], frame[64];
     prepare_photo *photo = &r->photos[i];
     MIEN_TRY(folder_of(r, i, folder));
+    if (photo->video) MIEN_TRY(prepare_names_folder(folder, photo->source));
     for (int k = 0; k < photo->count; k++) {
-        MIEN_TRY(prepare_names_next(&r->names, folder, photo->source, name));
+        snprintf(frame, sizeof frame, "t%09.3f.png", photo->crops[k].time);
+        MIEN_TRY(prepare_names_next(&r->names, folder, photo->video ? frame : photo->source, name));
         MIEN_TRY(mien_copy_text(&photo->crops[k].file, name));
     }
     return MIEN_OK;
@@ -272,12 +281,22 @@ static mien_status settle(run *r, const size_t *samples, int count, mien_text *l
     return MIEN_OK;
 }
 
+/* A video's crops have a folder of their own. */
+static mien_status make_folder_of(const char *path) {
+    char folder[MIEN_PATH];
+    mien_path_folder(folder, path);
+    MIEN_TRY(mien_make_folders(folder));
+    mien_remove_temporaries(folder);
+    return MIEN_OK;
+}
+
 static mien_status write_photo(const run *r, size_t i) {
     char path[MIEN_PATH];
     const prepare_photo *photo = &r->photos[i];
     for (int k = 0; k < photo->count; k++) {
         prepare_crop *crop = &photo->crops[k];
         MIEN_TRY(mien_path_join(path, r->o->out, crop->file));
+        if (photo->video && !k) MIEN_TRY(make_folder_of(path));
         MIEN_TRY(mien_file_write(path, crop->png.data, crop->png.size));
         mien_text_release(&crop->png);
     }

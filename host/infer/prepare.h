@@ -1,5 +1,6 @@
-/* Prepares training data from photos: finds the faces of the photos in class folders and writes
- * them as crops, in the same folders of another one.
+/* Prepares training data from photos and videos: finds the faces of those in class folders and
+ * writes them as crops, in the same folders of another one; those of a video into a folder of its
+ * own, which makes its frames one group.
  *
  * The output folder has the crops (PNG), manifest.csv, rejected.csv, prepare.json with the options,
  * and .progress, from which a run that was stopped continues. A finished folder is the same, byte
@@ -45,6 +46,7 @@ typedef struct mien_prepare {
     int min_face;                         /* 0: mien_face_least */
     const double *min_score;              /* NULL: the detector's */
     mien_prepare_faces faces;
+    double every; /* seconds from one frame of a video that is searched to the next */
     mien_on_bad bad_folders, bad_photos; /* folders and photos that cannot be read */
     bool force;                          /* begin anew in a folder of other options */
     const volatile int *stop;            /* set by a signal; may be NULL */
@@ -54,8 +56,8 @@ typedef struct mien_prepare {
 
 typedef struct mien_prepare_count {
     char name[MIEN_CLASS_NAME];
-    size_t photos, faces;
-    size_t rejected[MIEN_REJECTS]; /* of the photos */
+    size_t photos, videos, faces;
+    size_t rejected[MIEN_REJECTS]; /* of the photos and videos */
 } mien_prepare_count;
 
 typedef struct mien_prepare_result {

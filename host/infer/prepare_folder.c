@@ -109,6 +109,8 @@ static void write_options(const mien_prepare *o, mien_text *out) {
     mien_json_string(&json, "min-face", o->min_face ? text : "default");
     snprintf(text, sizeof text, "%.17g", o->min_score ? *o->min_score : 0.0);
     mien_json_string(&json, "min-score", o->min_score ? text : "default");
+    snprintf(text, sizeof text, "%g", o->every);
+    mien_json_string(&json, "every", text);
     mien_json_string(&json, "faces", mien_prepare_faces_names[o->faces]);
     mien_json_close(&json, '}');
     mien_json_close(&json, '}');

@@ -44,14 +44,25 @@ mien_status prepare_names_add(prepare_names *names, const char *name, bool *adde
     return names->text.status;
 }
 
+static void stem_of(const char *file, char stem[STEM + 1]) {
+    mien_path_stem(stem, STEM + 1, file);
+    size_t length = strlen(stem);
+    while (length == STEM && ((unsigned char)stem[length - 1] & 0xc0) == 0x80)
+        stem[--length] = 0; /* no half of a letter */
+}
+
+mien_status prepare_names_folder(char *folder, const char *video) {
+    char stem[STEM + 1], above[MIEN_PATH];
+    stem_of(video, stem);
+    strcpy(above, folder);
+    return mien_path_join(folder, above, stem);
+}
+
 mien_status prepare_names_next(prepare_names *names, const char *folder, const char *file,
                                char *out) {
     char stem[STEM + 1], name[STEM + 32];
     bool added = false;
-    mien_path_stem(stem, sizeof stem, file);
-    size_t length = strlen(stem);
-    while (length == STEM && ((unsigned char)stem[length - 1] & 0xc0) == 0x80)
-        stem[--length] = 0; /* no half of a letter */
+    stem_of(file, stem);
     for (int n = 1; !added; n++) {
         if (n == 1)
             snprintf(name, sizeof name, "%s.png", stem);

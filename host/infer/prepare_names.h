@@ -15,6 +15,8 @@ mien_status prepare_names_add(prepare_names *names, const char *name, bool *adde
 /* folder/<stem of file>.png in out[MIEN_PATH]; a second one of that name becomes <stem>-2.png. */
 mien_status prepare_names_next(prepare_names *names, const char *folder, const char *file,
                                char *out);
+/* Appends the stem of a video's name to a folder [MIEN_PATH]. */
+mien_status prepare_names_folder(char *folder, const char *video);
 void prepare_names_release(prepare_names *names);
 
 #endif

@@ -1,35 +1,47 @@
 #include "host/infer/prepare_photo.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "host/base/file.h"
 #include "host/base/memory.h"
 #include "host/base/sha256.h"
 #include "host/data/pictures.h"
 #include "host/image/encode.h"
 #include "host/image/image.h"
+#include "host/video/video.h"
 
-static const size_t FILE_MAX = (size_t)256 << 20; /* as mien_image_read */
+enum { HASHED = 1 << 20 };
+
+/* A video may be large: in parts. */
+static mien_status hash_file(const char *path, char hex[65]) {
+    mien_sha256 sum;
+    char *part;
+    size_t got;
+    FILE *file = fopen(path, "rb");
+    if (!file) return MIEN_FAIL(IO, "cannot open '%s': %s", path, strerror(errno));
+    mien_status status = mien_new(&part, HASHED, 1);
+    mien_sha256_start(&sum);
+    while (status == MIEN_OK && (got = fread(part, 1, HASHED, file)) > 0)
+        mien_sha256_add(&sum, part, got);
+    if (status == MIEN_OK && ferror(file))
+        status = MIEN_FAIL(IO, "cannot read '%s': %s", path, strerror(errno));
+    if (status == MIEN_OK) mien_sha256_hex(&sum, hex);
+    mien_free(part);
+    fclose(file);
+    return status;
+}
 
 mien_status prepare_photo_identify(const char *path, bool hash, prepare_photo *out) {
     struct stat info;
-    char *bytes;
-    size_t size;
-    mien_sha256 sum;
     if (stat(path, &info) != 0) return MIEN_FAIL(IO, "cannot open '%s': %s", path, strerror(errno));
+    if (!S_ISREG(info.st_mode)) return MIEN_FAIL(IO, "'%s' is not a regular file", path);
     out->size = (long long)info.st_size;
     out->time_ns = (long long)info.st_mtim.tv_sec * 1000000000 + info.st_mtim.tv_nsec;
-    if (!hash) return MIEN_OK;
-    MIEN_TRY(mien_file_read(path, FILE_MAX, &bytes, &size));
-    mien_sha256_start(&sum);
-    mien_sha256_add(&sum, bytes, size);
-    mien_sha256_hex(&sum, out->sha256);
-    mien_free(bytes);
-    return MIEN_OK;
+    return hash ? hash_file(path, out->sha256) : MIEN_OK;
 }
 
 static mien_status reject(prepare_photo *photo, mien_reject reason, const char *format, ...)
@@ -97,12 +109,17 @@ static void size_of(const mien_prepare *o, mien_rect part, int *height, int *wid
 
 /* Cuts a face out, by the same function as prediction, and encodes it. */
 static mien_status add_crop(const mien_prepare *o, const mien_image *image, mien_rect box,
-                            mien_crop rule, prepare_photo *photo) {
+                            mien_crop rule, const mien_face *face, double time,
+                            prepare_photo *photo) {
     const mien_rect part = mien_crop_rect(box, rule);
-    prepare_crop *crop = &photo->crops[photo->count];
+    prepare_crop *crop;
     mien_image cut = {.channels = o->channels};
     mien_status status;
     if (part.width < PICTURE_SIDE_MIN || part.height < PICTURE_SIDE_MIN) return MIEN_OK;
+    MIEN_TRY(
+        mien_grow(&photo->crops, &photo->capacity, (size_t)photo->count + 1, sizeof *photo->crops));
+    crop = &photo->crops[photo->count];
+    *crop = (prepare_crop){.detected = face != NULL, .score = face ? face->score : 0, .time = time};
     size_of(o, part, &cut.height, &cut.width);
     MIEN_TRY(mien_new(&cut.pixels, (size_t)cut.height * (size_t)cut.width, (size_t)cut.channels));
     MIEN_GO(mien_crop_face(image, box, rule, cut.height, cut.width, cut.channels, cut.pixels));
@@ -110,17 +127,16 @@ static mien_status add_crop(const mien_prepare *o, const mien_image *image, mien
     crop->box = mien_rect_scale(box, image->width, image->height, photo->width, photo->height);
     photo->count++;
 out:
+    if (status != MIEN_OK) mien_text_release(&crop->png);
     mien_image_release(&cut);
     return status;
 }
 
 static mien_status add_faces(const mien_prepare *o, const mien_image *image,
-                             const mien_faces *faces, prepare_photo *photo) {
-    MIEN_TRY(mien_new(&photo->crops, (size_t)faces->count + 1, sizeof *photo->crops));
+                             const mien_faces *faces, double time, prepare_photo *photo) {
     for (int i = 0; i < faces->count; i++) {
-        photo->crops[photo->count].detected = true;
-        photo->crops[photo->count].score = faces->items[i].score;
-        MIEN_TRY(add_crop(o, image, faces->items[i].box, o->crop, photo));
+        const mien_face *face = &faces->items[i];
+        MIEN_TRY(add_crop(o, image, face->box, o->crop, face, time, photo));
     }
     if (!faces->count || photo->count) return MIEN_OK;
     const mien_rect part = mien_crop_rect(faces->items[0].box, o->crop);
@@ -128,20 +144,33 @@ static mien_status add_faces(const mien_prepare *o, const mien_image *image,
                   part.width, part.height, PICTURE_SIDE_MIN, PICTURE_SIDE_MIN);
 }
 
-static mien_status add_whole(const mien_prepare *o, const mien_image *image, prepare_photo *photo) {
+static mien_status add_whole(const mien_prepare *o, const mien_image *image, double time,
+                             prepare_photo *photo) {
     const mien_rect all = {0, 0, image->width, image->height};
-    MIEN_TRY(mien_new(&photo->crops, 1, sizeof *photo->crops));
-    MIEN_TRY(add_crop(o, image, all, (mien_crop){0}, photo));
+    MIEN_TRY(add_crop(o, image, all, (mien_crop){0}, NULL, time, photo));
     if (photo->count) return MIEN_OK;
     return reject(photo, MIEN_REJECT_SMALL, "the photo has %dx%d pixels (at least %dx%d)",
                   image->width, image->height, PICTURE_SIDE_MIN, PICTURE_SIDE_MIN);
+}
+
+/* The faces of a photo or of a frame. */
+static mien_status add_picture(const mien_prepare *o, mien_detector *detector,
+                               const mien_image *image, double time, prepare_photo *photo) {
+    mien_faces faces = {0};
+    if (!detector) return add_whole(o, image, time, photo);
+    mien_status status = find_faces(o, detector, image, photo, &faces);
+    if (status == MIEN_OK)
+        status = add_faces(o, image, &faces, time, photo);
+    else if (status != MIEN_NO_MEMORY)
+        status = reject(photo, MIEN_REJECT_UNREADABLE, "%s", mien_error_message());
+    mien_faces_release(&faces);
+    return status;
 }
 
 mien_status prepare_photo_make(const mien_prepare *o, mien_detector *detector, const char *path,
                                prepare_photo *photo, char *warning) {
     mien_image image = {0};
     mien_photo_facts facts = {0};
-    mien_faces faces = {0};
     *warning = 0;
     mien_status status = prepare_photo_identify(path, true, photo);
     if (status == MIEN_OK) status = mien_image_read_photo(path, o->channels, &image, &facts);
@@ -150,19 +179,64 @@ mien_status prepare_photo_make(const mien_prepare *o, mien_detector *detector, c
     snprintf(warning, PREPARE_WARNING, "%s", facts.warning);
     photo->width = facts.width;
     photo->height = facts.height;
-    if (detector) {
-        status = find_faces(o, detector, &image, photo, &faces);
-        if (status != MIEN_OK && status != MIEN_NO_MEMORY) {
-            status = reject(photo, MIEN_REJECT_UNREADABLE, "%s", mien_error_message());
-            goto out;
-        }
-        MIEN_GO(status);
-        MIEN_GO(add_faces(o, &image, &faces, photo));
-    } else {
-        MIEN_GO(add_whole(o, &image, photo));
-    }
-out:
-    mien_faces_release(&faces);
+    status = add_picture(o, detector, &image, 0, photo);
     mien_image_release(&image);
     return status;
+}
+
+/* ---- videos ---- */
+
+/* Searches a frame. One that gives no crop is no fault of the video: only if none gives any, the
+ * reason of the last is the video's. */
+static mien_status add_frame(const mien_prepare *o, mien_detector *detector,
+                             const mien_frame *frame, prepare_photo *video) {
+    const mien_image *image = o->channels == 3 ? &frame->colour : &frame->gray;
+    if (!video->width) {
+        video->width = image->width;
+        video->height = image->height;
+    }
+    mien_free(video->message);
+    video->message = NULL;
+    video->reject = MIEN_REJECT_NONE;
+    return add_picture(o, detector, image, frame->time, video);
+}
+
+static mien_status add_frames(const mien_prepare *o, mien_detector *detector, mien_frames *source,
+                              prepare_photo *video) {
+    mien_frame frame = {0};
+    double due = 0;
+    bool more = true;
+    mien_status status = MIEN_OK;
+    while (status == MIEN_OK) {
+        status = mien_frames_next(source, &frame, &more);
+        if (status != MIEN_OK || !more) break;
+        if (frame.time + 1e-6 < due) continue;
+        due = (floor((frame.time + 1e-6) / o->every) + 1) * o->every;
+        status = add_frame(o, detector, &frame, video);
+    }
+    mien_frame_release(&frame);
+    return status;
+}
+
+mien_status prepare_video_make(const mien_prepare *o, mien_detector *detector, const char *path,
+                               prepare_photo *video) {
+    const mien_video_options options = {.colour = o->channels == 3, .threads = 1, .stop = o->stop};
+    mien_frames source = {0};
+    mien_status status = prepare_photo_identify(path, true, video);
+    if (status == MIEN_OK) status = mien_video_open(path, &options, &source);
+    if (status == MIEN_OK) {
+        status = add_frames(o, detector, &source, video);
+        mien_frames_close(&source);
+    }
+    if (status == MIEN_NO_MEMORY || status == MIEN_INTERRUPTED) return status;
+    if (status != MIEN_OK) { /* what was read before the damage is kept */
+        mien_free(video->message);
+        video->message = NULL;
+        return reject(video, MIEN_REJECT_UNREADABLE, "%s", mien_error_message());
+    }
+    if (!video->count) return MIEN_OK;
+    video->reject = MIEN_REJECT_NONE;
+    mien_free(video->message);
+    video->message = NULL;
+    return MIEN_OK;
 }

@@ -1,4 +1,4 @@
-/* One photo of mien_prepare_run: read, searched for faces, cropped and encoded. */
+/* One photo or video of mien_prepare_run: read, searched for faces, cropped and encoded. */
 #ifndef HOST_INFER_PREPARE_PHOTO_H
 #define HOST_INFER_PREPARE_PHOTO_H
 
@@ -13,5 +13,8 @@ mien_status prepare_photo_identify(const char *path, bool hash, prepare_photo *o
  * becomes what is wrong with the file though it was decoded, or "". */
 mien_status prepare_photo_make(const mien_prepare *options, mien_detector *detector,
                                const char *path, prepare_photo *out, char *warning);
+/* The same for a video. INTERRUPTED: `stop` of the options was set. */
+mien_status prepare_video_make(const mien_prepare *options, mien_detector *detector,
+                               const char *path, prepare_photo *out);
 
 #endif

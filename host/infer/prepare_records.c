@@ -7,9 +7,9 @@
 
 #include "host/base/file.h"
 #include "host/base/memory.h"
-#include "host/data/pictures.h"
+#include "host/data/listing.h"
 
-enum { LINE_FIELDS = 8, CROP_FIELDS = 6 };
+enum { LINE_FIELDS = 8, CROP_FIELDS = 7 };
 static const size_t FILE_MAX = (size_t)4 << 30;
 
 void prepare_photo_release(prepare_photo *photo) {
@@ -53,7 +53,7 @@ void prepare_records_line(mien_text *text, const prepare_photo *photo) {
         mien_text_printf(text, "%d\t%d\t%d\t%d\t", crop->box.x, crop->box.y, crop->box.width,
                          crop->box.height);
         if (crop->detected) mien_text_printf(text, "%.6g", crop->score);
-        mien_text_puts(text, "\t");
+        mien_text_printf(text, "\t%.3f\t", crop->time);
     }
     mien_text_puts(text, "\n");
 }
@@ -104,18 +104,20 @@ static bool is_inside(const char *name) {
     return true;
 }
 
-static mien_status read_crop(char *const *fields, prepare_photo *photo, size_t *capacity,
-                             bool *good) {
+static mien_status read_crop(char *const *fields, prepare_photo *photo, bool *good) {
     mien_rect box;
     char *end;
     *good = is_inside(fields[0]) && read_int(fields[1], &box.x) && read_int(fields[2], &box.y) &&
             read_int(fields[3], &box.width) && read_int(fields[4], &box.height);
     if (!*good) return MIEN_OK;
-    MIEN_TRY(mien_grow(&photo->crops, capacity, (size_t)photo->count + 1, sizeof *photo->crops));
+    MIEN_TRY(
+        mien_grow(&photo->crops, &photo->capacity, (size_t)photo->count + 1, sizeof *photo->crops));
     prepare_crop *crop = &photo->crops[photo->count++];
     *crop = (prepare_crop){.box = box, .detected = *fields[5] != 0};
     crop->score = strtod(fields[5], &end);
     *good = *end == 0;
+    crop->time = strtod(fields[6], &end);
+    *good = *good && *end == 0;
     return mien_copy_text(&crop->file, fields[0]);
 }
 
@@ -123,7 +125,6 @@ static mien_status read_crop(char *const *fields, prepare_photo *photo, size_t *
 static mien_status read_line(char *line, prepare_photo *photo, bool *good) {
     char *fields[LINE_FIELDS], *crop[CROP_FIELDS];
     long long reject;
-    size_t capacity = 0;
     *photo = (prepare_photo){0};
     *good = false;
     for (int i = 0; i < LINE_FIELDS; i++)
@@ -135,12 +136,13 @@ static mien_status read_line(char *line, prepare_photo *photo, bool *good) {
         return MIEN_OK;
     strcpy(photo->sha256, fields[3]);
     photo->reject = (mien_reject)reject;
+    photo->video = listing_is_video(fields[0]);
     MIEN_TRY(mien_copy_text(&photo->source, fields[0]));
     if (*fields[7]) MIEN_TRY(mien_copy_text(&photo->message, fields[7]));
     for (*good = true; *good && *line;) {
         for (int i = 0; i < CROP_FIELDS; i++)
             if (!(crop[i] = next_field(&line))) return *good = false, MIEN_OK;
-        MIEN_TRY(read_crop(crop, photo, &capacity, good));
+        MIEN_TRY(read_crop(crop, photo, good));
     }
     return MIEN_OK;
 }
@@ -202,7 +204,9 @@ static void put_crops(mien_text *text, const mien_dataset *set, size_t i,
         mien_text_printf(text, "%d,%d,%d,%d,", crop->box.x, crop->box.y, crop->box.width,
                          crop->box.height);
         if (crop->detected) mien_text_printf(text, "%.6g", crop->score);
-        mien_text_printf(text, ",%d,%d,%s\n", photo->width, photo->height, photo->sha256);
+        mien_text_printf(text, ",%d,%d,%s,", photo->width, photo->height, photo->sha256);
+        if (photo->video) mien_text_printf(text, "%.3f", crop->time);
+        mien_text_puts(text, "\n");
     }
 }
 
@@ -218,7 +222,7 @@ mien_status prepare_write_tables(const char *folder, const mien_dataset *set,
     mien_text manifest = {0}, rejected = {0};
     /* not "file": a table with that column would be read as labels of the pictures beside it */
     mien_text_puts(&manifest,
-                   "crop,source,class,part,x,y,w,h,detection_score,width,height,sha256\n");
+                   "crop,source,class,part,x,y,w,h,detection_score,width,height,sha256,time\n");
     mien_text_puts(&rejected, "source,class,part,reason,message\n");
     for (size_t i = 0; i < set->count; i++) {
         if (!done[i]) continue;
@@ -238,7 +242,7 @@ mien_status prepare_write_tables(const char *folder, const mien_dataset *set,
 }
 
 static void count_photo(mien_prepare_count *count, const prepare_photo *photo) {
-    count->photos++;
+    *(photo->video ? &count->videos : &count->photos) += 1;
     count->faces += (size_t)photo->count;
     count->rejected[photo->reject] += photo->reject != MIEN_REJECT_NONE;
 }

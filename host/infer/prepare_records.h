@@ -14,6 +14,7 @@ typedef struct prepare_crop {
     mien_rect box; /* of the face, in the pixels of the photo's file */
     bool detected; /* there is a score */
     double score;
+    double time;   /* of the frame of a video, in seconds */
     mien_text png; /* until it is written */
 } prepare_crop;
 
@@ -21,11 +22,13 @@ typedef struct prepare_photo {
     char *source;            /* relative to the source folder */
     long long size, time_ns; /* of the file */
     char sha256[65];         /* "" if the file could not be read */
-    int width, height;       /* 0 if it could not be decoded */
+    bool video;
+    int width, height; /* 0 if it could not be decoded */
     mien_reject reject;
     char *message; /* why; NULL: nothing more to say */
     prepare_crop *crops;
     int count;
+    size_t capacity;
 } prepare_photo;
 
 void prepare_photo_release(prepare_photo *photo);

@@ -23,8 +23,9 @@ refuse 1 "a recipe by a wrong name" "did you mean 'sample'" "fer2013-small, ferp
 refuse 1 "a network by a wrong name" "did you mean 'small'" "seresnet" -- train sample -q --set model.file=smal --out never
 refuse 1 "a recipe without its data" "recipe 'fer2013-small' reads 'fer2013.csv', which is missing" "--data" -- train fer2013-small --out never
 check "names after -- are not flags" eval '! "$mien" evaluate -- --x 2>e.txt && grep -q "unexpected argument" e.txt'
-check "help: prepare" helps prepare --data --out --model --detector --min-face --min-score --faces --size --channels --on-bad --force
+check "help: prepare" helps prepare --data --out --model --detector --min-face --min-score --faces --every --size --channels --on-bad --force
 check "help: realtime" helps realtime --camera --model --detector --min-face --min-score --every --jsonl --csv --annotate --out --no-window --no-smooth --allow-url --drop-classes
+check "help: video" helps video --model --detector --min-face --min-score --every --jsonl --csv --annotate --timeline --show --no-smooth --allow-url --drop-classes
 check "help: evaluate" helps evaluate --model --data --split --tta --predictions --batch
 check "help: convert" helps convert --calibrate --images --split --on-bad
 check "help: inspect" helps inspect
