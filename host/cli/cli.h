@@ -86,6 +86,9 @@ mien_status cli_spares(const char *flag, const char *out, const cli_inputs *inpu
 int cli_threads(const cli_common *common);
 /* Opens the backend chosen by --device, --threads and --deterministic. */
 mien_status cli_backend(const cli_common *common, mien_backend **out);
+/* For video, before cli_backend: other libraries' threads work as well, so no thread is pinned;
+ * with `detecting` the network leaves a CPU to the detector's thread unless --threads is given. */
+void cli_leave_a_cpu(cli_common *common, bool detecting);
 /* Prints the stored error message and returns the exit status for `status`. */
 int cli_fail(mien_status status);
 /* From now on SIGINT, SIGTERM and SIGUSR1 set cli_stop; a second SIGINT exits at once. */

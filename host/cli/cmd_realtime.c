@@ -5,7 +5,6 @@
 
 #include "host/base/file.h"
 #include "host/base/log.h"
-#include "host/base/threads.h"
 #include "host/cli/detector_flags.h"
 #include "host/cli/video_output.h"
 #include "host/cli/video_screen.h"
@@ -21,7 +20,6 @@ typedef struct realtime_args {
     int every;
     bool no_window, allow_url;
     video_output_options outputs;
-    char threads[16];
 } realtime_args;
 
 typedef struct realtime {
@@ -71,16 +69,6 @@ static mien_status check_outputs(const realtime_args *args, const char *source) 
                                  paths[i]);
     }
     return cli_writable_folder("--out", args->folder);
-}
-
-/* Detection has a thread of its own: the network's threads must not wait for one that shares its
- * CPU. */
-static void leave_a_cpu(realtime_args *args) {
-    const int cpus = mien_threads_available();
-    args->common.unpinned = true;
-    if (args->common.threads || args->faces.none || cpus < 2) return;
-    snprintf(args->threads, sizeof args->threads, "%d", cpus - 1);
-    args->common.threads = args->threads;
 }
 
 /* ---- the run ---- */
@@ -155,7 +143,7 @@ static mien_status realtime_run(realtime_args *args) {
     MIEN_TRY(cli_default_model(&args->models, found));
     MIEN_TRY(check_outputs(args, name));
     cli_catch_signals();
-    leave_a_cpu(args);
+    cli_leave_a_cpu(&args->common, !args->faces.none);
     MIEN_GO(cli_backend(&args->common, &backend));
     MIEN_GO(mien_ensemble_open(args->models.items, args->models.count, backend, BATCH, &models));
     if (args->drop_classes) MIEN_GO(mien_ensemble_drop(&models, args->drop_classes));

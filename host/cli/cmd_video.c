@@ -9,8 +9,9 @@
 #include "host/cli/video_output.h"
 #include "host/cli/video_screen.h"
 
-/* The most faces that go through the network at once. */
-enum { BATCH = 64 };
+/* The most faces that go through the network at once; the frames between two detections are held in
+ * memory. */
+enum { BATCH = 64, EVERY_MAX = 60 };
 
 typedef struct video_args {
     cli_common common;
@@ -34,7 +35,8 @@ typedef struct run_state {
 static bool check_values(video_args *args) {
     long long every = 0;
     if (!detector_flags_read(&args->faces)) return false;
-    if (args->every_text && !cli_number("--every", args->every_text, 1, 1000, &every)) return false;
+    if (args->every_text && !cli_number("--every", args->every_text, 1, EVERY_MAX, &every))
+        return false;
     args->every = (int)every;
     if (args->faces.none && args->every_text) {
         fprintf(stderr, "mien: --every needs a detector, not --detector none\n");
@@ -45,6 +47,7 @@ static bool check_values(video_args *args) {
         fprintf(stderr, "mien: --timeline writes .svg or .png, not '%s'\n", path);
         return false;
     }
+    args->faces.choice.threads = 1; /* frames are detected side by side */
     if (args->source.count == 1) return true;
     fprintf(stderr, "mien: video needs one video file, or camera:N\n");
     return false;
@@ -169,7 +172,7 @@ static mien_status video(video_args *args) {
     MIEN_TRY(cli_default_model(&args->models, found));
     MIEN_TRY(check_outputs(args));
     cli_catch_signals();
-    args->common.unpinned = true; /* the threads that decode and detect need CPUs, too */
+    cli_leave_a_cpu(&args->common, !args->faces.none);
     MIEN_GO(cli_backend(&args->common, &backend));
     MIEN_GO(mien_ensemble_open(args->models.items, args->models.count, backend, BATCH, &models));
     if (args->drop_classes) MIEN_GO(mien_ensemble_drop(&models, args->drop_classes));

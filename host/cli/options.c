@@ -8,6 +8,7 @@
 #include "host/base/clock.h"
 #include "host/base/log.h"
 #include "host/base/text.h"
+#include "host/base/threads.h"
 #include "host/cli/cli.h"
 
 volatile int cli_stop;
@@ -231,6 +232,15 @@ bool cli_parse(const cli_command *self, int argc, char **argv, const cli_flag *o
 
 int cli_threads(const cli_common *common) {
     return common->threads ? atoi(common->threads) : 0;
+}
+
+void cli_leave_a_cpu(cli_common *common, bool detecting) {
+    static char fewer[16];
+    const int cpus = mien_threads_available();
+    common->unpinned = true;
+    if (common->threads || !detecting || cpus < 2) return;
+    snprintf(fewer, sizeof fewer, "%d", cpus - 1);
+    common->threads = fewer;
 }
 
 mien_status cli_backend(const cli_common *common, mien_backend **out) {

@@ -5,6 +5,7 @@
 
 #include "host/base/memory.h"
 #include "host/base/threads.h"
+#include "host/infer/frame_detect.h"
 #include "host/track/track.h"
 
 /* The detection of a key frame. */
@@ -22,7 +23,7 @@ typedef struct fault {
 
 typedef struct worker {
     frame_queue *queue;
-    mien_detector *detector;
+    frame_detect detect;
     pthread_t thread;
     bool started;
 } worker;
@@ -76,13 +77,6 @@ static entry *oldest_waiting(frame_queue *q) {
     return NULL;
 }
 
-static mien_status detect(const frame_queue *q, mien_detector *detector, frame_slot *slot) {
-    const mien_image *gray = &slot->frame.gray;
-    mien_detect rule = q->options.rule;
-    if (!rule.min_face) rule.min_face = q->options.least(gray->width, gray->height);
-    return mien_detector_run(detector, gray, &rule, &slot->faces);
-}
-
 static void *detect_all(void *context) {
     worker *w = context;
     frame_queue *q = w->queue;
@@ -96,7 +90,8 @@ static void *detect_all(void *context) {
         }
         e->detection = RUNNING;
         pthread_mutex_unlock(&q->lock);
-        const mien_status status = detect(q, w->detector, &e->slot);
+        const mien_status status =
+            frame_detect_run(&w->detect, &e->slot.frame.gray, &e->slot.faces);
         pthread_mutex_lock(&q->lock);
         if (status != MIEN_OK) keep(&q->detecting, status);
         e->detection = DETECTED;
@@ -151,7 +146,7 @@ static void *read_all(void *context) {
         e->detection = NOT_DETECTED;
         mien_faces_release(&e->slot.faces);
         pthread_mutex_lock(&q->lock);
-        if (++since_key >= q->options.every || e->slot.cut || q->read == 0) {
+        if (++since_key >= q->options.every || e->slot.cut) {
             mark_key(q, e);
             since_key = 0;
         }
@@ -200,7 +195,8 @@ static mien_status start(frame_queue *q) {
     for (int i = 0; choice && i < q->options.detectors; i++) {
         worker *w = &q->workers[i];
         w->queue = q;
-        MIEN_TRY(mien_detector_open(choice, &w->detector));
+        w->detect.rule = q->options.rule;
+        MIEN_TRY(mien_detector_open(choice, &w->detect.detector));
         w->started = pthread_create(&w->thread, NULL, detect_all, w) == 0;
         if (!w->started) return MIEN_FAIL(NO_MEMORY, "cannot start a thread that finds faces");
     }
@@ -238,7 +234,8 @@ void frame_queue_close(frame_queue *q) {
     if (q->reader_started) pthread_join(q->reader, NULL);
     for (int i = 0; q->workers && i < q->options.detectors; i++) {
         if (q->workers[i].started) pthread_join(q->workers[i].thread, NULL);
-        mien_detector_close(q->workers[i].detector);
+        mien_detector_close(q->workers[i].detect.detector);
+        frame_detect_release(&q->workers[i].detect);
     }
     for (int i = 0; q->ring && i < q->size; i++) {
         mien_frame_release(&q->ring[i].slot.frame);

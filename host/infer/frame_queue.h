@@ -19,8 +19,7 @@ typedef struct frame_slot {
 typedef struct frame_queue frame_queue;
 typedef struct frame_queue_options {
     const mien_detector_choice *detector; /* NULL: none; key frames only end segments */
-    mien_detect rule;                     /* min_face 0: `least` decides */
-    int (*least)(int width, int height);  /* the smallest face of a frame */
+    mien_detect rule;                     /* as in frame_detect.h */
     int every;                            /* k */
     int detectors;                        /* threads that detect, at least 1 */
     const volatile int *stop;             /* set by a signal: reading ends; may be NULL */

@@ -9,16 +9,15 @@
 
 #include "host/base/memory.h"
 #include "host/base/threads.h"
+#include "host/infer/frame_detect.h"
 
 enum { IDLE, BEGUN, DONE };
 /* The thread's nice value: where CPUs are few, answering frames comes first. */
 enum { NICE = 5 };
 
 struct live_detector {
-    mien_detector *detector;
+    frame_detect detect;
     mien_tracker *tracker;
-    mien_detect rule;
-    int (*least)(int width, int height);
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -53,9 +52,7 @@ static mien_status track(live_detector *d, const mien_faces *faces) {
 
 static mien_status detect(live_detector *d) {
     mien_faces faces = {0};
-    mien_detect rule = d->rule;
-    if (!rule.min_face) rule.min_face = d->least(d->found.gray.width, d->found.gray.height);
-    mien_status status = mien_detector_run(d->detector, &d->found.gray, &rule, &faces);
+    mien_status status = frame_detect_run(&d->detect, &d->found.gray, &faces);
     if (status == MIEN_OK) status = track(d, &faces);
     mien_faces_release(&faces);
     return status;
@@ -82,16 +79,15 @@ static void *work(void *context) {
 }
 
 mien_status live_detector_open(const mien_detector_choice *choice, mien_detect rule,
-                               int (*least)(int width, int height), live_detector **out) {
+                               live_detector **out) {
     live_detector *d;
     mien_status status;
     *out = NULL;
     MIEN_TRY(mien_new(&d, 1, sizeof *d));
-    d->rule = rule;
-    d->least = least;
+    d->detect.rule = rule;
     pthread_mutex_init(&d->lock, NULL);
     pthread_cond_init(&d->changed, NULL);
-    MIEN_GO(mien_detector_open(choice, &d->detector));
+    MIEN_GO(mien_detector_open(choice, &d->detect.detector));
     MIEN_GO(mien_tracker_create(NULL, &d->tracker));
     d->started = pthread_create(&d->thread, NULL, work, d) == 0;
     if (!d->started) MIEN_GO(MIEN_FAIL(NO_MEMORY, "cannot start a thread that detects faces"));
@@ -150,7 +146,8 @@ void live_detector_close(live_detector *d) {
     }
     pthread_cond_destroy(&d->changed);
     pthread_mutex_destroy(&d->lock);
-    mien_detector_close(d->detector);
+    mien_detector_close(d->detect.detector);
+    frame_detect_release(&d->detect);
     mien_tracker_free(d->tracker);
     mien_free(d->found.gray.pixels);
     mien_free(d->boxes);

@@ -16,9 +16,9 @@ typedef struct live_found {
 } live_found;
 
 typedef struct live_detector live_detector;
-/* `rule.min_face` 0: `least` decides; `rule.min_score` must stay valid. */
+/* `rule` as in frame_detect.h; its min_score must stay valid. */
 mien_status live_detector_open(const mien_detector_choice *choice, mien_detect rule,
-                               int (*least)(int width, int height), live_detector **out);
+                               live_detector **out);
 /* The faces of the last frame, once after each start: *found is NULL while there are none, and
  * valid until the next start. */
 mien_status live_detector_collect(live_detector *detector, const live_found **found);

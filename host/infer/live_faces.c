@@ -328,7 +328,7 @@ mien_status mien_live_faces_run(mien_frames *source, mien_ensemble *ensemble,
     if (options) l->options = options->faces;
     if (detector) {
         const mien_detect rule = {l->options.min_face, l->options.min_score};
-        MIEN_GO(live_detector_open(detector, rule, mien_video_face_least, &l->detector));
+        MIEN_GO(live_detector_open(detector, rule, &l->detector));
     }
     if (!l->options.raw) MIEN_GO(mien_smoother_create(meta->classes, NULL, &l->smoother));
     MIEN_GO(warm_up(l));

@@ -33,9 +33,7 @@ typedef struct walk {
     frame_queue *queue;
     mien_tracker *tracker;
     mien_smoother *smoother;
-    bool whole; /* there is no detector */
-    double last_time;
-    int last_width, last_height;
+    bool whole;      /* there is no detector */
     person *persons; /* [person_count]; the rest up to person_capacity keep their followers */
     int person_count;
     size_t person_capacity, person_made;
@@ -213,15 +211,15 @@ static bool follow(mien_follower *from, const mien_frame *frame, mien_rect guess
 }
 
 /* The box of a person on frame i, where segment frames are numbered 0..count-1 and the last key
- * frame would be number -1. `near`: where it was on the neighbouring frame. */
-static bool box_between(person *p, const mien_frame *frame, int i, int count, mien_rect *near) {
+ * frame would be number -1. */
+static mien_rect box_between(person *p, const mien_frame *frame, int i, int count) {
     const double share = (i + 1.0) / count;
     const mien_rect guess = between(p->box, p->next_box, share);
-    mien_follower *first = share <= 0.5 ? p->last : p->next;
-    if (!follow(first, frame, guess, near) &&
-        !follow(first == p->last ? p->next : p->last, frame, guess, near))
-        *near = inside(guess, &frame->gray);
-    return true;
+    mien_follower *nearer = share <= 0.5 ? p->last : p->next;
+    mien_rect box;
+    if (follow(nearer, frame, guess, &box)) return box;
+    if (follow(nearer == p->last ? p->next : p->last, frame, guess, &box)) return box;
+    return inside(guess, &frame->gray);
 }
 
 /* Writes the boxes of a person on the frames before the key frame; the width of a box is 0 where
@@ -232,8 +230,7 @@ static void boxes_of(walk *w, person *p, int count, bool cut, mien_rect *boxes) 
         boxes[i] = (mien_rect){0};
     if (p->here && p->there && !cut) {
         for (int i = 0; i + 1 < count; i++)
-            if (box_between(p, &frame_queue_slot(w->queue, i)->frame, i, count, &near))
-                boxes[i] = near;
+            boxes[i] = box_between(p, &frame_queue_slot(w->queue, i)->frame, i, count);
     } else if (p->here) {
         for (int i = 0; i + 1 < count; i++) {
             if (!follow(p->last, &frame_queue_slot(w->queue, i)->frame, near, &near)) break;
@@ -359,7 +356,6 @@ mien_status mien_video_faces_run(mien_frames *source, mien_ensemble *ensemble,
     const frame_queue_options queue = {
         .detector = detector,
         .rule = {w.options.min_face, w.options.min_score},
-        .least = mien_video_face_least,
         .every = w.whole ? WHOLE_FRAMES : every,
         .detectors = w.options.detectors > 0 ? w.options.detectors : 1,
         .stop = w.options.stop,

@@ -333,8 +333,9 @@ static void many_faces(void **state) {
             (footage_face){i % 20 * 40, 4 + i / 20 * 59, 36, 0.2, 0.1, .pattern = i + 1};
     mien_frames source = footage_source(&made);
     long long faces = 0;
-    expect_ok(
-        mien_video_faces_run(&source, &model, &detector, NULL, &(mien_video_sink){&faces, ignore}));
+    expect_ok(mien_video_faces_run(&source, &model, &detector,
+                                   &(mien_video_faces_options){.min_face = 24},
+                                   &(mien_video_sink){&faces, ignore}));
     assert_true(faces >= 12 * 196);
 }
 
