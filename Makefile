@@ -238,7 +238,8 @@ cflags_host_window_sdl = $(shell pkg-config --cflags sdl2)
 $(eval $(call module,window,host/window/sdl,$$(shell pkg-config --libs sdl2)))
 $(eval $(call module,vision,host/vision/opencv,-lopencv_objdetect -lopencv_dnn -lopencv_imgproc -lopencv_core))
 cflags_host_video_av = $(shell pkg-config --cflags $(ffmpeg))
-$(eval $(call module,video,host/video/av,$$(shell pkg-config --libs $(ffmpeg)),host/video/frame.c host/image/picture.c))
+$(eval $(call module,video,host/video/av,$$(shell pkg-config --libs $(ffmpeg)),host/video/frame.c host/video/times.c \
+  host/image/picture.c))
 
 # ---- the GPU module -----------------------------------------------------------------------------
 

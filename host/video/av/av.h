@@ -4,7 +4,6 @@
  *   input.c    opens a file, so that nothing but that file is ever read, or a URL
  *   camera.c   finds and opens a camera
  *   reader.c   packets to frames: display order, damage, the end
- *   times.c    times that never run backwards
  *   picture.c  a decoded frame to gray and RGB, upright
  *   writer.c   annotated copies: encoder, container, a full disk
  *   sound.c    the audio stream that is copied into them
@@ -17,6 +16,7 @@
 #include <libswscale/swscale.h>
 
 #include "host/base/file.h"
+#include "host/video/times.h"
 #include "host/video/video.h"
 
 /* ---- module.c ---- */
@@ -57,20 +57,6 @@ mien_status video_input_camera(video_input *input, const char *which,
                                const mien_video_options *options);
 /* Whether `which` names a camera; otherwise a file that is to be played as one. */
 bool video_is_camera(const char *which);
-
-/* ---- times.c ---- */
-
-/* Zero-initialise, and set `step`. */
-typedef struct video_times {
-    double step;   /* seconds between two frames, as last seen */
-    double last;   /* the last frame's time */
-    double raw;    /* the last frame's timestamp */
-    double origin; /* the timestamp of time 0 */
-    bool started, has_origin, repaired;
-} video_times;
-
-/* The time of the next frame, from its timestamp in seconds if it is `known`. */
-double video_times_next(video_times *times, bool known, double raw, bool *repaired);
 
 /* ---- picture.c ---- */
 

@@ -31,7 +31,7 @@ typedef struct video_reader {
     AVCodecContext *codec;
     AVPacket *packet, *following;
     video_picture picture;
-    video_times times;
+    mien_video_times times;
     decoded held, next; /* held: decoded ahead, if has_held */
     bool has_held;
     bool has_following; /* a packet that was read ahead */
@@ -177,8 +177,8 @@ static void take_time(video_reader *reader, decoded *out) {
     const int64_t stamp = out->frame->best_effort_timestamp;
     const bool known = stamp != AV_NOPTS_VALUE;
     const AVRational base = reader->stream->time_base;
-    out->time = video_times_next(&reader->times, known,
-                                 known ? (double)stamp * base.num / base.den : 0, &out->repaired);
+    out->time = mien_video_times_next(
+        &reader->times, known, known ? (double)stamp * base.num / base.den : 0, &out->repaired);
     out->index = reader->kind == SOURCE_CAMERA ? reader->frames - 1 : reader->frames++;
 }
 

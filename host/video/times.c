@@ -1,6 +1,6 @@
 /* Times of frames from the timestamps of a stream, which may be missing, repeat or run backwards.
  */
-#include "host/video/av/av.h"
+#include "host/video/times.h"
 
 /* A timestamp this much before its predecessor, in seconds, begins a new timeline, as where two
  * recordings were joined. */
@@ -8,12 +8,12 @@ static const double JOINT = 0.5;
 
 /* A time after the last frame's for a timestamp that is not. If timestamps advance, the estimates
  * are too late: the next ones stay close until the timestamps have caught up. */
-static double after_last(const video_times *times, double raw) {
+static double after_last(const mien_video_times *times, double raw) {
     if (raw > times->raw) return times->last + times->step / 16;
     return times->last + (times->repaired ? times->step : times->step / 2);
 }
 
-double video_times_next(video_times *times, bool known, double raw, bool *repaired) {
+double mien_video_times_next(mien_video_times *times, bool known, double raw, bool *repaired) {
     double time = times->last + times->step;
     *repaired = true;
     if (!times->started) {
