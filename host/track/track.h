@@ -64,7 +64,7 @@ void mien_follower_set(mien_follower *follower, const mien_image *gray, mien_rec
  * where the face is. Returns the similarity, -1..1; below MIEN_FOLLOW_LEAST it is not there. */
 double mien_follower_find(mien_follower *follower, const mien_image *gray, mien_rect guess,
                           mien_rect *box);
-#define MIEN_FOLLOW_LEAST 0.5
+#define MIEN_FOLLOW_LEAST 0.6
 
 /* ---- steady labels ---- */
 
