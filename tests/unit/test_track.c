@@ -224,6 +224,25 @@ static void cut_keeps_people_and_not_places(void **state) {
     mien_tracker_free(t);
 }
 
+/* Two who look much alike change places in a cut: only there does position say nothing. */
+static void cut_swaps_places(void **state) {
+    (void)state;
+    mien_tracker *t;
+    assert_int_equal(mien_tracker_create(NULL, &t), MIEN_OK);
+    const mien_rect boxes[2] = {{50, 80, 60, 60}, {500, 150, 60, 60}};
+    for (int k = 0; k <= 40; k++) {
+        const bool cut = k == 40;
+        mien_track out[2];
+        memset(pixels, 90, sizeof pixels);
+        paint(boxes[cut], 7, 100);
+        paint(boxes[!cut], 9, 100);
+        assert_int_equal(mien_tracker_step(t, &frame, 0.04 * k, cut, boxes, NULL, 2, out), MIEN_OK);
+        for (int i = 0; i < 2; i++)
+            assert_int_equal(out[i].id, cut ? 2 - i : 1 + i);
+    }
+    mien_tracker_free(t);
+}
+
 /* Two who look the same: only motion says who is who. */
 static void motion_carries_through_a_crossing(void **state) {
     (void)state;
@@ -377,6 +396,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(people_keep_their_ids),
         cmocka_unit_test(cut_keeps_people_and_not_places),
+        cmocka_unit_test(cut_swaps_places),
         cmocka_unit_test(motion_carries_through_a_crossing),
         cmocka_unit_test(odd_times),
         cmocka_unit_test(many_faces_and_none),
