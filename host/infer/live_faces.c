@@ -16,8 +16,6 @@ static const double COAST = 1.0;
 enum { CONFIRMED = 2 };
 /* Two boxes that overlap by more than this (IoU) are one face. */
 static const double SAME = 0.5;
-/* A detection that ended so much later than its frame, as after a pause, says nothing any more. */
-static const double STALE = 0.7;
 
 typedef struct person {
     long long id;
@@ -133,12 +131,12 @@ static bool keeps(const person *p, const live_found *found) {
     return true;
 }
 
-static mien_status take_found(live *l, const mien_frame *frame) {
+static mien_status take_found(live *l) {
     const live_found *found;
     MIEN_TRY(live_detector_collect(l->detector, &found));
     if (!found) return MIEN_OK;
     l->stats.public.detections++;
-    if (found->index < l->cut_index || frame->time - found->time > STALE) return MIEN_OK;
+    if (found->index < l->cut_index) return MIEN_OK;
     for (int i = 0; i < found->count; i++) {
         person *p = person_of(l, found->tracks[i].id);
         if (!p) MIEN_TRY(add_person(l, found->tracks[i].id, &p));
@@ -217,7 +215,7 @@ static mien_status find_faces(live *l, const mien_frame *frame, mien_video_resul
         l->cut_index = frame->index;
         l->person_count = 0;
     }
-    MIEN_TRY(take_found(l, frame));
+    MIEN_TRY(take_found(l));
     MIEN_TRY(begin_detection(l, frame, &result->key));
     for (int i = 0; i < l->person_count; i++) {
         follow(&l->persons[i], gray);

@@ -14,6 +14,10 @@ for module in video vision; do
     skip "realtime" "this build has no mien-$module.so"
     finish
 done
+if [ $have_h5 = 0 ]; then
+    skip "realtime" "this build has no mien-h5"
+    finish
+fi
 cp "$root/tests/cli/portrait.mp4" clip.mp4
 
 refuse 1 "a camera that is not there" "there is no camera 77" -- realtime --camera 77 -q
@@ -49,6 +53,9 @@ if [ -e "${mien%/*}/mien-window.so" ]; then
 else
     skip "a window" "this build has no mien-window.so"
 fi
+
+mkdir alone && cp "$mien" "${mien%/*}"/mien-{h5,video.so,vision.so} alone/
+check "without the module for windows: JSON lines" eval 'MIEN_MODULES= SDL_VIDEODRIVER=dummy alone/mien realtime --camera clip.mp4 -q --model "$root/models/fer2013-small.h5" >a.jsonl 2>a.err && [ $(wc -l <a.jsonl) -ge 20 ] && grep -q "^warning: .*mien-window.so.*WINDOW=1" a.err'
 
 # ---- Ctrl-C ----
 "$mien" realtime --camera clip.mp4 --no-window --jsonl c.jsonl --csv c.csv --annotate c.mp4 >c.out 2>c.err &

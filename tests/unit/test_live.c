@@ -16,7 +16,7 @@
 #include "host/infer/live_stats.h"
 #include "tests/support/test.h"
 
-enum { SIDE = 12, CLASSES = 3, WIDTH = 320, HEIGHT = 240, FACE = 56, FACES = 2, CUT = 60 };
+enum { SIDE = 12, CLASSES = 3, WIDTH = 320, HEIGHT = 240, FACE = 56, FACES = 2, CUT = 57 };
 static const char network[] = "name: tiny\nlayers:\n"
                               "  - conv2d: {filters: 4, kernel_size: 3, activation: relu}\n"
                               "  - flatten\n  - dense: {units: classes, activation: softmax}\n";
@@ -74,6 +74,7 @@ typedef struct camera {
     mien_status end;    /* after the frames; OK: the end */
     atomic_bool *hangs; /* after the frames, until it becomes false */
     double first;       /* when the first frame was given */
+    bool still;         /* nobody moves */
     bool cut;           /* another scene begins at frame CUT */
     int width, height;
 } camera;
@@ -84,8 +85,10 @@ static mien_rect truth(int face, long long index) {
     return (mien_rect){20 + 2 * x + 100 * face, face ? 120 - x : 40 + x / 2, FACE, FACE};
 }
 
-/* A face is a texture of its own; the frame's number is in its first pixels. */
-static void draw(uint8_t *pixels, int width, int height, long long index, bool other) {
+/* A face is a texture of its own; in the first pixels are the frame's number and that of the frame
+ * whose positions it has. */
+static void draw(uint8_t *pixels, int width, int height, long long number, bool still, bool other) {
+    const long long index = still ? 0 : number;
     for (int y = 0; y < height; y++)
         for (int x = 0; x < width; x++)
             pixels[y * width + x] = (uint8_t)(other ? 200 - (x + y) / 8 : 90 + (x - y) / 8);
@@ -96,18 +99,28 @@ static void draw(uint8_t *pixels, int width, int height, long long index, bool o
                 const size_t cell = (size_t)((y / 4) * 16 + x / 4);
                 if (r.x + x < width && r.y + y < height)
                     pixels[(r.y + y) * width + r.x + x] =
-                        (uint8_t)(128 + 100 * noise((uint32_t)(f + (other ? 7 : 0)), cell));
+                        (uint8_t)(128 + 100 * noise((uint32_t)f, cell));
             }
     }
+    for (int i = 0; i < 4; i++) {
+        pixels[i] = (uint8_t)(number >> 8 * i);
+        pixels[4 + i] = (uint8_t)(index >> 8 * i);
+    }
+}
+
+static long long number_at(const uint8_t *pixels) {
+    long long number = 0;
     for (int i = 0; i < 4; i++)
-        pixels[i] = (uint8_t)(index >> 8 * i);
+        number |= (long long)pixels[i] << 8 * i;
+    return number;
 }
 
 static long long number_of(const mien_image *gray) {
-    long long index = 0;
-    for (int i = 0; i < 4; i++)
-        index |= (long long)gray->pixels[i] << 8 * i;
-    return index;
+    return number_at(gray->pixels);
+}
+
+static long long positions_of(const mien_image *gray) {
+    return number_at(gray->pixels + 4);
 }
 
 static mien_status next_frame(void *state, mien_frame *frame, bool *more) {
@@ -125,7 +138,7 @@ static mien_status next_frame(void *state, mien_frame *frame, bool *more) {
         sleep_for(0.00002);
     MIEN_TRY(mien_frame_resize(frame, c->width ? c->width : WIDTH, c->height ? c->height : HEIGHT,
                                false));
-    draw(frame->gray.pixels, frame->gray.width, frame->gray.height, c->given,
+    draw(frame->gray.pixels, frame->gray.width, frame->gray.height, c->given, c->still,
          c->cut && c->given >= CUT);
     frame->index = c->given;
     frame->time = c->given * (c->period > 0 ? c->period : 1 / 30.0);
@@ -163,7 +176,7 @@ static mien_status run_slow(void *state, const mien_image *photo, int min_face, 
     MIEN_TRY(mien_new(&out->items, FACES, sizeof *out->items));
     out->count = FACES;
     for (int f = 0; f < FACES; f++)
-        out->items[f] = (mien_face){truth(f, number_of(photo)), 9};
+        out->items[f] = (mien_face){truth(f, positions_of(photo)), 9};
     return MIEN_OK;
 }
 
@@ -184,7 +197,7 @@ static const mien_detector_choice choice = {.kind = &slow, .threads = 1};
 typedef struct answers {
     int frames, faces, near; /* near: at IoU 0.5 or more of a true face */
     int switches, idles;     /* switches: ids that changed */
-    int without;             /* frames without a face after the first face */
+    long long after_cut;     /* the first frame with a face after the cut; 0: none */
     int keys, cuts;
     long long ids[FACES], last;
     mien_status fails;
@@ -226,10 +239,10 @@ static mien_status take(void *context, const mien_video_result *result,
     answered++;
     a->keys += result->key;
     a->cuts += result->cut;
-    a->without += a->faces && !result->count;
+    if (!a->after_cut && result->count && a->last >= CUT) a->after_cut = a->last;
     assert_int_equal(stats->answers, a->frames);
     for (int i = 0; i < result->count; i++)
-        count_face(a, &result->faces[i], result->frame->index);
+        count_face(a, &result->faces[i], positions_of(&result->frame->gray));
     if (a->frames == 500) a->memory = mien_peak_memory();
     if (a->stop && a->frames == 3) *a->stop = 1;
     return a->fails == MIEN_OK ? MIEN_OK : MIEN_FAIL(IO, "the sink fails");
@@ -253,21 +266,21 @@ static mien_status answer(camera *c, const mien_detector_choice *detector,
 
 /* ---- tests ---- */
 
-/* Detection takes three frames, but no frame waits for it, and boxes are those of the frame. */
+/* Detection takes nine frames, but no frame waits for it, and boxes are those of the frame. */
 static void detection_delays_no_frame(void **state) {
     (void)state;
     camera c = {.period = 1 / 30.0, .frames = 90};
     answers a = {0};
     mien_live_stats stats;
-    detection_takes = 0.1;
+    detection_takes = 0.3;
     detections = 0;
     expect_ok(answer(&c, &choice, NULL, &a, &stats));
     assert_int_equal(c.closed, 1);
     assert_int_equal(stats.frames, 90);
     assert_int_equal(stats.answers, a.frames);
     assert_true(a.frames >= 60); /* those that came while an answer was made are skipped */
-    assert_true(detections >= 8 && detections <= 30);
-    assert_true(stats.p50 < 0.09); /* detection alone takes 0.1 */
+    assert_true(detections >= 5 && detections <= 10);
+    assert_true(stats.p99 < 0.25); /* detection alone takes 0.3 */
     assert_true(stats.p99 >= stats.p50 && stats.latency > 0 && stats.rate > 10);
     assert_true(a.faces > 100);
     assert_true(a.near >= 0.95 * a.faces);
@@ -275,7 +288,19 @@ static void detection_delays_no_frame(void **state) {
     assert_true(a.ids[0] && a.ids[1] && a.ids[0] != a.ids[1]);
 }
 
-/* After a cut no box stays where a face was in the scene before. */
+/* A detector that takes a second still says where faces are that do not move much. */
+static void a_very_slow_detector(void **state) {
+    (void)state;
+    camera c = {.period = 1 / 30.0, .frames = 75, .still = true};
+    answers a = {0};
+    detection_takes = 1;
+    expect_ok(answer(&c, &choice, NULL, &a, NULL));
+    assert_true(a.faces >= 30 && a.near == a.faces);
+    assert_int_equal(a.switches, 0);
+}
+
+/* Another background with the same faces: nothing is concluded from the scene before, neither by
+ * following nor from the detection that was under way. Detection takes three frames. */
 static void a_cut_ends_boxes(void **state) {
     (void)state;
     camera c = {.period = 1 / 30.0, .frames = 90, .cut = true};
@@ -283,7 +308,7 @@ static void a_cut_ends_boxes(void **state) {
     detection_takes = 0.1;
     expect_ok(answer(&c, &choice, NULL, &a, NULL));
     assert_int_equal(a.cuts, 1);
-    assert_true(a.without >= 1 && a.without <= 12);
+    assert_true(a.after_cut >= CUT + 3 && a.after_cut < 88);
     assert_true(a.near >= 0.95 * a.faces);
 }
 
@@ -399,10 +424,15 @@ static void percentiles(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(detection_delays_no_frame), cmocka_unit_test(a_cut_ends_boxes),
-        cmocka_unit_test(memory_stays_flat),         cmocka_unit_test(whole_frames),
-        cmocka_unit_test(a_camera_that_hangs),       cmocka_unit_test(ends_and_failures),
-        cmocka_unit_test(files_play_at_their_rate),  cmocka_unit_test(percentiles),
+        cmocka_unit_test(detection_delays_no_frame),
+        cmocka_unit_test(a_very_slow_detector),
+        cmocka_unit_test(a_cut_ends_boxes),
+        cmocka_unit_test(memory_stays_flat),
+        cmocka_unit_test(whole_frames),
+        cmocka_unit_test(a_camera_that_hangs),
+        cmocka_unit_test(ends_and_failures),
+        cmocka_unit_test(files_play_at_their_rate),
+        cmocka_unit_test(percentiles),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
