@@ -101,10 +101,15 @@ static mien_status draw(video_output *out, const mien_video_result *r) {
     for (int i = 0; i < r->count; i++) {
         const mien_video_face *face = &r->faces[i];
         const float confidence = face->smoothed[face->smoothed_label];
+        char person[24] = "";
         mien_overlay *overlay = &out->overlays[i];
-        *overlay =
-            (mien_overlay){.box = face->box, .uncertain = verdict_uncertain(out->meta, confidence)};
-        snprintf(overlay->label, sizeof overlay->label, "%s %.0f %%%s",
+        *overlay = (mien_overlay){.box = face->box,
+                                  .uncertain = verdict_uncertain(out->meta, confidence),
+                                  .scores = face->id ? face->smoothed : NULL,
+                                  .names = out->names,
+                                  .classes = out->meta->classes};
+        if (face->id) snprintf(person, sizeof person, "#%lld ", face->id);
+        snprintf(overlay->label, sizeof overlay->label, "%s%.48s %.0f %%%s", person,
                  out->meta->class_names[face->smoothed_label], 100.0 * confidence,
                  overlay->uncertain ? "?" : "");
     }
@@ -138,6 +143,9 @@ mien_status video_output_start(video_output *out, const video_output_options *op
     *out = (video_output){
         .options = *options, .meta = meta, .source = source, .info = *info, .jsonl = -1, .csv = -1};
     video_summary_start(&out->summary, meta, options->raw);
+    MIEN_TRY(mien_new(&out->names, (size_t)meta->classes, sizeof *out->names));
+    for (int k = 0; k < meta->classes; k++)
+        out->names[k] = meta->class_names[k];
     if (options->jsonl) MIEN_TRY(mien_file_create(options->jsonl, &out->jsonl));
     if (options->csv) {
         MIEN_TRY(mien_file_create(options->csv, &out->csv));
@@ -179,5 +187,6 @@ void video_output_release(video_output *out) {
     mien_text_release(&out->rows);
     mien_free(out->picture.pixels);
     mien_free(out->overlays);
+    mien_free(out->names);
     video_summary_release(&out->summary);
 }

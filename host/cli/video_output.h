@@ -27,6 +27,7 @@ typedef struct video_output {
     mien_image picture;   /* the annotated frame, with `draw` or `annotate` */
     size_t picture_bytes; /* capacity */
     mien_overlay *overlays;
+    const char **names; /* [classes], of the bars */
     size_t overlay_capacity;
 } video_output;
 
