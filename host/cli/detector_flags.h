@@ -30,7 +30,7 @@ typedef struct detector_flags {
          NULL,                                                                                     \
          NULL},                                                                                    \
     {                                                                                              \
-        "--min-score", "X", "lowest detection score of a face (default: the detector's)",          \
+        "--min-score", "X", "lowest detection score of a face (default: haar 3.5, yunet 0.7)",     \
             &(flags)->min_score_text, NULL, NULL                                                   \
     }
 

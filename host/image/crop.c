@@ -45,8 +45,38 @@ static void copy_part(const mien_image *photo, mien_rect part, uint8_t *out) {
     }
 }
 
+/* Copies a part of the photo that is turned about its middle, interpolating between pixels. */
+static void copy_turned(const mien_image *photo, mien_rect part, double turn, uint8_t *out) {
+    const double middle_x = part.x + part.width / 2.0, middle_y = part.y + part.height / 2.0;
+    const double along = cos(turn), down = sin(turn);
+    const size_t bytes = (size_t)photo->channels, row = (size_t)photo->width * bytes;
+    for (int y = 0; y < part.height; y++)
+        for (int x = 0; x < part.width; x++, out += bytes) {
+            const double dx = x + 0.5 - part.width / 2.0, dy = y + 0.5 - part.height / 2.0;
+            const double from_x = middle_x + dx * along - dy * down - 0.5,
+                         from_y = middle_y + dx * down + dy * along - 0.5;
+            const int left = (int)floor(from_x), top = (int)floor(from_y);
+            const double u = from_x - left, v = from_y - top;
+            const size_t xs[2] = {(size_t)clamp(left, photo->width - 1) * bytes,
+                                  (size_t)clamp(left + 1, photo->width - 1) * bytes};
+            const uint8_t *ys[2] = {photo->pixels + (size_t)clamp(top, photo->height - 1) * row,
+                                    photo->pixels +
+                                        (size_t)clamp(top + 1, photo->height - 1) * row};
+            for (size_t c = 0; c < bytes; c++) {
+                const double upper = (1 - u) * ys[0][xs[0] + c] + u * ys[0][xs[1] + c];
+                const double lower = (1 - u) * ys[1][xs[0] + c] + u * ys[1][xs[1] + c];
+                out[c] = (uint8_t)((1 - v) * upper + v * lower + 0.5);
+            }
+        }
+}
+
 mien_status mien_crop_face(const mien_image *photo, mien_rect box, mien_crop rule, int height,
                            int width, int channels, uint8_t *out) {
+    return mien_crop_turned(photo, box, rule, 0, height, width, channels, out);
+}
+
+mien_status mien_crop_turned(const mien_image *photo, mien_rect box, mien_crop rule, double turn,
+                             int height, int width, int channels, uint8_t *out) {
     const mien_rect part = mien_crop_rect(box, rule);
     const size_t pixels = (size_t)part.width * (size_t)part.height;
     uint8_t *cut;
@@ -54,7 +84,10 @@ mien_status mien_crop_face(const mien_image *photo, mien_rect box, mien_crop rul
         return MIEN_FAIL(INVALID, "cannot crop a face with %d channels from a picture with %d",
                          channels, photo->channels);
     MIEN_TRY(mien_new(&cut, pixels, (size_t)photo->channels));
-    copy_part(photo, part, cut);
+    if (turn == 0)
+        copy_part(photo, part, cut);
+    else
+        copy_turned(photo, part, turn, cut);
     if (channels < photo->channels) mien_image_to_gray(cut, pixels, cut);
     mien_resize(cut, part.height, part.width, channels, out, height, width);
     mien_free(cut);

@@ -74,14 +74,14 @@ static mien_rect to_file(const mien_photo *photo, mien_rect box) {
 
 /* Crops one face; the whole photo is resized without a crop, as in training. `box`: in the image's
  * pixels. */
-static mien_status add_face(mien_photos *p, const mien_image *image, mien_rect box,
+static mien_status add_face(mien_photos *p, const mien_image *image, mien_rect box, double turn,
                             mien_photo_face face) {
     const mien_meta *meta = meta_of(p);
     const mien_image_spec input = meta->input;
     const mien_crop no_crop = {0};
     uint8_t *pixels = p->pixels + (size_t)p->face_count * mien_image_bytes(input);
-    MIEN_TRY(mien_crop_face(image, box, face.whole ? no_crop : meta->crop, input.height,
-                            input.width, input.channels, pixels));
+    MIEN_TRY(mien_crop_turned(image, box, face.whole ? no_crop : meta->crop, turn, input.height,
+                              input.width, input.channels, pixels));
     p->faces[p->face_count++] = face;
     return MIEN_OK;
 }
@@ -89,7 +89,7 @@ static mien_status add_face(mien_photos *p, const mien_image *image, mien_rect b
 static mien_status add_whole(mien_photos *p, const mien_photo *photo) {
     const mien_rect all = {0, 0, photo->image->width, photo->image->height};
     MIEN_TRY(more_faces(p, 1));
-    return add_face(p, photo->image, all,
+    return add_face(p, photo->image, all, 0,
                     (mien_photo_face){.box = to_file(photo, all), .whole = true});
 }
 
@@ -105,7 +105,7 @@ static mien_status add_given(mien_photos *p, const mien_photo *photo) {
                              "the box %dx%d at %d,%d is not inside '%s', which has %dx%d "
                              "pixels",
                              b.width, b.height, b.x, b.y, photo->name, width, height);
-        MIEN_TRY(add_face(p, photo->image, to_image(photo, b), (mien_photo_face){.box = b}));
+        MIEN_TRY(add_face(p, photo->image, to_image(photo, b), 0, (mien_photo_face){.box = b}));
     }
     return MIEN_OK;
 }
@@ -122,7 +122,7 @@ static mien_status add_detected(mien_photos *p, const mien_photo *photo) {
     MIEN_GO(more_faces(p, found.count));
     for (int i = 0; i < found.count; i++) {
         const mien_face *face = &found.items[i];
-        MIEN_GO(add_face(p, photo->image, face->box,
+        MIEN_GO(add_face(p, photo->image, face->box, mien_face_turn(face),
                          (mien_photo_face){.box = to_file(photo, face->box),
                                            .detected = true,
                                            .score = face->score}));

@@ -1,3 +1,4 @@
+#include <math.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,10 +9,11 @@
 #include "host/vision/vision_module.h"
 
 enum { MIN_SIDE = 24 };
-static const double MIN_SHARE = 0.035;
+static const double MIN_SHARE = 0.035, EYES_LEAST = 0.2, TURN_LEAST = 0.035, TURN_MOST = 1.05;
 
 const mien_detector_kind mien_detector_kinds[] = {
     {.name = "haar", .forms = "haar, haar:FILE.xml", .gray = true, .min_score = 3.5},
+    {.name = "yunet", .forms = "yunet:FILE.onnx", .needs_file = true, .min_score = 0.7},
     {0},
 };
 
@@ -132,6 +134,15 @@ mien_status mien_detector_run(mien_detector *detector, const mien_image *photo,
     if (gray.pixels != photo->pixels) mien_free(gray.pixels);
     if (out->count) qsort(out->items, (size_t)out->count, sizeof *out->items, mien_face_order);
     return status;
+}
+
+double mien_face_turn(const mien_face *face) {
+    const mien_point *eyes = face->points;
+    const double x = eyes[1].x - eyes[0].x, y = eyes[1].y - eyes[0].y;
+    /* eyes that are close together, as in profile, do not tell */
+    if (!face->has_points || !(hypot(x, y) >= EYES_LEAST * face->box.width)) return 0;
+    const double turn = atan2(y, x);
+    return fabs(turn) < TURN_LEAST || fabs(turn) > TURN_MOST ? 0 : turn;
 }
 
 void mien_faces_release(mien_faces *faces) {

@@ -8,9 +8,16 @@
 #include "host/base/status.h"
 #include "host/image/draw.h"
 
+typedef struct mien_point {
+    double x, y; /* in pixels */
+} mien_point;
+
 typedef struct mien_face {
     mien_rect box; /* in the photo's pixels, inside it */
     double score;  /* in the detector's own scale: higher means more certain */
+    bool has_points;
+    mien_point
+        points[5]; /* the eye on the left of the photo, on the right, nose, mouth's corners */
 } mien_face;
 
 typedef struct mien_faces {
@@ -51,7 +58,8 @@ typedef struct mien_detector mien_detector;
 /* haar: a Haar cascade in OpenCV's current XML format (not the one before version 2); without a
  * file, the frontal faces installed with the program (PREFIX/share/mien/haarcascades) or from
  * Debian's opencv-data. NOT_FOUND, IO, FORMAT (not a cascade, or one with an index out of range),
- * UNSUPPORTED (a build without OpenCV). A detector is for one thread. */
+ * UNSUPPORTED (a build without OpenCV). yunet: the network of opencv_zoo. A detector is for one
+ * thread. */
 mien_status mien_detector_open(const mien_detector_choice *choice, mien_detector **out);
 void mien_detector_close(mien_detector *detector);
 /* Which faces count. */
@@ -66,6 +74,9 @@ mien_status mien_detector_run(mien_detector *detector, const mien_image *photo,
 void mien_faces_release(mien_faces *faces);
 /* Orders faces for qsort: from left to right, and 0 only for equal faces. */
 int mien_face_order(const void *a, const void *b);
+/* How far the line between the eyes is turned from level, in radians, clockwise; 0 without points,
+ * below 2 and above 60 degrees. */
+double mien_face_turn(const mien_face *face);
 /* max(24 px, 3.5 % of the short side): most smaller detections are not faces. */
 int mien_face_least(int width, int height);
 

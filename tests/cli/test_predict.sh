@@ -89,6 +89,7 @@ check "inspect shows the crop rule" eval '"$mien" inspect run | grep -q "^faces 
 # ---- what is wrong ----
 refuse 2 "no photo" "needs photos" -- predict --model run
 refuse 2 "unknown detector" "'hog'" "haar:FILE.xml" "none" -- predict photo.png --detector hog
+refuse 2 "yunet without a file" "yunet:FILE.onnx" -- predict photo.png --detector yunet
 refuse 2 "--min-face" "--min-face" -- predict photo.png --min-face 0
 refuse 2 "--data and photos" "--data" -- predict photo.png --data test.csv
 refuse 1 "no such model" "nothere" -- predict photo.png --model nothere
@@ -174,6 +175,12 @@ check "eight pixels" "$mien" "${whole[@]}" eight.pgm
 check "others go on" eval '! "$mien" "${whole[@]}" zero.png photo.png cut.png --json >mixed.json 2>mixed.err && [ $(wc -l <mixed.json) = 3 ] && [ $(grep -c "\"error\"" mixed.json) = 2 ] && sed -n 2p mixed.json | grep -q "\"faces\""'
 if [ $have_opencv = 1 ]; then
     refuse 1 "an invalid cascade" "text.png" -- predict photo.png --model run -q --detector haar:text.png
+    refuse 1 "a network that is none" "text.png" "not a YuNet" -- predict photo.png --model run -q --detector yunet:text.png
+    refuse 1 "a network that is not there" "no.onnx" -- predict photo.png --model run -q --detector yunet:no.onnx
+    { printf 'P5\n64 64\n255\n' && head -c 2080 /dev/zero && printf '\377' && head -c 2015 /dev/zero; } >dot.pgm
+    for network in 2022 2023; do
+        check "yunet of $network" eval '"$mien" predict dot.pgm --model run -q --detector "yunet:$root/tests/golden/yunet_$network.onnx" | grep -q "(face of 32x32 at 20,20)$"'
+    done
     refuse 1 "a cascade that is not there" "no.xml" -- predict photo.png --model run -q --detector haar:no.xml
 fi
 

@@ -226,10 +226,12 @@ static void detectors_of_pinned_threads(void **state) {
 
 static void faces_have_one_order(void **state) {
     (void)state;
-    static const mien_face sorted[] = {
-        {{1, 9, 9, 9}, 9}, {{2, 1, 9, 9}, 9}, {{2, 2, 1, 9}, 9},
-        {{2, 2, 2, 1}, 9}, {{2, 2, 2, 2}, 1}, {{2, 2, 2, 2}, 2},
-    };
+    static const int fields[6][5] = {{1, 9, 9, 9, 9}, {2, 1, 9, 9, 9}, {2, 2, 1, 9, 9},
+                                     {2, 2, 2, 1, 9}, {2, 2, 2, 2, 1}, {2, 2, 2, 2, 2}};
+    mien_face sorted[6];
+    for (int i = 0; i < 6; i++)
+        sorted[i] = (mien_face){.box = {fields[i][0], fields[i][1], fields[i][2], fields[i][3]},
+                                .score = fields[i][4]};
     for (int i = 0; i < 6; i++)
         for (int k = 0; k < 6; k++)
             assert_int_equal(mien_face_order(&sorted[i], &sorted[k]), (i > k) - (i < k));

@@ -162,19 +162,6 @@ const char *find_fault(const cv::FileNode &root, cv::Size *window) {
     return nullptr;
 }
 
-/* TBB starts its threads when there is work for them, and they keep the CPUs of the thread that
- * starts them: they start here, where that thread may use all CPUs. */
-void start_threads(int threads) {
-    if (threads > 0) cv::setNumThreads(threads);
-    std::atomic<int> begun{0};
-    const int count = cv::getNumThreads();
-    cv::parallel_for_(cv::Range(0, count), [&](const cv::Range &) {
-        const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(2);
-        for (begun++; begun < count && std::chrono::steady_clock::now() < end;)
-            std::this_thread::yield();
-    });
-}
-
 mien_status read_cascade(haar *h, const char *xml, const char *name) {
     const cv::FileStorage file(xml, cv::FileStorage::READ | cv::FileStorage::MEMORY);
     const cv::FileNode root = file.getFirstTopLevelNode();
@@ -245,7 +232,10 @@ void find(haar *h, const uint8_t *gray, int width, int height, int least, double
         if (box.empty() ||
             (h->frontal && missing > 0 && !is_found_again(h, whole_photo, box, missing)))
             continue;
-        out->push_back(mien_face{{box.x, box.y, box.width, box.height}, scores[i]});
+        mien_face face = {};
+        face.box = {box.x, box.y, box.width, box.height};
+        face.score = scores[i];
+        out->push_back(face);
     }
 }
 
@@ -261,6 +251,19 @@ mien_status find_frontal(char *out) {
 
 } // namespace
 
+/* TBB starts its threads when there is work for them, and they keep the CPUs of the thread that
+ * starts them: they start here, where that thread may use all CPUs. */
+void opencv_start_threads(int threads) {
+    if (threads > 0) cv::setNumThreads(threads);
+    std::atomic<int> begun{0};
+    const int count = cv::getNumThreads();
+    cv::parallel_for_(cv::Range(0, count), [&](const cv::Range &) {
+        const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(2);
+        for (begun++; begun < count && std::chrono::steady_clock::now() < end;)
+            std::this_thread::yield();
+    });
+}
+
 static mien_status parse(const char *xml, size_t size, const char *name, int threads, void **out) {
     *out = nullptr;
     if (strlen(xml) != size || !strstr(xml, "<opencv_storage>") || xml[0] != '<' || too_deep(xml))
@@ -270,7 +273,7 @@ static mien_status parse(const char *xml, size_t size, const char *name, int thr
         /* `xml` is zero-terminated untrusted text; errors are reported by the caller */
         cv::redirectError(quiet);
         cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
-        start_threads(threads);
+        opencv_start_threads(threads);
         h = new haar();
         const mien_status status = read_cascade(h, xml, name);
         if (status == MIEN_OK)

@@ -3,6 +3,7 @@
 
 static const mien_vision_detector detectors[] = {
     {"haar", haar_open, haar_run, haar_close},
+    {"yunet", yunet_open, yunet_run, yunet_close},
     {0},
 };
 
