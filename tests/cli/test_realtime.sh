@@ -9,7 +9,7 @@ refuse 2 "--every 0" "--every must be a whole number" -- realtime --every 0
 refuse 2 "--every without a detector" "--every needs a detector" -- realtime --every 3 --detector none
 for module in video vision; do
     [ -e "${mien%/*}/mien-$module.so" ] && continue
-    cp "$root/tests/cli/portrait.mp4" clip.mp4
+    cp "$root/datasets/photos/astronaut.mp4" clip.mp4
     refuse 1 "without the module" "mien-$module.so" -- realtime --camera clip.mp4 -q
     skip "realtime" "this build has no mien-$module.so"
     finish
@@ -18,7 +18,7 @@ if [ $have_h5 = 0 ]; then
     skip "realtime" "this build has no mien-h5"
     finish
 fi
-cp "$root/tests/cli/portrait.mp4" clip.mp4
+cp "$root/datasets/photos/astronaut.mp4" clip.mp4
 
 refuse 1 "a camera that is not there" "there is no camera 77" -- realtime --camera 77 -q
 refuse 1 "a device that is not there" "there is no camera /dev/video77" -- realtime --camera /dev/video77 -q

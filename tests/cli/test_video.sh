@@ -3,7 +3,7 @@
 # output; what is wrong with what the user gives; and nothing lost that was written.
 . tests/cli/lib.sh
 
-clip=$root/tests/cli/portrait.mp4
+clip=$root/datasets/photos/astronaut.mp4
 if [ ! -e "${mien%/*}/mien-video.so" ] || [ ! -e "${mien%/*}/mien-vision.so" ]; then
     "$mien" video "$clip" >none.txt 2>none.err
     check "without the module: one message" eval '[ $(grep -c "^mien: " none.err) = 1 ] && grep -qE "mien-(video|vision).so" none.err'

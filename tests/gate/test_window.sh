@@ -14,7 +14,7 @@ if [ -n "$missing" ]; then
     if [ -n "${MIEN_CI:-}" ]; then fail "the window" "$missing"; else skip "the window" "$missing"; fi
     finish
 fi
-cp "$root/tests/cli/portrait.mp4" clip.mp4
+cp "$root/datasets/photos/astronaut.mp4" clip.mp4
 unset WAYLAND_DISPLAY SDL_VIDEODRIVER
 
 # ---- a display ----

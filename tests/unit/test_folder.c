@@ -428,8 +428,69 @@ static void affectnet(void **state) {
     refuse(fail_at_once, "1_exp.npy': No such file");
 }
 
-static const char heic[] = "\0\0\0\x18"
-                           "ftypheic\0\0\0\0mif1heic";
+static const char jxl[] = "\xff\x0a is how a JPEG XL begins";
+
+/* The readers of published sets warn of pictures that are not read, as that of folders does. */
+static void ckplus_in_parts(void **state) {
+    (void)state;
+    char name[96];
+    for (int subject = 10; subject < 50; subject++)
+        for (int frame = 15; frame < 18; frame++) {
+            snprintf(name, sizeof name, "%s/%s/S%03d_004_000000%d.pgm",
+                     subject < 44 ? "train" : "test", frame % 2 ? "happy" : "fear", subject, frame);
+            put(name, subject);
+        }
+    mien_dataset set = load(fail_at_once, MIEN_MEMORY_RESIDENT);
+    mien_split split = {0.3, 0, MIEN_BY_AUTO, 1};
+    int part[50] = {0};
+    size_t vals = 0;
+    assert_int_equal(mien_split_apply(&set, &split), MIEN_OK);
+    assert_int_equal(split.by, MIEN_BY_USAGE);
+    for (size_t i = 0; i < set.count; i++) {
+        const uint32_t who = set.group[i];
+        if (part[who]) assert_int_equal(part[who], 1 + set.part[i]);
+        part[who] = 1 + set.part[i];
+        assert_int_equal(set.part[i] == MIEN_TEST, who >= 44);
+        vals += set.part[i] == MIEN_VAL;
+    }
+    assert_in_range(vals, 9, 60);
+    mien_dataset_release(&set);
+}
+
+static void put_label(const char *name, const char *descr, const void *data, size_t size) {
+    mien_text file = {0};
+    made_npy(descr, "()", data, size, &file);
+    scratch_put_text(name, &file);
+}
+
+static void affectnet(void **state) {
+    (void)state;
+    put_jpeg("train_set/images/1.jpg", 20, 20, 0);
+    put_jpeg("train_set/images/2.jpg", 20, 20, 0);
+    put_jpeg("train_set/images/3.jpg", 20, 20, 0);
+    put_jpeg("val_set/images/4.jpg", 20, 20, 0);
+    put_label("train_set/annotations/1_exp.npy", "<U1", "6\0\0", 4);
+    put_label("train_set/annotations/2_exp.npy", "<U2", "1\0\0\0000\0\0", 8);
+    put_label("train_set/annotations/3_exp.npy", "<i8", "\1\0\0\0\0\0\0", 8);
+    put_label("val_set/annotations/4_exp.npy", "|S1", "7", 1);
+    put_jpeg("val_set/images/5.jpg", 20, 20, 0);
+    put_label("val_set/annotations/5_exp.npy", "|u1", "\10", 1);
+    mien_dataset set = load(fail_at_once, MIEN_MEMORY_RESIDENT);
+    assert_int_equal(set.count, 3);
+    static const char *const names[] = {"anger", "happy", "contempt"};
+    for (int i = 0; i < 3; i++) {
+        assert_string_equal(set.class_names[set.labels[i]], names[i]);
+        assert_int_equal(set.usage[i], i < 2 ? MIEN_TRAIN : MIEN_VAL);
+    }
+    expect_in(said.data, "2 images without an emotion");
+    mien_dataset_release(&set);
+    put_label("train_set/annotations/1_exp.npy", "<U2", "1\0\0\0001\0\0", 8);
+    refuse(fail_at_once, "1_exp.npy' does not hold an emotion from 0 to 10");
+    unlink(scratch_path("train_set/annotations/1_exp.npy"));
+    refuse(fail_at_once, "1_exp.npy': No such file");
+}
+
+static const char jxl[] = "\xff\x0a is how a JPEG XL begins";
 
 /* The readers of published sets warn of pictures that are not read, as that of folders does. */
 static void unread_of_known_sets(void **state) {

@@ -176,7 +176,7 @@ static mien_status run_slow(void *state, const mien_image *photo, int min_face, 
     MIEN_TRY(mien_new(&out->items, FACES, sizeof *out->items));
     out->count = FACES;
     for (int f = 0; f < FACES; f++)
-        out->items[f] = (mien_face){truth(f, positions_of(photo)), 9};
+        out->items[f] = (mien_face){.box = truth(f, positions_of(photo)), .score = 9};
     return MIEN_OK;
 }
 

@@ -16,8 +16,9 @@
 enum { WIDTH = 90, HEIGHT = 70, INPUT = 12, FACES = 3 };
 
 /* At the border, where the crop reaches outside; the largest; and one whose crop is too small. */
-static const mien_face made_faces[FACES] = {
-    {{0, 2, 21, 24}, 9}, {{30, 20, 40, 35}, 5}, {{80, 60, 3, 3}, 7}};
+static const mien_face made_faces[FACES] = {{.box = {0, 2, 21, 24}, .score = 9},
+                                            {.box = {30, 20, 40, 35}, .score = 5},
+                                            {.box = {80, 60, 3, 3}, .score = 7}};
 
 static mien_status made_open(const char *file, int threads, void **state) {
     (void)file, (void)threads;
