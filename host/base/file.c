@@ -35,13 +35,11 @@ static mien_status read_mounted(const mien_mount *mount, const char *name, const
     return MIEN_OK;
 }
 
-mien_status mien_file_read(const char *path, size_t limit, char **out, size_t *size) {
-    char name[MIEN_PATH];
-    const mien_mount *mount = mien_mount_of(path, name);
+static mien_status read_regular(const char *path, int flags, size_t limit, char **out,
+                                size_t *size) {
     *out = NULL;
-    if (mount && name[0]) return read_mounted(mount, name, path, limit, out, size);
     const int fd =
-        open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe would wait for a writer */
+        open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | flags); /* a pipe would wait for a writer */
     if (fd < 0) return io_error("open", path);
     mien_status status = MIEN_OK;
     char *data = NULL;
@@ -78,6 +76,18 @@ out:
     mien_free(data);
     close(fd);
     return status;
+}
+
+mien_status mien_file_read(const char *path, size_t limit, char **out, size_t *size) {
+    char name[MIEN_PATH];
+    const mien_mount *mount = mien_mount_of(path, name);
+    *out = NULL;
+    if (mount && name[0]) return read_mounted(mount, name, path, limit, out, size);
+    return read_regular(path, 0, limit, out, size);
+}
+
+mien_status mien_file_read_plain(const char *path, size_t limit, char **out, size_t *size) {
+    return read_regular(path, O_NOFOLLOW, limit, out, size);
 }
 
 static int write_all(int fd, const char *data, size_t size) {

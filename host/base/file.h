@@ -12,6 +12,8 @@ enum { MIEN_PATH = 4096 };
 /* Reads a regular file of at most `limit` bytes; *out is zero-terminated, the caller frees it with
  * mien_free. */
 mien_status mien_file_read(const char *path, size_t limit, char **out, size_t *size);
+/* The same, but not through a symbolic link, for a name that a file's content gives. */
+mien_status mien_file_read_plain(const char *path, size_t limit, char **out, size_t *size);
 /* Writes to a temporary name, syncs, renames over `path` and syncs the folder: after a failure
  * (disk full, power loss) the old file is intact. A device or pipe is written to directly. */
 mien_status mien_file_write(const char *path, const void *data, size_t size);

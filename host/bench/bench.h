@@ -10,14 +10,15 @@ typedef struct mien_bench_request {
     mien_backend *backend;
     const char
         *model; /* a network's name or .yaml, a model file or a run directory; NULL: classic */
-    const char *dtype;        /* "auto", "f32", …; NULL: auto */
-    int batch;                /* images per step */
-    int size;                 /* image side for a network without weights; 0: 48 */
-    long long rows;           /* load: rows to generate */
-    const char *file;         /* load: the file to read; NULL: generate one */
-    double seconds;           /* to measure, without warm-up and peak measurement */
-    bool layers;              /* train, infer: also measure each layer, in a separate pass */
-    const volatile int *stop; /* set by a signal; may be NULL */
+    mien_model_options options; /* for files of other programs */
+    const char *dtype;          /* "auto", "f32", …; NULL: auto */
+    int batch;                  /* images per step */
+    int size;                   /* image side for a network without weights; 0: 48 */
+    long long rows;             /* load: rows to generate */
+    const char *file;           /* load: the file to read; NULL: generate one */
+    double seconds;             /* to measure, without warm-up and peak measurement */
+    bool layers;                /* train, infer: also measure each layer, in a separate pass */
+    const volatile int *stop;   /* set by a signal; may be NULL */
 } mien_bench_request;
 
 /* The forward or backward pass of a layer in one step. `seconds` 0: the layer has no such pass. */

@@ -49,7 +49,7 @@ mien_status bench_model(const mien_bench_request *request, mien_model *model) {
                          "'%s' has weights, which fix its input size: use --size only with "
                          "networks such as classic",
                          name);
-    return mien_model_open(name, model);
+    return mien_model_open_with(name, &request->options, model);
 }
 
 static void fill(mien_dataset *set, size_t image) {

@@ -8,12 +8,13 @@
 #include "host/base/threads.h"
 #include "host/bench/bench.h"
 #include "host/bench/peak.h"
-#include "host/cli/cli.h"
+#include "host/cli/model_flags.h"
 
 typedef struct bench_args {
     cli_common common;
     cli_list rest;
     const char *batch, *dtype, *seconds, *size, *rows;
+    mien_model_options options;
 } bench_args;
 
 static const char *const dtypes[] = {"auto", "f32", "tf32", "bf16", "f16", "int8"};
@@ -206,14 +207,16 @@ static int run(int argc, char **argv, const cli_command *self) {
         {"--size", "N", "image side in pixels for a network without weights (default: 48)",
          &args.size, NULL, NULL},
         {"--rows", "N", "load: rows of the generated file (default: 10000)", &args.rows, NULL,
-         NULL}};
+         NULL},
+        CLI_MODEL_FLAGS(args.options)};
     int exit_status;
     mien_bench_request request;
     mien_bench_result result = {0};
     if (!cli_parse(self, argc, argv, flags, sizeof flags / sizeof flags[0], &args.rest, 2,
                    &args.common, &exit_status))
         return exit_status;
-    if (!read_request(&args, &request)) return EXIT_USAGE;
+    if (!read_request(&args, &request) || !cli_model_flags(&args.options, 1)) return EXIT_USAGE;
+    request.options = args.options;
     cli_catch_signals();
     if (args.dtype) mien_compute_named(args.dtype, &args.common.compute);
     args.common.training = strcmp(args.rest.items[0], "infer") != 0;

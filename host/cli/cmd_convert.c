@@ -4,7 +4,7 @@
 
 #include "host/base/json.h"
 #include "host/base/memory.h"
-#include "host/cli/cli.h"
+#include "host/cli/model_flags.h"
 #include "host/data/merge.h"
 #include "host/formats/format.h"
 #include "host/infer/calibrate.h"
@@ -15,6 +15,7 @@ typedef struct convert_args {
     cli_common common;
     cli_list rest;
     const char *data, *split, *images, *on_bad;
+    mien_model_options options;
     const mien_model_format *format; /* of OUT; in int8 exactly with --calibrate */
     mien_part part;
     size_t wanted;
@@ -149,7 +150,8 @@ static mien_status convert(const convert_args *args) {
     mien_calibration result = {0};
     mien_status status;
     MIEN_TRY(check_files(args));
-    MIEN_GO(mien_model_open(args->rest.items[0], &model));
+    MIEN_GO(mien_model_open_with(args->rest.items[0], &args->options, &model));
+    if (args->data) MIEN_GO(mien_model_complete(&model, args->rest.items[0]));
     if (args->data) MIEN_GO(calibrate(args, &model, &result));
     MIEN_GO(mien_model_save(&model, args->rest.items[1]));
     status = report(args, &model, &result);
@@ -187,7 +189,8 @@ static bool check_values(convert_args *args) {
     }
     if (args->images && !cli_number("--images", args->images, 1, 1000000, &images)) return false;
     args->wanted = (size_t)images;
-    if (!cli_on_bad(args->on_bad, &args->bad_rows)) return false;
+    if (!cli_on_bad(args->on_bad, &args->bad_rows) || !cli_model_flags(&args->options, 1))
+        return false;
     if (args->rest.count < 2) {
         fprintf(stderr, "mien: convert needs MODEL and OUT, and --calibrate SRC for int8; see mien "
                         "convert --help\n");
@@ -210,7 +213,8 @@ static int run(int argc, char **argv, const cli_command *self) {
          NULL, NULL},
         {"--on-bad", "fail|skip[:MAX]",
          "unreadable images or rows (default: fail; for the training data as in training)",
-         &args.on_bad, NULL, NULL}};
+         &args.on_bad, NULL, NULL},
+        CLI_MODEL_FLAGS(args.options)};
     int exit_status;
     if (!cli_parse(self, argc, argv, flags, sizeof flags / sizeof flags[0], &args.rest, 2,
                    &args.common, &exit_status))

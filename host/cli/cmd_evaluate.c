@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "host/cli/cli.h"
+#include "host/cli/model_flags.h"
 #include "host/eval/evaluate.h"
 #include "host/report/report.h"
 #include "host/train/config.h"
@@ -12,6 +12,7 @@ typedef struct evaluate_args {
     cli_list rest, models;
     const char *data, *split, *tta, *predictions, *batch, *on_bad, *memory_text, *soft_labels;
     const char *report, *groups, *drop_classes;
+    mien_model_options options;
     mien_part part;        /* when --split names one */
     mien_on_bad bad_rows;  /* when --on-bad is given */
     char votes[MIEN_PATH]; /* of the run, see find_votes */
@@ -105,7 +106,7 @@ static bool check_values(evaluate_args *args) {
     const int view = choose("--tta", args->tta, views, 3);
     const int part = view < 0 ? -1 : choose("--split", args->split, parts, 4);
     const int memory = part < 0 ? -1 : choose("--memory", args->memory_text, memories, 3);
-    if (memory < 0) return false;
+    if (memory < 0 || !cli_model_flags(&args->options, args->models.count)) return false;
     args->part = (mien_part)part;
     if (args->batch && !cli_number("--batch", args->batch, 1, 65536, &batch)) return false;
     args->request = (mien_evaluate_request){.models = args->models.items,
@@ -118,6 +119,7 @@ static bool check_values(evaluate_args *args) {
                                             .soft_labels = args->soft_labels,
                                             .groups = args->groups,
                                             .drop_classes = args->drop_classes,
+                                            .options = args->options,
                                             .stop = &cli_stop};
     if (args->on_bad) args->request.on_bad = &args->bad_rows;
     return cli_on_bad(args->on_bad, &args->bad_rows);
@@ -154,7 +156,8 @@ static int run(int argc, char **argv, const cli_command *self) {
          &args.soft_labels, NULL, NULL},
         {"--memory", MIEN_MEMORY_CHOICES,
          "keep the images in memory or read them batch by batch (default: auto)", &args.memory_text,
-         NULL, NULL}};
+         NULL, NULL},
+        CLI_MODEL_FLAGS(args.options)};
     int exit_status;
     if (!cli_parse(self, argc, argv, flags, sizeof flags / sizeof flags[0], &args.rest, 0,
                    &args.common, &exit_status))

@@ -3,6 +3,7 @@
 
 #include "host/base/json.h"
 #include "host/cli/cli.h"
+#include "host/cli/model_flags.h"
 #include "host/formats/format.h"
 
 /* A layer's output is that of its last node. */
@@ -28,6 +29,41 @@ static bool is_int8(const mien_model *model, int layer) {
     for (int i = layer; i < mien_layer_end(&model->graph, layer); i++)
         if (model->quant.nodes && model->quant.layers[i].w_scale) return true;
     return false;
+}
+
+/* What only models of other programs have. */
+static void head_json(const mien_meta *meta, mien_json *json) {
+    if (meta->head != MIEN_HEAD_SOFTMAX) {
+        mien_json_string(json, "head", mien_head_name(meta->head));
+        mien_json_integer(json, "outputs", meta->classes);
+        mien_json_open(json, "output_shape", '[');
+        for (int i = 0; i < meta->output_rank; i++)
+            mien_json_integer(json, NULL, meta->output_shape[i]);
+        mien_json_close(json, ']');
+    }
+    if (!meta->unknown) return;
+    mien_json_open(json, "unknown", '[');
+    if (meta->unknown & MIEN_UNKNOWN_CLASSES) mien_json_string(json, NULL, "classes");
+    if (meta->unknown & MIEN_UNKNOWN_PREPROCESSING) mien_json_string(json, NULL, "preprocessing");
+    mien_json_close(json, ']');
+}
+
+static void head_text(const mien_meta *meta, mien_text *out) {
+    if (meta->head == MIEN_HEAD_VALUES) {
+        mien_text_printf(out, "\noutputs       %d numbers", meta->classes);
+        for (int i = 0; i < meta->output_rank && meta->output_rank > 1; i++)
+            mien_text_printf(out, "%s%d", i ? "x" : ": ", meta->output_shape[i]);
+        return;
+    }
+    mien_text_printf(out, "\nclasses       ");
+    if (meta->unknown & MIEN_UNKNOWN_CLASSES)
+        mien_text_printf(out, "%d, not named in the file: give --classes", meta->classes);
+    for (int i = 0; i < meta->classes && !(meta->unknown & MIEN_UNKNOWN_CLASSES); i++)
+        mien_text_printf(out, "%s%s", i ? ", " : "", meta->class_names[i]);
+    if (meta->head == MIEN_HEAD_LOGITS)
+        mien_text_puts(out, "\nhead          logits; a softmax was added");
+    if (meta->head == MIEN_HEAD_SIGMOID)
+        mien_text_puts(out, "\nhead          sigmoid: a probability for each class by itself");
 }
 
 static void model_json(const mien_model *model, mien_text *out) {
@@ -74,9 +110,10 @@ static void model_json(const mien_model *model, mien_text *out) {
     mien_json_number(&json, "temperature", meta->temperature);
     mien_json_number(&json, "uncertain_below", meta->uncertain_below);
     mien_json_open(&json, "classes", '[');
-    for (int i = 0; i < meta->classes; i++)
+    for (int i = 0; i < meta->classes && meta->head != MIEN_HEAD_VALUES; i++)
         mien_json_string(&json, NULL, meta->class_names[i]);
     mien_json_close(&json, ']');
+    head_json(meta, &json);
     mien_json_close(&json, '}');
     mien_text_puts(out, "\n");
 }
@@ -84,21 +121,27 @@ static void model_json(const mien_model *model, mien_text *out) {
 static void model_text(const mien_model *model, mien_text *out) {
     const mien_meta *meta = &model->meta;
     mien_graph_summary(&model->graph, out);
-    mien_text_printf(out, "\nclasses       ");
-    for (int i = 0; i < meta->classes; i++)
-        mien_text_printf(out, "%s%s", i ? ", " : "", meta->class_names[i]);
+    head_text(meta, out);
     if (model->quant.nodes) {
         mien_text_printf(out, "\nint8         ");
         for (int i = 0; i < model->graph.count; i++)
             if (is_int8(model, i)) mien_text_printf(out, " %s", model->graph.nodes[i].name);
         mien_text_printf(out, " (%s)", model->calibration);
     }
-    mien_text_printf(out, "\ninput         %dx%dx%d, x = (pixel * %.6g - %.6g) / %.6g\n",
-                     meta->input.height, meta->input.width, meta->input.channels,
-                     meta->normalise.scale, meta->normalise.mean[0], meta->normalise.std[0]);
+    mien_text_printf(out, "\ninput         %dx%dx%d, ", meta->input.height, meta->input.width,
+                     meta->input.channels);
+    if (meta->unknown & MIEN_UNKNOWN_PREPROCESSING)
+        mien_text_puts(out, "scaling not in the file: give --preprocess\n");
+    else
+        mien_text_printf(out, "x = (pixel * %.6g - %.6g) / %.6g\n", meta->normalise.scale,
+                         meta->normalise.mean[0], meta->normalise.std[0]);
     mien_text_printf(
         out, "faces         %s the detector's box, margin %.6g; uncertain below %.6g\n",
         meta->crop.square ? "square around" : "all", meta->crop.margin, meta->uncertain_below);
+    if (!meta->recipe[0] && !meta->part_count[MIEN_TRAIN]) {
+        mien_text_printf(out, "made by       %s\n", meta->producer[0] ? meta->producer : "unknown");
+        return;
+    }
     mien_text_printf(out, "trained on    %s: %zu images (validation %zu, test %zu)\n", meta->data,
                      meta->part_count[MIEN_TRAIN], meta->part_count[MIEN_VAL],
                      meta->part_count[MIEN_TEST]);
@@ -109,13 +152,18 @@ static void model_text(const mien_model *model, mien_text *out) {
 static int run(int argc, char **argv, const cli_command *self) {
     cli_common common = {0};
     cli_list rest = {0};
+    mien_model_options options = {0};
+    const cli_flag flags[] = {CLI_MODEL_FLAGS(options)};
     int exit_status;
-    if (!cli_parse(self, argc, argv, NULL, 0, &rest, 1, &common, &exit_status)) return exit_status;
+    if (!cli_parse(self, argc, argv, flags, sizeof flags / sizeof flags[0], &rest, 1, &common,
+                   &exit_status))
+        return exit_status;
+    if (!cli_model_flags(&options, 1)) return EXIT_USAGE;
     char found[MIEN_PATH];
     mien_model model = {0};
     mien_text text = {0};
     mien_status status = cli_default_model(&rest, found);
-    if (status == MIEN_OK) status = mien_model_open(rest.items[0], &model);
+    if (status == MIEN_OK) status = mien_model_open_with(rest.items[0], &options, &model);
     if (status == MIEN_OK) {
         if (common.json)
             model_json(&model, &text);

@@ -28,7 +28,8 @@ static bool check_combination(const predict_args *args) {
 
 static bool check_values(predict_args *args) {
     if (!detector_flags_read(&args->faces)) return false;
-    if (!check_combination(args)) return false;
+    if (!check_combination(args) || !cli_model_flags(&args->options, args->models.count))
+        return false;
     if (args->on_bad && !args->data) {
         fprintf(stderr, "mien: --on-bad needs --data; unreadable photos are always skipped\n");
         return false;
@@ -131,7 +132,8 @@ static mien_status predict(predict_args *args) {
     MIEN_GO(cli_backend(&args->common, &backend));
     /* a single photo has few faces: a small batch saves memory */
     const int batch = args->file_count == 1 ? FEW : BATCH;
-    MIEN_GO(mien_ensemble_open(args->models.items, args->models.count, backend, batch, &models));
+    MIEN_GO(mien_ensemble_open_with(args->models.items, args->models.count, &args->options, backend,
+                                    batch, &models));
     if (args->drop_classes) MIEN_GO(mien_ensemble_drop(&models, args->drop_classes));
     out.meta = &models.models[0].meta;
     status = args->data ? predict_data(args, &models, &out)
@@ -170,7 +172,8 @@ static int run(int argc, char **argv, const cli_command *self) {
          &args.data, NULL, NULL},
         {"--drop-classes", "A,B", "never answer these classes", &args.drop_classes, NULL, NULL},
         {"--on-bad", "fail|skip[:MAX]", "unreadable images or rows of --data (default: fail)",
-         &args.on_bad, NULL, NULL}};
+         &args.on_bad, NULL, NULL},
+        CLI_MODEL_FLAGS(args.options)};
     int exit_status;
     if (!cli_parse(self, argc, argv, flags, sizeof flags / sizeof flags[0], &args.images,
                    CLI_LIST_MAX, &args.common, &exit_status))

@@ -101,7 +101,7 @@ static void print_help(const cli_command *self, const cli_flag *flags, size_t co
 
 /* Flags planned for later versions. */
 static bool refused_later(const char *word) {
-    static const char *const later[] = {"--resume", "--resume-anyway", "--classes", "--preprocess"};
+    static const char *const later[] = {"--resume", "--resume-anyway"};
     for (size_t i = 0; i < sizeof later / sizeof later[0]; i++)
         if (strcmp(word, later[i]) == 0) {
             fprintf(stderr, "mien: %s is not in this version\n", word);

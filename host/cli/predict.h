@@ -7,6 +7,7 @@
 #include <pthread.h>
 
 #include "host/cli/detector_flags.h"
+#include "host/cli/model_flags.h"
 #include "host/infer/photo.h"
 
 typedef struct predict_file {
@@ -34,6 +35,7 @@ typedef struct predict_args {
     cli_list images, models;
     const char *boxes, *annotate, *csv, *data, *on_bad;
     const char *drop_classes;
+    mien_model_options options;
     mien_on_bad bad_rows;
     detector_flags faces;
     predict_file *files; /* the photos, including those in folders */
@@ -53,6 +55,9 @@ typedef struct predict_photo {
 typedef struct predict_output {
     const predict_args *args;
     const mien_meta *meta;
+    /* the network's own outputs for the next photo or row, where the scores are not those; or NULL
+     */
+    const float *values;
     mien_text csv;
     char **names; /* of annotated copies, which must be unique */
     size_t name_count, name_capacity;

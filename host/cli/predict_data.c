@@ -11,9 +11,11 @@ static mien_status score_rows(mien_dataset *set, mien_ensemble *models, predict_
     const size_t image = mien_image_bytes(set->spec);
     uint32_t samples[BATCH];
     uint8_t *pixels = NULL;
-    float *scores = NULL;
+    float *scores = NULL, *values = NULL;
     mien_status status;
     MIEN_GO(mien_new(&scores, BATCH * classes, sizeof *scores));
+    if (models->count == 1 && models->models[0].meta.head == MIEN_HEAD_LOGITS)
+        MIEN_GO(mien_new(&values, BATCH * classes, sizeof *values));
     if (set->streamed) MIEN_GO(mien_new(&pixels, BATCH, image));
     for (size_t at = 0; at < set->count; at += BATCH) {
         const size_t n = set->count - at < BATCH ? set->count - at : BATCH;
@@ -24,14 +26,18 @@ static mien_status score_rows(mien_dataset *set, mien_ensemble *models, predict_
         for (size_t i = 0; i < n; i++)
             samples[i] = (uint32_t)(at + i);
         if (set->streamed) MIEN_GO(mien_dataset_read(set, samples, n, pixels));
-        MIEN_GO(mien_ensemble_run(models, set->streamed ? pixels : mien_dataset_image(set, at),
-                                  (int)n, scores));
-        for (size_t i = 0; i < n; i++)
+        MIEN_GO(mien_ensemble_outputs(models, set->streamed ? pixels : mien_dataset_image(set, at),
+                                      (int)n, scores, values));
+        for (size_t i = 0; i < n; i++) {
+            out->values = values ? values + i * classes : NULL;
             predict_output_row(out, set->row[at + i],
                                set->def->file ? mien_source_file(set, at + i) : NULL,
                                scores + i * classes);
+        }
     }
 out:
+    out->values = NULL;
+    mien_free(values);
     mien_free(pixels);
     mien_free(scores);
     return status;

@@ -25,7 +25,7 @@ static void print_message(const char *message) {
 /* ---- JSON ---- */
 
 static void face_json(const predict_output *out, int id, const mien_photo_face *face,
-                      const float *scores, mien_json *json) {
+                      const float *scores, const float *values, mien_json *json) {
     mien_json_open(json, NULL, '{');
     mien_json_integer(json, "id", id);
     verdict_box(face->box, json);
@@ -33,6 +33,7 @@ static void face_json(const predict_output *out, int id, const mien_photo_face *
         mien_json_number(json, "detection_score", face->score);
     else
         mien_json_null(json, "detection_score");
+    verdict_values(out->meta, values ? values : scores, json);
     verdict_json(out->meta, scores, verdict_best(out->meta, scores), json);
     mien_json_close(json, '}');
 }
@@ -49,9 +50,11 @@ static void photo_json(const predict_output *out, const predict_photo *photo,
         mien_json_integer(&json, "width", photo->width);
         mien_json_integer(&json, "height", photo->height);
         mien_json_open(&json, "faces", '[');
-        for (int i = 0; i < photo->count; i++)
-            face_json(out, i + 1, &faces[i], scores + (size_t)i * (size_t)out->meta->classes,
+        for (int i = 0; i < photo->count; i++) {
+            const size_t at = (size_t)i * (size_t)out->meta->classes;
+            face_json(out, i + 1, &faces[i], scores + at, out->values ? out->values + at : NULL,
                       &json);
+        }
         mien_json_close(&json, ']');
     }
     mien_json_close(&json, '}');
@@ -160,13 +163,17 @@ static mien_status annotate(predict_output *out, const predict_photo *photo,
         const float *own = scores + (size_t)i * (size_t)out->meta->classes;
         const int label = verdict_best(out->meta, own);
         overlays[i].box = on_copy(faces[i].box, photo, &copy);
-        overlays[i].uncertain = verdict_uncertain(out->meta, own[label]);
         overlays[i].classes = out->meta->classes;
         overlays[i].names = names;
-        overlays[i].scores = faces[i].whole ? NULL : own;
-        snprintf(overlays[i].label, sizeof overlays[i].label, "%s %.0f %%%s",
-                 out->meta->class_names[label], 100.0 * own[label],
-                 overlays[i].uncertain ? "?" : "");
+        overlays[i].scores = faces[i].whole || !verdict_is_class(out->meta) ? NULL : own;
+        overlays[i].uncertain =
+            verdict_is_class(out->meta) && verdict_uncertain(out->meta, own[label]);
+        if (verdict_is_class(out->meta))
+            snprintf(overlays[i].label, sizeof overlays[i].label, "%s %.0f %%%s",
+                     out->meta->class_names[label], 100.0 * own[label],
+                     overlays[i].uncertain ? "?" : "");
+        else
+            snprintf(overlays[i].label, sizeof overlays[i].label, "%.6g", own[0]);
     }
     MIEN_GO(mien_overlay_draw(&copy, overlays, photo->count));
     MIEN_GO(copy_path(out, photo->file, path));
@@ -213,6 +220,7 @@ void predict_output_row(predict_output *out, size_t row, const char *file, const
         mien_json_integer(&json, "schema", 1);
         mien_json_integer(&json, "row", (long long)row);
         if (file) mien_json_string(&json, "file", file);
+        verdict_values(out->meta, out->values ? out->values : scores, &json);
         verdict_json(out->meta, scores, verdict_best(out->meta, scores), &json);
         mien_json_close(&json, '}');
     } else {

@@ -115,6 +115,7 @@ static mien_status flush(walk *w) {
         predict_photo *photo = &w->photos[i];
         mien_photo_view view = {0};
         if (status == MIEN_OK && !photo->error) view = mien_photos_faces(w->gathered, photo->index);
+        w->out->values = view.values;
         if (status == MIEN_OK)
             status = predict_output_photo(w->out, photo, view.faces, view.probabilities);
         forget_photo(photo);

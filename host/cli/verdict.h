@@ -10,6 +10,11 @@
 /* The class of the greatest score; the first of several. */
 int verdict_best(const mien_meta *meta, const float *scores);
 bool verdict_uncertain(const mien_meta *meta, float confidence);
+/* Are the outputs classes, of which one is the answer? Models of other programs may give numbers of
+ * another kind; the functions below then show these. */
+bool verdict_is_class(const mien_meta *meta);
+/* The member values, the network's own outputs, where they are no softmax. */
+void verdict_values(const mien_meta *meta, const float *values, mien_json *json);
 /* "happy 97 %", "happy 41 %, uncertain" */
 void verdict_text(const mien_meta *meta, const float *scores, int label, mien_text *text);
 /* The members label, confidence, uncertain and scores. */

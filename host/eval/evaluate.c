@@ -162,6 +162,14 @@ static mien_status list_samples(mien_evaluation *e) {
     return MIEN_OK;
 }
 
+static mien_status open_model(mien_evaluation *e, int i) {
+    const char *path = e->request.models[i];
+    MIEN_TRY(mien_model_open_with(path, &e->request.options, &e->model));
+    if (e->model.meta.head == MIEN_HEAD_VALUES || e->model.meta.classes < 2)
+        return MIEN_FAIL(INVALID, "'%s' does not answer in classes: it cannot be evaluated", path);
+    return mien_model_complete(&e->model, path);
+}
+
 mien_status mien_evaluation_open(const mien_evaluate_request *request, mien_evaluation *out) {
     *out = (mien_evaluation){.request = *request};
     if (request->model_count < 1) return MIEN_FAIL(INVALID, "an evaluation needs a model");
@@ -169,7 +177,7 @@ mien_status mien_evaluation_open(const mien_evaluate_request *request, mien_eval
     for (int i = 0; i < request->model_count; i++)
         mien_text_printf(&out->models, "%s%s", i ? " + " : "", request->models[i]);
     MIEN_TRY(out->models.status);
-    MIEN_TRY(mien_model_open(request->models[0], &out->model));
+    MIEN_TRY(open_model(out, 0));
     mien_class_choice drops = {0};
     mien_status status = MIEN_OK;
     if (request->drop_classes) status = mien_choice_drops(request->drop_classes, &drops);
@@ -252,7 +260,7 @@ static void warn_of_collapse(mien_evaluation *e) {
 mien_status mien_evaluation_run(mien_evaluation *e, mien_backend *backend) {
     const mien_evaluate_request *r = &e->request;
     for (int i = 0; i < r->model_count; i++) {
-        if (i > 0) MIEN_TRY(mien_model_open(r->models[i], &e->model));
+        if (i > 0) MIEN_TRY(open_model(e, i));
         MIEN_TRY(check_model(e, r->models[i]));
         MIEN_TRY(add_model(e, backend));
         mien_model_release(&e->model);

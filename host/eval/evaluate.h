@@ -25,8 +25,9 @@ typedef struct mien_evaluate_request {
                                  trained with, searched next to the data */
     const char *votes_of_run; /* where the file was in training, if it is not there; or NULL */
     const char *drop_classes; /* classes to leave out, separated by commas; or NULL */
-    const char *groups;       /* a CSV file of groups (host/data/groups.h), or NULL */
-    const volatile int *stop; /* checked between batches: if set, returns INTERRUPTED; or NULL */
+    mien_model_options options; /* for files of other programs */
+    const char *groups;         /* a CSV file of groups (host/data/groups.h), or NULL */
+    const volatile int *stop;   /* checked between batches: if set, returns INTERRUPTED; or NULL */
 } mien_evaluate_request;
 
 /* The results; release with mien_evaluation_release. Samples are those of the part, in the data's

@@ -19,7 +19,8 @@ typedef enum mien_format_flags {
 typedef struct mien_model_source {
     char *bytes;
     size_t size;
-    const char *name; /* for messages */
+    const char *name;                  /* for messages, and the path */
+    const mien_model_options *options; /* never NULL */
 } mien_model_source;
 
 typedef struct mien_model_format {
@@ -43,7 +44,8 @@ typedef struct mien_model_format {
     mien_status (*write)(const mien_model *model, const char *path, char **bytes, size_t *size);
 } mien_model_format;
 
-extern const mien_model_format mien_format_keras_h5, mien_format_int8, mien_format_checkpoint;
+extern const mien_model_format mien_format_keras_h5, mien_format_int8, mien_format_checkpoint,
+    mien_format_onnx;
 
 /* The formats in the order in which they are tried; NULL after the last. */
 const mien_model_format *mien_model_format_at(size_t index);

@@ -237,8 +237,9 @@ static mien_status read_network(reader *r) {
     MIEN_GO(mien_keras_read_config(config.root, r->source, &model->graph));
     const mien_shape in = model->graph.nodes[0].out;
     const mien_image_spec s = model->meta.input;
-    if (model->graph.classes != model->meta.classes || in.h != s.height || in.w != s.width ||
-        in.c != s.channels)
+    if (model->graph.classes != model->meta.classes ||
+        model->graph.raw != (model->meta.head > MIEN_HEAD_LOGITS) || in.h != s.height ||
+        in.w != s.width || in.c != s.channels)
         status =
             MIEN_FAIL(FORMAT, "%s: the network and the metadata 'mien' do not match", r->source);
 out:

@@ -274,8 +274,10 @@ static mien_status read_model(const mien_safetensors *file, const char *source, 
     MIEN_GO(parse_attribute(file, "attr:/@model_config", source, &config));
     MIEN_GO(mien_keras_read_config(config.root, source, &model->graph));
     const mien_shape in = model->graph.nodes[0].out;
-    if (model->graph.classes != model->meta.classes || in.h != model->meta.input.height ||
-        in.w != model->meta.input.width || in.c != model->meta.input.channels) {
+    if (model->graph.classes != model->meta.classes ||
+        model->graph.raw != (model->meta.head > MIEN_HEAD_LOGITS) ||
+        in.h != model->meta.input.height || in.w != model->meta.input.width ||
+        in.c != model->meta.input.channels) {
         status = MIEN_FAIL(FORMAT, "%s: the network and the attribute 'mien' do not match", source);
         goto out;
     }

@@ -31,13 +31,14 @@ mien_status mien_meta_default(const mien_graph *graph, const char *source, mien_
         return MIEN_FAIL(UNSUPPORTED,
                          "%s: the network's input is %dx%d; sides of 1 to %d pixels are supported",
                          source, in.h, in.w, MIEN_INPUT_SIDE_MAX);
-    if (graph->classes < 2 || graph->classes > MIEN_CLASSES_MAX)
-        return MIEN_FAIL(UNSUPPORTED, "%s: the network has %d classes; 2 to %d are supported",
-                         source, graph->classes, MIEN_CLASSES_MAX);
+    const int most = graph->raw ? MIEN_OUTPUTS_MAX : MIEN_CLASSES_MAX, least = graph->raw ? 1 : 2;
+    if (graph->classes < least || graph->classes > most)
+        return MIEN_FAIL(UNSUPPORTED, "%s: the network has %d %s; %d to %d are supported", source,
+                         graph->classes, graph->raw ? "outputs" : "classes", least, most);
     meta->input = (mien_image_spec){in.h, in.w, in.c};
     MIEN_TRY(mien_new(&meta->class_names, (size_t)graph->classes, MIEN_CLASS_NAME));
     meta->classes = graph->classes;
     for (int i = 0; i < meta->classes; i++)
-        snprintf(meta->class_names[i], MIEN_CLASS_NAME, "class %d", i);
+        snprintf(meta->class_names[i], MIEN_CLASS_NAME, graph->raw ? "output %d" : "class %d", i);
     return MIEN_OK;
 }

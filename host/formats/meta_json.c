@@ -43,15 +43,33 @@ static void write_choice(mien_json *json, const mien_class_choice *choice) {
     mien_json_close(json, '}');
 }
 
+/* Only models of other programs have these keys. */
+static void write_head(mien_json *json, const mien_meta *meta) {
+    if (meta->head != MIEN_HEAD_SOFTMAX) {
+        mien_json_string(json, "head", mien_head_name(meta->head));
+        mien_json_integer(json, "outputs", meta->classes);
+        mien_json_open(json, "output_shape", '[');
+        for (int i = 0; i < meta->output_rank; i++)
+            mien_json_integer(json, NULL, meta->output_shape[i]);
+        mien_json_close(json, ']');
+    }
+    if (!meta->unknown) return;
+    mien_json_open(json, "unknown", '[');
+    if (meta->unknown & MIEN_UNKNOWN_CLASSES) mien_json_string(json, NULL, "classes");
+    if (meta->unknown & MIEN_UNKNOWN_PREPROCESSING) mien_json_string(json, NULL, "preprocessing");
+    mien_json_close(json, ']');
+}
+
 void mien_meta_write(const mien_meta *meta, mien_text *out) {
     mien_json json = {.text = out};
     mien_json_open(&json, NULL, '{');
     mien_json_integer(&json, "format", FORMAT_VERSION);
     mien_json_string(&json, "producer", meta->producer);
     mien_json_open(&json, "classes", '[');
-    for (int i = 0; i < meta->classes; i++)
+    for (int i = 0; i < meta->classes && meta->head != MIEN_HEAD_VALUES; i++)
         mien_json_string(&json, NULL, meta->class_names[i]);
     mien_json_close(&json, ']');
+    write_head(&json, meta);
     mien_json_open(&json, "input", '{');
     mien_json_integer(&json, "height", meta->input.height);
     mien_json_integer(&json, "width", meta->input.width);
@@ -118,9 +136,46 @@ static void copy(char *out, size_t size, const char *text) {
     snprintf(out, size, "%s", text ? text : "");
 }
 
+static mien_status bad_head(const char *source) {
+    return MIEN_FAIL(FORMAT, "%s: 'head' in the attribute 'mien' is damaged", source);
+}
+
+static mien_status read_head(const mien_value *root, const char *source, mien_meta *meta) {
+    const char *name = mien_value_string(root, "head");
+    const mien_value *shape = mien_value_get(root, "output_shape");
+    const mien_value *unknown = mien_value_get(root, "unknown");
+    if (mien_value_get(root, "head") && !name) return bad_head(source);
+    while (name && strcmp(mien_head_name(meta->head), name) != 0)
+        if (++meta->head > MIEN_HEAD_VALUES) return bad_head(source);
+    for (const mien_value *v = unknown ? unknown->first : NULL; v; v = v->next)
+        meta->unknown |= v->kind == MIEN_VALUE_STRING && strcmp(v->text, "classes") == 0
+                             ? MIEN_UNKNOWN_CLASSES
+                             : MIEN_UNKNOWN_PREPROCESSING;
+    for (const mien_value *v = shape && shape->kind == MIEN_VALUE_LIST ? shape->first : NULL;
+         v && meta->output_rank < MIEN_OUTPUT_RANK_MAX; v = v->next)
+        meta->output_shape[meta->output_rank++] =
+            v->kind == MIEN_VALUE_NUMBER && v->number >= 1 && v->number <= MIEN_OUTPUTS_MAX
+                ? (int)v->number
+                : 0;
+    return MIEN_OK;
+}
+
+/* Outputs that are no classes have no names. */
+static mien_status read_outputs(const mien_value *root, const char *source, mien_meta *meta) {
+    meta->classes = (int)whole(root, "outputs", 0, MIEN_OUTPUTS_MAX);
+    if (meta->classes < 1) return bad_head(source);
+    MIEN_TRY(mien_new(&meta->class_names, (size_t)meta->classes, MIEN_CLASS_NAME));
+    for (int i = 0; i < meta->classes; i++)
+        snprintf(meta->class_names[i], MIEN_CLASS_NAME, "output %d", i);
+    return MIEN_OK;
+}
+
 static mien_status read_classes(const mien_value *root, const char *source, mien_meta *meta) {
     const mien_value *list = mien_value_get(root, "classes");
-    if (!list || list->kind != MIEN_VALUE_LIST || list->count < 2 || list->count > MIEN_CLASSES_MAX)
+    const size_t least = meta->head == MIEN_HEAD_SIGMOID ? 1 : 2;
+    if (meta->head == MIEN_HEAD_VALUES) return read_outputs(root, source, meta);
+    if (!list || list->kind != MIEN_VALUE_LIST || list->count < least ||
+        list->count > MIEN_CLASSES_MAX)
         return MIEN_FAIL(FORMAT, "%s: the attribute 'mien' has no valid list of classes", source);
     MIEN_TRY(mien_new(&meta->class_names, list->count, MIEN_CLASS_NAME));
     for (const mien_value *v = list->first; v; v = v->next) {
@@ -197,6 +252,7 @@ mien_status mien_meta_read(const mien_value *root, const char *source, mien_meta
                          "%s: the attribute 'mien' has format %g, but this version reads 1 to %d: "
                          "use a newer Mien",
                          source, version, FORMAT_VERSION);
+    MIEN_TRY(read_head(root, source, meta));
     MIEN_TRY(read_classes(root, source, meta));
     MIEN_TRY(read_input(root, source, meta));
     MIEN_TRY(read_prediction(root, source, meta));

@@ -13,7 +13,7 @@ static const size_t file_limit = (size_t)2 << 30;
 
 /* HDF5 comes last, because its signature may follow a block of arbitrary content. */
 static const mien_model_format *const formats[] = {&mien_format_int8, &mien_format_checkpoint,
-                                                   &mien_format_keras_h5};
+                                                   &mien_format_onnx, &mien_format_keras_h5};
 enum { FORMATS = sizeof formats / sizeof formats[0] };
 
 const mien_model_format *mien_model_format_at(size_t index) {
@@ -105,8 +105,14 @@ static mien_status refuse(const char *path) {
 }
 
 mien_status mien_model_open(const char *path, mien_model *model) {
+    return mien_model_open_with(path, NULL, model);
+}
+
+mien_status mien_model_open_with(const char *path, const mien_model_options *options,
+                                 mien_model *model) {
+    static const mien_model_options none = {0};
     char file_path[MIEN_PATH];
-    mien_model_source from = {.name = file_path};
+    mien_model_source from = {.name = file_path, .options = options ? options : &none};
     *model = (mien_model){0};
     MIEN_TRY(mien_model_file(path, file_path));
     if (!mien_file_exists(file_path))
@@ -117,6 +123,7 @@ mien_status mien_model_open(const char *path, mien_model *model) {
         model->format = format;
         status = format ? format->read(&from, model) : refuse(file_path);
     }
+    if (status == MIEN_OK) status = mien_model_settle(model, file_path, from.options);
     mien_free(from.bytes);
     return status;
 }

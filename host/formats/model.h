@@ -17,10 +17,28 @@
 
 enum { MIEN_INPUT_SIDE_MAX = 4096, MIEN_INPUT_CHANNELS_MAX = 4 };
 
+/* What the network's outputs are. Networks that Mien trains end in a softmax; others come from
+ * other programs. */
+typedef enum mien_head {
+    MIEN_HEAD_SOFTMAX, /* probabilities of classes that exclude each other */
+    MIEN_HEAD_LOGITS,  /* the same, but its file ends before the softmax, which was added here */
+    MIEN_HEAD_SIGMOID, /* a probability each; one output is one probability */
+    MIEN_HEAD_VALUES,  /* numbers of another kind: ages, coordinates, boxes */
+} mien_head;
+const char *mien_head_name(mien_head head);
+
+/* What a file of another program does not say, and nobody has said yet. */
+enum { MIEN_UNKNOWN_CLASSES = 1, MIEN_UNKNOWN_PREPROCESSING = 2 };
+enum { MIEN_OUTPUT_RANK_MAX = 4, MIEN_OUTPUTS_MAX = 65536 };
+
 /* Metadata that Keras does not store; saved in the root attribute `mien` of the file. */
 typedef struct mien_meta {
-    int classes;
+    int classes; /* the number of outputs, which without a class each are only numbers */
     char (*class_names)[MIEN_CLASS_NAME];
+    mien_head head;
+    unsigned unknown; /* MIEN_UNKNOWN_…: the defaults below are a guess */
+    int output_rank;  /* of MIEN_HEAD_VALUES: the shape of its outputs; 0: a list */
+    int output_shape[MIEN_OUTPUT_RANK_MAX];
     mien_image_spec input;
     mien_normalise normalise;
     char resize[16];        /* filter for resizing images to the input size */
@@ -54,6 +72,15 @@ struct mien_model {
     char calibration[160]; /* text for display: the data and clip that gave the scales */
 };
 
+/* What a caller knows of a file of another program that does not say it itself. */
+typedef struct mien_model_options {
+    const char *output;     /* which of several outputs; NULL: the only one */
+    const char *classes;    /* "a,b,…" in the order of the outputs; "none": they are no classes */
+    const char *preprocess; /* MIEN_PREPROCESS_CHOICES */
+    bool several; /* the options are for those of several models that need them, not for each */
+} mien_model_options;
+#define MIEN_PREPROCESS_CHOICES "unit|tf|caffe|torch|x/127.5-1|none"
+
 /* In a run directory: the model of the best epoch, and the newest checkpoint. */
 #define MIEN_RUN_BEST "best.h5"
 #define MIEN_RUN_LAST "last.safetensors"
@@ -62,6 +89,17 @@ struct mien_model {
  * is recognised by content; the suffix only selects the error message for an unrecognised file.
  * Release the model also after a failure. */
 mien_status mien_model_open(const char *path, mien_model *model);
+/* The same with options, or NULL. INVALID for options that the file answers itself. */
+mien_status mien_model_open_with(const char *path, const mien_model_options *options,
+                                 mien_model *model);
+/* settings.c. Completes a model by what the options say. */
+mien_status mien_model_settle(mien_model *model, const char *path,
+                              const mien_model_options *options);
+/* INVALID, with what to do, if something that prediction needs is still unknown. */
+mien_status mien_model_complete(const mien_model *model, const char *path);
+/* channel_order.c. Changes the weights of a network that reads BGR images so that it reads RGB.
+ * UNSUPPORTED for a first layer that has no order of channels. */
+mien_status mien_model_swap_channels(mien_model *model, const char *path);
 /* Writes a file in the format of the path's suffix; an old file stays whole when this fails.
  * INVALID for a suffix that no written format has, and for a model that the format cannot hold: a
  * model in int8 needs a format of int8, any other a format of floats. */

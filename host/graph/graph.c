@@ -199,12 +199,14 @@ mien_status mien_graph_finish(mien_graph *graph, const char *source) {
     const mien_node *last = &graph->nodes[graph->count - 1];
     if (graph->count < 2) return MIEN_FAIL(INVALID, "%s: the model has no layers", source);
     float alpha;
-    if (!last->def->activates || last->def->activates(last, &alpha) != BODY_SOFTMAX || !last->flat)
+    const int ends = last->def->activates && last->flat ? last->def->activates(last, &alpha) : -1;
+    graph->raw = ends == BODY_LINEAR;
+    if (ends != BODY_SOFTMAX && !graph->raw)
         return MIEN_FAIL(INVALID,
                          "%s: the last layer must end in a softmax over the classes, e.g. "
                          "dense: {units: classes, activation: softmax}",
                          source);
-    if (last->out.c < 2)
+    if (last->out.c < 2 && !graph->raw)
         return MIEN_FAIL(INVALID,
                          "%s: a classifier needs at least two classes, the last layer has "
                          "%d output",

@@ -12,8 +12,11 @@ typedef struct mien_graph {
     char name[MIEN_NAME];
     mien_node *nodes; /* nodes[0] is the input */
     int count;
-    int logits; /* the node whose output the final softmax takes */
+    int logits; /* the node whose output the last one takes, which does not run */
     int classes;
+    /* The last layer is `activation: linear`, not a softmax: the outputs are used as they are, and
+     * the network cannot be trained. Only networks of other programs are like this. */
+    bool raw;
     size_t capacity;
 } mien_graph;
 

@@ -244,6 +244,8 @@ mien_status mien_calibrate(mien_model *model, const mien_dataset *set, mien_part
     if (model->quant.nodes)
         return MIEN_FAIL(INVALID,
                          "the model is already int8: calibrate the model that it was made from");
+    if (model->graph.raw)
+        return MIEN_FAIL(UNSUPPORTED, "only models that end in a softmax can be calibrated");
     MIEN_GO(start(&c, set));
     MIEN_GO(choose_layers(&c));
     MIEN_GO(find_ranges(&c));

@@ -33,19 +33,37 @@ static mien_status check_fits(const mien_model *a, const char *name, const mien_
     return MIEN_OK;
 }
 
+/* Numbers that are no probabilities have no common scale. */
+static mien_status check_head(const mien_model *model, const char *name, int count) {
+    MIEN_TRY(mien_model_complete(model, name));
+    if (count == 1 || model->meta.head != MIEN_HEAD_VALUES) return MIEN_OK;
+    return MIEN_FAIL(INVALID, "the outputs of '%s' are no probabilities: they cannot be averaged",
+                     name);
+}
+
 mien_status mien_ensemble_open(const char *const *paths, int count, mien_backend *backend,
                                int batch, mien_ensemble *out) {
+    return mien_ensemble_open_with(paths, count, NULL, backend, batch, out);
+}
+
+mien_status mien_ensemble_open_with(const char *const *paths, int count,
+                                    const mien_model_options *options, mien_backend *backend,
+                                    int batch, mien_ensemble *out) {
     *out = (mien_ensemble){0};
     MIEN_TRY(mien_new(&out->models, (size_t)count, sizeof *out->models));
     MIEN_TRY(mien_new(&out->predictors, (size_t)count, sizeof(mien_predictor *)));
     for (int i = 0; i < count; i++) {
         out->count = i + 1;
-        MIEN_TRY(mien_model_open(paths[i], &out->models[i]));
+        MIEN_TRY(mien_model_open_with(paths[i], options, &out->models[i]));
+        MIEN_TRY(check_head(&out->models[i], paths[i], count));
         const size_t classes = (size_t)out->models[0].meta.classes;
         if (!out->answers) MIEN_TRY(mien_new(&out->answers, classes, sizeof *out->answers));
         if (!out->index) MIEN_TRY(mien_new(&out->index, (size_t)count * classes, sizeof(int)));
-        MIEN_TRY(check_fits(&out->models[0], paths[0], &out->models[i], paths[i],
-                            out->index + (size_t)i * classes));
+        for (size_t k = 0; k < classes; k++)
+            out->index[(size_t)i * classes + k] = (int)k;
+        if (count > 1)
+            MIEN_TRY(check_fits(&out->models[0], paths[0], &out->models[i], paths[i],
+                                out->index + (size_t)i * classes));
         MIEN_TRY(mien_predictor_create(&out->models[i], backend, batch, &out->predictors[i]));
     }
     return MIEN_OK;
@@ -53,6 +71,9 @@ mien_status mien_ensemble_open(const char *const *paths, int count, mien_backend
 
 mien_status mien_ensemble_drop(mien_ensemble *ensemble, const char *names) {
     const mien_meta *meta = &ensemble->models[0].meta;
+    if (!mien_ensemble_classifies(ensemble))
+        return MIEN_FAIL(INVALID, "--drop-classes needs a model of classes, but this one's outputs "
+                                  "are numbers");
     MIEN_TRY(mien_new(&ensemble->dropped, (size_t)meta->classes, sizeof(bool)));
     return mien_score_choose_dropped(names, CLASSES(meta), meta->classes, true, ensemble->dropped);
 }
@@ -109,12 +130,22 @@ int mien_ensemble_one_answer(const mien_ensemble *ensemble, size_t *count, size_
         if (ensemble->answers[k] > ensemble->answers[most]) most = k;
     }
     *count = ensemble->answers[most];
+    if (!mien_ensemble_classifies(ensemble) || classes < 2) return -1;
     return *of >= 40 && 20 * *count >= 19 * *of ? most : -1;
+}
+
+bool mien_ensemble_classifies(const mien_ensemble *ensemble) {
+    return ensemble->models[0].meta.head != MIEN_HEAD_VALUES;
 }
 
 mien_status mien_ensemble_run(mien_ensemble *ensemble, const uint8_t *images, int n,
                               float *probabilities) {
-    MIEN_TRY(mien_predictor_run(ensemble->predictors[0], images, n, probabilities));
+    return mien_ensemble_outputs(ensemble, images, n, probabilities, NULL);
+}
+
+mien_status mien_ensemble_outputs(mien_ensemble *ensemble, const uint8_t *images, int n,
+                                  float *probabilities, float *values) {
+    MIEN_TRY(mien_predictor_outputs(ensemble->predictors[0], images, n, probabilities, values));
     if (ensemble->count > 1) MIEN_TRY(add_others(ensemble, images, n, probabilities));
     if (ensemble->dropped)
         mien_score_drop(ensemble->dropped, ensemble->models[0].meta.classes, (size_t)n,

@@ -19,6 +19,10 @@ typedef struct mien_ensemble {
  * Release the ensemble also after a failure. */
 mien_status mien_ensemble_open(const char *const *paths, int count, mien_backend *backend,
                                int batch, mien_ensemble *out);
+/* The same with what the caller knows of files of other programs. */
+mien_status mien_ensemble_open_with(const char *const *paths, int count,
+                                    const mien_model_options *options, mien_backend *backend,
+                                    int batch, mien_ensemble *out);
 /* Never answers these classes, separated by commas: the probabilities of the others sum to 1.
  * INVALID for a name that the models do not have, and if fewer than two classes are left. */
 mien_status mien_ensemble_drop(mien_ensemble *ensemble, const char *names);
@@ -29,5 +33,13 @@ void mien_ensemble_release(mien_ensemble *ensemble);
 /* As mien_predictor_run: from pixels [n][h][w][c] to probabilities [n][classes]. */
 mien_status mien_ensemble_run(mien_ensemble *ensemble, const uint8_t *images, int n,
                               float *probabilities);
+/* Do the models give probabilities of classes? The others give numbers. */
+bool mien_ensemble_classifies(const mien_ensemble *ensemble);
+/* The same for a single model, with the network's own outputs before the softmax, [n][classes];
+ * `values` may be NULL. */
+mien_status mien_ensemble_outputs(mien_ensemble *ensemble, const uint8_t *images, int n,
+                                  float *probabilities, float *values);
+mien_status mien_predictor_outputs(mien_predictor *predictor, const uint8_t *images, int n,
+                                   float *probabilities, float *values);
 
 #endif

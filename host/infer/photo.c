@@ -15,7 +15,8 @@ struct mien_photos {
     mien_photo_face *faces;
     uint8_t *pixels;      /* [face_count] of the models' input */
     float *probabilities; /* [face_count][classes] */
-    size_t span_capacity, face_capacity, pixel_capacity, probability_capacity;
+    float *values;        /* the same of what the softmax was added to; else NULL */
+    size_t span_capacity, face_capacity, pixel_capacity, probability_capacity, value_capacity;
     int photo_count, face_count;
     int scored; /* the first `scored` faces have probabilities */
 };
@@ -48,7 +49,13 @@ void mien_photos_free(mien_photos *photos) {
     mien_free(photos->faces);
     mien_free(photos->pixels);
     mien_free(photos->probabilities);
+    mien_free(photos->values);
     mien_free(photos);
+}
+
+/* Of several models the outputs have no mean that means anything. */
+static bool has_values(const mien_photos *p) {
+    return meta_of(p)->head == MIEN_HEAD_LOGITS && p->ensemble->count == 1;
 }
 
 static mien_status more_faces(mien_photos *p, int count) {
@@ -56,8 +63,9 @@ static mien_status more_faces(mien_photos *p, int count) {
     const size_t need = (size_t)p->face_count + (size_t)count;
     MIEN_TRY(mien_grow(&p->faces, &p->face_capacity, need, sizeof *p->faces));
     MIEN_TRY(mien_grow(&p->pixels, &p->pixel_capacity, need, mien_image_bytes(meta->input)));
-    return mien_grow(&p->probabilities, &p->probability_capacity, need,
-                     (size_t)meta->classes * sizeof *p->probabilities);
+    const size_t row = (size_t)meta->classes * sizeof *p->probabilities;
+    if (has_values(p)) MIEN_TRY(mien_grow(&p->values, &p->value_capacity, need, row));
+    return mien_grow(&p->probabilities, &p->probability_capacity, need, row);
 }
 
 static mien_rect to_image(const mien_photo *photo, mien_rect box) {
@@ -165,9 +173,10 @@ mien_status mien_photos_add(mien_photos *p, const mien_photo *photo, int *index)
 mien_status mien_photos_run(mien_photos *p) {
     const size_t first = (size_t)p->scored;
     if (p->face_count == p->scored) return MIEN_OK;
-    MIEN_TRY(mien_ensemble_run(p->ensemble, p->pixels + first * mien_image_bytes(meta_of(p)->input),
-                               p->face_count - p->scored,
-                               p->probabilities + first * (size_t)meta_of(p)->classes));
+    const size_t at = first * (size_t)meta_of(p)->classes;
+    MIEN_TRY(mien_ensemble_outputs(
+        p->ensemble, p->pixels + first * mien_image_bytes(meta_of(p)->input),
+        p->face_count - p->scored, p->probabilities + at, has_values(p) ? p->values + at : NULL));
     p->scored = p->face_count;
     return MIEN_OK;
 }
@@ -179,6 +188,8 @@ mien_photo_view mien_photos_faces(const mien_photos *p, int index) {
         .faces = p->faces + s.first,
         .probabilities =
             ready ? p->probabilities + (size_t)s.first * (size_t)meta_of(p)->classes : NULL,
+        .values = ready && has_values(p) ? p->values + (size_t)s.first * (size_t)meta_of(p)->classes
+                                         : NULL,
         .count = s.count};
 }
 

@@ -33,6 +33,7 @@ typedef struct mien_photo {
 typedef struct mien_photo_view {
     const mien_photo_face *faces; /* [count] */
     const float *probabilities;   /* [count][classes]; NULL before mien_photos_run */
+    const float *values;          /* the outputs before an added softmax, or NULL */
     int count;                    /* 0: no face found */
 } mien_photo_view;
 

@@ -1,9 +1,12 @@
 /* The public API's model and predictor. */
 #include "include/mien/predictor.h"
 
+#include <string.h>
+
 #include "host/base/memory.h"
 #include "host/base/threads.h"
 #include "host/formats/model.h"
+#include "host/infer/ensemble.h"
 #include "host/infer/score.h"
 
 enum { SIZES = 8 }; /* batch sizes whose recorded work is kept for replay */
@@ -91,7 +94,8 @@ static mien_status infer(void *context) {
     return mien_plan_forward(plan, i->rows, false, 0);
 }
 
-static mien_status run_batch(mien_predictor *p, const uint8_t *images, int n, float *out) {
+static mien_status run_batch(mien_predictor *p, const uint8_t *images, int n, float *out,
+                             float *values) {
     const mien_ops *ops = p->plan->ops;
     inference work = {p, mien_plan_rows(p->plan, n)};
     const mien_tensor logits = mien_plan_logits(p->plan, n);
@@ -104,12 +108,19 @@ static mien_status run_batch(mien_predictor *p, const uint8_t *images, int n, fl
     replay->rows = work.rows;
     MIEN_TRY(mien_replay_run(replay, p->backend, p->plan->version, infer, &work));
     MIEN_TRY(ops->download(p->backend, out, &logits));
-    mien_score_softmax(out, n, p->plan->graph->classes, p->model->meta.temperature);
+    const int classes = p->plan->graph->classes;
+    if (values) memcpy(values, out, sizeof *out * (size_t)n * (size_t)classes);
+    if (!p->plan->graph->raw) mien_score_softmax(out, n, classes, p->model->meta.temperature);
     return MIEN_OK;
 }
 
 mien_status mien_predictor_run(mien_predictor *p, const uint8_t *images, int n,
                                float *probabilities) {
+    return mien_predictor_outputs(p, images, n, probabilities, NULL);
+}
+
+mien_status mien_predictor_outputs(mien_predictor *p, const uint8_t *images, int n,
+                                   float *probabilities, float *values) {
     const size_t image = mien_image_bytes(p->model->meta.input);
     const int most = p->plan->max_batch, classes = p->plan->graph->classes;
     mien_status status = MIEN_OK;
@@ -117,7 +128,8 @@ mien_status mien_predictor_run(mien_predictor *p, const uint8_t *images, int n,
     const unsigned mode = mien_float_enter();
     for (int at = 0; at < n && status == MIEN_OK; at += most)
         status = run_batch(p, images + (size_t)at * image, n - at < most ? n - at : most,
-                           probabilities + (size_t)at * (size_t)classes);
+                           probabilities + (size_t)at * (size_t)classes,
+                           values ? values + (size_t)at * (size_t)classes : NULL);
     mien_float_leave(mode);
     return status;
 }

@@ -67,7 +67,7 @@ static mien_status score_batch(mien_plan *plan, mien_loader *loader, mien_batch 
         for (size_t i = 0; i < numbers; i++)
             out[i] += buffer[i] / (float)count;
     }
-    mien_score_softmax(out, rows, plan->graph->classes, temperature);
+    if (!plan->graph->raw) mien_score_softmax(out, rows, plan->graph->classes, temperature);
     return MIEN_OK;
 }
 

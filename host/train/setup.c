@@ -182,6 +182,11 @@ static mien_status check_input(const mien_config *c, const char *path, const mie
 static mien_status continue_network(const mien_config *c, const char *path, mien_setup *s) {
     mien_model *model = &s->model;
     MIEN_TRY(mien_model_open(path, model));
+    if (model->graph.raw)
+        return MIEN_FAIL(UNSUPPORTED,
+                         "'%s' does not end in classes (its head is %s) and cannot be trained",
+                         path, mien_head_name(model->meta.head));
+    MIEN_TRY(mien_model_complete(model, path));
     MIEN_TRY(check_input(c, path, &model->meta));
     return load_data(c, model->meta.input, s);
 }
