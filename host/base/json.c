@@ -28,6 +28,24 @@ static mien_status children(mien_tree *tree, json_object *object, mien_value *va
     return MIEN_OK;
 }
 
+/* Copies a text with NUL bytes, each as 0xC0 0x80, which no valid UTF-8 has. */
+static mien_status copy_nul(mien_tree *tree, const char *text, size_t length, const char **out) {
+    char *copy = malloc(2 * length + 1);
+    size_t n = 0;
+    if (!copy) return MIEN_FAIL(NO_MEMORY, "out of memory for JSON");
+    for (size_t i = 0; i < length; i++) {
+        if (text[i]) {
+            copy[n++] = text[i];
+        } else {
+            copy[n++] = '\xc0';
+            copy[n++] = '\x80';
+        }
+    }
+    const mien_status status = mien_tree_text(tree, copy, n, out);
+    free(copy);
+    return status;
+}
+
 static mien_status convert(mien_tree *tree, json_object *object, mien_value *parent,
                            const char *key, size_t *keys) {
     mien_value *value;
@@ -65,9 +83,12 @@ static mien_status convert(mien_tree *tree, json_object *object, mien_value *par
     if (value->kind == MIEN_VALUE_STRING) {
         const size_t length = (size_t)json_object_get_string_len(object);
         const char *text = json_object_get_string(object);
-        if (strlen(text) != length)
+        if (strlen(text) == length)
+            MIEN_TRY(mien_tree_text(tree, text, length, &value->text));
+        else if (tree->keeps_nul)
+            MIEN_TRY(copy_nul(tree, text, length, &value->text));
+        else
             return MIEN_FAIL(FORMAT, "%s: a string contains a NUL byte", tree->source);
-        MIEN_TRY(mien_tree_text(tree, text, length, &value->text));
     }
     if (parent)
         MIEN_TRY(mien_tree_append(tree, parent, value));
@@ -95,8 +116,10 @@ static size_t count_colons(const char *text, size_t size) {
     return colons;
 }
 
-mien_status mien_json_parse(const char *text, size_t size, const char *source, mien_tree *tree) {
+static mien_status parse(const char *text, size_t size, const char *source, bool keeps_nul,
+                         mien_tree *tree) {
     MIEN_TRY(mien_tree_start(tree, source));
+    tree->keeps_nul = keeps_nul;
     if (size > INT32_MAX) return MIEN_FAIL(FORMAT, "%s: more than 2 GiB of JSON", source);
     json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX);
     if (!tokener) return MIEN_FAIL(NO_MEMORY, "out of memory for JSON");
@@ -121,6 +144,15 @@ mien_status mien_json_parse(const char *text, size_t size, const char *source, m
     json_object_put(root);
     json_tokener_free(tokener);
     return status;
+}
+
+mien_status mien_json_parse(const char *text, size_t size, const char *source, mien_tree *tree) {
+    return parse(text, size, source, false, tree);
+}
+
+mien_status mien_json_parse_nul(const char *text, size_t size, const char *source,
+                                mien_tree *tree) {
+    return parse(text, size, source, true, tree);
 }
 
 static void line_break(mien_json *json) {

@@ -11,6 +11,8 @@
 
 /* Release the tree even after a failure. */
 mien_status mien_json_parse(const char *text, size_t size, const char *source, mien_tree *tree);
+/* The same, but keeps NUL bytes in strings, as the two bytes 0xC0 0x80. */
+mien_status mien_json_parse_nul(const char *text, size_t size, const char *source, mien_tree *tree);
 
 /* The writer: values are appended in order and commas are added. `key` is NULL inside lists.
  *

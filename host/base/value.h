@@ -37,6 +37,7 @@ typedef struct mien_tree {
     mien_value *root;
     struct mien_tree_block *blocks;
     size_t bytes;
+    bool keeps_nul; /* for the JSON parser */
 } mien_tree;
 
 /* Allocation from the pool, for the parsers. */

@@ -19,9 +19,15 @@
          &(options).classes,                                                                       \
          NULL,                                                                                     \
          NULL},                                                                                    \
+        {"--architecture",                                                                         \
+         "FILE",                                                                                   \
+         "the network of a file that holds only weights: JSON of Keras's model.to_json()",         \
+         &(options).architecture,                                                                  \
+         NULL,                                                                                     \
+         NULL},                                                                                    \
     {                                                                                              \
-        "--output", "NAME", "which output to use, for an ONNX file with several",                  \
-            &(options).output, NULL, NULL                                                          \
+        "--output", "NAME", "which output to use, for a file with several", &(options).output,     \
+            NULL, NULL                                                                             \
     }
 
 /* Checks the values of these flags; prints a usage error and returns false if one is wrong.

@@ -45,7 +45,7 @@ typedef struct mien_model_format {
 } mien_model_format;
 
 extern const mien_model_format mien_format_keras_h5, mien_format_int8, mien_format_checkpoint,
-    mien_format_onnx;
+    mien_format_onnx, mien_format_keras_zip;
 
 /* The formats in the order in which they are tried; NULL after the last. */
 const mien_model_format *mien_model_format_at(size_t index);

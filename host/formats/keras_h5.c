@@ -7,7 +7,10 @@
 #include "host/base/json.h"
 #include "host/base/memory.h"
 #include "host/formats/format.h"
+#include "host/formats/keras.h"
 #include "host/formats/safetensors.h"
+
+#define WRITTEN_VERSION "2.15.0"
 
 /* The signature is at offset 0, or after a user block of 512, 1024, 2048, … bytes. */
 static bool is_hdf5(const char *image, size_t size) {
@@ -116,9 +119,9 @@ static mien_status compose(writer *w, const mien_model *model, mien_text *out) {
     if (status == MIEN_OK) {
         attribute(w, "/model_weights", "layer_names", names.data);
         attribute_string(w, "/model_weights", "backend", "tensorflow");
-        attribute_string(w, "/model_weights", "keras_version", "2.15.0");
+        attribute_string(w, "/model_weights", "keras_version", WRITTEN_VERSION);
         attribute_string(w, "/", "backend", "tensorflow");
-        attribute_string(w, "/", "keras_version", "2.15.0");
+        attribute_string(w, "/", "keras_version", WRITTEN_VERSION);
         attribute_string(w, "/", "model_config", config.data);
         attribute_string(w, "/", "mien", meta.data);
         for (size_t i = 0; i < w->text_count && status == MIEN_OK; i++)
@@ -262,13 +265,6 @@ static mien_status read_model(const mien_safetensors *file, const char *source, 
     mien_tree config = {0}, meta = {0};
     mien_status status;
     size_t used = 0;
-    if (!mien_safetensors_meta(file, "attr:/@mien")) {
-        status = MIEN_FAIL(UNSUPPORTED,
-                           "%s: not written by Mien (no attribute 'mien'); other Keras models "
-                           "are not supported in this version",
-                           source);
-        goto out;
-    }
     MIEN_GO(parse_attribute(file, "attr:/@mien", source, &meta));
     MIEN_GO(mien_meta_read(meta.root, source, &model->meta));
     MIEN_GO(parse_attribute(file, "attr:/@model_config", source, &config));
@@ -294,6 +290,42 @@ out:
     return status;
 }
 
+/* Mien writes this attribute, and the version below. When Keras saves the model again, the attribute
+ * is lost, or someone copies it, but the version is Keras's own. */
+static bool is_own(const mien_safetensors *file) {
+    const char *version = mien_safetensors_meta(file, "attr:/@keras_version");
+    return mien_safetensors_meta(file, "attr:/@mien") && version &&
+           strcmp(version, "\"" WRITTEN_VERSION "\"") == 0;
+}
+
+/* The settings of a model of Mien that Keras saved again. */
+static mien_status take_settings(const mien_safetensors *file, const char *source,
+                                 mien_model *model) {
+    mien_tree tree = {0};
+    mien_meta meta = {0};
+    const mien_shape in = model->graph.nodes[0].out;
+    mien_status status = parse_attribute(file, "attr:/@mien", source, &tree);
+    if (status == MIEN_OK) status = mien_meta_read(tree.root, source, &meta);
+    mien_tree_release(&tree);
+    if (status == MIEN_OK &&
+        (model->graph.classes != meta.classes || in.h != meta.input.height ||
+         in.w != meta.input.width || in.c != meta.input.channels))
+        status = MIEN_FAIL(FORMAT, "%s: the network and the attribute 'mien' do not match", source);
+    mien_free(model->meta.class_names);
+    mien_choice_release(&model->meta.choice);
+    model->meta = meta;
+    return status;
+}
+
+static mien_status read_other(const mien_model_source *from, const char *bytes, size_t size,
+                              const mien_safetensors *file, mien_model *model) {
+    const char *config = mien_safetensors_meta(file, "attr:/@model_config");
+    MIEN_TRY(mien_keras_import(from->name, from->options, bytes, size, config,
+                               config ? strlen(config) : 0, 0, model));
+    if (!mien_safetensors_meta(file, "attr:/@mien")) return MIEN_OK;
+    return take_settings(file, from->name, model);
+}
+
 static mien_status read_file(mien_model_source *from, mien_model *model) {
     char *bytes = NULL;
     size_t size;
@@ -305,7 +337,8 @@ static mien_status read_file(mien_model_source *from, mien_model *model) {
     mien_free(from->bytes); /* so that a large model is not in memory twice */
     from->bytes = NULL;
     MIEN_GO(mien_safetensors_parse(bytes, size, from->name, &file));
-    MIEN_GO(read_model(&file, from->name, model));
+    status = is_own(&file) ? read_model(&file, from->name, model)
+                           : read_other(from, bytes, size, &file, model);
 out:
     mien_safetensors_release(&file);
     mien_free(bytes);
@@ -315,7 +348,7 @@ out:
 const mien_model_format mien_format_keras_h5 = {
     .name = "keras-h5",
     .content = "HDF5",
-    .suffixes = {".h5"},
+    .suffixes = {".h5", ".hdf5"},
     .flags = MIEN_FORMAT_TRAINABLE,
     .sniff = is_hdf5,
     .read = read_file,

@@ -53,7 +53,7 @@ static void write_head(mien_json *json, const mien_meta *meta) {
             mien_json_integer(json, NULL, meta->output_shape[i]);
         mien_json_close(json, ']');
     }
-    if (!meta->unknown) return;
+    if (!(meta->unknown & (MIEN_UNKNOWN_CLASSES | MIEN_UNKNOWN_PREPROCESSING))) return;
     mien_json_open(json, "unknown", '[');
     if (meta->unknown & MIEN_UNKNOWN_CLASSES) mien_json_string(json, NULL, "classes");
     if (meta->unknown & MIEN_UNKNOWN_PREPROCESSING) mien_json_string(json, NULL, "preprocessing");

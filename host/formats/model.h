@@ -29,6 +29,8 @@ const char *mien_head_name(mien_head head);
 
 /* What a file of another program does not say, and nobody has said yet. */
 enum { MIEN_UNKNOWN_CLASSES = 1, MIEN_UNKNOWN_PREPROCESSING = 2 };
+/* Beside these: the network scales pixels in its first layers; the user may still say otherwise. */
+enum { MIEN_OWN_SCALE = 4 };
 enum { MIEN_OUTPUT_RANK_MAX = 4, MIEN_OUTPUTS_MAX = 65536 };
 
 /* Metadata that Keras does not store; saved in the root attribute `mien` of the file. */
@@ -77,6 +79,7 @@ typedef struct mien_model_options {
     const char *output;     /* which of several outputs; NULL: the only one */
     const char *classes;    /* "a,b,…" in the order of the outputs; "none": they are no classes */
     const char *preprocess; /* MIEN_PREPROCESS_CHOICES */
+    const char *architecture; /* a file with the network of a file of weights only */
     bool several; /* the options are for those of several models that need them, not for each */
 } mien_model_options;
 #define MIEN_PREPROCESS_CHOICES "unit|tf|caffe|torch|x/127.5-1|none"

@@ -42,7 +42,7 @@ static mien_status set_preprocessing(mien_model *model, const char *path, const 
                          path, meta->input.channels, meta->input.channels > 1 ? "s" : "");
     if (presets[i].bgr) MIEN_TRY(mien_model_swap_channels(model, path));
     meta->normalise = presets[i].rule;
-    meta->unknown &= ~(unsigned)MIEN_UNKNOWN_PREPROCESSING;
+    meta->unknown &= ~(unsigned)(MIEN_UNKNOWN_PREPROCESSING | MIEN_OWN_SCALE);
     return MIEN_OK;
 }
 
@@ -84,7 +84,7 @@ mien_status mien_model_settle(mien_model *model, const char *path,
                               const mien_model_options *options) {
     mien_meta *meta = &model->meta;
     const bool classes = meta->unknown & MIEN_UNKNOWN_CLASSES;
-    const bool scaling = meta->unknown & MIEN_UNKNOWN_PREPROCESSING;
+    const bool scaling = meta->unknown & (MIEN_UNKNOWN_PREPROCESSING | MIEN_OWN_SCALE);
     const bool none = options->classes && strcmp(options->classes, "none") == 0;
     if (options->classes && !classes && !none && !options->several)
         return MIEN_FAIL(INVALID, "'%s' names its own classes: leave out --classes", path);
