@@ -1,0 +1,410 @@
+/* Models of Keras 1 to 3, which the real Keras wrote (tests/golden/make_keras.py), give its outputs;
+ * damaged and hostile ones are refused in one sentence or read as a whole. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "host/base/file.h"
+#include "host/base/json.h"
+#include "host/base/memory.h"
+#include "host/formats/format.h"
+#include "host/formats/keras.h"
+#include "host/formats/zip_members.h"
+#include "host/infer/ensemble.h"
+#include "include/mien/predictor.h"
+#include "tests/support/net.h"
+#include "tests/support/scratch.h"
+#include "tests/support/test.h"
+
+#define GOLDEN "tests/golden/keras/"
+enum { ROWS = 2, OUTPUTS = 64, MUTANTS = 5000, FILE_MAX = 1 << 22 };
+static const double agreement = 1e-5;
+
+/* Unpacks a golden file into the scratch folder. */
+static const char *unpack(const char *name) {
+    char path[MIEN_PATH];
+    char *bytes = NULL;
+    snprintf(path, sizeof path, GOLDEN "%s.gz", name);
+    gzFile in = gzopen(path, "rb");
+    assert_non_null(in);
+    expect_ok(mien_new(&bytes, FILE_MAX, 1));
+    const int size = gzread(in, bytes, FILE_MAX);
+    assert_int_equal(gzclose(in), Z_OK);
+    assert_true(size > 0 && size < FILE_MAX);
+    scratch_put(name, bytes, (size_t)size);
+    mien_free(bytes);
+    return scratch_path(name);
+}
+
+/* The same numbers as in make_keras.py. */
+static void pixels(size_t count, uint8_t *out) {
+    for (size_t i = 0; i < count; i++) {
+        uint32_t n = (uint32_t)(i * 2654435761u + 12345u);
+        n ^= n >> 13;
+        n *= 1597334677u;
+        out[i] = (uint8_t)(n >> 24);
+    }
+}
+
+static void compare(mien_backend *backend, const mien_model *model, const mien_value *entry,
+                    const char *name) {
+    const size_t count = mien_image_bytes(model->meta.input) * ROWS;
+    float scores[ROWS * OUTPUTS], values[ROWS * OUTPUTS];
+    mien_predictor *p;
+    uint8_t *images = NULL;
+    expect_ok(mien_new(&images, count, 1));
+    pixels(count, images);
+    expect_ok(mien_predictor_create(model, backend, ROWS, &p));
+    expect_ok(mien_predictor_outputs(p, images, ROWS, scores, values));
+    const float *got = model->meta.head == MIEN_HEAD_SOFTMAX ? scores : values;
+    double worst = 0;
+    for (const mien_value *row = mien_value_get(entry, "outputs")->first; row; row = row->next)
+        for (const mien_value *v = row->first; v; v = v->next, got++) {
+            const double d = fabs(*got - v->number);
+            if (!(d <= worst)) worst = d;
+        }
+    if (!(worst <= agreement)) fail_msg("%s: differs from Keras by %g", name, worst);
+    mien_predictor_free(p);
+    mien_free(images);
+}
+
+static void check_file(mien_backend *backend, const mien_value *entry) {
+    const char *name = entry->key, *architecture = mien_value_string(entry, "architecture");
+    const mien_value *unit = mien_value_get(entry, "unit");
+    const size_t outputs = mien_value_get(entry, "outputs")->first->count;
+    char classes[512] = "", path[MIEN_PATH], file[MIEN_PATH];
+    size_t used = 0;
+    assert_true(outputs >= 1 && outputs <= OUTPUTS);
+    for (size_t i = 0; i < outputs; i++)
+        used += (size_t)snprintf(classes + used, sizeof classes - used, "%sc%zu", i ? "," : "", i);
+    mien_model_options options = {.preprocess = unit->number != 0 ? "unit" : "none",
+                                  .output = mien_value_string(entry, "output"),
+                                  .classes = classes};
+    if (architecture) {
+        snprintf(path, sizeof path, "%s", unpack(architecture));
+        options.architecture = path;
+    }
+    mien_model model = {0};
+    snprintf(file, sizeof file, "%s", unpack(name));
+    const mien_status status = mien_model_open_with(file, &options, &model);
+    if (status != MIEN_OK) fail_msg("%s: %s", name, mien_error_message());
+    assert_int_equal(model.meta.classes, outputs);
+    compare(backend, &model, entry, name);
+    mien_model_release(&model);
+}
+
+static void read_expected(mien_tree *tree) {
+    char *text;
+    size_t size;
+    expect_ok(mien_file_read(GOLDEN "expected.json", FILE_MAX, &text, &size));
+    expect_ok(mien_json_parse(text, size, "expected.json", tree));
+    mien_free(text);
+}
+
+static void all_files_give_the_outputs_of_keras(void **state) {
+    (void)state;
+    mien_tree tree;
+    mien_backend *backend;
+    size_t count = 0;
+    if (mien_h5_available() != MIEN_OK) skip();
+    read_expected(&tree);
+    unpack("weights_only.json");
+    unpack("json_in_json.json");
+    unpack("k3.json");
+    expect_ok(mien_backend_open("cpu", NULL, &backend));
+    for (const mien_value *v = tree.root->first; v; v = v->next, count++)
+        check_file(backend, v);
+    mien_backend_close(backend);
+    mien_tree_release(&tree);
+    assert_true(count >= 80);
+}
+
+/* ---- edited files ---- */
+
+typedef struct parts {
+    char *container, *config;
+    size_t container_size, config_size;
+} parts;
+
+/* The container of mien-h5 and the model_config of a golden file. */
+static void take_apart(const char *name, parts *out) {
+    char *bytes;
+    size_t size;
+    mien_safetensors file;
+    mien_tree tree;
+    expect_ok(mien_file_read(unpack(name), FILE_MAX, &bytes, &size));
+    expect_ok(mien_h5_run("read", name, bytes, size, &out->container, &out->container_size));
+    expect_ok(mien_safetensors_parse(out->container, out->container_size, name, &file));
+    const char *json = mien_safetensors_meta(&file, "attr:/@model_config");
+    assert_non_null(json);
+    expect_ok(mien_json_parse(json, strlen(json), name, &tree));
+    out->config_size = strlen(tree.root->text);
+    expect_ok(mien_new(&out->config, out->config_size + 1, 1));
+    memcpy(out->config, tree.root->text, out->config_size);
+    mien_tree_release(&tree);
+    mien_safetensors_release(&file);
+    mien_free(bytes);
+}
+
+static void drop_parts(parts *p) {
+    mien_free(p->container);
+    mien_free(p->config);
+}
+
+static mien_status import(const parts *p, const char *config, size_t size) {
+    static const mien_model_options options = {0};
+    mien_model model = {0};
+    const mien_status status = mien_keras_import("net.h5", &options, p->container,
+                                                 p->container_size, config, size, 0, &model);
+    mien_model_release(&model);
+    return status;
+}
+
+/* Replaces the first `from` of the architecture, which must then be refused with both words. */
+static void expect_refused(const parts *p, const char *from, const char *to, const char *word,
+                           const char *other) {
+    const char *at = strstr(p->config, from);
+    mien_text text = {0};
+    assert_non_null(at);
+    mien_text_append(&text, p->config, (size_t)(at - p->config));
+    mien_text_puts(&text, to);
+    mien_text_puts(&text, at + strlen(from));
+    const mien_status status = import(p, text.data, text.size);
+    mien_text_release(&text);
+    if (status == MIEN_OK) fail_msg("'%s' is accepted for '%s'", to, from);
+    expect_in_message(word);
+    expect_in_message(other);
+}
+
+static void edited_architectures_are_refused_by_name(void **state) {
+    (void)state;
+    parts p;
+    if (mien_h5_available() != MIEN_OK) skip();
+    take_apart("k3_residual.h5", &p);
+    expect_ok(import(&p, p.config, p.config_size));
+    expect_refused(&p, "\"SeparableConv2D\"", "\"Mystery\"", "Mystery", "not supported");
+    expect_refused(&p, "\"padding\"", "\"cushion\"", "cushion", "Conv2D");
+    expect_refused(&p, "\"filters\": 4", "\"filters\": 5", "kernel is 3x3x1x4", "3x3x1x5");
+    expect_refused(&p, "\"filters\": 4", "\"filters\": 4398046511104", "conv2d", "filters");
+    expect_refused(&p, "\"filters\": 4", "\"filters\": 65000", "kernel", "conv2d");
+    expect_refused(&p, "\"use_bias\": false", "\"use_bias\": true", "conv2d", "weights");
+    expect_refused(&p, "\"scale\": true", "\"scale\": false", "batch_normalization", "weights");
+    expect_refused(&p, "\"keras_history\": [\"conv2d", "\"keras_history\": [\"predictions\", 0, 0], "
+                   "\"x\": [\"conv2d", "cyclic", "depends on itself");
+    expect_refused(&p, "\"keras_history\": [\"conv2d", "\"keras_history\": [\"nobody", "nobody",
+                   "no layer");
+    expect_refused(&p, "\"batch_shape\": [null, 16, 16, 1]", "\"batch_shape\": [null, null, 16, 1]",
+                   "input", "fixed");
+    expect_refused(&p, "\"batch_shape\": [null, 16, 16, 1]", "\"batch_shape\": [null, 16, 16]",
+                   "conv2d", "image");
+    expect_refused(&p, "\"class_name\": \"Functional\"", "\"class_name\": \"MyNet\"", "MyNet",
+                   "code");
+    drop_parts(&p);
+}
+
+static void a_million_layers_are_refused(void **state) {
+    (void)state;
+    parts p;
+    mien_text text = {0};
+    if (mien_h5_available() != MIEN_OK) skip();
+    take_apart("k2_sequential.h5", &p);
+    mien_text_puts(&text, "{\"class_name\": \"Sequential\", \"config\": [");
+    for (int i = 0; i < 1000000; i++)
+        mien_text_puts(&text, i ? ",{}" : "{}");
+    mien_text_puts(&text, "]}");
+    assert_int_not_equal(import(&p, text.data, text.size), MIEN_OK);
+    expect_in_message("net.h5");
+    mien_text_release(&text);
+    drop_parts(&p);
+}
+
+/* A value of the container's first tensor of this name. */
+static char *find_data(const parts *p, const char *name) {
+    mien_safetensors file;
+    expect_ok(mien_safetensors_parse(p->container, p->container_size, "net", &file));
+    for (size_t i = 0; i < file.count; i++)
+        if (strstr(file.tensors[i].name, name)) {
+            char *at = p->container + ((const char *)file.tensors[i].data - p->container);
+            mien_safetensors_release(&file);
+            return at;
+        }
+    fail();
+    return NULL;
+}
+
+static void damaged_weights_are_refused_by_name(void **state) {
+    (void)state;
+    parts p;
+    const float nan = NAN;
+    if (mien_h5_available() != MIEN_OK) skip();
+    take_apart("k3_residual.h5", &p);
+    memcpy(find_data(&p, "pointwise_kernel"), &nan, sizeof nan);
+    assert_int_equal(import(&p, p.config, p.config_size), MIEN_FORMAT);
+    expect_in_message("separable_conv2d");
+    expect_in_message("not finite");
+    drop_parts(&p);
+    /* a layer less: its weights are left over */
+    take_apart("k2_vgg.h5", &p);
+    char *last = strstr(p.config, "{\"class_name\": \"Dense\"");
+    assert_non_null(last);
+    char *second = strstr(last + 1, "{\"class_name\": \"Dense\"");
+    if (!second) second = strstr(last + 1, "\"class_name\": \"Dense\"");
+    assert_non_null(second);
+    char *cut = second;
+    while (*cut != ',')
+        cut--;
+    mien_text text = {0};
+    mien_text_append(&text, p.config, (size_t)(cut - p.config));
+    mien_text_puts(&text, "]}}");
+    assert_int_not_equal(import(&p, text.data, text.size), MIEN_OK);
+    expect_in_message("net.h5");
+    expect_in_message("used by no layer");
+    mien_text_release(&text);
+    drop_parts(&p);
+}
+
+static void weights_without_a_network_say_what_to_do(void **state) {
+    (void)state;
+    mien_model model;
+    char path[MIEN_PATH];
+    if (mien_h5_available() != MIEN_OK) skip();
+    snprintf(path, sizeof path, "%s", unpack("other_names.h5"));
+    assert_int_equal(mien_model_open(path, &model), MIEN_INVALID);
+    expect_in_message("--architecture");
+    mien_model_release(&model);
+    snprintf(path, sizeof path, "%s", unpack("k2_sequential.h5"));
+    const mien_model_options options = {.architecture = path};
+    assert_int_equal(mien_model_open_with(path, &options, &model), MIEN_INVALID);
+    expect_in_message("leave out --architecture");
+    mien_model_release(&model);
+}
+
+/* ---- chance ---- */
+
+static uint32_t chance(uint32_t *seed) {
+    *seed = *seed * 1664525u + 1013904223u;
+    return *seed >> 8;
+}
+
+static void mutate(char *bytes, size_t size, uint32_t *seed) {
+    static const char *const words[] = {"null", "-1", "1e300", "[]", "{}", "4294967296", "\"\"", "]"};
+    const int changes = 1 + (int)(chance(seed) % 3);
+    for (int i = 0; i < changes; i++) {
+        const size_t at = chance(seed) % size;
+        const char *word = words[chance(seed) % (sizeof words / sizeof words[0])];
+        if (chance(seed) % 2)
+            bytes[at] = (char)chance(seed);
+        else
+            for (size_t k = 0; word[k] && at + k < size; k++)
+                bytes[at + k] = word[k];
+    }
+}
+
+static void mutated_architectures_end_in_a_sentence(void **state) {
+    (void)state;
+    static const char *const names[] = {"k3_residual.h5", "k2_partly.h5", "k3_operators.h5",
+                                        "era_1_lambda.h5", "k2_operators_vgg16.h5"};
+    enum { NAMES = sizeof names / sizeof names[0] };
+    uint32_t seed = 7;
+    if (mien_h5_available() != MIEN_OK) skip();
+    for (int n = 0; n < NAMES; n++) {
+        parts p;
+        char *copy = NULL;
+        take_apart(names[n], &p);
+        expect_ok(mien_new(&copy, p.config_size + 1, 1));
+        for (int i = 0; i < MUTANTS / 2 / NAMES; i++) {
+            memcpy(copy, p.config, p.config_size);
+            mutate(copy, p.config_size, &seed);
+            if (import(&p, copy, p.config_size) != MIEN_OK) assert_true(*mien_error_message());
+        }
+        mien_free(copy);
+        drop_parts(&p);
+    }
+}
+
+static void mutated_containers_end_in_a_sentence(void **state) {
+    (void)state;
+    uint32_t seed = 8;
+    parts p;
+    char *copy = NULL;
+    if (mien_h5_available() != MIEN_OK) skip();
+    take_apart("k3_residual.h5", &p);
+    const parts own = p;
+    expect_ok(mien_new(&copy, p.container_size, 1));
+    p.container = copy;
+    for (int i = 0; i < MUTANTS / 4; i++) {
+        memcpy(copy, own.container, own.container_size);
+        mutate(copy, own.container_size, &seed);
+        if (import(&p, p.config, p.config_size) != MIEN_OK) assert_true(*mien_error_message());
+    }
+    mien_free(copy);
+    p = own;
+    drop_parts(&p);
+}
+
+static void mutated_archives_end_in_a_sentence(void **state) {
+    (void)state;
+    uint32_t seed = 9;
+    char *bytes, *copy = NULL, *out;
+    size_t size, out_size;
+    expect_ok(mien_file_read(unpack("deflated.keras"), FILE_MAX, &bytes, &size));
+    expect_ok(mien_new(&copy, size, 1));
+    for (int i = 0; i < MUTANTS / 2; i++) {
+        memcpy(copy, bytes, size);
+        for (int k = 0; k < 4; k++) /* mostly the tables */
+            copy[k % 2 ? size - 1 - chance(&seed) % 400 : chance(&seed) % size] = (char)chance(&seed);
+        const size_t length = chance(&seed) % 4 ? size : chance(&seed) % size;
+        if (mien_zip_member(copy, length, "net", "model.weights.h5", FILE_MAX, &out, &out_size) !=
+            MIEN_OK)
+            assert_true(*mien_error_message());
+        mien_free(out);
+    }
+    assert_int_equal(
+        mien_zip_member(bytes, size, "net", "model.weights.h5", 1000, &out, &out_size), MIEN_FORMAT);
+    expect_in_message("larger");
+    assert_int_equal(mien_zip_member(bytes, size, "net", "../x", 1000, &out, &out_size),
+                     MIEN_NOT_FOUND);
+    mien_free(copy);
+    mien_free(bytes);
+}
+
+/* ---- Lambda ---- */
+
+static void only_scaling_is_recognised_in_compiled_functions(void **state) {
+    (void)state;
+    double scale, offset;
+    /* lambda x: x / 127.5 - 1, by Python 2.7, 3.6 and 3.11; __import__('os').system(…) by 3.11 */
+    static const char *const tf[] = {
+        "YwEAAAABAAAAAgAAAEMAAABzDAAAAHwAAGQBABtkAgAYUygDAAAATmcAAAAAAOBfQGkBAAAAKAAAAAAoAQAAAHQBAAAA"
+        "eCgAAAAAKAAAAAB0AQAAAGZ0CAAAADxsYW1iZGE+AQAAAHMAAAAA",
+        "4wEAAAAAAAAAAQAAAAIAAABDAAAAcwwAAAB8AGQBGwBkAhgAUwApA05nAAAAAADgX0DpAQAAAKkAqQHaAXhyAgAAAA=="};
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(keras_lambda_affine(tf[i], true, &scale, &offset));
+        assert_true(fabs(scale - 1 / 127.5) < 1e-12 && offset == -1);
+    }
+    assert_false(keras_lambda_affine("", true, &scale, &offset));
+    assert_false(keras_lambda_affine("bWFsaWNpb3Vz", true, &scale, &offset));
+    /* a call instead of the division */
+    assert_false(keras_lambda_affine("4wEAAAAAAAAAAQAAAAIAAABDAAAAcwwAAAB8AGQBgwFkAhgAUwApA05nAAAAAADg"
+                                     "X0DpAQAAAKkAqQHaAXhyAgAAAA==",
+                                     true, &scale, &offset));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(all_files_give_the_outputs_of_keras),
+        cmocka_unit_test(edited_architectures_are_refused_by_name),
+        cmocka_unit_test(a_million_layers_are_refused),
+        cmocka_unit_test(damaged_weights_are_refused_by_name),
+        cmocka_unit_test(weights_without_a_network_say_what_to_do),
+        cmocka_unit_test(mutated_architectures_end_in_a_sentence),
+        cmocka_unit_test(mutated_containers_end_in_a_sentence),
+        cmocka_unit_test(mutated_archives_end_in_a_sentence),
+        cmocka_unit_test(only_scaling_is_recognised_in_compiled_functions),
+    };
+    const char *build = getenv("MIEN_BUILD");
+    setenv("MIEN_MODULES", build ? build : "build/release", 0); /* mien-h5 */
+    return cmocka_run_group_tests(tests, scratch_make, scratch_drop);
+}
