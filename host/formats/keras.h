@@ -1,7 +1,7 @@
-/* The reader of models that Keras 1, 2 and 3 wrote. keras_import.c drives it; keras_net.c parses the
- * architecture, keras_config.c reads a layer's settings, keras_run.c follows the image through the
- * layers, keras_layers.c, keras_windows.c, keras_shapes.c and keras_ops.c turn them into Mien's,
- * keras_lambda.c recognises simple Lambda layers, and keras_weights.c finds their weights.
+/* The reader of models that Keras 1, 2 and 3 wrote. keras_import.c drives it; keras_net.c parses
+ * the architecture, keras_config.c reads a layer's settings, keras_run.c follows the image through
+ * the layers, keras_layers.c, keras_windows.c, keras_shapes.c and keras_ops.c turn them into
+ * Mien's, keras_lambda.c recognises simple Lambda layers, and keras_weights.c finds their weights.
  *
  * Nested models are flattened. A layer that is called several times becomes several layers with
  * equal weights. */
@@ -91,8 +91,8 @@ typedef struct keras_value {
     int layer;   /* of mien_import, or MIEN_IMPORT_IMAGE */
     int h, w, c; /* of that layer's output */
     bool flat;
-    int rank;   /* of Keras's tensor: 1 flat, 2: w x c, 3: an image */
-    bool first; /* Keras's axes are c, h, w */
+    int rank;    /* of Keras's tensor: 1 flat, 2: w x c, 3: an image */
+    bool first;  /* Keras's axes are c, h, w */
     int rows[3]; /* flattened from an image of this h, w, c; 0: not, or its order is known */
 } keras_value;
 
@@ -148,8 +148,11 @@ int keras_net_roles(const keras_net *net);
 /* The first of "a|b" that the layer's config has and that is not null. */
 const mien_value *keras_get(const keras_layer *layer, const char *names);
 double keras_number(const keras_layer *layer, const char *names, double otherwise);
-/* The number or list in an object of NumPy: {"type": "ndarray", "value": 0.3} in Keras 2.0, in Keras
- * 3 {"class_name": "__numpy__", "config": {"value": [0.3]}}; any other value as it is. */
+/* The same as a whole number; one beyond a billion becomes that. */
+int keras_int(const keras_layer *layer, const char *names, int otherwise);
+int keras_whole(double number);
+/* The number or list in an object of NumPy: {"type": "ndarray", "value": 0.3} in Keras 2.0, in
+ * Keras 3 {"class_name": "__numpy__", "config": {"value": [0.3]}}; any other value as it is. */
 const mien_value *keras_plain(const mien_value *v);
 /* A number, also in an object of NumPy. */
 bool keras_is_number(const mien_value *v, double *out);
@@ -159,7 +162,8 @@ const char *keras_text(const keras_layer *layer, const char *names, const char *
 mien_status keras_pair(const keras_call *call, const char *names, const int *otherwise, int *out);
 /* Is `word` one of "a|b|c"? */
 bool keras_listed(const char *list, const char *word);
-/* UNSUPPORTED, naming the key, for keys that neither the class nor the table of ignored ones has. */
+/* UNSUPPORTED, naming the key, for keys that neither the class nor the table of ignored ones has.
+ */
 mien_status keras_check_keys(const keras_reader *r, const keras_layer *layer);
 const keras_class *keras_class_find(const char *class_name);
 mien_status keras_refuse(const keras_call *call, const char *format, ...)
@@ -200,7 +204,8 @@ mien_status keras_reshape(keras_call *call, keras_value *value, int rank, int h,
 mien_status keras_activate(keras_call *call, const mien_value *spec, keras_value *value);
 /* The choice for a layer's own key `activation`, or NULL: it needs layers of its own. */
 const char *keras_plain_activation(const keras_call *call, const mien_value *spec);
-/* One number for each of `count` channels from a number or list (NULL: `otherwise`), as new floats. */
+/* One number for each of `count` channels from a number or list (NULL: `otherwise`), as new floats.
+ */
 mien_status keras_per_channel(keras_call *call, const mien_value *v, double otherwise, int count,
                               float **out);
 mien_status keras_rescale(keras_call *call, keras_value *value, double scale, double offset);
@@ -213,8 +218,8 @@ mien_status keras_combine(keras_call *call, const char *def, keras_value *in, in
 /* a - b */
 mien_status keras_subtract(keras_call *call, const keras_value *a, keras_value b, keras_value *out);
 mien_status keras_multiply(keras_call *call, keras_value a, keras_value b, keras_value *out);
-mien_status keras_reduce(keras_call *call, keras_value *value, const mien_value *axes, bool keepdims,
-                         bool maximum);
+mien_status keras_reduce(keras_call *call, keras_value *value, const mien_value *axes,
+                         bool keepdims, bool maximum);
 mien_status keras_concatenate(keras_call *call, keras_value *in, int count, int axis,
                               keras_value *out);
 /* keras_lambda.c: is the compiled function y = x * *scale + *offset? */

@@ -20,7 +20,7 @@ static bool numbers(const mien_value *v, int count, float *out, int *at) {
 
 /* One number for each channel, as new floats. */
 mien_status keras_per_channel(keras_call *call, const mien_value *v, double otherwise, int count,
-                               float **out) {
+                              float **out) {
     int at = 0;
     MIEN_TRY(mien_new(out, (size_t)count, sizeof **out));
     if (!v) (*out)[at++] = (float)otherwise;
@@ -133,8 +133,7 @@ static mien_status align(keras_call *call, keras_value *in, int count) {
     }
     for (int i = 0; i < count; i++) {
         MIEN_TRY(keras_order(call, &in[i], first));
-        if (in[i].rank < rank)
-            MIEN_TRY(keras_reshape(call, &in[i], rank, 1, in[i].w, in[i].c));
+        if (in[i].rank < rank) MIEN_TRY(keras_reshape(call, &in[i], rank, 1, in[i].w, in[i].c));
     }
     return MIEN_OK;
 }
@@ -185,15 +184,16 @@ mien_status keras_subtract(keras_call *call, const keras_value *a, keras_value b
 }
 
 /* Over height and width, or over the channels. */
-mien_status keras_reduce(keras_call *call, keras_value *value, const mien_value *axes, bool keepdims,
-                         bool maximum) {
+mien_status keras_reduce(keras_call *call, keras_value *value, const mien_value *axes,
+                         bool keepdims, bool maximum) {
     bool over[3] = {false};
     int layer;
     MIEN_TRY(keras_image(call, value, false));
     for (const mien_value *v = axes && axes->kind == MIEN_VALUE_LIST ? axes->first : axes; v;
          v = axes->kind == MIEN_VALUE_LIST ? v->next : NULL) {
-        const int axis = v->kind == MIEN_VALUE_NUMBER ? (int)(v->number < 0 ? v->number + 4 : v->number)
-                                                      : 0;
+        const int axis = v->kind == MIEN_VALUE_NUMBER
+                             ? keras_whole(v->number < 0 ? v->number + 4 : v->number)
+                             : 0;
         if (axis < 1 || axis > 3) return keras_refuse(call, "its axes are not supported");
         over[axis - 1] = true;
     }

@@ -34,16 +34,11 @@ static const char *const ignored[] = {
 static const struct {
     const char *key;
     double value; /* also of a bool; null is always allowed */
-} fixed[] = {{"renorm", 0},
-             {"virtual_batch_size", 0},
-             {"adjustment", 0},
-             {"quantization_config", 0},
-             {"antialias", 0},
-             {"pad_to_aspect_ratio", 0},
-             {"mode", 0},
-             {"invert", 0},
-             {"stateful", 0},
-             {"unroll", 0}};
+} fixed[] = {{"renorm", 0},     {"virtual_batch_size", 0},
+             {"adjustment", 0}, {"quantization_config", 0},
+             {"antialias", 0},  {"pad_to_aspect_ratio", 0},
+             {"mode", 0},       {"invert", 0},
+             {"stateful", 0},   {"unroll", 0}};
 
 static mien_status check_key(const keras_reader *r, const keras_layer *layer, const mien_value *v) {
     if (keras_listed(layer->kind->keys, v->key)) return MIEN_OK;
@@ -53,9 +48,8 @@ static mien_status check_key(const keras_reader *r, const keras_layer *layer, co
         if (strcmp(v->key, fixed[i].key) != 0) continue;
         const bool plain = v->kind == MIEN_VALUE_NUMBER || v->kind == MIEN_VALUE_BOOL;
         if (v->kind == MIEN_VALUE_NULL || (plain && v->number == fixed[i].value)) return MIEN_OK;
-        return MIEN_FAIL(UNSUPPORTED,
-                         "%s: layer '%s' (%s): this setting of '%s' is not supported", r->source,
-                         layer->name, layer->class_name, v->key);
+        return MIEN_FAIL(UNSUPPORTED, "%s: layer '%s' (%s): this setting of '%s' is not supported",
+                         r->source, layer->name, layer->class_name, v->key);
     }
     return MIEN_FAIL(UNSUPPORTED, "%s: layer '%s' (%s) has the key '%s', which is not supported",
                      r->source, layer->name, layer->class_name, v->key);
@@ -108,6 +102,15 @@ bool keras_is_number(const mien_value *v, double *out) {
 double keras_number(const keras_layer *layer, const char *names, double otherwise) {
     double number;
     return keras_is_number(keras_get(layer, names), &number) ? number : otherwise;
+}
+
+int keras_whole(double number) {
+    enum { MOST = 1000000000 };
+    return number >= MOST ? MOST : number > -MOST ? (int)number : -MOST;
+}
+
+int keras_int(const keras_layer *layer, const char *names, int otherwise) {
+    return keras_whole(keras_number(layer, names, otherwise));
 }
 
 bool keras_flag(const keras_layer *layer, const char *names, bool otherwise) {

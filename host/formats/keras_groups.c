@@ -65,7 +65,8 @@ static bool same_role(const char *want, const char *found) {
 static void note_std(keras_reader *r, const char *name) {
     if (r->said_std || !strstr(name, "running_std")) return;
     r->said_std = true;
-    MIEN_INFO("%s: its running_std is taken as a variance, as Keras from 1.0 on wrote it", r->source);
+    MIEN_INFO("%s: its running_std is taken as a variance, as Keras from 1.0 on wrote it",
+              r->source);
 }
 
 mien_status keras_bind_layer(const keras_reader *r, keras_layer *l, keras_weight **items,
@@ -137,8 +138,7 @@ static bool in_path(const char *path, const char *name, bool numbered) {
         if (!end && size > length && strncmp(part, name, length) == 0 && part[length] == '_')
             return strchr(path, '/') == NULL;
         if (end && numbered && size > length + 1 && strncmp(part, name, length) == 0 &&
-            part[length] == '_' &&
-            strspn(part + length + 1, "0123456789") == size - length - 1)
+            part[length] == '_' && strspn(part + length + 1, "0123456789") == size - length - 1)
             return true;
         part = end ? end + 1 : NULL;
     }
@@ -234,8 +234,9 @@ mien_status keras_bind_nested(const keras_reader *r, keras_layer *layer, keras_w
     mien_status status = add_leaves(layer->net, &top, &list);
     const int want = keras_net_roles(layer->net);
     if (status == MIEN_OK && count != (size_t)want)
-        status = MIEN_FAIL(FORMAT, "%s: model '%s' has %zu weights in the file, but %d in the network",
-                           r->source, layer->name, count, want);
+        status =
+            MIEN_FAIL(FORMAT, "%s: model '%s' has %zu weights in the file, but %d in the network",
+                      r->source, layer->name, count, want);
     bool bound = status == MIEN_OK && bind_by_name(&list, items, count);
     for (int order = 0; order < ORDERS && status == MIEN_OK && !bound; order++)
         bound = bind_by_order(&list, items, count, order);
@@ -319,7 +320,9 @@ static mien_status bind_class(keras_reader *r, keras_net *net, int index, const 
     keras_layer *l = &net->layers[index];
     const char *roles[KERAS_PARAMS_MAX];
     char snake[128], path[MIEN_PATH];
-    const int want = l->net ? keras_net_roles(l->net) : l->kind->roles ? l->kind->roles(l, roles) : 0;
+    const int want = l->net           ? keras_net_roles(l->net)
+                     : l->kind->roles ? l->kind->roles(l, roles)
+                                      : 0;
     if (!want) return MIEN_OK;
     snake_case(l->class_name, snake, sizeof snake);
     long number = -1;
@@ -332,8 +335,8 @@ static mien_status bind_class(keras_reader *r, keras_net *net, int index, const 
         }
     }
     if (number < 0)
-        return MIEN_FAIL(FORMAT, "%s: the weights of layer '%s' (%s) are missing", r->source, l->name,
-                         l->class_name);
+        return MIEN_FAIL(FORMAT, "%s: the weights of layer '%s' (%s) are missing", r->source,
+                         l->name, l->class_name);
     if (number)
         snprintf(path, sizeof path, "%s%s_%ld", folder, snake, number);
     else

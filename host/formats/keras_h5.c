@@ -290,8 +290,8 @@ out:
     return status;
 }
 
-/* Mien writes this attribute, and the version below. When Keras saves the model again, the attribute
- * is lost, or someone copies it, but the version is Keras's own. */
+/* Mien writes this attribute, and the version below. When Keras saves the model again, the
+ * attribute is lost, or someone copies it, but the version is Keras's own. */
 static bool is_own(const mien_safetensors *file) {
     const char *version = mien_safetensors_meta(file, "attr:/@keras_version");
     return mien_safetensors_meta(file, "attr:/@mien") && version &&
@@ -307,9 +307,8 @@ static mien_status take_settings(const mien_safetensors *file, const char *sourc
     mien_status status = parse_attribute(file, "attr:/@mien", source, &tree);
     if (status == MIEN_OK) status = mien_meta_read(tree.root, source, &meta);
     mien_tree_release(&tree);
-    if (status == MIEN_OK &&
-        (model->graph.classes != meta.classes || in.h != meta.input.height ||
-         in.w != meta.input.width || in.c != meta.input.channels))
+    if (status == MIEN_OK && (model->graph.classes != meta.classes || in.h != meta.input.height ||
+                              in.w != meta.input.width || in.c != meta.input.channels))
         status = MIEN_FAIL(FORMAT, "%s: the network and the attribute 'mien' do not match", source);
     mien_free(model->meta.class_names);
     mien_choice_release(&model->meta.choice);

@@ -14,15 +14,15 @@ enum { UNWRAPS = 3, JSON_MAX = 64 << 20, SCALE_MOST = 10 /* percent: pixels are 
 /* ---- the architecture ---- */
 
 /* JSON, also as a string in JSON, or YAML. */
-static mien_status parse_text(keras_reader *r, const char *text, size_t size) {
+static mien_status parse_text(keras_reader *r, const char *text, size_t size, const char *name) {
     const size_t space = strspn(text, " \t\r\n");
     if (space < size && !strchr("{[\"", text[space]))
-        return mien_yaml_parse(text, size, r->source, &r->tree);
-    MIEN_TRY(mien_json_parse_nul(text, size, r->source, &r->tree));
+        return mien_yaml_parse(text, size, name, &r->tree);
+    MIEN_TRY(mien_json_parse_nul(text, size, name, &r->tree));
     for (int i = 0; i < UNWRAPS && r->tree.root && r->tree.root->kind == MIEN_VALUE_STRING; i++) {
         mien_tree inner = {0};
         const char *own = r->tree.root->text;
-        const mien_status status = mien_json_parse_nul(own, strlen(own), r->source, &inner);
+        const mien_status status = mien_json_parse_nul(own, strlen(own), name, &inner);
         mien_tree_release(&r->tree);
         r->tree = inner;
         MIEN_TRY(status);
@@ -30,13 +30,61 @@ static mien_status parse_text(keras_reader *r, const char *text, size_t size) {
     return MIEN_OK;
 }
 
+/* The size of the input that a network of Mien names for this purpose only. */
+static mien_status read_size(const mien_value *root, const char *path, mien_graph_io *io) {
+    const mien_value *list = mien_value_get(root, "input");
+    int *const sizes[] = {&io->height, &io->width, &io->channels};
+    bool good = list && list->kind == MIEN_VALUE_LIST && list->count == 3;
+    const mien_value *v = good ? list->first : NULL;
+    for (int i = 0; good && i < 3; i++, v = v->next) {
+        good = v->kind == MIEN_VALUE_NUMBER && v->number >= 1 && v->number <= MIEN_INPUT_SIDE_MAX;
+        *sizes[i] = good ? (int)v->number : 0;
+    }
+    if (good) return MIEN_OK;
+    return MIEN_FAIL(INVALID,
+                     "'%s' does not say the size of the input: add a line such as "
+                     "input: [48, 48, 1] (height, width, channels)",
+                     path);
+}
+
+/* A network in the form of configs/models becomes Keras's, so that the rest is the same. */
+static mien_status from_own(keras_reader *r, const char *path) {
+    mien_graph_io io = {0};
+    mien_graph graph = {0};
+    mien_text text = {0};
+    mien_value *const root = r->tree.root;
+    MIEN_TRY(read_size(root, path, &io));
+    for (mien_value *v = root->first, *before = NULL; v; before = v, v = v->next) {
+        if (strcmp(v->key, "input") != 0) continue;
+        if (before)
+            before->next = v->next;
+        else
+            root->first = v->next;
+        root->count--;
+        break;
+    }
+    mien_status status = mien_graph_parse(root, path, io, &graph);
+    if (status == MIEN_OK) mien_keras_write_config(&graph, &text);
+    mien_graph_release(&graph);
+    mien_tree_release(&r->tree);
+    r->tree = (mien_tree){0};
+    if (status == MIEN_OK) status = text.status;
+    if (status == MIEN_OK) status = mien_json_parse(text.data, text.size, path, &r->tree);
+    mien_text_release(&text);
+    r->file.version = 3; /* Mien's layers are those of Keras 3 */
+    return status;
+}
+
 static mien_status read_architecture(keras_reader *r, const char *path) {
     char *text;
     size_t size;
     MIEN_TRY(mien_file_read(path, JSON_MAX, &text, &size));
-    const mien_status status = parse_text(r, text, size);
+    const mien_status status = parse_text(r, text, size, path);
     mien_free(text);
-    return status == MIEN_OK ? status : mien_fail_context(status, "%s", path);
+    MIEN_TRY(status);
+    const mien_value *root = r->tree.root;
+    return mien_value_get(root, "layers") && !mien_value_get(root, "class_name") ? from_own(r, path)
+                                                                                 : MIEN_OK;
 }
 
 /* net.json for net.h5, net_weights.h5 and net.weights.h5, and model.json. */
@@ -60,15 +108,16 @@ static mien_status find_architecture(keras_reader *r, const char *config, size_t
     if (config && given)
         return MIEN_FAIL(INVALID, "'%s' holds its own architecture: leave out --architecture",
                          r->source);
-    if (config) return parse_text(r, config, size);
+    if (config) return parse_text(r, config, size, r->source);
     if (given && !mien_file_exists(given))
         return MIEN_FAIL(NOT_FOUND, "--architecture: there is no file '%s'", given);
     if (given) return read_architecture(r, given);
     if (find_beside(r, path)) return read_architecture(r, path);
-    return MIEN_FAIL(INVALID,
-                     "'%s' holds only weights: give the network with --architecture net.json, which "
-                     "Keras's model.to_json() writes",
-                     r->source);
+    return MIEN_FAIL(
+        INVALID,
+        "'%s' holds only weights: give the network with --architecture net.json, which "
+        "Keras's model.to_json() writes, or net.yaml",
+        r->source);
 }
 
 static int version_in(const char *text) {
@@ -78,7 +127,8 @@ static int version_in(const char *text) {
 /* Keras 3 is told by entries that name their module. */
 static int guess_version(const mien_value *v) {
     const mien_value *list = mien_value_get(mien_value_get(v, "config"), "layers");
-    for (const mien_value *l = list && list->kind == MIEN_VALUE_LIST ? list->first : NULL; l; l = l->next)
+    for (const mien_value *l = list && list->kind == MIEN_VALUE_LIST ? list->first : NULL; l;
+         l = l->next)
         if (mien_value_get(l, "module")) return 3;
     return 2;
 }
@@ -198,7 +248,8 @@ static mien_status end_network(keras_reader *r, keras_value *value, mien_meta *m
         /* the softmax moves behind the layers that only change the shape */
         mien_value *key = activation_key(&import->layers[made]);
         if (!key || readers_of(import, made) != 1)
-            return MIEN_FAIL(UNSUPPORTED, "%s: layers after its softmax are not supported", r->source);
+            return MIEN_FAIL(UNSUPPORTED, "%s: layers after its softmax are not supported",
+                             r->source);
         key->text = "linear";
     }
     MIEN_TRY(keras_order(&call, value, false));
@@ -240,8 +291,8 @@ static mien_status choose_output(const keras_reader *r, const keras_value *outpu
     }
     mien_status status = MIEN_OK;
     if (found < 0)
-        status = MIEN_FAIL(INVALID, "%s has the outputs %s: choose one with --output NAME", r->source,
-                           names.data ? names.data : "?");
+        status = MIEN_FAIL(INVALID, "%s has the outputs %s: choose one with --output NAME",
+                           r->source, names.data ? names.data : "?");
     else
         *out = outputs[found];
     mien_text_release(&names);
@@ -267,11 +318,12 @@ static bool scales_itself(const mien_import *import) {
 
 static void describe(const keras_reader *r, mien_meta *meta) {
     const char *text = mien_safetensors_meta(&r->file.container, "attr:/@keras_version");
-    if (!text) text = mien_safetensors_meta(&r->file.container, "attr:/model_weights@keras_version");
+    if (!text)
+        text = mien_safetensors_meta(&r->file.container, "attr:/model_weights@keras_version");
     meta->unknown = MIEN_UNKNOWN_CLASSES | MIEN_UNKNOWN_PREPROCESSING;
     if (text && text[0] == '"')
-        snprintf(meta->producer, sizeof meta->producer, "Keras %.*s",
-                 (int)strcspn(text + 1, "\""), text + 1);
+        snprintf(meta->producer, sizeof meta->producer, "Keras %.*s", (int)strcspn(text + 1, "\""),
+                 text + 1);
     else
         snprintf(meta->producer, sizeof meta->producer, "Keras");
     if (!scales_itself(&r->import)) return;

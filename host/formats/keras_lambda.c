@@ -117,11 +117,19 @@ static bool combine(int operation, line *x, const line *y) {
 
 /* The operation of an instruction before Python 3.11, and of an argument since. */
 static int old_operation(int code) {
-    return code == 20 ? '*' : code == 21 || code == 27 ? '/' : code == 23 ? '+' : code == 24 ? '-' : 0;
+    return code == 20                 ? '*'
+           : code == 21 || code == 27 ? '/'
+           : code == 23               ? '+'
+           : code == 24               ? '-'
+                                      : 0;
 }
 
 static int new_operation(int argument) {
-    return argument == 5 ? '*' : argument == 11 ? '/' : argument == 0 ? '+' : argument == 10 ? '-' : 0;
+    return argument == 5    ? '*'
+           : argument == 11 ? '/'
+           : argument == 0  ? '+'
+           : argument == 10 ? '-'
+                            : 0;
 }
 
 static bool follow(const function *f, const dialect *d, line *out) {

@@ -80,7 +80,7 @@ static mien_status batchnorm(keras_call *call) {
     const keras_layer *l = call->layer;
     keras_value *value = &call->out[0];
     int layer, last;
-    MIEN_TRY(axis_to_channels(call, value, (int)keras_number(l, "axis", -1), &last));
+    MIEN_TRY(axis_to_channels(call, value, keras_int(l, "axis", -1), &last));
     const keras_value in = *value;
     MIEN_TRY(keras_emit(call, "batch_normalization", value, 1, &layer));
     mien_import_number(&call->r->import, layer, "epsilon", keras_number(l, "epsilon", 1e-3));
@@ -110,7 +110,7 @@ static mien_status normalization(keras_call *call) {
     const mien_value *mean = keras_get(l, "mean"), *variance = keras_get(l, "variance");
     float *scale = NULL, *shift = NULL;
     int layer, last;
-    MIEN_TRY(axis_to_channels(call, value, (int)keras_number(l, "axis", -1), &last));
+    MIEN_TRY(axis_to_channels(call, value, keras_int(l, "axis", -1), &last));
     if (mean && variance) {
         MIEN_TRY(keras_per_channel(call, variance, 1, value->c, &scale));
         const mien_status status = keras_per_channel(call, mean, 0, value->c, &shift);
@@ -157,12 +157,15 @@ static mien_status rescaling(keras_call *call) {
 
 static const struct {
     const char *keras, *own; /* NULL: a layer of its own, below */
-} activations[] = {{"linear", "linear"},   {"relu", "relu"},         {"relu6", "relu6"},
-                   {"elu", "elu"},         {"selu", "selu"},         {"gelu", "gelu"},
-                   {"sigmoid", "sigmoid"}, {"swish", "swish"},       {"silu", "swish"},
-                   {"tanh", "tanh"},       {"softmax", "softmax"},   {"leaky_relu", "leaky_relu"},
-                   {"hard_sigmoid", NULL}, {"hard_swish", NULL},     {"hard_silu", NULL},
-                   {"softmax_v2", "softmax"}, {"relu_v2", "relu"},   {"identity", "linear"}};
+} activations[] = {{"linear", "linear"},   {"relu", "relu"},
+                   {"relu6", "relu6"},     {"elu", "elu"},
+                   {"selu", "selu"},       {"gelu", "gelu"},
+                   {"sigmoid", "sigmoid"}, {"swish", "swish"},
+                   {"silu", "swish"},      {"tanh", "tanh"},
+                   {"softmax", "softmax"}, {"leaky_relu", "leaky_relu"},
+                   {"hard_sigmoid", NULL}, {"hard_swish", NULL},
+                   {"hard_silu", NULL},    {"softmax_v2", "softmax"},
+                   {"relu_v2", "relu"},    {"identity", "linear"}};
 enum { ACTIVATIONS = sizeof activations / sizeof activations[0] };
 
 /* A name, a function as an object, or an object of a layer. */
@@ -325,7 +328,7 @@ static mien_status prelu(keras_call *call) {
 }
 
 static mien_status softmax(keras_call *call) {
-    const int axis = (int)keras_number(call->layer, "axis", -1);
+    const int axis = keras_int(call->layer, "axis", -1);
     keras_value value = call->out[0];
     int last;
     MIEN_TRY(axis_to_channels(call, &value, axis, &last));
@@ -366,7 +369,8 @@ static mien_status augmentation(keras_call *call) {
 
 static mien_status random_crop(keras_call *call) {
     const keras_value *v = &call->out[0];
-    if (keras_number(call->layer, "height", 0) == v->h && keras_number(call->layer, "width", 0) == v->w)
+    if (keras_number(call->layer, "height", 0) == v->h &&
+        keras_number(call->layer, "width", 0) == v->w)
         return augmentation(call);
     return keras_refuse(call, "it changes the image's size");
 }
@@ -382,8 +386,9 @@ static const char *lambda_code(const keras_layer *l, bool *base64) {
     if (v && v->kind == MIEN_VALUE_LIST && v->first && v->first->kind == MIEN_VALUE_STRING)
         v = v->first;
     if (!v || v->kind != MIEN_VALUE_STRING) return NULL;
-    *base64 = strspn(v->text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=\n") ==
-              strlen(v->text);
+    *base64 =
+        strspn(v->text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=\n") ==
+        strlen(v->text);
     return v->text;
 }
 
@@ -407,8 +412,9 @@ static mien_status lambda(keras_call *call) {
 static const char *merge_mode(const keras_layer *l) {
     static const struct {
         const char *keras, *mode;
-    } modes[] = {{"Add", "sum"},     {"Multiply", "mul"}, {"Average", "ave"},  {"Maximum", "max"},
-                 {"Minimum", "min"}, {"Subtract", "sub"}, {"Concatenate", "concat"}};
+    } modes[] = {{"Add", "sum"},           {"Multiply", "mul"}, {"Average", "ave"},
+                 {"Maximum", "max"},       {"Minimum", "min"},  {"Subtract", "sub"},
+                 {"Concatenate", "concat"}};
     for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++)
         if (strcmp(l->class_name, modes[i].keras) == 0) return modes[i].mode;
     return keras_text(l, "mode", "sum");
@@ -428,9 +434,8 @@ static mien_status merge(keras_call *call) {
         return keras_refuse(call, "it needs two inputs");
     if (strcmp(mode, "concat") == 0)
         return keras_concatenate(call, call->in, call->in_count,
-                                 (int)keras_number(call->layer, "concat_axis|axis", -1), out);
-    if (strcmp(mode, "sub") == 0)
-        return keras_subtract(call, &call->in[0], call->in[1], out);
+                                 keras_int(call->layer, "concat_axis|axis", -1), out);
+    if (strcmp(mode, "sub") == 0) return keras_subtract(call, &call->in[0], call->in[1], out);
     if (strcmp(mode, "mul") == 0) {
         MIEN_TRY(keras_multiply(call, call->in[0], call->in[1], out));
         for (int i = 2; i < call->in_count; i++)
@@ -471,7 +476,8 @@ const keras_class keras_layer_classes[] = {
      augmentation, NULL, NULL},
     {"Lambda", lambda, NULL, NULL},
     {"Average|Maximum|Minimum|Merge", merge,
-     "mode|concat_axis|axis|dot_axes|output_shape|output_mask|output_shape_type|mode_type|arguments|"
+     "mode|concat_axis|axis|dot_axes|output_shape|output_mask|output_shape_type|mode_type|"
+     "arguments|"
      "output_mask_type",
      NULL},
     {0}};

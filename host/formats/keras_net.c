@@ -59,8 +59,8 @@ static mien_status parse_layer(keras_reader *r, const mien_value *entry, int dep
                            .config = config->kind == MIEN_VALUE_MAP ? config : NULL,
                            .inbound = mien_value_get(entry, "inbound_nodes"),
                            .operation = is_operation(entry)};
-    layer->trainable = is_true(mien_value_get(config, "trainable")) &&
-                       is_true(mien_value_get(entry, "trainable"));
+    layer->trainable =
+        is_true(mien_value_get(config, "trainable")) && is_true(mien_value_get(entry, "trainable"));
     if (is_net(layer->class_name)) {
         MIEN_TRY(parse_net(r, entry, layer->class_name, depth + 1, &layer->net));
         if (!name) layer->name = layer->net->name;
@@ -112,7 +112,8 @@ static mien_status parse_net(keras_reader *r, const mien_value *entry, const cha
     if (!net->name) net->name = mien_value_string(entry, "name");
     if (!net->name) net->name = "model";
     net->shape = mien_value_get(config, "build_input_shape");
-    if (!net->shape) net->shape = mien_value_get(mien_value_get(entry, "build_config"), "input_shape");
+    if (!net->shape)
+        net->shape = mien_value_get(mien_value_get(entry, "build_config"), "input_shape");
     if (!net->shape)
         net->shape = mien_value_get(mien_value_get(layers->first, "build_config"), "input_shape");
     net->inputs = mien_value_get(config, "input_layers");

@@ -1,5 +1,5 @@
-/* Operators between layers: x / 255, a + b, x[..., ::-1]. Keras 3 saves them as entries like layers,
- * Keras 2 as TFOpLambda or TensorFlowOpLayer. */
+/* Operators between layers: x / 255, a + b, x[..., ::-1]. Keras 3 saves them as entries like
+ * layers, Keras 2 as TFOpLambda or TensorFlowOpLayer. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -109,14 +109,14 @@ static bool range(const slice *s, int size, int *first, int *count) {
     if (s->has_start && start < 0) start += size;
     if (s->has_stop && stop < 0) stop += size;
     if (s->step < 0) {
-        *first = (int)start;
+        *first = keras_whole(start);
         *count = s->step == -1 && start == size - 1 && !s->has_stop ? size : 0;
         return *count == size;
     }
     if (start < 0) start = 0;
     if (stop > size) stop = size;
-    *first = (int)start;
-    *count = (int)(stop - start);
+    *first = keras_whole(start);
+    *count = keras_whole(stop - start);
     return s->step == 1 && *count >= 1;
 }
 
@@ -196,7 +196,8 @@ static const mien_value *keyword(const keras_call *call, const char *names) {
 }
 
 static mien_status reduce(keras_call *call, bool maximum) {
-    const mien_value *axes = keyword(call, "axis|axes"), *keep = keyword(call, "keepdims|keep_dims");
+    const mien_value *axes = keyword(call, "axis|axes"),
+                     *keep = keyword(call, "keepdims|keep_dims");
     for (int i = 1; !axes && i < call->operand_count; i++)
         if (!call->operands[i].is_value && !call->operands[i].key)
             axes = call->operands[i].constant;
@@ -245,7 +246,7 @@ static mien_status concat(keras_call *call) {
         if (!call->operands[i].is_value) axis = call->operands[i].constant;
     double at = -1;
     keras_is_number(axis, &at);
-    return keras_concatenate(call, call->in, call->in_count, (int)at, &call->out[0]);
+    return keras_concatenate(call, call->in, call->in_count, keras_whole(at), &call->out[0]);
 }
 
 static mien_status operate(keras_call *call, const char *name) {
@@ -309,7 +310,8 @@ static mien_status tf_node(keras_call *call) {
         op = found;
     }
     if (!op || !*op) return keras_refuse(call, "its operation is not readable");
-    for (const mien_value *v = constants && constants->kind == MIEN_VALUE_MAP ? constants->first : NULL;
+    for (const mien_value *v = constants && constants->kind == MIEN_VALUE_MAP ? constants->first
+                                                                              : NULL;
          v; v = v->next) {
         if (call->operand_count == KERAS_OPERANDS_MAX)
             return keras_refuse(call, "it has too many constants");

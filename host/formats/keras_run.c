@@ -29,8 +29,8 @@ static keras_layer *find_layer(keras_net *net, const char *name) {
 
 /* ["name", call, tensor, …] */
 static bool is_ref(const mien_value *v) {
-    return v && v->kind == MIEN_VALUE_LIST && v->count >= 2 && v->first->kind == MIEN_VALUE_STRING &&
-           v->first->next->kind == MIEN_VALUE_NUMBER;
+    return v && v->kind == MIEN_VALUE_LIST && v->count >= 2 &&
+           v->first->kind == MIEN_VALUE_STRING && v->first->next->kind == MIEN_VALUE_NUMBER;
 }
 
 static const mien_value *history(const mien_value *v) {
@@ -47,9 +47,8 @@ static void note_bases(keras_net *net, const mien_value *v) {
         keras_layer *l = find_layer(net, v->first->text);
         if (l && l->net && v->first->next->number == 0) l->base = 0;
     }
-    for (const mien_value *c = v && (v->kind == MIEN_VALUE_LIST || v->kind == MIEN_VALUE_MAP)
-                                   ? v->first
-                                   : NULL;
+    for (const mien_value *c =
+             v && (v->kind == MIEN_VALUE_LIST || v->kind == MIEN_VALUE_MAP) ? v->first : NULL;
          c; c = c->next)
         note_bases(net, c);
 }
@@ -66,7 +65,8 @@ static mien_status resolve(const walk *w, const mien_value *ref, const keras_lay
                          w->r->source, reader ? reader->name : w->net->name, ref->first->text);
     const double index = l->calls == 1 ? 0 : call - l->base;
     if (!(index >= 0 && index < l->calls) || !(tensor >= 0 && tensor < KERAS_OUTPUTS_MAX))
-        return MIEN_FAIL(FORMAT, "%s: layer '%s' reads output %g of call %g of '%s', which it has not",
+        return MIEN_FAIL(FORMAT,
+                         "%s: layer '%s' reads output %g of call %g of '%s', which it has not",
                          w->r->source, reader ? reader->name : w->net->name, tensor, call, l->name);
     const result *found = &w->results[l->first_call + (int)index];
     if (!found->count) return MIEN_OK;
@@ -128,8 +128,8 @@ static mien_status add_argument(const walk *w, keras_call *call, const mien_valu
  * tensors are references too. */
 static mien_status add_keywords(const walk *w, keras_call *call, const mien_value *map,
                                 bool *ready) {
-    for (const mien_value *v = map && map->kind == MIEN_VALUE_MAP ? map->first : NULL;
-         v && *ready; v = v->next) {
+    for (const mien_value *v = map && map->kind == MIEN_VALUE_MAP ? map->first : NULL; v && *ready;
+         v = v->next) {
         if (strcmp(v->key, "name") == 0 || strcmp(v->key, "mask") == 0) continue;
         if (is_ref(v) && find_layer(w->net, v->first->text))
             MIEN_TRY(add_ref(w, call, v, v->key, ready));
@@ -164,7 +164,8 @@ static mien_status add_operands(const walk *w, keras_call *call, const mien_valu
     for (const mien_value *v = args && args->kind == MIEN_VALUE_LIST ? args->first : NULL;
          v && *ready; v = v->next)
         MIEN_TRY(add_argument(w, call, v, NULL, ready));
-    for (const mien_value *v = keywords && keywords->kind == MIEN_VALUE_MAP ? keywords->first : NULL;
+    for (const mien_value *v = keywords && keywords->kind == MIEN_VALUE_MAP ? keywords->first
+                                                                            : NULL;
          v && *ready; v = v->next)
         MIEN_TRY(add_argument(w, call, v, v->key, ready));
     return MIEN_OK;
@@ -321,8 +322,7 @@ mien_status keras_run(keras_reader *r, keras_net *net, const keras_value *inputs
                       int depth, keras_value *outputs, int *output_count) {
     walk w = {r, net, NULL, depth};
     *output_count = 0;
-    if (net->sequential)
-        return run_sequential(&w, inputs, input_count, outputs, output_count);
+    if (net->sequential) return run_sequential(&w, inputs, input_count, outputs, output_count);
     MIEN_TRY(mien_new(&w.results, (size_t)net->calls + 1, sizeof *w.results));
     const mien_status status = run_functional(&w, inputs, input_count, outputs, output_count);
     mien_free(w.results);
@@ -337,7 +337,8 @@ mien_status keras_emit(keras_call *call, const char *def, const keras_value *in,
     for (int i = 0; i < count && i < MIEN_INPUTS_MAX; i++)
         inputs[i] = in[i].layer;
     MIEN_TRY(mien_import_add(&call->r->import, def, call->layer->name, inputs, count, layer));
-    if (!call->layer->trainable && def[0]) mien_import_bool(&call->r->import, *layer, "trainable", false);
+    if (!call->layer->trainable && def[0])
+        mien_import_bool(&call->r->import, *layer, "trainable", false);
     return MIEN_OK;
 }
 

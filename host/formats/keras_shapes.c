@@ -78,7 +78,7 @@ static mien_status reshape_to(keras_call *call, const mien_value *list) {
     if (unknown >= 0) sizes[unknown] = known > 0 ? all / known : 0;
     double product = 1;
     for (int i = 0; i < rank; i++) {
-        if (!(sizes[i] >= 1) || sizes[i] != (int)sizes[i])
+        if (!(sizes[i] >= 1) || sizes[i] != keras_whole(sizes[i]))
             return keras_refuse(call, "its target_shape does not fit %g numbers", all);
         product *= sizes[i];
     }
@@ -124,7 +124,8 @@ mien_status keras_concatenate(keras_call *call, keras_value *in, int count, int 
     if (axis < 0) axis += rank + 1;
     for (int i = 0; i < count; i++) {
         first &= in[i].first;
-        if (in[i].rank != rank) return keras_refuse(call, "its inputs have different numbers of axes");
+        if (in[i].rank != rank)
+            return keras_refuse(call, "its inputs have different numbers of axes");
     }
     first = first && axis == 1;
     const int from_end = rank - axis; /* 0: the channels here */
@@ -147,7 +148,7 @@ mien_status keras_concatenate(keras_call *call, keras_value *in, int count, int 
 }
 
 static mien_status concatenate(keras_call *call) {
-    const int axis = (int)keras_number(call->layer, "axis|concat_axis", -1);
+    const int axis = keras_int(call->layer, "axis|concat_axis", -1);
     return keras_concatenate(call, call->in, call->in_count, axis, &call->out[0]);
 }
 
@@ -169,8 +170,8 @@ static mien_status sides(keras_call *call, const char *names, int *out) {
         const mien_value *c = v->first;
         for (int i = 0; i < 4; i += 2, c = c->next) {
             if (c->kind == MIEN_VALUE_LIST && c->count == 2)
-                good &= keras_is_number(c->first, &n[i]) &&
-                        keras_is_number(c->first->next, &n[i + 1]);
+                good &=
+                    keras_is_number(c->first, &n[i]) && keras_is_number(c->first->next, &n[i + 1]);
             else
                 good &= keras_is_number(c, &n[i]), n[i + 1] = n[i];
         }

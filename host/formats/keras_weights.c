@@ -135,7 +135,8 @@ static void read_version(keras_reader *r, const char *root) {
     if (!text) text = mien_safetensors_meta(&r->file.container, "attr:/@keras_version");
     if (text && text[0] == '"' && text[1] >= '0' && text[1] <= '9') r->file.version = text[1] - '0';
     snprintf(key, sizeof key, "attr:%s@backend", *root ? root : "/");
-    if (!mien_safetensors_meta(&r->file.container, key)) snprintf(key, sizeof key, "attr:/@backend");
+    if (!mien_safetensors_meta(&r->file.container, key))
+        snprintf(key, sizeof key, "attr:/@backend");
     r->file.has_backend = mien_safetensors_meta(&r->file.container, key) != NULL;
     r->file.theano = is_text(&r->file, key, "theano");
 }
@@ -224,8 +225,8 @@ static void find_kernel_order(keras_reader *r, const keras_net *net) {
         int size[2];
         const long long *d = l->weights[0]->tensor->shape;
         if (keras_get(l, "nb_row")) {
-            size[0] = (int)keras_number(l, "nb_row", 0);
-            size[1] = (int)keras_number(l, "nb_col", 0);
+            size[0] = keras_int(l, "nb_row", 0);
+            size[1] = keras_int(l, "nb_col", 0);
         } else if (!keras_get(l, "kernel_size") ||
                    keras_pair(&call, "kernel_size", NULL, size) != MIEN_OK) {
             continue;
@@ -308,18 +309,17 @@ static void reorder_rows(const float *from, const int *rows, size_t units, float
                        units * sizeof *to);
 }
 
-static mien_status wrong_shape(const keras_call *call, const mien_param *p,
-                               const keras_weight *w) {
+static mien_status wrong_shape(const keras_call *call, const mien_param *p, const keras_weight *w) {
     const mien_st_tensor *t = w->tensor;
     char shape[128] = "";
     size_t used = 0;
     for (int i = 0; i < t->rank && used < sizeof shape; i++)
         used += (size_t)snprintf(shape + used, sizeof shape - used, "%s%lld", i ? "x" : "",
                                  t->shape[i]);
-    return MIEN_FAIL(FORMAT,
-                     "%s: layer '%s' (%s): its %s is %s in the file, but %dx%dx%dx%d in the network",
-                     call->r->source, call->layer->name, call->layer->class_name, p->name, shape,
-                     p->shape.n, p->shape.h, p->shape.w, p->shape.c);
+    return MIEN_FAIL(
+        FORMAT, "%s: layer '%s' (%s): its %s is %s in the file, but %dx%dx%dx%d in the network",
+        call->r->source, call->layer->name, call->layer->class_name, p->name, shape, p->shape.n,
+        p->shape.h, p->shape.w, p->shape.c);
 }
 
 static mien_status read_values(const keras_call *call, const mien_param *p, const keras_weight *w,
@@ -378,7 +378,7 @@ mien_status keras_params(keras_call *call, int layer, const keras_value *in) {
             mien_import_param(&r->import, layer, p->name, data, mien_shape_count(p->shape));
         }
     if (at == call->layer->weight_count) return MIEN_OK;
-    return MIEN_FAIL(FORMAT, "%s: layer '%s' (%s) has %d weights in the file, but %d in the network",
-                     r->source, call->layer->name, call->layer->class_name,
-                     call->layer->weight_count, at);
+    return MIEN_FAIL(
+        FORMAT, "%s: layer '%s' (%s) has %d weights in the file, but %d in the network", r->source,
+        call->layer->name, call->layer->class_name, call->layer->weight_count, at);
 }

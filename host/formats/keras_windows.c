@@ -32,8 +32,8 @@ static mien_status window(keras_call *call, int layer) {
     mien_import *import = &call->r->import;
     int size[2], strides[2], dilation[2];
     if (keras_get(l, "nb_row")) {
-        size[0] = (int)keras_number(l, "nb_row", 0);
-        size[1] = (int)keras_number(l, "nb_col", 0);
+        size[0] = keras_int(l, "nb_row", 0);
+        size[1] = keras_int(l, "nb_col", 0);
     } else {
         MIEN_TRY(keras_pair(call, "kernel_size", NULL, size));
     }
@@ -79,7 +79,8 @@ static mien_status convert_convolution(keras_call *call, const char *def) {
         mien_import_number(import, layer, "filters", keras_number(l, "filters|nb_filter", 0));
     MIEN_TRY(window(call, layer));
     if (strcmp(def, "depthwise_conv2d") == 0 || strcmp(def, "separable_conv2d") == 0) {
-        mien_import_number(import, layer, "depth_multiplier", keras_number(l, "depth_multiplier", 1));
+        mien_import_number(import, layer, "depth_multiplier",
+                           keras_number(l, "depth_multiplier", 1));
         if (keras_number(l, "groups", 1) != 1)
             return keras_refuse(call, "'groups' is not supported in this class");
     } else if (strcmp(def, "conv2d") == 0) {
@@ -106,7 +107,8 @@ static mien_status separable(keras_call *call) {
 
 static mien_status transpose(keras_call *call) {
     if (keras_get(call->layer, "nb_row"))
-        return keras_refuse(call, "it is of Keras 1, whose transposed convolutions are not supported");
+        return keras_refuse(call,
+                            "it is of Keras 1, whose transposed convolutions are not supported");
     return convert_convolution(call, "conv2d_transpose");
 }
 

@@ -38,8 +38,9 @@ static mien_status read_file(mien_model_source *from, mien_model *model) {
     size_t config_size, weights_size, container_size;
     mien_status status;
     if (!sniff(from->bytes, from->size))
-        return MIEN_FAIL(FORMAT, "'%s' is not a .keras file, or is cut short: it is no zip archive "
-                                 "with %s and %s",
+        return MIEN_FAIL(FORMAT,
+                         "'%s' is not a .keras file, or is cut short: it is no zip archive "
+                         "with %s and %s",
                          from->name, config_name, weights_name);
     const int version = read_version(from);
     MIEN_GO(mien_zip_member(from->bytes, from->size, from->name, config_name, CONFIG_MAX, &config,

@@ -60,14 +60,10 @@ static bool next_member(archive *a, member *m, bool *damaged) {
     const size_t length = number(e + 28, 2);
     const size_t all = ENTRY + length + number(e + 30, 2) + number(e + 32, 2);
     if (memcmp(e, "PK\1\2", 4) != 0 || a->size - a->at < all) return false;
-    *m = (member){e + ENTRY,
-                  length,
-                  number(e + 8, 2),
-                  number(e + 10, 2),
-                  number(e + 16, 4),
-                  number(e + 20, 4),
-                  number(e + 24, 4),
-                  number(e + 42, 4)};
+    *m = (member){e + ENTRY,         length,
+                  number(e + 8, 2),  number(e + 10, 2),
+                  number(e + 16, 4), number(e + 20, 4),
+                  number(e + 24, 4), number(e + 42, 4)};
     a->at += all;
     a->left--;
     *damaged = false;
@@ -106,8 +102,9 @@ static mien_status inflate_all(const uint8_t *packed, const member *m, char *out
 static mien_status unpack(const archive *a, const member *m, const char *source, const char *name,
                           size_t limit, char **out) {
     if (m->flags & ENCRYPTED || (m->method != STORED && m->method != DEFLATED))
-        return MIEN_FAIL(UNSUPPORTED, "%s: its part '%s' is encrypted or compressed in an unknown way",
-                         source, name);
+        return MIEN_FAIL(UNSUPPORTED,
+                         "%s: its part '%s' is encrypted or compressed in an unknown way", source,
+                         name);
     if (m->size > limit) return bad(source, name, "is larger than any real one");
     if (m->offset > a->size || a->size - m->offset < LOCAL ||
         memcmp(a->bytes + m->offset, "PK\3\4", 4) != 0)

@@ -1,5 +1,5 @@
-/* Models of Keras 1 to 3, which the real Keras wrote (tests/golden/make_keras.py), give its outputs;
- * damaged and hostile ones are refused in one sentence or read as a whole. */
+/* Models of Keras 1 to 3, which the real Keras wrote (tests/golden/make_keras.py), give its
+ * outputs; damaged and hostile ones are refused in one sentence or read as a whole. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -191,8 +191,10 @@ static void edited_architectures_are_refused_by_name(void **state) {
     expect_refused(&p, "\"filters\": 4", "\"filters\": 65000", "kernel", "conv2d");
     expect_refused(&p, "\"use_bias\": false", "\"use_bias\": true", "conv2d", "weights");
     expect_refused(&p, "\"scale\": true", "\"scale\": false", "batch_normalization", "weights");
-    expect_refused(&p, "\"keras_history\": [\"conv2d", "\"keras_history\": [\"predictions\", 0, 0], "
-                   "\"x\": [\"conv2d", "cyclic", "depends on itself");
+    expect_refused(&p, "\"keras_history\": [\"conv2d",
+                   "\"keras_history\": [\"predictions\", 0, 0], "
+                   "\"x\": [\"conv2d",
+                   "cyclic", "depends on itself");
     expect_refused(&p, "\"keras_history\": [\"conv2d", "\"keras_history\": [\"nobody", "nobody",
                    "no layer");
     expect_refused(&p, "\"batch_shape\": [null, 16, 16, 1]", "\"batch_shape\": [null, null, 16, 1]",
@@ -289,7 +291,8 @@ static uint32_t chance(uint32_t *seed) {
 }
 
 static void mutate(char *bytes, size_t size, uint32_t *seed) {
-    static const char *const words[] = {"null", "-1", "1e300", "[]", "{}", "4294967296", "\"\"", "]"};
+    static const char *const words[] = {"null", "-1",         "1e300", "[]",
+                                        "{}",   "4294967296", "\"\"",  "]"};
     const int changes = 1 + (int)(chance(seed) % 3);
     for (int i = 0; i < changes; i++) {
         const size_t at = chance(seed) % size;
@@ -354,15 +357,16 @@ static void mutated_archives_end_in_a_sentence(void **state) {
     for (int i = 0; i < MUTANTS / 2; i++) {
         memcpy(copy, bytes, size);
         for (int k = 0; k < 4; k++) /* mostly the tables */
-            copy[k % 2 ? size - 1 - chance(&seed) % 400 : chance(&seed) % size] = (char)chance(&seed);
+            copy[k % 2 ? size - 1 - chance(&seed) % 400 : chance(&seed) % size] =
+                (char)chance(&seed);
         const size_t length = chance(&seed) % 4 ? size : chance(&seed) % size;
         if (mien_zip_member(copy, length, "net", "model.weights.h5", FILE_MAX, &out, &out_size) !=
             MIEN_OK)
             assert_true(*mien_error_message());
         mien_free(out);
     }
-    assert_int_equal(
-        mien_zip_member(bytes, size, "net", "model.weights.h5", 1000, &out, &out_size), MIEN_FORMAT);
+    assert_int_equal(mien_zip_member(bytes, size, "net", "model.weights.h5", 1000, &out, &out_size),
+                     MIEN_FORMAT);
     expect_in_message("larger");
     assert_int_equal(mien_zip_member(bytes, size, "net", "../x", 1000, &out, &out_size),
                      MIEN_NOT_FOUND);
@@ -376,10 +380,11 @@ static void only_scaling_is_recognised_in_compiled_functions(void **state) {
     (void)state;
     double scale, offset;
     /* lambda x: x / 127.5 - 1, by Python 2.7, 3.6 and 3.11; __import__('os').system(…) by 3.11 */
-    static const char *const tf[] = {
-        "YwEAAAABAAAAAgAAAEMAAABzDAAAAHwAAGQBABtkAgAYUygDAAAATmcAAAAAAOBfQGkBAAAAKAAAAAAoAQAAAHQBAAAA"
-        "eCgAAAAAKAAAAAB0AQAAAGZ0CAAAADxsYW1iZGE+AQAAAHMAAAAA",
-        "4wEAAAAAAAAAAQAAAAIAAABDAAAAcwwAAAB8AGQBGwBkAhgAUwApA05nAAAAAADgX0DpAQAAAKkAqQHaAXhyAgAAAA=="};
+    static const char *const tf[] = {"YwEAAAABAAAAAgAAAEMAAABzDAAAAHwAAGQBABtkAgAYUygDAAAATmcAAAAAA"
+                                     "OBfQGkBAAAAKAAAAAAoAQAAAHQBAAAA"
+                                     "eCgAAAAAKAAAAAB0AQAAAGZ0CAAAADxsYW1iZGE+AQAAAHMAAAAA",
+                                     "4wEAAAAAAAAAAQAAAAIAAABDAAAAcwwAAAB8AGQBGwBkAhgAUwApA05nAAAAA"
+                                     "ADgX0DpAQAAAKkAqQHaAXhyAgAAAA=="};
     for (size_t i = 0; i < 2; i++) {
         assert_true(keras_lambda_affine(tf[i], true, &scale, &offset));
         assert_true(fabs(scale - 1 / 127.5) < 1e-12 && offset == -1);
@@ -387,9 +392,10 @@ static void only_scaling_is_recognised_in_compiled_functions(void **state) {
     assert_false(keras_lambda_affine("", true, &scale, &offset));
     assert_false(keras_lambda_affine("bWFsaWNpb3Vz", true, &scale, &offset));
     /* a call instead of the division */
-    assert_false(keras_lambda_affine("4wEAAAAAAAAAAQAAAAIAAABDAAAAcwwAAAB8AGQBgwFkAhgAUwApA05nAAAAAADg"
-                                     "X0DpAQAAAKkAqQHaAXhyAgAAAA==",
-                                     true, &scale, &offset));
+    assert_false(
+        keras_lambda_affine("4wEAAAAAAAAAAQAAAAIAAABDAAAAcwwAAAB8AGQBgwFkAhgAUwApA05nAAAAAADg"
+                            "X0DpAQAAAKkAqQHaAXhyAgAAAA==",
+                            true, &scale, &offset));
 }
 
 int main(void) {
