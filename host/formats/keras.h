@@ -14,7 +14,7 @@
 enum {
     KERAS_PARAMS_MAX = 5,
     KERAS_OUTPUTS_MAX = 4, /* of a nested model */
-    KERAS_OPERANDS_MAX = 16,
+    KERAS_OPERANDS_MAX = 64,
     KERAS_DEPTH_MAX = 8, /* of nested models */
 };
 
@@ -123,7 +123,7 @@ struct keras_call {
     const keras_layer *layer;
     keras_operand operands[KERAS_OPERANDS_MAX];
     int operand_count;
-    keras_value in[MIEN_INPUTS_MAX]; /* the operands that are tensors */
+    keras_value in[KERAS_OPERANDS_MAX]; /* the operands that are tensors */
     int in_count;
     keras_value out[KERAS_OUTPUTS_MAX];
     int out_count;

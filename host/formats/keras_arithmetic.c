@@ -151,9 +151,19 @@ mien_status keras_combine(keras_call *call, const char *def, keras_value *in, in
     }
     for (int i = 0; i < count; i++)
         MIEN_TRY(broadcast(call, &in[i], &like));
-    MIEN_TRY(keras_emit(call, def, in, count, &layer));
-    MIEN_TRY(keras_commit(call, layer, out));
-    keep_view(&in[0], out);
+    if (count > MIEN_INPUTS_MAX && strcmp(def, "average") == 0)
+        return keras_refuse(call, "it has more than %d inputs", MIEN_INPUTS_MAX);
+    while (count > 1) { /* sums and maxima of many inputs by parts */
+        const int part = count < MIEN_INPUTS_MAX ? count : MIEN_INPUTS_MAX;
+        keras_value sum;
+        MIEN_TRY(keras_emit(call, def, in, part, &layer));
+        MIEN_TRY(keras_commit(call, layer, &sum));
+        keep_view(&in[0], &sum);
+        in[part - 1] = sum;
+        in += part - 1;
+        count -= part - 1;
+    }
+    *out = in[0];
     return MIEN_OK;
 }
 

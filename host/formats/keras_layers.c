@@ -246,8 +246,9 @@ static mien_status activate_by_layer(keras_call *call, const mien_value *spec, c
     call->layer = &inner;
     call->out[0] = *value;
     const mien_status status = kind->convert(call);
-    *value = call->out[0];
+    const keras_value after = call->out[0];
     call->out[0] = before;
+    *value = after; /* which may be the same place */
     call->layer = own;
     return status;
 }

@@ -168,6 +168,12 @@ static mien_status take(keras_call *call, const mien_value *list) {
     }
     slice all = {.step = 1};
     const int sides[] = {value->h, value->w, value->c};
+    /* x[..., 2] drops the last axis */
+    const bool drops = value->rank == 3 && slices[3].single;
+    if (drops) {
+        const double at = slices[3].start < 0 ? slices[3].start + value->c : slices[3].start;
+        slices[3] = (slice){.start = at, .stop = at + 1, .step = 1, .has_start = true, .has_stop = true};
+    }
     bool good = left == 0 && !slices[0].single && !slices[0].has_start && !slices[0].has_stop;
     for (int i = 0; i < 3 && good; i++) {
         const int axis = i - (3 - value->rank);
@@ -176,7 +182,20 @@ static mien_status take(keras_call *call, const mien_value *list) {
     }
     if (!good) return keras_refuse(call, "these slices are not supported");
     if (value->rank == 3) MIEN_TRY(crop(call, value, first, size));
-    return take_channels(call, value, first[2], size[2], slices[value->rank].step < 0);
+    MIEN_TRY(take_channels(call, value, first[2], size[2], slices[value->rank].step < 0));
+    return drops ? keras_reshape(call, value, 2, 1, value->h, value->w) : MIEN_OK;
+}
+
+/* Rows as the channels of an image. */
+static mien_status stack(keras_call *call) {
+    const int axis = keras_int(call->layer, "axis", 0);
+    for (int i = 0; i < call->in_count; i++) {
+        keras_value *in = &call->in[i];
+        if (in->rank != 2 || (axis != -1 && axis != 3))
+            return keras_refuse(call, "it stacks along an axis that is not supported");
+        MIEN_TRY(keras_reshape(call, in, 3, in->w, in->c, 1));
+    }
+    return keras_concatenate(call, call->in, call->in_count, -1, &call->out[0]);
 }
 
 static mien_status get_item(keras_call *call) {
@@ -330,6 +349,7 @@ const keras_class keras_op_classes[] = {
     {"TrueDivide|Divide|Relu|Relu6|Elu|Selu|Gelu|Sigmoid|Tanh|Silu|Swish|HardSigmoid|HardSwish|"
      "HardSilu|Negative|Mean|Max|GetItem|Cast",
      operation, NULL, NULL},
+    {"Stack", stack, NULL, NULL},
     {"TFOpLambda|SlicingOpLambda", tf_lambda, NULL, NULL},
     {"TensorFlowOpLayer", tf_node, NULL, NULL},
     {0}};

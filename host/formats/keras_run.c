@@ -83,8 +83,6 @@ static mien_status add_operand(keras_call *call, keras_operand operand) {
         return keras_refuse(call, "it has more than %d inputs", KERAS_OPERANDS_MAX);
     call->operands[call->operand_count++] = operand;
     if (!operand.is_value) return MIEN_OK;
-    if (call->in_count == MIEN_INPUTS_MAX)
-        return keras_refuse(call, "it has more than %d inputs", MIEN_INPUTS_MAX);
     call->in[call->in_count++] = operand.value;
     return MIEN_OK;
 }
@@ -120,7 +118,7 @@ static mien_status add_argument(const walk *w, keras_call *call, const mien_valu
     if (key && strcmp(key, "training") == 0 && v->kind == MIEN_VALUE_BOOL && v->number != 0)
         return keras_refuse(call, "it is called with training=True, so its outputs are random or "
                                   "depend on the batch");
-    if (key && v->kind == MIEN_VALUE_NULL) return MIEN_OK;
+    if (key && (v->kind == MIEN_VALUE_NULL || strcmp(key, "training") == 0)) return MIEN_OK;
     return add_operand(call, (keras_operand){.constant = v, .key = key});
 }
 

@@ -138,8 +138,14 @@ mien_status keras_concatenate(keras_call *call, keras_value *in, int count, int 
         else
             MIEN_TRY(keras_permute(call, &in[i], 3, 2, 1));
     }
-    MIEN_TRY(keras_emit(call, "concatenate", in, count, &layer));
-    MIEN_TRY(keras_commit(call, layer, out));
+    while (count > 1) { /* many by parts */
+        const int part = count < MIEN_INPUTS_MAX ? count : MIEN_INPUTS_MAX;
+        MIEN_TRY(keras_emit(call, "concatenate", in, part, &layer));
+        MIEN_TRY(keras_commit(call, layer, &in[part - 1]));
+        in += part - 1;
+        count -= part - 1;
+    }
+    *out = in[0];
     if (!first && from_end == 1) MIEN_TRY(keras_permute(call, out, 1, 3, 2));
     if (!first && from_end == 2) MIEN_TRY(keras_permute(call, out, 3, 2, 1));
     out->rank = rank;

@@ -315,6 +315,51 @@ def efficientnet(k):
     return k.Model(i, L.Dense(5, activation="softmax")(L.GlobalAveragePooling2D()(x)))
 
 
+def objects(k):
+    """Activations that are layers, and names of functions."""
+    L = k.layers
+    i = k.Input((8, 8, 1))
+    x = L.Conv2D(4, 3, activation=L.LeakyReLU(0.1))(i)
+    x = L.Dense(3, activation=L.ReLU(0.4))(x)
+    x = L.Activation("leaky_relu")(x)
+    x = L.Activation("hard_sigmoid")(L.Dense(4, activation=k.activations.swish)(x))
+    return k.Model(i, L.Dense(3, activation="softmax")(L.Flatten()(x)))
+
+
+def transfer(k):
+    """A base that is called for inference, behind augmentation and preprocess_input."""
+    L = k.layers
+    i = k.Input((10, 10, 3))
+    x = k.Sequential([L.RandomFlip("horizontal")], name="augment")(i)
+    x = k.applications.vgg16.preprocess_input(x)
+    b = base(k, frozen=("a_conv", "a_bn"))
+    x = L.Dropout(0.2)(L.GlobalAveragePooling2D()(b(x, training=False)))
+    m = k.Model(i, L.Dense(4, activation="softmax")(x))
+    m.compile("adam", "categorical_crossentropy")
+    return m
+
+
+def many(k):
+    L = k.layers
+    i = k.Input((8, 8, 1))
+    x = L.concatenate([L.Conv2D(1, 3)(i) for _ in range(10)])
+    x = L.add([L.Conv2D(2, 1)(x) for _ in range(9)])
+    return k.Model(i, L.Dense(3, activation="softmax")(L.Flatten()(x)))
+
+
+def attention(k):
+    L = k.layers
+    i = k.Input((12, 12, 3))
+    x = L.Conv2D(4, 3, activation="relu")(i)
+    x = x * (L.ReLU(6.0)(x + 3.0) * (1 / 6.0))
+    if k is keras:
+        parts = [keras.ops.mean(x, axis=-1, keepdims=True), keras.ops.max(x, axis=-1, keepdims=True)]
+    else:
+        parts = [tf.reduce_mean(x, axis=-1, keepdims=True), tf.reduce_max(x, axis=-1, keepdims=True)]
+    x = L.Multiply()([x, L.Conv2D(1, 7, padding="same", activation="sigmoid")(L.Concatenate()(parts))])
+    return k.Model(i, L.Dense(3, activation="softmax")(L.GlobalAveragePooling2D()(x[:, :, :, 1:4])))
+
+
 def vgg(k):
     L = k.layers
     m = k.Sequential([k.Input((16, 16, 3))])
@@ -329,8 +374,9 @@ def vgg(k):
 
 BOTH = dict(sequential=sequential, residual=residual, activations=activations, shapes=shapes, mixing=mixing,
             nested_twice=nested_twice, deep=deep, shared=shared, mobilenet=mobilenet, mobilenet_v2=mobilenet_v2,
-            xception=xception, densenet=densenet, vgg=vgg)
-RAW = dict(augmented=augmented, resized=resized, efficientnet=efficientnet)
+            xception=xception, densenet=densenet, vgg=vgg, objects=objects, many=many,
+            attention=attention)
+RAW = dict(augmented=augmented, transfer=transfer, resized=resized, efficientnet=efficientnet)
 
 
 def shape_of(model):
@@ -349,7 +395,7 @@ def both():
                 if k is tf_keras and suffix == "h5" and name in ("nested_twice", "deep"):
                     continue  # it cannot write weights of equal names in one group
                 if suffix == "keras" and name in ("vgg", "xception", "mobilenet_v2", "shapes", "mixing", "densenet",
-                                                  "nested_twice" if k is tf_keras else "", "mobilenet", "efficientnet"):
+                                                  *(("nested_twice", "transfer", "attention") if k is tf_keras else ()), "mobilenet", "efficientnet", "many"):
                     continue
                 save(model, f"{tag}_{name}.{suffix}", shape_of(model), unit)
     for kind in ("logits", "sigmoid", "labels", "age", "dropped", "pixel", "list"):
