@@ -49,7 +49,9 @@ mien_status bench_model(const mien_bench_request *request, mien_model *model) {
                          "'%s' has weights, which fix its input size: use --size only with "
                          "networks such as classic",
                          name);
-    return mien_model_open_with(name, &request->options, model);
+    MIEN_TRY(mien_model_open_with(name, &request->options, model));
+    model->meta.unknown = 0; /* speed does not depend on what a file does not say */
+    return MIEN_OK;
 }
 
 static void fill(mien_dataset *set, size_t image) {

@@ -47,6 +47,10 @@ typedef struct mien_model_format {
 extern const mien_model_format mien_format_keras_h5, mien_format_int8, mien_format_checkpoint,
     mien_format_onnx, mien_format_keras_zip;
 
+/* foreign_model.c: what a file is that this program does not read, with the cure; NULL if that is
+ * not known. */
+const char *mien_foreign_model(const char *path, const char *bytes, size_t size);
+
 /* The formats in the order in which they are tried; NULL after the last. */
 const mien_model_format *mien_model_format_at(size_t index);
 /* The format of a file with this content; NULL if unknown. */

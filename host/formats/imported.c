@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "host/base/file.h"
 #include "host/base/memory.h"
 
 /* Names in use, as a hash table of layer indices + 1, for networks of thousands of layers. */
@@ -164,6 +165,16 @@ void mien_import_sides(mien_import *import, int layer, const char *key, int top,
 void mien_import_param(mien_import *import, int layer, const char *name, float *data,
                        size_t count) {
     mien_import_layer *l = &import->layers[layer];
+    import->bytes += count * sizeof *data;
+    if (import->bytes_most && import->bytes > import->bytes_most) {
+        mien_free(data);
+        keep(import,
+             MIEN_FAIL(UNSUPPORTED,
+                       "%s: its layers have more weights than the file holds: too many share "
+                       "them",
+                       import->source));
+        return;
+    }
     if (l->param_count == MIEN_PARAMS_MAX) {
         mien_free(data);
         keep(import,
@@ -177,7 +188,11 @@ void mien_import_param(mien_import *import, int layer, const char *name, float *
 
 static mien_status describe(mien_import *import, int output, mien_value **root) {
     mien_value *layers, *entry;
+    char stem[MIEN_NAME], name[MIEN_NAME];
+    mien_path_stem(stem, sizeof stem, import->source);
+    clean_name("model", stem, name);
     MIEN_TRY(mien_tree_value(&import->tree, MIEN_VALUE_MAP, root));
+    add_text(import, *root, "name", name);
     MIEN_TRY(mien_tree_value(&import->tree, MIEN_VALUE_LIST, &layers));
     layers->key = "layers";
     for (int i = output; i >= 0; i--) { /* inputs come before the layers that read them */
@@ -241,12 +256,17 @@ static mien_status copy_weights(const mien_import *import, mien_model *model) {
     return MIEN_OK;
 }
 
+mien_status mien_import_failure(const mien_import *import) {
+    return import->status == MIEN_OK
+               ? MIEN_OK
+               : mien_fail(import->status, __FILE__, __LINE__, "%s", import->message);
+}
+
 mien_status mien_import_build(mien_import *import, int output, mien_graph_io io,
                               mien_model *model) {
     mien_value *root;
     if (import->status == MIEN_OK) keep(import, describe(import, output, &root));
-    if (import->status != MIEN_OK)
-        return mien_fail(import->status, __FILE__, __LINE__, "%s", import->message);
+    MIEN_TRY(mien_import_failure(import));
     MIEN_TRY(mien_graph_parse(root, import->source, io, &model->graph));
     MIEN_TRY(mien_weights_zeros(&model->graph, &model->weights));
     return copy_weights(import, model);

@@ -39,7 +39,8 @@ typedef struct mien_import {
     mien_import_layer *layers;
     int count;
     size_t capacity;
-    mien_status status; /* the first failure */
+    size_t bytes, bytes_most; /* of weights; bytes_most 0: no limit */
+    mien_status status;       /* the first failure */
     char message[MIEN_MESSAGE];
     struct mien_import_names *names;
 } mien_import;
@@ -65,6 +66,9 @@ void mien_import_replace_bool(mien_import *import, int layer, const char *key, b
 /* The values of a parameter in Mien's order (kernels HWIO, dense inputs x outputs). Takes over
  * `data`, also after a failure. */
 void mien_import_param(mien_import *import, int layer, const char *name, float *data, size_t count);
+
+/* The first failure so far, for readers that would otherwise go on for long. */
+mien_status mien_import_failure(const mien_import *import);
 
 /* Builds the graph from the layers that `output` needs, and copies their weights. Every declared
  * parameter must have been given with as many values, all finite. The caller releases the model. */

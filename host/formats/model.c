@@ -88,6 +88,12 @@ mien_status mien_model_file(const char *path, char *out) {
     if (mien_file_exists(out)) return MIEN_OK;
     MIEN_TRY(mien_path_join(out, path, MIEN_RUN_LAST));
     if (mien_file_exists(out)) return MIEN_OK;
+    MIEN_TRY(mien_path_join(out, path, "saved_model.pb"));
+    if (mien_file_exists(out))
+        return MIEN_FAIL(UNSUPPORTED,
+                         "the folder '%s' is a TensorFlow SavedModel: give the Keras model, or an "
+                         ".onnx file by tf2onnx",
+                         path);
     return MIEN_FAIL(NOT_FOUND,
                      "the folder '%s' has no %s; give a model file or the folder of a finished run",
                      path, MIEN_RUN_BEST);
@@ -120,9 +126,12 @@ mien_status mien_model_open_with(const char *path, const mien_model_options *opt
         return MIEN_FAIL(NOT_FOUND, "there is no model file '%s'", file_path);
     mien_status status = mien_file_read(file_path, file_limit, &from.bytes, &from.size);
     if (status == MIEN_OK) {
-        const mien_model_format *format = recognise(&from);
-        model->format = format;
-        status = format ? format->read(&from, model) : refuse(file_path);
+        const mien_model_format *format = mien_model_format_sniff(from.bytes, from.size);
+        const char *foreign = format ? NULL : mien_foreign_model(file_path, from.bytes, from.size);
+        model->format = format = format ? format : mien_model_format_of(file_path);
+        status = foreign  ? MIEN_FAIL(FORMAT, "'%s' is not a model file: %s", file_path, foreign)
+                 : format ? format->read(&from, model)
+                          : refuse(file_path);
     }
     if (status == MIEN_OK) status = mien_model_settle(model, file_path, from.options);
     mien_free(from.bytes);

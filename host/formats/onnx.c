@@ -9,6 +9,8 @@
 #include "host/formats/format.h"
 
 static const size_t external_limit = (size_t)2 << 30;
+/* Weights beyond twice the file's size, as halves become floats and some are shared. */
+static const size_t spare_bytes = (size_t)64 << 20;
 
 /* ---- external data ---- */
 
@@ -251,7 +253,7 @@ static void describe(const mien_onnx_reader *r, mien_meta *meta) {
              r->model.producer_version.data ? r->model.producer_version.data : "");
 }
 
-static mien_status read_model(mien_onnx_reader *r, const mien_model_options *options,
+static mien_status read_model(mien_onnx_reader *r, size_t size, const mien_model_options *options,
                               mien_model *model) {
     mien_graph_io io = {0};
     mien_meta ends = {0};
@@ -262,8 +264,11 @@ static mien_status read_model(mien_onnx_reader *r, const mien_model_options *opt
     MIEN_TRY(mien_onnx_mark(r, output));
     MIEN_TRY(read_external(r));
     MIEN_TRY(read_inputs(r, &io));
-    for (size_t i = 0; i < r->model.node_count; i++)
+    r->import.bytes_most = 2 * (size + r->external_size) + spare_bytes;
+    for (size_t i = 0; i < r->model.node_count; i++) {
         if (r->needed[i]) MIEN_TRY(read_node(r, i));
+        MIEN_TRY(mien_import_failure(&r->import));
+    }
     const bool classes = !options->classes || strcmp(options->classes, "none") != 0;
     MIEN_TRY(end_network(r, output, classes, &ends, &last));
     MIEN_TRY(mien_import_build(&r->import, last, io, model));
@@ -281,7 +286,7 @@ static mien_status read_file(mien_model_source *from, mien_model *model) {
     r->source = from->name;
     mien_status status = mien_import_start(&r->import, from->name);
     if (status == MIEN_OK) status = mien_onnx_parse(from->bytes, from->size, from->name, &r->model);
-    if (status == MIEN_OK) status = read_model(r, from->options, model);
+    if (status == MIEN_OK) status = read_model(r, from->size, from->options, model);
     mien_onnx_values_release(r);
     mien_onnx_release(&r->model);
     mien_import_release(&r->import);

@@ -59,6 +59,7 @@ typedef struct mien_onnx_reader {
     size_t slot_count;
     bool *needed; /* nodes that the output depends on */
     mien_import_weight *weights;
+    size_t spread;  /* elements for which constants were repeated, which is bounded */
     double **owned; /* values of computed constants */
     size_t owned_count, owned_capacity, owned_numbers;
     mien_onnx_tensor **tensors; /* of Constant nodes */
@@ -66,7 +67,6 @@ typedef struct mien_onnx_reader {
     char *external; /* the file of external data */
     size_t external_size;
     char external_name[256];
-    bool logarithm; /* the output was the logarithm of a softmax */
 } mien_onnx_reader;
 
 /* The node that is being read. */
@@ -140,6 +140,8 @@ void mien_onnx_transpose(mien_onnx_view *view, const int *perm);
 bool mien_onnx_same_view(const mien_onnx_view *a, const mien_onnx_view *b);
 bool mien_onnx_same_dims(const mien_onnx_view *a, const mien_onnx_view *b);
 long long mien_onnx_count(const mien_onnx_view *view);
+/* UNSUPPORTED for more elements than a layer may have. */
+mien_status mien_onnx_check_size(const mien_onnx_op *op, const mien_onnx_view *view);
 /* The element of the layer's output that the tensor's element number `at`, in its own order, is. */
 long long mien_onnx_offset(const mien_onnx_view *view, long long at);
 /* The axes in the order in which they lie in memory, outermost first. */
@@ -174,6 +176,8 @@ mien_status mien_onnx_rescale(const mien_onnx_op *op, mien_onnx_view *view, doub
 mien_status mien_onnx_spread(const mien_onnx_op *op, const mien_onnx_view *view, int i, float **out,
                              bool *per_channel);
 mien_status mien_onnx_activation(const mien_onnx_op *op, mien_onnx_view *view, const char *name);
+/* Counts elements for which a constant is repeated; UNSUPPORTED if the file has too many. */
+mien_status mien_onnx_count_spread(const mien_onnx_op *op, size_t count);
 /* Sets output k. */
 mien_status mien_onnx_set_output(const mien_onnx_op *op, int k, const mien_onnx_view *view);
 mien_status mien_onnx_copy_view(const mien_onnx_op *op);

@@ -7,6 +7,27 @@
 
 /* ---- constants ---- */
 
+/* Together they may take about a second. */
+#define SPREAD_MAX ((size_t)1 << 25)
+
+mien_status mien_onnx_count_spread(const mien_onnx_op *op, size_t count) {
+    if (count > SPREAD_MAX - op->r->spread)
+        return mien_onnx_refuse(op, "the file's constants per element are too large");
+    op->r->spread += count;
+    return MIEN_OK;
+}
+
+/* Has the constant one number for each of the layer's channels, along the axis that is those? */
+static bool is_per_channel(const mien_onnx_view *view, const mien_onnx_constant *c) {
+    for (int i = 0; i < view->count; i++) {
+        const struct mien_onnx_factor *f = &view->factors[i];
+        if (f->stride != 1 || f->size != view->c || view->dims[f->axis] != view->c) continue;
+        const int axis = f->axis - view->rank + c->rank;
+        return axis >= 0 && c->dims[axis] == view->c && c->count == (size_t)view->c;
+    }
+    return false;
+}
+
 mien_status mien_onnx_spread(const mien_onnx_op *op, const mien_onnx_view *view, int i, float **out,
                              bool *per_channel) {
     const mien_onnx_constant *c = mien_onnx_constant_in(op, i);
@@ -17,6 +38,9 @@ mien_status mien_onnx_spread(const mien_onnx_op *op, const mien_onnx_view *view,
     for (int k = 0; k < c->rank; k++)
         if (c->dims[k] != 1 && c->dims[k] != view->dims[k + view->rank - c->rank])
             return mien_onnx_refuse(op, "its constant does not have its input's shape");
+    *per_channel = true;
+    if (is_per_channel(view, c)) return mien_onnx_floats(op, i, out);
+    MIEN_TRY(mien_onnx_count_spread(op, count));
     MIEN_TRY(mien_onnx_floats(op, i, &from));
     const mien_status status = mien_new(&to, count, sizeof *to);
     for (size_t e = 0; e < count && status == MIEN_OK; e++) {
@@ -31,7 +55,6 @@ mien_status mien_onnx_spread(const mien_onnx_op *op, const mien_onnx_view *view,
     }
     mien_free(from);
     *out = to;
-    *per_channel = true;
     for (size_t e = (size_t)view->c; e < count && status == MIEN_OK && *per_channel; e++)
         *per_channel = to[e] == to[e % (size_t)view->c];
     return status;
@@ -148,9 +171,13 @@ static mien_status with_number(const mien_onnx_op *op, int code, mien_onnx_view 
         return mien_onnx_rescale(op, view, number, 0);
     case DIV:
         return mien_onnx_rescale(op, view, 1 / number, 0);
-    case MAX:
-        if (number != 0) return mien_onnx_refuse(op, "only a maximum with 0 is supported");
-        return mien_onnx_activation(op, view, "relu");
+    case MAX: /* relu(x - c) + c */
+    case MIN: /* c - relu(c - x) */
+        MIEN_TRY(mien_onnx_rescale(op, view, code == MAX ? 1 : -1, code == MAX ? -number : number));
+        MIEN_TRY(mien_onnx_activation(op, view, "relu"));
+        MIEN_TRY(mien_onnx_rescale(op, view, code == MAX ? 1 : -1, number));
+        view->positive = code == MAX && number >= 0;
+        return MIEN_OK;
     default:
         return mien_onnx_refuse(op, "this constant is not supported");
     }
@@ -221,19 +248,25 @@ static mien_status repeat_pixels(const mien_onnx_op *op, mien_onnx_view *view, i
     return MIEN_OK;
 }
 
-/* Brings two images to one shape; a product may keep a second one of 1x1. */
-static mien_status broadcast(const mien_onnx_op *op, mien_onnx_view *a, mien_onnx_view *b,
-                             bool product) {
+/* Of two images, the axes such that what is innermost in the larger one comes second, as channels;
+ * `back` undoes it. */
+static void channels_second(const mien_onnx_view *a, const mien_onnx_view *b, int *perm,
+                            int *back) {
+    const mien_onnx_view *large = mien_onnx_count(a) >= mien_onnx_count(b) ? a : b;
+    int order[MIEN_ONNX_RANK_MAX], n = 2;
+    mien_onnx_memory_order(large, order);
+    perm[0] = 0, perm[1] = order[3] ? order[3] : 1;
+    for (int i = 1; i < 4; i++)
+        if (i != perm[1]) perm[n++] = i;
+    for (int i = 0; i < 4; i++)
+        back[perm[i]] = i;
+}
+
+/* Repeats an image of 1x1 pixels or of one channel as often as the other one needs; a product may
+ * keep a second one of 1x1. */
+static mien_status repeat(const mien_onnx_op *op, mien_onnx_view *a, mien_onnx_view *b,
+                          const long long *size, bool product) {
     mien_onnx_view *const both[] = {a, b};
-    long long size[4];
-    if (a->rank != 4 || b->rank != 4)
-        return mien_onnx_refuse(op, "its inputs have different shapes");
-    for (int i = 0; i < 4; i++) {
-        size[i] = a->dims[i] > b->dims[i] ? a->dims[i] : b->dims[i];
-        if ((a->dims[i] != size[i] && a->dims[i] != 1) ||
-            (b->dims[i] != size[i] && b->dims[i] != 1))
-            return mien_onnx_refuse(op, "its inputs have different shapes");
-    }
     for (int i = 0; i < 2; i++) {
         MIEN_TRY(mien_onnx_image(op, both[i]));
         if (both[i]->c != size[1]) MIEN_TRY(repeat_channels(op, both[i], (int)size[1]));
@@ -252,15 +285,35 @@ static mien_status broadcast(const mien_onnx_op *op, mien_onnx_view *a, mien_onn
     return MIEN_OK;
 }
 
+/* Brings two images to one shape, which `a` then has. */
+static mien_status broadcast(const mien_onnx_op *op, mien_onnx_view *a, mien_onnx_view *b,
+                             bool product) {
+    long long size[4];
+    int perm[4], back[4];
+    if (a->rank != 4 || b->rank != 4)
+        return mien_onnx_refuse(op, "its inputs have different shapes");
+    channels_second(a, b, perm, back);
+    mien_onnx_transpose(a, perm);
+    mien_onnx_transpose(b, perm);
+    for (int i = 0; i < 4; i++) {
+        size[i] = a->dims[i] > b->dims[i] ? a->dims[i] : b->dims[i];
+        if ((a->dims[i] != size[i] && a->dims[i] != 1) ||
+            (b->dims[i] != size[i] && b->dims[i] != 1))
+            return mien_onnx_refuse(op, "its inputs have different shapes");
+    }
+    MIEN_TRY(repeat(op, a, b, size, product));
+    mien_onnx_transpose(a, back);
+    return MIEN_OK;
+}
+
 static mien_status match(const mien_onnx_op *op, mien_onnx_view *a, mien_onnx_view *b,
                          bool product) {
+    int order[MIEN_ONNX_RANK_MAX];
     if (mien_onnx_same_view(a, b)) return MIEN_OK;
     if (!mien_onnx_same_dims(a, b)) return broadcast(op, a, b, product);
-    mien_onnx_view *const both[] = {a, b};
-    for (int i = 0; i < 2; i++)
-        MIEN_TRY(a->rank == 4 && a->dims[0] == 1 ? mien_onnx_image(op, both[i])
-                                                 : mien_onnx_rows(op, both[i]));
-    return MIEN_OK;
+    mien_onnx_memory_order(a, order);
+    MIEN_TRY(mien_onnx_arrange(op, a, order, a->h, a->w, a->c, a->flat));
+    return mien_onnx_arrange(op, b, order, a->h, a->w, a->c, a->flat);
 }
 
 /* x * sigmoid(x) is swish. */

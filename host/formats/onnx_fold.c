@@ -122,7 +122,7 @@ static mien_status fold_reshape(const mien_onnx_op *op) {
 static mien_status fold_transpose(const mien_onnx_op *op) {
     constant *from, c = {0};
     int perm[MIEN_ONNX_RANK_MAX];
-    long long dims[MIEN_ONNX_RANK_MAX];
+    long long dims[MIEN_ONNX_RANK_MAX], strides[MIEN_ONNX_RANK_MAX];
     bool seen[MIEN_ONNX_RANK_MAX] = {false};
     MIEN_TRY(input(op, 0, &from));
     for (int i = 0; i < from->rank; i++)
@@ -136,10 +136,12 @@ static mien_status fold_transpose(const mien_onnx_op *op) {
     }
     c.whole = from->whole;
     MIEN_TRY(shape_it(op, &c, dims, from->rank));
+    for (int i = 0; i < from->rank; i++)
+        strides[i] = stride_of(from, perm[i]);
     for (size_t e = 0; e < c.count; e++) {
         long long rest = (long long)e, at = 0;
         for (int i = c.rank - 1; i >= 0; rest /= dims[i], i--)
-            at += rest % dims[i] * stride_of(from, perm[i]);
+            at += rest % dims[i] * strides[i];
         c.values[e] = from->values[at];
     }
     return mien_onnx_set_constant(op, &c);
@@ -466,6 +468,7 @@ static mien_status fold_product(const mien_onnx_op *op) {
     int axes[MIEN_ONNX_RANK_MAX], count;
     MIEN_TRY(input(op, 0, &from));
     MIEN_TRY(mien_onnx_axes(op, 1, from->rank, axes, &count));
+    if (from->count > 4096) return mien_onnx_refuse(op, "its input is too large");
     if (from->rank > 1 && count && count != from->rank)
         return mien_onnx_refuse(op, "a product over some axes is not supported");
     for (size_t i = 0; i < from->count; i++)

@@ -133,7 +133,6 @@ static mien_status read_prelu(const mien_onnx_op *op) {
         slope->rank = 3; /* some exporters leave out the axes of size 1 */
         slope->dims[1] = slope->dims[2] = 1;
     }
-    if (view.rank == 4) MIEN_TRY(mien_onnx_image(op, &view));
     MIEN_TRY(mien_onnx_spread(op, &view, 1, &alpha, &per_channel));
     const mien_status status = mien_onnx_unary(op, "prelu", &view, &layer);
     if (status != MIEN_OK) {
@@ -150,7 +149,8 @@ static mien_status read_prelu(const mien_onnx_op *op) {
 
 /* ---- softmax ---- */
 
-/* Softmax is over the last of Mien's axes. Up to opset 12 it is over `axis` and all after it. */
+/* LogSoftmax at the end of a network is read as the softmax, whose logarithm nobody needs. Softmax
+ * is over the last of Mien's axes. Up to opset 12 it is over `axis` and all after it. */
 static mien_status read_softmax(const mien_onnx_op *op) {
     mien_onnx_view view = *mien_onnx_view_in(op, 0);
     const bool old = op->r->model.opset < 13;
@@ -162,7 +162,6 @@ static mien_status read_softmax(const mien_onnx_op *op) {
     if (mien_slice_is(op->node->op, "LogSoftmax")) {
         if (op->r->values[op->out[0]].consumers)
             return mien_onnx_refuse(op, "it is supported as the network's last layer only");
-        op->r->logarithm = true;
     }
     for (int i = 0; i < view.rank; i++) /* the axis moves to the end */
         perm[i] = i < axis ? i : i == view.rank - 1 ? (int)axis : i + 1;

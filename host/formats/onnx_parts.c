@@ -1,4 +1,5 @@
-/* Operators that join tensors and take them apart: Concat, Split, Slice, Gather, Pad. */
+/* Operators that join tensors and take them apart: Concat, Split, Slice, Gather, Pad, and
+ * Tile. */
 #include <string.h>
 
 #include "host/formats/onnx.h"
@@ -98,7 +99,7 @@ static mien_status change_axis(const mien_onnx_op *op, mien_onnx_view *view, int
     const bool positive = view->positive;
     mien_onnx_view_make(view, layer, &like, order, (int)outside, size, (int)inside, false);
     view->positive = positive;
-    return MIEN_OK;
+    return mien_onnx_check_size(op, view);
 }
 
 /* Elements start … end - 1 of an axis. */
@@ -271,6 +272,59 @@ static mien_status read_pad(const mien_onnx_op *op) {
     return mien_onnx_set(op, &view);
 }
 
+/* ---- Tile, Expand ---- */
+
+/* Repeats an axis of size 1: (axes outside) x 1 x (axes inside) is an image of one column, which
+ * becomes wider. */
+static mien_status widen(const mien_onnx_op *op, mien_onnx_view *view, int axis, int times) {
+    const int factors[] = {1, times};
+    const bool positive = view->positive;
+    int layer;
+    if (times > 64) return mien_onnx_refuse(op, "at most 64 repetitions are supported");
+    MIEN_TRY(mien_onnx_around(op, view, axis));
+    MIEN_TRY(mien_import_add(&op->r->import, "up_sampling2d", "", &view->layer, 1, &layer));
+    mien_import_numbers(&op->r->import, layer, "size", factors, 2);
+    mien_onnx_view like = *view;
+    like.dims[axis] = times;
+    mien_onnx_view_make(view, layer, &like, NULL, view->h, times, view->c, false);
+    view->positive = positive;
+    return mien_onnx_check_size(op, view);
+}
+
+static mien_status repeat(const mien_onnx_op *op, mien_onnx_view *view, int axis, int times) {
+    long long dims[MIEN_ONNX_RANK_MAX];
+    const mien_onnx_view before = *view;
+    if (times == 1) return MIEN_OK;
+    if (view->dims[axis] == 1) return widen(op, view, axis, times);
+    if (view->rank == MIEN_ONNX_RANK_MAX) return mien_onnx_refuse(op, "it has more than 7 axes");
+    for (int i = 0; i <= view->rank; i++) /* a new axis before it */
+        dims[i] = i < axis ? before.dims[i] : i == axis ? 1 : before.dims[i - 1];
+    MIEN_TRY(mien_onnx_reshape(op, view, dims, before.rank + 1));
+    MIEN_TRY(widen(op, view, axis, times));
+    memcpy(dims, before.dims, sizeof dims);
+    dims[axis] *= times;
+    return mien_onnx_reshape(op, view, dims, before.rank);
+}
+
+static mien_status read_repeat(const mien_onnx_op *op) {
+    mien_onnx_view view = *mien_onnx_view_in(op, 0);
+    const bool tile = mien_slice_is(op->node->op, "Tile");
+    double list[LIST];
+    size_t count;
+    MIEN_TRY(list_of(op, "shape", 1, list, &count));
+    if (count != (size_t)view.rank)
+        return mien_onnx_refuse(op, "its numbers do not fit its input's axes");
+    for (int i = 0; i < view.rank; i++) {
+        const double size = (double)view.dims[i], times = tile || size == 1 ? list[i] : 1;
+        if (!(times >= 1 && times <= 4096) ||
+            (!tile && size != 1 && list[i] != size && list[i] != 1))
+            return mien_onnx_refuse(op, "its numbers do not fit its input's axes");
+        MIEN_TRY(repeat(op, &view, i, (int)times));
+    }
+    return mien_onnx_set(op, &view);
+}
+
 const mien_onnx_operator mien_onnx_part_ops[] = {{"Concat", read_concat}, {"Slice", read_slice},
                                                  {"Split", read_split},   {"Gather", read_gather},
-                                                 {"Pad", read_pad},       {NULL, NULL}};
+                                                 {"Pad", read_pad},       {"Tile", read_repeat},
+                                                 {"Expand", read_repeat}, {NULL, NULL}};

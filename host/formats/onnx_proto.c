@@ -265,6 +265,9 @@ static mien_status count_graph(mien_slice in, const char *source, counts *all) {
         all->tensors += f.number == 5;
         all->inputs += f.number == 11;
         all->outputs += f.number == 12;
+        if (all->ports + all->tensors + all->inputs + all->outputs > MIEN_ONNX_NAMES_MAX)
+            return MIEN_FAIL(UNSUPPORTED, "%s: the graph has more than %d names", source,
+                             MIEN_ONNX_NAMES_MAX);
     }
     return MIEN_OK;
 }

@@ -12,6 +12,7 @@
 #include "host/base/status.h"
 
 enum { MIEN_ONNX_RANK_MAX = 8, MIEN_ONNX_NODES_MAX = 65536, MIEN_ONNX_PORTS_MAX = 256 };
+enum { MIEN_ONNX_NAMES_MAX = 1 << 18 }; /* of inputs and outputs of nodes, and of weights */
 enum { MIEN_ONNX_IR_MAX = 14, MIEN_ONNX_OPSET_MIN = 7, MIEN_ONNX_OPSET_MAX = 28 };
 
 /* Bytes of the file; as text not zero-terminated. */

@@ -207,6 +207,7 @@ static mien_status define(const mien_onnx_op *op, int k, mien_onnx_value **out) 
 
 mien_status mien_onnx_set_output(const mien_onnx_op *op, int k, const mien_onnx_view *view) {
     mien_onnx_value *value = NULL;
+    MIEN_TRY(mien_onnx_check_size(op, view));
     MIEN_TRY(define(op, k, &value));
     value->kind = MIEN_ONNX_TENSOR;
     value->view = *view;
@@ -229,8 +230,9 @@ mien_status mien_onnx_set_constant(const mien_onnx_op *op, const mien_onnx_const
 
 /* ---- numbers ---- */
 
-/* Constants that are computed are shapes and small tables: all together at most this many. */
-#define OWNED_MAX ((size_t)1 << 22)
+/* Constants that are computed are shapes, and kernels that are transposed: together at most this
+ * many numbers. */
+#define OWNED_MAX ((size_t)1 << 26)
 
 mien_status mien_onnx_allocate(mien_onnx_reader *r, size_t count, double **out) {
     if (count > OWNED_MAX - r->owned_numbers)
@@ -383,6 +385,7 @@ mien_status mien_onnx_floats(const mien_onnx_op *op, int input, float **out) {
     const mien_onnx_constant *c = &op->r->values[op->in[input]].constant;
     const mien_onnx_tensor *t = c->tensor;
     mien_slice raw = {0};
+    mien_status status = MIEN_OK;
     *out = NULL;
     if (!c->values) MIEN_TRY(check_values(op->r, t, &raw));
     MIEN_TRY(mien_new(out, c->count + 1, sizeof **out));
@@ -390,13 +393,14 @@ mien_status mien_onnx_floats(const mien_onnx_op *op, int input, float **out) {
         for (size_t i = 0; i < c->count; i++)
             (*out)[i] = (float)c->values[i];
     else if (!raw.data)
-        return list_to_floats(op->r, t, *out);
+        status = list_to_floats(op->r, t, *out);
     else if (t->type == MIEN_ONNX_FLOAT)
         memcpy(*out, raw.data, c->count * sizeof **out);
     else
         for (size_t i = 0; i < c->count; i++)
             (*out)[i] = (float)element(t->type, raw.data + i * width_of(t->type));
-    return MIEN_OK;
+    if (status != MIEN_OK) mien_free(*out);
+    return status;
 }
 
 mien_status mien_onnx_axes(const mien_onnx_op *op, int i, int rank, int *axes, int *count) {

@@ -12,6 +12,11 @@ long long mien_onnx_count(const mien_onnx_view *view) {
     return count;
 }
 
+mien_status mien_onnx_check_size(const mien_onnx_op *op, const mien_onnx_view *view) {
+    if ((double)view->h * view->w * view->c <= (double)MIEN_ONNX_COUNT_MAX) return MIEN_OK;
+    return mien_onnx_refuse(op, "its output of %dx%dx%d is too large", view->h, view->w, view->c);
+}
+
 bool mien_onnx_same_dims(const mien_onnx_view *a, const mien_onnx_view *b) {
     return a->rank == b->rank && memcmp(a->dims, b->dims, sizeof *a->dims * (size_t)a->rank) == 0;
 }

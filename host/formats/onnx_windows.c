@@ -84,7 +84,7 @@ static mien_status pad(const mien_onnx_op *op, mien_onnx_view *image, const wind
                       w->pads[3]);
     image->h += w->pads[0] + w->pads[2];
     image->w += w->pads[1] + w->pads[3];
-    return MIEN_OK;
+    return mien_onnx_check_size(op, image);
 }
 
 /* After a layer with a window: the image [1, channels, out]. */
@@ -265,9 +265,10 @@ static mien_status pool_and_choose(const mien_onnx_op *op, mien_onnx_view *image
     for (int i = 0; i < 2; i++) {
         const int size = i ? image->w : image->h, middle = (w->kernel[i] - 1) / 2;
         sides[i] = middle - w->pads[i];
+        sides[i + 2] = size - sides[i] - (w->out[i] - 1) * w->strides[i] - 1;
         all.strides[i] = 1, all.out[i] = size;
         few.kernel[i] = 1;
-        if (sides[i] < 0 || sides[i] + (w->out[i] - 1) * w->strides[i] >= size)
+        if (sides[i] < 0 || sides[i + 2] < 0)
             return mien_onnx_refuse(op, "its padding is not supported for values below zero");
     }
     MIEN_TRY(add_pool(op, "max_pooling2d", image, &all, true));
@@ -310,6 +311,7 @@ static mien_status correct(const mien_onnx_op *op, mien_onnx_view *image, const 
                            const int *in, bool padded) {
     const size_t count = (size_t)image->h * (size_t)image->w * (size_t)image->c;
     float *scale, *shift;
+    MIEN_TRY(mien_onnx_count_spread(op, count));
     MIEN_TRY(mien_new(&scale, count, sizeof *scale));
     const mien_status status = mien_new(&shift, count, sizeof *shift);
     if (status != MIEN_OK) {
@@ -384,6 +386,9 @@ static mien_status resized(const mien_onnx_op *op, const mien_onnx_view *image, 
         const double size = sizes ? list[i] : floor(list[i] * in[i]);
         if (!(size >= 1 && size <= 4096) || (i < 2 && size != in[i]))
             return mien_onnx_refuse(op, "it must resize height and width alone");
+        if (!sizes &&
+            fabs(list[i] * in[i] - size) > 1e-4) /* the scale, not the sizes, would count */
+            return mien_onnx_refuse(op, "its scales do not give whole sizes");
         if (i >= 2) out[i - 2] = (int)size;
     }
     return MIEN_OK;

@@ -111,7 +111,7 @@ mien_status mien_model_complete(const mien_model *model, const char *path) {
     char which[96];
     snprintf(which, sizeof which, "which classes its %d outputs are", meta->classes);
     return MIEN_FAIL(
-        INVALID, "'%s' does not say %s%s%s: give %s%s%s (once and for all: mien convert)", path,
+        INVALID, "'%s' does not say %s%s%s: give %s%s%s, or store it once with mien convert", path,
         classes ? which : "", classes && scaling ? " and " : "",
         scaling ? "how pixels are scaled" : "",
         classes ? "--classes a,b,… in the order of the outputs (none: they are no "

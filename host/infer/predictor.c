@@ -55,6 +55,7 @@ mien_status mien_predictor_create(const mien_model *model, mien_backend *backend
     mien_predictor *p;
     const mien_plan_options options = {.max_batch = max_batch, .quant = &model->quant};
     *out = NULL;
+    MIEN_TRY(mien_model_complete(model, model->graph.name));
     MIEN_TRY(mien_new(&p, 1, sizeof *p));
     p->model = model;
     p->backend = backend;

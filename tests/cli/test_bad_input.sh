@@ -233,7 +233,7 @@ refuse 1 "model: folder without one" "'used'" "best.h5" -- evaluate --model used
 refuse 1 "model: text" "'good.csv'" "nor HDF5" -- inspect good.csv
 refuse 1 "model: a device" "'/dev/zero'" "regular file" -- inspect /dev/zero
 : >empty.h5
-refuse 1 "model: empty" "'empty.h5'" "not HDF5" -- inspect empty.h5
+refuse 1 "model: empty" "'empty.h5'" "it is empty" -- inspect empty.h5
 size=$(stat -c %s $model)
 for keep in 8 600 $((size / 2)) $((size - 1)); do
     head -c "$keep" $model >cut.h5

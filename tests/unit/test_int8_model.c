@@ -302,7 +302,7 @@ static void test_file(void **state) {
 static mien_status try_bytes(const char *bytes, size_t size) {
     mien_model model = {0};
     float out[11 * CLASSES];
-    mien_model_source from = {malloc(size + 1), size, "damaged"};
+    mien_model_source from = {.bytes = malloc(size + 1), .size = size, .name = "damaged"};
     assert_non_null(from.bytes);
     memcpy(from.bytes, bytes, size);
     const mien_status status = mien_format_int8.read(&from, &model);
