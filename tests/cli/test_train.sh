@@ -6,7 +6,7 @@
 for word in serve runs sweep compare report audit; do
     refuse 2 "later: $word" "'$word' is not in this version" -- $word
 done
-for flag in --resume --resume-anyway --classes --preprocess; do
+for flag in --resume --resume-anyway; do
     refuse 2 "later: $flag" "$flag is not in this version" -- evaluate $flag x
 done
 helps() { # COMMAND FLAG…: all of them in --help

@@ -38,6 +38,15 @@ def pixels(n, shape):
     return out.reshape((n,) + tuple(shape))
 
 
+def strip(m):
+    """PyTorch's notes on each node are larger than these networks, and hold paths and lines of source."""
+    for entry in [m, m.graph, *m.graph.node, *m.graph.value_info, *m.graph.initializer, *m.graph.input,
+                  *m.graph.output]:
+        entry.ClearField("metadata_props")
+        entry.ClearField("doc_string")
+    del m.functions[:]
+
+
 def note(name, output=None):
     """Runs the file in ONNX Runtime, one image at a time."""
     path = os.path.join(OUT, name + ".onnx")
@@ -60,11 +69,8 @@ def note(name, output=None):
     if os.path.exists(data) and os.path.getsize(data) == 0:
         os.remove(data)
     m = onnx.load(path, load_external_data=False)
-    if len(m.graph.node) > 12:  # PyTorch's notes on each node are larger than these networks
-        for entry in [m.graph, *m.graph.node, *m.graph.value_info]:
-            del entry.metadata_props[:]
-        del m.functions[:]
-        onnx.save(m, path)
+    strip(m)
+    onnx.save(m, path)
     size = os.path.getsize(path)
     ops = sorted({n.op_type for n in m.graph.node})
     print(f"{name:28} opset {m.opset_import[0].version:2} ir {m.ir_version:2} {size:6} bytes  {' '.join(ops)}")
