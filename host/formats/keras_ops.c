@@ -172,7 +172,8 @@ static mien_status take(keras_call *call, const mien_value *list) {
     const bool drops = value->rank == 3 && slices[3].single;
     if (drops) {
         const double at = slices[3].start < 0 ? slices[3].start + value->c : slices[3].start;
-        slices[3] = (slice){.start = at, .stop = at + 1, .step = 1, .has_start = true, .has_stop = true};
+        slices[3] =
+            (slice){.start = at, .stop = at + 1, .step = 1, .has_start = true, .has_stop = true};
     }
     bool good = left == 0 && !slices[0].single && !slices[0].has_start && !slices[0].has_stop;
     for (int i = 0; i < 3 && good; i++) {

@@ -127,8 +127,8 @@ static void read_line(const char *line, size_t outputs, float *out) {
     mien_tree_release(&tree);
 }
 
-static void by_command(const char *path, const char *classes, const char *preprocess, size_t outputs,
-                       const mien_value *rows) {
+static void by_command(const char *path, const char *classes, const char *preprocess,
+                       size_t outputs, const mien_value *rows) {
     char command[3 * MIEN_PATH], line[8192];
     float got[ROWS * OUTPUTS];
     snprintf(command, sizeof command,
@@ -160,14 +160,15 @@ static void check_entry(mien_backend *backend, const mien_value *entry) {
     for (size_t i = 0; i < ROWS * image; i++)
         images[i] = next8(&n);
     for (int i = 0; i < ROWS; i++) {
-        mien_image copy = {.width = w, .height = h, .channels = c, .pixels = images + (size_t)i * image};
+        mien_image copy = {
+            .width = w, .height = h, .channels = c, .pixels = images + (size_t)i * image};
         snprintf(name, sizeof name, "faces/%d.png", i);
         scratch_put(name, "", 0);
         expect_ok(mien_image_write_png(&copy, scratch_path(name)));
     }
     for (size_t i = 0; i < outputs; i++)
-        snprintf(classes + strlen(classes), sizeof classes - strlen(classes), "%sc%zu", i ? "," : "",
-                 i);
+        snprintf(classes + strlen(classes), sizeof classes - strlen(classes), "%sc%zu",
+                 i ? "," : "", i);
     expect_ok(mien_path_join(path, folder(), mien_value_string(entry, "file")));
     for (int k = 0; k < 2; k++) {
         const char *preprocess = k ? "none" : "unit", *own = outputs > 1 ? classes : NULL;
