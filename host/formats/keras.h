@@ -136,6 +136,10 @@ mien_status mien_keras_import(const char *source, const mien_model_options *opti
                               const char *container, size_t container_size, const char *config,
                               size_t config_size, int version, mien_model *model);
 
+/* keras_h5.c: the settings in the attribute `mien`, which must match the network. */
+mien_status mien_keras_settings(const mien_safetensors *file, const char *source,
+                                mien_model *model);
+
 /* ---- keras_net.c ---- */
 mien_status keras_net_parse(keras_reader *r, const mien_value *root, keras_net **out);
 void keras_net_release(keras_net *net);
@@ -190,6 +194,8 @@ void keras_file_release(keras_file *file);
 /* Binds the weights of the file to the layers of the network. */
 mien_status keras_bind(keras_reader *r);
 mien_status keras_leftovers(const keras_reader *r);
+/* Keras's snake case: Conv2DTranspose is conv2d_transpose, PReLU is p_re_lu. */
+void keras_snake_case(const char *name, char *out, size_t size);
 
 /* ---- converters ---- */
 extern const keras_class keras_window_classes[], keras_layer_classes[], keras_shape_classes[],

@@ -256,8 +256,7 @@ mien_status keras_bind_nested(const keras_reader *r, keras_layer *layer, keras_w
 
 /* ---- by class ---- */
 
-/* Keras's snake case: Conv2DTranspose is conv2d_transpose, PReLU is p_re_lu. */
-static void snake_case(const char *name, char *out, size_t size) {
+void keras_snake_case(const char *name, char *out, size_t size) {
     char first[128];
     size_t n = 0;
     for (size_t i = 0; name[i] && n + 3 < sizeof first; i++) {
@@ -324,7 +323,7 @@ static mien_status bind_class(keras_reader *r, keras_net *net, int index, const 
                      : l->kind->roles ? l->kind->roles(l, roles)
                                       : 0;
     if (!want) return MIEN_OK;
-    snake_case(l->class_name, snake, sizeof snake);
+    keras_snake_case(l->class_name, snake, sizeof snake);
     long number = -1;
     for (int i = 0; i <= index; i++) { /* the groups of the class in the order of its layers */
         const keras_layer *k = &net->layers[i];

@@ -299,8 +299,8 @@ static bool is_own(const mien_safetensors *file) {
 }
 
 /* The settings of a model of Mien that Keras saved again. */
-static mien_status take_settings(const mien_safetensors *file, const char *source,
-                                 mien_model *model) {
+mien_status mien_keras_settings(const mien_safetensors *file, const char *source,
+                                mien_model *model) {
     mien_tree tree = {0};
     mien_meta meta = {0};
     const mien_shape in = model->graph.nodes[0].out;
@@ -322,7 +322,7 @@ static mien_status read_other(const mien_model_source *from, const char *bytes, 
     MIEN_TRY(mien_keras_import(from->name, from->options, bytes, size, config,
                                config ? strlen(config) : 0, 0, model));
     if (!mien_safetensors_meta(file, "attr:/@mien")) return MIEN_OK;
-    return take_settings(file, from->name, model);
+    return mien_keras_settings(file, from->name, model);
 }
 
 static mien_status read_file(mien_model_source *from, mien_model *model) {

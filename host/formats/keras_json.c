@@ -193,7 +193,8 @@ static void write_end(mien_json *json, const char *key, const char *layer) {
     mien_json_close(json, ']');
 }
 
-void mien_keras_write_config(const mien_graph *graph, mien_text *out) {
+/* The layers `order`, [count] nodes. */
+static void write_config(const mien_graph *graph, const int *order, int count, mien_text *out) {
     mien_json json = {.text = out};
     mien_json_open(&json, NULL, '{');
     mien_json_string(&json, "class_name", "Functional");
@@ -201,13 +202,25 @@ void mien_keras_write_config(const mien_graph *graph, mien_text *out) {
     mien_json_string(&json, "name", graph->name);
     mien_json_bool(&json, "trainable", true);
     mien_json_open(&json, "layers", '[');
-    for (int i = 0; i < graph->count; i++)
-        if (!graph->nodes[i].implicit) write_layer(graph, &graph->nodes[i], &json);
+    for (int i = 0; i < count; i++)
+        write_layer(graph, &graph->nodes[order[i]], &json);
     mien_json_close(&json, ']');
     write_end(&json, "input_layers", graph->nodes[0].name);
     write_end(&json, "output_layers", graph->nodes[layer_of(graph, graph->count - 1)].name);
     mien_json_close(&json, '}');
     mien_json_close(&json, '}');
+}
+
+void mien_keras_write_config(const mien_graph *graph, mien_text *out) {
+    int order[MIEN_NODES_MAX], count = 0;
+    for (int i = 0; i < graph->count; i++)
+        if (!graph->nodes[i].implicit) order[count++] = i;
+    write_config(graph, order, count, out);
+}
+
+void mien_keras_write_sorted(const mien_graph *graph, mien_text *out) {
+    int order[MIEN_NODES_MAX];
+    write_config(graph, order, mien_keras_order(graph, order), out);
 }
 
 /* ---- reading ---- */

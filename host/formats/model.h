@@ -118,6 +118,8 @@ mien_status mien_model_default(char *out);
 
 /* keras_json.c: the graph as Keras's model_config and back. */
 void mien_keras_write_config(const mien_graph *graph, mien_text *out);
+/* The same with the layers in the order of mien_keras_order. */
+void mien_keras_write_sorted(const mien_graph *graph, mien_text *out);
 mien_status mien_keras_read_config(const mien_value *config, const char *source, mien_graph *graph);
 /* The order in which Keras lists and loads the layers: indices of nodes that are not implicit;
  * returns how many. `order` has graph->count entries. */

@@ -146,3 +146,65 @@ mien_status mien_zip_member(const char *bytes, size_t size, const char *source, 
     *out = NULL;
     return status;
 }
+
+/* ---- writing ---- */
+
+static void put(mien_text *out, uint32_t value, int bytes) {
+    for (; bytes > 0; bytes--, value >>= 8) {
+        const char byte = (char)(value & 0xff);
+        mien_text_append(out, &byte, 1);
+    }
+}
+
+/* The fields that a member's header and its entry in the table share: version 2.0, stored, no
+ * flags, the first day of 1980, so that equal models give equal files. */
+static void put_fields(mien_text *out, const struct mien_zip_written *m) {
+    enum { VERSION = 20, DAY = 0x21 };
+    put(out, VERSION, 2);
+    put(out, 0, 2);
+    put(out, STORED, 2);
+    put(out, 0, 2);
+    put(out, DAY, 2);
+    put(out, m->crc, 4);
+    put(out, (uint32_t)m->size, 4);
+    put(out, (uint32_t)m->size, 4);
+    put(out, (uint32_t)strlen(m->name), 2);
+    put(out, 0, 2);
+}
+
+mien_status mien_zip_add(mien_zip_writer *zip, const char *name, const void *bytes, size_t size) {
+    if (size >= INT32_MAX || zip->out->size >= INT32_MAX || zip->count == MIEN_ZIP_WRITTEN)
+        return MIEN_FAIL(INVALID, "the model is too large for a zip archive: write it as .h5");
+    struct mien_zip_written *m = &zip->members[zip->count++];
+    *m = (struct mien_zip_written){name, (unsigned)crc32(crc32(0, NULL, 0), bytes, (uInt)size),
+                                   size, zip->out->size};
+    mien_text_append(zip->out, "PK\3\4", 4);
+    put_fields(zip->out, m);
+    mien_text_puts(zip->out, name);
+    mien_text_append(zip->out, bytes, size);
+    return zip->out->status;
+}
+
+mien_status mien_zip_end(mien_zip_writer *zip) {
+    mien_text *out = zip->out;
+    const size_t start = out->size;
+    for (int i = 0; i < zip->count; i++) {
+        mien_text_append(out, "PK\1\2", 4);
+        put(out, 20, 2);
+        put_fields(out, &zip->members[i]);
+        put(out, 0, 4); /* no comment, disk 0 */
+        put(out, 0, 2);
+        put(out, 0, 4);
+        put(out, (uint32_t)zip->members[i].offset, 4);
+        mien_text_puts(out, zip->members[i].name);
+    }
+    const size_t size = out->size - start;
+    mien_text_append(out, "PK\5\6", 4);
+    put(out, 0, 4);
+    put(out, (uint32_t)zip->count, 2);
+    put(out, (uint32_t)zip->count, 2);
+    put(out, (uint32_t)size, 4);
+    put(out, (uint32_t)start, 4);
+    put(out, 0, 2);
+    return out->status;
+}

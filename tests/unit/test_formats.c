@@ -44,7 +44,8 @@ static void make(bool int8, mien_model *model) {
 }
 
 static bool can_write(const mien_model_format *format) {
-    return format->write && (format != &mien_format_keras_h5 || mien_h5_available() == MIEN_OK);
+    const bool h5 = format == &mien_format_keras_h5 || format == &mien_format_keras_zip;
+    return format->write && (!h5 || mien_h5_available() == MIEN_OK);
 }
 
 static bool has_suffix(const mien_model_format *format, const char *suffix) {

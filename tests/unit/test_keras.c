@@ -121,6 +121,41 @@ static void all_files_give_the_outputs_of_keras(void **state) {
     assert_true(count >= 80);
 }
 
+/* Written by Mien in both formats and read again, a model keeps its settings and outputs. */
+static void read_models_can_be_written(void **state) {
+    (void)state;
+    static const char *const names[] = {"k3_residual.h5", "k3_nested_twice.keras",
+                                        "k2_efficientnet.h5", "k3_age.h5", "era_1_th.h5"};
+    static const char *const copies[] = {"again.h5", "again.keras"};
+    mien_tree tree;
+    mien_backend *backend;
+    if (mien_h5_available() != MIEN_OK) skip();
+    read_expected(&tree);
+    expect_ok(mien_backend_open("cpu", NULL, &backend));
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        for (int k = 0; k < 2; k++) {
+            const mien_value *entry = mien_value_get(tree.root, names[i]);
+            assert_non_null(entry);
+            const size_t outputs = mien_value_get(entry, "outputs")->first->count;
+            const mien_model_options options = {
+                .preprocess = mien_value_get(entry, "unit")->number != 0 ? "unit" : "none",
+                .classes = outputs == 7   ? "a,b,c,d,e,f,g"
+                           : outputs == 5 ? "a,b,c,d,e"
+                           : outputs == 3 ? "a,b,c"
+                                          : NULL};
+            mien_model model;
+            expect_ok(mien_model_open_with(unpack(names[i]), &options, &model));
+            expect_ok(mien_model_save(&model, scratch_path(copies[k])));
+            mien_model_release(&model);
+            expect_ok(mien_model_open(scratch_path(copies[k]), &model));
+            expect_ok(mien_model_complete(&model, copies[k]));
+            compare(backend, &model, entry, names[i]);
+            mien_model_release(&model);
+        }
+    mien_backend_close(backend);
+    mien_tree_release(&tree);
+}
+
 /* ---- edited files ---- */
 
 typedef struct parts {
@@ -401,6 +436,7 @@ static void only_scaling_is_recognised_in_compiled_functions(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_files_give_the_outputs_of_keras),
+        cmocka_unit_test(read_models_can_be_written),
         cmocka_unit_test(edited_architectures_are_refused_by_name),
         cmocka_unit_test(a_million_layers_are_refused),
         cmocka_unit_test(damaged_weights_are_refused_by_name),
