@@ -16,6 +16,7 @@ DEB_HDF5  := libhdf5-dev libseccomp-dev
 DEB_OPENCV := libopencv-core-dev libopencv-imgproc-dev libopencv-objdetect-dev libopencv-dnn-dev opencv-data
 DEB_VIDEO := libavformat-dev libavcodec-dev libavdevice-dev libswscale-dev
 DEB_WINDOW := libsdl2-dev
+DEB_SERVE := libmicrohttpd-dev libseccomp-dev
 DEB_LOADED := libarchive13 libheif1
 DEB_CHECK := libcmocka-dev
 DEB_GATE  := xvfb xdotool
@@ -30,6 +31,7 @@ ifeq ($(CARRY),1)
   OPENCV     ?= 0
   VIDEO      ?= 0
   WINDOW     ?= 0
+  SERVE      ?= 0
 endif
 ifneq ($(filter dist,$(MAKECMDGOALS)),)
   CUDA_ARCHS ?= all
@@ -39,6 +41,7 @@ HDF5    ?= auto#    read and write .h5: auto|1|0
 OPENCV  ?= auto#    find faces in photos: auto|1|0
 VIDEO   ?= auto#    read and write video, as mien-video.so: auto|1|0
 WINDOW  ?= auto#    show video in a window, as mien-window.so: auto|1|0
+SERVE   ?= auto#    mien serve, as mien-serve.so and mien-decode: auto|1|0
 CUDA    ?= auto#    the GPU module, needs NVIDIA's toolkit, cuDNN and cuBLASLt: auto|1|0
 CUDA_ARCHS ?=#      compute capabilities, as 80 90, or all; nothing: those of the cards in this machine
 STRICT  ?= 0#       1: warnings are errors
@@ -74,6 +77,9 @@ $(eval $(call choose,VIDEO,$(no_video),found FFmpeg's libraries))
 no_window := $(if $(call have,sdl2),,libsdl2-dev is missing)
 $(eval $(call choose,WINDOW,$(no_window),found libsdl2))
 
+no_serve := $(if $(call have,libmicrohttpd libseccomp),,libmicrohttpd-dev or libseccomp-dev is missing)
+$(eval $(call choose,SERVE,$(no_serve),found libmicrohttpd and libseccomp))
+
 NVCC      ?= $(firstword $(shell command -v nvcc 2>/dev/null) $(wildcard /usr/local/cuda/bin/nvcc))
 CUDA_HOME ?= $(patsubst %/bin/nvcc,%,$(NVCC))
 no_cuda   := $(if $(NVCC),$(if $(wildcard $(CUDA_HOME)/include/cudnn.h),$(if $(wildcard \
@@ -102,11 +108,13 @@ rpath     = -Wl,--disable-new-dtags,-rpath,'$$ORIGIN$(1)'
 LIBS     := -ldnnl $(shell pkg-config --libs json-c yaml-0.1 zlib libjpeg libpng 2>/dev/null) -ldl -lm
 
 # ---- sources ----------------------------------------------------------------------------------
-folders   := base image vision video track window backend layers graph data formats infer eval train bench report
+folders   := base image vision video track window backend layers graph data formats infer serve eval train bench report
 lib_src   := $(sort $(foreach f,$(folders),$(wildcard host/$(f)/*.c)))
 lib_src   := $(filter-out host/backend/plain.c host/base/services.c,$(lib_src))
 cli_src   := $(sort $(wildcard host/cli/*.c))
-h5_src    := $(sort $(wildcard host/h5/*.c))
+sandbox   := host/sandbox/sandbox.c
+h5_src    := $(sort $(wildcard host/h5/*.c)) $(sandbox)
+decode_src := $(sort $(wildcard host/decode/*.c)) $(sandbox)
 kernels   := $(sort $(wildcard kernels/cpu/*.c))
 isa       := v2 v3 v4
 lib_obj   := $(patsubst %,$(B)/%.o,$(basename $(lib_src))) $(foreach v,$(isa),$(kernels:%.c=$(B)/%.$(v).o))
@@ -123,8 +131,10 @@ linked_bin := $(filter-out $(harness_test),$(test_bin))
 # the modules of this build; the GPU's first: its slowest files must not come last, when they keep one core busy
 modules   := $(if $(filter 1,$(USE_CUDA)),cuda) $(if $(filter 1,$(USE_OPENCV)),vision) \
              $(if $(filter 1,$(USE_VIDEO)),video) \
-             $(if $(filter 1,$(USE_WINDOW)),window)
-programs  := $(modules:%=$(B)/mien-%.so) $(B)/mien $(if $(filter 1,$(USE_HDF5)),$(B)/mien-h5)
+             $(if $(filter 1,$(USE_WINDOW)),window) $(if $(filter 1,$(USE_SERVE)),serve)
+# programs that parse files in a sandbox
+helpers_of_mien := $(if $(filter 1,$(USE_HDF5)),mien-h5) $(if $(filter 1,$(USE_SERVE)),mien-decode)
+programs  := $(modules:%=$(B)/mien-%.so) $(B)/mien $(helpers_of_mien:%=$(B)/%)
 
 comma := ,
 # what modules link from the program; messages and logging are the program's (services.c)
@@ -165,7 +175,7 @@ all: required ## build build/mien and its helpers (V=1 shows the commands)
 # Removes mien-h5 and modules of an earlier build if this one is without them.
 .PHONY: programs
 programs: $(programs)
-	@rm -f $(filter-out $(programs),$(wildcard $(B)/mien-h5 $(B)/mien-*.so))
+	@rm -f $(filter-out $(programs),$(wildcard $(B)/mien-h5 $(B)/mien-decode $(B)/mien-*.so))
 	@$(if $(SAN),,ln -sfn $(VARIANT)/mien build/mien)
 
 # $(call stamp,NAME,TEXT) writes $(B)/NAME only if TEXT has changed, so that files can depend on flags.
@@ -184,6 +194,9 @@ $(eval $(call stamp,.commit,$(COMMIT)))
 $(B)/%.o: %.c $(B)/.flags
 	@mkdir -p $(@D)
 	$(call say,CC $<)$(CC) $(CFLAGS) $(cflags_$(subst /,_,$(*D))) -c $< -o $@
+
+# the files that it embeds
+$(B)/host/serve/page.o: $(wildcard host/serve/page/*)
 
 says_commit := $(addprefix $(B)/host/cli/,version.o cmd_bench.o cmd_devices.o)
 $(says_commit): $(B)/.commit
@@ -215,7 +228,7 @@ $(B)/libmien.a: $(lib_obj) $(B)/.features
 	$(call say,AR $@)ar rcs $@ $(lib_obj)
 
 # features that were not turned off but whose packages are missing
-absent := $(strip $(foreach f,HDF5 OPENCV VIDEO WINDOW,$(if $(filter auto0,$($(f))$(USE_$(f))),$(f))))
+absent := $(strip $(foreach f,HDF5 OPENCV VIDEO WINDOW SERVE,$(if $(filter auto0,$($(f))$(USE_$(f))),$(f))))
 $(B)/mien: $(cli_obj) $(B)/libmien.a
 	$(call say,LD $@)$(CC) $(LINK) $^ -o $@ $(LIBS) $(call rpath,/../lib/mien)
 	@$(if $(absent),echo 'Built without $(absent) (make config says why): `make deps` installs the packages.')
@@ -240,6 +253,8 @@ $(eval $(call module,vision,host/vision/opencv,-lopencv_objdetect -lopencv_dnn -
 cflags_host_video_av = $(shell pkg-config --cflags $(ffmpeg))
 $(eval $(call module,video,host/video/av,$$(shell pkg-config --libs $(ffmpeg)),host/video/frame.c host/video/times.c \
   host/image/picture.c))
+cflags_host_serve_http = $(shell pkg-config --cflags libmicrohttpd)
+$(eval $(call module,serve,host/serve/http,$$(shell pkg-config --libs libmicrohttpd)))
 
 # ---- the GPU module -----------------------------------------------------------------------------
 
@@ -299,6 +314,13 @@ $(B)/mien-h5: $(h5_src) $(wildcard host/h5/*.h) $(B)/.flags $(B)/.carry
 	$(call say,LD $@)$(CC) -std=c11 -D_GNU_SOURCE -I. -O2 $(WARN) $(cflags_host_h5) $(h5_src) -o $@ \
 	  $(hdf5_libs) $(shell pkg-config --libs json-c libseccomp) $(call rpath,)
 
+# mien-decode has no sanitizers for the same reason; the decoders are tested with them in tests/unit.
+decode_src += $(sort $(wildcard host/image/*.c)) $(filter-out %/services.c,$(sort $(wildcard host/base/*.c)))
+$(B)/mien-decode: $(decode_src) $(wildcard host/decode/*.h host/image/*.h host/base/*.h host/sandbox/*.h) $(B)/.flags
+	@mkdir -p $(@D)
+	$(call say,LD $@)$(CC) -std=c11 -D_GNU_SOURCE -I. -O2 $(WARN) $(NUMERIC) -fopenmp $(decode_src) -o $@ \
+	  $(shell pkg-config --libs json-c yaml-0.1 zlib libjpeg libpng libseccomp) -ldl -lm $(call rpath,)
+
 # objects of the files in a test folder that are not tests themselves
 helpers = $(patsubst %.c,$(B)/%.o,$(filter-out $(wildcard $(1)test_*.c),$(wildcard $(1)*.c)))
 
@@ -318,9 +340,11 @@ $(harness_test): %: %.o $(B)/fake/tests/cuda/harness_kernels.o \
 
 # ---- set-up -----------------------------------------------------------------------------------
 needed   := $(DEB_NEED) $(if $(filter 1,$(HDF5)),$(DEB_HDF5)) $(if $(filter 1,$(OPENCV)),$(DEB_OPENCV)) \
-            $(if $(filter 1,$(VIDEO)),$(DEB_VIDEO)) $(if $(filter 1,$(WINDOW)),$(DEB_WINDOW))
+            $(if $(filter 1,$(VIDEO)),$(DEB_VIDEO)) $(if $(filter 1,$(WINDOW)),$(DEB_WINDOW)) \
+            $(if $(filter 1,$(SERVE)),$(DEB_SERVE))
 packages := $(DEB_NEED) $(if $(filter 0,$(HDF5)),,$(DEB_HDF5)) $(if $(filter 0,$(OPENCV)),,$(DEB_OPENCV)) \
-            $(if $(filter 0,$(VIDEO)),,$(DEB_VIDEO)) $(if $(filter 0,$(WINDOW)),,$(DEB_WINDOW)) $(DEB_LOADED) $(DEB_CHECK)
+            $(if $(filter 0,$(VIDEO)),,$(DEB_VIDEO)) $(if $(filter 0,$(WINDOW)),,$(DEB_WINDOW)) \
+            $(if $(filter 0,$(SERVE)),,$(DEB_SERVE)) $(DEB_LOADED) $(DEB_CHECK)
 
 .PHONY: deps required packages gate-packages
 deps: ## install the Debian packages that a build and its tests need
@@ -399,6 +423,7 @@ config: ## show which features this build has, why, and how to force them
 	@printf '%-8s %-4s %-45s %s\n' opencv $(if $(filter 1,$(USE_OPENCV)),yes,no) '$(WHY_OPENCV)' 'OPENCV=1 or OPENCV=0'
 	@printf '%-8s %-4s %-45s %s\n' video $(if $(filter 1,$(USE_VIDEO)),yes,no) "$(WHY_VIDEO)" 'VIDEO=1 or VIDEO=0'
 	@printf '%-8s %-4s %-45s %s\n' window $(if $(filter 1,$(USE_WINDOW)),yes,no) '$(WHY_WINDOW)' 'WINDOW=1 or WINDOW=0'
+	@printf '%-8s %-4s %-45s %s\n' serve $(if $(filter 1,$(USE_SERVE)),yes,no) "$(WHY_SERVE)" 'SERVE=1 or SERVE=0'
 	@printf '%-8s %-4s %-45s %s\n' cuda $(if $(filter 1,$(USE_CUDA)),yes,no) '$(WHY_CUDA)' 'CUDA=1 or CUDA=0'
 	@$(if $(filter 1,$(USE_CUDA)),echo 'cuda is compiled for $(patsubst code=%,%,$(filter code=%,$(subst $(comma), ,$(gencode))))')
 
@@ -407,7 +432,7 @@ install: all ## copy programs, library, headers and recipes to PREFIX
 	$(call say,INSTALL $(DESTDIR)$(PREFIX))install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/mien $(DESTDIR)$(PREFIX)/include/mien \
 	  $(DESTDIR)$(PREFIX)/share/mien
 	$(quiet)install $(B)/mien $(DESTDIR)$(PREFIX)/bin/
-	$(quiet)$(if $(filter 1,$(USE_HDF5)),install $(B)/mien-h5 $(DESTDIR)$(PREFIX)/lib/mien/)
+	$(quiet)$(if $(strip $(helpers_of_mien)),install $(helpers_of_mien:%=$(B)/%) $(DESTDIR)$(PREFIX)/lib/mien/)
 	$(quiet)$(if $(modules),install $(modules:%=$(B)/mien-%.so) $(DESTDIR)$(PREFIX)/lib/mien/)
 	$(quiet)install -m 644 $(B)/libmien.a $(DESTDIR)$(PREFIX)/lib/
 	$(quiet)install -m 644 include/mien/*.h $(DESTDIR)$(PREFIX)/include/mien/

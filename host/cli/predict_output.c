@@ -4,6 +4,7 @@
 
 #include "host/base/json.h"
 #include "host/base/memory.h"
+#include "host/cli/photo_json.h"
 #include "host/cli/predict.h"
 #include "host/cli/verdict.h"
 #include "host/image/encode.h"
@@ -24,41 +25,17 @@ static void print_message(const char *message) {
 
 /* ---- JSON ---- */
 
-static void face_json(const predict_output *out, int id, const mien_photo_face *face,
-                      const float *scores, const float *values, mien_json *json) {
-    mien_json_open(json, NULL, '{');
-    mien_json_integer(json, "id", id);
-    verdict_box(face->box, json);
-    if (face->detected)
-        mien_json_number(json, "detection_score", face->score);
-    else
-        mien_json_null(json, "detection_score");
-    verdict_values(out->meta, values ? values : scores, json);
-    verdict_json(out->meta, scores, verdict_best(out->meta, scores), json);
-    mien_json_close(json, '}');
-}
-
-static void photo_json(const predict_output *out, const predict_photo *photo,
+static void photo_line(const predict_output *out, const predict_photo *photo,
                        const mien_photo_face *faces, const float *scores, mien_text *text) {
-    mien_json json = {.text = text};
-    mien_json_open(&json, NULL, '{');
-    mien_json_integer(&json, "schema", 1);
-    mien_json_string(&json, "file", photo->file);
-    if (photo->error) {
-        mien_json_string(&json, "error", photo->error);
-    } else {
-        mien_json_integer(&json, "width", photo->width);
-        mien_json_integer(&json, "height", photo->height);
-        mien_json_open(&json, "faces", '[');
-        for (int i = 0; i < photo->count; i++) {
-            const size_t at = (size_t)i * (size_t)out->meta->classes;
-            face_json(out, i + 1, &faces[i], scores + at, out->values ? out->values + at : NULL,
-                      &json);
-        }
-        mien_json_close(&json, ']');
-    }
-    mien_json_close(&json, '}');
-    mien_text_puts(text, "\n");
+    const photo_result result = {.file = photo->file,
+                                 .error = photo->error,
+                                 .width = photo->width,
+                                 .height = photo->height,
+                                 .faces = faces,
+                                 .scores = scores,
+                                 .values = out->values,
+                                 .count = photo->count};
+    photo_json(out->meta, &result, text);
 }
 
 /* ---- text ---- */
@@ -198,7 +175,7 @@ mien_status predict_output_photo(predict_output *out, const predict_photo *photo
     mien_text text = {0};
     if (photo->error) out->errors++;
     if (out->args->common.json)
-        photo_json(out, photo, faces, scores, &text);
+        photo_line(out, photo, faces, scores, &text);
     else if (photo->error)
         print_message(photo->error);
     else

@@ -143,6 +143,12 @@ mien_status mien_image_decode(const void *bytes, size_t size, const char *name, 
                   out);
 }
 
+mien_status mien_image_decode_photo(const void *bytes, size_t size, const char *name, int channels,
+                                    mien_image *out, mien_photo_facts *facts) {
+    *facts = (mien_photo_facts){0};
+    return decode(&(image_source){bytes, size, name, channels, facts}, out);
+}
+
 /* Whether a file that is too large for a picture is a film. */
 static mien_status refuse_large(const char *path) {
     uint8_t head[512];

@@ -54,6 +54,9 @@ typedef struct mien_photo_facts {
  * before a JPEG's end marker, which some cameras write, only cause a warning. */
 mien_status mien_image_read_photo(const char *path, int channels, mien_image *out,
                                   mien_photo_facts *facts);
+/* The same for a file in memory. */
+mien_status mien_image_decode_photo(const void *bytes, size_t size, const char *name, int channels,
+                                    mien_image *out, mien_photo_facts *facts);
 void mien_image_release(mien_image *image);
 /* Converts `count` colour pixels to gray by the formula above; in and out may be the same. */
 void mien_image_to_gray(const uint8_t *colour, size_t count, uint8_t *gray);

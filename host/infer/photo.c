@@ -193,6 +193,10 @@ mien_photo_view mien_photos_faces(const mien_photos *p, int index) {
         .count = s.count};
 }
 
+const uint8_t *mien_photos_crops(const mien_photos *p, int index) {
+    return p->pixels + (size_t)p->spans[index].first * mien_image_bytes(meta_of(p)->input);
+}
+
 int mien_photos_face_count(const mien_photos *p) {
     return p->face_count;
 }

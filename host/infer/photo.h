@@ -64,6 +64,9 @@ mien_status mien_photos_add(mien_photos *photos, const mien_photo *photo, int *i
 /* Classifies the faces added since the last run. */
 mien_status mien_photos_run(mien_photos *photos);
 mien_photo_view mien_photos_faces(const mien_photos *photos, int index);
+/* The crops of a photo's faces, [count] of the models' input, for callers that classify faces of
+ * several mien_photos together. Valid like the view. */
+const uint8_t *mien_photos_crops(const mien_photos *photos, int index);
 /* Number of faces in all photos added since create or clear. */
 int mien_photos_face_count(const mien_photos *photos);
 /* Removes all photos but keeps the memory for new ones. */

@@ -1,7 +1,7 @@
 # The allowed dependencies between source folders; sourced by the other tests here.
 
-# Each folder may use itself, the folders listed here, and what those may use. host/h5 is a separate
-# program and uses nothing.
+# Each folder may use itself, the folders listed here, and what those may use. host/h5 and
+# host/decode are separate programs.
 allowed() {
     case $1 in
     kernels/body) echo include/mien ;;
@@ -22,12 +22,17 @@ allowed() {
     host/graph) echo host/layers ;;
     host/data) echo host/backend host/image ;;
     host/formats) echo host/data host/graph ;;
+    host/sandbox) echo ;;
+    host/h5) echo host/sandbox ;;
+    host/decode) echo host/image host/sandbox ;;
     host/infer) echo host/formats host/vision host/track host/video ;;
+    host/serve) echo host/infer host/decode ;;
+    host/serve/http) echo host/serve ;;
     host/eval) echo host/infer ;;
     host/train) echo host/eval host/image ;;
     host/bench) echo host/train ;;
     host/report) echo host/eval host/image ;;
-    host/cli) echo host/bench host/report host/vision host/window ;;
+    host/cli) echo host/bench host/report host/vision host/window host/serve ;;
     esac
 }
 reach() { # all folders that a folder may use
