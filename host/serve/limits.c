@@ -1,5 +1,6 @@
 #include "host/serve/limits.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -151,11 +152,9 @@ bool limits_loopback(const char *name) {
 }
 
 bool limits_host_name(const char *name) {
-    char text[NAME_MAX_LENGTH + 3], out[NAME_MAX_LENGTH + 1];
-    if (strlen(name) > NAME_MAX_LENGTH) return false;
-    if (!strchr(name, ':')) return split_host(name, out);
-    snprintf(text, sizeof text, "[%s]", name);
-    return split_host(text, out);
+    char out[NAME_MAX_LENGTH + 1];
+    struct in6_addr address;
+    return strchr(name, ':') ? inet_pton(AF_INET6, name, &address) == 1 : split_host(name, out);
 }
 
 static bool is_allowed(const serve_limits *limits, const char *name) {

@@ -1,4 +1,4 @@
-#include <errno.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -8,12 +8,19 @@
 
 enum { CHECK_MILLISECONDS = 250 };
 
+/* The library misses the end of a connection that arrives together with a request: epoll only tells
+ * it of changes, and it has seen this one before it was interested. */
+static bool has_ended(int fd) {
+    struct pollfd p = {.fd = fd, .events = POLLRDHUP};
+    return poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR));
+}
+
 /* A connection is only shut down here: the library notices, closes the descriptor and calls
  * deadlines_remove before, so that the number cannot belong to another connection. */
 static void cut_late(http_deadlines *d) {
     const double now = mien_seconds();
     for (http_connection *c = d->list.next; c != &d->list; c = c->next)
-        if (c->end && c->end < now) {
+        if (c->end && (c->end < now || (c->idle && has_ended(c->fd)))) {
             shutdown(c->fd, SHUT_RDWR);
             c->end = 0;
         }
@@ -69,11 +76,20 @@ http_connection *deadlines_add(http_deadlines *d, int fd, double seconds) {
     return c;
 }
 
-void deadlines_set(http_deadlines *d, http_connection *connection, double seconds) {
+static void set(http_deadlines *d, http_connection *connection, double seconds, bool idle) {
     if (!connection) return;
     pthread_mutex_lock(&d->lock);
     connection->end = seconds > 0 ? mien_seconds() + seconds : 0;
+    connection->idle = idle;
     pthread_mutex_unlock(&d->lock);
+}
+
+void deadlines_set(http_deadlines *d, http_connection *connection, double seconds) {
+    set(d, connection, seconds, false);
+}
+
+void deadlines_idle(http_deadlines *d, http_connection *connection, double seconds) {
+    set(d, connection, seconds, true);
 }
 
 void deadlines_remove(http_deadlines *d, http_connection *connection) {

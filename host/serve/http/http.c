@@ -264,7 +264,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
                         e->response.size, mien_seconds() - e->start);
     }
     atomic_fetch_sub(&h->active, 1);
-    deadlines_set(&h->deadlines, e->timer, h->options.idle_seconds + h->options.head_seconds);
+    deadlines_idle(&h->deadlines, e->timer, h->options.idle_seconds + h->options.head_seconds);
     drop_body(e);
     mien_free(e->response.body);
     mien_free(e->target);

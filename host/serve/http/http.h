@@ -12,6 +12,7 @@
 typedef struct http_connection {
     int fd;
     double end; /* 0: no deadline */
+    bool idle;  /* between two requests */
     struct http_connection *next, *previous;
 } http_connection;
 
@@ -29,6 +30,8 @@ void deadlines_stop(http_deadlines *d);
 http_connection *deadlines_add(http_deadlines *d, int fd, double seconds);
 /* Ends in `seconds` from now; 0: never. */
 void deadlines_set(http_deadlines *d, http_connection *connection, double seconds);
+/* The same, after a request: ends earlier if the client has closed its side. */
+void deadlines_idle(http_deadlines *d, http_connection *connection, double seconds);
 void deadlines_remove(http_deadlines *d, http_connection *connection);
 int deadlines_count(http_deadlines *d);
 
