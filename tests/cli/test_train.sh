@@ -3,7 +3,7 @@
 . tests/cli/lib.sh
 
 # ---- the command line itself ----
-for word in serve runs sweep compare report audit; do
+for word in runs sweep compare report audit; do
     refuse 2 "later: $word" "'$word' is not in this version" -- $word
 done
 for flag in --resume --resume-anyway; do
