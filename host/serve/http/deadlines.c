@@ -1,4 +1,3 @@
-#include <poll.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -6,24 +5,35 @@
 #include "host/base/memory.h"
 #include "host/serve/http/http.h"
 
-enum { CHECK_MILLISECONDS = 250 };
+enum { CHECK_MILLISECONDS = 50 };
 
-/* The library misses the end of a connection that arrives together with a request: epoll only tells
- * it of changes, and it has seen this one before it was interested. */
-static bool has_ended(int fd) {
-    struct pollfd p = {.fd = fd, .events = POLLRDHUP};
-    return poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR));
+/* Which clients have closed their side. The library misses that if it arrives together with bytes:
+ * epoll only tells it of changes, and this one was told before it was interested. */
+static bool poll_all(http_deadlines *d) {
+    nfds_t n = 0;
+    if (mien_grow(&d->polled, &d->capacity, (size_t)d->count + 1, sizeof *d->polled) != MIEN_OK)
+        return false;
+    for (const http_connection *c = d->list.next; c != &d->list; c = c->next)
+        d->polled[n++] = (struct pollfd){.fd = c->reading ? c->fd : -1, .events = POLLRDHUP};
+    return n && poll(d->polled, n, 0) > 0;
 }
 
 /* A connection is only shut down here: the library notices, closes the descriptor and calls
- * deadlines_remove before, so that the number cannot belong to another connection. */
+ * deadlines_remove before, so that the number cannot belong to another connection. A side that was
+ * closed at the last check as well will send no more of a request that has not arrived since. */
 static void cut_late(http_deadlines *d) {
     const double now = mien_seconds();
-    for (http_connection *c = d->list.next; c != &d->list; c = c->next)
-        if (c->end && (c->end < now || (c->idle && has_ended(c->fd)))) {
+    const bool polled = poll_all(d);
+    size_t i = 0;
+    for (http_connection *c = d->list.next; c != &d->list; c = c->next, i++) {
+        const bool ended = polled && d->polled[i].revents != 0;
+        if (c->end && (c->end < now || (ended && c->ended))) {
             shutdown(c->fd, SHUT_RDWR);
             c->end = 0;
+            c->reading = false;
         }
+        c->ended = ended;
+    }
 }
 
 static void *watch(void *context) {
@@ -59,6 +69,7 @@ void deadlines_stop(http_deadlines *d) {
     pthread_cond_signal(&d->wake);
     pthread_mutex_unlock(&d->lock);
     pthread_join(d->thread, NULL);
+    mien_free(d->polled);
     d->running = false;
 }
 
@@ -67,6 +78,7 @@ http_connection *deadlines_add(http_deadlines *d, int fd, double seconds) {
     if (mien_new(&c, 1, sizeof *c) != MIEN_OK) return NULL;
     c->fd = fd;
     c->end = mien_seconds() + seconds;
+    c->reading = true;
     pthread_mutex_lock(&d->lock);
     c->next = &d->list;
     c->previous = d->list.previous;
@@ -76,20 +88,13 @@ http_connection *deadlines_add(http_deadlines *d, int fd, double seconds) {
     return c;
 }
 
-static void set(http_deadlines *d, http_connection *connection, double seconds, bool idle) {
+void deadlines_set(http_deadlines *d, http_connection *connection, double seconds, bool reading) {
     if (!connection) return;
     pthread_mutex_lock(&d->lock);
     connection->end = seconds > 0 ? mien_seconds() + seconds : 0;
-    connection->idle = idle;
+    connection->reading = reading;
+    connection->ended = false;
     pthread_mutex_unlock(&d->lock);
-}
-
-void deadlines_set(http_deadlines *d, http_connection *connection, double seconds) {
-    set(d, connection, seconds, false);
-}
-
-void deadlines_idle(http_deadlines *d, http_connection *connection, double seconds) {
-    set(d, connection, seconds, true);
 }
 
 void deadlines_remove(http_deadlines *d, http_connection *connection) {

@@ -72,7 +72,7 @@ static enum MHD_Result send_response(exchange *e) {
     r->body = NULL; /* the library's now */
     add_fields(e, out);
     e->phase = QUEUED;
-    deadlines_set(&e->http->deadlines, e->timer, e->http->options.body_seconds);
+    deadlines_set(&e->http->deadlines, e->timer, e->http->options.body_seconds, false);
     const enum MHD_Result result = MHD_queue_response(e->connection, (unsigned)r->status, out);
     MHD_destroy_response(out);
     return result;
@@ -125,7 +125,7 @@ static enum MHD_Result refuse_body(exchange *e) {
     if (field(&e->request, "Expect") || announced > DISCARD_MAX || e->response.close)
         return send_response(e);
     e->phase = DISCARDING;
-    deadlines_set(&e->http->deadlines, e->timer, e->http->options.body_seconds);
+    deadlines_set(&e->http->deadlines, e->timer, e->http->options.body_seconds, true);
     return MHD_YES;
 }
 
@@ -143,7 +143,7 @@ static enum MHD_Result begin(exchange *e, const char *method, const char *versio
     e->begun = true;
     if (!handler->begin(handler->context, r, &e->most, &e->response)) return refuse_body(e);
     e->phase = READING;
-    deadlines_set(&e->http->deadlines, e->timer, e->http->options.body_seconds);
+    deadlines_set(&e->http->deadlines, e->timer, e->http->options.body_seconds, true);
     return MHD_YES;
 }
 
@@ -188,7 +188,7 @@ static void append(exchange *e, const char *data, size_t size) {
 static void finish(exchange *e) {
     const serve_handler *handler = &e->http->handler;
     e->phase = WORKING;
-    deadlines_set(&e->http->deadlines, e->timer, 0);
+    deadlines_set(&e->http->deadlines, e->timer, 0, false);
     /* before the work begins: another thread may resume it at once */
     MHD_suspend_connection(e->connection);
     atomic_fetch_sub(&e->http->body_memory, e->capacity);
@@ -248,7 +248,7 @@ static void *on_target(void *context, const char *target, struct MHD_Connection 
     e->start = mien_seconds();
     atomic_fetch_add(&h->active, 1);
     if (mien_copy_text(&e->target, target) != MIEN_OK) e->target = NULL;
-    deadlines_set(&h->deadlines, e->timer, h->options.head_seconds);
+    deadlines_set(&h->deadlines, e->timer, h->options.head_seconds, true);
     return e;
 }
 
@@ -264,7 +264,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
                         e->response.size, mien_seconds() - e->start);
     }
     atomic_fetch_sub(&h->active, 1);
-    deadlines_idle(&h->deadlines, e->timer, h->options.idle_seconds + h->options.head_seconds);
+    deadlines_set(&h->deadlines, e->timer, h->options.idle_seconds + h->options.head_seconds, true);
     drop_body(e);
     mien_free(e->response.body);
     mien_free(e->target);

@@ -3,6 +3,7 @@
 #ifndef HOST_SERVE_HTTP_HTTP_H
 #define HOST_SERVE_HTTP_HTTP_H
 
+#include <poll.h>
 #include <pthread.h>
 
 #include "host/serve/http.h"
@@ -11,8 +12,9 @@
  * sends a byte now and then would stay for ever. */
 typedef struct http_connection {
     int fd;
-    double end; /* 0: no deadline */
-    bool idle;  /* between two requests */
+    double end;   /* 0: no deadline */
+    bool reading; /* it is the client's turn */
+    bool ended;   /* the client had closed its side at the last check */
     struct http_connection *next, *previous;
 } http_connection;
 
@@ -21,6 +23,8 @@ typedef struct http_deadlines {
     pthread_cond_t wake;
     pthread_t thread;
     http_connection list; /* a ring */
+    struct pollfd *polled;
+    size_t capacity;
     int count;
     bool running, stop;
 } http_deadlines;
@@ -28,10 +32,9 @@ typedef struct http_deadlines {
 mien_status deadlines_start(http_deadlines *d);
 void deadlines_stop(http_deadlines *d);
 http_connection *deadlines_add(http_deadlines *d, int fd, double seconds);
-/* Ends in `seconds` from now; 0: never. */
-void deadlines_set(http_deadlines *d, http_connection *connection, double seconds);
-/* The same, after a request: ends earlier if the client has closed its side. */
-void deadlines_idle(http_deadlines *d, http_connection *connection, double seconds);
+/* Ends in `seconds` from now; 0: never. `reading`: and soon after the client has closed its side.
+ */
+void deadlines_set(http_deadlines *d, http_connection *connection, double seconds, bool reading);
 void deadlines_remove(http_deadlines *d, http_connection *connection);
 int deadlines_count(http_deadlines *d);
 

@@ -266,9 +266,10 @@ function beginMoving() {
 const pause = milliseconds => new Promise(resolve => setTimeout(resolve, milliseconds));
 
 /** One frame: false if the server was too busy for it. */
-async function analyseFrame(video, kind, source, time, live) {
+async function analyseFrame(run, video, kind, source, time, live) {
   try {
     const result = await predict(await frameOf(video), live);
+    if (run !== state.run) return null;
     state.points.push({time, faces: result.faces});
     keep({source, kind, time_s: Number(time.toFixed(3)), width: result.width, height: result.height, faces: result.faces});
     showError(null);
@@ -320,7 +321,7 @@ async function liveLoop(run, video) {
   const start = performance.now();
   let said = 0, before = start, every = 0;
   while (run === state.run) {
-    const result = await analyseFrame(video, "webcam", "webcam", (performance.now() - start) / 1000, true);
+    const result = await analyseFrame(run, video, "webcam", "webcam", (performance.now() - start) / 1000, true);
     if (run !== state.run) return;
     const now = performance.now();
     if (!result) {
@@ -364,7 +365,7 @@ async function runVideo(file) {
       video.currentTime = time;
       await seeked;
       let result = null;
-      while (run === state.run && !(result = await analyseFrame(video, "video", file.name, time, false)))
+      while (run === state.run && !(result = await analyseFrame(run, video, "video", file.name, time, false)))
         await pause(500);
       if (run !== state.run) return;
       show(result, $("summary").textContent);
