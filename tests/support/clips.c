@@ -31,6 +31,7 @@ typedef struct actor {
 
 struct clip {
     uint32_t seed;
+    int attempt; /* at directing people so that enough of them meet */
     clip_options options;
     actor people[CLIP_SCENES][CLIP_PEOPLE];
     uint8_t background[CLIP_SCENES][CLIP_WIDTH * CLIP_HEIGHT];
@@ -43,7 +44,8 @@ enum step {
     STEP_ACTOR = 2 << 20,
     STEP_SHOT = 3 << 20,
     STEP_DETECT = 4 << 20,
-    STEP_DRESS = 5 << 20
+    STEP_DRESS = 5 << 20,
+    STEP_AGAIN = 6 << 20 /* and following: another try at the paths */
 };
 
 /* The face over black and over white gives its tones and how far it covers what is behind. */
@@ -116,7 +118,8 @@ static void dress(clip *made, int scene, int who) {
 
 static void direct(clip *made, int scene, int who) {
     actor *const a = &made->people[scene][who];
-    sample_dice dice = {made->seed, (uint64_t)(STEP_ACTOR + scene * CLIP_PEOPLE + who), 0};
+    const int step = made->attempt == 0 ? STEP_ACTOR : STEP_AGAIN + (made->attempt << 20);
+    sample_dice dice = {made->seed, (uint64_t)(step + scene * CLIP_PEOPLE + who), 0};
     /* 6 is away in the second scene and returns; 7, a stranger, comes with the second one */
     a->here = (who != 6 || scene != 1) && (who != 7 || scene > 0);
     const int seat = (who * 5 + scene * 3) % CLIP_PEOPLE;
@@ -135,6 +138,7 @@ static void direct(clip *made, int scene, int who) {
     a->phase_nod = sample_roll(&dice, 0, 6.283f);
     a->slope_x = sample_roll(&dice, -0.15f, 0.15f);
     a->slope_y = sample_roll(&dice, -0.1f, 0.1f);
+    a->hidden_from = a->hidden_to = 0;
     /* every second person is hidden for two seconds in each scene */
     if ((who + scene) % 2 == 0) return;
     a->hidden_from = scene * SCENE_FRAMES + (int)sample_roll(&dice, 20, SCENE_FRAMES - 70);
@@ -179,6 +183,11 @@ clip *clip_new(uint32_t seed, const clip_options *options) {
             direct(made, s, p);
             dress(made, s, p);
         }
+    }
+    while (clip_crossings(made) < CLIP_CROSSINGS) {
+        made->attempt++;
+        for (int k = 0; k < CLIP_SCENES * CLIP_PEOPLE; k++)
+            direct(made, k / CLIP_PEOPLE, k % CLIP_PEOPLE);
     }
     sample_dice dice = {seed, 0x7FFFFFFF, 0};
     for (size_t k = 0; k < sizeof made->noise; k++) {

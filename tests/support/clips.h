@@ -10,7 +10,7 @@
 #include "host/image/draw.h"
 
 enum { CLIP_WIDTH = 640, CLIP_HEIGHT = 360, CLIP_PEOPLE = 8, CLIP_SCENES = 3, CLIP_RATE = 25 };
-enum { CLIP_FRAMES = 16 * CLIP_RATE };
+enum { CLIP_FRAMES = 16 * CLIP_RATE, CLIP_CROSSINGS = 10 };
 
 typedef struct clip_options {
     double difference; /* of people: 1 that of the sample data set, 0 none */
@@ -36,7 +36,7 @@ bool clip_cut(int frame);
 /* What a detector finds of these faces: boxes inside the frame, and whose they are. */
 int clip_detect(const clip *made, int frame, const clip_face *faces, int count, mien_rect *boxes,
                 int *who);
-/* How often two visible people passed each other. */
+/* How often two visible people passed each other: at least CLIP_CROSSINGS times. */
 int clip_crossings(const clip *made);
 
 #endif
