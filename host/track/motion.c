@@ -69,6 +69,12 @@ void mien_motion_predict(mien_motion *motion, double seconds) {
     axis_predict(&motion->size, seconds, power_size);
 }
 
+mien_rect mien_motion_box(const mien_motion *motion) {
+    const double side = exp(motion->size.at);
+    return (mien_rect){(int)lrint(motion->x.at - side / 2), (int)lrint(motion->y.at - side / 2),
+                       (int)lrint(side), (int)lrint(side)};
+}
+
 void mien_motion_correct(mien_motion *motion, mien_rect box) {
     const double side = exp(motion->size.at);
     axis_correct(&motion->x, box.x + 0.5 * box.width, std_centre * side);

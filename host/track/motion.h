@@ -17,6 +17,8 @@ typedef struct mien_motion {
 void mien_motion_start(mien_motion *motion, mien_rect box);
 /* The estimate `seconds` later. */
 void mien_motion_predict(mien_motion *motion, double seconds);
+/* The box of an estimate. */
+mien_rect mien_motion_box(const mien_motion *motion);
 /* Corrects a prediction by a measured box. */
 void mien_motion_correct(mien_motion *motion, mien_rect box);
 /* The logarithm of the density of `box` under a prediction (centre in pixels, size logarithmic). */

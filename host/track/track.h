@@ -11,13 +11,23 @@
 
 /* ---- appearance: what a face looks like, as a short vector ---- */
 
-enum { MIEN_LOOK = 128 };
+enum { MIEN_LOOK = 128, MIEN_LOOK_PARTS = 3, MIEN_LOOK_CELLS = 16 };
 typedef struct mien_look {
-    float v[MIEN_LOOK]; /* of length 1 */
+    float v[MIEN_LOOK];                                  /* each part of mean 0 and length 1 */
+    float sum[MIEN_LOOK_CELLS], square[MIEN_LOOK_CELLS]; /* of the numbers of each cell */
+    unsigned seen; /* the cells that nothing covers, one bit each */
 } mien_look;
-/* Of the face in `box` of a gray picture (the box may reach outside). */
-void mien_look_of(const mien_image *gray, mien_rect box, mien_look *out);
-/* 1: the same; about 0: unrelated. */
+/* Of the face in `box` of a gray picture (the box may reach outside). What lies in one of `fronts`
+ * belongs to somebody nearer to the camera and does not count. */
+void mien_look_of(const mien_image *gray, mien_rect box, const mien_rect *fronts, int count,
+                  mien_look *out);
+/* How alike the parts (face, clothes, tones) are where both looks show them, from -1 to 1, and how
+ * much of each both show, from 0 to 1. */
+void mien_look_compare(const mien_look *a, const mien_look *b, float *alike, float *share);
+/* How much each part says about who it is; they sum to 1. */
+extern const float mien_look_shares[MIEN_LOOK_PARTS];
+/* The weighted mean over the parts, from -1 to 1: 1 for the same look and about 0.6 for two people,
+ * whose faces and tones have much in common; 0 if there is nothing to compare. */
 double mien_look_similarity(const mien_look *a, const mien_look *b);
 
 /* ---- identities ---- */

@@ -24,6 +24,12 @@ static const double look_again = 1;
 static const double drift_at_cut = 0.04;
 /* Appearance against motion. */
 static const double trust_looks = 1.3;
+/* The strongest evidence of a look, for and against. */
+static const double most_alike = 7, least_alike = -12;
+/* People who were not found for so long may still stand in front of others, seconds. */
+static const double stand_in_front = 1;
+/* Who is nearer is larger; boxes are not exact. */
+static const double nearer = 0.9;
 
 typedef struct person {
     long long id;
@@ -36,9 +42,10 @@ typedef struct person {
     double taken[GALLERY]; /* when */
 } person;
 
-/* The similarities that were seen: of one person at two times, and of two people. */
+/* The similarities that were seen, and those of each part of looks. */
 typedef struct similarity {
-    double mean, var, count;
+    double var, mean, count;
+    double parts[MIEN_LOOK_PARTS]; /* means */
 } similarity;
 
 struct mien_tracker {
@@ -48,14 +55,16 @@ struct mien_tracker {
     person *people;
     size_t people_capacity;
     int people_count;
-    similarity same, other;
+    similarity same, other; /* of one person at two times, and of two people */
     /* for one step */
-    mien_look *looks;
+    mien_look *looks, *bare; /* bare: without what may be somebody else, of crowded faces */
     bool *crowded;
+    mien_rect *near, *fronts;
     float *score;
     int *match;
     char *workspace;
-    size_t looks_capacity, crowded_capacity, score_capacity, match_capacity, workspace_capacity;
+    size_t looks_capacity, bare_capacity, crowded_capacity, near_capacity, fronts_capacity;
+    size_t score_capacity, match_capacity, workspace_capacity;
 };
 
 mien_status mien_tracker_create(const mien_tracker_options *options, mien_tracker **out) {
@@ -64,8 +73,8 @@ mien_status mien_tracker_create(const mien_tracker_options *options, mien_tracke
     t->memory = options != NULL && options->memory > 0 ? options->memory : default_memory;
     t->next = 1;
     /* what to expect before anything was seen, worth `count` observations */
-    t->same = (similarity){.mean = 0.88, .var = 0.07 * 0.07, .count = 50};
-    t->other = (similarity){.mean = 0.62, .var = 0.11 * 0.11, .count = 50};
+    t->same = (similarity){0.07 * 0.07, 0.88, 50, {0.77, 0.94, 0.94}};
+    t->other = (similarity){0.11 * 0.11, 0.62, 50, {0.53, 0.02, 0.8}};
     return MIEN_OK;
 }
 
@@ -73,6 +82,9 @@ void mien_tracker_free(mien_tracker *tracker) {
     if (tracker == NULL) return;
     mien_free(tracker->people);
     mien_free(tracker->looks);
+    mien_free(tracker->bare);
+    mien_free(tracker->near);
+    mien_free(tracker->fronts);
     mien_free(tracker->crowded);
     mien_free(tracker->score);
     mien_free(tracker->match);
@@ -101,6 +113,9 @@ static mien_status prepare(mien_tracker *t, int count) {
     const size_t need = people + faces < PEOPLE_MIN ? PEOPLE_MIN : people + faces;
     MIEN_TRY(mien_grow(&t->people, &t->people_capacity, need, sizeof *t->people));
     MIEN_TRY(mien_grow(&t->looks, &t->looks_capacity, faces, sizeof *t->looks));
+    MIEN_TRY(mien_grow(&t->bare, &t->bare_capacity, faces, sizeof *t->bare));
+    MIEN_TRY(mien_grow(&t->near, &t->near_capacity, need, sizeof *t->near));
+    MIEN_TRY(mien_grow(&t->fronts, &t->fronts_capacity, need, sizeof *t->fronts));
     MIEN_TRY(mien_grow(&t->crowded, &t->crowded_capacity, faces, sizeof *t->crowded));
     MIEN_TRY(mien_grow(&t->score, &t->score_capacity, faces * people, sizeof *t->score));
     MIEN_TRY(mien_grow(&t->match, &t->match_capacity, faces, sizeof *t->match));
@@ -108,35 +123,76 @@ static mien_status prepare(mien_tracker *t, int count) {
                      mien_assign_workspace(count, t->people_count), 1);
 }
 
-/* The greatest similarity to a look of this person that was taken until `time`; -1: there is none.
- */
-static double similarity_to(const person *p, const mien_look *look, double time) {
-    double best = -1;
+/* The look of this person, taken until `time`, that is most like this one; NULL: there is none. */
+static const mien_look *most_like(const person *p, const mien_look *look, double time) {
+    double best = -2;
+    const mien_look *found = NULL;
     for (int k = 0; k < p->looks; k++) {
         if (p->taken[k] > time) continue;
         const double s = mien_look_similarity(&p->gallery[k], look);
-        if (s > best) best = s;
+        if (s > best) {
+            best = s;
+            found = &p->gallery[k];
+        }
     }
-    return best;
+    return found;
 }
 
-/* A running mean and variance that forgets slowly. */
-static void learn(similarity *seen, double value) {
+/* A running mean and variance that forgets slowly, of looks that show everything. */
+static void learn(similarity *seen, const mien_look *a, const mien_look *b) {
     enum { MOST = 500 };
+    float alike[MIEN_LOOK_PARTS], share[MIEN_LOOK_PARTS];
+    mien_look_compare(a, b, alike, share);
+    for (int k = 0; k < MIEN_LOOK_PARTS; k++)
+        if (share[k] < 1) return;
     if (seen->count < MOST) seen->count++;
-    const double rate = 1 / seen->count, change = value - seen->mean;
+    const double rate = 1 / seen->count, change = mien_look_similarity(a, b) - seen->mean;
     seen->mean += rate * change;
     seen->var += rate * (change * change - seen->var);
+    for (int k = 0; k < MIEN_LOOK_PARTS; k++)
+        seen->parts[k] += rate * (alike[k] - seen->parts[k]);
 }
 
 /* For the same person against a stranger, if both kinds of similarity are normal and spread alike.
- * After a cut people look less like themselves than within a scene. */
-static double appearance_ratio(const mien_tracker *t, double value, bool same_scene) {
-    const double same = t->same.mean - (same_scene ? 0 : drift_at_cut);
+ * The less there is to compare, the less it says. After a cut people look less like themselves
+ * than within a scene. */
+static double appearance_ratio(const mien_tracker *t, const person *p, const mien_look *look,
+                               bool same_scene) {
+    float alike[MIEN_LOOK_PARTS], share[MIEN_LOOK_PARTS];
+    mien_look_compare(most_like(p, look, t->now), look, alike, share);
+    double value = 0, same = 0, other = 0, seen = 0;
+    for (int k = 0; k < MIEN_LOOK_PARTS; k++) {
+        const double weight = mien_look_shares[k] * share[k];
+        seen += weight;
+        value += weight * alike[k];
+        same += weight * t->same.parts[k];
+        other += weight * t->other.parts[k];
+    }
+    if (seen < 0.05) return 0;
+    same = same / seen - (same_scene ? 0 : drift_at_cut);
+    other /= seen;
     const double var = 0.5 * (t->same.var + t->other.var) + 0.04 * 0.04;
-    const double apart = same - t->other.mean > 0.05 ? same - t->other.mean : 0.05;
-    const double ratio = apart / var * (value - 0.5 * (same + t->other.mean));
-    return ratio > 9 ? 9 : ratio < -12 ? -12 : ratio;
+    const double apart = same - other > 0.05 ? same - other : 0.05;
+    const double ratio = seen * apart / var * (value / seen - 0.5 * (same + other));
+    return ratio > most_alike ? most_alike : ratio < least_alike ? least_alike : ratio;
+}
+
+/* After a cut a stranger must not pass for someone who is not to be seen just now: where nothing
+ * covers a look, one that is less like the person than usual counts less, for each standard
+ * deviation after the first. */
+static double doubt(const mien_tracker *t, const person *p, const mien_look *look) {
+    const double alike = mien_look_similarity(most_like(p, look, t->now), look);
+    const double std = sqrt(t->same.var) > 0.05 ? sqrt(t->same.var) : 0.05;
+    const double off = (t->same.mean - drift_at_cut - alike) / std - 1;
+    return off > 0 ? 3 * off : 0;
+}
+
+/* Of a crowded face, parts may be somebody else's: the better one of its two looks counts. */
+static double face_ratio(const mien_tracker *t, const person *p, int face, bool same_scene) {
+    const double whole = appearance_ratio(t, p, &t->looks[face], same_scene);
+    if (!t->crowded[face]) return same_scene ? whole : whole - doubt(t, p, &t->looks[face]);
+    const double bare = appearance_ratio(t, p, &t->bare[face], same_scene);
+    return bare > whole ? bare : whole;
 }
 
 /* How well motion explains the face, against a stranger who may be anywhere. The longer a person
@@ -144,14 +200,14 @@ static double appearance_ratio(const mien_tracker *t, double value, bool same_sc
 static double motion_ratio(const mien_motion *expected, mien_rect box, double area, double gap) {
     const double anywhere = -log(area) - log(1.5);
     const double known = mien_motion_density(expected, box) - anywhere;
-    const double lost = 0.3 * (1 - exp(-gap * gap / 4)) + 1e-5;
+    const double lost = 0.1 * (1 - exp(-gap * gap / 4)) + 1e-5;
     return log((1 - lost) * exp(known < 50 ? known : 50) + lost);
 }
 
 /* Known people come before strangers, the more surely the more recently they were seen. */
 static double prior_ratio(const mien_tracker *t, double gap, bool same_scene) {
     if (!same_scene) return 1 - 0.3 * log((double)t->people_count);
-    return 0.5 + 4 * exp(-gap);
+    return 1.5 + 3 * exp(-gap);
 }
 
 static void compare(mien_tracker *t, const mien_image *gray, const mien_rect *faces, int count) {
@@ -168,10 +224,8 @@ static void compare(mien_tracker *t, const mien_image *gray, const mien_rect *fa
             const double moved =
                 prior + (same_scene ? motion_ratio(&expected, faces[i], area, gap) : 0);
             *score = 0;
-            if (moved < -9 * trust_looks) continue; /* no look is worth more */
-            const double looks =
-                appearance_ratio(t, similarity_to(p, &t->looks[i], t->now), same_scene);
-            const double sum = moved + (t->crowded[i] ? 0.8 : 1) * trust_looks * looks;
+            if (moved < -most_alike * trust_looks) continue;
+            const double sum = moved + trust_looks * face_ratio(t, p, i, same_scene);
             *score = sum > 0 ? (float)sum : 0;
         }
     }
@@ -184,18 +238,47 @@ static double overlap(mien_rect a, mien_rect b) {
     return width > 0 && height > 0 ? (double)width * height : 0;
 }
 
-/* Whether someone else may be seen in what the look of a face is taken from. */
-static bool is_crowded(const mien_rect *faces, int count, int face) {
-    const mien_rect box = faces[face];
-    const mien_rect whole = {box.x, box.y, box.width, 2 * box.height};
-    for (int k = 0; k < count; k++) {
-        /* who is larger is nearer */
-        if (k == face || faces[k].width < 0.9 * box.width) continue;
-        const mien_rect body = {faces[k].x - faces[k].width / 3, faces[k].y, 5 * faces[k].width / 3,
-                                2 * faces[k].height};
-        if (overlap(whole, body) > 0.05 * whole.width * whole.height) return true;
+/* Writes the boxes of people who were seen a moment ago where now no face is. */
+static int add_missed(const mien_tracker *t, const mien_rect *faces, int count, mien_rect *out) {
+    int missed = 0;
+    for (int j = 0; j < t->people_count; j++) {
+        const person *const p = &t->people[j];
+        const double gap = t->now - p->seen;
+        if (p->scene != t->scene || gap > stand_in_front) continue;
+        mien_motion expected = p->motion;
+        mien_motion_predict(&expected, gap);
+        const mien_rect box = mien_motion_box(&expected);
+        bool found = false;
+        for (int i = 0; i < count && !found; i++)
+            found = 3 * overlap(box, faces[i]) > (double)box.width * box.height;
+        if (!found) out[missed++] = box;
     }
-    return false;
+    return missed;
+}
+
+/* Takes the looks of the faces. A face is crowded if someone else may be seen in its look: then
+ * there is a second look, without the heads and bodies of people nearer to the camera. */
+static void look_at(mien_tracker *t, const mien_image *gray, const mien_rect *faces, int count) {
+    for (int i = 0; i < count; i++)
+        t->near[i] = faces[i];
+    const int people = count + add_missed(t, faces, count, t->near + count);
+    for (int i = 0; i < count; i++) {
+        const mien_rect box = faces[i];
+        mien_look_of(gray, box, NULL, 0, &t->looks[i]);
+        const mien_rect whole = {box.x, box.y, box.width, 2 * box.height};
+        int fronts = 0;
+        t->crowded[i] = false;
+        for (int k = 0; k < people; k++) {
+            const mien_rect b = t->near[k];
+            if (k == i || b.width < nearer * box.width) continue;
+            const mien_rect body = {b.x - b.width / 3, b.y, 5 * b.width / 3, 2 * b.height};
+            t->crowded[i] |= overlap(whole, body) > 0.05 * whole.width * whole.height;
+            /* with hair, which reaches above the box */
+            t->fronts[fronts++] = (mien_rect){b.x - 3 * b.width / 10, b.y - b.height / 5,
+                                              8 * b.width / 5, 11 * b.height / 5};
+        }
+        if (t->crowded[i]) mien_look_of(gray, box, t->fronts, fronts, &t->bare[i]);
+    }
 }
 
 static void add_look(person *p, const mien_look *look, double now) {
@@ -228,11 +311,12 @@ static void calibrate(mien_tracker *t, int count) {
         const int j = t->match[i];
         if (j < 0 || t->crowded[i]) continue;
         const int next = t->match[(i + 1) % count];
-        const double same = similarity_to(&t->people[j], &t->looks[i], t->now - look_again);
-        if (same < 0) continue;
-        learn(&t->same, same);
+        const mien_look *const look = &t->looks[i];
+        const mien_look *const same = most_like(&t->people[j], look, t->now - look_again);
+        if (same == NULL) continue;
+        learn(&t->same, same, look);
         if (next >= 0 && next != j)
-            learn(&t->other, similarity_to(&t->people[next], &t->looks[i], t->now));
+            learn(&t->other, most_like(&t->people[next], look, t->now), look);
     }
 }
 
@@ -267,10 +351,7 @@ mien_status mien_tracker_step(mien_tracker *t, const mien_image *gray, double ti
     t->started = true;
     t->scene += cut;
     MIEN_TRY(prepare(t, count));
-    for (int i = 0; i < count; i++) {
-        mien_look_of(gray, faces[i], &t->looks[i]);
-        t->crowded[i] = is_crowded(faces, count, i);
-    }
+    look_at(t, gray, faces, count);
     compare(t, gray, faces, count);
     mien_assign(t->score, count, t->people_count, t->workspace, t->match);
     calibrate(t, count);

@@ -16,7 +16,7 @@ enum { FACES = CLIP_PEOPLE, SEEN_MAX = CLIP_FRAMES * FACES, IDS = 2048 };
 static uint8_t pixels[CLIP_WIDTH * CLIP_HEIGHT];
 static mien_image frame = {CLIP_WIDTH, CLIP_HEIGHT, 1, pixels};
 
-/* ---- a plain tracker: the box that overlaps most keeps the id ---- */
+/* ---- a plain tracker: the box that overlaps most keeps the id, for two seconds ---- */
 
 typedef struct plain {
     mien_rect boxes[IDS];
@@ -42,7 +42,7 @@ static void plain_step(plain *t, double now, const mien_rect *boxes, int count, 
         int face = -1, track = -1;
         for (int i = 0; i < count; i++)
             for (int j = 0; ids[i] == 0 && j < t->count; j++)
-                if (!used[j] && now - t->seen[j] <= 1 && iou(boxes[i], t->boxes[j]) > best) {
+                if (!used[j] && now - t->seen[j] <= 2 && iou(boxes[i], t->boxes[j]) > best) {
                     best = iou(boxes[i], t->boxes[j]);
                     face = i;
                     track = j;
@@ -63,8 +63,10 @@ static void plain_step(plain *t, double now, const mien_rect *boxes, int count, 
 typedef struct tally {
     int seen;
     int who[SEEN_MAX];
+    int scenes[SEEN_MAX];
     long long ids[SEEN_MAX];
     int people, whole; /* identities, and those with one id that was nobody else's before */
+    int parts, steady; /* people in a scene, and those with one id there */
     double agreed, all;
 } tally;
 
@@ -81,6 +83,17 @@ static void evaluate(tally *t) {
         }
         t->people += id != 0;
         t->whole += id != 0 && whole;
+    }
+    for (int k = 0; k < FACES * CLIP_SCENES; k++) {
+        long long id = 0;
+        bool steady = true;
+        for (int i = 0; i < t->seen; i++) {
+            if (t->who[i] != k % FACES || t->scenes[i] != k / FACES) continue;
+            steady &= id == 0 || id == t->ids[i];
+            id = t->ids[i];
+        }
+        t->parts += id != 0;
+        t->steady += id != 0 && steady;
     }
     /* IDF1: with one id for each person and one person for each id, the share of faces that agree
      */
@@ -100,15 +113,16 @@ static void evaluate(tally *t) {
     free(workspace);
 }
 
-static void note(tally *t, const int *who, const long long *ids, int count) {
+static void note(tally *t, int scene, const int *who, const long long *ids, int count) {
     for (int i = 0; i < count; i++) {
         t->who[t->seen] = who[i];
+        t->scenes[t->seen] = scene;
         t->ids[t->seen++] = ids[i];
     }
 }
 
 typedef struct run {
-    int every;
+    int every, scene;
     mien_tracker *tracker;
     plain overlap;
     bool cut;
@@ -117,6 +131,7 @@ typedef struct run {
 
 static void run_frame(run *r, int n, const mien_rect *boxes, const int *who, int count) {
     r->cut |= clip_cut(n);
+    r->scene = n == 0 ? 0 : r->scene + clip_cut(n);
     if (n % r->every != 0) return;
     mien_track out[FACES];
     long long ids[FACES];
@@ -125,16 +140,17 @@ static void run_frame(run *r, int n, const mien_rect *boxes, const int *who, int
                      MIEN_OK);
     for (int i = 0; i < count; i++)
         ids[i] = out[i].id;
-    note(&r->mine, who, ids, count);
+    note(&r->mine, r->scene, who, ids, count);
     if (r->cut) memset(r->overlap.seen, 0xC0, sizeof r->overlap.seen);
     plain_step(&r->overlap, now, boxes, count, ids);
-    note(&r->baseline, who, ids, count);
+    note(&r->baseline, r->scene, who, ids, count);
     r->cut = false;
 }
 
 static void run_clips(const clip_options *options, int clips, run runs[2]) {
     for (int seed = 1; seed <= clips; seed++) {
         clip *const made = clip_new((uint32_t)seed, options);
+        assert_true(clip_crossings(made) >= 10);
         for (int k = 0; k < 2; k++) {
             assert_int_equal(mien_tracker_create(NULL, &runs[k].tracker), MIEN_OK);
             runs[k].overlap.count = 0;
@@ -172,12 +188,17 @@ static void people_keep_their_ids(void **state) {
         const tally *const mine = &runs[k].mine, *const baseline = &runs[k].baseline;
         const double idf1 = mine->agreed / mine->all, other = baseline->agreed / baseline->all;
         const double whole = (double)mine->whole / mine->people;
-        print_message("# every %d: %d of %d people without a switch (overlap only: %d), "
-                      "IDF1 %.3f (%.3f)\n",
-                      runs[k].every, mine->whole, mine->people, baseline->whole, idf1, other);
-        assert_true(whole >= 0.7);
-        assert_true(idf1 >= 0.93);
-        assert_true(idf1 >= other + 0.3);
+        print_message("# every %d: %d of %d people without a switch (overlap only: %d), IDF1 %.3f "
+                      "(%.3f); within scenes %d of %d (%d)\n",
+                      runs[k].every, mine->whole, mine->people, baseline->whole, idf1, other,
+                      mine->steady, mine->parts, baseline->steady);
+        const double steady = (double)mine->steady / mine->parts;
+        /* a little less than is reached on 20 clips; a few clips vary more */
+        const double margin = clips_wanted() >= 20 ? 0 : 0.07;
+        assert_true(whole >= (k == 0 ? 0.86 : 0.80) - margin);
+        assert_true(steady >= (k == 0 ? 0.96 : 0.945) - margin);
+        assert_true(idf1 >= (k == 0 ? 0.975 : 0.965) - margin);
+        assert_true(idf1 >= other + 0.5);
     }
 }
 
@@ -343,15 +364,42 @@ static void looks_resist_light(void **state) {
     mien_look bright, dark, other;
     memset(pixels, 90, sizeof pixels);
     paint(box, 7, 100);
-    mien_look_of(&frame, box, &bright);
+    mien_look_of(&frame, box, NULL, 0, &bright);
     for (size_t k = 0; k < sizeof pixels; k++)
         pixels[k] = (uint8_t)(pixels[k] / 2);
-    mien_look_of(&frame, box, &dark);
+    mien_look_of(&frame, box, NULL, 0, &dark);
     paint(box, 8, 100);
-    mien_look_of(&frame, box, &other);
+    mien_look_of(&frame, box, NULL, 0, &other);
     assert_true(fabs(mien_look_similarity(&bright, &bright) - 1) < 1e-4);
     assert_true(mien_look_similarity(&bright, &dark) > 0.9);
     assert_true(mien_look_similarity(&bright, &other) < 0.75);
+}
+
+/* What another person covers does not count, if it is known. */
+static void covered_parts_do_not_count(void **state) {
+    (void)state;
+    const mien_rect box = {100, 80, 80, 80}, front = {150, 110, 60, 130};
+    mien_look whole, covered, bare, blind;
+    memset(pixels, 90, sizeof pixels);
+    paint(box, 7, 100);
+    mien_look_of(&frame, box, NULL, 0, &whole);
+    for (int i = front.y; i < front.y + front.height; i++)
+        for (int j = front.x; j < front.x + front.width; j++)
+            pixels[i * CLIP_WIDTH + j] =
+                (uint8_t)(rng_word(9, 1, 0, (uint32_t)(i / 9 * 90 + j / 9)) >> 24);
+    mien_look_of(&frame, box, NULL, 0, &covered);
+    mien_look_of(&frame, box, &front, 1, &bare);
+    mien_look_of(&frame, box, &(mien_rect){0, 0, CLIP_WIDTH, CLIP_HEIGHT}, 1, &blind);
+    float alike[MIEN_LOOK_PARTS], share[MIEN_LOOK_PARTS];
+    mien_look_compare(&whole, &bare, alike, share);
+    for (int k = 0; k < MIEN_LOOK_PARTS; k++)
+        assert_true(share[k] > 0.2 && alike[k] > 0.8);
+    assert_true(share[0] < 1 && share[1] < 1);
+    assert_true(mien_look_similarity(&whole, &bare) > mien_look_similarity(&whole, &covered) + 0.1);
+    assert_true(mien_look_similarity(&whole, &blind) == 0);
+    mien_look_compare(&whole, &blind, alike, share);
+    for (int k = 0; k < MIEN_LOOK_PARTS; k++)
+        assert_true(share[k] == 0 && alike[k] == 0);
 }
 
 /* ---- assignment against all permutations ---- */
@@ -402,6 +450,7 @@ int main(void) {
         cmocka_unit_test(many_faces_and_none),
         cmocka_unit_test(memory_stays_flat),
         cmocka_unit_test(looks_resist_light),
+        cmocka_unit_test(covered_parts_do_not_count),
         cmocka_unit_test(assignment_is_the_best),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
