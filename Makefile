@@ -243,7 +243,7 @@ $(B)/libbase.a: $(base_obj)
 # cflags_FOLDER or cxxflags_FOLDER, and from SOURCES of the program
 define module
 $(1)_src := $$(sort $$(wildcard $(2)/*.c $(2)/*.cc)) $(4)
-$(B)/mien-$(1).so: $$(patsubst %,$(B)/%.o,$$(basename $$($(1)_src))) $(B)/libbase.a host/base/module.map
+$(B)/mien-$(1).so: $$(patsubst %,$$(B)/%.o,$$(basename $$($(1)_src))) $(B)/libbase.a host/base/module.map
 	$$(call say,LD $$@)$$(CXX) -shared $$(filter-out -MMD -MP,$$(CXXFLAGS)) -fopenmp $$(filter %.o %.a,$$^) -o $$@ \
 	  -Wl,--version-script=host/base/module.map -Wl,-z,defs $$(call rpath,) $(3) $$(base_libs)
 endef

@@ -85,7 +85,8 @@ class Browser:
         raise TimeoutError(script)
 
     def screenshot(self, path, whole=True):
-        shot = self.cdp("Page.captureScreenshot", {"captureBeyondViewport": whole})["data"]
+        kind = {"format": "jpeg", "quality": 82} if path.endswith(".jpg") else {}
+        shot = self.cdp("Page.captureScreenshot", {"captureBeyondViewport": whole, **kind})["data"]
         with open(path, "wb") as f: f.write(base64.b64decode(shot))
 
     def requests(self):

@@ -88,16 +88,16 @@ async def constant_rate(server, rate, length, data):
 async def overload():
     server = Server("--max-queue", "16", "--min-face", "40")
     data = post(photo)
-    await closed_loop(server, 4, 2, data)
-    peak = max([await closed_loop(server, 4, 4, data) for _ in range(2)])
+    await closed_loop(server, 12, 2, data)
+    peak = max([await closed_loop(server, 12, 4, data) for _ in range(2)])
     results, sent = await constant_rate(server, 5 * peak, seconds, data)
     good = sum(1 for s, _ in results if s == 200)
     rejects = [t for s, t in results if s == 503]
     others = sorted({s for s, _ in results} - {200, 503})
-    after = await closed_loop(server, 4, 4, data)
+    after = await closed_loop(server, 12, 4, data)
     said = f"peak {peak:.1f}/s, goodput {good / sent:.1f}/s, {len(rejects)} rejected, p99 {1e3 * quantile(rejects, .99):.1f} ms, afterwards {after:.1f}/s"
     print("# overload:", said)
-    check("overload: at least 90 % of the peak is answered", good / sent >= 0.9 * min(peak, after if after else peak), said)
+    check("overload: at least 90 % of the peak is answered", good / sent >= 0.9 * min(peak, after), said)
     check("overload: rejects take less than 50 ms", len(rejects) > 10 and quantile(rejects, .99) < (0.5 if asan else 0.05), said)
     check("overload: nothing else happens", not others, others)
     check("overload: it ends with 0", server.stop() == 0)
@@ -175,8 +175,8 @@ async def attack():
     check("malformed requests: each gets a status of its kind, or none", set(counts) <= fine, said)
     check("malformed requests: the server lives", server.alive() and "ERROR: AddressSanitizer" not in server.text(), server.text()[-2000:])
     check("malformed requests: good ones are answered", set(statuses) == {200}, set(statuses))
-    check("malformed requests: p99 of good ones at most twice the quiet one (and 30 ms)",
-          quantile(times, .99) <= max(2 * quantile(quiet, .99), 0.3 if asan else 0.03), said)
+    check("malformed requests: p99 of good ones at most twice the quiet one (or 60 ms)",
+          quantile(times, .99) <= max(2 * quantile(quiet, .99), 0.3 if asan else 0.06), said)
     check("malformed requests: less than 32 MiB of memory", growth < (200 if asan else 32), said)
     await slow_clients(server, quiet)
     check("attacks: it ends with 0", server.stop() == 0, server.text()[-2000:])
@@ -208,8 +208,8 @@ async def slow_clients(server, quiet):
     said = f"heads {max(heads):.1f} s, bodies {max(bodies):.1f} s; good p99 {1e3 * quantile(times, .99):.1f} ms, quiet {1e3 * quantile(quiet, .99):.1f} ms"
     print("# slow clients:", said)
     check("slow clients: heads are cut after 10 s, bodies after 30 s", max(heads) < 13 and max(bodies) < 33, said)
-    check("slow clients: good ones are answered in time", set(statuses) == {200} and
-          quantile(times, .99) <= max(2 * quantile(quiet, .99), 0.3 if asan else 0.03), said)
+    check("slow clients: good ones are answered, p99 at most twice the quiet one (or 60 ms)", set(statuses) == {200} and
+          quantile(times, .99) <= max(2 * quantile(quiet, .99), 0.3 if asan else 0.06), said)
     check("slow clients: none is left", server.metric("mien_http_connections") <= 2)
 
 

@@ -107,7 +107,7 @@ try:
     check("a photo: the bars are the scores", all(abs(x - 100 * y) < 0.01 for x, y in zip(bars, face["scores"].values())) and len(bars) == 7, bars)
     check("a photo: it is said to a screen reader", b.run("return document.getElementById('summary').textContent") == f"1 face: {face['label']} {round(100 * face['confidence'])} %.")
     accessible(b, "a photo")
-    shot(b, "serve.png")
+    shot(b, "serve.jpg")
     b.type("#files", f"{photo}\n{work}/broken.png")
     b.wait("document.querySelectorAll('#gallery li').length == 3")
     b.wait("!document.getElementById('error').hidden")
@@ -145,7 +145,7 @@ try:
     time.sleep(0.3)
     accessible(b, "phone width")
     b.run("window.scrollTo(0, 0)")
-    shot(b, "serve-phone.png")
+    shot(b, "serve-phone.jpg")
     b.size(1280, 900)
     b.click("#theme")
     # ---- webcam ----
@@ -180,7 +180,7 @@ try:
     check("a video: a line for each expression", b.run("return document.querySelectorAll('#chart path').length") == 7)
     check("a video: the chart has a name", "frames from" in b.tree("#chart")[1], b.tree("#chart"))
     accessible(b, "a video")
-    shot(b, "serve-video.png")
+    shot(b, "serve-video.jpg")
     b.click("#clear")
     check("Clear", b.run("return document.getElementById('gallery').hidden && !document.querySelector('.face') && document.getElementById('json').disabled"))
     # ---- nothing leaves, nothing complains ----

@@ -3,10 +3,12 @@
 # page in a browser. Where a package of DEB_GATE (Makefile) is missing, a test is skipped.
 set -u
 failed=0
-skip() { echo "ok $1 # SKIP $2"; }
+skip() { # NAME REASON; CI installs all of it: there a skip would hide that nothing was tested
+    if [ -z "${MIEN_CI:-}" ]; then echo "ok $1 # SKIP $2"; else failed=1 && echo "not ok $1: $2"; fi
+}
 if [ ! -e "$MIEN_BUILD/mien-serve.so" ] || ! command -v python3 >/dev/null || ! command -v ps >/dev/null; then
     skip "mien serve" "there is no mien-serve.so, python3 or ps"
-    exit 0
+    exit $failed
 fi
 export OMP_WAIT_POLICY=passive
 full=20 broken=10000 slow=100
