@@ -221,6 +221,11 @@ static mien_status add_pair(mien_dataset *set, const array_store *s, const npy_p
     mien_status status;
     MIEN_GO(open_pair(s, pair, images, &labels));
     MIEN_GO(npy_pixels_check(images, &r->forms[at]));
+    if (!pair->labels && !pair->unordered) { /* an unlabelled set, to be predicted */
+        MIEN_GO(mien_new(&values, images->head.shape[0] + 1, sizeof *values));
+        status = add_rows(set, at, pair->usage, images, values, classes, open, on_bad);
+        goto out;
+    }
     if (!labels.name) MIEN_GO(open_array(s, pair->labels, &labels));
     MIEN_GO(check_labels(&labels, images));
     MIEN_GO(mien_new(&data, labels.head.count, labels.head.item));
@@ -288,6 +293,15 @@ static mien_status refuse_names(const mien_dataset *set, const array_store *s, c
     return status;
 }
 
+/* Whether one of the pairs that are read has labels: a set is labelled or not as a whole. */
+static bool any_labels(const npy_pair *pairs, int count, const char *only) {
+    for (int i = 0; i < count; i++)
+        if ((!only || strcmp(only, pairs[i].images) == 0) &&
+            (pairs[i].labels || pairs[i].unordered))
+            return true;
+    return false;
+}
+
 static mien_status add_pairs(mien_dataset *set, const array_store *s, const char *only,
                              const mien_on_bad *on_bad) {
     npy_reader *r = set->reader;
@@ -297,10 +311,11 @@ static mien_status add_pairs(mien_dataset *set, const array_store *s, const char
     MIEN_TRY(classes_file_read(set, s->folder, &classes));
     const bool open = classes == 0;
     const int count = npy_names_pair(s->names, s->count, pairs);
+    set->labelled = any_labels(pairs, count, only);
     for (int i = 0; i < count; i++) {
         if (only && strcmp(only, pairs[i].images) != 0) continue;
         found = true;
-        if (!pairs[i].labels) {
+        if (set->labelled && !pairs[i].labels) {
             char text[160];
             snprintf(text, sizeof text, "holds '%s', but no '%s' with the labels", pairs[i].images,
                      strcmp(pairs[i].images, "images") == 0 ? "labels" : "y");

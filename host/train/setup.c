@@ -91,7 +91,7 @@ static mien_status load_data(const mien_config *c, mien_image_spec spec, mien_se
     MIEN_TRY(apply_votes(c, s));
     if (!s->data.labelled)
         return MIEN_FAIL(INVALID,
-                         "'%s' has no labels (no column 'emotion'): it can be used for prediction, "
+                         "'%s' has no labels: it can be used for prediction, "
                          "but not for training",
                          s->data.source);
     MIEN_TRY(mien_choice_apply(&s->model.meta.choice, own_choice, &s->data));

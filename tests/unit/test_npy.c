@@ -240,11 +240,25 @@ static void zip_bombs(void **state) {
     assert_int_equal(setrlimit(RLIMIT_AS, &before), 0);
 }
 
-static void wrong_arrays(void **state) {
+/* Images alone are a set to be predicted, as a csv without labels is. */
+static void without_labels(void **state) {
     (void)state;
     put_good();
     unlink(scratch_path("labels.npy"));
-    refuse("", MIEN_FORMAT, "no 'labels'");
+    for (int single = 0; single < 2; single++) {
+        mien_dataset set = load(single ? "images.npy" : "", MIEN_MEMORY_RESIDENT);
+        assert_int_equal(set.count, N);
+        assert_false(set.labelled);
+        mien_dataset_release(&set);
+    }
+}
+
+static void wrong_arrays(void **state) {
+    (void)state;
+    put_good();
+    put("x_train.npy", "|u1", "(5, 9, 11)", pixels, N * PIXELS);
+    refuse("", MIEN_FORMAT, "no 'y'"); /* of two pairs, one has labels */
+    unlink(scratch_path("x_train.npy"));
     put("labels.npy", "|u1", "(4,)", labels, 4);
     refuse("", MIEN_FORMAT, "4 labels for the 5 images");
     put("labels.npy", "<f4", "(5,)", pixels, 20);
@@ -519,11 +533,14 @@ static void labels_of_people(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        IN_SCRATCH(folder_of_arrays), IN_SCRATCH(parts),           IN_SCRATCH(colour),
-        IN_SCRATCH(archives),         IN_SCRATCH(headers),         IN_SCRATCH(wrong_arrays),
-        IN_SCRATCH(skipped_labels),   IN_SCRATCH(rows_and_gaps),   IN_SCRATCH(damaged_archives),
-        IN_SCRATCH(names_of_people),  IN_SCRATCH(number_types),    IN_SCRATCH(layouts),
-        IN_SCRATCH(labels_of_people), IN_SCRATCH(damaged_members), IN_SCRATCH(zip_bombs),
+        IN_SCRATCH(folder_of_arrays), IN_SCRATCH(parts),
+        IN_SCRATCH(colour),           IN_SCRATCH(archives),
+        IN_SCRATCH(headers),          IN_SCRATCH(without_labels),
+        IN_SCRATCH(wrong_arrays),     IN_SCRATCH(skipped_labels),
+        IN_SCRATCH(rows_and_gaps),    IN_SCRATCH(damaged_archives),
+        IN_SCRATCH(names_of_people),  IN_SCRATCH(number_types),
+        IN_SCRATCH(layouts),          IN_SCRATCH(labels_of_people),
+        IN_SCRATCH(damaged_members),  IN_SCRATCH(zip_bombs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
