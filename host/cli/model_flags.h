@@ -20,8 +20,9 @@
          NULL,                                                                                     \
          NULL},                                                                                    \
         {"--architecture",                                                                         \
-         "FILE",                                                                                   \
-         "the network of a file that holds only weights: JSON of Keras's model.to_json()",         \
+         "FILE|NAME",                                                                              \
+         "the network of a file that holds only weights: JSON of Keras, YAML, or vgg16, "          \
+         "resnet50, …",                                                                            \
          &(options).architecture,                                                                  \
          NULL,                                                                                     \
          NULL},                                                                                    \

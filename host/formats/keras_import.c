@@ -6,6 +6,7 @@
 #include "host/base/file.h"
 #include "host/base/json.h"
 #include "host/base/memory.h"
+#include "host/base/module.h"
 #include "host/base/yaml.h"
 #include "host/formats/keras.h"
 
@@ -102,6 +103,19 @@ static bool find_beside(const keras_reader *r, char *path) {
     return mien_path_join(path, folder, "model.json") == MIEN_OK && mien_file_exists(path);
 }
 
+#define KNOWN                                                                                      \
+    "vgg16, vgg19, resnet50, resnet50v2, mobilenet, mobilenet_v2, xception, densenet121, "         \
+    "efficientnetb0, inception_v3"
+
+/* A network of keras.applications, for images of the usual size and the 1,000 classes of ImageNet.
+ */
+static bool find_known(const char *name, char *path) {
+    char file[64];
+    if (strlen(name) > 32 || strchr(name, '/') || strchr(name, '.')) return false;
+    snprintf(file, sizeof file, "%s.json", name);
+    return mien_shared_file("configs/architectures", file, path) == MIEN_OK;
+}
+
 static mien_status find_architecture(keras_reader *r, const char *config, size_t size) {
     const char *given = r->options->architecture;
     char path[MIEN_PATH];
@@ -109,9 +123,12 @@ static mien_status find_architecture(keras_reader *r, const char *config, size_t
         return MIEN_FAIL(INVALID, "'%s' holds its own architecture: leave out --architecture",
                          r->source);
     if (config) return parse_text(r, config, size, r->source);
-    if (given && !mien_file_exists(given))
-        return MIEN_FAIL(NOT_FOUND, "--architecture: there is no file '%s'", given);
-    if (given) return read_architecture(r, given);
+    if (given && mien_file_exists(given)) return read_architecture(r, given);
+    if (given && find_known(given, path)) return read_architecture(r, path);
+    if (given)
+        return MIEN_FAIL(
+            NOT_FOUND,
+            "--architecture: there is no file '%s', nor is it one of the networks " KNOWN, given);
     if (find_beside(r, path)) return read_architecture(r, path);
     return MIEN_FAIL(
         INVALID,

@@ -318,6 +318,31 @@ static void weights_without_a_network_say_what_to_do(void **state) {
     mien_model_release(&model);
 }
 
+/* Their layers are known, so that a file of other weights lacks some. */
+static void known_networks_are_read(void **state) {
+    (void)state;
+    static const char *const names[] = {
+        "vgg16",    "vgg19",        "resnet50",     "resnet50v2",  "mobilenet",
+        "xception", "inception_v3", "mobilenet_v2", "densenet121", "efficientnetb0"};
+    mien_model model;
+    mien_model_options options = {0};
+    char path[MIEN_PATH];
+    if (mien_h5_available() != MIEN_OK) skip();
+    snprintf(path, sizeof path, "%s", unpack("other_names.h5"));
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char file[MIEN_PATH];
+        snprintf(file, sizeof file, "configs/architectures/%s.json", names[i]);
+        options.architecture = file;
+        assert_int_equal(mien_model_open_with(path, &options, &model), MIEN_FORMAT);
+        expect_in_message("are missing");
+        mien_model_release(&model);
+    }
+    options.architecture = "resnet51";
+    assert_int_equal(mien_model_open_with(path, &options, &model), MIEN_NOT_FOUND);
+    expect_in_message("vgg16");
+    mien_model_release(&model);
+}
+
 /* ---- chance ---- */
 
 static uint32_t chance(uint32_t *seed) {
@@ -441,6 +466,7 @@ int main(void) {
         cmocka_unit_test(a_million_layers_are_refused),
         cmocka_unit_test(damaged_weights_are_refused_by_name),
         cmocka_unit_test(weights_without_a_network_say_what_to_do),
+        cmocka_unit_test(known_networks_are_read),
         cmocka_unit_test(mutated_architectures_end_in_a_sentence),
         cmocka_unit_test(mutated_containers_end_in_a_sentence),
         cmocka_unit_test(mutated_archives_end_in_a_sentence),
