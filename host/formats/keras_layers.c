@@ -466,8 +466,8 @@ const keras_class keras_layer_classes[] = {
     {"PReLU", prelu, "shared_axes", prelu_roles},
     {"Softmax", softmax, "axis", NULL},
     {"Dropout|SpatialDropout2D", dropout, "rate|p|data_format|dim_ordering", NULL},
-    {"GaussianNoise|GaussianDropout|AlphaDropout|ActivityRegularization|Identity|Masking", identity,
-     NULL, NULL},
+    {"GaussianNoise|GaussianDropout|AlphaDropout|ActivityRegularization|Identity", identity, NULL,
+     NULL},
     {"RandomCrop", random_crop, NULL, NULL},
     {"RandomFlip|RandomRotation|RandomZoom|RandomTranslation|RandomContrast|RandomBrightness|"
      "RandomHeight|RandomWidth|RandomShear|RandomHue|RandomSaturation|RandomColorJitter|"
