@@ -205,7 +205,9 @@ def main():
         for r in range(a.rounds):
             order = list(servers.items())
             for name, server in order if r % 2 == 0 else order[::-1]:
-                rows[name].append(throughput(server, crop, "image/png", a.clients, a.seconds, generator))
+                # the slow one answers so late that the generator would give up
+                clients = 8 if name == "fastapi model.predict" else a.clients
+                rows[name].append(throughput(server, crop, "image/png", clients, a.seconds, generator))
             rows["bench infer --batch 64"].append(bench_infer(a.mien, a.model, a.seconds))
             times = latency(photos, photo, "image/jpeg", a.seconds)
             rows["photo p50"].append(1e3 * quantile(times, 0.5))
@@ -219,7 +221,7 @@ def main():
         unit = "ms" if name.startswith("photo") else "images/s"
         note = f"  {memory[name]:.0f} MiB" if name in memory else ""
         print(f"  {name:26s} {statistics.median(values):9.1f} {unit:8s} ({min(values):.1f} to {max(values):.1f}){note}")
-    ratio = lambda x, y: statistics.median(i / j for i, j in zip(rows[x], rows[y]))
+    ratio = lambda x, y: statistics.median(i / max(j, 1e-9) for i, j in zip(rows[x], rows[y]))
     ratios = {"crops over HTTP / bench infer (goal: 0.6)": ratio("mien", "bench infer --batch 64"),
               "photo p50 / in process (goal: at most 1.15)": ratio("photo p50", "photo in process"),
               "photo p99 / in process (goal: at most 2)": ratio("photo p99", "photo in process")}
