@@ -6,9 +6,9 @@
 #include "include/mien/mien.h"
 
 static const cli_command *const commands[] = {
-    &cmd_train, &cmd_evaluate, &cmd_predict, &cmd_video,   &cmd_realtime,
-    &cmd_serve, &cmd_prepare,  &cmd_preview, &cmd_convert, &cmd_inspect,
-    &cmd_bench, &cmd_tune,     &cmd_parity,  &cmd_devices};
+    &cmd_train,   &cmd_evaluate, &cmd_predict, &cmd_video,   &cmd_realtime,
+    &cmd_serve,   &cmd_prepare,  &cmd_preview, &cmd_convert, &cmd_identify,
+    &cmd_inspect, &cmd_bench,    &cmd_tune,    &cmd_parity,  &cmd_devices};
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
 /* Commands planned for later versions. */

@@ -27,21 +27,29 @@ static const struct {
     {"none", {.scale = 1, .std = {1, 1, 1, 1}}, false},
 };
 
-static mien_status set_preprocessing(mien_model *model, const char *path, const char *name) {
-    mien_meta *meta = &model->meta;
+mien_status mien_preprocess_find(const char *name, mien_normalise *rule, bool *bgr) {
     size_t i = 0;
     while (i < sizeof presets / sizeof presets[0] && strcmp(presets[i].name, name) != 0)
         i++;
     if (i == sizeof presets / sizeof presets[0])
         return MIEN_FAIL(INVALID,
                          "--preprocess must be one of " MIEN_PREPROCESS_CHOICES ", not '%s'", name);
-    if ((presets[i].bgr || presets[i].rule.mean[0] != presets[i].rule.mean[1]) &&
-        meta->input.channels != 3)
+    *rule = presets[i].rule;
+    *bgr = presets[i].bgr;
+    return MIEN_OK;
+}
+
+static mien_status set_preprocessing(mien_model *model, const char *path, const char *name) {
+    mien_meta *meta = &model->meta;
+    mien_normalise rule;
+    bool bgr;
+    MIEN_TRY(mien_preprocess_find(name, &rule, &bgr));
+    if ((bgr || rule.mean[0] != rule.mean[1]) && meta->input.channels != 3)
         return MIEN_FAIL(INVALID,
                          "--preprocess %s is for colour images, but '%s' reads %d channel%s", name,
                          path, meta->input.channels, meta->input.channels > 1 ? "s" : "");
-    if (presets[i].bgr) MIEN_TRY(mien_model_swap_channels(model, path));
-    meta->normalise = presets[i].rule;
+    if (bgr) MIEN_TRY(mien_model_swap_channels(model, path));
+    meta->normalise = rule;
     meta->unknown &= ~(unsigned)(MIEN_UNKNOWN_PREPROCESSING | MIEN_OWN_SCALE);
     return MIEN_OK;
 }
