@@ -15,6 +15,8 @@
 #define CLASSES(owner) (const char(*)[MIEN_CLASS_NAME])(owner)->class_names
 
 enum { BATCH = 128, DRAWS = 1000, DRAWS_MANY = 20, MANY_CLASSES = 64 };
+/* Share of the best accuracy that a scaling must reach for the batch normalisation to choose it. */
+#define WELL 0.7
 const double mien_crop_margins[MIEN_CROPS] = {-0.1, 0, 0.1};
 
 static int draws_for(int classes) {
@@ -36,32 +38,36 @@ static mien_status choose_part(mien_identity *o) {
     return MIEN_OK;
 }
 
-/* How many images of each class may stay so that at most `limit` stay. */
-static size_t quota(const size_t *counts, int classes, size_t limit) {
-    size_t q = 0, sum = 0;
-    while (q < limit) {
-        sum = 0;
-        for (int k = 0; k < classes; k++)
-            sum += counts[k] < q + 1 ? counts[k] : q + 1;
-        if (sum > limit) break;
-        q++;
+/* How many images of each class stay: a third of `limit` is shared equally, so that rare classes
+ * are told apart, the rest in proportion, so that accuracy is near that on all images. */
+static void share_limit(const size_t *counts, int classes, size_t limit, size_t *want) {
+    const size_t least = limit / (3 * (size_t)classes);
+    size_t rest = 0, taken = 0;
+    for (int k = 0; k < classes; k++) {
+        want[k] = counts[k] < least ? counts[k] : least;
+        taken += want[k];
+        rest += counts[k] - want[k];
     }
-    return q;
+    if (rest + taken <= limit) {
+        memcpy(want, counts, (size_t)classes * sizeof *want);
+        return;
+    }
+    for (int k = 0; k < classes; k++)
+        want[k] += (counts[k] - want[k]) * (limit - taken) / rest;
 }
 
-/* Keeps at most `limit` images of the part, as many of each class as possible, evenly spaced
- * because data sets are often sorted. */
+/* Keeps at most `limit` images of the part, those of a class evenly spaced because data sets are
+ * often sorted. */
 static mien_status thin(mien_identity *o) {
-    size_t counts[MIEN_CLASSES_MAX], seen[MIEN_CLASSES_MAX] = {0};
+    size_t counts[MIEN_CLASSES_MAX], want[MIEN_CLASSES_MAX], seen[MIEN_CLASSES_MAX] = {0};
     bool *keep = NULL;
     mien_dataset_counts(&o->data, o->part, counts);
-    const size_t most = quota(counts, o->data.classes, o->request.limit);
+    share_limit(counts, o->data.classes, o->request.limit, want);
     MIEN_TRY(mien_new(&keep, o->data.count, sizeof *keep));
     for (size_t i = 0; i < o->data.count; i++) {
         const uint16_t k = o->data.labels[i];
         if (!mien_dataset_belongs(&o->data, i, o->part)) continue;
-        const size_t have = counts[k], want = have < most ? have : most;
-        keep[i] = (seen[k] + 1) * want / have != seen[k] * want / have;
+        keep[i] = (seen[k] + 1) * want[k] / counts[k] != seen[k] * want[k] / counts[k];
         seen[k]++;
     }
     const mien_status status = mien_dataset_keep(&o->data, keep);
@@ -250,55 +256,92 @@ static mien_status try_candidate(mien_identity *o, mien_plan *plan, mien_candida
                                  const uint8_t *pixels, float *p) {
     const mien_answers answers = {p, o->data.labels, o->data.count, o->data.classes};
     MIEN_TRY(mien_new(&c->order, (size_t)o->data.classes, sizeof *c->order));
-    MIEN_TRY(mien_new(&c->losses, o->data.count, sizeof *c->losses));
+    MIEN_TRY(mien_new(&c->loss, o->data.count, sizeof *c->loss));
+    MIEN_TRY(mien_new(&c->calibrated, o->data.count, sizeof *c->calibrated));
     MIEN_TRY(answer(o, plan, c, 0, pixels, p));
     for (int k = 0; k < o->data.classes; k++)
         c->order[k] = k;
     if (o->finds_order) MIEN_TRY(mien_order_find(&answers, c->order));
-    return mien_fit_measure(&answers, c->order, &c->fit, c->losses);
+    return mien_fit_measure(&answers, c->order, &c->fit, c->loss, c->calibrated);
 }
 
 /* ---- the ranking ---- */
 
 static int by_loss(const void *a, const void *b) {
     const mien_candidate *x = a, *y = b;
-    return (x->fit.loss > y->fit.loss) - (x->fit.loss < y->fit.loss);
+    return (x->fit.calibrated > y->fit.calibrated) - (x->fit.calibrated < y->fit.calibrated);
 }
 
-/* Of candidates that answer equally well, a batch normalisation near the input shows which one it
- * was trained on. */
-static void consult_norm(mien_identity *o) {
-    int best = 0;
-    if (!isfinite(o->list[0].misfit)) return;
-    for (int i = 1; i < o->count; i++) {
-        const double better =
-            mien_fit_better(o->list[i].losses, o->list[0].losses, o->data.count, DRAWS);
-        if (better > 1 - MIEN_IDENTIFY_SURE && o->list[i].misfit < o->list[best].misfit) best = i;
-    }
-    for (int i = 0; i < o->count; i++) {
-        if (i == best) continue;
-        const double better =
-            mien_fit_better(o->list[i].losses, o->list[0].losses, o->data.count, DRAWS);
-        if (better > 1 - MIEN_IDENTIFY_SURE &&
-            o->list[i].misfit < MIEN_NORM_CLEAR * o->list[best].misfit)
-            return; /* no clear difference */
-    }
-    const mien_candidate chosen = o->list[best];
-    memmove(o->list + 1, o->list, (size_t)best * sizeof *o->list);
+/* The share of resamplings in which `a` has the lower calibrated loss. */
+static double better(const mien_identity *o, const double *a, const double *b) {
+    const double *const both[] = {b, a}; /* equal losses count for the first */
+    double shares[2];
+    mien_fit_shares(both, 2, o->data.count, DRAWS, shares);
+    return shares[1];
+}
+
+static void move_to_front(mien_identity *o, int i) {
+    const mien_candidate chosen = o->list[i];
+    memmove(o->list + 1, o->list, (size_t)i * sizeof *o->list);
     o->list[0] = chosen;
-    o->by_norm = true;
+}
+
+/* A batch normalisation near the input tells scalings apart that labels hardly do. It only counts
+ * if it clearly fits one of them, with which the model also answers well. */
+static bool decide_by_norm(mien_identity *o) {
+    int best = 0, next = -1;
+    if (o->count < 2 || !isfinite(o->list[0].misfit)) return false;
+    for (int i = 1; i < o->count; i++)
+        if (o->list[i].misfit < o->list[best].misfit) best = i;
+    for (int i = 0; i < o->count; i++)
+        if (i != best && (next < 0 || o->list[i].misfit < o->list[next].misfit)) next = i;
+    if (o->list[best].misfit > MIEN_NORM_FITS ||
+        o->list[best].misfit > MIEN_NORM_CLEAR * o->list[next].misfit ||
+        o->list[best].fit.accuracy < WELL * o->list[0].fit.accuracy)
+        return false;
+    move_to_front(o, best);
+    o->decided = MIEN_BY_NORM;
+    o->sure = 1;
+    return true;
+}
+
+/* Of those that fit the labels as well as the best, the one with the lowest loss as it is: larger
+ * inputs change few answers but make a network overconfident, smaller ones change many. */
+static void decide_by_confidence(mien_identity *o) {
+    const double *losses[MIEN_CANDIDATES_MAX];
+    double shares[MIEN_CANDIDATES_MAX];
+    int equal[MIEN_CANDIDATES_MAX], count = 0, best = 0;
+    for (int i = 0; i < o->count; i++) {
+        const mien_candidate *c = &o->list[i];
+        if (better(o, c->calibrated, o->list[0].calibrated) < 1 - MIEN_IDENTIFY_SURE && i > 0)
+            continue;
+        if (c->per_image) {
+            o->or_own = true; /* preferred only where it is clearly the best */
+            continue;
+        }
+        losses[count] = c->loss;
+        equal[count++] = i;
+    }
+    for (int k = 1; k < count; k++)
+        if (o->list[equal[k]].fit.loss < o->list[equal[best]].fit.loss) best = k;
+    mien_fit_shares(losses, count, o->data.count, DRAWS, shares);
+    o->sure = shares[best];
+    o->decided = MIEN_BY_CONFIDENCE;
+    move_to_front(o, equal[best]);
 }
 
 static mien_status rank(mien_identity *o) {
-    double *losses[MIEN_CANDIDATES_MAX], shares[MIEN_CANDIDATES_MAX];
+    const double *losses[MIEN_CANDIDATES_MAX];
+    double shares[MIEN_CANDIDATES_MAX];
     qsort(o->list, (size_t)o->count, sizeof *o->list, by_loss);
     for (int i = 0; i < o->count; i++)
-        losses[i] = o->list[i].losses;
+        losses[i] = o->list[i].calibrated;
     mien_fit_shares(losses, o->count, o->data.count, DRAWS, shares);
     for (int i = 0; i < o->count; i++)
         o->list[i].share = shares[i];
+    o->sure = shares[0];
     MIEN_TRY(mien_norm_misfits(&o->model, &o->data, o->list, o->count));
-    if (o->list[0].share < MIEN_IDENTIFY_SURE) consult_norm(o);
+    if (!decide_by_norm(o) && o->sure < MIEN_IDENTIFY_SURE) decide_by_confidence(o);
     return MIEN_OK;
 }
 
@@ -306,15 +349,16 @@ static mien_status rank(mien_identity *o) {
 static mien_status check_best(mien_identity *o, mien_plan *plan, const uint8_t *pixels, float *p) {
     mien_candidate *best = &o->list[0];
     const mien_answers answers = {p, o->data.labels, o->data.count, o->data.classes};
-    double *losses = NULL;
+    double *loss = NULL, *calibrated = NULL;
     mien_fit fit;
     mien_status status;
-    MIEN_GO(mien_new(&losses, o->data.count, sizeof *losses));
+    MIEN_GO(mien_new(&loss, o->data.count, sizeof *loss));
+    MIEN_GO(mien_new(&calibrated, o->data.count, sizeof *calibrated));
     for (int m = 0; m < MIEN_CROPS; m++) {
         MIEN_GO(answer(o, plan, best, mien_crop_margins[m], pixels, p));
-        MIEN_GO(mien_fit_measure(&answers, best->order, &fit, losses));
+        MIEN_GO(mien_fit_measure(&answers, best->order, &fit, loss, calibrated));
         o->crop_accuracy[m] = fit.accuracy;
-        o->crop_better[m] = mien_fit_better(losses, best->losses, o->data.count, DRAWS);
+        o->crop_better[m] = better(o, calibrated, best->calibrated);
     }
     MIEN_GO(answer(o, plan, best, 0, pixels, p));
     o->order_share = 1;
@@ -323,7 +367,8 @@ static mien_status check_best(mien_identity *o, mien_plan *plan, const uint8_t *
             mien_order_share(&answers, best->order, draws_for(o->data.classes), &o->order_share));
     MIEN_GO(mien_order_chance(&answers, draws_for(o->data.classes), &o->order_chance));
 out:
-    mien_free(losses);
+    mien_free(loss);
+    mien_free(calibrated);
     return status;
 }
 
@@ -345,7 +390,7 @@ static void judge(mien_identity *o) {
             o->doubt, sizeof o->doubt,
             "with no scaling do the answers have anything to do with the labels: is it a model "
             "for these classes and pictures?");
-    else if (o->count > 1 && best->share < MIEN_IDENTIFY_SURE && !o->by_norm)
+    else if (o->count > 1 && o->sure < MIEN_IDENTIFY_SURE)
         snprintf(
             o->doubt, sizeof o->doubt,
             "%s%s and %s%s are within noise on %zu images: give more labelled images (--limit)",
@@ -426,7 +471,8 @@ mien_status mien_identify_apply(mien_identity *o) {
 void mien_identity_release(mien_identity *o) {
     for (int i = 0; i < o->count; i++) {
         mien_free(o->list[i].order);
-        mien_free(o->list[i].losses);
+        mien_free(o->list[i].loss);
+        mien_free(o->list[i].calibrated);
     }
     mien_dataset_release(&o->data);
     mien_model_release(&o->model);

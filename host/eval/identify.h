@@ -9,7 +9,7 @@
 
 enum {
     MIEN_IDENTIFY_LIMIT = 500,
-    MIEN_CANDIDATES_MAX = 16,
+    MIEN_CANDIDATES_MAX = MIEN_FIT_CANDIDATES,
     MIEN_IDENTIFY_LEAST = 5, /* images of each class */
     MIEN_CROPS = 3
 };
@@ -20,7 +20,7 @@ enum {
 typedef struct mien_identify_request {
     const char *model, *data;
     const mien_part *part; /* MIEN_NO_PART: all; NULL: the first of val, test and all in the data */
-    size_t limit;          /* images at most, of each class as evenly as it goes */
+    size_t limit;          /* images at most; rare classes have more than their part */
     const mien_on_bad *on_bad;  /* NULL: fail */
     mien_model_options options; /* what is known already */
     const volatile int *stop;   /* checked between batches; or NULL */
@@ -34,10 +34,17 @@ typedef struct mien_candidate {
     mien_normalise normalise; /* of red, green and blue */
     int *order;               /* [classes] the data's class of each output */
     mien_fit fit;
-    double share;  /* of resamplings in which it has the lowest loss */
+    double share;  /* of resamplings in which it has the lowest calibrated loss */
     double misfit; /* from a batch normalisation near the input (identify_norm.h); NAN: none */
-    double *losses;
+    double *loss, *calibrated; /* [images] */
 } mien_candidate;
+
+/* What decided. */
+typedef enum mien_decided {
+    MIEN_BY_LABELS,     /* with it the answers fit the labels best */
+    MIEN_BY_NORM,       /* a batch normalisation near the input fits it alone */
+    MIEN_BY_CONFIDENCE, /* of those that fit the labels equally well, the least overconfident */
+} mien_decided;
 
 typedef struct mien_identity {
     mien_identify_request request;

@@ -7,6 +7,8 @@
 
 /* A misfit below this share of another's is clearly smaller. */
 #define MIEN_NORM_CLEAR 0.5
+/* Above this none fits. */
+#define MIEN_NORM_FITS 0.5
 
 /* Sets the misfit of every candidate: the mean over channels of the divergence between the Gaussian
  * that the batch normalisation expects and the one that these images give. They stay NAN for a

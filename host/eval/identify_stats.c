@@ -179,8 +179,8 @@ out:
 
 /* ---- the fit ---- */
 
-mien_status mien_fit_measure(const mien_answers *a, const int *order, mien_fit *fit,
-                             double *losses) {
+mien_status mien_fit_measure(const mien_answers *a, const int *order, mien_fit *fit, double *loss,
+                             double *calibrated) {
     const size_t k = (size_t)a->classes;
     float *p = NULL;
     uint16_t *output = NULL, *labels = NULL;
@@ -201,10 +201,14 @@ mien_status mien_fit_measure(const mien_answers *a, const int *order, mien_fit *
         fit->accuracy += (double)(best == labels[i]) / (double)a->n;
         fit->confidence += (double)row[best] / (double)a->n;
     }
+    for (size_t i = 0; i < a->n; i++) {
+        loss[i] = -log(fmax(p[i * k + labels[i]], 1e-9));
+        fit->loss += loss[i] / (double)a->n;
+    }
     mien_temperature_apply(p, a->n, a->classes, mien_temperature_fit(p, labels, a->n, a->classes));
     for (size_t i = 0; i < a->n; i++) {
-        losses[i] = -log(fmax(p[i * k + labels[i]], 1e-9));
-        fit->loss += losses[i] / (double)a->n;
+        calibrated[i] = -log(fmax(p[i * k + labels[i]], 1e-9));
+        fit->calibrated += calibrated[i] / (double)a->n;
     }
 out:
     mien_free(p);
@@ -213,30 +217,22 @@ out:
     return status;
 }
 
-void mien_fit_shares(double *const *losses, int count, size_t n, int draws, double *shares) {
+void mien_fit_shares(const double *const *losses, int count, size_t n, int draws, double *shares) {
+    double sums[MIEN_FIT_CANDIDATES];
     for (int c = 0; c < count; c++)
         shares[c] = 0;
     for (int d = 0; d < draws; d++) {
-        double lowest = HUGE_VAL;
         int best = 0;
-        for (int c = 0; c < count; c++) {
-            double sum = 0;
-            for (size_t i = 0; i < n; i++) { /* the same images for every candidate */
-                const double u = rng_unit(rng_word(seed, (uint32_t)d, 3, (uint32_t)i));
-                sum += losses[c][(size_t)(u * (double)n)];
-            }
-            if (sum < lowest) {
-                lowest = sum;
-                best = c;
-            }
+        for (int c = 0; c < count; c++)
+            sums[c] = 0;
+        for (size_t i = 0; i < n; i++) {
+            const double u = rng_unit(rng_word(seed, (uint32_t)d, 3, (uint32_t)i));
+            const size_t drawn = (size_t)(u * (double)n);
+            for (int c = 0; c < count; c++)
+                sums[c] += losses[c][drawn];
         }
+        for (int c = 1; c < count; c++)
+            if (sums[c] < sums[best]) best = c;
         shares[best] += 1.0 / draws;
     }
-}
-
-double mien_fit_better(double *a, double *b, size_t n, int draws) {
-    double *const both[] = {a, b};
-    double shares[2];
-    mien_fit_shares(both, 2, n, draws, shares);
-    return shares[0];
 }

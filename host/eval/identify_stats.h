@@ -8,6 +8,8 @@
 
 #include "host/base/status.h"
 
+enum { MIEN_FIT_CANDIDATES = 16 };
+
 /* Answers to labelled images. */
 typedef struct mien_answers {
     const float *p;         /* [n][classes] probabilities */
@@ -30,16 +32,14 @@ mien_status mien_order_chance(const mien_answers *answers, int draws, double *ch
 /* How well the answers fit the labels under an order. */
 typedef struct mien_fit {
     double accuracy, confidence; /* confidence: mean probability of the predicted class */
-    double loss;                 /* mean of `losses` */
+    double loss;                 /* cross-entropy */
+    double calibrated;           /* the same after the temperature that suits the answers best */
 } mien_fit;
-/* losses[n]: the cross-entropy of each image after the temperature that suits the answers best, so
- * that over- and under-confidence do not count. */
+/* Also gives both losses of each image, [n]. */
 mien_status mien_fit_measure(const mien_answers *answers, const int *order, mien_fit *fit,
-                             double *losses);
+                             double *loss, double *calibrated);
 /* Resamples the images and counts how often each of `count` candidates has the lowest loss:
- * losses[candidate][n], shares[count]. */
-void mien_fit_shares(double *const *losses, int count, size_t n, int draws, double *shares);
-/* The same for a pair: the share of resamplings in which `a` has the lower loss. */
-double mien_fit_better(double *a, double *b, size_t n, int draws);
+ * losses[candidate][n], shares[count]. Equal losses count for the first. */
+void mien_fit_shares(const double *const *losses, int count, size_t n, int draws, double *shares);
 
 #endif

@@ -23,10 +23,17 @@ static void scaling_line(const mien_identity *o, mien_text *out) {
         mien_text_puts(out, o->gray     ? ", RGB assumed: gray images do not show it"
                             : best->bgr ? ", BGR"
                                         : ", RGB");
-    if (o->count > 1) mien_text_printf(out, "; sure to %.1f %%", 100 * best->share);
-    if (o->by_norm)
-        mien_text_puts(out, ", and the only one that its first batch normalisation fits");
+    if (o->decided == MIEN_BY_NORM)
+        mien_text_puts(out, "; its first batch normalisation fits no other");
+    else if (o->count > 1)
+        mien_text_printf(out, "; sure to %.1f %%%s", 100 * o->sure,
+                         o->decided == MIEN_BY_CONFIDENCE
+                             ? ", the least overconfident of those that fit the labels equally"
+                             : "");
     mien_text_puts(out, "\n");
+    if (o->or_own)
+        mien_text_puts(out, "         scaling each image by its own mean and std, which a model "
+                            "cannot hold, fits as well\n");
 }
 
 static void crop_line(const mien_identity *o, mien_text *out) {
@@ -48,15 +55,16 @@ void mien_identity_table(const mien_identity *o, mien_text *out) {
         norm |= isfinite(o->list[i].misfit);
     mien_text_printf(out, "%s on %s, split %s: %zu images of %d classes\n\n", o->request.model,
                      o->data.source, mien_part_name(o->part), o->data.count, o->data.classes);
-    mien_text_printf(out, "%-13s%s  accuracy  confidence    loss    best in%s\n", "scaling",
-                     colours ? " colours" : "", norm ? "  misfit" : "");
+    mien_text_printf(out, "%-13s%s  accuracy  confidence    loss  calibrated  best in%s\n",
+                     "scaling", colours ? " colours" : "", norm ? "  misfit" : "");
     for (int i = 0; i < o->count; i++) {
         const mien_candidate *c = &o->list[i];
-        mien_text_printf(out, "%-13s%s%10.4f%12.4f%8.4f%9.1f %%", c->name,
+        mien_text_printf(out, "%-13s%s%10.4f%12.4f%8.4f%12.4f%7.1f %%", c->name,
                          !colours ? ""
                          : c->bgr ? " BGR    "
                                   : " RGB    ",
-                         c->fit.accuracy, c->fit.confidence, c->fit.loss, 100 * c->share);
+                         c->fit.accuracy, c->fit.confidence, c->fit.loss, c->fit.calibrated,
+                         100 * c->share);
         if (isfinite(c->misfit)) mien_text_printf(out, "%8.3g", c->misfit);
         mien_text_puts(out, "\n");
     }
@@ -93,6 +101,7 @@ static void candidate_json(const mien_identity *o, const mien_candidate *c, mien
     mien_json_number(json, "accuracy", c->fit.accuracy);
     mien_json_number(json, "confidence", c->fit.confidence);
     mien_json_number(json, "loss", c->fit.loss);
+    mien_json_number(json, "calibrated_loss", c->fit.calibrated);
     mien_json_number(json, "best_in", c->share);
     mien_json_number(json, "misfit", c->misfit);
     mien_json_open(json, "classes", '[');
@@ -103,6 +112,7 @@ static void candidate_json(const mien_identity *o, const mien_candidate *c, mien
 }
 
 void mien_identity_document(const mien_identity *o, bool pretty, mien_text *out) {
+    static const char *const decided[] = {"labels", "batch_normalization", "confidence"};
     mien_json json = {.text = out, .pretty = pretty};
     mien_json_open(&json, NULL, '{');
     mien_json_integer(&json, "schema", 1);
@@ -117,7 +127,9 @@ void mien_identity_document(const mien_identity *o, bool pretty, mien_text *out)
     mien_json_close(&json, ']');
     mien_json_string(&json, "order", mien_identity_order(o));
     mien_json_number(&json, "order_share", o->order_share);
-    mien_json_bool(&json, "by_batch_normalization", o->by_norm);
+    mien_json_string(&json, "decided_by", decided[o->decided]);
+    mien_json_number(&json, "scaling_share", o->sure);
+    mien_json_bool(&json, "per_image_fits_too", o->or_own);
     mien_json_bool(&json, "gray_images", o->gray);
     mien_json_bool(&json, "sure", !o->doubt[0]);
     mien_json_string(&json, "doubt", o->doubt[0] ? o->doubt : NULL);
