@@ -16,6 +16,7 @@ typedef struct convert_args {
     cli_list rest;
     const char *data, *split, *images, *on_bad;
     mien_model_options options;
+    bool scaled_inside;
     const mien_model_format *format; /* of OUT; in int8 exactly with --calibrate */
     mien_part part;
     size_t wanted;
@@ -153,6 +154,7 @@ static mien_status convert(const convert_args *args) {
     MIEN_GO(mien_model_open_with(args->rest.items[0], &args->options, &model));
     if (args->data) MIEN_GO(mien_model_complete(&model, args->rest.items[0]));
     if (args->data) MIEN_GO(calibrate(args, &model, &result));
+    model.scaled_inside = args->scaled_inside;
     MIEN_GO(mien_model_save(&model, args->rest.items[1]));
     status = report(args, &model, &result);
 out:
@@ -165,6 +167,12 @@ out:
 static bool check_format(convert_args *args) {
     const char *out = args->rest.items[1];
     args->format = mien_model_format_for(out, args->data != NULL);
+    if (args->format && args->scaled_inside && !(args->format->flags & MIEN_FORMAT_SCALES)) {
+        char known[128];
+        mien_model_suffixes(MIEN_FORMAT_SCALES | MIEN_FORMAT_WRITTEN, known, sizeof known);
+        fprintf(stderr, "mien: --with-preprocessing is for %s, not '%s'\n", known, out);
+        return false;
+    }
     if (args->format) return true;
     const bool int8 = mien_model_format_for(out, true) != NULL;
     if (!int8 && !mien_model_format_for(out, false)) return true;

@@ -12,6 +12,7 @@ typedef enum mien_format_flags {
     MIEN_FORMAT_TRAINABLE = 1, /* training can continue from its models */
     MIEN_FORMAT_INT8 = 2,      /* its models are int8 */
     MIEN_FORMAT_WRITTEN = 4,   /* only for mien_model_suffixes: formats that have a `write` */
+    MIEN_FORMAT_SCALES = 8,    /* its networks can scale pixels: mien_model.scaled_inside */
 } mien_format_flags;
 
 /* A whole file in memory. model.c owns `bytes`; a reader that no longer needs them may free them

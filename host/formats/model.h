@@ -72,6 +72,9 @@ struct mien_model {
     /* of an int8 model: its quantised layers, whose weights are multiples of their scales */
     mien_quant quant;
     char calibration[160]; /* text for display: the data and clip that gave the scales */
+    /* for a format with MIEN_FORMAT_SCALES: the file's network scales pixels and applies the
+     * temperature itself */
+    bool scaled_inside;
 };
 
 /* What a caller knows of a file of another program that does not say it itself. */

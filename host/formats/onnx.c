@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "host/base/file.h"
+#include "host/base/json.h"
 #include "host/base/memory.h"
 #include "host/formats/format.h"
 
@@ -67,7 +68,10 @@ static mien_status make_image(const mien_onnx_reader *r, const mien_onnx_input *
         return bad_input(r, in,
                          "is not a batch of images with 4 axes; speech and text models are "
                          "not supported");
-    const bool first = is_channels(d[1]) && !(is_channels(d[3]) && d[1] > d[3]);
+    const mien_image_spec *own = &r->own.input;
+    const bool nhwc =
+        r->has_own && d[1] == own->height && d[2] == own->width && d[3] == own->channels;
+    const bool first = !nhwc && is_channels(d[1]) && !(is_channels(d[3]) && d[1] > d[3]);
     if (!first && !is_channels(d[3])) return bad_input(r, in, "has no axis of 1 to 4 channels");
     mien_onnx_view like = {.rank = 4, .dims = {1, d[1], d[2], d[3]}};
     const int *axes = first ? (const int[]){0, 2, 3, 1} : NULL;
@@ -218,6 +222,10 @@ static mien_head head_of(const mien_onnx_reader *r, const mien_onnx_view *view, 
     return is_linear(last) && count > 1 && classes ? MIEN_HEAD_LOGITS : MIEN_HEAD_VALUES;
 }
 
+static mien_status mismatch(const char *source) {
+    return MIEN_FAIL(FORMAT, "%s: the network and its metadata 'mien' do not match", source);
+}
+
 /* Ends the network in the form that a graph needs. */
 static mien_status end_network(mien_onnx_reader *r, int output, bool classes, mien_meta *meta,
                                int *last) {
@@ -227,6 +235,10 @@ static mien_status end_network(mien_onnx_reader *r, int output, bool classes, mi
     if (r->values[output].kind != MIEN_ONNX_TENSOR)
         return MIEN_FAIL(FORMAT, "%s: its output does not depend on the image", r->source);
     meta->head = head_of(r, &view, classes);
+    if (r->has_own && meta->head != r->own.head) {
+        if (r->own.head == MIEN_HEAD_SOFTMAX) return mismatch(r->source);
+        meta->head = r->own.head;
+    }
     const long long count = mien_onnx_count(&view);
     if (count < 1 || count > MIEN_OUTPUTS_MAX)
         return MIEN_FAIL(UNSUPPORTED, "%s: its output has %lld numbers; at most %d are supported",
@@ -253,11 +265,43 @@ static void describe(const mien_onnx_reader *r, mien_meta *meta) {
              r->model.producer_version.data ? r->model.producer_version.data : "");
 }
 
+/* ---- settings ---- */
+
+static mien_status read_own(mien_onnx_reader *r) {
+    const mien_slice text = r->model.settings;
+    mien_tree tree = {0};
+    if (!text.size) return MIEN_OK;
+    mien_status status = mien_json_parse(text.data, text.size, r->source, &tree);
+    r->has_own = true; /* to be released also after a failure */
+    if (status == MIEN_OK) status = mien_meta_read(tree.root, r->source, &r->own);
+    mien_tree_release(&tree);
+    return status;
+}
+
+static void release_own(mien_onnx_reader *r) {
+    if (!r->has_own) return;
+    mien_free(r->own.class_names);
+    mien_choice_release(&r->own.choice);
+}
+
+/* Gives the model the settings of the file. */
+static mien_status take_own(mien_onnx_reader *r, mien_model *model) {
+    const mien_shape in = model->graph.nodes[0].out;
+    const mien_image_spec *own = &r->own.input;
+    if (model->graph.classes != r->own.classes || in.h != own->height || in.w != own->width ||
+        in.c != own->channels)
+        return mismatch(r->source);
+    model->meta = r->own;
+    r->has_own = false;
+    return MIEN_OK;
+}
+
 static mien_status read_model(mien_onnx_reader *r, size_t size, const mien_model_options *options,
                               mien_model *model) {
     mien_graph_io io = {0};
     mien_meta ends = {0};
     int output, last;
+    MIEN_TRY(read_own(r));
     MIEN_TRY(mien_onnx_values_create(r));
     MIEN_TRY(choose_output(r, options->output, &output));
     MIEN_TRY(mien_import_leftovers(r->source, r->weights, r->model.tensor_count));
@@ -272,6 +316,7 @@ static mien_status read_model(mien_onnx_reader *r, size_t size, const mien_model
     const bool classes = !options->classes || strcmp(options->classes, "none") != 0;
     MIEN_TRY(end_network(r, output, classes, &ends, &last));
     MIEN_TRY(mien_import_build(&r->import, last, io, model));
+    if (r->has_own) return take_own(r, model);
     MIEN_TRY(mien_meta_default(&model->graph, r->source, &model->meta));
     model->meta.head = ends.head;
     model->meta.output_rank = ends.output_rank;
@@ -287,6 +332,7 @@ static mien_status read_file(mien_model_source *from, mien_model *model) {
     mien_status status = mien_import_start(&r->import, from->name);
     if (status == MIEN_OK) status = mien_onnx_parse(from->bytes, from->size, from->name, &r->model);
     if (status == MIEN_OK) status = read_model(r, from->size, from->options, model);
+    release_own(r);
     mien_onnx_values_release(r);
     mien_onnx_release(&r->model);
     mien_import_release(&r->import);
@@ -298,7 +344,8 @@ const mien_model_format mien_format_onnx = {
     .name = "onnx",
     .content = "ONNX",
     .suffixes = {".onnx"},
-    .flags = MIEN_FORMAT_TRAINABLE,
+    .flags = MIEN_FORMAT_TRAINABLE | MIEN_FORMAT_SCALES,
     .sniff = mien_onnx_sniff,
     .read = read_file,
+    .write = mien_onnx_write,
 };

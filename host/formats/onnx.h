@@ -67,6 +67,8 @@ typedef struct mien_onnx_reader {
     char *external; /* the file of external data */
     size_t external_size;
     char external_name[256];
+    mien_meta own; /* of a file that Mien wrote: its settings */
+    bool has_own;
 } mien_onnx_reader;
 
 /* The node that is being read. */
@@ -176,6 +178,8 @@ mien_status mien_onnx_rescale(const mien_onnx_op *op, mien_onnx_view *view, doub
 mien_status mien_onnx_spread(const mien_onnx_op *op, const mien_onnx_view *view, int i, float **out,
                              bool *per_channel);
 mien_status mien_onnx_activation(const mien_onnx_op *op, mien_onnx_view *view, const char *name);
+/* onnx_write.c: the writer of the format's row. */
+mien_status mien_onnx_write(const mien_model *model, const char *path, char **bytes, size_t *size);
 /* Counts elements for which a constant is repeated; UNSUPPORTED if the file has too many. */
 mien_status mien_onnx_count_spread(const mien_onnx_op *op, size_t count);
 /* Sets output k. */

@@ -63,6 +63,19 @@ static mien_status limited_relu(const mien_onnx_op *op, mien_onnx_view *view, do
     return MIEN_OK;
 }
 
+/* x above a threshold, else 0 */
+static mien_status read_thresholded(const mien_onnx_op *op) {
+    mien_onnx_view view = *mien_onnx_view_in(op, 0);
+    const double threshold = mien_onnx_real(op, "alpha", 1);
+    int layer;
+    if (!(threshold >= 0 && threshold <= 1e30))
+        return mien_onnx_refuse(op, "its alpha is out of range");
+    MIEN_TRY(mien_onnx_unary(op, "relu", &view, &layer));
+    mien_import_number(&op->r->import, layer, "threshold", threshold);
+    view.positive = true;
+    return mien_onnx_set(op, &view);
+}
+
 /* max(0, min(1, alpha * x + beta)) */
 static mien_status hard_sigmoid(const mien_onnx_op *op, mien_onnx_view *view, double alpha,
                                 double beta) {
@@ -179,6 +192,84 @@ static mien_status read_softmax(const mien_onnx_op *op) {
     view.positive = true;
     return mien_onnx_same_dims(&view, &shape) ? mien_onnx_set(op, &view)
                                               : mien_onnx_refuse(op, "its axes do not fit");
+}
+
+/* ---- gelu in opsets below 20 ---- */
+
+/* The index of the only node that reads a value, or -1. */
+static int consumer_of(const mien_onnx_reader *r, int value) {
+    if (value < 0 || r->values[value].consumers != 1) return -1;
+    for (size_t n = 0; n < r->model.node_count; n++) {
+        const mien_onnx_node *node = &r->model.nodes[n];
+        for (int i = 0; r->needed[n] && i < node->inputs; i++)
+            if (r->ports[node->first_port + (uint32_t)i] == value) return (int)n;
+    }
+    return -1;
+}
+
+/* A constant input that is one number, else NAN. */
+static double number_in(const mien_onnx_op *op, int i) {
+    if (!mien_onnx_constant_in(op, i)) return NAN;
+    mien_onnx_constant *c = &op->r->values[op->in[i]].constant;
+    if (c->count != 1 || mien_onnx_doubles(op, c) != MIEN_OK) return NAN;
+    return c->values[0];
+}
+
+/* The factor of a tensor that is another one times a number, else NAN. */
+static double factor_of(const mien_import *import, const mien_onnx_view *view,
+                        const mien_onnx_view *x) {
+    if (mien_onnx_same_view(view, x)) return 1;
+    if (view->layer < 0) return NAN;
+    const mien_import_layer *l = &import->layers[view->layer];
+    mien_onnx_view before = *view;
+    before.layer = l->inputs[0];
+    if (strcmp(l->def, "rescaling") != 0 || mien_value_number(l->keys, "offset", 0) != 0 ||
+        !mien_onnx_same_view(&before, x))
+        return NAN;
+    return mien_value_number(l->keys, "scale", 0);
+}
+
+/* Takes the node after `value`, which must be `op`; its other input is a number, *number, or a
+ * tensor, *other. It need not be read any more. */
+static bool take_node(mien_onnx_reader *r, int value, const char *op, mien_onnx_op *out,
+                      double *number, const mien_onnx_view **other) {
+    const int n = consumer_of(r, value);
+    if (n < 0 || !mien_slice_is(r->model.nodes[n].op, op)) return false;
+    mien_onnx_begin(r, &r->model.nodes[n], out);
+    if (out->in_count != 2 || out->out_count < 1) return false;
+    const int i = out->in[0] == value;
+    *number = number_in(out, i);
+    *other = mien_onnx_view_in(out, i);
+    r->needed[n] = false;
+    return *other || !isnan(*number);
+}
+
+/* Erf is known as part of gelu: x / sqrt(2), Erf, Add 1, then times x and times 0.5 in either order
+ * or at once. */
+static mien_status read_erf(const mien_onnx_op *op) {
+    mien_onnx_reader *r = op->r;
+    mien_onnx_view x = *mien_onnx_view_in(op, 0);
+    const mien_onnx_view *other;
+    mien_onnx_op last;
+    double number, factor = 1;
+    bool whole = false;
+    const double inner =
+        x.layer < 0 ? NAN : mien_value_number(r->import.layers[x.layer].keys, "scale", 0);
+    if (near(inner, 0.70710678118654752)) x.layer = r->import.layers[x.layer].inputs[0];
+    bool good = near(inner, 0.70710678118654752) &&
+                near(factor_of(&r->import, mien_onnx_view_in(op, 0), &x), inner) &&
+                take_node(r, op->out[0], "Add", &last, &number, &other) && number == 1;
+    while (good && !(whole && near(factor, 0.5))) {
+        good = take_node(r, last.out[0], "Mul", &last, &number, &other) && !(whole && other);
+        if (good) factor *= other ? factor_of(&r->import, other, &x) : number;
+        whole |= good && other;
+        good = good && (factor == 1 || near(factor, 0.5));
+    }
+    if (!good)
+        return mien_onnx_refuse(op, "it is supported as part of gelu only, "
+                                    "x * 0.5 * (1 + erf(x / sqrt(2)))");
+    MIEN_TRY(mien_onnx_activation(op, &x, "gelu"));
+    return mien_onnx_set(&last, &x);
 }
 
 /* ---- batch normalisation ---- */
@@ -392,7 +483,9 @@ const mien_onnx_operator mien_onnx_layer_ops[] = {{"Relu", read_activation},
                                                   {"HardSigmoid", read_hard},
                                                   {"HardSwish", read_hard},
                                                   {"Clip", read_clip},
+                                                  {"ThresholdedRelu", read_thresholded},
                                                   {"PRelu", read_prelu},
+                                                  {"Erf", read_erf},
                                                   {"Softmax", read_softmax},
                                                   {"LogSoftmax", read_softmax},
                                                   {"BatchNormalization", read_batchnorm},

@@ -186,6 +186,32 @@ static mien_status read_split(const mien_onnx_op *op) {
     return at == from.dims[axis] ? MIEN_OK : mien_onnx_refuse(op, "its sizes do not fit its input");
 }
 
+/* Does a list of indices choose the nearest pixels for another size? */
+static bool is_resampling(const mien_onnx_constant *index, long long size) {
+    for (size_t i = 0; i < index->count; i++)
+        if (index->values[i] !=
+            (double)((2 * (long long)i + 1) * size / (2 * (long long)index->count)))
+            return false;
+    return index->count <= 4096;
+}
+
+/* Height or width (axis 2 or 3) of an image by the nearest pixels. */
+static mien_status resample(const mien_onnx_op *op, mien_onnx_view *view, int axis, int size) {
+    int layer;
+    MIEN_TRY(mien_onnx_image(op, view));
+    MIEN_TRY(mien_onnx_unary(op, "resizing", view, &layer));
+    mien_onnx_view like = *view;
+    const bool positive = view->positive;
+    like.dims[axis] = size;
+    mien_import_number(&op->r->import, layer, "height", (double)like.dims[2]);
+    mien_import_number(&op->r->import, layer, "width", (double)like.dims[3]);
+    mien_import_text(&op->r->import, layer, "interpolation", "nearest");
+    mien_onnx_view_make(view, layer, &like, (const int[]){0, 2, 3, 1}, (int)like.dims[2],
+                        (int)like.dims[3], view->c, false);
+    view->positive = positive;
+    return mien_onnx_check_size(op, view);
+}
+
 static mien_status read_gather(const mien_onnx_op *op) {
     mien_onnx_view view = *mien_onnx_view_in(op, 0);
     long long axis = mien_onnx_integer(op, "axis", 0), dims[MIEN_ONNX_RANK_MAX];
@@ -198,6 +224,12 @@ static mien_status read_gather(const mien_onnx_op *op) {
         return mien_onnx_refuse(op, "only a number or a list is supported as its index");
     MIEN_TRY(mien_onnx_doubles(op, index));
     const long long first = bound(index->values[0], view.dims[axis]);
+    const bool part = first + (long long)index->count <= view.dims[axis];
+    if (index->rank && view.rank == 4 && axis >= 2 && !(part && index->count == 1) &&
+        is_resampling(index, view.dims[axis])) {
+        MIEN_TRY(resample(op, &view, (int)axis, (int)index->count));
+        return mien_onnx_set(op, &view);
+    }
     for (size_t i = 0; i < index->count; i++)
         if (bound(index->values[i], view.dims[axis]) != first + (long long)i)
             return mien_onnx_refuse(op, "only neighbouring elements are supported");

@@ -374,6 +374,20 @@ static bool read_opset(mien_slice in, mien_onnx_model *model) {
     return more == 0;
 }
 
+/* An entry of metadata_props: key and value. */
+static bool read_metadata(mien_slice in, mien_onnx_model *model) {
+    mien_slice key = {0}, value = {0};
+    field f;
+    int more;
+    while ((more = next_field(&in, &f)) == 1) {
+        if (f.wire != BYTES) continue;
+        if (f.number == 1) key = f.bytes;
+        if (f.number == 2) value = f.bytes;
+    }
+    if (mien_slice_is(key, "mien")) model->settings = value;
+    return more == 0;
+}
+
 static mien_status check_versions(const mien_onnx_model *model, const char *source) {
     if (model->ir_version < 1 || model->ir_version > MIEN_ONNX_IR_MAX)
         return MIEN_FAIL(UNSUPPORTED,
@@ -402,6 +416,8 @@ mien_status mien_onnx_parse(const char *bytes, size_t size, const char *source,
         if (f.number == 3) model->producer_version = f.bytes;
         if (f.number == 7) graph = f.bytes;
         if (f.number == 8 && !read_opset(f.bytes, model)) return damaged(source, "the opset");
+        if (f.number == 14 && !read_metadata(f.bytes, model))
+            return damaged(source, "the metadata");
     }
     if (!graph.data) return damaged(source, "it has no graph");
     MIEN_TRY(check_versions(model, source));

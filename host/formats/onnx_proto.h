@@ -67,6 +67,7 @@ typedef struct mien_onnx_input {
 typedef struct mien_onnx_model {
     long long ir_version, opset;
     mien_slice producer, producer_version, graph_name;
+    mien_slice settings; /* metadata_props: the value of `mien`, which Mien writes */
     mien_onnx_node *nodes;
     mien_onnx_tensor *tensors; /* initialisers */
     mien_onnx_input *inputs, *outputs;

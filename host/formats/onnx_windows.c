@@ -212,31 +212,35 @@ static mien_status read_conv_transpose(const mien_onnx_op *op) {
     mien_onnx_view image = *mien_onnx_view_in(op, 0);
     const mien_onnx_constant *kernel;
     window w;
-    int layer, more[2] = {0}, full[2];
+    int layer, more[2] = {0}, extra[2], full[2];
     MIEN_TRY(check_kernel(op, &image, &kernel, &w));
     MIEN_TRY(mien_onnx_ints(op, "strides", 2, w.strides));
     MIEN_TRY(mien_onnx_ints(op, "dilations", 2, w.dilations));
     MIEN_TRY(mien_onnx_ints(op, "pads", 4, w.pads));
     MIEN_TRY(mien_onnx_ints(op, "output_padding", 2, more));
     if (mien_onnx_integer(op, "group", 1) != 1 || mien_onnx_has(op, "output_shape") ||
-        !mien_onnx_word_is(op, "auto_pad", "NOTSET", "NOTSET") || w.dilations[0] != 1 ||
-        w.dilations[1] != 1 || kernel->dims[0] != image.c)
-        return mien_onnx_refuse(op,
-                                "groups, dilations, auto_pad and output_shape are not supported "
-                                "in a transposed convolution");
+        !mien_onnx_word_is(op, "auto_pad", "NOTSET", "NOTSET") || kernel->dims[0] != image.c)
+        return mien_onnx_refuse(op, "groups, auto_pad and output_shape are not supported "
+                                    "in a transposed convolution");
+    if ((w.strides[0] > 1 || w.strides[1] > 1) && (w.dilations[0] > 1 || w.dilations[1] > 1))
+        return mien_onnx_refuse(op, "strides together with dilations are not supported");
     const int sizes[] = {image.h, image.w}, out = (int)kernel->dims[1];
     for (int i = 0; i < 2; i++) {
-        w.pads[i + 2] -= more[i];
-        if (w.strides[i] < 1 || w.strides[i] > 255 || w.kernel[i] < w.strides[i] || w.pads[i] < 0 ||
-            w.pads[i + 2] < 0)
+        if (w.strides[i] < 1 || w.strides[i] > 255 || w.dilations[i] < 1 || w.dilations[i] > 255 ||
+            w.pads[i] < 0 || w.pads[i + 2] < 0 || w.pads[i] > 65536 || w.pads[i + 2] > 65536 ||
+            more[i] < 0 || more[i] > 254)
             return mien_onnx_refuse(op, "its window or its padding is out of range");
-        full[i] = (sizes[i] - 1) * w.strides[i] + w.kernel[i];
+        extra[i] = more[i] > w.pads[i + 2] ? more[i] - w.pads[i + 2] : 0;
+        w.pads[i + 2] -= more[i] - extra[i];
+        full[i] = (sizes[i] - 1) * w.strides[i] + span(&w, i) + extra[i];
         if (w.pads[i] + w.pads[i + 2] >= full[i] || full[i] > 65536)
             return mien_onnx_refuse(op, "its output has an impossible size");
     }
     MIEN_TRY(mien_onnx_unary(op, "conv2d_transpose", &image, &layer));
     set_window(op, layer, &w, false);
     mien_import_number(&op->r->import, layer, "filters", out);
+    if (extra[0] || extra[1] || span(&w, 0) < w.strides[0] || span(&w, 1) < w.strides[1])
+        mien_import_numbers(&op->r->import, layer, "output_padding", extra, 2);
     MIEN_TRY(read_kernel(op, layer, image.c, out, w.kernel[0] * w.kernel[1]));
     MIEN_TRY(read_bias(op, layer, 2, out));
     image.positive = false;
