@@ -55,7 +55,9 @@ typedef struct mien_identity {
     bool finds_order; /* the file does not name its classes */
     mien_candidate list[MIEN_CANDIDATES_MAX]; /* the best first */
     int count;
-    bool by_norm;                     /* the batch normalisation decided between equals */
+    mien_decided decided;
+    double sure; /* share of resamplings in which that gives the same scaling; 1 for BY_NORM */
+    bool or_own; /* scaling each image by itself, which cannot be stored, fits as well */
     double order_share;               /* of resamplings that give the best candidate's order */
     double order_chance;              /* that unrelated labels would fit as well */
     double crop_accuracy[MIEN_CROPS]; /* margin -0.1, 0, 0.1 with the best candidate */
