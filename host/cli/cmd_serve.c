@@ -15,7 +15,7 @@
 #include "include/mien/mien.h"
 
 /* TOKEN_MIN: a shorter one can be guessed. */
-enum { BATCH = 64, QUEUE = 64, TOKEN_MIN = 16, FILE_LIMIT = 1 << 20 };
+enum { BATCH = BATCH_FACES, QUEUE = 64, TOKEN_MIN = 16, FILE_LIMIT = 1 << 20 };
 
 typedef struct serve_args {
     cli_common common;

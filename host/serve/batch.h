@@ -10,7 +10,7 @@
 #include "host/serve/limits.h"
 #include "host/serve/metrics.h"
 
-enum { BATCH_FACES = 64, BATCH_NAME = 128 };
+enum { BATCH_FACES = 32, BATCH_NAME = 128 };
 
 typedef struct batch_job {
     void *exchange;         /* of the HTTP library */
