@@ -26,6 +26,7 @@ fi
 # nginx with the page's example, on other ports
 if command -v nginx >/dev/null && command -v curl >/dev/null; then
     work=$(mktemp -d)
+    chmod 711 "$work" # as root, nginx works as another user
     "$MIEN_BUILD/mien" serve --port 0 --detector none --allow-host faces.example.org 2>"$work/log" &
     mien=$!
     for _ in $(seq 300); do grep -q 'serving on' "$work/log" && break; sleep 0.1; done
