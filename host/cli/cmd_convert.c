@@ -222,6 +222,10 @@ static int run(int argc, char **argv, const cli_command *self) {
         {"--on-bad", "fail|skip[:MAX]",
          "unreadable images or rows (default: fail; for the training data as in training)",
          &args.on_bad, NULL, NULL},
+        {"--with-preprocessing", NULL,
+         "for .onnx: the network reads pixels of 0 to 255 and answers with calibrated "
+         "probabilities",
+         NULL, NULL, &args.scaled_inside},
         CLI_MODEL_FLAGS(args.options)};
     int exit_status;
     if (!cli_parse(self, argc, argv, flags, sizeof flags / sizeof flags[0], &args.rest, 2,
@@ -238,5 +242,6 @@ const cli_command cmd_convert = {
     "writes a model in another format, or in int8 for faster inference on the CPU",
     "  mien convert runs/fer2013-classic-1 classic-int8.safetensors --calibrate fer2013.csv\n"
     "  mien evaluate --model classic-int8.safetensors --data fer2013.csv --split val\n"
-    "  mien convert runs/fer2013-classic-1 classic.h5\n",
+    "  mien convert runs/fer2013-classic-1 classic.h5\n"
+    "  mien convert runs/fer2013-classic-1 classic.onnx --with-preprocessing\n",
     run};

@@ -215,16 +215,20 @@ static double number_in(const mien_onnx_op *op, int i) {
     return c->values[0];
 }
 
+static bool is_same(const mien_onnx_view *a, const mien_onnx_view *b) {
+    return a->layer == b->layer && mien_onnx_same_view(a, b);
+}
+
 /* The factor of a tensor that is another one times a number, else NAN. */
 static double factor_of(const mien_import *import, const mien_onnx_view *view,
                         const mien_onnx_view *x) {
-    if (mien_onnx_same_view(view, x)) return 1;
+    if (is_same(view, x)) return 1;
     if (view->layer < 0) return NAN;
     const mien_import_layer *l = &import->layers[view->layer];
     mien_onnx_view before = *view;
     before.layer = l->inputs[0];
     if (strcmp(l->def, "rescaling") != 0 || mien_value_number(l->keys, "offset", 0) != 0 ||
-        !mien_onnx_same_view(&before, x))
+        !is_same(&before, x))
         return NAN;
     return mien_value_number(l->keys, "scale", 0);
 }
