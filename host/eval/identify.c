@@ -16,7 +16,8 @@
 
 enum { BATCH = 128, DRAWS = 1000, DRAWS_MANY = 20, MANY_CLASSES = 64 };
 /* Share of the best accuracy that a scaling must reach for the batch normalisation to choose it. */
-#define WELL 0.7
+#define WELL       0.7
+#define NEARLY_ALL 0.97
 const double mien_crop_margins[MIEN_CROPS] = {-0.1, 0, 0.1};
 
 static int draws_for(int classes) {
@@ -374,10 +375,19 @@ out:
 
 /* ---- doubt ---- */
 
+/* Another scaling with which nearly all answers are right as well; NULL: none. Then losses only
+ * tell how sharp the answers are. */
+static const mien_candidate *also_right(const mien_identity *o) {
+    for (int i = 1; i < o->count && o->decided != MIEN_BY_NORM; i++)
+        if (!o->list[i].per_image && o->list[i].fit.accuracy >= NEARLY_ALL) return &o->list[i];
+    return NULL;
+}
+
 static void judge(mien_identity *o) {
     size_t counts[MIEN_CLASSES_MAX];
     const mien_candidate *best = &o->list[0], *next = &o->list[1];
     mien_dataset_counts(&o->data, MIEN_NO_PART, counts);
+    const mien_candidate *also = also_right(o);
     int rarest = 0;
     for (int k = 1; k < o->data.classes; k++)
         if (counts[k] < counts[rarest]) rarest = k;
@@ -396,6 +406,11 @@ static void judge(mien_identity *o) {
             "%s%s and %s%s are within noise on %zu images: give more labelled images (--limit)",
             best->name, best->bgr ? " BGR" : "", next->name, next->bgr ? " BGR" : "",
             o->data.count);
+    else if (also)
+        snprintf(o->doubt, sizeof o->doubt,
+                 "%s%s and %s%s both answer nearly all images right, so these do not tell them "
+                 "apart: give images that the model was not trained on",
+                 best->name, best->bgr ? " BGR" : "", also->name, also->bgr ? " BGR" : "");
     else if (o->order_share < MIEN_IDENTIFY_SURE)
         snprintf(o->doubt, sizeof o->doubt,
                  "the order of the classes is not sure on %zu images (%.0f %% of resamplings give "
