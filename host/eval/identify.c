@@ -18,6 +18,8 @@ enum { BATCH = 128, DRAWS = 1000, DRAWS_MANY = 20, MANY_CLASSES = 64 };
 /* Share of the best accuracy that a scaling must reach for the batch normalisation to choose it. */
 #define WELL       0.7
 #define NEARLY_ALL 0.97
+/* Scaling each image by itself is rare. */
+#define RARE 0.2
 const double mien_crop_margins[MIEN_CROPS] = {-0.1, 0, 0.1};
 
 static int draws_for(int classes) {
@@ -289,9 +291,9 @@ static void move_to_front(mien_identity *o, int i) {
 
 /* A batch normalisation near the input tells scalings apart that labels hardly do. It only counts
  * if it clearly fits one of them, with which the model also answers well. */
-static bool decide_by_norm(mien_identity *o) {
+static void decide_by_norm(mien_identity *o) {
     int best = 0, next = -1;
-    if (o->count < 2 || !isfinite(o->list[0].misfit)) return false;
+    if (o->count < 2 || !isfinite(o->list[0].misfit)) return;
     for (int i = 1; i < o->count; i++)
         if (o->list[i].misfit < o->list[best].misfit) best = i;
     for (int i = 0; i < o->count; i++)
@@ -299,50 +301,51 @@ static bool decide_by_norm(mien_identity *o) {
     if (o->list[best].misfit > MIEN_NORM_FITS ||
         o->list[best].misfit > MIEN_NORM_CLEAR * o->list[next].misfit ||
         o->list[best].fit.accuracy < WELL * o->list[0].fit.accuracy)
-        return false;
+        return;
     move_to_front(o, best);
     o->decided = MIEN_BY_NORM;
     o->sure = 1;
-    return true;
 }
 
-/* Of those that fit the labels as well as the best, the one with the lowest loss as it is: larger
- * inputs change few answers but make a network overconfident, smaller ones change many. */
-static void decide_by_confidence(mien_identity *o) {
-    const double *losses[MIEN_CANDIDATES_MAX];
-    double shares[MIEN_CANDIDATES_MAX];
-    int equal[MIEN_CANDIDATES_MAX], count = 0, best = 0;
-    for (int i = 0; i < o->count; i++) {
-        const mien_candidate *c = &o->list[i];
-        if (better(o, c->calibrated, o->list[0].calibrated) < 1 - MIEN_IDENTIFY_SURE && i > 0)
-            continue;
-        if (c->per_image) {
-            o->or_own = true; /* preferred only where it is clearly the best */
-            continue;
-        }
-        losses[count] = c->loss;
-        equal[count++] = i;
-    }
-    for (int k = 1; k < count; k++)
-        if (o->list[equal[k]].fit.loss < o->list[equal[best]].fit.loss) best = k;
-    mien_fit_shares(losses, count, o->data.count, DRAWS, shares);
-    o->sure = shares[best];
-    o->decided = MIEN_BY_CONFIDENCE;
-    move_to_front(o, equal[best]);
+/* How plausible it is that the temperature that suits a network's answers on its right scaling is
+ * this: most are trained with care (near 1), some overfit (1 to 4). ReLUs pass on larger inputs as
+ * larger outputs, so that labels hardly tell wrong scalings with too much contrast, but these make
+ * answers overconfident. */
+static double plausible(double temperature) {
+    const double x = log(temperature), calm = (x - 0.05) / 0.12, overfit = (x - 0.5) / 0.4;
+    return 0.6 / 0.12 * exp(-0.5 * calm * calm) + 0.4 / 0.4 * exp(-0.5 * overfit * overfit);
 }
 
-static mien_status rank(mien_identity *o) {
+/* The chance of each scaling: how often it fits the labels best, times how plausible it is. */
+static void decide_by_labels(mien_identity *o) {
     const double *losses[MIEN_CANDIDATES_MAX];
-    double shares[MIEN_CANDIDATES_MAX];
-    qsort(o->list, (size_t)o->count, sizeof *o->list, by_loss);
+    double shares[MIEN_CANDIDATES_MAX], sum = 0;
+    int best = 0;
     for (int i = 0; i < o->count; i++)
         losses[i] = o->list[i].calibrated;
     mien_fit_shares(losses, o->count, o->data.count, DRAWS, shares);
+    for (int i = 0; i < o->count; i++) {
+        mien_candidate *c = &o->list[i];
+        c->share = (shares[i] + 0.5 / DRAWS) * plausible(c->fit.temperature);
+        if (c->per_image) {
+            o->or_own = shares[i] > 1 - MIEN_IDENTIFY_SURE;
+            c->share *= RARE;
+        }
+        sum += c->share;
+        if (c->share > o->list[best].share) best = i;
+    }
     for (int i = 0; i < o->count; i++)
-        o->list[i].share = shares[i];
-    o->sure = shares[0];
+        o->list[i].share /= sum;
+    move_to_front(o, best);
+    o->sure = o->list[0].share;
+}
+
+static mien_status rank(mien_identity *o) {
+    qsort(o->list, (size_t)o->count, sizeof *o->list, by_loss);
     MIEN_TRY(mien_norm_misfits(&o->model, &o->data, o->list, o->count));
-    if (!decide_by_norm(o) && o->sure < MIEN_IDENTIFY_SURE) decide_by_confidence(o);
+    decide_by_labels(o);
+    decide_by_norm(o);
+    o->or_own &= !o->list[0].per_image;
     return MIEN_OK;
 }
 
@@ -383,9 +386,17 @@ static const mien_candidate *also_right(const mien_identity *o) {
     return NULL;
 }
 
+/* The most likely one after the best. */
+static const mien_candidate *rival(const mien_identity *o) {
+    int next = 1;
+    for (int i = 2; i < o->count; i++)
+        if (o->list[i].share > o->list[next].share) next = i;
+    return &o->list[next];
+}
+
 static void judge(mien_identity *o) {
     size_t counts[MIEN_CLASSES_MAX];
-    const mien_candidate *best = &o->list[0], *next = &o->list[1];
+    const mien_candidate *best = &o->list[0], *next = rival(o);
     mien_dataset_counts(&o->data, MIEN_NO_PART, counts);
     const mien_candidate *also = also_right(o);
     int rarest = 0;
@@ -400,7 +411,7 @@ static void judge(mien_identity *o) {
             o->doubt, sizeof o->doubt,
             "with no scaling do the answers have anything to do with the labels: is it a model "
             "for these classes and pictures?");
-    else if (o->count > 1 && o->sure < MIEN_IDENTIFY_SURE)
+    else if (o->count > 1 && o->sure < MIEN_SCALING_SURE)
         snprintf(
             o->doubt, sizeof o->doubt,
             "%s%s and %s%s are within noise on %zu images: give more labelled images (--limit)",

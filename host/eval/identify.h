@@ -15,6 +15,8 @@ enum {
 };
 /* From this share of resamplings on an answer is sure. */
 #define MIEN_IDENTIFY_SURE 0.95
+/* From this chance on a scaling is. */
+#define MIEN_SCALING_SURE 0.9
 
 /* All pointers are borrowed and must outlive the identity. */
 typedef struct mien_identify_request {
@@ -34,16 +36,15 @@ typedef struct mien_candidate {
     mien_normalise normalise; /* of red, green and blue */
     int *order;               /* [classes] the data's class of each output */
     mien_fit fit;
-    double share;  /* of resamplings in which it has the lowest calibrated loss */
+    double share;  /* the chance that it is the right one, by the labels */
     double misfit; /* from a batch normalisation near the input (identify_norm.h); NAN: none */
     double *loss, *calibrated; /* [images] */
 } mien_candidate;
 
 /* What decided. */
 typedef enum mien_decided {
-    MIEN_BY_LABELS,     /* with it the answers fit the labels best */
-    MIEN_BY_NORM,       /* a batch normalisation near the input fits it alone */
-    MIEN_BY_CONFIDENCE, /* of those that fit the labels equally well, the least overconfident */
+    MIEN_BY_LABELS, /* the fit to the labels, and how plausible the confidence is */
+    MIEN_BY_NORM,   /* a batch normalisation near the input fits one alone */
 } mien_decided;
 
 typedef struct mien_identity {
@@ -56,10 +57,10 @@ typedef struct mien_identity {
     mien_candidate list[MIEN_CANDIDATES_MAX]; /* the best first */
     int count;
     mien_decided decided;
-    double sure; /* share of resamplings in which that gives the same scaling; 1 for BY_NORM */
-    bool or_own; /* scaling each image by itself, which cannot be stored, fits as well */
-    double order_share;               /* of resamplings that give the best candidate's order */
-    double order_chance;              /* that unrelated labels would fit as well */
+    double sure;         /* the chance that the scaling is right; 1 for MIEN_BY_NORM */
+    bool or_own;         /* scaling each image by itself, which cannot be stored, fits as well */
+    double order_share;  /* of resamplings that give the best candidate's order */
+    double order_chance; /* that unrelated labels would fit as well */
     double crop_accuracy[MIEN_CROPS]; /* margin -0.1, 0, 0.1 with the best candidate */
     double crop_better[MIEN_CROPS];   /* share of resamplings in which it beats margin 0 */
     char doubt[320];                  /* why the answer is not sure; empty: it is */

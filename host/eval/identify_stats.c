@@ -205,7 +205,8 @@ mien_status mien_fit_measure(const mien_answers *a, const int *order, mien_fit *
         loss[i] = -log(fmax(p[i * k + labels[i]], 1e-9));
         fit->loss += loss[i] / (double)a->n;
     }
-    mien_temperature_apply(p, a->n, a->classes, mien_temperature_fit(p, labels, a->n, a->classes));
+    fit->temperature = mien_temperature_fit(p, labels, a->n, a->classes);
+    mien_temperature_apply(p, a->n, a->classes, fit->temperature);
     for (size_t i = 0; i < a->n; i++) {
         calibrated[i] = -log(fmax(p[i * k + labels[i]], 1e-9));
         fit->calibrated += calibrated[i] / (double)a->n;

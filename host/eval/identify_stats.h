@@ -33,7 +33,8 @@ mien_status mien_order_chance(const mien_answers *answers, int draws, double *ch
 typedef struct mien_fit {
     double accuracy, confidence; /* confidence: mean probability of the predicted class */
     double loss;                 /* cross-entropy */
-    double calibrated;           /* the same after the temperature that suits the answers best */
+    double temperature;          /* that suits the answers best */
+    double calibrated;           /* cross-entropy after it */
 } mien_fit;
 /* Also gives both losses of each image, [n]. */
 mien_status mien_fit_measure(const mien_answers *answers, const int *order, mien_fit *fit,

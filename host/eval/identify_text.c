@@ -26,10 +26,7 @@ static void scaling_line(const mien_identity *o, mien_text *out) {
     if (o->decided == MIEN_BY_NORM)
         mien_text_puts(out, "; its first batch normalisation fits no other");
     else if (o->count > 1)
-        mien_text_printf(out, "; sure to %.1f %%%s", 100 * o->sure,
-                         o->decided == MIEN_BY_CONFIDENCE
-                             ? ", the least overconfident of those that fit the labels equally"
-                             : "");
+        mien_text_printf(out, "; sure to %.1f %%", 100 * o->sure);
     mien_text_puts(out, "\n");
     if (o->or_own)
         mien_text_puts(out, "         scaling each image by its own mean and std, which a model "
@@ -55,7 +52,7 @@ void mien_identity_table(const mien_identity *o, mien_text *out) {
         norm |= isfinite(o->list[i].misfit);
     mien_text_printf(out, "%s on %s, split %s: %zu images of %d classes\n\n", o->request.model,
                      o->data.source, mien_part_name(o->part), o->data.count, o->data.classes);
-    mien_text_printf(out, "%-13s%s  accuracy  confidence    loss  calibrated  best in%s\n",
+    mien_text_printf(out, "%-13s%s  accuracy  confidence    loss  calibrated   chance%s\n",
                      "scaling", colours ? " colours" : "", norm ? "  misfit" : "");
     for (int i = 0; i < o->count; i++) {
         const mien_candidate *c = &o->list[i];
@@ -102,7 +99,7 @@ static void candidate_json(const mien_identity *o, const mien_candidate *c, mien
     mien_json_number(json, "confidence", c->fit.confidence);
     mien_json_number(json, "loss", c->fit.loss);
     mien_json_number(json, "calibrated_loss", c->fit.calibrated);
-    mien_json_number(json, "best_in", c->share);
+    mien_json_number(json, "chance", c->share);
     mien_json_number(json, "misfit", c->misfit);
     mien_json_open(json, "classes", '[');
     for (int i = 0; i < o->data.classes; i++)
@@ -112,7 +109,7 @@ static void candidate_json(const mien_identity *o, const mien_candidate *c, mien
 }
 
 void mien_identity_document(const mien_identity *o, bool pretty, mien_text *out) {
-    static const char *const decided[] = {"labels", "batch_normalization", "confidence"};
+    static const char *const decided[] = {"labels", "batch_normalization"};
     mien_json json = {.text = out, .pretty = pretty};
     mien_json_open(&json, NULL, '{');
     mien_json_integer(&json, "schema", 1);
@@ -128,7 +125,7 @@ void mien_identity_document(const mien_identity *o, bool pretty, mien_text *out)
     mien_json_string(&json, "order", mien_identity_order(o));
     mien_json_number(&json, "order_share", o->order_share);
     mien_json_string(&json, "decided_by", decided[o->decided]);
-    mien_json_number(&json, "scaling_share", o->sure);
+    mien_json_number(&json, "scaling_chance", o->sure);
     mien_json_bool(&json, "per_image_fits_too", o->or_own);
     mien_json_bool(&json, "gray_images", o->gray);
     mien_json_bool(&json, "sure", !o->doubt[0]);

@@ -2,6 +2,7 @@
  * normalisation as a witness, and a whole run on colour images for a network that reads BGR. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "host/base/memory.h"
@@ -251,6 +252,8 @@ int main(void) {
         cmocka_unit_test(without_one_it_says_nothing),
         cmocka_unit_test(colours_in_the_wrong_order),
     };
+    const char *build = getenv("MIEN_BUILD");
+    setenv("MIEN_MODULES", build ? build : "build/release", 0); /* mien-h5 */
     expect_ok(mien_backend_open("cpu", &options, &backend));
     const int failed = cmocka_run_group_tests(tests, scratch_make, scratch_drop);
     mien_backend_close(backend);
