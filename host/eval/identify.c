@@ -19,7 +19,8 @@ enum { BATCH = 128, DRAWS = 1000, DRAWS_MANY = 20, MANY_CLASSES = 64 };
 #define WELL       0.7
 #define NEARLY_ALL 0.97
 /* Scaling each image by itself is rare. */
-#define RARE 0.2
+#define RARE        0.2
+#define NORM_WEIGHT 20
 const double mien_crop_margins[MIEN_CROPS] = {-0.1, 0, 0.1};
 
 static int draws_for(int classes) {
@@ -316,7 +317,8 @@ static double plausible(double temperature) {
     return 0.6 / 0.12 * exp(-0.5 * calm * calm) + 0.4 / 0.4 * exp(-0.5 * overfit * overfit);
 }
 
-/* The chance of each scaling: how often it fits the labels best, times how plausible it is. */
+/* The chance of each scaling: how often it fits the labels best, times how plausible its confidence
+ * is, less for what a batch normalisation does not expect. */
 static void decide_by_labels(mien_identity *o) {
     const double *losses[MIEN_CANDIDATES_MAX];
     double shares[MIEN_CANDIDATES_MAX], sum = 0;
@@ -327,6 +329,7 @@ static void decide_by_labels(mien_identity *o) {
     for (int i = 0; i < o->count; i++) {
         mien_candidate *c = &o->list[i];
         c->share = (shares[i] + 0.5 / DRAWS) * plausible(c->fit.temperature);
+        if (isfinite(c->misfit)) c->share *= exp(-NORM_WEIGHT * fmin(c->misfit, MIEN_NORM_FITS));
         if (c->per_image) {
             o->or_own = shares[i] > 1 - MIEN_IDENTIFY_SURE;
             c->share *= RARE;

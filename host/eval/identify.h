@@ -36,7 +36,7 @@ typedef struct mien_candidate {
     mien_normalise normalise; /* of red, green and blue */
     int *order;               /* [classes] the data's class of each output */
     mien_fit fit;
-    double share;  /* the chance that it is the right one, by the labels */
+    double share;  /* the chance that it is the right one, all evidence together */
     double misfit; /* from a batch normalisation near the input (identify_norm.h); NAN: none */
     double *loss, *calibrated; /* [images] */
 } mien_candidate;

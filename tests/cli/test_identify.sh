@@ -50,8 +50,8 @@ check "as good as before" eval '"$mien" evaluate --model run-tf --data faces.csv
 check "--json" eval '"$mien" identify raw.h5 --data faces.csv --json >r.json && grep -q "\"preprocess\": \"none\"" r.json &&
     grep -q "\"sure\": true" r.json && grep -q "\"order\": \"FER2013\"" r.json && [ "$(grep -c calibrated_loss r.json)" -eq 5 ]'
 check "--limit: rare classes have more than their part" eval '"$mien" identify raw.h5 --data faces.csv --split all --limit 100 | grep -qE " (9[0-9]|100) images of 7 classes"'
-check "classes are known: only the scaling" eval '"$mien" identify unit.h5 --data faces.csv --classes $sorted >c.log && grep -q "(as stored)" c.log && grep -q "scaling  unit" c.log'
-check "scaling is known: only the classes" eval '"$mien" identify unit.h5 --data faces.csv --preprocess unit >p.log && grep -q "scaling  as stored" p.log && grep -q "alphabetical order" p.log'
+check "classes are known: only the scaling" eval '"$mien" identify unit.h5 --data faces.csv --split all --classes $sorted >c.log && grep -q "(as stored)" c.log && grep -q "scaling  unit" c.log'
+check "scaling is known: only the classes" eval '"$mien" identify unit.h5 --data faces.csv --split all --preprocess unit >p.log && grep -q "scaling  as stored" p.log && grep -q "alphabetical order" p.log'
 
 # ---- doubt ----
 refuse 1 "too few images" "are too few: give at least 5 of each class" "nothing is written" -- \

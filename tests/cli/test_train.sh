@@ -28,6 +28,7 @@ check "help: realtime" helps realtime --camera --model --detector --min-face --m
 check "help: video" helps video --model --detector --min-face --min-score --every --jsonl --csv --annotate --timeline --show --no-smooth --allow-url --drop-classes
 check "help: evaluate" helps evaluate --model --data --split --tta --predictions --batch
 check "help: convert" helps convert --calibrate --images --split --on-bad
+check "help: identify" helps identify --data --split --limit --write --on-bad --preprocess --classes
 check "help: inspect" helps inspect
 check "help: bench" helps bench --batch --dtype --seconds --size --rows
 check "help: devices" helps devices

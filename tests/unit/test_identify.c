@@ -182,7 +182,7 @@ static void without_one_it_says_nothing(void **state) {
 static void put_colours(void) {
     static const char *const names[] = {"angry", "happy", "sad"};
     for (size_t i = 0; i < 120; i++) {
-        const size_t shown = i % 3, label = i % 11 == 0 ? (shown + 1) % 3 : shown;
+        const size_t shown = i % 3, label = i % 5 == 0 ? (shown + 1) % 3 : shown;
         char name[64], ppm[256] = "P6 8 8 255\n";
         const size_t head = strlen(ppm);
         for (size_t k = 0; k < 192; k++)
@@ -192,18 +192,22 @@ static void put_colours(void) {
     }
 }
 
-/* A network for BGR in 0 to 1 whose output k is sure where channel k is above 0.5. */
+/* A network for BGR in 0 to 1 whose output k answers for channel k above 0.45. Its batch
+ * normalisation expects what such images give: 0.295 in a third of the images, else 0. */
 static void save_bgr(const char *path) {
     mien_model model;
     build("name: bgr\nlayers:\n"
           "  - conv2d: {filters: 3, kernel_size: 1, activation: relu, name: first}\n"
-          "  - global_average_pooling2d\n"
+          "  - batch_normalization: {name: norm}\n  - global_average_pooling2d\n"
           "  - dense: {units: classes, activation: softmax, name: last}\n",
           (mien_graph_io){8, 8, 3, 3}, &model);
     for (int k = 0; k < 3; k++) {
         weights(&model, "first", 0)[4 * k] = 1;
         weights(&model, "first", 1)[k] = -0.45f;
-        weights(&model, "last", 0)[4 * k] = 12;
+        weights(&model, "norm", 0)[k] = 1;
+        weights(&model, "norm", 2)[k] = 0.098f;
+        weights(&model, "norm", 3)[k] = 0.021f;
+        weights(&model, "last", 0)[4 * k] = 1.1f;
     }
     expect_ok(mien_model_save(&model, path));
     mien_model_release(&model);
@@ -219,16 +223,16 @@ static void colours_in_the_wrong_order(void **state) {
     put_colours();
     save_bgr(model);
     const mien_part all = MIEN_NO_PART;
-    const mien_identify_request request = {
-        .model = model, .data = data, .part = &all, .limit = MIEN_IDENTIFY_LIMIT};
+    const mien_identify_request request = {.model = model,
+                                           .data = data,
+                                           .part = &all,
+                                           .limit = MIEN_IDENTIFY_LIMIT,
+                                           .options = {.classes = "angry,happy,sad"}};
     mien_identity found;
     expect_ok(mien_identify(&request, backend, &found));
     assert_string_equal(found.doubt, "");
     assert_string_equal(found.list[0].name, "unit");
-    /* the colour order alone and the class order alone explain the same answers, the first channel
-     * as angry: blue first means that sad is output 0 */
-    const char *first = mien_identity_class(&found, 0);
-    assert_string_equal(first, found.list[0].bgr ? "sad" : "angry");
+    assert_true(found.list[0].bgr);
     expect_ok(mien_identify_apply(&found));
     expect_ok(mien_model_save(&found.model, fixed));
     const double accuracy = found.list[0].fit.accuracy;
@@ -238,7 +242,7 @@ static void colours_in_the_wrong_order(void **state) {
         .models = models, .model_count = 1, .data = data, .part = &all};
     mien_evaluation e;
     expect_ok(mien_evaluate(&check, backend, &e));
-    assert_true(accuracy > 0.85 && fabs(e.metrics.accuracy - accuracy) < 1e-9);
+    assert_true(accuracy > 0.75 && fabs(e.metrics.accuracy - accuracy) < 1e-9);
     mien_evaluation_release(&e);
 }
 
