@@ -190,15 +190,21 @@ static void make(const net *from, const char *end, mien_model *model) {
     fill(model);
 }
 
+static uint8_t *make_pixels(size_t size) {
+    uint8_t *pixels = malloc(size);
+    assert_non_null(pixels);
+    for (size_t i = 0; i < size; i++)
+        pixels[i] = (uint8_t)whole_below(5, i, 256);
+    return pixels;
+}
+
 static float *answers(const mien_model *model) {
     const mien_shape in = model->graph.nodes[0].out;
     const size_t size = (size_t)IMAGES * (size_t)in.h * (size_t)in.w * (size_t)in.c;
     mien_predictor *predictor;
-    uint8_t *pixels = malloc(size);
+    uint8_t *pixels = make_pixels(size);
     float *out = malloc(IMAGES * (size_t)model->meta.classes * sizeof *out);
-    assert_true(pixels && out);
-    for (size_t i = 0; i < size; i++)
-        pixels[i] = (uint8_t)whole_below(5, i, 256);
+    assert_non_null(out);
     expect_ok(mien_predictor_create(model, backend, IMAGES, &predictor));
     expect_ok(mien_predictor_run(predictor, pixels, IMAGES, out));
     mien_predictor_free(predictor);
@@ -236,6 +242,28 @@ static bool survives(const mien_model *model, mien_model *back) {
     return off <= tolerance;
 }
 
+/* For tests/golden/check_export.py: leaves net `i` in the folder MIEN_EXPORT, with the answers as
+ * floats and the pixels. */
+static void leave(const mien_model *model, bool inside, size_t i) {
+    const char *folder = getenv("MIEN_EXPORT");
+    const mien_shape in = model->graph.nodes[0].out;
+    const size_t size = (size_t)IMAGES * (size_t)in.h * (size_t)in.w * (size_t)in.c;
+    char path[MIEN_PATH];
+    mien_text raw = {0};
+    if (!folder) return;
+    snprintf(path, sizeof path, "%s/%03zu%s.onnx", folder, i, inside ? "-inside" : "");
+    expect_ok(mien_model_save(model, path));
+    snprintf(path, sizeof path, "%s/%03zu%s.raw", folder, i, inside ? "-inside" : "");
+    float *out = answers(model);
+    uint8_t *pixels = make_pixels(size);
+    mien_text_append(&raw, out, (size_t)(IMAGES * model->meta.classes) * sizeof *out);
+    mien_text_append(&raw, pixels, size);
+    expect_ok(mien_file_write(path, raw.data, raw.size));
+    mien_text_release(&raw);
+    free(pixels);
+    free(out);
+}
+
 /* ---- layers ---- */
 
 static void every_layer_survives(void **state) {
@@ -248,6 +276,9 @@ static void every_layer_survives(void **state) {
             print_message("in net %zu:\n%s", i, nets[i].layers);
             bad++;
         }
+        leave(&model, false, i);
+        model.scaled_inside = true;
+        leave(&model, true, i);
         mien_model_release(&model);
         mien_model_release(&back);
     }
