@@ -196,10 +196,12 @@ static mien_status read_softmax(const mien_onnx_op *op) {
 
 /* ---- gelu in opsets below 20 ---- */
 
-/* The index of the only node that reads a value, or -1. */
-static int consumer_of(const mien_onnx_reader *r, int value) {
+enum { NEAR_NODES = 256 }; /* exporters write the parts of a gelu one after another */
+
+/* The index of the only node that reads a value, soon after node `from`, or -1. */
+static int consumer_of(const mien_onnx_reader *r, int value, size_t from) {
     if (value < 0 || r->values[value].consumers != 1) return -1;
-    for (size_t n = 0; n < r->model.node_count; n++) {
+    for (size_t n = from + 1; n < r->model.node_count && n < from + NEAR_NODES; n++) {
         const mien_onnx_node *node = &r->model.nodes[n];
         for (int i = 0; r->needed[n] && i < node->inputs; i++)
             if (r->ports[node->first_port + (uint32_t)i] == value) return (int)n;
@@ -233,17 +235,19 @@ static double factor_of(const mien_import *import, const mien_onnx_view *view,
     return mien_value_number(l->keys, "scale", 0);
 }
 
-/* Takes the node after `value`, which must be `op`; its other input is a number, *number, or a
- * tensor, *other. It need not be read any more. */
-static bool take_node(mien_onnx_reader *r, int value, const char *op, mien_onnx_op *out,
-                      double *number, const mien_onnx_view **other) {
-    const int n = consumer_of(r, value);
+/* Takes the node after `last`, which must be `op`, and makes it the last one; its other input is a
+ * number, *number, or a tensor, *other. It need not be read any more. */
+static bool take_node(mien_onnx_op *last, const char *op, double *number,
+                      const mien_onnx_view **other) {
+    mien_onnx_reader *r = last->r;
+    const int value = last->out_count == 1 ? last->out[0] : -1;
+    const int n = consumer_of(r, value, (size_t)(last->node - r->model.nodes));
     if (n < 0 || !mien_slice_is(r->model.nodes[n].op, op)) return false;
-    mien_onnx_begin(r, &r->model.nodes[n], out);
-    if (out->in_count != 2 || out->out_count < 1) return false;
-    const int i = out->in[0] == value;
-    *number = number_in(out, i);
-    *other = mien_onnx_view_in(out, i);
+    mien_onnx_begin(r, &r->model.nodes[n], last);
+    if (last->in_count != 2 || last->out_count != 1) return false;
+    const int i = last->in[0] == value;
+    *number = number_in(last, i);
+    *other = mien_onnx_view_in(last, i);
     r->needed[n] = false;
     return *other || !isnan(*number);
 }
@@ -254,7 +258,7 @@ static mien_status read_erf(const mien_onnx_op *op) {
     mien_onnx_reader *r = op->r;
     mien_onnx_view x = *mien_onnx_view_in(op, 0);
     const mien_onnx_view *other;
-    mien_onnx_op last;
+    mien_onnx_op last = *op;
     double number, factor = 1;
     bool whole = false;
     const double inner =
@@ -262,9 +266,9 @@ static mien_status read_erf(const mien_onnx_op *op) {
     if (near(inner, 0.70710678118654752)) x.layer = r->import.layers[x.layer].inputs[0];
     bool good = near(inner, 0.70710678118654752) &&
                 near(factor_of(&r->import, mien_onnx_view_in(op, 0), &x), inner) &&
-                take_node(r, op->out[0], "Add", &last, &number, &other) && number == 1;
+                take_node(&last, "Add", &number, &other) && number == 1;
     while (good && !(whole && near(factor, 0.5))) {
-        good = take_node(r, last.out[0], "Mul", &last, &number, &other) && !(whole && other);
+        good = take_node(&last, "Mul", &number, &other) && !(whole && other);
         if (good) factor *= other ? factor_of(&r->import, other, &x) : number;
         whole |= good && other;
         good = good && (factor == 1 || near(factor, 0.5));

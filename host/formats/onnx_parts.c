@@ -188,11 +188,12 @@ static mien_status read_split(const mien_onnx_op *op) {
 
 /* Does a list of indices choose the nearest pixels for another size? */
 static bool is_resampling(const mien_onnx_constant *index, long long size) {
+    if (index->count > 4096) return false; /* sides of resizing */
     for (size_t i = 0; i < index->count; i++)
         if (index->values[i] !=
             (double)((2 * (long long)i + 1) * size / (2 * (long long)index->count)))
             return false;
-    return index->count <= 4096;
+    return true;
 }
 
 /* Height or width (axis 2 or 3) of an image by the nearest pixels. */

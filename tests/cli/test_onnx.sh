@@ -104,6 +104,30 @@ check "evaluate" eval '"$mien" evaluate --model plain_18.onnx --model plain_20.o
     --classes angry,disgust,fear,happy,sad,surprise,neutral --preprocess unit | grep -q "^accuracy"'
 check "bench" "$mien" bench infer plain_18.onnx --batch 2 --seconds 0.05 --threads 1
 
+# ---- writing ----
+names="$seven --preprocess unit"
+check "to ONNX" "$mien" convert plain_18.onnx own.onnx --classes $names
+check "it says all" eval 'predict own.onnx gray.pgm >own.json && [ "$(grep -o "\"label\": *\"[a-g]\"" own.json)" = \
+    "$(grep -o "\"label\": *\"[a-g]\"" logits.json)" ]'
+check "inspect: the classes are in it" eval '"$mien" inspect own.onnx --json | tr -d " \n" | grep -q "\"a\",\"b\",\"c\"" &&
+    ! "$mien" inspect own.onnx --json | grep -q unknown'
+refuse 1 "it needs no flags" "names its own classes" -- predict --detector none --model own.onnx --classes $seven gray.pgm
+check "the same bytes again" eval '"$mien" convert plain_18.onnx twice.onnx --classes $names && cmp own.onnx twice.onnx'
+check "with the preprocessing" eval '"$mien" convert own.onnx inside.onnx --with-preprocessing &&
+    predict inside.onnx gray.pgm >inside.json && grep -q "\"label\": *\"[a-g]\"" inside.json && ! grep -q values inside.json'
+refuse 1 "a scaling that nobody said" "give --preprocess" -- convert plain_18.onnx never.onnx --with-preprocessing
+check "no file is left" eval '[ ! -e never.onnx ]'
+refuse 2 "the preprocessing is for .onnx" "--with-preprocessing is for .onnx" -- convert own.onnx never.h5 --with-preprocessing
+refuse 2 "ONNX is in float" "leave out --calibrate" -- convert own.onnx never.onnx --calibrate sample
+if [ $have_h5 = 1 ]; then
+    check "the shipped model" eval '"$mien" convert "$root/models/fer2013-small.h5" small.onnx &&
+        "$mien" convert "$root/models/fer2013-small.h5" small-inside.onnx --with-preprocessing && "$mien" convert small.onnx back.h5'
+    for model in "$root/models/fer2013-small.h5" small.onnx small-inside.onnx back.h5; do
+        "$mien" evaluate --model "$model" --data some.csv --split all --threads 1 2>/dev/null | grep ^accuracy
+    done >accuracies
+    check "it answers the same" eval '[ "$(wc -l <accuracies)" -eq 4 ] && [ "$(sort -u accuracies | wc -l)" -eq 1 ]'
+fi
+
 # ---- what is no model ----
 printf '<!DOCTYPE html>\n<html>' >page.onnx
 refuse 1 "a web page" "a web page saved under a model's name: download the raw file" -- inspect page.onnx

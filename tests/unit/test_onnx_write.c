@@ -499,15 +499,54 @@ static void other_uses_of_erf_are_refused(void **state) {
     mien_free(bytes);
 }
 
+/* Changed bytes: refused, or read as a whole. */
+static void mutated_files_do_no_harm(void **state) {
+    static const net parts[] = {
+        {CONV "  - activation: {activation: gelu}\n"
+              "  - resizing: {height: 7, width: 13, interpolation: nearest}\n"
+              "  - conv2d_transpose: {filters: 3, kernel_size: 2, strides: 3}\n",
+         5, 5, 2},
+        {CONV "  - relu: {threshold: 0.25, max_value: 0.5}\n  - prelu\n", 4, 4, 1}};
+    int read = 0;
+    (void)state;
+    for (int n = 0; n < 2; n++) {
+        mien_model model;
+        char *bytes;
+        size_t size;
+        make(&parts[n], NULL, &model);
+        set_meta(&model.meta);
+        expect_ok(mien_format_onnx.write(&model, "x", &bytes, &size));
+        for (size_t i = 0; i < 1500; i++) {
+            mien_model back;
+            char *copy = malloc(size);
+            assert_non_null(copy);
+            memcpy(copy, bytes, size);
+            const size_t changes = 1 + i % 4;
+            for (size_t k = 0; k < changes; k++)
+                copy[whole_below(11, 10 * i + k, (int)size)] =
+                    (char)whole_below(13, 10 * i + k, 256);
+            scratch_put("mutated.onnx", copy, i % 5 ? size : size / 2 + i % (size / 2));
+            read += mien_model_open(scratch_path("mutated.onnx"), &back) == MIEN_OK;
+            mien_model_release(&back);
+            free(copy);
+        }
+        mien_free(bytes);
+        mien_model_release(&model);
+    }
+    print_message("%d of 3000 mutated files were read\n", read);
+    assert_true(read > 0 && read < 3000);
+}
+
 int main(void) {
     const mien_backend_options options = {.threads = 1};
     if (mien_backend_open("cpu", &options, &backend) != MIEN_OK) return 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_layer_survives),  cmocka_unit_test(every_layer_is_tried),
-        cmocka_unit_test(settings_survive),      cmocka_unit_test(scaling_can_be_inside),
-        cmocka_unit_test(scaling_must_be_known), cmocka_unit_test(heads_survive),
-        cmocka_unit_test(names_are_free),        cmocka_unit_test(bytes_are_the_same_each_time),
-        cmocka_unit_test(metadata_must_match),   cmocka_unit_test(other_uses_of_erf_are_refused)};
+        cmocka_unit_test(every_layer_survives),    cmocka_unit_test(every_layer_is_tried),
+        cmocka_unit_test(settings_survive),        cmocka_unit_test(scaling_can_be_inside),
+        cmocka_unit_test(scaling_must_be_known),   cmocka_unit_test(heads_survive),
+        cmocka_unit_test(names_are_free),          cmocka_unit_test(bytes_are_the_same_each_time),
+        cmocka_unit_test(metadata_must_match),     cmocka_unit_test(other_uses_of_erf_are_refused),
+        cmocka_unit_test(mutated_files_do_no_harm)};
     const int failed = cmocka_run_group_tests(tests, scratch_make, scratch_drop);
     mien_backend_close(backend);
     return failed;
