@@ -109,7 +109,7 @@ rpath     = -Wl,--disable-new-dtags,-rpath,'$$ORIGIN$(1)'
 LIBS     := -ldnnl $(shell pkg-config --libs json-c yaml-0.1 zlib libjpeg libpng 2>/dev/null) -ldl -lm
 
 # ---- sources ----------------------------------------------------------------------------------
-folders   := base image vision video track window backend layers graph data formats infer serve eval train bench report
+folders   := base image vision video track window backend layers graph data formats infer serve eval train bench report api
 lib_src   := $(sort $(foreach f,$(folders),$(wildcard host/$(f)/*.c)))
 lib_src   := $(filter-out host/backend/plain.c host/base/services.c,$(lib_src))
 cli_src   := $(sort $(wildcard host/cli/*.c))
@@ -135,11 +135,11 @@ modules   := $(if $(filter 1,$(USE_CUDA)),cuda) $(if $(filter 1,$(USE_OPENCV)),v
              $(if $(filter 1,$(USE_WINDOW)),window) $(if $(filter 1,$(USE_SERVE)),serve)
 # programs that parse files in a sandbox
 helpers_of_mien := $(if $(filter 1,$(USE_HDF5)),mien-h5) $(if $(filter 1,$(USE_SERVE)),mien-decode)
-programs  := $(modules:%=$(B)/mien-%.so) $(B)/mien $(helpers_of_mien:%=$(B)/%)
+programs  := $(modules:%=$(B)/mien-%.so) $(B)/mien $(B)/libmien.so $(helpers_of_mien:%=$(B)/%)
 
 comma := ,
 # what modules link from the program; messages and logging are the program's (services.c)
-base_obj   := $(filter-out %/status.o %/log.o,$(filter $(B)/host/base/%,$(lib_obj))) \
+base_obj   := $(filter-out %/status.o %/log.o %/home.o,$(filter $(B)/host/base/%,$(lib_obj))) \
               $(B)/host/base/services.o $(B)/host/backend/names.o
 base_libs  := $(shell pkg-config --libs json-c 2>/dev/null) -ldl -lm -lpthread
 # the GPU module
@@ -227,6 +227,14 @@ $(B)/host/%.o: host/%.cc $(B)/.flags
 $(B)/libmien.a: $(lib_obj) $(B)/.features
 	@rm -f $@
 	$(call say,AR $@)ar rcs $@ $(lib_obj)
+
+# the same code as a shared library; only the functions of include/mien are visible
+soname := libmien.so.$(firstword $(subst ., ,$(VERSION)))
+$(B)/$(soname): $(lib_obj) $(B)/.features host/api/libmien.map
+	$(call say,LD $@)$(CC) -shared $(LINK) $(lib_obj) -o $@ -Wl,-soname,$(soname) \
+	  -Wl,--version-script=host/api/libmien.map $(if $(SAN),,-Wl$(comma)-z$(comma)defs) $(LIBS) $(call rpath,/mien)
+$(B)/libmien.so: $(B)/$(soname)
+	@ln -sfn $(<F) $@
 
 # features that were not turned off but whose packages are missing
 absent := $(strip $(foreach f,HDF5 OPENCV VIDEO WINDOW SERVE,$(if $(filter auto0,$($(f))$(USE_$(f))),$(f))))
@@ -428,20 +436,41 @@ config: ## show which features this build has, why, and how to force them
 	@printf '%-8s %-4s %-45s %s\n' cuda $(if $(filter 1,$(USE_CUDA)),yes,no) '$(WHY_CUDA)' 'CUDA=1 or CUDA=0'
 	@$(if $(filter 1,$(USE_CUDA)),echo 'cuda is compiled for $(patsubst code=%,%,$(filter code=%,$(subst $(comma), ,$(gencode))))')
 
-.PHONY: install
-install: all ## copy programs, library, headers and recipes to PREFIX
-	$(call say,INSTALL $(DESTDIR)$(PREFIX))install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/mien $(DESTDIR)$(PREFIX)/include/mien \
-	  $(DESTDIR)$(PREFIX)/share/mien
-	$(quiet)install $(B)/mien $(DESTDIR)$(PREFIX)/bin/
-	$(quiet)$(if $(strip $(helpers_of_mien)),install $(helpers_of_mien:%=$(B)/%) $(DESTDIR)$(PREFIX)/lib/mien/)
-	$(quiet)$(if $(modules),install $(modules:%=$(B)/mien-%.so) $(DESTDIR)$(PREFIX)/lib/mien/)
-	$(quiet)install -m 644 $(B)/libmien.a $(DESTDIR)$(PREFIX)/lib/
-	$(quiet)install -m 644 include/mien/*.h $(DESTDIR)$(PREFIX)/include/mien/
-	$(quiet)install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig
-	$(quiet)printf 'Name: mien\nDescription: emotion from faces: training and prediction\nVersion: %s\nCflags: -I%s/include\nLibs: -L%s/lib -lmien %s -fopenmp\n' \
-	  '$(VERSION)' '$(PREFIX)' '$(PREFIX)' '$(strip $(LIBS))' > $(DESTDIR)$(PREFIX)/lib/pkgconfig/mien.pc
-	$(quiet)cp -r configs $(wildcard models) $(DESTDIR)$(PREFIX)/share/mien/
-	$(quiet)$(if $(filter 1,$(USE_OPENCV)),install -m 644 -D -t $(DESTDIR)$(PREFIX)/share/mien/haarcascades $(wildcard $(CASCADE)))
+# where install puts files
+to := $(DESTDIR)$(PREFIX)
+.PHONY: install install-files uninstall
+install: all ## copy programs, libraries, headers, recipes, man pages and completions to PREFIX
+	@$(MAKE) --no-print-directory install-files
+# of a finished build
+install-files:
+	$(call say,INSTALL $(to))install -d $(to)/bin $(to)/lib/mien $(to)/lib/pkgconfig $(to)/include/mien \
+	  $(to)/share/mien $(to)/share/man/man1
+	$(quiet)install $(B)/mien $(to)/bin/
+	$(quiet)install $(wildcard $(B)/mien-h5 $(B)/mien-decode $(B)/mien-*.so) $(to)/lib/mien/
+	$(quiet)install -m 644 $(B)/libmien.a $(B)/$(soname) $(to)/lib/
+	$(quiet)ln -sfn $(soname) $(to)/lib/libmien.so
+	$(quiet)install -m 644 include/mien/*.h $(to)/include/mien/
+	$(quiet)printf 'Name: mien\nDescription: emotion from faces: training and prediction\nVersion: %s\nCflags: -I%s/include\nLibs: -L%s/lib -lmien\nLibs.private: %s -fopenmp\n' \
+	  '$(VERSION)' '$(PREFIX)' '$(PREFIX)' '$(strip $(LIBS))' > $(to)/lib/pkgconfig/mien.pc
+	$(quiet)cp -r configs $(wildcard models) $(to)/share/mien/
+	$(quiet)$(if $(filter 1,$(USE_OPENCV)),install -m 644 -D -t $(to)/share/mien/haarcascades $(wildcard $(CASCADE)))
+	$(quiet)bash scripts/man.sh $(B)/mien $(to)/share/man/man1
+	$(quiet)install -d $(to)/share/bash-completion/completions $(to)/share/zsh/site-functions
+	$(quiet)bash scripts/completion.sh $(B)/mien bash > $(to)/share/bash-completion/completions/mien
+	$(quiet)bash scripts/completion.sh $(B)/mien zsh > $(to)/share/zsh/site-functions/_mien
+uninstall: ## remove what install copied to PREFIX
+	$(call say,UNINSTALL $(to))rm -rf $(to)/bin/mien $(to)/lib/mien $(to)/lib/libmien.a $(to)/lib/libmien.so \
+	  $(to)/lib/libmien.so.[0-9]* $(to)/lib/pkgconfig/mien.pc $(to)/include/mien $(to)/share/mien \
+	  $(to)/share/man/man1/mien.1 $(to)/share/man/man1/mien-*.1 \
+	  $(to)/share/bash-completion/completions/mien $(to)/share/zsh/site-functions/_mien
+
+.PHONY: deb deb-files
+deb: all ## make a Debian package: build/mien_VERSION_ARCHITECTURE.deb
+	@$(MAKE) --no-print-directory deb-files
+deb-files:
+	@rm -rf $(B)/deb
+	@$(MAKE) --no-print-directory -s install-files DESTDIR=$(abspath $(B)/deb) PREFIX=/usr
+	@bash scripts/deb.sh $(B) $(VERSION) $(DEB_LOADED)
 
 .PHONY: dist
 dist: all ## make an archive to install from; CARRY=1 adds libraries and GPU tests, for a machine without them

@@ -75,7 +75,7 @@ direct() {
     grep -Fx "$wanted" | sed 's/^/  /'
 }
 
-rm -rf "$tree/include" "$tree/lib/pkgconfig" "$tree/lib/libmien.a"
+rm -rf "$tree/include" "$tree/lib/pkgconfig" "$tree"/lib/libmien.*
 cp README.md LICENSE "$tree/"
 if [ -e "$build/mien-cuda.so" ]; then install -m 644 -D "$build/mien-cuda.so" "$lib/mien-cuda.so"; fi
 if [ "$carry" = 1 ]; then

@@ -4,22 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "host/base/file.h"
 #include "host/base/services.h"
-
-const mien_services mien_program_services = {mien_fail, mien_fail_context, mien_error_message,
-                                             mien_log};
-
-mien_status mien_program_folder(char *out) {
-    char path[MIEN_PATH];
-    const ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
-    if (length < 0) return MIEN_FAIL(IO, "cannot find the program's folder: /proc is not mounted");
-    path[length] = 0;
-    mien_path_folder(out, path);
-    return MIEN_OK;
-}
 
 mien_status mien_installed_file(const char *name, char *out) {
     char folder[MIEN_PATH], relative[256];
@@ -31,9 +18,12 @@ mien_status mien_installed_file(const char *name, char *out) {
     MIEN_TRY(mien_program_folder(folder));
     MIEN_TRY(mien_path_join(out, folder, name));
     if (mien_file_exists(out)) return MIEN_OK;
-    snprintf(relative, sizeof relative, "../lib/mien/%s", name);
-    MIEN_TRY(mien_path_join(out, folder, relative));
-    if (mien_file_exists(out)) return MIEN_OK;
+    static const char *const installed[] = {"../lib/mien", "mien"}; /* from bin, from lib */
+    for (size_t i = 0; i < sizeof installed / sizeof installed[0]; i++) {
+        snprintf(relative, sizeof relative, "%s/%s", installed[i], name);
+        MIEN_TRY(mien_path_join(out, folder, relative));
+        if (mien_file_exists(out)) return MIEN_OK;
+    }
     return MIEN_FAIL(NOT_FOUND, "'%s' is not installed next to the program (%s)", name, folder);
 }
 

@@ -24,11 +24,12 @@ mien_status mien_module_load(const char *name, int version, const mien_module **
 mien_status mien_library_load(const char *file, const char *package, const char *const *names,
                               size_t count, void *out);
 
-/* Writes the path of the file `name` in $MIEN_MODULES, the program's folder or PREFIX/lib/mien, in
+/* Writes the path of the file `name` in $MIEN_MODULES, mien_program_folder or PREFIX/lib/mien, in
  * this order, to out[MIEN_PATH]; NOT_FOUND when it is in none. */
 mien_status mien_installed_file(const char *name, char *out);
 
-/* The folder of the running program, in out[MIEN_PATH]. */
+/* The folder of the running program, or of libmien.so if another program uses that, in
+ * out[MIEN_PATH]. */
 mien_status mien_program_folder(char *out);
 /* Writes the path of a data file of the program to out[MIEN_PATH]: <folder>/<name> in
  * PREFIX/share/mien, else in the source tree that the program was built in; NOT_FOUND when it is in

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "host/base/module.h"
 #include "host/base/services.h"
 
 static _Atomic(const mien_services *) program; /* the same in every call and thread */
@@ -40,4 +41,8 @@ void mien_log(mien_log_level level, const char *format, ...) {
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     program->log(level, "%s", text);
+}
+
+mien_status mien_program_folder(char *out) {
+    return program->folder(out);
 }

@@ -1,6 +1,6 @@
 /* What a module uses of the program that loads it, so that messages and log lines are kept in one
  * place. A module links services.c, which has the functions of status.h and log.h and calls the
- * program's; the program's own table is mien_program_services (module.c). */
+ * program's; the program's own table is mien_program_services (home.c). */
 #ifndef HOST_BASE_SERVICES_H
 #define HOST_BASE_SERVICES_H
 
@@ -12,6 +12,7 @@ typedef struct mien_services {
     mien_status (*fail_context)(mien_status code, const char *format, ...);
     const char *(*error_message)(void);
     void (*log)(mien_log_level level, const char *format, ...);
+    mien_status (*folder)(char *out); /* mien_program_folder */
 } mien_services;
 
 extern const mien_services mien_program_services;

@@ -5,7 +5,7 @@
 #include "host/cli/model_flags.h"
 #include "host/eval/evaluate.h"
 #include "host/report/report.h"
-#include "host/train/config.h"
+#include "host/train/votes.h"
 
 typedef struct evaluate_args {
     cli_common common;
@@ -43,24 +43,10 @@ static mien_status report(const evaluate_args *args, const mien_evaluation *e) {
     return status;
 }
 
-/* The votes that a run was trained with need not be next to its data: its config.yaml names them.
- * Without a readable one, or for other data, nothing is found. */
+/* For other data than the run's, nothing is looked up. */
 static void find_votes(evaluate_args *args) {
-    const char *model = args->models.items[0];
-    char folder[MIEN_PATH], path[MIEN_PATH];
-    mien_config config;
-    if (args->data || args->soft_labels) return;
-    if (mien_is_folder(model))
-        snprintf(folder, sizeof folder, "%s", model);
-    else
-        mien_path_folder(folder, model);
-    if (mien_path_join(path, folder, "config.yaml") != MIEN_OK || !mien_file_exists(path)) return;
-    if (mien_config_start(&config) == MIEN_OK && mien_config_read(&config, path) == MIEN_OK &&
-        strcmp(config.data.soft_labels, "none") != 0) {
-        snprintf(args->votes, sizeof args->votes, "%s", config.data.soft_labels);
+    if (!args->data && !args->soft_labels && mien_votes_of_run(args->models.items[0], args->votes))
         args->request.votes_of_run = args->votes;
-    }
-    mien_config_release(&config);
 }
 
 static mien_status evaluate(const evaluate_args *args) {

@@ -143,7 +143,7 @@ static mien_status train_seeds(const train_args *args, mien_config *config, mien
     return write_summary(args, folder, accuracy, seeds, first);
 }
 
-static mien_status train_in(const train_args *args, mien_config *config, const cli_run *where,
+static mien_status train_in(const train_args *args, mien_config *config, const mien_run *where,
                             int seeds) {
     mien_backend *backend = NULL;
     cli_common common = args->common;
@@ -166,13 +166,13 @@ static mien_status train_in(const train_args *args, mien_config *config, const c
 }
 
 /* A run that ended has nothing to continue, unless settings were changed on purpose. */
-static bool is_over(const train_args *args, const cli_run *where) {
+static bool is_over(const train_args *args, const mien_run *where) {
     return where->resumes && where->resume.progress.finished && !args->resume_anyway;
 }
 
 static mien_status train(const train_args *args, const cli_recipe *recipe, int seeds, bool *usage) {
     mien_config config = {0};
-    cli_run where = {.lock = -1};
+    mien_run where = {.lock = -1};
     mien_status status;
     if (args->resume) {
         status = cli_run_resume(args->resume, args->resume_anyway, recipe, &config, &where, usage);
@@ -180,14 +180,14 @@ static mien_status train(const train_args *args, const cli_recipe *recipe, int s
         status = cli_config(recipe, &config);
         *usage = status == MIEN_INVALID;
         if (status == MIEN_OK) status = cli_recipe_data(recipe, &config);
-        if (status == MIEN_OK) status = cli_run_new(args->out, args->force, &config, &where);
+        if (status == MIEN_OK) status = mien_run_new(args->out, args->force, &config, &where);
     }
     if (status == MIEN_OK && is_over(args, &where))
         printf("%s: the training is finished, after %d epochs\n", where.folder,
                where.resume.progress.epochs);
     else if (status == MIEN_OK)
         status = train_in(args, &config, &where, seeds);
-    cli_run_release(&where, status != MIEN_OK);
+    mien_run_release(&where, status != MIEN_OK);
     mien_config_release(&config);
     return status;
 }

@@ -1,20 +1,9 @@
 #include "host/cli/recipe.h"
 
 #include <stdio.h>
-#include <string.h>
-
-#include "host/base/memory.h"
 
 mien_status cli_recipe_data(const cli_recipe *args, const mien_config *config) {
-    for (size_t i = 0; !args->data && args->config && i < config->data.sources.count; i++) {
-        const char *source = config->data.sources.items[i], *slash = strrchr(source, '/');
-        if (strcmp(source, "sample") == 0 || mien_file_exists(source)) continue;
-        return MIEN_FAIL(NOT_FOUND,
-                         "recipe '%s' reads '%s', which is missing: give your data with "
-                         "--data SRC (datasets/README.md says where to get them)",
-                         args->config, slash ? slash + 1 : source);
-    }
-    return MIEN_OK;
+    return args->data || !args->config ? MIEN_OK : mien_config_data_exist(config, args->config);
 }
 
 mien_status cli_config(const cli_recipe *args, mien_config *config) {
@@ -30,14 +19,7 @@ mien_status cli_config(const cli_recipe *args, mien_config *config) {
 mien_status cli_recipe_apply(const cli_recipe *args, mien_config *config) {
     char text[MIEN_PATH + 64];
     const mien_keys keys = mien_config_keys();
-    if (args->data) {
-        for (size_t i = 0; i < config->data.sources.count; i++)
-            mien_free(config->data.sources.items[i]);
-        if (!config->data.sources.items)
-            MIEN_TRY(mien_new(&config->data.sources.items, 1, sizeof(char *)));
-        config->data.sources.count = 1;
-        MIEN_TRY(mien_copy_text(&config->data.sources.items[0], args->data));
-    }
+    if (args->data) MIEN_TRY(mien_config_data(config, args->data));
     if (args->seed) {
         snprintf(text, sizeof text, "train.seed=%s", args->seed);
         MIEN_TRY(mien_keys_set(keys, config, text));

@@ -20,8 +20,13 @@ struct mien_predictor {
 };
 
 mien_status mien_model_load(const char *path, mien_model **out) {
+    char found[MIEN_PATH];
     *out = NULL;
     mien_model *model;
+    if (!path) {
+        MIEN_TRY(mien_model_default(found));
+        path = found;
+    }
     MIEN_TRY(mien_new(&model, 1, sizeof *model));
     const mien_status status = mien_model_open(path, model);
     if (status != MIEN_OK) {

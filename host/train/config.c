@@ -352,3 +352,25 @@ mien_status mien_config_check(const mien_config *config) {
 void mien_config_release(mien_config *config) {
     mien_keys_release(mien_config_keys(), config);
 }
+
+mien_status mien_config_data(mien_config *config, const char *source) {
+    for (size_t i = 0; i < config->data.sources.count; i++)
+        mien_free(config->data.sources.items[i]);
+    if (!config->data.sources.items)
+        MIEN_TRY(mien_new(&config->data.sources.items, 1, sizeof(char *)));
+    config->data.sources.count = 1;
+    config->data.sources.items[0] = NULL;
+    return mien_copy_text(&config->data.sources.items[0], source);
+}
+
+mien_status mien_config_data_exist(const mien_config *config, const char *recipe) {
+    for (size_t i = 0; i < config->data.sources.count; i++) {
+        const char *source = config->data.sources.items[i], *slash = strrchr(source, '/');
+        if (strcmp(source, "sample") == 0 || mien_file_exists(source)) continue;
+        return MIEN_FAIL(NOT_FOUND,
+                         "recipe '%s' reads '%s', which is missing: give your data with "
+                         "--data SRC (datasets/README.md says where to get them)",
+                         recipe, slash ? slash + 1 : source);
+    }
+    return MIEN_OK;
+}

@@ -78,6 +78,10 @@ mien_status mien_config_start(mien_config *config);
 /* Reads a file on top of the current values. Relative paths in it are resolved against its folder.
  */
 mien_status mien_config_read(mien_config *config, const char *path);
+/* Replaces the sources of data by one. */
+mien_status mien_config_data(mien_config *config, const char *source);
+/* NOT_FOUND if one of its sources is missing; `recipe` is for the message. */
+mien_status mien_config_data_exist(const mien_config *config, const char *recipe);
 /* Reads text that mien_config_print_absolute wrote; `source` is for messages. */
 mien_status mien_config_read_text(mien_config *config, const char *text, const char *source);
 /* Appends the keys whose values differ: "train.epochs is 10, was 20; …". Paths are compared as

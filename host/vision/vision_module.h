@@ -7,7 +7,7 @@
 #include "host/base/services.h"
 #include "host/vision/vision.h"
 
-enum { MIEN_VISION_MODULE_VERSION = 1 };
+enum { MIEN_VISION_MODULE_VERSION = 2 };
 
 /* What the module has of a kind of mien_detector_kinds. */
 typedef struct mien_vision_detector {

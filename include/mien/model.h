@@ -19,6 +19,7 @@ typedef struct mien_model mien_model;
 
 /* Loads a model file, recognised by its content (a .h5 of training, a .safetensors of `mien
  * convert`, or any other format that this build reads), or the best model of a run directory.
+ * `path` NULL: the model in $MIEN_MODEL, else the one installed with the library.
  * Predictors run a model in int8 in f32 on a CPU without int8 instructions. NOT_FOUND, IO, FORMAT
  * (damaged, or not a model), UNSUPPORTED (a layer or format version that this build does not know,
  * or a build without HDF5). Free with mien_model_free. */

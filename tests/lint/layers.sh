@@ -32,6 +32,7 @@ allowed() {
     host/train) echo host/eval host/image ;;
     host/bench) echo host/train ;;
     host/report) echo host/eval host/image ;;
+    host/api) echo host/train ;;
     host/cli) echo host/bench host/report host/vision host/window host/serve ;;
     esac
 }
