@@ -348,7 +348,7 @@ static mien_status rank(mien_identity *o) {
     MIEN_TRY(mien_norm_misfits(&o->model, &o->data, o->list, o->count));
     decide_by_labels(o);
     decide_by_norm(o);
-    o->or_own &= !o->list[0].per_image;
+    o->or_own &= !o->list[0].per_image && o->decided != MIEN_BY_NORM;
     return MIEN_OK;
 }
 

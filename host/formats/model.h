@@ -98,8 +98,8 @@ mien_status mien_model_open(const char *path, mien_model *model);
 /* The same with options, or NULL. INVALID for options that the file answers itself. */
 mien_status mien_model_open_with(const char *path, const mien_model_options *options,
                                  mien_model *model);
-/* settings.c. The scaling of one of MIEN_PREPROCESS_CHOICES, and whether the network then reads BGR.
- * INVALID for another name. */
+/* settings.c. The scaling of one of MIEN_PREPROCESS_CHOICES, and whether the network then reads
+ * BGR. INVALID for another name. */
 mien_status mien_preprocess_find(const char *name, mien_normalise *rule, bool *bgr);
 /* Completes a model by what the options say. */
 mien_status mien_model_settle(mien_model *model, const char *path,

@@ -227,7 +227,7 @@ static void colours_in_the_wrong_order(void **state) {
                                            .data = data,
                                            .part = &all,
                                            .limit = MIEN_IDENTIFY_LIMIT,
-                                           .options = {.classes = "angry,happy,sad"}};
+                                           .options = {.classes = "sad,happy,angry"}};
     mien_identity found;
     expect_ok(mien_identify(&request, backend, &found));
     assert_string_equal(found.doubt, "");
