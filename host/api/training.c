@@ -26,7 +26,7 @@ static void tell(watch *w, const mien_training_progress *progress) {
 static void on_step(void *context, int epoch, size_t done, size_t of, double loss) {
     watch *w = context;
     tell(w, &(mien_training_progress){
-                .epoch = epoch, .epochs = w->epochs, .step = done, .steps = of, .loss = loss});
+                .epoch = epoch, .epochs = w->epochs, .done = done, .total = of, .loss = loss});
 }
 
 static void on_epoch(void *context, const mien_epoch *e) {

@@ -16,10 +16,10 @@
 extern "C" {
 #endif
 
-/* After a step, or with `ended` after an epoch. */
+/* A few times a second during an epoch, or with `ended` after it. */
 typedef struct mien_training_progress {
     int epoch, epochs;  /* from 1 */
-    size_t step, steps; /* of the epoch; 0 after an epoch */
+    size_t done, total; /* images of the epoch; 0 after it */
     double loss;
     bool ended; /* the rest is of the epoch that ended */
     double accuracy, learning_rate, seconds, images_per_second;
