@@ -117,10 +117,10 @@ check "warnings stay visible" eval 'in_tree "$object" 2>&1 | grep -q "Wunused-va
 
 # a build without a feature must remove that feature's helper
 helpers=(tree/build/release/mien-h5 tree/build/release/mien-cuda.so tree/build/release/mien-vision.so
-    tree/build/release/mien-window.so)
+    tree/build/release/mien-window.so tree/build/release/mien-decode)
 touch tree/build/release/mien tree/build/release/libmien.so "${helpers[@]}"
 link() { in_tree -o build/release/mien -o build/release/mien-h5 -o build/release/libmien.so OPENCV=0 VIDEO=0 WINDOW=0 SERVE=0 programs "$@"; }
-check "a helper of this build stays" eval 'link HDF5=1 && [ -e "${helpers[0]}" ] && [ ! -e "${helpers[1]}" ] && [ ! -e "${helpers[2]}" ] && [ ! -e "${helpers[3]}" ]'
+check "a helper of this build stays" eval 'link HDF5=1 && [ -e "${helpers[0]}" ] && [ ! -e "${helpers[1]}" ] && [ ! -e "${helpers[2]}" ] && [ ! -e "${helpers[3]}" ] && [ ! -e "${helpers[4]}" ]'
 check "one of another build does not" eval 'link HDF5=0 && [ ! -e "${helpers[0]}" ]'
 check "CARRY does not name an archive" eval '! in_tree check-gpu CARRY=a.tar.xz 2>carry.log && grep -q ARCHIVE=a.tar.xz carry.log'
 finish
