@@ -116,7 +116,9 @@ static mien_status load_data(mien_evaluation *e, const mien_class_choice *drops)
     MIEN_TRY(status);
     MIEN_TRY(apply_votes(e));
     if (!e->data.labelled)
-        return MIEN_FAIL(INVALID, "'%s' has no labels to evaluate against", source);
+        return MIEN_FAIL(INVALID,
+                         "'%s' has no labels to evaluate against (in a csv: no column 'emotion')",
+                         source);
     MIEN_TRY(choose_classes(e, drops));
     MIEN_TRY(mien_dataset_map(&e->data, (const char(*)[MIEN_CLASS_NAME])meta->class_names,
                               meta->classes, "the model"));

@@ -90,10 +90,11 @@ static mien_status load_data(const mien_config *c, mien_image_spec spec, mien_se
                                 spec, on_bad, (mien_memory)c->data.memory, &rules, &s->data));
     MIEN_TRY(apply_votes(c, s));
     if (!s->data.labelled)
-        return MIEN_FAIL(INVALID,
-                         "'%s' has no labels: it can be used for prediction, "
-                         "but not for training",
-                         s->data.source);
+        return MIEN_FAIL(
+            INVALID,
+            "'%s' has no labels (in a csv: no column 'emotion'): it can be used for prediction, "
+            "but not for training",
+            s->data.source);
     MIEN_TRY(mien_choice_apply(&s->model.meta.choice, own_choice, &s->data));
     if (s->model.meta.classes) /* a loaded model keeps its classes */
         MIEN_TRY(mien_dataset_map(&s->data,

@@ -47,7 +47,7 @@ int main(void) {
 }
 C
     export PKG_CONFIG_PATH=$work/prefix/lib/pkgconfig
-    check "installed headers and library" sh -c 'gcc use.c -o use $(pkg-config --cflags --libs mien) && ./use'
+    check "installed headers and library" sh -c 'gcc use.c -o use $(pkg-config --cflags --libs mien) && LD_LIBRARY_PATH=prefix/lib ./use'
     check "installed program" "$work/prefix/bin/mien" devices
 fi
 finish
