@@ -47,13 +47,6 @@ void mien_photo_close(mien_photo_reader *r) {
     mien_free(r);
 }
 
-static int best(const float *p, int classes) {
-    int most = 0;
-    for (int k = 1; k < classes; k++)
-        if (p[k] > p[most]) most = k;
-    return most;
-}
-
 static mien_status read_faces(mien_photo_reader *r, const mien_photo *photo,
                               const mien_face_result **faces, int *count) {
     const int classes = r->models.models[0].meta.classes;
@@ -66,9 +59,15 @@ static mien_status read_faces(mien_photo_reader *r, const mien_photo *photo,
     for (int i = 0; i < view.count; i++) {
         const mien_photo_face *f = &view.faces[i];
         const float *p = view.probabilities + (size_t)i * (size_t)classes;
-        r->faces[i] = (mien_face_result){i + 1,        f->box.x,         f->box.y,
-                                         f->box.width, f->box.height,    f->detected,
-                                         f->score,     best(p, classes), p};
+        r->faces[i] = (mien_face_result){i + 1,
+                                         f->box.x,
+                                         f->box.y,
+                                         f->box.width,
+                                         f->box.height,
+                                         f->detected,
+                                         f->score,
+                                         mien_best_class(p, classes),
+                                         p};
     }
     *faces = r->faces;
     *count = view.count;

@@ -172,17 +172,11 @@ static int run(int argc, char **argv, const cli_command *self) {
         DETECTOR_FLAGS(&args.faces, "24, at least 10 % of the shorter side"),
         {"--every", "K", "detect on every K-th frame, if there is time (default: 5)",
          &args.every_text, NULL, NULL},
-        {"--jsonl", "FILE", "write one JSON line per frame (-: standard output)",
-         &args.outputs.jsonl, NULL, NULL},
-        {"--csv", "FILE", "write one row per face and frame (-: standard output)",
-         &args.outputs.csv, NULL, NULL},
-        {"--annotate", "FILE", "write a video with boxes and labels: .mp4, .mkv, .webm, .mov, .avi",
-         &args.outputs.annotate, NULL, NULL},
+        VIDEO_OUTPUT_FLAGS(&args.outputs),
         {"--out", "DIR", "folder for saved pictures (default: the current one)", &args.folder, NULL,
          NULL},
         {"--no-window", NULL, "no window, but JSON lines on standard output", NULL, NULL,
          &args.no_window},
-        {"--no-smooth", NULL, "do not smooth the scores over time", NULL, NULL, &args.outputs.raw},
         {"--allow-url", NULL, "--camera may be a URL", NULL, NULL, &args.allow_url},
         {"--drop-classes", "A,B", "never answer these classes", &args.drop_classes, NULL, NULL}};
     int exit_status;

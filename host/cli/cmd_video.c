@@ -198,16 +198,10 @@ static int run(int argc, char **argv, const cli_command *self) {
         DETECTOR_FLAGS(&args.faces, "24, at least 10 % of the shorter side"),
         {"--every", "K", "detect on every K-th frame, follow between (default: 5)",
          &args.every_text, NULL, NULL},
-        {"--jsonl", "FILE", "write one JSON line per frame (-: standard output)",
-         &args.outputs.jsonl, NULL, NULL},
-        {"--csv", "FILE", "write one row per face and frame (-: standard output)",
-         &args.outputs.csv, NULL, NULL},
-        {"--annotate", "FILE", "write a copy with boxes and labels: .mp4, .mkv, .webm, .mov, .avi",
-         &args.outputs.annotate, NULL, NULL},
+        VIDEO_OUTPUT_FLAGS(&args.outputs),
         {"--timeline", "FILE", "write who showed what when: .svg or .png", &args.outputs.timeline,
          NULL, NULL},
         {"--show", NULL, "show the annotated frames in a window", NULL, NULL, &args.outputs.draw},
-        {"--no-smooth", NULL, "do not smooth the scores over time", NULL, NULL, &args.outputs.raw},
         {"--allow-url", NULL, "SOURCE may be a URL", NULL, NULL, &args.allow_url},
         {"--drop-classes", "A,B", "never answer these classes", &args.drop_classes, NULL, NULL}};
     int exit_status;

@@ -1,10 +1,7 @@
 #include "host/cli/verdict.h"
 
 int verdict_best(const mien_meta *meta, const float *scores) {
-    int best = 0;
-    for (int k = 1; k < meta->classes; k++)
-        if (scores[k] > scores[best]) best = k;
-    return best;
+    return mien_best_class(scores, meta->classes);
 }
 
 bool verdict_uncertain(const mien_meta *meta, float confidence) {

@@ -15,6 +15,22 @@ typedef struct video_output_options {
     bool raw;                /* no smoothing */
 } video_output_options;
 
+/* Rows of a table of flags for these. */
+#define VIDEO_OUTPUT_FLAGS(options)                                                                \
+    {"--jsonl",         "FILE", "write one JSON line per frame (-: standard output)",              \
+     &(options)->jsonl, NULL,   NULL},                                                             \
+        {"--csv",         "FILE", "write one row per face and frame (-: standard output)",         \
+         &(options)->csv, NULL,   NULL},                                                           \
+        {"--annotate",                                                                             \
+         "FILE",                                                                                   \
+         "write a copy with boxes and labels: .mp4, .mkv, .webm, .mov, .avi",                      \
+         &(options)->annotate,                                                                     \
+         NULL,                                                                                     \
+         NULL},                                                                                    \
+    {                                                                                              \
+        "--no-smooth", NULL, "do not smooth the scores over time", NULL, NULL, &(options)->raw     \
+    }
+
 typedef struct video_output {
     video_output_options options;
     const mien_meta *meta;

@@ -5,15 +5,9 @@
 #include <string.h>
 
 #include "host/base/memory.h"
+#include "host/formats/model.h"
 
 enum { ECE_BINS = 15 };
-
-static int best_of(const float *p, int classes) {
-    int best = 0;
-    for (int k = 1; k < classes; k++)
-        if (p[k] > p[best]) best = k;
-    return best;
-}
 
 static bool within_top2(const float *p, int classes, int label) {
     int above = 0;
@@ -29,7 +23,7 @@ static void count_rows(mien_metrics *m, const float *p, const uint16_t *labels) 
     double loss = 0;
     for (size_t i = 0; i < m->n; i++) {
         const float *row = p + i * (size_t)m->classes;
-        const int guess = best_of(row, m->classes), label = labels[i];
+        const int guess = mien_best_class(row, m->classes), label = labels[i];
         m->confusion[label * m->classes + guess]++;
         m->correct += guess == label;
         top2 += within_top2(row, m->classes, label);

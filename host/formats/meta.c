@@ -5,6 +5,13 @@
 #include "host/base/memory.h"
 #include "host/formats/model.h"
 
+int mien_best_class(const float *scores, int classes) {
+    int best = 0;
+    for (int k = 1; k < classes; k++)
+        if (scores[k] > scores[best]) best = k;
+    return best;
+}
+
 void mien_meta_start(mien_meta *meta) {
     *meta = (mien_meta){.resize = "area",
                         .normalise = {.scale = 1 / 255.0, .std = {1, 1, 1, 1}},

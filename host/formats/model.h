@@ -136,6 +136,8 @@ int mien_keras_order(const mien_graph *graph, int *order);
  * empty; `default` takes their sizes from the graph and names the classes "class 0", "class 1", ….
  * UNSUPPORTED if the graph's input is not an image or it has fewer than 2 classes. Free
  * meta->class_names also after a failure. */
+/* The class of the greatest score; the first of several. */
+int mien_best_class(const float *scores, int classes);
 void mien_meta_start(mien_meta *meta);
 /* How bad rows and files of a source are treated unless the user says: as in training if it is the
  * training data, else as an error. */

@@ -19,16 +19,6 @@ mien_rect mien_crop_rect(mien_rect box, mien_crop rule) {
     return out;
 }
 
-mien_rect mien_rect_scale(mien_rect box, int from_width, int from_height, int width, int height) {
-    const double x = (double)width / from_width, y = (double)height / from_height;
-    const int left = (int)(box.x * x + 0.5), top = (int)(box.y * y + 0.5);
-    int right = (int)((box.x + box.width) * x + 0.5),
-        bottom = (int)((box.y + box.height) * y + 0.5);
-    if (right > width) right = width;
-    if (bottom > height) bottom = height;
-    return (mien_rect){left, top, right > left ? right - left : 1, bottom > top ? bottom - top : 1};
-}
-
 static int clamp(int value, int most) {
     return value < 0 ? 0 : value > most ? most : value;
 }

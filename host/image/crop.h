@@ -26,8 +26,5 @@ mien_status mien_crop_face(const mien_image *photo, mien_rect box, mien_crop rul
  * the middle of that part. 0: exactly mien_crop_face. */
 mien_status mien_crop_turned(const mien_image *photo, mien_rect box, mien_crop rule, double turn,
                              int height, int width, int channels, uint8_t *out);
-/* The part of a picture that a box covers after the picture was scaled from one size to another; at
- * least one pixel. */
-mien_rect mien_rect_scale(mien_rect box, int from_width, int from_height, int width, int height);
 
 #endif

@@ -7,15 +7,11 @@
 #include <stddef.h>
 
 #include "host/image/image.h"
+#include "host/image/rect.h"
 
 typedef struct mien_color {
     uint8_t r, g, b;
 } mien_color;
-
-/* In pixels, from the upper left corner. */
-typedef struct mien_rect {
-    int x, y, width, height;
-} mien_rect;
 
 /* A picture of one colour; release it with mien_image_release. */
 mien_status mien_canvas_new(int width, int height, int channels, mien_color color, mien_image *out);

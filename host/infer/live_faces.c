@@ -53,29 +53,6 @@ typedef struct live {
 
 /* ---- boxes ---- */
 
-static double overlap(mien_rect a, mien_rect b) {
-    const int left = a.x > b.x ? a.x : b.x, top = a.y > b.y ? a.y : b.y;
-    const int right = a.x + a.width < b.x + b.width ? a.x + a.width : b.x + b.width;
-    const int bottom = a.y + a.height < b.y + b.height ? a.y + a.height : b.y + b.height;
-    if (right <= left || bottom <= top) return 0;
-    const double both = (double)(right - left) * (bottom - top);
-    return both / ((double)a.width * a.height + (double)b.width * b.height - both);
-}
-
-/* The part of a box that is inside the picture; at least one pixel. */
-static mien_rect inside(mien_rect box, const mien_image *image) {
-    int right = box.x + box.width, bottom = box.y + box.height;
-    if (box.x < 0) box.x = 0;
-    if (box.y < 0) box.y = 0;
-    if (box.x > image->width - 1) box.x = image->width - 1;
-    if (box.y > image->height - 1) box.y = image->height - 1;
-    if (right > image->width) right = image->width;
-    if (bottom > image->height) bottom = image->height;
-    box.width = right > box.x ? right - box.x : 1;
-    box.height = bottom > box.y ? bottom - box.y : 1;
-    return box;
-}
-
 /* ---- persons ---- */
 
 static person *person_of(live *l, long long id) {
@@ -127,7 +104,7 @@ static void meet(person *p, const live_found *found, const mien_track *track) {
 static bool keeps(const person *p, const live_found *found) {
     if (!p->seen || p->detections < CONFIRMED || found->time - p->detected_at > COAST) return false;
     for (int i = 0; i < found->count; i++)
-        if (overlap(p->key_box, found->tracks[i].box) > SAME) return false;
+        if (mien_rect_overlap(p->key_box, found->tracks[i].box) > SAME) return false;
     return true;
 }
 
@@ -156,7 +133,7 @@ static void follow(person *p, const mien_image *gray) {
     p->seen = similarity >= MIEN_FOLLOW_LEAST;
     p->dx = p->seen ? box.x + box.width / 2 - (p->box.x + p->box.width / 2) : 0;
     p->dy = p->seen ? box.y + box.height / 2 - (p->box.y + p->box.height / 2) : 0;
-    if (p->seen) p->box = inside(box, gray);
+    if (p->seen) p->box = mien_rect_inside(box, gray->width, gray->height);
 }
 
 static int by_id(const void *a, const void *b) {
@@ -231,13 +208,6 @@ static mien_status find_faces(live *l, const mien_frame *frame, mien_video_resul
     return MIEN_OK;
 }
 
-static int best_of(const float *scores, int classes) {
-    int best = 0;
-    for (int k = 1; k < classes; k++)
-        if (scores[k] > scores[best]) best = k;
-    return best;
-}
-
 static mien_status classify(live *l, double time) {
     const size_t classes = (size_t)l->meta->classes;
     if (!l->face_count) return MIEN_OK;
@@ -246,7 +216,7 @@ static mien_status classify(live *l, double time) {
         mien_video_face *face = &l->faces[i];
         float *smoothed = l->smoothed + (size_t)i * classes;
         face->scores = face->smoothed = l->scores + (size_t)i * classes;
-        face->label = face->smoothed_label = best_of(face->scores, l->meta->classes);
+        face->label = face->smoothed_label = mien_best_class(face->scores, l->meta->classes);
         if (l->options.raw) continue;
         face->smoothed = smoothed;
         MIEN_TRY(mien_smoother_add(l->smoother, face->id, time, face->scores, smoothed,

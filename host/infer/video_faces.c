@@ -78,13 +78,6 @@ static mien_status add_face(walk *w, const mien_frame *frame, mien_video_face fa
     return MIEN_OK;
 }
 
-static int better(const float *scores, int classes) {
-    int best = 0;
-    for (int k = 1; k < classes; k++)
-        if (scores[k] > scores[best]) best = k;
-    return best;
-}
-
 static mien_status smooth(walk *w, mien_video_face *face, double time, float *smoothed) {
     face->smoothed_label = face->label;
     face->smoothed = face->scores;
@@ -103,7 +96,7 @@ static mien_status deliver(walk *w, int count) {
         const frame_slot *slot = frame_queue_slot(w->queue, i);
         for (int f = w->starts[i]; f < w->starts[i + 1]; f++) {
             w->faces[f].scores = w->scores + (size_t)f * classes;
-            w->faces[f].label = better(w->faces[f].scores, w->meta->classes);
+            w->faces[f].label = mien_best_class(w->faces[f].scores, w->meta->classes);
             MIEN_TRY(smooth(w, &w->faces[f], slot->frame.time, w->smoothed + (size_t)f * classes));
         }
         const mien_video_result result = {.frame = &slot->frame,
@@ -159,20 +152,6 @@ static mien_rect between(mien_rect a, mien_rect b, double share) {
                        (int)lround(a.height + share * (b.height - a.height))};
 }
 
-/* The part of a box that is inside the frame; at least one pixel. */
-static mien_rect inside(mien_rect box, const mien_image *image) {
-    int right = box.x + box.width, bottom = box.y + box.height;
-    if (box.x < 0) box.x = 0;
-    if (box.y < 0) box.y = 0;
-    if (box.x > image->width - 1) box.x = image->width - 1;
-    if (box.y > image->height - 1) box.y = image->height - 1;
-    if (right > image->width) right = image->width;
-    if (bottom > image->height) bottom = image->height;
-    box.width = right > box.x ? right - box.x : 1;
-    box.height = bottom > box.y ? bottom - box.y : 1;
-    return box;
-}
-
 /* Connects the faces of the key frame with persons. */
 static mien_status identify(walk *w, const frame_slot *key, bool cut) {
     const mien_faces *faces = &key->faces;
@@ -206,7 +185,7 @@ static mien_status identify(walk *w, const frame_slot *key, bool cut) {
 static bool follow(mien_follower *from, const mien_frame *frame, mien_rect guess, mien_rect *box) {
     mien_rect found;
     if (mien_follower_find(from, &frame->gray, guess, &found) < MIEN_FOLLOW_LEAST) return false;
-    *box = inside(found, &frame->gray);
+    *box = mien_rect_inside(found, frame->gray.width, frame->gray.height);
     return true;
 }
 
@@ -219,7 +198,7 @@ static mien_rect box_between(person *p, const mien_frame *frame, int i, int coun
     mien_rect box;
     if (follow(nearer, frame, guess, &box)) return box;
     if (follow(nearer == p->last ? p->next : p->last, frame, guess, &box)) return box;
-    return inside(guess, &frame->gray);
+    return mien_rect_inside(guess, frame->gray.width, frame->gray.height);
 }
 
 /* Writes the boxes of a person on the frames before the key frame; the width of a box is 0 where

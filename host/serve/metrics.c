@@ -2,7 +2,7 @@
 
 static const double seconds_up_to[METRICS_BUCKETS - 1] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
                                                           0.1,   0.25,   0.5,   1,    2.5};
-static const int faces_up_to[METRICS_BATCH_BUCKETS - 1] = {1, 2, 4, 8, 16, 32};
+static const double faces_up_to[METRICS_BATCH_BUCKETS - 1] = {1, 2, 4, 8, 16, 32};
 
 void metrics_response(serve_metrics *m, int status) {
     if (status >= 0 && status < METRICS_STATUSES) atomic_fetch_add(&m->responses[status], 1);
@@ -44,30 +44,38 @@ static void responses(serve_metrics *m, mien_text *out) {
         atomic_load(&m->responses[0]));
 }
 
-static void times(serve_metrics *m, mien_text *out) {
-    const char *name = "mien_predict_seconds";
-    unsigned long long sum = 0;
-    head(out, name, "histogram", "Time from a whole request to its answer.");
-    for (int i = 0; i < METRICS_BUCKETS - 1; i++) {
-        sum += atomic_load(&m->predictions[i]);
-        mien_text_printf(out, "%s_bucket{le=\"%g\"} %llu\n", name, seconds_up_to[i], sum);
+typedef struct histogram {
+    const char *name, *help;
+    const double *up_to;                /* [buckets - 1]; the last bucket has no limit */
+    _Atomic unsigned long long *counts; /* [buckets] */
+    int buckets;
+    double sum;
+} histogram;
+
+static void put_histogram(const histogram *h, mien_text *out) {
+    unsigned long long count = 0;
+    head(out, h->name, "histogram", h->help);
+    for (int i = 0; i < h->buckets - 1; i++) {
+        count += atomic_load(&h->counts[i]);
+        mien_text_printf(out, "%s_bucket{le=\"%g\"} %llu\n", h->name, h->up_to[i], count);
     }
-    sum += atomic_load(&m->predictions[METRICS_BUCKETS - 1]);
-    mien_text_printf(out, "%s_bucket{le=\"+Inf\"} %llu\n%s_sum %.6f\n%s_count %llu\n", name, sum,
-                     name, 1e-6 * (double)atomic_load(&m->prediction_microseconds), name, sum);
+    count += atomic_load(&h->counts[h->buckets - 1]);
+    mien_text_printf(out, "%s_bucket{le=\"+Inf\"} %llu\n%s_sum %.15g\n%s_count %llu\n", h->name,
+                     count, h->name, h->sum, h->name, count);
+}
+
+static void times(serve_metrics *m, mien_text *out) {
+    put_histogram(&(histogram){"mien_predict_seconds", "Time from a whole request to its answer.",
+                               seconds_up_to, m->predictions, METRICS_BUCKETS,
+                               1e-6 * (double)atomic_load(&m->prediction_microseconds)},
+                  out);
 }
 
 static void batches(serve_metrics *m, mien_text *out) {
-    const char *name = "mien_batch_faces";
-    unsigned long long sum = 0;
-    head(out, name, "histogram", "Faces that went through the network at once.");
-    for (int i = 0; i < METRICS_BATCH_BUCKETS - 1; i++) {
-        sum += atomic_load(&m->batches[i]);
-        mien_text_printf(out, "%s_bucket{le=\"%d\"} %llu\n", name, faces_up_to[i], sum);
-    }
-    sum += atomic_load(&m->batches[METRICS_BATCH_BUCKETS - 1]);
-    mien_text_printf(out, "%s_bucket{le=\"+Inf\"} %llu\n%s_sum %llu\n%s_count %llu\n", name, sum,
-                     name, atomic_load(&m->batch_faces), name, sum);
+    put_histogram(&(histogram){"mien_batch_faces", "Faces that went through the network at once.",
+                               faces_up_to, m->batches, METRICS_BATCH_BUCKETS,
+                               (double)atomic_load(&m->batch_faces)},
+                  out);
 }
 
 void metrics_text(serve_metrics *m, const serve_gauges *g, mien_text *out) {

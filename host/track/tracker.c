@@ -231,13 +231,6 @@ static void compare(mien_tracker *t, const mien_image *gray, const mien_rect *fa
     }
 }
 
-static double overlap(mien_rect a, mien_rect b) {
-    const int right = a.x + a.width < b.x + b.width ? a.x + a.width : b.x + b.width;
-    const int low = a.y + a.height < b.y + b.height ? a.y + a.height : b.y + b.height;
-    const int width = right - (a.x > b.x ? a.x : b.x), height = low - (a.y > b.y ? a.y : b.y);
-    return width > 0 && height > 0 ? (double)width * height : 0;
-}
-
 /* Writes the boxes of people who were seen a moment ago where now no face is. */
 static int add_missed(const mien_tracker *t, const mien_rect *faces, int count, mien_rect *out) {
     int missed = 0;
@@ -250,7 +243,7 @@ static int add_missed(const mien_tracker *t, const mien_rect *faces, int count, 
         const mien_rect box = mien_motion_box(&expected);
         bool found = false;
         for (int i = 0; i < count && !found; i++)
-            found = 3 * overlap(box, faces[i]) > (double)box.width * box.height;
+            found = 3 * mien_rect_common(box, faces[i]) > (double)box.width * box.height;
         if (!found) out[missed++] = box;
     }
     return missed;
@@ -272,7 +265,7 @@ static void look_at(mien_tracker *t, const mien_image *gray, const mien_rect *fa
             const mien_rect b = t->near[k];
             if (k == i || b.width < nearer * box.width) continue;
             const mien_rect body = {b.x - b.width / 3, b.y, 5 * b.width / 3, 2 * b.height};
-            t->crowded[i] |= overlap(whole, body) > 0.05 * whole.width * whole.height;
+            t->crowded[i] |= mien_rect_common(whole, body) > 0.05 * whole.width * whole.height;
             /* with hair, which reaches above the box */
             t->fronts[fronts++] = (mien_rect){b.x - 3 * b.width / 10, b.y - b.height / 5,
                                               8 * b.width / 5, 11 * b.height / 5};

@@ -41,13 +41,6 @@ static int line_width(const mien_image *photo) {
     return bounded(side / 300.0, 2, 12);
 }
 
-static long long overlap(const mien_rect *a, const mien_rect *b) {
-    const int left = a->x > b->x ? a->x : b->x, top = a->y > b->y ? a->y : b->y;
-    const int right = a->x + a->width < b->x + b->width ? a->x + a->width : b->x + b->width;
-    const int end = a->y + a->height < b->y + b->height ? a->y + a->height : b->y + b->height;
-    return right > left && end > top ? (long long)(right - left) * (end - top) : 0;
-}
-
 /* Moves a rectangle into the picture, as far as it fits. */
 static mien_rect kept_inside(mien_rect r, const mien_image *photo) {
     if (r.x + r.width > photo->width) r.x = photo->width - r.width;
@@ -63,9 +56,9 @@ static long long cost(const label *labels, int placed, const mien_overlay *all, 
                       const mien_rect *area) {
     long long sum = 0;
     for (int i = 0; i < placed; i++)
-        sum += 8 * overlap(&labels[i].area, area);
+        sum += 8 * (long long)mien_rect_common(labels[i].area, *area);
     for (int i = 0; i < count; i++)
-        sum += overlap(&all[i].box, area);
+        sum += (long long)mien_rect_common(all[i].box, *area);
     return sum;
 }
 
@@ -122,9 +115,11 @@ static bool size_panel(const mien_overlay *overlay, int rows, panel *p) {
 static bool is_free(const mien_overlay *all, const label *labels, int count, const panel *panels,
                     int placed, const mien_rect *area) {
     for (int i = 0; i < count; i++)
-        if (overlap(&all[i].box, area) || overlap(&labels[i].area, area)) return false;
+        if ((long long)mien_rect_common(all[i].box, *area) ||
+            (long long)mien_rect_common(labels[i].area, *area))
+            return false;
     for (int i = 0; i < placed; i++)
-        if (panels[i].rows && overlap(&panels[i].area, area)) return false;
+        if (panels[i].rows && (long long)mien_rect_common(panels[i].area, *area)) return false;
     return true;
 }
 

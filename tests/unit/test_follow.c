@@ -48,15 +48,6 @@ static void draw_face(mien_rect box, uint32_t seed, float gain) {
         }
 }
 
-static double iou(mien_rect a, mien_rect b) {
-    const int right = a.x + a.width < b.x + b.width ? a.x + a.width : b.x + b.width;
-    const int low = a.y + a.height < b.y + b.height ? a.y + a.height : b.y + b.height;
-    const int width = right - (a.x > b.x ? a.x : b.x), height = low - (a.y > b.y ? a.y : b.y);
-    if (width <= 0 || height <= 0) return 0;
-    const double both = (double)width * height;
-    return both / ((double)a.width * a.height + (double)b.width * b.height - both);
-}
-
 /* A face that moves, grows or shrinks and is lit otherwise is found near a guess that is off. */
 static void a_face_is_followed(void **state) {
     (void)state;
@@ -79,9 +70,9 @@ static void a_face_is_followed(void **state) {
             draw_face(now, 9, k % 2 == 0 ? 0.6f : 1.1f);
             mien_rect found;
             const double likeness = mien_follower_find(f, &frame, start, &found);
-            if (likeness < 0.7 || iou(found, now) < 0.85)
+            if (likeness < 0.7 || mien_rect_overlap(found, now) < 0.85)
                 fail_msg("side %d, move %zu: likeness %g, IoU %g", side, k, likeness,
-                         iou(found, now));
+                         mien_rect_overlap(found, now));
         }
     }
     mien_follower_free(f);

@@ -205,15 +205,6 @@ typedef struct answers {
     uint64_t memory; /* peak after a warm-up */
 } answers;
 
-static double overlap(mien_rect a, mien_rect b) {
-    const int w =
-        (a.x + a.width < b.x + b.width ? a.x + a.width : b.x + b.width) - (a.x > b.x ? a.x : b.x);
-    const int h = (a.y + a.height < b.y + b.height ? a.y + a.height : b.y + b.height) -
-                  (a.y > b.y ? a.y : b.y);
-    if (w <= 0 || h <= 0) return 0;
-    return (double)w * h / (a.width * a.height + b.width * b.height - w * h);
-}
-
 static void count_face(answers *a, const mien_video_face *face, long long index) {
     float sum = 0;
     for (int k = 0; k < CLASSES; k++)
@@ -222,7 +213,7 @@ static void count_face(answers *a, const mien_video_face *face, long long index)
     assert_false(face->detected);
     a->faces++;
     for (int f = 0; f < FACES; f++) {
-        if (overlap(face->box, truth(f, index)) < 0.5) continue;
+        if (mien_rect_overlap(face->box, truth(f, index)) < 0.5) continue;
         a->near++;
         a->switches += a->ids[f] && a->ids[f] != face->id;
         a->ids[f] = face->id;

@@ -24,15 +24,6 @@ typedef struct plain {
     int count;
 } plain;
 
-static double iou(mien_rect a, mien_rect b) {
-    const int right = a.x + a.width < b.x + b.width ? a.x + a.width : b.x + b.width;
-    const int low = a.y + a.height < b.y + b.height ? a.y + a.height : b.y + b.height;
-    const int width = right - (a.x > b.x ? a.x : b.x), height = low - (a.y > b.y ? a.y : b.y);
-    if (width <= 0 || height <= 0) return 0;
-    const double both = (double)width * height;
-    return both / ((double)a.width * a.height + (double)b.width * b.height - both);
-}
-
 static void plain_step(plain *t, double now, const mien_rect *boxes, int count, long long *ids) {
     bool used[IDS] = {false};
     for (int i = 0; i < count; i++)
@@ -42,8 +33,9 @@ static void plain_step(plain *t, double now, const mien_rect *boxes, int count, 
         int face = -1, track = -1;
         for (int i = 0; i < count; i++)
             for (int j = 0; ids[i] == 0 && j < t->count; j++)
-                if (!used[j] && now - t->seen[j] <= 2 && iou(boxes[i], t->boxes[j]) > best) {
-                    best = iou(boxes[i], t->boxes[j]);
+                if (!used[j] && now - t->seen[j] <= 2 &&
+                    mien_rect_overlap(boxes[i], t->boxes[j]) > best) {
+                    best = mien_rect_overlap(boxes[i], t->boxes[j]);
                     face = i;
                     track = j;
                 }

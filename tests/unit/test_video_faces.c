@@ -90,19 +90,12 @@ static mien_status watch(footage *made, seen *out) {
     return watch_with(made, &detector, NULL, out);
 }
 
-static double overlap(mien_rect a, mien_rect b) {
-    const int left = a.x > b.x ? a.x : b.x, top = a.y > b.y ? a.y : b.y;
-    const int right = a.x + a.width < b.x + b.width ? a.x + a.width : b.x + b.width;
-    const int bottom = a.y + a.height < b.y + b.height ? a.y + a.height : b.y + b.height;
-    const double both = right > left && bottom > top ? (double)(right - left) * (bottom - top) : 0;
-    return both / ((double)a.width * a.height + (double)b.width * b.height - both);
-}
-
 /* The face of a frame that covers `box` best, if by at least half. */
 static const seen_face *face_at(const seen_frame *frame, mien_rect box) {
     const seen_face *best = NULL;
     for (int i = 0; i < frame->count; i++)
-        if (overlap(frame->faces[i].box, box) >= (best ? overlap(best->box, box) : 0.5))
+        if (mien_rect_overlap(frame->faces[i].box, box) >=
+            (best ? mien_rect_overlap(best->box, box) : 0.5))
             best = &frame->faces[i];
     return best;
 }
