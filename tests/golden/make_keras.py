@@ -322,8 +322,6 @@ def channels_first():
     x = L.MaxPooling2D(2)(x)
     x = L.Flatten(data_format="channels_last")(L.Permute((3, 1, 2))(x))
     ref = randomise(keras.Model(i, L.Dense(4, activation="softmax", name="d1")(x)))
-    j = keras.Input((3, 10, 8), name="in")
-    c = L.Conv2D(4, 3, padding="same", name="c1", data_format="channels_first")
     text = json.loads(ref.to_json())
     ref.save(OUT / "channels_first.h5")
     layers = text["config"]["layers"]
