@@ -266,7 +266,7 @@ static mien_status detected_segment(walk *w, int count) {
     const frame_slot *key = frame_queue_slot(w->queue, count - 1);
     MIEN_TRY(identify(w, key, key->cut));
     coast(w, &key->frame, key->cut);
-    qsort(w->persons, (size_t)w->person_count, sizeof *w->persons, by_id);
+    if (w->person_count) qsort(w->persons, (size_t)w->person_count, sizeof *w->persons, by_id);
     const size_t need = (size_t)w->person_count * (size_t)count + 1;
     MIEN_TRY(mien_grow(&w->boxes, &w->box_capacity, need, sizeof *w->boxes));
     for (int i = 0; i < w->person_count; i++)

@@ -12,7 +12,7 @@ if ! make -s -j"$(nproc)" SAN=address,undefined CUDA=0 programs tests >"$scratch
     exit 1
 fi
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
-# libgomp's team and oneDNN's just-in-time code stay allocated at exit, which is not Mien's doing
+# libgomp's team, oneDNN's just-in-time code and what SDL asks of D-Bus stay allocated at exit, which is not Mien's doing
 export LSAN_OPTIONS=suppressions=$PWD/tests/support/lsan.supp:print_suppressions=0
 export CMOCKA_MESSAGE_OUTPUT=TAP MIEN_H5=$build/mien-h5 MIEN_BUILD=$build
 export OMP_WAIT_POLICY=passive # two tests at a time
