@@ -5,7 +5,7 @@ set -u
 build=$1 tier=$2
 export MIEN_BUILD=$build MIEN_TIER=$tier MIEN_H5=$build/mien-h5 CMOCKA_MESSAGE_OUTPUT=TAP
 export MIEN_DATA=${MIEN_DATA:-../shared/data}
-passed=0 failed=0 skipped=0
+passed=0 failed=0 skipped=0 failures=
 limit=600 # seconds for one test: one that hangs has failed
 [ "$tier" = gate ] && limit=1500
 [ "$tier" = all ] && limit=7200
@@ -26,7 +26,10 @@ count() { # name status
     printf '%-34s %3d passed %s%s (%.1f s)\n' "$1" "$ok" \
         "$([ "$bad" -gt 0 ] && echo "$bad FAILED ")" "$([ "$skip" -gt 0 ] && echo "$skip skipped")" "$3"
     [ "$skip" -gt 0 ] && sed -n 's/^ok .*# SKIP/    skipped:/p' "$log"
-    if [ "$bad" -gt 0 ]; then sed 's/^/    /' "$log" | tail -40; fi
+    if [ "$bad" -gt 0 ]; then
+        sed 's/^/    /' "$log" | tail -40
+        failures+=$(printf '%s\n' "$1:" && { grep -E '^not ok' "$log" || tail -3 "$log"; } | head -5)$'\n'
+    fi
 }
 
 # Runs a command into $1.log and leaves its status and seconds in $1.end.
@@ -94,5 +97,7 @@ isa) run gate/test_isa.sh bash tests/gate/test_isa.sh ;;
     done
     ;;
 esac
+# once more at the end, where a log that was cut short still shows them
+[ "$failed" -eq 0 ] || printf 'failed:\n%s' "$failures"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]
