@@ -12,6 +12,8 @@
 
 #include "host/base/memory.h"
 
+enum { TYPICAL = 16 }; /* the batch size by which formats are chosen */
+
 static dnnl_format_tag_t tag_of(const mien_linear *op, mien_shape s) {
     const int block = op->backend->ops->channel_block(op->backend, s);
     if (op->desc.dense) return dnnl_nc;
@@ -262,6 +264,10 @@ static mien_status build(mien_linear *op, mien_direction dir, int n, const forma
     MIEN_GO(build_side(op, w, &op->stored, dir != MIEN_FILTER, &out->weights));
     MIEN_GO(build_side(op, x, &f->x, dir != MIEN_DATA, &out->x));
     MIEN_GO(build_side(op, y, &f->y, dir != MIEN_FORWARD, &out->y));
+    if (dir == MIEN_FORWARD && op->desc.adds && out->y.reorder)
+        MIEN_GO(MIEN_FAIL(UNSUPPORTED,
+                          "layer '%s': oneDNN cannot add to its output for a batch of %d",
+                          op->desc.name, n));
     if (!out->weights.memory) MIEN_GO(memory_of(op, w, &out->own_weights));
 out:
     dnnl_primitive_desc_destroy(pd);
@@ -350,9 +356,8 @@ mien_status onednn_prepare(mien_linear *op, int n) {
 }
 
 /* The weights are stored in HWIO for our own loops, else in the format that oneDNN would choose for
- * a batch of 16; it does not depend on the batch sizes used later. */
+ * a typical batch; it does not depend on the batch sizes used later. */
 static mien_status choose_stored(mien_linear *op) {
-    enum { TYPICAL = 16 };
     const mien_direction dir = op->desc.training ? MIEN_FILTER : MIEN_FORWARD;
     formats f;
     dnnl_primitive_desc_t pd = NULL;
@@ -391,11 +396,26 @@ mien_status onednn_create(mien_backend *b, const mien_linear_desc *desc, mien_li
     return status;
 }
 
-/* Where the primitive uses y in our format; a reordered copy would not contain what y held. */
+/* Whether the forward primitive writes y in our format. */
+static bool keeps_y(const mien_linear *op) {
+    formats f;
+    dnnl_primitive_desc_t pd = NULL;
+    const bool known = formats_of(op, TYPICAL, &f) == MIEN_OK &&
+                       describe(op, MIEN_FORWARD, TYPICAL, f, NULL, &pd) == MIEN_OK;
+    const bool kept = known && dnnl_memory_desc_equal(query(pd, dnnl_query_dst_md), &f.y);
+    if (pd) dnnl_primitive_desc_destroy(pd);
+    return kept;
+}
+
+/* Where y is used in our format; a reordered copy would not contain what y held. */
 bool onednn_can_add(const mien_backend *b, const mien_linear_desc *d) {
     const int block = cpu_of(b)->block;
-    return !d->dense && mien_linear_is_simple(d) && d->in.c % block == 0 && d->out.c % block == 0 &&
-           d->out.h * d->out.w > 1;
+    if (d->dense || !mien_linear_is_simple(d) || d->in.c % block || d->out.c % block ||
+        d->out.h * d->out.w == 1)
+        return false;
+    mien_linear probe = {.backend = (mien_backend *)b, .desc = *d};
+    probe.desc.adds = true;
+    return onednn_wants_winograd(&probe, MIEN_FORWARD) || keeps_y(&probe);
 }
 
 mien_algorithm onednn_algorithm(const mien_linear *op, mien_direction dir) {

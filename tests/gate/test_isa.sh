@@ -19,7 +19,7 @@ one() { # SETTING TEST
     rm -f "$out"
 }
 export -f one
-tests=("$MIEN_BUILD"/tests/parity/test_parity "$MIEN_BUILD"/tests/golden/test_golden
+tests=("$MIEN_BUILD"/tests/parity/test_parity "$MIEN_BUILD"/tests/golden/test_{golden,onnx}
     "$MIEN_BUILD"/tests/unit/test_{int8,int8_model,bench,fold,predictor,convolutions,tuning}
     tests/cli/test_convert.sh tests/cli/test_bench.sh)
 for setting in MIEN_ISA=v2 MIEN_ISA=v3 MIEN_ISA=v4 MIEN_INT8=0; do
