@@ -21,7 +21,7 @@ typedef struct mien_cpu {
     enum cpu_isa_rank { CPU_ISA_SSE, CPU_ISA_AVX2, CPU_ISA_AVX512 } isa_rank; /* oneDNN's choice */
     bool deterministic;
     mien_tuning tuning;
-    long long reorders; /* of activations or weights so far: a cost that tests check */
+    _Atomic long long reorders; /* of activations or weights so far: a cost that tests check */
     double timestamps[CPU_TIMESTAMPS]; /* seconds */
     struct dnnl_engine *engine;        /* NULL in the reference backend */
     struct dnnl_stream *stream;

@@ -112,6 +112,11 @@ static int glue_micro_batch(const mien_backend *b) {
     return rows > FEWEST ? rows : FEWEST;
 }
 
+/* The loops and oneDNN keep no state between calls but the operators'; see crew.h for the teams. */
+static int glue_lanes(const mien_backend *b) {
+    return cpu_of(b)->engine ? cpu_of(b)->threads : 1;
+}
+
 /* Channels that do not fill blocks stay NHWC; for 1x1 images both layouts are the same memory. */
 static int glue_channel_block(const mien_backend *b, mien_shape s) {
     const int block = cpu_of(b)->block;
@@ -488,6 +493,7 @@ void CPU_REAL_NAME(mien_cpu_glue)(mien_ops *ops) {
     ops->range_push = glue_range_push;
     ops->range_pop = glue_range_pop;
     ops->micro_batch = glue_micro_batch;
+    ops->lanes = glue_lanes;
     ops->channel_block = glue_channel_block;
     ops->linear_can_mask_filter = glue_can_mask_filter;
     ops->linear_filter_masked = glue_filter_masked;

@@ -19,6 +19,7 @@ static mien_status create(mien_backend *b, const mien_int8_desc *desc, mien_int8
     MIEN_TRY(mien_new(out, 1, sizeof **out));
     (*out)->backend = b;
     (*out)->desc = *desc;
+    if (desc->shares) (*out)->stem = desc->shares->stem;
     const mien_status status = desc->w_scale ? onednn_int8_create(*out) : MIEN_OK;
     (*out)->desc.w_scale = NULL; /* the caller's; operators have copied it */
     if (status != MIEN_OK) {

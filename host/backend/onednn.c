@@ -8,7 +8,9 @@ static dnnl_stream_t stream_of(const mien_linear *op) {
 }
 
 static mien_status onednn_upload(mien_linear *op, void *dst, const float *hwio) {
-    return onednn_convert(op->backend, op->desc.name, &op->plain, &op->stored, hwio, dst);
+    MIEN_TRY(onednn_convert(op->backend, op->desc.name, &op->plain, &op->stored, hwio, dst));
+    onednn_winograd_uploaded(op, dst);
+    return MIEN_OK;
 }
 
 static mien_status onednn_download(mien_linear *op, float *hwio, const void *src) {

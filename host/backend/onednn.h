@@ -44,8 +44,8 @@ struct mien_linear {
     dnnl_memory_desc_t stored, plain; /* the weights' formats: as stored, and HWIO */
     dnnl_memory_t stored_memory, bias_memory;
     bool winograd[MIEN_DIRECTIONS]; /* by our own loops instead of a primitive */
-    bool stem;           /* forward and weight gradient by the stem loops; no primitives */
-    float *transformed;  /* weights transformed for Winograd, for one direction */
+    bool stem;          /* forward and weight gradient by the stem loops; no primitives */
+    float *transformed; /* weights transformed for Winograd, for one direction; not own if shared */
     int transformed_for; /* that direction; MIEN_DIRECTIONS: none, or out of date */
     onednn_variant variants[ONEDNN_VARIANTS + 1];
     int variant_count;
@@ -64,6 +64,10 @@ mien_status onednn_convert(const mien_backend *b, const char *name, const dnnl_m
  * with `relu` a ReLU is applied. *out may be set after a failure. */
 dnnl_status_t onednn_attributes(bool adds, bool relu, dnnl_primitive_attr_t *out);
 size_t onednn_round_up(size_t bytes);
+/* Threads that work on a call of the operator: one that shares another's weights runs in a lane. */
+static inline int onednn_threads(const mien_linear *op) {
+    return op->desc.shares ? 1 : cpu_of(op->backend)->threads;
+}
 
 /* An operator is prepared for a few batch sizes, the most recent last; another one replaces the
  * least recently prepared. A variant is a struct that begins with its batch size (int n); a list
@@ -96,6 +100,8 @@ onednn_variant *onednn_find(mien_linear *op, int n);
 bool onednn_can_winograd(const mien_backend *b, const mien_linear_desc *d);
 bool onednn_wants_winograd(const mien_linear *op, mien_direction dir);
 mien_status onednn_winograd_create(mien_linear *op);
+/* In inference the weights are transformed at once, for the operators that share them. */
+void onednn_winograd_uploaded(mien_linear *op, const void *w);
 void onednn_winograd_form(const mien_linear *op, mien_direction dir, int n, cpu_winograd *form);
 void onednn_winograd_forward(mien_linear *op, const cpu_winograd *form, const mien_tensor *y,
                              const mien_tensor *x, const void *w, const void *b, void *scratch);

@@ -303,7 +303,7 @@ void onednn_free(mien_linear *op) {
         release_variant(&op->variants[i]);
     if (op->stored_memory) dnnl_memory_destroy(op->stored_memory);
     if (op->bias_memory) dnnl_memory_destroy(op->bias_memory);
-    mien_free(op->transformed);
+    if (!op->desc.shares) mien_free(op->transformed);
     mien_free(op);
 }
 
@@ -374,6 +374,8 @@ static mien_status choose_stored(mien_linear *op) {
     op->stored = op->plain;
     if (own) {
         MIEN_TRY(onednn_winograd_create(op));
+    } else if (op->desc.shares) {
+        op->stored = op->desc.shares->stored;
     } else {
         MIEN_TRY(describe(op, dir, TYPICAL, f, NULL, &pd));
         op->stored =

@@ -33,6 +33,14 @@ static size_t weight_count(const mien_int8_linear *op) {
 
 mien_status onednn_int8_create(mien_int8_linear *op) {
     const size_t c = (size_t)op->desc.linear.out.c;
+    const mien_int8_linear *from = op->desc.shares;
+    if (from) {
+        op->w_scale = from->w_scale;
+        op->bias = from->bias;
+        op->hwio = from->hwio;
+        op->loaded = from->loaded;
+        return MIEN_OK;
+    }
     MIEN_TRY(mien_new(&op->w_scale, c, sizeof *op->w_scale));
     MIEN_TRY(mien_new(&op->bias, c, sizeof *op->bias));
     MIEN_TRY(mien_new(&op->hwio, weight_count(op), 1));
@@ -55,10 +63,12 @@ void onednn_int8_free(mien_int8_linear *op) {
     for (int i = 0; i < op->variant_count; i++)
         release_variant(&op->variants[i]);
     if (op->bias_memory) dnnl_memory_destroy(op->bias_memory);
-    mien_free(op->w_scale);
-    mien_free(op->bias);
-    mien_free(op->hwio);
-    mien_free(op->stem);
+    if (!op->desc.shares) {
+        mien_free(op->w_scale);
+        mien_free(op->bias);
+        mien_free(op->hwio);
+        mien_free(op->stem);
+    }
     mien_free(op);
 }
 

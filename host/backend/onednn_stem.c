@@ -33,7 +33,7 @@ void onednn_stem_form(const mien_linear *op, int n, cpu_stem *form) {
                        .oc = d->out.c,
                        .pad_top = d->pad_top,
                        .pad_left = d->pad_left};
-    cpu_of(op->backend)->kernels->stem_size(form, cpu_of(op->backend)->threads);
+    cpu_of(op->backend)->kernels->stem_size(form, onednn_threads(op));
 }
 
 void onednn_stem_forward(const mien_linear *op, const cpu_stem *form, const mien_tensor *y,

@@ -50,21 +50,34 @@ void onednn_winograd_form(const mien_linear *op, mien_direction dir, int n, cpu_
                            .pad_left = flipped ? 2 - d->pad_left : d->pad_left,
                            .flipped = flipped};
     if (dir == MIEN_FILTER)
-        cpu->kernels->winograd_filter_size(form, cpu->threads);
+        cpu->kernels->winograd_filter_size(form, onednn_threads(op));
     else
-        cpu->kernels->winograd_size(form, cpu->threads);
+        cpu->kernels->winograd_size(form, onednn_threads(op));
 }
 
 /* Allocates the transformed weights; forward and data gradient use the same memory in turn. */
 mien_status onednn_winograd_create(mien_linear *op) {
     enum { POINTS = 36 };
     op->transformed_for = MIEN_DIRECTIONS;
+    if (op->desc.shares) {
+        op->transformed = op->desc.shares->transformed;
+        return MIEN_OK;
+    }
     return mien_new_aligned((void **)&op->transformed, (size_t)POINTS * (size_t)op->desc.in.c *
                                                            (size_t)op->desc.out.c * sizeof(float));
 }
 
+void onednn_winograd_uploaded(mien_linear *op, const void *w) {
+    cpu_winograd form;
+    if (op->desc.training || !op->winograd[MIEN_FORWARD]) return;
+    onednn_winograd_form(op, MIEN_FORWARD, 1, &form);
+    cpu_of(op->backend)->kernels->winograd_weights(op->transformed, w, &form);
+    op->transformed_for = MIEN_FORWARD;
+}
+
 static const float *transformed(mien_linear *op, mien_direction dir, const cpu_winograd *form,
                                 const void *w) {
+    if (op->desc.shares) return op->transformed;
     if (op->transformed_for != (int)dir)
         cpu_of(op->backend)->kernels->winograd_weights(op->transformed, w, form);
     op->transformed_for = (int)dir;

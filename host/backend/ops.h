@@ -80,6 +80,9 @@ typedef struct mien_linear_desc {
     bool masks_dx;                             /* backward_data is given a ReLU mask */
     bool accumulates_dx, accumulates_dw;       /* used in some step: needs scratch memory */
     mien_algorithm algorithm[MIEN_DIRECTIONS]; /* one that is not supported becomes DIRECT */
+    /* inference, where the backend has lanes: the new operator reads this one's weights, which must
+     * be uploaded before it runs, and may run beside it. NULL: it has its own */
+    mien_linear *shares;
 } mien_linear_desc;
 
 static inline int mien_linear_groups(const mien_linear_desc *d) {
@@ -190,8 +193,9 @@ typedef struct mien_int8_desc {
     mien_linear_desc linear;
     const float *w_scale; /* [out.c], copied; NULL: it computes in f32 and only y is int8 */
     float x_scale, y_scale;
-    mien_dtype x, y; /* U8 or I8 as the operator reads and writes; y also F32 */
-    bool x_f32;      /* x is f32 in the backend's layout: it is quantised first */
+    mien_dtype x, y;                 /* U8 or I8 as the operator reads and writes; y also F32 */
+    bool x_f32;                      /* x is f32 in the backend's layout: it is quantised first */
+    struct mien_int8_linear *shares; /* as in mien_linear_desc; it must be loaded already */
 } mien_int8_desc;
 
 typedef struct mien_int8_linear mien_int8_linear;
@@ -279,6 +283,9 @@ struct mien_ops {
     /* Rows that the convolutions process at a time, so that activations between two layers stay in
      * the caches; 0: all. */
     int (*micro_batch)(const mien_backend *);
+    /* Threads that may each run passes of a plan of their own, of the same backend, at the same
+     * time; 1: only one. */
+    int (*lanes)(const mien_backend *);
     /* The channel block of activations of this shape. */
     int (*channel_block)(const mien_backend *, mien_shape);
 

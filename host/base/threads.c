@@ -96,6 +96,12 @@ int mien_threads_count(void) {
     return omp_get_max_threads();
 }
 
+int mien_threads_limit(int threads) {
+    const int old = omp_get_max_threads();
+    omp_set_num_threads(threads);
+    return old;
+}
+
 unsigned mien_float_enter(void) {
     const unsigned saved = _mm_getcsr();
     _mm_setcsr(saved | FTZ_DAZ);

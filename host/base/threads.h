@@ -19,6 +19,8 @@ int mien_threads_available(void);
 int mien_threads_start(int threads, bool pin);
 /* The size of the team. */
 int mien_threads_count(void);
+/* Sets the size of the teams that the calling thread starts from now on; returns the old one. */
+int mien_threads_limit(int threads);
 
 /* For a thread outside the team: lets it run on all of the process's CPUs. A new thread inherits
  * the CPU set of the thread that started it. */

@@ -63,7 +63,11 @@ mien_status mien_feed_fill(const mien_feed *feed, mien_gather what, const mien_t
     return feed->backend->ops->gather(feed->backend, x, targets, &what);
 }
 
-mien_status mien_feed_images(const mien_feed *feed, const mien_tensor *x) {
-    const mien_gather what = {.order = feed->in_order, .batch = x->shape.n};
+mien_status mien_feed_slice(const mien_feed *feed, int first, const mien_tensor *x) {
+    const mien_gather what = {.order = feed->in_order + first, .batch = x->shape.n};
     return mien_feed_fill(feed, what, x, NULL);
+}
+
+mien_status mien_feed_images(const mien_feed *feed, const mien_tensor *x) {
+    return mien_feed_slice(feed, 0, x);
 }

@@ -45,6 +45,8 @@ mien_status mien_feed_make_order(mien_feed *feed);
  * are set to the feed's. Only launches kernels. */
 mien_status mien_feed_fill(const mien_feed *feed, mien_gather what, const mien_tensor *x,
                            const mien_tensor *targets);
+/* Writes x.shape.n images from `first` on, without augmentation; needs mien_feed_make_order. */
+mien_status mien_feed_slice(const mien_feed *feed, int first, const mien_tensor *x);
 /* Writes the first x.shape.n images without augmentation; needs mien_feed_make_order. */
 mien_status mien_feed_images(const mien_feed *feed, const mien_tensor *x);
 

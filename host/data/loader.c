@@ -209,3 +209,12 @@ mien_status mien_loader_batch(mien_loader *loader, const mien_batch *batch, cons
                               .state = batch->state};
     return mien_feed_fill(&loader->feed, what, x, targets);
 }
+
+mien_status mien_loader_slice(const mien_loader *loader, const mien_batch *batch, int skip,
+                              const mien_tensor *x) {
+    const uint32_t *order =
+        loader->stream ? loader->feed.in_order : loader->order + first_row(batch);
+    const mien_gather what = {
+        .order = order + skip, .batch = x->shape.n, .view = batch->view, .state = batch->state};
+    return mien_feed_fill(&loader->feed, what, x, NULL);
+}

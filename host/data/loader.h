@@ -68,5 +68,9 @@ mien_status mien_loader_fetch(mien_loader *loader, const mien_batch *batch);
  * `batch`, or the rest. UNSUPPORTED where mixup would need images of another process's part. */
 mien_status mien_loader_batch(mien_loader *loader, const mien_batch *batch, const mien_tensor *x,
                               const mien_tensor *targets);
+/* Fills x with the images skip, skip + 1, … of a batch that was fetched and does not augment; as
+ * many as x has rows. Several threads may call it at a time. */
+mien_status mien_loader_slice(const mien_loader *loader, const mien_batch *batch, int skip,
+                              const mien_tensor *x);
 
 #endif

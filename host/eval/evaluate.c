@@ -226,7 +226,8 @@ static mien_status add_model(mien_evaluation *e, mien_backend *backend) {
     float *own = NULL;
     mien_status status;
     const mien_plan_options options = {.max_batch = e->n < (size_t)r->batch ? (int)e->n : r->batch,
-                                       .quant = &model->quant};
+                                       .quant = &model->quant,
+                                       .sliced = true};
     MIEN_GO(mien_new(&own, numbers, sizeof *own));
     MIEN_GO(mien_loader_create(&e->data, &model->meta.normalise, backend, options.max_batch, 0,
                                &loader));

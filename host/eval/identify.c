@@ -246,7 +246,7 @@ static mien_status answer(mien_identity *o, mien_plan *plan, const mien_candidat
         rule.mean[0] = c->normalise.mean[2], rule.mean[2] = c->normalise.mean[0];
         rule.std[0] = c->normalise.std[2], rule.std[2] = c->normalise.std[0];
     }
-    MIEN_GO(mien_loader_create(&o->data, &rule, plan->backend, plan->max_batch, 0, &loader));
+    MIEN_GO(mien_loader_create(&o->data, &rule, plan->backend, plan->most, 0, &loader));
     MIEN_GO(mien_score_part(plan, &loader, MIEN_VAL, MIEN_VIEW_ONE, o->model.meta.temperature,
                             o->request.stop, p));
     MIEN_GO(make_probabilities(o, p));
@@ -460,8 +460,8 @@ mien_status mien_identify(const mien_identify_request *request, mien_backend *ba
     MIEN_GO(load_data(out));
     MIEN_GO(list_candidates(out));
     const size_t n = out->data.count, bytes = n * mien_image_bytes(out->data.spec);
-    const mien_plan_options options = {.max_batch = n < BATCH ? (int)n : BATCH,
-                                       .quant = &out->model.quant};
+    const mien_plan_options options = {
+        .max_batch = n < BATCH ? (int)n : BATCH, .quant = &out->model.quant, .sliced = true};
     MIEN_GO(mien_new(&pixels, bytes, 1));
     MIEN_GO(mien_new(&p, n * (size_t)out->data.classes, sizeof *p));
     memcpy(pixels, out->data.pixels, bytes);

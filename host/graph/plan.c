@@ -80,7 +80,8 @@ bool mien_plan_linear_desc(const mien_plan *plan, int i, mien_linear_desc *desc)
                            .needs_dx = plan->nodes[node->inputs[0]].requires_grad,
                            .masks_dx = mien_plan_masks_relu(plan, node),
                            .accumulates_dx = own->adds[0],
-                           .accumulates_dw = i < plan->cut && plan->micro_batch < plan->max_batch};
+                           .accumulates_dw = i < plan->cut && plan->micro_batch < plan->max_batch,
+                           .shares = plan->shares ? plan->shares->nodes[i].linear : NULL};
     node->def->linear(node, desc);
     if (own->fusion.norm) desc->bias = true;
     return true;
@@ -167,12 +168,19 @@ static mien_status allocate(mien_plan *plan) {
     const size_t params = plan->params * element, trained = plan->trained * element;
     const mien_ops *ops = plan->ops;
     mien_backend *b = plan->backend;
+    MIEN_TRY(ops->alloc(b, sizeof *plan->step, (void **)&plan->step));
+    if (plan->shares) {
+        plan->param = plan->shares->param;
+        plan->half = plan->shares->half;
+        plan->state = plan->shares->state;
+        plan->weights = plan->shares->weights;
+        return MIEN_OK;
+    }
     MIEN_TRY(ops->alloc(b, params, (void **)&plan->param));
     const size_t halves = plan->params + (plan->training ? 0 : plan->states);
     if (b->dtype != b->param_dtype)
         MIEN_TRY(ops->alloc(b, halves * mien_dtype_bytes(b->dtype), (void **)&plan->half));
     MIEN_TRY(ops->alloc(b, plan->states * element, (void **)&plan->state));
-    MIEN_TRY(ops->alloc(b, sizeof *plan->step, (void **)&plan->step));
     plan->weights = plan->param;
     if (!plan->training) return MIEN_OK;
     MIEN_TRY(ops->alloc(b, trained, (void **)&plan->grad));
@@ -240,7 +248,9 @@ mien_status mien_plan_create(const mien_graph *graph, mien_backend *backend,
     plan->ops = backend->ops;
     plan->training = options->training;
     plan->pools_apart = options->pools_apart;
-    plan->max_batch = options->max_batch;
+    plan->shares = options->shares;
+    plan->most = plan->max_batch = options->max_batch;
+    if (options->sliced) plan->max_batch = mien_plan_uncut(backend, options->max_batch);
     if (options->rule) plan->rule = *options->rule;
     if (options->quant && options->quant->nodes) {
         if (plan->training)
@@ -264,12 +274,14 @@ mien_status mien_plan_create(const mien_graph *graph, mien_backend *backend,
 
 void mien_plan_free(mien_plan *plan) {
     if (!plan) return;
+    mien_plan_slices_free(plan->slices);
     for (int i = 0; i < MIEN_INFER_SIZES; i++) /* first: they refer to the operators */
         mien_replay_release(&plan->infer[i], plan->backend);
     for (int i = 0; plan->nodes && i < plan->graph->count; i++) {
         if (plan->nodes[i].linear) plan->ops->linear_free(plan->nodes[i].linear);
         if (plan->nodes[i].int8) plan->ops->int8->free(plan->nodes[i].int8);
     }
+    if (plan->shares) plan->param = plan->half = plan->state = NULL;
     void *const roles[] = {plan->param,   plan->half,    plan->grad,    plan->state,
                            plan->act,     plan->scratch, plan->moment1, plan->moment2,
                            plan->average, plan->step,    plan->rates};

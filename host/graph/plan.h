@@ -64,6 +64,10 @@ typedef struct mien_plan_options {
     uint32_t seed;
     bool pools_apart;    /* training: every pooling has its own pass; to compare layer by layer */
     bool input_gradient; /* training: backward also computes the gradient of the input image */
+    bool sliced;         /* inference: mien_plan_run may cut a batch into slices, see slices.c */
+    /* inference: reads the parameters of this plan of the same graph, which is loaded and outlives
+     * the new one. NULL: the plan has its own */
+    const struct mien_plan *shares;
     /* inference: run in int8 where the backend supports it, else in f32. NULL or without nodes:
      * f32. Must outlive the plan. */
     const mien_quant *quant;
@@ -88,7 +92,10 @@ typedef struct mien_plan {
     const mien_ops *ops;
     bool training, pools_apart;
     int max_batch, micro_batch;
-    const mien_quant *quant; /* NULL: all values have the backend's dtype */
+    int most; /* rows that mien_plan_run takes: max_batch, or more where it cuts them into slices */
+    const struct mien_plan *shares; /* whose parameters it reads; NULL: its own */
+    struct mien_slices *slices;     /* of a sliced plan, from its first slices on; else NULL */
+    const mien_quant *quant;        /* NULL: all values have the backend's dtype */
     /* called before the pass of every node, for calibration; NULL: none */
     void (*observe)(void *context, const mien_pass *pass, const mien_node *node);
     void *observer;
@@ -196,6 +203,16 @@ int mien_plan_rows(const mien_plan *plan, int n);
 /* Inference forward pass over mien_plan_rows(n) rows, for which the plan must be prepared; recorded
  * and replayed where that is supported. */
 mien_status mien_plan_infer(mien_plan *plan, int n);
+
+/* Writes the images first, first + 1, … of a batch, as many as x has rows; called by several
+ * threads at a time, each with an x of its own. */
+typedef mien_status (*mien_plan_fill)(void *context, int first, const mien_tensor *x);
+/* Does mien_plan_run cut a batch of n into slices? */
+bool mien_plan_cuts(const mien_plan *plan, int n);
+/* Inference of n rows, at most plan->most, with all threads: gets the input from `fill` and copies
+ * the logits to the host, logits[n][classes]. The first call allocates. */
+mien_status mien_plan_run(mien_plan *plan, int n, mien_plan_fill fill, void *context,
+                          float *logits);
 /* Applies the softmax to the logits and copies the probabilities of n rows to the host:
  * out[n][classes]. */
 mien_status mien_plan_probabilities(mien_plan *plan, int n, float *out);
@@ -237,6 +254,9 @@ mien_status mien_plan_load_folded(mien_plan *plan, const mien_weights *weights);
 /* quant.c: the types of the values; the operator of node i if it reads or writes int8. */
 void mien_plan_int8_values(mien_plan *plan);
 mien_status mien_plan_int8_create(mien_plan *plan, int i);
+/* slices.c: rows of a sliced plan that are not cut; releases what the slices use. */
+int mien_plan_uncut(const mien_backend *backend, int most);
+void mien_plan_slices_free(struct mien_slices *slices);
 /* memory.c: assigns offsets from lifetimes: `memory` of every node, and `act_bytes`. */
 mien_status mien_plan_memory(mien_plan *plan);
 

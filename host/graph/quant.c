@@ -166,7 +166,8 @@ mien_status mien_plan_int8_create(mien_plan *plan, int i) {
                         .y_scale = own->value.scale,
                         .x = q && q->x_signed ? MIEN_I8 : MIEN_U8,
                         .y = own->value.dtype,
-                        .x_f32 = !is_int8(from->value.dtype)};
+                        .x_f32 = !is_int8(from->value.dtype),
+                        .shares = plan->shares ? plan->shares->nodes[i].int8 : NULL};
     if (!q && !is_int8(own->value.dtype)) return MIEN_OK;
     mien_plan_linear_desc(plan, i, &d.linear);
     return plan->ops->int8->create(plan->backend, &d, &own->int8);

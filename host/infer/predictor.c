@@ -58,7 +58,8 @@ mien_shape mien_model_input(const mien_model *model) {
 mien_status mien_predictor_create(const mien_model *model, mien_backend *backend, int max_batch,
                                   mien_predictor **out) {
     mien_predictor *p;
-    const mien_plan_options options = {.max_batch = max_batch, .quant = &model->quant};
+    const mien_plan_options options = {
+        .max_batch = max_batch, .quant = &model->quant, .sliced = true};
     *out = NULL;
     MIEN_TRY(mien_model_complete(model, model->graph.name));
     MIEN_TRY(mien_new(&p, 1, sizeof *p));
@@ -100,20 +101,30 @@ static mien_status infer(void *context) {
     return mien_plan_forward(plan, i->rows, false, 0);
 }
 
-static mien_status run_batch(mien_predictor *p, const uint8_t *images, int n, float *out,
-                             float *values) {
-    const mien_ops *ops = p->plan->ops;
+static mien_status fill(void *context, int first, const mien_tensor *x) {
+    const mien_predictor *p = context;
+    return mien_feed_slice(&p->feed, first, x);
+}
+
+/* Writes the logits of the n images in the feed. */
+static mien_status run_whole(mien_predictor *p, int n, float *out) {
     inference work = {p, mien_plan_rows(p->plan, n)};
     const mien_tensor logits = mien_plan_logits(p->plan, n);
     MIEN_TRY(mien_plan_prepare(p->plan, work.rows));
-    MIEN_TRY(mien_feed_upload(&p->feed, images, (size_t)n));
     mien_replay *replay = p->work; /* sizes that find no free entry share the last one */
     while (replay < p->work + SIZES - 1 && replay->rows && replay->rows != work.rows)
         replay++;
     if (replay->rows != work.rows) mien_replay_release(replay, p->backend);
     replay->rows = work.rows;
     MIEN_TRY(mien_replay_run(replay, p->backend, p->plan->version, infer, &work));
-    MIEN_TRY(ops->download(p->backend, out, &logits));
+    return p->plan->ops->download(p->backend, out, &logits);
+}
+
+static mien_status run_batch(mien_predictor *p, const uint8_t *images, int n, float *out,
+                             float *values) {
+    MIEN_TRY(mien_feed_upload(&p->feed, images, (size_t)n));
+    MIEN_TRY(mien_plan_cuts(p->plan, n) ? mien_plan_run(p->plan, n, fill, p, out)
+                                        : run_whole(p, n, out));
     const int classes = p->plan->graph->classes;
     if (values) memcpy(values, out, sizeof *out * (size_t)n * (size_t)classes);
     if (!p->plan->graph->raw) mien_score_softmax(out, n, classes, p->model->meta.temperature);
@@ -128,7 +139,7 @@ mien_status mien_predictor_run(mien_predictor *p, const uint8_t *images, int n,
 mien_status mien_predictor_outputs(mien_predictor *p, const uint8_t *images, int n,
                                    float *probabilities, float *values) {
     const size_t image = mien_image_bytes(p->model->meta.input);
-    const int most = p->plan->max_batch, classes = p->plan->graph->classes;
+    const int most = p->plan->most, classes = p->plan->graph->classes;
     mien_status status = MIEN_OK;
     if (n < 1) return MIEN_FAIL(INVALID, "a prediction needs at least one image");
     const unsigned mode = mien_float_enter();

@@ -35,10 +35,12 @@ static int make_views(mien_tta tta, mien_image_spec s, body_warp *views) {
 }
 
 mien_status mien_score_prepare(mien_plan *plan, size_t count) {
-    const size_t most = (size_t)plan->max_batch;
-    if (count >= most) MIEN_TRY(mien_plan_prepare(plan, plan->max_batch));
+    const size_t most = (size_t)plan->most;
+    if (count >= most && !mien_plan_cuts(plan, plan->most))
+        MIEN_TRY(mien_plan_prepare(plan, plan->most));
     const int rest = (int)(count % most);
-    return rest ? mien_plan_prepare(plan, mien_plan_rows(plan, rest)) : MIEN_OK;
+    if (!rest || mien_plan_cuts(plan, rest)) return MIEN_OK;
+    return mien_plan_prepare(plan, mien_plan_rows(plan, rest));
 }
 
 void mien_score_softmax(float *logits, int rows, int classes, double temperature) {
@@ -50,20 +52,29 @@ void mien_score_softmax(float *logits, int rows, int classes, double temperature
     }
 }
 
+typedef struct images {
+    mien_loader *loader;
+    mien_batch batch;
+} images;
+
+static mien_status fill(void *context, int first, const mien_tensor *x) {
+    const images *from = context;
+    return mien_loader_slice(from->loader, &from->batch, first, x);
+}
+
 /* Logits of one batch, averaged over the views, then softmax at the temperature. */
 static mien_status score_batch(mien_plan *plan, mien_loader *loader, mien_batch batch,
                                const body_warp *views, int count, double temperature, float *out,
                                float *buffer) {
     const int rows = batch.rows;
     const size_t numbers = (size_t)rows * (size_t)plan->graph->classes;
-    const mien_tensor x = mien_plan_input(plan, rows), logits = mien_plan_logits(plan, rows);
+    images from = {loader, batch};
+    MIEN_TRY(mien_loader_fetch(loader, &batch));
     for (size_t i = 0; i < numbers; i++)
         out[i] = 0;
     for (int v = 0; v < count; v++) {
-        batch.view = count > 1 ? &views[v] : NULL;
-        MIEN_TRY(mien_loader_batch(loader, &batch, &x, NULL));
-        MIEN_TRY(mien_plan_infer(plan, rows));
-        MIEN_TRY(plan->ops->download(plan->backend, buffer, &logits));
+        from.batch.view = count > 1 ? &views[v] : NULL;
+        MIEN_TRY(mien_plan_run(plan, rows, fill, &from, buffer));
         for (size_t i = 0; i < numbers; i++)
             out[i] += buffer[i] / (float)count;
     }
@@ -77,14 +88,13 @@ mien_status mien_score_part(mien_plan *plan, mien_loader *loader, mien_part part
     const int count = make_views(tta, loader->feed.spec, views);
     const size_t n = loader->count[part];
     float *buffer = NULL;
-    MIEN_TRY(
-        mien_new(&buffer, (size_t)plan->max_batch * (size_t)plan->graph->classes, sizeof *buffer));
+    MIEN_TRY(mien_new(&buffer, (size_t)plan->most * (size_t)plan->graph->classes, sizeof *buffer));
     const unsigned mode = mien_float_enter();
     mien_status status = mien_loader_order(loader, part, false, 0, 0);
-    for (size_t start = 0; start < n && status == MIEN_OK; start += (size_t)plan->max_batch) {
+    for (size_t start = 0; start < n && status == MIEN_OK; start += (size_t)plan->most) {
         const size_t rest = n - start;
-        const mien_batch batch = {
-            .start = start, .rows = rest < (size_t)plan->max_batch ? (int)rest : plan->max_batch};
+        const mien_batch batch = {.start = start,
+                                  .rows = rest < (size_t)plan->most ? (int)rest : plan->most};
         status = score_batch(plan, loader, batch, views, count, temperature,
                              out + start * (size_t)plan->graph->classes, buffer);
         if (status == MIEN_OK && stop && *stop)

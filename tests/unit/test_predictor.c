@@ -66,6 +66,25 @@ static void any_number_of_images(void **state) {
     mien_predictor_free(p);
 }
 
+/* Whichever thread takes which slice of a batch. */
+static void the_same_bits_every_time(void **state) {
+    (void)state;
+    static uint8_t images[MOST * SIDE * SIDE];
+    static float first[MOST * CLASSES], again[MOST * CLASSES];
+    mien_predictor *p;
+    for (size_t i = 0; i < sizeof images; i++)
+        images[i] = (uint8_t)(i * 2654435761u >> 24);
+    assert_int_equal(mien_predictor_create(&model, backend, MOST, &p), MIEN_OK);
+    for (int n = 1; n <= MOST; n++) {
+        assert_int_equal(mien_predictor_run(p, images, n, first), MIEN_OK);
+        for (int i = 0; i < 20; i++) {
+            assert_int_equal(mien_predictor_run(p, images, n, again), MIEN_OK);
+            assert_memory_equal(first, again, sizeof *first * (size_t)n * CLASSES);
+        }
+    }
+    mien_predictor_free(p);
+}
+
 /* Consumers of a layer with a long name must read its activation, not the value before it. */
 static void long_names_keep_their_activation(void **state) {
     (void)state;
@@ -77,6 +96,7 @@ static void long_names_keep_their_activation(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(any_number_of_images),
+                                       cmocka_unit_test(the_same_bits_every_time),
                                        cmocka_unit_test(long_names_keep_their_activation)};
     return cmocka_run_group_tests(tests, open_model, close_model);
 }

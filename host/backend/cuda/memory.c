@@ -200,6 +200,12 @@ static mien_status timestamps(mien_backend *b, double *seconds, int count) {
     return MIEN_OK;
 }
 
+/* Work is queued for the device; host threads would only wait for each other. */
+static int lanes(const mien_backend *b) {
+    (void)b;
+    return 1;
+}
+
 /* A GPU works on whole batches: they are not split to fit its caches. */
 static int micro_batch(const mien_backend *b) {
     (void)b;
@@ -225,5 +231,6 @@ void mien_cuda_memory_slots(mien_ops *ops) {
     ops->timestamp = timestamp;
     ops->timestamps = timestamps;
     ops->micro_batch = micro_batch;
+    ops->lanes = lanes;
     ops->channel_block = channel_block;
 }

@@ -1,0 +1,30 @@
+/* Work cut into slices that threads take one by one. A thread that the system does not let run
+ * takes fewer: the others wait for it only while it holds a slice.
+ *
+ *     mien_crew_create(threads, &crew);
+ *     mien_crew_run(crew, 8, work, context);      work(context, 0..7, thread)
+ *
+ * Inside `work` OpenMP regions, oneDNN's among them, have a team of one thread. */
+#ifndef HOST_BASE_CREW_H
+#define HOST_BASE_CREW_H
+
+#include "host/base/status.h"
+
+typedef struct mien_crew mien_crew;
+/* Does slice `slice`; `thread`, from 0 on, is the same for no two calls at the same time. */
+typedef mien_status (*mien_crew_work)(void *context, int slice, int thread);
+
+enum { MIEN_CREW_SLICES = 1 << 20 };
+
+/* Starts `threads` - 1 threads, which sleep until there is work; the caller of mien_crew_run is the
+ * remaining one. */
+mien_status mien_crew_create(int threads, mien_crew **out);
+/* Waits for running slices. NULL is ignored. */
+void mien_crew_free(mien_crew *crew);
+
+/* Calls `work` once for every slice below `slices` (at most MIEN_CREW_SLICES), in order of
+ * starting; returns when all have returned. After a failure the slices that have not begun are left
+ * out, and the first failure is returned with its message. Not from two threads at a time. */
+mien_status mien_crew_run(mien_crew *crew, int slices, mien_crew_work work, void *context);
+
+#endif

@@ -1,0 +1,90 @@
+/* A crew does every slice once, whatever the number of threads, and reports the first failure. */
+#include <stdatomic.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "host/base/crew.h"
+#include "host/base/threads.h"
+#include "tests/support/test.h"
+
+enum { MOST = 50, THREADS = 4 };
+
+typedef struct tally {
+    atomic_int done[MOST];
+    atomic_int inside[THREADS];
+    atomic_bool shared; /* two calls had the same thread number, or a team of several threads */
+    int bad;            /* slice that fails; -1: none */
+} tally;
+
+static mien_status count(void *context, int slice, int thread) {
+    tally *t = context;
+    if (atomic_fetch_add(&t->inside[thread], 1) != 0) t->shared = true;
+    if (mien_threads_count() != 1) t->shared = true;
+    atomic_fetch_add(&t->done[slice], 1);
+    atomic_fetch_sub(&t->inside[thread], 1);
+    return slice == t->bad ? MIEN_FAIL(INVALID, "slice %d is bad", slice) : MIEN_OK;
+}
+
+static void every_slice_once(void **state) {
+    (void)state;
+    for (int threads = 1; threads <= THREADS; threads++) {
+        mien_crew *crew;
+        assert_int_equal(mien_crew_create(threads, &crew), MIEN_OK);
+        const int team = mien_threads_count();
+        for (int round = 0; round < 3000; round++) {
+            tally t = {.bad = -1};
+            const int slices = round % (MOST + 1);
+            assert_int_equal(mien_crew_run(crew, slices, count, &t), MIEN_OK);
+            for (int i = 0; i < MOST; i++)
+                assert_int_equal(t.done[i], i < slices);
+            assert_false(t.shared);
+        }
+        assert_int_equal(mien_threads_count(), team);
+        mien_crew_free(crew);
+    }
+    mien_crew_free(NULL);
+}
+
+static mien_status wait_for_the_rest(void *context, int slice, int thread) {
+    tally *t = context;
+    (void)thread;
+    for (int i = 0; slice == 0 && i < 5000 && t->done[0] < MOST - 1; i++)
+        nanosleep(&(struct timespec){0, 1000000}, NULL);
+    if (slice) atomic_fetch_add(&t->done[0], 1);
+    return t->done[0] > 0 ? MIEN_OK : MIEN_FAIL(INVALID, "slice 0 was waited for");
+}
+
+/* While one thread is busy with a slice, the other does all the rest. */
+static void nobody_waits_for_a_slow_one(void **state) {
+    (void)state;
+    mien_crew *crew;
+    tally t = {0};
+    assert_int_equal(mien_crew_create(2, &crew), MIEN_OK);
+    assert_int_equal(mien_crew_run(crew, MOST, wait_for_the_rest, &t), MIEN_OK);
+    assert_int_equal(t.done[0], MOST - 1);
+    mien_crew_free(crew);
+}
+
+static void the_first_failure_is_reported(void **state) {
+    (void)state;
+    mien_crew *crew;
+    assert_int_equal(mien_crew_create(3, &crew), MIEN_OK);
+    for (int bad = 0; bad < 20; bad++) {
+        tally t = {.bad = bad};
+        char expected[32];
+        snprintf(expected, sizeof expected, "slice %d is bad", bad);
+        assert_int_equal(mien_crew_run(crew, MOST, count, &t), MIEN_INVALID);
+        assert_string_equal(mien_error_message(), expected);
+        t.bad = -1;
+        assert_int_equal(mien_crew_run(crew, MOST, count, &t), MIEN_OK);
+    }
+    assert_int_equal(mien_crew_run(crew, MIEN_CREW_SLICES + 1, count, NULL), MIEN_INVALID);
+    mien_crew_free(crew);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_slice_once),
+                                       cmocka_unit_test(nobody_waits_for_a_slow_one),
+                                       cmocka_unit_test(the_first_failure_is_reported)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
