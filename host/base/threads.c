@@ -11,18 +11,6 @@
 
 enum { FTZ_DAZ = 0x8040 };
 
-/* cgroup v2: "max 100000" or "150000 100000" (quota and period in microseconds). */
-static int cgroup_limit(void) {
-    FILE *file = fopen("/sys/fs/cgroup/cpu.max", "re");
-    if (!file) return 0;
-    double quota = 0, period = 0;
-    const int read = fscanf(file, "%lf %lf", &quota, &period);
-    fclose(file);
-    if (read != 2 || period <= 0) return 0;
-    const int cpus = (int)(quota / period);
-    return cpus < 1 ? 1 : cpus;
-}
-
 void mien_processor_name(char *out, size_t size) {
     char line[256];
     FILE *file = fopen("/proc/cpuinfo", "re");
@@ -66,10 +54,19 @@ void mien_threads_leave_team(void) {
     sched_setaffinity(0, sizeof(cpu_set_t), process_cpus());
 }
 
+/* The first number of OMP_NUM_THREADS, which schedulers of clusters set; 0: none. */
+static int asked_of_openmp(void) {
+    const char *value = getenv("OMP_NUM_THREADS");
+    const long n = value ? strtol(value, NULL, 10) : 0;
+    return n > 0 && n <= CPU_SETSIZE ? (int)n : 0;
+}
+
 int mien_threads_available(void) {
     int cpus = CPU_COUNT(process_cpus());
-    const int limit = cgroup_limit();
-    if (limit && limit < cpus) cpus = limit;
+    const int asked = asked_of_openmp();
+    const double quota = mien_cpu_quota("");
+    if (quota > 0 && quota < cpus) cpus = (int)(quota + 0.5); /* a half more is worth a thread */
+    if (asked && asked < cpus) cpus = asked;
     return cpus < 1 ? 1 : cpus;
 }
 

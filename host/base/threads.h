@@ -11,7 +11,11 @@
 /* "model name" of the first processor, "unknown" when the system does not report it. */
 void mien_processor_name(char *out, size_t size);
 
-/* Number of CPUs this process may use, by affinity mask and cgroup quota; at least 1. */
+/* CPUs that the process's control groups (version 1 or 2, the lowest of nested ones) let it use,
+ * such as 1.5; 0: no limit. The files are looked for under `root`, "" outside tests. */
+double mien_cpu_quota(const char *root);
+/* Number of CPUs this process may use, by affinity mask, quota (rounded) and OMP_NUM_THREADS; at
+ * least 1. */
 int mien_threads_available(void);
 /* Sets the team's size (0: all available) and prepares the workers; returns the size. With `pin`, a
  * team as large as the process's CPU set is pinned one thread per CPU, the caller included, unless
