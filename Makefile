@@ -424,6 +424,7 @@ bench-growth: all ## speed by batch size, threads, image size and rows
 .PHONY: bench-peers
 bench-peers: all ## Mien compared with PyTorch, Keras, ONNX Runtime, OpenVINO (PEERS_PYTHON=venv/bin/python)
 	@$(PEERS_PYTHON) bench/compare.py --mien $(B)/mien $(PEERS_FLAGS)
+	@$(PEERS_PYTHON) bench/contention.py --mien $(B)/mien $(PEERS_FLAGS)
 
 # ---- the rest ---------------------------------------------------------------------------------
 .PHONY: config

@@ -125,6 +125,8 @@ def summary(times, total, cpu, batch, overlapping):
         "median": ordered[n // 2],
         "min": ordered[0],
         "p90": ordered[min(n - 1, n * 9 // 10)],
+        "p99": ordered[min(n - 1, n * 99 // 100)],
+        "mean": total / n,
         "images_per_second": batch * (n / total if overlapping else 1 / ordered[n // 2]),
         "cpu_seconds": cpu,
     }

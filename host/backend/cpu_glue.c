@@ -114,7 +114,7 @@ static int glue_micro_batch(const mien_backend *b) {
 
 /* The loops and oneDNN keep no state between calls but the operators'; see crew.h for the teams. */
 static int glue_lanes(const mien_backend *b) {
-    return cpu_of(b)->engine ? cpu_of(b)->threads : 1;
+    return cpu_of(b)->engine ? cpu_of(b)->threads : 0;
 }
 
 /* Channels that do not fill blocks stay NHWC; for 1x1 images both layouts are the same memory. */

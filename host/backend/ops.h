@@ -284,7 +284,7 @@ struct mien_ops {
      * the caches; 0: all. */
     int (*micro_batch)(const mien_backend *);
     /* Threads that may each run passes of a plan of their own, of the same backend, at the same
-     * time; 1: only one. */
+     * time; 0: no two may. */
     int (*lanes)(const mien_backend *);
     /* The channel block of activations of this shape. */
     int (*channel_block)(const mien_backend *, mien_shape);

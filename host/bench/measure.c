@@ -32,13 +32,17 @@ static double rank(const mien_samples *s, double share) {
 mien_statistics mien_samples_statistics(mien_samples *s) {
     if (s->count == 0) return (mien_statistics){0};
     qsort(s->seconds, s->count, sizeof *s->seconds, ascending);
+    double sum = 0;
+    for (size_t i = 0; i < s->count; i++)
+        sum += s->seconds[i];
     return (mien_statistics){.n = s->count,
                              .min = s->seconds[0],
                              .median =
                                  0.5 * (s->seconds[(s->count - 1) / 2] + s->seconds[s->count / 2]),
                              .p90 = rank(s, 0.90),
                              .p99 = rank(s, 0.99),
-                             .max = s->seconds[s->count - 1]};
+                             .max = s->seconds[s->count - 1],
+                             .mean = sum / (double)s->count};
 }
 
 static mien_status sample(mien_clock *clock, mien_measured work, void *context, double *seconds) {

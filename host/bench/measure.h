@@ -16,7 +16,7 @@ typedef struct mien_samples {
  * middle two. */
 typedef struct mien_statistics {
     size_t n; /* 0: nothing was measured, and the others are 0 */
-    double min, median, p90, p99, max;
+    double min, median, p90, p99, max, mean;
 } mien_statistics;
 
 mien_status mien_samples_add(mien_samples *samples, double seconds);

@@ -62,6 +62,7 @@ static void statistics(mien_json *json, const mien_statistics *s) {
     mien_json_number(json, "p90", s->p90);
     mien_json_number(json, "p99", s->p99);
     mien_json_number(json, "max", s->max);
+    mien_json_number(json, "mean", s->mean);
 }
 
 static void pass(mien_json *json, const char *key, const mien_bench_pass *p, double peak) {

@@ -23,9 +23,8 @@ struct mien_slices {
 };
 
 int mien_plan_uncut(const mien_backend *backend, int most) {
-    const int lanes = backend->ops->lanes(backend);
-    if (lanes == 1 || most < lanes) return most;
-    return lanes - 1;
+    const int lanes = backend->ops->lanes(backend), few = lanes > 1 ? lanes - 1 : 1;
+    return lanes && most > few ? few : most;
 }
 
 bool mien_plan_cuts(const mien_plan *plan, int n) {

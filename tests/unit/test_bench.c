@@ -39,7 +39,8 @@ static mien_statistics of_reversed(int count) {
 static void statistics_of_known_samples(void **state) {
     (void)state;
     mien_statistics s = of_reversed(10);
-    assert_true(s.min == 1 && s.median == 5.5 && s.p90 == 9 && s.p99 == 10 && s.max == 10);
+    assert_true(s.min == 1 && s.median == 5.5 && s.p90 == 9 && s.p99 == 10 && s.max == 10 &&
+                s.mean == 5.5);
     s = of_reversed(200);
     assert_true(s.min == 1 && s.median == 100.5 && s.p90 == 180 && s.p99 == 198 && s.max == 200);
     s = of_reversed(3);
@@ -224,6 +225,7 @@ static const char *const fields[] = {"schema",
                                      "p90",
                                      "p99",
                                      "max",
+                                     "mean",
                                      "flops",
                                      "peak_flops",
                                      "peak_windows",
