@@ -234,7 +234,7 @@ static mien_status build(mien_plan *plan, const mien_plan_options *options) {
     body_step_start(&start, options->seed, plan->rule.beta_1, plan->rule.beta_2);
     if (plan->backend->dtype == MIEN_F16) start.loss_scale = initial_loss_scale;
     MIEN_TRY(mien_plan_write(plan, &start));
-    return mien_plan_prepare(plan, plan->max_batch);
+    return plan->shares ? MIEN_OK : mien_plan_prepare(plan, plan->max_batch);
 }
 
 mien_status mien_plan_create(const mien_graph *graph, mien_backend *backend,
@@ -250,6 +250,7 @@ mien_status mien_plan_create(const mien_graph *graph, mien_backend *backend,
     plan->pools_apart = options->pools_apart;
     plan->shares = options->shares;
     plan->most = plan->max_batch = options->max_batch;
+    plan->sliced = options->sliced;
     if (options->sliced) plan->max_batch = mien_plan_uncut(backend, options->max_batch);
     if (options->rule) plan->rule = *options->rule;
     if (options->quant && options->quant->nodes) {

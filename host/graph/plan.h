@@ -94,7 +94,8 @@ typedef struct mien_plan {
     int max_batch, micro_batch;
     int most; /* rows that mien_plan_run takes: max_batch, or more where it cuts them into slices */
     const struct mien_plan *shares; /* whose parameters it reads; NULL: its own */
-    struct mien_slices *slices;     /* of a sliced plan, from its first slices on; else NULL */
+    bool sliced;
+    struct mien_slices *slices; /* of a sliced plan, from its first run on; else NULL */
     const mien_quant *quant;        /* NULL: all values have the backend's dtype */
     /* called before the pass of every node, for calibration; NULL: none */
     void (*observe)(void *context, const mien_pass *pass, const mien_node *node);

@@ -3,12 +3,16 @@
  * layer, so that one whose CPU is busy holds up no other; and the activations of a few images stay
  * in its cache. How a batch is cut depends on its size and the number of threads alone, and no
  * result on which thread took which slice. */
+#include "host/base/clock.h"
 #include "host/base/crew.h"
 #include "host/base/memory.h"
 #include "host/base/threads.h"
 #include "host/graph/plan.h"
 
-enum { ROWS_MAX = 8 }; /* of a slice: more gain nothing, and fit the caches worse */
+enum {
+    ROWS_MAX = 8, /* of a slice: more gain nothing, and fit the caches worse */
+    TRIALS = 64   /* every so many single images the other way of running them is timed again */
+};
 
 /* A thread's plan, which reads the parameters of the sliced one. */
 typedef struct lane {
@@ -18,6 +22,9 @@ typedef struct lane {
 
 struct mien_slices {
     mien_crew *crew;
+    /* a single image: by all threads together, or by one alone, which waits for no other */
+    double seconds[2]; /* by all, by one: mean of the last few; 0: not timed yet */
+    unsigned singles;  /* images so far */
     int count;
     lane lanes[];
 };
@@ -68,36 +75,25 @@ void mien_plan_slices_free(struct mien_slices *slices) {
     mien_free(slices);
 }
 
-static mien_status open_lanes(mien_plan *plan, struct mien_slices *slices) {
-    const int rows = slice_rows(plan->most, slices->count);
-    const mien_plan_options options = {
-        .max_batch = rows, .micro_batch = rows, .quant = plan->quant, .shares = plan};
-    MIEN_TRY(mien_crew_create(slices->count, &slices->crew));
-    for (int i = 0; i < slices->count; i++) {
-        MIEN_TRY(mien_plan_create(plan->graph, plan->backend, &options, &slices->lanes[i].plan));
-        slices->lanes[i].prepared = 1U << rows;
-    }
-    return MIEN_OK;
-}
-
 static mien_status open(mien_plan *plan) {
     const int count = plan->ops->lanes(plan->backend);
     struct mien_slices *slices;
     MIEN_TRY(mien_new(&slices, 1, sizeof *slices + (size_t)count * sizeof(lane)));
     slices->count = count;
-    const int team = mien_threads_limit(1); /* operators are built for the threads that run them */
-    const mien_status status = open_lanes(plan, slices);
-    mien_threads_limit(team);
-    if (status != MIEN_OK) {
-        mien_plan_slices_free(slices);
-        return status;
-    }
     plan->slices = slices;
-    return MIEN_OK;
+    return mien_crew_create(count, &slices->crew);
+}
+
+/* Called by the thread that runs it, for the size of whose teams the operators are built. */
+static mien_status open_lane(const mien_plan *base, lane *own) {
+    const int rows = slice_rows(base->most, base->slices->count);
+    const mien_plan_options options = {
+        .max_batch = rows, .micro_batch = rows, .quant = base->quant, .shares = base};
+    return mien_plan_create(base->graph, base->backend, &options, &own->plan);
 }
 
 typedef struct batch {
-    struct mien_slices *slices;
+    const mien_plan *base;
     int n, rows; /* of the batch, of a large slice */
     mien_plan_fill fill;
     void *context;
@@ -106,10 +102,11 @@ typedef struct batch {
 
 static mien_status run_slice(void *context, int slice, int thread) {
     const batch *b = context;
-    lane *own = &b->slices->lanes[thread];
-    mien_plan *plan = own->plan;
+    lane *own = &b->base->slices->lanes[thread];
     int first;
     const int rows = slice_at(b->n, b->rows, slice, &first);
+    if (!own->plan) MIEN_TRY(open_lane(b->base, own));
+    mien_plan *plan = own->plan;
     const mien_tensor x = mien_plan_input(plan, rows), y = mien_plan_logits(plan, rows);
     if (!(own->prepared >> rows & 1)) MIEN_TRY(mien_plan_prepare(plan, rows));
     own->prepared |= 1U << rows;
@@ -119,18 +116,45 @@ static mien_status run_slice(void *context, int slice, int thread) {
                                b->logits + (size_t)first * (size_t)plan->graph->classes, &y);
 }
 
+static mien_status run_slices(const mien_plan *plan, int n, mien_plan_fill fill, void *context,
+                              float *logits) {
+    const int rows = slice_rows(n, plan->slices->count);
+    batch b = {plan, n, rows, fill, context, logits};
+    return mien_crew_run(plan->slices->crew, slice_count(n, rows), run_slice, &b);
+}
+
+static mien_status run_whole(mien_plan *plan, int n, mien_plan_fill fill, void *context,
+                             float *logits) {
+    const mien_tensor x = mien_plan_input(plan, n), y = mien_plan_logits(plan, n);
+    MIEN_TRY(mien_plan_prepare(plan, mien_plan_rows(plan, n)));
+    MIEN_TRY(fill(context, 0, &x));
+    MIEN_TRY(mien_plan_infer(plan, n));
+    return plan->ops->download(plan->backend, logits, &y);
+}
+
+/* One image: all threads work on each layer, unless one alone was quicker lately, as beside
+ * programs that keep a CPU busy. The bits are the same. */
+static mien_status run_single(mien_plan *plan, mien_plan_fill fill, void *context, float *logits) {
+    struct mien_slices *s = plan->slices;
+    bool alone = s->seconds[1] > 0 && s->seconds[1] < s->seconds[0];
+    if (++s->singles % TRIALS == 0) alone = !alone;
+    const double start = mien_seconds();
+    MIEN_TRY(alone ? run_slices(plan, 1, fill, context, logits)
+                   : run_whole(plan, 1, fill, context, logits));
+    const double took = mien_seconds() - start;
+    double *mean = &s->seconds[alone];
+    *mean += *mean > 0 ? (took - *mean) / 8 : took;
+    return MIEN_OK;
+}
+
 mien_status mien_plan_run(mien_plan *plan, int n, mien_plan_fill fill, void *context,
                           float *logits) {
     if (n < 1 || n > plan->most)
         return MIEN_FAIL(INVALID, "a batch of %d exceeds the plan's maximum of %d", n, plan->most);
-    if (!mien_plan_cuts(plan, n)) {
-        const mien_tensor x = mien_plan_input(plan, n), y = mien_plan_logits(plan, n);
-        MIEN_TRY(fill(context, 0, &x));
-        MIEN_TRY(mien_plan_infer(plan, n));
-        return plan->ops->download(plan->backend, logits, &y);
-    }
-    if (!plan->slices) MIEN_TRY(open(plan));
-    const int rows = slice_rows(n, plan->slices->count);
-    batch b = {plan->slices, n, rows, fill, context, logits};
-    return mien_crew_run(plan->slices->crew, slice_count(n, rows), run_slice, &b);
+    const bool cuts = mien_plan_cuts(plan, n);
+    const bool chooses = n == 1 && plan->sliced && plan->ops->lanes(plan->backend) > 1;
+    if ((cuts || chooses) && !plan->slices) MIEN_TRY(open(plan));
+    if (cuts) return run_slices(plan, n, fill, context, logits);
+    return chooses ? run_single(plan, fill, context, logits)
+                   : run_whole(plan, n, fill, context, logits);
 }

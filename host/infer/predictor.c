@@ -106,8 +106,8 @@ static mien_status fill(void *context, int first, const mien_tensor *x) {
     return mien_feed_slice(&p->feed, first, x);
 }
 
-/* Writes the logits of the n images in the feed. */
-static mien_status run_whole(mien_predictor *p, int n, float *out) {
+/* Writes the logits of the n images in the feed, on a device that replays what it has recorded. */
+static mien_status run_recorded(mien_predictor *p, int n, float *out) {
     inference work = {p, mien_plan_rows(p->plan, n)};
     const mien_tensor logits = mien_plan_logits(p->plan, n);
     MIEN_TRY(mien_plan_prepare(p->plan, work.rows));
@@ -123,8 +123,8 @@ static mien_status run_whole(mien_predictor *p, int n, float *out) {
 static mien_status run_batch(mien_predictor *p, const uint8_t *images, int n, float *out,
                              float *values) {
     MIEN_TRY(mien_feed_upload(&p->feed, images, (size_t)n));
-    MIEN_TRY(mien_plan_cuts(p->plan, n) ? mien_plan_run(p->plan, n, fill, p, out)
-                                        : run_whole(p, n, out));
+    MIEN_TRY(p->plan->ops->capture ? run_recorded(p, n, out)
+                                   : mien_plan_run(p->plan, n, fill, p, out));
     const int classes = p->plan->graph->classes;
     if (values) memcpy(values, out, sizeof *out * (size_t)n * (size_t)classes);
     if (!p->plan->graph->raw) mien_score_softmax(out, n, classes, p->model->meta.temperature);
