@@ -14,46 +14,14 @@
 #include "host/eval/document.h"
 #include "host/eval/temperature.h"
 #include "host/infer/score.h"
-#include "host/train/checkpoints.h"
 #include "host/train/runlog.h"
-#include "host/train/schedule.h"
-#include "host/train/setup.h"
-#include "host/train/step.h"
+#include "host/train/trainer_state.h"
 
-typedef struct trainer {
-    const mien_train_request *request;
-    const mien_config *config;
-    mien_setup setup;
-    mien_plan *plan;
-    mien_loader loader;
-    mien_step work;
-    float *probabilities; /* of the validation part */
-    uint16_t *val_labels;
-    void *class_weight; /* in backend memory, or NULL */
-    mien_text log;
-    mien_plateau plateau;
-    mien_monitor best, patience;
-    mien_metrics epoch_metrics;
-    double *speeds; /* images per second of each epoch of this process */
-    int speed_count;
-    double *rates;   /* learning rate of each step of an epoch */
-    double reported; /* time of the last progress report */
-    long long step, per_epoch, total;
-    /* checkpoints: */
-    mien_weights arrays[MIEN_ARRAYS]; /* buffers for what they hold */
-    mien_text config_text, plan_text;
-    char data_sha256[2 * 65];     /* of the training and the validation part */
-    mien_progress progress;       /* of the newest one, or of the one that the run continues */
-    double checkpointed;          /* when it was written */
-    double began, seconds_before; /* when this process started; trained before it */
-    bool within_epoch;            /* the device's cursor and sums belong to an epoch in progress */
-} trainer;
-
-static bool stopped(const trainer *t) {
+static bool stopped(const mien_trainer *t) {
     return t->request->stop && *t->request->stop;
 }
 
-static mien_status upload_class_weights(trainer *t) {
+static mien_status upload_class_weights(mien_trainer *t) {
     float weights[MIEN_CLASSES_MAX];
     const mien_dataset *set = &t->setup.data;
     if (t->config->loss.class_weight == MIEN_CLASS_WEIGHT_NONE) return MIEN_OK;
@@ -65,7 +33,7 @@ static mien_status upload_class_weights(trainer *t) {
     return b->ops->upload(b, &to, weights);
 }
 
-static mien_status keep_val_labels(trainer *t) {
+static mien_status keep_val_labels(mien_trainer *t) {
     const mien_dataset *set = &t->setup.data;
     const size_t n = t->loader.count[MIEN_VAL];
     MIEN_TRY(mien_new(&t->val_labels, n, sizeof *t->val_labels));
@@ -75,66 +43,11 @@ static mien_status keep_val_labels(trainer *t) {
     return MIEN_OK;
 }
 
-static bool validates(const trainer *t) {
+static bool validates(const mien_trainer *t) {
     return t->loader.count[MIEN_VAL] > 0;
 }
 
-static double now(const trainer *t) {
-    return t->request->seconds ? t->request->seconds() : mien_seconds();
-}
-
-/* The texts that a checkpoint is compared by. */
-static mien_status describe(trainer *t) {
-    snprintf(t->data_sha256, sizeof t->data_sha256, "%s %s", t->setup.model.meta.train_sha256,
-             t->setup.val_sha256);
-    mien_runlog_plan(t->request, t->plan, "", &t->plan_text);
-    MIEN_TRY(t->plan_text.status);
-    return mien_config_print_absolute(t->config, &t->config_text);
-}
-
-static mien_status load_array(trainer *t, const mien_resume *from, mien_array array) {
-    mien_weights values;
-    bool found;
-    mien_status status = mien_checkpoint_array(&from->file, from->path, &t->setup.model.graph,
-                                               array, &values, &found);
-    if (status == MIEN_OK && found != mien_plan_has(t->plan, array))
-        status = MIEN_FAIL(INVALID, "%s is of a training with another optimizer", from->path);
-    if (status == MIEN_OK && found) status = mien_plan_set(t->plan, array, &values);
-    mien_weights_release(&values);
-    return status;
-}
-
-/* Continues from a checkpoint: all that the next step reads is as it was. */
-static mien_status resume(trainer *t, mien_train_result *result) {
-    const mien_resume *from = t->request->resume;
-    const mien_progress *p = &from->progress;
-    if (!t->request->resume_anyway)
-        MIEN_TRY(mien_resume_check(from, t->data_sha256, t->plan_text.data));
-    for (mien_array array = 0; array < MIEN_ARRAYS; array++)
-        MIEN_TRY(load_array(t, from, array));
-    if (p->device.cursor > t->loader.count[MIEN_TRAIN] || p->epochs > t->config->train.epochs ||
-        p->device.tick > (uint64_t)t->per_epoch)
-        return MIEN_FAIL(INVALID, "%s is from after the last step of this training", from->path);
-    MIEN_TRY(mien_plan_write(t->plan, &p->device));
-    t->progress = *p;
-    t->step = p->epochs * t->per_epoch;
-    t->plateau = p->plateau;
-    t->seconds_before = p->seconds;
-    const int monitors[] = {t->best.what, t->patience.what};
-    const double delta = t->patience.min_delta;
-    t->best = p->best, t->patience = p->patience;
-    t->best.what = monitors[0], t->patience.what = monitors[1], t->patience.min_delta = delta;
-    mien_text_puts(&t->log, from->texts.log);
-    result->epochs = p->epochs;
-    result->best_epoch = p->best.epoch;
-    result->metrics.loss = p->best_loss;
-    result->metrics.accuracy = p->best_accuracy;
-    result->metrics.macro_f1 = p->best_macro_f1;
-    MIEN_INFO("continuing after step %llu from %s", (unsigned long long)p->device.step, from->path);
-    return MIEN_OK;
-}
-
-static mien_status start(trainer *t, mien_train_result *result) {
+static mien_status start(mien_trainer *t, mien_train_result *result) {
     const mien_config *c = t->config;
     mien_model *model = &t->setup.model;
     MIEN_TRY(mien_setup_create(c, t->request->commit, &t->setup));
@@ -168,19 +81,19 @@ static mien_status start(trainer *t, mien_train_result *result) {
                           .loader = &t->loader,
                           .class_weight = t->class_weight,
                           .label_smoothing = (float)c->loss.label_smoothing};
-    MIEN_TRY(describe(t));
+    MIEN_TRY(mien_trainer_describe(t));
     if (t->request->resume) {
-        MIEN_TRY(resume(t, result));
+        MIEN_TRY(mien_trainer_resume(t, result));
     } else {
         MIEN_TRY(mien_checkpoints_clear(t->request->folder));
     }
     MIEN_TRY(mien_runlog_config(t->request, t->plan));
     MIEN_TRY(mien_runlog_start(t->request->folder, validates(t), &t->log));
-    t->checkpointed = now(t);
+    t->checkpointed = mien_trainer_now(t);
     return stopped(t) ? MIEN_FAIL(INTERRUPTED, "interrupted before the first step") : MIEN_OK;
 }
 
-static void release(trainer *t) {
+static void release(mien_trainer *t) {
     if (t->class_weight) t->request->backend->ops->free(t->request->backend, t->class_weight);
     mien_step_release(&t->work);
     mien_plan_free(t->plan);
@@ -198,7 +111,7 @@ static void release(trainer *t) {
     mien_free(t->rates);
 }
 
-static mien_status diverged(const trainer *t, int epoch, const char *what) {
+static mien_status diverged(const mien_trainer *t, int epoch, const char *what) {
     body_step state;
     MIEN_TRY(mien_plan_read(t->plan, &state));
     return MIEN_FAIL(DIVERGED,
@@ -209,7 +122,7 @@ static mien_status diverged(const trainer *t, int epoch, const char *what) {
 
 /* Reads the flag that a non-finite loss or gradient sets; the device has already skipped that
  * update. */
-static mien_status check_finite(trainer *t, int epoch) {
+static mien_status check_finite(mien_trainer *t, int epoch) {
     body_step state;
     MIEN_TRY(mien_plan_read(t->plan, &state));
     if (!state.bad) return MIEN_OK;
@@ -225,7 +138,7 @@ enum { CHECK_EVERY = 50 }; /* steps between checks of the flag; each check waits
 static const double report_seconds =
     0.1; /* between progress reports, each of which reads the loss */
 
-static mien_status report_progress(trainer *t, int epoch, size_t done) {
+static mien_status report_progress(mien_trainer *t, int epoch, size_t done) {
     body_step state;
     const double now = mien_seconds();
     if (!t->request->observer.step || now - t->reported < report_seconds) return MIEN_OK;
@@ -239,7 +152,7 @@ static mien_status report_progress(trainer *t, int epoch, size_t done) {
 
 /* Sets the order, learning rates and sums of an epoch. Its steps then need no data from the host.
  */
-static mien_status begin_epoch(trainer *t, int epoch) {
+static mien_status begin_epoch(mien_trainer *t, int epoch) {
     const mien_config *c = t->config;
     for (long long i = 0; i < t->per_epoch; i++)
         t->rates[i] = mien_schedule_rate(c, &t->plateau, t->step + i, t->total, t->per_epoch);
@@ -249,73 +162,19 @@ static mien_status begin_epoch(trainer *t, int epoch) {
                              (uint64_t)epoch);
 }
 
-/* The buffers that a checkpoint is composed from; made once. */
-static mien_status fetch_arrays(trainer *t) {
-    for (mien_array array = 0; array < MIEN_ARRAYS; array++) {
-        if (!mien_plan_has(t->plan, array)) continue;
-        if (!t->arrays[array].items)
-            MIEN_TRY(mien_weights_zeros(&t->setup.model.graph, &t->arrays[array]));
-        MIEN_TRY(mien_plan_get(t->plan, array, &t->arrays[array]));
-    }
-    return MIEN_OK;
-}
-
-static mien_status write_checkpoint(trainer *t, mien_train_result *result, bool finished) {
-    mien_progress p = {.epochs = result->epochs,
-                       .finished = finished,
-                       .seconds = t->seconds_before + now(t) - t->began,
-                       .plateau = t->plateau,
-                       .best = t->best,
-                       .patience = t->patience,
-                       .best_loss = result->metrics.loss,
-                       .best_accuracy = result->metrics.accuracy,
-                       .best_macro_f1 = result->metrics.macro_f1};
-    MIEN_TRY(mien_plan_read(t->plan, &p.device));
-    if (!t->within_epoch) { /* the next epoch starts with these */
-        p.device.cursor = p.device.tick = p.device.rows = p.device.correct = 0;
-        p.device.loss_sum = 0;
-    }
-    MIEN_TRY(fetch_arrays(t));
-    mien_model *model = &t->setup.model;
-    model->meta.step = t->step;
-    model->meta.epoch = result->epochs;
-    mien_checkpoint c = {.graph = &model->graph, .meta = &model->meta};
-    memcpy(c.arrays, t->arrays, sizeof c.arrays);
-    const mien_run_texts texts = {t->config_text.data, t->config->path, t->plan_text.data,
-                                  t->data_sha256, t->log.data};
-    MIEN_TRY(mien_checkpoints_save(t->request->folder, &c, &p, &texts, t->config->checkpoint.keep));
-    t->progress = p;
-    t->checkpointed = now(t);
-    result->saved_step = t->step;
-    return MIEN_OK;
-}
-
-/* A disk that is full for a moment must not end a training: one more try, then a warning. */
-static mien_status checkpoint(trainer *t, mien_train_result *result, int epoch) {
+/* A checkpoint within or after an epoch; never of weights that are not finite. */
+static mien_status checkpoint(mien_trainer *t, mien_train_result *result, int epoch) {
     MIEN_TRY(check_finite(t, epoch));
-    mien_status status = write_checkpoint(t, result, false);
-    if (status == MIEN_IO) status = write_checkpoint(t, result, false);
-    if (status == MIEN_IO)
-        MIEN_WARN("no checkpoint of step %lld: %s", t->step, mien_error_message());
-    return status == MIEN_IO ? MIEN_OK : status;
+    return mien_trainer_checkpoint(t, result);
 }
 
-/* The first row of the epoch's next step: 0, unless a checkpoint was within the epoch. */
-static mien_status first_row(trainer *t, size_t *out) {
-    *out = 0;
-    if (!t->request->resume || t->within_epoch || t->progress.device.tick == 0) return MIEN_OK;
-    *out = t->progress.device.cursor;
-    t->step += (long long)t->progress.device.tick;
-    return mien_plan_write(t->plan, &t->progress.device);
-}
-
-static mien_status train_epoch(trainer *t, int epoch, mien_train_result *result) {
+static mien_status train_epoch(mien_trainer *t, int epoch, mien_train_result *result) {
     const size_t n = t->loader.count[MIEN_TRAIN], most = (size_t)t->plan->max_batch;
     const bool check_always = t->config->train.on_nan == MIEN_ON_NAN_SKIP;
     const int every = t->config->checkpoint.every_steps;
     size_t start;
     MIEN_TRY(begin_epoch(t, epoch));
-    MIEN_TRY(first_row(t, &start));
+    MIEN_TRY(mien_trainer_first_row(t, &start));
     t->progress.device.tick = 0;
     t->within_epoch = true;
     for (; start < n; start += most) {
@@ -331,7 +190,7 @@ static mien_status train_epoch(trainer *t, int epoch, mien_train_result *result)
 }
 
 /* Validates with the averaged weights if there are any, because those are saved. */
-static mien_status validate(trainer *t, int epoch) {
+static mien_status validate(mien_trainer *t, int epoch) {
     mien_plan *plan = t->plan;
     if (!validates(t)) return MIEN_OK;
     if (plan->average) MIEN_TRY(mien_plan_use(plan, true));
@@ -349,7 +208,7 @@ static mien_status validate(trainer *t, int epoch) {
 }
 
 /* Copies the current weights from the device to the host's model. */
-static mien_status fetch_weights(trainer *t, bool averaged, int epoch) {
+static mien_status fetch_weights(mien_trainer *t, bool averaged, int epoch) {
     mien_model *model = &t->setup.model;
     MIEN_TRY(mien_plan_store(t->plan, averaged, &model->weights));
     model->meta.step = t->step;
@@ -358,19 +217,19 @@ static mien_status fetch_weights(trainer *t, bool averaged, int epoch) {
 }
 
 /* Writes the host's model to a file. */
-static mien_status write_model(trainer *t, const char *name) {
+static mien_status write_model(mien_trainer *t, const char *name) {
     char path[MIEN_PATH];
     MIEN_TRY(mien_path_join(path, t->request->folder, name));
     return mien_model_save(&t->setup.model, path);
 }
 
-static mien_status save(trainer *t, const char *name, bool averaged, int epoch) {
+static mien_status save(mien_trainer *t, const char *name, bool averaged, int epoch) {
     MIEN_TRY(fetch_weights(t, averaged, epoch));
     return write_model(t, name);
 }
 
 /* The warning of a best epoch whose model has collapsed; "" for any other. */
-static void describe_collapse(const trainer *t, mien_train_result *result) {
+static void describe_collapse(const mien_trainer *t, mien_train_result *result) {
     const int k = mien_metrics_collapsed(&t->epoch_metrics);
     *result->collapsed = 0;
     if (k >= 0)
@@ -380,7 +239,7 @@ static void describe_collapse(const trainer *t, mien_train_result *result) {
                  t->setup.data.class_names[k]);
 }
 
-static mien_status write_metrics(trainer *t, double seconds, const mien_train_result *result) {
+static mien_status write_metrics(mien_trainer *t, double seconds, const mien_train_result *result) {
     const char *const warning = result->collapsed;
     mien_subgroups groups;
     mien_status status = mien_subgroups_compute(
@@ -402,7 +261,7 @@ static mien_status write_metrics(trainer *t, double seconds, const mien_train_re
 }
 
 /* Fits the temperature on the validation part and recomputes the metrics with it. */
-static mien_status fit_temperature(trainer *t) {
+static mien_status fit_temperature(mien_trainer *t) {
     const size_t n = t->loader.count[MIEN_VAL];
     const int classes = t->setup.data.classes;
     const double fitted = mien_temperature_fit(t->probabilities, t->val_labels, n, classes);
@@ -413,7 +272,8 @@ static mien_status fit_temperature(trainer *t) {
 }
 
 /* Saves the model and metrics of a best epoch and moves the metrics to the result. */
-static mien_status keep_best(trainer *t, int epoch, double val_seconds, mien_train_result *result) {
+static mien_status keep_best(mien_trainer *t, int epoch, double val_seconds,
+                             mien_train_result *result) {
     t->setup.model.meta.temperature = 1; /* without validation an older model's would not fit */
     if (validates(t)) MIEN_TRY(fit_temperature(t));
     MIEN_TRY(save(t, MIEN_RUN_BEST, true, epoch));
@@ -429,17 +289,17 @@ static mien_status keep_best(trainer *t, int epoch, double val_seconds, mien_tra
 }
 
 /* Begins a named range, shown by profilers. */
-static void begin_part(const trainer *t, const char *name) {
+static void begin_part(const mien_trainer *t, const char *name) {
     t->request->backend->ops->range_push(t->request->backend, name, NULL);
 }
 
-static mien_status end_part(const trainer *t, mien_status status) {
+static mien_status end_part(const mien_trainer *t, mien_status status) {
     t->request->backend->ops->range_pop(t->request->backend);
     return status;
 }
 
 /* Guessing has a loss of log(classes); one that is 1000 times as large does not come back. */
-static mien_status check_loss(const trainer *t, int epoch, double loss) {
+static mien_status check_loss(const mien_trainer *t, int epoch, double loss) {
     const double guessing = log((double)t->setup.data.classes);
     if (loss <= 1000 * guessing) return MIEN_OK;
     return MIEN_FAIL(DIVERGED,
@@ -449,7 +309,7 @@ static mien_status check_loss(const trainer *t, int epoch, double loss) {
                      epoch, loss, guessing, t->config->optimizer.learning_rate);
 }
 
-static mien_status run_epoch(trainer *t, int number, mien_train_result *result) {
+static mien_status run_epoch(mien_trainer *t, int number, mien_train_result *result) {
     body_step state;
     const double begin = mien_seconds();
     begin_part(t, "epoch");
@@ -497,9 +357,10 @@ static mien_status run_epoch(trainer *t, int number, mien_train_result *result) 
  * checkpoint. */
 static const double checkpoint_seconds = 5;
 
-static bool is_due(const trainer *t, int epoch) {
+static bool is_due(const mien_trainer *t, int epoch) {
     const int every = t->config->checkpoint.every_epochs;
-    return every && epoch % every == 0 && now(t) - t->checkpointed >= checkpoint_seconds;
+    return every && epoch % every == 0 &&
+           mien_trainer_now(t) - t->checkpointed >= checkpoint_seconds;
 }
 
 static int ascending(const void *a, const void *b) {
@@ -507,12 +368,12 @@ static int ascending(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static bool is_patience_over(const trainer *t) {
+static bool is_patience_over(const mien_trainer *t) {
     return t->config->early_stopping.enabled &&
            t->patience.waited >= t->config->early_stopping.patience;
 }
 
-static mien_status run_epochs(trainer *t, mien_train_result *result) {
+static mien_status run_epochs(mien_trainer *t, mien_train_result *result) {
     for (int epoch = result->epochs + 1; epoch <= t->config->train.epochs; epoch++) {
         if (is_patience_over(t)) {
             MIEN_INFO("no improvement for %d epochs: stopping early", t->patience.waited);
@@ -540,24 +401,24 @@ static void tell_after_fault(const mien_train_result *result) {
 }
 
 /* Saves what the outcome of the training calls for; returns the run's final status. */
-static mien_status save_last(trainer *t, mien_status status, mien_train_result *result) {
+static mien_status save_last(mien_trainer *t, mien_status status, mien_train_result *result) {
     const mien_config *c = t->config;
     if (status == MIEN_DEVICE) tell_after_fault(result);
     if (status == MIEN_INTERRUPTED && t->step > 0) {
         char message[512];
         snprintf(message, sizeof message, "%s", mien_error_message());
-        MIEN_TRY(write_checkpoint(t, result, false));
+        MIEN_TRY(mien_trainer_save(t, result, false));
         return mien_fail(MIEN_INTERRUPTED, __FILE__, __LINE__, "%s", message);
     }
     if (status != MIEN_OK) return status;
     if (c->early_stopping.enabled && !c->early_stopping.restore_best_weights)
         MIEN_TRY(save(t, "last.h5", false, result->epochs));
-    return write_checkpoint(t, result, true);
+    return mien_trainer_save(t, result, true);
 }
 
 /* Writes the outcome to run.json; an earlier failure is the one to report. */
-static mien_status record_end(const trainer *t, mien_status status, const mien_train_result *result,
-                              const char *started) {
+static mien_status record_end(const mien_trainer *t, mien_status status,
+                              const mien_train_result *result, const char *started) {
     char message[512];
     snprintf(message, sizeof message, "%s", mien_error_message());
     const char *state = status == MIEN_OK            ? "finished"
@@ -569,13 +430,13 @@ static mien_status record_end(const trainer *t, mien_status status, const mien_t
 }
 
 mien_status mien_train(const mien_train_request *request, mien_train_result *result) {
-    trainer t = {.request = request, .config = request->config};
+    mien_trainer t = {.request = request, .config = request->config};
     char started[32];
     *result = (mien_train_result){0};
     mien_timestamp(started);
     const double begin = mien_seconds();
     const unsigned mode = mien_float_enter();
-    t.began = now(&t);
+    t.began = mien_trainer_now(&t);
     mien_status status = start(&t, result);
     if (status == MIEN_OK) status = mien_runlog_run(request, "running", result, started);
     if (status == MIEN_OK) {

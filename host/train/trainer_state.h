@@ -1,0 +1,54 @@
+/* A training in progress, and the saving and restoring of its complete state. Private to the
+ * trainer. */
+#ifndef HOST_TRAIN_TRAINER_STATE_H
+#define HOST_TRAIN_TRAINER_STATE_H
+
+#include "host/train/checkpoints.h"
+#include "host/train/schedule.h"
+#include "host/train/setup.h"
+#include "host/train/step.h"
+#include "host/train/trainer.h"
+
+typedef struct mien_trainer {
+    const mien_train_request *request;
+    const mien_config *config;
+    mien_setup setup;
+    mien_plan *plan;
+    mien_loader loader;
+    mien_step work;
+    float *probabilities; /* of the validation part */
+    uint16_t *val_labels;
+    void *class_weight; /* in backend memory, or NULL */
+    mien_text log;
+    mien_plateau plateau;
+    mien_monitor best, patience;
+    mien_metrics epoch_metrics;
+    double *speeds; /* images per second of each epoch of this process */
+    int speed_count;
+    double *rates;   /* learning rate of each step of an epoch */
+    double reported; /* time of the last progress report */
+    long long step, per_epoch, total;
+    /* checkpoints: */
+    mien_weights arrays[MIEN_ARRAYS]; /* buffers for what they hold */
+    mien_text config_text, plan_text;
+    char data_sha256[2 * 65];     /* of the training and the validation part */
+    mien_progress progress;       /* of the newest one, or of the one that the run continues */
+    double checkpointed;          /* when it was written */
+    double began, seconds_before; /* when this process started; trained before it */
+    bool within_epoch;            /* the device's cursor and sums belong to an epoch in progress */
+} mien_trainer;
+
+/* By the request's clock. */
+double mien_trainer_now(const mien_trainer *t);
+/* The texts that a checkpoint is compared by. */
+mien_status mien_trainer_describe(mien_trainer *t);
+/* Continues from the request's checkpoint: all that the next step reads is as it was. */
+mien_status mien_trainer_resume(mien_trainer *t, mien_train_result *result);
+/* The first row of the epoch's next step: 0, unless the checkpoint was within the epoch. */
+mien_status mien_trainer_first_row(mien_trainer *t, size_t *out);
+/* Writes a checkpoint. */
+mien_status mien_trainer_save(mien_trainer *t, mien_train_result *result, bool finished);
+/* The same during a training, which a full disk must not end: one more try, then a warning. */
+mien_status mien_trainer_checkpoint(mien_trainer *t, mien_train_result *result);
+
+#endif
