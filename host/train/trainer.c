@@ -175,7 +175,6 @@ static mien_status train_epoch(mien_trainer *t, int epoch, mien_train_result *re
     size_t start;
     MIEN_TRY(begin_epoch(t, epoch));
     MIEN_TRY(mien_trainer_first_row(t, &start));
-    t->progress.device.tick = 0;
     t->within_epoch = true;
     for (; start < n; start += most) {
         const int rows = (int)(n - start < most ? n - start : most);

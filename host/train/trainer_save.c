@@ -42,7 +42,7 @@ mien_status mien_trainer_resume(mien_trainer *t, mien_train_result *result) {
         p->device.tick > (uint64_t)t->per_epoch)
         return MIEN_FAIL(INVALID, "%s is from after the last step of this training", from->path);
     MIEN_TRY(mien_plan_write(t->plan, &p->device));
-    t->progress = *p;
+    t->resumed = p->device;
     t->step = p->epochs * t->per_epoch;
     t->plateau = p->plateau;
     t->seconds_before = p->seconds;
@@ -95,7 +95,6 @@ mien_status mien_trainer_save(mien_trainer *t, mien_train_result *result, bool f
     const mien_run_texts texts = {t->config_text.data, t->config->path, t->plan_text.data,
                                   t->data_sha256, t->log.data};
     MIEN_TRY(mien_checkpoints_save(t->request->folder, &c, &p, &texts, t->config->checkpoint.keep));
-    t->progress = p;
     t->checkpointed = mien_trainer_now(t);
     result->saved_step = t->step;
     return MIEN_OK;
@@ -111,8 +110,10 @@ mien_status mien_trainer_checkpoint(mien_trainer *t, mien_train_result *result) 
 
 mien_status mien_trainer_first_row(mien_trainer *t, size_t *out) {
     *out = 0;
-    if (!t->request->resume || t->within_epoch || t->progress.device.tick == 0) return MIEN_OK;
-    *out = t->progress.device.cursor;
-    t->step += (long long)t->progress.device.tick;
-    return mien_plan_write(t->plan, &t->progress.device);
+    if (t->resumed.tick == 0) return MIEN_OK;
+    *out = t->resumed.cursor;
+    t->step += (long long)t->resumed.tick;
+    const mien_status status = mien_plan_write(t->plan, &t->resumed);
+    t->resumed.tick = 0; /* of one epoch only */
+    return status;
 }

@@ -31,9 +31,9 @@ typedef struct mien_trainer {
     /* checkpoints: */
     mien_weights arrays[MIEN_ARRAYS]; /* buffers for what they hold */
     mien_text config_text, plan_text;
-    char data_sha256[2 * 65];     /* of the training and the validation part */
-    mien_progress progress;       /* of the newest one, or of the one that the run continues */
-    double checkpointed;          /* when it was written */
+    char data_sha256[2 * 65]; /* of the training and the validation part */
+    body_step resumed;        /* of the checkpoint that the run continues; tick 0: between epochs */
+    double checkpointed;      /* when it was written */
     double began, seconds_before; /* when this process started; trained before it */
     bool within_epoch;            /* the device's cursor and sums belong to an epoch in progress */
 } mien_trainer;
@@ -44,7 +44,8 @@ double mien_trainer_now(const mien_trainer *t);
 mien_status mien_trainer_describe(mien_trainer *t);
 /* Continues from the request's checkpoint: all that the next step reads is as it was. */
 mien_status mien_trainer_resume(mien_trainer *t, mien_train_result *result);
-/* The first row of the epoch's next step: 0, unless the checkpoint was within the epoch. */
+/* The first row of the epoch's next step: 0, unless the run continues a
+ * checkpoint within this epoch. */
 mien_status mien_trainer_first_row(mien_trainer *t, size_t *out);
 /* Writes a checkpoint. */
 mien_status mien_trainer_save(mien_trainer *t, mien_train_result *result, bool finished);

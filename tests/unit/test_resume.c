@@ -52,8 +52,9 @@ static void write_recipe(const char *name, const char *data, const char *optimiz
                      "optimizer: {name: %s, learning_rate: 0.01, ema: 0.9}\n"
                      "schedule: {name: %s, patience: 1}\n"
                      "early_stopping: {enabled: true, patience: 100}\n"
-                     "train: {epochs: %d, batch_size: 8}\n",
-                     data, memory, optimizer, schedule, EPOCHS);
+                     "train: {epochs: %d, batch_size: 8}\n"
+                     "checkpoint: {every_steps: %d}\n",
+                     data, memory, optimizer, schedule, EPOCHS, strcmp(name, "often.yaml") == 0);
     scratch_put_text(name, &text);
 }
 
@@ -72,6 +73,7 @@ static int start(void **state) {
     write_recipe("run.yaml", "faces.csv", "adamw", "auto", "plateau");
     write_recipe("stream.yaml", "faces.csv", "adamw", "stream", "cosine");
     write_recipe("others.yaml", "others.csv", "adamw", "auto", "plateau");
+    write_recipe("often.yaml", "faces.csv", "adamw", "auto", "cosine");
     write_recipe("sgd.yaml", "faces.csv", "sgd", "auto", "plateau");
     const char *build = getenv("MIEN_BUILD");
     setenv("MIEN_MODULES", build ? build : "build/release", 1);
@@ -180,6 +182,20 @@ static void test_streamed(void **state) {
         assert_int_equal(train("stream.yaml", folder, k, false, false), MIEN_INTERRUPTED);
         expect_ok(train("stream.yaml", folder, 0, true, false));
         expect_same_end("streamed", folder);
+    }
+}
+
+/* A continued training writes checkpoints within its epochs, too. */
+static void test_often(void **state) {
+    (void)state;
+    if (mien_h5_available() != MIEN_OK) skip();
+    expect_ok(train("often.yaml", "often", 0, false, false));
+    for (int k = 1; k < STEPS; k += 3) {
+        char folder[32];
+        snprintf(folder, sizeof folder, "often-%d", k);
+        assert_int_equal(train("often.yaml", folder, k, false, false), MIEN_INTERRUPTED);
+        expect_ok(train("often.yaml", folder, 0, true, false));
+        expect_same_end("often", folder);
     }
 }
 
@@ -327,10 +343,11 @@ static void test_kept(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_step),     cmocka_unit_test(test_streamed),
-        cmocka_unit_test(test_between_epochs), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_plan),           cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_as_model),       cmocka_unit_test(test_kept),
+        cmocka_unit_test(test_every_step), cmocka_unit_test(test_streamed),
+        cmocka_unit_test(test_often),      cmocka_unit_test(test_between_epochs),
+        cmocka_unit_test(test_refused),    cmocka_unit_test(test_plan),
+        cmocka_unit_test(test_damage),     cmocka_unit_test(test_as_model),
+        cmocka_unit_test(test_kept),
     };
     return cmocka_run_group_tests(tests, start, end);
 }
