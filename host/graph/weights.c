@@ -23,6 +23,21 @@ mien_status mien_weights_create(const mien_graph *graph, uint32_t seed, mien_wei
     return MIEN_OK;
 }
 
+mien_status mien_weights_check(const mien_graph *graph, const mien_weights *weights) {
+    for (int i = 0; i < graph->count; i++)
+        for (int k = 0; k < graph->nodes[i].param_count; k++) {
+            const float *values = mien_weights_get(weights, i, k);
+            const size_t count = mien_shape_count(graph->nodes[i].params[k].shape);
+            float worst = 0; /* 0 * x is NaN for NaN and infinity, and then the sum is */
+            for (size_t at = 0; at < count; at++)
+                worst += 0 * values[at];
+            if (worst != 0)
+                return MIEN_FAIL(DIVERGED, "%s of layer '%s' is not finite",
+                                 graph->nodes[i].params[k].name, graph->nodes[i].name);
+        }
+    return MIEN_OK;
+}
+
 void mien_weights_release(mien_weights *weights) {
     for (int i = 0; weights->items && i < weights->nodes * MIEN_PARAMS_MAX; i++)
         mien_free(weights->items[i]);

@@ -16,6 +16,8 @@ mien_status mien_weights_zeros(const mien_graph *graph, mien_weights *weights);
 /* The same, filled with initial values. */
 mien_status mien_weights_create(const mien_graph *graph, uint32_t seed, mien_weights *weights);
 void mien_weights_release(mien_weights *weights);
+/* DIVERGED, with the layer and the parameter, if a value is NaN or infinite. */
+mien_status mien_weights_check(const mien_graph *graph, const mien_weights *weights);
 float *mien_weights_get(const mien_weights *weights, int node, int param);
 
 #endif

@@ -55,10 +55,14 @@ static const struct {
     FIELD("early_stopping.val_loss", REAL, patience.best_loss),
     FIELD("early_stopping.waited", INT, patience.waited),
     FIELD("early_stopping.epoch", INT, patience.epoch),
+    /* older checkpoints lack those from here on */
+    FIELD("divergence.count", INT, nan_count),
+    FIELD("divergence.rate_factor", REAL, rate_factor),
+    FIELD("divergence.good_step", LONG, good_step),
 #undef FIELD
 };
 
-enum { FIELDS = sizeof fields / sizeof fields[0], TEXTS = 5, WIDTH = 32 };
+enum { FIELDS = sizeof fields / sizeof fields[0], NEEDED = 32, TEXTS = 5, WIDTH = 32 };
 static const char *const text_names[TEXTS] = {"config", "recipe", "plan", "data", "log"};
 
 static void print_field(size_t i, const mien_progress *from, char out[WIDTH]) {
@@ -150,12 +154,21 @@ static long long newest_step(const char *folder, long long before) {
     return newest;
 }
 
-static void remove_old(const char *folder, int keep) {
+static void remove_old(const char *folder, mien_keep keep) {
     char path[MIEN_PATH];
     long long step = INT64_MAX;
     for (int i = 0; (step = newest_step(folder, step)) >= 0; i++) {
         step_path(folder, step, path);
-        if (i >= keep) unlink(path);
+        if (i >= keep.newest && step != keep.also[0] && step != keep.also[1]) unlink(path);
+    }
+}
+
+void mien_checkpoints_forget(const char *folder, uint64_t after) {
+    char path[MIEN_PATH];
+    long long step = INT64_MAX;
+    while ((step = newest_step(folder, step)) > (long long)after) {
+        step_path(folder, step, path);
+        unlink(path);
     }
 }
 
@@ -170,7 +183,7 @@ static mien_status write_files(const char *folder, long long step, const mien_te
 
 mien_status mien_checkpoints_save(const char *folder, const mien_checkpoint *arrays,
                                   const mien_progress *progress, const mien_run_texts *texts,
-                                  int keep) {
+                                  mien_keep keep) {
     char numbers[FIELDS][WIDTH];
     mien_st_meta state[FIELDS + TEXTS];
     mien_checkpoint whole = *arrays;
@@ -192,9 +205,11 @@ mien_status mien_checkpoints_save(const char *folder, const mien_checkpoint *arr
 }
 
 static mien_status read_state(mien_resume *r) {
-    for (size_t i = 0; i < FIELDS; i++)
-        MIEN_TRY(
-            read_field(i, mien_safetensors_meta(&r->file, fields[i].name), r->path, &r->progress));
+    r->progress = (mien_progress){.rate_factor = 1};
+    for (size_t i = 0; i < FIELDS; i++) {
+        const char *text = mien_safetensors_meta(&r->file, fields[i].name);
+        if (i < NEEDED || text) MIEN_TRY(read_field(i, text, r->path, &r->progress));
+    }
     for (size_t i = 0; i < TEXTS; i++) {
         const char **text = text_of(&r->texts, i);
         *text = mien_safetensors_meta(&r->file, text_names[i]);
@@ -211,6 +226,12 @@ static mien_status open_one(mien_resume *r) {
     MIEN_TRY(mien_file_read(r->path, (size_t)8 << 30, &r->bytes, &size));
     MIEN_TRY(mien_checkpoint_parse(r->bytes, size, r->path, &r->file));
     return read_state(r);
+}
+
+mien_status mien_checkpoints_open(const char *folder, uint64_t step, mien_resume *out) {
+    *out = (mien_resume){0};
+    step_path(folder, (long long)step, out->path);
+    return open_one(out);
 }
 
 mien_status mien_checkpoints_newest(const char *folder, mien_resume *out) {

@@ -15,6 +15,11 @@ typedef struct mien_progress {
     mien_plateau plateau;
     mien_monitor best, patience;
     double best_loss, best_accuracy, best_macro_f1; /* of the validation part */
+    /* divergence: skipped updates or roll backs, the factor of the learning rate after these, and
+     * the step to which the next one returns */
+    int nan_count;
+    double rate_factor;
+    uint64_t good_step;
 } mien_progress;
 
 /* What a checkpoint says besides numbers. All are compared on resuming, except `log`. */
@@ -35,14 +40,24 @@ typedef struct mien_resume {
     mien_run_texts texts; /* point into `file` */
 } mien_resume;
 
+/* Which step files stay. */
+typedef struct mien_keep {
+    int newest;
+    long long also[2]; /* these steps, -1: none */
+} mien_keep;
+
 /* Writes FOLDER/step-N.safetensors, makes last.safetensors a hard link to it (a copy where there
- * are no links), and then removes all step files but the newest `keep`. */
+ * are no links), and then removes all step files but those to keep. */
 mien_status mien_checkpoints_save(const char *folder, const mien_checkpoint *arrays,
                                   const mien_progress *progress, const mien_run_texts *texts,
-                                  int keep);
+                                  mien_keep keep);
 /* Opens the newest checkpoint of a folder whose checksum is right; warns about those that are
  * damaged. NOT_FOUND if there is none. Release `out` also after a failure. */
 mien_status mien_checkpoints_newest(const char *folder, mien_resume *out);
+/* Opens that of one step. */
+mien_status mien_checkpoints_open(const char *folder, uint64_t step, mien_resume *out);
+/* Removes those of later steps. */
+void mien_checkpoints_forget(const char *folder, uint64_t step);
 /* INVALID, with the difference, if data or plan are not those of the checkpoint. */
 mien_status mien_resume_check(const mien_resume *resume, const char *data, const char *plan);
 void mien_resume_release(mien_resume *resume);

@@ -144,8 +144,13 @@ static const mien_key rows[] = {
     KEY_BOOL("train.warm_averages", F(train.warm_averages), "true",
              "when training from scratch: warm up batch norm's running statistics and "
              "optimizer.ema; their decay at step n is at most (1 + n) / (10 + n)"),
-    KEY_CHOICE("train.on_nan", F(train.on_nan), "stop", "stop|skip",
-               "when a loss or gradient is not finite: stop training, or skip that update"),
+    KEY_CHOICE("train.on_nan", F(train.on_nan), "stop", "stop|skip|rollback",
+               "when a loss, gradient or weight is not finite: stop training, skip that update, or "
+               "go back to the start of the epoch with a smaller learning rate"),
+    KEY_INT("train.nan_limit", F(train.nan_limit), "10", 0, 1000000,
+            "skip, rollback: how often in a training; once more stops it"),
+    KEY_REAL("train.nan_factor", F(train.nan_factor), "0.5", 0, 1,
+             "rollback: factor by which the learning rate is multiplied each time"),
     KEY_INT("train.seed", F(train.seed), "1", 0, 2147483647,
             "random seed of weights, order, augmentation and dropout"),
     KEY_BOOL("early_stopping.enabled", F(early_stopping.enabled), "false",

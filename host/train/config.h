@@ -10,7 +10,7 @@
 
 enum { MIEN_SCHEDULE_CONSTANT, MIEN_SCHEDULE_PLATEAU, MIEN_SCHEDULE_STEP, MIEN_SCHEDULE_COSINE };
 enum { MIEN_CLASS_WEIGHT_NONE, MIEN_CLASS_WEIGHT_BALANCED };
-enum { MIEN_ON_NAN_STOP, MIEN_ON_NAN_SKIP };
+enum { MIEN_ON_NAN_STOP, MIEN_ON_NAN_SKIP, MIEN_ON_NAN_ROLLBACK };
 enum { MIEN_MONITOR_VAL_LOSS, MIEN_MONITOR_VAL_ACCURACY, MIEN_MONITOR_VAL_MACRO_F1 };
 #define MIEN_MONITORS "val_loss|val_accuracy|val_macro_f1"
 
@@ -54,7 +54,8 @@ typedef struct mien_config {
         int class_weight;
     } loss;
     struct {
-        int epochs, batch_size, on_nan, seed, dtype;
+        int epochs, batch_size, on_nan, nan_limit, seed, dtype;
+        double nan_factor;
         mien_number_or micro_batch; /* word 0: auto */
         bool deterministic, warm_averages;
     } train;

@@ -14,6 +14,7 @@
 #include "host/eval/document.h"
 #include "host/eval/temperature.h"
 #include "host/infer/score.h"
+#include "host/train/divergence.h"
 #include "host/train/runlog.h"
 #include "host/train/trainer_state.h"
 
@@ -105,33 +106,12 @@ static void release(mien_trainer *t) {
     mien_free(t->val_labels);
     for (int i = 0; i < MIEN_ARRAYS; i++)
         mien_weights_release(&t->arrays[i]);
+    for (int i = 0; i < MIEN_ARRAYS; i++)
+        mien_weights_release(&t->good.arrays[i]);
     mien_text_release(&t->config_text);
     mien_text_release(&t->plan_text);
     mien_free(t->speeds);
     mien_free(t->rates);
-}
-
-static mien_status diverged(const mien_trainer *t, int epoch, const char *what) {
-    body_step state;
-    MIEN_TRY(mien_plan_read(t->plan, &state));
-    return MIEN_FAIL(DIVERGED,
-                     "epoch %d, step %lld: %s is not finite; try a smaller "
-                     "optimizer.learning_rate (now %g) or optimizer.clip_norm",
-                     epoch, t->step, what, state.learning_rate);
-}
-
-/* Reads the flag that a non-finite loss or gradient sets; the device has already skipped that
- * update. */
-static mien_status check_finite(mien_trainer *t, int epoch) {
-    body_step state;
-    MIEN_TRY(mien_plan_read(t->plan, &state));
-    if (!state.bad) return MIEN_OK;
-    if (t->config->train.on_nan == MIEN_ON_NAN_SKIP) {
-        MIEN_WARN("step %lld: a loss or gradient was not finite; its update was skipped", t->step);
-        state.bad = 0;
-        return mien_plan_write(t->plan, &state);
-    }
-    return diverged(t, epoch, "the loss or a gradient");
 }
 
 enum { CHECK_EVERY = 50 }; /* steps between checks of the flag; each check waits for the device */
@@ -155,7 +135,8 @@ static mien_status report_progress(mien_trainer *t, int epoch, size_t done) {
 static mien_status begin_epoch(mien_trainer *t, int epoch) {
     const mien_config *c = t->config;
     for (long long i = 0; i < t->per_epoch; i++)
-        t->rates[i] = mien_schedule_rate(c, &t->plateau, t->step + i, t->total, t->per_epoch);
+        t->rates[i] = t->rate_factor *
+                      mien_schedule_rate(c, &t->plateau, t->step + i, t->total, t->per_epoch);
     MIEN_TRY(mien_plan_epoch(t->plan, t->rates, (size_t)t->per_epoch));
     t->work.ranges = mien_step_ranges(c, epoch);
     return mien_loader_order(&t->loader, MIEN_TRAIN, true, (uint32_t)c->train.seed,
@@ -164,7 +145,7 @@ static mien_status begin_epoch(mien_trainer *t, int epoch) {
 
 /* A checkpoint within or after an epoch; never of weights that are not finite. */
 static mien_status checkpoint(mien_trainer *t, mien_train_result *result, int epoch) {
-    MIEN_TRY(check_finite(t, epoch));
+    MIEN_TRY(mien_divergence_check(t, epoch));
     return mien_trainer_checkpoint(t, result);
 }
 
@@ -180,12 +161,12 @@ static mien_status train_epoch(mien_trainer *t, int epoch, mien_train_result *re
         const int rows = (int)(n - start < most ? n - start : most);
         MIEN_TRY(mien_step_run(&t->work, start, rows));
         t->step++;
-        if (t->step % CHECK_EVERY == 0 || check_always) MIEN_TRY(check_finite(t, epoch));
+        if (t->step % CHECK_EVERY == 0 || check_always) MIEN_TRY(mien_divergence_check(t, epoch));
         if (stopped(t)) return MIEN_FAIL(INTERRUPTED, "interrupted in epoch %d", epoch);
         if (every && t->step % every == 0) MIEN_TRY(checkpoint(t, result, epoch));
         MIEN_TRY(report_progress(t, epoch, start));
     }
-    return check_finite(t, epoch);
+    return mien_divergence_check(t, epoch);
 }
 
 /* Validates with the averaged weights if there are any, because those are saved. */
@@ -202,14 +183,16 @@ static mien_status validate(mien_trainer *t, int epoch) {
     const mien_status computed =
         mien_metrics_compute(t->probabilities, t->val_labels, t->loader.count[MIEN_VAL],
                              t->setup.data.classes, &t->epoch_metrics);
-    return computed == MIEN_DIVERGED ? diverged(t, epoch, "the output for the validation part")
-                                     : computed;
+    return computed == MIEN_DIVERGED
+               ? mien_divergence_fail(t, epoch, "the output for the validation part")
+               : computed;
 }
 
 /* Copies the current weights from the device to the host's model. */
 static mien_status fetch_weights(mien_trainer *t, bool averaged, int epoch) {
     mien_model *model = &t->setup.model;
     MIEN_TRY(mien_plan_store(t->plan, averaged, &model->weights));
+    MIEN_TRY(mien_weights_check(&model->graph, &model->weights));
     model->meta.step = t->step;
     model->meta.epoch = epoch;
     return MIEN_OK;
@@ -340,13 +323,13 @@ static mien_status run_epoch(mien_trainer *t, int number, mien_train_result *res
     }
     result->epochs = number;
     result->steps = t->step;
-    t->speeds[t->speed_count++] = e.images_per_second;
     begin_part(t, "checkpoint");
     MIEN_TRY(end_part(t, e.best ? keep_best(t, number, val_seconds, result) : MIEN_OK));
     t->within_epoch = false;
     if (e.validated && mien_plateau_update(&t->plateau, t->config, e.val_loss))
         MIEN_INFO("val_loss plateaued; reducing the learning rate to %g times its initial value",
                   t->plateau.factor);
+    t->speeds[t->speed_count++] = e.images_per_second;
     MIEN_TRY(mien_runlog_epoch(t->request->folder, &e, &t->log));
     if (t->request->observer.epoch) t->request->observer.epoch(t->request->observer.context, &e);
     return MIEN_OK;
@@ -357,6 +340,8 @@ static mien_status run_epoch(mien_trainer *t, int number, mien_train_result *res
 static const double checkpoint_seconds = 5;
 
 static bool is_due(const mien_trainer *t, int epoch) {
+    if (t->config->train.on_nan == MIEN_ON_NAN_ROLLBACK)
+        return false; /* the next epoch writes one */
     const int every = t->config->checkpoint.every_epochs;
     return every && epoch % every == 0 &&
            mien_trainer_now(t) - t->checkpointed >= checkpoint_seconds;
@@ -378,7 +363,14 @@ static mien_status run_epochs(mien_trainer *t, mien_train_result *result) {
             MIEN_INFO("no improvement for %d epochs: stopping early", t->patience.waited);
             break;
         }
-        MIEN_TRY(run_epoch(t, epoch, result));
+        mien_status status = mien_divergence_keep(t, result);
+        if (status == MIEN_OK) status = run_epoch(t, epoch, result);
+        if (status == MIEN_DIVERGED) {
+            MIEN_TRY(mien_divergence_return(t, status, result));
+            epoch = result->epochs; /* and once more */
+            continue;
+        }
+        MIEN_TRY(status);
         if (stopped(t)) return MIEN_FAIL(INTERRUPTED, "interrupted after epoch %d", epoch);
         if (is_due(t, epoch)) MIEN_TRY(checkpoint(t, result, epoch));
     }
@@ -406,7 +398,12 @@ static mien_status save_last(mien_trainer *t, mien_status status, mien_train_res
     if (status == MIEN_INTERRUPTED && t->step > 0) {
         char message[512];
         snprintf(message, sizeof message, "%s", mien_error_message());
-        MIEN_TRY(mien_trainer_save(t, result, false));
+        mien_status saved = mien_trainer_save(t, result, false);
+        if (saved == MIEN_DIVERGED) {
+            MIEN_TRY(mien_divergence_return(t, saved, result));
+            saved = mien_trainer_save(t, result, false);
+        }
+        MIEN_TRY(saved);
         return mien_fail(MIEN_INTERRUPTED, __FILE__, __LINE__, "%s", message);
     }
     if (status != MIEN_OK) return status;
@@ -429,7 +426,8 @@ static mien_status record_end(const mien_trainer *t, mien_status status,
 }
 
 mien_status mien_train(const mien_train_request *request, mien_train_result *result) {
-    mien_trainer t = {.request = request, .config = request->config};
+    mien_trainer t = {
+        .request = request, .config = request->config, .rate_factor = 1, .good_before = -1};
     char started[32];
     *result = (mien_train_result){0};
     mien_timestamp(started);

@@ -31,6 +31,29 @@ static mien_status load_array(mien_trainer *t, const mien_resume *from, mien_arr
     return status;
 }
 
+/* What the host keeps between two epochs. */
+static void take_progress(mien_trainer *t, const mien_progress *p, mien_train_result *result) {
+    const int monitors[] = {t->best.what, t->patience.what};
+    const double delta = t->patience.min_delta;
+    t->step = p->epochs * t->per_epoch;
+    t->plateau = p->plateau;
+    t->best = p->best, t->patience = p->patience;
+    t->best.what = monitors[0], t->patience.what = monitors[1], t->patience.min_delta = delta;
+    result->epochs = p->epochs;
+    result->best_epoch = p->best.epoch;
+}
+
+mien_status mien_trainer_restore(mien_trainer *t, const mien_good *from,
+                                 mien_train_result *result) {
+    for (mien_array array = 0; array < MIEN_ARRAYS; array++)
+        if (mien_plan_has(t->plan, array))
+            MIEN_TRY(mien_plan_set(t->plan, array, &from->arrays[array]));
+    MIEN_TRY(mien_plan_write(t->plan, &from->progress.device));
+    take_progress(t, &from->progress, result);
+    t->within_epoch = false;
+    return MIEN_OK;
+}
+
 mien_status mien_trainer_resume(mien_trainer *t, mien_train_result *result) {
     const mien_resume *from = t->request->resume;
     const mien_progress *p = &from->progress;
@@ -43,16 +66,11 @@ mien_status mien_trainer_resume(mien_trainer *t, mien_train_result *result) {
         return MIEN_FAIL(INVALID, "%s is from after the last step of this training", from->path);
     MIEN_TRY(mien_plan_write(t->plan, &p->device));
     t->resumed = p->device;
-    t->step = p->epochs * t->per_epoch;
-    t->plateau = p->plateau;
+    t->nan_count = p->nan_count;
+    t->rate_factor = p->rate_factor;
     t->seconds_before = p->seconds;
-    const int monitors[] = {t->best.what, t->patience.what};
-    const double delta = t->patience.min_delta;
-    t->best = p->best, t->patience = p->patience;
-    t->best.what = monitors[0], t->patience.what = monitors[1], t->patience.min_delta = delta;
+    take_progress(t, p, result);
     mien_text_puts(&t->log, from->texts.log);
-    result->epochs = p->epochs;
-    result->best_epoch = p->best.epoch;
     result->metrics.loss = p->best_loss;
     result->metrics.accuracy = p->best_accuracy;
     result->metrics.macro_f1 = p->best_macro_f1;
@@ -67,26 +85,36 @@ static mien_status fetch_arrays(mien_trainer *t) {
         if (!t->arrays[array].items)
             MIEN_TRY(mien_weights_zeros(&t->setup.model.graph, &t->arrays[array]));
         MIEN_TRY(mien_plan_get(t->plan, array, &t->arrays[array]));
+        MIEN_TRY(mien_weights_check(&t->setup.model.graph, &t->arrays[array]));
     }
     return MIEN_OK;
 }
 
-mien_status mien_trainer_save(mien_trainer *t, mien_train_result *result, bool finished) {
-    mien_progress p = {.epochs = result->epochs,
-                       .finished = finished,
-                       .seconds = t->seconds_before + mien_trainer_now(t) - t->began,
-                       .plateau = t->plateau,
-                       .best = t->best,
-                       .patience = t->patience,
-                       .best_loss = result->metrics.loss,
-                       .best_accuracy = result->metrics.accuracy,
-                       .best_macro_f1 = result->metrics.macro_f1};
-    MIEN_TRY(mien_plan_read(t->plan, &p.device));
+mien_status mien_trainer_capture(mien_trainer *t, const mien_train_result *result,
+                                 mien_progress *out) {
+    *out = (mien_progress){.epochs = result->epochs,
+                           .seconds = t->seconds_before + mien_trainer_now(t) - t->began,
+                           .plateau = t->plateau,
+                           .best = t->best,
+                           .patience = t->patience,
+                           .best_loss = result->metrics.loss,
+                           .best_accuracy = result->metrics.accuracy,
+                           .best_macro_f1 = result->metrics.macro_f1,
+                           .nan_count = t->nan_count,
+                           .rate_factor = t->rate_factor,
+                           .good_step = t->good.progress.device.step};
+    MIEN_TRY(mien_plan_read(t->plan, &out->device));
     if (!t->within_epoch) { /* the next epoch starts with these */
-        p.device.cursor = p.device.tick = p.device.rows = p.device.correct = 0;
-        p.device.loss_sum = 0;
+        out->device.cursor = out->device.tick = out->device.rows = out->device.correct = 0;
+        out->device.loss_sum = 0;
     }
-    MIEN_TRY(fetch_arrays(t));
+    return fetch_arrays(t);
+}
+
+mien_status mien_trainer_save(mien_trainer *t, mien_train_result *result, bool finished) {
+    mien_progress p;
+    MIEN_TRY(mien_trainer_capture(t, result, &p));
+    p.finished = finished;
     mien_model *model = &t->setup.model;
     model->meta.step = t->step;
     model->meta.epoch = result->epochs;
@@ -94,7 +122,10 @@ mien_status mien_trainer_save(mien_trainer *t, mien_train_result *result, bool f
     memcpy(c.arrays, t->arrays, sizeof c.arrays);
     const mien_run_texts texts = {t->config_text.data, t->config->path, t->plan_text.data,
                                   t->data_sha256, t->log.data};
-    MIEN_TRY(mien_checkpoints_save(t->request->folder, &c, &p, &texts, t->config->checkpoint.keep));
+    const bool returns = t->config->train.on_nan == MIEN_ON_NAN_ROLLBACK;
+    const mien_keep keep = {t->config->checkpoint.keep,
+                            {returns ? (long long)p.good_step : -1, t->good_before}};
+    MIEN_TRY(mien_checkpoints_save(t->request->folder, &c, &p, &texts, keep));
     t->checkpointed = mien_trainer_now(t);
     result->saved_step = t->step;
     return MIEN_OK;

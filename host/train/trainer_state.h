@@ -9,6 +9,12 @@
 #include "host/train/step.h"
 #include "host/train/trainer.h"
 
+/* What a training goes back to. */
+typedef struct mien_good {
+    mien_weights arrays[MIEN_ARRAYS];
+    mien_progress progress;
+} mien_good;
+
 typedef struct mien_trainer {
     const mien_train_request *request;
     const mien_config *config;
@@ -36,6 +42,11 @@ typedef struct mien_trainer {
     double checkpointed;      /* when it was written */
     double began, seconds_before; /* when this process started; trained before it */
     bool within_epoch;            /* the device's cursor and sums belong to an epoch in progress */
+    /* divergence: */
+    int nan_count;         /* skipped updates or roll backs */
+    double rate_factor;    /* of all learning rates, after roll backs */
+    mien_good good;        /* with train.on_nan=rollback: the start of this epoch */
+    long long good_before; /* the step of that of the epoch before; -1: none */
 } mien_trainer;
 
 /* By the request's clock. */
@@ -47,6 +58,11 @@ mien_status mien_trainer_resume(mien_trainer *t, mien_train_result *result);
 /* The first row of the epoch's next step: 0, unless the run continues a
  * checkpoint within this epoch. */
 mien_status mien_trainer_first_row(mien_trainer *t, size_t *out);
+/* The state of the moment: t->arrays and *out. DIVERGED if it is not finite. */
+mien_status mien_trainer_capture(mien_trainer *t, const mien_train_result *result,
+                                 mien_progress *out);
+/* Makes a captured state that of the training. */
+mien_status mien_trainer_restore(mien_trainer *t, const mien_good *from, mien_train_result *result);
 /* Writes a checkpoint. */
 mien_status mien_trainer_save(mien_trainer *t, mien_train_result *result, bool finished);
 /* The same during a training, which a full disk must not end: one more try, then a warning. */

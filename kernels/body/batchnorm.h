@@ -9,8 +9,10 @@ MIEN_BODY real body_inverse_std(real variance, real epsilon) {
     return 1 / M_SQRT(variance + epsilon);
 }
 
+/* A batch that is not finite, whose update is held back, leaves no trace here either. */
 MIEN_BODY real body_running(real running, real batch, real momentum) {
-    return M_FMA(running - batch, momentum, batch);
+    const real next = M_FMA(running - batch, momentum, batch);
+    return 0 * next == 0 ? next : running;
 }
 
 /* y = x * scale + shift with scale = gamma / std, shift = beta - mean * scale. */

@@ -54,6 +54,18 @@ MIEN_BODY double body_loss_scale(const body_step *s) {
     return s->loss_scale > 0 ? s->loss_scale : 1;
 }
 
+/* Adds a batch to the epoch's sums. A loss that is not finite would spoil them for the rest of the
+ * epoch; it holds back the update instead. */
+MIEN_BODY void body_step_loss(body_step *s, double loss, uint64_t correct, uint64_t rows) {
+    if (loss - loss != 0) {
+        s->bad = 1;
+        return;
+    }
+    s->loss_sum += loss;
+    s->correct += correct;
+    s->rows += rows;
+}
+
 /* Stores the true gradient norm and returns whether this step must skip its update. An overflow is
  * not an error while the scale can still be lowered. */
 MIEN_BODY int body_step_check(body_step *s, double scaled_norm) {

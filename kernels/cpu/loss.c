@@ -54,12 +54,12 @@ void CPU(softmax_xent)(real *dlogits, const real *logits, const real *targets,
     /* few rows of few numbers: one thread, so the order of summation is fixed */
     const real inverse_batch = (real)body_loss_scale(state) / (real)batch;
     double sum = 0;
+    uint64_t correct = 0;
     for (int i = 0; i < rows; i++) {
         const size_t at = (size_t)i * (size_t)classes;
-        state->correct += body_argmax(logits + at, classes) == body_argmax(targets + at, classes);
+        correct += body_argmax(logits + at, classes) == body_argmax(targets + at, classes);
         sum += body_softmax_xent(dlogits ? dlogits + at : NULL, logits + at, targets + at,
                                  class_weight, classes, inverse_batch);
     }
-    state->loss_sum += sum;
-    state->rows += (uint64_t)rows;
+    body_step_loss(state, sum, correct, (uint64_t)rows);
 }

@@ -55,15 +55,16 @@ static inline __attribute__((always_inline)) real sgd(real *w, const real *g, re
         const real kept = M_FMA(-decay, w[i], w[i]);
         real velocity = m ? m[i] : 0;
         const real moved = body_sgd(kept, g[i] * u.gradient_scale, &velocity, nesterov, &u);
-        if (m) m[i] = velocity;
+        const bool finite = 0 * moved == 0;
+        if (m) m[i] = finite ? velocity : m[i];
         worst += 0 * moved;
-        w[i] = 0 * moved == 0 ? moved : w[i];
+        w[i] = finite ? moved : w[i];
     }
     return worst;
 }
 
-/* Updates the elements of one chunk; returns whether all new weights are finite. One that is not
- * keeps its old value. */
+/* Updates the elements of one chunk; returns whether all new weights and moments are finite. An
+ * element where they are not keeps its old ones. */
 static int update_chunk(const pass *p, size_t at, size_t count, real decay) {
     real *w = p->w + at, *m = p->m ? p->m + at : NULL, *v = p->v ? p->v + at : NULL;
     const real *g = p->g + at;
@@ -84,10 +85,11 @@ static int update_chunk(const pass *p, size_t at, size_t count, real decay) {
             const real kept = M_FMA(-decay, w[i], w[i]);
             real first = m[i], second = v[i];
             const real moved = body_adam(kept, g[i] * u.gradient_scale, &first, &second, &u);
-            m[i] = first;
-            v[i] = second;
-            worst += 0 * moved;
-            w[i] = 0 * moved == 0 ? moved : w[i];
+            const real sum = 0 * moved + 0 * second; /* an infinite second moment divides to 0 */
+            worst += sum;
+            m[i] = sum == 0 ? first : m[i];
+            v[i] = sum == 0 ? second : v[i];
+            w[i] = sum == 0 ? moved : w[i];
         }
     }
     if (p->average) {

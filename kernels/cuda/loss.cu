@@ -43,9 +43,7 @@ static __device__ void add_parts(const loss_sums &to, size_t rows) {
         sum.loss += of_thread[i].loss;
         sum.correct += of_thread[i].correct;
     }
-    to.state->loss_sum += sum.loss;
-    to.state->correct += sum.correct;
-    to.state->rows += rows;
+    body_step_loss(to.state, sum.loss, sum.correct, rows);
 }
 
 /* ---- tiles of rows of few classes ---- */

@@ -67,16 +67,17 @@ struct weight_state {
     float w, m, v, average;
 };
 
-/* Updates one weight; if the new one is not finite, keeps the old one and returns false. */
+/* Updates one weight; if the new one or a moment is not finite, keeps the old ones and returns
+ * false. */
 template <int KIND>
 static __device__ bool update_one(weight_state *s, float g, float decay, const body_update &u,
                                   bool moment, int nesterov) {
     const float kept = fmaf(-decay, s->w, s->w), slope = g * u.gradient_scale;
-    if (KIND == BODY_SGD && !moment) s->m = 0;
-    const float moved = KIND == BODY_SGD ? body_sgd(kept, slope, &s->m, nesterov, &u)
-                                         : body_adam(kept, slope, &s->m, &s->v, &u);
-    const bool finite = 0 * moved == 0;
-    if (finite) s->w = moved;
+    float m = KIND == BODY_SGD && !moment ? 0 : s->m, v = s->v;
+    const float moved = KIND == BODY_SGD ? body_sgd(kept, slope, &m, nesterov, &u)
+                                         : body_adam(kept, slope, &m, &v, &u);
+    const bool finite = 0 * moved + (KIND == BODY_SGD ? 0 : 0 * v) == 0;
+    if (finite) s->w = moved, s->m = m, s->v = v;
     s->average = body_ema(s->average, s->w, &u);
     return finite;
 }

@@ -11,36 +11,9 @@
 #include "tests/support/net.h"
 #include "tests/support/scratch.h"
 #include "tests/support/test.h"
+#include "tests/support/training.h"
 
 enum { EPOCHS = 3, STEPS = 4 * EPOCHS }; /* the last batch of an epoch is smaller */
-
-static mien_backend *backend;
-static const mien_ops *genuine;
-static mien_ops counting;
-static int stop, stop_after, steps;  /* `stop_after`: steps of this process; 0: never */
-static double clock_now, clock_step; /* seconds from one look at the clock to the next */
-
-static double told_time(void) {
-    return clock_now += clock_step;
-}
-
-static mien_status gather(mien_backend *b, const mien_tensor *x, const mien_tensor *targets,
-                          const mien_gather *what) {
-    if (++steps == stop_after) stop = 1;
-    return genuine->gather(b, x, targets, what);
-}
-
-static void write_csv(const char *name, int from) {
-    mien_text csv = {0};
-    mien_text_puts(&csv, "emotion,pixels,Usage\n");
-    for (int i = 0; i < 36; i++) {
-        mien_text_printf(&csv, "%d,", i % 2);
-        for (int p = 0; p < 48 * 48; p++)
-            mien_text_printf(&csv, "%d ", whole_below((uint32_t)from, (size_t)(i * 2304 + p), 256));
-        mien_text_printf(&csv, ",%s\n", i < 28 ? "Training" : "PublicTest");
-    }
-    scratch_put_text(name, &csv);
-}
 
 static void write_recipe(const char *name, const char *data, const char *optimizer,
                          const char *memory, const char *schedule) {
@@ -68,120 +41,49 @@ static int start(void **state) {
                               "  - dense: {units: classes, activation: softmax}\n";
     if (scratch_make(state)) return 1;
     scratch_put("net.yaml", net, sizeof net - 1);
-    write_csv("faces.csv", 1);
-    write_csv("others.csv", 2);
+    training_faces("faces.csv", 1);
+    training_faces("others.csv", 2);
     write_recipe("run.yaml", "faces.csv", "adamw", "auto", "plateau");
     write_recipe("stream.yaml", "faces.csv", "adamw", "stream", "cosine");
     write_recipe("others.yaml", "others.csv", "adamw", "auto", "plateau");
     write_recipe("often.yaml", "faces.csv", "adamw", "auto", "cosine");
     write_recipe("sgd.yaml", "faces.csv", "sgd", "auto", "plateau");
-    const char *build = getenv("MIEN_BUILD");
-    setenv("MIEN_MODULES", build ? build : "build/release", 1);
-    expect_ok(mien_backend_open("cpu", NULL, &backend));
-    genuine = backend->ops;
-    counting = *genuine;
-    counting.gather = gather;
-    backend->ops = &counting;
+    training_open();
     return 0;
 }
 
 static int end(void **state) {
-    backend->ops = genuine;
-    mien_backend_close(backend);
+    training_close();
     return scratch_drop(state);
-}
-
-/* Trains in scratch/FOLDER, from the start or from its newest checkpoint, for `after` steps. */
-static mien_status train(const char *recipe, const char *folder, int after, bool resumes,
-                         bool anyway) {
-    char where[MIEN_PATH];
-    mien_config config;
-    mien_resume from = {0};
-    mien_train_result result = {0};
-    snprintf(where, sizeof where, "%s", scratch_path(folder));
-    expect_ok(mien_make_folders(where));
-    expect_ok(mien_config_start(&config));
-    expect_ok(mien_config_read(&config, scratch_path(recipe)));
-    stop = steps = 0;
-    stop_after = after;
-    mien_status status = resumes ? mien_checkpoints_newest(where, &from) : MIEN_OK;
-    const mien_train_request request = {.config = &config,
-                                        .backend = backend,
-                                        .folder = where,
-                                        .command = "test",
-                                        .commit = "none",
-                                        .resume = resumes ? &from : NULL,
-                                        .resume_anyway = anyway,
-                                        .stop = &stop,
-                                        .seconds = told_time};
-    if (status == MIEN_OK) status = mien_train(&request, &result);
-    mien_metrics_release(&result.metrics);
-    mien_resume_release(&from);
-    mien_config_release(&config);
-    return status;
-}
-
-static char *read_bytes(const char *path, size_t *size) {
-    char *bytes;
-    expect_ok(mien_file_read(path, 1 << 24, &bytes, size));
-    return bytes;
-}
-
-/* Both folders end with the same tensors and the same log. */
-static void expect_same_end(const char *a, const char *b) {
-    char path[MIEN_PATH];
-    mien_resume one, other;
-    size_t sizes[2];
-    expect_ok(mien_checkpoints_newest(scratch_path(a), &one));
-    expect_ok(mien_checkpoints_newest(scratch_path(b), &other));
-    assert_int_equal(one.file.count, other.file.count);
-    assert_true(one.progress.finished && other.progress.finished);
-    assert_int_equal(one.progress.device.step, STEPS);
-    assert_int_equal(other.progress.device.step, STEPS);
-    for (size_t i = 0; i < one.file.count; i++) {
-        assert_string_equal(one.file.tensors[i].name, other.file.tensors[i].name);
-        assert_memory_equal(one.file.tensors[i].data, other.file.tensors[i].data,
-                            one.file.tensors[i].count * sizeof(float));
-    }
-    assert_string_equal(one.texts.log, other.texts.log);
-    mien_resume_release(&one);
-    mien_resume_release(&other);
-    snprintf(path, sizeof path, "%s/log.csv", scratch_path(a));
-    char *first = read_bytes(path, &sizes[0]);
-    snprintf(path, sizeof path, "%s/log.csv", scratch_path(b));
-    char *second = read_bytes(path, &sizes[1]);
-    assert_string_equal(first, second);
-    mien_free(first);
-    mien_free(second);
 }
 
 static void test_every_step(void **state) {
     (void)state;
     char folder[32];
     if (mien_h5_available() != MIEN_OK) skip();
-    expect_ok(train("run.yaml", "whole", 0, false, false));
+    expect_ok(training_run("run.yaml", "whole", 0, false, false));
     for (int k = 1; k <= STEPS; k++) {
         snprintf(folder, sizeof folder, "stopped-%d", k);
-        assert_int_equal(train("run.yaml", folder, k, false, false), MIEN_INTERRUPTED);
+        assert_int_equal(training_run("run.yaml", folder, k, false, false), MIEN_INTERRUPTED);
         /* some are stopped again, within the next step or in the validation after the last one */
-        mien_status status = train("run.yaml", folder, k % 3 == 0 ? 2 : 0, true, false);
+        mien_status status = training_run("run.yaml", folder, k % 3 == 0 ? 2 : 0, true, false);
         if (k % 3 == 0 && status == MIEN_INTERRUPTED)
-            status = train("run.yaml", folder, 0, true, false);
+            status = training_run("run.yaml", folder, 0, true, false);
         expect_ok(status);
-        expect_same_end("whole", folder);
+        training_same_end("whole", folder);
     }
 }
 
 static void test_streamed(void **state) {
     (void)state;
     if (mien_h5_available() != MIEN_OK) skip();
-    expect_ok(train("stream.yaml", "streamed", 0, false, false));
+    expect_ok(training_run("stream.yaml", "streamed", 0, false, false));
     for (int k = 3; k <= STEPS; k += 4) {
         char folder[32];
         snprintf(folder, sizeof folder, "stream-%d", k);
-        assert_int_equal(train("stream.yaml", folder, k, false, false), MIEN_INTERRUPTED);
-        expect_ok(train("stream.yaml", folder, 0, true, false));
-        expect_same_end("streamed", folder);
+        assert_int_equal(training_run("stream.yaml", folder, k, false, false), MIEN_INTERRUPTED);
+        expect_ok(training_run("stream.yaml", folder, 0, true, false));
+        training_same_end("streamed", folder);
     }
 }
 
@@ -189,13 +91,13 @@ static void test_streamed(void **state) {
 static void test_often(void **state) {
     (void)state;
     if (mien_h5_available() != MIEN_OK) skip();
-    expect_ok(train("often.yaml", "often", 0, false, false));
+    expect_ok(training_run("often.yaml", "often", 0, false, false));
     for (int k = 1; k < STEPS; k += 3) {
         char folder[32];
         snprintf(folder, sizeof folder, "often-%d", k);
-        assert_int_equal(train("often.yaml", folder, k, false, false), MIEN_INTERRUPTED);
-        expect_ok(train("often.yaml", folder, 0, true, false));
-        expect_same_end("often", folder);
+        assert_int_equal(training_run("often.yaml", folder, k, false, false), MIEN_INTERRUPTED);
+        expect_ok(training_run("often.yaml", folder, 0, true, false));
+        training_same_end("often", folder);
     }
 }
 
@@ -204,10 +106,10 @@ static void test_between_epochs(void **state) {
     (void)state;
     char path[MIEN_PATH];
     if (mien_h5_available() != MIEN_OK) skip();
-    expect_ok(train("run.yaml", "calm", 0, false, false));
-    clock_step = 6;
-    const mien_status status = train("run.yaml", "killed", 9, false, false);
-    clock_step = 0;
+    expect_ok(training_run("run.yaml", "calm", 0, false, false));
+    training_clock = 6;
+    const mien_status status = training_run("run.yaml", "killed", 9, false, false);
+    training_clock = 0;
     assert_int_equal(status, MIEN_INTERRUPTED);
     snprintf(path, sizeof path, "%s/last.safetensors", scratch_path("killed"));
     assert_int_equal(unlink(path), 0);
@@ -219,19 +121,19 @@ static void test_between_epochs(void **state) {
     assert_int_equal(newest.progress.device.tick, 0);
     assert_int_equal(newest.progress.device.step, 4);
     mien_resume_release(&newest);
-    expect_ok(train("run.yaml", "killed", 0, true, false));
-    expect_same_end("calm", "killed");
+    expect_ok(training_run("run.yaml", "killed", 0, true, false));
+    training_same_end("calm", "killed");
 }
 
 static void test_refused(void **state) {
     (void)state;
     if (mien_h5_available() != MIEN_OK) skip();
-    assert_int_equal(train("run.yaml", "r", 6, false, false), MIEN_INTERRUPTED);
-    assert_int_equal(train("others.yaml", "r", 0, true, false), MIEN_INVALID);
+    assert_int_equal(training_run("run.yaml", "r", 6, false, false), MIEN_INTERRUPTED);
+    assert_int_equal(training_run("others.yaml", "r", 0, true, false), MIEN_INVALID);
     assert_non_null(strstr(mien_error_message(), "the data are not those of"));
-    assert_int_equal(train("sgd.yaml", "r", 0, true, true), MIEN_INVALID);
+    assert_int_equal(training_run("sgd.yaml", "r", 0, true, true), MIEN_INVALID);
     assert_non_null(strstr(mien_error_message(), "another optimizer"));
-    expect_ok(train("others.yaml", "r", 0, true, true));
+    expect_ok(training_run("others.yaml", "r", 0, true, true));
 }
 
 static void test_plan(void **state) {
@@ -241,14 +143,14 @@ static void test_plan(void **state) {
     mien_resume from;
     mien_train_result result;
     if (mien_h5_available() != MIEN_OK) skip();
-    assert_int_equal(train("run.yaml", "p", 6, false, false), MIEN_INTERRUPTED);
+    assert_int_equal(training_run("run.yaml", "p", 6, false, false), MIEN_INTERRUPTED);
     snprintf(where, sizeof where, "%s", scratch_path("p"));
     expect_ok(mien_config_start(&config));
     expect_ok(mien_config_read(&config, scratch_path("run.yaml")));
     expect_ok(mien_checkpoints_newest(where, &from));
     from.texts.plan = "Device: an abacus; micro-batch 1 of 8 rows.\n";
     const mien_train_request request = {.config = &config,
-                                        .backend = backend,
+                                        .backend = training_backend,
                                         .folder = where,
                                         .command = "test",
                                         .commit = "none",
@@ -268,16 +170,16 @@ static void test_damage(void **state) {
     mien_resume from;
     size_t size;
     if (mien_h5_available() != MIEN_OK) skip();
-    assert_int_equal(train("run.yaml", "d", 4, false, false), MIEN_INTERRUPTED);
+    assert_int_equal(training_run("run.yaml", "d", 4, false, false), MIEN_INTERRUPTED);
     expect_ok(mien_checkpoints_newest(scratch_path("d"), &from));
     snprintf(older, sizeof older, "%s", from.path);
     mien_resume_release(&from);
-    assert_int_equal(train("run.yaml", "d", 4, true, false), MIEN_INTERRUPTED);
+    assert_int_equal(training_run("run.yaml", "d", 4, true, false), MIEN_INTERRUPTED);
     expect_ok(mien_checkpoints_newest(scratch_path("d"), &from));
     snprintf(path, sizeof path, "%s", from.path);
     mien_resume_release(&from);
     assert_string_not_equal(path, older);
-    char *bytes = read_bytes(path, &size);
+    char *bytes = training_bytes(path, &size);
     for (int i = 0; i < 500; i++) {
         const size_t bit =
             (size_t)(noise(3, (size_t)i) * 0.5 * (double)(8 * size) + 4.0 * (double)size);
@@ -299,9 +201,9 @@ static void test_damage(void **state) {
     assert_string_equal(from.path, older);
     mien_resume_release(&from);
     mien_free(bytes);
-    expect_ok(train("run.yaml", "d", 0, true, false));
-    expect_ok(train("run.yaml", "undamaged", 0, false, false));
-    expect_same_end("undamaged", "d");
+    expect_ok(training_run("run.yaml", "d", 0, true, false));
+    expect_ok(training_run("run.yaml", "undamaged", 0, false, false));
+    training_same_end("undamaged", "d");
 }
 
 /* A checkpoint is a model: the averaged weights. */
@@ -312,7 +214,7 @@ static void test_as_model(void **state) {
     mien_resume from;
     bool found;
     if (mien_h5_available() != MIEN_OK) skip();
-    assert_int_equal(train("run.yaml", "m", 2, false, false), MIEN_INTERRUPTED);
+    assert_int_equal(training_run("run.yaml", "m", 2, false, false), MIEN_INTERRUPTED);
     expect_ok(mien_model_open(scratch_path("m"), &model)); /* there is no best.h5 yet */
     assert_int_equal(model.meta.step, 2);
     expect_ok(mien_checkpoints_newest(scratch_path("m"), &from));
@@ -332,13 +234,13 @@ static void test_kept(void **state) {
     char path[MIEN_PATH];
     int left = 0;
     if (mien_h5_available() != MIEN_OK) skip();
-    expect_ok(train("run.yaml", "kept", 0, false, false));
+    expect_ok(training_run("run.yaml", "kept", 0, false, false));
     for (int k = 1; k <= STEPS; k++) {
         snprintf(path, sizeof path, "%s/step-%d.safetensors", scratch_path("kept"), k);
         left += access(path, F_OK) == 0;
     }
     assert_int_equal(left, 1); /* the clock stood still: only the last one was written */
-    assert_int_equal(train("run.yaml", "kept", 0, true, true), MIEN_OK);
+    assert_int_equal(training_run("run.yaml", "kept", 0, true, true), MIEN_OK);
 }
 
 int main(void) {
