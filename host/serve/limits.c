@@ -88,7 +88,6 @@ static bool check_target(const char *target, serve_problem *out) {
 static bool check_length(const serve_request *r, serve_problem *out) {
     const char *coding = serve_field_of(r, "Transfer-Encoding");
     const char *length = serve_field_of(r, "Content-Length");
-    const bool has_body = coding || (length && strspn(length, "0") != strlen(length));
     if (count_of(r, "Content-Length") > 1 || count_of(r, "Transfer-Encoding") > 1)
         return malformed(out, "the length of the body is given twice");
     if (coding && length)
@@ -102,15 +101,33 @@ static bool check_length(const serve_request *r, serve_problem *out) {
         return malformed(out, "Transfer-Encoding needs HTTP/1.1");
     if (length && (!*length || strspn(length, "0123456789") != strlen(length)))
         return malformed(out, "Content-Length is not a number");
-    if (strcmp(r->method, "POST") != 0) {
-        if (!has_body) return true;
-        return malformed(out, "a request of this method has no body");
-    }
+    if (strcmp(r->method, "POST") != 0) return true; /* limits_no_body, or its address refuses it */
     if (!coding && !length)
         return serve_refuse(out, 411, "length_required", "a POST needs a Content-Length");
     if (length && (strlen(length) > 18 || strtoll(length, NULL, 10) > SERVE_BODY_MAX))
         return serve_refuse(out, 413, "body_too_large", "the body may have %d MiB at most",
                             SERVE_BODY_MAX >> 20);
+    return true;
+}
+
+bool limits_no_body(const serve_request *request, serve_problem *out) {
+    const char *length = serve_field_of(request, "Content-Length");
+    if (!serve_field_of(request, "Transfer-Encoding") &&
+        (!length || strspn(length, "0") == strlen(length)))
+        return true;
+    return malformed(out, "a request of this method has no body");
+}
+
+bool limits_live(const char *target, bool *live, serve_problem *out) {
+    static const char name[] = "live=";
+    *live = false;
+    for (const char *at = strchr(target, '?'); at; at = strchr(at, '&')) {
+        if (strncmp(++at, name, sizeof name - 1) != 0) continue;
+        const char *value = at + sizeof name - 1;
+        if (*value != '1' || (value[1] && value[1] != '&'))
+            return serve_refuse(out, 400, "bad_request", "the only value of 'live' is 1");
+        *live = true;
+    }
     return true;
 }
 

@@ -29,6 +29,13 @@ typedef struct serve_problem {
  * sent by the page of another one. */
 bool limits_check(const serve_limits *limits, const serve_request *request, serve_problem *out);
 
+/* False and *out if a request has a body, which a GET must not: a proxy may take it for the next
+ * request. */
+bool limits_no_body(const serve_request *request, serve_problem *out);
+
+/* Reads the parameter `live` of "/v1/predict?live=1"; false and *out if it has another value. */
+bool limits_live(const char *target, bool *live, serve_problem *out);
+
 /* Fills *out and returns false. */
 bool serve_refuse(serve_problem *out, int status, const char *code, const char *format, ...)
     __attribute__((format(printf, 4, 5)));

@@ -206,11 +206,13 @@ static bool begin(void *context, const serve_request *request, size_t *most, ser
     const size_t length = strcspn(target, "?");
     serve_problem problem;
     page_file file;
+    bool live;
     if (!limits_check(&r->options->limits, request, &problem))
         return answer_problem(r, &problem, out);
     const bool get = strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
     if (page_find(target, length, &file)) {
         if (!get) return refuse_method(r, "GET, HEAD", out);
+        if (!limits_no_body(request, &problem)) return answer_problem(r, &problem, out);
         *out = (serve_response){
             .status = 200, .type = file.type, .fixed = file.data, .size = file.size};
         out->close = atomic_load(&r->draining);
@@ -229,12 +231,14 @@ static bool begin(void *context, const serve_request *request, size_t *most, ser
     }
     if (!found->post) {
         if (!get) return refuse_method(r, "GET, HEAD", out);
+        if (!limits_no_body(request, &problem)) return answer_problem(r, &problem, out);
         found->get(r, out);
         out->close = atomic_load(&r->draining);
         return false;
     }
     if (strcmp(request->method, "POST") != 0) return refuse_method(r, "POST", out);
-    if (!check_type(request, &problem)) return answer_problem(r, &problem, out);
+    if (!limits_live(target, &live, &problem) || !check_type(request, &problem))
+        return answer_problem(r, &problem, out);
     *most = SERVE_BODY_MAX;
     return true;
 }
@@ -279,18 +283,14 @@ static bool check_picture(const serve_request *request, batch_job *job, serve_pr
     return true;
 }
 
-/* A frame of a webcam is of no use later: it is refused rather than kept waiting. */
-static bool is_live(const char *target) {
-    const char *query = strchr(target, '?');
-    return query && strcmp(query, "?live=1") == 0;
-}
-
+/* A live frame, of a webcam, is of no use later: it is refused rather than kept waiting. */
 static void finish_request(void *context, serve_request *request, void *exchange) {
     serve_routes *r = context;
     serve_problem problem = {0};
     serve_response response;
     batch_job *job = NULL;
-    const bool live = is_live(request->target);
+    bool live;
+    limits_live(request->target, &live, &problem); /* checked by begin */
     if (mien_new(&job, 1, sizeof *job) != MIEN_OK) {
         serve_refuse(&problem, 503, "overloaded", "there is no memory left: try again");
     } else {

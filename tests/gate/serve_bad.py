@@ -33,6 +33,11 @@ cases = [
     ("a proxy's request", b"GET http://localhost/ HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
     ("an unknown method", b"BREW / HTTP/1.1\r\nHost: localhost\r\n\r\n", 405),
     ("an unknown address", b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n", 404),
+    ("a PUT with a body", head.replace(b"POST", b"PUT") + b"Content-Type: image/png\r\nContent-Length: 3\r\n\r\nabc", 405),
+    ("a TRACE with a body", head.replace(b"POST", b"TRACE") + b"Content-Length: 3\r\n\r\nabc", 405),
+    ("a GET with a body", b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc", 400),
+    ("a GET of /v1/predict with a body", head.replace(b"POST", b"GET") + b"Content-Length: 3\r\n\r\nabc", 405),
+    ("an unknown value of live", head.replace(b"predict", b"predict?live=2") + b"Content-Length: 3\r\n\r\nabc", 400),
     ("GET of /v1/predict", b"GET /v1/predict HTTP/1.1\r\nHost: localhost\r\n\r\n", 405),
 ]
 for name, data, status in cases:

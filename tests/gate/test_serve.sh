@@ -11,11 +11,8 @@ if [ ! -e "$MIEN_BUILD/mien-serve.so" ] || ! command -v python3 >/dev/null || ! 
     exit $failed
 fi
 export OMP_WAIT_POLICY=passive
-full=20 broken=10000 slow=100
-[ "${MIEN_TIER:-gate}" = all ] && full=600 broken=1000000 slow=1000
-
 python3 tests/gate/serve_bad.py || failed=1
-python3 tests/gate/serve_load.py $full $broken $slow || failed=1
+python3 tests/gate/serve_load.py || failed=1
 
 if command -v chromedriver >/dev/null && command -v chromium >/dev/null; then
     python3 tests/gate/serve_page.py ${MIEN_SHOTS:+"$MIEN_SHOTS"} || failed=1
@@ -56,28 +53,6 @@ if command -v nginx >/dev/null && command -v curl >/dev/null; then
     rm -rf "$work"
 else
     skip "behind nginx" "nginx or curl is not installed"
-fi
-
-if [ "${MIEN_TIER:-gate}" = all ]; then
-    venv=$(mktemp -d)
-    if python3 -m venv "$venv" 2>/dev/null && "$venv/bin/pip" install -q 'schemathesis==3.39.16' 2>/dev/null; then
-        "$MIEN_BUILD/mien" serve --port 8799 --detector none -q &
-        mien=$!
-        for _ in $(seq 300); do python3 -c 'import socket; socket.create_connection(("127.0.0.1", 8799))' 2>/dev/null && break; sleep 0.1; done
-        if "$venv/bin/schemathesis" run http://127.0.0.1:8799/openapi.json --base-url http://127.0.0.1:8799 --hypothesis-max-examples 200 \
-            -c not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance >"$venv/log" 2>&1; then
-            echo "ok schemathesis"
-        else
-            failed=1
-            echo "not ok schemathesis"
-            tail -40 "$venv/log" | sed 's/^/# /'
-        fi
-        kill $mien
-        wait $mien
-    else
-        skip "schemathesis" "it cannot be installed"
-    fi
-    rm -rf "$venv"
 fi
 
 # the same with AddressSanitizer: the handlers and the queue, not the speed

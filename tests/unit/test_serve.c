@@ -32,6 +32,25 @@ static int with(const char *method, const char *name, const char *value) {
     return status_of(&r);
 }
 
+static bool has_no_body(const char *name, const char *value) {
+    serve_request r = good("GET");
+    serve_problem problem = {0};
+    r.fields[r.field_count++] = (serve_field){name, value};
+    const bool none = limits_no_body(&r, &problem);
+    assert_int_equal(problem.status, none ? 0 : 400);
+    assert_int_equal(problem.close, !none);
+    return none;
+}
+
+/* 1 or 0, -1: refused */
+static int live_of(const char *target) {
+    serve_problem problem = {0};
+    bool live;
+    if (limits_live(target, &live, &problem)) return live;
+    assert_int_equal(problem.status, 400);
+    return -1;
+}
+
 static int with_host(const char *host) {
     serve_request r = good("GET");
     r.fields[0].value = host;
@@ -106,7 +125,11 @@ static void test_lengths(void **state) {
     assert_int_equal(status_of(&r), 400);
     assert_int_equal(with("POST", "Content-Length", "10"), 400);
     assert_int_equal(with("GET", "Content-Length", "0"), 200);
-    assert_int_equal(with("GET", "Content-Length", "5"), 400);
+    assert_true(has_no_body("Content-Length", "0"));
+    assert_false(has_no_body("Content-Length", "5"));
+    assert_false(has_no_body("Transfer-Encoding", "chunked"));
+    assert_int_equal(with("PUT", "Content-Length", "5"), 200); /* the address refuses the method */
+    assert_int_equal(with("PUT", "Content-Length", "x"), 400);
     assert_int_equal(with("POST", "Expect", "100-continue"), 200);
     assert_int_equal(with("POST", "Expect", "coffee"), 417);
 }
@@ -119,6 +142,14 @@ static void test_targets(void **state) {
                                       "/a b",   "/a\\b",      "/\x7f",        "/caf\xc3\xa9",
                                       "/a%00b", "/a\r\nX: y", "/a?b=<script>"};
     assert_int_equal(with_target("/"), 200);
+    assert_int_equal(live_of("/v1/predict"), 0);
+    assert_int_equal(live_of("/v1/predict?"), 0);
+    assert_int_equal(live_of("/v1/predict?lively=2"), 0);
+    assert_int_equal(live_of("/v1/predict?live=1"), 1);
+    assert_int_equal(live_of("/v1/predict?x=2&live=1&y"), 1);
+    assert_int_equal(live_of("/v1/predict?live=0"), -1);
+    assert_int_equal(live_of("/v1/predict?live=11"), -1);
+    assert_int_equal(live_of("/v1/predict?x&live="), -1);
     assert_int_equal(with_target("/v1/predict?live=1&x=%20"), 200);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_int_equal(with_target(bad[i]), 400);
