@@ -54,7 +54,7 @@ def main():
     with tempfile.TemporaryDirectory() as work:
         (Path(work) / "c.c").write_text(C_PROGRAM)
         (Path(work) / "pixels").write_bytes(np.stack(images).tobytes())
-        subprocess.run([os.environ.get("CC", "cc"), "-O2", f"-I{ROOT}/include", f"{work}/c.c", str(library),
+        subprocess.run([*os.environ.get("CC", "cc").split(), "-O2", f"-I{ROOT}/include", f"{work}/c.c", str(library),
                         f"-Wl,-rpath,{library.parent}", "-o", f"{work}/c"], check=True)
         peer = subprocess.Popen([f"{work}/c", args.model, f"{work}/pixels", str(args.threads)], stdin=subprocess.PIPE,
                                 stdout=subprocess.PIPE, text=True)

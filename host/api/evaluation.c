@@ -3,7 +3,9 @@
 
 #include <string.h>
 
+#include "host/backend/ops.h"
 #include "host/base/memory.h"
+#include "host/base/threads.h"
 #include "host/eval/evaluate.h"
 #include "host/train/votes.h"
 
@@ -53,7 +55,10 @@ mien_status mien_evaluation_json(const char *const *models, int model_count, mie
                                      .drop_classes = want.drop_classes};
     if (!want.data && !want.soft_labels && mien_votes_of_run(models[0], votes))
         request.votes_of_run = votes;
-    MIEN_GO(mien_evaluate(&request, backend, &e));
+    const mien_thread_mode mode = mien_threads_enter(backend->team);
+    status = mien_evaluate(&request, backend, &e);
+    mien_threads_leave(mode);
+    MIEN_GO(status);
     mien_evaluation_document(&e, true, &text);
     MIEN_GO(text.status);
     *json = text.data;

@@ -52,6 +52,7 @@ mien_status mien_cpu_open(const mien_backend_options *options, mien_backend **ou
     cpu->deterministic = options && options->deterministic;
     const int threads = cpu->threads =
         mien_threads_start(options ? options->threads : 0, options && options->pin);
+    b->team = threads;
     if (held_back) mien_onednn_hold_back(isa);
     MIEN_GO(mien_onednn_open(cpu, cpu->library, sizeof cpu->library));
     choose_peak(cpu, isa);

@@ -36,6 +36,7 @@ struct mien_backend {
     mien_dtype param_dtype;
     mien_compute compute; /* never AUTO */
     void *impl;           /* the backend's own */
+    int team;             /* threads that it is prepared for; 0: any number */
     char description[224];
     char gpu[96], driver[32], library[96]; /* a GPU's name, the CUDA version of its driver, the
                                               libraries that compute; "" where there is none */

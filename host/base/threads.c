@@ -108,3 +108,14 @@ unsigned mien_float_enter(void) {
 void mien_float_leave(unsigned saved) {
     _mm_setcsr(saved);
 }
+
+mien_thread_mode mien_threads_enter(int team) {
+    const mien_thread_mode saved = {mien_float_enter(), omp_get_max_threads()};
+    if (team > 0) omp_set_num_threads(team);
+    return saved;
+}
+
+void mien_threads_leave(mien_thread_mode saved) {
+    omp_set_num_threads(saved.team);
+    mien_float_leave(saved.floats);
+}

@@ -30,6 +30,18 @@ int mien_threads_limit(int threads);
  * the CPU set of the thread that started it. */
 void mien_threads_leave_team(void);
 
+/* What mien_threads_enter changed. */
+typedef struct mien_thread_mode {
+    unsigned floats;
+    int team;
+} mien_thread_mode;
+
+/* Begins work that may be called from any thread: flush-to-zero, and a team of `team` threads (0:
+ * as it is). OpenMP keeps a team size for each calling thread, but operators and per-thread buffers
+ * are prepared for one. */
+mien_thread_mode mien_threads_enter(int team);
+void mien_threads_leave(mien_thread_mode saved);
+
 /* mien_float_enter sets flush-to-zero for the calling thread and returns its previous mode, which
  * mien_float_leave restores. */
 unsigned mien_float_enter(void);

@@ -55,22 +55,28 @@ mien_shape mien_model_input(const mien_model *model) {
     return model->graph.nodes[0].out;
 }
 
+static mien_status build(mien_predictor *p, int max_batch) {
+    const mien_model *model = p->model;
+    const mien_plan_options options = {
+        .max_batch = max_batch, .quant = &model->quant, .sliced = true};
+    MIEN_TRY(mien_plan_create(&model->graph, p->backend, &options, &p->plan));
+    MIEN_TRY(mien_plan_load(p->plan, &model->weights));
+    MIEN_TRY(mien_feed_create(p->backend, model->meta.input, &model->meta.normalise,
+                              (size_t)max_batch, &p->feed));
+    return mien_feed_make_order(&p->feed);
+}
+
 mien_status mien_predictor_create(const mien_model *model, mien_backend *backend, int max_batch,
                                   mien_predictor **out) {
     mien_predictor *p;
-    const mien_plan_options options = {
-        .max_batch = max_batch, .quant = &model->quant, .sliced = true};
     *out = NULL;
     MIEN_TRY(mien_model_complete(model, model->graph.name));
     MIEN_TRY(mien_new(&p, 1, sizeof *p));
     p->model = model;
     p->backend = backend;
-    mien_status status = mien_plan_create(&model->graph, backend, &options, &p->plan);
-    if (status == MIEN_OK) status = mien_plan_load(p->plan, &model->weights);
-    if (status == MIEN_OK)
-        status = mien_feed_create(backend, model->meta.input, &model->meta.normalise,
-                                  (size_t)max_batch, &p->feed);
-    if (status == MIEN_OK) status = mien_feed_make_order(&p->feed);
+    const mien_thread_mode mode = mien_threads_enter(backend->team);
+    const mien_status status = build(p, max_batch);
+    mien_threads_leave(mode);
     if (status != MIEN_OK) {
         mien_predictor_free(p);
         return status;
@@ -142,11 +148,11 @@ mien_status mien_predictor_outputs(mien_predictor *p, const uint8_t *images, int
     const int most = p->plan->most, classes = p->plan->graph->classes;
     mien_status status = MIEN_OK;
     if (n < 1) return MIEN_FAIL(INVALID, "a prediction needs at least one image");
-    const unsigned mode = mien_float_enter();
+    const mien_thread_mode mode = mien_threads_enter(p->backend->team);
     for (int at = 0; at < n && status == MIEN_OK; at += most)
         status = run_batch(p, images + (size_t)at * image, n - at < most ? n - at : most,
                            probabilities + (size_t)at * (size_t)classes,
                            values ? values + (size_t)at * (size_t)classes : NULL);
-    mien_float_leave(mode);
+    mien_threads_leave(mode);
     return status;
 }

@@ -58,7 +58,11 @@ class _Worker:
 
 class Model:
     """A model file or run folder; without a path the included model. Any number of threads may call it:
-    `workers` calls run at once on the CPU, each with `threads` threads (0: all), and one on a GPU."""
+    `workers` calls run at once on the CPU, each with `threads` threads (0: all), and one on a GPU.
+
+    Calls from other threads than that which made the model run in threads of the model's own: OpenMP keeps a team for
+    each thread that calls it, and the teams of many callers would take the CPUs from each other. A GPU must be used from
+    one thread."""
 
     def __init__(self, path: Optional[Path] = None, device: str = "auto", *, threads: int = 0, workers: int = 1,
                  batch: int = 64) -> None:
@@ -70,11 +74,14 @@ class Model:
         self._all: List[_Worker] = []
         self._closed = False
         self._lock = threading.Lock()
+        self._process = os.getpid()
         gpus = c.c_int()
         gpu = device.startswith("cuda") or (device == "auto" and lib().mien_backend_gpus(gpus) == 0 and gpus.value > 0)
-        self._free = threading.Semaphore(1 if gpu else workers)
-        # a GPU must be used from one thread
-        self._thread = ThreadPoolExecutor(1, "mien") if gpu else None
+        self._workers = 1 if gpu else workers
+        self._free = threading.Semaphore(self._workers)
+        self._home = None if gpu else threading.get_ident()
+        self._own = threading.local()
+        self._pool = ThreadPoolExecutor(self._workers, "mien", lambda own: setattr(own, "inside", True), (self._own,))
         check(lib().mien_model_load(self._path, self._pointer))
         shape = lib().mien_model_input(self._pointer)
         self.input: Tuple[int, int, int] = (shape.h, shape.w, shape.c)
@@ -87,23 +94,34 @@ class Model:
         return None if self._path is None else os.fsdecode(self._path)
 
     def _run(self, work: Callable[[_Worker], T]) -> T:
-        with self._free:
-            if self._closed:
-                raise Error("the model is closed")
-            return self._thread.submit(self._with_worker, work).result() if self._thread else self._with_worker(work)
+        if os.getpid() != self._process:
+            raise Error("the model was loaded before this process was forked: load it again here")
+        if threading.get_ident() == self._home:
+            return self._with_worker(work)
+        with self._lock:
+            self._check_open()
+            call = self._pool.submit(self._with_worker, work)
+        return call.result()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Error("the model is closed")
 
     def _with_worker(self, work: Callable[[_Worker], T]) -> T:
-        with self._lock:
-            worker = self._idle.pop() if self._idle else None
-        if worker is None:
-            worker = _Worker(self)
+        with self._free:
             with self._lock:
-                self._all.append(worker)
-        try:
-            return work(worker)
-        finally:
-            with self._lock:
-                self._idle.append(worker)
+                if threading.get_ident() == self._home:
+                    self._check_open()
+                worker = self._idle.pop() if self._idle else None
+            if worker is None:
+                worker = _Worker(self)
+                with self._lock:
+                    self._all.append(worker)
+            try:
+                return work(worker)
+            finally:
+                with self._lock:
+                    self._idle.append(worker)
 
     def _predictor(self, worker: _Worker) -> c.c_void_p:
         if not worker.predictor:
@@ -213,6 +231,8 @@ class Model:
 
     def close(self) -> None:
         """Frees the model; calls that run end first."""
+        if os.getpid() != self._process:
+            return  # the threads that could free it are those of another process
         with self._lock:
             if self._closed:
                 return
@@ -223,18 +243,18 @@ class Model:
                 worker.close()
             lib().mien_model_free(self._pointer)
 
-        self._wait_idle()
-        self._thread.submit(free).result() if self._thread else free()
-        if self._thread:
-            self._thread.shutdown()
-
-    def _wait_idle(self) -> None:
-        done = threading.Event()
-        while True:
-            with self._lock:
-                if len(self._idle) == len(self._all):
-                    return
-            done.wait(0.005)
+        if hasattr(self._own, "inside"):  # the last reference went away in a thread of the model's own
+            free()
+            self._pool.shutdown(wait=False)
+        elif self._home is None:  # a GPU is left by the thread that used it
+            self._pool.submit(free).result()
+            self._pool.shutdown()
+        else:
+            self._pool.shutdown()
+            for _ in range(self._workers):  # until the last call has ended
+                self._free.acquire()
+            free()
+            self._free.release(self._workers)
 
     def __enter__(self) -> "Model":
         return self

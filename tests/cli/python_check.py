@@ -1,6 +1,6 @@
 """The Python package against the command line; test_python.sh runs it in a folder with faces.csv and tiny.yaml.
 Prints TAP."""
-import csv, json, os, subprocess, sys, threading, traceback
+import csv, json, os, subprocess, sys, threading, time, traceback
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +113,30 @@ def _():
             [t.start() for t in threads], [t.join() for t in threads]
             assert not wrong and len(model._all) <= workers, (wrong, len(model._all))
     refused("invalid argument", "closed", model.predict, IMAGES)
+
+
+@case("a model's last reference may go away in its own thread; after a fork it is refused")
+def _():
+    for _ in range(20):
+        mien.Model("run", threads=1).predict(IMAGES[:1])
+    model = mien.Model("run", threads=1)
+    model._pool.submit(int).result()
+    threads = list(model._pool._threads)
+    assert threads
+    model._pool.submit(time.sleep, 0.1)
+    model._pool.submit(lambda owner: None, model)
+    del model
+    [t.join(20) for t in threads]
+    assert not any(t.is_alive() for t in threads)
+    model = mien.Model("run", threads=1)
+    child = os.fork()
+    if not child:
+        try:
+            model.predict(IMAGES)
+        except mien.Error as error:
+            os._exit("load it again" not in str(error))
+        os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 @case("predict: what is no image is refused in one sentence")

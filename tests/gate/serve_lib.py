@@ -32,6 +32,10 @@ def png_of(width, height, data):
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
+def post(body):
+    return (b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(body)) + body
+
+
 class Server:
     def __init__(self, *args, log=None, env=None, wait=True):
         self.log = log or "serve.log"
@@ -69,6 +73,8 @@ class Server:
             except OSError:
                 pass
         return total
+
+    def descriptors(self): return len(os.listdir(f"/proc/{self.pid}/fd"))
 
     def alive(self): return self.process.poll() is None
 

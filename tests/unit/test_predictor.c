@@ -1,5 +1,7 @@
 /* The public API: a predictor gives the results of its plan, for any number of images. */
+#include <dirent.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,6 +45,56 @@ static int close_model(void **state) {
     mien_backend_close(backend);
     mien_model_release(&model);
     return 0;
+}
+
+static uint8_t some_images[MOST * SIDE * SIDE];
+
+typedef struct call {
+    mien_predictor *predictor;
+    float out[MOST * CLASSES];
+    int threads; /* of the process afterwards */
+} call;
+
+static int threads_of_process(void) {
+    int count = -2; /* "." and ".." */
+    DIR *tasks = opendir("/proc/self/task");
+    assert_non_null(tasks);
+    while (readdir(tasks))
+        count++;
+    closedir(tasks);
+    return count;
+}
+
+static void *run_call(void *context) {
+    call *c = context;
+    if (mien_predictor_run(c->predictor, some_images, MOST, c->out) == MIEN_OK)
+        c->threads = threads_of_process();
+    return NULL;
+}
+
+/* A predictor computes with the threads of its backend, whichever thread calls it: operators are
+ * prepared for so many. */
+static void any_thread(void **state) {
+    (void)state;
+    static call here, there;
+    for (size_t i = 0; i < sizeof some_images; i++)
+        some_images[i] = (uint8_t)(i * 2654435761u >> 24);
+    for (int threads = 1; threads <= 4; threads++) {
+        const mien_backend_options options = {.threads = threads};
+        mien_backend *own;
+        mien_predictor *p;
+        pthread_t thread;
+        assert_int_equal(mien_backend_open("cpu", &options, &own), MIEN_OK);
+        assert_int_equal(mien_predictor_create(&model, own, MOST, &p), MIEN_OK);
+        here.predictor = there.predictor = p;
+        run_call(&here);
+        assert_int_equal(pthread_create(&thread, NULL, run_call, &there), 0);
+        pthread_join(thread, NULL);
+        assert_int_equal(there.threads, here.threads + threads);
+        assert_memory_equal(here.out, there.out, sizeof here.out);
+        mien_predictor_free(p);
+        mien_backend_close(own);
+    }
 }
 
 /* All batch sizes from one image up: more than operators keep prepared. */
@@ -97,6 +149,7 @@ static void long_names_keep_their_activation(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(any_number_of_images),
                                        cmocka_unit_test(the_same_bits_every_time),
+                                       cmocka_unit_test(any_thread),
                                        cmocka_unit_test(long_names_keep_their_activation)};
     return cmocka_run_group_tests(tests, open_model, close_model);
 }
