@@ -449,7 +449,7 @@ struct mien_ops {
 };
 
 /* To be raised when a type in this file changes: a module of another version is not loaded. */
-enum { MIEN_OPS_VERSION = 8 };
+enum { MIEN_OPS_VERSION = 9 };
 
 static inline size_t mien_dtype_bytes(mien_dtype dtype) {
     static const unsigned char bytes[] = {4, 8, 2, 1, 1, 2};

@@ -31,4 +31,23 @@ else
     echo "not ok the library of the same prefix is used, with its model"
     sed 's/^/# /' <<<"$library"
 fi
+# eight callers share the CPUs as well as one has them; in turns, because the machine may be busy
+MIEN_LIBRARY=$MIEN_BUILD/libmien.so PYTHONPATH=python PYTHONDONTWRITEBYTECODE=1 "$python" - <<'END' || failed=1
+import statistics, sys, threading, time
+import numpy, mien
+model, images = mien.Model(device="cpu"), numpy.random.default_rng(1).integers(0, 256, (64, 48, 48), numpy.uint8)
+
+def rate(callers, calls=32):
+    threads = [threading.Thread(target=lambda: [model.predict(images) for _ in range(calls // callers)]) for _ in range(callers)]
+    begin = time.perf_counter()
+    [t.start() for t in threads], [t.join() for t in threads]
+    return calls * 64 / (time.perf_counter() - begin)
+
+rate(8)
+rounds = [(rate(1), rate(8)) for _ in range(9)]
+ratio = statistics.median(eight / one for one, eight in rounds)
+print("#", *(f"{one:.0f}/{eight:.0f}" for one, eight in rounds), "images a second by one and by eight callers")
+print("ok" if ratio >= 0.8 else "not ok", f"eight callers get {ratio:.2f} of what one gets")
+sys.exit(ratio < 0.8)
+END
 exit $failed
