@@ -152,6 +152,12 @@ static mien_status convert(const convert_args *args) {
     mien_status status;
     MIEN_TRY(check_files(args));
     MIEN_GO(mien_model_open_with(args->rest.items[0], &args->options, &model));
+    if (!args->data && model.quant.nodes)
+        MIEN_GO(
+            MIEN_FAIL(INVALID,
+                      "'%s' would hold a model in float, and '%s' is in int8; take the one that "
+                      "it was made from",
+                      args->rest.items[1], args->rest.items[0]));
     if (args->data) MIEN_GO(mien_model_complete(&model, args->rest.items[0]));
     if (args->data) MIEN_GO(calibrate(args, &model, &result));
     model.scaled_inside = args->scaled_inside;
@@ -174,12 +180,9 @@ static bool check_format(convert_args *args) {
         return false;
     }
     if (args->format) return true;
-    const bool int8 = mien_model_format_for(out, true) != NULL;
-    if (!int8 && !mien_model_format_for(out, false)) return true;
+    if (!mien_model_format_for(out, false)) return true;
     fprintf(stderr,
-            int8 ? "mien: '%s' is a model in int8: convert wants --calibrate SRC\n"
-                 : "mien: '%s' is a model in float, which is written as it is: leave out "
-                   "--calibrate\n",
+            "mien: '%s' is a model in float, which is written as it is: leave out --calibrate\n",
             out);
     return false;
 }
@@ -243,5 +246,6 @@ const cli_command cmd_convert = {
     "  mien convert runs/fer2013-classic-1 classic-int8.safetensors --calibrate fer2013.csv\n"
     "  mien evaluate --model classic-int8.safetensors --data fer2013.csv --split val\n"
     "  mien convert runs/fer2013-classic-1 classic.h5\n"
-    "  mien convert runs/fer2013-classic-1 classic.onnx --with-preprocessing\n",
+    "  mien convert runs/fer2013-classic-1 classic.onnx --with-preprocessing\n"
+    "  mien convert runs/fer2013-classic-1 classic.safetensors\n",
     run};

@@ -45,8 +45,8 @@ typedef struct mien_model_format {
     mien_status (*write)(const mien_model *model, const char *path, char **bytes, size_t *size);
 } mien_model_format;
 
-extern const mien_model_format mien_format_keras_h5, mien_format_int8, mien_format_checkpoint,
-    mien_format_onnx, mien_format_keras_zip;
+extern const mien_model_format mien_format_keras_h5, mien_format_int8, mien_format_float,
+    mien_format_checkpoint, mien_format_onnx, mien_format_keras_zip;
 
 /* foreign_model.c: what a file is that this program does not read, with the cure; NULL if that is
  * not known. */

@@ -12,9 +12,9 @@
 static const size_t file_limit = (size_t)2 << 30;
 
 /* HDF5 comes last, because its signature may follow a block of arbitrary content. */
-static const mien_model_format *const formats[] = {&mien_format_int8, &mien_format_checkpoint,
-                                                   &mien_format_onnx, &mien_format_keras_zip,
-                                                   &mien_format_keras_h5};
+static const mien_model_format *const formats[] = {&mien_format_int8,       &mien_format_float,
+                                                   &mien_format_checkpoint, &mien_format_onnx,
+                                                   &mien_format_keras_zip,  &mien_format_keras_h5};
 enum { FORMATS = sizeof formats / sizeof formats[0] };
 
 const mien_model_format *mien_model_format_at(size_t index) {

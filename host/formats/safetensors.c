@@ -112,13 +112,13 @@ mien_status mien_st_floats(const mien_st_tensor *tensor, float *out, size_t coun
         return MIEN_FAIL(INVALID, "'%s' has %zu values instead of %zu", tensor->name, tensor->count,
                          count);
     const char *from = tensor->data;
-    for (size_t i = 0; i < count; i++) {
+    if (tensor->type == MIEN_ST_F32 && count) memcpy(out, from, 4 * count);
+    for (size_t i = 0; tensor->type != MIEN_ST_F32 && i < count; i++) {
         double d;
         int64_t n;
         switch (tensor->type) {
         case MIEN_ST_F32:
-            memcpy(&out[i], from + 4 * i, 4);
-            break;
+            break; /* done above */
         case MIEN_ST_F64:
             memcpy(&d, from + 8 * i, 8);
             out[i] = (float)d;

@@ -88,6 +88,38 @@ for made in copy folder; do
 done
 check "a copy is trained on" "$mien" train "${quick[@]}" --set model.file=copy.h5 --data faces.csv --out on
 
+# ---- safetensors in float ----
+check "float safetensors" "$mien" convert run float.safetensors
+cp check.log float.log
+check "safetensors: one line says what it is" eval '[ "$(cat float.log)" = "float.safetensors: safetensors from run" ]'
+score float.safetensors float.csv >score.log
+check "safetensors: the same predictions" cmp f32.csv float.csv
+check "safetensors: the same layers and settings" eval '"$mien" inspect float.safetensors | cmp - a.log'
+check "safetensors: back to .h5, the same bytes" eval '"$mien" convert float.safetensors back.h5 && cmp back.h5 copy.h5'
+check "safetensors: calibrated from" eval '"$mien" convert float.safetensors again.safetensors --calibrate faces.csv --threads 1 &&
+    "$mien" convert run first.safetensors --calibrate faces.csv --threads 1 && cmp again.safetensors first.safetensors'
+check "safetensors: trained on" "$mien" train "${quick[@]}" --set model.file=float.safetensors --data faces.csv --out on_float
+check "the three kinds are told apart" eval '"$mien" inspect float.safetensors --json | grep -q "\"mien-f32\"" &&
+    "$mien" inspect m.safetensors --json | grep -q "\"mien-int8\"" &&
+    "$mien" inspect run/last.safetensors --json | grep -q "\"mien-checkpoint\""'
+if command -v python3 >/dev/null; then
+python3 - float.safetensors >names.log 2>&1 <<'PY'
+import json, struct, sys
+data = open(sys.argv[1], "rb").read()
+size = struct.unpack("<Q", data[:8])[0]
+header = json.loads(data[8:8 + size])
+assert header.pop("__metadata__")["format"] == "mien-f32-1"
+end = 0
+for name, t in header.items():
+    assert t["dtype"] == "F32" and t["data_offsets"][0] == end, name
+    end = t["data_offsets"][1]
+assert end == len(data) - 8 - size
+shapes = {n: t["shape"] for n, t in header.items()}
+assert shapes["conv2d/kernel"] == [3, 3, 1, 16] and len(shapes["dense/kernel"]) == 2, shapes
+PY
+check "safetensors: names and Keras's shapes" test ! -s names.log
+else skip "safetensors: names" "no python3"; fi
+
 # ---- what is wrong ----
 refuse 2 "calibration of floats" "'x.h5'" "--calibrate" -- convert run x.h5 --calibrate faces.csv
 refuse 2 "images without calibration" "--images" "--calibrate" -- convert run x.h5 --images 40
@@ -96,7 +128,7 @@ refuse 1 "int8 to floats" "in int8" "x.h5" -- convert m.safetensors x.h5
 refuse 1 "a copy over the model" "would overwrite" "run/best.h5" -- convert run run/best.h5
 refuse 1 "no model to copy" "nowhere.h5" -- convert nowhere.h5 x.h5
 refuse 1 "a suffix of no format" "'x.bin'" ".h5" ".safetensors" -- convert run x.bin
-refuse 2 "no calibration data" "--calibrate" -- convert run never.safetensors
+refuse 1 "int8 without calibration" "in int8" "made from" -- convert m.safetensors x.safetensors
 refuse 2 "no target" "convert needs" -- convert run --calibrate faces.csv
 refuse 2 "images: none" "--images" -- convert run x.safetensors --calibrate faces.csv --images 0
 refuse 2 "unknown split" "--split" "'tset'" -- convert run x.safetensors --calibrate faces.csv --split tset
@@ -121,6 +153,12 @@ head -c 3000 m.safetensors >cut.safetensors
 refuse 1 "cut off" "cut.safetensors" -- evaluate --model cut.safetensors --data faces.csv
 : >empty.safetensors
 refuse 1 "empty" "empty.safetensors" -- inspect empty.safetensors
+sed 's/mien-f32-1/mien-f32-2/' float.safetensors >newer.safetensors
+refuse 1 "a newer format" "mien-f32-1" -- inspect newer.safetensors
+head -c -4 float.safetensors >cut.safetensors
+refuse 1 "float: cut off" "cut.safetensors" -- evaluate --model cut.safetensors --data faces.csv
+{ head -c -4 float.safetensors; printf '\0\0\300\177'; } >nan.safetensors
+refuse 1 "float: not a number" "not finite" -- inspect nan.safetensors
 cp "$root/tests/golden/layers.safetensors" other.safetensors
 refuse 1 "another's safetensors" "mien convert" -- inspect other.safetensors
 finish

@@ -105,15 +105,18 @@ static void content_matches_one_row(void **state) {
 /* Other safetensors files match no row. */
 static void other_safetensors_match_nothing(void **state) {
     (void)state;
-    static const char *const formats[] = {"pt", "mien-int8-2", "mien-int8-1"};
+    static const char *const formats[] = {"pt", "mien-int8-2", "mien-f32-2", "mien-int8-1",
+                                          "mien-f32-1"};
     const float one = 1;
     const mien_st_entry entry = {.name = "a", .rank = 0, .data = &one};
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 5; i++) {
         mien_text text = {0};
         const mien_st_meta meta = {"format", formats[i]};
         expect_ok(mien_safetensors_compose(&entry, 1, &meta, 1, &text));
-        assert_ptr_equal(mien_model_format_sniff(text.data, text.size),
-                         i == 2 ? &mien_format_int8 : NULL);
+        assert_ptr_equal(mien_model_format_sniff(text.data, text.size), i == 3 ? &mien_format_int8
+                                                                        : i == 4
+                                                                            ? &mien_format_float
+                                                                            : NULL);
         mien_text_release(&text);
     }
 }

@@ -1,7 +1,9 @@
-/* int8 models as .safetensors. Metadata: `format`, `mien`, `model_config` (as in .h5 files, but as
- * plain text) and `calibration`. Tensors: every parameter as "layer/name" in F32. A quantised layer
- * has its kernel in I8, "layer/kernel_scale" [channels], and "layer/input_scale" [2]: the scale,
- * and 1 for signed (s8) or 0 for unsigned (u8) input. */
+/* Models as .safetensors, in float and in int8. Metadata: `format`, which tells them and
+ * checkpoints apart, `mien` and `model_config` (as in .h5 files, but as plain text). Tensors: every
+ * parameter as "layer/name" in F32. In int8 there is `calibration` too, and a quantised layer has
+ * its kernel in I8, "layer/kernel_scale" [channels], and "layer/input_scale" [2]: the scale, and 1
+ * for signed (s8) or 0 for unsigned (u8) input. Float tensors have the shapes of Keras's; int8
+ * files were written before those and pad the shapes of kernels to four dimensions. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +13,12 @@
 #include "host/formats/format.h"
 #include "host/formats/safetensors.h"
 
-static const char *const format_name = "mien-int8-1";
+static const char float_name[] = "mien-f32-1", int8_name[] = "mien-int8-1";
+
+static int rank_of(const mien_param *p, bool int8) {
+    if (!int8) return 1 + p->axes;
+    return p->linear || p->axes > 0 ? 4 : 1;
+}
 
 /* ---- writing ---- */
 
@@ -36,7 +43,7 @@ static void add_param(writer *w, const mien_model *model, int i, int k, const vo
     const mien_shape s = node->params[k].shape;
     const long long dims[] = {s.n, s.h, s.w, s.c};
     mien_st_entry *e = next_entry(w, node->name, node->params[k].name);
-    e->rank = node->params[k].axes > 0 ? 4 : 1;
+    e->rank = rank_of(&node->params[k], model->quant.nodes != 0);
     memcpy(e->shape, dims + 4 - e->rank, sizeof dims[0] * (size_t)e->rank);
     e->data = data;
     e->type = type;
@@ -51,39 +58,48 @@ static void add_floats(writer *w, const mien_node *node, const char *name, const
 }
 
 static bool is_int8_param(const mien_model *model, int i, int k) {
-    return model->graph.nodes[i].params[k].linear && model->quant.layers[i].w_scale;
+    return model->quant.nodes && model->quant.layers[i].w_scale &&
+           model->graph.nodes[i].params[k].linear;
+}
+
+static mien_status add_scales(writer *w, const mien_node *node, const mien_quant_layer *q) {
+    float *input;
+    MIEN_TRY(mien_new(&input, 2, sizeof *input));
+    w->owned[w->count] = input;
+    input[0] = q->x_scale;
+    input[1] = q->x_signed;
+    add_floats(w, node, "input_scale", input, 2);
+    add_floats(w, node, "kernel_scale", q->w_scale, node->out.c);
+    return MIEN_OK;
+}
+
+static mien_status add_int8_kernel(writer *w, const mien_model *model, int i) {
+    const mien_node *node = &model->graph.nodes[i];
+    const mien_quant_layer *q = &model->quant.layers[i];
+    const size_t count = mien_shape_count(node->params[0].shape);
+    const size_t channels = (size_t)node->out.c;
+    const float *from = mien_weights_get(&model->weights, i, 0);
+    int8_t *bytes;
+    MIEN_TRY(mien_new(&bytes, count, 1));
+    w->owned[w->count] = bytes;
+    for (size_t e = 0; e < count; e++)
+        bytes[e] = (int8_t)rintf(from[e] / q->w_scale[e % channels]);
+    add_param(w, model, i, 0, bytes, MIEN_ST_I8);
+    return MIEN_OK;
 }
 
 /* F32 tensors come first, so that every tensor is aligned. */
 static mien_status add_all(writer *w, const mien_model *model) {
     const mien_graph *graph = &model->graph;
+    const mien_quant_layer *layers = model->quant.nodes ? model->quant.layers : NULL;
     for (int i = 0; i < graph->count; i++) {
-        const mien_quant_layer *q = &model->quant.layers[i];
         for (int k = 0; k < graph->nodes[i].param_count; k++)
             if (!is_int8_param(model, i, k))
                 add_param(w, model, i, k, mien_weights_get(&model->weights, i, k), MIEN_ST_F32);
-        if (!q->w_scale) continue;
-        float *input;
-        MIEN_TRY(mien_new(&input, 2, sizeof *input));
-        w->owned[w->count] = input;
-        input[0] = q->x_scale;
-        input[1] = q->x_signed;
-        add_floats(w, &graph->nodes[i], "input_scale", input, 2);
-        add_floats(w, &graph->nodes[i], "kernel_scale", q->w_scale, graph->nodes[i].out.c);
+        if (layers && layers[i].w_scale) MIEN_TRY(add_scales(w, &graph->nodes[i], &layers[i]));
     }
-    for (int i = 0; i < graph->count; i++) {
-        const mien_quant_layer *q = &model->quant.layers[i];
-        if (!q->w_scale) continue;
-        const size_t count = mien_shape_count(graph->nodes[i].params[0].shape);
-        const size_t channels = (size_t)graph->nodes[i].out.c;
-        const float *from = mien_weights_get(&model->weights, i, 0);
-        int8_t *bytes;
-        MIEN_TRY(mien_new(&bytes, count, 1));
-        w->owned[w->count] = bytes;
-        for (size_t e = 0; e < count; e++)
-            bytes[e] = (int8_t)rintf(from[e] / q->w_scale[e % channels]);
-        add_param(w, model, i, 0, bytes, MIEN_ST_I8);
-    }
+    for (int i = 0; layers && i < graph->count; i++)
+        if (layers[i].w_scale) MIEN_TRY(add_int8_kernel(w, model, i));
     return MIEN_OK;
 }
 
@@ -96,11 +112,12 @@ static mien_status compose(writer *w, const mien_model *model, mien_text *out) {
     MIEN_GO(config.status != MIEN_OK ? config.status : meta.status);
     for (size_t i = 0; i < w->count; i++)
         MIEN_GO(w->names[i].status);
-    const mien_st_meta metadata[] = {{"format", format_name},
+    const bool int8 = model->quant.nodes != 0;
+    const mien_st_meta metadata[] = {{"format", int8 ? int8_name : float_name},
                                      {"mien", meta.data},
                                      {"model_config", config.data},
-                                     {"calibration", model->calibration}};
-    status = mien_safetensors_compose(w->entries, w->count, metadata, 4, out);
+                                     {"calibration", model->calibration}}; /* int8 only */
+    status = mien_safetensors_compose(w->entries, w->count, metadata, int8 ? 4 : 3, out);
 out:
     mien_text_release(&config);
     mien_text_release(&meta);
@@ -139,6 +156,7 @@ typedef struct reader {
     mien_safetensors file;
     const char *source;
     mien_model *model;
+    bool int8;
     size_t used;
 } reader;
 
@@ -194,12 +212,13 @@ static mien_status read_param(reader *r, int i, int k) {
     const mien_node *node = &r->model->graph.nodes[i];
     const mien_param *p = &node->params[k];
     const long long dims[] = {p->shape.n, p->shape.h, p->shape.w, p->shape.c};
-    const int rank = p->linear || p->axes > 0 ? 4 : 1;
+    const int rank = rank_of(p, r->int8);
     const mien_st_tensor *t;
     float *to = mien_weights_get(&r->model->weights, i, k);
     MIEN_TRY(find(r, node, p->name, dims + 4 - rank, rank, &t));
     if (!t) return bad(r, node, p->name, "is missing");
-    if (t->type == MIEN_ST_I8 && !p->linear) return bad(r, node, p->name, "must not be I8");
+    if (t->type == MIEN_ST_I8 && !(r->int8 && p->linear))
+        return bad(r, node, p->name, "must not be I8");
     MIEN_TRY(floats(r, node, t, p->name, to));
     if (t->type != MIEN_ST_I8) return MIEN_OK;
     MIEN_TRY(read_scales(r, i));
@@ -252,23 +271,24 @@ static mien_status read_model(reader *r) {
     mien_model *model = r->model;
     const char *format = mien_safetensors_meta(&r->file, "format");
     const char *calibration = mien_safetensors_meta(&r->file, "calibration");
-    if (!format || strcmp(format, format_name) != 0)
-        return MIEN_FAIL(
-            UNSUPPORTED,
-            "%s: not a model written by 'mien convert' (its metadata 'format' is not %s)",
-            r->source, format_name);
+    r->int8 = format && strcmp(format, int8_name) == 0;
+    if (!r->int8 && !(format && strcmp(format, float_name) == 0))
+        return MIEN_FAIL(UNSUPPORTED,
+                         "%s: not a model written by 'mien convert' (its metadata 'format' is "
+                         "neither %s nor %s)",
+                         r->source, float_name, int8_name);
     snprintf(model->calibration, sizeof model->calibration, "%s", calibration ? calibration : "");
     MIEN_TRY(read_network(r));
     MIEN_TRY(check_size(r));
     MIEN_TRY(mien_weights_zeros(&model->graph, &model->weights));
-    MIEN_TRY(mien_quant_create(&model->graph, &model->quant));
+    if (r->int8) MIEN_TRY(mien_quant_create(&model->graph, &model->quant));
     for (int i = 1; i < model->graph.count; i++)
         for (int k = 0; k < model->graph.nodes[i].param_count; k++)
             MIEN_TRY(read_param(r, i, k));
     if (r->used != r->file.count)
         return MIEN_FAIL(FORMAT, "%s: the file has %zu tensors, but the network uses %zu",
                          r->source, r->file.count, r->used);
-    if (mien_quant_check(&model->graph, &model->quant) != MIEN_OK)
+    if (r->int8 && mien_quant_check(&model->graph, &model->quant) != MIEN_OK)
         return mien_fail_context(MIEN_FORMAT, "%s", r->source);
     return MIEN_OK;
 }
@@ -281,16 +301,24 @@ static mien_status read_file(mien_model_source *from, mien_model *model) {
     return status;
 }
 
-/* The metadata distinguish this format from other safetensors files. */
-static bool is_int8(const char *bytes, size_t size) {
+/* The metadata distinguish these formats from other safetensors files. */
+static bool has_format(const char *bytes, size_t size, const char *name) {
     mien_safetensors file;
     bool is = false;
     if (mien_safetensors_parse(bytes, size, "", &file) == MIEN_OK) {
         const char *format = mien_safetensors_meta(&file, "format");
-        is = format && strcmp(format, format_name) == 0;
+        is = format && strcmp(format, name) == 0;
     }
     mien_safetensors_release(&file);
     return is;
+}
+
+static bool is_int8(const char *bytes, size_t size) {
+    return has_format(bytes, size, int8_name);
+}
+
+static bool is_float(const char *bytes, size_t size) {
+    return has_format(bytes, size, float_name);
 }
 
 const mien_model_format mien_format_int8 = {
@@ -299,6 +327,16 @@ const mien_model_format mien_format_int8 = {
     .suffixes = {".safetensors"},
     .flags = MIEN_FORMAT_INT8,
     .sniff = is_int8,
+    .read = read_file,
+    .write = write_file,
+};
+
+const mien_model_format mien_format_float = {
+    .name = "mien-f32",
+    .content = "safetensors",
+    .suffixes = {".safetensors"},
+    .flags = MIEN_FORMAT_TRAINABLE,
+    .sniff = is_float,
     .read = read_file,
     .write = write_file,
 };
