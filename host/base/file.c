@@ -57,7 +57,7 @@ static mien_status read_regular(const char *path, int flags, size_t limit, char 
         status = too_many_bytes(path, (unsigned long long)info.st_size, limit);
         goto out;
     }
-    MIEN_GO(mien_new(&data, (size_t)info.st_size + 1, 1));
+    MIEN_GO(mien_new_aligned(&data, (size_t)info.st_size + 1)); /* huge pages for large files */
     while (used < (size_t)info.st_size) {
         const ssize_t got = read(fd, data + used, (size_t)info.st_size - used);
         if (got < 0 && errno == EINTR) continue;

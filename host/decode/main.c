@@ -68,7 +68,7 @@ static bool prepare(unsigned char **memory) {
     close_range(DECODE_SOCKET_FD + 1, ~0u, 0);
     warm_up();
     return sandbox_limits(DECODE_MEMORY + WORK_MEMORY, 0, DECODE_SOCKET_FD + 1) &&
-           sandbox_filter(socket, 1, socket, 1);
+           sandbox_filter(socket, 1, socket, 1, -1);
 }
 
 int main(void) {

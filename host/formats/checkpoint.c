@@ -3,7 +3,6 @@
  * checksum is that of the whole file with its own 64 digits as zeros. */
 #include "host/formats/checkpoint.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -167,10 +166,9 @@ mien_status mien_checkpoint_array(const mien_safetensors *file, const char *sour
                                  t ? "does not have the layer's shape" : "is missing");
             float *to = mien_weights_get(out, i, k);
             MIEN_TRY(mien_st_floats(t, to, t->count));
-            for (size_t n = 0; n < t->count; n++)
-                if (!isfinite(to[n]))
-                    return MIEN_FAIL(FORMAT, "%s: the tensor %s has a value that is not finite",
-                                     source, name);
+            if (!mien_all_finite(to, t->count))
+                return MIEN_FAIL(FORMAT, "%s: the tensor %s has a value that is not finite", source,
+                                 name);
         }
     return MIEN_OK;
 }

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,6 +19,7 @@
 #include "host/formats/model.h"
 
 /* EXIT_UNKNOWN: the wait status of exit(1) */
+static const size_t output_limit = (size_t)4 << 30;
 enum { TIMEOUT_SECONDS = 60, ERROR_TEXT = 400, EXIT_UNKNOWN = 1 << 8 };
 
 static mien_status memory_file(const char *name, const void *data, size_t size, int *fd) {
@@ -31,12 +34,37 @@ static mien_status memory_file(const char *name, const void *data, size_t size, 
     return MIEN_OK;
 }
 
-static mien_status read_output(int fd, size_t limit, char **out, size_t *size) {
-    const off_t length = lseek(fd, 0, SEEK_END);
+/* The file itself, if it can be opened and is as large as its content in memory, else a copy of
+ * that: a file in an archive has no descriptor. A race does no harm, as mien-h5 trusts nothing. */
+static mien_status input_file(const char *file, const void *in, size_t size, int *fd) {
+    struct stat info;
+    *fd = file ? open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+    if (*fd >= 0 && fstat(*fd, &info) == 0 && S_ISREG(info.st_mode) && (size_t)info.st_size == size)
+        return MIEN_OK;
+    if (*fd >= 0) close(*fd);
+    return memory_file("h5-in", in, size, fd);
+}
+
+static mien_status measure_output(int fd, off_t *length) {
+    *length = lseek(fd, 0, SEEK_END);
+    if (*length >= 0 && (size_t)*length <= output_limit) return MIEN_OK;
+    return MIEN_FAIL(FORMAT, "the output of mien-h5 has %lld bytes: too many", (long long)*length);
+}
+
+static mien_status map_output(int fd, mien_h5_container *out) {
+    off_t length;
+    MIEN_TRY(measure_output(fd, &length));
+    void *at = length ? mmap(NULL, (size_t)length, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0)
+                      : MAP_FAILED;
+    if (at == MAP_FAILED) return MIEN_FAIL(IO, "cannot read the output of mien-h5");
+    *out = (mien_h5_container){at, (size_t)length};
+    return MIEN_OK;
+}
+
+static mien_status read_output(int fd, char **out, size_t *size) {
+    off_t length;
     *out = NULL;
-    if (length < 0 || (size_t)length > limit)
-        return MIEN_FAIL(FORMAT, "the output of mien-h5 has %lld bytes: too many",
-                         (long long)length);
+    MIEN_TRY(measure_output(fd, &length));
     MIEN_TRY(mien_new(out, (size_t)length + 1, 1));
     for (size_t done = 0; done < (size_t)length;) {
         const ssize_t got = pread(fd, *out + done, (size_t)length - done, (off_t)done);
@@ -77,11 +105,21 @@ static int spawn(const char *program, const char *verb, int in, int out, int err
     return code;
 }
 
+/* Returns when the child has ended or after the timeout, or at once on an old kernel. */
+static void wait_for_end(pid_t child) {
+    const int fd = (int)syscall(SYS_pidfd_open, child, 0);
+    struct pollfd end = {.fd = fd, .events = POLLIN};
+    if (fd < 0) return;
+    poll(&end, 1, TIMEOUT_SECONDS * 1000);
+    close(fd);
+}
+
 /* Waits with a deadline; a child that hangs is killed. */
 static int wait_for(pid_t child, bool *late) {
     const double end = mien_seconds() + TIMEOUT_SECONDS;
     int result = 0;
     *late = false;
+    wait_for_end(child);
     for (int pause = 0;; pause = pause < 20 ? pause + 1 : 20) {
         const pid_t got = waitpid(child, &result, WNOHANG);
         if (got == child) return result;
@@ -126,32 +164,58 @@ mien_status mien_h5_available(void) {
     return find_program(program);
 }
 
+/* Runs mien-h5 on the descriptor fds[0]; fds[1] is then its output. */
+static mien_status run_on(const char *program, const char *verb, const char *source, int *fds) {
+    pid_t child;
+    bool late;
+    MIEN_TRY(memory_file("h5-out", NULL, 0, &fds[1]));
+    MIEN_TRY(memory_file("h5-err", NULL, 0, &fds[2]));
+    const int code = spawn(program, verb, fds[0], fds[1], fds[2], &child);
+    if (code != 0) return MIEN_FAIL(IO, "cannot run '%s': %s", program, strerror(code));
+    const int result = wait_for(child, &late);
+    return check_exit(verb, result, late, fds[2], source);
+}
+
+static void close_all(const int *fds) {
+    for (int i = 0; i < 3; i++)
+        if (fds[i] >= 0) close(fds[i]);
+}
+
 mien_status mien_h5_run(const char *verb, const char *source, const void *in, size_t in_size,
                         char **out, size_t *out_size) {
     char program[MIEN_PATH];
     int fds[3] = {-1, -1, -1};
     mien_status status;
-    pid_t child;
-    bool late;
     *out = NULL;
     MIEN_TRY(find_program(program));
     MIEN_GO(memory_file("h5-in", in, in_size, &fds[0]));
-    MIEN_GO(memory_file("h5-out", NULL, 0, &fds[1]));
-    MIEN_GO(memory_file("h5-err", NULL, 0, &fds[2]));
-    const int code = spawn(program, verb, fds[0], fds[1], fds[2], &child);
-    if (code != 0) {
-        status = MIEN_FAIL(IO, "cannot run '%s': %s", program, strerror(code));
-        goto out;
-    }
-    const int result = wait_for(child, &late);
-    MIEN_GO(check_exit(verb, result, late, fds[2], source));
-    MIEN_GO(read_output(fds[1], (size_t)4 << 30, out, out_size));
+    MIEN_GO(run_on(program, verb, source, fds));
+    MIEN_GO(read_output(fds[1], out, out_size));
 out:
-    for (int i = 0; i < 3; i++)
-        if (fds[i] >= 0) close(fds[i]);
+    close_all(fds);
     if (status != MIEN_OK) {
         mien_free(*out);
         *out = NULL;
     }
     return status;
+}
+
+mien_status mien_h5_read(const char *source, const char *file, const void *in, size_t in_size,
+                         mien_h5_container *out) {
+    char program[MIEN_PATH];
+    int fds[3] = {-1, -1, -1};
+    mien_status status;
+    *out = (mien_h5_container){0};
+    MIEN_TRY(find_program(program));
+    MIEN_GO(input_file(file, in, in_size, &fds[0]));
+    MIEN_GO(run_on(program, "read", source, fds));
+    status = map_output(fds[1], out);
+out:
+    close_all(fds);
+    return status;
+}
+
+void mien_h5_release(mien_h5_container *container) {
+    if (container->bytes) munmap(container->bytes, container->size);
+    *container = (mien_h5_container){0};
 }

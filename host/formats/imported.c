@@ -1,7 +1,6 @@
 #include "host/formats/imported.h"
 
 #include <ctype.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -216,11 +215,11 @@ static mien_status describe(mien_import *import, int output, mien_value **root) 
     return mien_tree_append(&import->tree, *root, layers);
 }
 
-static mien_status copy_param(const mien_import *import, const mien_import_layer *l, int node,
-                              int k, mien_model *model) {
+/* The values change their owner. */
+static mien_status take_param(const mien_import *import, mien_import_layer *l, int node, int k,
+                              mien_model *model) {
     const mien_param *p = &model->graph.nodes[node].params[k];
     const size_t count = mien_shape_count(p->shape);
-    float *to = mien_weights_get(&model->weights, node, k);
     for (int i = 0; i < l->param_count; i++) {
         if (strcmp(l->params[i].name, p->name) != 0) continue;
         if (l->params[i].count != count)
@@ -228,25 +227,25 @@ static mien_status copy_param(const mien_import *import, const mien_import_layer
                              "%s: layer '%s': its %s has %zu values in the file, but %zu in the "
                              "network",
                              import->source, l->name, p->name, l->params[i].count, count);
-        for (size_t e = 0; e < count; e++)
-            if (!isfinite(to[e] = l->params[i].data[e]))
-                return MIEN_FAIL(FORMAT, "%s: layer '%s': its %s has a value that is not finite",
-                                 import->source, l->name, p->name);
+        if (!mien_all_finite(l->params[i].data, count))
+            return MIEN_FAIL(FORMAT, "%s: layer '%s': its %s has a value that is not finite",
+                             import->source, l->name, p->name);
+        mien_weights_take(&model->weights, node, k, &l->params[i].data);
         return MIEN_OK;
     }
     return MIEN_FAIL(FORMAT, "%s: layer '%s': its %s is missing in the file", import->source,
                      l->name, p->name);
 }
 
-static mien_status copy_weights(const mien_import *import, mien_model *model) {
+static mien_status take_weights(const mien_import *import, mien_model *model) {
     for (int i = 0; i < import->count; i++) {
-        const mien_import_layer *l = &import->layers[i];
+        mien_import_layer *l = &import->layers[i];
         if (!l->needed) continue;
         const int node = mien_graph_find(&model->graph, l->name);
         int declared = 0;
         for (int n = node; n < mien_layer_end(&model->graph, node); n++)
             for (int k = 0; k < model->graph.nodes[n].param_count; k++, declared++)
-                MIEN_TRY(copy_param(import, l, n, k, model));
+                MIEN_TRY(take_param(import, l, n, k, model));
         if (declared != l->param_count)
             return MIEN_FAIL(FORMAT,
                              "%s: layer '%s' has %d weights in the file, but %d in the "
@@ -269,7 +268,7 @@ mien_status mien_import_build(mien_import *import, int output, mien_graph_io io,
     MIEN_TRY(mien_import_failure(import));
     MIEN_TRY(mien_graph_parse(root, import->source, io, &model->graph));
     MIEN_TRY(mien_weights_zeros(&model->graph, &model->weights));
-    return copy_weights(import, model);
+    return take_weights(import, model);
 }
 
 mien_status mien_import_leftovers(const char *source, const mien_import_weight *weights,

@@ -1,6 +1,5 @@
 /* Models as Keras .h5: data sets /model_weights/<layer>/<layer>/<weight>:0 and the attributes that
  * Keras 2 and Keras 3 read. */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -209,11 +208,9 @@ static mien_status read_weight(const mien_safetensors *file, const char *source,
                          source, layer, p->name);
     float *to = mien_weights_get(&model->weights, at.node, at.k);
     MIEN_TRY(mien_st_floats(t, to, t->count));
-    for (size_t i = 0; i < t->count; i++)
-        if (!isfinite(to[i]))
-            return MIEN_FAIL(FORMAT, "%s: layer '%s': the weight %s has a value that is not finite",
-                             source, layer, p->name);
-    return MIEN_OK;
+    if (mien_all_finite(to, t->count)) return MIEN_OK;
+    return MIEN_FAIL(FORMAT, "%s: layer '%s': the weight %s has a value that is not finite", source,
+                     layer, p->name);
 }
 
 /* Reads the weights listed in weight_names; every parameter must be listed exactly once. */
@@ -316,31 +313,30 @@ mien_status mien_keras_settings(const mien_safetensors *file, const char *source
     return status;
 }
 
-static mien_status read_other(const mien_model_source *from, const char *bytes, size_t size,
+static mien_status read_other(const mien_model_source *from, const mien_h5_container *made,
                               const mien_safetensors *file, mien_model *model) {
     const char *config = mien_safetensors_meta(file, "attr:/@model_config");
-    MIEN_TRY(mien_keras_import(from->name, from->options, bytes, size, config,
+    MIEN_TRY(mien_keras_import(from->name, from->options, made->bytes, made->size, config,
                                config ? strlen(config) : 0, 0, model));
     if (!mien_safetensors_meta(file, "attr:/@mien")) return MIEN_OK;
     return mien_keras_settings(file, from->name, model);
 }
 
 static mien_status read_file(mien_model_source *from, mien_model *model) {
-    char *bytes = NULL;
-    size_t size;
+    mien_h5_container made = {0};
     mien_safetensors file = {0};
     mien_status status;
     if (!is_hdf5(from->bytes, from->size))
         return MIEN_FAIL(FORMAT, "'%s' is not a model file (.h5): it is not HDF5", from->name);
-    MIEN_GO(mien_h5_run("read", from->name, from->bytes, from->size, &bytes, &size));
+    MIEN_GO(mien_h5_read(from->name, from->name, from->bytes, from->size, &made));
     mien_free(from->bytes); /* so that a large model is not in memory twice */
     from->bytes = NULL;
-    MIEN_GO(mien_safetensors_parse(bytes, size, from->name, &file));
+    MIEN_GO(mien_safetensors_parse(made.bytes, made.size, from->name, &file));
     status = is_own(&file) ? read_model(&file, from->name, model)
-                           : read_other(from, bytes, size, &file, model);
+                           : read_other(from, &made, &file, model);
 out:
     mien_safetensors_release(&file);
-    mien_free(bytes);
+    mien_h5_release(&made);
     return status;
 }
 

@@ -48,8 +48,9 @@ out:
 }
 
 static mien_status read_file(mien_model_source *from, mien_model *model) {
-    char *config = NULL, *weights = NULL, *container = NULL;
-    size_t config_size, weights_size, container_size;
+    char *config = NULL, *weights = NULL;
+    size_t config_size, weights_size;
+    mien_h5_container container = {0};
     mien_status status;
     if (!sniff(from->bytes, from->size))
         return MIEN_FAIL(FORMAT,
@@ -63,16 +64,16 @@ static mien_status read_file(mien_model_source *from, mien_model *model) {
                             &weights, &weights_size));
     mien_free(from->bytes); /* so that a large model is not in memory twice */
     from->bytes = NULL;
-    MIEN_GO(mien_h5_run("read", from->name, weights, weights_size, &container, &container_size));
+    MIEN_GO(mien_h5_read(from->name, NULL, weights, weights_size, &container));
     mien_free(weights);
     weights = NULL;
-    MIEN_GO(mien_keras_import(from->name, from->options, container, container_size, config,
+    MIEN_GO(mien_keras_import(from->name, from->options, container.bytes, container.size, config,
                               config_size, version, model));
-    status = take_settings(container, container_size, from->name, model);
+    status = take_settings(container.bytes, container.size, from->name, model);
 out:
     mien_free(config);
     mien_free(weights);
-    mien_free(container);
+    mien_h5_release(&container);
     return status;
 }
 

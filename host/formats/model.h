@@ -154,5 +154,14 @@ mien_status mien_h5_available(void);
 /* Runs mien-h5. `verb` is "read" or "write"; the caller frees *out with mien_free. */
 mien_status mien_h5_run(const char *verb, const char *source, const void *in, size_t in_size,
                         char **out, size_t *out_size);
+/* The container of an HDF5 file, read without copying it. `in` is the content of `file`, or of no
+ * file if that is NULL. Release the container also after a failure. */
+typedef struct mien_h5_container {
+    char *bytes; /* mapped */
+    size_t size;
+} mien_h5_container;
+mien_status mien_h5_read(const char *source, const char *file, const void *in, size_t in_size,
+                         mien_h5_container *out);
+void mien_h5_release(mien_h5_container *container);
 
 #endif

@@ -183,9 +183,8 @@ static mien_status find(reader *r, const mien_node *node, const char *name, cons
 static mien_status floats(const reader *r, const mien_node *node, const mien_st_tensor *t,
                           const char *name, float *out) {
     MIEN_TRY(mien_st_floats(t, out, t->count));
-    for (size_t i = 0; i < t->count; i++)
-        if (!isfinite(out[i])) return bad(r, node, name, "has a value that is not finite");
-    return MIEN_OK;
+    if (mien_all_finite(out, t->count)) return MIEN_OK;
+    return bad(r, node, name, "has a value that is not finite");
 }
 
 /* Reads both scales of a layer whose kernel is int8. */

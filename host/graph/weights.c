@@ -1,5 +1,8 @@
 #include "host/graph/weights.h"
 
+#include <stdint.h>
+#include <string.h>
+
 #include "host/base/memory.h"
 
 mien_status mien_weights_zeros(const mien_graph *graph, mien_weights *weights) {
@@ -26,12 +29,8 @@ mien_status mien_weights_create(const mien_graph *graph, uint32_t seed, mien_wei
 mien_status mien_weights_check(const mien_graph *graph, const mien_weights *weights) {
     for (int i = 0; i < graph->count; i++)
         for (int k = 0; k < graph->nodes[i].param_count; k++) {
-            const float *values = mien_weights_get(weights, i, k);
             const size_t count = mien_shape_count(graph->nodes[i].params[k].shape);
-            float worst = 0; /* 0 * x is NaN for NaN and infinity, and then the sum is */
-            for (size_t at = 0; at < count; at++)
-                worst += 0 * values[at];
-            if (worst != 0)
+            if (!mien_all_finite(mien_weights_get(weights, i, k), count))
                 return MIEN_FAIL(DIVERGED, "%s of layer '%s' is not finite",
                                  graph->nodes[i].params[k].name, graph->nodes[i].name);
         }
@@ -43,6 +42,32 @@ void mien_weights_release(mien_weights *weights) {
         mien_free(weights->items[i]);
     mien_free(weights->items);
     *weights = (mien_weights){0};
+}
+
+void mien_weights_take(mien_weights *weights, int node, int param, float **values) {
+    float **const item = &weights->items[node * MIEN_PARAMS_MAX + param];
+    mien_free(*item);
+    *item = *values;
+    *values = NULL;
+}
+
+/* Infinity and NaN are the numbers whose exponent has all bits. Without a branch in the inner loop,
+ * for the compiler to vectorise it. */
+bool mien_all_finite(const float *values, size_t count) {
+    enum { BLOCK = 4096 };
+    const uint32_t exponent = 0x7f800000;
+    for (size_t at = 0; at < count; at += BLOCK) {
+        const size_t end = count - at < BLOCK ? count : at + BLOCK;
+        uint32_t most = 0;
+        for (size_t i = at; i < end; i++) {
+            uint32_t bits;
+            memcpy(&bits, &values[i], sizeof bits);
+            bits &= exponent;
+            most = bits > most ? bits : most;
+        }
+        if (most == exponent) return false;
+    }
+    return true;
 }
 
 float *mien_weights_get(const mien_weights *weights, int node, int param) {

@@ -18,6 +18,10 @@ mien_status mien_weights_create(const mien_graph *graph, uint32_t seed, mien_wei
 void mien_weights_release(mien_weights *weights);
 /* DIVERGED, with the layer and the parameter, if a value is NaN or infinite. */
 mien_status mien_weights_check(const mien_graph *graph, const mien_weights *weights);
+/* Makes *values, allocated by mien_new, those of a parameter, and *values NULL. */
+void mien_weights_take(mien_weights *weights, int node, int param, float **values);
+/* Is no value infinite or NaN? */
+bool mien_all_finite(const float *values, size_t count);
 float *mien_weights_get(const mien_weights *weights, int node, int param);
 
 #endif

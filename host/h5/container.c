@@ -156,7 +156,8 @@ static uint64_t get_le64(const unsigned char *at) {
     return value;
 }
 
-bool container_store(struct container *c, struct h5_bytes *out, struct h5_error *err) {
+bool container_store(struct container *c, h5_allocate *allocate, struct h5_bytes *out,
+                     struct h5_error *err) {
     if (!lay_out(c)) return h5_fail(err, "There is not enough memory for the container.");
     struct json_object *const header = build_header(c);
     size_t length = 0;
@@ -170,7 +171,7 @@ bool container_store(struct container *c, struct h5_bytes *out, struct h5_error 
         h5_fail(err, "The names and attributes are too large for a safetensors header.");
     } else {
         out->size = 8 + padded + (size_t)c->data_bytes;
-        out->data = calloc(1, out->size);
+        out->data = allocate(out->size);
         ok = out->data ? true : h5_fail(err, "There is not enough memory for the tensors.");
     }
     if (ok) {

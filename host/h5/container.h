@@ -51,9 +51,10 @@ bool container_add(struct container *c, const struct tensor *t, struct h5_error 
 /* Sets one metadata entry to a string. */
 bool container_note(struct container *c, const char *key, const char *text, struct h5_error *err);
 
-/* Assigns offsets to the tensors and allocates a block with the finished header; `data` then points
- * to the zeroed data section for the caller to fill. */
-bool container_store(struct container *c, struct h5_bytes *out, struct h5_error *err);
+/* Assigns offsets to the tensors and takes a block of zeros from `allocate`, which may return NULL,
+ * with the finished header; `data` then points to the data section for the caller to fill. */
+bool container_store(struct container *c, h5_allocate *allocate, struct h5_bytes *out,
+                     struct h5_error *err);
 
 /* Reads and validates a whole container; `data` points into `in`, which must remain valid. */
 bool container_parse(struct container *c, struct h5_bytes in, struct h5_error *err);

@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -78,6 +79,31 @@ static bool read_input(struct h5_bytes *in, struct h5_error *err) {
     }
 }
 
+/* Maps a file that is to be read only, which saves a copy of it. The library never writes to the
+ * image; if the file shrinks meanwhile, the process is stopped like one whose input is damaged. */
+static bool map_input(struct h5_bytes *in) {
+    struct stat info;
+    if (fstat(INPUT_FD, &info) != 0 || !S_ISREG(info.st_mode) || info.st_size <= 0 ||
+        (uint64_t)info.st_size > INPUT_CAP)
+        return false;
+    void *const at = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, INPUT_FD, 0);
+    if (at == MAP_FAILED) return false;
+    *in = (struct h5_bytes){at, (size_t)info.st_size};
+    return true;
+}
+
+/* The output's own memory where it has any, which saves another copy. */
+static bool output_is_mapped;
+
+static unsigned char *allocate_output(size_t size) {
+    void *const at = ftruncate(SANDBOX_OUTPUT_FD, (off_t)size) == 0
+                         ? mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
+                                SANDBOX_OUTPUT_FD, 0)
+                         : MAP_FAILED;
+    output_is_mapped = at != MAP_FAILED;
+    return output_is_mapped ? at : calloc(1, size);
+}
+
 /* Drops every descriptor that the caller may have leaked: the sandbox lets the process write
  * only to two of them, but what is closed needs no filter. */
 static void close_others(void) {
@@ -101,12 +127,12 @@ static bool start_libraries(struct h5_error *err) {
 }
 
 /* Everything before the conversion, while the process may still use the system. */
-static bool prepare(struct h5_bytes *in, struct h5_error *err) {
+static bool prepare(bool reading, struct h5_bytes *in, struct h5_error *err) {
     close_others();
     /* HDF5 reads drivers, plugin paths and debug outputs from the environment. */
     clearenv();
     signal(SIGPIPE, SIG_IGN);
-    if (!read_input(in, err)) return false;
+    if (!(reading && map_input(in)) && !read_input(in, err)) return false;
     close(INPUT_FD);
     return sandbox_limit(in->size, err) && start_libraries(err) && sandbox_enter(err);
 }
@@ -123,9 +149,10 @@ int main(int argc, char **argv) {
     }
     struct h5_bytes in = {NULL, 0};
     struct h5_bytes out = {NULL, 0};
-    if (!prepare(&in, &err)) leave(STATUS_REFUSED, &err);
-    const bool ok = reading ? h5_read(&in, &out, &err) : h5_write(&in, &out, &err);
-    if (ok && !write_all(SANDBOX_OUTPUT_FD, out.data, out.size))
+    if (!prepare(reading, &in, &err)) leave(STATUS_REFUSED, &err);
+    const bool ok = reading ? h5_read(&in, allocate_output, &out, &err) : h5_write(&in, &out, &err);
+    if (ok && !output_is_mapped && !write_all(SANDBOX_OUTPUT_FD, out.data, out.size))
         h5_fail(&err, "The output cannot be written.");
+    if (!ok && output_is_mapped) (void)!ftruncate(SANDBOX_OUTPUT_FD, 0); /* no half of an output */
     leave(err.text[0] ? STATUS_REFUSED : STATUS_OK, &err);
 }

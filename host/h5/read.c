@@ -278,19 +278,20 @@ static hid_t open_image(struct h5_bytes *in) {
 }
 
 /* Walks the file and then copies the data. */
-static bool convert(struct reader *r, hid_t file, struct h5_bytes *out) {
+static bool convert(struct reader *r, hid_t file, h5_allocate *allocate, struct h5_bytes *out) {
     const hid_t root = H5Gopen2(file, "/", H5P_DEFAULT);
     H5O_info_t info;
     if (root < 0 || H5Oget_info2(root, &info, H5O_INFO_BASIC) < 0) return fail(r, "is damaged");
     if (!mark_seen(r, info.addr) || !visit_group(r, root)) return false;
-    if (!container_store(&r->out, out, r->err)) return false;
+    if (!container_store(&r->out, allocate, out, r->err)) return false;
     for (size_t i = 0; i < r->out.count; i++) {
         if (r->out.tensors[i].bytes > 0 && !read_data(r, file, &r->out.tensors[i])) return false;
     }
     return true;
 }
 
-bool h5_read(struct h5_bytes *in, struct h5_bytes *out, struct h5_error *err) {
+bool h5_read(struct h5_bytes *in, h5_allocate *allocate, struct h5_bytes *out,
+             struct h5_error *err) {
     struct reader *const r = calloc(1, sizeof *r);
     if (!r) return h5_fail(err, "There is not enough memory to read the file.");
     r->err = err;
@@ -305,7 +306,7 @@ bool h5_read(struct h5_bytes *in, struct h5_bytes *out, struct h5_error *err) {
     const hid_t file = ok && in->size > 0 ? open_image(in) : H5I_INVALID_HID;
     if (ok && file < 0) ok = h5_fail(err, "The input is not an HDF5 file or is cut short.");
     /* The file is never closed, because closing would run more library code on hostile data. */
-    ok = ok && convert(r, file, out);
+    ok = ok && convert(r, file, allocate, out);
     container_free(&r->out);
     free(r->seen);
     free(r);

@@ -29,7 +29,7 @@ bool sandbox_limit(size_t input_size, struct h5_error *err) {
 
 bool sandbox_enter(struct h5_error *err) {
     static const int out[] = {SANDBOX_ERROR_FD, SANDBOX_OUTPUT_FD};
-    return sandbox_filter(NULL, 0, out, sizeof out / sizeof out[0])
+    return sandbox_filter(NULL, 0, out, sizeof out / sizeof out[0], SANDBOX_OUTPUT_FD)
                ? true
                : h5_fail(err, "The converter cannot enter its sandbox.");
 }

@@ -14,7 +14,7 @@
 bool sandbox_limit(size_t input_size, struct h5_error *err);
 
 /* From here on any system call except memory management and writes to the two descriptors kills the
- * process; opening a file fails. */
+ * process; opening a file fails. The output's memory may be mapped. */
 bool sandbox_enter(struct h5_error *err);
 
 #endif

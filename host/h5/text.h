@@ -17,6 +17,9 @@ struct h5_bytes {
     size_t size;
 };
 
+/* Returns a block of zeros, or NULL. */
+typedef unsigned char *h5_allocate(size_t size);
+
 /* The error message; empty until something fails. */
 struct h5_error {
     char text[640];

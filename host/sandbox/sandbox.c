@@ -48,7 +48,7 @@ static bool allow_on(scmp_filter_ctx filter, int call, const int *fds, size_t co
 /* Calls that are harmless only with certain arguments. */
 static bool allow_bounded_calls(scmp_filter_ctx filter) {
     const scmp_datum_t self = (scmp_datum_t)getpid();
-    /* Memory only: never a file, never executable. */
+    /* Memory only: never a file (but see allow_mapping), never executable. */
     return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 2,
                             SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
                             SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS, MAP_ANONYMOUS)) == 0 &&
@@ -57,18 +57,27 @@ static bool allow_bounded_calls(scmp_filter_ctx filter) {
                             SCMP_A0(SCMP_CMP_EQ, self, 0)) == 0;
 }
 
+static bool allow_mapping(scmp_filter_ctx filter, int fd) {
+    return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 2,
+                            SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
+                            SCMP_A4(SCMP_CMP_EQ, (scmp_datum_t)fd, 0)) == 0 &&
+           seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ftruncate), 1,
+                            SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)fd, 0)) == 0;
+}
+
 /* Some libraries look for files that are not needed (HDF5's memory driver for one with the image's
  * name): any attempt to open one fails with ENOENT instead of killing the process. */
 static bool deny_opening(scmp_filter_ctx filter) {
     return seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOENT), SCMP_SYS(openat), 0) == 0;
 }
 
-bool sandbox_filter(const int *in, size_t in_count, const int *out, size_t out_count) {
+bool sandbox_filter(const int *in, size_t in_count, const int *out, size_t out_count, int mapped) {
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return false;
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
     /* The filter object is not released: the process needs it for as long as it lives. */
     return filter && allow_plain_calls(filter) && allow_bounded_calls(filter) &&
            allow_on(filter, SCMP_SYS(read), in, in_count) &&
-           allow_on(filter, SCMP_SYS(write), out, out_count) && deny_opening(filter) &&
+           allow_on(filter, SCMP_SYS(write), out, out_count) &&
+           (mapped < 0 || allow_mapping(filter, mapped)) && deny_opening(filter) &&
            seccomp_load(filter) == 0;
 }

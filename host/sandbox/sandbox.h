@@ -16,7 +16,8 @@
 bool sandbox_limits(uint64_t memory, unsigned cpu_seconds, unsigned files);
 
 /* From here on any system call except memory management, reads from the descriptors `in` and writes
- * to `out` kills the process; opening a file fails. */
-bool sandbox_filter(const int *in, size_t in_count, const int *out, size_t out_count);
+ * to `out` kills the process; opening a file fails. `mapped`, unless negative, is a descriptor that
+ * may also be resized and mapped: one that the process may write anyway. */
+bool sandbox_filter(const int *in, size_t in_count, const int *out, size_t out_count, int mapped);
 
 #endif

@@ -1,6 +1,7 @@
 /* The table of model formats: complete rows, detection by content, choice of the output format by
  * suffix; and the defaults for metadata that a file lacks. */
 #include <ctype.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,6 +154,25 @@ static void suffixes_are_listed(void **state) {
     expect_listed(MIEN_FORMAT_TRAINABLE);
     mien_model_suffixes(0, little, sizeof little);
     assert_int_equal(strlen(little), 3);
+}
+
+/* At any position, also beyond the blocks that the loop is cut into. */
+static void values_that_are_not_finite_are_found(void **state) {
+    (void)state;
+    enum { COUNT = 10000 };
+    static float values[COUNT];
+    static const float bad[] = {(float)NAN, (float)INFINITY, (float)-INFINITY};
+    for (size_t i = 0; i < COUNT; i++)
+        values[i] = i % 2 ? -3.4e38F : 1e-40F;
+    assert_true(mien_all_finite(values, COUNT));
+    assert_true(mien_all_finite(values, 0));
+    for (size_t i = 0; i < COUNT; i += 7) {
+        const float kept = values[i];
+        values[i] = bad[i % 3];
+        assert_false(mien_all_finite(values, COUNT));
+        assert_true(mien_all_finite(values, i));
+        values[i] = kept;
+    }
 }
 
 /* ---- files ---- */
@@ -449,6 +469,7 @@ int main(void) {
         cmocka_unit_test(content_matches_one_row),
         cmocka_unit_test(other_safetensors_match_nothing),
         cmocka_unit_test(suffixes_are_listed),
+        cmocka_unit_test(values_that_are_not_finite_are_found),
         cmocka_unit_test(suffix_chooses_what_is_written),
         cmocka_unit_test(content_decides),
         cmocka_unit_test(format_in_a_file),
