@@ -20,7 +20,7 @@ DEB_SERVE := libmicrohttpd-dev libseccomp-dev
 DEB_LOADED := libarchive13 libheif1
 DEB_CHECK := libcmocka-dev python3-numpy
 # only for check-gate; where one is missing, its tests are skipped
-DEB_GATE  := xvfb xdotool chromium chromium-driver nginx-light curl openssl procps \
+DEB_GATE  := xvfb xdotool chromium chromium-driver nginx-light caddy systemd curl openssl procps \
              python3-pip python3-setuptools python3-venv
 DEB_TOOLS := clang clang-format valgrind
 

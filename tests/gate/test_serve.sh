@@ -20,15 +20,40 @@ else
     skip "the page" "chromium or chromium-driver is not installed"
 fi
 
-# nginx with the page's example, on other ports
-if command -v nginx >/dev/null && command -v curl >/dev/null; then
+# The examples of packaging/ on other ports: a page and a form of a browser at http://$host reach the server.
+front=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+host=faces.example.org
+begin_behind() { # starts the server; its port goes to $port, a folder to $work
     work=$(mktemp -d)
     chmod 711 "$work" # as root, nginx works as another user
-    "$MIEN_BUILD/mien" serve --port 0 --detector none --allow-host faces.example.org 2>"$work/log" &
+    "$MIEN_BUILD/mien" serve --port 0 --detector none --allow-host $host 2>"$work/log" &
     mien=$!
     for _ in $(seq 300); do grep -q 'serving on' "$work/log" && break; sleep 0.1; done
     port=$(sed -n 's/^serving on http:..127.0.0.1:\([0-9]*\).*/\1/p' "$work/log")
-    front=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+}
+ask_behind() { # CURL_ARGUMENTS...: the status
+    curl -s -o "$work/out" -w '%{http_code}' -H "Host: $host$named" "$@"
+}
+end_behind() { # NAME PID: asks, and ends both
+    local url=http://127.0.0.1:$front named=$3
+    for _ in $(seq 50); do curl -s -o "$work/out" "$url/" && break; sleep 0.1; done
+    if [ "$(ask_behind "$url/")" = 200 ] &&
+        [ "$(ask_behind -H "Origin: http://$host$named" -F image=@datasets/photos/astronaut.png $url/v1/predict)" = 200 ] &&
+        grep -q '"faces": \[{"id": 1' "$work/out" &&
+        head -c 11000000 /dev/zero | ask_behind -H 'Content-Type: image/png' --data-binary @- $url/v1/predict | grep -q 413; then
+        echo "ok behind $1"
+    else
+        failed=1
+        echo "not ok behind $1"
+        tail -n 20 "$work"/*log | sed 's/^/# /'
+    fi
+    kill "$2" $mien
+    wait "$2" $mien
+    rm -rf "$work"
+}
+
+if command -v nginx >/dev/null && command -v curl >/dev/null; then
+    begin_behind
     {
         echo "daemon off; pid $work/pid; error_log $work/error.log; events {}"
         echo "http { access_log off; client_body_temp_path $work/b; proxy_temp_path $work/p; fastcgi_temp_path $work/f; uwsgi_temp_path $work/u; scgi_temp_path $work/s;"
@@ -36,23 +61,32 @@ if command -v nginx >/dev/null && command -v curl >/dev/null; then
         echo "}"
     } >"$work/nginx.conf"
     nginx -c "$work/nginx.conf" -p "$work" >"$work/nginx.log" 2>&1 &
-    nginx=$!
-    for _ in $(seq 50); do curl -s -o "$work/out" "http://127.0.0.1:$front/" && break; sleep 0.1; done
-    url=http://127.0.0.1:$front host="Host: faces.example.org"
-    if [ "$(curl -s -H "$host" -o "$work/out" -w '%{http_code}' "$url/")" = 200 ] &&
-        [ "$(curl -s -H "$host" -H 'Origin: http://faces.example.org' -F image=@datasets/photos/astronaut.png -o "$work/out" -w '%{http_code}' $url/v1/predict)" = 200 ] &&
-        grep -q '"faces": \[{"id": 1' "$work/out"; then
-        echo "ok behind nginx"
-    else
-        failed=1
-        echo "not ok behind nginx"
-        sed 's/^/# /' "$work/nginx.log" "$work/error.log" "$work/log" | tail -20
-    fi
-    kill $nginx $mien
-    wait $nginx $mien
-    rm -rf "$work"
+    end_behind nginx $! ""
 else
     skip "behind nginx" "nginx or curl is not installed"
+fi
+if command -v caddy >/dev/null && command -v curl >/dev/null; then
+    begin_behind
+    { # without a certificate: nobody could give one for this name
+        echo "{ admin off"
+        echo "}"
+        sed "s/^$host/http:\/\/$host:$front/; s/127.0.0.1:8080/127.0.0.1:$port/" packaging/Caddyfile
+    } >"$work/Caddyfile"
+    XDG_DATA_HOME=$work XDG_CONFIG_HOME=$work caddy run --adapter caddyfile --config "$work/Caddyfile" >"$work/caddy.log" 2>&1 &
+    end_behind Caddy $! ":$front"
+else
+    skip "behind Caddy" "caddy or curl is not installed"
+fi
+
+# the unit, with a program that exists
+if command -v systemd-analyze >/dev/null; then
+    work=$(mktemp -d)
+    sed "s|/usr/local/bin/mien|$PWD/$MIEN_BUILD/mien|" packaging/mien-serve.service >"$work/mien-serve.service"
+    said=$(systemd-analyze verify "$work/mien-serve.service" 2>&1) && [ -z "$said" ] && echo "ok systemd unit" ||
+        { failed=1 && echo "not ok systemd unit: $said"; }
+    rm -rf "$work"
+else
+    skip "systemd unit" "systemd is not installed"
 fi
 
 # the same with AddressSanitizer: the handlers and the queue, not the speed
