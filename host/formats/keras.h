@@ -231,4 +231,11 @@ mien_status keras_concatenate(keras_call *call, keras_value *in, int count, int 
 /* keras_lambda.c: is the compiled function y = x * *scale + *offset? */
 bool keras_lambda_affine(const char *text, bool base64, double *scale, double *offset);
 
+/* keras_families.c: the networks of keras.applications, for images of the usual size and the 1,000
+ * classes of ImageNet. The file in configs/architectures that has the one of this name, or NULL. */
+const char *keras_family_file(const char *name);
+void keras_family_names(mien_text *out);
+/* Writes what to_json() gives for it. */
+mien_status keras_family_write(const char *name, const char *path, mien_text *out);
+
 #endif

@@ -103,17 +103,24 @@ static bool find_beside(const keras_reader *r, char *path) {
     return mien_path_join(path, folder, "model.json") == MIEN_OK && mien_file_exists(path);
 }
 
-#define KNOWN                                                                                      \
-    "vgg16, vgg19, resnet50, resnet50v2, mobilenet, mobilenet_v2, xception, densenet121, "         \
-    "efficientnetb0, inception_v3"
+static mien_status unknown_architecture(const char *given) {
+    mien_text names = {0};
+    keras_family_names(&names);
+    const mien_status status = MIEN_FAIL(
+        NOT_FOUND, "--architecture: there is no file '%s', nor is it one of the networks %s", given,
+        names.data ? names.data : "");
+    mien_text_release(&names);
+    return status;
+}
 
-/* A network of keras.applications, for images of the usual size and the 1,000 classes of ImageNet.
- */
-static bool find_known(const char *name, char *path) {
-    char file[64];
-    if (strlen(name) > 32 || strchr(name, '/') || strchr(name, '.')) return false;
-    snprintf(file, sizeof file, "%s.json", name);
-    return mien_shared_file("configs/architectures", file, path) == MIEN_OK;
+static mien_status read_known(keras_reader *r, const char *name) {
+    char path[MIEN_PATH];
+    mien_text text = {0};
+    MIEN_TRY(mien_shared_file("configs/architectures", keras_family_file(name), path));
+    mien_status status = keras_family_write(name, path, &text);
+    if (status == MIEN_OK) status = mien_json_parse(text.data, text.size, path, &r->tree);
+    mien_text_release(&text);
+    return status;
 }
 
 static mien_status find_architecture(keras_reader *r, const char *config, size_t size) {
@@ -124,11 +131,8 @@ static mien_status find_architecture(keras_reader *r, const char *config, size_t
                          r->source);
     if (config) return parse_text(r, config, size, r->source);
     if (given && mien_file_exists(given)) return read_architecture(r, given);
-    if (given && find_known(given, path)) return read_architecture(r, path);
-    if (given)
-        return MIEN_FAIL(
-            NOT_FOUND,
-            "--architecture: there is no file '%s', nor is it one of the networks " KNOWN, given);
+    if (given && keras_family_file(given)) return read_known(r, given);
+    if (given) return unknown_architecture(given);
     if (find_beside(r, path)) return read_architecture(r, path);
     return MIEN_FAIL(
         INVALID,

@@ -318,29 +318,87 @@ static void weights_without_a_network_say_what_to_do(void **state) {
     mien_model_release(&model);
 }
 
+static void write_known(const char *name, mien_text *out) {
+    char path[MIEN_PATH];
+    assert_non_null(keras_family_file(name));
+    snprintf(path, sizeof path, "configs/architectures/%s", keras_family_file(name));
+    expect_ok(keras_family_write(name, path, out));
+}
+
 /* Their layers are known, so that a file of other weights lacks some. */
 static void known_networks_are_read(void **state) {
     (void)state;
-    static const char *const names[] = {
-        "vgg16",    "vgg19",        "resnet50",     "resnet50v2",  "mobilenet",
-        "xception", "inception_v3", "mobilenet_v2", "densenet121", "efficientnetb0"};
+    mien_text names = {0};
     mien_model model;
     mien_model_options options = {0};
-    char path[MIEN_PATH];
+    char path[MIEN_PATH], name[64];
+    const char *part;
+    size_t length;
+    int count = 0;
     if (mien_h5_available() != MIEN_OK) skip();
     snprintf(path, sizeof path, "%s", unpack("other_names.h5"));
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    keras_family_names(&names);
+    for (const char *rest = names.data; mien_next_part(&rest, ',', &part, &length); count++) {
+        part += *part == ' ' ? length--, 1 : 0;
+        snprintf(name, sizeof name, "%.*s", (int)length, part);
+        mien_text text = {0};
         char file[MIEN_PATH];
-        snprintf(file, sizeof file, "configs/architectures/%s.json", names[i]);
+        write_known(name, &text);
+        scratch_put_text("known.json", &text);
+        snprintf(file, sizeof file, "%s", scratch_path("known.json"));
         options.architecture = file;
         assert_int_equal(mien_model_open_with(path, &options, &model), MIEN_FORMAT);
         expect_in_message("are missing");
         mien_model_release(&model);
     }
+    assert_int_equal(count, 35);
     options.architecture = "resnet51";
     assert_int_equal(mien_model_open_with(path, &options, &model), MIEN_NOT_FOUND);
-    expect_in_message("vgg16");
+    expect_in_message("vgg16, ");
+    expect_in_message("xception");
     mien_model_release(&model);
+    mien_text_release(&names);
+}
+
+/* As many layers as Keras makes. */
+static void known_networks_have_their_layers(void **state) {
+    (void)state;
+    static const struct {
+        const char *name;
+        size_t layers; /* of Keras, without its custom ones */
+    } known[] = {{"vgg16", 23},          {"resnet152v2", 566},        {"densenet201", 709},
+                 {"nasnet_mobile", 771}, {"mobilenet_v3_small", 182}, {"efficientnetv2l", 1031},
+                 {"xception", 134},      {"inception_v3", 313}};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        mien_text text = {0};
+        mien_tree tree;
+        write_known(known[i].name, &text);
+        expect_ok(mien_json_parse(text.data, text.size, known[i].name, &tree));
+        const mien_value *layers = mien_value_get(mien_value_get(tree.root, "config"), "layers");
+        assert_int_equal(layers->count, known[i].layers);
+        mien_tree_release(&tree);
+        mien_text_release(&text);
+    }
+}
+
+/* A damaged file of a family ends in a sentence. */
+static void damaged_families_are_refused(void **state) {
+    (void)state;
+    static const char *const texts[] = {
+        "{}",
+        "[]",
+        "{\"networks\":{\"a\":[]}}",
+        "{\"networks\":{\"a\":[[\"@1\",\"x\"]]}}",
+        "{\"networks\":{\"a\":[[\"Conv2D\",\"c\",{},[]],[\"@1\",\"x\"],[\"Conv2D\",\"d\",{},[]]]}}",
+        "{\"blocks\":{\"1\":[[1]]},\"networks\":{\"a\":[[\"Conv2D\",\"c\",{},[]],[\"@1\",\"x\"],"
+        "[\"Conv2D\",\"d\",{},[]]]}}"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        mien_text text = {0};
+        scratch_put("family.json", texts[i], strlen(texts[i]));
+        assert_int_equal(keras_family_write("a", scratch_path("family.json"), &text), MIEN_FORMAT);
+        expect_in_message("'a'");
+        mien_text_release(&text);
+    }
 }
 
 /* ---- chance ---- */
@@ -467,6 +525,8 @@ int main(void) {
         cmocka_unit_test(damaged_weights_are_refused_by_name),
         cmocka_unit_test(weights_without_a_network_say_what_to_do),
         cmocka_unit_test(known_networks_are_read),
+        cmocka_unit_test(known_networks_have_their_layers),
+        cmocka_unit_test(damaged_families_are_refused),
         cmocka_unit_test(mutated_architectures_end_in_a_sentence),
         cmocka_unit_test(mutated_containers_end_in_a_sentence),
         cmocka_unit_test(mutated_archives_end_in_a_sentence),
