@@ -336,10 +336,10 @@ static mien_status bind_class(keras_reader *r, keras_net *net, int index, const 
     if (number < 0)
         return MIEN_FAIL(FORMAT, "%s: the weights of layer '%s' (%s) are missing", r->source,
                          l->name, l->class_name);
-    if (number)
-        snprintf(path, sizeof path, "%s%s_%ld", folder, snake, number);
-    else
-        snprintf(path, sizeof path, "%s%s", folder, snake);
+    char tail[32] = "";
+    if (number) snprintf(tail, sizeof tail, "_%ld", number);
+    if (snprintf(path, sizeof path, "%s%s%s", folder, snake, tail) >= MIEN_PATH)
+        return MIEN_FAIL(FORMAT, "%s: models are nested too deeply", r->source);
     return l->net ? keras_bind_classes(r, l->net, path) : bind_vars(r, l, path);
 }
 
@@ -348,7 +348,8 @@ mien_status keras_bind_classes(keras_reader *r, keras_net *net, const char *pref
     char folder[MIEN_PATH];
     for (int f = 0; f < 2; f++) {
         bool any = false;
-        snprintf(folder, sizeof folder, "%s/%s/", prefix, folders[f]);
+        if (snprintf(folder, sizeof folder, "%s/%s/", prefix, folders[f]) >= MIEN_PATH)
+            return MIEN_FAIL(FORMAT, "%s: models are nested too deeply", r->source);
         for (size_t i = 0; i < r->file.count && !any; i++)
             any = strncmp(r->file.weights[i].tensor->name, folder, strlen(folder)) == 0;
         if (any) break;
