@@ -8,6 +8,12 @@
 #include "host/infer/frame_detect.h"
 #include "host/track/track.h"
 
+/* A segment of large frames ends before it takes more than this share of options.bytes, but has at
+ * least SEGMENT_LEAST frames. */
+static const double SEGMENT_SHARE = 0.64;
+enum { SEGMENT_LEAST = 5 };
+static const size_t DEFAULT_BYTES = (size_t)400 << 20;
+
 /* The detection of a key frame. */
 enum { NOT_DETECTED, WAITING, RUNNING, DETECTED };
 
@@ -33,11 +39,14 @@ struct frame_queue {
     frame_queue_options options;
     entry *ring; /* [size]; frame i is in ring[i % size] */
     int size;
+    mien_frame *spare; /* [size]; buffers of released frames, which the next ones use again */
     pthread_mutex_t lock;
     pthread_cond_t changed;
     /* guarded by `lock` */
     long long read;     /* frames read so far */
     long long released; /* frames before this one may be overwritten */
+    size_t bytes;       /* of frames that were read and not released */
+    int spares;
     bool ended, closing;
     fault reading, detecting;
     /* of the user's thread */
@@ -62,6 +71,34 @@ static void keep(fault *f, mien_status status) {
 static mien_status raise_fault(const fault *f) {
     return f->status == MIEN_OK ? MIEN_OK
                                 : mien_fail(f->status, __FILE__, __LINE__, "%s", f->message);
+}
+
+/* ---- memory ---- */
+
+static size_t frame_bytes(const mien_frame *frame) {
+    const size_t pixels = (size_t)frame->gray.width * (size_t)frame->gray.height;
+    return frame->colour.pixels ? 4 * pixels : pixels;
+}
+
+/* Releases all frames before this one. */
+static void release_until(frame_queue *q, long long frame) {
+    for (; q->released < frame; q->released++) {
+        mien_frame *done = &at(q, q->released)->slot.frame;
+        q->bytes -= frame_bytes(done);
+        q->spare[q->spares++] = *done;
+        *done = (mien_frame){0};
+    }
+}
+
+/* Without a key frame the user waits for more frames, however many bytes they have. */
+static bool has_key(frame_queue *q) {
+    for (long long i = q->released; i < q->read; i++)
+        if (at(q, i)->slot.key) return true;
+    return false;
+}
+
+static bool is_full(frame_queue *q) {
+    return q->read - q->released >= q->size || (q->bytes > q->options.bytes && has_key(q));
 }
 
 /* ---- the detectors ---- */
@@ -110,9 +147,10 @@ static bool stopped(const frame_queue *q) {
 /* Waits for a free slot; NULL when the queue is closing. */
 static entry *free_slot(frame_queue *q) {
     pthread_mutex_lock(&q->lock);
-    while (!q->closing && q->read - q->released >= q->size)
+    while (!q->closing && is_full(q))
         pthread_cond_wait(&q->changed, &q->lock);
     entry *e = q->closing ? NULL : at(q, q->read);
+    if (e && q->spares > 0 && !e->slot.frame.gray.pixels) e->slot.frame = q->spare[--q->spares];
     pthread_mutex_unlock(&q->lock);
     return e;
 }
@@ -125,6 +163,15 @@ static void end_reading(frame_queue *q, mien_status status) {
     q->ended = true;
     pthread_cond_broadcast(&q->changed);
     pthread_mutex_unlock(&q->lock);
+}
+
+/* Whether a segment is long enough with this many frames. The bytes are those of frames in colour,
+ * so that key frames are the same without. */
+static bool ends_segment(const frame_queue *q, int frames, const mien_image *gray) {
+    const double bytes = 4.0 * gray->width * gray->height;
+    return frames >= q->options.every ||
+           (frames >= SEGMENT_LEAST &&
+            (frames + 1) * bytes > SEGMENT_SHARE * (double)q->options.bytes);
 }
 
 static void *read_all(void *context) {
@@ -146,10 +193,11 @@ static void *read_all(void *context) {
         e->detection = NOT_DETECTED;
         mien_faces_release(&e->slot.faces);
         pthread_mutex_lock(&q->lock);
-        if (++since_key >= q->options.every || e->slot.cut) {
+        if (ends_segment(q, ++since_key, &e->slot.frame.gray) || e->slot.cut) {
             mark_key(q, e);
             since_key = 0;
         }
+        q->bytes += frame_bytes(&e->slot.frame);
         q->read++;
         pthread_cond_broadcast(&q->changed);
         pthread_mutex_unlock(&q->lock);
@@ -171,7 +219,7 @@ static int complete_segment(frame_queue *q) {
 mien_status frame_queue_next(frame_queue *q, int *count) {
     pthread_mutex_lock(&q->lock);
     q->first += q->count;
-    q->released = q->first;
+    release_until(q, q->first);
     pthread_cond_broadcast(&q->changed);
     while ((q->count = complete_segment(q)) == 0 && !(q->ended && q->first == q->read) &&
            q->detecting.status == MIEN_OK)
@@ -212,11 +260,13 @@ mien_status frame_queue_open(mien_frames *source, const frame_queue_options *opt
     MIEN_TRY(mien_new(&q, 1, sizeof *q));
     q->source = source;
     q->options = *options;
+    if (!q->options.bytes) q->options.bytes = DEFAULT_BYTES;
     /* the segment in use, one in each detector, and one that is being read */
     q->size = (options->detectors + 2) * options->every + 2;
     pthread_mutex_init(&q->lock, NULL);
     pthread_cond_init(&q->changed, NULL);
     mien_status status = mien_new(&q->ring, (size_t)q->size, sizeof *q->ring);
+    if (status == MIEN_OK) status = mien_new(&q->spare, (size_t)q->size, sizeof *q->spare);
     if (status == MIEN_OK) status = start(q);
     if (status == MIEN_OK)
         *out = q;
@@ -241,9 +291,12 @@ void frame_queue_close(frame_queue *q) {
         mien_frame_release(&q->ring[i].slot.frame);
         mien_faces_release(&q->ring[i].slot.faces);
     }
+    for (int i = 0; i < q->spares; i++)
+        mien_frame_release(&q->spare[i]);
     pthread_cond_destroy(&q->changed);
     pthread_mutex_destroy(&q->lock);
     mien_free(q->ring);
+    mien_free(q->spare);
     mien_free(q->workers);
     mien_free(q);
 }

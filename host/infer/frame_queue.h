@@ -2,7 +2,8 @@
  * of every k-th frame, which are detected by threads of their own.
  *
  * Frames come in segments: each ends with a key frame, on which faces were detected. Which frames
- * are key frames depends on the video alone: every k-th, the first of a scene, and the last. */
+ * are key frames depends on the video alone: every k-th (earlier where k frames are too large to be
+ * kept), the first of a scene, and the last. */
 #ifndef HOST_INFER_FRAME_QUEUE_H
 #define HOST_INFER_FRAME_QUEUE_H
 
@@ -23,6 +24,7 @@ typedef struct frame_queue_options {
     int every;                            /* k */
     int detectors;                        /* threads that detect, at least 1 */
     const volatile int *stop;             /* set by a signal: reading ends; may be NULL */
+    size_t bytes; /* of the frames that are kept, unless a segment has more; 0: 400 MiB */
 } frame_queue_options;
 
 /* Opens the detectors and starts reading. `source` is borrowed. */
