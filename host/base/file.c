@@ -188,6 +188,21 @@ mien_status mien_file_close(int fd, const char *path) {
     return close(fd) == 0 ? MIEN_OK : io_error("write", path);
 }
 
+mien_status mien_file_write_at(const char *path, uint64_t at, const void *data, size_t size,
+                               bool *shorter) {
+    struct stat now;
+    const int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0644);
+    if (fd < 0) return io_error("write", path);
+    bool good = fstat(fd, &now) == 0 && S_ISREG(now.st_mode);
+    *shorter = good && (uint64_t)now.st_size < at;
+    if (good && !*shorter)
+        good = ftruncate(fd, (off_t)at) == 0 && lseek(fd, (off_t)at, SEEK_SET) >= 0 &&
+               write_all(fd, data, size) == 0 && fsync(fd) == 0;
+    const mien_status status = good ? MIEN_OK : io_error("write", path);
+    if (close(fd) != 0 && status == MIEN_OK) return io_error("write", path);
+    return status;
+}
+
 mien_status mien_file_link(const char *path, const char *name) {
     char temporary[MIEN_PATH];
     int fd = -1;

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "host/base/status.h"
 
@@ -39,6 +40,10 @@ void mien_unlock_folder(const char *folder, int lock);
 mien_status mien_file_create(const char *path, int *fd);
 mien_status mien_file_add(int fd, const char *path, const void *data, size_t size);
 mien_status mien_file_close(int fd, const char *path);
+/* Writes from the byte `at` on, and cuts off what follows; then syncs. *shorter: the file has fewer
+ * bytes than that, and nothing was written. */
+mien_status mien_file_write_at(const char *path, uint64_t at, const void *data, size_t size,
+                               bool *shorter);
 bool mien_file_exists(const char *path);
 /* Whether both paths name the same existing file. */
 bool mien_same_file(const char *a, const char *b);

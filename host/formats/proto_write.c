@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { VARINT = 0, BYTES = 2, FIXED32 = 5 };
+enum { VARINT = 0, FIXED64 = 1, BYTES = 2, FIXED32 = 5 };
 
 static void varint(mien_text *out, unsigned long long value) {
     char bytes[10];
@@ -24,6 +24,11 @@ void mien_proto_number(mien_text *out, unsigned field, unsigned long long value)
 
 void mien_proto_float(mien_text *out, unsigned field, float value) {
     tag(out, field, FIXED32);
+    mien_text_append(out, &value, sizeof value);
+}
+
+void mien_proto_double(mien_text *out, unsigned field, double value) {
+    tag(out, field, FIXED64);
     mien_text_append(out, &value, sizeof value);
 }
 

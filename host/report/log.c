@@ -12,12 +12,20 @@ enum { LOG_BYTES = 16 << 20, QUANTITIES = 4, COLUMNS_MAX = 64 };
 static const char *const quantities[QUANTITIES] = {"loss", "val_loss", "accuracy", "val_accuracy"};
 enum { NEEDED = 1 << 0 | 1 << 2 }; /* a training without validation has only these */
 
+/* The character after the first column, which is `epoch`. */
+static char separator_of(const char *line) {
+    static const char first[] = "epoch";
+    const bool starts = strncmp(line, first, sizeof first - 1) == 0 && line[sizeof first - 1];
+    return starts ? line[sizeof first - 1] : ',';
+}
+
 /* of_column[i]: the quantity in column i, or -1; *known: how many of them there are. */
 static mien_status read_header(const char *line, const char *path, int *of_column, int *known) {
     const char *part, *rest = line;
     size_t length;
     int found = 0, column = 0;
-    for (; column < COLUMNS_MAX && mien_next_part(&rest, ',', &part, &length); column++) {
+    const char separator = separator_of(line);
+    for (; column < COLUMNS_MAX && mien_next_part(&rest, separator, &part, &length); column++) {
         of_column[column] = -1;
         for (int q = 0; q < QUANTITIES; q++)
             if (strlen(quantities[q]) == length && memcmp(part, quantities[q], length) == 0) {
@@ -32,14 +40,14 @@ static mien_status read_header(const char *line, const char *path, int *of_colum
     return MIEN_FAIL(FORMAT, "%s, line 1: the columns loss and accuracy are not both there", path);
 }
 
-static mien_status read_row(const char *line, const char *path, size_t epoch, const int *of_column,
-                            int known, double *const *lists) {
+static mien_status read_row(const char *line, const char *path, char separator, size_t epoch,
+                            const int *of_column, int known, double *const *lists) {
     const char *part, *rest = line;
     size_t length;
     int left = known;
     for (int q = 0; q < QUANTITIES; q++)
         lists[q][epoch] = NAN;
-    for (int column = 0; column < COLUMNS_MAX && mien_next_part(&rest, ',', &part, &length);
+    for (int column = 0; column < COLUMNS_MAX && mien_next_part(&rest, separator, &part, &length);
          column++) {
         if (of_column[column] < 0) continue;
         char *end;
@@ -65,9 +73,10 @@ static mien_status read_lines(char *text, const char *path, mien_curves *out) {
                                        out->numbers + 2 * (lines + 1),
                                        out->numbers + 3 * (lines + 1)};
     char *save = NULL, *line = strtok_r(text, "\r\n", &save);
+    const char separator = separator_of(line ? line : "");
     MIEN_TRY(read_header(line ? line : "", path, of_column, &known));
     while ((line = strtok_r(NULL, "\r\n", &save)))
-        MIEN_TRY(read_row(line, path, epoch++, of_column, known, lists));
+        MIEN_TRY(read_row(line, path, separator, epoch++, of_column, known, lists));
     if (!epoch) return MIEN_FAIL(FORMAT, "%s has no epochs", path);
     out->loss = (mien_curve){lists[0], lists[1], epoch};
     out->accuracy = (mien_curve){lists[2], lists[3], epoch};

@@ -59,6 +59,10 @@ static const struct {
     FIELD("divergence.count", INT, nan_count),
     FIELD("divergence.rate_factor", REAL, rate_factor),
     FIELD("divergence.good_step", LONG, good_step),
+    FIELD("plateau.cooldown", INT, plateau.cooldown),
+    FIELD("early_stopping.stops", FLAG, stops),
+    FIELD("events.train", LONG, events[0]),
+    FIELD("events.validation", LONG, events[1]),
 #undef FIELD
 };
 
@@ -285,8 +289,9 @@ void mien_resume_release(mien_resume *r) {
 }
 
 mien_status mien_checkpoints_clear(const char *folder) {
-    static const char *const names[] = {MIEN_RUN_BEST, MIEN_RUN_LAST, "config.yaml",
-                                        "run.json",    "log.csv",     "metrics.json"};
+    static const char *const names[] = {
+        MIEN_RUN_BEST, MIEN_RUN_LAST,  "config.yaml",   "run.json",
+        "log.csv",     "metrics.json", MIEN_RUN_EVENTS, "validation/" MIEN_RUN_EVENTS};
     char path[MIEN_PATH];
     long long step;
     while ((step = newest_step(folder, INT64_MAX)) >= 0) {
@@ -296,7 +301,7 @@ mien_status mien_checkpoints_clear(const char *folder) {
     }
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         MIEN_TRY(mien_path_join(path, folder, names[i]));
-        if (unlink(path) != 0 && errno != ENOENT && errno != EISDIR)
+        if (unlink(path) != 0 && errno != ENOENT && errno != ENOTDIR && errno != EISDIR)
             return MIEN_FAIL(IO, "cannot remove '%s': %s", path, strerror(errno));
     }
     return MIEN_OK;

@@ -6,6 +6,9 @@
 #include "host/formats/checkpoint.h"
 #include "host/train/schedule.h"
 
+/* In a run folder, and in its folder `validation`. */
+#define MIEN_RUN_EVENTS "events.out.tfevents.mien"
+
 /* The state of a training that is not in arrays. */
 typedef struct mien_progress {
     body_step device;
@@ -20,6 +23,8 @@ typedef struct mien_progress {
     int nan_count;
     double rate_factor;
     uint64_t good_step;
+    uint64_t events[2]; /* bytes of TensorBoard's files, of training and of validation */
+    bool stops;         /* early stopping: after this epoch */
 } mien_progress;
 
 /* What a checkpoint says besides numbers. All are compared on resuming, except `log`. */

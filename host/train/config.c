@@ -1,5 +1,6 @@
 #include "host/train/config.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -7,9 +8,12 @@
 #include "host/base/log.h"
 #include "host/base/memory.h"
 #include "host/base/yaml.h"
+#include "host/formats/format.h"
 #include "host/infer/score.h"
+#include "host/train/file_template.h"
 #include "host/train/shipped.h"
 
+#define MODES    "auto|min|max"
 #define F(field) MIEN_FIELD(mien_config, field)
 static const mien_key rows[] = {
     KEY_TEXT("model.file", F(model.file), "classic",
@@ -120,8 +124,17 @@ static const mien_key rows[] = {
              "epochs over which the learning rate first rises linearly from 0"),
     KEY_REAL("schedule.factor", F(schedule.factor), "0.1", 0, 1,
              "plateau, step: factor by which the learning rate is multiplied at a drop"),
-    KEY_INT("schedule.patience", F(schedule.patience), "10", 1, 100000,
-            "plateau: epochs without an improvement in val_loss before a drop"),
+    KEY_INT("schedule.patience", F(schedule.patience), "10", 0, 100000,
+            "plateau: epochs without an improvement in the monitored metric before a drop"),
+    KEY_CHOICE("schedule.monitor", F(schedule.monitor), "val_loss", MIEN_MONITORS,
+               "plateau: metric to monitor"),
+    KEY_CHOICE("schedule.mode", F(schedule.mode), "auto", MODES,
+               "plateau: whether the metric improves by falling (min) or rising (max); auto: by "
+               "its name"),
+    KEY_REAL("schedule.min_delta", F(schedule.min_delta), "0.0001", 0, 1e9,
+             "plateau: an improvement must be larger than this"),
+    KEY_INT("schedule.cooldown", F(schedule.cooldown), "0", 0, 100000,
+            "plateau: epochs after a drop that do not count"),
     KEY_REAL("schedule.min_lr", F(schedule.min_lr), "0", 0, 100,
              "lower bound of the learning rate"),
     KEY_REALS("schedule.steps", F(schedule.steps), "[]", 0, 1e6,
@@ -157,21 +170,44 @@ static const mien_key rows[] = {
              "stop when the monitored metric no longer improves"),
     KEY_CHOICE("early_stopping.monitor", F(early_stopping.monitor), "val_loss", MIEN_MONITORS,
                "metric to monitor"),
-    KEY_INT("early_stopping.patience", F(early_stopping.patience), "10", 1, 100000,
+    KEY_CHOICE("early_stopping.mode", F(early_stopping.mode), "auto", MODES,
+               "whether the metric improves by falling (min) or rising (max); auto: by its name"),
+    KEY_INT("early_stopping.patience", F(early_stopping.patience), "10", 0, 100000,
             "epochs without an improvement before stopping"),
     KEY_REAL("early_stopping.min_delta", F(early_stopping.min_delta), "0", 0, 1e9,
              "an improvement must be larger than this"),
+    KEY_NUMBER_OR("early_stopping.baseline", F(early_stopping.baseline), "none", -1e9, 1e9, "none",
+                  "an improvement restarts the patience only if it is also better than this"),
+    KEY_INT("early_stopping.start_from_epoch", F(early_stopping.start_from_epoch), "0", 0, 1000000,
+            "epochs before monitoring starts"),
     KEY_BOOL("early_stopping.restore_best_weights", F(early_stopping.restore_best_weights), "true",
              "true: keep only the best epoch's weights (best.h5); false: with early stopping, also "
              "save the last epoch's (last.h5)"),
     KEY_CHOICE("checkpoint.monitor", F(checkpoint.monitor), "val_accuracy", MIEN_MONITORS,
                "metric by which best.h5 is chosen"),
+    KEY_CHOICE("checkpoint.mode", F(checkpoint.mode), "auto", MODES,
+               "whether the metric improves by falling (min) or rising (max); auto: by its name"),
     KEY_INT("checkpoint.every_steps", F(checkpoint.every_steps), "0", 0, 1000000000,
             "steps between checkpoints, from which --resume continues; 0: none within epochs"),
     KEY_INT("checkpoint.every_epochs", F(checkpoint.every_epochs), "1", 0, 1000000,
             "epochs between checkpoints; one is skipped within 5 s of another. 0: none"),
     KEY_INT("checkpoint.keep", F(checkpoint.keep), "2", 2, 1000000,
             "checkpoints to keep, the newest ones"),
+    KEY_TEXT("checkpoint.file", F(checkpoint.file), "none",
+             "model file to write after each epoch, in the run folder, such as "
+             "\"model-{epoch:02d}-{val_accuracy:.4f}.h5\" (docs/callbacks.md)"),
+    KEY_BOOL("checkpoint.save_best_only", F(checkpoint.save_best_only), "false",
+             "write it only if the epoch is the best so far by checkpoint.monitor"),
+    KEY_NUMBER_OR("checkpoint.initial_value_threshold", F(checkpoint.initial_value_threshold),
+                  "none", -1e9, 1e9, "none", "and only if it is better than this"),
+    KEY_TEXT("csv_logger.separator", F(csv_logger.separator), "\",\"",
+             "character between the columns of log.csv"),
+    KEY_BOOL("tensorboard.enabled", F(tensorboard.enabled), "false",
+             "write the event files that TensorBoard reads (docs/callbacks.md)"),
+    KEY_INT("tensorboard.histogram_freq", F(tensorboard.histogram_freq), "0", 0, 1000000,
+            "epochs between histograms of the weights; 0: none"),
+    KEY_INT("tensorboard.confusion_freq", F(tensorboard.confusion_freq), "1", 0, 1000000,
+            "epochs between images of the confusion matrix of the validation part; 0: none"),
     KEY_CHOICE("evaluate.tta", F(evaluate.tta), "none", MIEN_TTA_CHOICES,
                "test-time augmentation: average over the image and its mirror image (flip), or "
                "over ten crops (tencrop)"),
@@ -179,6 +215,16 @@ static const mien_key rows[] = {
 
 mien_keys mien_config_keys(void) {
     return (mien_keys){rows, sizeof rows / sizeof rows[0]};
+}
+
+const char *mien_monitor_name(int what) {
+    static const char *const names[] = {"val_loss", "val_accuracy", "val_macro_f1", "loss",
+                                        "accuracy"};
+    return names[what];
+}
+
+bool mien_monitor_validates(int what) {
+    return what != MIEN_MONITOR_LOSS && what != MIEN_MONITOR_ACCURACY;
 }
 
 mien_status mien_config_start(mien_config *config) {
@@ -325,6 +371,31 @@ mien_status mien_config_find(const char *name, char *out) {
     return mien_shipped_find("config", "train", name, out);
 }
 
+static mien_status check_outputs(const mien_config *config) {
+    const char *separator = config->csv_logger.separator, *file = config->checkpoint.file;
+    const mien_template_value any[] = {{"epoch", 1, true},         {"loss", 1, false},
+                                       {"accuracy", 1, false},     {"learning_rate", 1, false},
+                                       {"val_loss", 1, false},     {"val_accuracy", 1, false},
+                                       {"val_macro_f1", 1, false}, {NULL, 0, false}};
+    char name[MIEN_PATH], known[128];
+    if (strlen(separator) != 1 || isalnum((unsigned char)*separator) ||
+        strchr("+-.\"\r\n_", *separator))
+        return MIEN_FAIL(INVALID,
+                         "csv_logger.separator is '%s', but must be one character that no number "
+                         "or column name has, such as \";\" or \"\\t\"",
+                         separator);
+    if (strcmp(file, "none") == 0) return MIEN_OK;
+    MIEN_TRY(mien_template_expand(file, any, name));
+    mien_model_suffixes(MIEN_FORMAT_WRITTEN | MIEN_FORMAT_TRAINABLE, known, sizeof known);
+    if (!mien_model_format_for(name, false))
+        return MIEN_FAIL(INVALID, "checkpoint.file is '%s', but models are written as %s", file,
+                         known);
+    if (name[0] == '/' || strstr(name, ".."))
+        return MIEN_FAIL(INVALID, "checkpoint.file is '%s', but must be a name in the run folder",
+                         file);
+    return MIEN_OK;
+}
+
 mien_status mien_config_check(const mien_config *config) {
     if (config->data.sources.count == 0)
         return MIEN_FAIL(INVALID, "data.sources is empty: name at least one source");
@@ -345,6 +416,7 @@ mien_status mien_config_check(const mien_config *config) {
     if (config->schedule.name == MIEN_SCHEDULE_STEP && config->schedule.steps.count == 0)
         return MIEN_FAIL(INVALID,
                          "schedule.name is step, but schedule.steps is empty: list the epochs");
+    MIEN_TRY(check_outputs(config));
     mien_class_choice choice;
     const mien_status chosen = mien_choice_create(&config->data.classes, &config->data.merge,
                                                   &config->data.drop_classes, &choice);

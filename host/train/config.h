@@ -11,8 +11,16 @@
 enum { MIEN_SCHEDULE_CONSTANT, MIEN_SCHEDULE_PLATEAU, MIEN_SCHEDULE_STEP, MIEN_SCHEDULE_COSINE };
 enum { MIEN_CLASS_WEIGHT_NONE, MIEN_CLASS_WEIGHT_BALANCED };
 enum { MIEN_ON_NAN_STOP, MIEN_ON_NAN_SKIP, MIEN_ON_NAN_ROLLBACK };
-enum { MIEN_MONITOR_VAL_LOSS, MIEN_MONITOR_VAL_ACCURACY, MIEN_MONITOR_VAL_MACRO_F1 };
-#define MIEN_MONITORS "val_loss|val_accuracy|val_macro_f1"
+enum {
+    MIEN_MONITOR_VAL_LOSS,
+    MIEN_MONITOR_VAL_ACCURACY,
+    MIEN_MONITOR_VAL_MACRO_F1,
+    MIEN_MONITOR_LOSS,
+    MIEN_MONITOR_ACCURACY,
+    MIEN_MONITOR_COUNT
+};
+#define MIEN_MONITORS "val_loss|val_accuracy|val_macro_f1|loss|accuracy"
+enum { MIEN_MODE_AUTO, MIEN_MODE_MIN, MIEN_MODE_MAX };
 
 typedef struct mien_config {
     struct {
@@ -45,8 +53,8 @@ typedef struct mien_config {
         bool nesterov;
     } optimizer;
     struct {
-        int name, patience;
-        double warmup_epochs, factor, min_lr;
+        int name, patience, monitor, mode, cooldown;
+        double warmup_epochs, factor, min_lr, min_delta;
         mien_reals steps;
     } schedule;
     struct {
@@ -61,12 +69,23 @@ typedef struct mien_config {
     } train;
     struct {
         bool enabled, restore_best_weights;
-        int monitor, patience;
+        int monitor, mode, patience, start_from_epoch;
         double min_delta;
+        mien_number_or baseline; /* word 0: none */
     } early_stopping;
     struct {
-        int monitor, every_steps, every_epochs, keep;
+        int monitor, mode, every_steps, every_epochs, keep;
+        char file[MIEN_PATH]; /* file_template.h; "none" */
+        bool save_best_only;
+        mien_number_or initial_value_threshold; /* word 0: none */
     } checkpoint;
+    struct {
+        char separator[8];
+    } csv_logger;
+    struct {
+        bool enabled;
+        int histogram_freq, confusion_freq;
+    } tensorboard;
     struct {
         int tta; /* mien_tta */
     } evaluate;
@@ -74,6 +93,9 @@ typedef struct mien_config {
 } mien_config;
 
 mien_keys mien_config_keys(void);
+const char *mien_monitor_name(int what);
+/* Whether a quantity, one of MIEN_MONITOR_…, is of the validation part. */
+bool mien_monitor_validates(int what);
 /* Sets every key to its default. */
 mien_status mien_config_start(mien_config *config);
 /* Reads a file on top of the current values. Relative paths in it are resolved against its folder.

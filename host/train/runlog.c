@@ -1,5 +1,6 @@
 #include "host/train/runlog.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "host/base/clock.h"
@@ -34,24 +35,40 @@ mien_status mien_runlog_config(const mien_train_request *request, const mien_pla
     return status;
 }
 
-static const char val_columns[] = ",val_accuracy,val_loss,val_macro_f1";
+enum { VAL_COLUMNS = 3 };
 
-mien_status mien_runlog_start(const char *folder, bool validated, mien_text *log) {
-    if (log->size == 0)
-        mien_text_printf(log, "epoch,accuracy,learning_rate,loss%s\n",
-                         validated ? val_columns : "");
-    return write_file(folder, "log.csv", log);
+/* Appends the fields, each after the separator. */
+static void add_fields(mien_text *log, char separator, const char *const *texts, int count) {
+    for (int i = 0; i < count; i++)
+        mien_text_printf(log, "%c%s", separator, texts[i]);
 }
 
-/* The columns of a resumed run's log stay, even if it is continued with or without validation. */
+mien_status mien_runlog_start(const mien_train_request *request, bool validated, mien_text *log) {
+    static const char *const columns[] = {"accuracy",     "learning_rate", "loss",
+                                          "val_accuracy", "val_loss",      "val_macro_f1"};
+    if (log->size == 0) {
+        mien_text_puts(log, "epoch");
+        add_fields(log, *request->config->csv_logger.separator, columns,
+                   validated ? 3 + VAL_COLUMNS : 3);
+        mien_text_puts(log, "\n");
+    }
+    return write_file(request->folder, "log.csv", log);
+}
+
+/* Separator and columns of a resumed run's log stay, even if it is continued with others. */
 mien_status mien_runlog_epoch(const char *folder, const mien_epoch *e, mien_text *log) {
-    const bool columns = log->data && strstr(log->data, val_columns);
-    mien_text_printf(log, "%d,%.9g,%.9g,%.9g", e->number - 1, e->accuracy, e->learning_rate,
-                     e->loss);
-    if (columns && e->validated)
-        mien_text_printf(log, ",%.9g,%.9g,%.9g", e->val_accuracy, e->val_loss, e->val_macro_f1);
-    else if (columns)
-        mien_text_puts(log, ",,,");
+    const double values[] = {e->accuracy,     e->learning_rate, e->loss,
+                             e->val_accuracy, e->val_loss,      e->val_macro_f1};
+    char texts[3 + VAL_COLUMNS][32] = {""};
+    const char *fields[3 + VAL_COLUMNS];
+    const char separator = log->data[sizeof "epoch" - 1];
+    for (int i = 0; i < 3 + VAL_COLUMNS; i++) {
+        fields[i] = texts[i];
+        if (i < 3 || e->validated) snprintf(texts[i], sizeof texts[i], "%.9g", values[i]);
+    }
+    const bool columns = strstr(log->data, "val_accuracy") != NULL;
+    mien_text_printf(log, "%d", e->number - 1);
+    add_fields(log, separator, fields, columns ? 3 + VAL_COLUMNS : 3);
     mien_text_puts(log, "\n");
     return write_file(folder, "log.csv", log);
 }

@@ -14,7 +14,7 @@ void mien_runlog_plan(const mien_train_request *request, const mien_plan *plan, 
                       mien_text *out);
 /* Begins log.csv with a header, unless `log` is a resumed run's and has one: the columns of Keras's
  * CSVLogger and val_macro_f1; those of validation only if there is any. */
-mien_status mien_runlog_start(const char *folder, bool validated, mien_text *log);
+mien_status mien_runlog_start(const mien_train_request *request, bool validated, mien_text *log);
 /* Appends an epoch to `log` and writes it as log.csv. */
 mien_status mien_runlog_epoch(const char *folder, const mien_epoch *epoch, mien_text *log);
 /* Writes metrics.json. */

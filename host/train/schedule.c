@@ -27,35 +27,50 @@ double mien_schedule_rate(const mien_config *config, const mien_plateau *plateau
     return rate > low ? rate : low;
 }
 
-void mien_plateau_start(mien_plateau *plateau) {
-    *plateau = (mien_plateau){INFINITY, 1, 0};
+static bool falls(int what, int mode) {
+    if (mode != MIEN_MODE_AUTO) return mode == MIEN_MODE_MIN;
+    return what == MIEN_MONITOR_VAL_LOSS || what == MIEN_MONITOR_LOSS;
 }
 
-bool mien_plateau_update(mien_plateau *plateau, const mien_config *config, double val_loss) {
+static bool improves(double value, double best, bool falling, double min_delta) {
+    return falling ? value + min_delta < best : value - min_delta > best;
+}
+
+void mien_plateau_start(mien_plateau *plateau, const mien_config *config) {
+    const bool falling = falls(config->schedule.monitor, config->schedule.mode);
+    *plateau = (mien_plateau){.best = falling ? INFINITY : -INFINITY, .factor = 1};
+}
+
+bool mien_plateau_update(mien_plateau *plateau, const mien_config *config,
+                         const mien_results *results) {
+    const int what = config->schedule.monitor;
     if (config->schedule.name != MIEN_SCHEDULE_PLATEAU) return false;
-    if (val_loss < plateau->best) {
-        plateau->best = val_loss;
+    if (plateau->cooldown > 0) {
+        plateau->cooldown--;
+        plateau->waited = 0;
+    }
+    if (improves(results->of[what], plateau->best, falls(what, config->schedule.mode),
+                 config->schedule.min_delta)) {
+        plateau->best = results->of[what];
         plateau->waited = 0;
         return false;
     }
-    if (++plateau->waited < config->schedule.patience) return false;
+    if (plateau->cooldown > 0 || ++plateau->waited < config->schedule.patience) return false;
+    if (config->optimizer.learning_rate * plateau->factor <= config->schedule.min_lr) return false;
     plateau->waited = 0;
+    plateau->cooldown = config->schedule.cooldown;
     plateau->factor *= config->schedule.factor;
     return true;
 }
 
-void mien_monitor_start(mien_monitor *monitor, int what, double min_delta) {
-    *monitor = (mien_monitor){.what = what, .min_delta = min_delta};
-    monitor->best = what == MIEN_MONITOR_VAL_LOSS ? INFINITY : -INFINITY;
+void mien_monitor_start(mien_monitor *monitor, int what, int mode, double min_delta) {
+    *monitor = (mien_monitor){.what = what, .falls = falls(what, mode), .min_delta = min_delta};
+    monitor->best = monitor->falls ? INFINITY : -INFINITY;
 }
 
-bool mien_monitor_update(mien_monitor *monitor, int epoch, double val_loss, double val_accuracy,
-                         double val_macro_f1) {
-    const double values[] = {val_loss, val_accuracy, val_macro_f1};
-    const double v = values[monitor->what];
-    const bool better = monitor->what == MIEN_MONITOR_VAL_LOSS
-                            ? v < monitor->best - monitor->min_delta
-                            : v > monitor->best + monitor->min_delta;
+bool mien_monitor_update(mien_monitor *monitor, int epoch, const mien_results *results) {
+    const double v = results->of[monitor->what], val_loss = results->of[MIEN_MONITOR_VAL_LOSS];
+    const bool better = improves(v, monitor->best, monitor->falls, monitor->min_delta);
     const bool tie = v == monitor->best && val_loss < monitor->best_loss;
     if (better || tie) {
         monitor->best = v;
@@ -64,4 +79,24 @@ bool mien_monitor_update(mien_monitor *monitor, int epoch, double val_loss, doub
     }
     monitor->waited = better ? 0 : monitor->waited + 1;
     return better || tie;
+}
+
+bool mien_early_stop(mien_monitor *monitor, const mien_config *config, int epoch,
+                     const mien_results *results) {
+    const mien_number_or *baseline = &config->early_stopping.baseline;
+    const int waited = monitor->waited + 1;
+    if (epoch <= config->early_stopping.start_from_epoch) return false;
+    mien_monitor_update(monitor, epoch, results);
+    if (monitor->waited > 0) return waited >= config->early_stopping.patience && epoch > 1;
+    if (baseline->word != 0 &&
+        !improves(results->of[monitor->what], baseline->number, monitor->falls, monitor->min_delta))
+        monitor->waited = waited;
+    return false;
+}
+
+void mien_monitor_take(mien_monitor *monitor, const mien_monitor *from) {
+    monitor->best = from->best;
+    monitor->best_loss = from->best_loss;
+    monitor->waited = from->waited;
+    monitor->epoch = from->epoch;
 }

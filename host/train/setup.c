@@ -9,6 +9,7 @@
 #include "host/data/classes.h"
 #include "host/data/merge.h"
 #include "host/formats/format.h"
+#include "host/train/file_template.h"
 #include "host/train/shipped.h"
 #include "include/mien/mien.h"
 
@@ -56,22 +57,44 @@ static mien_status choose_classes(const mien_config *c, mien_class_choice *choic
     return MIEN_OK;
 }
 
+/* A model's name or choice that needs validation results. */
+static mien_status check_file(const mien_config *c) {
+    static const char *const names[] = {"val_loss", "val_accuracy", "val_macro_f1"};
+    const char *file = c->checkpoint.file;
+    if (strcmp(file, "none") == 0) return MIEN_OK;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (mien_template_has(file, names[i]))
+            return MIEN_FAIL(INVALID,
+                             "checkpoint.file names {%s}, but data.split.val is 0: give validation "
+                             "a share, or take the field out",
+                             names[i]);
+    if (c->checkpoint.save_best_only && mien_monitor_validates(c->checkpoint.monitor))
+        return MIEN_FAIL(INVALID,
+                         "checkpoint.save_best_only needs validation results, but data.split.val "
+                         "is 0: give validation a share, or set checkpoint.monitor=loss");
+    return MIEN_OK;
+}
+
 /* Without validation the last epoch's weights are kept, and nothing can depend on its results. */
 static mien_status check_validation(const mien_config *c, const mien_dataset *set) {
     size_t counts[MIEN_CLASSES_MAX];
     if (mien_dataset_counts(set, MIEN_VAL, counts)) return MIEN_OK;
-    const bool plateau = c->schedule.name == MIEN_SCHEDULE_PLATEAU;
+    const bool plateau =
+        c->schedule.name == MIEN_SCHEDULE_PLATEAU && mien_monitor_validates(c->schedule.monitor);
+    const bool stops =
+        c->early_stopping.enabled && mien_monitor_validates(c->early_stopping.monitor);
     const bool groups = strcmp(c->data.groups, "none") != 0;
-    if (c->early_stopping.enabled || plateau || groups)
+    MIEN_TRY(check_file(c));
+    if (stops || plateau || groups)
         return MIEN_FAIL(INVALID,
                          "%s needs validation results, but data.split.val is 0: give validation a "
                          "share, or set %s",
-                         c->early_stopping.enabled ? "early_stopping"
-                         : plateau                 ? "the schedule plateau"
-                                                   : "data.groups",
-                         c->early_stopping.enabled ? "early_stopping.enabled=false"
-                         : plateau                 ? "schedule.name to another one"
-                                                   : "data.groups=none");
+                         stops     ? "early_stopping"
+                         : plateau ? "the schedule plateau"
+                                   : "data.groups",
+                         stops     ? "early_stopping.enabled=false"
+                         : plateau ? "schedule.name to another one"
+                                   : "data.groups=none");
     MIEN_INFO("%s: no validation part (data.split.val is 0): the last epoch's weights are kept",
               set->source);
     return MIEN_OK;

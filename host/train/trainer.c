@@ -14,6 +14,7 @@
 #include "host/eval/document.h"
 #include "host/eval/temperature.h"
 #include "host/infer/score.h"
+#include "host/train/callbacks.h"
 #include "host/train/divergence.h"
 #include "host/train/runlog.h"
 #include "host/train/trainer_state.h"
@@ -73,9 +74,10 @@ static mien_status start(mien_trainer *t, mien_train_result *result) {
     if (validates(t)) MIEN_TRY(keep_val_labels(t));
     t->per_epoch = (long long)((train + (size_t)batch - 1) / (size_t)batch);
     t->total = t->per_epoch * c->train.epochs;
-    mien_plateau_start(&t->plateau);
-    mien_monitor_start(&t->best, c->checkpoint.monitor, 0);
-    mien_monitor_start(&t->patience, c->early_stopping.monitor, c->early_stopping.min_delta);
+    mien_plateau_start(&t->plateau, c);
+    mien_monitor_start(&t->best, c->checkpoint.monitor, c->checkpoint.mode, 0);
+    mien_monitor_start(&t->patience, c->early_stopping.monitor, c->early_stopping.mode,
+                       c->early_stopping.min_delta);
     MIEN_TRY(mien_new(&t->speeds, (size_t)c->train.epochs, sizeof *t->speeds));
     MIEN_TRY(mien_new(&t->rates, (size_t)t->per_epoch, sizeof *t->rates));
     t->work = (mien_step){.plan = t->plan,
@@ -89,7 +91,7 @@ static mien_status start(mien_trainer *t, mien_train_result *result) {
         MIEN_TRY(mien_checkpoints_clear(t->request->folder));
     }
     MIEN_TRY(mien_runlog_config(t->request, t->plan));
-    MIEN_TRY(mien_runlog_start(t->request->folder, validates(t), &t->log));
+    MIEN_TRY(mien_runlog_start(t->request, validates(t), &t->log));
     t->checkpointed = mien_trainer_now(t);
     return stopped(t) ? MIEN_FAIL(INTERRUPTED, "interrupted before the first step") : MIEN_OK;
 }
@@ -188,16 +190,6 @@ static mien_status validate(mien_trainer *t, int epoch) {
                : computed;
 }
 
-/* Copies the current weights from the device to the host's model. */
-static mien_status fetch_weights(mien_trainer *t, bool averaged, int epoch) {
-    mien_model *model = &t->setup.model;
-    MIEN_TRY(mien_plan_store(t->plan, averaged, &model->weights));
-    MIEN_TRY(mien_weights_check(&model->graph, &model->weights));
-    model->meta.step = t->step;
-    model->meta.epoch = epoch;
-    return MIEN_OK;
-}
-
 /* Writes the host's model to a file. */
 static mien_status write_model(mien_trainer *t, const char *name) {
     char path[MIEN_PATH];
@@ -206,7 +198,7 @@ static mien_status write_model(mien_trainer *t, const char *name) {
 }
 
 static mien_status save(mien_trainer *t, const char *name, bool averaged, int epoch) {
-    MIEN_TRY(fetch_weights(t, averaged, epoch));
+    MIEN_TRY(mien_trainer_weights(t, averaged, epoch));
     return write_model(t, name);
 }
 
@@ -291,6 +283,30 @@ static mien_status check_loss(const mien_trainer *t, int epoch, double loss) {
                      epoch, loss, guessing, t->config->optimizer.learning_rate);
 }
 
+/* Writes what an epoch calls for: events, a model by its template, best.h5. The events come first,
+ * because the best model takes the metrics. */
+static mien_status save_epoch(mien_trainer *t, const mien_epoch *e, const mien_results *results,
+                              double val_seconds, mien_train_result *result) {
+    MIEN_TRY(mien_callbacks_events(t, e));
+    MIEN_TRY(mien_callbacks_model(t, e, results));
+    return e->best ? keep_best(t, e->number, val_seconds, result) : MIEN_OK;
+}
+
+static mien_results results_of(const mien_epoch *e) {
+    const double none = NAN;
+    return (mien_results){{e->validated ? e->val_loss : none, e->validated ? e->val_accuracy : none,
+                           e->validated ? e->val_macro_f1 : none, e->loss, e->accuracy}};
+}
+
+/* What an epoch's results decide; returns whether it is the best so far. */
+static bool judge_epoch(mien_trainer *t, int epoch, const mien_results *results) {
+    t->stops = mien_early_stop(&t->patience, t->config, epoch, results);
+    if (validates(t) || !mien_monitor_validates(t->best.what))
+        return mien_monitor_update(&t->best, epoch, results);
+    t->best.epoch = epoch; /* without validation the last epoch is kept */
+    return true;
+}
+
 static mien_status run_epoch(mien_trainer *t, int number, mien_train_result *result) {
     body_step state;
     const double begin = mien_seconds();
@@ -314,21 +330,16 @@ static mien_status run_epoch(mien_trainer *t, int number, mien_train_result *res
                     .seconds = seconds,
                     .images_per_second = (double)state.rows / seconds};
     MIEN_TRY(check_loss(t, number, e.loss));
-    if (e.validated) {
-        e.best = mien_monitor_update(&t->best, number, e.val_loss, e.val_accuracy, e.val_macro_f1);
-        mien_monitor_update(&t->patience, number, e.val_loss, e.val_accuracy, e.val_macro_f1);
-    } else {
-        e.best = true; /* the last epoch is kept */
-        t->best.epoch = number;
-    }
+    const mien_results results = results_of(&e);
+    e.best = judge_epoch(t, number, &results);
     result->epochs = number;
     result->steps = t->step;
     begin_part(t, "checkpoint");
-    MIEN_TRY(end_part(t, e.best ? keep_best(t, number, val_seconds, result) : MIEN_OK));
+    MIEN_TRY(end_part(t, save_epoch(t, &e, &results, val_seconds, result)));
     t->within_epoch = false;
-    if (e.validated && mien_plateau_update(&t->plateau, t->config, e.val_loss))
-        MIEN_INFO("val_loss plateaued; reducing the learning rate to %g times its initial value",
-                  t->plateau.factor);
+    if (mien_plateau_update(&t->plateau, t->config, &results))
+        MIEN_INFO("%s plateaued; reducing the learning rate to %g times its initial value",
+                  mien_monitor_name(t->config->schedule.monitor), t->plateau.factor);
     t->speeds[t->speed_count++] = e.images_per_second;
     MIEN_TRY(mien_runlog_epoch(t->request->folder, &e, &t->log));
     if (t->request->observer.epoch) t->request->observer.epoch(t->request->observer.context, &e);
@@ -353,7 +364,7 @@ static int ascending(const void *a, const void *b) {
 }
 
 static bool is_patience_over(const mien_trainer *t) {
-    return t->config->early_stopping.enabled &&
+    return t->config->early_stopping.enabled && t->stops &&
            t->patience.waited >= t->config->early_stopping.patience;
 }
 

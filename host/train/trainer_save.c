@@ -33,12 +33,12 @@ static mien_status load_array(mien_trainer *t, const mien_resume *from, mien_arr
 
 /* What the host keeps between two epochs. */
 static void take_progress(mien_trainer *t, const mien_progress *p, mien_train_result *result) {
-    const int monitors[] = {t->best.what, t->patience.what};
-    const double delta = t->patience.min_delta;
     t->step = p->epochs * t->per_epoch;
     t->plateau = p->plateau;
-    t->best = p->best, t->patience = p->patience;
-    t->best.what = monitors[0], t->patience.what = monitors[1], t->patience.min_delta = delta;
+    mien_monitor_take(&t->best, &p->best);
+    mien_monitor_take(&t->patience, &p->patience);
+    t->stops = p->stops;
+    memcpy(t->events, p->events, sizeof t->events);
     result->epochs = p->epochs;
     result->best_epoch = p->best.epoch;
 }
@@ -97,6 +97,8 @@ mien_status mien_trainer_capture(mien_trainer *t, const mien_train_result *resul
                            .plateau = t->plateau,
                            .best = t->best,
                            .patience = t->patience,
+                           .stops = t->stops,
+                           .events = {t->events[0], t->events[1]},
                            .best_loss = result->metrics.loss,
                            .best_accuracy = result->metrics.accuracy,
                            .best_macro_f1 = result->metrics.macro_f1,
@@ -109,6 +111,15 @@ mien_status mien_trainer_capture(mien_trainer *t, const mien_train_result *resul
         out->device.loss_sum = 0;
     }
     return fetch_arrays(t);
+}
+
+mien_status mien_trainer_weights(mien_trainer *t, bool averaged, int epoch) {
+    mien_model *model = &t->setup.model;
+    MIEN_TRY(mien_plan_store(t->plan, averaged, &model->weights));
+    MIEN_TRY(mien_weights_check(&model->graph, &model->weights));
+    model->meta.step = t->step;
+    model->meta.epoch = epoch;
+    return MIEN_OK;
 }
 
 mien_status mien_trainer_save(mien_trainer *t, mien_train_result *result, bool finished) {

@@ -28,6 +28,8 @@ typedef struct mien_trainer {
     mien_text log;
     mien_plateau plateau;
     mien_monitor best, patience;
+    uint64_t events[2]; /* bytes of TensorBoard's files */
+    bool stops;         /* early stopping: after this epoch */
     mien_metrics epoch_metrics;
     double *speeds; /* images per second of each epoch of this process */
     int speed_count;
@@ -63,6 +65,8 @@ mien_status mien_trainer_capture(mien_trainer *t, const mien_train_result *resul
                                  mien_progress *out);
 /* Makes a captured state that of the training. */
 mien_status mien_trainer_restore(mien_trainer *t, const mien_good *from, mien_train_result *result);
+/* Copies the current weights from the device to the host's model. */
+mien_status mien_trainer_weights(mien_trainer *t, bool averaged, int epoch);
 /* Writes a checkpoint. */
 mien_status mien_trainer_save(mien_trainer *t, mien_train_result *result, bool finished);
 /* The same during a training, which a full disk must not end: one more try, then a warning. */

@@ -193,7 +193,7 @@ static void refusals(void **state) {
 /* A base rate of 0.1 over 10 epochs of 10 steps. */
 static double rate(const mien_config *c, long long step) {
     mien_plateau none;
-    mien_plateau_start(&none);
+    mien_plateau_start(&none, c);
     return mien_schedule_rate(c, &none, step, 100, 10);
 }
 
@@ -242,7 +242,10 @@ static void schedule_step(void **state) {
     mien_config_release(&c);
 }
 
-/* As Keras's ReduceLROnPlateau with min_delta 0. */
+/* The results of an epoch's validation. */
+#define VAL(loss, accuracy, f1) (&(const mien_results){{loss, accuracy, f1, 0, 0}})
+
+/* As Keras's ReduceLROnPlateau. */
 static void schedule_plateau(void **state) {
     (void)state;
     mien_config c = make_config(MIEN_SCHEDULE_PLATEAU);
@@ -250,15 +253,15 @@ static void schedule_plateau(void **state) {
     c.schedule.patience = 2;
     c.schedule.factor = 0.5;
     c.schedule.min_lr = 0.03;
-    mien_plateau_start(&p);
-    assert_false(mien_plateau_update(&p, &c, 1.0));
-    assert_false(mien_plateau_update(&p, &c, 1.0));
-    assert_true(mien_plateau_update(&p, &c, NAN)); /* a NaN is not an improvement */
+    mien_plateau_start(&p, &c);
+    assert_false(mien_plateau_update(&p, &c, VAL(1.0, 0, 0)));
+    assert_false(mien_plateau_update(&p, &c, VAL(1.0, 0, 0)));
+    assert_true(mien_plateau_update(&p, &c, VAL(NAN, 0, 0))); /* a NaN is not an improvement */
     NEAR(mien_schedule_rate(&c, &p, 50, 100, 10), 0.05);
-    assert_false(mien_plateau_update(&p, &c, 1.1));
-    assert_false(mien_plateau_update(&p, &c, 0.9)); /* better: patience restarts */
-    assert_false(mien_plateau_update(&p, &c, 1.0));
-    assert_true(mien_plateau_update(&p, &c, 1.0));
+    assert_false(mien_plateau_update(&p, &c, VAL(1.1, 0, 0)));
+    assert_false(mien_plateau_update(&p, &c, VAL(0.9, 0, 0))); /* better: patience restarts */
+    assert_false(mien_plateau_update(&p, &c, VAL(1.0, 0, 0)));
+    assert_true(mien_plateau_update(&p, &c, VAL(1.0, 0, 0)));
     NEAR(mien_schedule_rate(&c, &p, 50, 100, 10), 0.03); /* never below min_lr */
     mien_config_release(&c);
 }
@@ -266,24 +269,24 @@ static void schedule_plateau(void **state) {
 static void monitors(void **state) {
     (void)state;
     mien_monitor m;
-    mien_monitor_start(&m, MIEN_MONITOR_VAL_LOSS, 0.1);
-    assert_false(mien_monitor_update(&m, 1, NAN, 0.9, 0.9));
+    mien_monitor_start(&m, MIEN_MONITOR_VAL_LOSS, MIEN_MODE_AUTO, 0.1);
+    assert_false(mien_monitor_update(&m, 1, VAL(NAN, 0.9, 0.9)));
     assert_int_equal(m.epoch, 0);
-    assert_true(mien_monitor_update(&m, 2, 2.0, 0, 0));
+    assert_true(mien_monitor_update(&m, 2, VAL(2.0, 0, 0)));
     assert_false(
-        mien_monitor_update(&m, 3, 1.95, 0, 0)); /* a change below min_delta does not count */
+        mien_monitor_update(&m, 3, VAL(1.95, 0, 0))); /* a change below min_delta does not count */
     assert_int_equal(m.waited, 1);
-    assert_true(mien_monitor_update(&m, 4, 1.8, 0, 0));
-    assert_false(mien_monitor_update(&m, 5, NAN, 1, 1));
+    assert_true(mien_monitor_update(&m, 4, VAL(1.8, 0, 0)));
+    assert_false(mien_monitor_update(&m, 5, VAL(NAN, 1, 1)));
     assert_true(m.epoch == 4 && m.best == 1.8 && m.waited == 1);
-    mien_monitor_start(&m, MIEN_MONITOR_VAL_ACCURACY, 0);
-    assert_true(mien_monitor_update(&m, 1, 9, 0, 0));  /* an accuracy of 0 counts */
-    assert_false(mien_monitor_update(&m, 2, 9, 0, 1)); /* equal is not better */
-    assert_true(mien_monitor_update(&m, 3, 1, 0, 1));  /* but a lower val_loss breaks the tie */
-    assert_true(mien_monitor_update(&m, 4, 9, 0.1, 0));
-    mien_monitor_start(&m, MIEN_MONITOR_VAL_MACRO_F1, 0);
-    assert_true(mien_monitor_update(&m, 1, 9, 0, 0.5));
-    assert_false(mien_monitor_update(&m, 2, 1, 1, 0.4));
+    mien_monitor_start(&m, MIEN_MONITOR_VAL_ACCURACY, MIEN_MODE_AUTO, 0);
+    assert_true(mien_monitor_update(&m, 1, VAL(9, 0, 0)));  /* an accuracy of 0 counts */
+    assert_false(mien_monitor_update(&m, 2, VAL(9, 0, 1))); /* equal is not better */
+    assert_true(mien_monitor_update(&m, 3, VAL(1, 0, 1))); /* but a lower val_loss breaks the tie */
+    assert_true(mien_monitor_update(&m, 4, VAL(9, 0.1, 0)));
+    mien_monitor_start(&m, MIEN_MONITOR_VAL_MACRO_F1, MIEN_MODE_AUTO, 0);
+    assert_true(mien_monitor_update(&m, 1, VAL(9, 0, 0.5)));
+    assert_false(mien_monitor_update(&m, 2, VAL(1, 1, 0.4)));
 }
 
 int main(void) {
