@@ -51,6 +51,7 @@ void mien_dataset_release(mien_dataset *set) {
     mien_free(set->targets);
     mien_free(set->votes);
     mien_free(set->class_names);
+    mien_text_release(&set->bad);
     *set = (mien_dataset){0};
 }
 
@@ -174,6 +175,7 @@ mien_status mien_dataset_bad(mien_dataset *set, const mien_on_bad *on_bad) {
     if (!on_bad->skip)
         return mien_fail_context(MIEN_FORMAT, "bad data (--on-bad skip leaves it out)");
     set->skipped++;
+    if (set->bad.size < MIEN_BAD_BYTES) mien_text_printf(&set->bad, "%s\n", mien_error_message());
     if (set->skipped <= 10) MIEN_WARN("left out: %s", mien_error_message());
     if (on_bad->max >= 0 && set->skipped > on_bad->max)
         return mien_fail_context(MIEN_FORMAT, "more than %lld bad rows or files", on_bad->max);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "host/base/file.h"
+#include "host/base/text.h"
 
 typedef enum mien_part {
     MIEN_TRAIN,
@@ -45,6 +46,8 @@ typedef struct mien_label_rules {
     int soft_mode; /* mien_soft_mode of votes that one of several sources holds */
 } mien_label_rules;
 
+enum { MIEN_BAD_BYTES = 16 << 20 };
+
 struct mien_source_def;
 
 typedef struct mien_dataset {
@@ -68,6 +71,7 @@ typedef struct mien_dataset {
     int classes;
     char (*class_names)[MIEN_CLASS_NAME];
     long long skipped; /* bad rows or files left out */
+    mien_text bad;     /* a line for each of them, up to MIEN_BAD_BYTES */
     bool listed;       /* mien_dataset_list: the files were not read, and there are no pixels */
     bool videos;       /* of a set that is only listed: files may be videos */
     bool streamed;     /* the pixels are read through `def` on demand */

@@ -73,6 +73,7 @@ static mien_status append(mien_dataset *set, const mien_dataset *member, size_t 
     for (size_t i = 0; i < n; i++) /* equal groups of two sources are different people */
         set->group[from + i] = member->group[i] + (uint32_t)number * 0x9E3779B9u;
     set->skipped += member->skipped;
+    mien_text_append(&set->bad, member->bad.data, member->bad.size);
     set->labelled &= member->labelled;
     set->grouped &= member->grouped;
     return MIEN_OK;

@@ -291,7 +291,8 @@ void mien_resume_release(mien_resume *r) {
 mien_status mien_checkpoints_clear(const char *folder) {
     static const char *const names[] = {
         MIEN_RUN_BEST, MIEN_RUN_LAST,  "config.yaml",   "run.json",
-        "log.csv",     "metrics.json", MIEN_RUN_EVENTS, "validation/" MIEN_RUN_EVENTS};
+        "log.csv",     "metrics.json", MIEN_RUN_EVENTS, "validation/" MIEN_RUN_EVENTS,
+        MIEN_RUN_BAD};
     char path[MIEN_PATH];
     long long step;
     while ((step = newest_step(folder, INT64_MAX)) >= 0) {

@@ -6,6 +6,9 @@
 #include "host/formats/checkpoint.h"
 #include "host/train/schedule.h"
 
+/* In a run folder: the rows and files that were left out. */
+#define MIEN_RUN_BAD "left-out.txt"
+
 /* In a run folder, and in its folder `validation`. */
 #define MIEN_RUN_EVENTS "events.out.tfevents.mien"
 

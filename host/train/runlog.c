@@ -73,6 +73,10 @@ mien_status mien_runlog_epoch(const char *folder, const mien_epoch *e, mien_text
     return write_file(folder, "log.csv", log);
 }
 
+mien_status mien_runlog_bad(const char *folder, mien_dataset *set) {
+    return set->skipped ? write_file(folder, MIEN_RUN_BAD, &set->bad) : MIEN_OK;
+}
+
 mien_status mien_runlog_metrics(const char *folder, const mien_metrics *metrics,
                                 const char (*names)[64], const mien_report_head *head) {
     mien_text text = {0};
@@ -102,6 +106,7 @@ mien_status mien_runlog_run(const mien_train_request *request, const char *state
     mien_json_integer(&json, "best_epoch", result->best_epoch);
     if (!result->validated) mien_json_string(&json, "kept", "last epoch, without validation");
     mien_json_integer(&json, "steps", result->steps);
+    if (result->left_out) mien_json_integer(&json, "left_out", result->left_out);
     mien_json_number(&json, "seconds", result->seconds);
     mien_json_number(&json, "images_per_second", result->images_per_second);
     mien_json_number(&json, "peak_memory_mb", (double)mien_peak_memory() / 1048576);

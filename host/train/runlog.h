@@ -17,6 +17,8 @@ void mien_runlog_plan(const mien_train_request *request, const mien_plan *plan, 
 mien_status mien_runlog_start(const mien_train_request *request, bool validated, mien_text *log);
 /* Appends an epoch to `log` and writes it as log.csv. */
 mien_status mien_runlog_epoch(const char *folder, const mien_epoch *epoch, mien_text *log);
+/* Writes left-out.txt, a line for each bad row or file; nothing if there is none. */
+mien_status mien_runlog_bad(const char *folder, mien_dataset *set);
 /* Writes metrics.json. */
 mien_status mien_runlog_metrics(const char *folder, const mien_metrics *metrics,
                                 const char (*names)[64], const mien_report_head *head);

@@ -62,7 +62,7 @@ static mien_status start(mien_trainer *t, mien_train_result *result) {
         MIEN_WARN("train.batch_size %d is larger than the %zu training images; using %d",
                   c->train.batch_size, train, batch);
     MIEN_TRY(mien_loader_create(&t->setup.data, &model->meta.normalise, t->request->backend, batch,
-                                0, &t->loader));
+                                t->request->loader_threads, &t->loader));
     mien_dataset_drop_pixels(&t->setup.data);
     const mien_plan_options options = mien_step_options(c, &rule, batch);
     MIEN_TRY(mien_plan_create(&model->graph, t->request->backend, &options, &t->plan));
@@ -90,6 +90,8 @@ static mien_status start(mien_trainer *t, mien_train_result *result) {
     } else {
         MIEN_TRY(mien_checkpoints_clear(t->request->folder));
     }
+    result->left_out = t->setup.data.skipped;
+    MIEN_TRY(mien_runlog_bad(t->request->folder, &t->setup.data));
     MIEN_TRY(mien_runlog_config(t->request, t->plan));
     MIEN_TRY(mien_runlog_start(t->request, validates(t), &t->log));
     t->checkpointed = mien_trainer_now(t);

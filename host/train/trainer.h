@@ -34,6 +34,7 @@ typedef struct mien_train_request {
     bool resume_anyway;        /* even if the data or the plan differ from the checkpoint's */
     const volatile int *stop;  /* set by a signal: finish the step, save, return INTERRUPTED */
     mien_observer observer;
+    int loader_threads;      /* of streamed data; 0: automatic */
     double (*seconds)(void); /* the clock that spaces checkpoints; NULL: mien_seconds */
 } mien_train_request;
 
@@ -43,6 +44,7 @@ typedef struct mien_train_result {
     char collapsed[MIEN_CLASS_NAME + 192]; /* warning of metrics.json and train --json, or "" */
     int best_epoch, epochs;                /* without validation the last epoch is the best */
     long long steps;
+    long long left_out; /* bad rows and files of the data */
     double seconds;
     double images_per_second; /* median over the epochs */
     long long saved_step;     /* of the newest checkpoint that was written; 0: none */

@@ -33,6 +33,12 @@ check "training metrics need no validation" "$mien" "${train[@]}" --out part --s
 check "--force leaves no events" eval '"$mien" "${train[@]}" --out all --force && [ ! -e all/events.out.tfevents.mien ] &&
     [ ! -e all/validation/events.out.tfevents.mien ]'
 
+{ cat faces.csv; echo "1,12 7,Training"; echo "9,3,Training"; } >dirty.csv
+check "bad rows are left out" "$mien" train --data dirty.csv "${quick[@]}" --on-bad skip:2 --out dirty
+check "and listed" eval '[ "$(wc -l <dirty/left-out.txt)" = 2 ] && [ "$(grep -c "dirty.csv.*row 28[23]" dirty/left-out.txt)" = 2 ] &&
+    grep -q "\"left_out\": 2" dirty/run.json'
+check "a clean run has no list" eval '[ ! -e best/left-out.txt ] && ! grep -q left_out best/run.json'
+
 bad() { refuse "$1" "$2" "$3" -- "${train[@]}" --out never --set "$4" "${@:5}"; }
 bad 2 "an unknown field" "there is no {val_acc}" 'checkpoint.file="m-{val_acc}.h5"'
 bad 2 "an unknown format of a number" "'05x' is no format of {epoch}" 'checkpoint.file="m-{epoch:05x}.h5"'

@@ -13,6 +13,7 @@
 mien_backend *training_backend;
 const mien_ops *training_genuine;
 mien_ops training_ops;
+int training_loaders;
 double training_clock;
 static int stop, stop_after, steps; /* `stop_after`: batches of this run; 0: never */
 static double clock_now;
@@ -75,6 +76,7 @@ mien_status training_run(const char *recipe, const char *folder, int after, bool
                                         .resume = resumes ? &from : NULL,
                                         .resume_anyway = anyway,
                                         .stop = &stop,
+                                        .loader_threads = training_loaders,
                                         .seconds = told_time};
     if (status == MIEN_OK) status = mien_train(&request, &result);
     mien_metrics_release(&result.metrics);

@@ -8,6 +8,7 @@
 extern mien_backend *training_backend;
 extern const mien_ops *training_genuine; /* the device's own functions */
 extern mien_ops training_ops;            /* those it is used with: a test may replace some */
+extern int training_loaders;             /* threads that read streamed data; 0: automatic */
 extern double training_clock;            /* seconds from one look at the clock to the next */
 
 /* The function in training_ops that counts batches. */
