@@ -35,11 +35,33 @@ static mien_status read_mounted(const mien_mount *mount, const char *name, const
     return MIEN_OK;
 }
 
+/* On network file systems a signal may interrupt these as well. */
+static int open_again(const char *path, int flags, mode_t mode) {
+    int fd;
+    do {
+        fd = open(path, flags, mode);
+    } while (fd < 0 && errno == EINTR);
+    return fd;
+}
+
+static int sync_again(int fd) {
+    int result;
+    do {
+        result = fsync(fd);
+    } while (result != 0 && errno == EINTR);
+    return result;
+}
+
+/* What a signal interrupts has closed the descriptor all the same. */
+static int close_once(int fd) {
+    return close(fd) == 0 || errno == EINTR ? 0 : -1;
+}
+
 static mien_status read_regular(const char *path, int flags, size_t limit, char **out,
                                 size_t *size) {
     *out = NULL;
-    const int fd =
-        open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | flags); /* a pipe would wait for a writer */
+    const int fd = open_again(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | flags,
+                              0); /* a pipe would wait for a writer */
     if (fd < 0) return io_error("open", path);
     mien_status status = MIEN_OK;
     char *data = NULL;
@@ -104,9 +126,9 @@ static int write_all(int fd, const char *data, size_t size) {
 static void sync_folder(const char *path) {
     char folder[MIEN_PATH];
     mien_path_folder(folder, path);
-    const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const int fd = open_again(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
     if (fd < 0) return;
-    (void)fsync(fd); /* some file systems refuse this; the rename itself has succeeded */
+    (void)sync_again(fd); /* some file systems refuse this; the rename itself has succeeded */
     close(fd);
 }
 
@@ -118,7 +140,7 @@ static bool is_stream(const char *path) {
 
 static mien_status write_stream(const char *path, const void *data, size_t size) {
     const int fd =
-        open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe without a reader fails */
+        open_again(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK, 0); /* a pipe without a reader fails */
     if (fd < 0) return io_error("write", path);
     fcntl(fd, F_SETFL, 0);
     const mien_status status = write_all(fd, data, size) == 0 ? MIEN_OK : io_error("write", path);
@@ -137,15 +159,15 @@ mien_status mien_file_begin(const char *path, char *temporary, int *fd) {
     do {
         snprintf(name, sizeof name, ".mien-%ld-%u", (long)getpid(), atomic_fetch_add(&last, 1));
         MIEN_TRY(mien_path_join(temporary, folder, name));
-        *fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+        *fd = open_again(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     } while (*fd < 0 && errno == EEXIST);
     return *fd < 0 ? io_error("write", path) : MIEN_OK;
 }
 
 mien_status mien_file_end(const char *path, const char *temporary, int fd) {
-    const bool synced = fsync(fd) == 0;
+    const bool synced = sync_again(fd) == 0;
     const int code = errno;
-    const bool closed = close(fd) == 0;
+    const bool closed = close_once(fd) == 0;
     if (!synced || !closed || rename(temporary, path) != 0) {
         if (!synced) errno = code;
         const mien_status status = io_error("write", path);
@@ -173,7 +195,7 @@ mien_status mien_file_create(const char *path, int *fd) {
         *fd = STDOUT_FILENO;
         return MIEN_OK;
     }
-    *fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0644);
+    *fd = open_again(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0644);
     if (*fd < 0) return io_error("write", path);
     fcntl(*fd, F_SETFL, 0); /* only opening must not wait */
     return MIEN_OK;
@@ -185,7 +207,7 @@ mien_status mien_file_add(int fd, const char *path, const void *data, size_t siz
 
 mien_status mien_file_close(int fd, const char *path) {
     if (fd < 0 || fd == STDOUT_FILENO) return MIEN_OK;
-    return close(fd) == 0 ? MIEN_OK : io_error("write", path);
+    return close_once(fd) == 0 ? MIEN_OK : io_error("write", path);
 }
 
 mien_status mien_file_write_at(const char *path, uint64_t at, const void *data, size_t size,
@@ -237,7 +259,7 @@ void mien_remove_temporaries(const char *folder) {
 mien_status mien_lock_folder(const char *folder, int *lock) {
     char path[MIEN_PATH];
     MIEN_TRY(mien_path_join(path, folder, ".lock"));
-    *lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+    *lock = open_again(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
     if (*lock < 0) return io_error("write", path);
     if (flock(*lock, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) {
         mien_remove_temporaries(folder); /* no lock at all where the file system has none */

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "host/base/status.h"
+#include "host/base/text.h"
 #include "host/data/dataset.h"
 #include "include/mien/backend.h"
 
@@ -92,6 +93,8 @@ mien_status cli_backend(const cli_common *common, mien_backend **out);
 void cli_leave_a_cpu(cli_common *common, bool detecting);
 /* Prints the stored error message and returns the exit status for `status`. */
 int cli_fail(mien_status status);
+/* Prints a text on stdout if it is whole, and releases it. */
+mien_status cli_print(mien_text *text);
 /* From now on SIGINT, SIGTERM and SIGUSR1 set cli_stop; a second SIGINT exits at once. */
 void cli_catch_signals(void);
 extern volatile int cli_stop;

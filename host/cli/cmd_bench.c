@@ -227,8 +227,7 @@ static int run(int argc, char **argv, const cli_command *self) {
         const mien_bench_build build = {cli_commit(), __VERSION__, MIEN_FLAGS};
         mien_text text = {0};
         mien_bench_document(&request, &result, &build, &text);
-        if (text.data) fputs(text.data, stdout);
-        mien_text_release(&text);
+        status = cli_print(&text);
     } else if (status == MIEN_OK) {
         print_result(&request, &result);
     }

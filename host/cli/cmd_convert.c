@@ -124,10 +124,7 @@ static mien_status report(const convert_args *args, const mien_model *model,
         report_json(args, layers, r, &text);
     else
         report_text(args, layers, r, &text);
-    const mien_status status = text.status;
-    if (text.data) fputs(text.data, stdout);
-    mien_text_release(&text);
-    return status;
+    return cli_print(&text);
 }
 
 static mien_status calibrate(const convert_args *args, mien_model *model,

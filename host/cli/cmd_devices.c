@@ -93,8 +93,8 @@ static int run(int argc, char **argv, const cli_command *self) {
                          video ? "reads and writes video with FFmpeg's libraries"
                                : "not in this build: build with VIDEO=1");
     }
-    if (text.data) fputs(text.data, stdout);
-    mien_text_release(&text);
+    const mien_status printed = cli_print(&text);
+    if (printed != MIEN_OK) return cli_fail(printed);
     return devices[0].usable ? EXIT_DONE : EXIT_FAILED;
 }
 

@@ -36,11 +36,9 @@ static mien_status report(const evaluate_args *args, const mien_evaluation *e) {
         mien_evaluation_document(e, true, &text);
     else
         mien_evaluation_table(e, &text);
-    mien_status status = text.status;
-    if (status == MIEN_OK && args->report) status = mien_report_write(&page, args->report);
-    if (text.data) fputs(text.data, stdout);
-    mien_text_release(&text);
-    return status;
+    const mien_status status = args->report ? mien_report_write(&page, args->report) : MIEN_OK;
+    const mien_status printed = cli_print(&text);
+    return status == MIEN_OK ? printed : status;
 }
 
 /* For other data than the run's, nothing is looked up. */

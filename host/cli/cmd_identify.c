@@ -22,10 +22,7 @@ static mien_status report(const identify_args *args, const mien_identity *found)
         mien_identity_document(found, true, &text);
     else
         mien_identity_table(found, &text);
-    const mien_status status = text.status;
-    if (text.data) fputs(text.data, stdout);
-    mien_text_release(&text);
-    return status;
+    return cli_print(&text);
 }
 
 static mien_status check_files(const identify_args *args) {

@@ -169,9 +169,8 @@ static int run(int argc, char **argv, const cli_command *self) {
             model_json(&model, &text);
         else
             model_text(&model, &text);
-        if (text.data) fputs(text.data, stdout);
+        status = cli_print(&text);
     }
-    mien_text_release(&text);
     mien_model_release(&model);
     return status == MIEN_OK ? EXIT_DONE : cli_fail(status);
 }

@@ -174,34 +174,35 @@ static void wipe(const bar *b) {
     if (b->shown) fprintf(stderr, "\r%60s\r", "");
 }
 
-static void print_count(const mien_prepare_count *count, int width) {
+static mien_status print_count(const mien_prepare_count *count, int width) {
     const char *before = "; rejected: ";
     mien_text name = {0};
     mien_text_column(&name, count->name, -width);
-    printf("%s  %zu photo%s, ", name.data ? name.data : "", count->photos,
-           count->photos == 1 ? "" : "s");
+    MIEN_TRY(cli_print(&name));
+    printf("  %zu photo%s, ", count->photos, count->photos == 1 ? "" : "s");
     if (count->videos) printf("%zu video%s, ", count->videos, count->videos == 1 ? "" : "s");
     printf("%zu face%s", count->faces, count->faces == 1 ? "" : "s");
-    mien_text_release(&name);
     for (int k = 1; k < MIEN_REJECTS; k++) {
         if (!count->rejected[k]) continue;
         printf("%s%zu %s", before, count->rejected[k], mien_reject_names[k]);
         before = ", ";
     }
     printf("\n");
+    return MIEN_OK;
 }
 
-static void print_text(const prepare_args *args, const mien_prepare_result *result) {
+static mien_status print_text(const prepare_args *args, const mien_prepare_result *result) {
     int width = 3;
     for (int k = 0; k < result->class_count; k++) {
         const int letters = mien_letters(result->classes[k].name);
         width = letters > width ? letters : width;
     }
     for (int k = 0; k < result->class_count; k++)
-        print_count(&result->classes[k], width);
-    print_count(&result->total, width);
+        MIEN_TRY(print_count(&result->classes[k], width));
+    MIEN_TRY(print_count(&result->total, width));
     if (result->earlier) printf("%zu of the photos were done before\n", result->earlier);
     printf("crops, manifest.csv and rejected.csv: %s\n", args->options.out);
+    return MIEN_OK;
 }
 
 static void count_json(mien_json *json, const mien_prepare_count *count) {
@@ -232,10 +233,8 @@ static mien_status print_json(const prepare_args *args, const mien_prepare_resul
     }
     mien_json_close(&json, '}');
     mien_json_close(&json, '}');
-    if (text.data) puts(text.data);
-    const mien_status status = text.status;
-    mien_text_release(&text);
-    return status;
+    mien_text_puts(&text, "\n");
+    return cli_print(&text);
 }
 
 /* Pictures that are faces already often have no face found in them. */
@@ -276,7 +275,7 @@ static mien_status prepare(prepare_args *args) {
     if (status == MIEN_OK && args->common.json)
         status = print_json(args, &result);
     else if (status == MIEN_OK)
-        print_text(args, &result);
+        status = print_text(args, &result);
     if (status == MIEN_OK) status = check_result(&result);
     mien_prepare_release(&result);
     return status;

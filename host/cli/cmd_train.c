@@ -28,7 +28,8 @@ static void join_command(int argc, char **argv, char *out, size_t size) {
         used += (size_t)snprintf(out + used, size - used, " %s", argv[i]);
 }
 
-static void print_result(const train_args *args, const char *folder, const mien_train_result *r) {
+static mien_status print_result(const train_args *args, const char *folder,
+                                const mien_train_result *r) {
     if (args->common.json) {
         mien_text text = {0};
         mien_json json = {.text = &text};
@@ -49,21 +50,21 @@ static void print_result(const train_args *args, const char *folder, const mien_
         if (*r->collapsed) mien_json_string(&json, NULL, r->collapsed);
         mien_json_close(&json, ']');
         mien_json_close(&json, '}');
-        if (text.data) puts(text.data);
-        mien_text_release(&text);
-        return;
+        mien_text_puts(&text, "\n");
+        return cli_print(&text);
     }
     if (!r->validated) {
         printf("last epoch %d, without validation (%.0f img/s, %.0f s)\nmodel: %s/" MIEN_RUN_BEST
                "\n",
                r->best_epoch, r->images_per_second, r->seconds, folder);
-        return;
+        return MIEN_OK;
     }
     printf(
         "best epoch %d: val_accuracy %.4f, val_loss %.4f, val_macro_f1 %.4f (%.0f img/s, %.0f s)\n"
         "model: %s/" MIEN_RUN_BEST "\n",
         r->best_epoch, r->metrics.accuracy, r->metrics.loss, r->metrics.macro_f1,
         r->images_per_second, r->seconds, folder);
+    return MIEN_OK;
 }
 
 static mien_status train_once(const train_args *args, const mien_config *config,
@@ -79,8 +80,8 @@ static mien_status train_once(const train_args *args, const mien_config *config,
                                         .resume_anyway = args->resume_anyway,
                                         .stop = &cli_stop,
                                         .observer = progress_observer(&bar, args->common.quiet)};
-    const mien_status status = mien_train(&request, result);
-    if (status == MIEN_OK) print_result(args, folder, result);
+    mien_status status = mien_train(&request, result);
+    if (status == MIEN_OK) status = print_result(args, folder, result);
     if (status == MIEN_INTERRUPTED && result->saved_step)
         fprintf(stderr, "mien: %s; continue with: mien train --resume %s\n", mien_error_message(),
                 folder);
@@ -195,11 +196,12 @@ static mien_status train(const train_args *args, const cli_recipe *recipe, int s
 static mien_status print_config(const cli_recipe *recipe, bool *usage) {
     mien_config config = {0};
     mien_text text = {0};
-    const mien_status status = cli_config(recipe, &config);
+    mien_status status = cli_config(recipe, &config);
     *usage = status == MIEN_INVALID;
-    if (status == MIEN_OK) mien_keys_print(mien_config_keys(), &config, &text);
-    if (text.data) fputs(text.data, stdout);
-    mien_text_release(&text);
+    if (status == MIEN_OK) {
+        mien_keys_print(mien_config_keys(), &config, &text);
+        status = cli_print(&text);
+    }
     mien_config_release(&config);
     return status;
 }

@@ -103,7 +103,7 @@ static mien_status take(void *context, const mien_video_result *result) {
 
 /* ---- the run ---- */
 
-static void print_summary(const video_args *args, const run_state *run, double seconds) {
+static mien_status print_summary(const video_args *args, const run_state *run, double seconds) {
     mien_text text = {0};
     const video_summary *s = &run->out.summary;
     if (args->common.json) {
@@ -121,8 +121,7 @@ static void print_summary(const video_args *args, const run_state *run, double s
     } else {
         video_summary_text(s, args->source.items[0], &text);
     }
-    if (text.data) fputs(text.data, stdout);
-    mien_text_release(&text);
+    return cli_print(&text);
 }
 
 static bool uses_stdout(const video_args *args) {
@@ -157,7 +156,7 @@ static mien_status process(const video_args *args, mien_frames *frames, mien_ens
     if (status == MIEN_INTERRUPTED && run.screen.quit) status = MIEN_OK;
     status = video_output_finish(&run.out, status);
     if (run.out.summary.frames && !uses_stdout(args))
-        print_summary(args, &run, mien_seconds() - run.started);
+        status = print_summary(args, &run, mien_seconds() - run.started);
     video_screen_close(&run.screen);
     video_output_release(&run.out);
     return status;

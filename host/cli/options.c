@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "host/base/clock.h"
+#include "host/base/interrupt.h"
 #include "host/base/log.h"
 #include "host/base/text.h"
 #include "host/base/threads.h"
@@ -24,6 +25,7 @@ static void on_signal(int number) {
 }
 
 void cli_catch_signals(void) {
+    mien_interrupt_watch(&cli_stop);
     static const int numbers[] = {SIGINT, SIGTERM, SIGUSR1, SIGHUP};
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, old;
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
@@ -54,6 +56,13 @@ int cli_fail(mien_status status) {
     if (verbose) fprintf(stderr, "(%s)\n", mien_error_location());
     if (status == MIEN_DEVICE) return EXIT_DEVICE;
     return status == MIEN_INTERRUPTED ? EXIT_INTERRUPT : EXIT_FAILED;
+}
+
+mien_status cli_print(mien_text *text) {
+    const mien_status status = text->status;
+    if (status == MIEN_OK && text->data) fputs(text->data, stdout);
+    mien_text_release(text);
+    return status == MIEN_OK ? MIEN_OK : MIEN_FAIL(NO_MEMORY, "out of memory for the output");
 }
 
 void cli_unknown(const char *what, const char *word, const char *const *known, size_t count) {

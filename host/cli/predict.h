@@ -105,7 +105,8 @@ void predict_output_start(predict_output *out, bool row_files);
 mien_status predict_output_photo(predict_output *out, const predict_photo *photo,
                                  const mien_photo_face *faces, const float *scores);
 /* `file`: the file of the row, or NULL. */
-void predict_output_row(predict_output *out, size_t row, const char *file, const float *scores);
+mien_status predict_output_row(predict_output *out, size_t row, const char *file,
+                               const float *scores);
 /* Writes --csv with the results so far, even if the work failed with `status`. Returns the first
  * failure. */
 mien_status predict_output_finish(predict_output *out, mien_status status);

@@ -30,9 +30,9 @@ static mien_status score_rows(mien_dataset *set, mien_ensemble *models, predict_
                                       (int)n, scores, values));
         for (size_t i = 0; i < n; i++) {
             out->values = values ? values + i * classes : NULL;
-            predict_output_row(out, set->row[at + i],
-                               set->def->file ? mien_source_file(set, at + i) : NULL,
-                               scores + i * classes);
+            MIEN_GO(predict_output_row(out, set->row[at + i],
+                                       set->def->file ? mien_source_file(set, at + i) : NULL,
+                                       scores + i * classes));
         }
     }
 out:

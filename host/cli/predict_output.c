@@ -180,16 +180,15 @@ mien_status predict_output_photo(predict_output *out, const predict_photo *photo
         print_message(photo->error);
     else
         photo_text(out, photo, faces, scores, &text);
-    if (text.data) fputs(text.data, stdout);
-    mien_status status = text.status;
-    mien_text_release(&text);
+    const mien_status status = cli_print(&text);
     if (photo->error || status != MIEN_OK) return status;
     out->faceless += photo->count == 0;
     if (out->args->csv) photo_csv(out, photo, faces, scores);
     return out->args->annotate ? annotate(out, photo, faces, scores) : MIEN_OK;
 }
 
-void predict_output_row(predict_output *out, size_t row, const char *file, const float *scores) {
+mien_status predict_output_row(predict_output *out, size_t row, const char *file,
+                               const float *scores) {
     mien_text text = {0};
     if (out->args->common.json) {
         mien_json json = {.text = &text};
@@ -208,15 +207,16 @@ void predict_output_row(predict_output *out, size_t row, const char *file, const
         mien_text_puts(&text, ": ");
         verdict_text(out->meta, scores, verdict_best(out->meta, scores), &text);
     }
-    if (text.data) puts(text.data);
-    mien_text_release(&text);
-    if (!out->args->csv) return;
+    mien_text_puts(&text, "\n");
+    MIEN_TRY(cli_print(&text));
+    if (!out->args->csv) return MIEN_OK;
     mien_text_printf(&out->csv, "%zu,", row);
     if (file) {
         mien_text_cell(&out->csv, file);
         mien_text_puts(&out->csv, ",");
     }
     add_verdict(out, scores);
+    return out->csv.status;
 }
 
 static mien_status write_table(const predict_output *out) {

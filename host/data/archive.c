@@ -1,3 +1,4 @@
+#include "host/base/interrupt.h"
 #include "host/data/archive.h"
 
 #include <errno.h>
@@ -215,6 +216,7 @@ static mien_status read_members(unpacking *u) {
         if (headers == HEADERS_MAX)
             return MIEN_FAIL(UNSUPPORTED, "'%s' holds more than %d files: unpack it first", u->path,
                              HEADERS_MAX);
+        MIEN_TRY(mien_interrupt_check(u->path));
         MIEN_TRY(read_member(u));
     }
 }

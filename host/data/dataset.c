@@ -1,3 +1,4 @@
+#include "host/base/interrupt.h"
 #include "host/data/dataset.h"
 
 #include <stdio.h>
@@ -94,6 +95,7 @@ static mien_status reserve(mien_dataset *set, size_t need) {
 
 mien_status mien_dataset_extend(mien_dataset *set, size_t count) {
     const size_t from = set->count;
+    MIEN_TRY(mien_interrupt_check(set->source));
     if (count == 0) return MIEN_OK;
     if (count > UINT32_MAX - from)
         return MIEN_FAIL(UNSUPPORTED, "'%s' holds more than %u images", set->source, UINT32_MAX);

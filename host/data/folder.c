@@ -48,14 +48,17 @@ static mien_status add_picture(reading *r, size_t folder, size_t index, int labe
 
 /* ---- classes by folder ---- */
 
-/* An unreadable folder counts as one bad entry; reading it again gives the message. */
+/* An unreadable folder counts as one bad entry; reading it again gives the message, unless it can
+ * be read by now. */
 static mien_status report_unreadable(reading *r, size_t folder) {
     char full[MIEN_PATH];
     listing none;
     MIEN_TRY(mien_path_join(full, r->set->source, tree_path(&r->tree, folder)));
     const mien_status status = listing_pictures(full, &none);
     listing_release(&none);
-    return status == MIEN_IO ? mien_dataset_bad(r->set, r->on_bad) : status;
+    if (status != MIEN_OK && status != MIEN_IO) return status;
+    if (status == MIEN_OK) MIEN_FAIL(IO, "the folder '%s' could not be read at first", full);
+    return mien_dataset_bad(r->set, r->on_bad);
 }
 
 /* Lists the pictures of a class folder and below. */

@@ -1,3 +1,4 @@
+#include "host/base/interrupt.h"
 #include "host/data/listing.h"
 
 #include <dirent.h>
@@ -142,6 +143,7 @@ static void add_entry(void *context, const char *name, bool folder) {
 }
 
 static mien_status read_folder(request *r) {
+    MIEN_TRY(mien_interrupt_check(r->path));
     DIR *dir = opendir(r->path);
     if (!dir) return MIEN_FAIL(IO, "cannot read the folder '%s': %s", r->path, strerror(errno));
     for (;;) {
@@ -160,13 +162,18 @@ static mien_status read_folder(request *r) {
 static mien_status read_names(request r) {
     char inside[MIEN_PATH];
     const mien_mount *mount = mien_mount_of(r.path, inside);
+    mien_status status = MIEN_OK;
     r.mounted = mount != NULL;
     if (mount)
         mount->list(mount->files, inside, add_entry, &r);
     else
-        MIEN_TRY(read_folder(&r));
-    if (r.folders) MIEN_TRY(sort_names(r.folders));
-    return r.files ? sort_names(r.files) : MIEN_OK;
+        status = read_folder(&r);
+    if (status == MIEN_OK && r.folders) status = sort_names(r.folders);
+    if (status == MIEN_OK && r.files) status = sort_names(r.files);
+    /* no names are listed of a folder that was not read to its end */
+    if (status != MIEN_OK && r.folders) r.folders->count = 0;
+    if (status != MIEN_OK && r.files) r.files->count = 0;
+    return status;
 }
 
 mien_status listing_folders(const char *path, listing *out) {

@@ -1,3 +1,4 @@
+#include "host/base/interrupt.h"
 #include "host/data/npy_pixels.h"
 
 #include <math.h>
@@ -109,6 +110,7 @@ static mien_status find_range(const npy_array *a, double *least, double *most) {
     *most = -INFINITY;
     for (size_t from = 0; from < h->count; from += BLOCK) {
         const size_t rest = h->count - from, n = rest < BLOCK ? rest : BLOCK;
+        MIEN_TRY(mien_interrupt_check(a->name));
         MIEN_TRY(npy_read(a, from * h->item, n * h->item, block));
         for (size_t i = 0; i < n; i++) {
             double value;

@@ -1,3 +1,4 @@
+#include "host/base/interrupt.h"
 #include "host/data/pictures.h"
 
 #include <stdio.h>
@@ -128,7 +129,9 @@ static void decode_group(mien_dataset *set, size_t first, size_t count, uint8_t 
 #pragma omp parallel for schedule(dynamic, 4)
     for (size_t k = 0; k < count; k++) {
         decode_result *v = &results[k];
-        v->status = decode(set, first + k, pixels + k * image, &p->items[first + k].stamp);
+        v->status = mien_interrupt_check(set->source);
+        if (v->status == MIEN_OK)
+            v->status = decode(set, first + k, pixels + k * image, &p->items[first + k].stamp);
         if (v->status != MIEN_OK)
             snprintf(v->message, sizeof v->message, "%s", mien_error_message());
     }
@@ -148,7 +151,8 @@ static mien_status append_group(mien_dataset *set, size_t first, size_t count,
         if (results[k].status != MIEN_OK) {
             const decode_result *v = &results[k];
             mien_fail(v->status, __FILE__, __LINE__, "%s", v->message);
-            if (v->status == MIEN_NO_MEMORY) return v->status; /* not the file's fault */
+            if (v->status == MIEN_NO_MEMORY || v->status == MIEN_INTERRUPTED)
+                return v->status; /* not the file's fault */
             MIEN_TRY(mien_dataset_bad(set, on_bad));
             continue;
         }

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "host/base/interrupt.h"
 #include "host/base/memory.h"
 #include "host/base/sha256.h"
 #include "host/data/dataset.h"
@@ -77,6 +78,7 @@ mien_status mien_dataset_survey(const mien_dataset *set, mien_part part, mien_su
     if (set->streamed) MIEN_GO(mien_new(&pixels, most, image));
     for (size_t i = 0; i < set->count;) {
         size_t n = 0;
+        MIEN_GO(mien_interrupt_check(set->source));
         for (; i < set->count && n < most; i++)
             if (mien_dataset_belongs(set, i, part)) samples[n++] = (uint32_t)i;
         if (pixels) MIEN_GO(mien_dataset_read(set, samples, n, pixels));

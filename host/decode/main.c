@@ -75,7 +75,12 @@ int main(void) {
     unsigned char *memory;
     decode_request request;
     decode_reply reply;
-    if (!prepare(&memory)) _exit(1);
+    if (!prepare(&memory)) {
+        reply = (decode_reply){.status = MIEN_IO};
+        snprintf(reply.message, sizeof reply.message,
+                 "its sandbox cannot be set up (is seccomp refused here?)");
+        _exit(write(DECODE_SOCKET_FD, &reply, sizeof reply) == (ssize_t)sizeof reply ? 1 : 2);
+    }
     for (;;) {
         const ssize_t got = read(DECODE_SOCKET_FD, &request, sizeof request);
         if (got < 0 && errno == EINTR) continue;

@@ -41,12 +41,18 @@ static void attribute(writer *w, const char *object, const char *name, const cha
     w->meta[w->meta_count++] = (mien_st_meta){key->data, value->data};
 }
 
+/* Takes the text; where it is not whole, neither is the file. */
+static void attribute_text(writer *w, const char *object, const char *name, mien_text *json) {
+    attribute(w, object, name, json->data ? json->data : "");
+    if (json->status != MIEN_OK) w->texts[w->text_count - 1].status = json->status;
+    mien_text_release(json);
+}
+
 static void attribute_string(writer *w, const char *object, const char *name, const char *string) {
     mien_text quoted = {0};
     mien_json json = {.text = &quoted};
     mien_json_string(&json, NULL, string);
-    attribute(w, object, name, quoted.data ? quoted.data : "\"\"");
-    mien_text_release(&quoted);
+    attribute_text(w, object, name, &quoted);
 }
 
 /* A parameter of a layer, which may have several nodes. */
@@ -95,8 +101,7 @@ static void write_layer(writer *w, const mien_model *model, int index) {
         memcpy(e->shape, dims + 4 - rank, sizeof dims[0] * (size_t)rank);
     }
     mien_json_close(&json, ']');
-    attribute(w, group->data, "weight_names", names.data ? names.data : "[]");
-    mien_text_release(&names);
+    attribute_text(w, group->data, "weight_names", &names);
 }
 
 static mien_status compose(writer *w, const mien_model *model, mien_text *out) {

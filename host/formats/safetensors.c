@@ -168,7 +168,7 @@ mien_status mien_safetensors_compose(const mien_st_entry *entries, size_t count,
         mien_json_close(&json, '}');
     }
     mien_json_close(&json, '}');
-    while (header.size % 8)
+    while (header.status == MIEN_OK && header.size % 8)
         mien_text_puts(&header, " ");
     unsigned char length[8];
     for (int i = 0; i < 8; i++)

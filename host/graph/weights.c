@@ -6,16 +6,19 @@
 #include "host/base/memory.h"
 
 mien_status mien_weights_zeros(const mien_graph *graph, mien_weights *weights) {
+    mien_status status;
     *weights = (mien_weights){.nodes = graph->count};
-    MIEN_TRY(
+    MIEN_GO(
         mien_new(&weights->items, (size_t)graph->count * MIEN_PARAMS_MAX, sizeof *weights->items));
     for (int i = 0; i < graph->count; i++)
         for (int k = 0; k < graph->nodes[i].param_count; k++) {
             float **item = &weights->items[i * MIEN_PARAMS_MAX + k];
-            MIEN_TRY(
+            MIEN_GO(
                 mien_new(item, mien_shape_count(graph->nodes[i].params[k].shape), sizeof **item));
         }
-    return MIEN_OK;
+out:
+    if (status != MIEN_OK) mien_weights_release(weights); /* whole or nothing */
+    return status;
 }
 
 mien_status mien_weights_create(const mien_graph *graph, uint32_t seed, mien_weights *weights) {

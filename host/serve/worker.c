@@ -94,6 +94,21 @@ static mien_status begin(serve_worker *w) {
     return MIEN_FAIL(IO, "the decoder '%s' cannot be started: %s", w->program, strerror(code));
 }
 
+static bool ask(serve_worker *w, const decode_request *request, decode_reply *reply, bool *late);
+
+/* A picture of no bytes, which is refused: only a process that could not be prepared answers with
+ * something else, or not at all. */
+static mien_status try(serve_worker *w) {
+    decode_reply reply;
+    bool late;
+    const bool answers = ask(w, &(decode_request){0, 1}, &reply, &late);
+    if (answers && reply.status != MIEN_IO) return MIEN_OK;
+    reply.message[sizeof reply.message - 1] = 0;
+    end(w);
+    return MIEN_FAIL(IO, "the decoder '%s' cannot be started: %s", w->program,
+                     answers ? reply.message : "it does not answer");
+}
+
 mien_status worker_open(serve_worker **out) {
     serve_worker *w;
     MIEN_TRY(mien_new(&w, 1, sizeof *w));
@@ -104,6 +119,7 @@ mien_status worker_open(serve_worker **out) {
                                         "with SERVE=1, which needs libmicrohttpd-dev and "
                                         "libseccomp-dev");
     if (status == MIEN_OK) status = begin(w);
+    if (status == MIEN_OK) status = try(w);
     if (status == MIEN_OK)
         *out = w;
     else
@@ -126,7 +142,8 @@ static bool ask(serve_worker *w, const decode_request *request, decode_reply *re
     struct pollfd from = {.fd = w->socket, .events = POLLIN};
     int ready;
     *late = false;
-    if (send(w->socket, request, sizeof *request, MSG_NOSIGNAL) != (ssize_t)sizeof *request)
+    if (send(w->socket, request, sizeof *request, MSG_NOSIGNAL) != (ssize_t)sizeof *request &&
+        errno != EPIPE) /* a process that has ended may have said why */
         return false;
     do {
         ready = poll(&from, 1, TIMEOUT_MILLISECONDS);

@@ -146,22 +146,27 @@ static void step_path(const char *folder, long long step, char *out) {
     if (mien_path_join(out, folder, name) != MIEN_OK) *out = 0;
 }
 
-/* The newest step below `before`, -1 for none. */
-static long long newest_step(const char *folder, long long before) {
+/* The newest step below `before`, -1 for none. A folder that cannot be listed is not one without
+ * checkpoints: a training would begin anew over them. */
+static mien_status newest_step(const char *folder, long long before, long long *newest) {
     DIR *dir = opendir(folder);
-    long long newest = -1;
-    for (const struct dirent *e; dir && (e = readdir(dir));) {
+    *newest = -1;
+    errno = dir || errno == ENOENT ? 0 : errno;
+    for (const struct dirent *e; dir && (e = readdir(dir)); errno = 0) {
         const long long step = step_of(e->d_name);
-        if (step > newest && step < before) newest = step;
+        if (step > *newest && step < before) *newest = step;
     }
+    const int code = errno;
     if (dir) closedir(dir);
-    return newest;
+    if (code) return MIEN_FAIL(IO, "cannot read the folder '%s': %s", folder, strerror(code));
+    return MIEN_OK;
 }
 
+/* What cannot be removed now is removed after the next one. */
 static void remove_old(const char *folder, mien_keep keep) {
     char path[MIEN_PATH];
     long long step = INT64_MAX;
-    for (int i = 0; (step = newest_step(folder, step)) >= 0; i++) {
+    for (int i = 0; newest_step(folder, step, &step) == MIEN_OK && step >= 0; i++) {
         step_path(folder, step, path);
         if (i >= keep.newest && step != keep.also[0] && step != keep.also[1]) unlink(path);
     }
@@ -170,7 +175,7 @@ static void remove_old(const char *folder, mien_keep keep) {
 void mien_checkpoints_forget(const char *folder, uint64_t after) {
     char path[MIEN_PATH];
     long long step = INT64_MAX;
-    while ((step = newest_step(folder, step)) > (long long)after) {
+    while (newest_step(folder, step, &step) == MIEN_OK && step > (long long)after) {
         step_path(folder, step, path);
         unlink(path);
     }
@@ -242,7 +247,9 @@ mien_status mien_checkpoints_newest(const char *folder, mien_resume *out) {
     mien_status damaged = MIEN_OK;
     long long step = INT64_MAX;
     *out = (mien_resume){0};
-    while ((step = newest_step(folder, step)) >= 0) {
+    for (;;) {
+        MIEN_TRY(newest_step(folder, step, &step));
+        if (step < 0) break;
         step_path(folder, step, out->path);
         const mien_status status = open_one(out);
         /* a file of another version is whole, and no reason to go back to an older one */
@@ -295,7 +302,9 @@ mien_status mien_checkpoints_clear(const char *folder) {
         MIEN_RUN_BAD};
     char path[MIEN_PATH];
     long long step;
-    while ((step = newest_step(folder, INT64_MAX)) >= 0) {
+    for (;;) {
+        MIEN_TRY(newest_step(folder, INT64_MAX, &step));
+        if (step < 0) break;
         step_path(folder, step, path);
         if (unlink(path) != 0)
             return MIEN_FAIL(IO, "cannot remove '%s': %s", path, strerror(errno));

@@ -244,14 +244,24 @@ static mien_status refuse_later(const mien_value *root, const char *source) {
     return MIEN_OK;
 }
 
+/* "/a/./b" is "/a/b": a config has the same settings by whichever path it is named. */
+static void drop_dots(char *path) {
+    for (char *at; path[0] == '/' && (at = strstr(path, "/./"));)
+        memmove(at, at + 2, strlen(at + 2) + 1);
+}
+
 /* A path in a config is relative to the config's folder. "sample" and bare names are not paths. */
 static mien_status relative(const char *config, const char *value, char *out) {
     char folder[MIEN_PATH];
     if (value[0] == '/' || strcmp(value, "sample") == 0 ||
-        (!strchr(value, '/') && !strchr(value, '.')))
-        return mien_path_join(out, "", value);
-    mien_path_folder(folder, config);
-    return mien_path_join(out, folder, value);
+        (!strchr(value, '/') && !strchr(value, '.'))) {
+        MIEN_TRY(mien_path_join(out, "", value));
+    } else {
+        mien_path_folder(folder, config);
+        MIEN_TRY(mien_path_join(out, folder, value));
+    }
+    drop_dots(out);
+    return MIEN_OK;
 }
 
 /* Makes the paths relative to the config's folder, but only those whose keys are in the file. */
@@ -356,7 +366,8 @@ mien_status mien_config_differences(const mien_config *config, const mien_config
         if (a.data && b.data && strcmp(a.data, b.data) != 0)
             mien_text_printf(out, "%s%s is %s, was %s", out->size ? "; " : "", keys.rows[i].name,
                              a.data, b.data);
-        if (a.status != MIEN_OK || b.status != MIEN_OK) status = MIEN_NO_MEMORY;
+        if (a.status != MIEN_OK || b.status != MIEN_OK)
+            status = MIEN_FAIL(NO_MEMORY, "out of memory for the settings");
         mien_text_release(&a);
         mien_text_release(&b);
     }

@@ -1,19 +1,23 @@
 #include "host/train/run_folder.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "host/base/file.h"
 
+/* Also where that cannot be told: nothing is replaced in doubt. */
 static bool is_used(const char *folder) {
     DIR *dir = opendir(folder);
-    if (!dir) return false;
+    if (!dir) return errno != ENOENT;
     bool used = false;
-    for (const struct dirent *entry; (entry = readdir(dir));)
+    errno = 0;
+    for (const struct dirent *entry; (entry = readdir(dir)); errno = 0)
         used |= strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
                 strcmp(entry->d_name, ".lock") != 0;
+    used |= errno != 0;
     closedir(dir);
     return used;
 }

@@ -9,7 +9,7 @@
 #include "host/graph/plan.h"
 #include "include/mien/mien.h"
 
-static mien_status write_file(const char *folder, const char *name, mien_text *text) {
+mien_status mien_runlog_write(const char *folder, const char *name, const mien_text *text) {
     char path[MIEN_PATH];
     mien_status status = text->status;
     if (status == MIEN_OK) status = mien_path_join(path, folder, name);
@@ -30,7 +30,7 @@ mien_status mien_runlog_config(const mien_train_request *request, const mien_pla
     mien_text_puts(&text, "# All settings of this run.\n");
     mien_runlog_plan(request, plan, "#   ", &text);
     mien_status status = mien_config_print_absolute(request->config, &text);
-    if (status == MIEN_OK) status = write_file(request->folder, "config.yaml", &text);
+    if (status == MIEN_OK) status = mien_runlog_write(request->folder, "config.yaml", &text);
     mien_text_release(&text);
     return status;
 }
@@ -52,11 +52,11 @@ mien_status mien_runlog_start(const mien_train_request *request, bool validated,
                    validated ? 3 + VAL_COLUMNS : 3);
         mien_text_puts(log, "\n");
     }
-    return write_file(request->folder, "log.csv", log);
+    return mien_runlog_write(request->folder, "log.csv", log);
 }
 
 /* Separator and columns of a resumed run's log stay, even if it is continued with others. */
-mien_status mien_runlog_epoch(const char *folder, const mien_epoch *e, mien_text *log) {
+void mien_runlog_epoch(const mien_epoch *e, mien_text *log) {
     const double values[] = {e->accuracy,     e->learning_rate, e->loss,
                              e->val_accuracy, e->val_loss,      e->val_macro_f1};
     char texts[3 + VAL_COLUMNS][32] = {""};
@@ -70,20 +70,10 @@ mien_status mien_runlog_epoch(const char *folder, const mien_epoch *e, mien_text
     mien_text_printf(log, "%d", e->number - 1);
     add_fields(log, separator, fields, columns ? 3 + VAL_COLUMNS : 3);
     mien_text_puts(log, "\n");
-    return write_file(folder, "log.csv", log);
 }
 
 mien_status mien_runlog_bad(const char *folder, mien_dataset *set) {
-    return set->skipped ? write_file(folder, MIEN_RUN_BAD, &set->bad) : MIEN_OK;
-}
-
-mien_status mien_runlog_metrics(const char *folder, const mien_metrics *metrics,
-                                const char (*names)[64], const mien_report_head *head) {
-    mien_text text = {0};
-    mien_metrics_document(metrics, names, head, true, &text);
-    const mien_status status = write_file(folder, "metrics.json", &text);
-    mien_text_release(&text);
-    return status;
+    return set->skipped ? mien_runlog_write(folder, MIEN_RUN_BAD, &set->bad) : MIEN_OK;
 }
 
 mien_status mien_runlog_run(const mien_train_request *request, const char *state,
@@ -112,7 +102,7 @@ mien_status mien_runlog_run(const mien_train_request *request, const char *state
     mien_json_number(&json, "peak_memory_mb", (double)mien_peak_memory() / 1048576);
     mien_json_close(&json, '}');
     mien_text_puts(&text, "\n");
-    const mien_status status = write_file(request->folder, "run.json", &text);
+    const mien_status status = mien_runlog_write(request->folder, "run.json", &text);
     mien_text_release(&text);
     return status;
 }

@@ -15,13 +15,12 @@ void mien_runlog_plan(const mien_train_request *request, const mien_plan *plan, 
 /* Begins log.csv with a header, unless `log` is a resumed run's and has one: the columns of Keras's
  * CSVLogger and val_macro_f1; those of validation only if there is any. */
 mien_status mien_runlog_start(const mien_train_request *request, bool validated, mien_text *log);
-/* Appends an epoch to `log` and writes it as log.csv. */
-mien_status mien_runlog_epoch(const char *folder, const mien_epoch *epoch, mien_text *log);
+/* Appends an epoch to `log`, which is written as log.csv. */
+void mien_runlog_epoch(const mien_epoch *epoch, mien_text *log);
 /* Writes left-out.txt, a line for each bad row or file; nothing if there is none. */
 mien_status mien_runlog_bad(const char *folder, mien_dataset *set);
-/* Writes metrics.json. */
-mien_status mien_runlog_metrics(const char *folder, const mien_metrics *metrics,
-                                const char (*names)[64], const mien_report_head *head);
+/* Writes one of the folder's files. */
+mien_status mien_runlog_write(const char *folder, const char *name, const mien_text *text);
 /* Writes run.json: the command, the device and the outcome. `state`: running, finished, interrupted
  * or failed. */
 mien_status mien_runlog_run(const mien_train_request *request, const char *state,

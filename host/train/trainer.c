@@ -106,6 +106,7 @@ static void release(mien_trainer *t) {
     mien_setup_release(&t->setup);
     mien_metrics_release(&t->epoch_metrics);
     mien_text_release(&t->log);
+    mien_text_release(&t->metrics_text);
     mien_free(t->probabilities);
     mien_free(t->val_labels);
     for (int i = 0; i < MIEN_ARRAYS; i++)
@@ -215,7 +216,8 @@ static void describe_collapse(const mien_trainer *t, mien_train_result *result) 
                  t->setup.data.class_names[k]);
 }
 
-static mien_status write_metrics(mien_trainer *t, double seconds, const mien_train_result *result) {
+static mien_status describe_metrics(mien_trainer *t, double seconds,
+                                    const mien_train_result *result) {
     const char *const warning = result->collapsed;
     mien_subgroups groups;
     mien_status status = mien_subgroups_compute(
@@ -229,9 +231,12 @@ static mien_status write_metrics(mien_trainer *t, double seconds, const mien_tra
                                    .warning_count = *warning != 0,
                                    .seconds = seconds,
                                    .groups = groups.count ? &groups : NULL};
-    if (status == MIEN_OK)
-        status = mien_runlog_metrics(t->request->folder, &t->epoch_metrics,
-                                     (const char(*)[64])t->setup.data.class_names, &head);
+    mien_text_release(&t->metrics_text);
+    if (status == MIEN_OK) {
+        mien_metrics_document(&t->epoch_metrics, (const char(*)[64])t->setup.data.class_names,
+                              &head, true, &t->metrics_text);
+        status = t->metrics_text.status;
+    }
     mien_subgroups_release(&groups);
     return status;
 }
@@ -247,15 +252,19 @@ static mien_status fit_temperature(mien_trainer *t) {
     return mien_metrics_compute(t->probabilities, t->val_labels, n, classes, &t->epoch_metrics);
 }
 
-/* Saves the model and metrics of a best epoch and moves the metrics to the result. */
+/* Keeps the model and metrics of a best epoch, to be written, and moves the metrics to the result.
+ */
 static mien_status keep_best(mien_trainer *t, int epoch, double val_seconds,
                              mien_train_result *result) {
     t->setup.model.meta.temperature = 1; /* without validation an older model's would not fit */
     if (validates(t)) MIEN_TRY(fit_temperature(t));
-    MIEN_TRY(save(t, MIEN_RUN_BEST, true, epoch));
+    t->best_unwritten = false; /* an older one need not be written any more */
+    MIEN_TRY(mien_trainer_weights(t, true, epoch));
+    t->best_step = t->step;
+    t->best_unwritten = true;
     if (validates(t)) {
         describe_collapse(t, result);
-        MIEN_TRY(write_metrics(t, val_seconds, result));
+        MIEN_TRY(describe_metrics(t, val_seconds, result));
     }
     mien_metrics_release(&result->metrics);
     result->metrics = t->epoch_metrics;
@@ -285,13 +294,16 @@ static mien_status check_loss(const mien_trainer *t, int epoch, double loss) {
                      epoch, loss, guessing, t->config->optimizer.learning_rate);
 }
 
-/* Writes what an epoch calls for: events, a model by its template, best.h5. The events come first,
- * because the best model takes the metrics. */
+/* Writes what an epoch calls for: events, a model by its template, best.h5 and log.csv. The events
+ * come first, because the best model takes the metrics. */
 static mien_status save_epoch(mien_trainer *t, const mien_epoch *e, const mien_results *results,
                               double val_seconds, mien_train_result *result) {
-    MIEN_TRY(mien_callbacks_events(t, e));
-    MIEN_TRY(mien_callbacks_model(t, e, results));
-    return e->best ? keep_best(t, e->number, val_seconds, result) : MIEN_OK;
+    MIEN_TRY(mien_trainer_tolerate(mien_callbacks_events(t, e)));
+    MIEN_TRY(mien_trainer_tolerate(mien_callbacks_model(t, e, results)));
+    if (e->best) MIEN_TRY(keep_best(t, e->number, val_seconds, result));
+    mien_runlog_epoch(e, &t->log);
+    t->log_unwritten = true;
+    return mien_trainer_try_files(t);
 }
 
 static mien_results results_of(const mien_epoch *e) {
@@ -343,7 +355,6 @@ static mien_status run_epoch(mien_trainer *t, int number, mien_train_result *res
         MIEN_INFO("%s plateaued; reducing the learning rate to %g times its initial value",
                   mien_monitor_name(t->config->schedule.monitor), t->plateau.factor);
     t->speeds[t->speed_count++] = e.images_per_second;
-    MIEN_TRY(mien_runlog_epoch(t->request->folder, &e, &t->log));
     if (t->request->observer.epoch) t->request->observer.epoch(t->request->observer.context, &e);
     return MIEN_OK;
 }

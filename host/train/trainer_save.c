@@ -90,6 +90,42 @@ static mien_status fetch_arrays(mien_trainer *t) {
     return MIEN_OK;
 }
 
+mien_status mien_trainer_catch_up(mien_trainer *t) {
+    char path[MIEN_PATH];
+    mien_model *model = &t->setup.model;
+    if (t->best_unwritten) {
+        model->meta.step = t->best_step;
+        model->meta.epoch = t->best.epoch;
+        MIEN_TRY(mien_path_join(path, t->request->folder, MIEN_RUN_BEST));
+        MIEN_TRY(mien_model_save(model, path));
+        if (t->metrics_text.size)
+            MIEN_TRY(mien_runlog_write(t->request->folder, "metrics.json", &t->metrics_text));
+        t->best_unwritten = false;
+    }
+    if (t->log_unwritten) MIEN_TRY(mien_runlog_write(t->request->folder, "log.csv", &t->log));
+    t->log_unwritten = false;
+    return MIEN_OK;
+}
+
+/* What may be over the next time. */
+static bool may_pass(mien_status status) {
+    return status == MIEN_IO || status == MIEN_NO_MEMORY;
+}
+
+mien_status mien_trainer_try_files(mien_trainer *t) {
+    mien_status status = mien_trainer_catch_up(t);
+    if (may_pass(status)) status = mien_trainer_catch_up(t);
+    if (!may_pass(status)) return status;
+    MIEN_WARN("%s; it is tried again later", mien_error_message());
+    return MIEN_OK;
+}
+
+mien_status mien_trainer_tolerate(mien_status status) {
+    if (!may_pass(status)) return status;
+    MIEN_WARN("%s; the training goes on", mien_error_message());
+    return MIEN_OK;
+}
+
 mien_status mien_trainer_capture(mien_trainer *t, const mien_train_result *result,
                                  mien_progress *out) {
     *out = (mien_progress){.epochs = result->epochs,
@@ -115,6 +151,7 @@ mien_status mien_trainer_capture(mien_trainer *t, const mien_train_result *resul
 
 mien_status mien_trainer_weights(mien_trainer *t, bool averaged, int epoch) {
     mien_model *model = &t->setup.model;
+    MIEN_TRY(mien_trainer_catch_up(t)); /* the best model is in the same memory */
     MIEN_TRY(mien_plan_store(t->plan, averaged, &model->weights));
     MIEN_TRY(mien_weights_check(&model->graph, &model->weights));
     model->meta.step = t->step;
@@ -124,6 +161,7 @@ mien_status mien_trainer_weights(mien_trainer *t, bool averaged, int epoch) {
 
 mien_status mien_trainer_save(mien_trainer *t, mien_train_result *result, bool finished) {
     mien_progress p;
+    MIEN_TRY(mien_trainer_catch_up(t));
     MIEN_TRY(mien_trainer_capture(t, result, &p));
     p.finished = finished;
     mien_model *model = &t->setup.model;
@@ -144,10 +182,10 @@ mien_status mien_trainer_save(mien_trainer *t, mien_train_result *result, bool f
 
 mien_status mien_trainer_checkpoint(mien_trainer *t, mien_train_result *result) {
     mien_status status = mien_trainer_save(t, result, false);
-    if (status == MIEN_IO) status = mien_trainer_save(t, result, false);
-    if (status == MIEN_IO)
-        MIEN_WARN("no checkpoint of step %lld: %s", t->step, mien_error_message());
-    return status == MIEN_IO ? MIEN_OK : status;
+    if (may_pass(status)) status = mien_trainer_save(t, result, false);
+    if (!may_pass(status)) return status;
+    MIEN_WARN("no checkpoint of step %lld: %s", t->step, mien_error_message());
+    return MIEN_OK;
 }
 
 mien_status mien_trainer_first_row(mien_trainer *t, size_t *out) {

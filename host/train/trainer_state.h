@@ -43,7 +43,10 @@ typedef struct mien_trainer {
     body_step resumed;        /* of the checkpoint that the run continues; tick 0: between epochs */
     double checkpointed;      /* when it was written */
     double began, seconds_before; /* when this process started; trained before it */
-    bool within_epoch;            /* the device's cursor and sums belong to an epoch in progress */
+    mien_text metrics_text;       /* of the best epoch, for metrics.json */
+    long long best_step;
+    bool best_unwritten, log_unwritten; /* what a full disk, say, has kept from being written */
+    bool within_epoch; /* the device's cursor and sums belong to an epoch in progress */
     /* divergence: */
     int nan_count;         /* skipped updates or roll backs */
     double rate_factor;    /* of all learning rates, after roll backs */
@@ -65,9 +68,16 @@ mien_status mien_trainer_capture(mien_trainer *t, const mien_train_result *resul
                                  mien_progress *out);
 /* Makes a captured state that of the training. */
 mien_status mien_trainer_restore(mien_trainer *t, const mien_good *from, mien_train_result *result);
-/* Copies the current weights from the device to the host's model. */
+/* Copies the current weights from the device to the host's model, after a best one that is not on
+ * the disk yet has been written. */
 mien_status mien_trainer_weights(mien_trainer *t, bool averaged, int epoch);
-/* Writes a checkpoint. */
+/* Writes the best epoch's model and metrics and the log, as far as they are not on the disk. */
+mien_status mien_trainer_catch_up(mien_trainer *t);
+/* The same during a training, which a full disk must not end: one more try, then a warning. */
+mien_status mien_trainer_try_files(mien_trainer *t);
+/* Makes a warning of a failure that may be over the next time. */
+mien_status mien_trainer_tolerate(mien_status status);
+/* Writes a checkpoint, but only after all that it says is done. */
 mien_status mien_trainer_save(mien_trainer *t, mien_train_result *result, bool finished);
 /* The same during a training, which a full disk must not end: one more try, then a warning. */
 mien_status mien_trainer_checkpoint(mien_trainer *t, mien_train_result *result);

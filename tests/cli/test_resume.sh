@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Trainings that are stopped, killed and continued: exit statuses, messages, and the same model in the end.
-# MIEN_KILLS: how many runs are killed (the gate: 100).
+# MIEN_KILLS: how many runs are killed (tests/faults/kills.py kills more).
 . tests/cli/lib.sh
 if [ "$have_h5" = 0 ]; then
     skip resume "this build has no mien-h5"
@@ -85,6 +85,7 @@ check "nothing of the old run is left" eval '[ "$(wc -l <whole/log.csv)" = 2 ] &
 # bad input
 refuse 2 "nothing to continue" "no checkpoint to continue from" "CONFIG" -- train --resume nowhere
 refuse 2 "--resume and --out" "exclude each other" -- train --resume whole --out other
+refuse 2 "--resume and --seeds" "--resume and --seeds exclude each other" -- train --resume whole --seeds 3
 refuse 2 "--resume-anyway alone" "needs --resume" -- train --resume-anyway
 printf 'x' >whole/step-99999.safetensors
 check "a damaged checkpoint" eval '"$mien" train --resume whole >damaged.log 2>&1 && grep -q "^warning: .*step-99999.*trying an older one" damaged.log'

@@ -184,7 +184,7 @@ static void test_damage(void **state) {
     mien_resume_release(&from);
     assert_string_not_equal(path, older);
     char *bytes = training_bytes(path, &size);
-    for (int i = 0; i < 500; i++) {
+    for (int i = 0; i < 10000; i++) {
         const size_t bit =
             (size_t)(noise(3, (size_t)i) * 0.5 * (double)(8 * size) + 4.0 * (double)size);
         if (bit >= 8 * size) continue;
