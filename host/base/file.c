@@ -178,6 +178,24 @@ mien_status mien_file_end(const char *path, const char *temporary, int fd) {
     return MIEN_OK;
 }
 
+mien_status mien_file_put(int fd, const char *path, size_t offset, const void *data, size_t size) {
+    for (size_t done = 0; done < size;) {
+        const ssize_t put =
+            pwrite(fd, (const char *)data + done, size - done, (off_t)(offset + done));
+        if (put < 0 && errno == EINTR) continue;
+        if (put < 0) return io_error("write", path);
+        done += (size_t)put;
+    }
+    /* a hint: the disk works while the caller prepares the rest */
+    (void)sync_file_range(fd, (off_t)offset, (off_t)size, SYNC_FILE_RANGE_WRITE);
+    return MIEN_OK;
+}
+
+void mien_file_drop(const char *temporary, int fd) {
+    close(fd);
+    unlink(temporary);
+}
+
 mien_status mien_file_write(const char *path, const void *data, size_t size) {
     char temporary[MIEN_PATH];
     int fd = -1;
@@ -185,8 +203,7 @@ mien_status mien_file_write(const char *path, const void *data, size_t size) {
     MIEN_TRY(mien_file_begin(path, temporary, &fd));
     if (write_all(fd, data, size) == 0) return mien_file_end(path, temporary, fd);
     const mien_status status = io_error("write", path);
-    close(fd);
-    unlink(temporary);
+    mien_file_drop(temporary, fd);
     return status;
 }
 

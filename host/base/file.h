@@ -23,6 +23,10 @@ mien_status mien_file_write(const char *path, const void *data, size_t size);
  * removes it. */
 mien_status mien_file_begin(const char *path, char *temporary, int *fd);
 mien_status mien_file_end(const char *path, const char *temporary, int fd);
+/* In between: writes at an offset, and lets the disk begin with what was written there. */
+mien_status mien_file_put(int fd, const char *path, size_t offset, const void *data, size_t size);
+/* Gives up such a file. */
+void mien_file_drop(const char *temporary, int fd);
 /* Makes `name` another name of the existing file `path`, in place of an older file; atomically,
  * like mien_file_write. UNSUPPORTED where the file system has no links. */
 mien_status mien_file_link(const char *path, const char *name);

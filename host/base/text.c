@@ -7,6 +7,11 @@
 
 #include "host/base/memory.h"
 
+void mien_text_reserve(mien_text *text, size_t more) {
+    if (text->status != MIEN_OK || text->capacity > text->size + more) return;
+    text->status = mien_grow_to(&text->data, &text->capacity, text->size + more + 1, 1);
+}
+
 void mien_text_append(mien_text *text, const void *bytes, size_t size) {
     if (text->status != MIEN_OK) return;
     text->status = mien_grow(&text->data, &text->capacity, text->size + size + 1, 1);

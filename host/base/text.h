@@ -16,6 +16,8 @@ typedef struct mien_text {
     mien_status status;
 } mien_text;
 
+/* Grows the buffer once for `more` bytes that are appended next. */
+void mien_text_reserve(mien_text *text, size_t more);
 void mien_text_append(mien_text *text, const void *bytes, size_t size);
 void mien_text_puts(mien_text *text, const char *string);
 void mien_text_printf(mien_text *text, const char *format, ...)

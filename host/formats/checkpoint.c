@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "host/base/file.h"
 #include "host/base/json.h"
 #include "host/base/log.h"
 #include "host/base/memory.h"
@@ -74,7 +75,6 @@ static void add_entries(entries *e, const mien_checkpoint *c) {
 static mien_status compose(const mien_checkpoint *c, const entries *e, mien_st_meta *metadata,
                            mien_text *out) {
     mien_text config = {0}, meta = {0};
-    char digest[65];
     mien_status status;
     size_t count = 0;
     mien_keras_write_config(c->graph, &config);
@@ -86,21 +86,15 @@ static mien_status compose(const mien_checkpoint *c, const entries *e, mien_st_m
     metadata[count++] = (mien_st_meta){"model_config", config.data};
     for (size_t i = 0; i < c->state_count; i++)
         metadata[count++] = c->state[i];
-    const size_t before = out->size;
     MIEN_GO(mien_safetensors_compose(e->items, e->count, metadata, count, out));
-    char *file = out->data + before;
-    const size_t size = out->size - before;
-    const char *digits = digest_in(file, size);
-    MIEN_GO(digits ? MIEN_OK : MIEN_FAIL(INVALID, "a checkpoint without a place for its checksum"));
-    digest_of(file, size, digits, digest);
-    memcpy(file + (digits - file), digest, DIGITS);
 out:
     mien_text_release(&config);
     mien_text_release(&meta);
     return status;
 }
 
-mien_status mien_checkpoint_compose(const mien_checkpoint *c, mien_text *out) {
+/* All but the checksum. */
+static mien_status compose_all(const mien_checkpoint *c, mien_text *out) {
     const size_t capacity = (size_t)c->graph->count * MIEN_PARAMS_MAX * MIEN_ARRAYS;
     entries e = {0};
     mien_st_meta *metadata = NULL;
@@ -118,6 +112,38 @@ out:
     mien_free(e.names);
     mien_free(e.items);
     mien_free(metadata);
+    return status;
+}
+
+/* Each part is hashed while the disk takes it; the checksum, in the first part, comes last. */
+static mien_status write_parts(mien_text *file, const char *path, int fd) {
+    enum { PART = 4 << 20 };
+    char digest[65];
+    mien_sha256 hash;
+    const char *digits = digest_in(file->data, file->size);
+    if (!digits) return MIEN_FAIL(INVALID, "a checkpoint without a place for its checksum");
+    const size_t at = (size_t)(digits - file->data);
+    mien_sha256_start(&hash);
+    for (size_t done = 0, part; done < file->size; done += part) {
+        part = file->size - done < PART ? file->size - done : PART;
+        MIEN_TRY(mien_file_put(fd, path, done, file->data + done, part));
+        mien_sha256_add(&hash, file->data + done, part);
+    }
+    mien_sha256_hex(&hash, digest);
+    memcpy(file->data + at, digest, DIGITS);
+    return mien_file_put(fd, path, at, digest, DIGITS);
+}
+
+mien_status mien_checkpoint_write(const mien_checkpoint *c, const char *path, mien_text *out) {
+    char temporary[MIEN_PATH];
+    int fd;
+    out->size = 0;
+    out->status = MIEN_OK;
+    MIEN_TRY(compose_all(c, out));
+    MIEN_TRY(mien_file_begin(path, temporary, &fd));
+    const mien_status status = write_parts(out, path, fd);
+    if (status == MIEN_OK) return mien_file_end(path, temporary, fd);
+    mien_file_drop(temporary, fd);
     return status;
 }
 

@@ -17,8 +17,9 @@ typedef struct mien_checkpoint {
     size_t state_count;
 } mien_checkpoint;
 
-/* Appends the whole file to `out`. */
-mien_status mien_checkpoint_compose(const mien_checkpoint *checkpoint, mien_text *out);
+/* Writes the file, and leaves its bytes in `out`, whose memory may be that of an earlier one. */
+mien_status mien_checkpoint_write(const mien_checkpoint *checkpoint, const char *path,
+                                  mien_text *out);
 
 /* Parses a file, of which the result borrows `bytes`. FORMAT if it is damaged or cut short,
  * UNSUPPORTED for another version. Release it also after a failure. */

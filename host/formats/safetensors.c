@@ -170,6 +170,8 @@ mien_status mien_safetensors_compose(const mien_st_entry *entries, size_t count,
     mien_json_close(&json, '}');
     while (header.status == MIEN_OK && header.size % 8)
         mien_text_puts(&header, " ");
+    /* at once, not by doubling */
+    if (header.status == MIEN_OK) mien_text_reserve(out, sizeof(uint64_t) + header.size + at);
     unsigned char length[8];
     for (int i = 0; i < 8; i++)
         length[i] = (unsigned char)(header.size >> (8 * i));

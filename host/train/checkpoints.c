@@ -181,23 +181,23 @@ void mien_checkpoints_forget(const char *folder, uint64_t after) {
     }
 }
 
-static mien_status write_files(const char *folder, long long step, const mien_text *file) {
+static mien_status write_files(const char *folder, long long step, const mien_checkpoint *whole,
+                               mien_text *file) {
     char path[MIEN_PATH], last[MIEN_PATH];
     step_path(folder, step, path);
     MIEN_TRY(mien_path_join(last, folder, MIEN_RUN_LAST));
-    MIEN_TRY(mien_file_write(path, file->data, file->size));
+    MIEN_TRY(mien_checkpoint_write(whole, path, file));
     if (mien_file_link(path, last) == MIEN_OK) return MIEN_OK;
     return mien_file_write(last, file->data, file->size);
 }
 
 mien_status mien_checkpoints_save(const char *folder, const mien_checkpoint *arrays,
                                   const mien_progress *progress, const mien_run_texts *texts,
-                                  mien_keep keep) {
+                                  mien_keep keep, mien_text *buffer) {
     char numbers[FIELDS][WIDTH];
     mien_st_meta state[FIELDS + TEXTS];
     mien_checkpoint whole = *arrays;
     mien_run_texts all = *texts;
-    mien_text file = {0};
     for (size_t i = 0; i < FIELDS; i++) {
         print_field(i, progress, numbers[i]);
         state[i] = (mien_st_meta){fields[i].name, numbers[i]};
@@ -206,11 +206,9 @@ mien_status mien_checkpoints_save(const char *folder, const mien_checkpoint *arr
         state[FIELDS + i] = (mien_st_meta){text_names[i], *text_of(&all, i)};
     whole.state = state;
     whole.state_count = FIELDS + TEXTS;
-    mien_status status = mien_checkpoint_compose(&whole, &file);
-    if (status == MIEN_OK) status = write_files(folder, (long long)progress->device.step, &file);
-    mien_text_release(&file);
-    if (status == MIEN_OK) remove_old(folder, keep);
-    return status;
+    MIEN_TRY(write_files(folder, (long long)progress->device.step, &whole, buffer));
+    remove_old(folder, keep);
+    return MIEN_OK;
 }
 
 static mien_status read_state(mien_resume *r) {

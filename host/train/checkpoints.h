@@ -55,10 +55,10 @@ typedef struct mien_keep {
 } mien_keep;
 
 /* Writes FOLDER/step-N.safetensors, makes last.safetensors a hard link to it (a copy where there
- * are no links), and then removes all step files but those to keep. */
+ * are no links), and then removes all step files but those to keep. `buffer` is for the bytes. */
 mien_status mien_checkpoints_save(const char *folder, const mien_checkpoint *arrays,
                                   const mien_progress *progress, const mien_run_texts *texts,
-                                  mien_keep keep);
+                                  mien_keep keep, mien_text *buffer);
 /* Opens the newest checkpoint of a folder whose checksum is right; warns about those that are
  * damaged. NOT_FOUND if there is none. Release `out` also after a failure. */
 mien_status mien_checkpoints_newest(const char *folder, mien_resume *out);

@@ -113,6 +113,7 @@ static void release(mien_trainer *t) {
         mien_weights_release(&t->arrays[i]);
     for (int i = 0; i < MIEN_ARRAYS; i++)
         mien_weights_release(&t->good.arrays[i]);
+    mien_text_release(&t->checkpoint_bytes);
     mien_text_release(&t->config_text);
     mien_text_release(&t->plan_text);
     mien_free(t->speeds);

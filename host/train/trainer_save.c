@@ -174,7 +174,7 @@ mien_status mien_trainer_save(mien_trainer *t, mien_train_result *result, bool f
     const bool returns = t->config->train.on_nan == MIEN_ON_NAN_ROLLBACK;
     const mien_keep keep = {t->config->checkpoint.keep,
                             {returns ? (long long)p.good_step : -1, t->good_before}};
-    MIEN_TRY(mien_checkpoints_save(t->request->folder, &c, &p, &texts, keep));
+    MIEN_TRY(mien_checkpoints_save(t->request->folder, &c, &p, &texts, keep, &t->checkpoint_bytes));
     t->checkpointed = mien_trainer_now(t);
     result->saved_step = t->step;
     return MIEN_OK;

@@ -38,6 +38,7 @@ typedef struct mien_trainer {
     long long step, per_epoch, total;
     /* checkpoints: */
     mien_weights arrays[MIEN_ARRAYS]; /* buffers for what they hold */
+    mien_text checkpoint_bytes;       /* of the last one: the next takes their memory */
     mien_text config_text, plan_text;
     char data_sha256[2 * 65]; /* of the training and the validation part */
     body_step resumed;        /* of the checkpoint that the run continues; tick 0: between epochs */
