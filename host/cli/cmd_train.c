@@ -9,6 +9,7 @@
 #include "host/base/log.h"
 #include "host/base/memory.h"
 #include "host/cli/cli.h"
+#include "host/cli/model_flags.h"
 #include "host/cli/progress.h"
 #include "host/cli/recipe.h"
 #include "host/cli/run_folder.h"
@@ -17,7 +18,8 @@
 typedef struct train_args {
     cli_common common;
     cli_list rest, set;
-    const char *data, *out, *seed, *seeds, *on_bad, *resume, *drop_classes;
+    mien_model_options model;
+    const char *from, *data, *out, *seed, *seeds, *on_bad, *resume, *drop_classes;
     bool force, print_config, resume_anyway;
     char command[1024];
 } train_args;
@@ -225,6 +227,9 @@ static int run(int argc, char **argv, const cli_command *self) {
     train_args args = {0};
     const cli_flag flags[] = {
         {"--data", "SRC", "sample, a file or a folder (docs/data.md)", &args.data, NULL, NULL},
+        {"--from", "MODEL",
+         "trained model to start from, also default (the shipped one); sets model.file", &args.from,
+         NULL, NULL},
         {"--out", "DIR", "run directory (default: runs/<config>-N)", &args.out, NULL, NULL},
         {"--resume", "DIR", "continue the training in DIR; without a checkpoint there, start it",
          &args.resume, NULL, NULL},
@@ -239,6 +244,7 @@ static int run(int argc, char **argv, const cli_command *self) {
          NULL, NULL},
         {"--drop-classes", "A,B", "classes to leave out: sets data.drop_classes",
          &args.drop_classes, NULL, NULL},
+        CLI_MODEL_FLAGS(args.model),
         {"--force", NULL, "replace what is in DIR", NULL, NULL, &args.force},
         {"--print-config", NULL, "print every config key with its value and exit", NULL, NULL,
          &args.print_config}};
@@ -250,10 +256,12 @@ static int run(int argc, char **argv, const cli_command *self) {
                    &args.common, &exit_status))
         return exit_status;
     if (args.seeds && !cli_number("--seeds", args.seeds, 1, 100, &seeds)) return EXIT_USAGE;
-    if (!is_consistent(&args)) return EXIT_USAGE;
+    if (!is_consistent(&args) || !cli_model_flags(&args.model, 1)) return EXIT_USAGE;
     join_command(argc, argv, args.command, sizeof args.command);
     const cli_recipe recipe = {.config = args.rest.count ? args.rest.items[0] : NULL,
                                .data = args.data,
+                               .from = args.from,
+                               .model = &args.model,
                                .seed = args.seed,
                                .on_bad = args.on_bad,
                                .drop_classes = args.drop_classes,
@@ -268,10 +276,11 @@ static int run(int argc, char **argv, const cli_command *self) {
 }
 
 const cli_command cmd_train = {
-    "train", "[CONFIG] [--data SRC] [--out DIR] [--resume DIR] [--set KEY=VALUE]…",
+    "train", "[CONFIG] [--data SRC] [--from MODEL] [--out DIR] [--resume DIR] [--set KEY=VALUE]…",
     "trains a network and writes a run directory",
     "  mien train sample                             generated faces, no download needed\n"
     "  mien train fer2013-classic --data fer2013.csv the network `classic` on FER2013\n"
+    "  mien train folder --data faces --from net.h5  starts from a trained model\n"
     "  mien train --data fer2013.csv --set train.epochs=30 --set schedule.name=cosine\n"
     "  mien train --resume runs/sample-1             continues where it was stopped\n"
     "  mien train sample --print-config              shows all settings\n",

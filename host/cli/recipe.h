@@ -3,11 +3,14 @@
 #define HOST_CLI_RECIPE_H
 
 #include "host/cli/cli.h"
+#include "host/formats/model.h"
 #include "host/train/config.h"
 
 typedef struct cli_recipe {
     const char *config, *data, *seed, *on_bad, *drop_classes; /* flag values; NULL if not given */
-    const cli_list *set;                                      /* KEY=VALUE */
+    const char *from;                /* the model to start from; NULL if not given */
+    const mien_model_options *model; /* what its file does not say; NULL if the command has none */
+    const cli_list *set;             /* KEY=VALUE */
     bool deterministic;
 } cli_recipe;
 

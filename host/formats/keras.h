@@ -1,7 +1,8 @@
 /* The reader of models that Keras 1, 2 and 3 wrote. keras_import.c drives it; keras_net.c parses
  * the architecture, keras_config.c reads a layer's settings, keras_run.c follows the image through
  * the layers, keras_layers.c, keras_windows.c, keras_shapes.c and keras_ops.c turn them into
- * Mien's, keras_lambda.c recognises simple Lambda layers, and keras_weights.c finds their weights.
+ * Mien's, keras_lambda.c recognises simple Lambda layers, keras_applications.c knows networks by
+ * name, and keras_weights.c finds the weights.
  *
  * Nested models are flattened. A layer that is called several times becomes several layers with
  * equal weights. */
@@ -107,6 +108,7 @@ typedef struct keras_reader {
     int *nodes;        /* of each layer of import: its node in shadow */
     bool th_kernels;   /* kernels are stored as (out, in, h, w) */
     bool rotated;      /* they are stored rotated by 180 degrees */
+    bool pads_by_size; /* paddings of the architecture are those of even images */
     int layer_total;
     bool said_std;
 } keras_reader;
@@ -139,6 +141,11 @@ mien_status mien_keras_import(const char *source, const mien_model_options *opti
 /* keras_h5.c: the settings in the attribute `mien`, which must match the network. */
 mien_status mien_keras_settings(const mien_safetensors *file, const char *source,
                                 mien_model *model);
+
+/* ---- keras_applications.c ---- */
+/* Gives the architecture of a network known by name, which was read, the size of image in the
+ * options, and takes off the classifier if the file has no weights for it. */
+mien_status keras_known_fit(keras_reader *r, const char *name);
 
 /* ---- keras_net.c ---- */
 mien_status keras_net_parse(keras_reader *r, const mien_value *root, keras_net **out);

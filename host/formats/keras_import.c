@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "host/base/file.h"
+#include "host/base/module.h"
 #include "host/base/json.h"
 #include "host/base/memory.h"
-#include "host/base/module.h"
 #include "host/base/yaml.h"
 #include "host/formats/keras.h"
 
@@ -130,8 +130,12 @@ static mien_status find_architecture(keras_reader *r, const char *config, size_t
         return MIEN_FAIL(INVALID, "'%s' holds its own architecture: leave out --architecture",
                          r->source);
     if (config) return parse_text(r, config, size, r->source);
-    if (given && mien_file_exists(given)) return read_architecture(r, given);
-    if (given && keras_family_file(given)) return read_known(r, given);
+    if (given && mien_file_exists(given) && !mien_is_folder(given))
+        return read_architecture(r, given);
+    if (given && keras_family_file(given)) {
+        MIEN_TRY(read_known(r, given));
+        return keras_known_fit(r, given);
+    }
     if (given) return unknown_architecture(given);
     if (find_beside(r, path)) return read_architecture(r, path);
     return MIEN_FAIL(

@@ -31,7 +31,7 @@ const char *mien_head_name(mien_head head);
 enum { MIEN_UNKNOWN_CLASSES = 1, MIEN_UNKNOWN_PREPROCESSING = 2 };
 /* Beside these: the network scales pixels in its first layers; the user may still say otherwise. */
 enum { MIEN_OWN_SCALE = 4 };
-enum { MIEN_OUTPUT_RANK_MAX = 4, MIEN_OUTPUTS_MAX = 65536 };
+enum { MIEN_OUTPUT_RANK_MAX = 4, MIEN_OUTPUTS_MAX = 1 << 18 };
 
 /* Metadata that Keras does not store; saved in the root attribute `mien` of the file. */
 typedef struct mien_meta {
@@ -82,7 +82,8 @@ typedef struct mien_model_options {
     const char *output;     /* which of several outputs; NULL: the only one */
     const char *classes;    /* "a,b,…" in the order of the outputs; "none": they are no classes */
     const char *preprocess; /* MIEN_PREPROCESS_CHOICES */
-    const char *architecture; /* a file with the network of a file of weights only */
+    const char *architecture; /* a file with the network of a file of weights only, or its name */
+    int height, width;        /* of images, for a network that is known by name; 0: the usual */
     bool several; /* the options are for those of several models that need them, not for each */
 } mien_model_options;
 #define MIEN_PREPROCESS_CHOICES "unit|tf|caffe|torch|x/127.5-1|none"
@@ -109,6 +110,17 @@ mien_status mien_model_complete(const mien_model *model, const char *path);
 /* channel_order.c. Changes the weights of a network that reads BGR images so that it reads RGB.
  * UNSUPPORTED for a first layer that has no order of channels. */
 mien_status mien_model_swap_channels(mien_model *model, const char *path);
+/* new_head.c. The first node of the head: of the layer that makes the classes, or, for a network
+ * that ends in features, of what comes after them. UNSUPPORTED if no single layer makes the
+ * classes. */
+mien_status mien_model_head(const mien_model *model, const char *path, int *first);
+/* Replaces the head by a dense layer with a softmax over these classes, after global average
+ * pooling if the features are images. Its weights are drawn by the seed; with `keep`, classes that
+ * the model knows keep theirs. *first: the first node of the new head; *kept: classes that kept
+ * their weights. Settings that belonged to the old classes get their defaults. */
+mien_status mien_model_replace_head(mien_model *model, const char *path,
+                                    const char (*names)[MIEN_CLASS_NAME], int classes,
+                                    uint32_t seed, bool keep, int *first, int *kept);
 /* Writes a file in the format of the path's suffix; an old file stays whole when this fails.
  * INVALID for a suffix that no written format has, and for a model that the format cannot hold: a
  * model in int8 needs a format of int8, any other a format of floats. */

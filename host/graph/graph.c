@@ -276,12 +276,16 @@ mien_status mien_graph_read(const char *path, mien_graph_io io, mien_graph *grap
     return status;
 }
 
-void mien_graph_release(mien_graph *graph) {
-    for (int i = 0; i < graph->count; i++) {
-        if (graph->nodes[i].attrs)
-            mien_keys_release(graph->nodes[i].def->keys, graph->nodes[i].attrs);
-        mien_free(graph->nodes[i].attrs);
+void mien_graph_cut(mien_graph *graph, int first) {
+    while (graph->count > first) {
+        const mien_node *node = &graph->nodes[--graph->count];
+        if (node->attrs) mien_keys_release(node->def->keys, node->attrs);
+        mien_free(node->attrs);
     }
+}
+
+void mien_graph_release(mien_graph *graph) {
+    mien_graph_cut(graph, 0);
     mien_free(graph->nodes);
     *graph = (mien_graph){0};
 }

@@ -41,6 +41,8 @@ mien_status mien_graph_append(mien_graph *graph, const mien_layer_def *def, cons
                               const char *source, int line, int classes);
 mien_status mien_graph_finish(mien_graph *graph, const char *source);
 void mien_graph_release(mien_graph *graph);
+/* Removes the nodes from `first` on; append others and finish the graph again. */
+void mien_graph_cut(mien_graph *graph, int first);
 
 /* Index of a layer by name, -1 when there is none. */
 int mien_graph_find(const mien_graph *graph, const char *name);

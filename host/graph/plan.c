@@ -248,6 +248,7 @@ mien_status mien_plan_create(const mien_graph *graph, mien_backend *backend,
     plan->ops = backend->ops;
     plan->training = options->training;
     plan->pools_apart = options->pools_apart;
+    plan->keeps_norms = options->keeps_norms;
     plan->shares = options->shares;
     plan->most = plan->max_batch = options->max_batch;
     plan->sliced = options->sliced;

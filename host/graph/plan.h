@@ -61,6 +61,7 @@ typedef struct mien_plan_options {
     int max_batch;
     int micro_batch;       /* rows per pass through the convolutions; 0: automatic */
     const body_rule *rule; /* training: which moments to keep; NULL: none */
+    bool keeps_norms;      /* rule->warm_averages does not warm up running statistics */
     uint32_t seed;
     bool pools_apart;    /* training: every pooling has its own pass; to compare layer by layer */
     bool input_gradient; /* training: backward also computes the gradient of the input image */
@@ -90,13 +91,13 @@ typedef struct mien_plan {
     const mien_graph *graph;
     mien_backend *backend;
     const mien_ops *ops;
-    bool training, pools_apart;
+    bool training, pools_apart, keeps_norms;
     int max_batch, micro_batch;
     int most; /* rows that mien_plan_run takes: max_batch, or more where it cuts them into slices */
     const struct mien_plan *shares; /* whose parameters it reads; NULL: its own */
     bool sliced;
     struct mien_slices *slices; /* of a sliced plan, from its first run on; else NULL */
-    const mien_quant *quant;        /* NULL: all values have the backend's dtype */
+    const mien_quant *quant;    /* NULL: all values have the backend's dtype */
     /* called before the pass of every node, for calibration; NULL: none */
     void (*observe)(void *context, const mien_pass *pass, const mien_node *node);
     void *observer;

@@ -89,7 +89,8 @@ void mien_plan_pass(const mien_plan *plan, const mien_walk *walk, int i, bool ba
                         .accumulate = walk->accumulate,
                         .first = walk->offset + (uint64_t)walk->first,
                         .state = plan->step,
-                        .warm_averages = plan->training && plan->rule.warm_averages,
+                        .warm_averages =
+                            plan->training && plan->rule.warm_averages && !plan->keeps_norms,
                         .scratch = plan->scratch,
                         .x_count = mien_plan_operands(plan, i),
                         .y = value(plan, walk, written),

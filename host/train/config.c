@@ -1,6 +1,7 @@
 #include "host/train/config.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include "host/base/memory.h"
 #include "host/base/yaml.h"
 #include "host/formats/format.h"
+#include "host/formats/model.h"
 #include "host/infer/score.h"
 #include "host/train/file_template.h"
 #include "host/train/shipped.h"
@@ -18,9 +20,26 @@
 static const mien_key rows[] = {
     KEY_TEXT("model.file", F(model.file), "classic",
              "network to train: a .yaml file of layers (a bare name is looked up in "
-             "configs/models), or a trained model to continue from"),
+             "configs/models), or a trained model to start from; default: the shipped model; auto: "
+             "the shipped model for fewer than 5,000 images, else the network small"),
+    KEY_NUMBER_OR("model.head", F(model.head), "auto", 2, 1000, "auto|fresh",
+                  "a trained model's last layer. auto: the model's own if it has all classes of "
+                  "the data, else a new dense layer with softmax; a number: a new one of so many "
+                  "classes; both keep the weights of classes that the model knows; fresh: a new "
+                  "one of drawn weights"),
     KEY_TEXTS("model.freeze", F(model.freeze), "[]",
-              "names of layers whose weights are frozen (not trained)"),
+              "layers whose weights are frozen (not trained), in order: names, patterns such as "
+              "\"block1_*\", or base (all before the head); with ! in front, layers that are "
+              "trained; []: as in the file"),
+    KEY_TEXT("model.architecture", F(model.architecture), "auto",
+             "network of a file that holds only weights: a file, or a name such as vgg16, whose "
+             "images then have the size input; auto: in the file or beside it"),
+    KEY_CHOICE("model.preprocess", F(model.preprocess), "auto", "auto|" MIEN_PREPROCESS_CHOICES,
+               "how a trained model's pixels are scaled; auto: as the file says"),
+    KEY_TEXTS("model.classes", F(model.classes), "[]",
+              "classes of a trained model's outputs, in order; []: as the file says"),
+    KEY_TEXT("model.output", F(model.output), "auto",
+             "which of several outputs of a trained model to use; auto: the only one"),
     KEY_TEXTS("data.sources", F(data.sources), "[sample]",
               "sample (generated faces), or files and folders of face images (docs/data.md); "
               "several are merged by class name"),
@@ -156,7 +175,8 @@ static const mien_key rows[] = {
              "use only deterministic algorithms, chosen without timing them (slower)"),
     KEY_BOOL("train.warm_averages", F(train.warm_averages), "true",
              "when training from scratch: warm up batch norm's running statistics and "
-             "optimizer.ema; their decay at step n is at most (1 + n) / (10 + n)"),
+             "optimizer.ema (with a new head, only this); their decay at step n is at most "
+             "(1 + n) / (10 + n)"),
     KEY_CHOICE("train.on_nan", F(train.on_nan), "stop", "stop|skip|rollback",
                "when a loss, gradient or weight is not finite: stop training, skip that update, or "
                "go back to the start of the epoch with a smaller learning rate"),
@@ -232,18 +252,6 @@ mien_status mien_config_start(mien_config *config) {
     return mien_keys_defaults(mien_config_keys(), config);
 }
 
-/* Keys planned for later versions get a message that says so, instead of "did you mean". */
-static mien_status refuse_later(const mien_value *root, const char *source) {
-    static const char *const later[][2] = {{"model", "head"}};
-    for (size_t i = 0; i < sizeof later / sizeof later[0]; i++) {
-        const mien_value *v = mien_value_get(mien_value_get(root, later[i][0]), later[i][1]);
-        if (v)
-            return MIEN_FAIL(UNSUPPORTED, "%s:%d: '%s.%s' is not in this version", source, v->line,
-                             later[i][0], later[i][1]);
-    }
-    return MIEN_OK;
-}
-
 /* "/a/./b" is "/a/b": a config has the same settings by whichever path it is named. */
 static void drop_dots(char *path) {
     for (char *at; path[0] == '/' && (at = strstr(path, "/./"));)
@@ -271,6 +279,7 @@ static mien_status rebase(mien_config *config, const char *path, const bool *see
         const char *key;
         char *value;
     } files[] = {{"model.file", config->model.file},
+                 {"model.architecture", config->model.architecture},
                  {"data.soft_labels", config->data.soft_labels},
                  {"data.groups", config->data.groups}};
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
@@ -291,7 +300,6 @@ mien_status mien_config_read(mien_config *config, const char *path) {
     mien_tree tree;
     bool seen[sizeof rows / sizeof rows[0]] = {false};
     mien_status status = mien_yaml_read(path, &tree);
-    if (status == MIEN_OK) status = refuse_later(tree.root, path);
     if (status == MIEN_OK)
         status = mien_keys_read(mien_config_keys(), config, tree.root, path, seen);
     mien_tree_release(&tree);
@@ -322,6 +330,7 @@ mien_status mien_config_print_absolute(const mien_config *config, mien_text *out
     if (!getcwd(here, sizeof here - 8)) return MIEN_FAIL(IO, "cannot determine the current folder");
     strcat(here, "/config");
     MIEN_TRY(relative(here, config->model.file, copy.model.file));
+    MIEN_TRY(relative(here, config->model.architecture, copy.model.architecture));
     MIEN_TRY(relative(here, config->data.soft_labels, copy.data.soft_labels));
     MIEN_TRY(relative(here, config->data.groups, copy.data.groups));
     copy.data.sources = (mien_texts){0};
@@ -428,6 +437,10 @@ mien_status mien_config_check(const mien_config *config) {
         return MIEN_FAIL(INVALID,
                          "schedule.name is step, but schedule.steps is empty: list the epochs");
     MIEN_TRY(check_outputs(config));
+    if (config->model.head.word < 0 &&
+        config->model.head.number != floor(config->model.head.number))
+        return MIEN_FAIL(INVALID, "model.head must be a whole number of classes, not %g",
+                         config->model.head.number);
     mien_class_choice choice;
     const mien_status chosen = mien_choice_create(&config->data.classes, &config->data.merge,
                                                   &config->data.drop_classes, &choice);

@@ -10,6 +10,8 @@
 
 enum { MIEN_SCHEDULE_CONSTANT, MIEN_SCHEDULE_PLATEAU, MIEN_SCHEDULE_STEP, MIEN_SCHEDULE_COSINE };
 enum { MIEN_CLASS_WEIGHT_NONE, MIEN_CLASS_WEIGHT_BALANCED };
+/* model.head: the model's own if it has the data's classes, else a new one; a new one. */
+typedef enum mien_head_choice { MIEN_HEAD_AUTO, MIEN_HEAD_FRESH } mien_head_choice;
 enum { MIEN_ON_NAN_STOP, MIEN_ON_NAN_SKIP, MIEN_ON_NAN_ROLLBACK };
 enum {
     MIEN_MONITOR_VAL_LOSS,
@@ -25,7 +27,10 @@ enum { MIEN_MODE_AUTO, MIEN_MODE_MIN, MIEN_MODE_MAX };
 typedef struct mien_config {
     struct {
         char file[MIEN_PATH];
-        mien_texts freeze;
+        mien_number_or head; /* word: mien_head_choice */
+        mien_texts freeze, classes;
+        char architecture[MIEN_PATH], output[MIEN_CLASS_NAME];
+        int preprocess; /* MIEN_PREPROCESS_AUTO, or 1 + a choice of MIEN_PREPROCESS_CHOICES */
     } model;
     struct {
         mien_texts sources, classes, drop_classes;

@@ -88,6 +88,7 @@ mien_status mien_runlog_run(const mien_train_request *request, const char *state
     mien_json_string(&json, "version", MIEN_VERSION);
     mien_json_string(&json, "commit", request->commit);
     mien_json_string(&json, "device", mien_backend_description(request->backend));
+    if (*result->started_from) mien_json_string(&json, "started_from", result->started_from);
     mien_json_integer(&json, "seed", request->config->train.seed);
     mien_json_string(&json, "status", state);
     mien_json_string(&json, "started", started);

@@ -10,6 +10,7 @@
 #include "host/data/merge.h"
 #include "host/formats/format.h"
 #include "host/train/file_template.h"
+#include "host/train/freeze.h"
 #include "host/train/shipped.h"
 #include "include/mien/mien.h"
 
@@ -100,9 +101,8 @@ static mien_status check_validation(const mien_config *c, const mien_dataset *se
     return MIEN_OK;
 }
 
-static mien_status load_data(const mien_config *c, mien_image_spec spec, mien_setup *s) {
+static mien_status read_data(const mien_config *c, mien_image_spec spec, mien_setup *s) {
     mien_on_bad on_bad;
-    mien_split split = c->data.split;
     bool own_choice;
     MIEN_TRY(mien_on_bad_parse(c->data.on_bad, &on_bad));
     s->model.meta.on_bad = on_bad;
@@ -118,11 +118,12 @@ static mien_status load_data(const mien_config *c, mien_image_spec spec, mien_se
             "'%s' has no labels (in a csv: no column 'emotion'): it can be used for prediction, "
             "but not for training",
             s->data.source);
-    MIEN_TRY(mien_choice_apply(&s->model.meta.choice, own_choice, &s->data));
-    if (s->model.meta.classes) /* a loaded model keeps its classes */
-        MIEN_TRY(mien_dataset_map(&s->data,
-                                  (const char(*)[MIEN_CLASS_NAME])s->model.meta.class_names,
-                                  s->model.meta.classes, "the model"));
+    return mien_choice_apply(&s->model.meta.choice, own_choice, &s->data);
+}
+
+/* Splits and surveys the data, whose classes are now those of the model. */
+static mien_status divide_data(const mien_config *c, mien_setup *s) {
+    mien_split split = c->data.split;
     MIEN_TRY(mien_split_apply(&s->data, &split));
     MIEN_TRY(mien_split_check(&s->data, &split));
     MIEN_TRY(check_validation(c, &s->data));
@@ -169,8 +170,11 @@ static mien_status copy_classes(const mien_dataset *set, mien_meta *meta) {
 static mien_status build_network(const mien_config *c, const char *path, mien_setup *s) {
     mien_model *model = &s->model;
     const mien_image_spec spec = {c->input.height, c->input.width, c->input.channels};
-    mien_meta_start(&model->meta);
-    MIEN_TRY(load_data(c, spec, s));
+    if (!s->data.count) { /* not yet read */
+        mien_meta_start(&model->meta);
+        MIEN_TRY(read_data(c, spec, s));
+    }
+    MIEN_TRY(divide_data(c, s));
     model->meta.input = spec;
     measure_input(c, s);
     MIEN_TRY(copy_classes(&s->data, &model->meta));
@@ -202,35 +206,131 @@ static mien_status check_input(const mien_config *c, const char *path, const mie
     return status;
 }
 
-/* Continues from a trained model, with its input size and classes. */
-static mien_status continue_network(const mien_config *c, const char *path, mien_setup *s) {
-    mien_model *model = &s->model;
-    MIEN_TRY(mien_model_open(path, model));
-    if (model->graph.raw)
-        return MIEN_FAIL(UNSUPPORTED,
-                         "'%s' does not end in classes (its head is %s) and cannot be trained",
-                         path, mien_head_name(model->meta.head));
-    MIEN_TRY(mien_model_complete(model, path));
-    MIEN_TRY(check_input(c, path, &model->meta));
-    return load_data(c, model->meta.input, s);
+/* Opens a trained model, with what the config says about it. */
+static mien_status open_model(const mien_config *c, const char *path, mien_model *model) {
+    mien_text classes = {0};
+    char preprocess[16];
+    const bool by_name = strcmp(c->model.architecture, "auto") != 0;
+    for (size_t i = 0; i < c->model.classes.count; i++)
+        mien_text_printf(&classes, "%s%s", i ? "," : "", c->model.classes.items[i]);
+    mien_key_choice(mien_keys_find(mien_config_keys(), "model.preprocess"), c->model.preprocess,
+                    preprocess, sizeof preprocess);
+    const mien_model_options options = {
+        .output = strcmp(c->model.output, "auto") == 0 ? NULL : c->model.output,
+        .classes = classes.data,
+        .preprocess = c->model.preprocess ? preprocess : NULL,
+        .architecture = by_name ? c->model.architecture : NULL,
+        .height = c->input.height,
+        .width = c->input.width};
+    const mien_status status =
+        classes.status == MIEN_OK ? mien_model_open_with(path, &options, model) : classes.status;
+    mien_text_release(&classes);
+    return status;
 }
 
-/* A layer can have several nodes: the parts of a separable convolution, its activation. */
-static mien_status freeze(const mien_config *c, mien_graph *graph) {
-    for (size_t i = 0; i < c->model.freeze.count; i++) {
-        const int at = mien_graph_find(graph, c->model.freeze.items[i]);
-        if (at < 0)
-            return MIEN_FAIL(NOT_FOUND, "model.freeze: there is no layer '%s' in the network '%s'",
-                             c->model.freeze.items[i], graph->name);
-        for (int k = at; k < mien_layer_end(graph, at); k++)
-            ((mien_layer_common *)graph->nodes[k].attrs)->trainable = false;
+/* Are all classes of the data among the model's? */
+static bool knows_classes(const mien_model *model, const mien_dataset *set) {
+    const mien_meta *meta = &model->meta;
+    if (model->graph.raw || (meta->unknown & MIEN_UNKNOWN_CLASSES)) return false;
+    for (int k = 0; k < set->classes; k++)
+        if (mien_class_find((const char(*)[MIEN_CLASS_NAME])meta->class_names, meta->classes,
+                            set->class_names[k]) < 0)
+            return false;
+    return true;
+}
+
+/* Keeps the model's head, to whose classes those of the data are mapped, or makes a new one for
+ * them. `all`: only a head that has no other classes is kept. */
+static mien_status choose_head(const mien_config *c, const char *path, mien_setup *s, bool all,
+                               int *first) {
+    mien_model *model = &s->model;
+    const mien_number_or head = c->model.head;
+    const char(*names)[MIEN_CLASS_NAME] = (const char(*)[MIEN_CLASS_NAME])s->data.class_names;
+    const bool unnamed = (model->meta.unknown & MIEN_UNKNOWN_CLASSES) &&
+                         model->meta.classes == s->data.classes && head.word == MIEN_HEAD_AUTO;
+    char list[MIEN_CLASS_LIST];
+    int kept;
+    mien_class_list(names, s->data.classes, list);
+    if (head.word < 0 && (int)head.number != s->data.classes)
+        return MIEN_FAIL(INVALID,
+                         "model.head is %d, but the data '%s' have %d classes: %s; write "
+                         "model.head: auto",
+                         (int)head.number, s->data.source, s->data.classes, list);
+    if (head.word == MIEN_HEAD_AUTO && knows_classes(model, &s->data) &&
+        !(all && model->meta.classes != s->data.classes)) {
+        MIEN_INFO("starting from '%s', with its %d classes", path, model->meta.classes);
+        return mien_dataset_map(&s->data, (const char(*)[MIEN_CLASS_NAME])model->meta.class_names,
+                                model->meta.classes, "the model");
     }
+    MIEN_TRY(mien_model_replace_head(model, path, names, s->data.classes, (uint32_t)c->train.seed,
+                                     head.word != MIEN_HEAD_FRESH, first, &kept));
+    s->new_head = true;
+    if (kept)
+        MIEN_INFO(
+            "starting from '%s', with a new head of %d classes, %d of which keep its weights: "
+            "%s",
+            path, s->data.classes, kept, list);
+    else
+        MIEN_INFO("starting from '%s', with a new head of %d classes: %s%s", path, s->data.classes,
+                  list, unnamed ? "; its own is kept if --classes names its outputs" : "");
     return MIEN_OK;
+}
+
+/* Starts from a trained model, with its input size and scaling. */
+static mien_status continue_network(const mien_config *c, const char *path, mien_setup *s,
+                                    int *head) {
+    mien_model *model = &s->model;
+    MIEN_TRY(open_model(c, path, model));
+    MIEN_TRY(check_input(c, path, &model->meta));
+    if (model->meta.unknown & MIEN_UNKNOWN_PREPROCESSING)
+        return MIEN_FAIL(INVALID,
+                         "'%s' does not say how pixels are scaled: give --preprocess "
+                         "(" MIEN_PREPROCESS_CHOICES "), or set model.preprocess",
+                         path);
+    MIEN_TRY(read_data(c, model->meta.input, s));
+    MIEN_TRY(choose_head(c, path, s, false, head));
+    return divide_data(c, s);
+}
+
+/* Fewer images than this teach a small network less than it already knows of faces. */
+enum { FEW_IMAGES = 5000 };
+
+/* `auto`: the shipped model for few images, if it reads images as the config wants them. */
+static mien_status choose_network(const mien_config *c, char *path, mien_setup *s, int *head) {
+    mien_model base = {0};
+    const mien_image_spec spec = {c->input.height, c->input.width, c->input.channels};
+    mien_meta_start(&s->model.meta);
+    mien_status status = read_data(c, spec, s);
+    bool fits = status == MIEN_OK && s->data.count < FEW_IMAGES;
+    if (fits && mien_model_default(path) != MIEN_OK) {
+        MIEN_WARN("%zu images are few for a new network, but the shipped model, to start from, is "
+                  "missing",
+                  s->data.count);
+        fits = false;
+    }
+    if (fits) status = mien_model_open(path, &base);
+    if (status == MIEN_OK && fits)
+        fits = memcmp(&base.meta.input, &spec, sizeof spec) == 0 && !base.meta.unknown;
+    if (status == MIEN_OK && fits) {
+        mien_meta *from = &s->model.meta;
+        mien_choice_release(&base.meta.choice);
+        base.meta.choice = from->choice;
+        base.meta.on_bad = from->on_bad;
+        base.meta.soft_mode = from->soft_mode;
+        memcpy(base.meta.soft_labels, from->soft_labels, sizeof from->soft_labels);
+        s->model = base;
+        MIEN_TRY(choose_head(c, path, s, true, head));
+        return divide_data(c, s);
+    }
+    mien_model_release(&base);
+    if (status == MIEN_OK) status = mien_network_find("small", path);
+    return status == MIEN_OK ? build_network(c, path, s) : status;
 }
 
 /* The file that `model.file` names: also one of any other name, and the best model of a run. */
 static mien_status find_model(const char *name, char *out) {
     char path[MIEN_PATH];
+    if (strcmp(name, MIEN_MODEL_DEFAULT) == 0) return mien_model_default(out);
     const mien_status status = mien_network_find(name, path);
     if (status == MIEN_NOT_FOUND && mien_file_exists(name))
         MIEN_TRY(mien_path_join(path, "", name));
@@ -247,13 +347,54 @@ static mien_status refuse_format(const char *path, const mien_model_format *form
         format->flags & MIEN_FORMAT_INT8 ? "an int8 model" : format->content, known);
 }
 
-mien_status mien_setup_create(const mien_config *config, const char *commit, mien_setup *setup) {
-    char path[MIEN_PATH];
-    *setup = (mien_setup){0};
+/* What only a trained model has. */
+static mien_status check_network(const mien_config *c, const char *path) {
+    const mien_key *key = NULL;
+    const mien_keys keys = mien_config_keys();
+    if (c->model.head.word != MIEN_HEAD_AUTO) key = mien_keys_find(keys, "model.head");
+    if (strcmp(c->model.architecture, "auto") != 0)
+        key = mien_keys_find(keys, "model.architecture");
+    if (c->model.preprocess) key = mien_keys_find(keys, "model.preprocess");
+    if (c->model.classes.count) key = mien_keys_find(keys, "model.classes");
+    if (strcmp(c->model.output, "auto") != 0) key = mien_keys_find(keys, "model.output");
+    if (!key) return MIEN_OK;
+    return MIEN_FAIL(INVALID,
+                     "%s is for a trained model, but '%s' is a network without weights: name a "
+                     "model with --from",
+                     key->name, path);
+}
+
+/* Little data for weights that are drawn. */
+static void suggest_model(const mien_setup *s) {
+    enum { LITTLE = 1000 };
+    const size_t count = s->model.meta.part_count[MIEN_TRAIN];
+    if (s->from_scratch && count < LITTLE && strcmp(s->data.source, "sample") != 0)
+        MIEN_INFO("%zu training images are few for a new network: --from default starts from the "
+                  "shipped model, which needs fewer",
+                  count);
+}
+
+static mien_status make_network(const mien_config *config, char *path, mien_setup *setup,
+                                int *head) {
+    if (strcmp(config->model.file, MIEN_MODEL_AUTO) == 0) {
+        MIEN_TRY(check_network(config, MIEN_MODEL_AUTO));
+        return choose_network(config, path, setup, head);
+    }
     MIEN_TRY(find_model(config->model.file, path));
     const mien_model_format *format = mien_model_format_in(path); /* NULL: a network's layers */
+    if (format && !mien_file_exists(path))
+        return MIEN_FAIL(
+            NOT_FOUND, "there is no model file '%s' to start from: name another with --from", path);
     if (format && !(format->flags & MIEN_FORMAT_TRAINABLE)) return refuse_format(path, format);
-    MIEN_TRY(format ? continue_network(config, path, setup) : build_network(config, path, setup));
+    if (format) return continue_network(config, path, setup, head);
+    MIEN_TRY(check_network(config, path));
+    return build_network(config, path, setup);
+}
+
+mien_status mien_setup_create(const mien_config *config, const char *commit, mien_setup *setup) {
+    int head = 0;
+    *setup = (mien_setup){0};
+    MIEN_TRY(make_network(config, setup->start, setup, &head));
     mien_meta *meta = &setup->model.meta;
     snprintf(meta->producer, sizeof meta->producer, "mien %s", MIEN_VERSION);
     snprintf(meta->commit, sizeof meta->commit, "%s", commit);
@@ -261,7 +402,8 @@ mien_status mien_setup_create(const mien_config *config, const char *commit, mie
         mien_path_stem(meta->recipe, sizeof meta->recipe, config->path);
     else
         strcpy(meta->recipe, "default");
-    return freeze(config, &setup->model.graph);
+    suggest_model(setup);
+    return mien_freeze(&config->model.freeze, setup->start, head, &setup->model);
 }
 
 void mien_setup_release(mien_setup *setup) {

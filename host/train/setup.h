@@ -13,8 +13,14 @@ typedef struct mien_setup {
     mien_model model;   /* graph and weights to start from; complete meta */
     mien_survey train;  /* of the training part */
     char val_sha256[65];
-    bool from_scratch; /* the weights are drawn, not loaded */
+    char start[MIEN_PATH]; /* the file of the network or of the trained model */
+    bool from_scratch;     /* the weights are drawn, not loaded */
+    bool new_head;         /* those of a trained model's head are */
 } mien_setup;
+
+/* Words for model.file: the shipped model; that for few images, else the network `small`. */
+#define MIEN_MODEL_DEFAULT "default"
+#define MIEN_MODEL_AUTO    "auto"
 
 /* Reads the data and builds or loads the network. `commit` is recorded in the meta. Release the
  * setup also after a failure. */

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-body_rule mien_step_rule(const mien_config *c, bool from_scratch) {
+body_rule mien_step_rule(const mien_config *c, bool drawn) {
     return (body_rule){.kind = c->optimizer.name,
                        .beta_1 = c->optimizer.beta_1,
                        .beta_2 = c->optimizer.beta_2,
@@ -13,7 +13,7 @@ body_rule mien_step_rule(const mien_config *c, bool from_scratch) {
                        .clip_norm = c->optimizer.clip_norm,
                        .ema = c->optimizer.ema,
                        .nesterov = c->optimizer.nesterov,
-                       .warm_averages = from_scratch && c->train.warm_averages};
+                       .warm_averages = drawn && c->train.warm_averages};
 }
 
 body_augment mien_step_ranges(const mien_config *c, int epoch) {

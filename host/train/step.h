@@ -7,9 +7,9 @@
 #include "host/graph/plan.h"
 #include "host/train/config.h"
 
-/* The update rule of a config. Averages are warmed up only where the weights start `from_scratch`:
- * loaded ones bring averages worth keeping. */
-body_rule mien_step_rule(const mien_config *config, bool from_scratch);
+/* The update rule of a config. Averages are warmed up only where weights are `drawn`: loaded ones
+ * bring averages worth keeping. */
+body_rule mien_step_rule(const mien_config *config, bool drawn);
 /* The augmentation of an epoch (from 1). Mixup and erasing are off in the last epochs if
  * augment.off_last says so. */
 body_augment mien_step_ranges(const mien_config *config, int epoch);

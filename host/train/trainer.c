@@ -53,7 +53,8 @@ static mien_status start(mien_trainer *t, mien_train_result *result) {
     const mien_config *c = t->config;
     mien_model *model = &t->setup.model;
     MIEN_TRY(mien_setup_create(c, t->request->commit, &t->setup));
-    const body_rule rule = mien_step_rule(c, t->setup.from_scratch);
+    if (!t->setup.from_scratch) strcpy(result->started_from, t->setup.start);
+    const body_rule rule = mien_step_rule(c, t->setup.from_scratch || t->setup.new_head);
     model->meta.warm_averages = rule.warm_averages;
     MIEN_TRY(mien_h5_available()); /* fail now rather than after the first epoch */
     const size_t train = model->meta.part_count[MIEN_TRAIN];
@@ -64,7 +65,8 @@ static mien_status start(mien_trainer *t, mien_train_result *result) {
     MIEN_TRY(mien_loader_create(&t->setup.data, &model->meta.normalise, t->request->backend, batch,
                                 t->request->loader_threads, &t->loader));
     mien_dataset_drop_pixels(&t->setup.data);
-    const mien_plan_options options = mien_step_options(c, &rule, batch);
+    mien_plan_options options = mien_step_options(c, &rule, batch);
+    options.keeps_norms = !t->setup.from_scratch;
     MIEN_TRY(mien_plan_create(&model->graph, t->request->backend, &options, &t->plan));
     MIEN_TRY(mien_plan_load(t->plan, &model->weights));
     MIEN_TRY(mien_score_prepare(t->plan, t->loader.count[MIEN_TRAIN]));

@@ -39,7 +39,8 @@ typedef struct mien_train_request {
 } mien_train_request;
 
 typedef struct mien_train_result {
-    bool validated;       /* there is a validation part */
+    char started_from[MIEN_PATH]; /* the trained model that the run began with, or "" */
+    bool validated;               /* there is a validation part */
     mien_metrics metrics; /* validation metrics of the best epoch; empty without validation */
     char collapsed[MIEN_CLASS_NAME + 192]; /* warning of metrics.json and train --json, or "" */
     int best_epoch, epochs;                /* without validation the last epoch is the best */

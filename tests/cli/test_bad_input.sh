@@ -66,7 +66,6 @@ config "alias" 1 'a: &x 1\ntrain: {epochs: *x}\n' "anchors"
 config "cut" 1 'train: {epochs: 1\n' "not YAML"
 config "empty" 1 '' "empty"
 config "a list" 2 '- train\n' ":1:" "a list"
-config "key of a later version" 1 'model: {head: 3}\n' ":1:" "'model.head' is not in this version"
 refuse 2 "config: groups of two sources" "data.groups" "2 sources" -- train --set 'data.sources=[a.csv, b.csv]' --set data.groups=g.csv --out never
 refuse 1 "config: two sources, one of them not there" "a.csv" -- train -q --set 'data.sources=[a.csv, b.csv]' --out never
 refuse 2 "config: shares" "data.split" "nothing to train on" -- train --set data.split.val=0.6 --set data.split.test=0.6
@@ -251,7 +250,7 @@ done
 check "model: flipped bytes$crashed" test -z "$crashed"
 LC_ALL=C sed 's/angry/angrz/' $model >other.h5
 refuse 1 "model: other classes than the data" "'angry'" "the model" "good.csv" -- evaluate --model other.h5 --data good.csv
-refuse 1 "model: going on with other classes" "'angry'" -- "${train[@]}" --set model.file=other.h5 --data good.csv --out never
+refuse 1 "model: another number of classes" "model.head is 9" "'good.csv'" -- "${train[@]}" --set model.file=other.h5 --set model.head=9 --data good.csv --out never
 refuse 1 "model: other classes in an ensemble" "angrz" -- evaluate --model $model --model other.h5 --data good.csv
 refuse 1 "evaluate: data missing" "'absent.csv'" -- evaluate --model $model --data absent.csv
 refuse 1 "evaluate: no such part" "no test part" -- evaluate -q --model $model --data good2.csv --split test

@@ -19,7 +19,7 @@ helps() { # COMMAND FLAG…: all of them in --help
 }
 check "help: train" helps train --data --out --set --seed --seeds --force --print-config --on-bad --drop-classes
 check "help: -h and help COMMAND say the same" eval '"$mien" train --help >h1 && "$mien" train -h | cmp - h1 && "$mien" help train | cmp - h1'
-refuse 1 "a recipe by a wrong name" "did you mean 'sample'" "fer2013-small, ferplus" -- train sampel --out never
+refuse 1 "a recipe by a wrong name" "did you mean 'sample'" "fer2013-vgg16, ferplus" -- train sampel --out never
 refuse 1 "a network by a wrong name" "did you mean 'small'" "seresnet" -- train sample -q --set model.file=smal --out never
 refuse 1 "a recipe without its data" "recipe 'fer2013-small' reads 'fer2013.csv', which is missing" "--data" -- train fer2013-small --out never
 check "names after -- are not flags" eval '! "$mien" evaluate -- --x 2>e.txt && grep -q "unexpected argument" e.txt'

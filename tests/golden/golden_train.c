@@ -231,3 +231,12 @@ void golden_train_bn(mien_backend *backend, double bound) {
     free(want);
     train_close(&t);
 }
+
+void golden_train_frozen(mien_backend *backend, double bound) {
+    training t;
+    train_open(&t, "train_frozen", backend, (body_rule){.kind = BODY_SGD});
+    golden_load(&t.file, "w0", &t.net);
+    run_steps(&t, t.steps, "losses", bound);
+    expect_within(&t, "3 steps with frozen layers", compare_all(&t, "after"), bound);
+    train_close(&t);
+}

@@ -1,4 +1,5 @@
-/* Short training runs against Keras in double: train_sgd, train_adam and train_bn. */
+/* Short training runs against Keras in double: train_sgd, train_adam, train_bn and
+ * train_frozen. */
 #ifndef TESTS_GOLDEN_GOLDEN_TRAIN_H
 #define TESTS_GOLDEN_GOLDEN_TRAIN_H
 
@@ -15,5 +16,7 @@ void golden_train_adam_free(mien_backend *backend);
 void golden_train_adamw(mien_backend *backend, double bound);
 /* 3 steps with batch normalisation; then running statistics and probabilities. */
 void golden_train_bn(mien_backend *backend, double bound);
+/* 3 steps with frozen layers below and between. */
+void golden_train_frozen(mien_backend *backend, double bound);
 
 #endif

@@ -1,4 +1,4 @@
-"""Make train_sgd, train_adam and train_bn.safetensors: short training runs by Keras 3's optimizers.
+"""Make train_sgd, train_adam, train_bn and train_frozen.safetensors: short training runs by Keras 3's optimizers.
 
 Networks start from float32 weights and read float32 batches; everything computed from them is
 float64. There is no dropout and no augmentation. The loss is the categorical cross-entropy on
@@ -61,6 +61,19 @@ BN_LAYERS = [
     ("activation", {"name": "relu", "activation": "relu"}),
     ("conv2d", {"name": "shortcut", "inputs": [gk.INPUT], "filters": 8, "kernel_size": 1}),
     ("add", {"name": "sum", "inputs": ["relu", "shortcut"]}),
+    ("global_average_pooling2d", {"name": "gap"}),
+    ("dense", {"name": "d1", "units": CLASSES, "activation": "softmax"}),
+]
+
+
+# Fine-tuning: the base is frozen, and its batch normalization uses the running statistics.
+FROZEN_LAYERS = [
+    ("conv2d", {"name": "c1", "filters": 8, "kernel_size": 3, "trainable": False}),
+    ("batch_normalization", {"name": "bn", "trainable": False}),
+    ("activation", {"name": "relu", "activation": "relu"}),
+    ("max_pooling2d", {"name": "p1", "pool_size": 2}),
+    ("conv2d", {"name": "c2", "filters": 8, "kernel_size": 3, "activation": "relu"}),
+    ("batch_normalization", {"name": "bn2", "trainable": False}),
     ("global_average_pooling2d", {"name": "gap"}),
     ("dense", {"name": "d1", "units": CLASSES, "activation": "softmax"}),
 ]
@@ -255,8 +268,24 @@ def make_bn():
     write_golden("train_bn.safetensors", tensors, metadata)
 
 
+def make_frozen():
+    """Write train_frozen.safetensors."""
+    rng = np.random.default_rng([SEED, 4])
+    x, labels = make_batches(rng, BN_STEPS)
+    start = make_start(FROZEN_LAYERS, rng)
+    for name, value in start.items():
+        if "moving" in name or name.endswith(("gamma", "beta")):
+            start[name] = f32(rng.uniform(0.5, 1.5, value.shape))
+    training = Training(FROZEN_LAYERS, keras.optimizers.SGD(BN_RATE), x, labels)
+    losses, after = training.run(start, BN_STEPS)
+    tensors = {"x": x, "labels": labels, "losses": losses}
+    tensors |= gk.prefixed("w0", start) | gk.prefixed("after", after)
+    metadata = gk.model_metadata(SHAPE, FROZEN_LAYERS) | {"learning_rate": str(BN_RATE)}
+    write_golden("train_frozen.safetensors", tensors, metadata)
+
+
 def main():
-    """Write the three files, or only the output that run_torch needs."""
+    """Write the files, or only the output that run_torch needs."""
     if sys.argv[1:2] == ["--free-run-f32"]:
         free_run_f32(sys.argv[2])
         return
@@ -264,6 +293,7 @@ def main():
     make_sgd()
     make_adam()
     make_bn()
+    make_frozen()
 
 
 if __name__ == "__main__":

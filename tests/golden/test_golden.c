@@ -196,6 +196,13 @@ static void test_train_adamw(void **state) {
     golden_train_adamw(winograd, 1e-5);
 }
 
+static void test_train_frozen(void **state) {
+    (void)state;
+    golden_train_frozen(f64, 2e-6); /* epsilon reaches the kernels as a float */
+    golden_train_frozen(f32, 1e-5);
+    golden_train_frozen(winograd, 1e-5);
+}
+
 static void test_train_bn(void **state) {
     (void)state;
     golden_train_bn(f64, 2e-6); /* momentum 0.99 and epsilon reach the kernels as floats */
@@ -219,6 +226,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_train_adam_free),
         cmocka_unit_test(test_train_adamw),
         cmocka_unit_test(test_train_bn),
+        cmocka_unit_test(test_train_frozen),
     };
     return cmocka_run_group_tests_name("golden", tests, open_backends, close_backends);
 }

@@ -26,6 +26,7 @@ void net_open(test_net *net, mien_backend *backend, const char *model, mien_grap
                                     .rule = options.rule,
                                     .seed = options.seed,
                                     .pools_apart = options.pools_apart,
+                                    .keeps_norms = options.keeps_norms,
                                     .input_gradient = options.input_gradient};
     expect_ok(mien_plan_create(&net->graph, backend, &plan, &net->plan));
     expect_ok(mien_weights_create(&net->graph, options.seed, &weights));

@@ -16,7 +16,7 @@ typedef struct test_net {
 typedef struct net_options {
     int batch, micro; /* micro 0: the whole batch */
     bool infer;       /* a plan that cannot train */
-    bool input_gradient, pools_apart;
+    bool input_gradient, pools_apart, keeps_norms;
     const body_rule *rule;
     uint32_t seed;
 } net_options;

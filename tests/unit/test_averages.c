@@ -13,11 +13,11 @@ static const char layers[] = "  - batch_normalization: {momentum: 0.9, name: nor
                              "  - dense: {units: 3, name: head}\n";
 static const double ema = 0.99;
 
-static void open_net(test_net *net, mien_backend *cpu, bool warm) {
+static void open_net(test_net *net, mien_backend *cpu, bool warm, bool keeps_norms) {
     const body_rule rule = {.kind = BODY_SGD, .ema = ema, .warm_averages = warm};
     char *model = net_probe(layers);
     net_open(net, cpu, model, (mien_graph_io){SIDE, SIDE, CHANNELS, 3},
-             (net_options){.batch = BATCH, .rule = &rule, .seed = 1});
+             (net_options){.batch = BATCH, .rule = &rule, .seed = 1, .keeps_norms = keeps_norms});
     free(model);
 }
 
@@ -61,24 +61,30 @@ static double mean_of_channel_1(void) {
     return sum / PIXELS;
 }
 
-/* At step n the decay is min(decay, (1 + n) / (10 + n)); without warming up it is the decay. */
+/* At step n the decay is min(decay, (1 + n) / (10 + n)); without warming up it is the decay.
+ * A network of trained weights with a new head warms up the averaged weights alone. */
 static void test_decay(void **state) {
     (void)state;
     static const struct {
         uint64_t step;
         bool warm;
         double momentum, ema;
-    } rows[] = {
-        {0, true, 0.1, 0.1},        {1, true, 2 / 11.0, 2 / 11.0}, {79, true, 80 / 89.0, 80 / 89.0},
-        {81, true, 0.9, 82 / 91.0}, {5000, true, 0.9, 0.99},       {0, false, 0.9, 0.99},
-        {81, false, 0.9, 0.99}};
+        bool keeps_norms;
+    } rows[] = {{0, true, 0.1, 0.1, false},
+                {1, true, 2 / 11.0, 2 / 11.0, false},
+                {79, true, 80 / 89.0, 80 / 89.0, false},
+                {81, true, 0.9, 82 / 91.0, false},
+                {5000, true, 0.9, 0.99, false},
+                {0, false, 0.9, 0.99, false},
+                {81, false, 0.9, 0.99, false},
+                {1, true, 0.9, 2 / 11.0, true}};
     mien_backend *cpu;
     expect_ok(mien_backend_open("cpu", &(mien_backend_options){.threads = 1}, &cpu));
     const double batch = mean_of_channel_1();
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         test_net net;
         double running, average, weight;
-        open_net(&net, cpu, rows[i].warm);
+        open_net(&net, cpu, rows[i].warm, rows[i].keeps_norms);
         run_step(&net, rows[i].step, &running, &average, &weight);
         const double want = 5 * rows[i].momentum + (1 - rows[i].momentum) * batch;
         if (fabs(running - want) > 1e-6)

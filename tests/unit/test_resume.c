@@ -15,6 +15,15 @@
 
 enum { EPOCHS = 3, STEPS = 4 * EPOCHS }; /* the last batch of an epoch is smaller */
 
+/* From a trained model with a new head, the rest of it frozen. */
+static void write_frozen_recipe(void) {
+    static const char recipe[] = "model: {file: start/best.h5, head: fresh, freeze: [base]}\n"
+                                 "data: {sources: [faces.csv], split: {by: usage}}\n"
+                                 "optimizer: {name: adamw, learning_rate: 0.01, ema: 0.9}\n"
+                                 "train: {epochs: 3, batch_size: 8}\n";
+    scratch_put("frozen.yaml", recipe, sizeof recipe - 1);
+}
+
 static void write_recipe(const char *name, const char *data, const char *optimizer,
                          const char *memory, const char *schedule) {
     mien_text text = {0};
@@ -47,6 +56,7 @@ static int start(void **state) {
     write_recipe("stream.yaml", "faces.csv", "adamw", "stream", "cosine");
     write_recipe("others.yaml", "others.csv", "adamw", "auto", "plateau");
     write_recipe("often.yaml", "faces.csv", "adamw", "auto", "cosine");
+    write_frozen_recipe();
     write_recipe("sgd.yaml", "faces.csv", "sgd", "auto", "plateau");
     training_open();
     return 0;
@@ -103,6 +113,27 @@ static void test_often(void **state) {
         expect_ok(training_run("often.yaml", folder, 0, true, false));
         training_same_end("often", folder);
     }
+}
+
+/* Also where layers are frozen: there are no moments of their weights. */
+static void test_frozen(void **state) {
+    (void)state;
+    mien_resume one, other;
+    if (mien_h5_available() != MIEN_OK) skip();
+    expect_ok(training_run("run.yaml", "start", 0, false, false));
+    expect_ok(training_run("frozen.yaml", "frozen", 0, false, false));
+    for (int k = 2; k <= STEPS; k += 5) {
+        char folder[32];
+        snprintf(folder, sizeof folder, "frozen-%d", k);
+        assert_int_equal(training_run("frozen.yaml", folder, k, false, false), MIEN_INTERRUPTED);
+        expect_ok(training_run("frozen.yaml", folder, 0, true, false));
+        training_same_end("frozen", folder);
+    }
+    expect_ok(mien_checkpoints_newest(scratch_path("start"), &one));
+    expect_ok(mien_checkpoints_newest(scratch_path("frozen"), &other));
+    assert_true(other.file.count < one.file.count);
+    mien_resume_release(&one);
+    mien_resume_release(&other);
 }
 
 /* From a checkpoint between two epochs, after the process died without writing another. */
@@ -249,11 +280,11 @@ static void test_kept(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_step), cmocka_unit_test(test_streamed),
-        cmocka_unit_test(test_often),      cmocka_unit_test(test_between_epochs),
-        cmocka_unit_test(test_refused),    cmocka_unit_test(test_plan),
-        cmocka_unit_test(test_damage),     cmocka_unit_test(test_as_model),
-        cmocka_unit_test(test_kept),
+        cmocka_unit_test(test_every_step),     cmocka_unit_test(test_streamed),
+        cmocka_unit_test(test_often),          cmocka_unit_test(test_frozen),
+        cmocka_unit_test(test_between_epochs), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_plan),           cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_as_model),       cmocka_unit_test(test_kept),
     };
     return cmocka_run_group_tests(tests, start, end);
 }
