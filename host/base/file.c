@@ -10,6 +10,7 @@
 #include <strings.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "host/base/memory.h"
@@ -278,7 +279,13 @@ mien_status mien_lock_folder(const char *folder, int *lock) {
     MIEN_TRY(mien_path_join(path, folder, ".lock"));
     *lock = open_again(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
     if (*lock < 0) return io_error("write", path);
-    if (flock(*lock, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) {
+    int busy = flock(*lock, LOCK_EX | LOCK_NB);
+    /* one who only looks whether there is a lock holds it for an instant */
+    for (int i = 0; i < 5 && busy && errno == EWOULDBLOCK; i++) {
+        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+        busy = flock(*lock, LOCK_EX | LOCK_NB);
+    }
+    if (!busy || errno != EWOULDBLOCK) {
         mien_remove_temporaries(folder); /* no lock at all where the file system has none */
         return MIEN_OK;
     }

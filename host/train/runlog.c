@@ -77,7 +77,8 @@ mien_status mien_runlog_bad(const char *folder, mien_dataset *set) {
 }
 
 mien_status mien_runlog_run(const mien_train_request *request, const char *state,
-                            const mien_train_result *result, const char *started) {
+                            const mien_train_result *result, const char *started,
+                            const char *error) {
     mien_text text = {0};
     mien_json json = {.text = &text, .pretty = true};
     char now[32];
@@ -91,6 +92,7 @@ mien_status mien_runlog_run(const mien_train_request *request, const char *state
     if (*result->started_from) mien_json_string(&json, "started_from", result->started_from);
     mien_json_integer(&json, "seed", request->config->train.seed);
     mien_json_string(&json, "status", state);
+    if (error) mien_json_string(&json, "error", error);
     mien_json_string(&json, "started", started);
     mien_json_string(&json, "updated", now);
     mien_json_integer(&json, "epochs", result->epochs);

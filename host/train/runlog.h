@@ -22,8 +22,9 @@ mien_status mien_runlog_bad(const char *folder, mien_dataset *set);
 /* Writes one of the folder's files. */
 mien_status mien_runlog_write(const char *folder, const char *name, const mien_text *text);
 /* Writes run.json: the command, the device and the outcome. `state`: running, finished, interrupted
- * or failed. */
+ * or failed. `error`: why it failed, or NULL. */
 mien_status mien_runlog_run(const mien_train_request *request, const char *state,
-                            const mien_train_result *result, const char *started);
+                            const mien_train_result *result, const char *started,
+                            const char *error);
 
 #endif

@@ -447,7 +447,9 @@ static mien_status record_end(const mien_trainer *t, mien_status status,
     const char *state = status == MIEN_OK            ? "finished"
                         : status == MIEN_INTERRUPTED ? "interrupted"
                                                      : "failed";
-    const mien_status writing = mien_runlog_run(t->request, state, result, started);
+    const bool failed = status != MIEN_OK && status != MIEN_INTERRUPTED;
+    const mien_status writing =
+        mien_runlog_run(t->request, state, result, started, failed ? message : NULL);
     if (status == MIEN_OK) return writing;
     return writing == MIEN_OK ? status : mien_fail(status, __FILE__, __LINE__, "%s", message);
 }
@@ -462,7 +464,7 @@ mien_status mien_train(const mien_train_request *request, mien_train_result *res
     const unsigned mode = mien_float_enter();
     t.began = mien_trainer_now(&t);
     mien_status status = start(&t, result);
-    if (status == MIEN_OK) status = mien_runlog_run(request, "running", result, started);
+    if (status == MIEN_OK) status = mien_runlog_run(request, "running", result, started, NULL);
     if (status == MIEN_OK) {
         status = run_epochs(&t, result);
         result->seconds = t.seconds_before + mien_seconds() - begin;
