@@ -110,7 +110,7 @@ rpath     = -Wl,--disable-new-dtags,-rpath,'$$ORIGIN$(1)'
 LIBS     := -ldnnl $(shell pkg-config --libs json-c yaml-0.1 zlib libjpeg libpng 2>/dev/null) -ldl -lm
 
 # ---- sources ----------------------------------------------------------------------------------
-folders   := base image vision video track window backend layers graph data formats infer serve eval train runs bench report api
+folders   := base image vision video track window backend layers graph data formats infer serve eval audit train runs bench report api
 lib_src   := $(sort $(foreach f,$(folders),$(wildcard host/$(f)/*.c)))
 lib_src   := $(filter-out host/backend/plain.c host/base/services.c,$(lib_src))
 cli_src   := $(sort $(wildcard host/cli/*.c))

@@ -8,11 +8,11 @@
 static const cli_command *const commands[] = {
     &cmd_train,   &cmd_evaluate, &cmd_predict, &cmd_video,    &cmd_realtime, &cmd_serve,
     &cmd_prepare, &cmd_preview,  &cmd_convert, &cmd_identify, &cmd_inspect,  &cmd_bench,
-    &cmd_tune,    &cmd_parity,   &cmd_devices, &cmd_runs,     &cmd_sweep};
+    &cmd_tune,    &cmd_parity,   &cmd_devices, &cmd_runs,     &cmd_sweep,    &cmd_audit};
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
 /* Commands planned for later versions. */
-static const char *const later[] = {"compare", "report", "audit"};
+static const char *const later[] = {"compare", "report"};
 enum { LATER = sizeof later / sizeof later[0] };
 
 static void print_help(void) {

@@ -253,6 +253,21 @@ out:
     return status;
 }
 
+mien_status mien_votes_read(const mien_dataset *set, const char *path,
+                            int (**out)[MIEN_VOTE_COLUMNS]) {
+    vote_file f = {0};
+    mien_status status = read_file(&f, path);
+    if (status == MIEN_OK) status = check_rows(set, &f);
+    mien_records_release(&f.csv);
+    mien_free(f.part);
+    *out = f.votes;
+    if (status != MIEN_OK) {
+        mien_free(f.votes);
+        *out = NULL;
+    }
+    return status;
+}
+
 mien_status mien_votes_apply_own(mien_dataset *set, mien_soft_mode mode,
                                  const mien_class_choice *choice) {
     return apply(set, (const int(*)[MIEN_VOTE_COLUMNS])set->votes, set->source, mode, choice);

@@ -44,6 +44,9 @@ mien_status mien_votes_apply(mien_dataset *set, const char *path, mien_soft_mode
 /* The same with the votes that the set's own source holds (set->votes). */
 mien_status mien_votes_apply_own(mien_dataset *set, mien_soft_mode mode,
                                  const mien_class_choice *choice);
+/* The votes of every row of the set's source, [source_rows], as they are; the caller frees them. */
+mien_status mien_votes_read(const mien_dataset *set, const char *path,
+                            int (**out)[MIEN_VOTE_COLUMNS]);
 /* The name of a column of votes, from 0: the eight classes, unknown, NF. */
 const char *mien_vote_column(int column);
 

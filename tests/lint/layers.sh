@@ -29,12 +29,13 @@ allowed() {
     host/serve) echo host/infer host/decode ;;
     host/serve/http) echo host/serve ;;
     host/eval) echo host/infer ;;
+    host/audit) echo host/eval ;;
     host/train) echo host/eval host/image ;;
     host/runs) echo host/train ;;
     host/bench) echo host/train ;;
     host/report) echo host/eval host/image ;;
     host/api) echo host/train ;;
-    host/cli) echo host/bench host/runs host/report host/vision host/window host/serve ;;
+    host/cli) echo host/audit host/bench host/runs host/report host/vision host/window host/serve ;;
     esac
 }
 reach() { # all folders that a folder may use
