@@ -376,8 +376,8 @@ static void test_bits(void **state) {
 /* The size of the input and the last layer, for a file of so many layers with weights. */
 static void fit(const char *name, size_t layers, int side, const char *last, int want) {
     static keras_weight *no_items[1];
-    char path[MIEN_PATH], *text;
-    size_t size;
+    char path[MIEN_PATH];
+    mien_text text = {0};
     const mien_model_options options = {.height = side, .width = side};
     keras_reader reader = {.source = "notop.h5", .options = &options};
     keras_group *groups;
@@ -386,10 +386,10 @@ static void fit(const char *name, size_t layers, int side, const char *last, int
         groups[i] = (keras_group){.items = no_items, .count = 1};
     reader.file.groups = groups; /* and one more, of a layer without weights */
     reader.file.group_count = layers + 1;
-    snprintf(path, sizeof path, "configs/architectures/%s.json", name);
-    expect_ok(mien_file_read(path, 1 << 24, &text, &size));
-    expect_ok(mien_json_parse(text, size, path, &reader.tree));
-    mien_free(text);
+    snprintf(path, sizeof path, "configs/architectures/%s", keras_family_file(name));
+    expect_ok(keras_family_write(name, path, &text));
+    expect_ok(mien_json_parse(text.data, text.size, path, &reader.tree));
+    mien_text_release(&text);
     expect_ok(keras_known_fit(&reader, name));
     const mien_value *config = mien_value_get(reader.tree.root, "config");
     const mien_value *list = mien_value_get(config, "layers");
