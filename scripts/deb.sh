@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Packs BUILD/deb, which `make deb-files` filled: deb.sh BUILD_FOLDER VERSION LOADED_PACKAGE...
+# The maintainer is that of DEBFULLNAME and DEBEMAIL (or EMAIL), as for Debian's own tools.
 # What the program links is a dependency; what modules link or the program loads on use is recommended.
 set -eu
 build=$1 version=$2
@@ -9,6 +10,8 @@ architecture=$(dpkg --print-architecture)
 depends=() recommends=("$@")
 find "$tree/usr" -type f \( -name '*.so*' -o -path '*/bin/*' -o -path '*/lib/mien/*' \) -exec strip --strip-unneeded {} +
 gzip -9n "$tree"/usr/share/man/man1/*.1
+install -D -m 644 CHANGELOG.md "$tree/usr/share/doc/mien/changelog"
+gzip -9n "$tree/usr/share/doc/mien/changelog"
 install -D -m 644 LICENSE "$tree/usr/share/doc/mien/copyright"
 if command -v dpkg-shlibdeps >/dev/null; then
     work=$(mktemp -d)
@@ -29,11 +32,19 @@ if command -v dpkg-shlibdeps >/dev/null; then
     [ -z "$more" ] || recommends+=("$more")
 fi
 list() { local IFS=,; echo "$*" | sed 's/, */, /g'; }
+maintainer() {
+    local address=${DEBEMAIL:-${EMAIL:-mien@mien.invalid}}
+    case $address in
+    *'<'*'>') echo "$address" ;; # with a name already
+    *) echo "${DEBFULLNAME:-Mien developers} <$address>" ;;
+    esac
+}
 mkdir -p "$tree/DEBIAN"
 echo "activate-noawait ldconfig" >"$tree/DEBIAN/triggers"
+[ ! -e "$tree/usr/lib/libmien.so.0" ] || echo "libmien 0 mien (>= $version)" >"$tree/DEBIAN/shlibs"
 {
     printf 'Package: mien\nVersion: %s\nArchitecture: %s\n' "$version" "$architecture"
-    echo 'Maintainer: The Mien authors <mien@localhost>'
+    echo "Maintainer: $(maintainer)"
     echo "Installed-Size: $(du -sk "$tree/usr" | cut -f1)"
     [ -z "${depends[*]:-}" ] || echo "Depends: $(list "${depends[@]}")"
     [ -z "${recommends[*]:-}" ] || echo "Recommends: $(list "${recommends[@]}")"
