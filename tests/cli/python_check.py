@@ -220,6 +220,12 @@ def _():
         assert len(frames) == len(rows) > 2 and [f.index for f in frames] == list(range(len(rows)))
         assert all(abs(f.time - r["time_s"]) < 1e-6 for f, r in zip(frames, rows))
         assert [f.faces[0].label for f in frames] == [r["faces"][0]["smoothed"]["label"] for r in rows]
+        portrait = str(ROOT / "datasets/photos/astronaut.mp4")
+        rows = [json.loads(line) for line in command("video", "-q", "--threads", 1, portrait, "--jsonl", "-")[0].splitlines()]
+        frames = list(model.video(portrait))
+        assert any(f.faces for f in frames) and len(frames) == len(rows)
+        for f, r in zip(frames, rows):
+            assert [(face.id, face.label) for face in f.faces] == [(w["id"], w["smoothed"]["label"]) for w in r["faces"]]
         before = threading.active_count()
         for frame in model.video(clip):
             break
