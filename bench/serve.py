@@ -33,7 +33,7 @@ class Server:
     """A server process that is stopped (SIGSTOP) while others are measured."""
 
     def __init__(self, name, command, port, env=None):
-        self.name, self.port = name, port
+        self.name, self.port, self.start = name, port, (command, port, env)
         self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                         env={**os.environ, **(env or {})}, start_new_session=True)
         end = time.time() + 180
@@ -213,9 +213,15 @@ def main():
             rows["photo p50"].append(1e3 * quantile(times, 0.5))
             rows["photo p99"].append(1e3 * quantile(times, 0.99))
             rows["photo in process"].append(1e3 * in_process(a.mien, a.photo, 20))
-        memory = {name: s.memory() for name, s in servers.items()}
     finally:
         for server in [*servers.values(), photos]: server.close()
+    # each alone: servers of one kind share their libraries, which PSS would divide between them
+    memory = {}
+    for name, (command, at, env) in {n: s.start for n, s in servers.items()}.items():
+        alone = Server(name, command, at, env)
+        throughput(alone, crop, "image/png", 8, a.seconds, generator)
+        memory[name] = alone.memory()
+        alone.close()
     print(f"load generator {generator}, {a.clients} clients, {a.rounds} rounds of {a.seconds} s; median (minimum to maximum)")
     for name, values in rows.items():
         unit = "ms" if name.startswith("photo") else "images/s"
