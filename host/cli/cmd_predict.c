@@ -1,5 +1,6 @@
 /* mien predict: classifies the faces in photos. */
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,6 +87,17 @@ static void warn_of_one_answer(const mien_ensemble *models) {
             count, of, models->models[0].meta.class_names[k]);
 }
 
+static void warn_of_misfit(const predict_args *args, const mien_ensemble *models) {
+    double ratio;
+    const int i = mien_ensemble_misfit(models, &ratio);
+    if (i >= 0)
+        MIEN_WARN(
+            "the pixels look nothing like those that '%s' was trained on: in its first layers "
+            "they vary %.0f times as %s; is --preprocess right? (%s)",
+            args->models.items[i], ratio > 1 ? sqrt(ratio) : sqrt(1 / ratio),
+            ratio > 1 ? "much" : "little", "mien identify finds it from labelled images");
+}
+
 /* Pictures that are faces already often have no face found in them, which looks like a bad model.
  */
 static void hint(const predict_args *args, const predict_output *out, const predict_boxes *boxes) {
@@ -140,6 +152,7 @@ static mien_status predict(predict_args *args) {
                         : predict_photos(args, &models, &detector, &boxes, &out);
     MIEN_GO(predict_output_finish(&out, status));
     warn_of_one_answer(&models);
+    warn_of_misfit(args, &models);
     args->failed = out.errors + out.unwritten;
     if (out.errors && args->file_count > 1)
         MIEN_WARN("%zu of %zu photos could not be read", out.errors, args->file_count);

@@ -52,6 +52,7 @@ mien_status mien_ensemble_open_with(const char *const *paths, int count,
     *out = (mien_ensemble){0};
     MIEN_TRY(mien_new(&out->models, (size_t)count, sizeof *out->models));
     MIEN_TRY(mien_new(&out->predictors, (size_t)count, sizeof(mien_predictor *)));
+    MIEN_TRY(mien_new(&out->checks, (size_t)count, sizeof(mien_input_check *)));
     for (int i = 0; i < count; i++) {
         out->count = i + 1;
         MIEN_TRY(mien_model_open_with(paths[i], options, &out->models[i]));
@@ -64,6 +65,7 @@ mien_status mien_ensemble_open_with(const char *const *paths, int count,
         if (count > 1)
             MIEN_TRY(check_fits(&out->models[0], paths[0], &out->models[i], paths[i],
                                 out->index + (size_t)i * classes));
+        MIEN_TRY(mien_input_check_create(&out->models[i], &out->checks[i]));
         MIEN_TRY(mien_predictor_create(&out->models[i], backend, batch, &out->predictors[i]));
     }
     return MIEN_OK;
@@ -81,10 +83,12 @@ mien_status mien_ensemble_drop(mien_ensemble *ensemble, const char *names) {
 void mien_ensemble_release(mien_ensemble *ensemble) {
     for (int i = 0; i < ensemble->count; i++) {
         mien_predictor_free(ensemble->predictors[i]);
+        if (ensemble->checks) mien_input_check_free(ensemble->checks[i]);
         mien_model_release(&ensemble->models[i]);
     }
     mien_free(ensemble->models);
     mien_free(ensemble->predictors);
+    mien_free(ensemble->checks);
     mien_free(ensemble->index);
     mien_free(ensemble->dropped);
     mien_free(ensemble->answers);
@@ -134,6 +138,14 @@ int mien_ensemble_one_answer(const mien_ensemble *ensemble, size_t *count, size_
     return *of >= 40 && 20 * *count >= 19 * *of ? most : -1;
 }
 
+int mien_ensemble_misfit(const mien_ensemble *ensemble, double *ratio) {
+    for (int i = 0; i < ensemble->count; i++) {
+        *ratio = mien_input_check_ratio(ensemble->checks[i]);
+        if (*ratio != 1) return i;
+    }
+    return -1;
+}
+
 bool mien_ensemble_classifies(const mien_ensemble *ensemble) {
     return ensemble->models[0].meta.head != MIEN_HEAD_VALUES;
 }
@@ -151,5 +163,7 @@ mien_status mien_ensemble_outputs(mien_ensemble *ensemble, const uint8_t *images
         mien_score_drop(ensemble->dropped, ensemble->models[0].meta.classes, (size_t)n,
                         probabilities);
     count_answers(ensemble, n, probabilities);
+    for (int i = 0; i < ensemble->count; i++)
+        mien_input_check_add(ensemble->checks[i], images, n);
     return MIEN_OK;
 }

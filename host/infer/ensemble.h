@@ -3,6 +3,7 @@
 #define HOST_INFER_ENSEMBLE_H
 
 #include "host/formats/model.h"
+#include "host/infer/input_check.h"
 #include "include/mien/predictor.h"
 
 typedef struct mien_ensemble {
@@ -11,7 +12,8 @@ typedef struct mien_ensemble {
     int count;
     int *index;      /* [count][classes] of each model's class among those of the first model */
     size_t *answers; /* [classes] how often each was the answer so far */
-    bool *dropped;   /* [classes] never answered; NULL: none */
+    mien_input_check **checks; /* [count]; NULL entries: not checked */
+    bool *dropped;             /* [classes] never answered; NULL: none */
 } mien_ensemble;
 
 /* Opens the models of `paths` for at most `batch` images at a time. INVALID if they differ in
@@ -29,6 +31,9 @@ mien_status mien_ensemble_drop(mien_ensemble *ensemble, const char *names);
 /* The class of nearly all answers (19 of 20) to at least 40 images, a sign of a collapsed model;
  * -1: none. Its share of the answers goes to *count of *of. */
 int mien_ensemble_one_answer(const mien_ensemble *ensemble, size_t *count, size_t *of);
+/* The first model whose pixels so far look nothing like those that it was trained on, -1: none;
+ * *ratio is that of mien_input_check_ratio. */
+int mien_ensemble_misfit(const mien_ensemble *ensemble, double *ratio);
 void mien_ensemble_release(mien_ensemble *ensemble);
 /* As mien_predictor_run: from pixels [n][h][w][c] to probabilities [n][classes]. */
 mien_status mien_ensemble_run(mien_ensemble *ensemble, const uint8_t *images, int n,
