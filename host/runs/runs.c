@@ -81,8 +81,8 @@ static mien_status read_file(const char *folder, const char *name, char **out, s
     return mien_file_read(path, FILE_BYTES, out, size);
 }
 
-/* All values of config.yaml; *monitor: what the best epoch is chosen by. */
-static mien_status read_config(const char *folder, mien_run_row *row, int *monitor) {
+/* All values of config.yaml; *best: the rule by which the best epoch is chosen. */
+static mien_status read_config(const char *folder, mien_run_row *row, mien_monitor *best) {
     const mien_keys keys = mien_config_keys();
     mien_config config = {0};
     char *text = NULL;
@@ -98,7 +98,7 @@ static mien_status read_config(const char *folder, mien_run_row *row, int *monit
     }
     if (status == MIEN_OK) {
         row->of_epochs = config.train.epochs;
-        *monitor = config.checkpoint.monitor;
+        mien_monitor_start(best, config.checkpoint.monitor, config.checkpoint.mode, 0);
     }
     mien_config_release(&config);
     mien_free(text);
@@ -162,39 +162,43 @@ static mien_status read_run(const char *folder, mien_run_row *row) {
     return status;
 }
 
-/* Reads one row of log.csv into `values`, by the columns of `names`. */
-enum { ACCURACY, LOSS, MACRO_F1, EPOCH, COLUMNS };
-static void read_epoch(const char *header, const char *line, double *values) {
-    static const char *const names[COLUMNS] = {"val_accuracy", "val_loss", "val_macro_f1", "epoch"};
+/* Reads one row of log.csv, whose first column is the epoch, by the columns of `header`. */
+static void read_epoch(const char *header, const char *line, mien_results *results) {
+    static const char *const names[MIEN_MONITOR_COUNT] = {
+        [MIEN_MONITOR_VAL_LOSS] = "val_loss",
+        [MIEN_MONITOR_VAL_ACCURACY] = "val_accuracy",
+        [MIEN_MONITOR_VAL_MACRO_F1] = "val_macro_f1",
+        [MIEN_MONITOR_LOSS] = "loss",
+        [MIEN_MONITOR_ACCURACY] = "accuracy"};
+    const char separator = header[strcspn(header, ",;\t|: ")];
     const char *name, *cell;
     size_t length, size;
-    for (int c = 0; c < COLUMNS; c++)
-        values[c] = NAN;
-    while (mien_next_part(&header, ',', &name, &length) && mien_next_part(&line, ',', &cell, &size))
-        for (int c = 0; c < COLUMNS; c++)
+    for (int c = 0; c < MIEN_MONITOR_COUNT; c++)
+        results->of[c] = NAN;
+    while (mien_next_part(&header, separator, &name, &length) &&
+           mien_next_part(&line, separator, &cell, &size))
+        for (int c = 0; c < MIEN_MONITOR_COUNT; c++)
             if (strlen(names[c]) == length && memcmp(names[c], name, length) == 0 && size)
-                values[c] = strtod(cell, NULL);
+                results->of[c] = strtod(cell, NULL);
 }
 
 /* The epochs that log.csv has, and the best by the same rule as in training. */
-static mien_status read_log(const char *folder, int monitor, mien_run_row *row) {
+static mien_status read_log(const char *folder, mien_monitor *best, mien_run_row *row) {
     char *text = NULL, *save = NULL;
     size_t size;
-    mien_monitor best;
     MIEN_TRY(read_file(folder, "log.csv", &text, &size));
-    mien_monitor_start(&best, monitor, 0);
     const char *header = strtok_r(text, "\r\n", &save);
     for (char *line; header && (line = strtok_r(NULL, "\r\n", &save));) {
-        double v[COLUMNS];
-        read_epoch(header, line, v);
+        mien_results results;
+        read_epoch(header, line, &results);
         row->epochs++;
-        if (isnan(v[LOSS]) ||
-            !mien_monitor_update(&best, row->epochs, v[LOSS], v[ACCURACY], v[MACRO_F1]))
+        if (isnan(results.of[MIEN_MONITOR_VAL_LOSS]) ||
+            !mien_monitor_update(best, row->epochs, &results))
             continue;
         row->best_epoch = row->epochs;
-        row->val_accuracy = v[ACCURACY];
-        row->val_loss = v[LOSS];
-        row->val_macro_f1 = v[MACRO_F1];
+        row->val_accuracy = results.of[MIEN_MONITOR_VAL_ACCURACY];
+        row->val_loss = results.of[MIEN_MONITOR_VAL_LOSS];
+        row->val_macro_f1 = results.of[MIEN_MONITOR_VAL_MACRO_F1];
     }
     mien_free(text);
     return MIEN_OK;
@@ -221,7 +225,8 @@ static mien_status note(mien_run_row *row, mien_status status, bool needed) {
 }
 
 static mien_status fill(const char *folder, mien_run_row *row) {
-    int monitor = MIEN_MONITOR_VAL_ACCURACY;
+    mien_monitor best;
+    mien_monitor_start(&best, MIEN_MONITOR_VAL_ACCURACY, MIEN_MODE_AUTO, 0);
     if (is_locked(folder)) row->state = MIEN_RUN_RUNNING;
     const bool running = row->state == MIEN_RUN_RUNNING;
     const bool continues = has_file(folder, "config.yaml") || has_file(folder, MIEN_RUN_LAST);
@@ -232,8 +237,8 @@ static mien_status fill(const char *folder, mien_run_row *row) {
         if (status != MIEN_OK && !running) row->state = MIEN_RUN_BAD;
         MIEN_TRY(note(row, status, !running));
     }
-    MIEN_TRY(note(row, read_config(folder, row, &monitor), row->state == MIEN_RUN_FINISHED));
-    MIEN_TRY(note(row, read_log(folder, monitor, row), false));
+    MIEN_TRY(note(row, read_config(folder, row, &best), row->state == MIEN_RUN_FINISHED));
+    MIEN_TRY(note(row, read_log(folder, &best, row), false));
     return note(row, read_metrics(folder, row), false);
 }
 
