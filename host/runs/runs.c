@@ -170,7 +170,7 @@ static void read_epoch(const char *header, const char *line, mien_results *resul
         [MIEN_MONITOR_VAL_MACRO_F1] = "val_macro_f1",
         [MIEN_MONITOR_LOSS] = "loss",
         [MIEN_MONITOR_ACCURACY] = "accuracy"};
-    const char separator = header[strcspn(header, ",;\t|: ")];
+    const char separator = strncmp(header, "epoch", 5) == 0 ? header[5] : ',';
     const char *name, *cell;
     size_t length, size;
     for (int c = 0; c < MIEN_MONITOR_COUNT; c++)
