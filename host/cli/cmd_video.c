@@ -155,8 +155,10 @@ static mien_status process(const video_args *args, mien_frames *frames, mien_ens
     show_progress(&run, true);
     if (status == MIEN_INTERRUPTED && run.screen.quit) status = MIEN_OK;
     status = video_output_finish(&run.out, status);
-    if (run.out.summary.frames && !uses_stdout(args))
-        status = print_summary(args, &run, mien_seconds() - run.started);
+    if (run.out.summary.frames && !uses_stdout(args)) {
+        const mien_status printed = print_summary(args, &run, mien_seconds() - run.started);
+        if (status == MIEN_OK) status = printed;
+    }
     video_screen_close(&run.screen);
     video_output_release(&run.out);
     return status;
