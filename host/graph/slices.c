@@ -11,7 +11,10 @@
 
 enum {
     ROWS_MAX = 8, /* of a slice: more gain nothing, and fit the caches worse */
-    TRIALS = 64   /* every so many single images the other way of running them is timed again */
+    /* images until the other way of running a single one is timed again: from few to, where it
+     * keeps losing, many */
+    TRIAL_FIRST = 4,
+    TRIAL_LAST = 4096
 };
 
 /* A thread's plan, which reads the parameters of the sliced one. */
@@ -23,8 +26,8 @@ typedef struct lane {
 struct mien_slices {
     mien_crew *crew;
     /* a single image: by all threads together, or by one alone, which waits for no other */
-    double seconds[2]; /* by all, by one: mean of the last few; 0: not timed yet */
-    unsigned singles;  /* images so far */
+    double seconds[2];         /* by all, by one: mean of the last few; 0: not timed yet */
+    int until_trial, interval; /* images */
     int count;
     lane lanes[];
 };
@@ -80,6 +83,7 @@ static mien_status open(mien_plan *plan) {
     struct mien_slices *slices;
     MIEN_TRY(mien_new(&slices, 1, sizeof *slices + (size_t)count * sizeof(lane)));
     slices->count = count;
+    slices->until_trial = slices->interval = TRIAL_FIRST;
     plan->slices = slices;
     return mien_crew_create(count, &slices->crew);
 }
@@ -137,13 +141,18 @@ static mien_status run_whole(mien_plan *plan, int n, mien_plan_fill fill, void *
 static mien_status run_single(mien_plan *plan, mien_plan_fill fill, void *context, float *logits) {
     struct mien_slices *s = plan->slices;
     bool alone = s->seconds[1] > 0 && s->seconds[1] < s->seconds[0];
-    if (++s->singles % TRIALS == 0) alone = !alone;
+    const bool trial = --s->until_trial <= 0;
+    if (trial) alone = !alone;
     const double start = mien_seconds();
     MIEN_TRY(alone ? run_slices(plan, 1, fill, context, logits)
                    : run_whole(plan, 1, fill, context, logits));
     const double took = mien_seconds() - start;
     double *mean = &s->seconds[alone];
     *mean += *mean > 0 ? (took - *mean) / 8 : took;
+    if (!trial) return MIEN_OK;
+    const bool won = s->seconds[alone] < s->seconds[!alone];
+    s->interval = won ? TRIAL_FIRST : s->interval < TRIAL_LAST ? 2 * s->interval : TRIAL_LAST;
+    s->until_trial = s->interval;
     return MIEN_OK;
 }
 
