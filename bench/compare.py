@@ -135,6 +135,18 @@ class Task:
         return f"{self.what} {self.net}, batch {self.batch}"
 
 
+def measure(contestants, args, name):
+    """All rounds, in turns: {contestant: [result of each round]}."""
+    results = {c.name: [] for c in contestants}
+    for number in range(args.rounds):
+        for contestant in contestants[:: -1 if number % 2 else 1]:
+            result = contestant.measure(args.seconds)
+            results[contestant.name].append(result)
+            rate = result["images_per_second"]
+            print(f"{name}: round {number + 1}, {contestant.name} {rate:.1f}", file=sys.stderr)
+    return results
+
+
 def compare(task, args, environment):
     """All rounds of one task: {contestant: [result of each round]}."""
     mode, dtype, peers = CONTESTS[task.what]
@@ -147,14 +159,7 @@ def compare(task, args, environment):
                 continue  # AVX2 has no bf16 instructions
             print(f"{task}: starting {script} {peer_dtype}", file=sys.stderr)
             contestants.append(Peer(script, peer_dtype, task, args, environment))
-        results = {c.name: [] for c in contestants}
-        for number in range(args.rounds):
-            for contestant in contestants[:: -1 if number % 2 else 1]:
-                result = contestant.measure(args.seconds)
-                results[contestant.name].append(result)
-                rate = result["images_per_second"]
-                print(f"{task}: round {number + 1}, {contestant.name} {rate:.1f}", file=sys.stderr)
-        return results
+        return measure(contestants, args, task)
     finally:
         for contestant in contestants:
             contestant.close()

@@ -78,17 +78,6 @@ def situations(args):
     return rows
 
 
-def measure(contestants, args, name):
-    results = {c.name: [] for c in contestants}
-    for number in range(args.rounds):
-        for contestant in contestants[:: -1 if number % 2 else 1]:
-            result = contestant.measure(args.seconds)
-            results[contestant.name].append(result)
-            rate = result["images_per_second"]
-            print(f"{name}: round {number + 1}, {contestant.name} {rate:.1f}", file=sys.stderr)
-    return results
-
-
 def contest(task, args, environment):
     """All situations of one task: [{situation, fair, rows}]."""
     mode, dtype, peers = compare.CONTESTS[task.what]
@@ -101,7 +90,7 @@ def contest(task, args, environment):
         for name, fair, enter in situations(args):
             try:
                 with enter(contestants):
-                    results = measure(contestants, args, f"{task}, {name}")
+                    results = compare.measure(contestants, args, f"{task}, {name}")
             except PermissionError as error:
                 print(f"{name}: left out, {error}", file=sys.stderr)
                 continue

@@ -43,6 +43,17 @@ void training_close(void) {
     mien_backend_close(training_backend);
 }
 
+void training_net(const char *name) {
+    static const char net[] = "layers:\n"
+                              "  - conv2d: {filters: 4, kernel_size: 5, strides: 4}\n"
+                              "  - batch_normalization\n"
+                              "  - relu\n"
+                              "  - dropout: {rate: 0.2}\n"
+                              "  - flatten\n"
+                              "  - dense: {units: classes, activation: softmax}\n";
+    scratch_put(name, net, sizeof net - 1);
+}
+
 void training_faces(const char *name, int seed) {
     mien_text csv = {0};
     mien_text_puts(&csv, "emotion,pixels,Usage\n");

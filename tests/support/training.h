@@ -16,6 +16,8 @@ mien_status training_gather(mien_backend *backend, const mien_tensor *x, const m
                             const mien_gather *batch);
 void training_open(void);
 void training_close(void);
+/* The tiny network: batch normalisation, dropout, two classes or more. */
+void training_net(const char *name);
 /* A csv of 28 training and 8 validation images, of two classes. */
 void training_faces(const char *name, int seed);
 /* Trains in scratch/FOLDER, from the start or from its newest checkpoint, for `after` batches,

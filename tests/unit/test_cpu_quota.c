@@ -2,44 +2,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "host/base/threads.h"
+#include "tests/support/scratch.h"
 #include "tests/support/test.h"
 
-static char root[64];
-
-static int make_root(void **state) {
-    (void)state;
-    snprintf(root, sizeof root, "/tmp/mien-quota-XXXXXX");
-    return mkdtemp(root) == NULL;
-}
-
-static int remove_root(void **state) {
-    (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", root);
-    return system(command);
-}
+static int machine; /* each check looks at files of its own */
 
 static void put(const char *path, const char *text) {
-    char whole[512];
-    snprintf(whole, sizeof whole, "%s%s", root, path);
-    for (char *slash = whole + strlen(root) + 1; (slash = strchr(slash, '/')); slash++) {
-        *slash = 0;
-        mkdir(whole, 0700);
-        *slash = '/';
-    }
-    FILE *file = fopen(whole, "w");
-    assert_non_null(file);
-    fputs(text, file);
-    fclose(file);
+    char name[256];
+    snprintf(name, sizeof name, "%d%s", machine, path);
+    scratch_put(name, text, strlen(text));
 }
 
 static void check(double expected) {
-    assert_float_equal((float)mien_cpu_quota(root), (float)expected, 1e-6f);
-    remove_root(NULL);
-    mkdir(root, 0700);
+    char name[32];
+    snprintf(name, sizeof name, "%d", machine++);
+    assert_float_equal((float)mien_cpu_quota(scratch_path(name)), (float)expected, 1e-6f);
 }
 
 static void without_groups(void **state) {
@@ -104,5 +83,5 @@ int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(without_groups),
                                        cmocka_unit_test(version_2), cmocka_unit_test(version_1),
                                        cmocka_unit_test(the_number_of_threads)};
-    return cmocka_run_group_tests(tests, make_root, remove_root);
+    return cmocka_run_group_tests(tests, scratch_make, scratch_drop);
 }

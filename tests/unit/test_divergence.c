@@ -79,15 +79,8 @@ static void write_recipe(const char *name, const char *train, const char *more) 
 }
 
 static int start(void **state) {
-    static const char net[] = "layers:\n"
-                              "  - conv2d: {filters: 4, kernel_size: 5, strides: 4}\n"
-                              "  - batch_normalization\n"
-                              "  - relu\n"
-                              "  - dropout: {rate: 0.2}\n"
-                              "  - flatten\n"
-                              "  - dense: {units: classes, activation: softmax}\n";
     if (scratch_make(state)) return 1;
-    scratch_put("net.yaml", net, sizeof net - 1);
+    training_net("net.yaml");
     training_faces("faces.csv", 1);
     write_recipe("stop.yaml", "on_nan: stop", "");
     write_recipe("skip.yaml", "on_nan: skip, nan_limit: 3", "");

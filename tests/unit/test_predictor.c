@@ -21,11 +21,14 @@ static const char network[] =
     "a_name_of_more_than_fifty_two_letters_which_is_allowed_here]}\n"
     "  - max_pooling2d\n  - flatten\n  - dense: {units: classes, activation: softmax}\n";
 
+static uint8_t some_images[MOST * SIDE * SIDE];
 static mien_model model;
 static mien_backend *backend;
 
 static int open_model(void **state) {
     (void)state;
+    for (size_t i = 0; i < sizeof some_images; i++)
+        some_images[i] = (uint8_t)(i * 2654435761u >> 24);
     mien_tree tree;
     const mien_graph_io io = {SIDE, SIDE, 1, CLASSES};
     mien_status status = mien_yaml_parse(network, strlen(network), "network", &tree);
@@ -46,8 +49,6 @@ static int close_model(void **state) {
     mien_model_release(&model);
     return 0;
 }
-
-static uint8_t some_images[MOST * SIDE * SIDE];
 
 typedef struct call {
     mien_predictor *predictor;
@@ -77,8 +78,6 @@ static void *run_call(void *context) {
 static void any_thread(void **state) {
     (void)state;
     static call here, there;
-    for (size_t i = 0; i < sizeof some_images; i++)
-        some_images[i] = (uint8_t)(i * 2654435761u >> 24);
     for (int threads = 1; threads <= 4; threads++) {
         const mien_backend_options options = {.threads = threads};
         mien_backend *own;
@@ -100,37 +99,31 @@ static void any_thread(void **state) {
 /* All batch sizes from one image up: more than operators keep prepared. */
 static void any_number_of_images(void **state) {
     (void)state;
-    static uint8_t images[MOST * SIDE * SIDE];
     static float alone[MOST * CLASSES], together[MOST * CLASSES];
     mien_predictor *p;
-    for (size_t i = 0; i < sizeof images; i++)
-        images[i] = (uint8_t)(i * 2654435761u >> 24);
     assert_int_equal(mien_predictor_create(&model, backend, 16, &p), MIEN_OK);
     for (int i = 0; i < MOST; i++)
-        assert_int_equal(mien_predictor_run(p, images + i * SIDE * SIDE, 1, alone + i * CLASSES),
-                         MIEN_OK);
+        assert_int_equal(
+            mien_predictor_run(p, some_images + i * SIDE * SIDE, 1, alone + i * CLASSES), MIEN_OK);
     for (int n = 1; n <= MOST; n++) {
-        assert_int_equal(mien_predictor_run(p, images, n, together), MIEN_OK);
+        assert_int_equal(mien_predictor_run(p, some_images, n, together), MIEN_OK);
         for (int i = 0; i < n * CLASSES; i++)
             assert_true(fabsf(together[i] - alone[i]) < 1e-5f);
     }
-    assert_int_equal(mien_predictor_run(p, images, 0, together), MIEN_INVALID);
+    assert_int_equal(mien_predictor_run(p, some_images, 0, together), MIEN_INVALID);
     mien_predictor_free(p);
 }
 
 /* Whichever thread takes which slice of a batch. */
 static void the_same_bits_every_time(void **state) {
     (void)state;
-    static uint8_t images[MOST * SIDE * SIDE];
     static float first[MOST * CLASSES], again[MOST * CLASSES];
     mien_predictor *p;
-    for (size_t i = 0; i < sizeof images; i++)
-        images[i] = (uint8_t)(i * 2654435761u >> 24);
     assert_int_equal(mien_predictor_create(&model, backend, MOST, &p), MIEN_OK);
     for (int n = 1; n <= MOST; n++) {
-        assert_int_equal(mien_predictor_run(p, images, n, first), MIEN_OK);
+        assert_int_equal(mien_predictor_run(p, some_images, n, first), MIEN_OK);
         for (int i = 0; i < (n == 1 ? 200 : 20); i++) { /* one image: by one thread, too */
-            assert_int_equal(mien_predictor_run(p, images, n, again), MIEN_OK);
+            assert_int_equal(mien_predictor_run(p, some_images, n, again), MIEN_OK);
             assert_memory_equal(first, again, sizeof *first * (size_t)n * CLASSES);
         }
     }
