@@ -47,7 +47,7 @@ rate(8)
 rounds = [(rate(1), rate(8)) for _ in range(9)]
 ratio = statistics.median(eight / one for one, eight in rounds)
 print("#", *(f"{one:.0f}/{eight:.0f}" for one, eight in rounds), "images a second by one and by eight callers")
-print("ok" if ratio >= 0.8 else "not ok", f"eight callers get {ratio:.2f} of what one gets")
-sys.exit(ratio < 0.8)
+print("ok" if ratio >= 0.85 else "not ok", f"eight callers get {ratio:.2f} of what one gets")
+sys.exit(ratio < 0.85)
 END
 exit $failed
