@@ -48,7 +48,9 @@ needs() { # WORD: prints why a block with this requirement is skipped; fails for
 }
 
 execute() { # COMMANDS: runs them in the page's folder
-    (cd "$folder" && PATH=$folder/bin:$PATH timeout 300 bash -euo pipefail -c "$1") </dev/null 2>&1
+    # a block that fails half-way must not leave its server, and the port taken, to the next run
+    local leave_nothing="trap 'kill \$(jobs -p) 2>/dev/null || :' EXIT"$'\n'
+    (cd "$folder" && PATH=$folder/bin:$PATH timeout 300 bash -euo pipefail -c "$leave_nothing$1") </dev/null 2>&1
 }
 
 # Prints an error for each flag of a `mien COMMAND` line that is not in its --help, and for each `mien train`
