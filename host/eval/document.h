@@ -2,7 +2,7 @@
 #ifndef HOST_EVAL_DOCUMENT_H
 #define HOST_EVAL_DOCUMENT_H
 
-#include "host/eval/metrics.h"
+#include "host/eval/analysis.h"
 #include "host/eval/subgroups.h"
 
 /* The fields of the document other than the metrics. */
@@ -16,7 +16,8 @@ typedef struct mien_report_head {
     const char *const *warnings;
     size_t warning_count;
     double seconds;
-    const mien_subgroups *groups; /* NULL: none */
+    const mien_subgroups *groups;  /* NULL: none */
+    const mien_analysis *analysis; /* of the same rows; NULL: none */
 } mien_report_head;
 
 /* Appends the JSON that `mien evaluate` prints and training writes as metrics.json. `names` has

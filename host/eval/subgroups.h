@@ -9,6 +9,9 @@ typedef struct mien_subgroup {
     char name[MIEN_GROUP_NAME];
     size_t n;
     double accuracy, macro_f1; /* over this subgroup alone */
+    double low, high;          /* 95 % (Wilson) interval of the accuracy */
+    double p; /* of the hypothesis that its accuracy is that of all other rows: two-proportion
+                 z-test, two-sided; NaN without other rows */
 } mien_subgroup;
 
 typedef struct mien_subgroup_table {
