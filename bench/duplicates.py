@@ -34,7 +34,7 @@ def main(data, predictions):
         for fields in csv.DictReader(file):
             group = counts[rows[int(fields["row"])] in trained]
             group[0] += 1
-            group[1] += fields["true"] == fields["predicted"]
+            group[1] += fields["label"] == fields["prediction"]
     total = [sum(c) for c in zip(*counts.values())]
     for name, (n, right) in (("all", total), ("no duplicates", counts[False]),
                              ("only duplicates", counts[True])):

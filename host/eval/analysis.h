@@ -20,7 +20,7 @@ typedef struct mien_class_curves {
     /* areas are mien_class_metrics.roc_auc and .average_precision */
 } mien_class_curves;
 
-enum { MIEN_BINS = 15, MIEN_HISTOGRAM = 20, MIEN_RESAMPLES = 1000, MIEN_CURVE_POINTS = 400 };
+enum { MIEN_HISTOGRAM = 20, MIEN_RESAMPLES = 1000, MIEN_CURVE_POINTS = 400 };
 
 typedef struct mien_bin {
     size_t n;
@@ -44,6 +44,8 @@ typedef struct mien_analysis {
 mien_status mien_analysis_compute(const float *probabilities, const uint16_t *labels, size_t n,
                                   int classes, const mien_metrics *metrics, mien_analysis *out);
 void mien_analysis_release(mien_analysis *analysis);
+/* The members "intervals", "temperature", "ece_after" and "loss_after" of metrics.json. */
+void mien_analysis_json(const mien_analysis *analysis, const char (*names)[64], mien_json *json);
 
 typedef struct mien_mcnemar {
     size_t only_a, only_b; /* rows that only one of them has right */

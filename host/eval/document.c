@@ -11,6 +11,7 @@ void mien_metrics_document(const mien_metrics *metrics, const char (*names)[64],
     mien_json_string(&json, "tta", head->views ? head->views : "none");
     if (head->labels) mien_json_string(&json, "labels", head->labels);
     mien_metrics_json(metrics, names, &json);
+    if (head->analysis) mien_analysis_json(head->analysis, names, &json);
     if (head->groups) mien_subgroups_json(head->groups, &json);
     mien_json_open(&json, "fingerprint", '{');
     mien_json_open(&json, "counts", '[');

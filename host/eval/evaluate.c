@@ -350,7 +350,7 @@ static void prediction_row(const mien_evaluation *e, size_t at, bool files, mien
 
 void mien_evaluation_predictions(const mien_evaluation *e, mien_text *out) {
     const bool files = e->data.def->file != NULL;
-    mien_text_printf(out, "row,%strue,predicted", files ? "file," : "");
+    mien_text_printf(out, "row,%slabel,prediction", files ? "file," : "");
     for (int k = 0; k < e->data.classes; k++) {
         mien_text_puts(out, ",");
         mien_text_cell(out, e->data.class_names[k]);

@@ -80,8 +80,8 @@ mien_report_head mien_evaluation_head(const mien_evaluation *evaluation);
 void mien_evaluation_document(const mien_evaluation *evaluation, bool pretty, mien_text *out);
 /* The results as a table for a terminal. */
 void mien_evaluation_table(const mien_evaluation *evaluation, mien_text *out);
-/* CSV with one row per sample: its row (and file), true and predicted class, and all probabilities.
- */
+/* CSV with one row per sample: its row (and file), label, prediction and all probabilities; as
+ * mien_scores_read reads it. */
 void mien_evaluation_predictions(const mien_evaluation *evaluation, mien_text *out);
 
 #endif

@@ -7,8 +7,6 @@
 #include "host/base/memory.h"
 #include "host/formats/model.h"
 
-enum { ECE_BINS = 15 };
-
 static bool within_top2(const float *p, int classes, int label) {
     int above = 0;
     for (int k = 0; k < classes; k++)
@@ -16,9 +14,18 @@ static bool within_top2(const float *p, int classes, int label) {
     return above < 2;
 }
 
+int mien_confidence_bin(float confidence, int bins) {
+    const int bin = (int)(confidence * (float)bins);
+    return bin < 0 ? 0 : (bin >= bins ? bins - 1 : bin);
+}
+
+double mien_row_loss(float probability) {
+    return -log(probability > 1e-30f ? probability : 1e-30);
+}
+
 /* One pass over the rows: confusion, loss, top-2, calibration. */
 static void count_rows(mien_metrics *m, const float *p, const uint16_t *labels) {
-    double bin_confidence[ECE_BINS] = {0}, bin_correct[ECE_BINS] = {0};
+    double bin_confidence[MIEN_BINS] = {0}, bin_correct[MIEN_BINS] = {0};
     size_t top2 = 0;
     double loss = 0;
     for (size_t i = 0; i < m->n; i++) {
@@ -27,16 +34,15 @@ static void count_rows(mien_metrics *m, const float *p, const uint16_t *labels) 
         m->confusion[label * m->classes + guess]++;
         m->correct += guess == label;
         top2 += within_top2(row, m->classes, label);
-        loss -= log(row[label] > 1e-30f ? row[label] : 1e-30);
-        int bin = (int)(row[guess] * ECE_BINS);
-        bin = bin < 0 ? 0 : (bin >= ECE_BINS ? ECE_BINS - 1 : bin);
+        loss += mien_row_loss(row[label]);
+        const int bin = mien_confidence_bin(row[guess], MIEN_BINS);
         bin_confidence[bin] += row[guess];
         bin_correct[bin] += guess == label;
     }
     m->loss = loss / (double)m->n;
     m->accuracy = (double)m->correct / (double)m->n;
     m->top2 = (double)top2 / (double)m->n;
-    for (int b = 0; b < ECE_BINS; b++)
+    for (int b = 0; b < MIEN_BINS; b++)
         m->ece += fabs(bin_confidence[b] - bin_correct[b]) / (double)m->n;
 }
 
@@ -72,14 +78,7 @@ static void rank_class(mien_class_metrics *c, scored *rows, size_t n) {
     c->average_precision = positives > 0 ? average : NAN;
 }
 
-static void class_rates(mien_metrics *m, int k) {
-    mien_class_metrics *c = &m->by_class[k];
-    size_t predicted = 0;
-    const size_t hits = m->confusion[k * m->classes + k];
-    for (int j = 0; j < m->classes; j++) {
-        c->support += m->confusion[k * m->classes + j];
-        predicted += m->confusion[j * m->classes + k];
-    }
+static void class_rates(mien_class_metrics *c, size_t hits, size_t predicted) {
     c->precision = predicted ? (double)hits / (double)predicted : NAN;
     c->recall = c->support ? (double)hits / (double)c->support : NAN;
     c->f1 = predicted + c->support ? 2.0 * (double)hits / (double)(predicted + c->support) : NAN;
@@ -112,6 +111,33 @@ static void add_means(mien_metrics *m) {
     m->balanced_accuracy /= present;
 }
 
+void mien_metrics_rates(mien_metrics *m, const size_t *hits, const size_t *predicted) {
+    m->balanced_accuracy = 0;
+    m->macro_precision = m->macro_recall = m->macro_f1 = 0;
+    m->weighted_precision = m->weighted_recall = m->weighted_f1 = 0;
+    for (int k = 0; k < m->classes; k++)
+        class_rates(&m->by_class[k], hits[k], predicted[k]);
+    add_means(m);
+}
+
+/* Sums of the confusion matrix: supports, and the rates that follow from them. */
+static mien_status rate_classes(mien_metrics *m) {
+    const size_t classes = (size_t)m->classes;
+    size_t *hits, *predicted;
+    MIEN_TRY(mien_new(&hits, 2 * classes, sizeof *hits));
+    predicted = hits + classes;
+    for (size_t k = 0; k < classes; k++) {
+        hits[k] = m->confusion[k * classes + k];
+        for (size_t j = 0; j < classes; j++) {
+            m->by_class[k].support += m->confusion[k * classes + j];
+            predicted[j] += m->confusion[k * classes + j];
+        }
+    }
+    mien_metrics_rates(m, hits, predicted);
+    mien_free(hits);
+    return MIEN_OK;
+}
+
 mien_status mien_metrics_compute(const float *probabilities, const uint16_t *labels, size_t n,
                                  int classes, mien_metrics *out) {
     *out = (mien_metrics){.classes = classes, .n = n};
@@ -124,17 +150,16 @@ mien_status mien_metrics_compute(const float *probabilities, const uint16_t *lab
                              i / (size_t)classes);
     MIEN_TRY(mien_new(&out->by_class, (size_t)classes, sizeof *out->by_class));
     MIEN_TRY(mien_new(&out->confusion, (size_t)classes * (size_t)classes, sizeof *out->confusion));
+    count_rows(out, probabilities, labels);
+    MIEN_TRY(rate_classes(out));
     scored *rows;
     MIEN_TRY(mien_new(&rows, n, sizeof *rows));
-    count_rows(out, probabilities, labels);
     for (int k = 0; k < classes; k++) {
-        class_rates(out, k);
         for (size_t i = 0; i < n; i++)
             rows[i] = (scored){probabilities[i * (size_t)classes + (size_t)k], labels[i] == k};
         rank_class(&out->by_class[k], rows, n);
     }
     mien_free(rows);
-    add_means(out);
     return MIEN_OK;
 }
 

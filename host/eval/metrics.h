@@ -7,6 +7,8 @@
 
 #include "host/base/json.h"
 
+enum { MIEN_BINS = 15 }; /* of the expected calibration error */
+
 typedef struct mien_class_metrics {
     size_t support;
     double precision, recall, f1, roc_auc, average_precision; /* NaN where undefined */
@@ -29,6 +31,13 @@ typedef struct mien_metrics {
  * a failure. */
 mien_status mien_metrics_compute(const float *probabilities, const uint16_t *labels, size_t n,
                                  int classes, mien_metrics *out);
+/* The bin of a confidence, of `bins` equal ones. */
+int mien_confidence_bin(float confidence, int bins);
+/* The cross-entropy of a row whose label has this probability. */
+double mien_row_loss(float probability);
+/* Sets every rate by class and the means over classes from counts by class: by_class[k].support,
+ * hits[k], predicted[k]. */
+void mien_metrics_rates(mien_metrics *metrics, const size_t *hits, const size_t *predicted);
 /* The class of nearly all answers (19 of 20) where fewer than 4 of 5 samples have it: the model has
  * collapsed; -1 if it has not, or if n is below 20. */
 int mien_metrics_collapsed(const mien_metrics *metrics);

@@ -1,16 +1,18 @@
 #include "host/eval/subgroups.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "host/base/memory.h"
-#include "host/eval/metrics.h"
+#include "host/eval/significance.h"
+#include "host/formats/model.h"
 
 /* The evaluated samples, and buffers for those of one subgroup. */
 typedef struct evaluated {
     const uint32_t *samples;
     const float *probabilities;
     const uint16_t *labels;
-    size_t n;
+    size_t n, correct;
     int classes;
     float *own_probabilities;
     uint16_t *own_labels;
@@ -38,6 +40,10 @@ static mien_status evaluate_value(const evaluated *j, const mien_group_column *c
         row->n = n;
         row->accuracy = metrics.accuracy;
         row->macro_f1 = metrics.macro_f1;
+        const mien_interval range = mien_wilson(metrics.correct, n);
+        row->low = range.low;
+        row->high = range.high;
+        row->p = mien_two_proportions(metrics.correct, n, j->correct - metrics.correct, j->n - n);
     }
     mien_metrics_release(&metrics);
     return status;
@@ -55,10 +61,12 @@ static mien_status evaluate_column(const evaluated *j, const mien_group_column *
 mien_status mien_subgroups_compute(const mien_groups *groups, const uint32_t *samples,
                                    const float *probabilities, const uint16_t *labels, size_t n,
                                    int classes, mien_subgroups *out) {
-    evaluated j = {samples, probabilities, labels, n, classes, NULL, NULL};
+    evaluated j = {samples, probabilities, labels, n, 0, classes, NULL, NULL};
     mien_status status;
     *out = (mien_subgroups){0};
     if (groups->count == 0) return MIEN_OK;
+    for (size_t i = 0; i < n; i++)
+        j.correct += mien_best_class(probabilities + i * (size_t)classes, classes) == labels[i];
     MIEN_GO(mien_new(&j.own_probabilities, n * (size_t)classes, sizeof *j.own_probabilities));
     MIEN_GO(mien_new(&j.own_labels, n, sizeof *j.own_labels));
     MIEN_GO(mien_new(&out->tables, (size_t)groups->count, sizeof *out->tables));
@@ -92,6 +100,11 @@ void mien_subgroups_json(const mien_subgroups *subgroups, mien_json *json) {
             mien_json_integer(json, "n", (long long)table->rows[i].n);
             mien_json_number(json, "accuracy", table->rows[i].accuracy);
             mien_json_number(json, "macro_f1", table->rows[i].macro_f1);
+            mien_json_open(json, "interval", '[');
+            mien_json_number(json, NULL, table->rows[i].low);
+            mien_json_number(json, NULL, table->rows[i].high);
+            mien_json_close(json, ']');
+            mien_json_number(json, "p", table->rows[i].p);
             mien_json_close(json, '}');
         }
         mien_json_close(json, ']');
@@ -100,16 +113,28 @@ void mien_subgroups_json(const mien_subgroups *subgroups, mien_json *json) {
     mien_json_close(json, ']');
 }
 
+static void put_p(double p, mien_text *out) {
+    if (isnan(p))
+        mien_text_printf(out, " %9s\n", "-");
+    else if (p < 0.001)
+        mien_text_printf(out, " %9s\n", "< 0.001");
+    else
+        mien_text_printf(out, " %9.3f\n", p);
+}
+
 void mien_subgroups_table(const mien_subgroups *subgroups, mien_text *out) {
     for (int t = 0; t < subgroups->count; t++) {
         const mien_subgroup_table *table = &subgroups->tables[t];
         mien_text_puts(out, "\n");
         mien_text_column(out, table->column, -24);
-        mien_text_printf(out, " %9s %9s %9s\n", "n", "accuracy", "macro F1");
+        mien_text_printf(out, " %9s %9s %9s %15s %9s\n", "n", "accuracy", "macro F1",
+                         "95 % interval", "p");
         for (int i = 0; i < table->count; i++) {
             const mien_subgroup *row = &table->rows[i];
             mien_text_column(out, row->name, -24);
-            mien_text_printf(out, " %9zu %9.3f %9.3f\n", row->n, row->accuracy, row->macro_f1);
+            mien_text_printf(out, " %9zu %9.3f %9.3f   %.3f … %.3f", row->n, row->accuracy,
+                             row->macro_f1, row->low, row->high);
+            put_p(row->p, out);
         }
     }
 }

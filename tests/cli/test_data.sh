@@ -60,7 +60,7 @@ check "skip: counted" grep -q 'bad: 5 bad rows or files were left out' err.log
 check "skip: each is named" test "$(grep -c 'left out: ' err.log)" -eq 5
 for model in whole left; do "$mien" evaluate --model $model --data faces --predictions $model.csv >/dev/null; done
 check "skip: the same model as without them" cmp whole.csv left.csv
-check "predictions name the files" eval '[ "$(head -1 whole.csv | cut -d, -f1-4)" = row,file,true,predicted ] && sed 1d whole.csv | while IFS=, read -r row file rest; do [ -e "faces/$file" ] || exit 1; done'
+check "predictions name the files" eval '[ "$(head -1 whole.csv | cut -d, -f1-4)" = row,file,label,prediction ] && sed 1d whole.csv | while IFS=, read -r row file rest; do [ -e "faces/$file" ] || exit 1; done'
 picture=$(ls faces/test/k0/*.pgm | head -1)
 refuse 1 "predictions over a picture of the data" "overwrite" -- evaluate --model whole --predictions "$picture"
 refuse 1 "preview over a picture of the data" "overwrite" -- preview "${quick[@]}" --data faces --out "$picture"

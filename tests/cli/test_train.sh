@@ -121,7 +121,7 @@ check "evaluate: training data are flagged" eval 'evaluate --model run --split t
 check "evaluate: the test part is not" eval 'evaluate --model run 2>&1 >/dev/null | grep -c warning | grep -qx 0'
 check "evaluate: rows of the matrix sum up" eval 'evaluate --model run | awk "/^confusion/ { on = 1; getline; next } on && NF == 9 { s = 0; for (i = 2; i <= 8; i++) s += \$i; rows++; bad += s != \$9 || s != 4 } END { exit !(rows == 7 && !bad) }"'
 check "evaluate: batch size does not matter" eval 'evaluate --model run --batch 5 --json | grep -E "accuracy|\"loss" | diff - <(grep -E "accuracy|\"loss" eval.json)'
-check "predictions: columns" eval 'evaluate --model run --predictions p.csv >/dev/null && [ "$(head -1 p.csv)" = row,true,predicted,angry,disgust,fear,happy,sad,surprise,neutral ]'
+check "predictions: columns" eval 'evaluate --model run --predictions p.csv >/dev/null && [ "$(head -1 p.csv)" = row,label,prediction,angry,disgust,fear,happy,sad,surprise,neutral ]'
 check "predictions: rows" eval 'awk -F, "NR > 1 { s = 0; best = 4; for (i = 4; i <= 10; i++) { s += \$i; if (\$i > \$best) best = i }; if (s < 0.99999 || s > 1.00001 || \$3 != name[best]) exit 1 } NR == 1 { for (i = 4; i <= 10; i++) name[i] = \$i } END { exit NR != 29 }" p.csv'
 for views in flip tencrop; do
     check "--tta $views" eval "evaluate --model run --tta $views --predictions $views.csv >/dev/null && paste -d, p.csv $views.csv | awk -F, 'NR > 1 { for (i = 4; i <= 10; i++) { d = \$i - \$(i + 10); if (d < 0) d = -d; if (d > most) most = d } } END { exit !(most > 1e-5) }'"

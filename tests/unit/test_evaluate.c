@@ -212,15 +212,24 @@ static void subgroups(void **state) {
     const mien_subgroup_table *ages = &e.subgroups.tables[0];
     assert_string_equal(ages->column, "age");
     assert_int_equal(ages->count, 3);
-    static const mien_subgroup want[] = {
-        {"young", 5, 0.8, 0}, {"old", 4, 0.75, 0}, {"(none)", 1, 1, 0}};
+    static const struct {
+        const char *name;
+        size_t n;
+        double accuracy;
+    } want[] = {{"young", 5, 0.8}, {"old", 4, 0.75}, {"(none)", 1, 1}};
     for (int i = 0; i < 3; i++) {
         assert_string_equal(ages->rows[i].name, want[i].name);
         assert_int_equal(ages->rows[i].n, want[i].n);
         assert_true(fabs(ages->rows[i].accuracy - want[i].accuracy) < 1e-12);
     }
+    /* SciPy: binomtest(3, 4).proportion_ci(0.95, "wilson"), chi2_contingency([[3, 1], [5, 1]]) */
+    assert_true(fabs(ages->rows[1].low - 0.30064184258) < 1e-9);
+    assert_true(fabs(ages->rows[1].high - 0.95441273919) < 1e-9);
+    assert_true(fabs(ages->rows[1].p - 0.74688563339) < 1e-9);
     mien_evaluation_document(&e, false, &text);
     expect_in(text.data, "\"groups\": [{\"column\": \"age\"");
+    expect_in(text.data, "\"interval\": [0.3006");
+    expect_in(text.data, "\"p\": 0.74688");
     mien_text_release(&text);
     mien_evaluation_release(&e);
 }
@@ -245,7 +254,7 @@ static void predictions(void **state) {
     mien_evaluation_predictions(&e, &text);
     assert_int_equal(text.status, MIEN_OK);
     expect_in(text.data,
-              "row,true,predicted,angry,disgust,fear,happy,sad,surprise,neutral,contempt\n"
+              "row,label,prediction,angry,disgust,fear,happy,sad,surprise,neutral,contempt\n"
               "0,angry,disgust,0.0");
     expect_in(text.data, "\n6,neutral,neutral,0.0");
     int lines = 0;

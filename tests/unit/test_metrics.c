@@ -169,11 +169,17 @@ static void tables_of_utf8_names(void **state) {
     assert_non_null(strstr(text.data, "  fröhlich über…ht A über…ht B         喜     total\n"));
     mien_text_release(&text);
     mien_metrics_release(&m);
-    mien_subgroup row = {"jünger", 5, 0.4, 0.3};
-    mien_subgroup_table table = {"größe", &row, 1};
+    mien_subgroup rows[] = {{"jünger", 5, 0.4, 0.3, 0.12, 0.77, 0.051},
+                            {"a", 5, 1, 1, 0.6, 1, 1e-9},
+                            {"b", 5, 1, 1, 0.6, 1, NAN}};
+    mien_subgroup_table table = {"größe", rows, 3};
     mien_subgroups_table(&(mien_subgroups){&table, 1}, &text);
-    assert_string_equal(text.data, "\ngröße                            n  accuracy  macro F1\n"
-                                   "jünger                           5     0.400     0.300\n");
+    assert_string_equal(
+        text.data,
+        "\ngröße                            n  accuracy  macro F1   95 % interval         p\n"
+        "jünger                           5     0.400     0.300   0.120 … 0.770     0.051\n"
+        "a                                5     1.000     1.000   0.600 … 1.000   < 0.001\n"
+        "b                                5     1.000     1.000   0.600 … 1.000         -\n");
     mien_text_release(&text);
 }
 

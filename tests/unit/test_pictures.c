@@ -109,7 +109,7 @@ static char *page_of(int classes, const char (*names)[64]) {
     char model[128];
     snprintf(model, sizeof model, "%s/m.h5", scratch);
     const char *warnings[] = {"these are <b>the data</b>"};
-    mien_subgroup rows[] = {{"<img src=x>", 5, 0.4, 0.3}};
+    mien_subgroup rows[] = {{"<img src=x>", 5, 0.4, 0.3, 0.1, 0.7, 0.5}};
     mien_subgroup_table table = {"<u>age", rows, 1};
     const mien_subgroups groups = {&table, 1};
     const mien_report_head head = {.model = model,
