@@ -12,6 +12,7 @@
 #include "host/base/memory.h"
 #include "host/base/yaml.h"
 #include "host/eval/evaluate.h"
+#include "host/eval/scores_file.h"
 #include "tests/support/test.h"
 
 enum {
@@ -265,6 +266,33 @@ static void predictions(void **state) {
     mien_evaluation_release(&e);
 }
 
+/* What is written can be read back: the same numbers. */
+static void predictions_again(void **state) {
+    (void)state;
+    const char *const models[] = {strong};
+    mien_text text = {0};
+    mien_scores scores;
+    mien_metrics m;
+    mien_evaluation e = evaluate(&(mien_evaluate_request){.models = models, .model_count = 1});
+    mien_evaluation_predictions(&e, &text);
+    scratch_put_text("again.csv", &text);
+    expect_ok(mien_scores_read(scratch_path("again.csv"), &scores));
+    assert_int_equal(scores.n, e.n);
+    assert_int_equal(scores.classes, CLASSES);
+    assert_true(scores.has_scores);
+    assert_memory_equal(scores.names, names, sizeof names);
+    assert_memory_equal(scores.labels, e.labels, e.n * sizeof *e.labels);
+    assert_memory_equal(scores.probabilities, e.probabilities,
+                        e.n * CLASSES * sizeof *e.probabilities);
+    assert_string_equal(scores.ids[6], "6");
+    expect_ok(mien_metrics_compute(scores.probabilities, scores.labels, scores.n, CLASSES, &m));
+    assert_true(m.loss == e.metrics.loss && m.ece == e.metrics.ece);
+    assert_memory_equal(m.confusion, e.metrics.confusion, CLASSES * CLASSES * sizeof *m.confusion);
+    mien_metrics_release(&m);
+    mien_scores_release(&scores);
+    mien_evaluation_release(&e);
+}
+
 static void expect_failure(mien_evaluate_request request, mien_status status, const char *message) {
     mien_evaluation e;
     assert_int_equal(mien_evaluate(&request, backend, &e), status);
@@ -304,6 +332,7 @@ int main(void) {
         cmocka_unit_test(one_model),   cmocka_unit_test(named_parts),
         cmocka_unit_test(ensemble),    cmocka_unit_test(training_data),
         cmocka_unit_test(subgroups),   cmocka_unit_test(soft_labels),
-        cmocka_unit_test(predictions), cmocka_unit_test(errors)};
+        cmocka_unit_test(predictions), cmocka_unit_test(predictions_again),
+        cmocka_unit_test(errors)};
     return cmocka_run_group_tests(tests, start, stop);
 }
