@@ -9,6 +9,7 @@
 #include "host/base/memory.h"
 #include "host/data/merge.h"
 #include "host/data/split.h"
+#include "host/data/source.h"
 #include "host/data/votes.h"
 
 enum { PIXELS = MIEN_AUDIT_SIDE * MIEN_AUDIT_SIDE };
@@ -167,6 +168,23 @@ static mien_status read_votes(const char *path, mien_audit *a) {
     return status;
 }
 
+int mien_audit_size(int i) {
+    static const int least[MIEN_AUDIT_SIZES] = {0, 24, 48, 64, 96, 128, 224, 512, 1024};
+    return least[i];
+}
+
+static void count_sizes(mien_audit *a) {
+    const mien_dataset *set = &a->data;
+    a->sized = set->def && set->def->size && set->reader;
+    for (size_t i = 0; i < set->count && a->sized; i++) {
+        int width, height, size = MIEN_AUDIT_SIZES - 1;
+        set->def->size(set, set->origin ? set->origin[i] : i, &width, &height);
+        while (mien_audit_size(size) > (width < height ? width : height))
+            size--;
+        a->sizes[size]++;
+    }
+}
+
 static mien_status load(const mien_audit_request *request, mien_audit *a) {
     const mien_image_spec spec = {MIEN_AUDIT_SIDE, MIEN_AUDIT_SIDE, 1};
     MIEN_TRY(mien_dataset_load_all(request->data, spec, request->on_bad, MIEN_MEMORY_RESIDENT, NULL,
@@ -189,6 +207,7 @@ mien_status mien_audit_run(const mien_audit_request *request, mien_backend *back
     *out = (mien_audit){0};
     MIEN_TRY(load(request, out));
     const uint8_t *pixels = out->data.pixels;
+    count_sizes(out);
     MIEN_TRY(mien_alike_find(&out->data, pixels, &out->exact, &out->near));
     MIEN_TRY(find_unusual(pixels, out));
     MIEN_TRY(find_no_face(pixels, out));

@@ -6,7 +6,10 @@
 #include "host/base/text.h"
 #include "host/eval/evaluate.h"
 
-enum { MIEN_AUDIT_SIDE = 48 }; /* images are compared as gray ones of this size */
+enum {
+    MIEN_AUDIT_SIDE = 48, /* images are compared as gray ones of this size */
+    MIEN_AUDIT_SIZES = 9
+};
 
 typedef struct mien_audit_request {
     const char *data;  /* for mien_dataset_load_all */
@@ -46,8 +49,14 @@ typedef struct mien_audit {
     double *vote_entropy;           /* [classes] mean over images, in bits; NULL: no votes */
     size_t *voted;                  /* [classes] images with votes */
     size_t voted_no_face;           /* images whose votes have a majority for "no face" */
+    size_t sizes[MIEN_AUDIT_SIZES]; /* images by their shorter side, see mien_audit_size */
+    bool sized;                     /* the data know the sizes */
     double seconds;
 } mien_audit;
+
+/* sizes[i] counts images whose shorter side is at least this many pixels, and less than the next
+ * one's. */
+int mien_audit_size(int i);
 
 /* Release `out` also after a failure. */
 mien_status mien_audit_run(const mien_audit_request *request, mien_backend *backend,
@@ -57,6 +66,8 @@ bool mien_audit_leaks(const mien_audit *audit);
 void mien_audit_release(mien_audit *audit);
 
 /* document.c */
+/* Appends "row 12" of a table, or the name of a file. */
+void mien_audit_sample(const mien_audit *audit, size_t sample, mien_text *out);
 void mien_audit_table(const mien_audit *audit, mien_text *out);
 void mien_audit_document(const mien_audit *audit, mien_text *out);
 

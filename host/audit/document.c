@@ -15,8 +15,7 @@ static const char *class_name(const mien_audit *a, size_t sample) {
     return a->data.class_names[a->data.labels[sample]];
 }
 
-/* "row 12" of a table, or the name of a file. */
-static void put_sample(const mien_audit *a, size_t sample, mien_text *out) {
+void mien_audit_sample(const mien_audit *a, size_t sample, mien_text *out) {
     if (a->data.def && a->data.def->file && a->data.reader)
         mien_text_puts(out, mien_source_file(&a->data, sample));
     else
@@ -29,7 +28,7 @@ static void put_list(const mien_audit *a, const char *title, const mien_audit_li
     for (size_t i = 0; i < list->count && i < SHOWN; i++) {
         const size_t sample = list->samples[i];
         mien_text_puts(out, "    ");
-        put_sample(a, sample, out);
+        mien_audit_sample(a, sample, out);
         mien_text_printf(out, "  %s", class_name(a, sample));
         if (list == &a->suspects)
             mien_text_printf(out, ", the model says %s", a->names[a->predicted[sample]]);
@@ -76,9 +75,25 @@ static void put_alike(const mien_audit *a, const char *kind, const mien_alike *a
                          alike->conflicts);
 }
 
+static void put_sizes(const mien_audit *a, mien_text *out) {
+    bool any = false;
+    for (int i = 0; a->sized && i < MIEN_AUDIT_SIZES; i++) {
+        if (!a->sizes[i]) continue;
+        mien_text_puts(out, any ? ", " : "shorter side in pixels: ");
+        any = true;
+        if (i == MIEN_AUDIT_SIZES - 1)
+            mien_text_printf(out, "from %d", mien_audit_size(i));
+        else
+            mien_text_printf(out, "%d to %d", mien_audit_size(i), mien_audit_size(i + 1) - 1);
+        mien_text_printf(out, " %zu", a->sizes[i]);
+    }
+    if (any) mien_text_puts(out, "\n");
+}
+
 void mien_audit_table(const mien_audit *a, mien_text *out) {
     put_balance(a, out);
     if (a->data.skipped) mien_text_printf(out, "unreadable, skipped: %lld\n", a->data.skipped);
+    put_sizes(a, out);
     if (!a->parts) mien_text_puts(out, "the data name no parts, so there is no leakage to find\n");
     put_alike(a, "identical", &a->exact, out);
     put_alike(a, "identical or nearly identical", &a->near, out);
@@ -106,7 +121,7 @@ static void json_list(const mien_audit *a, const char *key, const mien_audit_lis
     for (size_t i = 0; i < list->count && i < LISTED; i++) {
         const size_t sample = list->samples[i];
         mien_text name = {0};
-        put_sample(a, sample, &name);
+        mien_audit_sample(a, sample, &name);
         mien_json_open(json, NULL, '{');
         mien_json_string(json, "image", name.data);
         mien_json_integer(json, "row", a->data.row[sample]);
@@ -161,6 +176,19 @@ static void json_balance(const mien_audit *a, mien_json *json) {
     mien_json_close(json, ']');
 }
 
+static void json_sizes(const mien_audit *a, mien_json *json) {
+    if (!a->sized) return;
+    mien_json_open(json, "shorter_side", '[');
+    for (int i = 0; i < MIEN_AUDIT_SIZES; i++) {
+        mien_json_open(json, NULL, '{');
+        mien_json_integer(json, "from", mien_audit_size(i));
+        if (i < MIEN_AUDIT_SIZES - 1) mien_json_integer(json, "to", mien_audit_size(i + 1) - 1);
+        mien_json_integer(json, "images", (long long)a->sizes[i]);
+        mien_json_close(json, '}');
+    }
+    mien_json_close(json, ']');
+}
+
 void mien_audit_document(const mien_audit *a, mien_text *out) {
     mien_json json = {.text = out, .pretty = true};
     mien_json_open(&json, NULL, '{');
@@ -170,6 +198,7 @@ void mien_audit_document(const mien_audit *a, mien_text *out) {
     mien_json_integer(&json, "unreadable", a->data.skipped);
     mien_json_bool(&json, "leakage", mien_audit_leaks(a));
     json_balance(a, &json);
+    json_sizes(a, &json);
     json_alike(a, "identical", &a->exact, &json);
     json_alike(a, "nearly_identical", &a->near, &json);
     json_list(a, "dark", &a->dark, &json);

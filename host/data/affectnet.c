@@ -93,4 +93,5 @@ static mien_status open_affectnet(const char *source, const mien_on_bad *on_bad,
 }
 
 const mien_source_def mien_source_affectnet = {
-    "a folder of pictures", accepts, open_affectnet, pictures_read, pictures_close, pictures_file};
+    "a folder of pictures", accepts,       open_affectnet, pictures_read,
+    pictures_close,         pictures_file, pictures_size};

@@ -305,4 +305,4 @@ static bool accepts(const char *source) {
 }
 
 const mien_source_def mien_source_csv = {
-    "a .csv or .csv.gz file", accepts, open_csv, read_csv, close_csv, NULL};
+    "a .csv or .csv.gz file", accepts, open_csv, read_csv, close_csv, NULL, NULL};

@@ -169,6 +169,15 @@ mien_status mien_dataset_read(const mien_dataset *set, const uint32_t *samples, 
     return status == MIEN_OK ? status : mien_fail(status, __FILE__, __LINE__, "%s", message);
 }
 
+mien_status mien_dataset_fetch(const mien_dataset *set, const uint32_t *samples, size_t count,
+                               uint8_t *pixels) {
+    const size_t image = mien_image_bytes(set->spec);
+    if (!set->pixels) return mien_dataset_read(set, samples, count, pixels);
+    for (size_t i = 0; i < count; i++)
+        memcpy(pixels + i * image, mien_dataset_image(set, samples[i]), image);
+    return MIEN_OK;
+}
+
 mien_status mien_dataset_fill(mien_dataset *set) {
     return set->pixels ? mien_dataset_read(set, NULL, set->count, set->pixels) : MIEN_OK;
 }

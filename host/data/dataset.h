@@ -125,6 +125,9 @@ void mien_image_shape(mien_image_spec spec, const uint8_t *gray, int height, int
  * all threads. Of several failures the first sample's is reported. */
 mien_status mien_dataset_read(const mien_dataset *set, const uint32_t *samples, size_t count,
                               uint8_t *pixels);
+/* The same, from memory where the set keeps its pixels. */
+mien_status mien_dataset_fetch(const mien_dataset *set, const uint32_t *samples, size_t count,
+                               uint8_t *pixels);
 static inline bool mien_dataset_belongs(const mien_dataset *set, size_t i, mien_part part) {
     return part == MIEN_NO_PART || set->part[i] == part;
 }

@@ -243,4 +243,5 @@ out:
 }
 
 const mien_source_def mien_source_ferplus = {"a folder of pictures", accepts,        open_ferplus,
-                                             pictures_read,          pictures_close, pictures_file};
+                                             pictures_read,          pictures_close, pictures_file,
+                                             pictures_size};

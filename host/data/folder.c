@@ -367,4 +367,5 @@ out:
 }
 
 const mien_source_def mien_source_folder = {"a folder of pictures", mien_is_folder, open_folder,
-                                            pictures_read,          pictures_close, pictures_file};
+                                            pictures_read,          pictures_close, pictures_file,
+                                            pictures_size};

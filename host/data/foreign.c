@@ -108,5 +108,5 @@ static void close_foreign(mien_dataset *set) {
     (void)set; /* nothing is open */
 }
 
-const mien_source_def mien_source_foreign = {"a folder of pictures", accepts,       open_foreign,
-                                             read_foreign,           close_foreign, NULL};
+const mien_source_def mien_source_foreign = {
+    "a folder of pictures", accepts, open_foreign, read_foreign, close_foreign, NULL, NULL};

@@ -347,6 +347,6 @@ out:
     return status;
 }
 
-const mien_source_def mien_source_label_table = {"a folder of pictures", accepts,
-                                                 open_label_table,       pictures_read,
-                                                 pictures_close,         pictures_file};
+const mien_source_def mien_source_label_table = {
+    "a folder of pictures", accepts,       open_label_table, pictures_read,
+    pictures_close,         pictures_file, pictures_size};

@@ -376,4 +376,4 @@ static void close_npy(mien_dataset *set) {
 }
 
 const mien_source_def mien_source_npy = {
-    "a .npy or .npz file", accepts, open_npy, read_npy, close_npy, NULL};
+    "a .npy or .npz file", accepts, open_npy, read_npy, close_npy, NULL, NULL};

@@ -73,6 +73,12 @@ static uint64_t stamp_of(const char *path) {
            ((uint64_t)info.st_mtim.tv_sec * 1000000000u + (uint64_t)info.st_mtim.tv_nsec);
 }
 
+void pictures_size(const mien_dataset *set, size_t i, int *width, int *height) {
+    const pictures *p = set->reader;
+    *width = p->items[i].width;
+    *height = p->items[i].height;
+}
+
 const char *pictures_file(const mien_dataset *set, size_t i) {
     const pictures *p = set->reader;
     return p->paths.data + p->items[i].path;
@@ -110,6 +116,8 @@ static mien_status decode(const mien_dataset *set, size_t i, uint8_t *pixels, ui
     MIEN_TRY(pictures_path(set, i, path));
     *stamp = stamp_of(path);
     MIEN_TRY(mien_image_read(path, set->spec.channels == 3 ? 3 : 1, &image));
+    p->items[i].width = (uint16_t)(image.width < UINT16_MAX ? image.width : UINT16_MAX);
+    p->items[i].height = (uint16_t)(image.height < UINT16_MAX ? image.height : UINT16_MAX);
     if (image.width < PICTURE_SIDE_MIN || image.height < PICTURE_SIDE_MIN)
         status = MIEN_FAIL(FORMAT, "'%s' has %dx%d pixels: too small for a face (at least %dx%d)",
                            path, image.width, image.height, PICTURE_SIDE_MIN, PICTURE_SIDE_MIN);

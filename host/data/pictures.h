@@ -14,6 +14,7 @@ typedef struct picture {
     uint64_t stamp; /* of the file's size and time when it was checked */
     uint32_t group;
     uint16_t label;
+    uint16_t width, height; /* of the whole picture, at most 65535 */
     uint8_t usage;
 } picture;
 
@@ -41,6 +42,8 @@ mien_status pictures_box(mien_dataset *set, mien_rect box);
 mien_status pictures_load(mien_dataset *set, const mien_on_bad *on_bad);
 mien_status pictures_read(const mien_dataset *set, size_t i, mien_read_buffer *buffer,
                           uint8_t *pixels);
+/* The size of its picture as it was decoded. */
+void pictures_size(const mien_dataset *set, size_t i, int *width, int *height);
 const char *pictures_file(const mien_dataset *set, size_t i);
 /* Its path, in path[MIEN_PATH]. */
 mien_status pictures_path(const mien_dataset *set, size_t i, char *path);

@@ -126,4 +126,5 @@ static mien_status open_rafdb(const char *source, const mien_on_bad *on_bad, mie
 }
 
 const mien_source_def mien_source_rafdb = {"a folder of pictures", accepts,        open_rafdb,
-                                           pictures_read,          pictures_close, pictures_file};
+                                           pictures_read,          pictures_close, pictures_file,
+                                           pictures_size};

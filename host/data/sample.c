@@ -40,4 +40,4 @@ static void close_sample(mien_dataset *set) {
 }
 
 const mien_source_def mien_source_sample = {
-    "'sample' for generated faces", accepts, open_sample, read_sample, close_sample, NULL};
+    "'sample' for generated faces", accepts, open_sample, read_sample, close_sample, NULL, NULL};

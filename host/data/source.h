@@ -28,6 +28,9 @@ typedef struct mien_source_def {
     /* The file of sample i, relative to set->source. NULL: samples are not files. With it,
      * set->reader is kept as long as the set. */
     const char *(*file)(const mien_dataset *set, size_t i);
+    /* The size of sample i before it was converted to set->spec. NULL: not known, or the same for
+     * all samples. */
+    void (*size)(const mien_dataset *set, size_t i, int *width, int *height);
 } mien_source_def;
 
 /* The same for sample i of a set that may hold only some of the source's samples. */
