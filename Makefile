@@ -17,7 +17,7 @@ DEB_OPENCV := libopencv-core-dev libopencv-imgproc-dev libopencv-objdetect-dev l
 DEB_VIDEO := libavformat-dev libavcodec-dev libavdevice-dev libswscale-dev
 DEB_WINDOW := libsdl2-dev
 DEB_SERVE := libmicrohttpd-dev libseccomp-dev
-DEB_LOADED := libarchive13 libheif1
+DEB_LOADED := libarchive13 libheif1 librsvg2-2 fonts-dejavu-core
 DEB_CHECK := libcmocka-dev python3-numpy
 # only for check-gate; where one is missing, its tests are skipped
 DEB_GATE  := xvfb xdotool chromium chromium-driver nginx-light caddy systemd curl openssl procps \

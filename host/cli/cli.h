@@ -54,7 +54,7 @@ typedef struct cli_command {
 
 extern const cli_command cmd_train, cmd_evaluate, cmd_predict, cmd_video, cmd_realtime, cmd_prepare,
     cmd_serve, cmd_preview, cmd_convert, cmd_identify, cmd_inspect, cmd_bench, cmd_tune, cmd_parity,
-    cmd_devices, cmd_runs, cmd_sweep, cmd_audit;
+    cmd_devices, cmd_runs, cmd_sweep, cmd_audit, cmd_compare, cmd_report;
 
 /* Parses argv, the words after the command's name. At most `most_rest` positional arguments are
  * stored in `rest`. After printing help, the version or a usage error, returns false and sets

@@ -2,13 +2,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "host/audit/audit.h"
 #include "host/cli/cli.h"
+#include "host/report/audit_page.h"
 
 typedef struct audit_args {
     cli_common common;
     cli_list rest;
-    const char *data, *model, *votes, *on_bad, *json;
+    const char *data, *model, *votes, *on_bad, *json, *report;
     bool strict;
     mien_on_bad bad_rows;
 } audit_args;
@@ -38,10 +38,12 @@ static mien_status audit(audit_args *args, bool *leaks) {
     mien_backend *backend = NULL;
     mien_status status;
     MIEN_TRY(cli_writable("--out", args->json));
+    MIEN_TRY(cli_writable_folder("--report", args->report));
     MIEN_TRY(cli_spares("--out", args->json, &inputs));
     MIEN_TRY(cli_backend(&args->common, &backend));
     cli_catch_signals();
     MIEN_GO(mien_audit_run(&request, backend, &found));
+    if (args->report) MIEN_GO(mien_audit_report(&found, args->report));
     MIEN_GO(show(args, &found));
     *leaks = mien_audit_leaks(&found);
 out:
@@ -59,6 +61,8 @@ static int run(int argc, char **argv, const cli_command *self) {
         {"--votes", "FILE", "FER+ votes (fer2013new.csv): how much people disagree", &args.votes,
          NULL, NULL},
         {"--out", "FILE", "also write all results as JSON", &args.json, NULL, NULL},
+        {"--report", "DIR", "write a page with pictures and the results: DIR/audit.html",
+         &args.report, NULL, NULL},
         {"--strict", NULL, "exit status 1 if images of one part are in another, too", NULL, NULL,
          &args.strict},
         {"--on-bad", "fail|skip[:MAX]", "unreadable images or rows (default: skip)", &args.on_bad,
@@ -81,7 +85,7 @@ static int run(int argc, char **argv, const cli_command *self) {
 }
 
 const cli_command cmd_audit = {
-    "audit", "--data SRC [--model M] [--votes FILE] [--out FILE] [--strict]",
+    "audit", "--data SRC [--model M] [--votes FILE] [--report DIR] [--strict]",
     "finds duplicates, leakage between parts, unusual images and doubtful labels",
     "  mien audit --data fer2013.csv\n"
     "  mien audit --data faces --strict --out audit.json\n"

@@ -6,14 +6,11 @@
 #include "include/mien/mien.h"
 
 static const cli_command *const commands[] = {
-    &cmd_train,   &cmd_evaluate, &cmd_predict, &cmd_video,    &cmd_realtime, &cmd_serve,
-    &cmd_prepare, &cmd_preview,  &cmd_convert, &cmd_identify, &cmd_inspect,  &cmd_bench,
-    &cmd_tune,    &cmd_parity,   &cmd_devices, &cmd_runs,     &cmd_sweep,    &cmd_audit};
+    &cmd_train,   &cmd_evaluate, &cmd_predict, &cmd_video,   &cmd_realtime,
+    &cmd_serve,   &cmd_prepare,  &cmd_preview, &cmd_convert, &cmd_identify,
+    &cmd_inspect, &cmd_bench,    &cmd_tune,    &cmd_parity,  &cmd_devices,
+    &cmd_runs,    &cmd_sweep,    &cmd_audit,   &cmd_compare, &cmd_report};
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
-
-/* Commands planned for later versions. */
-static const char *const later[] = {"compare", "report"};
-enum { LATER = sizeof later / sizeof later[0] };
 
 static void print_help(void) {
     printf(
@@ -44,11 +41,6 @@ static int run_command(int argc, char **argv) {
     for (int i = 0; i < COMMANDS; i++)
         if (strcmp(word, commands[i]->name) == 0)
             return commands[i]->run(argc - 2, argv + 2, commands[i]);
-    for (int i = 0; i < LATER; i++)
-        if (strcmp(word, later[i]) == 0) {
-            fprintf(stderr, "mien: '%s' is not in this version\n", word);
-            return EXIT_USAGE;
-        }
     const char *names[COMMANDS];
     for (int i = 0; i < COMMANDS; i++)
         names[i] = commands[i]->name;

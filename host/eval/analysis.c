@@ -5,6 +5,7 @@
 #include "host/base/memory.h"
 #include "host/eval/bootstrap.h"
 #include "host/eval/curves.h"
+#include "host/eval/significance.h"
 #include "host/eval/temperature.h"
 #include "host/formats/model.h"
 
@@ -71,6 +72,7 @@ mien_status mien_analysis_compute(const float *probabilities, const uint16_t *la
     MIEN_TRY(mien_new(&out->f1, count, sizeof *out->f1));
     MIEN_TRY(mien_new(&out->curves, count, sizeof *out->curves));
     MIEN_TRY(mien_bootstrap(probabilities, labels, metrics, out));
+    if (n < MIEN_BOOTSTRAP_LEAST) out->accuracy = mien_wilson(metrics->correct, n);
     for (int k = 0; k < classes; k++)
         MIEN_TRY(mien_class_curves_compute(probabilities, labels, n, classes, k, &out->curves[k]));
     count_confidence(probabilities, labels, n, out);

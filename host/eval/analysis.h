@@ -20,6 +20,9 @@ typedef struct mien_class_curves {
     /* areas are mien_class_metrics.roc_auc and .average_precision */
 } mien_class_curves;
 
+/* The bootstrap's interval of the accuracy of fewer rows would be too narrow, at 0 or 100 % even
+ * empty: it is Wilson's. */
+enum { MIEN_BOOTSTRAP_LEAST = 100 };
 enum { MIEN_HISTOGRAM = 20, MIEN_RESAMPLES = 1000, MIEN_CURVE_POINTS = 400 };
 
 typedef struct mien_bin {

@@ -6,6 +6,7 @@
 
 #include "host/base/file.h"
 #include "host/base/memory.h"
+#include "host/base/text.h"
 
 enum { LOG_BYTES = 16 << 20, QUANTITIES = 4, COLUMNS_MAX = 64 };
 
@@ -61,7 +62,7 @@ static mien_status read_row(const char *line, const char *path, char separator, 
     return MIEN_FAIL(FORMAT, "%s, line %zu has too few fields", path, epoch + 2);
 }
 
-static mien_status read_lines(char *text, const char *path, mien_curves *out) {
+static mien_status read_lines(char *text, const char *path, mien_learning *out) {
     int of_column[COLUMNS_MAX], known = 0;
     size_t lines = 0, epoch = 0;
     for (const char *at = text; (at = strchr(at, '\n')); at++)
@@ -83,17 +84,17 @@ static mien_status read_lines(char *text, const char *path, mien_curves *out) {
     return MIEN_OK;
 }
 
-mien_status mien_curves_read(const char *path, mien_curves *out) {
+mien_status mien_learning_read(const char *path, mien_learning *out) {
     char *text;
     size_t size;
-    *out = (mien_curves){0};
+    *out = (mien_learning){0};
     MIEN_TRY(mien_file_read(path, LOG_BYTES, &text, &size));
     const mien_status status = read_lines(text, path, out);
     mien_free(text);
     return status;
 }
 
-void mien_curves_release(mien_curves *curves) {
+void mien_learning_release(mien_learning *curves) {
     mien_free(curves->numbers);
-    *curves = (mien_curves){0};
+    *curves = (mien_learning){0};
 }

@@ -40,11 +40,12 @@ assert n[\"parts\"][\"test\"][\"also_in\"] == {\"train\": 1, \"val\": 1}, n
 assert a[\"leakage\"] and a[\"n\"] == 145 and a[\"flat\"][\"images\"][0][\"image\"] == \"row 145\", a[\"flat\"]
 "'
 check "the same on stdout" eval '"$mien" audit --data copies.csv -q --json | grep -v seconds >out.json && grep -v seconds audit.json | cmp - out.json'
+check "a page" eval 'audit --report page && ls page | tr "\n" " " | grep -qx "audit.html audit.json " && grep -qF "<b>Leakage:</b>" page/audit.html && grep -qF "In several parts" page/audit.html && grep -q "data:image/png" page/audit.html && cmp <(grep -v seconds page/audit.json) <(grep -v seconds audit.json)'
 check "--strict: leakage is a failure" eval '! audit --strict && grep -q "figures on it are too good" err.txt'
 check "--strict: no leakage" "$mien" audit --data plain.csv -q --strict
 check "the number of threads does not matter" eval 'audit --threads 1 && cp audit.txt one.txt && audit --threads 3 && cmp one.txt audit.txt'
 mkdir -p folder/a folder/b && cp "$root/datasets/photos/astronaut.png" folder/a/1.png && cp folder/a/1.png folder/b/2.png && echo no >folder/b/3.png
-check "a folder: names, contradicting labels, unreadable files" eval '"$mien" audit --data folder >audit.txt 2>err.txt && has "identical images: 1 groups, 1 surplus" && has "1 groups have images with different labels" && has "unreadable, skipped: 1" && has "name no parts"'
+check "a folder: names, contradicting labels, unreadable files" eval '"$mien" audit --data folder >audit.txt 2>err.txt && has "identical images: 1 groups, 1 surplus" && has "1 groups have images with different labels" && has "unreadable, skipped: 1" && has "name no parts" && has "shorter side in pixels: 512 to 1023 2"'
 echo 'row,x' >wrong.csv
 refuse 1 "votes that are none" "wrong.csv" -- audit --data plain.csv --votes wrong.csv
 if [ "$have_h5" = 1 ]; then

@@ -58,7 +58,7 @@ def cases():
         Case("resume", ["train", "-q", "--resume", "run"],
              before=lambda folder: shutil.copytree("half", folder + "/run")),
         Case("evaluate", ["evaluate", "--json", "--predictions", "p.csv", "--report", "report"] +
-             model + data, ["p.csv", "report/report.html", "report/report.json"]),
+             model + data, ["p.csv", "report/report.html", "report/metrics.json"]),
         Case("predict-data", ["predict", "--json", "--csv", "c.csv"] + model + data, ["c.csv"]),
         Case("predict-photo", ["predict", at_home("portrait.jpg"), "--detector", "none", "--json",
                                "--csv", "c.csv", "--annotate", "drawn"] + model,

@@ -1,7 +1,7 @@
 """Compares the pixels and labels that Mien reads from an image folder with libjpeg-turbo in Python.
 
-    mien evaluate --model best.h5 --data FOLDER --split all --json > report.json
-    python3 tests/golden/check_folder.py FOLDER report.json
+    mien evaluate --model best.h5 --data FOLDER --split all --json > metrics.json
+    python3 tests/golden/check_folder.py FOLDER metrics.json
 
 FOLDER is <part>/<class>/picture or <class>/picture, with gray pictures of the model's input size, so
 that nothing is resized. Decodes every file with Pillow (libjpeg-turbo and libpng) in the order of the

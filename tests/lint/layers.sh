@@ -33,7 +33,7 @@ allowed() {
     host/train) echo host/eval host/image ;;
     host/runs) echo host/train ;;
     host/bench) echo host/train ;;
-    host/report) echo host/eval host/image ;;
+    host/report) echo host/audit host/image ;;
     host/api) echo host/train ;;
     host/cli) echo host/audit host/bench host/runs host/report host/vision host/window host/serve ;;
     esac

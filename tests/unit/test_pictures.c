@@ -89,8 +89,12 @@ static char *page_of_answers(const mien_report_head *head, const float *p, const
     char *page;
     size_t size;
     assert_int_equal(mien_metrics_compute(p, labels, n, classes, &metrics), MIEN_OK);
-    const mien_report report = {&metrics, names, head};
+    mien_analysis analysis;
+    assert_int_equal(mien_analysis_compute(p, labels, n, classes, &metrics, &analysis), MIEN_OK);
+    const mien_report report = {
+        .metrics = &metrics, .analysis = &analysis, .names = names, .head = head};
     assert_int_equal(mien_report_write(&report, scratch), MIEN_OK);
+    mien_analysis_release(&analysis);
     assert_int_equal(mien_file_read(scratch_path("report.html"), 1 << 24, &page, &size), MIEN_OK);
     mien_metrics_release(&metrics);
     return page;
@@ -150,27 +154,9 @@ static void test_report_page(void **state) {
         strstr(page, "45.4 to 82.8&nbsp;%")); /* binomtest(14, 21).proportion_ci(method="wilson") */
     assert_non_null(strstr(page, "style='--share:0.667'>0.667<"));
     assert_non_null(strstr(page, "calc((100% - .8rem)*var(--share))")); /* a gap between bars */
-    assert_non_null(strstr(page, "no log.csv"));
     assert_non_null(
         strstr(page, ">happy an…ng name<")); /* long names keep both ends in the matrix */
     mien_free(page);
-    static const char log[] = "epoch,loss,val_loss,accuracy,val_accuracy\n0,1.9,1.8,0.2,0.25\n"
-                              "1,1.4,1.5,0.4,0.38\n2,1.1,1.3,0.55,0.5\n";
-    scratch_put("log.csv", log, sizeof log - 1);
-    page = page_of(7, names);
-    assert_non_null(strstr(page, "aria-label='loss by epoch'"));
-    assert_non_null(strstr(page, "aria-label='accuracy by epoch'"));
-    mien_free(page);
-    static const char *const damaged[] = {
-        "", "epoch,loss\n1,2\n", "epoch,loss,val_loss,accuracy,val_accuracy\n0,1,2\n",
-        "epoch,loss,val_loss,accuracy,val_accuracy\n0,1,<i>,3,4\n"};
-    for (int i = 0; i < 4; i++) {
-        scratch_put("log.csv", damaged[i], strlen(damaged[i]));
-        page = page_of(7, names);
-        assert_non_null(strstr(page, "There are no learning curves"));
-        assert_null(strstr(page, "<i>"));
-        mien_free(page);
-    }
     static char many[30][64];
     for (int i = 0; i < 30; i++)
         snprintf(many[i], 64, "class number %d", i);
