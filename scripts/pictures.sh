@@ -35,8 +35,8 @@ bash "$root/datasets/faces.sh" faces >/dev/null
 "$mien" train folder --data faces --set model.file=sample --out runs/first -q >/dev/null
 "$mien" evaluate -q --model runs/first --split test --report report >/dev/null
 cp report/report.html .
-shot report.html report.png 860 692
-shot report.html report-page.png 860 1396
+shot report.html report.png 1000 1010
+shot report.html report-page.png 1000 3150
 keep report.png 64
 keep report-page.png 64
 
