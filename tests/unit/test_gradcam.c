@@ -5,8 +5,10 @@
 #include <string.h>
 
 #include "host/base/clock.h"
+#include "host/base/file.h"
 #include "host/base/yaml.h"
 #include "host/infer/gradcam.h"
+#include "tests/support/device.h"
 #include "tests/support/golden.h"
 #include "tests/support/scratch.h"
 #include "tests/support/test.h"
@@ -198,6 +200,23 @@ static void sigmoid_that_saturates(void **state) {
     mien_model_release(&model);
 }
 
+/* The emulation of a GPU, in f32: with tf32 factors the maps are off by some 1e-4. */
+static void on_cuda(void **state) {
+    (void)state;
+    const char *build = getenv("MIEN_BUILD");
+    char fake[512], module[544];
+    mien_backend *const cpu = backend;
+    snprintf(fake, sizeof fake, "%s/fake", build ? build : "build/release");
+    snprintf(module, sizeof module, "%s/mien-cuda.so", fake);
+    if (!mien_file_exists(module)) skip();
+    setenv("MIEN_MODULES", fake, 1);
+    backend = device_open(MIEN_COMPUTE_F32, false);
+    check("classic", 1);
+    check("residual", 12);
+    mien_backend_close(backend);
+    backend = cpu;
+}
+
 static void shipped_model(void **state) {
     (void)state;
     enum { COUNT = 200 };
@@ -257,6 +276,7 @@ int main(void) {
                                        cmocka_unit_test(does_not_apply),
                                        cmocka_unit_test(classes_are_checked),
                                        cmocka_unit_test(sigmoid_that_saturates),
-                                       cmocka_unit_test(shipped_model)};
+                                       cmocka_unit_test(shipped_model),
+                                       cmocka_unit_test(on_cuda)};
     return cmocka_run_group_tests(tests, start, stop);
 }
