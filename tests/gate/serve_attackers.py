@@ -1,5 +1,6 @@
 """Clients that mean no good, in a process of their own, so that what they cost is not measured as the server's time:
-    serve_attackers.py PORT malformed FIRST COUNT | slow COUNT SECONDS
+    serve_attackers.py PORT malformed FIRST COUNT RATE | slow COUNT SECONDS
+RATE: requests a second, 0: as many as 32 connections at a time can send.
 It says "ready", begins at a line on its standard input, and prints what it saw as JSON."""
 import asyncio, json, os, random, resource, sys, time
 
@@ -43,11 +44,12 @@ async def send_broken(rng):
         return 0
 
 
-async def malformed(first, count):
-    counts = {}
+async def malformed(first, count, rate):
+    counts, begin = {}, time.perf_counter()
 
     async def sender(k):
         for i in range(first + k, first + count, AT_ONCE):
+            if rate: await asyncio.sleep(max(0, begin + (i - first) / rate - time.perf_counter()))
             status = await send_broken(random.Random(1000 + i))
             counts[status] = counts.get(status, 0) + 1
     await asyncio.gather(*(sender(k) for k in range(AT_ONCE)))

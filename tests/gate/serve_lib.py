@@ -74,6 +74,17 @@ class Server:
                 pass
         return total
 
+    def cpu_seconds(self):
+        """Of the server and its decoders, also those that have ended."""
+        total = 0
+        for pid in [self.pid, *self.decoders()]:
+            try:
+                with open(f"/proc/{pid}/stat") as f: fields = f.read().rsplit(")", 1)[1].split()
+                total += sum(int(field) for field in fields[11:15 if pid == self.pid else 13])
+            except OSError:
+                pass
+        return total / os.sysconf("SC_CLK_TCK")
+
     def descriptors(self): return len(os.listdir(f"/proc/{self.pid}/fd"))
 
     def alive(self): return self.process.poll() is None

@@ -7,6 +7,7 @@ import serve_lib
 from serve_lib import Server, check, png, post, status_of
 
 ROUNDS, QUIET = 5, 5  # QUIET: seconds
+RATE, PACED, FLOOD = 400, 10000, 4000  # malformed requests: a second, so many in all; as fast as they can be sent
 here = os.path.dirname(os.path.abspath(__file__))
 seconds, malformed, slow = (int(a) for a in (sys.argv[1:4] or (20, 10000, 100)))
 root = os.getcwd()
@@ -106,9 +107,14 @@ async def overload():
 
 class Good:
     """Good requests, 200 a second at most, while the server is left alone and while it is attacked, in turns: on a busy
-    machine times change from minute to minute, and only those of neighbours can be compared."""
+    machine times change from minute to minute, and only those of neighbours can be compared. What attackers and refusals
+    take of the machine's CPUs makes other programs slower, however fair the server is: with a decoy, a second server
+    is attacked in the same way while the first one is left alone. And no more than RATE attacks a second: where two
+    CPUs are all there is, attackers without a limit take what clients and server need, and the times are the scheduler's."""
 
-    def __init__(self, server): self.server, self.quiet, self.attacked, self.statuses = server, [], [], set()
+    def __init__(self, server, decoy=None):
+        self.server, self.decoy, self.quiet, self.attacked, self.statuses = server, decoy, [], [], set()
+        self.bad, self.bad_cpu, self.good_cpu = 0, 0, 0  # beside the decoy: its requests, CPU seconds of both servers
 
     async def during(self, work, phases):
         times, done = [], asyncio.ensure_future(work)
@@ -125,19 +131,29 @@ class Good:
         phases.append(times)
         return done.result()
 
-    async def round(self, *attack):
+    async def attack(self, server, phases, attack):
         """What the attackers (serve_attackers.py) print, and how long they took."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable, os.path.join(here, "serve_attackers.py"), str(self.server.port), *map(str, attack),
+            sys.executable, os.path.join(here, "serve_attackers.py"), str(server.port), *map(str, attack),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE)
         await process.stdout.readline()
-        await self.during(asyncio.sleep(QUIET), self.quiet)
         begin = time.time()
         process.stdin.write(b"\n")
-        line = await self.during(process.stdout.readline(), self.attacked)
+        line = await self.during(process.stdout.readline(), phases)
         took = time.time() - begin
         await process.wait()
         return json.loads(line), took
+
+    async def round(self, *attack):
+        if self.decoy:
+            good, bad = self.server.cpu_seconds(), self.decoy.cpu_seconds()
+            counts, _ = await self.attack(self.decoy, self.quiet, attack)
+            self.good_cpu += self.server.cpu_seconds() - good
+            self.bad_cpu += self.decoy.cpu_seconds() - bad
+            self.bad += sum(counts.values())
+        else:
+            await self.during(asyncio.sleep(QUIET), self.quiet)
+        return await self.attack(self.server, self.attacked, attack)
 
     def check(self, name):
         """The p99 of good requests is at most twice that of the quiet phases."""
@@ -149,19 +165,29 @@ class Good:
         print(f"# good requests beside {name}: {said}")
         check(f"{name}: good requests are answered", self.statuses == {200}, self.statuses)
         check(f"{name}: p99 of good requests at most twice the quiet one", statistics.median(ratios) <= 2, said)
+        if not self.decoy: return
+        bad, good = self.bad_cpu / self.bad, self.good_cpu / sum(map(len, self.quiet))
+        said = f"{1e3 * bad:.2f} ms, a good one {1e3 * good:.2f} ms"
+        print(f"# CPU of one of the {name}: {said}")
+        check(f"{name}: one takes at most half the CPU time of a good one", bad <= 0.5 * good, said)
 
 
 async def malformed_requests(server):
-    await Good(server).round("malformed", 2000000, 2000)  # memory that the first ones need is no growth
-    before, descriptors, counts, seconds = server.memory(), server.descriptors(), {}, 0
-    good = Good(server)
-    for i in range(ROUNDS):
-        part, took = await good.round("malformed", i * malformed // ROUNDS, malformed // ROUNDS)
-        for status, count in part.items(): counts[status] = counts.get(status, 0) + count
-        seconds += took
+    decoy = Server("--detector", "none", log="decoy.log")
+    flood, counts, paced = Good(server), {}, min(malformed, PACED)
+
+    def count(part):
+        for status, number in part.items(): counts[status] = counts.get(status, 0) + number
+    _, took = await flood.attack(server, flood.attacked, ("malformed", 2000000, FLOOD, 0))  # memory that these need is no growth
+    print(f"# malformed: a flood of {FLOOD / took:.0f} a second; p99 of good requests {1e3 * quantile(flood.attacked[0], .99):.1f} ms")
+    before, descriptors = server.memory(), server.descriptors()
+    if malformed > paced: count((await flood.attack(server, flood.attacked, ("malformed", paced, malformed - paced, 0)))[0])
+    check("a flood of malformed requests: good requests are answered", flood.statuses == {200}, flood.statuses)
+    good = Good(server, decoy)
+    for i in range(ROUNDS): count((await good.round("malformed", i * paced // ROUNDS, paced // ROUNDS, RATE))[0])
     growth = (server.memory() - before) / 1024
     await asyncio.sleep(1)
-    said = f"{sum(counts.values())}, {sum(counts.values()) / seconds:.0f} a second, {counts}, {growth:.1f} MiB more"
+    said = f"{sum(counts.values())}, {counts}, {growth:.1f} MiB more"
     print("# malformed:", said)
     fine = {0, 200, 400, 401, 403, 404, 405, 411, 413, 414, 415, 417, 421, 422, 431, 501, 505}
     check("malformed requests: each gets a status of its kind, or none", set(counts) <= {str(s) for s in fine}, said)
@@ -169,6 +195,7 @@ async def malformed_requests(server):
     check("malformed requests: less than 32 MiB of memory", growth < (200 if asan else 32), said)
     check("malformed requests: no descriptor is left", server.descriptors() <= descriptors + 2, descriptors, server.descriptors())
     good.check("malformed requests")
+    decoy.stop()
 
 
 async def slow_clients(server):
