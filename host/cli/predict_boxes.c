@@ -8,6 +8,7 @@
 
 #include "host/base/log.h"
 #include "host/base/memory.h"
+#include "host/base/search.h"
 #include "host/cli/predict.h"
 #include "host/data/records.h"
 
@@ -103,17 +104,15 @@ static int by_photo(const void *a, const void *b) {
     return (p->line > q->line) - (p->line < q->line);
 }
 
-/* The first box with this name, by binary search; the count if there is none. */
+static int name_of_box(const void *name, const void *box) {
+    return strcmp(name, ((const predict_box *)box)->file);
+}
+
+/* The first box with this name; the count if there is none. */
 static size_t first_of(const predict_boxes *boxes, const char *name) {
-    size_t low = 0, high = boxes->count;
-    while (low < high) {
-        const size_t middle = (low + high) / 2;
-        if (strcmp(boxes->items[middle].file, name) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < boxes->count && strcmp(boxes->items[low].file, name) == 0 ? low : boxes->count;
+    const size_t i =
+        mien_search(name, boxes->items, boxes->count, sizeof *boxes->items, name_of_box);
+    return i < boxes->count && strcmp(boxes->items[i].file, name) == 0 ? i : boxes->count;
 }
 
 /* A photo's boxes are those with its path, or with the longest end of it that the table has. */
@@ -190,14 +189,10 @@ static bool clip(const predict_box *box, int width, int height, mien_rect *out, 
 
 mien_status predict_boxes_of(predict_boxes *boxes, const char *table, size_t photo, int width,
                              int height, mien_rect **rects, int *count) {
-    size_t first = 0, high = boxes->count, end;
-    while (first < high) {
-        const size_t middle = (first + high) / 2;
-        if (boxes->items[middle].photo < photo)
-            first = middle + 1;
-        else
-            high = middle;
-    }
+    const predict_box wanted = {.photo = photo};
+    const size_t first =
+        mien_search(&wanted, boxes->items, boxes->count, sizeof *boxes->items, by_photo);
+    size_t end;
     for (end = first; end < boxes->count && boxes->items[end].photo == photo;)
         end++;
     *count = 0;

@@ -14,6 +14,7 @@
 #include "host/base/file.h"
 #include "host/base/memory.h"
 #include "host/base/module.h"
+#include "host/base/search.h"
 
 enum {
     HEADERS_MAX = 4000000, /* members of any kind */
@@ -316,17 +317,13 @@ void archive_release(archive_files *files) {
 
 /* ---- looking up ---- */
 
+static int name_of_file(const void *name, const void *file) {
+    return strcmp(name, ((const archive_file *)file)->name);
+}
+
 /* The index of the first name that is not before `name`. */
 static size_t first_from(const archive_files *files, const char *name) {
-    size_t low = 0, high = files->count;
-    while (low < high) {
-        const size_t middle = (low + high) / 2;
-        if (strcmp(files->items[middle].name, name) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return mien_search(name, files->items, files->count, sizeof *files->items, name_of_file);
 }
 
 static const archive_file *find(const archive_files *files, const char *name) {

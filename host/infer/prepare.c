@@ -8,6 +8,7 @@
 #include "host/base/file.h"
 #include "host/base/log.h"
 #include "host/base/memory.h"
+#include "host/base/search.h"
 #include "host/data/listing.h"
 #include "host/data/pictures.h"
 #include "host/data/source.h"
@@ -131,17 +132,11 @@ static int by_source(const void *a, const void *b) {
 
 /* The first record of this photo that no sample has; NULL: none. */
 static earlier *find_earlier(earlier *all, size_t count, const char *source) {
-    size_t low = 0, high = count;
-    while (low < high) {
-        const size_t middle = (low + high) / 2;
-        if (strcmp(all[middle].source, source) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    while (low < count && all[low].sample != SIZE_MAX)
-        low++;
-    return low < count && strcmp(all[low].source, source) == 0 ? &all[low] : NULL;
+    const earlier wanted = {.source = source};
+    size_t i = mien_search(&wanted, all, count, sizeof *all, by_source);
+    while (i < count && all[i].sample != SIZE_MAX)
+        i++;
+    return i < count && strcmp(all[i].source, source) == 0 ? &all[i] : NULL;
 }
 
 /* Whether the photo's file is the one that was done; the hash decides where the time differs. */

@@ -6,6 +6,7 @@
 #include "host/base/json.h"
 #include "host/base/keys.h"
 #include "host/base/memory.h"
+#include "host/base/search.h"
 #include "host/base/sha256.h"
 #include "host/base/text.h"
 #include "host/base/yaml.h"
@@ -417,6 +418,20 @@ static void parts(void **state) {
     assert_false(mien_next_part(&list, '|', &part, &length));
 }
 
+static int compare_ints(const void *a, const void *b) {
+    return *(const int *)a - *(const int *)b;
+}
+
+/* The first that is not before the key, also of several equal ones. */
+static void search(void **state) {
+    (void)state;
+    static const int items[] = {2, 4, 4, 4, 7};
+    static const size_t wanted[] = {0, 0, 0, 1, 1, 4, 4, 4, 5}; /* of the keys 0 to 8 */
+    for (int key = 0; key < 9; key++)
+        assert_int_equal(mien_search(&key, items, 5, sizeof *items, compare_ints), wanted[key]);
+    assert_int_equal(mien_search(&items[1], items, 0, sizeof *items, compare_ints), 0);
+}
+
 /* The examples of FIPS 180-4; the million bytes are fed in pieces that straddle the blocks. */
 static void sha256(void **state) {
     (void)state;
@@ -488,7 +503,8 @@ int main(void) {
         cmocka_unit_test(key_lists),      cmocka_unit_test(key_set),
         cmocka_unit_test(key_round_trip), cmocka_unit_test(words),
         cmocka_unit_test(parts),          cmocka_unit_test(sha256),
-        cmocka_unit_test(text_buffer),    cmocka_unit_test(text_cells),
+        cmocka_unit_test(search),         cmocka_unit_test(text_buffer),
+        cmocka_unit_test(text_cells),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
