@@ -179,26 +179,33 @@ static size_t first_row(const mien_batch *batch) {
     return batch->start + (size_t)batch->first;
 }
 
+/* Whether the kernel adds the start of the global batch, which only the backend knows. A streamed
+ * batch is in the feed from its first row on. */
+static bool follows(const mien_loader *loader, const mien_batch *batch) {
+    return batch->follows && !loader->stream;
+}
+
+/* The samples of the requested rows, in backend memory. */
+static const uint32_t *order_of(const mien_loader *loader, const mien_batch *batch) {
+    if (loader->stream) return loader->feed.in_order;
+    return loader->order + (batch->follows ? (size_t)batch->first : first_row(batch));
+}
+
 mien_status mien_loader_fetch(mien_loader *loader, const mien_batch *batch) {
     return loader->stream ? load_batch(loader, first_row(batch), batch->rows) : MIEN_OK;
 }
 
 mien_status mien_loader_batch(mien_loader *loader, const mien_batch *batch, const mien_tensor *x,
                               const mien_tensor *targets) {
-    const bool follows = batch->follows && !loader->stream;
     const int global_rows = batch->global_rows ? batch->global_rows : batch->rows;
     if (loader->stream && batch->augment && batch->ranges.mixup > 0 && global_rows != batch->rows)
         return MIEN_FAIL(UNSUPPORTED, "mixup needs the images of the whole batch, which a streamed "
                                       "set does not have when several processes share it: use "
                                       "data.memory: resident or augment.mixup: 0");
     MIEN_TRY(mien_loader_fetch(loader, batch));
-    /* row 0 of this call; with `follows` the kernel adds the start of the global batch */
-    const uint32_t *order = loader->stream ? loader->feed.in_order
-                            : follows      ? loader->order + batch->first
-                                           : loader->order + first_row(batch);
     const mien_gather what = {.targets = loader->targets,
-                              .order = order,
-                              .follows = follows,
+                              .order = order_of(loader, batch),
+                              .follows = follows(loader, batch),
                               .classes = loader->classes,
                               .batch = global_rows,
                               .first = (uint64_t)batch->first,
@@ -212,9 +219,10 @@ mien_status mien_loader_batch(mien_loader *loader, const mien_batch *batch, cons
 
 mien_status mien_loader_slice(const mien_loader *loader, const mien_batch *batch, int skip,
                               const mien_tensor *x) {
-    const uint32_t *order =
-        loader->stream ? loader->feed.in_order : loader->order + first_row(batch);
-    const mien_gather what = {
-        .order = order + skip, .batch = x->shape.n, .view = batch->view, .state = batch->state};
+    const mien_gather what = {.order = order_of(loader, batch) + skip,
+                              .follows = follows(loader, batch),
+                              .batch = x->shape.n,
+                              .view = batch->view,
+                              .state = batch->state};
     return mien_feed_fill(&loader->feed, what, x, NULL);
 }
