@@ -87,6 +87,18 @@ void mien_class_list(const char (*names)[MIEN_CLASS_NAME], int count, char out[M
     }
 }
 
+mien_status mien_class_average(mien_class_owner own, mien_class_owner first, int *index) {
+    char list[MIEN_CLASS_LIST], first_list[MIEN_CLASS_LIST];
+    if (own.count == first.count && mien_class_match(own.classes, first.classes, own.count, index))
+        return MIEN_OK;
+    mien_class_list(own.classes, own.count, list);
+    mien_class_list(first.classes, first.count, first_list);
+    return MIEN_FAIL(INVALID,
+                     "models that are averaged need the same classes, in any order: '%s' has %d "
+                     "(%s), but '%s' has %d (%s)",
+                     own.name, own.count, list, first.name, first.count, first_list);
+}
+
 static mien_status match_classes(const mien_dataset *set, const char (*names)[MIEN_CLASS_NAME],
                                  int count, const char *of, int *index) {
     for (int k = 0; k < set->classes; k++) {

@@ -22,6 +22,16 @@ void mien_class_list(const char (*names)[MIEN_CLASS_NAME], int count, char out[M
 bool mien_class_match(const char (*own)[MIEN_CLASS_NAME], const char (*names)[MIEN_CLASS_NAME],
                       int count, int *index);
 
+/* The classes of a model, and what messages call it. */
+typedef struct mien_class_owner {
+    const char *name;
+    const char (*classes)[MIEN_CLASS_NAME];
+    int count;
+} mien_class_owner;
+/* The same for models whose probabilities are averaged: INVALID, with both lists, if their classes
+ * differ. */
+mien_status mien_class_average(mien_class_owner own, mien_class_owner first, int *index);
+
 /* Replaces the set's classes with `names`, in this order, and remaps its labels and targets. `of`
  * says whose classes they are, for messages. INVALID when one of the set's classes matches none of
  * them, or two match the same one. */

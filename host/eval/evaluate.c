@@ -196,18 +196,9 @@ mien_status mien_evaluation_open(const mien_evaluate_request *request, mien_eval
 static mien_status check_model(const mien_evaluation *e, const char *path) {
     const mien_meta *meta = &e->model.meta;
     const mien_dataset *set = &e->data;
-    if (meta->classes != set->classes)
-        return MIEN_FAIL(INVALID, "the model has %d classes, but '%s' has %d", meta->classes,
-                         set->source, set->classes);
-    if (!mien_class_match(CLASSES(meta), CLASSES(set), set->classes, e->index)) {
-        char own[MIEN_CLASS_LIST], known[MIEN_CLASS_LIST];
-        mien_class_list(CLASSES(meta), meta->classes, own);
-        mien_class_list(CLASSES(set), set->classes, known);
-        return MIEN_FAIL(INVALID,
-                         "'%s' has the classes %s, but '%s' has %s: models that are averaged need "
-                         "the same classes, in any order",
-                         path, own, e->request.models[0], known);
-    }
+    const mien_class_owner first = {e->request.models[0], CLASSES(set), set->classes};
+    const mien_class_owner own = {path, CLASSES(meta), meta->classes};
+    MIEN_TRY(mien_class_average(own, first, e->index));
     if (meta->input.height != set->spec.height || meta->input.width != set->spec.width ||
         meta->input.channels != set->spec.channels)
         return MIEN_FAIL(INVALID,

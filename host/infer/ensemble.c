@@ -12,19 +12,9 @@
 static mien_status check_fits(const mien_model *a, const char *name, const mien_model *b,
                               const char *other, int *index) {
     const mien_meta *p = &a->meta, *q = &b->meta;
-    if (p->classes != q->classes)
-        return MIEN_FAIL(
-            INVALID, "'%s' has %d classes, but '%s' has %d: their probabilities cannot be averaged",
-            name, p->classes, other, q->classes);
-    if (!mien_class_match(CLASSES(q), CLASSES(p), p->classes, index)) {
-        char own[MIEN_CLASS_LIST], others[MIEN_CLASS_LIST];
-        mien_class_list(CLASSES(p), p->classes, own);
-        mien_class_list(CLASSES(q), q->classes, others);
-        return MIEN_FAIL(INVALID,
-                         "models of an ensemble need the same classes, in any order: '%s' has %s, "
-                         "but '%s' has %s",
-                         name, own, other, others);
-    }
+    const mien_class_owner first = {name, CLASSES(p), p->classes};
+    const mien_class_owner own = {other, CLASSES(q), q->classes};
+    MIEN_TRY(mien_class_average(own, first, index));
     if (memcmp(&p->input, &q->input, sizeof p->input) != 0 || p->crop.square != q->crop.square ||
         p->crop.margin != q->crop.margin)
         return MIEN_FAIL(INVALID,

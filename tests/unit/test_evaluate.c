@@ -319,7 +319,7 @@ static void errors(void **state) {
     expect_failure((mien_evaluate_request){.models = lost, .model_count = 1}, MIEN_NOT_FOUND,
                    "no.h5");
     expect_failure((mien_evaluate_request){.models = models, .model_count = 2}, MIEN_INVALID,
-                   "has 7 classes");
+                   "has 7 (angry");
     expect_failure(
         (mien_evaluate_request){.models = models, .model_count = 1, .data = other, .part = &test},
         MIEN_INVALID, "has no test part");
