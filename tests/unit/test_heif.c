@@ -4,10 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "host/base/file.h"
 #include "host/base/memory.h"
 #include "host/image/image.h"
-#include "tests/support/test.h"
+#include "tests/support/pictures.h"
 
 /* The largest difference of a colour. libheif's versions round the conversion from YCbCr
  * differently; Pillow interpolates the colours of an AVIF of half resolution, libheif repeats
@@ -21,27 +20,17 @@ static const struct {
              {"turn5.heic", 3, 1},    {"turn6.heic", 3, 1}, {"turn7.heic", 3, 1},
              {"turn8.heic", 3, 1},    {"full.avif", 3, 1},  {"alpha.avif", 3, 1},
              {"half.avif", 1, 1},     {"turned.avif", 1, 1}};
-enum { FILES = sizeof files / sizeof files[0], SIZE_MAX_FILE = 1 << 20 };
-
-static const char *path_of(const char *name, const char *suffix) {
-    static char path[256];
-    snprintf(path, sizeof path, "tests/golden/pictures/%s%s", name, suffix);
-    return path;
-}
-
-static void read_bytes(const char *name, char **bytes, size_t *size) {
-    assert_int_equal(mien_file_read(path_of(name, ""), SIZE_MAX_FILE, bytes, size), MIEN_OK);
-}
+enum { FILES = sizeof files / sizeof files[0] };
 
 static void equals_pillow(void **state) {
     (void)state;
     for (int i = 0; i < FILES; i++) {
         mien_image got, want;
         const int channels = files[i].channels;
-        if (mien_image_read(path_of(files[i].name, ".pgm"), channels, &want) != MIEN_OK &&
-            mien_image_read(path_of(files[i].name, ".ppm"), channels, &want) != MIEN_OK)
+        if (mien_image_read(picture_path(files[i].name, ".pgm"), channels, &want) != MIEN_OK &&
+            mien_image_read(picture_path(files[i].name, ".ppm"), channels, &want) != MIEN_OK)
             fail_msg("%s: %s", files[i].name, mien_error_message());
-        if (mien_image_read(path_of(files[i].name, ""), channels, &got) != MIEN_OK)
+        if (mien_image_read(picture_path(files[i].name, ""), channels, &got) != MIEN_OK)
             fail_msg("%s: %s", files[i].name, mien_error_message());
         if (got.width != want.width || got.height != want.height || got.channels != channels)
             fail_msg("%s: %dx%dx%d", files[i].name, got.width, got.height, got.channels);
@@ -58,8 +47,8 @@ static void equals_pillow(void **state) {
 static void gray_of_colour(void **state) {
     (void)state;
     mien_image colour, gray;
-    assert_int_equal(mien_image_read(path_of("half.heic", ""), 3, &colour), MIEN_OK);
-    assert_int_equal(mien_image_read(path_of("half.heic", ""), 1, &gray), MIEN_OK);
+    assert_int_equal(mien_image_read(picture_path("half.heic", ""), 3, &colour), MIEN_OK);
+    assert_int_equal(mien_image_read(picture_path("half.heic", ""), 1, &gray), MIEN_OK);
     const size_t pixels = (size_t)gray.width * (size_t)gray.height;
     mien_image_to_gray(colour.pixels, pixels, colour.pixels);
     assert_memory_equal(colour.pixels, gray.pixels, pixels);
@@ -73,22 +62,9 @@ static void damaged(void **state) {
     static const char *const some[] = {"half.heic", "turn6.heic", "ten_bits.heic", "half.avif",
                                        "alpha.avif"};
     for (size_t i = 0; i < sizeof some / sizeof some[0]; i++) {
-        char *bytes;
         size_t size;
-        mien_image image;
-        read_bytes(some[i], &bytes, &size);
-        for (size_t cut = 0; cut < size; cut += 3) {
-            if (mien_image_decode(bytes, cut, "cut", 0, &image) == MIEN_OK)
-                fail_msg("%s was decoded from %zu of %zu bytes", some[i], cut, size);
-            assert_null(image.pixels);
-        }
-        for (size_t at = 0; at < 2 * size; at++) {
-            const char kept = bytes[at / 2];
-            bytes[at / 2] = (char)(kept ^ (at & 1 ? 0xff : 0x11));
-            mien_image_decode(bytes, size, "mutated", 0, &image);
-            mien_image_release(&image);
-            bytes[at / 2] = kept;
-        }
+        char *bytes = picture_bytes(some[i], &size);
+        assert_int_equal(picture_damage(some[i], bytes, size, 3), 0);
         mien_free(bytes);
     }
 }
@@ -98,10 +74,9 @@ static void huge(void **state) {
     (void)state;
     static const char *const some[] = {"full.heic", "full.avif"};
     for (size_t i = 0; i < sizeof some / sizeof some[0]; i++) {
-        char *bytes;
         size_t size;
         mien_image image;
-        read_bytes(some[i], &bytes, &size);
+        char *bytes = picture_bytes(some[i], &size);
         for (size_t at = 0; at + 16 <= size; at++)
             if (memcmp(bytes + at, "ispe", 4) == 0)
                 memcpy(bytes + at + 8, "\0\0\x75\x30\0\0\x75\x30", 8);

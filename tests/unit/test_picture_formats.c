@@ -2,31 +2,24 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "host/base/file.h"
 #include "host/base/memory.h"
 #include "host/image/image.h"
-#include "tests/support/test.h"
+#include "tests/support/pictures.h"
 
 static const char *const files[] = {"gray.tif",   "gray_lzw.tif", "colour_lzw.tif", "palette.tif",
                                     "alpha.tif",  "turned.tif",   "gray16.tif",     "colour.webp",
                                     "alpha.webp", "lossy.webp",   "turned.webp",    "plain.gif",
                                     "two.gif",    "clear.gif",    "long.gif"};
-enum { FILES = sizeof files / sizeof files[0], SIZE_MAX_FILE = 1 << 20 };
-
-static const char *path_of(const char *name, const char *suffix) {
-    static char path[256];
-    snprintf(path, sizeof path, "tests/golden/pictures/%s%s", name, suffix);
-    return path;
-}
+enum { FILES = sizeof files / sizeof files[0] };
 
 static void equals_pillow(void **state) {
     (void)state;
     for (int i = 0; i < FILES; i++) {
         mien_image got, want;
-        if (mien_image_read(path_of(files[i], ".pgm"), 0, &want) != MIEN_OK &&
-            mien_image_read(path_of(files[i], ".ppm"), 0, &want) != MIEN_OK)
+        if (mien_image_read(picture_path(files[i], ".pgm"), 0, &want) != MIEN_OK &&
+            mien_image_read(picture_path(files[i], ".ppm"), 0, &want) != MIEN_OK)
             fail_msg("%s: %s", files[i], mien_error_message());
-        if (mien_image_read(path_of(files[i], ""), want.channels, &got) != MIEN_OK)
+        if (mien_image_read(picture_path(files[i], ""), want.channels, &got) != MIEN_OK)
             fail_msg("%s: %s", files[i], mien_error_message());
         if (got.width != want.width || got.height != want.height || got.channels != want.channels)
             fail_msg("%s: %dx%dx%d", files[i], got.width, got.height, got.channels);
@@ -41,8 +34,8 @@ static void gray_of_colour(void **state) {
     (void)state;
     for (int i = 0; i < FILES; i++) {
         mien_image colour, gray;
-        assert_int_equal(mien_image_read(path_of(files[i], ""), 3, &colour), MIEN_OK);
-        assert_int_equal(mien_image_read(path_of(files[i], ""), 1, &gray), MIEN_OK);
+        assert_int_equal(mien_image_read(picture_path(files[i], ""), 3, &colour), MIEN_OK);
+        assert_int_equal(mien_image_read(picture_path(files[i], ""), 1, &gray), MIEN_OK);
         const size_t pixels = (size_t)gray.width * (size_t)gray.height;
         mien_image_to_gray(colour.pixels, pixels, colour.pixels);
         if (memcmp(colour.pixels, gray.pixels, pixels) != 0) fail_msg("%s: other gray", files[i]);
@@ -54,7 +47,7 @@ static void gray_of_colour(void **state) {
 static void unsupported_colours(void **state) {
     (void)state;
     mien_image image;
-    assert_int_equal(mien_image_read(path_of("cmyk.tif", ""), 0, &image), MIEN_UNSUPPORTED);
+    assert_int_equal(mien_image_read(picture_path("cmyk.tif", ""), 0, &image), MIEN_UNSUPPORTED);
     assert_non_null(strstr(mien_error_message(), "CMYK"));
     assert_null(image.pixels);
 }
@@ -63,24 +56,12 @@ static void unsupported_colours(void **state) {
 static void damaged(void **state) {
     (void)state;
     for (int i = 0; i < FILES; i++) {
-        char *bytes;
         size_t size;
         mien_image image;
-        assert_int_equal(mien_file_read(path_of(files[i], ""), SIZE_MAX_FILE, &bytes, &size),
-                         MIEN_OK);
+        char *bytes = picture_bytes(files[i], &size);
         if (mien_image_decode(bytes, size / 2, "half", 0, &image) == MIEN_OK)
             fail_msg("half of %s was decoded", files[i]);
-        for (size_t cut = 0; cut < size; cut++) {
-            mien_image_decode(bytes, cut, "cut", 0, &image);
-            mien_image_release(&image);
-        }
-        for (size_t at = 0; at < 2 * size; at++) {
-            const char kept = bytes[at / 2];
-            bytes[at / 2] = (char)(kept ^ (at & 1 ? 0xff : 0x11));
-            mien_image_decode(bytes, size, "mutated", 0, &image);
-            mien_image_release(&image);
-            bytes[at / 2] = kept;
-        }
+        picture_damage(files[i], bytes, size, 1);
         mien_free(bytes);
     }
 }
@@ -90,9 +71,8 @@ static void huge(void **state) {
     mien_image image;
     char gif[] = "GIF89a\xff\xff\xff\xff\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0\xff\xff\xff\xff\0\2\0;";
     assert_int_equal(mien_image_decode(gif, sizeof gif - 1, "huge", 0, &image), MIEN_UNSUPPORTED);
-    char *bytes;
     size_t size;
-    assert_int_equal(mien_file_read(path_of("gray.tif", ""), SIZE_MAX_FILE, &bytes, &size), 0);
+    char *bytes = picture_bytes("gray.tif", &size);
     for (size_t at = 8; at + 12 <= size; at++) /* ImageWidth and ImageLength, of any integer type */
         if ((uint8_t)bytes[at + 1] == 1 && (bytes[at] == 0 || bytes[at] == 1) &&
             bytes[at + 4] == 1 && bytes[at + 5] == 0)
