@@ -10,6 +10,7 @@
 #include "host/image/draw.h"
 #include "host/image/encode.h"
 #include "host/train/file_template.h"
+#include "host/train/saved_models.h"
 
 static double wall_time(void) {
     struct timespec now;
@@ -163,6 +164,7 @@ mien_status mien_callbacks_model(mien_trainer *t, const mien_epoch *e,
     MIEN_TRY(mien_template_expand(t->config->checkpoint.file, values, name));
     MIEN_TRY(mien_path_join(path, t->request->folder, name));
     mien_path_folder(folder, path);
+    MIEN_TRY(mien_saved_models_add(t->request->folder, name));
     MIEN_TRY(mien_make_folders(folder));
     MIEN_TRY(mien_trainer_weights(t, true, e->number));
     model->meta.temperature =

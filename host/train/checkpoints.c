@@ -10,6 +10,7 @@
 #include "host/base/file.h"
 #include "host/base/log.h"
 #include "host/base/memory.h"
+#include "host/train/saved_models.h"
 
 /* ---- the state as text ---- */
 
@@ -186,9 +187,7 @@ static mien_status write_files(const char *folder, long long step, const mien_ch
     char path[MIEN_PATH], last[MIEN_PATH];
     step_path(folder, step, path);
     MIEN_TRY(mien_path_join(last, folder, MIEN_RUN_LAST));
-    MIEN_TRY(mien_checkpoint_write(whole, path, file));
-    if (mien_file_link(path, last) == MIEN_OK) return MIEN_OK;
-    return mien_file_write(last, file->data, file->size);
+    return mien_checkpoint_write(whole, path, last, file);
 }
 
 mien_status mien_checkpoints_save(const char *folder, const mien_checkpoint *arrays,
@@ -295,8 +294,9 @@ void mien_resume_release(mien_resume *r) {
 
 mien_status mien_checkpoints_clear(const char *folder) {
     static const char *const names[] = {
-        MIEN_RUN_BEST, MIEN_RUN_LAST,  "config.yaml",   "run.json",
-        "log.csv",     "metrics.json", MIEN_RUN_EVENTS, "validation/" MIEN_RUN_EVENTS,
+        MIEN_RUN_BEST,  MIEN_RUN_LAST,   "last.h5",
+        "config.yaml",  "run.json",      "log.csv",
+        "metrics.json", MIEN_RUN_EVENTS, "validation/" MIEN_RUN_EVENTS,
         MIEN_RUN_BAD};
     char path[MIEN_PATH];
     long long step;
@@ -312,5 +312,5 @@ mien_status mien_checkpoints_clear(const char *folder) {
         if (unlink(path) != 0 && errno != ENOENT && errno != ENOTDIR && errno != EISDIR)
             return MIEN_FAIL(IO, "cannot remove '%s': %s", path, strerror(errno));
     }
-    return MIEN_OK;
+    return mien_saved_models_clear(folder);
 }

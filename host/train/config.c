@@ -13,6 +13,7 @@
 #include "host/formats/model.h"
 #include "host/infer/score.h"
 #include "host/train/file_template.h"
+#include "host/train/saved_models.h"
 #include "host/train/shipped.h"
 
 #define MODES    "auto|min|max"
@@ -410,7 +411,7 @@ static mien_status check_outputs(const mien_config *config) {
     if (!mien_model_format_for(name, false))
         return MIEN_FAIL(INVALID, "checkpoint.file is '%s', but models are written as %s", file,
                          known);
-    if (name[0] == '/' || strstr(name, ".."))
+    if (!mien_saved_models_inside(name) || strchr(name, '\n'))
         return MIEN_FAIL(INVALID, "checkpoint.file is '%s', but must be a name in the run folder",
                          file);
     return MIEN_OK;

@@ -30,8 +30,19 @@ check "and so none" eval '! ls none/m-*'
 check "training metrics need no validation" "$mien" "${train[@]}" --out part --set data.split.by=stratified \
     --set data.split.val=0 --set data.split.test=0 --set early_stopping.enabled=true --set early_stopping.monitor=loss \
     --set 'checkpoint.file="m-{loss:.2f}.h5"'
+# A file of the user's with a name that the template could have given is none of the run's.
+cp all/models/m-01-*.keras all/models/m-99-0.5000.keras
+check "the run lists its models" eval '[ "$(wc -l <all/model-files.txt)" = 3 ] && (cd all && ls $(cat model-files.txt))'
 check "--force leaves no events" eval '"$mien" "${train[@]}" --out all --force && [ ! -e all/events.out.tfevents.mien ] &&
     [ ! -e all/validation/events.out.tfevents.mien ]'
+check "--force removes the old run's models, and only these" eval '[ "$(ls all/models)" = m-99-0.5000.keras ] && [ ! -e all/model-files.txt ]'
+check "and their folder, if nothing else is in it" eval '"$mien" "${train[@]}" --out own --set "checkpoint.file=\"a/b/m-{epoch}.h5\"" &&
+    [ -e own/a/b/m-3.h5 ] && "$mien" "${train[@]}" --out own --force && [ ! -e own/a ]'
+check "the last epoch's model, too" eval '"$mien" "${train[@]}" --out last --set early_stopping.enabled=true \
+    --set early_stopping.restore_best_weights=false && [ -e last/last.h5 ] && "$mien" "${train[@]}" --out last --force && [ ! -e last/last.h5 ]'
+mkdir -p kept && cp faces.csv kept.h5 && "$mien" "${train[@]}" --out list --set 'checkpoint.file="m-{epoch}.h5"' -q &&
+    printf '../kept.h5\n%s\n' "$PWD/kept.h5" >>list/model-files.txt
+check "a list that leads outside removes nothing there" eval '"$mien" "${train[@]}" --out list --force && [ -e kept.h5 ] && [ ! -e list/m-1.h5 ]'
 
 { cat faces.csv; echo "1,12 7,Training"; echo "9,3,Training"; } >dirty.csv
 check "bad rows are left out" "$mien" train --data dirty.csv "${quick[@]}" --on-bad skip:2 --out dirty
