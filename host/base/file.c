@@ -165,7 +165,8 @@ mien_status mien_file_begin(const char *path, char *temporary, int *fd) {
     return *fd < 0 ? io_error("write", path) : MIEN_OK;
 }
 
-mien_status mien_file_end(const char *path, const char *temporary, int fd) {
+/* All but the folder. */
+static mien_status put_in_place(const char *path, const char *temporary, int fd) {
     const bool synced = sync_again(fd) == 0;
     const int code = errno;
     const bool closed = close_once(fd) == 0;
@@ -175,6 +176,11 @@ mien_status mien_file_end(const char *path, const char *temporary, int fd) {
         unlink(temporary);
         return status;
     }
+    return MIEN_OK;
+}
+
+mien_status mien_file_end(const char *path, const char *temporary, int fd) {
+    MIEN_TRY(put_in_place(path, temporary, fd));
     sync_folder(path);
     return MIEN_OK;
 }
@@ -243,7 +249,8 @@ mien_status mien_file_write_at(const char *path, uint64_t at, const void *data, 
     return status;
 }
 
-mien_status mien_file_link(const char *path, const char *name) {
+/* All but the folder. */
+static mien_status link_file(const char *path, const char *name) {
     char temporary[MIEN_PATH];
     int fd = -1;
     if (mien_same_file(path, name)) return MIEN_OK; /* rename would leave both names */
@@ -257,7 +264,14 @@ mien_status mien_file_link(const char *path, const char *name) {
         unlink(temporary);
         return status;
     }
-    sync_folder(name);
+    return MIEN_OK;
+}
+
+mien_status mien_file_end_as(const char *path, const char *name, const char *temporary, int fd,
+                             bool *linked) {
+    MIEN_TRY(put_in_place(path, temporary, fd));
+    *linked = link_file(path, name) == MIEN_OK;
+    sync_folder(path);
     return MIEN_OK;
 }
 

@@ -25,11 +25,13 @@ mien_status mien_file_begin(const char *path, char *temporary, int *fd);
 mien_status mien_file_end(const char *path, const char *temporary, int fd);
 /* In between: writes at an offset, and lets the disk begin with what was written there. */
 mien_status mien_file_put(int fd, const char *path, size_t offset, const void *data, size_t size);
+/* The same end for a file that gets a second name in the same folder, in place of an older file:
+ * the folder is synced once. *linked is false where that name could not be given, as on a file
+ * system without links. */
+mien_status mien_file_end_as(const char *path, const char *name, const char *temporary, int fd,
+                             bool *linked);
 /* Gives up such a file. */
 void mien_file_drop(const char *temporary, int fd);
-/* Makes `name` another name of the existing file `path`, in place of an older file; atomically,
- * like mien_file_write. UNSUPPORTED where the file system has no links. */
-mien_status mien_file_link(const char *path, const char *name);
 /* Locks a folder against other processes, by the file `.lock` in it, until the process ends or
  * mien_unlock; removes temporary files that dead processes left. INVALID if another process has it.
  */

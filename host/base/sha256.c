@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { BLOCK = 64 };
+
 static const uint32_t round_constants[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
     0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
@@ -45,35 +47,47 @@ static void compress_plain(uint32_t *state, const unsigned char *block) {
 }
 
 /* The same with the SHA instructions, about ten times as fast. They hold the state as ABEF and
- * CDGH, most significant word first. */
-__attribute__((target("sha,sse4.1"))) static void compress_sha(uint32_t *state,
-                                                               const unsigned char *block) {
+ * CDGH, most significant word first; between the blocks of a call it stays in registers. */
+__attribute__((target("sha,sse4.1"))) static void
+compress_sha(uint32_t *state, const unsigned char *block, size_t count) {
     const __m128i swap = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
     __m128i *const words = (__m128i *)state;
     const __m128i dcba = _mm_loadu_si128(words), hgfe = _mm_loadu_si128(words + 1);
     const __m128i cdab = _mm_shuffle_epi32(dcba, 0xb1), efgh = _mm_shuffle_epi32(hgfe, 0x1b);
-    const __m128i saved_abef = _mm_alignr_epi8(cdab, efgh, 8);
-    const __m128i saved_cdgh = _mm_blend_epi16(efgh, cdab, 0xf0);
-    __m128i abef = saved_abef, cdgh = saved_cdgh, w[4];
-    for (int i = 0; i < 16; i++) { /* four rounds each */
-        if (i < 4) {
-            w[i] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)block + i), swap);
-        } else {
-            const __m128i last = w[(i + 3) & 3];
-            __m128i next = _mm_sha256msg1_epu32(w[i & 3], w[(i + 1) & 3]);
-            next = _mm_add_epi32(next, _mm_alignr_epi8(last, w[(i + 2) & 3], 4));
-            w[i & 3] = _mm_sha256msg2_epu32(next, last);
+    __m128i abef = _mm_alignr_epi8(cdab, efgh, 8), cdgh = _mm_blend_epi16(efgh, cdab, 0xf0);
+    for (; count; count--, block += BLOCK) {
+        const __m128i saved_abef = abef, saved_cdgh = cdgh;
+        __m128i w[4];
+#pragma GCC unroll 16
+        for (int i = 0; i < 16; i++) { /* four rounds each */
+            if (i < 4) {
+                w[i] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)block + i), swap);
+            } else {
+                const __m128i last = w[(i + 3) & 3];
+                __m128i next = _mm_sha256msg1_epu32(w[i & 3], w[(i + 1) & 3]);
+                next = _mm_add_epi32(next, _mm_alignr_epi8(last, w[(i + 2) & 3], 4));
+                w[i & 3] = _mm_sha256msg2_epu32(next, last);
+            }
+            const __m128i constants = _mm_loadu_si128((const __m128i *)round_constants + i);
+            const __m128i sum = _mm_add_epi32(w[i & 3], constants);
+            cdgh = _mm_sha256rnds2_epu32(cdgh, abef, sum);
+            abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(sum, 0x0e));
         }
-        const __m128i constants = _mm_loadu_si128((const __m128i *)round_constants + i);
-        const __m128i sum = _mm_add_epi32(w[i & 3], constants);
-        cdgh = _mm_sha256rnds2_epu32(cdgh, abef, sum);
-        abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(sum, 0x0e));
+        abef = _mm_add_epi32(abef, saved_abef);
+        cdgh = _mm_add_epi32(cdgh, saved_cdgh);
     }
-    abef = _mm_add_epi32(abef, saved_abef);
-    cdgh = _mm_add_epi32(cdgh, saved_cdgh);
     const __m128i feba = _mm_shuffle_epi32(abef, 0x1b), dchg = _mm_shuffle_epi32(cdgh, 0xb1);
     _mm_storeu_si128(words, _mm_blend_epi16(feba, dchg, 0xf0));
     _mm_storeu_si128(words + 1, _mm_alignr_epi8(dchg, feba, 8));
+}
+
+static void compress(mien_sha256 *s, const unsigned char *block, size_t count) {
+    if (s->instructions) {
+        compress_sha(s->state, block, count);
+        return;
+    }
+    for (; count; count--, block += BLOCK)
+        compress_plain(s->state, block);
 }
 
 static bool has_instructions(void) {
@@ -91,20 +105,18 @@ void mien_sha256_start(mien_sha256 *s) {
 void mien_sha256_add(mien_sha256 *s, const void *data, size_t size) {
     const unsigned char *at = data;
     s->length += size;
-    while (size) {
-        const size_t take = size < 64 - s->used ? size : 64 - s->used;
+    if (s->used) { /* the block that has begun */
+        const size_t take = size < BLOCK - s->used ? size : BLOCK - s->used;
         memcpy(s->block + s->used, at, take);
         s->used += take;
         at += take;
         size -= take;
-        if (s->used == 64) {
-            if (s->instructions)
-                compress_sha(s->state, s->block);
-            else
-                compress_plain(s->state, s->block);
-            s->used = 0;
-        }
+        if (s->used < BLOCK) return;
+        compress(s, s->block, 1);
     }
+    compress(s, at, size / BLOCK);
+    s->used = size % BLOCK;
+    if (s->used) memcpy(s->block, at + size - s->used, s->used);
 }
 
 void mien_sha256_hex(mien_sha256 *s, char out[65]) {

@@ -3,6 +3,8 @@
  * checksum is that of the whole file with its own 64 digits as zeros. */
 #include "host/formats/checkpoint.h"
 
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,6 +13,7 @@
 #include "host/base/log.h"
 #include "host/base/memory.h"
 #include "host/base/sha256.h"
+#include "host/base/threads.h"
 #include "host/formats/format.h"
 
 static const char format_prefix[] = "mien-checkpoint-", format_name[] = "mien-checkpoint-1";
@@ -115,36 +118,91 @@ out:
     return status;
 }
 
-/* Each part is hashed while the disk takes it; the checksum, in the first part, comes last. */
-static mien_status write_parts(mien_text *file, const char *path, int fd) {
-    enum { PART = 4 << 20 };
+typedef struct hashing {
+    const mien_text *file;
     char digest[65];
+    pthread_t thread;
+    bool runs;
+} hashing;
+
+static void hash_file(hashing *h) {
     mien_sha256 hash;
-    const char *digits = digest_in(file->data, file->size);
-    if (!digits) return MIEN_FAIL(INVALID, "a checkpoint without a place for its checksum");
-    const size_t at = (size_t)(digits - file->data);
     mien_sha256_start(&hash);
+    mien_sha256_add(&hash, h->file->data, h->file->size);
+    mien_sha256_hex(&hash, h->digest);
+}
+
+static void *hash_aside(void *context) {
+    mien_threads_leave_team();
+    hash_file(context);
+    return NULL;
+}
+
+/* Hashes in a thread of its own, which takes no signals; where there is no thread, at the end. */
+static void begin_hashing(hashing *h) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    h->runs = pthread_create(&h->thread, NULL, hash_aside, h) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static void end_hashing(hashing *h) {
+    if (h->runs)
+        pthread_join(h->thread, NULL);
+    else
+        hash_file(h);
+}
+
+static mien_status put_all(const mien_text *file, const char *path, int fd) {
+    enum { PART = 4 << 20 };
     for (size_t done = 0, part; done < file->size; done += part) {
         part = file->size - done < PART ? file->size - done : PART;
         MIEN_TRY(mien_file_put(fd, path, done, file->data + done, part));
-        mien_sha256_add(&hash, file->data + done, part);
     }
-    mien_sha256_hex(&hash, digest);
-    memcpy(file->data + at, digest, DIGITS);
-    return mien_file_put(fd, path, at, digest, DIGITS);
+    return MIEN_OK;
 }
 
-mien_status mien_checkpoint_write(const mien_checkpoint *c, const char *path, mien_text *out) {
+/* No file has a value that is not finite. */
+static mien_status check_arrays(const mien_checkpoint *c) {
+    for (mien_array array = 0; array < MIEN_ARRAYS; array++)
+        if (c->arrays[array].items) MIEN_TRY(mien_weights_check(c->graph, &c->arrays[array]));
+    return MIEN_OK;
+}
+
+/* The file is hashed, and its values are checked, while the disk takes it; the checksum, in its
+ * header, comes last. */
+static mien_status write_parts(const mien_checkpoint *c, mien_text *file, const char *path,
+                               int fd) {
+    hashing h = {.file = file};
+    const char *digits = digest_in(file->data, file->size);
+    if (!digits) return MIEN_FAIL(INVALID, "a checkpoint without a place for its checksum");
+    const size_t at = (size_t)(digits - file->data);
+    begin_hashing(&h);
+    mien_status status = put_all(file, path, fd);
+    if (status == MIEN_OK) status = check_arrays(c);
+    end_hashing(&h);
+    MIEN_TRY(status);
+    memcpy(file->data + at, h.digest, DIGITS);
+    return mien_file_put(fd, path, at, h.digest, DIGITS);
+}
+
+mien_status mien_checkpoint_write(const mien_checkpoint *c, const char *path, const char *name,
+                                  mien_text *out) {
     char temporary[MIEN_PATH];
     int fd;
     out->size = 0;
     out->status = MIEN_OK;
     MIEN_TRY(compose_all(c, out));
     MIEN_TRY(mien_file_begin(path, temporary, &fd));
-    const mien_status status = write_parts(out, path, fd);
-    if (status == MIEN_OK) return mien_file_end(path, temporary, fd);
-    mien_file_drop(temporary, fd);
-    return status;
+    const mien_status status = write_parts(c, out, path, fd);
+    if (status != MIEN_OK) {
+        mien_file_drop(temporary, fd);
+        return status;
+    }
+    bool linked;
+    MIEN_TRY(mien_file_end_as(path, name, temporary, fd, &linked));
+    return linked ? MIEN_OK : mien_file_write(name, out->data, out->size);
 }
 
 /* ---- reading ---- */

@@ -17,9 +17,11 @@ typedef struct mien_checkpoint {
     size_t state_count;
 } mien_checkpoint;
 
-/* Writes the file, and leaves its bytes in `out`, whose memory may be that of an earlier one. */
+/* Writes the file, and makes `name` a hard link to it (a copy where there are no links). Its bytes
+ * are composed in `out`, whose memory may be that of an earlier one. DIVERGED, and no file, if a
+ * value is not finite. */
 mien_status mien_checkpoint_write(const mien_checkpoint *checkpoint, const char *path,
-                                  mien_text *out);
+                                  const char *name, mien_text *out);
 
 /* Parses a file, of which the result borrows `bytes`. FORMAT if it is damaged or cut short,
  * UNSUPPORTED for another version. Release it also after a failure. */

@@ -62,6 +62,9 @@ mien_status mien_divergence_keep(mien_trainer *t, mien_train_result *result) {
     if (!goes_back(t)) return MIEN_OK;
     if (t->resumed.tick) return reopen(t);
     MIEN_TRY(mien_trainer_capture(t, result, &now));
+    for (mien_array array = 0; array < MIEN_ARRAYS; array++)
+        if (t->arrays[array].items)
+            MIEN_TRY(mien_weights_check(&t->setup.model.graph, &t->arrays[array]));
     const bool follows = good->arrays[MIEN_ARRAY_WEIGHTS].items != NULL &&
                          good->progress.device.step != now.device.step;
     t->good_before = follows ? (long long)good->progress.device.step : t->good_before;

@@ -85,7 +85,6 @@ static mien_status fetch_arrays(mien_trainer *t) {
         if (!t->arrays[array].items)
             MIEN_TRY(mien_weights_zeros(&t->setup.model.graph, &t->arrays[array]));
         MIEN_TRY(mien_plan_get(t->plan, array, &t->arrays[array]));
-        MIEN_TRY(mien_weights_check(&t->setup.model.graph, &t->arrays[array]));
     }
     return MIEN_OK;
 }

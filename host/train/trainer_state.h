@@ -64,7 +64,7 @@ mien_status mien_trainer_resume(mien_trainer *t, mien_train_result *result);
 /* The first row of the epoch's next step: 0, unless the run continues a
  * checkpoint within this epoch. */
 mien_status mien_trainer_first_row(mien_trainer *t, size_t *out);
-/* The state of the moment: t->arrays and *out. DIVERGED if it is not finite. */
+/* The state of the moment: t->arrays, not yet checked, and *out. */
 mien_status mien_trainer_capture(mien_trainer *t, const mien_train_result *result,
                                  mien_progress *out);
 /* Makes a captured state that of the training. */
