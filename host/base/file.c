@@ -58,9 +58,11 @@ static int close_once(int fd) {
     return close(fd) == 0 || errno == EINTR ? 0 : -1;
 }
 
-static mien_status read_regular(const char *path, int flags, size_t limit, char **out,
-                                size_t *size) {
+/* `opened`: NULL, or receives the descriptor. */
+static mien_status read_regular(const char *path, int flags, size_t limit, char **out, size_t *size,
+                                int *opened) {
     *out = NULL;
+    if (opened) *opened = -1;
     const int fd = open_again(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | flags,
                               0); /* a pipe would wait for a writer */
     if (fd < 0) return io_error("open", path);
@@ -97,20 +99,28 @@ static mien_status read_regular(const char *path, int flags, size_t limit, char 
     data = NULL;
 out:
     mien_free(data);
-    close(fd);
+    if (opened && status == MIEN_OK)
+        *opened = fd;
+    else
+        close(fd);
     return status;
 }
 
-mien_status mien_file_read(const char *path, size_t limit, char **out, size_t *size) {
+mien_status mien_file_read_open(const char *path, size_t limit, char **out, size_t *size, int *fd) {
     char name[MIEN_PATH];
     const mien_mount *mount = mien_mount_of(path, name);
     *out = NULL;
+    if (fd) *fd = -1;
     if (mount && name[0]) return read_mounted(mount, name, path, limit, out, size);
-    return read_regular(path, 0, limit, out, size);
+    return read_regular(path, 0, limit, out, size, fd);
+}
+
+mien_status mien_file_read(const char *path, size_t limit, char **out, size_t *size) {
+    return mien_file_read_open(path, limit, out, size, NULL);
 }
 
 mien_status mien_file_read_plain(const char *path, size_t limit, char **out, size_t *size) {
-    return read_regular(path, O_NOFOLLOW, limit, out, size);
+    return read_regular(path, O_NOFOLLOW, limit, out, size, NULL);
 }
 
 static int write_all(int fd, const char *data, size_t size) {

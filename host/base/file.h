@@ -15,6 +15,9 @@ enum { MIEN_PATH = 4096 };
 mien_status mien_file_read(const char *path, size_t limit, char **out, size_t *size);
 /* The same, but not through a symbolic link, for a name that a file's content gives. */
 mien_status mien_file_read_plain(const char *path, size_t limit, char **out, size_t *size);
+/* mien_file_read that leaves the file open: *fd, for the caller to close; -1 for a file in an
+ * archive, and after a failure. */
+mien_status mien_file_read_open(const char *path, size_t limit, char **out, size_t *size, int *fd);
 /* Writes to a temporary name, syncs, renames over `path` and syncs the folder: after a failure
  * (disk full, power loss) the old file is intact. A device or pipe is written to directly. */
 mien_status mien_file_write(const char *path, const void *data, size_t size);

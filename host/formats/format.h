@@ -22,6 +22,7 @@ typedef struct mien_model_source {
     size_t size;
     const char *name;                  /* for messages, and the path */
     const mien_model_options *options; /* never NULL */
+    int fd;                            /* the file, open for reading; -1: it is in an archive */
 } mien_model_source;
 
 typedef struct mien_model_format {

@@ -34,15 +34,15 @@ static mien_status memory_file(const char *name, const void *data, size_t size, 
     return MIEN_OK;
 }
 
-/* The file itself, if it can be opened and is as large as its content in memory, else a copy of
- * that: a file in an archive has no descriptor. A race does no harm, as mien-h5 trusts nothing. */
-static mien_status input_file(const char *file, const void *in, size_t size, int *fd) {
+/* The file itself, if it is as large as its content in memory, else a copy of that: a file in an
+ * archive has no descriptor. If someone writes to the file meanwhile, the numbers are as wrong as
+ * in any file that is read then; mien-h5 trusts nothing. */
+static mien_status input_file(int file, const void *in, size_t size, int *fd) {
     struct stat info;
-    *fd = file ? open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
-    if (*fd >= 0 && fstat(*fd, &info) == 0 && S_ISREG(info.st_mode) && (size_t)info.st_size == size)
-        return MIEN_OK;
-    if (*fd >= 0) close(*fd);
-    return memory_file("h5-in", in, size, fd);
+    const bool whole = file >= 0 && fstat(file, &info) == 0 && S_ISREG(info.st_mode) &&
+                       (size_t)info.st_size == size;
+    *fd = whole ? fcntl(file, F_DUPFD_CLOEXEC, 0) : -1;
+    return *fd >= 0 ? MIEN_OK : memory_file("h5-in", in, size, fd);
 }
 
 static mien_status measure_output(int fd, off_t *length) {
@@ -57,7 +57,8 @@ static mien_status map_output(int fd, mien_h5_container *out) {
     void *at = length ? mmap(NULL, (size_t)length, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0)
                       : MAP_FAILED;
     if (at == MAP_FAILED) return MIEN_FAIL(IO, "cannot read the output of mien-h5");
-    *out = (mien_h5_container){at, (size_t)length};
+    out->bytes = at;
+    out->size = (size_t)length;
     return MIEN_OK;
 }
 
@@ -139,7 +140,7 @@ static mien_status check_exit(const char *verb, int result, bool late, int err,
     if (WIFEXITED(result) && WEXITSTATUS(result) == 0) return MIEN_OK;
     if (late) return MIEN_FAIL(FORMAT, "%s: HDF5 took longer than %d s", source, TIMEOUT_SECONDS);
     if (WIFSIGNALED(result))
-        return strcmp(verb, "read") == 0
+        return strcmp(verb, "write") != 0
                    ? MIEN_FAIL(FORMAT,
                                "%s: the HDF5 file is damaged (its reader was stopped by signal %d)",
                                source, WTERMSIG(result))
@@ -200,19 +201,25 @@ out:
     return status;
 }
 
-mien_status mien_h5_read(const char *source, const char *file, const void *in, size_t in_size,
+mien_status mien_h5_read(const char *source, int fd, const void *in, size_t in_size,
                          mien_h5_container *out) {
     char program[MIEN_PATH];
     int fds[3] = {-1, -1, -1};
     mien_status status;
-    *out = (mien_h5_container){0};
+    *out = (mien_h5_container){.input = in, .input_size = in_size};
     MIEN_TRY(find_program(program));
-    MIEN_GO(input_file(file, in, in_size, &fds[0]));
-    MIEN_GO(run_on(program, "read", source, fds));
+    MIEN_GO(input_file(fd, in, in_size, &fds[0]));
+    MIEN_GO(run_on(program, "locate", source, fds));
     status = map_output(fds[1], out);
 out:
     close_all(fds);
     return status;
+}
+
+mien_status mien_h5_parse(const mien_h5_container *container, const char *source,
+                          mien_safetensors *out) {
+    return mien_safetensors_parse_over(container->bytes, container->size, source, container->input,
+                                       container->input_size, out);
 }
 
 void mien_h5_release(mien_h5_container *container) {

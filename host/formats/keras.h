@@ -135,7 +135,7 @@ struct keras_call {
  * model. `config` and `config_size` are the JSON of the architecture, NULL: a file of weights only,
  * whose architecture is in options->architecture or beside it. */
 mien_status mien_keras_import(const char *source, const mien_model_options *options,
-                              const char *container, size_t container_size, const char *config,
+                              const mien_h5_container *container, const char *config,
                               size_t config_size, int version, mien_model *model);
 
 /* keras_h5.c: the settings in the attribute `mien`, which must match the network. */
@@ -196,7 +196,7 @@ mien_status keras_simple(keras_call *call, const char *def, keras_value *value);
 mien_status keras_params(keras_call *call, int layer, const keras_value *in);
 
 /* ---- keras_weights.c ---- */
-mien_status keras_file_open(keras_reader *r, const char *container, size_t size);
+mien_status keras_file_open(keras_reader *r, const mien_h5_container *container);
 void keras_file_release(keras_file *file);
 /* Binds the weights of the file to the layers of the network. */
 mien_status keras_bind(keras_reader *r);

@@ -321,8 +321,8 @@ mien_status mien_keras_settings(const mien_safetensors *file, const char *source
 static mien_status read_other(const mien_model_source *from, const mien_h5_container *made,
                               const mien_safetensors *file, mien_model *model) {
     const char *config = mien_safetensors_meta(file, "attr:/@model_config");
-    MIEN_TRY(mien_keras_import(from->name, from->options, made->bytes, made->size, config,
-                               config ? strlen(config) : 0, 0, model));
+    MIEN_TRY(mien_keras_import(from->name, from->options, made, config, config ? strlen(config) : 0,
+                               0, model));
     if (!mien_safetensors_meta(file, "attr:/@mien")) return MIEN_OK;
     return mien_keras_settings(file, from->name, model);
 }
@@ -333,10 +333,8 @@ static mien_status read_file(mien_model_source *from, mien_model *model) {
     mien_status status;
     if (!is_hdf5(from->bytes, from->size))
         return MIEN_FAIL(FORMAT, "'%s' is not a model file (.h5): it is not HDF5", from->name);
-    MIEN_GO(mien_h5_read(from->name, from->name, from->bytes, from->size, &made));
-    mien_free(from->bytes); /* so that a large model is not in memory twice */
-    from->bytes = NULL;
-    MIEN_GO(mien_safetensors_parse(made.bytes, made.size, from->name, &file));
+    MIEN_GO(mien_h5_read(from->name, from->fd, from->bytes, from->size, &made));
+    MIEN_GO(mien_h5_parse(&made, from->name, &file));
     status = is_own(&file) ? read_model(&file, from->name, model)
                            : read_other(from, &made, &file, model);
 out:

@@ -377,7 +377,7 @@ static mien_status build(keras_reader *r, mien_model *model) {
 }
 
 mien_status mien_keras_import(const char *source, const mien_model_options *options,
-                              const char *container, size_t container_size, const char *config,
+                              const mien_h5_container *container, const char *config,
                               size_t config_size, int version, mien_model *model) {
     keras_reader *r;
     mien_status status;
@@ -386,7 +386,7 @@ mien_status mien_keras_import(const char *source, const mien_model_options *opti
     r->options = options;
     MIEN_GO(mien_new(&r->nodes, MIEN_NODES_MAX, sizeof *r->nodes));
     MIEN_GO(mien_import_start(&r->import, source));
-    MIEN_GO(keras_file_open(r, container, container_size));
+    MIEN_GO(keras_file_open(r, container));
     MIEN_GO(find_architecture(r, config, config_size));
     if (!r->file.version) r->file.version = version;
     if (!r->file.version)

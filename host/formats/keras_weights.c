@@ -141,10 +141,10 @@ static void read_version(keras_reader *r, const char *root) {
     r->file.theano = is_text(&r->file, key, "theano");
 }
 
-mien_status keras_file_open(keras_reader *r, const char *container, size_t size) {
+mien_status keras_file_open(keras_reader *r, const mien_h5_container *container) {
     keras_file *f = &r->file;
     names layers;
-    MIEN_TRY(mien_safetensors_parse(container, size, r->source, &f->container));
+    MIEN_TRY(mien_h5_parse(container, r->source, &f->container));
     const bool inner = mien_safetensors_meta(&f->container, "group:/model_weights") != NULL;
     const char *root = inner ? "/model_weights" : "";
     read_version(r, root);

@@ -35,11 +35,11 @@ static int read_version(const mien_model_source *from) {
 }
 
 /* The settings of a model that Mien wrote. */
-static mien_status take_settings(const char *container, size_t size, const char *source,
+static mien_status take_settings(const mien_h5_container *container, const char *source,
                                  mien_model *model) {
     mien_safetensors file = {0};
     mien_status status;
-    MIEN_GO(mien_safetensors_parse(container, size, source, &file));
+    MIEN_GO(mien_h5_parse(container, source, &file));
     if (mien_safetensors_meta(&file, "attr:/@mien"))
         status = mien_keras_settings(&file, source, model);
 out:
@@ -64,12 +64,10 @@ static mien_status read_file(mien_model_source *from, mien_model *model) {
                             &weights, &weights_size));
     mien_free(from->bytes); /* so that a large model is not in memory twice */
     from->bytes = NULL;
-    MIEN_GO(mien_h5_read(from->name, NULL, weights, weights_size, &container));
-    mien_free(weights);
-    weights = NULL;
-    MIEN_GO(mien_keras_import(from->name, from->options, container.bytes, container.size, config,
-                              config_size, version, model));
-    status = take_settings(container.bytes, container.size, from->name, model);
+    MIEN_GO(mien_h5_read(from->name, -1, weights, weights_size, &container));
+    MIEN_GO(mien_keras_import(from->name, from->options, &container, config, config_size, version,
+                              model));
+    status = take_settings(&container, from->name, model);
 out:
     mien_free(config);
     mien_free(weights);

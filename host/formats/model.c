@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "host/base/file.h"
 #include "host/base/memory.h"
@@ -119,12 +120,13 @@ mien_status mien_model_open_with(const char *path, const mien_model_options *opt
                                  mien_model *model) {
     static const mien_model_options none = {0};
     char file_path[MIEN_PATH];
-    mien_model_source from = {.name = file_path, .options = options ? options : &none};
+    mien_model_source from = {.name = file_path, .fd = -1, .options = options ? options : &none};
     *model = (mien_model){0};
     MIEN_TRY(mien_model_file(path, file_path));
     if (!mien_file_exists(file_path))
         return MIEN_FAIL(NOT_FOUND, "there is no model file '%s'", file_path);
-    mien_status status = mien_file_read(file_path, file_limit, &from.bytes, &from.size);
+    mien_status status =
+        mien_file_read_open(file_path, file_limit, &from.bytes, &from.size, &from.fd);
     if (status == MIEN_OK) {
         const mien_model_format *format = mien_model_format_sniff(from.bytes, from.size);
         const char *foreign = format ? NULL : mien_foreign_model(file_path, from.bytes, from.size);
@@ -135,6 +137,7 @@ mien_status mien_model_open_with(const char *path, const mien_model_options *opt
     }
     if (status == MIEN_OK) status = mien_model_settle(model, file_path, from.options);
     mien_free(from.bytes);
+    if (from.fd >= 0) close(from.fd);
     return status;
 }
 

@@ -6,6 +6,7 @@
 #include "host/data/loader.h"
 #include "host/data/split.h"
 #include "host/data/votes.h"
+#include "host/formats/safetensors.h"
 #include "host/graph/quant.h"
 #include "host/graph/weights.h"
 #include "host/image/crop.h"
@@ -163,17 +164,23 @@ mien_status mien_meta_read(const mien_value *root, const char *source, mien_meta
 
 /* h5_process.c: UNSUPPORTED if this build has no mien-h5 program. */
 mien_status mien_h5_available(void);
-/* Runs mien-h5. `verb` is "read" or "write"; the caller frees *out with mien_free. */
+/* Runs mien-h5. `verb` is "read", "locate" or "write"; the caller frees *out with mien_free. */
 mien_status mien_h5_run(const char *verb, const char *source, const void *in, size_t in_size,
                         char **out, size_t *out_size);
-/* The container of an HDF5 file, read without copying it. `in` is the content of `file`, or of no
- * file if that is NULL. Release the container also after a failure. */
+/* The container of an HDF5 file, by mien-h5 locate: most of its numbers are still in the file's
+ * content `in`, which must remain valid. `fd` is the file, or -1 if it has no descriptor. Release
+ * the container also after a failure. */
 typedef struct mien_h5_container {
     char *bytes; /* mapped */
     size_t size;
+    const char *input; /* the file's content */
+    size_t input_size;
 } mien_h5_container;
-mien_status mien_h5_read(const char *source, const char *file, const void *in, size_t in_size,
+mien_status mien_h5_read(const char *source, int fd, const void *in, size_t in_size,
                          mien_h5_container *out);
+/* Its tensors, wherever their numbers are. */
+mien_status mien_h5_parse(const mien_h5_container *container, const char *source,
+                          mien_safetensors *out);
 void mien_h5_release(mien_h5_container *container);
 
 #endif

@@ -23,8 +23,29 @@ static bool whole(const mien_value *v, long long *out) {
     return (double)*out == v->number;
 }
 
-static mien_status parse_tensor(const mien_value *v, const char *source, const char *data,
-                                size_t data_size, size_t *expected, mien_st_tensor *t) {
+/* What a tensor's numbers may be taken from. */
+typedef struct sections {
+    const char *data, *file; /* the container's own, and NULL or the file that it is of */
+    size_t data_size, file_size;
+    size_t expected; /* where the next tensor's data must begin */
+} sections;
+
+/* Data in the file instead of the container. */
+static mien_status parse_offset(const mien_value *at, const char *source, const sections *from,
+                                mien_st_tensor *t) {
+    const size_t bytes = t->count * type_bytes[t->type];
+    long long offset;
+    if (!whole(at, &offset) || bytes > from->file_size ||
+        (unsigned long long)offset > from->file_size - bytes)
+        return bad(source, t->name, "its file_offset does not match its shape and the file");
+    t->data = from->file + offset;
+    return MIEN_OK;
+}
+
+static mien_status parse_tensor(const mien_value *v, const char *source, sections *from,
+                                mien_st_tensor *t) {
+    const mien_value *in_file = from->file ? mien_value_get(v, "file_offset") : NULL;
+    const size_t most = in_file ? from->file_size : from->data_size;
     t->name = v->key;
     const char *type = mien_value_string(v, "dtype");
     size_t k = 0;
@@ -40,7 +61,7 @@ static mien_status parse_tensor(const mien_value *v, const char *source, const c
         long long *size = &t->shape[t->rank++];
         if (!whole(s, size))
             return bad(source, t->name, "its shape is not a list of whole numbers");
-        if (*size && t->count > data_size / (size_t)*size)
+        if (*size && t->count > most / (size_t)*size)
             return bad(source, t->name, "its shape is larger than the file");
         t->count *= (size_t)*size;
     }
@@ -48,16 +69,22 @@ static mien_status parse_tensor(const mien_value *v, const char *source, const c
     if (!at || at->kind != MIEN_VALUE_LIST || at->count != 2 || !whole(at->first, &begin) ||
         !whole(at->last, &end))
         return bad(source, t->name, "its data_offsets are missing or damaged");
-    if ((size_t)begin != *expected || end < begin || (size_t)end > data_size ||
-        (size_t)(end - begin) != t->count * type_bytes[k])
+    if ((size_t)begin != from->expected || end < begin || (size_t)end > from->data_size ||
+        (size_t)(end - begin) != (in_file ? 0 : t->count * type_bytes[k]))
         return bad(source, t->name, "its data_offsets do not match its shape and the file");
-    *expected = (size_t)end;
-    t->data = data + begin;
+    if (in_file) return parse_offset(in_file, source, from, t);
+    from->expected = (size_t)end;
+    t->data = from->data + begin;
     return MIEN_OK;
 }
 
 mien_status mien_safetensors_parse(const char *bytes, size_t size, const char *source,
                                    mien_safetensors *out) {
+    return mien_safetensors_parse_over(bytes, size, source, NULL, 0, out);
+}
+
+mien_status mien_safetensors_parse_over(const char *bytes, size_t size, const char *source,
+                                        const char *file, size_t file_size, mien_safetensors *out) {
     *out = (mien_safetensors){0};
     uint64_t length = 0;
     if (size >= 8)
@@ -71,9 +98,10 @@ mien_status mien_safetensors_parse(const char *bytes, size_t size, const char *s
         return MIEN_FAIL(FORMAT, "%s: not a safetensors file (its header is not a JSON object)",
                          source);
     MIEN_TRY(mien_new(&out->tensors, root->count, sizeof *out->tensors));
-    const char *data = bytes + 8 + length;
-    const size_t data_size = size - 8 - (size_t)length;
-    size_t expected = 0;
+    sections from = {.data = bytes + 8 + length,
+                     .data_size = size - 8 - (size_t)length,
+                     .file = file,
+                     .file_size = file_size};
     for (const mien_value *v = root->first; v; v = v->next) {
         if (strcmp(v->key, "__metadata__") == 0) {
             out->metadata = v;
@@ -83,10 +111,10 @@ mien_status mien_safetensors_parse(const char *bytes, size_t size, const char *s
                                      m->key ? m->key : "");
             continue;
         }
-        MIEN_TRY(parse_tensor(v, source, data, data_size, &expected, &out->tensors[out->count]));
+        MIEN_TRY(parse_tensor(v, source, &from, &out->tensors[out->count]));
         out->count++;
     }
-    if (expected != data_size)
+    if (from.expected != from.data_size)
         return MIEN_FAIL(FORMAT, "%s: there are data after the last tensor", source);
     return MIEN_OK;
 }

@@ -22,7 +22,7 @@ typedef struct mien_st_tensor {
     const void *data; /* not necessarily aligned: read with memcpy or mien_st_floats */
 } mien_st_tensor;
 
-/* Borrows `bytes`; owns the rest. */
+/* Borrows `bytes` (and `file`); owns the rest. */
 typedef struct mien_safetensors {
     mien_tree tree;
     const mien_value *metadata; /* map of strings, or NULL */
@@ -34,6 +34,10 @@ typedef struct mien_safetensors {
  * `source` is for messages. */
 mien_status mien_safetensors_parse(const char *bytes, size_t size, const char *source,
                                    mien_safetensors *out);
+/* The same for a container whose tensors may have the key "file_offset" and no data of their own:
+ * they are in `file`, which must also remain valid, at that offset. */
+mien_status mien_safetensors_parse_over(const char *bytes, size_t size, const char *source,
+                                        const char *file, size_t file_size, mien_safetensors *out);
 void mien_safetensors_release(mien_safetensors *container);
 /* Both return NULL if there is none of that name. */
 const mien_st_tensor *mien_safetensors_find(const mien_safetensors *container, const char *name);

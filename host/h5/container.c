@@ -86,6 +86,7 @@ static bool lay_out(struct container *c) {
             if (type_table[c->tensors[i].type].bytes != width) continue;
             sorted[filled] = c->tensors[i];
             sorted[filled++].offset = offset;
+            if (c->tensors[i].in_file) continue;
             if (__builtin_add_overflow(offset, c->tensors[i].bytes, &offset)) {
                 free(sorted);
                 return false;
@@ -125,7 +126,9 @@ static bool describe(struct json_object *entry, const struct tensor *t) {
     for (unsigned i = 0; ok && i < t->rank; i++) {
         ok = push(shape, t->shape[i]);
     }
-    return ok && push(span, t->offset) && push(span, t->offset + t->bytes);
+    if (t->in_file)
+        ok = attach(entry, "file_offset", json_object_new_int64((int64_t)t->file_offset)) && ok;
+    return ok && push(span, t->offset) && push(span, t->offset + (t->in_file ? 0 : t->bytes));
 }
 
 /* Builds the header object; NULL when memory runs out. */

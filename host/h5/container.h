@@ -4,6 +4,8 @@
  * of 8 bytes, then the tensors' little-endian data without gaps.  Tensor names are absolute HDF5
  * paths.  The header's "__metadata__" holds one "group:PATH" entry (an empty string) for each
  * group and one "attr:PATH@NAME" entry for each attribute, whose text is the JSON of its value.
+ * With the verb "locate" a data set that the input holds as little-endian f32, in one piece, is not
+ * copied: its entry has an empty span and the key "file_offset".
  */
 #ifndef MIEN_H5_CONTAINER_H
 #define MIEN_H5_CONTAINER_H
@@ -25,6 +27,8 @@ struct tensor {
     uint64_t shape[H5_MAX_RANK];
     uint64_t offset; /* from the start of the data section */
     uint64_t bytes;
+    bool in_file; /* the data section has no bytes of it: they are in the input, at: */
+    uint64_t file_offset;
 };
 
 struct container {

@@ -6,8 +6,9 @@
 
 #include <stdbool.h>
 
-/* Turns an HDF5 file image into a container in a block of `allocate`. */
-bool h5_read(struct h5_bytes *in, h5_allocate *allocate, struct h5_bytes *out,
+/* Turns an HDF5 file image into a container in a block of `allocate`. With `locate` it says of most
+ * data sets only where the image has them: see container.h. */
+bool h5_read(struct h5_bytes *in, bool locate, h5_allocate *allocate, struct h5_bytes *out,
              struct h5_error *err);
 
 /* Turns a container into an HDF5 file image; releases `in` early to halve the memory needed. */

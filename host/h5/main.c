@@ -1,6 +1,7 @@
 /* mien-h5: converts between HDF5 and a safetensors container inside a sandbox.
  *
- * Usage: mien-h5 read|write, with the input on descriptor 3 and the output on descriptor 4.
+ * Usage: mien-h5 read|locate|write, with the input on descriptor 3 and the output on descriptor 4.
+ * `locate` reads, but says of most data sets only where the input has them.
  * Exit status: 0 done, 1 the input was refused (a one-line message on standard error), 2 wrong
  * usage. Death by a signal means that the sandbox or a limit stopped a hostile file; callers treat
  * it like status 1.
@@ -139,18 +140,20 @@ static bool prepare(bool reading, struct h5_bytes *in, struct h5_error *err) {
 
 int main(int argc, char **argv) {
     struct h5_error err = {""};
-    const bool reading = argc == 2 && strcmp(argv[1], "read") == 0;
+    const bool locating = argc == 2 && strcmp(argv[1], "locate") == 0;
+    const bool reading = locating || (argc == 2 && strcmp(argv[1], "read") == 0);
     const bool writing = argc == 2 && strcmp(argv[1], "write") == 0;
     if ((!reading && !writing) || fcntl(INPUT_FD, F_GETFD) < 0 ||
         fcntl(SANDBOX_OUTPUT_FD, F_GETFD) < 0) {
-        h5_fail(&err, "Usage: mien-h5 read|write, with the input on descriptor 3 and the output "
-                      "on descriptor 4.");
+        h5_fail(&err, "Usage: mien-h5 read|locate|write, with the input on descriptor 3 and the "
+                      "output on descriptor 4.");
         leave(STATUS_USAGE, &err);
     }
     struct h5_bytes in = {NULL, 0};
     struct h5_bytes out = {NULL, 0};
     if (!prepare(reading, &in, &err)) leave(STATUS_REFUSED, &err);
-    const bool ok = reading ? h5_read(&in, allocate_output, &out, &err) : h5_write(&in, &out, &err);
+    const bool ok =
+        reading ? h5_read(&in, locating, allocate_output, &out, &err) : h5_write(&in, &out, &err);
     if (ok && !output_is_mapped && !write_all(SANDBOX_OUTPUT_FD, out.data, out.size))
         h5_fail(&err, "The output cannot be written.");
     if (!ok && output_is_mapped) (void)!ftruncate(SANDBOX_OUTPUT_FD, 0); /* no half of an output */

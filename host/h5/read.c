@@ -22,6 +22,8 @@ struct reader {
     struct container out;
     struct attr_reader attrs;
     struct h5_error *err;
+    size_t input_bytes;
+    bool locate;
     uint64_t data_bytes;
     uint64_t data_limit;
     haddr_t *seen; /* hash set of object addresses, 0 for a free slot; stored plus one */
@@ -138,6 +140,19 @@ static bool check_storage(struct reader *r, hid_t properties) {
     return true;
 }
 
+/* Notes where the input has a data set's numbers as the container would hold them, if it does so in
+ * one piece. */
+static void locate(const struct reader *r, hid_t dataset, hid_t type, hid_t properties,
+                   struct tensor *t) {
+    if (!r->locate || t->bytes == 0 || t->bytes > r->input_bytes ||
+        H5Pget_layout(properties) != H5D_CONTIGUOUS || H5Tequal(type, H5T_IEEE_F32LE) <= 0 ||
+        H5Dget_storage_size(dataset) != t->bytes)
+        return;
+    const haddr_t at = H5Dget_offset(dataset);
+    t->in_file = at != HADDR_UNDEF && at <= r->input_bytes - t->bytes;
+    t->file_offset = at;
+}
+
 /* Notes a data set; its data is read later. */
 static bool visit_dataset(struct reader *r, hid_t dataset) {
     const hid_t type = H5Dget_type(dataset);
@@ -146,7 +161,9 @@ static bool visit_dataset(struct reader *r, hid_t dataset) {
     struct tensor t = {.name = r->path};
     bool ok = type >= 0 && space >= 0 && properties >= 0 ? true : fail(r, "is damaged");
     ok = ok && choose_type(r, type, &t) && check_storage(r, properties);
-    ok = ok && choose_shape(r, space, &t) && container_add(&r->out, &t, r->err);
+    ok = ok && choose_shape(r, space, &t);
+    if (ok) locate(r, dataset, type, properties, &t);
+    ok = ok && container_add(&r->out, &t, r->err);
     ok = ok && read_attributes(r, dataset);
     if (properties >= 0) H5Pclose(properties);
     if (space >= 0) H5Sclose(space);
@@ -285,18 +302,21 @@ static bool convert(struct reader *r, hid_t file, h5_allocate *allocate, struct 
     if (!mark_seen(r, info.addr) || !visit_group(r, root)) return false;
     if (!container_store(&r->out, allocate, out, r->err)) return false;
     for (size_t i = 0; i < r->out.count; i++) {
-        if (r->out.tensors[i].bytes > 0 && !read_data(r, file, &r->out.tensors[i])) return false;
+        const struct tensor *const t = &r->out.tensors[i];
+        if (t->bytes > 0 && !t->in_file && !read_data(r, file, t)) return false;
     }
     return true;
 }
 
-bool h5_read(struct h5_bytes *in, h5_allocate *allocate, struct h5_bytes *out,
+bool h5_read(struct h5_bytes *in, bool locate, h5_allocate *allocate, struct h5_bytes *out,
              struct h5_error *err) {
     struct reader *const r = calloc(1, sizeof *r);
     if (!r) return h5_fail(err, "There is not enough memory to read the file.");
     r->err = err;
     r->attrs.out = &r->out;
     r->attrs.err = err;
+    r->input_bytes = in->size;
+    r->locate = locate;
     r->data_limit = MAX_EXPANSION * in->size;
     if (r->data_limit < SMALL_FILE) r->data_limit = SMALL_FILE;
     if (r->data_limit > MAX_DATA) r->data_limit = MAX_DATA;

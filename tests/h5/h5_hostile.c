@@ -192,7 +192,7 @@ void test_usage(void **state) {
     assert_int_equal(wait_program(start_program("read", -1, output, errors)), 2);
     assert_int_equal(wait_program(start_program("read", input, -1, errors)), 2);
     struct blob text = file_content(errors);
-    assert_non_null(strstr((char *)text.data, "Usage: mien-h5 read|write"));
+    assert_non_null(strstr((char *)text.data, "Usage: mien-h5 read|locate|write"));
     free(text.data);
     close(input);
     close(output);

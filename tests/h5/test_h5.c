@@ -218,6 +218,53 @@ static void test_user_blocks(void **state) {
     free(plain.data);
 }
 
+static const float plain_numbers[] = {1.5f, -2.25f, 3.125f, 1e30f};
+
+static void fill_storage(hid_t file) {
+    const hsize_t four[] = {4};
+    const hid_t chunks = H5Pcreate(H5P_DATASET_CREATE), late = H5Pcreate(H5P_DATASET_CREATE);
+    assert_true(H5Pset_chunk(chunks, 1, four) >= 0);
+    put_dataset(file, "a_chunk", H5T_IEEE_F32LE, 1, four, chunks, plain_numbers);
+    put_dataset(file, "b_other_order", H5T_IEEE_F32BE, 1, four, H5P_DEFAULT, plain_numbers);
+    put_dataset(file, "c_plain", H5T_IEEE_F32LE, 1, four, H5P_DEFAULT, plain_numbers);
+    const hid_t space = H5Screate_simple(1, four, NULL); /* no storage: it was never written */
+    const hid_t hollow =
+        H5Dcreate2(file, "d_hollow", H5T_IEEE_F32LE, space, H5P_DEFAULT, late, H5P_DEFAULT);
+    assert_true(hollow >= 0);
+    H5Dclose(hollow);
+    H5Sclose(space);
+    H5Pclose(late);
+    H5Pclose(chunks);
+}
+
+/* `locate` leaves where it is what the file holds as the container would, also after a user block,
+ * and copies the rest. */
+static void test_locate(void **state) {
+    (void)state;
+    for (size_t block = 0; block <= 2048; block = block ? 2 * block : 512) {
+        struct blob h5 = block ? make_h5_after(block, fill_storage) : make_h5(fill_storage);
+        struct blob read = convert("read", h5, "read");
+        struct blob got = convert("locate", h5, "locate");
+        const char *const header = (const char *)got.data + 8;
+        const char *const plain = strstr(header, "\"/c_plain\":");
+        assert_non_null(plain);
+        const char *const offset = strstr(plain, "\"file_offset\":");
+        assert_non_null(offset);
+        assert_true(strstr(header, "\"file_offset\":") == offset);
+        assert_null(strstr(offset + 1, "\"file_offset\":"));
+        assert_non_null(strstr(plain, "\"shape\":[4],\"data_offsets\":[32,32]"));
+        const size_t at = strtoul(offset + strlen("\"file_offset\":"), NULL, 10);
+        assert_true(at + sizeof plain_numbers <= h5.size);
+        assert_memory_equal(h5.data + at, plain_numbers, sizeof plain_numbers);
+        /* the others are the same as with `read`, where these bytes are between them */
+        assert_memory_equal(read.data + read.size - 64, got.data + got.size - 48, 32);
+        assert_memory_equal(read.data + read.size - 16, got.data + got.size - 16, 16);
+        free(got.data);
+        free(read.data);
+        free(h5.data);
+    }
+}
+
 /* Every file is accepted or refused as its row says, and none exposes the external file. */
 static void test_peculiar_files(void **state) {
     (void)state;
@@ -226,10 +273,10 @@ static void test_peculiar_files(void **state) {
     assert_true(fd >= 0);
     assert_int_equal(write(fd, h5_secret, strlen(h5_secret)), strlen(h5_secret));
     close(fd);
-    for (size_t i = 0; i < h5_case_count; i++) {
-        const struct h5_case *const c = &h5_cases[i];
+    for (size_t i = 0; i < 2 * h5_case_count; i++) {
+        const struct h5_case *const c = &h5_cases[i / 2];
         struct blob h5 = make_h5(c->fill);
-        struct outcome o = run_program("read", h5);
+        struct outcome o = run_program(i % 2 ? "locate" : "read", h5);
         expect_outcome(&o, c->status, c->fragment, c->name);
         if (c->status == 0 && !memmem(o.out.data, o.out.size, c->fragment, strlen(c->fragment)))
             fail_msg("%s: no %s in the container", c->name, c->fragment);
@@ -273,7 +320,7 @@ int main(void) {
         cmocka_unit_test(test_cut_files),       cmocka_unit_test(test_flipped_bytes),
         cmocka_unit_test(test_garbage),         cmocka_unit_test(test_bad_containers),
         cmocka_unit_test(test_usage),           cmocka_unit_test(test_sandbox),
-        cmocka_unit_test(test_pipe_input),
+        cmocka_unit_test(test_pipe_input),      cmocka_unit_test(test_locate),
     };
     return cmocka_run_group_tests_name("mien-h5", tests, NULL, NULL);
 }

@@ -54,8 +54,9 @@ void keras_file_drop(keras_file_parts *p) {
 mien_status keras_file_import(const keras_file_parts *p, const char *config, size_t size) {
     static const mien_model_options options = {0};
     mien_model model = {0};
-    const mien_status status = mien_keras_import("net.h5", &options, p->container,
-                                                 p->container_size, config, size, 0, &model);
+    const mien_h5_container container = {.bytes = p->container, .size = p->container_size};
+    const mien_status status =
+        mien_keras_import("net.h5", &options, &container, config, size, 0, &model);
     mien_model_release(&model);
     return status;
 }

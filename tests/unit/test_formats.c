@@ -438,6 +438,51 @@ static void numbers_are_exact(void **state) {
     mien_graph_release(&graph);
 }
 
+/* Numbers that are in a file beside the container: only inside that file, and only where a reader
+ * has one, as that of mien-h5's containers. */
+static void offsets_stay_in_the_file(void **state) {
+    (void)state;
+    static const char file[] = "0123456789abcdef";
+    static const struct {
+        const char *shape, *rest;
+        const char *data; /* what is found; NULL: it is refused */
+    } cases[] = {
+        {"[2]", "\"data_offsets\":[0,0],\"file_offset\":8", "89abcdef"},
+        {"[4]", "\"data_offsets\":[0,0],\"file_offset\":0", "0123456789abcdef"},
+        {"[0]", "\"data_offsets\":[0,0],\"file_offset\":16", ""},
+        {"[2]", "\"data_offsets\":[0,0],\"file_offset\":9", NULL},
+        {"[2]", "\"data_offsets\":[0,0],\"file_offset\":-1", NULL},
+        {"[2]", "\"data_offsets\":[0,0],\"file_offset\":1.5", NULL},
+        {"[2]", "\"data_offsets\":[0,0],\"file_offset\":\"8\"", NULL},
+        {"[2]", "\"data_offsets\":[0,0],\"file_offset\":18446744073709551608", NULL},
+        {"[5]", "\"data_offsets\":[0,0],\"file_offset\":0", NULL},
+        {"[4611686018427387905]", "\"data_offsets\":[0,0],\"file_offset\":0", NULL},
+        {"[2]", "\"data_offsets\":[0,8],\"file_offset\":0", NULL},
+        {"[2]", "\"data_offsets\":[0,0]", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char bytes[300] = {0};
+        mien_safetensors found = {0};
+        const int length =
+            snprintf(bytes + 8, sizeof bytes - 8, "{\"t\":{\"dtype\":\"F32\",\"shape\":%s,%s}}",
+                     cases[i].shape, cases[i].rest);
+        bytes[0] = (char)length;
+        const size_t size = 8 + (size_t)length;
+        const mien_status status =
+            mien_safetensors_parse_over(bytes, size, "x", file, sizeof file - 1, &found);
+        if ((status == MIEN_OK) != (cases[i].data != NULL)) fail_msg("case %zu", i);
+        if (status == MIEN_OK) {
+            const size_t want = strlen(cases[i].data);
+            assert_int_equal(found.tensors[0].count * sizeof(float), want);
+            assert_memory_equal(found.tensors[0].data, cases[i].data, want);
+        }
+        mien_safetensors_release(&found);
+        const bool empty = strcmp(cases[i].shape, "[0]") == 0;
+        assert_int_equal(mien_safetensors_parse(bytes, size, "x", &found) == MIEN_OK, empty);
+        mien_safetensors_release(&found);
+    }
+}
+
 static void refuse_meta(const char *from, const char *to) {
     char text[sizeof of_format_1 + 32];
     mien_meta meta;
@@ -481,6 +526,7 @@ int main(void) {
         cmocka_unit_test(old_numbers_are_read_and_new_ones_written),
         cmocka_unit_test(numbers_are_exact),
         cmocka_unit_test(invalid_numbers),
+        cmocka_unit_test(offsets_stay_in_the_file),
     };
     return cmocka_run_group_tests_name("formats", tests, scratch_make, scratch_drop);
 }

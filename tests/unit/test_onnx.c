@@ -414,7 +414,7 @@ static void mutations(void **state) {
         char *exact = malloc(size + 1); /* so that a sanitizer sees what is read beyond the end */
         assert_non_null(exact);
         memcpy(exact, bytes, size);
-        mien_model_source from = {exact, size, "mutated.onnx", &none};
+        mien_model_source from = {exact, size, "mutated.onnx", &none, -1};
         const double start = mien_seconds();
         const mien_status status = mien_format_onnx.read(&from, &model);
         assert_true(mien_seconds() - start < 5);
