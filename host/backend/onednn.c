@@ -75,10 +75,10 @@ static mien_status execute(mien_linear *op, onednn_operation *o, const dnnl_exec
                         op->desc.name);
 }
 
-/* Activations that are not part of the convolution's own epilogue. */
-static mien_status activate(mien_linear *op, const mien_tensor *y) {
+/* Activations that are not part of the convolution's own epilogue, which applies `fused`. */
+static mien_status activate(mien_linear *op, const mien_tensor *y, int fused) {
     const int act = op->desc.activation;
-    if (act != BODY_LINEAR && !onednn_fuses_relu(&op->desc))
+    if (act != BODY_LINEAR && act != fused)
         cpu_of(op->backend)
             ->kernels->activation_forward(y->data, y->data, mien_shape_count(y->shape), act,
                                           op->desc.alpha);
@@ -91,11 +91,11 @@ static mien_status onednn_forward(mien_linear *op, const mien_tensor *y, const m
     MIEN_TRY(ready(op, x->shape.n, MIEN_FORWARD, &v));
     if (op->winograd[MIEN_FORWARD]) {
         onednn_winograd_forward(op, &v->winograd[MIEN_FORWARD], y, x, w, b, scratch);
-        return activate(op, y);
+        return activate(op, y, BODY_RELU);
     }
     if (op->stem) {
         onednn_stem_forward(op, &v->stem, y, x, w, b, scratch);
-        return activate(op, y);
+        return activate(op, y, BODY_RELU);
     }
     onednn_operation *o = &v->op[MIEN_FORWARD];
     char *buffer = (char *)scratch + o->scratch_bytes;
@@ -112,7 +112,7 @@ static mien_status onednn_forward(mien_linear *op, const mien_tensor *y, const m
                                     {DNNL_ARG_BIAS, op->bias_memory}};
     MIEN_TRY(execute(op, o, args, b ? 5 : 4, "forward"));
     MIEN_TRY(finish_side(op, &o->y, v->y));
-    return activate(op, y);
+    return activate(op, y, onednn_fused(&op->desc));
 }
 
 static mien_status onednn_backward_data(mien_linear *op, const mien_tensor *dx,

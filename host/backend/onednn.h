@@ -61,8 +61,8 @@ mien_status onednn_reorder(const mien_backend *b, const char *name, const dnnl_m
 mien_status onednn_convert(const mien_backend *b, const char *name, const dnnl_memory_desc_t *from,
                            const dnnl_memory_desc_t *to, const void *src, void *dst);
 /* Attributes: scratch memory from the caller; with `adds` the result is added to the destination,
- * with `relu` a ReLU is applied. *out may be set after a failure. */
-dnnl_status_t onednn_attributes(bool adds, bool relu, dnnl_primitive_attr_t *out);
+ * then BODY_RELU or BODY_RELU6 is applied (BODY_LINEAR: none). *out may be set after a failure. */
+dnnl_status_t onednn_attributes(bool adds, int activation, dnnl_primitive_attr_t *out);
 size_t onednn_round_up(size_t bytes);
 /* Threads that work on a call of the operator: one that shares another's weights runs in a lane. */
 static inline int onednn_threads(const mien_linear *op) {
@@ -86,8 +86,8 @@ mien_status onednn_create(mien_backend *b, const mien_linear_desc *desc, mien_li
 void onednn_free(mien_linear *op);
 mien_status onednn_prepare(mien_linear *op, int n);
 bool onednn_can_add(const mien_backend *b, const mien_linear_desc *desc);
-/* Whether the operator itself applies its ReLU. */
-bool onednn_fuses_relu(const mien_linear_desc *desc);
+/* The activation that the primitive applies: the operator's, or BODY_LINEAR. */
+int onednn_fused(const mien_linear_desc *desc);
 mien_algorithm onednn_algorithm(const mien_linear *op, mien_direction dir);
 size_t onednn_weight_bytes(const mien_linear *op);
 size_t onednn_scratch_bytes(const mien_linear *op);

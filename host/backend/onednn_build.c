@@ -132,10 +132,12 @@ static dnnl_status_t dense_desc(const mien_linear *op, mien_direction dir, const
     }
 }
 
-/* Only ReLU may be fused into a library call (numerics: other functions are our own), and not into
- * a transposed one: there oneDNN 2.x computes the epilogue by generic code. */
-bool onednn_fuses_relu(const mien_linear_desc *d) {
-    return d->activation == BODY_RELU && !d->transposed;
+/* Only ReLU and, in inference, ReLU6 may be fused into a library call (numerics: other functions
+ * are our own), and not into a transposed one: there oneDNN 2.x computes the epilogue by generic
+ * code. */
+int onednn_fused(const mien_linear_desc *d) {
+    const bool exact = d->activation == BODY_RELU || (d->activation == BODY_RELU6 && !d->training);
+    return exact && !d->transposed ? d->activation : BODY_LINEAR;
 }
 
 static dnnl_status_t create_with(const mien_linear *op, mien_direction dir, const formats *f,
@@ -153,7 +155,7 @@ static dnnl_status_t create_with(const mien_linear *op, mien_direction dir, cons
     const bool forward = dir == MIEN_FORWARD;
     if (status == dnnl_success)
         status = onednn_attributes(forward && op->desc.adds,
-                                   forward && onednn_fuses_relu(&op->desc), &attr);
+                                   forward ? onednn_fused(&op->desc) : BODY_LINEAR, &attr);
     if (status == dnnl_success)
         status = dnnl_primitive_desc_create(out, &desc, attr, cpu_of(op->backend)->engine, hint);
     if (attr) dnnl_primitive_attr_destroy(attr);

@@ -91,16 +91,18 @@ out:
     return status;
 }
 
-dnnl_status_t onednn_attributes(bool adds, bool relu, dnnl_primitive_attr_t *out) {
+dnnl_status_t onednn_attributes(bool adds, int activation, dnnl_primitive_attr_t *out) {
     dnnl_post_ops_t post = NULL;
     dnnl_status_t status = dnnl_primitive_attr_create(out);
     if (status == dnnl_success)
         status = dnnl_primitive_attr_set_scratchpad_mode(*out, dnnl_scratchpad_mode_user);
-    if (status != dnnl_success || !(adds || relu)) return status;
+    if (status != dnnl_success || !(adds || activation)) return status;
     status = dnnl_post_ops_create(&post);
     if (status == dnnl_success && adds) status = dnnl_post_ops_append_sum(post, 1.0f);
-    if (status == dnnl_success && relu)
+    if (status == dnnl_success && activation == BODY_RELU)
         status = dnnl_post_ops_append_eltwise(post, 1.0f, dnnl_eltwise_relu, 0, 0);
+    if (status == dnnl_success && activation == BODY_RELU6)
+        status = dnnl_post_ops_append_eltwise(post, 1.0f, dnnl_eltwise_clip, 0, 6);
     if (status == dnnl_success) status = dnnl_primitive_attr_set_post_ops(*out, post);
     if (post) dnnl_post_ops_destroy(post);
     return status;

@@ -75,7 +75,8 @@ void onednn_int8_free(mien_int8_linear *op) {
 /* The scales of x, w and y are combined into one factor per channel. */
 static dnnl_status_t attributes(const mien_int8_linear *op, const float *scales,
                                 dnnl_primitive_attr_t *out) {
-    dnnl_status_t status = onednn_attributes(false, op->desc.linear.activation == BODY_RELU, out);
+    dnnl_status_t status = onednn_attributes(
+        false, op->desc.linear.activation == BODY_RELU ? BODY_RELU : BODY_LINEAR, out);
     if (status == dnnl_success)
         status = dnnl_primitive_attr_set_output_scales(*out, op->desc.linear.out.c, 1 << 1, scales);
     return status;

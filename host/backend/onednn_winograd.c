@@ -9,6 +9,15 @@
  * which small images lose to tiles that extend over their border. */
 static const double most_waste = 2.5;
 
+/* The transformed weights are four times as large as the kernel. Where they do not fit the caches,
+ * and are read for a few pixels only, reading them takes longer than the multiplications saved. */
+static bool reads_too_much(const mien_linear_desc *d) {
+    enum { POINTS = 36, PIXELS = 160 };
+    static const double cached = 8 << 20;
+    const double bytes = (double)sizeof(float) * POINTS * d->in.c * d->out.c;
+    return !d->training && d->rows && bytes > cached && d->rows * d->out.h * d->out.w < PIXELS;
+}
+
 /* A simple 3x3 convolution with stride 1 and whole channel blocks, which are as wide as the loops'
  * vectors. */
 bool onednn_can_winograd(const mien_backend *b, const mien_linear_desc *d) {
@@ -29,6 +38,7 @@ bool onednn_wants_winograd(const mien_linear *op, mien_direction dir) {
     const mien_tuned *tuned =
         asked == MIEN_BY_TABLE ? NULL : mien_tuning_find(&cpu_of(op->backend)->tuning, d);
     if (tuned) return tuned->algorithm[dir] == MIEN_WINOGRAD;
+    if (reads_too_much(d)) return false;
     const int tiles = ((d->out.h + 3) / 4) * ((d->out.w + 3) / 4);
     return tiles * 16 <= most_waste * d->out.h * d->out.w;
 }

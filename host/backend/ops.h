@@ -77,6 +77,7 @@ typedef struct mien_linear_desc {
     float alpha;
     bool adds; /* forward adds to what y holds, before the activation; see linear_can_add */
     bool training;
+    int rows; /* inference: no batch has more; 0: not known */
     bool needs_dx;
     bool masks_dx;                             /* backward_data is given a ReLU mask */
     bool accumulates_dx, accumulates_dw;       /* used in some step: needs scratch memory */
@@ -449,7 +450,7 @@ struct mien_ops {
 };
 
 /* To be raised when a type in this file changes: a module of another version is not loaded. */
-enum { MIEN_OPS_VERSION = 9 };
+enum { MIEN_OPS_VERSION = 10 };
 
 static inline size_t mien_dtype_bytes(mien_dtype dtype) {
     static const unsigned char bytes[] = {4, 8, 2, 1, 1, 2};

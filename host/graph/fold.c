@@ -23,6 +23,26 @@ bool mien_plan_fold(mien_plan *plan, int i) {
     return true;
 }
 
+void mien_plan_fold_padding(mien_plan *plan, int i) {
+    const mien_node *node = &plan->graph->nodes[i];
+    const int from = node->inputs[0];
+    const mien_node *padding = &plan->graph->nodes[from];
+    mien_linear_desc d;
+    if (!padding->def->pads || plan->quant || !mien_plan_linear_desc(plan, i, &d) || d.dense ||
+        d.transposed)
+        return;
+    /* libraries take no padding that a whole window fits into */
+    const int *sides = padding->def->pads(padding);
+    const int span_h = (d.kernel_h - 1) * mien_linear_dilation_h(&d),
+              span_w = (d.kernel_w - 1) * mien_linear_dilation_w(&d);
+    if (d.pad_top + sides[0] > span_h || d.pad_bottom + sides[1] > span_h ||
+        d.pad_left + sides[2] > span_w || d.pad_right + sides[3] > span_w)
+        return;
+    plan->nodes[i].fusion.padding = from;
+    plan->nodes[from].fusion.skipped = true;
+    plan->nodes[from].fusion.storage = plan->nodes[padding->inputs[0]].fusion.storage;
+}
+
 /* Have all nodes that read or write the buffer of node `root`, except `consumer`, run before node
  * `limit`? */
 static bool finished_before(const mien_plan *plan, int root, int limit, int consumer) {
@@ -31,9 +51,13 @@ static bool finished_before(const mien_plan *plan, int root, int limit, int cons
         if (plan->nodes[i].fusion.storage == root && i < consumer &&
             plan->nodes[i].fusion.runner >= limit)
             return false;
-        for (int k = 0; k < node->input_count; k++)
-            if (plan->nodes[node->inputs[k]].fusion.storage == root && i != consumer && i >= limit)
-                return false;
+        /* nodes before the consumer have been fused: one without a pass reads nothing */
+        const mien_fusion *fusion = &plan->nodes[i].fusion;
+        const bool later =
+            i < consumer ? fusion->runner >= limit && !(fusion->skipped && fusion->runner == i)
+                         : i > consumer;
+        for (int k = 0; later && k < node->input_count; k++)
+            if (plan->nodes[node->inputs[k]].fusion.storage == root) return false;
     }
     return true;
 }

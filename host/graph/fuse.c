@@ -16,6 +16,8 @@ int mien_plan_operands(const mien_plan *plan, int i) {
 
 int mien_plan_operand(const mien_plan *plan, int i, int k) {
     const mien_node *node = &plan->graph->nodes[i];
+    const int padding = plan->nodes[i].fusion.padding;
+    if (padding && k == 0) return plan->graph->nodes[padding].inputs[0];
     if (k < node->input_count) return node->inputs[k];
     const mien_node *add = &plan->graph->nodes[plan->nodes[i].fusion.add];
     return add->inputs[add->inputs[0] == i];
@@ -187,6 +189,7 @@ void mien_plan_fuse(mien_plan *plan) {
         const bool alone = i && mien_plan_consumers(graph, input) == 1;
         if (alone && !plan->training && mien_plan_fold(plan, i)) continue;
         if (!plan->training && mien_plan_fold_add(plan, i)) continue;
+        if (alone && !plan->training) mien_plan_fold_padding(plan, i);
         if (plan->training && (run_in_norm(plan, i) || run_pool_in_norm(plan, i))) continue;
         if (i && only_reshapes(plan, node)) {
             own->fusion.skipped = true;

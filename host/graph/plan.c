@@ -48,7 +48,8 @@ static void choose_micro_batch(mien_plan *plan, int wanted) {
     int cut = 1;
     while (cut < graph->count - 1 && !(graph->nodes[cut].def->flags & MIEN_ENDS_MICRO_BATCHES))
         cut++;
-    const int rows = wanted ? wanted : plan->ops->micro_batch(plan->backend);
+    int rows = wanted ? wanted : plan->ops->micro_batch(plan->backend);
+    if (plan->shares) rows = mien_plan_slice_cut(plan, &cut);
     if (cut == 1 || rows == 0 || rows >= plan->max_batch) return;
     plan->cut = cut;
     plan->micro_batch = rows;
@@ -76,6 +77,7 @@ bool mien_plan_linear_desc(const mien_plan *plan, int i, mien_linear_desc *desc)
                            .activation = own->fusion.activation,
                            .alpha = own->fusion.alpha,
                            .training = plan->training,
+                           .rows = plan->shares ? plan->shares->most : plan->most,
                            .adds = own->fusion.sums,
                            .needs_dx = plan->nodes[node->inputs[0]].requires_grad,
                            .masks_dx = mien_plan_masks_relu(plan, node),
@@ -84,6 +86,15 @@ bool mien_plan_linear_desc(const mien_plan *plan, int i, mien_linear_desc *desc)
                            .shares = plan->shares ? plan->shares->nodes[i].linear : NULL};
     node->def->linear(node, desc);
     if (own->fusion.norm) desc->bias = true;
+    if (own->fusion.padding) {
+        const mien_node *padding = &plan->graph->nodes[own->fusion.padding];
+        const int *sides = padding->def->pads(padding);
+        desc->in = padding->in[0];
+        desc->pad_top += sides[0];
+        desc->pad_bottom += sides[1];
+        desc->pad_left += sides[2];
+        desc->pad_right += sides[3];
+    }
     return true;
 }
 

@@ -20,6 +20,7 @@ typedef struct mien_fusion {
     int runner;                /* the node whose pass writes the value: this one or another */
     bool sums;                 /* inference: adds its result to its buffer's contents */
     int norm;                  /* the batch normalisation folded into its weights; 0: none */
+    int padding;               /* inference: the zero padding before it that it does; 0: none */
     int activation;            /* fused into the end of its pass; LINEAR: none */
     float alpha;
     bool slope_by_consumer; /* training: the consumer applies the slope of the fused activation */
@@ -245,9 +246,11 @@ int mien_plan_operand(const mien_plan *plan, int i, int k);
 int mien_plan_written(const mien_plan *plan, int i);
 /* fold.c: layers that cost nothing in inference. `fold` and, for sums, `fold_add` return true if
  * they folded node i into another; for `fold` it must be the only consumer of its input.
+ * `fold_padding` makes node i do the zero padding before it, where it can.
  * `folded_bias`: the bias of node i, whose `norm` is set, in the backend's dtype. */
 bool mien_plan_fold(mien_plan *plan, int i);
 bool mien_plan_fold_add(mien_plan *plan, int i);
+void mien_plan_fold_padding(mien_plan *plan, int i);
 void *mien_plan_folded_bias(const mien_plan *plan, int i);
 /* The kernel and bias [out.c] of node i including what was folded into them. */
 mien_status mien_plan_folded(const mien_plan *plan, const mien_weights *weights, int i,
@@ -256,8 +259,10 @@ mien_status mien_plan_load_folded(mien_plan *plan, const mien_weights *weights);
 /* quant.c: the types of the values; the operator of node i if it reads or writes int8. */
 void mien_plan_int8_values(mien_plan *plan);
 mien_status mien_plan_int8_create(mien_plan *plan, int i);
-/* slices.c: rows of a sliced plan that are not cut; releases what the slices use. */
+/* slices.c: rows of a sliced plan that are not cut; rows of a slice's micro-batch, with *cut set to
+ * the first node that runs on the whole slice; releases what the slices use. */
 int mien_plan_uncut(const mien_backend *backend, int most);
+int mien_plan_slice_cut(const mien_plan *plan, int *cut);
 void mien_plan_slices_free(struct mien_slices *slices);
 /* memory.c: assigns offsets from lifetimes: `memory` of every node, and `act_bytes`. */
 mien_status mien_plan_memory(mien_plan *plan);

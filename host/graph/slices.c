@@ -78,6 +78,55 @@ void mien_plan_slices_free(struct mien_slices *slices) {
     mien_free(slices);
 }
 
+/* Bytes that move between a core and memory, weighted by how far: `size` bytes used together, of
+ * which `moved` pass. */
+static double cost(double size, double moved) {
+    static const double near = 1 << 20, far = 8 << 20; /* of a core's cache, of one core's share */
+    return size <= near ? 0 : size <= far ? moved : 3 * moved;
+}
+
+/* Of one image: what node i reads and writes, and the weights. */
+static double activations_of(const mien_plan *plan, int i) {
+    double elements = (double)mien_shape_sample(plan->graph->nodes[i].out);
+    for (int k = 0; k < mien_plan_operands(plan, i); k++)
+        elements +=
+            (double)mien_shape_sample(plan->graph->nodes[mien_plan_operand(plan, i, k)].out);
+    return elements * (double)mien_dtype_bytes(plan->backend->dtype);
+}
+
+static double weights_of(const mien_plan *plan, int i) {
+    const mien_node *node = &plan->graph->nodes[i];
+    return node->def->linear ? (double)mien_shape_count(node->params[0].shape) *
+                                   (double)mien_dtype_bytes(plan->backend->dtype)
+                             : 0;
+}
+
+/* The first layers of a network for large images overflow the caches even with few images, its last
+ * ones read large weights: those run image by image, these on the whole slice. */
+int mien_plan_slice_cut(const mien_plan *plan, int *cut) {
+    static const double large = 2 << 20;
+    const double rows = plan->max_batch;
+    double most = 0, weights = 0, sum = 0, best = 0;
+    for (int i = 1; i < *cut; i++) {
+        if (activations_of(plan, i) > most) most = activations_of(plan, i);
+        weights += weights_of(plan, i);
+    }
+    if (most <= large) return plan->max_batch;
+    int best_cut = 1;
+    for (int i = 1; i < *cut; i++) {
+        if (plan->nodes[i].fusion.skipped) continue;
+        const double each = activations_of(plan, i), own = weights_of(plan, i);
+        sum += cost(each, rows * each) - cost(rows * each, rows * each);
+        sum += (rows - 1) * cost(weights, own);
+        if (sum < best) {
+            best = sum;
+            best_cut = i + 1;
+        }
+    }
+    *cut = best_cut;
+    return 1;
+}
+
 static mien_status open(mien_plan *plan) {
     const int count = plan->ops->lanes(plan->backend);
     struct mien_slices *slices;

@@ -98,6 +98,9 @@ struct mien_layer_def {
     /* the layer's activation (enum body_activation), -1 if it is not in that table; NULL: the layer
      * is not an activation */
     int (*activates)(const mien_node *node, float *alpha);
+    /* the rows and columns of zeros that the layer adds, and nothing else: top, bottom, left,
+     * right; NULL: it is another layer */
+    const int *(*pads)(const mien_node *node);
     /* For a layer of two operators, the second one, which runs in an implicit node after the first;
      * `init_tail` sets its attributes except the common ones. In files it is one layer. NULL: none
      */

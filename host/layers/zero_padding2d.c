@@ -31,6 +31,10 @@ static mien_status backward(const mien_node *node, const mien_pass *pass) {
     return mien_extract(pass, &pass->dx[0], &pass->dy, s[0], s[2], pass->dx_accumulate[0]);
 }
 
+static const int *pads(const mien_node *node) {
+    return ((const zero_padding2d_attrs *)node->attrs)->sides;
+}
+
 const mien_layer_def mien_layer_zero_padding2d = {
     .name = "zero_padding2d",
     .class_name = "ZeroPadding2D",
@@ -41,4 +45,5 @@ const mien_layer_def mien_layer_zero_padding2d = {
     .infer = infer,
     .forward = forward,
     .backward = backward,
+    .pads = pads,
 };

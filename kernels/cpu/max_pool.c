@@ -75,6 +75,27 @@ static void halve(real *y, uint8_t *index, const real *x, size_t down, size_t ri
     vec_store_bytes(index, winner);
 }
 
+/* One window of a channel block in whole vectors. */
+static void max_vectors(real *y, uint8_t *index, const real *x, body_window win, size_t width,
+                        size_t block, bool relu_mask) {
+    const int columns = win.w1 - win.w0;
+    for (size_t k = 0; k < block; k += LANES) {
+        const real *line = x + ((size_t)win.h0 * width + (size_t)win.w0) * block + k;
+        vec best = vec_load(line);
+        vec_mask winner = {0};
+        for (int h = 0; h < win.h1 - win.h0; h++, line += width * block)
+            for (int w = 0; w < columns; w++) {
+                const vec candidate = vec_load(line + (size_t)w * block);
+                const vec_mask wins = beats(candidate, best);
+                best = choose(wins, candidate, best);
+                winner = (winner & ~wins) | (wins & (h * columns + w));
+            }
+        if (relu_mask) winner |= ~(best > (vec){0}) & UINT8_MAX;
+        vec_store(y + k, best);
+        vec_store_bytes(index + k, winner);
+    }
+}
+
 /* One window of one channel block. */
 INLINE void max_window(real *restrict y, void *restrict index, const real *x, body_window win,
                        int width, int block, bool relu_mask, bool is_wide) {
@@ -108,6 +129,12 @@ INLINE void pool_line(real *y, void *index, const real *image, int oh, cpu_dims 
             for (size_t k = 0; k < block; k += LANES)
                 halve(y + ow * block + k, bytes + ow * block + k, line + 2 * ow * block + k, down,
                       block, relu_mask);
+        return;
+    }
+    if (!is_wide && block % LANES == 0) {
+        for (int ow = 0; ow < yd.w; ow++)
+            max_vectors(y + (size_t)ow * block, (uint8_t *)index + (size_t)ow * block, image,
+                        window(p, oh, ow, xd), (size_t)xd.w, block, relu_mask);
         return;
     }
     for (int ow = 0; ow < yd.w; ow++)

@@ -183,6 +183,61 @@ static void test_convolutions(void **state) {
     }
 }
 
+/* A convolution does the zero padding before it, unless that has another consumer or is wider than
+ * the kernel's reach. */
+static void test_padding(void **state) {
+    (void)state;
+#define PAD(sides) "  - zero_padding2d: {name: p, padding: " sides "}\n"
+    static const struct {
+        const char *lines;
+        int passes;
+    } cases[] = {
+        {"  - " CONV "}\n" PAD("[[0, 1], [0, 1]]") "  - conv2d: {filters: 16, kernel_size: 3, "
+                                                   "strides: 2}\n" BN "\n",
+         4},
+        {"  - " CONV "}\n" PAD("1") "  - depthwise_conv2d: {kernel_size: 3, strides: 2}\n", 4},
+        {"  - " CONV "}\n" PAD("2") "  - conv2d: {filters: 6, kernel_size: 3, dilation_rate: 2}\n",
+         4},
+        {PAD("3") "  - conv2d: {filters: 16, kernel_size: 7, strides: 2}\n", 3}, /* of the image */
+        {"  - " CONV "}\n" PAD("1") "  - conv2d: {filters: 4, kernel_size: 3, padding: same}\n", 4},
+        {"  - " CONV "}\n" PAD("1") "  - conv2d: {filters: 4, kernel_size: 1}\n", 5},
+        {"  - " CONV "}\n" PAD("1") "  - conv2d_transpose: {filters: 4, kernel_size: 3}\n", 5},
+        {"  - " CONV "}\n" PAD("2") "  - conv2d: {filters: 4, kernel_size: 3, padding: same}\n", 5},
+        {"  - " CONV "}\n" PAD("1") "  - conv2d: {name: a, filters: 4, kernel_size: 3}\n"
+                                    "  - conv2d: {name: b, filters: 4, kernel_size: 3, inputs: "
+                                    "[p]}\n  - multiply: {inputs: [a, b]}\n",
+         7},
+        /* the padded value is read again: its buffer must not be added to */
+        {"  - conv2d: {name: s, filters: 16, kernel_size: 3, padding: same}\n" PAD(
+             "1") "  - conv2d: {name: a, filters: 16, kernel_size: 3}\n  - add: {inputs: [a, s]}\n",
+         5},
+    };
+#undef PAD
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char model[1000];
+        snprintf(model, sizeof model, "layers:\n%s%s", cases[i].lines, TAIL);
+        check(model, (mien_graph_io){9, 10, 3, 4}, cases[i].passes, cases[i].passes);
+    }
+}
+
+/* ReLU6 at the end of each kind of operator, large enough to reach the limit. */
+static void test_relu6(void **state) {
+    (void)state;
+    static const char *const layers[] = {
+        "conv2d: {filters: 16, kernel_size: 3}", "conv2d: {filters: 24, kernel_size: 1}",
+        "conv2d: {filters: 7, kernel_size: 3, strides: 2}", "depthwise_conv2d: {kernel_size: 3}",
+        "conv2d_transpose: {filters: 16, kernel_size: 3}"};
+    for (size_t i = 0; i < sizeof layers / sizeof layers[0]; i++) {
+        char model[1000];
+        snprintf(model, sizeof model,
+                 "layers:\n  - " CONV "}\n  - rescaling: {scale: 30}\n"
+                 "  - activation: {activation: relu6}\n  - rescaling: {scale: 9}\n  - %s\n" BN
+                 "\n  - activation: {activation: relu6}\n" TAIL,
+                 layers[i]);
+        check(model, (mien_graph_io){9, 8, 1, 3}, 0, 0);
+    }
+}
+
 static void test_seresnet(void **state) {
     (void)state;
     char *text;
@@ -215,6 +270,11 @@ static void test_sums(void **state) {
         {NAMED(32, "s", "input") NAMED(16, "a", "s")
              NAMED(16, "b", "s") "  - add: {inputs: [a, b]}\n  - activation: {activation: tanh}\n",
          7, 5},
+        /* the same where both normalisations come after both convolutions, as in Keras's ResNet */
+        {NAMED(32, "s", "input") NAMED(16, "a", "s") NAMED(16, "b", "s") BN
+         ": {name: n, inputs: [a]}\n" BN ": {name: m, inputs: [b]}\n"
+         "  - add: {inputs: [n, m]}\n  - activation: {activation: relu}\n",
+         7, 5},
         /* 1x1 and stride 2: a library primitive */
         {NAMED(32, "s", "input") "  - conv2d: {filters: 16, kernel_size: 1, strides: 2, name: a}\n"
                                  "  - conv2d: {filters: 16, kernel_size: 3, strides: 2, padding: "
@@ -245,7 +305,8 @@ int main(int argc, char **argv) {
     reference_wait_passively(argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_small_networks), cmocka_unit_test(test_odd_channels),
-        cmocka_unit_test(test_sums), cmocka_unit_test(test_convolutions),
+        cmocka_unit_test(test_sums),           cmocka_unit_test(test_convolutions),
+        cmocka_unit_test(test_padding),        cmocka_unit_test(test_relu6),
         cmocka_unit_test(test_seresnet)};
     return cmocka_run_group_tests(tests, open_backends, close_backends);
 }

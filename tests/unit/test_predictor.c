@@ -25,20 +25,25 @@ static uint8_t some_images[MOST * SIDE * SIDE];
 static mien_model model;
 static mien_backend *backend;
 
+static mien_status make_model(const char *text, int side, mien_model *out) {
+    mien_tree tree;
+    const mien_graph_io io = {side, side, 1, CLASSES};
+    mien_status status = mien_yaml_parse(text, strlen(text), "network", &tree);
+    if (status == MIEN_OK) status = mien_graph_parse(tree.root, "network", io, &out->graph);
+    mien_tree_release(&tree);
+    if (status == MIEN_OK) status = mien_weights_create(&out->graph, 7, &out->weights);
+    out->meta.input = (mien_image_spec){side, side, 1};
+    out->meta.classes = CLASSES;
+    out->meta.temperature = 1;
+    out->meta.normalise = (mien_normalise){1 / 255.0, {0.5}, {0.25}};
+    return status;
+}
+
 static int open_model(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof some_images; i++)
         some_images[i] = (uint8_t)(i * 2654435761u >> 24);
-    mien_tree tree;
-    const mien_graph_io io = {SIDE, SIDE, 1, CLASSES};
-    mien_status status = mien_yaml_parse(network, strlen(network), "network", &tree);
-    if (status == MIEN_OK) status = mien_graph_parse(tree.root, "network", io, &model.graph);
-    mien_tree_release(&tree);
-    if (status == MIEN_OK) status = mien_weights_create(&model.graph, 7, &model.weights);
-    model.meta.input = (mien_image_spec){SIDE, SIDE, 1};
-    model.meta.classes = CLASSES;
-    model.meta.temperature = 1;
-    model.meta.normalise = (mien_normalise){1 / 255.0, {0.5}, {0.25}};
+    mien_status status = make_model(network, SIDE, &model);
     if (status == MIEN_OK) status = mien_backend_open("cpu", NULL, &backend);
     return status != MIEN_OK;
 }
@@ -130,6 +135,45 @@ static void the_same_bits_every_time(void **state) {
     mien_predictor_free(p);
 }
 
+/* A network whose first layers, in a slice of several images, run image by image, and its last ones
+ * on the whole slice; a value passes from one part to the other beside the layer in between. */
+static void large_images(void **state) {
+    (void)state;
+    enum { LARGE = 192, COUNT = 19 };
+    static const char text[] =
+        "name: large\nlayers:\n"
+        "  - conv2d: {filters: 16, kernel_size: 3, padding: same, activation: relu}\n"
+        "  - max_pooling2d: {pool_size: 3, strides: 2}\n"
+        "  - depthwise_conv2d: {kernel_size: 3, strides: 2}\n"
+        "  - activation: {name: r, activation: relu6}\n"
+        "  - conv2d: {filters: 16, kernel_size: 1}\n  - batch_normalization: {name: n}\n"
+        "  - add: {inputs: [n, r]}\n  - max_pooling2d: {pool_size: 6}\n"
+        "  - conv2d: {filters: 512, kernel_size: 3}\n"
+        "  - conv2d: {filters: 512, kernel_size: 3}\n"
+        "  - global_average_pooling2d\n  - dense: {units: classes, activation: softmax}\n";
+    static float alone[COUNT * CLASSES], together[COUNT * CLASSES];
+    const size_t pixels = LARGE * LARGE;
+    uint8_t *images = malloc(COUNT * pixels);
+    mien_model large = {0};
+    mien_predictor *p;
+    assert_non_null(images);
+    for (size_t i = 0; i < COUNT * pixels; i++)
+        images[i] = (uint8_t)((i * 2654435761u >> 24) % (i / pixels * 12 + 9));
+    assert_int_equal(make_model(text, LARGE, &large), MIEN_OK);
+    assert_int_equal(mien_predictor_create(&large, backend, COUNT, &p), MIEN_OK);
+    for (size_t i = 0; i < COUNT; i++)
+        assert_int_equal(mien_predictor_run(p, images + i * pixels, 1, alone + i * CLASSES),
+                         MIEN_OK);
+    assert_int_equal(mien_predictor_run(p, images, COUNT, together), MIEN_OK);
+    for (size_t i = 0; i < COUNT * CLASSES; i++)
+        if (!(fabsf(together[i] - alone[i]) < 1e-5f))
+            fail_msg("%zu: %g, alone %g", i, (double)together[i], (double)alone[i]);
+    assert_true(fabsf(alone[0] - alone[(COUNT - 1) * CLASSES]) > 1e-4f); /* images that differ */
+    mien_predictor_free(p);
+    mien_model_release(&large);
+    free(images);
+}
+
 /* Consumers of a layer with a long name must read its activation, not the value before it. */
 static void long_names_keep_their_activation(void **state) {
     (void)state;
@@ -140,8 +184,9 @@ static void long_names_keep_their_activation(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(any_number_of_images), cmocka_unit_test(the_same_bits_every_time),
-        cmocka_unit_test(any_thread), cmocka_unit_test(long_names_keep_their_activation)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(any_number_of_images),
+                                       cmocka_unit_test(the_same_bits_every_time),
+                                       cmocka_unit_test(any_thread), cmocka_unit_test(large_images),
+                                       cmocka_unit_test(long_names_keep_their_activation)};
     return cmocka_run_group_tests(tests, open_model, close_model);
 }
