@@ -180,6 +180,8 @@ const keras_class *keras_class_find(const char *class_name);
 mien_status keras_refuse(const keras_call *call, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 bool keras_channels_first(const keras_layer *layer);
+/* Refuses an order of axes that is not known. */
+mien_status keras_check_channels(const keras_call *call);
 
 /* ---- keras_run.c ---- */
 mien_status keras_run(keras_reader *r, keras_net *net, const keras_value *inputs, int input_count,

@@ -150,6 +150,15 @@ bool keras_channels_first(const keras_layer *layer) {
     return strcmp(format, "channels_first") == 0 || strcmp(format, "th") == 0;
 }
 
+mien_status keras_check_channels(const keras_call *call) {
+    static const char *const known[] = {"channels_last", "channels_first", "tf", "th"};
+    const char *format = keras_text(call->layer, "data_format|dim_ordering", known[0]);
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (strcmp(format, known[i]) == 0) return MIEN_OK;
+    return keras_refuse(call, "its data_format '%.40s' is not channels_last or channels_first",
+                        format);
+}
+
 mien_status keras_refuse(const keras_call *call, const char *format, ...) {
     char text[512];
     va_list args;

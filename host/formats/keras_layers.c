@@ -347,6 +347,7 @@ static mien_status dropout(keras_call *call) {
     keras_value *value = &call->out[0];
     const keras_value before = *value;
     int layer;
+    if (!(rate >= 0 && rate <= 1)) return keras_refuse(call, "its rate of %g is not 0 to 1", rate);
     if (!(rate > 0 && rate <= 0.999) || (channels && value->rank != 3)) return MIEN_OK;
     MIEN_TRY(keras_emit(call, channels ? "spatial_dropout2d" : "dropout", value, 1, &layer));
     mien_import_number(&call->r->import, layer, "rate", rate);

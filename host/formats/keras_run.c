@@ -180,6 +180,7 @@ static mien_status convert(const walk *w, keras_call *call) {
                          &call->out_count);
     }
     if (!call->in_count) return keras_refuse(call, "nothing that it reads depends on the image");
+    MIEN_TRY(keras_check_channels(call));
     call->out[0] = call->in[0];
     call->out_count = 1;
     return l->kind->convert(call);

@@ -270,6 +270,8 @@ mien_status keras_leftovers(const keras_reader *r) {
 static bool same_shape(const mien_st_tensor *t, const mien_param *p) {
     const long long dims[] = {p->shape.n, p->shape.h, p->shape.w, p->shape.c};
     int i = 0, k = 0;
+    if (p->linear && t->rank == p->axes + 1) /* a kernel, whose sides all have a meaning */
+        return memcmp(t->shape, dims + 4 - t->rank, sizeof dims[0] * (size_t)t->rank) == 0;
     for (;;) { /* sides of 1 may be left out */
         while (i < t->rank && t->shape[i] == 1)
             i++;

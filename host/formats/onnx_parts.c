@@ -1,5 +1,6 @@
 /* Operators that join tensors and take them apart: Concat, Split, Slice, Gather, Pad, and
  * Tile. */
+#include <limits.h>
 #include <string.h>
 
 #include "host/formats/onnx.h"
@@ -46,7 +47,8 @@ static mien_status read_concat(const mien_onnx_op *op) {
             return mien_onnx_refuse(op, "joining with a constant is not supported");
     const mien_onnx_view first = *mien_onnx_view_in(op, 0);
     mien_onnx_view like = first;
-    long long axis = mien_onnx_integer(op, "axis", 1);
+    long long axis = mien_onnx_integer(op, "axis", LLONG_MIN);
+    if (axis == LLONG_MIN) return mien_onnx_refuse(op, "its axis is missing");
     axis = axis < 0 ? axis + first.rank : axis;
     if (axis < 0 || axis >= first.rank) return mien_onnx_refuse(op, "it has no axis %lld", axis);
     const bool last = axis_last(&first, (int)axis, order);
