@@ -29,18 +29,30 @@ static void close_cpu(mien_backend *b) {
     mien_free(b);
 }
 
+/* Half-precision copies are for inference; other precisions are the GPU's. */
+static mien_status check_compute(mien_compute compute, const mien_backend_options *options) {
+    if (compute == MIEN_COMPUTE_F32) return MIEN_OK;
+    if (compute != MIEN_COMPUTE_BF16 || options->training)
+        return MIEN_FAIL(UNSUPPORTED, "the CPU computes in f32%s, not in %s",
+                         options->training ? " when it trains" : "", mien_compute_name(compute));
+    if (!mien_onednn_has_bf16())
+        return MIEN_FAIL(INVALID, "bf16 needs a CPU with AVX512-BF16 or AMX, which this one lacks: "
+                                  "use f32");
+    return MIEN_OK;
+}
+
 mien_status mien_cpu_open(const mien_backend_options *options, mien_backend **out) {
     mien_backend *b = NULL;
     mien_status status;
     mien_isa isa;
     bool held_back;
-    if (options && options->compute > MIEN_COMPUTE_F32)
-        return MIEN_FAIL(UNSUPPORTED, "the CPU computes in f32, not in %s",
-                         mien_compute_name(options->compute));
+    const mien_compute compute = options && options->compute ? options->compute : MIEN_COMPUTE_F32;
     MIEN_TRY(mien_isa_choose(&isa, &held_back));
+    if (held_back) mien_onednn_hold_back(isa);
+    MIEN_TRY(check_compute(compute, options));
     MIEN_TRY(mien_new(&b, 1, sizeof *b));
     b->dtype = b->param_dtype = MIEN_F32;
-    b->compute = MIEN_COMPUTE_F32;
+    b->compute = compute;
     mien_cpu *cpu;
     MIEN_GO(mien_new(&b->impl, 1, sizeof(mien_cpu)));
     cpu = b->impl;
@@ -53,14 +65,14 @@ mien_status mien_cpu_open(const mien_backend_options *options, mien_backend **ou
     const int threads = cpu->threads =
         mien_threads_start(options ? options->threads : 0, options && options->pin);
     b->team = threads;
-    if (held_back) mien_onednn_hold_back(isa);
     MIEN_GO(mien_onednn_open(cpu, cpu->library, sizeof cpu->library));
     choose_peak(cpu, isa);
     mien_tuning_start(&cpu->tuning, cpu->library, mien_isa_name(isa), threads);
     if (!cpu->deterministic) mien_tuning_load(&cpu->tuning);
     snprintf(b->library, sizeof b->library, "%s", cpu->library);
-    snprintf(b->description, sizeof b->description, "cpu (%s, loops x86-64-%s, %d thread%s)",
-             cpu->library, mien_isa_name(isa), threads, threads == 1 ? "" : "s");
+    snprintf(b->description, sizeof b->description, "cpu (%s, loops x86-64-%s, %s%d thread%s)",
+             cpu->library, mien_isa_name(isa), compute == MIEN_COMPUTE_BF16 ? "bf16, " : "",
+             threads, threads == 1 ? "" : "s");
     *out = b;
     return MIEN_OK;
 out:

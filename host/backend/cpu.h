@@ -48,6 +48,8 @@ void mien_onednn_linear(mien_ops *ops);
 /* Limits oneDNN to x86-64-v2, v3 or v4. Works once in a process, before oneDNN's first use: later
  * calls change nothing. */
 void mien_onednn_hold_back(mien_isa isa);
+/* Whether it multiplies bf16 by instructions of this CPU (AVX512-BF16 or AMX). */
+bool mien_onednn_has_bf16(void);
 /* Opens oneDNN's engine; writes its version and the ISA it will use to `version`. */
 mien_status mien_onednn_open(mien_cpu *cpu, char *version, size_t size);
 void mien_onednn_close(mien_cpu *cpu);

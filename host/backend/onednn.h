@@ -44,7 +44,9 @@ struct mien_linear {
     dnnl_memory_desc_t stored, plain; /* the weights' formats: as stored, and HWIO */
     dnnl_memory_t stored_memory, bias_memory;
     bool winograd[MIEN_DIRECTIONS]; /* by our own loops instead of a primitive */
-    bool stem;          /* forward and weight gradient by the stem loops; no primitives */
+    bool stem; /* forward and weight gradient by the stem loops; no primitives */
+    bool bf16; /* inference: x is rounded to bf16 in scratch, the stored weights are bf16, sums and
+                * y are f32 */
     float *transformed; /* weights transformed for Winograd, for one direction; not own if shared */
     int transformed_for; /* that direction; MIEN_DIRECTIONS: none, or out of date */
     onednn_variant variants[ONEDNN_VARIANTS + 1];
@@ -111,6 +113,9 @@ void onednn_winograd_data(mien_linear *op, const cpu_winograd *form, const mien_
 void onednn_winograd_filter(mien_linear *op, const cpu_winograd *form, void *dw, void *db,
                             const mien_tensor *dy, const mien_tensor *x, void *scratch,
                             bool accumulate);
+
+/* onednn_bf16.c: which operators compute in bf16 */
+bool onednn_wants_bf16(const mien_backend *b, const mien_linear_desc *d);
 
 /* onednn_stem.c: an operator that reads an image, by our own loops */
 bool onednn_wants_stem(const mien_linear *op);

@@ -21,11 +21,16 @@ static dnnl_format_tag_t tag_of(const mien_linear *op, mien_shape s) {
     return block == 16 ? dnnl_nChw16c : (block == 8 && s.c != 8 ? dnnl_nChw8c : dnnl_nhwc);
 }
 
-static mien_status activation_md(const mien_linear *op, mien_shape s, int n,
+/* Of the weights and of x as the primitives read them. */
+static dnnl_data_type_t factor_type(const mien_linear *op) {
+    return op->bf16 ? dnnl_bf16 : dnnl_f32;
+}
+
+static mien_status activation_md(const mien_linear *op, mien_shape s, int n, dnnl_data_type_t type,
                                  dnnl_memory_desc_t *md) {
     const dnnl_dims_t dims = {n, s.c, s.h, s.w};
     return onednn_check(
-        dnnl_memory_desc_init_by_tag(md, op->desc.dense ? 2 : 4, dims, dnnl_f32, tag_of(op, s)),
+        dnnl_memory_desc_init_by_tag(md, op->desc.dense ? 2 : 4, dims, type, tag_of(op, s)),
         "a memory format", op->desc.name);
 }
 
@@ -42,8 +47,9 @@ static int weight_dims(const mien_linear_desc *d, dnnl_dims_t dims) {
 static mien_status any_weights(const mien_linear *op, dnnl_memory_desc_t *md) {
     dnnl_dims_t dims;
     const int rank = weight_dims(&op->desc, dims);
-    return onednn_check(dnnl_memory_desc_init_by_tag(md, rank, dims, dnnl_f32, dnnl_format_tag_any),
-                        "a memory format", op->desc.name);
+    return onednn_check(
+        dnnl_memory_desc_init_by_tag(md, rank, dims, factor_type(op), dnnl_format_tag_any),
+        "a memory format", op->desc.name);
 }
 
 /* The network's format: HWIO, for a dense layer in x out, for a transposed one HWOI. */
@@ -63,6 +69,7 @@ static mien_status plain_weights(const mien_linear *op, dnnl_memory_desc_t *md) 
 
 typedef struct formats {
     dnnl_memory_desc_t x, y, w, b;
+    dnnl_memory_desc_t our_x;       /* x as the backend stores it */
     const dnnl_memory_desc_t *bias; /* &b or NULL */
 } formats;
 
@@ -176,7 +183,7 @@ static mien_status any_formats(const mien_linear *op, int n, formats *f) {
     const dnnl_dims_t x = {n, d->in.c, d->in.h, d->in.w}, y = {n, d->out.c, d->out.h, d->out.w};
     const int rank = d->dense ? 2 : 4;
     dnnl_status_t status =
-        dnnl_memory_desc_init_by_tag(&f->x, rank, x, dnnl_f32, dnnl_format_tag_any);
+        dnnl_memory_desc_init_by_tag(&f->x, rank, x, factor_type(op), dnnl_format_tag_any);
     if (status == dnnl_success)
         status = dnnl_memory_desc_init_by_tag(&f->y, rank, y, dnnl_f32, dnnl_format_tag_any);
     return onednn_check(status, "a memory format", d->name);
@@ -264,7 +271,7 @@ static mien_status build(mien_linear *op, mien_direction dir, int n, const forma
     MIEN_GO(memory_of(op, pad, &out->scratchpad));
     out->scratch_bytes = onednn_round_up(dnnl_memory_desc_get_size(pad));
     MIEN_GO(build_side(op, w, &op->stored, dir != MIEN_FILTER, &out->weights));
-    MIEN_GO(build_side(op, x, &f->x, dir != MIEN_DATA, &out->x));
+    MIEN_GO(build_side(op, x, &f->our_x, dir != MIEN_DATA, &out->x));
     MIEN_GO(build_side(op, y, &f->y, dir != MIEN_FORWARD, &out->y));
     if (dir == MIEN_FORWARD && op->desc.adds && out->y.reorder)
         MIEN_GO(MIEN_FAIL(UNSUPPORTED,
@@ -319,8 +326,9 @@ static mien_status formats_of(const mien_linear *op, int n, formats *f) {
     MIEN_TRY(onednn_check(dnnl_memory_desc_init_by_tag(&f->b, 1, dims, dnnl_f32, dnnl_a),
                           "a memory format", op->desc.name));
     f->bias = op->desc.bias ? &f->b : NULL;
-    MIEN_TRY(activation_md(op, op->desc.in, n, &f->x));
-    return activation_md(op, op->desc.out, n, &f->y);
+    MIEN_TRY(activation_md(op, op->desc.in, n, dnnl_f32, &f->our_x));
+    MIEN_TRY(activation_md(op, op->desc.in, n, factor_type(op), &f->x));
+    return activation_md(op, op->desc.out, n, dnnl_f32, &f->y);
 }
 
 static mien_status build_variant(void *operator, int n, void *variant) {
@@ -333,7 +341,7 @@ static mien_status build_variant(void *operator, int n, void *variant) {
         return MIEN_OK;
     }
     MIEN_TRY(formats_of(op, n, &f));
-    MIEN_TRY(memory_of(op, &f.x, &v->x));
+    MIEN_TRY(memory_of(op, &f.our_x, &v->x));
     MIEN_TRY(memory_of(op, &f.y, &v->y));
     for (int i = 0; i < MIEN_DIRECTIONS; i++) {
         const mien_direction dir = (mien_direction)i;
@@ -365,9 +373,9 @@ static mien_status choose_stored(mien_linear *op) {
     dnnl_primitive_desc_t pd = NULL;
     bool own = false;
     for (int i = 0; i < MIEN_DIRECTIONS; i++)
-        own |= op->winograd[i] = onednn_wants_winograd(op, (mien_direction)i);
+        own |= op->winograd[i] = !op->bf16 && onednn_wants_winograd(op, (mien_direction)i);
     MIEN_TRY(plain_weights(op, &op->plain));
-    op->stem = onednn_wants_stem(op);
+    op->stem = !op->bf16 && onednn_wants_stem(op);
     if (op->stem) {
         op->stored = op->plain;
         return MIEN_OK;
@@ -392,6 +400,7 @@ mien_status onednn_create(mien_backend *b, const mien_linear_desc *desc, mien_li
     MIEN_TRY(mien_new(out, 1, sizeof **out));
     (*out)->backend = b;
     (*out)->desc = *desc;
+    (*out)->bf16 = onednn_wants_bf16(b, desc);
     const mien_status status = choose_stored(*out);
     if (status != MIEN_OK) {
         onednn_free(*out);
@@ -419,15 +428,18 @@ bool onednn_can_add(const mien_backend *b, const mien_linear_desc *d) {
         return false;
     mien_linear probe = {.backend = (mien_backend *)b, .desc = *d};
     probe.desc.adds = true;
-    return onednn_wants_winograd(&probe, MIEN_FORWARD) || keeps_y(&probe);
+    probe.bf16 = onednn_wants_bf16(b, d);
+    return (!probe.bf16 && onednn_wants_winograd(&probe, MIEN_FORWARD)) || keeps_y(&probe);
 }
 
 mien_algorithm onednn_algorithm(const mien_linear *op, mien_direction dir) {
     return op->winograd[dir] ? MIEN_WINOGRAD : MIEN_DIRECT;
 }
 
+/* In whole floats, in which the plan counts. */
 size_t onednn_weight_bytes(const mien_linear *op) {
-    return dnnl_memory_desc_get_size(&op->stored);
+    const size_t unit = sizeof(float);
+    return (dnnl_memory_desc_get_size(&op->stored) + unit - 1) / unit * unit;
 }
 
 /* Scratch holds, in this order: scratchpad | weights | x | y in the primitive's formats | the

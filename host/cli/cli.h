@@ -39,13 +39,23 @@ typedef struct cli_list {
 
 /* The flags that all commands share, and what a command sets before cli_backend. */
 typedef struct cli_common {
-    const char *device, *threads;
+    const char *device, *threads, *dtype;
     bool help, version, json, deterministic, verbose, quiet;
     /* Set by the command: */
     mien_compute compute; /* number type of the backend's computations */
     bool training;
     bool unpinned; /* do not pin threads, because other libraries' threads run as well */
 } cli_common;
+
+/* The row of a table of flags for the number type, of commands that only infer; cli_parse turns it
+ * into `compute`. `common` is a cli_common. */
+#define CLI_DTYPE_FLAG(common)                                                                     \
+    {                                                                                              \
+        "--dtype", "f32|bf16",                                                                     \
+            "number type of the network: bf16 is quicker, not quite as exact, and needs a GPU or " \
+            "AVX512-BF16 (default: f32; on a GPU tf32)",                                           \
+            &(common).dtype, NULL, NULL                                                            \
+    }
 
 typedef struct cli_command {
     const char *name, *arguments, *summary, *examples;

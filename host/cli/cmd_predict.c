@@ -186,6 +186,7 @@ static int run(int argc, char **argv, const cli_command *self) {
         {"--drop-classes", "A,B", "never answer these classes", &args.drop_classes, NULL, NULL},
         {"--on-bad", "fail|skip[:MAX]", "unreadable images or rows of --data (default: fail)",
          &args.on_bad, NULL, NULL},
+        CLI_DTYPE_FLAG(args.common),
         CLI_MODEL_FLAGS(args.options)};
     int exit_status;
     if (!cli_parse(self, argc, argv, flags, sizeof flags / sizeof flags[0], &args.images,

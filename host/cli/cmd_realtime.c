@@ -178,7 +178,8 @@ static int run(int argc, char **argv, const cli_command *self) {
         {"--no-window", NULL, "no window, but JSON lines on standard output", NULL, NULL,
          &args.no_window},
         {"--allow-url", NULL, "--camera may be a URL", NULL, NULL, &args.allow_url},
-        {"--drop-classes", "A,B", "never answer these classes", &args.drop_classes, NULL, NULL}};
+        {"--drop-classes", "A,B", "never answer these classes", &args.drop_classes, NULL, NULL},
+        CLI_DTYPE_FLAG(args.common)};
     int exit_status;
     if (!cli_parse(self, argc, argv, flags, sizeof flags / sizeof flags[0], &args.rest, 0,
                    &args.common, &exit_status))

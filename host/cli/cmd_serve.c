@@ -257,7 +257,8 @@ static int run(int argc, char **argv, const cli_command *self) {
         {"--max-queue", "N", "requests that may wait or be worked on; more get 503 (default: 64)",
          &args.queue_text, NULL, NULL},
         DETECTOR_FLAGS(&args.faces, "24, at least 3.5 % of the shorter side"),
-        {"--drop-classes", "A,B", "never answer these classes", &args.drop_classes, NULL, NULL}};
+        {"--drop-classes", "A,B", "never answer these classes", &args.drop_classes, NULL, NULL},
+        CLI_DTYPE_FLAG(args.common)};
     int exit_status;
     if (!cli_parse(self, argc, argv, flags, sizeof flags / sizeof flags[0], &args.rest, 0,
                    &args.common, &exit_status))

@@ -204,7 +204,8 @@ static int run(int argc, char **argv, const cli_command *self) {
          NULL, NULL},
         {"--show", NULL, "show the annotated frames in a window", NULL, NULL, &args.outputs.draw},
         {"--allow-url", NULL, "SOURCE may be a URL", NULL, NULL, &args.allow_url},
-        {"--drop-classes", "A,B", "never answer these classes", &args.drop_classes, NULL, NULL}};
+        {"--drop-classes", "A,B", "never answer these classes", &args.drop_classes, NULL, NULL},
+        CLI_DTYPE_FLAG(args.common)};
     int exit_status;
     if (!cli_parse(self, argc, argv, flags, sizeof flags / sizeof flags[0], &args.source, 1,
                    &args.common, &exit_status))

@@ -189,6 +189,16 @@ static bool known_device(const char *device) {
     return false;
 }
 
+/* The number type of --dtype; prints a usage error and returns false if it is none. */
+static bool read_dtype(cli_common *common) {
+    static const char *const names[] = {"auto", "f32", "bf16"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(common->dtype, names[i]) == 0)
+            return mien_compute_named(common->dtype, &common->compute);
+    fprintf(stderr, "mien: --dtype must be auto, f32 or bf16, not '%s'\n", common->dtype);
+    return false;
+}
+
 bool cli_parse(const cli_command *self, int argc, char **argv, const cli_flag *own, size_t count,
                cli_list *rest, int most_rest, cli_common *common, int *exit_status) {
     const cli_flag shared[] = {{"--device", "D", "", &common->device, NULL, NULL},
@@ -234,6 +244,7 @@ bool cli_parse(const cli_command *self, int argc, char **argv, const cli_flag *o
     long long n;
     if (common->threads && !cli_number("--threads", common->threads, 1, 1024, &n)) return false;
     if (common->device && !known_device(common->device)) return false;
+    if (common->dtype && !read_dtype(common)) return false;
     verbose = common->verbose;
     mien_log_sink(print_line, common);
     return true;

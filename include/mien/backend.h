@@ -22,7 +22,7 @@ typedef enum mien_compute {
     MIEN_COMPUTE_AUTO, /* f32 on the CPU; on a GPU bf16 (older cards f16) to train, else tf32 */
     MIEN_COMPUTE_F32,
     MIEN_COMPUTE_TF32, /* f32 whose factors are rounded to 10 mantissa bits */
-    MIEN_COMPUTE_BF16,
+    MIEN_COMPUTE_BF16, /* on a CPU only for inference, and with AVX512-BF16 or AMX */
     MIEN_COMPUTE_F16
 } mien_compute;
 
