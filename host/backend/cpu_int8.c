@@ -1,10 +1,11 @@
-/* int8 inference on the CPU: oneDNN's operators (onednn_int8.c), our own stem convolution, and
- * pooling. */
+/* int8 inference on the CPU: operators by oneDNN (onednn_int8.c) or, without VNNI, by our own loops
+ * (cpu_pairs.c), our own stem convolution, and pooling. */
 #include "host/backend/onednn_int8.h"
 
 #include <string.h>
 
 #include "host/base/memory.h"
+#include "kernels/body/quantise.h"
 
 /* A stem convolution: one to four input channels, output channels in multiples of LANES. */
 static bool is_stem(const mien_backend *b, const mien_linear_desc *d) {
@@ -15,26 +16,116 @@ static bool is_stem(const mien_backend *b, const mien_linear_desc *d) {
            (d->activation == BODY_LINEAR || d->activation == BODY_RELU);
 }
 
+static size_t weight_count(const mien_int8_linear *op) {
+    const mien_linear_desc *d = &op->desc.linear;
+    return (size_t)(d->kernel_h * d->kernel_w) * (size_t)d->in.c * (size_t)d->out.c;
+}
+
+static bool available(const mien_backend *b) {
+    (void)b;
+    return mien_isa_allows_int8();
+}
+
+static mien_status create_int8(mien_int8_linear *op) {
+    const size_t c = (size_t)op->desc.linear.out.c;
+    const mien_int8_linear *from = op->desc.shares;
+    op->pairs = !onednn_int8_available();
+    if (from) {
+        op->w_scale = from->w_scale;
+        op->bias = from->bias;
+        op->hwio = from->hwio;
+        op->loaded = from->loaded;
+    } else {
+        MIEN_TRY(mien_new(&op->w_scale, c, sizeof *op->w_scale));
+        MIEN_TRY(mien_new(&op->bias, c, sizeof *op->bias));
+        MIEN_TRY(mien_new(&op->hwio, weight_count(op), 1));
+        memcpy(op->w_scale, op->desc.w_scale, c * sizeof *op->w_scale);
+    }
+    return op->pairs ? cpu_pairs_create(op) : MIEN_OK;
+}
+
+static void free_operator(mien_int8_linear *op) {
+    if (!op) return;
+    onednn_int8_free(op);
+    if (!op->desc.shares) {
+        cpu_pairs_free(op);
+        mien_free(op->w_scale);
+        mien_free(op->bias);
+        mien_free(op->hwio);
+        mien_free(op->stem);
+    }
+    mien_free(op);
+}
+
 static mien_status create(mien_backend *b, const mien_int8_desc *desc, mien_int8_linear **out) {
     MIEN_TRY(mien_new(out, 1, sizeof **out));
     (*out)->backend = b;
     (*out)->desc = *desc;
     if (desc->shares) (*out)->stem = desc->shares->stem;
-    const mien_status status = desc->w_scale ? onednn_int8_create(*out) : MIEN_OK;
+    const mien_status status = desc->w_scale ? create_int8(*out) : MIEN_OK;
     (*out)->desc.w_scale = NULL; /* the caller's; operators have copied it */
     if (status != MIEN_OK) {
-        onednn_int8_free(*out);
+        free_operator(*out);
         *out = NULL;
     }
     return status;
 }
 
+/* Scratch: x as int8 | y in NHWC, both where needed | the operator's own. */
+static size_t x_bytes(const mien_int8_linear *op, int n) {
+    return op->desc.x_f32 ? onednn_round_up(mien_shape_sample(op->desc.linear.in) * (size_t)n) : 0;
+}
+
+static bool moves_y(const mien_int8_linear *op) {
+    const mien_shape s = op->desc.linear.out;
+    return op->desc.y == MIEN_F32 && op->backend->ops->channel_block(op->backend, s) != s.c;
+}
+
+static size_t y_bytes(const mien_int8_linear *op, int n) {
+    const size_t count = mien_shape_sample(op->desc.linear.out) * (size_t)n;
+    return moves_y(op) ? onednn_round_up(count * sizeof(float)) : 0;
+}
+
+static cpu_conv stem_form(const mien_int8_linear *op, int n) {
+    const mien_linear_desc *d = &op->desc.linear;
+    return (cpu_conv){
+        n,        d->in.h,
+        d->in.w,  d->in.c,
+        d->out.h, d->out.w,
+        d->out.c, {d->kernel_h, d->kernel_w, d->stride_h, d->stride_w, d->pad_top, d->pad_left},
+        1,        1,
+        1};
+}
+
 static mien_status prepare(mien_int8_linear *op, int n) {
-    return op->w_scale ? onednn_int8_prepare(op, n) : MIEN_OK;
+    size_t need = x_bytes(op, n) + y_bytes(op, n);
+    const cpu_conv stem = stem_form(op, n);
+    if (!op->w_scale)
+        need = cpu_stem_capacity(&stem) * sizeof(float) * (size_t)int8_threads(op);
+    else if (op->pairs)
+        cpu_pairs_prepare(op, n, &need);
+    else
+        MIEN_TRY(onednn_int8_prepare(op, n, &need));
+    if (need > op->scratch) op->scratch = need;
+    return MIEN_OK;
 }
 
 static size_t scratch_bytes(const mien_int8_linear *op) {
-    return op->w_scale ? onednn_int8_scratch_bytes(op) : 0;
+    return op->scratch;
+}
+
+/* The bias is added to the sums of products, before they are scaled. */
+static mien_status load_int8(mien_int8_linear *op, const float *hwio, const float *bias) {
+    const size_t c = (size_t)op->desc.linear.out.c, count = weight_count(op);
+    for (size_t i = 0; i < count; i++)
+        op->hwio[i] =
+            (int8_t)body_quantise(hwio[i], 1 / op->w_scale[i % c], body_int8_range_of(true));
+    for (size_t k = 0; k < c; k++)
+        op->bias[k] = bias[k] / (op->desc.x_scale * op->w_scale[k]);
+    op->loaded = true;
+    if (!op->pairs) return onednn_int8_pack(op);
+    cpu_pairs_pack(op);
+    return MIEN_OK;
 }
 
 /* [taps][channels] → [channels / LANES][taps][LANES], followed by the bias. */
@@ -51,28 +142,52 @@ static mien_status load_stem(mien_int8_linear *op, const float *hwio, const floa
 }
 
 static mien_status load(mien_int8_linear *op, const float *hwio, const float *bias) {
-    return op->w_scale ? onednn_int8_load(op, hwio, bias) : load_stem(op, hwio, bias);
+    return op->w_scale ? load_int8(op, hwio, bias) : load_stem(op, hwio, bias);
 }
 
-static void forward_stem(const mien_int8_linear *op, const mien_tensor *y, const mien_tensor *x) {
+static void forward_stem(const mien_int8_linear *op, const mien_tensor *y, const mien_tensor *x,
+                         void *scratch) {
     const mien_linear_desc *d = &op->desc.linear;
-    const cpu_conv c = {
-        x->shape.n, d->in.h,
-        d->in.w,    d->in.c,
-        d->out.h,   d->out.w,
-        d->out.c,   {d->kernel_h, d->kernel_w, d->stride_h, d->stride_w, d->pad_top, d->pad_left},
-        1,          1,
-        1};
+    const cpu_conv c = stem_form(op, x->shape.n);
     const size_t taps = (size_t)(d->kernel_h * d->kernel_w * d->in.c);
     cpu_of(op->backend)
         ->kernels->conv_stem_u8(y->data, x->data, op->stem, op->stem + taps * (size_t)d->out.c, &c,
-                                1 / op->desc.y_scale, y->dtype == MIEN_I8);
+                                1 / op->desc.y_scale, y->dtype == MIEN_I8, scratch);
+}
+
+/* What the operators do not do: other activations, and the backend's channel blocks. */
+static void finish(const mien_int8_linear *op, const mien_tensor *y, const float *nhwc) {
+    const cpu_kernels *k = cpu_of(op->backend)->kernels;
+    const int act = op->desc.linear.activation;
+    cpu_dims d = cpu_dims_of(y);
+    d.block = d.c;
+    if (nhwc != y->data) k->relayout(y->data, y->block, nhwc, d, false);
+    if (act != BODY_LINEAR && act != BODY_RELU)
+        k->activation_forward(y->data, y->data, mien_shape_count(y->shape), act,
+                              op->desc.linear.alpha);
 }
 
 static mien_status forward(mien_int8_linear *op, const mien_tensor *y, const mien_tensor *x,
                            void *scratch) {
-    if (op->w_scale) return onednn_int8_forward(op, y, x, scratch);
-    forward_stem(op, y, x);
+    const int n = x->shape.n;
+    if (!op->w_scale) {
+        forward_stem(op, y, x, scratch);
+        return MIEN_OK;
+    }
+    if (!op->loaded)
+        return MIEN_FAIL(INVALID, "layer '%s': its weights are not loaded", op->desc.linear.name);
+    char *nhwc = (char *)scratch + x_bytes(op, n), *own = nhwc + y_bytes(op, n);
+    const void *from = op->desc.x_f32 ? scratch : x->data;
+    void *to = moves_y(op) ? nhwc : y->data;
+    if (op->desc.x_f32)
+        cpu_of(op->backend)
+            ->kernels->quantise(scratch, x->data, cpu_dims_of(x), 1 / op->desc.x_scale,
+                                op->desc.x == MIEN_I8);
+    if (op->pairs)
+        cpu_pairs_run(op, n, to, from, own);
+    else
+        MIEN_TRY(onednn_int8_run(op, n, to, from, own));
+    if (op->desc.y == MIEN_F32) finish(op, y, to);
     return MIEN_OK;
 }
 
@@ -85,10 +200,10 @@ static mien_status max_pool(mien_backend *b, const mien_tensor *y, const mien_te
     return MIEN_OK;
 }
 
-const mien_int8_ops mien_cpu_int8 = {.available = onednn_int8_available,
+const mien_int8_ops mien_cpu_int8 = {.available = available,
                                      .writes_int8 = is_stem,
                                      .create = create,
-                                     .free = onednn_int8_free,
+                                     .free = free_operator,
                                      .prepare = prepare,
                                      .scratch_bytes = scratch_bytes,
                                      .load = load,

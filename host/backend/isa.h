@@ -3,7 +3,7 @@
  *
  *   MIEN_ISA=v2|v3|v4  x86-64-v2 (SSE4.1), v3 (AVX2), v4 (AVX-512) at most, and nothing beyond that
  *                      level (VNNI, bf16, AMX), for our own loops and for oneDNN
- *   MIEN_INT8=0        as on a CPU without VNNI: models in int8 run in f32 */
+ *   MIEN_INT8=0        models in int8 run in f32 */
 #ifndef HOST_BACKEND_ISA_H
 #define HOST_BACKEND_ISA_H
 

@@ -3,17 +3,11 @@
  * rounding and saturation happen before an int8 (or float) is written. */
 #include "host/backend/onednn_int8.h"
 
-#include <math.h>
-#include <string.h>
-
 #include "host/base/memory.h"
-#include "kernels/body/quantise.h"
 
-/* Without VNNI, int8 products are added with 16-bit saturation, which gives wrong results. */
-bool onednn_int8_available(const mien_backend *b) {
-    (void)b;
+/* Without VNNI, oneDNN adds int8 products with 16-bit saturation, which gives wrong results. */
+bool onednn_int8_available(void) {
     const dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
-    if (!mien_isa_allows_int8()) return false;
     return (isa & dnnl_cpu_isa_avx512_core_vnni) == dnnl_cpu_isa_avx512_core_vnni ||
            (isa & dnnl_cpu_isa_avx2_vnni) == dnnl_cpu_isa_avx2_vnni;
 }
@@ -24,28 +18,6 @@ static const char *name_of(const mien_int8_linear *op) {
 
 static dnnl_data_type_t type_of(mien_dtype dtype) {
     return dtype == MIEN_U8 ? dnnl_u8 : (dtype == MIEN_I8 ? dnnl_s8 : dnnl_f32);
-}
-
-static size_t weight_count(const mien_int8_linear *op) {
-    const mien_linear_desc *d = &op->desc.linear;
-    return (size_t)(d->kernel_h * d->kernel_w) * (size_t)d->in.c * (size_t)d->out.c;
-}
-
-mien_status onednn_int8_create(mien_int8_linear *op) {
-    const size_t c = (size_t)op->desc.linear.out.c;
-    const mien_int8_linear *from = op->desc.shares;
-    if (from) {
-        op->w_scale = from->w_scale;
-        op->bias = from->bias;
-        op->hwio = from->hwio;
-        op->loaded = from->loaded;
-        return MIEN_OK;
-    }
-    MIEN_TRY(mien_new(&op->w_scale, c, sizeof *op->w_scale));
-    MIEN_TRY(mien_new(&op->bias, c, sizeof *op->bias));
-    MIEN_TRY(mien_new(&op->hwio, weight_count(op), 1));
-    memcpy(op->w_scale, op->desc.w_scale, c * sizeof *op->w_scale);
-    return MIEN_OK;
 }
 
 static void release_variant(void *variant) {
@@ -59,20 +31,11 @@ static void release_variant(void *variant) {
 }
 
 void onednn_int8_free(mien_int8_linear *op) {
-    if (!op) return;
     for (int i = 0; i < op->variant_count; i++)
         release_variant(&op->variants[i]);
     if (op->bias_memory) dnnl_memory_destroy(op->bias_memory);
-    if (!op->desc.shares) {
-        mien_free(op->w_scale);
-        mien_free(op->bias);
-        mien_free(op->hwio);
-        mien_free(op->stem);
-    }
-    mien_free(op);
 }
 
-/* The scales of x, w and y are combined into one factor per channel. */
 static dnnl_status_t attributes(const mien_int8_linear *op, const float *scales,
                                 dnnl_primitive_attr_t *out) {
     dnnl_status_t status = onednn_attributes(
@@ -158,7 +121,6 @@ static mien_status build_variant(void *operator, int n, void *variant) {
     mien_int8_linear *op = operator;
     int8_variant *v = variant;
     const size_t c = (size_t)op->desc.linear.out.c;
-    const float y_scale = op->desc.y == MIEN_F32 ? 1 : op->desc.y_scale;
     dnnl_primitive_attr_t attr = NULL;
     dnnl_primitive_desc_t pd = NULL;
     float *scales = NULL;
@@ -167,7 +129,7 @@ static mien_status build_variant(void *operator, int n, void *variant) {
     v->n = n;
     MIEN_TRY(mien_new(&scales, c, sizeof *scales));
     for (size_t k = 0; k < c; k++)
-        scales[k] = op->desc.x_scale * op->w_scale[k] / y_scale;
+        scales[k] = int8_scale(op, (int)k);
     MIEN_GO(onednn_check(formats_of(op, n, &f), "a memory format", name_of(op)));
     MIEN_GO(onednn_check(attributes(op, scales, &attr), "the int8 scales", name_of(op)));
     MIEN_GO(onednn_check(describe(op, &f, attr, &pd), "this shape in int8", name_of(op)));
@@ -186,74 +148,23 @@ static int8_variant *find(mien_int8_linear *op, int n) {
     return onednn_variant_find(&kind, op->variants, op->variant_count, n);
 }
 
-mien_status onednn_int8_prepare(mien_int8_linear *op, int n) {
-    return onednn_variant_prepare(&kind, op->variants, &op->variant_count, op, n);
+mien_status onednn_int8_prepare(mien_int8_linear *op, int n, size_t *scratch) {
+    MIEN_TRY(onednn_variant_prepare(&kind, op->variants, &op->variant_count, op, n));
+    *scratch += find(op, n)->scratch_bytes;
+    return MIEN_OK;
 }
 
-/* oneDNN adds the bias to the sums of products, before it scales them. */
-mien_status onednn_int8_load(mien_int8_linear *op, const float *hwio, const float *bias) {
-    const size_t c = (size_t)op->desc.linear.out.c, count = weight_count(op);
-    for (size_t i = 0; i < count; i++)
-        op->hwio[i] =
-            (int8_t)body_quantise(hwio[i], 1 / op->w_scale[i % c], body_int8_range_of(true));
-    for (size_t k = 0; k < c; k++)
-        op->bias[k] = bias[k] / (op->desc.x_scale * op->w_scale[k]);
-    op->loaded = true;
+mien_status onednn_int8_pack(mien_int8_linear *op) {
     for (int i = 0; i < op->variant_count; i++)
         MIEN_TRY(pack(op, &op->variants[i]));
     return MIEN_OK;
 }
 
-/* Scratch: oneDNN's own | x as int8 | y in NHWC, the last two where needed. */
-static size_t x_bytes(const mien_int8_linear *op, int n) {
-    return op->desc.x_f32 ? onednn_round_up(mien_shape_sample(op->desc.linear.in) * (size_t)n) : 0;
-}
-
-static bool moves_y(const mien_int8_linear *op) {
-    const mien_shape s = op->desc.linear.out;
-    return op->desc.y == MIEN_F32 && op->backend->ops->channel_block(op->backend, s) != s.c;
-}
-
-size_t onednn_int8_scratch_bytes(const mien_int8_linear *op) {
-    size_t most = 0;
-    for (int i = 0; i < op->variant_count; i++) {
-        const int8_variant *v = &op->variants[i];
-        size_t need = v->scratch_bytes + x_bytes(op, v->n);
-        if (moves_y(op))
-            need += mien_shape_sample(op->desc.linear.out) * (size_t)v->n * sizeof(float);
-        if (need > most) most = need;
-    }
-    return most;
-}
-
-/* What the library does not do: other activations, and the backend's channel blocks. */
-static void finish(const mien_int8_linear *op, const mien_tensor *y, const float *nhwc) {
-    const cpu_kernels *k = cpu_of(op->backend)->kernels;
-    const int act = op->desc.linear.activation;
-    cpu_dims d = cpu_dims_of(y);
-    d.block = d.c;
-    if (nhwc != y->data) k->relayout(y->data, y->block, nhwc, d, false);
-    if (act != BODY_LINEAR && act != BODY_RELU)
-        k->activation_forward(y->data, y->data, mien_shape_count(y->shape), act,
-                              op->desc.linear.alpha);
-}
-
-mien_status onednn_int8_forward(mien_int8_linear *op, const mien_tensor *y, const mien_tensor *x,
-                                void *scratch) {
-    const int n = x->shape.n;
+mien_status onednn_int8_run(mien_int8_linear *op, int n, void *y, const void *x, void *scratch) {
     int8_variant *v = find(op, n);
-    if (!v || !op->loaded)
-        return MIEN_FAIL(INVALID, "layer '%s': not prepared for a batch of %d", name_of(op), n);
-    char *buffer = (char *)scratch + v->scratch_bytes;
-    void *from = x->data, *to = moves_y(op) ? buffer + x_bytes(op, n) : y->data;
-    if (op->desc.x_f32) {
-        from = buffer;
-        cpu_of(op->backend)
-            ->kernels->quantise(from, x->data, cpu_dims_of(x), 1 / op->desc.x_scale,
-                                op->desc.x == MIEN_I8);
-    }
-    dnnl_memory_set_data_handle_v2(v->x, from, NULL);
-    dnnl_memory_set_data_handle_v2(v->y, to, NULL);
+    if (!v) return MIEN_FAIL(INVALID, "layer '%s': not prepared for a batch of %d", name_of(op), n);
+    dnnl_memory_set_data_handle_v2(v->x, (void *)x, NULL); /* oneDNN's API has no const */
+    dnnl_memory_set_data_handle_v2(v->y, y, NULL);
     dnnl_memory_set_data_handle_v2(v->scratchpad, scratch, NULL);
     dnnl_memory_set_data_handle_v2(op->bias_memory, op->bias, NULL);
     const dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, v->x},
@@ -261,9 +172,6 @@ mien_status onednn_int8_forward(mien_int8_linear *op, const mien_tensor *y, cons
                                     {DNNL_ARG_BIAS, op->bias_memory},
                                     {DNNL_ARG_DST, v->y},
                                     {DNNL_ARG_SCRATCHPAD, v->scratchpad}};
-    MIEN_TRY(
-        onednn_check(dnnl_primitive_execute(v->primitive, cpu_of(op->backend)->stream, 5, args),
-                     "forward", name_of(op)));
-    if (op->desc.y == MIEN_F32) finish(op, y, to);
-    return MIEN_OK;
+    return onednn_check(dnnl_primitive_execute(v->primitive, cpu_of(op->backend)->stream, 5, args),
+                        "forward", name_of(op));
 }

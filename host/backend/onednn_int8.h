@@ -1,4 +1,4 @@
-/* int8 operators by oneDNN, for cpu_int8.c. */
+/* int8 operators, for cpu_int8.c: by oneDNN, or by our own loops. */
 #ifndef HOST_BACKEND_ONEDNN_INT8_H
 #define HOST_BACKEND_ONEDNN_INT8_H
 
@@ -22,19 +22,42 @@ struct mien_int8_linear {
     float *w_scale, *bias;
     int8_t *hwio; /* the weights, dense: in x out */
     bool loaded;
+    size_t scratch; /* the most that a prepared batch size needs */
+    /* by oneDNN */
     dnnl_memory_t bias_memory;
     int8_variant variants[ONEDNN_VARIANTS + 1];
     int variant_count;
+    /* by our own loops (cpu_pairs.c) */
+    bool pairs;
+    float *scale;
+    int16_t *direct, *winograd; /* packed weights; Winograd's are NULL where it does not pay */
+    bool exact;                 /* whether Winograd's sums fit */
 };
 
-/* The slots of mien_int8_ops; the operator is allocated and has its desc. */
-bool onednn_int8_available(const mien_backend *b);
-mien_status onednn_int8_create(mien_int8_linear *op);
+/* Threads that work on a call of the operator, as onednn_threads. */
+static inline int int8_threads(const mien_int8_linear *op) {
+    return op->desc.shares ? 1 : cpu_of(op->backend)->threads;
+}
+
+/* One factor for each output channel: the scales of x, w and y. */
+static inline float int8_scale(const mien_int8_linear *op, int k) {
+    const float y_scale = op->desc.y == MIEN_F32 ? 1 : op->desc.y_scale;
+    return op->desc.x_scale * op->w_scale[k] / y_scale;
+}
+
+/* onednn_int8.c, for CPUs with VNNI: `prepare` adds the scratch memory that it needs to *scratch;
+ * `pack` copies op->hwio in the formats of the variants; `run` takes x and y in NHWC. */
+bool onednn_int8_available(void);
 void onednn_int8_free(mien_int8_linear *op);
-mien_status onednn_int8_prepare(mien_int8_linear *op, int n);
-size_t onednn_int8_scratch_bytes(const mien_int8_linear *op);
-mien_status onednn_int8_load(mien_int8_linear *op, const float *hwio, const float *bias);
-mien_status onednn_int8_forward(mien_int8_linear *op, const mien_tensor *y, const mien_tensor *x,
-                                void *scratch);
+mien_status onednn_int8_prepare(mien_int8_linear *op, int n, size_t *scratch);
+mien_status onednn_int8_pack(mien_int8_linear *op);
+mien_status onednn_int8_run(mien_int8_linear *op, int n, void *y, const void *x, void *scratch);
+
+/* cpu_pairs.c, for the others; the same bits */
+mien_status cpu_pairs_create(mien_int8_linear *op);
+void cpu_pairs_free(mien_int8_linear *op);
+void cpu_pairs_prepare(const mien_int8_linear *op, int n, size_t *scratch);
+void cpu_pairs_pack(mien_int8_linear *op);
+void cpu_pairs_run(const mien_int8_linear *op, int n, void *y, const void *x, void *scratch);
 
 #endif

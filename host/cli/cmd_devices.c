@@ -84,8 +84,8 @@ static int run(int argc, char **argv, const cli_command *self) {
             mien_text_printf(&text, "%-7s %-4s %s\n", devices[i].name,
                              devices[i].usable ? "yes" : "no", devices[i].text);
         mien_text_printf(&text, "%-7s %-4s %s\n", "int8", devices[0].int8 ? "yes" : "no",
-                         devices[0].int8 ? "the CPU has VNNI"
-                                         : "the CPU has no VNNI: int8 models run in f32");
+                         devices[0].int8 ? "models in int8 compute in int8"
+                                         : "switched off by MIEN_INT8: int8 models run in f32");
         mien_text_printf(&text, "%-7s %-4s %s\n", "h5", h5 ? "yes" : "no",
                          h5 ? "reads and writes Keras .h5 files"
                             : "not in this build: build with HDF5=1");

@@ -60,6 +60,15 @@ typedef struct cpu_conv {
  * input channels). Its weights are [channels / LANES][taps][LANES]. */
 enum { CPU_STEM_LANES = 16, CPU_STEM_TAPS = 128 };
 
+/* Elements of a line of its input with the padding, and of its scratch memory for each thread. */
+static inline size_t cpu_stem_line(const cpu_conv *c) {
+    return (size_t)(((c->ow - 1) * c->window.stride_w + c->window.kernel_w) * c->ic);
+}
+
+static inline size_t cpu_stem_capacity(const cpu_conv *c) {
+    return ((size_t)c->window.kernel_h * cpu_stem_line(c) + 15) & ~(size_t)15;
+}
+
 typedef struct cpu_gather {
     const uint8_t *pixels;
     const real *targets;
@@ -96,6 +105,18 @@ typedef struct cpu_winograd {
     int parts;        /* weight gradient: partial sums, one per thread, or 1 */
     size_t capacity, scratch; /* elements per thread, bytes in total */
 } cpu_winograd;
+
+/* An int8 convolution or dense layer (kernel 1x1 of a 1x1 image) by 16-bit products: x in NHWC, of
+ * uint8 or int8; y likewise or real, (sum + bias) * scale of each output. `int8_size` or
+ * `int8_winograd_size` sets `tiles` and the fields after it. */
+typedef struct cpu_int8 {
+    cpu_conv conv;
+    bool dense, x_signed, y_signed, y_real, relu;
+    const real *bias, *scale; /* [oc] */
+    int tiles, group;         /* Winograd: 4x4 output tiles in total and per group */
+    size_t weights;           /* 16-bit numbers of the packed weights */
+    size_t capacity, scratch; /* elements per thread, bytes in total */
+} cpu_int8;
 
 /* A 3x3 convolution of stride 1 that reads an image: x [n,ih,iw,ic] in NHWC with few channels, y in
  * blocks of LANES, weights in HWIO. `stem_size` sets `lanes` and the fields after it. */
@@ -194,7 +215,17 @@ typedef struct cpu_epilogue {
     X(max_pool_int8,                                                                               \
       (uint8_t * y, const uint8_t *x, cpu_dims xd, cpu_dims yd, cpu_window p, bool is_signed))     \
     X(conv_stem_u8, (uint8_t * y, const real *x, const real *w, const real *b, const cpu_conv *c,  \
-                     real inverse, bool is_signed))
+                     real inverse, bool is_signed, real *scratch))                                 \
+    X(int8_size, (cpu_int8 * d, int threads))                                                      \
+    X(int8_pack, (int16_t * to, const int8_t *hwio, const cpu_int8 *d))                            \
+    X(int8_direct,                                                                                 \
+      (void *y, const uint8_t *x, const int16_t *w, const cpu_int8 *d, int16_t *scratch))          \
+    X(int8_dense,                                                                                  \
+      (void *y, const uint8_t *x, const int16_t *w, const cpu_int8 *d, int16_t *scratch))          \
+    X(int8_winograd_size, (cpu_int8 * d, int threads))                                             \
+    X(int8_winograd_pack, (int16_t * to, const int8_t *hwio, const cpu_int8 *d, bool *exact))      \
+    X(int8_winograd,                                                                               \
+      (void *y, const uint8_t *x, const int16_t *w, const cpu_int8 *d, int16_t *scratch))
 
 typedef struct cpu_kernels {
 #define CPU_FIELD(name, args) void(*name) args;

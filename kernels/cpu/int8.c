@@ -3,18 +3,26 @@
 #include "kernels/body/quantise.h"
 #include "kernels/cpu/cpu.h"
 
+#include <omp.h>
 #include <string.h>
 
 #include "kernels/cpu/vec.h"
 
-enum { WIDE = CPU_STEM_LANES, PIXELS = 4, TAPS = CPU_STEM_TAPS };
+enum {
+    WIDE = CPU_STEM_LANES,
+    PIXELS = 4,
+    TAPS = CPU_STEM_TAPS,
+    PARTS = WIDE / LANES,                /* vectors of a block of channels */
+    BLOCKS = VEC_REGISTERS == 32 ? 2 : 1 /* computed together */
+};
 _Static_assert((int)WIDE == (int)INT8_AT_ONCE, "a block is stored at once");
 
 /* Stores WIDE numbers as 8-bit integers. */
 static inline void store_lanes(uint8_t *y, const real *sum, real inverse, body_int8_range range) {
     real v[WIDE];
-    for (int k = 0; k < WIDE; k++)
-        v[k] = body_saturate(sum[k], inverse, range);
+    for (int k = 0; k < WIDE; k += LANES)
+        vec_store(v + k, vec_saturate(vec_load(sum + k), vec_all(inverse), (real)range.low,
+                                      (real)range.high));
     vec_store_int8(y, v);
 }
 
@@ -84,131 +92,94 @@ void CPU(max_pool_int8)(uint8_t *y, const uint8_t *x, cpu_dims xd, cpu_dims yd, 
     }
 }
 
-/* One output pixel in WIDE channels; w [taps][WIDE]. offset[t]: index of what tap t reads. */
-static void stem_one(uint8_t *y, const real *x, const int *offset, int taps, const real *w,
-                     const real *b, real inverse, body_int8_range range) {
-    real sum[WIDE];
-    for (int k = 0; k < WIDE; k++)
-        sum[k] = b[k];
-    for (int t = 0; t < taps; t++)
-        for (int k = 0; k < WIDE; k++)
-            sum[k] = M_FMA(x[offset[t]], w[t * WIDE + k], sum[k]);
-    store_lanes(y, sum, inverse, range);
-}
-
-/* PIXELS adjacent outputs, `step` elements of x and `stride` bytes of y apart, in WIDE channels or
- * twice as many, whose weights are `next` elements further. The sums are separate arrays, never
- * indexed by a variable, so that they stay in registers. */
-static inline void stem_four(uint8_t *y, size_t stride, const real *x, const int *offset, int taps,
-                             const real *w, const real *b, size_t step, size_t next, bool twice,
-                             real inverse, body_int8_range range) {
-    real s0[WIDE], s1[WIDE], s2[WIDE], s3[WIDE], t0[WIDE], t1[WIDE], t2[WIDE], t3[WIDE];
-    for (int k = 0; k < WIDE; k++) {
-        s0[k] = s1[k] = s2[k] = s3[k] = b[k];
-        t0[k] = t1[k] = t2[k] = t3[k] = twice ? b[WIDE + k] : 0;
-    }
+/* PIXELS adjacent outputs, `step` elements of x and `stride` bytes of y apart, in `blocks` times
+ * WIDE channels, whose weights are `next` elements apart; w [taps][WIDE]. offset[t]: index of what
+ * tap t reads. The constants are known where it is called: the sums stay in registers. */
+static inline __attribute__((always_inline)) void
+stem_pixels(uint8_t *y, size_t stride, const real *x, const int *offset, int taps, const real *w,
+            const real *b, size_t step, size_t next, const int pixels, const int blocks,
+            real inverse, body_int8_range range) {
+    vec s[PIXELS][BLOCKS * PARTS];
+    const int vectors = blocks * PARTS;
+#pragma GCC unroll 4
+    for (int p = 0; p < pixels; p++)
+#pragma GCC unroll 4
+        for (int k = 0; k < vectors; k++)
+            s[p][k] = vec_load(b + k * LANES);
     for (int t = 0; t < taps; t++) {
-        const real *at = x + offset[t], *v = w + (size_t)t * WIDE, *u = v + next;
-        const real x0 = at[0], x1 = at[step], x2 = at[2 * step], x3 = at[3 * step];
-        for (int k = 0; k < WIDE; k++) {
-            s0[k] = M_FMA(x0, v[k], s0[k]);
-            s1[k] = M_FMA(x1, v[k], s1[k]);
-            s2[k] = M_FMA(x2, v[k], s2[k]);
-            s3[k] = M_FMA(x3, v[k], s3[k]);
-        }
-        for (int k = 0; twice && k < WIDE; k++) {
-            t0[k] = M_FMA(x0, u[k], t0[k]);
-            t1[k] = M_FMA(x1, u[k], t1[k]);
-            t2[k] = M_FMA(x2, u[k], t2[k]);
-            t3[k] = M_FMA(x3, u[k], t3[k]);
+        const real *at = x + offset[t];
+        vec u[BLOCKS * PARTS];
+#pragma GCC unroll 4
+        for (int k = 0; k < vectors; k++)
+            u[k] = vec_load(w + (size_t)t * WIDE + (size_t)(k / PARTS) * next + k % PARTS * LANES);
+#pragma GCC unroll 4
+        for (int p = 0; p < pixels; p++) {
+            const vec v = vec_all(at[(size_t)p * step]);
+#pragma GCC unroll 4
+            for (int k = 0; k < vectors; k++)
+                s[p][k] = vec_fma_exact(v, u[k], s[p][k]);
         }
     }
-    store_lanes(y, s0, inverse, range);
-    store_lanes(y + stride, s1, inverse, range);
-    store_lanes(y + 2 * stride, s2, inverse, range);
-    store_lanes(y + 3 * stride, s3, inverse, range);
-    if (!twice) return;
-    store_lanes(y + WIDE, t0, inverse, range);
-    store_lanes(y + WIDE + stride, t1, inverse, range);
-    store_lanes(y + WIDE + 2 * stride, t2, inverse, range);
-    store_lanes(y + WIDE + 3 * stride, t3, inverse, range);
+#pragma GCC unroll 4
+    for (int p = 0; p < pixels; p++) {
+        real sum[BLOCKS * WIDE];
+#pragma GCC unroll 4
+        for (int k = 0; k < vectors; k++)
+            vec_store(sum + k * LANES, s[p][k]);
+        for (int k = 0; k < blocks; k++)
+            store_lanes(y + (size_t)p * stride + k * WIDE, sum + k * WIDE, inverse, range);
+    }
 }
 
-typedef struct stem_taps {
-    int offset[TAPS], from[TAPS], count;
-} stem_taps;
-
-/* The taps of a window that are inside the image, with their offsets from the image's start. */
-static stem_taps taps_of(const cpu_conv *c, int oh, int ow) {
-    stem_taps t = {.count = 0};
-    for (int r = 0; r < c->window.kernel_h; r++)
-        for (int s = 0; s < c->window.kernel_w; s++) {
-            const int h = oh * c->window.stride_h - c->window.pad_top + r;
-            const int w = ow * c->window.stride_w - c->window.pad_left + s;
-            if (h < 0 || h >= c->ih || w < 0 || w >= c->iw) continue;
-            for (int i = 0; i < c->ic; i++) {
-                t.offset[t.count] = (h * c->iw + w) * c->ic + i;
-                t.from[t.count++] = (r * c->window.kernel_w + s) * c->ic + i;
-            }
-        }
-    return t;
-}
-
-/* A window across the border: its taps and their weights are gathered first. */
-static void stem_border(uint8_t *y, const real *x, const real *w, const real *b, const cpu_conv *c,
-                        int oh, int ow, real inverse, body_int8_range range) {
-    const stem_taps t = taps_of(c, oh, ow);
-    const int all = c->window.kernel_h * c->window.kernel_w * c->ic;
-    real weights[TAPS * WIDE];
-    for (int o = 0; o < c->oc; o += WIDE) {
-        const real *block = w + (size_t)o * (size_t)all;
-        for (int i = 0; i < t.count; i++)
-            memcpy(weights + i * WIDE, block + t.from[i] * WIDE, sizeof(real) * WIDE);
-        stem_one(y + o, x, t.offset, t.count, weights, b + o, inverse, range);
+/* The lines of the image that an output line reads, with zeros around it. */
+static void take_lines(real *to, const real *image, const cpu_conv *c, int top) {
+    const size_t line = cpu_stem_line(c), before = (size_t)(c->window.pad_left * c->ic);
+    const size_t left = line > before ? line - before : 0, width = (size_t)(c->iw * c->ic);
+    const size_t inside = width < left ? width : left;
+    for (int h = top; h < top + c->window.kernel_h; h++, to += line) {
+        memset(to, 0, line * sizeof *to);
+        if (h >= 0 && h < c->ih)
+            memcpy(to + before, image + (size_t)h * width, inside * sizeof *to);
     }
 }
 
 void CPU(conv_stem_u8)(uint8_t *y, const real *x, const real *w, const real *b, const cpu_conv *c,
-                       real inverse, bool is_signed) {
+                       real inverse, bool is_signed, real *scratch) {
     const body_int8_range range = body_int8_range_of(is_signed);
-    const int taps = c->window.kernel_h * c->window.kernel_w * c->ic;
+    const int across = c->window.kernel_w * c->ic, taps = c->window.kernel_h * across;
     const size_t step = (size_t)(c->window.stride_w * c->ic), oc = (size_t)c->oc;
+    const size_t next = (size_t)taps * WIDE;
     int offset[TAPS];
     for (int t = 0; t < taps; t++)
-        offset[t] =
-            t / (c->window.kernel_w * c->ic) * c->iw * c->ic + t % (c->window.kernel_w * c->ic);
-#pragma omp parallel for schedule(static)
-    for (int row = 0; row < c->n * c->oh; row++) {
-        const int oh = row % c->oh, top = oh * c->window.stride_h - c->window.pad_top;
-        const real *image = x + (size_t)(row / c->oh) * (size_t)(c->ih * c->iw * c->ic);
-        uint8_t *to = y + (size_t)row * (size_t)c->ow * oc;
-        const bool inside = top >= 0 && top + c->window.kernel_h <= c->ih;
-        /* at the end of a line the last four are computed again rather than fewer one by one */
-        const int back = c->ow - PIXELS;
-        const bool again =
-            inside && back >= 0 && back * c->window.stride_w >= c->window.pad_left &&
-            (c->ow - 1) * c->window.stride_w - c->window.pad_left + c->window.kernel_w <= c->iw;
-        for (int ow = 0, count; ow < c->ow; ow += count) {
-            if (again && ow > back) ow = back;
-            const int left = ow * c->window.stride_w - c->window.pad_left;
-            const int last = left + (PIXELS - 1) * c->window.stride_w + c->window.kernel_w;
-            uint8_t *at_y = to + (size_t)ow * oc;
-            const real *at = image + ((ptrdiff_t)top * c->iw + left) * c->ic;
-            count = inside && left >= 0 && last <= c->iw && ow + PIXELS <= c->ow ? PIXELS : 1;
-            const bool whole = inside && left >= 0 && left + c->window.kernel_w <= c->iw;
-            if (!whole) stem_border(at_y, image, w, b, c, oh, ow, inverse, range);
-            for (int o = 0, lanes; whole && o < c->oc; o += lanes) {
-                const real *block = w + (size_t)o * (size_t)taps;
-                const size_t next = (size_t)taps * WIDE;
-                lanes = count == PIXELS && o + 2 * WIDE <= c->oc ? 2 * WIDE : WIDE;
-                if (lanes == 2 * WIDE)
-                    stem_four(at_y + o, oc, at, offset, taps, block, b + o, step, next, true,
-                              inverse, range);
-                else if (count == PIXELS)
-                    stem_four(at_y + o, oc, at, offset, taps, block, b + o, step, 0, false, inverse,
-                              range);
-                else
-                    stem_one(at_y + o, at, offset, taps, block, b + o, inverse, range);
+        offset[t] = t / across * (int)cpu_stem_line(c) + t % across;
+#pragma omp parallel
+    {
+        real *lines = scratch + (size_t)omp_get_thread_num() * cpu_stem_capacity(c);
+#pragma omp for schedule(static)
+        for (int row = 0; row < c->n * c->oh; row++) {
+            uint8_t *to = y + (size_t)row * (size_t)c->ow * oc;
+            take_lines(lines, x + (size_t)(row / c->oh) * (size_t)(c->ih * c->iw * c->ic), c,
+                       row % c->oh * c->window.stride_h - c->window.pad_top);
+            for (int ow = 0, count; ow < c->ow; ow += count) {
+                /* at the end of a line the last four are computed again rather than fewer one by
+                 * one */
+                if (c->ow >= PIXELS && ow > c->ow - PIXELS) ow = c->ow - PIXELS;
+                count = c->ow >= PIXELS ? PIXELS : 1;
+                const real *at = lines + (size_t)ow * step;
+                uint8_t *pixel = to + (size_t)ow * oc;
+                for (int o = 0, lanes; o < c->oc; o += lanes) {
+                    const real *block = w + (size_t)o * (size_t)taps;
+                    lanes = count == PIXELS && o + BLOCKS * WIDE <= c->oc ? BLOCKS * WIDE : WIDE;
+                    if (lanes == BLOCKS * WIDE && count == PIXELS)
+                        stem_pixels(pixel + o, oc, at, offset, taps, block, b + o, step, next,
+                                    PIXELS, BLOCKS, inverse, range);
+                    else if (count == PIXELS)
+                        stem_pixels(pixel + o, oc, at, offset, taps, block, b + o, step, next,
+                                    PIXELS, 1, inverse, range);
+                    else
+                        stem_pixels(pixel + o, oc, at, offset, taps, block, b + o, step, next, 1, 1,
+                                    inverse, range);
+                }
             }
         }
     }

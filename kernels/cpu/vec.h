@@ -55,6 +55,9 @@ static inline vec vec_fma(vec a, vec b, vec c) {
 static inline vec vec_max(vec a, vec b) {
     return (vec)_mm512_max_ps((__m512)a, (__m512)b);
 }
+static inline vec vec_min(vec a, vec b) {
+    return (vec)_mm512_min_ps((__m512)a, (__m512)b);
+}
 #elif defined(__FMA__) && !defined(MIEN_REAL_DOUBLE)
 #include <immintrin.h>
 static inline vec vec_fma(vec a, vec b, vec c) {
@@ -63,12 +66,28 @@ static inline vec vec_fma(vec a, vec b, vec c) {
 static inline vec vec_max(vec a, vec b) {
     return (vec)_mm256_max_ps((__m256)a, (__m256)b);
 }
+static inline vec vec_min(vec a, vec b) {
+    return (vec)_mm256_min_ps((__m256)a, (__m256)b);
+}
+/* As above: the low bytes of the integers, whose packing saturates nothing. */
+static inline void vec_store_int8(uint8_t *p, const real *x) {
+    const __m256i byte = _mm256_set1_epi32(0xff);
+    const __m256i a = _mm256_and_si256(_mm256_cvtps_epi32(_mm256_loadu_ps(x)), byte);
+    const __m256i b = _mm256_and_si256(_mm256_cvtps_epi32(_mm256_loadu_ps(x + 8)), byte);
+    const __m256i shorts = _mm256_permute4x64_epi64(_mm256_packus_epi32(a, b), 0xd8);
+    _mm_storeu_si128((__m128i *)p, _mm_packus_epi16(_mm256_castsi256_si128(shorts),
+                                                    _mm256_extracti128_si256(shorts, 1)));
+}
 #else
 static inline vec vec_fma(vec a, vec b, vec c) {
     return a * b + c;
 }
 static inline vec vec_max(vec a, vec b) {
     const vec_mask first = a > b;
+    return (vec)(((vec_mask)a & first) | ((vec_mask)b & ~first));
+}
+static inline vec vec_min(vec a, vec b) {
+    const vec_mask first = a < b;
     return (vec)(((vec_mask)a & first) | ((vec_mask)b & ~first));
 }
 #endif
@@ -84,15 +103,26 @@ static inline vec vec_fma_exact(vec a, vec b, vec c) {
 #endif
 }
 
-#if !defined(__AVX512F__) || defined(MIEN_REAL_DOUBLE)
+#if defined(__SSE4_1__) && !defined(__FMA__) && !defined(MIEN_REAL_DOUBLE)
+#include <smmintrin.h>
 static inline void vec_store_int8(uint8_t *p, const real *x) {
-    int32_t q[INT8_AT_ONCE]; /* two loops: each compiles to a few vector instructions */
+    __m128i q[4];
+    for (int i = 0; i < 4; i++)
+        q[i] = _mm_and_si128(_mm_cvtps_epi32(_mm_loadu_ps(x + 4 * i)), _mm_set1_epi32(0xff));
+    _mm_storeu_si128((__m128i *)p,
+                     _mm_packus_epi16(_mm_packus_epi32(q[0], q[1]), _mm_packus_epi32(q[2], q[3])));
+}
+#elif defined(MIEN_REAL_DOUBLE)
+static inline void vec_store_int8(uint8_t *p, const real *x) {
     for (int k = 0; k < INT8_AT_ONCE; k++)
-        q[k] = (int32_t)M_RINT(x[k]);
-    for (int k = 0; k < INT8_AT_ONCE; k++)
-        p[k] = (uint8_t)q[k];
+        p[k] = (uint8_t)(int32_t)M_RINT(x[k]);
 }
 #endif
+
+/* x * inverse within the bounds, as body_saturate. */
+static inline vec vec_saturate(vec x, vec inverse, real low, real high) {
+    return vec_min(vec_max(x * inverse, vec_all(low)), vec_all(high));
+}
 
 /* LANES numbers from 0 to 255, in memory as bytes. The compiler's own conversions take single
  * elements or detours. */

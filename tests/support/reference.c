@@ -59,6 +59,6 @@ void reference_wait_passively(char **argv) {
 
 bool reference_has_int8(const mien_backend *cpu) {
     if (cpu->ops->int8->available(cpu)) return true;
-    printf("# this CPU has no VNNI\n");
+    printf("# int8 is switched off\n");
     return false;
 }

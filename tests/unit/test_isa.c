@@ -48,7 +48,7 @@ static void the_limit_includes_onednn(void **state) {
     expect_ok(mien_backend_open("cpu", NULL, &b));
     unsetenv("MIEN_ISA");
     assert_non_null(strstr(mien_backend_description(b), "sse4.1, loops x86-64-v2"));
-    assert_false(b->ops->int8->available(b));
+    assert_true(b->ops->int8->available(b)); /* by our own loops */
     mien_backend_close(b);
 }
 
