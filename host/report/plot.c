@@ -33,10 +33,10 @@ static void include(double v, double *low, double *high) {
     *high = fmax(*high, v);
 }
 
-/* The least of 1, 2, 5, 10 times a power of ten that is at least `rough`. */
+/* The least of 2, 5, 10 times a power of ten that is at least `rough`. */
 static double round_step(double rough) {
     const double power = pow(10, floor(log10(rough))), part = rough / power;
-    return power * (part <= 1.0001 ? 1 : part <= 2.0001 ? 2 : part <= 5.0001 ? 5 : 10);
+    return power * (part <= 2.0001 ? 2 : part <= 5.0001 ? 5 : 10);
 }
 
 /* Round limits that cover low … high with at most about six ticks. */

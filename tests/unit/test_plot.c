@@ -136,6 +136,7 @@ static void test_names_are_escaped(void **state) {
     const mien_series line = {.name = "<b>\"x\"", .x = x, .y = y, .count = 2};
     const mien_plot plot = {.title = "<i>",
                             .x = {.label = "<u>", .names = names, .name_count = 2},
+                            .y = {.label = "<em>"},
                             .series = &line,
                             .count = 1};
     mien_text svg;
@@ -146,6 +147,7 @@ static void test_names_are_escaped(void **state) {
         assert_null(strstr(svg.data, "<b>"));
         assert_null(strstr(svg.data, "<i>"));
         assert_null(strstr(svg.data, "<u>"));
+        assert_null(strstr(svg.data, "<em>"));
         assert_non_null(strstr(svg.data, "&#60;script&#62;"));
         assert_non_null(strstr(svg.data, "a &#38; &#39;b&#39;"));
         mien_text_release(&svg);
