@@ -146,6 +146,8 @@ mien_status mien_keras_settings(const mien_safetensors *file, const char *source
 /* Gives the architecture of a network known by name, which was read, the size of image in the
  * options, and takes off the classifier if the file has no weights for it. */
 mien_status keras_known_fit(keras_reader *r, const char *name);
+/* The zeros (top, bottom, left, right) that the layer `layer` adds to an image of h x w. */
+void keras_known_padding(const keras_reader *r, const char *layer, int h, int w, int *sides);
 
 /* ---- keras_net.c ---- */
 mien_status keras_net_parse(keras_reader *r, const mien_value *root, keras_net **out);

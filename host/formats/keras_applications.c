@@ -78,6 +78,14 @@ static void set_size(const keras_reader *r, mien_value *config) {
     shape->first->next->next->number = o->width;
 }
 
+/* An odd image is padded on both sides, an even one on one. Paddings that Keras's code computes
+ * have names of its own, as block_1_pad; others (NASNet's) shift an image, and stay. */
+void keras_known_padding(const keras_reader *r, const char *layer, int h, int w, int *sides) {
+    if (!r->pads_by_size || !strstr(layer, "pad") || strstr(layer, "zero_padding")) return;
+    if (h % 2 && sides[0] + 1 == sides[1]) sides[0] = sides[1];
+    if (w % 2 && sides[2] + 1 == sides[3]) sides[2] = sides[3];
+}
+
 mien_status keras_known_fit(keras_reader *r, const char *name) {
     mien_value *config = entry(r->tree.root, "config");
     mien_value *layers = config ? entry(config, "layers") : NULL;

@@ -198,10 +198,7 @@ static mien_status frame(keras_call *call, const char *def, const char *key) {
     int n[4], layer;
     MIEN_TRY(keras_image(call, value, keras_channels_first(call->layer)));
     MIEN_TRY(sides(call, key, n));
-    if (call->r->pads_by_size) { /* an odd image is padded on both sides, an even one on one */
-        if (value->h % 2 && n[0] + 1 == n[1]) n[0] = n[1];
-        if (value->w % 2 && n[2] + 1 == n[3]) n[2] = n[3];
-    }
+    keras_known_padding(call->r, call->layer->name, value->h, value->w, n);
     MIEN_TRY(keras_emit(call, def, value, 1, &layer));
     mien_import_sides(&call->r->import, layer, key, n[0], n[1], n[2], n[3]);
     const bool first = value->first;

@@ -420,6 +420,30 @@ static void test_known(void **state) {
     fit("vgg16", 13, 0, "block5_pool", 224);
 }
 
+/* Zeros that Keras computes from the size of the image depend on it; NASNet's shift does not. */
+static void test_paddings(void **state) {
+    (void)state;
+    static const struct {
+        const char *network, *layer;
+        int h, w, want[4]; /* of 0, 1, 0, 1 */
+    } rows[] = {{"mobilenet_v2", "block_1_pad", 112, 112, {0, 1, 0, 1}},
+                {"mobilenet_v2", "block_1_pad", 111, 112, {1, 1, 0, 1}},
+                {"nasnet_mobile", "reduction_pad_1_stem_2", 56, 55, {0, 1, 1, 1}},
+                {"nasnet_mobile", "auto12_stem_1", 111, 111, {0, 1, 0, 1}},
+                {"efficientnetb0", "zero_padding2d", 111, 111, {0, 1, 0, 1}},
+                {"resnet50", "conv1_pad", 111, 111, {0, 1, 0, 1}}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        int sides[] = {0, 1, 0, 1};
+        const mien_model_options options = {0};
+        keras_reader reader = {.source = "net.h5", .options = &options};
+        expect_ok(mien_json_parse("{\"config\":{\"layers\":[{}]}}", 26, "net", &reader.tree));
+        expect_ok(keras_known_fit(&reader, rows[i].network));
+        keras_known_padding(&reader, rows[i].layer, rows[i].h, rows[i].w, sides);
+        assert_memory_equal(sides, rows[i].want, sizeof sides);
+        mien_tree_release(&reader.tree);
+    }
+}
+
 static int start(void **state) {
     (void)state;
     expect_ok(mien_backend_open("cpu", &(mien_backend_options){.threads = 1}, &cpu));
@@ -440,6 +464,7 @@ int main(void) {
         cmocka_unit_test(test_no_head),     cmocka_unit_test(test_rules),
         cmocka_unit_test(test_gradients),   cmocka_unit_test(test_no_work),
         cmocka_unit_test(test_bits),        cmocka_unit_test(test_known),
+        cmocka_unit_test(test_paddings),
     };
     return cmocka_run_group_tests_name("transfer", tests, start, end);
 }
