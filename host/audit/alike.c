@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "host/audit/audit.h"
+#include "host/base/interrupt.h"
 #include "host/base/memory.h"
 
 enum { SIDE = MIEN_AUDIT_SIDE, PIXELS = SIDE * SIDE, SMALL = 16, SMALL_PIXELS = SMALL * SMALL };
@@ -127,7 +128,8 @@ static void join(uint32_t *first, uint32_t a, uint32_t b) {
 }
 
 /* Adds to `first`, which has the exact groups. Joining does not depend on the order of pairs. */
-static mien_status find_near(const uint8_t *pixels, size_t count, uint32_t *first) {
+static mien_status find_near(const mien_dataset *set, const uint8_t *pixels, uint32_t *first) {
+    const size_t count = set->count;
     prints p = {0};
     mien_status status;
     MIEN_GO(mien_new(&p.small, count, sizeof *p.small));
@@ -136,7 +138,7 @@ static mien_status find_near(const uint8_t *pixels, size_t count, uint32_t *firs
     make_prints(pixels, count, &p);
 #pragma omp parallel for schedule(dynamic, 64)
     for (size_t a = 0; a < count; a++) {
-        if (p.plain[a]) continue;
+        if (p.plain[a] || mien_interrupt_check(set->source) != MIEN_OK) continue;
         for (size_t b = a + 1; b < count; b++) {
             if (__builtin_popcountll(p.hash[a] ^ p.hash[b]) > HASH_BITS_APART || p.plain[b])
                 continue;
@@ -147,6 +149,7 @@ static mien_status find_near(const uint8_t *pixels, size_t count, uint32_t *firs
     }
     for (size_t i = 0; i < count; i++)
         first[i] = root(first, (uint32_t)i);
+    status = mien_interrupt_check(set->source);
 out:
     mien_free(p.small);
     mien_free(p.hash);
@@ -200,7 +203,7 @@ mien_status mien_alike_find(const mien_dataset *set, const uint8_t *pixels, mien
     MIEN_TRY(mien_new(&near->first, set->count, sizeof *near->first));
     MIEN_TRY(find_exact(pixels, set->count, exact->first));
     memcpy(near->first, exact->first, set->count * sizeof *near->first);
-    MIEN_TRY(find_near(pixels, set->count, near->first));
+    MIEN_TRY(find_near(set, pixels, near->first));
     MIEN_TRY(count_all(set, exact));
     return count_all(set, near);
 }
