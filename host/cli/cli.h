@@ -108,6 +108,9 @@ mien_status cli_print(mien_text *text);
 /* From now on SIGINT, SIGTERM and SIGUSR1 set cli_stop; a second SIGINT exits at once. */
 void cli_catch_signals(void);
 extern volatile int cli_stop;
+/* From now on a pipe that nobody reads any more (| tee, a closed terminal) ends no command whose
+ * work is in files: messages are lost, and main says what results could not be printed. */
+void cli_outlive_readers(void);
 
 /* version.c: the git commit that the program was built from. */
 const char *cli_commit(void);

@@ -262,6 +262,7 @@ static mien_status prepare(prepare_args *args) {
     MIEN_TRY(read_model(args));
     MIEN_TRY(cli_writable_folder("--out", o->out));
     cli_catch_signals();
+    cli_outlive_readers();
     o->stop = &cli_stop;
     mien_threads_start(cli_threads(&args->common), false);
     if (isatty(STDERR_FILENO) && !args->common.quiet) {

@@ -219,6 +219,7 @@ static int run(int argc, char **argv, const cli_command *self) {
     if (!cli_parse(self, argc, argv, flags, sizeof flags / sizeof flags[0], &args.rest, 1,
                    &args.common, &exit_status))
         return exit_status;
+    cli_outlive_readers();
     if (!check_values(&args, &jobs)) return EXIT_USAGE;
     collect_words(&args);
     mien_status status = read_grid(&args);

@@ -255,6 +255,7 @@ static int run(int argc, char **argv, const cli_command *self) {
     if (!cli_parse(self, argc, argv, flags, sizeof flags / sizeof flags[0], &args.rest, 1,
                    &args.common, &exit_status))
         return exit_status;
+    cli_outlive_readers();
     if (args.seeds && !cli_number("--seeds", args.seeds, 1, 100, &seeds)) return EXIT_USAGE;
     if (!is_consistent(&args) || !cli_model_flags(&args.model, 1)) return EXIT_USAGE;
     join_command(argc, argv, args.command, sizeof args.command);

@@ -34,6 +34,10 @@ void cli_catch_signals(void) {
             sigaction(numbers[i], &action, NULL);
 }
 
+void cli_outlive_readers(void) {
+    signal(SIGPIPE, SIG_IGN);
+}
+
 /* Messages may quote untrusted text, so control characters are replaced. */
 static void print_clean(const char *text) {
     for (; *text; text++)

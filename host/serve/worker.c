@@ -137,19 +137,27 @@ int worker_restarts(const serve_worker *worker) {
     return worker->restarts;
 }
 
+/* A process that ends before it reads the request resets the connection: Linux reports that once,
+ * before what the process has said. */
+static bool take_reply(const serve_worker *w, decode_reply *reply) {
+    ssize_t got = recv(w->socket, reply, sizeof *reply, 0);
+    if (got < 0 && errno == ECONNRESET) got = recv(w->socket, reply, sizeof *reply, 0);
+    return got == (ssize_t)sizeof *reply;
+}
+
 /* False if the process is gone, or is ended because it took too long. */
 static bool ask(serve_worker *w, const decode_request *request, decode_reply *reply, bool *late) {
     struct pollfd from = {.fd = w->socket, .events = POLLIN};
     int ready;
     *late = false;
     if (send(w->socket, request, sizeof *request, MSG_NOSIGNAL) != (ssize_t)sizeof *request &&
-        errno != EPIPE) /* a process that has ended may have said why */
+        errno != EPIPE && errno != ECONNRESET) /* a process that has ended may have said why */
         return false;
     do {
         ready = poll(&from, 1, TIMEOUT_MILLISECONDS);
     } while (ready < 0 && errno == EINTR);
     *late = ready == 0;
-    return ready > 0 && recv(w->socket, reply, sizeof *reply, 0) == (ssize_t)sizeof *reply;
+    return ready > 0 && take_reply(w, reply);
 }
 
 /* What comes from the process is checked: a picture may have taken it over. */

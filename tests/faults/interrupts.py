@@ -183,6 +183,45 @@ ok("predict | head -1 ends (status %s)" % status,
    line and status in (-signal.SIGPIPE, 1) and time.time() - began < LIMIT + 3 and
    len(messages(err)) <= 1, status, err)
 
+
+
+def without_reader(arguments, where):
+    """Runs a command whose standard output or error is a pipe that nobody reads."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        return home.run(*arguments, **{where: writer})
+    finally:
+        os.close(writer)
+
+
+for arguments in (("evaluate", "--json") + model + many, ("predict", "--json") + model + many,
+                  ("audit", "--data", "faces.csv"), ("runs", "."), ("inspect", "whole", "--json"),
+                  ("devices",), ("tune", "tiny.yaml", "--batch", "2"), ("train", "--help"),
+                  ("bench", "op", "tiny.yaml", "--seconds", "0.1", "--batch", "2", "--json")):
+    began = time.time()
+    status, _, err = without_reader(arguments, "stdout")
+    ok("%s whose output nobody reads (status %s)" % (arguments[0], status),
+       status in (-signal.SIGPIPE, 1) and len(messages(err)) <= 1 and not world.unexpected(err),
+       status, err)
+for where in ("stderr", "stdout"):
+    status, _, err = without_reader(("train", "run.yaml", "--out", "mute-" + where) + ONE, where)
+    ok("a training goes on where nobody reads its %s (status %s)" % (where, status),
+       status == (0 if where == "stderr" else 1) and newest("mute-" + where) == whole, status,
+       newest("mute-" + where), err)
+    status, _, err = without_reader(("prepare", "--data", "photos", "--out", "mute-crops-" + where,
+                                     "--detector", "none") + model + ONE, where)
+    ok("so does prepare where nobody reads its %s (status %s)" % (where, status),
+       status == (0 if where == "stderr" else 1) and
+       len(os.listdir("mute-crops-%s/happy" % where)) == 300, status, err)
+    status, _, err = without_reader(("sweep", "run.yaml", "--seeds", "2", "--out",
+                                     "mute-grid-" + where) + ONE, where)
+    runs = sorted(os.listdir("mute-grid-" + where)) if os.path.isdir("mute-grid-" + where) else []
+    ends = [newest(os.path.join("mute-grid-" + where, run)) for run in runs]
+    ok("so does a sweep where nobody reads its %s (status %s)" % (where, status),
+       status == (0 if where == "stderr" else 1) and sum(bool(end and end[1]) for end in ends) == 2,
+       status, runs, err)
+
 # ---- a full disk ----
 
 world.write("tune.yaml", world.NETWORK)
@@ -261,4 +300,22 @@ else:
         ok("%s where no sandbox can be set up" % arguments[0],
            done.returncode == 1 and "sandbox" in done.stderr and len(messages(done.stderr)) == 1,
            done.returncode, done.stderr)
+
+# a decoder that ends with the server's request unread, which resets their connection
+if os.path.exists(os.path.join(world.BUILD, "mien-serve.so")):
+    os.mkdir("late")
+    for name in ("mien", "mien-serve.so"):
+        shutil.copy(os.path.join(world.BUILD, name), "late")
+    subprocess.run(["gcc", "-O2", "-I", os.path.join(world.HERE, "../.."),
+                    os.path.join(world.HERE, "late_decoder.c"), "-o", "late/mien-decode"], check=True)
+    subprocess.run(["gcc", "-O2", "-fPIC", "-shared", os.path.join(world.HERE, "slow_poll.c"), "-o",
+                    "late/slow_poll.so", "-ldl"], check=True)
+    done = subprocess.run(["late/mien", "serve", "--model", "whole/last.safetensors", "--port", "0",
+                           "--detector", "none"], stdin=subprocess.DEVNULL,
+                          env=dict(home.environment, LD_PRELOAD=os.path.abspath("late/slow_poll.so")),
+                          capture_output=True, text=True, timeout=60)
+    ok("serve says what its decoder said last", done.returncode == 1 and "sandbox" in done.stderr and
+       len(messages(done.stderr)) == 1, done.returncode, done.stderr)
+else:
+    skip("serve says what its decoder said last", "there is no mien-serve.so")
 world.finish()
