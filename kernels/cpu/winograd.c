@@ -12,6 +12,11 @@ TILE_PRODUCT(12, 1)
 TILE_PRODUCT(6, 2)
 TILE_PRODUCT(12, 2)
 TILE_PRODUCT(6, 4)
+#ifdef __AVX512F__ /* with fewer registers they would gain nothing */
+TILE_PRODUCT(4, 1)
+TILE_PRODUCT(4, 2)
+TILE_PRODUCT(4, 4)
+#endif
 
 enum {
     GROUP_BYTES = 640 << 10, /* of a thread's L2 cache; the best of 256 K to 1 M when measured */
@@ -103,6 +108,20 @@ static inline void twice(product six, real *c, const real *a, const real *b, con
     six(c + 6 * t.c_row, a + 6 * t.a_row, b, t);
 }
 
+/* The last rows of a group, where they are few: four at a time. Returns how many it did. */
+static int few_rows(real *c, const real *a, const real *b, const tile_product t, int rows) {
+#ifdef __AVX512F__
+    if (rows > 8) return 0;
+    const product four = t.c_row == LANES ? tile_4x1 : t.c_row == 2 * LANES ? tile_4x2 : tile_4x4;
+    for (int row = 0; row < rows; row += 4)
+        four(c + (size_t)row * t.c_row, a + (size_t)row * t.a_row, b, t);
+    return rows;
+#else
+    (void)c, (void)a, (void)b, (void)t, (void)rows;
+    return 0;
+#endif
+}
+
 static void multiply(real *m, const real *v, const real *u, const cpu_winograd *d, int k, int width,
                      int count) {
     const size_t v_plane = (size_t)d->group * (size_t)d->ic + PAD;
@@ -118,6 +137,7 @@ static void multiply(real *m, const real *v, const real *u, const cpu_winograd *
         for (int row = 0; row < count; row += ROWS_AT_ONCE) {
             const real *a = v + (size_t)p * v_plane + (size_t)row * (size_t)d->ic;
             real *c = m + (size_t)p * m_plane + (size_t)row * (size_t)width;
+            if (few_rows(c, a, b, t, count - row)) break;
             if (width == LANES)
                 tile_12x1(c, a, b, t);
             else if (width == 2 * LANES && VEC_REGISTERS == 32)
