@@ -70,9 +70,11 @@ mien_status mien_cpu_open(const mien_backend_options *options, mien_backend **ou
     mien_tuning_start(&cpu->tuning, cpu->library, mien_isa_name(isa), threads);
     if (!cpu->deterministic) mien_tuning_load(&cpu->tuning);
     snprintf(b->library, sizeof b->library, "%s", cpu->library);
-    snprintf(b->description, sizeof b->description, "cpu (%s, loops x86-64-%s, %s%d thread%s)",
-             cpu->library, mien_isa_name(isa), compute == MIEN_COMPUTE_BF16 ? "bf16, " : "",
-             threads, threads == 1 ? "" : "s");
+    const char *precision = compute == MIEN_COMPUTE_BF16 ? ", bf16" : "";
+    snprintf(b->arithmetic, sizeof b->arithmetic, "cpu (%s, loops x86-64-%s%s)", cpu->library,
+             mien_isa_name(isa), precision);
+    snprintf(b->description, sizeof b->description, "cpu (%s, loops x86-64-%s%s, %d thread%s)",
+             cpu->library, mien_isa_name(isa), precision, threads, threads == 1 ? "" : "s");
     *out = b;
     return MIEN_OK;
 out:

@@ -105,11 +105,12 @@ static void glue_range_pop(mien_backend *b) {
     (void)b;
 }
 
-/* Eight images per thread are enough work between two barriers and still fit the caches. */
+/* Eight images per thread are enough work between two barriers and still fit the caches. A multiple
+ * of two slices, see mien_linear_desc. */
 static int glue_micro_batch(const mien_backend *b) {
-    enum { FEWEST = 16, EACH = 8 };
+    enum { UNIT = 16, EACH = 8 };
     const int rows = EACH * cpu_of(b)->threads;
-    return rows > FEWEST ? rows : FEWEST;
+    return (rows + UNIT - 1) / UNIT * UNIT;
 }
 
 /* The loops and oneDNN keep no state between calls but the operators'; see crew.h for the teams. */

@@ -14,36 +14,45 @@
 
 enum { ONEDNN_VARIANTS = 8 };
 
-/* A tensor in the primitive's format, where that differs from ours. */
+/* A tensor that a primitive takes in a format of its own. */
 typedef struct onednn_side {
-    dnnl_memory_t memory;
+    dnnl_memory_desc_t format;
     dnnl_primitive_t reorder; /* NULL: the formats agree */
     size_t bytes;             /* size of the reordered copy in scratch */
 } onednn_side;
 
+/* What one thread passes to a primitive: handles of memory. */
+typedef struct onednn_lane {
+    dnnl_memory_t weights, x, y;             /* in our formats */
+    dnnl_memory_t own_weights, own_x, own_y; /* in the primitive's, where they differ */
+    dnnl_memory_t bias, scratchpad;
+} onednn_lane;
+
 typedef struct onednn_operation {
     dnnl_primitive_t primitive;
-    dnnl_memory_t scratchpad;
     size_t scratch_bytes;
     onednn_side weights, x, y;
-    dnnl_memory_t own_weights; /* the weights in the primitive's format, if it is the stored one */
+    onednn_lane *lanes; /* [onednn_lanes(op)] */
 } onednn_operation;
 
-/* Everything for one batch size. */
+/* Everything for one batch size. In training a convolution's primitives run on slices of its rows,
+ * one of `lanes` threads each: op[0] takes `slice` rows, op[1] a last slice of `rest` rows (0:
+ * there is none). Otherwise op[0] takes all rows. */
 typedef struct onednn_variant {
     int n;                                  /* must be first: see onednn_variant_kind */
     cpu_winograd winograd[MIEN_DIRECTIONS]; /* instead of operations */
     cpu_stem stem;                          /* likewise */
-    dnnl_memory_t x, y;                     /* in the backend's layout */
-    onednn_operation op[MIEN_DIRECTIONS];
+    int slice, rest, lanes;
+    onednn_operation op[2][MIEN_DIRECTIONS];
+    size_t lane_bytes, sum_bytes; /* of scratch, for each lane and each slice's weight gradient */
+    int sums;                     /* how many of these there are at a time */
 } onednn_variant;
 
 struct mien_linear {
     mien_backend *backend;
     mien_linear_desc desc;
     dnnl_memory_desc_t stored, plain; /* the weights' formats: as stored, and HWIO */
-    dnnl_memory_t stored_memory, bias_memory;
-    bool winograd[MIEN_DIRECTIONS]; /* by our own loops instead of a primitive */
+    bool winograd[MIEN_DIRECTIONS];   /* by our own loops instead of a primitive */
     bool stem; /* forward and weight gradient by the stem loops; no primitives */
     bool bf16; /* inference: x is rounded to bf16 in scratch, the stored weights are bf16, sums and
                 * y are f32 */
@@ -70,6 +79,27 @@ size_t onednn_round_up(size_t bytes);
 static inline int onednn_threads(const mien_linear *op) {
     return op->desc.shares ? 1 : cpu_of(op->backend)->threads;
 }
+
+/* Whether its rows are worked on in slices (see mien_linear_desc.slice), and by how many threads.
+ */
+static inline bool onednn_slices(const mien_linear *op) {
+    return op->desc.training && !op->desc.dense;
+}
+
+static inline int onednn_lanes(const mien_linear *op) {
+    return onednn_slices(op) ? onednn_threads(op) : 1;
+}
+
+/* Scratch of a lane holds, in this order: scratchpad | weights | x | y in the primitive's formats |
+ * the data gradient that is to be added. */
+typedef struct onednn_scratch {
+    char *pad, *weights, *x, *y, *addend;
+} onednn_scratch;
+onednn_scratch onednn_scratch_of(const onednn_variant *v, const onednn_operation *o, void *scratch,
+                                 int lane);
+/* After the lanes: the weight gradient of a slice, and that of its bias. */
+float *onednn_sum_of(const onednn_variant *v, void *scratch, int index);
+float *onednn_bias_sum_of(const mien_linear *op, float *sum);
 
 /* An operator is prepared for a few batch sizes, the most recent last; another one replaces the
  * least recently prepared. A variant is a struct that begins with its batch size (int n); a list
@@ -116,6 +146,16 @@ void onednn_winograd_filter(mien_linear *op, const cpu_winograd *form, void *dw,
 
 /* onednn_bf16.c: which operators compute in bf16 */
 bool onednn_wants_bf16(const mien_backend *b, const mien_linear_desc *d);
+
+/* onednn_dense.c: a dense operator in training, by matrix products of one thread each. Its weights
+ * are in x out. */
+bool onednn_is_product(const mien_linear *op);
+void onednn_dense_forward(mien_linear *op, const mien_tensor *y, const mien_tensor *x,
+                          const void *w, const void *b);
+void onednn_dense_data(mien_linear *op, const mien_tensor *dx, const mien_tensor *dy, const void *w,
+                       bool accumulate);
+void onednn_dense_filter(mien_linear *op, void *dw, void *db, const mien_tensor *dy,
+                         const mien_tensor *x, bool accumulate);
 
 /* onednn_stem.c: an operator that reads an image, by our own loops */
 bool onednn_wants_stem(const mien_linear *op);

@@ -1,16 +1,17 @@
 /* Building convolutions and dense operators with oneDNN 2.x.
  *
  * One operator holds, for every batch size it was prepared for, up to three primitives (forward,
- * data, weights). Activations keep the backend's channel blocks. The weights are stored in one
- * format, the one that the weight gradient (in inference: forward) prefers. A primitive that needs
- * another format of a tensor reorders it through scratch; that is done only where oneDNN would
- * otherwise run its generic code (channels that do not fill blocks), which is a hundred times
- * slower. */
+ * data, weights); in training those of a slice of the rows, and of a smaller last one. Activations
+ * keep the backend's channel blocks. The weights are stored in one format, the one that the weight
+ * gradient (in inference: forward) prefers. A primitive that needs another format of a tensor
+ * reorders it through scratch; that is done only where oneDNN would otherwise run its generic code
+ * (channels that do not fill blocks), which is a hundred times slower. */
 #include "host/backend/onednn.h"
 
 #include <string.h>
 
 #include "host/base/memory.h"
+#include "host/base/threads.h"
 
 enum { TYPICAL = 16 }; /* the batch size by which formats are chosen */
 
@@ -169,6 +170,17 @@ static dnnl_status_t create_with(const mien_linear *op, mien_direction dir, cons
     return status;
 }
 
+static mien_status formats_of(const mien_linear *op, int n, formats *f) {
+    memset(f, 0, sizeof *f);
+    const dnnl_dims_t dims = {op->desc.out.c};
+    MIEN_TRY(onednn_check(dnnl_memory_desc_init_by_tag(&f->b, 1, dims, dnnl_f32, dnnl_a),
+                          "a memory format", op->desc.name));
+    f->bias = op->desc.bias ? &f->b : NULL;
+    MIEN_TRY(activation_md(op, op->desc.in, n, dnnl_f32, &f->our_x));
+    MIEN_TRY(activation_md(op, op->desc.in, n, factor_type(op), &f->x));
+    return activation_md(op, op->desc.out, n, dnnl_f32, &f->y);
+}
+
 /* Whether this is oneDNN's slow generic code. A transposed one is named after the convolution that
  * it is made of: "conv:any+…". */
 static bool is_reference(const_dnnl_primitive_desc_t pd) {
@@ -240,25 +252,48 @@ static mien_status memory_of(const mien_linear *op, const dnnl_memory_desc_t *md
     return onednn_memory(op->backend, op->desc.name, md, out);
 }
 
-/* Where the primitive's format `own` differs from ours: creates a memory object for the copy and
- * the reorder into it (`reads`) or out of it. */
+/* Where the primitive's format `own` differs from ours: the reorder into it (`reads`) or out of it.
+ */
 static mien_status build_side(const mien_linear *op, const dnnl_memory_desc_t *own,
                               const dnnl_memory_desc_t *ours, bool reads, onednn_side *side) {
     if (dnnl_memory_desc_equal(own, ours)) return MIEN_OK;
+    side->format = *own;
     side->bytes = onednn_round_up(dnnl_memory_desc_get_size(own));
-    MIEN_TRY(memory_of(op, own, &side->memory));
     return reads ? onednn_reorder(op->backend, op->desc.name, ours, own, &side->reorder)
                  : onednn_reorder(op->backend, op->desc.name, own, ours, &side->reorder);
+}
+
+static mien_status build_lane(const mien_linear *op, const formats *f,
+                              const dnnl_memory_desc_t *stored, const dnnl_memory_desc_t *pad,
+                              const onednn_operation *o, onednn_lane *lane) {
+    MIEN_TRY(memory_of(op, stored, &lane->weights));
+    MIEN_TRY(memory_of(op, &f->our_x, &lane->x));
+    MIEN_TRY(memory_of(op, &f->y, &lane->y));
+    MIEN_TRY(memory_of(op, &f->b, &lane->bias));
+    MIEN_TRY(memory_of(op, pad, &lane->scratchpad));
+    if (o->weights.reorder) MIEN_TRY(memory_of(op, &o->weights.format, &lane->own_weights));
+    if (o->x.reorder) MIEN_TRY(memory_of(op, &o->x.format, &lane->own_x));
+    return o->y.reorder ? memory_of(op, &o->y.format, &lane->own_y) : MIEN_OK;
 }
 
 static const dnnl_memory_desc_t *query(const_dnnl_primitive_desc_t pd, dnnl_query_t what) {
     return dnnl_primitive_desc_query_md(pd, what, 0);
 }
 
-static mien_status build(mien_linear *op, mien_direction dir, int n, const formats *f,
-                         onednn_operation *out) {
+static mien_status build_lanes(const mien_linear *op, const formats *f, const dnnl_memory_desc_t *w,
+                               const dnnl_memory_desc_t *pad, onednn_operation *o) {
+    const int count = onednn_lanes(op);
+    MIEN_TRY(mien_new(&o->lanes, (size_t)count, sizeof *o->lanes));
+    for (int i = 0; i < count; i++)
+        MIEN_TRY(build_lane(op, f, o->weights.reorder ? &op->stored : w, pad, o, &o->lanes[i]));
+    return MIEN_OK;
+}
+
+static mien_status build(mien_linear *op, mien_direction dir, int n, onednn_operation *out) {
     dnnl_primitive_desc_t pd = NULL;
-    MIEN_TRY(describe(op, dir, n, *f, &op->stored, &pd));
+    formats f;
+    MIEN_TRY(formats_of(op, n, &f));
+    MIEN_TRY(describe(op, dir, n, f, &op->stored, &pd));
     mien_status status;
     const dnnl_memory_desc_t *w =
         query(pd, dir == MIEN_FILTER ? dnnl_query_diff_weights_md : dnnl_query_weights_md);
@@ -268,41 +303,43 @@ static mien_status build(mien_linear *op, mien_direction dir, int n, const forma
         query(pd, dir == MIEN_FORWARD ? dnnl_query_dst_md : dnnl_query_diff_dst_md);
     const dnnl_memory_desc_t *pad = query(pd, dnnl_query_scratchpad_md);
     MIEN_GO(onednn_check(dnnl_primitive_create(&out->primitive, pd), "a primitive", op->desc.name));
-    MIEN_GO(memory_of(op, pad, &out->scratchpad));
     out->scratch_bytes = onednn_round_up(dnnl_memory_desc_get_size(pad));
     MIEN_GO(build_side(op, w, &op->stored, dir != MIEN_FILTER, &out->weights));
-    MIEN_GO(build_side(op, x, &f->our_x, dir != MIEN_DATA, &out->x));
-    MIEN_GO(build_side(op, y, &f->y, dir != MIEN_FORWARD, &out->y));
+    MIEN_GO(build_side(op, x, &f.our_x, dir != MIEN_DATA, &out->x));
+    MIEN_GO(build_side(op, y, &f.y, dir != MIEN_FORWARD, &out->y));
     if (dir == MIEN_FORWARD && op->desc.adds && out->y.reorder)
         MIEN_GO(MIEN_FAIL(UNSUPPORTED,
                           "layer '%s': oneDNN cannot add to its output for a batch of %d",
                           op->desc.name, n));
-    if (!out->weights.memory) MIEN_GO(memory_of(op, w, &out->own_weights));
+    status = build_lanes(op, &f, w, pad, out);
 out:
     dnnl_primitive_desc_destroy(pd);
     return status;
 }
 
-static void release_side(onednn_side *side) {
-    if (side->reorder) dnnl_primitive_destroy(side->reorder);
-    if (side->memory) dnnl_memory_destroy(side->memory);
+static void release_lane(const onednn_lane *lane) {
+    const dnnl_memory_t all[] = {lane->weights, lane->x,     lane->y,    lane->own_weights,
+                                 lane->own_x,   lane->own_y, lane->bias, lane->scratchpad};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        if (all[i]) dnnl_memory_destroy(all[i]);
 }
 
-static void release_operation(onednn_operation *op) {
-    if (op->primitive) dnnl_primitive_destroy(op->primitive);
-    if (op->scratchpad) dnnl_memory_destroy(op->scratchpad);
-    if (op->own_weights) dnnl_memory_destroy(op->own_weights);
-    release_side(&op->weights);
-    release_side(&op->x);
-    release_side(&op->y);
+static void release_operation(onednn_operation *op, int lanes) {
+    const dnnl_primitive_t all[] = {op->primitive, op->weights.reorder, op->x.reorder,
+                                    op->y.reorder};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        if (all[i]) dnnl_primitive_destroy(all[i]);
+    for (int i = 0; op->lanes && i < lanes; i++)
+        release_lane(&op->lanes[i]);
+    mien_free(op->lanes);
 }
 
 static void release_variant(void *variant) {
     onednn_variant *v = variant;
-    for (int dir = 0; dir < MIEN_DIRECTIONS; dir++)
-        release_operation(&v->op[dir]);
-    if (v->x) dnnl_memory_destroy(v->x);
-    if (v->y) dnnl_memory_destroy(v->y);
+    for (int dir = 0; dir < MIEN_DIRECTIONS; dir++) {
+        release_operation(&v->op[0][dir], v->lanes);
+        release_operation(&v->op[1][dir], v->lanes);
+    }
     *v = (onednn_variant){0};
 }
 
@@ -310,8 +347,6 @@ void onednn_free(mien_linear *op) {
     if (!op) return;
     for (int i = 0; i < op->variant_count; i++)
         release_variant(&op->variants[i]);
-    if (op->stored_memory) dnnl_memory_destroy(op->stored_memory);
-    if (op->bias_memory) dnnl_memory_destroy(op->bias_memory);
     if (!op->desc.shares) mien_free(op->transformed);
     mien_free(op);
 }
@@ -320,39 +355,81 @@ void onednn_weights_changed(mien_linear *op) {
     op->transformed_for = MIEN_DIRECTIONS;
 }
 
-static mien_status formats_of(const mien_linear *op, int n, formats *f) {
-    memset(f, 0, sizeof *f);
-    const dnnl_dims_t dims = {op->desc.out.c};
-    MIEN_TRY(onednn_check(dnnl_memory_desc_init_by_tag(&f->b, 1, dims, dnnl_f32, dnnl_a),
-                          "a memory format", op->desc.name));
-    f->bias = op->desc.bias ? &f->b : NULL;
-    MIEN_TRY(activation_md(op, op->desc.in, n, dnnl_f32, &f->our_x));
-    MIEN_TRY(activation_md(op, op->desc.in, n, factor_type(op), &f->x));
-    return activation_md(op, op->desc.out, n, dnnl_f32, &f->y);
+onednn_scratch onednn_scratch_of(const onednn_variant *v, const onednn_operation *o, void *scratch,
+                                 int lane) {
+    onednn_scratch s = {.pad = (char *)scratch + (size_t)lane * v->lane_bytes};
+    s.weights = s.pad + o->scratch_bytes;
+    s.x = s.weights + o->weights.bytes;
+    s.y = s.x + o->x.bytes;
+    s.addend = s.y + o->y.bytes;
+    return s;
+}
+
+float *onednn_sum_of(const onednn_variant *v, void *scratch, int index) {
+    return (float *)((char *)scratch + (size_t)v->lanes * v->lane_bytes +
+                     (size_t)index * v->sum_bytes);
+}
+
+float *onednn_bias_sum_of(const mien_linear *op, float *sum) {
+    return sum + onednn_round_up(onednn_weight_bytes(op)) / sizeof *sum;
+}
+
+/* As many slices as there are threads have a weight gradient of their own, and where these are
+ * small more of them, so that there is less to wait for. */
+static void count_sums(const mien_linear *op, onednn_variant *v) {
+    enum { FEW_BYTES = 4 << 20 };
+    const int slices = (v->n + v->slice - 1) / v->slice;
+    v->sum_bytes = onednn_round_up(onednn_weight_bytes(op)) +
+                   onednn_round_up((size_t)op->desc.out.c * sizeof(float));
+    const int few = (int)(FEW_BYTES / v->sum_bytes);
+    v->sums = few > v->lanes ? few : v->lanes;
+    if (v->sums > slices) v->sums = slices;
+}
+
+static mien_status build_rows(mien_linear *op, mien_direction dir, int n, onednn_variant *v,
+                              onednn_operation *o) {
+    MIEN_TRY(build(op, dir, n, o));
+    const onednn_scratch s = onednn_scratch_of(v, o, NULL, 0);
+    size_t need = (size_t)(s.addend - s.pad);
+    if (dir == MIEN_DATA && op->desc.accumulates_dx)
+        need += onednn_round_up(mien_shape_sample(op->desc.in) * (size_t)n * sizeof(float));
+    if (need > v->lane_bytes) v->lane_bytes = need;
+    return MIEN_OK;
+}
+
+static mien_status build_direction(mien_linear *op, mien_direction dir, onednn_variant *v) {
+    if (op->winograd[dir]) {
+        onednn_winograd_form(op, dir, v->n, &v->winograd[dir]);
+        return MIEN_OK;
+    }
+    if (dir != MIEN_FORWARD && !(op->desc.training && (dir == MIEN_FILTER || op->desc.needs_dx)))
+        return MIEN_OK;
+    if (dir == MIEN_FILTER) count_sums(op, v);
+    MIEN_TRY(build_rows(op, dir, v->slice, v, &v->op[0][dir]));
+    return v->rest ? build_rows(op, dir, v->rest, v, &v->op[1][dir]) : MIEN_OK;
 }
 
 static mien_status build_variant(void *operator, int n, void *variant) {
     mien_linear *op = operator;
     onednn_variant *v = variant;
-    formats f;
-    v->n = n;
+    v->n = v->slice = n;
+    v->lanes = onednn_lanes(op);
     if (op->stem) {
         onednn_stem_form(op, n, &v->stem);
         return MIEN_OK;
     }
-    MIEN_TRY(formats_of(op, n, &f));
-    MIEN_TRY(memory_of(op, &f.our_x, &v->x));
-    MIEN_TRY(memory_of(op, &f.y, &v->y));
-    for (int i = 0; i < MIEN_DIRECTIONS; i++) {
-        const mien_direction dir = (mien_direction)i;
-        const bool runs =
-            dir == MIEN_FORWARD || (op->desc.training && (dir == MIEN_FILTER || op->desc.needs_dx));
-        if (op->winograd[dir])
-            onednn_winograd_form(op, dir, n, &v->winograd[dir]);
-        else if (runs)
-            MIEN_TRY(build(op, dir, n, &f, &v->op[dir]));
+    if (onednn_is_product(op)) return MIEN_OK;
+    if (onednn_slices(op) && op->desc.slice > 0 && op->desc.slice < n) {
+        v->slice = op->desc.slice;
+        v->rest = n % v->slice;
     }
-    return MIEN_OK;
+    /* primitives that one thread runs are built for one */
+    const int team = onednn_slices(op) ? mien_threads_limit(1) : 0;
+    mien_status status = MIEN_OK;
+    for (int dir = 0; dir < MIEN_DIRECTIONS && status == MIEN_OK; dir++)
+        status = build_direction(op, (mien_direction)dir, v);
+    if (team) mien_threads_limit(team);
+    return status;
 }
 
 static const onednn_variant_kind kind = {sizeof(onednn_variant), build_variant, release_variant};
@@ -365,8 +442,8 @@ mien_status onednn_prepare(mien_linear *op, int n) {
     return onednn_variant_prepare(&kind, op->variants, &op->variant_count, op, n);
 }
 
-/* The weights are stored in HWIO for our own loops, else in the format that oneDNN would choose for
- * a typical batch; it does not depend on the batch sizes used later. */
+/* The weights are stored in HWIO (in x out) for our own loops, else in the format that oneDNN would
+ * choose for a typical batch; it does not depend on the batch sizes used later. */
 static mien_status choose_stored(mien_linear *op) {
     const mien_direction dir = op->desc.training ? MIEN_FILTER : MIEN_FORWARD;
     formats f;
@@ -382,9 +459,9 @@ static mien_status choose_stored(mien_linear *op) {
     }
     MIEN_TRY(formats_of(op, TYPICAL, &f));
     op->stored = op->plain;
-    if (own) {
-        MIEN_TRY(onednn_winograd_create(op));
-    } else if (op->desc.shares) {
+    if (own) return onednn_winograd_create(op);
+    if (onednn_is_product(op)) return MIEN_OK;
+    if (op->desc.shares) {
         op->stored = op->desc.shares->stored;
     } else {
         MIEN_TRY(describe(op, dir, TYPICAL, f, NULL, &pd));
@@ -392,8 +469,7 @@ static mien_status choose_stored(mien_linear *op) {
             *query(pd, dir == MIEN_FILTER ? dnnl_query_diff_weights_md : dnnl_query_weights_md);
         dnnl_primitive_desc_destroy(pd);
     }
-    MIEN_TRY(memory_of(op, &op->stored, &op->stored_memory));
-    return memory_of(op, &f.b, &op->bias_memory);
+    return MIEN_OK;
 }
 
 mien_status onednn_create(mien_backend *b, const mien_linear_desc *desc, mien_linear **out) {
@@ -401,7 +477,9 @@ mien_status onednn_create(mien_backend *b, const mien_linear_desc *desc, mien_li
     (*out)->backend = b;
     (*out)->desc = *desc;
     (*out)->bf16 = onednn_wants_bf16(b, desc);
+    const int team = onednn_slices(*out) ? mien_threads_limit(1) : 0;
     const mien_status status = choose_stored(*out);
+    if (team) mien_threads_limit(team);
     if (status != MIEN_OK) {
         onednn_free(*out);
         *out = NULL;
@@ -442,28 +520,15 @@ size_t onednn_weight_bytes(const mien_linear *op) {
     return (dnnl_memory_desc_get_size(&op->stored) + unit - 1) / unit * unit;
 }
 
-/* Scratch holds, in this order: scratchpad | weights | x | y in the primitive's formats | the
- * result that is to be added. */
-static size_t addend_bytes(const mien_linear *op, mien_direction dir, int n) {
-    if (dir == MIEN_DATA && op->desc.accumulates_dx)
-        return onednn_round_up(mien_shape_sample(op->desc.in) * (size_t)n * sizeof(float));
-    if (dir == MIEN_FILTER && op->desc.accumulates_dw)
-        return onednn_round_up(onednn_weight_bytes(op)) +
-               onednn_round_up((size_t)op->desc.out.c * sizeof(float));
-    return 0;
-}
-
 size_t onednn_scratch_bytes(const mien_linear *op) {
     size_t most = 0;
-    for (int i = 0; i < op->variant_count; i++)
-        for (int dir = 0; dir < MIEN_DIRECTIONS; dir++) {
-            const onednn_operation *o = &op->variants[i].op[dir];
-            const size_t need = o->scratch_bytes + o->weights.bytes + o->x.bytes + o->y.bytes +
-                                addend_bytes(op, (mien_direction)dir, op->variants[i].n);
-            if (need > most) most = need;
-            const size_t own = op->variants[i].winograd[dir].scratch;
-            if (own > most) most = own;
-            if (op->variants[i].stem.scratch > most) most = op->variants[i].stem.scratch;
-        }
+    for (int i = 0; i < op->variant_count; i++) {
+        const onednn_variant *v = &op->variants[i];
+        const size_t lanes = v->lane_bytes * (size_t)v->lanes + v->sum_bytes * (size_t)v->sums;
+        if (lanes > most) most = lanes;
+        if (v->stem.scratch > most) most = v->stem.scratch;
+        for (int dir = 0; dir < MIEN_DIRECTIONS; dir++)
+            if (v->winograd[dir].scratch > most) most = v->winograd[dir].scratch;
+    }
     return most;
 }

@@ -32,7 +32,8 @@ void onednn_stem_form(const mien_linear *op, int n, cpu_stem *form) {
                        .ow = d->out.w,
                        .oc = d->out.c,
                        .pad_top = d->pad_top,
-                       .pad_left = d->pad_left};
+                       .pad_left = d->pad_left,
+                       .slice = d->slice};
     cpu_of(op->backend)->kernels->stem_size(form, onednn_threads(op));
 }
 

@@ -18,6 +18,10 @@ static bool reads_too_much(const mien_linear_desc *d) {
     return !d->training && d->rows && bytes > cached && d->rows * d->out.h * d->out.w < PIXELS;
 }
 
+/* Weight gradients whose sums the threads share read and write them once for this many slices of a
+ * micro-batch; without micro-batches, once for all rows. */
+enum { SHARED_SLICES = 2 };
+
 /* A simple 3x3 convolution with stride 1 and whole channel blocks, which are as wide as the loops'
  * vectors. */
 bool onednn_can_winograd(const mien_backend *b, const mien_linear_desc *d) {
@@ -58,7 +62,9 @@ void onednn_winograd_form(const mien_linear *op, mien_direction dir, int n, cpu_
                            .oc = y.c,
                            .pad_top = flipped ? 2 - d->pad_top : d->pad_top,
                            .pad_left = flipped ? 2 - d->pad_left : d->pad_left,
-                           .flipped = flipped};
+                           .flipped = flipped,
+                           .slice = d->slice,
+                           .shared_slice = d->accumulates_dw ? SHARED_SLICES * d->slice : 0};
     if (dir == MIEN_FILTER)
         cpu->kernels->winograd_filter_size(form, onednn_threads(op));
     else

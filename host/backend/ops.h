@@ -38,6 +38,8 @@ struct mien_backend {
     void *impl;           /* the backend's own */
     int team;             /* threads that it is prepared for; 0: any number */
     char description[224];
+    char
+        arithmetic[224]; /* what decides the bits: the description without threads; "": all of it */
     char gpu[96], driver[32], library[96]; /* a GPU's name, the CUDA version of its driver, the
                                               libraries that compute; "" where there is none */
 };
@@ -79,8 +81,13 @@ typedef struct mien_linear_desc {
     bool training;
     int rows; /* inference: no batch has more; 0: not known */
     bool needs_dx;
-    bool masks_dx;                             /* backward_data is given a ReLU mask */
-    bool accumulates_dx, accumulates_dw;       /* used in some step: needs scratch memory */
+    bool masks_dx;       /* backward_data is given a ReLU mask */
+    bool accumulates_dx; /* used in some step: needs scratch memory */
+    bool accumulates_dw; /* the rows come in micro-batches, of a multiple of two slices */
+    /* training on the CPU: the rows of a slice. One thread works on each, and their weight
+     * gradients are added up in order, so that threads and micro-batches do not change a bit. 0:
+     * all rows are one */
+    int slice;
     mien_algorithm algorithm[MIEN_DIRECTIONS]; /* one that is not supported becomes DIRECT */
     /* inference, where the backend has lanes: the new operator reads this one's weights, which must
      * be uploaded before it runs, and may run beside it. NULL: it has its own */
@@ -450,11 +457,20 @@ struct mien_ops {
 };
 
 /* To be raised when a type in this file changes: a module of another version is not loaded. */
-enum { MIEN_OPS_VERSION = 10 };
+enum { MIEN_OPS_VERSION = 11 };
 
 static inline size_t mien_dtype_bytes(mien_dtype dtype) {
     static const unsigned char bytes[] = {4, 8, 2, 1, 1, 2};
     return bytes[dtype];
+}
+
+/* Rows first, first + 1, … of a tensor. */
+static inline mien_tensor mien_tensor_rows(const mien_tensor *t, int first, int rows) {
+    mien_tensor part = *t;
+    part.shape.n = rows;
+    part.data =
+        (char *)t->data + (size_t)first * mien_shape_sample(t->shape) * mien_dtype_bytes(t->dtype);
+    return part;
 }
 
 /* A power of two, so that a device can use a sorting network. */

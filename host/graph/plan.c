@@ -37,10 +37,23 @@ static void mark_gradients(mien_plan *plan) {
     }
 }
 
+/* Rows of a slice: a power of two, which follows from the batch alone. So there are eight or more,
+ * for as many threads, unless the batch is smaller. */
+static int slice_rows(int batch) {
+    enum { SLICES = 8, ROWS_MAX = 8 };
+    int rows = 1;
+    while (rows < ROWS_MAX && 2 * rows * SLICES <= batch)
+        rows *= 2;
+    return rows;
+}
+
 /* Micro-batches run from the input to the first dense layer, unless a layer on the way needs the
- * statistics of the whole batch. */
+ * statistics of the whole batch. Slices are the same with any size of the micro-batches that the
+ * backend chooses, which are a multiple of two slices. */
 static void choose_micro_batch(mien_plan *plan, int wanted) {
     const mien_graph *graph = plan->graph;
+    const int automatic = plan->ops->micro_batch(plan->backend);
+    plan->slice = automatic ? slice_rows(plan->max_batch) : 0;
     plan->micro_batch = plan->max_batch;
     plan->cut = 1;
     for (int i = 1; plan->training && i < graph->count; i++)
@@ -48,11 +61,11 @@ static void choose_micro_batch(mien_plan *plan, int wanted) {
     int cut = 1;
     while (cut < graph->count - 1 && !(graph->nodes[cut].def->flags & MIEN_ENDS_MICRO_BATCHES))
         cut++;
-    int rows = wanted ? wanted : plan->ops->micro_batch(plan->backend);
+    int rows = wanted ? wanted : automatic;
     if (plan->shares) rows = mien_plan_slice_cut(plan, &cut);
-    if (cut == 1 || rows == 0 || rows >= plan->max_batch) return;
+    if (cut == 1 || rows == 0) return;
     plan->cut = cut;
-    plan->micro_batch = rows;
+    if (rows < plan->max_batch) plan->micro_batch = rows;
 }
 
 bool mien_plan_masks_relu(const mien_plan *plan, const mien_node *node) {
@@ -70,20 +83,20 @@ bool mien_plan_linear_desc(const mien_plan *plan, int i, mien_linear_desc *desc)
     const mien_node *node = &plan->graph->nodes[i];
     const mien_node_plan *own = &plan->nodes[i];
     if (!node->def->linear) return false;
-    *desc =
-        (mien_linear_desc){.name = node->name,
-                           .in = node->in[0],
-                           .out = node->out,
-                           .activation = own->fusion.activation,
-                           .alpha = own->fusion.alpha,
-                           .training = plan->training,
-                           .rows = plan->shares ? plan->shares->most : plan->most,
-                           .adds = own->fusion.sums,
-                           .needs_dx = plan->nodes[node->inputs[0]].requires_grad,
-                           .masks_dx = mien_plan_masks_relu(plan, node),
-                           .accumulates_dx = own->adds[0],
-                           .accumulates_dw = i < plan->cut && plan->micro_batch < plan->max_batch,
-                           .shares = plan->shares ? plan->shares->nodes[i].linear : NULL};
+    *desc = (mien_linear_desc){.name = node->name,
+                               .in = node->in[0],
+                               .out = node->out,
+                               .activation = own->fusion.activation,
+                               .alpha = own->fusion.alpha,
+                               .training = plan->training,
+                               .rows = plan->shares ? plan->shares->most : plan->most,
+                               .adds = own->fusion.sums,
+                               .needs_dx = plan->nodes[node->inputs[0]].requires_grad,
+                               .masks_dx = mien_plan_masks_relu(plan, node),
+                               .accumulates_dx = own->adds[0],
+                               .accumulates_dw = i < plan->cut,
+                               .slice = plan->slice,
+                               .shares = plan->shares ? plan->shares->nodes[i].linear : NULL};
     node->def->linear(node, desc);
     if (own->fusion.norm) desc->bias = true;
     if (own->fusion.padding) {

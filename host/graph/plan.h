@@ -94,6 +94,7 @@ typedef struct mien_plan {
     const mien_ops *ops;
     bool training, pools_apart, keeps_norms;
     int max_batch, micro_batch;
+    int slice; /* training: see mien_linear_desc */
     int most; /* rows that mien_plan_run takes: max_batch, or more where it cuts them into slices */
     const struct mien_plan *shares; /* whose parameters it reads; NULL: its own */
     bool sliced;

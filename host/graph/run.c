@@ -87,6 +87,7 @@ void mien_plan_pass(const mien_plan *plan, const mien_walk *walk, int i, bool ba
                         .ops = plan->ops,
                         .training = walk->training,
                         .accumulate = walk->accumulate,
+                        .slice = plan->slice,
                         .first = walk->offset + (uint64_t)walk->first,
                         .state = plan->step,
                         .warm_averages =

@@ -136,6 +136,7 @@ struct mien_pass {
     const mien_ops *ops;
     bool training;
     bool accumulate;    /* adds to the parameter gradients instead of overwriting them */
+    int slice;          /* rows whose parameter gradients are summed first; see mien_linear_desc */
     uint64_t first;     /* index of row 0 in the global batch */
     body_step *state;   /* in backend memory */
     bool warm_averages; /* running statistics follow the first batches closely (body_warm_decay) */

@@ -46,11 +46,21 @@ static mien_status forward(const mien_node *node, const mien_pass *pass) {
                                     shape_of(node));
 }
 
+/* Slice by slice, so that the result does not depend on the rows of a micro-batch. */
+static mien_status filter(const mien_node *node, const mien_pass *pass) {
+    const int n = pass->dy.shape.n, slice = pass->slice < 1 ? n : pass->slice;
+    for (int first = 0; first < n; first += slice) {
+        const int count = n - first < slice ? n - first : slice;
+        const mien_tensor dy = mien_tensor_rows(&pass->dy, first, count);
+        const mien_tensor x = mien_tensor_rows(&pass->x[0], first, count);
+        MIEN_TRY(pass->ops->prelu_filter(pass->backend, pass->dparams[0], &dy, &x, shape_of(node),
+                                         pass->accumulate || first > 0));
+    }
+    return MIEN_OK;
+}
+
 static mien_status backward(const mien_node *node, const mien_pass *pass) {
-    void *dalpha = pass->dparams[0];
-    if (dalpha)
-        MIEN_TRY(pass->ops->prelu_filter(pass->backend, dalpha, &pass->dy, &pass->x[0],
-                                         shape_of(node), pass->accumulate));
+    if (pass->dparams[0]) MIEN_TRY(filter(node, pass));
     if (!pass->dx[0].data) return MIEN_OK;
     return pass->ops->prelu_backward(pass->backend, &pass->dx[0], &pass->dy, &pass->x[0],
                                      pass->params[0], shape_of(node), pass->dx_accumulate[0]);

@@ -34,7 +34,7 @@ typedef struct mien_progress {
 typedef struct mien_run_texts {
     const char *config; /* every key, with absolute paths */
     const char *recipe; /* the path of the config file; "" for none */
-    const char *plan;   /* what decides the bits: device, threads, micro-batch, algorithms */
+    const char *plan;   /* what decides the bits: device, slices of a batch, algorithms */
     const char *data;   /* fingerprint of the training and validation parts */
     const char *log;    /* log.csv */
 } mien_run_texts;

@@ -19,9 +19,13 @@ mien_status mien_runlog_write(const char *folder, const char *name, const mien_t
 
 void mien_runlog_plan(const mien_train_request *request, const mien_plan *plan, const char *prefix,
                       mien_text *out) {
-    mien_text_printf(out, "%sDevice: %s; micro-batch %d of %d rows.\n", prefix,
-                     mien_backend_description(request->backend), plan->micro_batch,
-                     plan->max_batch);
+    const mien_backend *b = request->backend;
+    mien_text_printf(out, "%sDevice: %s; ", prefix,
+                     *b->arithmetic ? b->arithmetic : b->description);
+    if (plan->slice)
+        mien_text_printf(out, "slices of %d of %d rows.\n", plan->slice, plan->max_batch);
+    else
+        mien_text_printf(out, "micro-batch %d of %d rows.\n", plan->micro_batch, plan->max_batch);
     mien_plan_algorithms(plan, prefix, out);
 }
 

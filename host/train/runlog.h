@@ -8,8 +8,8 @@
 
 /* Writes config.yaml: every key with its resolved value. */
 mien_status mien_runlog_config(const mien_train_request *request, const mien_plan *plan);
-/* Appends what decides the bits of a training: the device with its threads, the micro-batch, the
- * algorithms. Each line starts with `prefix`. */
+/* Appends what decides the bits of a training: the device, the slices of a batch, the algorithms.
+ * Each line starts with `prefix`. */
 void mien_runlog_plan(const mien_train_request *request, const mien_plan *plan, const char *prefix,
                       mien_text *out);
 /* Begins log.csv with a header, unless `log` is a resumed run's and has one: the columns of Keras's

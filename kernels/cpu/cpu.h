@@ -1,7 +1,6 @@
 /* The CPU's loops over the kernel bodies. CPU_KERNELS lists every loop once; it generates the
  * prototypes of each build (x86-64-v2, v3, v4 and the double reference) and the table that the
- * backend calls through. OpenMP threads split the outer loop. No result depends on their number,
- * except the weight gradients of Winograd and of the stem, which add one partial sum per thread. */
+ * backend calls through. OpenMP threads split the outer loop; no result depends on their number. */
 #ifndef KERNELS_CPU_CPU_H
 #define KERNELS_CPU_CPU_H
 
@@ -102,7 +101,13 @@ typedef struct cpu_winograd {
     bool flipped;     /* a data gradient: the weights passed are those of the forward convolution */
     int lanes;        /* channels in a block; the sizes must be multiples of it */
     int tiles, group; /* 4x4 output tiles in total and per group */
-    int parts;        /* weight gradient: partial sums, one per thread, or 1 */
+    /* weight gradient: the rows of a slice, set by the caller (0: all), where a slice has
+     * sums of its own and where all threads share them; which it is; tiles of a slice; sets of sums
+     * and their elements; threads that have buffers */
+    int slice, shared_slice;
+    bool shared;
+    int share, parts, threads;
+    size_t sums;
     size_t capacity, scratch; /* elements per thread, bytes in total */
 } cpu_winograd;
 
@@ -122,7 +127,8 @@ typedef struct cpu_int8 {
  * blocks of LANES, weights in HWIO. `stem_size` sets `lanes` and the fields after it. */
 typedef struct cpu_stem {
     int n, ih, iw, ic, oh, ow, oc, pad_top, pad_left;
-    int lanes, parts;         /* channels in a block of y; partial sums, one per thread */
+    int slice;                /* weight gradient: rows of a slice, set by the caller; 0: all */
+    int lanes, parts;         /* channels in a block of y; sets of sums, of a slice each */
     size_t capacity, scratch; /* elements per thread, bytes in total */
 } cpu_stem;
 

@@ -28,8 +28,9 @@ static size_t sums_of(const cpu_stem *d) {
 }
 
 void CPU(stem_size)(cpu_stem *d, int threads) {
+    const int slices = d->slice > 0 ? (d->n + d->slice - 1) / d->slice : 1;
     d->lanes = LANES;
-    d->parts = threads;
+    d->parts = threads < slices ? threads : slices;
     d->capacity = ((ROWS + 2) * row_of(d) + sums_of(d) + PAD - 1) / PAD * PAD;
     d->scratch = d->capacity * (size_t)threads * sizeof(real);
 }
@@ -212,32 +213,45 @@ static void sum_unit(real *sums, const real *rows, const real *dy, const cpu_ste
     }
 }
 
-/* One vector of all parts' sums, added in order. */
+/* Adds one vector of `parts` slices' sums, in order. */
 static void finish(real *to, const real *first_part, const cpu_stem *d, int parts, bool add) {
     vec sum = vec_load(first_part);
+    if (add) sum += vec_load(to);
     for (int part = 1; part < parts; part++)
         sum += vec_load(first_part + (size_t)part * d->capacity);
-    if (add) sum += vec_load(to);
     vec_store(to, sum);
 }
 
+/* The rows of images [first, end) into one set of sums. */
+static void sum_slice(real *sums, const real *dy, const real *x, const cpu_stem *d, int first,
+                      int end) {
+    real *rows = sums + sums_of(d);
+    memset(sums, 0, sums_of(d) * sizeof *sums);
+    for (int unit = first * chunks_of(d); unit < end * chunks_of(d); unit++) {
+        copy_rows(rows, x, d, rows_of(d, unit));
+        sum_unit(sums, rows, dy, d, rows_of(d, unit));
+    }
+}
+
+/* Slices of rows are summed side by side and added up in order: the result depends on their size,
+ * not on the number of threads. */
 void CPU(stem_filter)(real *dw, real *db, const real *dy, const real *x, const cpu_stem *d,
                       bool accumulate, real *scratch) {
-    const int units = d->n * chunks_of(d);
-    const int share = (units + d->parts - 1) / d->parts;
-    const int parts = (units + share - 1) / share; /* with few units some parts get none */
+    const int slice = d->slice > 0 ? d->slice : d->n;
     const size_t weights = (size_t)(9 * d->ic) * (size_t)d->oc;
+    for (int first = 0, parts; first < d->n; first += parts * slice) {
+        const int left = (d->n - first + slice - 1) / slice;
+        const bool add = accumulate || first > 0;
+        parts = left < d->parts ? left : d->parts;
 #pragma omp parallel for schedule(static)
-    for (int part = 0; part < parts; part++) {
-        real *sums = scratch + (size_t)part * d->capacity, *rows = sums + sums_of(d);
-        memset(sums, 0, sums_of(d) * sizeof *sums);
-        for (int unit = part * share; unit < units && unit < (part + 1) * share; unit++) {
-            copy_rows(rows, x, d, rows_of(d, unit));
-            sum_unit(sums, rows, dy, d, rows_of(d, unit));
+        for (int part = 0; part < parts; part++) {
+            const int start = first + part * slice, end = start + slice;
+            sum_slice(scratch + (size_t)part * d->capacity, dy, x, d, start,
+                      end < d->n ? end : d->n);
         }
+        for (size_t i = 0; i < weights; i += LANES)
+            finish(dw + i, scratch + i, d, parts, add);
+        for (size_t i = 0; db && i < (size_t)d->oc; i += LANES)
+            finish(db + i, scratch + weights + i, d, parts, add);
     }
-    for (size_t i = 0; i < weights; i += LANES)
-        finish(dw + i, scratch + i, d, parts, accumulate);
-    for (size_t i = 0; db && i < (size_t)d->oc; i += LANES)
-        finish(db + i, scratch + weights + i, d, parts, accumulate);
 }

@@ -45,7 +45,11 @@ own_results own_expected(const own_case *t, const own_inputs *in);
 void own_compare(const own_case *t, const own_results *got, const own_results *want, double most,
                  const char *what);
 
-enum { OWN_MARGIN = 1024, OWN_NAN = 0xff };
+enum {
+    OWN_SLICE = 2, /* rows of a slice of the weight gradient */
+    OWN_MARGIN = 1024,
+    OWN_NAN = 0xff
+};
 
 typedef struct own_buffer {
     real *all, *data;
@@ -103,11 +107,26 @@ static inline double *own_take(own_buffer *b, int n, size_t pixels, int c, int b
 
 static inline cpu_winograd own_form(const own_case *t, bool flipped) {
     const cpu_conv c = own_conv(t);
-    cpu_winograd d = {c.n,     c.ih,  c.iw, c.ic, c.oh, c.ow, c.oc, t->top,
-                      t->left, false, 0,    0,    0,    0,    0,    0};
+    cpu_winograd d = {.n = c.n,
+                      .ih = c.ih,
+                      .iw = c.iw,
+                      .ic = c.ic,
+                      .oh = c.oh,
+                      .ow = c.ow,
+                      .oc = c.oc,
+                      .pad_top = t->top,
+                      .pad_left = t->left};
     if (flipped)
-        d = (cpu_winograd){c.n,         c.oh, c.ow, c.oc, c.ih, c.iw, c.ic, 2 - t->top,
-                           2 - t->left, true, 0,    0,    0,    0,    0,    0};
+        d = (cpu_winograd){.n = c.n,
+                           .ih = c.oh,
+                           .iw = c.ow,
+                           .ic = c.oc,
+                           .oh = c.ih,
+                           .ow = c.iw,
+                           .oc = c.ic,
+                           .pad_top = 2 - t->top,
+                           .pad_left = 2 - t->left,
+                           .flipped = true};
     return d;
 }
 
@@ -143,6 +162,8 @@ static inline double *own_winograd_pass(const cpu_kernels *k, const own_case *t,
 static inline void own_winograd_filter(const cpu_kernels *k, const own_case *t,
                                        const own_inputs *in, int threads, own_results *out) {
     cpu_winograd d = own_form(t, false);
+    d.slice = OWN_SLICE;
+    d.shared_slice = 2 * OWN_SLICE;
     omp_set_num_threads(threads);
     k->winograd_filter_size(&d, threads);
     own_buffer x = own_fill(in->x, d.n, (size_t)(d.ih * d.iw), d.ic, d.lanes);
@@ -181,7 +202,8 @@ static inline cpu_stem own_stem_form(const own_case *t) {
                       .ow = c.ow,
                       .oc = c.oc,
                       .pad_top = t->top,
-                      .pad_left = t->left};
+                      .pad_left = t->left,
+                      .slice = OWN_SLICE};
 }
 
 /* The stem reads the image, so it has no dx. */
