@@ -168,7 +168,8 @@ static const mien_key rows[] = {
     KEY_INT("train.batch_size", F(train.batch_size), "64", 1, 65536, "images per training step"),
     KEY_NUMBER_OR("train.micro_batch", F(train.micro_batch), "auto", 1, 65536, "auto",
                   "images that go through the convolutions at a time, so that they fit the CPU's "
-                  "caches; auto: depends on the number of threads; whole batches on a GPU"),
+                  "caches; auto: depends on the number of threads, which changes no bit; whole "
+                  "batches on a GPU"),
     KEY_CHOICE("train.dtype", F(train.dtype), "auto", "auto|f32|tf32|bf16|f16",
                "number type that convolutions and dense layers compute in; auto: f32 on a CPU, "
                "bf16 on a GPU"),

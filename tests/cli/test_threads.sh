@@ -48,6 +48,7 @@ for net in own norm; do
     for threads in 2 3 8; do
         check "$net: $threads threads" train $net-$threads $threads --set model.file=$net.yaml
         check "$net: the weights of $threads threads" [ "$(weights $net-$threads)" = "$(weights $net-1)" ]
+        check "$net: and its validation" cmp $net-$threads/log.csv $net-1/log.csv
     done
 done
 check "another micro-batch" train micro 2 --set model.file=own.yaml --set train.micro_batch=48
