@@ -7,7 +7,6 @@
 #include "host/base/file.h"
 #include "host/base/sha256.h"
 #include "host/report/svg.h"
-#include "include/mien/mien.h"
 
 static void put_row(mien_text *out, const char *key, const char *value) {
     if (!value[0]) return;
@@ -75,7 +74,6 @@ mien_status mien_card_rows(const mien_model *model, const char *path, mien_text 
     put_row(out, "temperature", text);
     put_row(out, "made by", meta->producer);
     put_row(out, "at commit", meta->commit);
-    snprintf(text, sizeof text, "Mien %s", mien_version());
-    put_row(out, "evaluated by", text);
+    put_row(out, "evaluated by", "Mien " MIEN_VERSION);
     return out->status;
 }

@@ -3,9 +3,6 @@
 . tests/cli/lib.sh
 
 # ---- the command line itself ----
-for word in compare report; do
-    refuse 2 "later: $word" "'$word' is not in this version" -- $word
-done
 for flag in --resume --resume-anyway; do
     refuse 2 "later: $flag" "$flag is not in this version" -- evaluate $flag x
 done
