@@ -7,6 +7,7 @@
 #include "host/base/file.h"
 #include "host/base/sha256.h"
 #include "host/report/svg.h"
+#include "include/mien/mien.h"
 
 static void put_row(mien_text *out, const char *key, const char *value) {
     if (!value[0]) return;

@@ -21,7 +21,9 @@ refuse 1 "a network by a wrong name" "did you mean 'small'" "seresnet" -- train 
 refuse 1 "a recipe without its data" "recipe 'fer2013-small' reads 'fer2013.csv', which is missing" "--data" -- train fer2013-small --out never
 check "names after -- are not flags" eval '! "$mien" evaluate -- --x 2>e.txt && grep -q "unexpected argument" e.txt'
 check "help: sweep" helps sweep --grid --seeds --out --jobs --data --set --on-bad --drop-classes --dry-run
-check "help: audit" helps audit --data --model --votes --out --strict --on-bad
+check "help: audit" helps audit --data --model --votes --out --report --strict --on-bad
+check "help: compare" helps compare --data --split --tta --average --report --dtype
+check "help: report" helps report --from --report
 check "help: runs" helps runs --sort --csv
 check "help: prepare" helps prepare --data --out --model --detector --min-face --min-score --faces --every --size --channels --on-bad --force
 check "help: realtime" helps realtime --camera --model --detector --min-face --min-score --every --jsonl --csv --annotate --out --no-window --no-smooth --allow-url --drop-classes
