@@ -36,6 +36,7 @@ out:
 static int run(int argc, char **argv, const cli_command *self) {
     compare_args args = {0};
     const cli_flag flags[] = {EVALUATE_FLAGS(args.evaluate),
+                              CLI_DTYPE_FLAG(args.common),
                               {"--average", NULL, "also the average of all models' probabilities",
                                NULL, NULL, &args.average},
                               {"--report", "DIR",

@@ -153,12 +153,13 @@ static mien_status one_photo(walk *w, size_t index) {
     *photo = (predict_photo){.file = file->path};
     if (file->error) return mien_copy_text(&photo->error, file->error);
     /* as in training: a JPEG's gray is its stored luma, whichever outputs are wanted */
-    if (mien_image_read_photo(file->path, w->meta->input.channels, &image, &facts) != MIEN_OK)
-        return mien_copy_text(&photo->error, mien_error_message());
+    mien_status status = mien_image_read_photo(file->path, w->meta->input.channels, &image, &facts);
+    if (status == MIEN_NO_MEMORY) return status; /* the photo may be fine */
+    if (status != MIEN_OK) return mien_copy_text(&photo->error, mien_error_message());
     if (facts.warning[0]) MIEN_WARN("'%s' has %s", file->path, facts.warning);
     photo->width = facts.width;
     photo->height = facts.height;
-    const mien_status status = add_photo(w, &image, index, photo);
+    status = add_photo(w, &image, index, photo);
     mien_image_release(&image);
     if (status == MIEN_FORMAT) return mien_copy_text(&photo->error, mien_error_message());
     return status;

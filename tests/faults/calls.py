@@ -77,7 +77,7 @@ def cases():
     ]
 
 
-VOLATILE = re.compile(r'.*"?(seconds|images_per_second|rows_per_second|img/s|_ms|"?started|"?ended|'
+VOLATILE = re.compile(r'.*"?(seconds|images_per_second|rows_per_second|images a second|img/s|_ms|"?started|"?ended|'
                       r'date|version|median|memory|rows_s|ms\b).*')
 CURVES = "There are no learning curves: "  # a report says why: the log cannot be read
 LOOSE = ("tune", "bench-load")  # what they print is times
