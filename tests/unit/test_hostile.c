@@ -29,6 +29,12 @@ static const char secret[] = "A secret beside the folder of the model.";
 
 /* ---- the program ---- */
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { SANITIZED = true }; /* sanitizers need more address space than the limit */
+#else
+enum { SANITIZED = false };
+#endif
+
 static void become_program(const char *model, const char *architecture) {
     char program[NAME];
     const char *build = getenv("MIEN_BUILD");
@@ -36,8 +42,8 @@ static void become_program(const char *model, const char *architecture) {
     const int out = open(scratch_path("out"), O_CREAT | O_TRUNC | O_WRONLY, 0600);
     const int err = open(scratch_path("err"), O_CREAT | O_TRUNC | O_WRONLY, 0600);
     snprintf(program, sizeof program, "%s/mien", build ? build : "build/release");
-    if (dup2(out, 1) < 0 || dup2(err, 2) < 0 || setrlimit(RLIMIT_AS, &memory) != 0 ||
-        setrlimit(RLIMIT_CPU, &seconds) != 0)
+    if (dup2(out, 1) < 0 || dup2(err, 2) < 0 ||
+        (!SANITIZED && setrlimit(RLIMIT_AS, &memory) != 0) || setrlimit(RLIMIT_CPU, &seconds) != 0)
         _exit(99);
     execl(program, program, "inspect", model, "-q", "--preprocess", "unit",
           architecture ? "--architecture" : (char *)NULL, architecture, (char *)NULL);

@@ -174,7 +174,7 @@ static void test_colours(void **state) {
     mien_page_close(&page);
     assert_non_null(strstr(page.data, ".k0{stroke:var(--c0)}"));
     for (int i = 0; i < MIEN_COLORS; i++) {
-        char name[16];
+        char name[32];
         snprintf(name, sizeof name, "--c%d:#", i);
         assert_int_equal(count_of(page.data, name), 2); /* light and dark */
     }
