@@ -8,17 +8,16 @@ that Mien converts it to. In every round each is measured for --seconds, in the 
 computed within a round, so that other load on the machine affects all. Needs tensorflow-cpu==2.21, tf_keras==2.21,
 onnxruntime==1.32.0 and NumPy."""
 import argparse
-import datetime
 import json
 import os
-import platform
-import re
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+import machine
 
 sys.path.pop(0)  # TensorFlow would import python.py, which is beside this file
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
@@ -94,9 +93,7 @@ def main():
     import tf_keras
     tf.config.threading.set_intra_op_parallelism_threads(args.threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
-    result = {"date": datetime.date.today().isoformat(), "cpu": cpu.group(1) if cpu else platform.processor(),
-              "threads": args.threads, "load": os.getloadavg()[0],
+    result = {**machine.head(), "threads": args.threads,
               "versions": {"tensorflow": tf.__version__, "tf_keras": tf_keras.__version__,
                            "onnxruntime": onnxruntime.__version__}, "rows": []}
     with tempfile.TemporaryDirectory() as folder:

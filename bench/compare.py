@@ -19,6 +19,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from machine import commit, machine
+
 HERE = Path(__file__).resolve().parent
 #: What is compared -> (mode of `mien bench`, dtype, peers). A peer is a script and its dtype.
 CONTESTS = {
@@ -211,24 +213,6 @@ def table(task, rows):
             f"| {step['median'] * 1e3:.3f} / {step['p90'] * 1e3:.3f} ms | {times} |"
         )
     return "\n".join(lines) + "\n"
-
-
-def machine():
-    text = Path("/proc/cpuinfo").read_text()
-    field = dict(re.findall(r"^(model name|flags)\s*: (.*)$", text, re.M))
-    wanted = r"avx2|fma|f16c|avx_vnni|avx512f|avx512_(vnni|bf16|fp16)|amx_\w+"
-    isa = [flag for flag in field.get("flags", "").split() if re.fullmatch(wanted, flag)]
-    return {
-        "cpu": field.get("model name", "unknown"),
-        "cores": os.cpu_count(),
-        "allowed_cores": sorted(os.sched_getaffinity(0)),
-        "isa": isa,
-    }
-
-
-def commit():
-    command = ["git", "-C", str(HERE), "describe", "--always", "--dirty", "--abbrev=12"]
-    return subprocess.run(command, capture_output=True, text=True).stdout.strip() or "unknown"
 
 
 def peak(tasks):

@@ -12,6 +12,8 @@ Photos: p50 and p99 of a 640x480 JPEG over HTTP against the same work (decode, d
 import argparse, asyncio, json, os, re, signal, socket, statistics, struct, subprocess, sys, tempfile, time, zlib
 from pathlib import Path
 
+import machine
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 
@@ -237,7 +239,7 @@ def main():
         ratios["mien / FastAPI with model.predict (goal: 10)"] = ratio("mien", "fastapi model.predict")
         ratios["memory of FastAPI / mien (goal: 5)"] = memory["fastapi tf.function 1"] / memory["mien"]
     for name, value in ratios.items(): print(f"  {name:50s} {value:.2f}")
-    if a.json: Path(a.json).write_text(json.dumps({"rows": rows, "memory_mib": memory, "ratios": ratios, "generator": generator}, indent=1))
+    if a.json: Path(a.json).write_text(json.dumps({**machine.head(), "rows": rows, "memory_mib": memory, "ratios": ratios, "generator": generator}, indent=1))
 
 
 main()

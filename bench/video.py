@@ -12,7 +12,6 @@ spin. Writes bench/results/<date>-<cpu>-video.json with --write.
 """
 
 import argparse
-import datetime
 import json
 import os
 import re
@@ -21,6 +20,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+import machine
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FRAMES = 600
@@ -89,12 +90,7 @@ def main():
     parse.add_argument("--write", action="store_true")
     args = parse.parse_args()
     spinners = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(args.spin)]
-    result = {"date": str(datetime.date.today()), "rounds": args.rounds, "spinners": args.spin, "clips": {}}
-    with open("/proc/cpuinfo") as info:
-        result["cpu"] = re.search(r"model name\s*: (.*)", info.read())[1]
-    result["commit"] = subprocess.run(
-        ["git", "-C", ROOT, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True
-    ).stdout.strip()
+    result = {**machine.head(), "rounds": args.rounds, "spinners": args.spin, "clips": {}}
     with tempfile.TemporaryDirectory() as folder:
         clips = {"one": f"{folder}/one.mp4"}
         clip(f"{ROOT}/datasets/photos/astronaut.png", 240, 180, 420, clips["one"])
@@ -120,7 +116,7 @@ def main():
     for s in spinners:
         s.kill()
     if args.write:
-        cpu = "-".join(result["cpu"].lower().split()[:2])
+        cpu = "-".join(result["machine"]["cpu"].lower().split()[:2])
         spin = f"-{args.spin}-spinners" if args.spin else ""
         path = f"{ROOT}/bench/results/{result['date']}-{cpu}-video{spin}.json"
         with open(path, "w") as out:

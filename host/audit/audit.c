@@ -128,9 +128,7 @@ static mien_status find_suspects(const mien_audit_request *request, mien_backend
         const size_t classes = (size_t)e.data.classes;
         for (size_t i = 0; i < e.n; i++) {
             const float *p = e.probabilities + i * classes;
-            size_t best = 0;
-            for (size_t c = 1; c < classes; c++)
-                if (p[c] > p[best]) best = c;
+            const int best = mien_evaluation_answer(&e, i).class;
             a->predicted[e.samples[i]] = (uint16_t)best;
             loss[e.samples[i]] = best == e.labels[i] ? 0 : -logf(fmaxf(p[e.labels[i]], 1e-12F));
         }

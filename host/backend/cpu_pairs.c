@@ -32,14 +32,11 @@ static const cpu_kernels *kernels_of(const mien_int8_linear *op) {
     return cpu_of(op->backend)->kernels;
 }
 
-/* Computed output pixels per output pixel, at most, as in f32 (onednn_winograd.c). */
 static bool winograd_pays(const mien_linear_desc *d) {
     enum { CHANNELS = 16 };
-    static const double most_waste = 2.5;
-    const int tiles = ((d->out.h + 3) / 4) * ((d->out.w + 3) / 4);
     return !d->dense && d->kernel_h == 3 && d->kernel_w == 3 && d->stride_h == 1 &&
            d->stride_w == 1 && d->in.c % CHANNELS == 0 &&
-           tiles * 16 <= most_waste * d->out.h * d->out.w;
+           cpu_winograd_waste(d) <= cpu_winograd_most_waste;
 }
 
 mien_status cpu_pairs_create(mien_int8_linear *op) {

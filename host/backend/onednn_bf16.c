@@ -15,8 +15,7 @@ static bool winograd_is_faster(const mien_backend *b, const mien_linear_desc *d)
     static const double most_waste = 1.25;
     const bool amx = (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_amx) ==
                      dnnl_cpu_isa_avx512_core_amx;
-    const int tiles = ((d->out.h + 3) / 4) * ((d->out.w + 3) / 4);
-    return !amx && onednn_can_winograd(b, d) && tiles * 16 <= most_waste * d->out.h * d->out.w;
+    return !amx && onednn_can_winograd(b, d) && cpu_winograd_waste(d) <= most_waste;
 }
 
 /* Few channels, as of an image or of classes, gain nothing; and accuracy depends most on these. */

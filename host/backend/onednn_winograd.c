@@ -5,10 +5,6 @@
 
 #include "host/base/memory.h"
 
-/* Computed output pixels per output pixel, at most: F(4x4, 3x3) saves a factor of four, part of
- * which small images lose to tiles that extend over their border. */
-static const double most_waste = 2.5;
-
 /* The transformed weights are four times as large as the kernel. Where they do not fit the caches,
  * and are read for a few pixels only, reading them takes longer than the multiplications saved. */
 static bool reads_too_much(const mien_linear_desc *d) {
@@ -43,8 +39,7 @@ bool onednn_wants_winograd(const mien_linear *op, mien_direction dir) {
         asked == MIEN_BY_TABLE ? NULL : mien_tuning_find(&cpu_of(op->backend)->tuning, d);
     if (tuned) return tuned->algorithm[dir] == MIEN_WINOGRAD;
     if (reads_too_much(d)) return false;
-    const int tiles = ((d->out.h + 3) / 4) * ((d->out.w + 3) / 4);
-    return tiles * 16 <= most_waste * d->out.h * d->out.w;
+    return cpu_winograd_waste(d) <= cpu_winograd_most_waste;
 }
 
 void onednn_winograd_form(const mien_linear *op, mien_direction dir, int n, cpu_winograd *form) {

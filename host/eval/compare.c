@@ -3,10 +3,6 @@
 #include "host/base/json.h"
 #include "host/base/memory.h"
 
-static int best_class(const mien_evaluation *e, size_t at) {
-    return mien_best_class(e->probabilities + at * (size_t)e->data.classes, e->data.classes);
-}
-
 /* Contestant i must have the classes of the first, in any order, and its samples. */
 static mien_status check_same(const mien_comparison *c, int i) {
     const mien_evaluation *first = &c->evaluations[0], *e = &c->evaluations[i];
@@ -47,7 +43,7 @@ static mien_status add(mien_comparison *c, const mien_evaluate_request *request,
     }
     MIEN_TRY(check_same(c, i));
     for (size_t at = 0; at < c->n; at++)
-        c->right[(size_t)i * c->n + at] = best_class(e, at) == e->labels[at];
+        c->right[(size_t)i * c->n + at] = mien_evaluation_answer(e, at).class == e->labels[at];
     return mien_analysis_compute(e->probabilities, e->labels, e->n, e->data.classes, &e->metrics,
                                  &c->analyses[i]);
 }

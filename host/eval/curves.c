@@ -5,16 +5,7 @@
 #include <stdlib.h>
 
 #include "host/base/memory.h"
-
-typedef struct scored {
-    float score;
-    bool positive;
-} scored;
-
-static int descending(const void *a, const void *b) {
-    const scored *x = a, *y = b;
-    return (x->score < y->score) - (x->score > y->score);
-}
+#include "host/eval/ranking.h"
 
 /* ---- thinning ---- */
 
@@ -108,15 +99,11 @@ static void put(mien_points *p, double x, double y) {
     p->y[p->count++] = y;
 }
 
-static void trace(const scored *rows, size_t n, double positives, mien_class_curves *out) {
+static void trace(const mien_scored *rows, size_t n, double positives, mien_class_curves *out) {
     const double negatives = (double)n - positives;
     double tp = 0, fp = 0;
     for (size_t i = 0; i < n;) {
-        const float score = rows[i].score;
-        for (; i < n && rows[i].score == score; i++) {
-            tp += rows[i].positive;
-            fp += !rows[i].positive;
-        }
+        i = mien_rank_step(rows, n, i, &tp, &fp);
         put(&out->roc, fp / negatives, tp / positives);
         put(&out->pr, tp / positives, tp / (tp + fp));
     }
@@ -133,16 +120,11 @@ static mien_status shrink(mien_points *p) {
 
 mien_status mien_class_curves_compute(const float *probabilities, const uint16_t *labels, size_t n,
                                       int classes, int k, mien_class_curves *out) {
-    scored *rows = NULL;
-    size_t positives = 0;
+    mien_scored *rows = NULL;
     mien_status status;
     *out = (mien_class_curves){0};
     MIEN_GO(mien_new(&rows, n, sizeof *rows));
-    for (size_t i = 0; i < n; i++) {
-        rows[i] = (scored){probabilities[i * (size_t)classes + (size_t)k], labels[i] == k};
-        positives += rows[i].positive;
-    }
-    qsort(rows, n, sizeof *rows, descending);
+    const size_t positives = mien_rank(probabilities, labels, n, classes, k, rows);
     if (positives > 0 && positives < n) MIEN_GO(start(&out->roc, n, 0));
     if (positives > 0) MIEN_GO(start(&out->pr, n, 1));
     trace(rows, n, (double)positives, out);

@@ -320,12 +320,15 @@ void mien_evaluation_table(const mien_evaluation *e, mien_text *out) {
                      e->seconds > 0 ? (double)e->n / e->seconds : 0);
 }
 
+mien_answer mien_evaluation_answer(const mien_evaluation *e, size_t at) {
+    const float *p = e->probabilities + at * (size_t)e->data.classes;
+    const int best = mien_best_class(p, e->data.classes);
+    return (mien_answer){best, p[best]};
+}
+
 static void prediction_row(const mien_evaluation *e, size_t at, bool files, mien_text *out) {
     const mien_dataset *set = &e->data;
     const float *p = e->probabilities + at * (size_t)set->classes;
-    int best = 0;
-    for (int k = 1; k < set->classes; k++)
-        if (p[k] > p[best]) best = k;
     mien_text_printf(out, "%u,", set->row[e->samples[at]]);
     if (files) {
         mien_text_cell(out, mien_source_file(set, e->samples[at]));
@@ -333,7 +336,7 @@ static void prediction_row(const mien_evaluation *e, size_t at, bool files, mien
     }
     mien_text_cell(out, set->class_names[e->labels[at]]);
     mien_text_puts(out, ",");
-    mien_text_cell(out, set->class_names[best]);
+    mien_text_cell(out, set->class_names[mien_evaluation_answer(e, at).class]);
     for (int k = 0; k < set->classes; k++)
         mien_text_printf(out, ",%.9g", p[k]);
     mien_text_puts(out, "\n");

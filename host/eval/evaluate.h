@@ -74,6 +74,12 @@ void mien_evaluation_release(mien_evaluation *evaluation);
 /* The functions below need an evaluation that ran. Those that append text report failures in
  * out->status. */
 
+/* What the models answer for sample `at` of the part. */
+typedef struct mien_answer {
+    int class;
+    float confidence;
+} mien_answer;
+mien_answer mien_evaluation_answer(const mien_evaluation *evaluation, size_t at);
 /* The fields of a document or report other than the metrics; points into the evaluation. */
 mien_report_head mien_evaluation_head(const mien_evaluation *evaluation);
 /* The results as JSON, like metrics.json. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "host/base/memory.h"
+#include "host/eval/ranking.h"
 #include "host/formats/model.h"
 
 static bool within_top2(const float *p, int classes, int label) {
@@ -46,29 +47,13 @@ static void count_rows(mien_metrics *m, const float *p, const uint16_t *labels) 
         m->ece += fabs(bin_confidence[b] - bin_correct[b]) / (double)m->n;
 }
 
-typedef struct scored {
-    float score;
-    bool positive;
-} scored;
-
-static int descending(const void *a, const void *b) {
-    const scored *x = a, *y = b;
-    return (x->score < y->score) - (x->score > y->score);
-}
-
-/* ROC AUC and average precision of one class against the rest. Equal scores form one step, so that
- * the order of rows does not matter. */
-static void rank_class(mien_class_metrics *c, scored *rows, size_t n) {
-    qsort(rows, n, sizeof *rows, descending);
+/* ROC AUC and average precision of one class against the rest. */
+static void rank_class(mien_class_metrics *c, const mien_scored *rows, size_t n) {
     const double positives = (double)c->support, negatives = (double)n - positives;
     double tp = 0, fp = 0, area = 0, average = 0;
     for (size_t i = 0; i < n;) {
         double step_tp = 0, step_fp = 0;
-        const float score = rows[i].score;
-        for (; i < n && rows[i].score == score; i++) {
-            step_tp += rows[i].positive;
-            step_fp += !rows[i].positive;
-        }
+        i = mien_rank_step(rows, n, i, &step_tp, &step_fp);
         area += step_fp * (tp + step_tp / 2);
         tp += step_tp;
         fp += step_fp;
@@ -152,11 +137,10 @@ mien_status mien_metrics_compute(const float *probabilities, const uint16_t *lab
     MIEN_TRY(mien_new(&out->confusion, (size_t)classes * (size_t)classes, sizeof *out->confusion));
     count_rows(out, probabilities, labels);
     MIEN_TRY(rate_classes(out));
-    scored *rows;
+    mien_scored *rows;
     MIEN_TRY(mien_new(&rows, n, sizeof *rows));
     for (int k = 0; k < classes; k++) {
-        for (size_t i = 0; i < n; i++)
-            rows[i] = (scored){probabilities[i * (size_t)classes + (size_t)k], labels[i] == k};
+        mien_rank(probabilities, labels, n, classes, k, rows);
         rank_class(&out->by_class[k], rows, n);
     }
     mien_free(rows);
@@ -172,6 +156,18 @@ int mien_metrics_collapsed(const mien_metrics *m) {
         if (20 * answered >= 19 * m->n && 5 * m->by_class[k].support < 4 * m->n) return (int)k;
     }
     return -1;
+}
+
+int mien_metrics_largest(const mien_metrics *m, int most, int *out) {
+    int count = 0;
+    for (int k = 0; k < m->classes; k++) {
+        int larger = 0;
+        for (int j = 0; j < m->classes; j++)
+            larger += m->by_class[j].support > m->by_class[k].support ||
+                      (m->by_class[j].support == m->by_class[k].support && j < k);
+        if (larger < most) out[count++] = k;
+    }
+    return count;
 }
 
 void mien_metrics_release(mien_metrics *metrics) {

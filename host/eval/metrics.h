@@ -43,6 +43,8 @@ void mien_metrics_rates(mien_metrics *metrics, const size_t *hits, const size_t 
 int mien_metrics_collapsed(const mien_metrics *metrics);
 #define MIEN_COLLAPSED_CURE                                                                        \
     "try a smaller optimizer.learning_rate, more epochs, or data.sampling=balanced"
+/* The classes with the most samples, at most `most`, in their own order; returns how many. */
+int mien_metrics_largest(const mien_metrics *metrics, int most, int *out);
 void mien_metrics_release(mien_metrics *metrics);
 /* The members from "n" to "confusion" of metrics.json. */
 void mien_metrics_json(const mien_metrics *metrics, const char (*names)[64], mien_json *json);

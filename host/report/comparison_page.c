@@ -4,6 +4,7 @@
 
 #include "host/base/file.h"
 #include "host/base/memory.h"
+#include "host/report/gallery.h"
 #include "host/report/log.h"
 #include "host/report/page.h"
 #include "host/report/plot.h"
@@ -129,17 +130,6 @@ static void put_calibration(const mien_comparison *c, mien_text *out) {
     mien_plot_svg(&plot, MIEN_SVG_INLINE, out);
 }
 
-/* The log.csv of a run folder, or beside a model's file; false if there is none. */
-static bool read_curves(const char *model, mien_learning *out) {
-    char folder[MIEN_PATH], path[MIEN_PATH];
-    if (!mien_is_folder(model))
-        mien_path_folder(folder, model);
-    else if (mien_path_join(folder, "", model) != MIEN_OK)
-        return false;
-    return mien_path_join(path, folder, "log.csv") == MIEN_OK &&
-           mien_learning_read(path, out) == MIEN_OK;
-}
-
 static void put_learning(const mien_comparison *c, mien_text *out) {
     mien_learning curves[MIEN_CONTESTANTS_MAX];
     mien_series series[MIEN_CONTESTANTS_MAX];
@@ -148,7 +138,7 @@ static void put_learning(const mien_comparison *c, mien_text *out) {
     double *epochs = NULL;
     memset(curves, 0, sizeof curves);
     for (int i = 0; i < c->count - c->average; i++)
-        if (read_curves(c->evaluations[i].request.models[0], &curves[i]) &&
+        if (mien_learning_of_model(c->evaluations[i].request.models[0], &curves[i]) == MIEN_OK &&
             curves[i].accuracy.count > most)
             most = curves[i].accuracy.count;
     if (most && mien_new(&epochs, most, sizeof *epochs) != MIEN_OK) out->status = MIEN_NO_MEMORY;
@@ -175,11 +165,6 @@ static void put_learning(const mien_comparison *c, mien_text *out) {
 
 /* ---- where the first two differ ---- */
 
-static float confidence(const mien_evaluation *e, size_t at) {
-    const float *p = e->probabilities + at * (size_t)e->data.classes;
-    return p[mien_best_class(p, e->data.classes)];
-}
-
 /* The images that only contestant `right` of the first two has right, first those that the other
  * is surest of. */
 static size_t pick(const mien_comparison *c, int right, size_t at[SHOWN]) {
@@ -187,14 +172,7 @@ static size_t pick(const mien_comparison *c, int right, size_t at[SHOWN]) {
     size_t count = 0;
     for (size_t i = 0; i < c->n; i++) {
         if (!c->right[(size_t)right * c->n + i] || c->right[(size_t)!right * c->n + i]) continue;
-        size_t place = count;
-        while (place > 0 && confidence(wrong, at[place - 1]) < confidence(wrong, i))
-            place--;
-        if (place == SHOWN) continue;
-        if (count < SHOWN) count++;
-        for (size_t j = count - 1; j > place; j--)
-            at[j] = at[j - 1];
-        at[place] = i;
+        count = mien_gallery_insert(wrong, i, at, count, SHOWN);
     }
     return count;
 }
@@ -202,15 +180,15 @@ static size_t pick(const mien_comparison *c, int right, size_t at[SHOWN]) {
 static mien_status put_face(const mien_comparison *c, int right, size_t at, const uint8_t *pixels,
                             mien_text *out) {
     const mien_evaluation *e = &c->evaluations[0], *wrong = &c->evaluations[!right];
-    const float *p = wrong->probabilities + at * (size_t)wrong->data.classes;
-    const int answer = mien_best_class(p, wrong->data.classes);
+    const mien_answer answer = mien_evaluation_answer(wrong, at);
     mien_text_puts(out, "<figure class=single>");
     MIEN_TRY(mien_thumb_put(e->data.spec, pixels, e->data.class_names[e->labels[at]], out));
     mien_text_puts(out, "<figcaption>");
     mien_html_escape(out, e->data.class_names[e->labels[at]]);
     mien_text_puts(out, "<br><span class=soft>not ");
-    mien_html_escape(out, wrong->data.class_names[answer]);
-    mien_text_printf(out, " %.0f&nbsp;%%</span></figcaption></figure>\n", 100 * (double)p[answer]);
+    mien_html_escape(out, wrong->data.class_names[answer.class]);
+    mien_text_printf(out, " %.0f&nbsp;%%</span></figcaption></figure>\n",
+                     100 * (double)answer.confidence);
     return out->status;
 }
 

@@ -15,20 +15,13 @@ typedef struct parts {
     char no_curves[512];
 } parts;
 
-/* log.csv is in the run folder: the model's path itself, or the folder of its file. */
 static mien_status read_curves(const mien_evaluation *e, parts *p) {
-    char folder[MIEN_PATH], path[MIEN_PATH];
     if (e->request.model_count > 1) {
         strcpy(p->no_curves,
                "this report is of several models together; each one's own shows them");
         return MIEN_OK;
     }
-    if (mien_is_folder(e->request.models[0]))
-        MIEN_TRY(mien_path_join(folder, "", e->request.models[0]));
-    else
-        mien_path_folder(folder, e->request.models[0]);
-    MIEN_TRY(mien_path_join(path, folder, "log.csv"));
-    const mien_status status = mien_learning_read(path, &p->curves);
+    const mien_status status = mien_learning_of_model(e->request.models[0], &p->curves);
     if (status == MIEN_NO_MEMORY) return status;
     if (status == MIEN_NOT_FOUND)
         strcpy(p->no_curves, "there is no log.csv next to the model");

@@ -18,8 +18,8 @@ static const double png_scale = 2; /* for screens of high resolution */
 
 /* ---- learning curves ---- */
 
-static void draw_epochs(const mien_report *r, const mien_curve *curve, const char *title,
-                        bool percent, mien_svg_kind kind, mien_text *out) {
+static void draw_epochs(const mien_curve *curve, const char *title, bool percent,
+                        mien_svg_kind kind, mien_text *out) {
     double *epochs;
     if (mien_new(&epochs, curve->count, sizeof *epochs) != MIEN_OK) {
         out->status = MIEN_NO_MEMORY;
@@ -38,17 +38,16 @@ static void draw_epochs(const mien_report *r, const mien_curve *curve, const cha
                             .y = {.percent = percent},
                             .series = series,
                             .count = val ? 2 : 1};
-    (void)r;
     mien_plot_svg(&plot, kind, out);
     mien_free(epochs);
 }
 
 static void draw_accuracy(const mien_report *r, mien_svg_kind kind, mien_text *out) {
-    if (r->curves) draw_epochs(r, &r->curves->accuracy, "accuracy by epoch", true, kind, out);
+    if (r->curves) draw_epochs(&r->curves->accuracy, "accuracy by epoch", true, kind, out);
 }
 
 static void draw_loss(const mien_report *r, mien_svg_kind kind, mien_text *out) {
-    if (r->curves) draw_epochs(r, &r->curves->loss, "loss by epoch", false, kind, out);
+    if (r->curves) draw_epochs(&r->curves->loss, "loss by epoch", false, kind, out);
 }
 
 /* ---- by class ---- */
@@ -95,19 +94,6 @@ static void draw_classes(const mien_report *r, mien_svg_kind kind, mien_text *ou
     mien_plot_svg(&plot, kind, out);
 }
 
-/* The classes with the most samples, at most SERIES_MAX, in their own order. */
-static int largest_classes(const mien_metrics *m, int *out) {
-    int count = 0;
-    for (int k = 0; k < m->classes; k++) {
-        int larger = 0;
-        for (int j = 0; j < m->classes; j++)
-            larger += m->by_class[j].support > m->by_class[k].support ||
-                      (m->by_class[j].support == m->by_class[k].support && j < k);
-        if (larger < SERIES_MAX) out[count++] = k;
-    }
-    return count;
-}
-
 static void draw_curves(const mien_report *r, bool roc, mien_svg_kind kind, mien_text *out) {
     int classes[SERIES_MAX];
     char labels[SERIES_MAX][NAME];
@@ -117,7 +103,7 @@ static void draw_curves(const mien_report *r, bool roc, mien_svg_kind kind, mien
     if (roc)
         series[count++] =
             (mien_series){.mark = MIEN_MARK_GUIDE, .x = diagonal, .y = diagonal, .count = 2};
-    const int shown = largest_classes(r->metrics, classes);
+    const int shown = mien_metrics_largest(r->metrics, SERIES_MAX, classes);
     for (int i = 0; i < shown; i++) {
         const int k = classes[i];
         const mien_class_metrics *c = &r->metrics->by_class[k];

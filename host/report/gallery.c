@@ -15,8 +15,7 @@ enum { MISTAKE, HIT };
 
 /* The most confident samples of a class, first the most confident; positions in the evaluation. */
 typedef struct picks {
-    int count;
-    size_t at[SHOWN];
+    size_t count, at[SHOWN];
 } picks;
 
 typedef struct gallery {
@@ -32,52 +31,36 @@ typedef struct gallery {
     char no_heat[512];
 } gallery;
 
-static int best_class(const mien_evaluation *e, size_t at) {
-    return mien_best_class(e->probabilities + at * (size_t)e->data.classes, e->data.classes);
-}
-
-static float confidence(const mien_evaluation *e, size_t at) {
-    return e->probabilities[at * (size_t)e->data.classes + (size_t)best_class(e, at)];
-}
-
-static void insert(const mien_evaluation *e, picks *p, size_t at) {
-    const float own = confidence(e, at);
-    int place = p->count;
-    while (place > 0 && confidence(e, p->at[place - 1]) < own)
+size_t mien_gallery_insert(const mien_evaluation *e, size_t at, size_t *list, size_t count,
+                           size_t most) {
+    const float own = mien_evaluation_answer(e, at).confidence;
+    size_t place = count;
+    while (place > 0 && mien_evaluation_answer(e, list[place - 1]).confidence < own)
         place--;
-    if (place == SHOWN) return;
-    if (p->count < SHOWN) p->count++;
-    memmove(p->at + place + 1, p->at + place, sizeof *p->at * (size_t)(p->count - place - 1));
-    p->at[place] = at;
-}
-
-/* The classes with the most samples, in their own order. */
-static void choose_classes(gallery *g) {
-    const mien_metrics *m = &g->e->metrics;
-    for (int k = 0; k < m->classes; k++) {
-        int larger = 0;
-        for (int j = 0; j < m->classes; j++)
-            larger += m->by_class[j].support > m->by_class[k].support ||
-                      (m->by_class[j].support == m->by_class[k].support && j < k);
-        if (larger < CLASSES_SHOWN) g->classes[g->class_count++] = k;
-    }
+    if (place == most) return count;
+    if (count < most) count++;
+    memmove(list + place + 1, list + place, sizeof *list * (count - place - 1));
+    list[place] = at;
+    return count;
 }
 
 static mien_status pick(gallery *g) {
     const mien_evaluation *e = g->e;
     MIEN_TRY(mien_new(&g->by_class, (size_t)e->data.classes, sizeof *g->by_class));
-    for (size_t at = 0; at < e->n; at++)
-        insert(e, &g->by_class[e->labels[at]][best_class(e, at) == e->labels[at] ? HIT : MISTAKE],
-               at);
-    choose_classes(g);
+    for (size_t at = 0; at < e->n; at++) {
+        const bool hit = mien_evaluation_answer(e, at).class == e->labels[at];
+        picks *p = &g->by_class[e->labels[at]][hit ? HIT : MISTAKE];
+        p->count = mien_gallery_insert(e, at, p->at, p->count, SHOWN);
+    }
+    g->class_count = mien_metrics_largest(&e->metrics, CLASSES_SHOWN, g->classes);
     const size_t most = (size_t)g->class_count * KINDS * SHOWN;
     MIEN_TRY(mien_new(&g->at, most, sizeof *g->at));
     MIEN_TRY(mien_new(&g->predicted, most, sizeof *g->predicted));
     for (int c = 0; c < g->class_count; c++)
         for (int kind = 0; kind < KINDS; kind++) {
             const picks *p = &g->by_class[g->classes[c]][kind];
-            for (int i = 0; i < p->count; i++) {
-                g->predicted[g->count] = (uint16_t)best_class(e, p->at[i]);
+            for (size_t i = 0; i < p->count; i++) {
+                g->predicted[g->count] = (uint16_t)mien_evaluation_answer(e, p->at[i]).class;
                 g->at[g->count++] = p->at[i];
             }
         }
@@ -164,7 +147,7 @@ static mien_status put_face(const gallery *g, size_t i, mien_text *out) {
         mien_text_puts(out, "</b> ");
     }
     mien_text_printf(out, "%.0f&nbsp;%%<br><span class=soft>",
-                     100 * (double)confidence(e, g->at[i]));
+                     100 * (double)mien_evaluation_answer(e, g->at[i]).confidence);
     const uint32_t sample = e->samples[g->at[i]];
     if (e->data.def && e->data.def->file && e->data.reader)
         mien_html_name(out, mien_source_file(&e->data, sample), 36);
@@ -184,7 +167,7 @@ static mien_status put_class(const gallery *g, int k, size_t *next, mien_text *o
                          g->by_class[k][kind].count ? titles[kind]
                          : kind == MISTAKE          ? "no mistakes"
                                                     : "no hits");
-        for (int i = 0; i < g->by_class[k][kind].count; i++)
+        for (size_t i = 0; i < g->by_class[k][kind].count; i++)
             MIEN_TRY(put_face(g, (*next)++, out));
         mien_text_puts(out, "</div></div>\n");
     }

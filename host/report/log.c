@@ -94,6 +94,17 @@ mien_status mien_learning_read(const char *path, mien_learning *out) {
     return status;
 }
 
+mien_status mien_learning_of_model(const char *model, mien_learning *out) {
+    char folder[MIEN_PATH], path[MIEN_PATH];
+    *out = (mien_learning){0};
+    if (mien_is_folder(model))
+        MIEN_TRY(mien_path_join(folder, "", model));
+    else
+        mien_path_folder(folder, model);
+    MIEN_TRY(mien_path_join(path, folder, "log.csv"));
+    return mien_learning_read(path, out);
+}
+
 void mien_learning_release(mien_learning *curves) {
     mien_free(curves->numbers);
     *curves = (mien_learning){0};

@@ -24,6 +24,8 @@ typedef struct mien_learning {
  * NaN. NOT_FOUND without the file; FORMAT, with the
  * line, if it is damaged. Release the curves also after a failure. */
 mien_status mien_learning_read(const char *path, mien_learning *out);
+/* The same for the log.csv of a run folder, or beside a model's file. */
+mien_status mien_learning_of_model(const char *model, mien_learning *out);
 void mien_learning_release(mien_learning *curves);
 
 #endif

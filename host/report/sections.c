@@ -266,7 +266,8 @@ static void put_facts(const mien_report *r, mien_text *out) {
 }
 
 void mien_report_page(const mien_report *r, mien_text *out) {
-    mien_page_open(out, "Mien: evaluation", "How well this model reads faces");
+    mien_page_open(out, "Mien: evaluation",
+                   r->card ? "How well this model reads faces" : "How good these predictions are");
     put_figures(r, out);
     put_head(r, out);
     put_confusion(r, out);

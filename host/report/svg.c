@@ -52,23 +52,20 @@ static void put_color(mien_text *out, const theme *t, const char *name, const ch
 /* Renderers of files know no variables: with a theme, its colours are written out. */
 static void put_classes(mien_text *out, const theme *t) {
     const theme *c = t ? t : &light;
-    mien_text_puts(out, "svg text{font:12px 'DejaVu Sans',Verdana,system-ui,sans-serif;fill:");
-    put_color(out, t, "ink", c->ink);
-    mien_text_puts(out, "}svg .title{font-size:13px;font-weight:bold}svg .small{font-size:10px;"
-                        "fill:");
-    put_color(out, t, "soft", c->soft);
-    mien_text_puts(out, "}svg .on{fill:");
-    put_color(out, t, "on", c->on);
-    mien_text_puts(out, "}.grid{stroke:");
-    put_color(out, t, "rule", c->rule);
-    mien_text_puts(out, "}.axis{stroke:");
-    put_color(out, t, "soft", c->soft);
-    mien_text_puts(out, "}.guide{fill:none;stroke-width:1.5;stroke-dasharray:2 4;stroke:");
-    put_color(out, t, "soft", c->soft);
-    mien_text_puts(out, "}.heat{stroke-width:.5;stroke:");
-    put_color(out, t, "rule", c->rule);
-    mien_text_puts(out, ";fill:");
-    put_color(out, t, "heat", c->heat);
+    const struct {
+        const char *before, *name, *color;
+    } rules[] = {
+        {"svg text{font:12px 'DejaVu Sans',Verdana,system-ui,sans-serif;fill:", "ink", c->ink},
+        {"}svg .title{font-size:13px;font-weight:bold}svg .on{fill:", "on", c->on},
+        {"}.grid{stroke:", "rule", c->rule},
+        {"}.axis{stroke:", "soft", c->soft},
+        {"}.guide{fill:none;stroke-width:1.5;stroke-dasharray:2 4;stroke:", "soft", c->soft},
+        {"}.heat{stroke-width:.5;stroke:", "rule", c->rule},
+        {";fill:", "heat", c->heat}};
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+        mien_text_puts(out, rules[i].before);
+        put_color(out, t, rules[i].name, rules[i].color);
+    }
     mien_text_puts(out, "}.line{fill:none;stroke-width:2;stroke-linejoin:round}"
                         ".dash{stroke-dasharray:6 3}.whisker{stroke-width:1.5}");
     for (int i = 0; i < MIEN_COLORS; i++) {

@@ -10,7 +10,7 @@
 enum { MIEN_COLORS = 8 };
 
 /* A page's charts have unique class names; these are: line k0…k7, fill f0…f7, grid, axis, guide,
- * heat, text .title .small .on. */
+ * heat, whisker, text .title .on. */
 typedef enum mien_svg_kind { MIEN_SVG_INLINE, MIEN_SVG_FILE } mien_svg_kind;
 
 /* Appends text with the HTML characters & < > " ' escaped and control characters replaced by '?'.

@@ -13,12 +13,6 @@
 #include "tests/cuda/harness_kernels.h"
 #include "tests/support/test.h"
 
-#ifdef __SANITIZE_ADDRESS__
-enum { SANITIZED = true };
-#else
-enum { SANITIZED = false };
-#endif
-
 static cudaStream_t stream;
 
 static int open_stream(void **state) {

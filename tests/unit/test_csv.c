@@ -292,12 +292,6 @@ static void cut_gzip(void **state) {
     unlink(gz);
 }
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { SANITIZED = true }; /* sanitizers need more address space than the limit */
-#else
-enum { SANITIZED = false };
-#endif
-
 /* Images of a gzip file that do not fit into memory are refused before they are allocated. */
 static void large_gzip(void **state) {
     (void)state;

@@ -420,12 +420,6 @@ static void damaged_scans(void **state) {
     mien_text_release(&whole);
 }
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { SANITIZED = true }; /* freed memory is returned late */
-#else
-enum { SANITIZED = false };
-#endif
-
 /* Threads that decode large progressive pictures hold the coefficients of only one at a time. */
 static void large_pictures(void **state) {
     (void)state;

@@ -29,12 +29,6 @@ static const char secret[] = "A secret beside the folder of the model.";
 
 /* ---- the program ---- */
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { SANITIZED = true }; /* sanitizers need more address space than the limit */
-#else
-enum { SANITIZED = false };
-#endif
-
 static void become_program(const char *model, const char *architecture) {
     char program[NAME];
     const char *build = getenv("MIEN_BUILD");

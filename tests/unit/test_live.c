@@ -303,12 +303,6 @@ static void a_cut_ends_boxes(void **state) {
     assert_true(a.near >= 0.95 * a.faces);
 }
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { SANITIZED = true }; /* freed memory is returned late */
-#else
-enum { SANITIZED = false };
-#endif
-
 static void memory_stays_flat(void **state) {
     (void)state;
     camera c = {.lockstep = true, .frames = 4000, .width = 240, .height = 180};

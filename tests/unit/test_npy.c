@@ -188,12 +188,6 @@ static void damaged_members(void **state) {
         }
 }
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { SANITIZED = true }; /* sanitizers need more address space than the limit */
-#else
-enum { SANITIZED = false };
-#endif
-
 /* A few kilobytes may unpack to more than fits into memory. */
 static void zip_bombs(void **state) {
     (void)state;

@@ -332,12 +332,6 @@ static void many_faces(void **state) {
     assert_true(faces >= 12 * 196);
 }
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { SANITIZED = true }; /* a sanitizer keeps freed memory for a while */
-#else
-enum { SANITIZED = false };
-#endif
-
 /* People who come and go for ever: nothing is allocated any more after a while. */
 static void constant_memory(void **state) {
     (void)state;
