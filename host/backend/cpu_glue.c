@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "host/base/clock.h"
+#include "host/base/crew.h"
 #include "host/base/memory.h"
 
 static const cpu_kernels *kernels(const mien_backend *b) {
@@ -428,6 +429,7 @@ static mien_status glue_gather(mien_backend *b, const mien_tensor *x, const mien
         .label_smoothing = g->label_smoothing,
         .seed = g->state ? g->state->seed : 0,
         .step = g->state ? g->state->step : 0,
+        .each = mien_each,
     };
     kernels(b)->gather(x->data, targets ? targets->data : NULL, x->shape.n, cpu_dims_of(x), &args);
     return MIEN_OK;
@@ -455,7 +457,8 @@ static mien_status glue_optimize(mien_backend *b, const mien_update *u, int rows
                                .decayed = u->decayed,
                                .count = u->count,
                                .rule = u->rule,
-                               .state = u->state};
+                               .state = u->state,
+                               .each = mien_each};
     kernels(b)->optimize(&update, rows);
     return MIEN_OK;
 }

@@ -350,6 +350,7 @@ void mien_onednn_linear(mien_ops *ops) {
     ops->linear_weight_bytes = onednn_weight_bytes;
     ops->linear_scratch_bytes = onednn_scratch_bytes;
     ops->linear_weights_changed = onednn_weights_changed;
+    ops->linear_weights_for = onednn_winograd_weights_for;
     ops->weights_upload = onednn_upload;
     ops->weights_download = onednn_download;
     ops->linear_forward = onednn_forward;

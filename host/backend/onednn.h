@@ -134,6 +134,8 @@ bool onednn_wants_winograd(const mien_linear *op, mien_direction dir);
 mien_status onednn_winograd_create(mien_linear *op);
 /* In inference the weights are transformed at once, for the operators that share them. */
 void onednn_winograd_uploaded(mien_linear *op, const void *w);
+/* The slot linear_weights_for. */
+void onednn_winograd_weights_for(mien_linear *op, mien_direction dir, const void *w);
 void onednn_winograd_form(const mien_linear *op, mien_direction dir, int n, cpu_winograd *form);
 void onednn_winograd_forward(mien_linear *op, const cpu_winograd *form, const mien_tensor *y,
                              const mien_tensor *x, const void *w, const void *b, void *scratch);

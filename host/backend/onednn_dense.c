@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "host/base/threads.h"
+#include "host/base/crew.h"
 
 enum { PART = 128 }; /* columns of y, or inputs, of a product */
 
@@ -13,10 +13,16 @@ bool onednn_is_product(const mien_linear *op) {
     return op->desc.training && op->desc.dense;
 }
 
-/* A single product is left to the calling thread. Returns what to restore with mien_threads_limit.
- */
-static int start(int all) {
-    return all > PART ? mien_threads_limit(mien_threads_count()) : mien_threads_limit(1);
+typedef struct product {
+    mien_linear *op;
+    int n, in, out;
+    const float *x, *w, *b, *dy;
+    float *y, *dx, *dw;
+    bool accumulate;
+} product;
+
+static int parts_of(int all) {
+    return (all + PART - 1) / PART;
 }
 
 static int part_at(int first, int all) {
@@ -40,32 +46,34 @@ static void finish(float *y, const float *bias, int rows, int columns, int lengt
         }
 }
 
+static void forward_part(void *context, int index) {
+    const product *p = context;
+    const int k = index * PART, part = part_at(k, p->out);
+    multiply(false, false, p->n, part, p->in, p->x, p->in, p->w + k, p->out, false, p->y + k,
+             p->out);
+    finish(p->y + k, p->b ? p->b + k : NULL, p->n, part, p->out,
+           onednn_fused(&p->op->desc) == BODY_RELU);
+}
+
 void onednn_dense_forward(mien_linear *op, const mien_tensor *y, const mien_tensor *x,
                           const void *w, const void *b) {
-    const int n = x->shape.n, in = op->desc.in.c, out = op->desc.out.c;
-    const float *bias = b;
-    float *to = y->data;
-    const int team = start(out);
-#pragma omp parallel for schedule(dynamic)
-    for (int k = 0; k < out; k += PART) {
-        const int part = part_at(k, out);
-        multiply(false, false, n, part, in, x->data, in, (const float *)w + k, out, false, to + k,
-                 out);
-        finish(to + k, bias ? bias + k : NULL, n, part, out, onednn_fused(&op->desc) == BODY_RELU);
-    }
-    mien_threads_limit(team);
+    product p = {op,           x->shape.n, op->desc.in.c, op->desc.out.c,
+                 .x = x->data, .w = w,     .b = b,        .y = y->data};
+    mien_each(parts_of(p.out), forward_part, &p);
+}
+
+static void data_part(void *context, int index) {
+    const product *p = context;
+    const int c = index * PART;
+    multiply(false, true, p->n, part_at(c, p->in), p->out, p->dy, p->out,
+             p->w + (size_t)c * (size_t)p->out, p->out, p->accumulate, p->dx + c, p->in);
 }
 
 void onednn_dense_data(mien_linear *op, const mien_tensor *dx, const mien_tensor *dy, const void *w,
                        bool accumulate) {
-    const int n = dx->shape.n, in = op->desc.in.c, out = op->desc.out.c;
-    const int team = start(in);
-#pragma omp parallel for schedule(dynamic)
-    for (int c = 0; c < in; c += PART)
-        multiply(false, true, n, part_at(c, in), out, dy->data, out,
-                 (const float *)w + (size_t)c * (size_t)out, out, accumulate, (float *)dx->data + c,
-                 in);
-    mien_threads_limit(team);
+    product p = {op,     dx->shape.n,    op->desc.in.c,  op->desc.out.c,
+                 .w = w, .dy = dy->data, .dx = dx->data, .accumulate = accumulate};
+    mien_each(parts_of(p.in), data_part, &p);
 }
 
 static void sum_bias(float *db, const float *dy, int rows, int columns, bool add) {
@@ -75,14 +83,17 @@ static void sum_bias(float *db, const float *dy, int rows, int columns, bool add
             db[k] += dy[k];
 }
 
+static void filter_part(void *context, int index) {
+    const product *p = context;
+    const int c = index * PART;
+    multiply(true, false, part_at(c, p->in), p->out, p->n, p->x + c, p->in, p->dy, p->out,
+             p->accumulate, p->dw + (size_t)c * (size_t)p->out, p->out);
+}
+
 void onednn_dense_filter(mien_linear *op, void *dw, void *db, const mien_tensor *dy,
                          const mien_tensor *x, bool accumulate) {
-    const int n = x->shape.n, in = op->desc.in.c, out = op->desc.out.c;
-    const int team = start(in);
-#pragma omp parallel for schedule(dynamic)
-    for (int c = 0; c < in; c += PART)
-        multiply(true, false, part_at(c, in), out, n, (const float *)x->data + c, in, dy->data, out,
-                 accumulate, (float *)dw + (size_t)c * (size_t)out, out);
-    mien_threads_limit(team);
-    if (db) sum_bias(db, dy->data, n, out, accumulate);
+    product p = {op,           x->shape.n,     op->desc.in.c, op->desc.out.c,
+                 .x = x->data, .dy = dy->data, .dw = dw,      .accumulate = accumulate};
+    mien_each(parts_of(p.in), filter_part, &p);
+    if (db) sum_bias(db, dy->data, p.n, p.out, accumulate);
 }

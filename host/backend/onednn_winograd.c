@@ -79,19 +79,21 @@ mien_status onednn_winograd_create(mien_linear *op) {
 }
 
 void onednn_winograd_uploaded(mien_linear *op, const void *w) {
-    cpu_winograd form;
-    if (op->desc.training || !op->winograd[MIEN_FORWARD]) return;
-    onednn_winograd_form(op, MIEN_FORWARD, 1, &form);
-    cpu_of(op->backend)->kernels->winograd_weights(op->transformed, w, &form);
-    op->transformed_for = MIEN_FORWARD;
+    if (op->desc.training) return; /* it may be any array of the weights' format */
+    op->transformed_for = MIEN_DIRECTIONS;
+    onednn_winograd_weights_for(op, MIEN_FORWARD, w);
 }
 
-static const float *transformed(mien_linear *op, mien_direction dir, const cpu_winograd *form,
-                                const void *w) {
-    if (op->desc.shares) return op->transformed;
-    if (op->transformed_for != (int)dir)
-        cpu_of(op->backend)->kernels->winograd_weights(op->transformed, w, form);
+void onednn_winograd_weights_for(mien_linear *op, mien_direction dir, const void *w) {
+    cpu_winograd form;
+    if (!op->winograd[dir] || op->transformed_for == (int)dir) return;
+    onednn_winograd_form(op, dir, 1, &form);
+    cpu_of(op->backend)->kernels->winograd_weights(op->transformed, w, &form);
     op->transformed_for = (int)dir;
+}
+
+static const float *transformed(mien_linear *op, mien_direction dir, const void *w) {
+    if (!op->desc.shares) onednn_winograd_weights_for(op, dir, w);
     return op->transformed;
 }
 
@@ -100,8 +102,8 @@ void onednn_winograd_forward(mien_linear *op, const cpu_winograd *form, const mi
     const cpu_epilogue e = {
         .bias = b, .relu = op->desc.activation == BODY_RELU, .accumulate = op->desc.adds};
     cpu_of(op->backend)
-        ->kernels->winograd_forward(y->data, x->data, transformed(op, MIEN_FORWARD, form, w), form,
-                                    &e, scratch);
+        ->kernels->winograd_forward(y->data, x->data, transformed(op, MIEN_FORWARD, w), form, &e,
+                                    scratch);
 }
 
 void onednn_winograd_data(mien_linear *op, const cpu_winograd *form, const mien_tensor *dx,
@@ -110,8 +112,8 @@ void onednn_winograd_data(mien_linear *op, const cpu_winograd *form, const mien_
     const cpu_epilogue e = {.relu_mask = relu_mask ? relu_mask->data : NULL,
                             .accumulate = accumulate};
     cpu_of(op->backend)
-        ->kernels->winograd_forward(dx->data, dy->data, transformed(op, MIEN_DATA, form, w), form,
-                                    &e, scratch);
+        ->kernels->winograd_forward(dx->data, dy->data, transformed(op, MIEN_DATA, w), form, &e,
+                                    scratch);
 }
 
 void onednn_winograd_filter(mien_linear *op, const cpu_winograd *form, void *dw, void *db,

@@ -89,8 +89,9 @@ typedef struct mien_linear_desc {
      * all rows are one */
     int slice;
     mien_algorithm algorithm[MIEN_DIRECTIONS]; /* one that is not supported becomes DIRECT */
-    /* inference, where the backend has lanes: the new operator reads this one's weights, which must
-     * be uploaded before it runs, and may run beside it. NULL: it has its own */
+    /* where the backend has lanes: the new operator is for one thread and may run beside others
+     * like it. It uses what this one derives from its weights: in inference when they are uploaded,
+     * in training by linear_weights_for. NULL: it derives it itself, and all threads work on it */
     mien_linear *shares;
 } mien_linear_desc;
 
@@ -311,6 +312,9 @@ struct mien_ops {
     size_t (*linear_scratch_bytes)(const mien_linear *); /* the largest of all prepared n */
     /* The weights have changed: whatever was derived from them is out of date. */
     void (*linear_weights_changed)(mien_linear *);
+    /* Derives from the weights now what passes in one direction need: before several operators that
+     * share this one's run at the same time. */
+    void (*linear_weights_for)(mien_linear *, mien_direction, const void *w);
     /* HWIO (dense: in x out) f32 on the host ↔ weights in the operator's layout */
     mien_status (*weights_upload)(mien_linear *, void *dst, const float *hwio);
     mien_status (*weights_download)(mien_linear *, float *hwio, const void *src);

@@ -52,6 +52,10 @@ static void plain_weights_changed(mien_linear *op) {
     (void)op;
 }
 
+static void plain_weights_for(mien_linear *op, mien_direction direction, const void *w) {
+    (void)op, (void)direction, (void)w; /* nothing is derived from them */
+}
+
 static mien_status plain_upload(mien_linear *op, void *dst, const float *hwio) {
     for (size_t i = 0; i < weight_count(op); i++)
         ((real *)dst)[i] = hwio[i];
@@ -170,6 +174,7 @@ void CPU_REAL_NAME(mien_plain_linear)(mien_ops *ops) {
     ops->linear_weight_bytes = plain_weight_bytes;
     ops->linear_scratch_bytes = plain_scratch_bytes;
     ops->linear_weights_changed = plain_weights_changed;
+    ops->linear_weights_for = plain_weights_for;
     ops->weights_upload = plain_upload;
     ops->weights_download = plain_download;
     ops->linear_forward = plain_forward;

@@ -164,3 +164,41 @@ mien_status mien_crew_run(mien_crew *crew, int slices, mien_crew_work work, void
     if (crew->status == MIEN_OK) return MIEN_OK;
     return mien_fail(crew->status, __FILE__, __LINE__, "%s", crew->message);
 }
+
+static _Thread_local mien_crew *led;
+
+mien_crew_post mien_crew_lead(mien_crew *crew) {
+    const mien_crew_post saved = {led, crew ? mien_threads_limit(1) : 0};
+    if (crew) led = crew;
+    return saved;
+}
+
+void mien_crew_leave(mien_crew_post saved) {
+    led = saved.crew;
+    if (saved.team) mien_threads_limit(saved.team);
+}
+
+typedef struct each {
+    void (*work)(void *context, int index);
+    void *context;
+} each;
+
+static mien_status do_one(void *context, int index, int thread) {
+    const each *e = context;
+    (void)thread;
+    e->work(e->context, index);
+    return MIEN_OK;
+}
+
+void mien_each(int count, void (*work)(void *context, int index), void *context) {
+    each e = {work, context};
+    if (led && count > 1) {
+        mien_crew_run(led, count, do_one, &e);
+        return;
+    }
+    const int team = count > 1 ? 0 : mien_threads_limit(1);
+#pragma omp parallel for schedule(dynamic)
+    for (int i = 0; i < count; i++)
+        work(context, i);
+    if (team) mien_threads_limit(team);
+}

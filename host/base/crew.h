@@ -27,4 +27,21 @@ void mien_crew_free(mien_crew *crew);
  * out, and the first failure is returned with its message. Not from two threads at a time. */
 mien_status mien_crew_run(mien_crew *crew, int slices, mien_crew_work work, void *context);
 
+/* What mien_crew_lead changed. */
+typedef struct mien_crew_post {
+    mien_crew *crew;
+    int team;
+} mien_crew_post;
+
+/* From here to mien_crew_leave the calling thread does its loops by mien_each with `crew`, and its
+ * OpenMP regions have a team of one: OpenMP's own threads wait by spinning, and would take a CPU
+ * from the crew. NULL: nothing changes. */
+mien_crew_post mien_crew_lead(mien_crew *crew);
+void mien_crew_leave(mien_crew_post saved);
+/* Calls `work` for every index below `count` (at most MIEN_CREW_SLICES), in any order, by the crew
+ * that the calling thread leads, else by its OpenMP team. Inside `work` OpenMP teams have one
+ * thread.
+ */
+void mien_each(int count, void (*work)(void *context, int index), void *context);
+
 #endif

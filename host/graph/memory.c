@@ -2,7 +2,9 @@
  * i), the loss (time N) and the backward pass (node i at time 2N - i). Two buffers may share memory
  * if their lifetimes do not overlap. In the micro-batched part, a value that backward needs holds
  * all rows and lives throughout, because every micro-batch runs forward before the first runs
- * backward; any other buffer holds one micro-batch. */
+ * backward; any other buffer holds one micro-batch. Where threads carry slices, these others have
+ * an arena of their own at the end of ACT, for every thread one: laid out for a slice, and for a
+ * micro-batch on all of them together. */
 #include <stdlib.h>
 
 #include "host/base/memory.h"
@@ -11,7 +13,8 @@
 typedef struct buffer {
     size_t bytes, offset;
     int birth, death; /* inclusive */
-    size_t *target;   /* receives the offset */
+    bool of_slice;
+    size_t *target; /* receives the offset */
 } buffer;
 
 typedef struct planner {
@@ -31,14 +34,29 @@ static bool runs_backward(const planner *p, int node) {
 }
 
 static bool chunked(const planner *p, int node) {
-    return node < p->plan->cut && p->plan->micro_batch < p->plan->max_batch;
+    return node < p->plan->cut && (p->plan->carries || p->plan->micro_batch < p->plan->max_batch);
 }
 
-static mien_status add(planner *p, size_t bytes, int birth, int death, size_t *target) {
+/* Rows of a buffer that holds a micro-batch. */
+static size_t chunk_rows(const planner *p) {
+    return (size_t)(p->plan->carries ? p->plan->slice : p->plan->micro_batch);
+}
+
+static mien_status add_bytes(planner *p, size_t bytes, bool of_slice, int birth, int death,
+                             size_t *target) {
     MIEN_TRY(mien_grow(&p->buffers, &p->capacity, p->count + 1, sizeof *p->buffers));
-    p->buffers[p->count++] =
-        (buffer){(bytes + MIEN_ALIGN - 1) & ~(size_t)(MIEN_ALIGN - 1), 0, birth, death, target};
+    p->buffers[p->count++] = (buffer){.bytes = (bytes + MIEN_ALIGN - 1) & ~(size_t)(MIEN_ALIGN - 1),
+                                      .birth = birth,
+                                      .death = death,
+                                      .of_slice = of_slice,
+                                      .target = target};
     return MIEN_OK;
+}
+
+/* A buffer of all rows of the batch, or of a micro-batch. */
+static mien_status add(planner *p, size_t row, bool whole, int birth, int death, size_t *target) {
+    return add_bytes(p, row * (whole ? (size_t)p->plan->max_batch : chunk_rows(p)),
+                     p->plan->carries && !whole, birth, death, target);
 }
 
 /* The last time at which the buffer of node `root` is read. */
@@ -82,8 +100,7 @@ static mien_status add_value(planner *p, int i) {
         birth = 0;
         death = 2 * p->n;
     }
-    return add(p, row * (size_t)(own->memory.value_whole ? plan->max_batch : plan->micro_batch),
-               birth, death, &own->memory.value);
+    return add(p, row, own->memory.value_whole, birth, death, &own->memory.value);
 }
 
 /* The gradient of a value lives from the backward pass of its last consumer to its producer's. */
@@ -111,8 +128,7 @@ static mien_status add_gradient(planner *p, int i) {
     own->memory.gradient_whole = !chunked(p, i) || from_head || i == 0;
     if (chunked(p, i) && own->memory.gradient_whole) death = 2 * p->n;
     if (chunked(p, i) && i == 0) birth = p->n; /* every micro-batch adds its rows */
-    return add(p, row * (size_t)(own->memory.gradient_whole ? plan->max_batch : plan->micro_batch),
-               birth, death, &own->memory.gradient);
+    return add(p, row, own->memory.gradient_whole, birth, death, &own->memory.gradient);
 }
 
 static mien_status add_saved(planner *p, int i) {
@@ -121,15 +137,16 @@ static mien_status add_saved(planner *p, int i) {
     mien_node_plan *own = &plan->nodes[i];
     const bool kept = runs_backward(p, i), all = kept && chunked(p, i);
     const int birth = all ? 0 : i, death = all ? 2 * p->n : (kept ? backward_time(p, i) : i);
-    const int rows = chunked(p, i) && !kept ? plan->micro_batch : plan->max_batch;
+    const bool whole = !chunked(p, i) || kept;
     const int written = mien_plan_written(plan, i);
     const mien_node *pool = &plan->graph->nodes[written];
     if ((pool->def->flags & MIEN_SAVES_INDEX) && !own->fusion.skipped)
-        MIEN_TRY(add(p, mien_shape_sample(pool->out) * mien_index_bytes(pool) * (size_t)rows, birth,
-                     death, &plan->nodes[written].memory.index));
+        MIEN_TRY(add(p, mien_shape_sample(pool->out) * mien_index_bytes(pool), whole, birth, death,
+                     &plan->nodes[written].memory.index));
     if (node->def->flags & MIEN_SAVES_STATISTICS)
-        MIEN_TRY(add(p, 2 * (size_t)node->out.c * mien_dtype_bytes(plan->backend->param_dtype),
-                     birth, death, &own->memory.statistics));
+        MIEN_TRY(add_bytes(p,
+                           2 * (size_t)node->out.c * mien_dtype_bytes(plan->backend->param_dtype),
+                           false, birth, death, &own->memory.statistics));
     return MIEN_OK;
 }
 
@@ -139,10 +156,9 @@ static int by_size(const void *a, const void *b) {
     return x->target < y->target ? -1 : 1; /* qsort is not stable: make it a total order */
 }
 
-/* Places the buffers largest first, each at an offset where it overlaps no buffer that is alive at
- * the same time. Returns the size of the arena. */
-static size_t assign_offsets(planner *p) {
-    size_t total = 0;
+/* Places the buffers largest first, each at an offset where it overlaps no buffer of its arena that
+ * is alive at the same time. sizes: of the arena, of a slice's. */
+static void assign_offsets(planner *p, size_t sizes[2]) {
     qsort(p->buffers, p->count, sizeof *p->buffers, by_size);
     for (size_t i = 0; i < p->count; i++) {
         buffer *b = &p->buffers[i];
@@ -150,7 +166,8 @@ static size_t assign_offsets(planner *p) {
             moved = false;
             for (size_t k = 0; k < i; k++) {
                 const buffer *o = &p->buffers[k];
-                const bool together = b->birth <= o->death && o->birth <= b->death;
+                const bool together =
+                    b->birth <= o->death && o->birth <= b->death && b->of_slice == o->of_slice;
                 if (together && b->offset < o->offset + o->bytes &&
                     o->offset < b->offset + b->bytes) {
                     b->offset = o->offset + o->bytes;
@@ -159,24 +176,39 @@ static size_t assign_offsets(planner *p) {
             }
         }
         *b->target = b->offset;
-        if (b->offset + b->bytes > total) total = b->offset + b->bytes;
+        size_t *size = &sizes[b->of_slice];
+        if (b->offset + b->bytes > *size) *size = b->offset + b->bytes;
     }
-    return total;
+}
+
+/* Slices side by side that the arenas at the end of ACT hold: of all threads, or a micro-batch. */
+static size_t slices_held(const mien_plan *plan) {
+    const int lanes = plan->ops->lanes(plan->backend);
+    const int micro = (plan->micro_batch + plan->slice - 1) / plan->slice;
+    return (size_t)(lanes > micro ? lanes : micro);
 }
 
 mien_status mien_plan_memory(mien_plan *plan) {
     planner p = {.plan = plan, .n = plan->graph->count};
     mien_status status = MIEN_OK;
-    const size_t rows = (size_t)plan->max_batch * (size_t)plan->graph->classes *
-                        mien_dtype_bytes(plan->backend->param_dtype);
+    size_t sizes[2] = {0};
+    const size_t row = (size_t)plan->graph->classes * mien_dtype_bytes(plan->backend->param_dtype);
     for (int i = 0; i < p.n; i++) {
         if (plan->nodes[i].fusion.storage == i) MIEN_GO(add_value(&p, i));
         if (plan->training && plan->nodes[i].fusion.grad_storage == i) MIEN_GO(add_gradient(&p, i));
         MIEN_GO(add_saved(&p, i));
     }
-    MIEN_GO(add(&p, rows, 0, 2 * p.n, &plan->targets));
-    MIEN_GO(add(&p, rows, 0, 2 * p.n, &plan->probabilities));
-    plan->act_bytes = assign_offsets(&p);
+    MIEN_GO(add(&p, row, true, 0, 2 * p.n, &plan->targets));
+    MIEN_GO(add(&p, row, true, 0, 2 * p.n, &plan->probabilities));
+    assign_offsets(&p, sizes);
+    plan->act_bytes = sizes[0];
+    plan->chunk_scale = 1;
+    if (plan->carries) {
+        plan->slice_bytes = sizes[1];
+        plan->chunk_start = sizes[0];
+        plan->chunk_scale = (size_t)((plan->micro_batch + plan->slice - 1) / plan->slice);
+        plan->act_bytes += sizes[1] * slices_held(plan);
+    }
     for (int i = 0; i < p.n; i++) { /* nodes that share a buffer share its offset */
         mien_node_plan *own = &plan->nodes[i];
         const mien_node_plan *root = &plan->nodes[own->fusion.storage];

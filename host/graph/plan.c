@@ -111,6 +111,13 @@ bool mien_plan_linear_desc(const mien_plan *plan, int i, mien_linear_desc *desc)
     return true;
 }
 
+mien_status mien_plan_linear_beside(const mien_plan *plan, int i, mien_linear **out) {
+    mien_linear_desc d;
+    if (!mien_plan_linear_desc(plan, i, &d)) return MIEN_OK;
+    d.shares = plan->nodes[i].linear;
+    return plan->ops->linear_create(plan->backend, &d, out);
+}
+
 static mien_status create_linear(mien_plan *plan, int i) {
     mien_linear_desc d;
     if (!mien_plan_linear_desc(plan, i, &d)) return MIEN_OK;
@@ -134,7 +141,7 @@ void mien_plan_algorithms(const mien_plan *plan, const char *prefix, mien_text *
     }
 }
 
-static size_t param_elements(const mien_plan *plan, int i, int k) {
+size_t mien_plan_param_elements(const mien_plan *plan, int i, int k) {
     const mien_param *p = &plan->graph->nodes[i].params[k];
     if (plan->nodes[i].int8) return 0; /* its operator owns them */
     const size_t count = p->linear ? plan->ops->linear_weight_bytes(plan->nodes[i].linear) /
@@ -154,7 +161,7 @@ static void lay_out_params(mien_plan *plan) {
                 const bool trained = is_trained(&graph->nodes[i], k);
                 if (!p->trained || round != (trained ? (p->decays ? 0 : 1) : 2)) continue;
                 plan->nodes[i].param[k] = plan->params;
-                plan->params += param_elements(plan, i, k);
+                plan->params += mien_plan_param_elements(plan, i, k);
             }
         if (round == 0) plan->decayed = plan->params;
         if (round == 1) plan->trained = plan->params;
@@ -163,7 +170,7 @@ static void lay_out_params(mien_plan *plan) {
         for (int k = 0; k < graph->nodes[i].param_count; k++)
             if (!graph->nodes[i].params[k].trained) {
                 plan->nodes[i].param[k] = plan->states;
-                plan->states += param_elements(plan, i, k);
+                plan->states += mien_plan_param_elements(plan, i, k);
             }
 }
 
@@ -230,7 +237,9 @@ static void widen_logits(mien_plan *plan) {
 static mien_status allocate_activations(mien_plan *plan) {
     const mien_status status =
         plan->ops->alloc(plan->backend, plan->act_bytes, (void **)&plan->act);
-    return status == MIEN_NO_MEMORY ? too_large(plan) : status;
+    if (status == MIEN_NO_MEMORY) return too_large(plan);
+    plan->chunk = plan->act + plan->chunk_start;
+    return status;
 }
 
 /* For f16 gradients: high enough that small ones do not underflow; overflows lower it. */
@@ -245,6 +254,7 @@ static mien_status build(mien_plan *plan, const mien_plan_options *options) {
     mark_gradients(plan);
     mien_plan_move_slopes(plan);
     choose_micro_batch(plan, options->micro_batch);
+    plan->carries = !options->micro_batch && !options->input_gradient && mien_plan_can_carry(plan);
     for (int i = 0; i < plan->graph->count; i++)
         MIEN_TRY(create_linear(plan, i));
     lay_out_params(plan);
@@ -258,6 +268,7 @@ static mien_status build(mien_plan *plan, const mien_plan_options *options) {
     body_step_start(&start, options->seed, plan->rule.beta_1, plan->rule.beta_2);
     if (plan->backend->dtype == MIEN_F16) start.loss_scale = initial_loss_scale;
     MIEN_TRY(mien_plan_write(plan, &start));
+    if (plan->carries) MIEN_TRY(mien_plan_carriers_create(plan));
     return plan->shares ? MIEN_OK : mien_plan_prepare(plan, plan->max_batch);
 }
 
@@ -301,6 +312,7 @@ mien_status mien_plan_create(const mien_graph *graph, mien_backend *backend,
 void mien_plan_free(mien_plan *plan) {
     if (!plan) return;
     mien_plan_slices_free(plan->slices);
+    mien_plan_carriers_free(plan);
     for (int i = 0; i < MIEN_INFER_SIZES; i++) /* first: they refer to the operators */
         mien_replay_release(&plan->infer[i], plan->backend);
     for (int i = 0; plan->nodes && i < plan->graph->count; i++) {
@@ -324,11 +336,16 @@ static mien_status prepare_linear(mien_plan *plan, int i, int n) {
 }
 
 mien_status mien_plan_prepare(mien_plan *plan, int n) {
-    size_t need = 0;
     if (n < 1 || n > plan->max_batch)
         return MIEN_FAIL(INVALID, "a batch of %d exceeds the plan's maximum of %d", n,
                          plan->max_batch);
-    for (int i = 0; i < plan->graph->count; i++) {
+    if (plan->carries) MIEN_TRY(mien_plan_carriers_prepare(plan, n));
+    return mien_plan_prepare_nodes(plan, plan->carries ? plan->cut : 0, plan->graph->count, n);
+}
+
+mien_status mien_plan_prepare_nodes(mien_plan *plan, int from, int to, int n) {
+    size_t need = 0;
+    for (int i = from; i < to; i++) {
         if (i < plan->cut) {
             if (n >= plan->micro_batch) MIEN_TRY(prepare_linear(plan, i, plan->micro_batch));
             MIEN_TRY(prepare_linear(plan, i, n % plan->micro_batch));

@@ -9,6 +9,7 @@
 #ifndef HOST_GRAPH_PLAN_H
 #define HOST_GRAPH_PLAN_H
 
+#include "host/base/crew.h"
 #include "host/graph/quant.h"
 #include "host/graph/replay.h"
 #include "host/graph/weights.h"
@@ -32,7 +33,8 @@ typedef struct mien_fusion {
     int pool;               /* training: the max pooling that runs in its pass; 0: none */
 } mien_fusion;
 
-/* Where a node's buffers are: offsets in bytes into the ACT arena, set by memory.c. */
+/* Where a node's buffers are, set by memory.c: offsets in bytes into the ACT arena, those of
+ * buffers that hold only a micro-batch in units of `chunk_scale` from `chunk` on. */
 typedef struct mien_node_memory {
     size_t value, gradient, index, statistics;
     bool value_whole, gradient_whole; /* holds all rows of the batch, not only a micro-batch */
@@ -95,6 +97,9 @@ typedef struct mien_plan {
     bool training, pools_apart, keeps_norms;
     int max_batch, micro_batch;
     int slice; /* training: see mien_linear_desc */
+    /* training: threads carry slices through the nodes before `cut`, see train_slices.c */
+    bool carries;
+    struct mien_carriers *carriers; /* then; else NULL */
     int most; /* rows that mien_plan_run takes: max_batch, or more where it cuts them into slices */
     const struct mien_plan *shares; /* whose parameters it reads; NULL: its own */
     bool sliced;
@@ -109,12 +114,19 @@ typedef struct mien_plan {
      * then the other trained ones, then the frozen ones */
     size_t decayed, trained, params, states;
     char *param, *grad, *state, *act, *scratch, *moment1, *moment2, *average;
+    /* Gradients of parameters from `decayed` on are `gap` elements further to the front; 0 but for
+     * a slice's, which have no place for those of the nodes from `cut` on. */
+    size_t gap;
+    char *chunk; /* where a micro-batch's buffers are, in ACT */
+    size_t chunk_start, chunk_scale;
+    size_t slice_bytes; /* of a slice's buffers; 0 where the plan does not carry any */
     /* a copy of `weights` in the backend's dtype, in inference followed by one of `state` for
      * folded biases; NULL where that is param_dtype */
     char *half;
     const char *weights; /* what the passes read: PARAM, or AVERAGE while evaluating with it */
     unsigned version;    /* incremented when memory that recorded work refers to is reallocated */
     size_t act_bytes, scratch_bytes, targets, probabilities;
+    int layers_rows; /* where it carries: the batch that the passes layer by layer are ready for */
     body_rule rule;
     body_step *step; /* in backend memory */
     double *rates;   /* learning rate of every step of the epoch; in backend memory */
@@ -176,16 +188,26 @@ typedef struct mien_walk {
     uint64_t offset;           /* index of the batch's row 0 in the global batch */
 } mien_walk;
 
+/* The passes of nodes from .. to - 1. */
+mien_status mien_plan_walk_forward(mien_plan *plan, const mien_walk *walk, int from, int to);
+mien_status mien_plan_walk_backward(mien_plan *plan, const mien_walk *walk, int from, int to);
 /* Fills in `pass` for the forward or, with `backward`, the backward pass of node i. */
 void mien_plan_pass(const mien_plan *plan, const mien_walk *walk, int i, bool backward,
                     mien_pass *pass);
-/* The gradient of a parameter, NULL when it is not trained. */
+/* A parameter as the passes read it, NULL: node has fewer; its gradient, NULL when it is not
+ * trained.
+ */
+void *mien_plan_param(const mien_plan *plan, int node, int param);
 void *mien_plan_param_grad(const mien_plan *plan, int node, int param);
 
 /* Runs the forward pass of all nodes. `offset` is the index of row 0 in the global batch, which may
  * be split over the plans of several processes: dropout and noise are then the same as in one plan
  * with all rows. Batch normalisation takes its statistics from the plan's own rows. */
 mien_status mien_plan_forward(mien_plan *plan, int n, bool training, uint64_t offset);
+/* Between these two a step's loops are worked on by the threads that carry slices, if there are
+ * any: calls that belong together wait less. */
+mien_crew_post mien_plan_begin_step(const mien_plan *plan);
+void mien_plan_end_step(mien_crew_post post);
 /* Adds the loss of the logits to the step state; with `gradient` also writes the gradient of the
  * mean over the global batch. */
 mien_status mien_plan_loss(mien_plan *plan, int n, int global_rows, const void *class_weight,
@@ -265,6 +287,20 @@ mien_status mien_plan_int8_create(mien_plan *plan, int i);
 int mien_plan_uncut(const mien_backend *backend, int most);
 int mien_plan_slice_cut(const mien_plan *plan, int *cut);
 void mien_plan_slices_free(struct mien_slices *slices);
+/* train_slices.c: whether a training plan carries slices; creates and releases what that needs;
+ * prepares for batches of n; the passes of a batch of n through the nodes before `cut`. */
+bool mien_plan_can_carry(const mien_plan *plan);
+mien_status mien_plan_carriers_create(mien_plan *plan);
+void mien_plan_carriers_free(mien_plan *plan);
+mien_status mien_plan_carriers_prepare(mien_plan *plan, int n);
+mien_status mien_plan_carry_forward(mien_plan *plan, int n, bool training, uint64_t offset);
+mien_status mien_plan_carry_backward(mien_plan *plan, int n, uint64_t offset);
+/* The operator of node i for one of several threads. */
+mien_status mien_plan_linear_beside(const mien_plan *plan, int i, mien_linear **out);
+/* plan.c: elements that a parameter or its gradient takes; prepares operators of nodes from .. to -
+ * 1 for the rows that a batch of n has there, and scratch memory for them. */
+size_t mien_plan_param_elements(const mien_plan *plan, int node, int param);
+mien_status mien_plan_prepare_nodes(mien_plan *plan, int from, int to, int n);
 /* memory.c: assigns offsets from lifetimes: `memory` of every node, and `act_bytes`. */
 mien_status mien_plan_memory(mien_plan *plan);
 

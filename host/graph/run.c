@@ -12,11 +12,11 @@ static mien_tensor view(const mien_plan *plan, const mien_walk *walk, int node, 
                         size_t offset, bool whole) {
     mien_shape s = plan->graph->nodes[node].out;
     const size_t row = mien_shape_sample(s) * mien_dtype_bytes(dtype);
-    const size_t skip = whole ? row * (size_t)walk->first : 0;
     const bool nhwc = dtype != plan->backend->dtype; /* int8 is NHWC on every backend */
     s.n = walk->rows;
     return (mien_tensor){s, dtype, nhwc ? s.c : plan->ops->channel_block(plan->backend, s),
-                         plan->act + offset + skip};
+                         whole ? plan->act + offset + row * (size_t)walk->first
+                               : plan->chunk + offset * plan->chunk_scale};
 }
 
 static mien_tensor value(const mien_plan *plan, const mien_walk *walk, int node) {
@@ -29,9 +29,10 @@ static mien_tensor gradient(const mien_plan *plan, const mien_walk *walk, int no
     return view(plan, walk, node, plan->backend->dtype, memory->gradient, memory->gradient_whole);
 }
 
-static void *param(const mien_plan *plan, const mien_node *node, int i) {
-    const mien_node_plan *own = &plan->nodes[node->index];
-    if (i == 1 && own->fusion.norm) return mien_plan_folded_bias(plan, node->index);
+void *mien_plan_param(const mien_plan *plan, int index, int i) {
+    const mien_node *node = &plan->graph->nodes[index];
+    const mien_node_plan *own = &plan->nodes[index];
+    if (i == 1 && own->fusion.norm) return mien_plan_folded_bias(plan, index);
     if (i >= node->param_count) return NULL;
     if (node->def->linear && plan->half)
         return plan->half + own->param[i] * mien_dtype_bytes(plan->backend->dtype);
@@ -44,15 +45,18 @@ void *mien_plan_param_grad(const mien_plan *plan, int node, int i) {
     if (!plan->training || i >= n->param_count || !n->params[i].trained ||
         !((const mien_layer_common *)n->attrs)->trainable)
         return NULL;
-    return plan->grad + plan->nodes[node].param[i] * element_bytes(plan);
+    const size_t at = plan->nodes[node].param[i];
+    return plan->grad + (at - (at < plan->decayed ? 0 : plan->gap)) * element_bytes(plan);
 }
 
 /* The index buffer holds all rows where backward needs it, else one micro-batch. */
 static void *index_of(const mien_plan *plan, const mien_walk *walk, const mien_node *node) {
     const mien_node_plan *own = &plan->nodes[node->index];
     const bool kept = plan->training && own->requires_grad;
-    const size_t skip = kept ? mien_shape_sample(node->out) * (size_t)walk->first : 0;
-    return plan->act + own->memory.index + skip * mien_index_bytes(node);
+    const size_t skip = mien_shape_sample(node->out) * (size_t)walk->first;
+    if (!kept && node->index < plan->cut)
+        return plan->chunk + own->memory.index * plan->chunk_scale;
+    return plan->act + own->memory.index + (kept ? skip * mien_index_bytes(node) : 0);
 }
 
 /* Sets the gradients that a backward pass reads and writes. */
@@ -105,7 +109,7 @@ void mien_plan_pass(const mien_plan *plan, const mien_walk *walk, int i, bool ba
     for (int k = 0; k < pass->x_count; k++)
         pass->x[k] = value(plan, walk, mien_plan_operand(plan, i, k));
     for (int k = 0; k < MIEN_PARAMS_MAX; k++)
-        pass->params[k] = param(plan, node, k);
+        pass->params[k] = mien_plan_param(plan, i, k);
     if (result->def->flags & MIEN_SAVES_INDEX) pass->index = index_of(plan, walk, result);
     if (node->def->flags & MIEN_SAVES_STATISTICS) {
         pass->statistics[0] = plan->act + own->memory.statistics;
@@ -143,7 +147,7 @@ mien_tensor mien_plan_input_gradient(const mien_plan *plan, int n) {
     return gradient(plan, &(mien_walk){.rows = n}, 0);
 }
 
-static mien_status walk_forward(mien_plan *plan, const mien_walk *walk, int from, int to) {
+mien_status mien_plan_walk_forward(mien_plan *plan, const mien_walk *walk, int from, int to) {
     mien_pass pass;
     MIEN_TRY(mien_plan_stamp(plan, NULL));
     for (int i = from; i < to; i++) {
@@ -160,7 +164,7 @@ static mien_status walk_forward(mien_plan *plan, const mien_walk *walk, int from
     return MIEN_OK;
 }
 
-static mien_status walk_backward(mien_plan *plan, const mien_walk *walk, int from, int to) {
+mien_status mien_plan_walk_backward(mien_plan *plan, const mien_walk *walk, int from, int to) {
     mien_pass pass;
     MIEN_TRY(mien_plan_stamp(plan, NULL));
     for (int i = to - 1; i >= from; i--) {
@@ -188,16 +192,38 @@ static void next_rows(const mien_plan *plan, mien_walk *walk, int first, int n) 
     walk->rows = n - first < plan->micro_batch ? n - first : plan->micro_batch;
 }
 
-mien_status mien_plan_forward(mien_plan *plan, int n, bool training, uint64_t offset) {
-    mien_walk walk = {.training = training, .offset = offset};
-    if (plan->training) invalidate_weight_caches(plan);
+/* Does this pass carry slices? To time or to show layers, it runs layer by layer instead, with the
+ * same result. */
+static bool carries(const mien_plan *plan) {
+    return plan->carries && !plan->profile && !plan->observe;
+}
+
+/* Layer by layer, in micro-batches. */
+static mien_status layers_forward(mien_plan *plan, mien_walk walk, int n) {
+    if (plan->carries && plan->layers_rows != n) {
+        MIEN_TRY(mien_plan_prepare_nodes(plan, 0, plan->cut, n));
+        plan->layers_rows = n;
+    }
     for (int first = 0; first < n; first += plan->micro_batch) {
         next_rows(plan, &walk, first, n);
-        MIEN_TRY(walk_forward(plan, &walk, 1, plan->cut));
+        MIEN_TRY(mien_plan_walk_forward(plan, &walk, 1, plan->cut));
     }
-    walk.first = 0;
-    walk.rows = n;
-    return walk_forward(plan, &walk, plan->cut, plan->graph->count);
+    return MIEN_OK;
+}
+
+static mien_status forward(mien_plan *plan, int n, bool training, uint64_t offset) {
+    const mien_walk walk = {.training = training, .rows = n, .offset = offset};
+    if (plan->training) invalidate_weight_caches(plan);
+    MIEN_TRY(carries(plan) ? mien_plan_carry_forward(plan, n, training, offset)
+                           : layers_forward(plan, walk, n));
+    return mien_plan_walk_forward(plan, &walk, plan->cut, plan->graph->count);
+}
+
+mien_status mien_plan_forward(mien_plan *plan, int n, bool training, uint64_t offset) {
+    const mien_crew_post post = mien_plan_begin_step(plan);
+    const mien_status status = forward(plan, n, training, offset);
+    mien_plan_end_step(post);
+    return status;
 }
 
 mien_status mien_plan_loss(mien_plan *plan, int n, int global_rows, const void *class_weight,
@@ -214,15 +240,27 @@ mien_status mien_plan_loss(mien_plan *plan, int n, int global_rows, const void *
     return plan->profile ? mien_plan_stamp(plan, &plan->profile->loss) : MIEN_OK;
 }
 
-mien_status mien_plan_backward(mien_plan *plan, int n, uint64_t offset) {
-    mien_walk walk = {.training = true, .rows = n, .offset = offset};
-    MIEN_TRY(walk_backward(plan, &walk, plan->cut, plan->graph->count));
+static mien_status layers_backward(mien_plan *plan, mien_walk walk, int n) {
     for (int first = 0; first < n; first += plan->micro_batch) {
         next_rows(plan, &walk, first, n);
         walk.accumulate = first > 0;
-        MIEN_TRY(walk_backward(plan, &walk, 1, plan->cut));
+        MIEN_TRY(mien_plan_walk_backward(plan, &walk, 1, plan->cut));
     }
     return MIEN_OK;
+}
+
+static mien_status backward(mien_plan *plan, int n, uint64_t offset) {
+    const mien_walk walk = {.training = true, .rows = n, .offset = offset};
+    MIEN_TRY(mien_plan_walk_backward(plan, &walk, plan->cut, plan->graph->count));
+    return carries(plan) ? mien_plan_carry_backward(plan, n, offset)
+                         : layers_backward(plan, walk, n);
+}
+
+mien_status mien_plan_backward(mien_plan *plan, int n, uint64_t offset) {
+    const mien_crew_post post = mien_plan_begin_step(plan);
+    const mien_status status = backward(plan, n, offset);
+    mien_plan_end_step(post);
+    return status;
 }
 
 mien_status mien_plan_update(mien_plan *plan, int global_rows) {

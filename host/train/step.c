@@ -58,8 +58,7 @@ static mien_status gather(const batch_work *work) {
     return plan->profile ? mien_plan_stamp(plan, &plan->profile->gather) : MIEN_OK;
 }
 
-static mien_status compute(void *context) {
-    const batch_work *work = context;
+static mien_status run_passes(const batch_work *work) {
     const mien_batch *b = &work->batch;
     const uint64_t first = (uint64_t)b->first;
     mien_plan *plan = work->step->plan;
@@ -73,6 +72,14 @@ static mien_status compute(void *context) {
     MIEN_TRY(mien_plan_loss(plan, b->rows, b->global_rows, work->step->class_weight, true));
     MIEN_TRY(mien_plan_backward(plan, b->rows, first));
     return mien_plan_update(plan, b->global_rows);
+}
+
+static mien_status compute(void *context) {
+    const batch_work *work = context;
+    const mien_crew_post post = mien_plan_begin_step(work->step->plan);
+    const mien_status status = run_passes(work);
+    mien_plan_end_step(post);
+    return status;
 }
 
 /* The augmentation ranges are constants of a recording, so new ranges need a new recording. */

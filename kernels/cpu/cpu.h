@@ -68,6 +68,9 @@ static inline size_t cpu_stem_capacity(const cpu_conv *c) {
     return ((size_t)c->window.kernel_h * cpu_stem_line(c) + 15) & ~(size_t)15;
 }
 
+/* Calls work(context, index) for every index below `count`, in any order and by several threads. */
+typedef void (*cpu_each)(int count, void (*work)(void *context, int index), void *context);
+
 typedef struct cpu_gather {
     const uint8_t *pixels;
     const real *targets;
@@ -81,6 +84,7 @@ typedef struct cpu_gather {
     float label_smoothing;
     uint32_t seed;
     uint64_t step;
+    cpu_each each; /* NULL: the OpenMP team */
 } cpu_gather;
 
 /* mien_update with types. */
@@ -92,6 +96,7 @@ typedef struct cpu_update {
     size_t decayed, count;
     const body_rule *rule;
     body_step *state;
+    cpu_each each; /* NULL: the OpenMP team */
 } cpu_update;
 
 /* A 3x3 convolution of stride 1 for Winograd's algorithm, activations in blocks of LANES channels.
@@ -255,6 +260,17 @@ extern const cpu_kernels cpu_kernels_f64;
 #else
 extern const cpu_kernels cpu_kernels_v2, cpu_kernels_v3, cpu_kernels_v4;
 #endif
+
+static inline void cpu_do_each(cpu_each each, int count, void (*work)(void *context, int index),
+                               void *context) {
+    if (each) {
+        each(count, work, context);
+        return;
+    }
+#pragma omp parallel for schedule(static)
+    for (int i = 0; i < count; i++)
+        work(context, i);
+}
 
 /* Where row n, channel block b of a tensor starts. */
 static inline size_t cpu_plane(cpu_dims d, int n, int b) {

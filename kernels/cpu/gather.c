@@ -37,28 +37,40 @@ static void targets_of(real *out, const cpu_gather *g, int row, int partner, flo
     }
 }
 
+typedef struct batch {
+    const cpu_gather *g;
+    cpu_dims d;
+    int distance; /* from a row to its partner in mixup; 0: none */
+    real *x, *targets;
+} batch;
+
+static void gather_row(void *context, int row) {
+    const batch *b = context;
+    const cpu_gather *g = b->g;
+    const cpu_dims d = b->d;
+    const uint64_t n = g->first + (uint64_t)row;
+    const float weight = b->distance ? body_mixup_weight(&g->ranges, g->seed, g->step, n) : 1.0f;
+    /* `order` starts at row 0 of this call; the partner is counted in the whole batch */
+    const int partner =
+        b->distance ? (int)((n + (uint64_t)b->distance) % (uint64_t)g->batch) - (int)g->first : row;
+    const source own = pick(g, d, row);
+    const source other = weight < 1 ? pick(g, d, partner) : own;
+    for (int y = 0; y < d.h; y++)
+        for (int c = 0; c < d.c; c++)
+            for (int col = 0; col < d.w; col++) {
+                const float v = value(g, &own, &other, weight, d, col, y, c);
+                const size_t at = cpu_plane(d, row, c / d.block) +
+                                  ((size_t)y * (size_t)d.w + (size_t)col) * (size_t)d.block +
+                                  (size_t)(c % d.block);
+                b->x[at] = fmaf(v, g->scale[c], g->shift[c]);
+            }
+    if (b->targets)
+        targets_of(b->targets + (size_t)row * (size_t)g->classes, g, row, partner, weight);
+}
+
 void CPU(gather)(real *x, real *targets, int rows, cpu_dims d, const cpu_gather *g) {
-    const int distance =
-        g->augment && g->ranges.mixup > 0 ? body_mixup_distance(g->seed, g->step, g->batch) : 0;
-#pragma omp parallel for schedule(static)
-    for (int row = 0; row < rows; row++) {
-        const uint64_t n = g->first + (uint64_t)row;
-        const float weight = distance ? body_mixup_weight(&g->ranges, g->seed, g->step, n) : 1.0f;
-        /* `order` starts at row 0 of this call; the partner is counted in the whole batch */
-        const int partner =
-            distance ? (int)((n + (uint64_t)distance) % (uint64_t)g->batch) - (int)g->first : row;
-        const source own = pick(g, d, row);
-        const source other = weight < 1 ? pick(g, d, partner) : own;
-        for (int y = 0; y < d.h; y++)
-            for (int c = 0; c < d.c; c++)
-                for (int col = 0; col < d.w; col++) {
-                    const float v = value(g, &own, &other, weight, d, col, y, c);
-                    const size_t at = cpu_plane(d, row, c / d.block) +
-                                      ((size_t)y * (size_t)d.w + (size_t)col) * (size_t)d.block +
-                                      (size_t)(c % d.block);
-                    x[at] = fmaf(v, g->scale[c], g->shift[c]);
-                }
-        if (targets)
-            targets_of(targets + (size_t)row * (size_t)g->classes, g, row, partner, weight);
-    }
+    batch b = {.g = g, .d = d, .x = x, .targets = targets};
+    if (g->augment && g->ranges.mixup > 0)
+        b.distance = body_mixup_distance(g->seed, g->step, g->batch);
+    cpu_do_each(g->each, rows, gather_row, &b);
 }

@@ -1,4 +1,6 @@
 /* The flat optimiser: one pass for the norm, one for the update, all threads. */
+#include <stdatomic.h>
+
 #include "kernels/cpu/cpu.h"
 
 enum { CHUNK = 8192 };
@@ -7,8 +9,10 @@ typedef struct pass {
     real *w;
     const real *g;
     real *m, *v, *average;
+    size_t decayed, count;
     body_update u;
     int kind, nesterov;
+    atomic_bool failed; /* a new weight or moment is not finite */
 } pass;
 
 /* Sum of squares of one chunk in a fixed order, by lanes so that it vectorises. */
@@ -28,18 +32,26 @@ static double chunk_squares(const real *g, size_t count) {
 
 /* The norm's order of summation: partial sum i takes chunks i, i + SLOTS, ..., so that few are kept
  * and the thread count does not matter. */
-static double squares(const real *g, size_t count) {
-    enum { SLOTS = 256 };
-    double partial[SLOTS] = {0}, sum = 0;
-    const size_t chunks = (count + CHUNK - 1) / CHUNK;
-#pragma omp parallel for schedule(static)
+enum { SLOTS = 256 };
+
+typedef struct norm {
+    const real *g;
+    size_t count;
+    double partial[SLOTS];
+} norm;
+
+static void sum_slot(void *context, int slot) {
+    norm *n = context;
+    for (size_t at = (size_t)slot * CHUNK; at < n->count; at += (size_t)SLOTS * CHUNK)
+        n->partial[slot] += chunk_squares(n->g + at, n->count - at < CHUNK ? n->count - at : CHUNK);
+}
+
+static double squares(const cpu_update *o) {
+    norm n = {.g = o->g, .count = o->count};
+    double sum = 0;
+    cpu_do_each(o->each, SLOTS, sum_slot, &n);
     for (int slot = 0; slot < SLOTS; slot++)
-        for (size_t c = (size_t)slot; c < chunks; c += SLOTS) {
-            const size_t at = c * CHUNK;
-            partial[slot] += chunk_squares(g + at, count - at < CHUNK ? count - at : CHUNK);
-        }
-    for (int slot = 0; slot < SLOTS; slot++)
-        sum += partial[slot];
+        sum += n.partial[slot];
     return sum;
 }
 
@@ -63,9 +75,9 @@ static inline __attribute__((always_inline)) real sgd(real *w, const real *g, re
     return worst;
 }
 
-/* Updates the elements of one chunk; returns whether all new weights and moments are finite. An
+/* Updates some elements of one chunk; returns whether all new weights and moments are finite. An
  * element where they are not keeps its old ones. */
-static int update_chunk(const pass *p, size_t at, size_t count, real decay) {
+static bool update_part(const pass *p, size_t at, size_t count, real decay) {
     real *w = p->w + at, *m = p->m ? p->m + at : NULL, *v = p->v ? p->v + at : NULL;
     const real *g = p->g + at;
     const body_update u = p->u;
@@ -100,28 +112,33 @@ static int update_chunk(const pass *p, size_t at, size_t count, real decay) {
     return worst == 0;
 }
 
+static void update_chunk(void *context, int chunk) {
+    pass *p = context;
+    const size_t at = (size_t)chunk * CHUNK, n = p->count - at < CHUNK ? p->count - at : CHUNK;
+    const size_t heavy = at >= p->decayed ? 0 : (p->decayed - at < n ? p->decayed - at : n);
+    const bool first = update_part(p, at, heavy, p->u.decay);
+    if (!update_part(p, at + heavy, n - heavy, 0) || !first) p->failed = true;
+}
+
 void CPU(optimize)(const cpu_update *o, int rows) {
     body_step *state = o->state;
     if (o->rates) state->learning_rate = o->rates[state->tick];
-    const int held_back = body_step_check(state, sqrt(squares(o->g, o->count)));
-    int finite = 1;
+    const int held_back = body_step_check(state, sqrt(squares(o)));
+    bool failed = false;
     if (!held_back) {
-        const pass p = {.w = o->w,
-                        .g = o->g,
-                        .m = o->m,
-                        .v = o->v,
-                        .average = o->average,
-                        .u = body_update_make(o->rule, state),
-                        .kind = o->rule->kind,
-                        .nesterov = o->rule->nesterov};
-#pragma omp parallel for schedule(static) reduction(& : finite)
-        for (size_t at = 0; at < o->count; at += CHUNK) {
-            const size_t n = o->count - at < CHUNK ? o->count - at : CHUNK;
-            const size_t heavy = at >= o->decayed ? 0 : (o->decayed - at < n ? o->decayed - at : n);
-            finite &= update_chunk(&p, at, heavy, p.u.decay);
-            finite &= update_chunk(&p, at + heavy, n - heavy, 0);
-        }
+        pass p = {.w = o->w,
+                  .g = o->g,
+                  .m = o->m,
+                  .v = o->v,
+                  .average = o->average,
+                  .decayed = o->decayed,
+                  .count = o->count,
+                  .u = body_update_make(o->rule, state),
+                  .kind = o->rule->kind,
+                  .nesterov = o->rule->nesterov};
+        cpu_do_each(o->each, (int)((o->count + CHUNK - 1) / CHUNK), update_chunk, &p);
+        failed = p.failed;
     }
     body_step_advance(state, o->rule->beta_1, o->rule->beta_2, held_back, rows);
-    if (!finite) state->bad = 1;
+    if (failed) state->bad = 1;
 }

@@ -12,6 +12,11 @@ void expect_ok(mien_status status) {
     if (status != MIEN_OK) fail_msg("%s", mien_error_message());
 }
 
+static int micro_of(net_options options) {
+    if (options.micro == NET_MICRO_AUTOMATIC) return 0;
+    return options.micro ? options.micro : options.batch;
+}
+
 void net_open(test_net *net, mien_backend *backend, const char *model, mien_graph_io io,
               net_options options) {
     mien_tree tree;
@@ -22,7 +27,7 @@ void net_open(test_net *net, mien_backend *backend, const char *model, mien_grap
     mien_tree_release(&tree);
     const mien_plan_options plan = {.training = !options.infer,
                                     .max_batch = options.batch,
-                                    .micro_batch = options.micro ? options.micro : options.batch,
+                                    .micro_batch = micro_of(options),
                                     .rule = options.rule,
                                     .seed = options.seed,
                                     .pools_apart = options.pools_apart,

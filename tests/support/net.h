@@ -13,6 +13,8 @@ typedef struct test_net {
     int batch;
 } test_net;
 
+enum { NET_MICRO_AUTOMATIC = -1 }; /* micro-batches, or slices, as the plan chooses */
+
 typedef struct net_options {
     int batch, micro; /* micro 0: the whole batch */
     bool infer;       /* a plan that cannot train */

@@ -82,9 +82,39 @@ static void the_first_failure_is_reported(void **state) {
     mien_crew_free(crew);
 }
 
+static void count_index(void *context, int index) {
+    tally *t = context;
+    if (mien_threads_count() != 1) t->shared = true;
+    atomic_fetch_add(&t->done[index], 1);
+}
+
+/* Alone, and by a crew that the caller leads, which then has no OpenMP team. */
+static void loops_do_every_index_once(void **state) {
+    (void)state;
+    mien_crew *crew;
+    const int team = mien_threads_count();
+    assert_int_equal(mien_crew_create(3, &crew), MIEN_OK);
+    for (int count = 0; count <= MOST; count++)
+        for (int led = 0; led < 2; led++) {
+            tally t = {0};
+            const mien_crew_post outer = mien_crew_lead(led ? crew : NULL);
+            const mien_crew_post inner = mien_crew_lead(led ? crew : NULL);
+            mien_each(count, count_index, &t);
+            mien_crew_leave(inner);
+            assert_int_equal(mien_threads_count(), led ? 1 : team);
+            mien_crew_leave(outer);
+            assert_int_equal(mien_threads_count(), team);
+            for (int i = 0; i < MOST; i++)
+                assert_int_equal(t.done[i], i < count);
+            assert_true(!t.shared || (!led && count > 1));
+        }
+    mien_crew_free(crew);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(every_slice_once),
                                        cmocka_unit_test(nobody_waits_for_a_slow_one),
-                                       cmocka_unit_test(the_first_failure_is_reported)};
+                                       cmocka_unit_test(the_first_failure_is_reported),
+                                       cmocka_unit_test(loops_do_every_index_once)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -57,6 +57,10 @@ static void linear_weights_changed(mien_linear *op) {
     (void)op; /* nothing is derived from them */
 }
 
+static void linear_weights_for(mien_linear *op, mien_direction direction, const void *w) {
+    (void)op, (void)direction, (void)w; /* likewise */
+}
+
 static bool as_on_the_host(const mien_linear_desc *d) {
     return d->dense || mien_linear_groups(d) > 1;
 }
@@ -161,6 +165,7 @@ void mien_cuda_linear_slots(mien_ops *ops) {
     ops->linear_weight_bytes = linear_weight_bytes;
     ops->linear_scratch_bytes = linear_scratch_bytes;
     ops->linear_weights_changed = linear_weights_changed;
+    ops->linear_weights_for = linear_weights_for;
     ops->weights_upload = weights_upload;
     ops->weights_download = weights_download;
     ops->linear_can_add = linear_can_add;
