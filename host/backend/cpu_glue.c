@@ -359,7 +359,8 @@ static cpu_batchnorm batchnorm_of(const mien_batchnorm *n, const mien_tensor *y,
                            .residual = n->residual ? n->residual->data : NULL,
                            .y = n->residual && y ? y->data : NULL,
                            .dresidual = n->dresidual ? n->dresidual->data : NULL,
-                           .accumulate_dresidual = n->accumulate_dresidual};
+                           .accumulate_dresidual = n->accumulate_dresidual,
+                           .each = mien_each};
 }
 
 static mien_status glue_batchnorm_train(mien_backend *b, const mien_tensor *y, const mien_tensor *x,
@@ -369,7 +370,7 @@ static mien_status glue_batchnorm_train(mien_backend *b, const mien_tensor *y, c
     const double momentum =
         n->warm ? body_warm_decay(n->momentum, n->warm->step) : (double)n->momentum;
     kernels(b)->batchnorm_statistics(n->mean, n->inverse_std, n->running_mean, n->running_variance,
-                                     x->data, d, (real)momentum, n->epsilon);
+                                     x->data, d, (real)momentum, n->epsilon, mien_each);
     kernels(b)->batchnorm_apply(y->data, x->data, d, &norm);
     return MIEN_OK;
 }

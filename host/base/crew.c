@@ -134,6 +134,9 @@ void mien_crew_free(mien_crew *crew) {
     mien_free(crew);
 }
 
+/* By the calling thread, see mien_crew_lead. */
+static _Thread_local mien_crew *led;
+
 static void await_end(mien_crew *crew) {
     for (int i = 0; i < SPINS && atomic_load(&crew->unfinished) > 0; i++)
         _mm_pause();
@@ -154,18 +157,19 @@ mien_status mien_crew_run(mien_crew *crew, int slices, mien_crew_work work, void
     atomic_store(&crew->unfinished, slices);
     const uint64_t next = round_of(atomic_load(&crew->ticket)) + 1;
     const int team = mien_threads_limit(1);
+    mien_crew *const outer = led;
+    led = NULL; /* a loop inside a slice is the thread's own */
     pthread_mutex_lock(&crew->mutex);
     atomic_store(&crew->ticket, next << (2 * FIELD) | (uint64_t)slices << FIELD);
     if (slices > 1) pthread_cond_broadcast(&crew->begun);
     pthread_mutex_unlock(&crew->mutex);
     take_slices(crew, 0);
     await_end(crew);
+    led = outer;
     mien_threads_limit(team);
     if (crew->status == MIEN_OK) return MIEN_OK;
     return mien_fail(crew->status, __FILE__, __LINE__, "%s", crew->message);
 }
-
-static _Thread_local mien_crew *led;
 
 mien_crew_post mien_crew_lead(mien_crew *crew) {
     const mien_crew_post saved = {led, crew ? mien_threads_limit(1) : 0};

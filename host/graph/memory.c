@@ -42,12 +42,41 @@ static size_t chunk_rows(const planner *p) {
     return (size_t)(p->plan->carries ? p->plan->slice : p->plan->micro_batch);
 }
 
+/* The first and the last node that may run while node i does: slices are carried through several,
+ * and are not at the same one. */
+static int first_beside(const planner *p, int i) {
+    const mien_plan *plan = p->plan;
+    while (plan->carries && i > 1 && !mien_plan_is_whole(plan, i) &&
+           !mien_plan_is_whole(plan, i - 1))
+        i--;
+    return i;
+}
+
+static int last_beside(const planner *p, int i) {
+    const mien_plan *plan = p->plan;
+    while (plan->carries && i > 0 && i + 1 < p->n && !mien_plan_is_whole(plan, i) &&
+           !mien_plan_is_whole(plan, i + 1))
+        i++;
+    return i;
+}
+
+/* When what happens at `time` may begin, and when it has ended. */
+static int begin_of(const planner *p, int time) {
+    if (time == p->n) return time;
+    return time < p->n ? first_beside(p, time) : backward_time(p, last_beside(p, 2 * p->n - time));
+}
+
+static int end_of(const planner *p, int time) {
+    if (time == p->n) return time;
+    return time < p->n ? last_beside(p, time) : backward_time(p, first_beside(p, 2 * p->n - time));
+}
+
 static mien_status add_bytes(planner *p, size_t bytes, bool of_slice, int birth, int death,
                              size_t *target) {
     MIEN_TRY(mien_grow(&p->buffers, &p->capacity, p->count + 1, sizeof *p->buffers));
     p->buffers[p->count++] = (buffer){.bytes = (bytes + MIEN_ALIGN - 1) & ~(size_t)(MIEN_ALIGN - 1),
-                                      .birth = birth,
-                                      .death = death,
+                                      .birth = of_slice ? birth : begin_of(p, birth),
+                                      .death = of_slice ? death : end_of(p, death),
                                       .of_slice = of_slice,
                                       .target = target};
     return MIEN_OK;

@@ -160,7 +160,7 @@ static void lay_out_params(mien_plan *plan) {
                 const mien_param *p = &graph->nodes[i].params[k];
                 const bool trained = is_trained(&graph->nodes[i], k);
                 if (!p->trained || round != (trained ? (p->decays ? 0 : 1) : 2)) continue;
-                plan->nodes[i].param[k] = plan->params;
+                plan->nodes[i].param[k] = plan->nodes[i].grad[k] = plan->params;
                 plan->params += mien_plan_param_elements(plan, i, k);
             }
         if (round == 0) plan->decayed = plan->params;
@@ -339,8 +339,8 @@ mien_status mien_plan_prepare(mien_plan *plan, int n) {
     if (n < 1 || n > plan->max_batch)
         return MIEN_FAIL(INVALID, "a batch of %d exceeds the plan's maximum of %d", n,
                          plan->max_batch);
-    if (plan->carries) MIEN_TRY(mien_plan_carriers_prepare(plan, n));
-    return mien_plan_prepare_nodes(plan, plan->carries ? plan->cut : 0, plan->graph->count, n);
+    return plan->carries ? mien_plan_carriers_prepare(plan, n)
+                         : mien_plan_prepare_nodes(plan, 0, plan->graph->count, n);
 }
 
 mien_status mien_plan_prepare_nodes(mien_plan *plan, int from, int to, int n) {

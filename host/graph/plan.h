@@ -57,6 +57,7 @@ typedef struct mien_node_plan {
     bool requires_grad;            /* there is a trained parameter at or before it */
     bool adds[MIEN_INPUTS_MAX];    /* the gradient of input i accumulates */
     size_t param[MIEN_PARAMS_MAX]; /* element offset in PARAM or STATE */
+    size_t grad[MIEN_PARAMS_MAX];  /* in GRAD: the same but in what carries slices */
 } mien_node_plan;
 
 typedef struct mien_plan_options {
@@ -96,9 +97,8 @@ typedef struct mien_plan {
     const mien_ops *ops;
     bool training, pools_apart, keeps_norms;
     int max_batch, micro_batch;
-    int slice; /* training: see mien_linear_desc */
-    /* training: threads carry slices through the nodes before `cut`, see train_slices.c */
-    bool carries;
+    int slice;    /* training: see mien_linear_desc */
+    bool carries; /* training: threads carry slices through several nodes, see train_slices.c */
     struct mien_carriers *carriers; /* then; else NULL */
     int most; /* rows that mien_plan_run takes: max_batch, or more where it cuts them into slices */
     const struct mien_plan *shares; /* whose parameters it reads; NULL: its own */
@@ -114,9 +114,6 @@ typedef struct mien_plan {
      * then the other trained ones, then the frozen ones */
     size_t decayed, trained, params, states;
     char *param, *grad, *state, *act, *scratch, *moment1, *moment2, *average;
-    /* Gradients of parameters from `decayed` on are `gap` elements further to the front; 0 but for
-     * a slice's, which have no place for those of the nodes from `cut` on. */
-    size_t gap;
     char *chunk; /* where a micro-batch's buffers are, in ACT */
     size_t chunk_start, chunk_scale;
     size_t slice_bytes; /* of a slice's buffers; 0 where the plan does not carry any */
@@ -288,8 +285,10 @@ int mien_plan_uncut(const mien_backend *backend, int most);
 int mien_plan_slice_cut(const mien_plan *plan, int *cut);
 void mien_plan_slices_free(struct mien_slices *slices);
 /* train_slices.c: whether a training plan carries slices; creates and releases what that needs;
- * prepares for batches of n; the passes of a batch of n through the nodes before `cut`. */
+ * prepares for batches of n; the passes of all nodes with a batch of n. */
 bool mien_plan_can_carry(const mien_plan *plan);
+/* Does node i run on the whole batch, not on slices? */
+bool mien_plan_is_whole(const mien_plan *plan, int i);
 mien_status mien_plan_carriers_create(mien_plan *plan);
 void mien_plan_carriers_free(mien_plan *plan);
 mien_status mien_plan_carriers_prepare(mien_plan *plan, int n);

@@ -45,8 +45,7 @@ void *mien_plan_param_grad(const mien_plan *plan, int node, int i) {
     if (!plan->training || i >= n->param_count || !n->params[i].trained ||
         !((const mien_layer_common *)n->attrs)->trainable)
         return NULL;
-    const size_t at = plan->nodes[node].param[i];
-    return plan->grad + (at - (at < plan->decayed ? 0 : plan->gap)) * element_bytes(plan);
+    return plan->grad + plan->nodes[node].grad[i] * element_bytes(plan);
 }
 
 /* The index buffer holds all rows where backward needs it, else one micro-batch. */
@@ -56,7 +55,7 @@ static void *index_of(const mien_plan *plan, const mien_walk *walk, const mien_n
     const size_t skip = mien_shape_sample(node->out) * (size_t)walk->first;
     if (!kept && node->index < plan->cut)
         return plan->chunk + own->memory.index * plan->chunk_scale;
-    return plan->act + own->memory.index + (kept ? skip * mien_index_bytes(node) : 0);
+    return plan->act + own->memory.index + skip * mien_index_bytes(node);
 }
 
 /* Sets the gradients that a backward pass reads and writes. */
@@ -198,32 +197,26 @@ static bool carries(const mien_plan *plan) {
     return plan->carries && !plan->profile && !plan->observe;
 }
 
-/* Layer by layer, in micro-batches. */
-static mien_status layers_forward(mien_plan *plan, mien_walk walk, int n) {
+/* Layer by layer, the first ones in micro-batches. */
+static mien_status layers_forward(mien_plan *plan, int n, bool training, uint64_t offset) {
+    mien_walk walk = {.training = training, .offset = offset};
     if (plan->carries && plan->layers_rows != n) {
-        MIEN_TRY(mien_plan_prepare_nodes(plan, 0, plan->cut, n));
+        MIEN_TRY(mien_plan_prepare_nodes(plan, 0, plan->graph->count, n));
         plan->layers_rows = n;
     }
     for (int first = 0; first < n; first += plan->micro_batch) {
         next_rows(plan, &walk, first, n);
         MIEN_TRY(mien_plan_walk_forward(plan, &walk, 1, plan->cut));
     }
-    return MIEN_OK;
-}
-
-static mien_status forward(mien_plan *plan, int n, bool training, uint64_t offset) {
-    const mien_walk walk = {.training = training, .rows = n, .offset = offset};
-    if (plan->training) invalidate_weight_caches(plan);
-    MIEN_TRY(carries(plan) ? mien_plan_carry_forward(plan, n, training, offset)
-                           : layers_forward(plan, walk, n));
+    walk.first = 0;
+    walk.rows = n;
     return mien_plan_walk_forward(plan, &walk, plan->cut, plan->graph->count);
 }
 
 mien_status mien_plan_forward(mien_plan *plan, int n, bool training, uint64_t offset) {
-    const mien_crew_post post = mien_plan_begin_step(plan);
-    const mien_status status = forward(plan, n, training, offset);
-    mien_plan_end_step(post);
-    return status;
+    if (plan->training) invalidate_weight_caches(plan);
+    return carries(plan) ? mien_plan_carry_forward(plan, n, training, offset)
+                         : layers_forward(plan, n, training, offset);
 }
 
 mien_status mien_plan_loss(mien_plan *plan, int n, int global_rows, const void *class_weight,
@@ -240,7 +233,9 @@ mien_status mien_plan_loss(mien_plan *plan, int n, int global_rows, const void *
     return plan->profile ? mien_plan_stamp(plan, &plan->profile->loss) : MIEN_OK;
 }
 
-static mien_status layers_backward(mien_plan *plan, mien_walk walk, int n) {
+static mien_status layers_backward(mien_plan *plan, int n, uint64_t offset) {
+    mien_walk walk = {.training = true, .rows = n, .offset = offset};
+    MIEN_TRY(mien_plan_walk_backward(plan, &walk, plan->cut, plan->graph->count));
     for (int first = 0; first < n; first += plan->micro_batch) {
         next_rows(plan, &walk, first, n);
         walk.accumulate = first > 0;
@@ -249,18 +244,9 @@ static mien_status layers_backward(mien_plan *plan, mien_walk walk, int n) {
     return MIEN_OK;
 }
 
-static mien_status backward(mien_plan *plan, int n, uint64_t offset) {
-    const mien_walk walk = {.training = true, .rows = n, .offset = offset};
-    MIEN_TRY(mien_plan_walk_backward(plan, &walk, plan->cut, plan->graph->count));
-    return carries(plan) ? mien_plan_carry_backward(plan, n, offset)
-                         : layers_backward(plan, walk, n);
-}
-
 mien_status mien_plan_backward(mien_plan *plan, int n, uint64_t offset) {
-    const mien_crew_post post = mien_plan_begin_step(plan);
-    const mien_status status = backward(plan, n, offset);
-    mien_plan_end_step(post);
-    return status;
+    return carries(plan) ? mien_plan_carry_backward(plan, n, offset)
+                         : layers_backward(plan, n, offset);
 }
 
 mien_status mien_plan_update(mien_plan *plan, int global_rows) {

@@ -223,40 +223,53 @@ static void add_images(double *out, const summand *t, cpu_dims d, const strip *a
         }
 }
 
-/* Sums of strips first .. first + count - 1, to out[strip][2][size]: chunk by chunk, then the
- * chunks in their order. */
-static void sum_strips(double *out, cpu_dims d, const cut *c, const cpu_batchnorm *b, const real *x,
-                       const real *dy, int first, int count) {
-    const size_t size = 2 * (size_t)c->size, row = size * (size_t)count;
-#pragma omp parallel for schedule(static)
-    for (int task = 0; task < count * c->chunks; task++) {
-        const int chunk = task / count;
-        const strip s = nth_strip(d, c, first + task % count);
-        constants k;
-        if (dy)
-            constants_of(&k, b, &s);
-        else
-            centre_of(k.mean, x, d, &s);
-        const summand t = {x, dy, dy ? b->y : NULL, &k, dy && b->act == BODY_RELU};
-        add_images(out + (size_t)task * size, &t, d, &s, chunk_start(d, c, chunk),
-                   chunk_start(d, c, chunk + 1));
-    }
-    for (int chunk = 1; chunk < c->chunks; chunk++)
+/* A pass over `count` strips from `first` on; its tasks may run at the same time. */
+typedef struct pass {
+    cpu_dims d;
+    cut c;
+    const cpu_batchnorm *b; /* NULL: statistics */
+    const real *x, *dy;
+    real *y, *dx;
+    double *sums; /* [strip][2][size] */
+    int first, count;
+    bool accumulate;
+} pass;
+
+static void sum_task(void *context, int task) {
+    const pass *p = context;
+    const int chunk = task / p->count;
+    const strip s = nth_strip(p->d, &p->c, p->first + task % p->count);
+    constants k;
+    if (p->b)
+        constants_of(&k, p->b, &s);
+    else
+        centre_of(k.mean, p->x, p->d, &s);
+    const summand t = {p->x, p->dy, p->b ? p->b->y : NULL, &k, p->b && p->b->act == BODY_RELU};
+    add_images(p->sums + (size_t)task * 2 * (size_t)p->c.size, &t, p->d, &s,
+               chunk_start(p->d, &p->c, chunk), chunk_start(p->d, &p->c, chunk + 1));
+}
+
+/* Sums chunk by chunk, then the chunks in their order. */
+static void sum_strips(pass *p, cpu_each each) {
+    const size_t row = 2 * (size_t)p->c.size * (size_t)p->count;
+    cpu_do_each(each, p->count * p->c.chunks, sum_task, p);
+    for (int chunk = 1; chunk < p->c.chunks; chunk++)
         for (size_t i = 0; i < row; i++)
-            out[i] += out[(size_t)chunk * row + i];
+            p->sums[i] += p->sums[(size_t)chunk * row + i];
 }
 
 void CPU(batchnorm_statistics)(real *mean, real *inverse_std, real *running_mean,
                                real *running_variance, const real *x, cpu_dims d, real momentum,
-                               real epsilon) {
+                               real epsilon, cpu_each each) {
     const cut c = cut_of(d);
     const double count = (double)d.n * d.h * d.w;
     double kept[2 * SUMS];
-    for (int at = 0; at < c.strips; at += c.group) {
-        const int strips = c.strips - at < c.group ? c.strips - at : c.group;
-        sum_strips(kept, d, &c, NULL, x, NULL, at, strips);
-        for (int i = 0; i < strips; i++) {
-            const strip s = nth_strip(d, &c, at + i);
+    pass p = {.d = d, .c = c, .x = x, .sums = kept};
+    for (; p.first < c.strips; p.first += c.group) {
+        p.count = c.strips - p.first < c.group ? c.strips - p.first : c.group;
+        sum_strips(&p, each);
+        for (int i = 0; i < p.count; i++) {
+            const strip s = nth_strip(d, &c, p.first + i);
             const double *sum = kept + (size_t)i * 2 * (size_t)c.size, *squares = sum + s.lanes;
             real centre[ROW];
             centre_of(centre, x, d, &s);
@@ -308,22 +321,26 @@ static void apply_strip(real *y, const real *x, const real *residual, const cons
         apply_rows(y, x, NULL, k, s, relu);
 }
 
-void CPU(batchnorm_apply)(real *y, const real *x, cpu_dims d, const cpu_batchnorm *b) {
-    const cut c = cut_of(d);
-    const int tasks = c.strips * c.chunks;
-#pragma omp parallel for schedule(static)
-    for (int task = 0; task < tasks; task++) { /* backwards: the sums have read the end last, so it
-                                                  is in the cache */
-        const int back = tasks - 1 - task, chunk = back / c.strips;
-        const strip s = nth_strip(d, &c, back % c.strips);
-        constants k;
-        constants_of(&k, b, &s);
-        for (int n = chunk_start(d, &c, chunk + 1) - 1; n >= chunk_start(d, &c, chunk); n--) {
-            const size_t at = strip_start(d, &s, n);
-            apply_strip(y + at, x + at, b->residual ? b->residual + at : NULL, &k, &s,
-                        b->act == BODY_RELU);
-        }
+/* From the end backwards: the sums have read it last, so it is in the cache. */
+static void apply_task(void *context, int task) {
+    const pass *p = context;
+    const cpu_batchnorm *b = p->b;
+    const int back = p->count * p->c.chunks - 1 - task, chunk = back / p->count;
+    const strip s = nth_strip(p->d, &p->c, back % p->count);
+    constants k;
+    constants_of(&k, b, &s);
+    for (int n = chunk_start(p->d, &p->c, chunk + 1) - 1; n >= chunk_start(p->d, &p->c, chunk);
+         n--) {
+        const size_t at = strip_start(p->d, &s, n);
+        apply_strip(p->y + at, p->x + at, b->residual ? b->residual + at : NULL, &k, &s,
+                    b->act == BODY_RELU);
     }
+}
+
+void CPU(batchnorm_apply)(real *y, const real *x, cpu_dims d, const cpu_batchnorm *b) {
+    pass p = {.d = d, .c = cut_of(d), .b = b, .x = x, .y = y};
+    p.count = p.c.strips;
+    cpu_do_each(b->each, p.count * p.c.chunks, apply_task, &p);
 }
 
 INLINE void slope_row(real *dx, const real *dy, const real *x, const real *y, const constants *k,
@@ -381,33 +398,29 @@ static void residual_strip(real *dr, const real *dy, const real *y, const strip 
     }
 }
 
-/* dx and the residual's gradient of strips first .. first + count - 1 from their sums. */
-static void slope_strips(real *dx, const real *dy, const real *x, cpu_dims d, const cut *c,
-                         const cpu_batchnorm *b, const double *kept, int first, int count,
-                         bool accumulate) {
-    const double elements = (double)d.n * d.h * d.w;
-    const int tasks = count * c->chunks;
+/* dx and the residual's gradient from the sums. */
+static void slope_task(void *context, int task) {
+    const pass *p = context;
+    const cpu_batchnorm *b = p->b;
+    const double elements = (double)p->d.n * p->d.h * p->d.w;
+    const int back = p->count * p->c.chunks - 1 - task, chunk = back / p->count;
+    const strip s = nth_strip(p->d, &p->c, p->first + back % p->count);
+    const double *sum = p->sums + (size_t)(back % p->count) * 2 * (size_t)p->c.size;
     const bool relu = b->act == BODY_RELU;
-#pragma omp parallel for schedule(static)
-    for (int task = 0; task < tasks; task++) {
-        const int back = tasks - 1 - task, chunk = back / count;
-        const strip s = nth_strip(d, c, first + back % count);
-        const double *sum = kept + (size_t)(back % count) * 2 * (size_t)c->size;
-        constants k;
-        constants_of(&k, b, &s);
-        for (int i = 0; i < s.lanes; i++) {
-            k.mean_dy[i] = b->frozen ? 0 : (real)(sum[i] / elements);
-            k.mean_dot[i] = b->frozen ? 0 : (real)(sum[s.lanes + i] / elements);
-        }
-        repeat(k.mean_dy, &s);
-        repeat(k.mean_dot, &s);
-        for (int n = chunk_start(d, c, chunk + 1) - 1; n >= chunk_start(d, c, chunk); n--) {
-            const size_t at = strip_start(d, &s, n);
-            const real *y = relu && b->y ? b->y + at : NULL;
-            if (b->dresidual)
-                residual_strip(b->dresidual + at, dy + at, y, &s, b->accumulate_dresidual);
-            if (dx) slope_strip(dx + at, dy + at, x + at, y, &k, &s, relu, accumulate);
-        }
+    constants k;
+    constants_of(&k, b, &s);
+    for (int i = 0; i < s.lanes; i++) {
+        k.mean_dy[i] = b->frozen ? 0 : (real)(sum[i] / elements);
+        k.mean_dot[i] = b->frozen ? 0 : (real)(sum[s.lanes + i] / elements);
+    }
+    repeat(k.mean_dy, &s);
+    repeat(k.mean_dot, &s);
+    for (int n = chunk_start(p->d, &p->c, chunk + 1) - 1; n >= chunk_start(p->d, &p->c, chunk);
+         n--) {
+        const size_t at = strip_start(p->d, &s, n);
+        const real *y = relu && b->y ? b->y + at : NULL, *dy = p->dy + at;
+        if (b->dresidual) residual_strip(b->dresidual + at, dy, y, &s, b->accumulate_dresidual);
+        if (p->dx) slope_strip(p->dx + at, dy, p->x + at, y, &k, &s, relu, p->accumulate);
     }
 }
 
@@ -415,17 +428,19 @@ void CPU(batchnorm_backward)(real *dx, real *dgamma, real *dbeta, const real *dy
                              cpu_dims d, const cpu_batchnorm *b, bool accumulate) {
     const cut c = cut_of(d);
     double kept[2 * SUMS];
-    for (int at = 0; at < c.strips; at += c.group) {
-        const int strips = c.strips - at < c.group ? c.strips - at : c.group;
-        sum_strips(kept, d, &c, b, x, dy, at, strips);
-        for (int i = 0; i < strips; i++) {
-            const strip s = nth_strip(d, &c, at + i);
+    pass p = {
+        .d = d, .c = c, .b = b, .x = x, .dy = dy, .dx = dx, .sums = kept, .accumulate = accumulate};
+    for (; p.first < c.strips; p.first += c.group) {
+        p.count = c.strips - p.first < c.group ? c.strips - p.first : c.group;
+        sum_strips(&p, b->each);
+        for (int i = 0; i < p.count; i++) {
+            const strip s = nth_strip(d, &c, p.first + i);
             const double *sum = kept + (size_t)i * 2 * (size_t)c.size;
             for (int k = 0; k < s.lanes; k++) {
                 if (dbeta) dbeta[s.c + k] = (real)sum[k];
                 if (dgamma) dgamma[s.c + k] = (real)sum[s.lanes + k];
             }
         }
-        if (dx || b->dresidual) slope_strips(dx, dy, x, d, &c, b, kept, at, strips, accumulate);
+        if (dx || b->dresidual) cpu_do_each(b->each, p.count * c.chunks, slope_task, &p);
     }
 }

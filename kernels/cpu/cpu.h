@@ -33,6 +33,9 @@ typedef struct cpu_mask {
     uint64_t step, first;
 } cpu_mask;
 
+/* Calls work(context, index) for every index below `count`, in any order and by several threads. */
+typedef void (*cpu_each)(int count, void (*work)(void *context, int index), void *context);
+
 /* Parameters and statistics, [c] each; gamma and beta may be NULL. */
 typedef struct cpu_batchnorm {
     const real *gamma, *beta, *mean;
@@ -45,6 +48,7 @@ typedef struct cpu_batchnorm {
     const real *y;   /* backward: the output, for the ReLU's sign; NULL: recomputed from x */
     real *dresidual; /* backward: the residual's gradient; NULL: not needed */
     bool accumulate_dresidual;
+    cpu_each each; /* NULL: the OpenMP team */
 } cpu_batchnorm;
 
 /* Plain convolution: x [n,ih,iw,ic] and y [n,oh,ow,oc] in NHWC, w in HWIO, with groups
@@ -67,9 +71,6 @@ static inline size_t cpu_stem_line(const cpu_conv *c) {
 static inline size_t cpu_stem_capacity(const cpu_conv *c) {
     return ((size_t)c->window.kernel_h * cpu_stem_line(c) + 15) & ~(size_t)15;
 }
-
-/* Calls work(context, index) for every index below `count`, in any order and by several threads. */
-typedef void (*cpu_each)(int count, void (*work)(void *context, int index), void *context);
 
 typedef struct cpu_gather {
     const uint8_t *pixels;
@@ -190,7 +191,7 @@ typedef struct cpu_epilogue {
       (real * dx, const real *dy, cpu_dims xd, cpu_dims yd, cpu_window p, bool accumulate))        \
     X(batchnorm_statistics,                                                                        \
       (real * mean, real * inverse_std, real * running_mean, real * running_variance,              \
-       const real *x, cpu_dims d, real momentum, real epsilon))                                    \
+       const real *x, cpu_dims d, real momentum, real epsilon, cpu_each each))                                  \
     X(batchnorm_apply, (real * y, const real *x, cpu_dims d, const cpu_batchnorm *b))              \
     X(batchnorm_backward, (real * dx, real * dgamma, real * dbeta, const real *dy, const real *x,  \
                            cpu_dims d, const cpu_batchnorm *b, bool accumulate))                   \

@@ -88,8 +88,8 @@ static float *run(const cpu_kernels *k, cpu_dims d, inputs in, variant w) {
     if (w.frozen)
         b.mean = running_mean, b.std = running_variance, b.frozen = true;
     else
-        k->batchnorm_statistics(mean, inverse, running_mean, running_variance, in.x, d, 0.9f,
-                                1e-3f);
+        k->batchnorm_statistics(mean, inverse, running_mean, running_variance, in.x, d, 0.9f, 1e-3f,
+                                NULL);
     k->batchnorm_apply(out, in.x, d, &b);
     k->batchnorm_backward(dx, running_variance + c, running_variance + 2 * c, in.dy, in.x, d, &b,
                           true);
@@ -215,7 +215,7 @@ void test_batchnorm_bad_batch(void **state) {
         in.x[700 * (i + 1)] = bad[i];
         const int c = (int)(700 * (i + 1) % 16);
         reference_isa(0, &isa)->batchnorm_statistics(mean, inverse, running[0], running[1], in.x, d,
-                                                     0.9f, 1e-3f);
+                                                     0.9f, 1e-3f, NULL);
         assert_false(isfinite(mean[c]));
         for (int k = 0; k < 16; k++)
             assert_true((running[0][k] == 0) == (k == c) && (running[1][k] == 0) == (k == c));

@@ -88,6 +88,30 @@ static void count_index(void *context, int index) {
     atomic_fetch_add(&t->done[index], 1);
 }
 
+static mien_status count_inside(void *context, int slice, int thread) {
+    (void)slice, (void)thread;
+    mien_each(MOST, count_index, context);
+    return MIEN_OK;
+}
+
+/* A loop inside a slice is the thread's own, also for the one that leads. */
+static void loops_inside_slices(void **state) {
+    (void)state;
+    enum { SLICES = 40 };
+    mien_crew *crew;
+    assert_int_equal(mien_crew_create(3, &crew), MIEN_OK);
+    const mien_crew_post post = mien_crew_lead(crew);
+    for (int round = 0; round < 100; round++) {
+        tally t = {0};
+        assert_int_equal(mien_crew_run(crew, SLICES, count_inside, &t), MIEN_OK);
+        for (int i = 0; i < MOST; i++)
+            assert_int_equal(t.done[i], SLICES);
+        assert_false(t.shared);
+    }
+    mien_crew_leave(post);
+    mien_crew_free(crew);
+}
+
 /* Alone, and by a crew that the caller leads, which then has no OpenMP team. */
 static void loops_do_every_index_once(void **state) {
     (void)state;
@@ -112,9 +136,9 @@ static void loops_do_every_index_once(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_slice_once),
-                                       cmocka_unit_test(nobody_waits_for_a_slow_one),
-                                       cmocka_unit_test(the_first_failure_is_reported),
-                                       cmocka_unit_test(loops_do_every_index_once)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_slice_once), cmocka_unit_test(nobody_waits_for_a_slow_one),
+        cmocka_unit_test(the_first_failure_is_reported), cmocka_unit_test(loops_inside_slices),
+        cmocka_unit_test(loops_do_every_index_once)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
