@@ -191,7 +191,7 @@ typedef struct cpu_epilogue {
       (real * dx, const real *dy, cpu_dims xd, cpu_dims yd, cpu_window p, bool accumulate))        \
     X(batchnorm_statistics,                                                                        \
       (real * mean, real * inverse_std, real * running_mean, real * running_variance,              \
-       const real *x, cpu_dims d, real momentum, real epsilon, cpu_each each))                                  \
+       const real *x, cpu_dims d, real momentum, real epsilon, cpu_each each))                     \
     X(batchnorm_apply, (real * y, const real *x, cpu_dims d, const cpu_batchnorm *b))              \
     X(batchnorm_backward, (real * dx, real * dgamma, real * dbeta, const real *dy, const real *x,  \
                            cpu_dims d, const cpu_batchnorm *b, bool accumulate))                   \
