@@ -142,7 +142,7 @@ static mien_status open_carrier(const mien_plan *base, int index, mien_plan *own
     for (int i = 0; i < base->graph->count; i++)
         own->nodes[i].linear = NULL;
     for (int i = 1; i < base->graph->count; i++) {
-        if (mien_plan_is_whole(base, i)) continue;
+        if (mien_plan_is_whole(base, i) || base->nodes[i].fusion.skipped) continue;
         MIEN_TRY(mien_plan_linear_beside(base, i, &own->nodes[i].linear));
         for (int k = 0; k < base->graph->nodes[i].param_count; k++) {
             own->nodes[i].grad[k] = at;
