@@ -118,18 +118,19 @@ static mien_status add_node(const mien_plan *plan, mien_carriers *c, int i) {
         *last = (stretch){.from = i, .whole = whole, .first_part = (int)c->part_count};
     }
     last->to = i + 1;
-    for (int k = 0; !whole && k < plan->graph->nodes[i].param_count; k++)
-        if (mien_plan_param_grad(plan, i, k))
-            MIEN_TRY(add_parts(c, plan->nodes[i].grad[k], mien_plan_param_elements(plan, i, k)));
+    for (int k = 0; !whole && k < plan->graph->nodes[i].param_count; k++) {
+        if (!mien_plan_param_grad(plan, i, k)) continue;
+        for (int t = 0; t < c->count; t++)
+            c->carriers[t].nodes[i].grad[k] = c->elements;
+        MIEN_TRY(add_parts(c, plan->nodes[i].grad[k], mien_plan_param_elements(plan, i, k)));
+    }
     last->parts = (int)c->part_count - last->first_part;
     return MIEN_OK;
 }
 
-/* The nodes that run on slices have operators for one thread, and their gradients are in the order
- * of add_node. */
+/* The nodes that run on slices have operators for one thread. */
 static mien_status open_carrier(const mien_plan *base, int index, mien_plan *own) {
     const size_t nodes = (size_t)base->graph->count;
-    size_t at = 0;
     *own = *base;
     own->nodes = NULL;
     own->scratch = NULL;
@@ -141,14 +142,9 @@ static mien_status open_carrier(const mien_plan *base, int index, mien_plan *own
     memcpy(own->nodes, base->nodes, nodes * sizeof *own->nodes);
     for (int i = 0; i < base->graph->count; i++)
         own->nodes[i].linear = NULL;
-    for (int i = 1; i < base->graph->count; i++) {
-        if (mien_plan_is_whole(base, i) || base->nodes[i].fusion.skipped) continue;
-        MIEN_TRY(mien_plan_linear_beside(base, i, &own->nodes[i].linear));
-        for (int k = 0; k < base->graph->nodes[i].param_count; k++) {
-            own->nodes[i].grad[k] = at;
-            if (mien_plan_param_grad(base, i, k)) at += mien_plan_param_elements(base, i, k);
-        }
-    }
+    for (int i = 1; i < base->graph->count; i++)
+        if (!mien_plan_is_whole(base, i))
+            MIEN_TRY(mien_plan_linear_beside(base, i, &own->nodes[i].linear));
     return MIEN_OK;
 }
 
@@ -157,16 +153,16 @@ mien_status mien_plan_carriers_create(mien_plan *plan) {
     mien_carriers *c;
     MIEN_TRY(mien_new(&c, 1, sizeof *c + (size_t)count * sizeof(mien_plan)));
     plan->carriers = c;
-    for (int i = 1; i < plan->graph->count; i++)
-        MIEN_TRY(add_node(plan, c, i));
-    MIEN_TRY(plan->ops->alloc(plan->backend, ROUND * c->elements * element_bytes(plan),
-                              (void **)&c->gradients));
     for (; c->count < count; c->count++) {
         const mien_status status = open_carrier(plan, c->count, &c->carriers[c->count]);
         if (status == MIEN_OK) continue;
         close_carrier(&c->carriers[c->count], plan);
         return status;
     }
+    for (int i = 1; i < plan->graph->count; i++)
+        MIEN_TRY(add_node(plan, c, i));
+    MIEN_TRY(plan->ops->alloc(plan->backend, ROUND * c->elements * element_bytes(plan),
+                              (void **)&c->gradients));
     return mien_crew_create(count, &c->crew);
 }
 
