@@ -19,7 +19,7 @@ schemathesis() {
     shift
     "$MIEN_BUILD/mien" serve --port 0 "$@" 2>"$work/log" &
     mien=$!
-    for _ in $(seq 300); do grep -q 'serving on' "$work/log" && break; sleep 0.1; done
+    for _ in $(seq 1200); do grep -q 'serving on' "$work/log" && break; sleep 0.1; done
     port=$(sed -n 's/.*serving on http:..127.0.0.1:\([0-9]*\).*/\1/p' "$work/log")
     # it writes what it remembers into the current folder
     (cd "$work" && exec "$work/venv/bin/schemathesis" --config-file "$config" run "http://127.0.0.1:$port/openapi.json" \

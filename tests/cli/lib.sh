@@ -34,6 +34,16 @@ check() {
     if "$@" >check.log 2>&1; then pass "$name"; else fail "$name" "$*" "$(tail -3 check.log)"; fi
 }
 
+# wait_until COMMAND…: until it succeeds. Two minutes at most: on a busy machine, with sanitizers, what
+# takes milliseconds may take that.
+wait_until() {
+    local end=$((SECONDS + 120))
+    until "$@" >/dev/null 2>&1; do
+        [ $SECONDS -lt $end ] || return 1
+        sleep 0.02
+    done
+}
+
 # refuse STATUS NAME PATTERN… -- ARGUMENT…: `mien ARGUMENT…` ends with that status and one message
 # on stderr that contains every pattern (fixed strings). Warnings may precede it.
 refuse() {
@@ -43,7 +53,7 @@ refuse() {
     while [ "$1" != -- ]; do patterns+=("$1") && shift; done
     shift
     rm -rf never # the output path of refused runs
-    timeout 20 "${wrap[@]}" "$mien" "$@" >out.log 2>err.log </dev/null
+    timeout 120 "${wrap[@]}" "$mien" "$@" >out.log 2>err.log </dev/null
     status=$?
     said=$(grep -vE '^(warning: |see mien |Epoch )' err.log)
     if [ $status -ne "$want" ]; then

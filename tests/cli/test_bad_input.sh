@@ -242,7 +242,7 @@ crashed=""
 for at in 9 13 40 96 137 800 2048 3333 5000 7777 9999 $((size - 3000)) $((size - 40)); do
     cp $model flipped.h5
     printf '\xff' | dd of=flipped.h5 bs=1 seek="$at" conv=notrunc 2>/dev/null
-    timeout 20 "$mien" inspect flipped.h5 >out.log 2>err.log
+    timeout 120 "$mien" inspect flipped.h5 >out.log 2>err.log
     status=$?
     [ $status = 0 ] || { [ $status = 1 ] && [ "$(wc -l <err.log)" = 1 ] && grep -q '^mien: .*flipped.h5' err.log; } ||
         crashed+=" $at:$status"

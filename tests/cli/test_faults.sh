@@ -19,7 +19,7 @@ printf '#!/bin/sh\n: >saving\n/bin/sleep 1\nexec %s "$@"\n' "${mien%/*}/mien-h5"
 chmod +x slow/mien-h5
 setsid slow/mien "${recipe[@]}" --out group >group.log 2>&1 &
 child=$!
-for _ in $(seq 400); do [ -e saving ] && break; sleep 0.05; done
+wait_until [ -e saving ]
 kill -INT -- -"$child"
 wait "$child"
 status=$?

@@ -136,7 +136,7 @@ check "names that are not UTF-8 in JSON" eval 'cp photo.png J$'"'\\xf6'"'rg.png 
 mapfile -t many < <(yes photo.png | head -1000)
 echo old >kept.csv && cp kept.csv stop.csv
 "$mien" predict "${many[@]}" --model run -q --detector none --json --csv stop.csv >stop.json 2>stop.err &
-for _ in {1..200}; do [ -s stop.json ] && break || sleep 0.05; done
+wait_until [ -s stop.json ]
 kill -INT $!
 wait $!
 check "Ctrl-C: the exit status" test $? = 130

@@ -168,7 +168,7 @@ check "runs were killed" [ $killed -gt 3 ]
 rm -rf broken
 "$mien" "${long[@]}" --out broken >/dev/null 2>int.log &
 pid=$!
-for _ in $(seq 500); do [ -s broken/.progress ] && break; sleep 0.01; done
+wait_until [ -s broken/.progress ]
 kill -INT $pid && wait $pid
 status=$?
 check "Ctrl-C: 130, and its tables" eval '[ $status = 130 ] && grep -q "interrupted after [0-9]* of 60 photos; the same command continues" int.log && [ $(rows broken/manifest.csv) -gt 0 ] && [ $(rows broken/manifest.csv) -lt 60 ]'
@@ -189,9 +189,9 @@ refuse 1 "another option" "'whole' was begun with size 'at most 2048', not 'at m
 check "it is whole" eval 'tree whole | diff - whole.tree'
 echo mine >broken/happy/mine.txt
 check "--force begins anew, and removes only its own" eval '"$mien" "${long[@]}" --out broken --size 50 --force >/dev/null && [ ! -e broken/sad/p99.png ] && [ "$(cat broken/happy/mine.txt)" = mine ] && rm broken/happy/mine.txt && "$mien" "${long[@]}" --out broken --force >/dev/null && tree broken | diff - whole.tree'
-(flock 9 && sleep 5) 9>whole/.lock &
+(flock 9 && exec sleep 300) 9>whole/.lock &
 holder=$!
-for _ in $(seq 100); do flock -n whole/.lock true || break; sleep 0.02; done
+wait_until eval '! flock -n whole/.lock true'
 refuse 1 "a folder in use" "another process is working in 'whole'" -- "${long[@]}" --out whole
 kill $holder 2>/dev/null
 

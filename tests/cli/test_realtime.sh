@@ -60,7 +60,7 @@ check "without the module for windows: JSON lines" eval 'MIEN_MODULES= SDL_VIDEO
 # ---- Ctrl-C ----
 "$mien" realtime --camera clip.mp4 --no-window --jsonl c.jsonl --csv c.csv --annotate c.mp4 >c.out 2>c.err &
 running=$!
-for _ in $(seq 200); do [ -e c.jsonl ] && [ "$(wc -l <c.jsonl)" -ge 12 ] && break || sleep 0.05; done
+wait_until eval '[ "$(wc -l <c.jsonl)" -ge 12 ]'
 kill -INT $running
 wait $running
 check "Ctrl-C: status 130" [ $? = 130 ]

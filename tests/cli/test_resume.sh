@@ -55,7 +55,7 @@ check "the same log" cmp whole/log.csv killed/log.csv
 for signal in TERM INT HUP USR1; do
     rm -rf stopped
     "$mien" train tiny.yaml --set train.epochs=100000 --out stopped "${one[@]}" >stopped.log 2>&1 &
-    for _ in $(seq 400); do [ -e stopped/last.safetensors ] && break; sleep 0.02; done
+    wait_until [ -e stopped/last.safetensors ]
     kill -$signal $!
     wait $!
     status=$?
@@ -72,7 +72,7 @@ check "other settings on purpose" "$mien" train --resume stopped --resume-anyway
 # two at once
 "$mien" train tiny.yaml --set train.epochs=100000 --out shared "${one[@]}" >first.log 2>&1 &
 first=$!
-for _ in $(seq 400); do [ -e shared/last.safetensors ] && break; sleep 0.02; done
+wait_until [ -e shared/last.safetensors ]
 refuse 1 "a folder in use" "another process is training in 'shared'" -- train tiny.yaml --out shared --force
 refuse 1 "resuming what still runs" "another process is training in 'shared'" -- train --resume shared
 kill $first
@@ -92,5 +92,6 @@ check "a damaged checkpoint" eval '"$mien" train --resume whole >damaged.log 2>&
 rm whole/step-*.safetensors && printf 'x' >whole/last.safetensors
 refuse 1 "only damaged ones" "last.safetensors" "not a checkpoint" -- train --resume whole
 mkfifo pipe.h5
-refuse 1 "a pipe without a reader" "pipe.h5" -- predict -q --data sample --csv pipe.h5
+faces 14 1 >few.csv
+refuse 1 "a pipe without a reader" "pipe.h5" -- predict -q --data few.csv --csv pipe.h5
 finish

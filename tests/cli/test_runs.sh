@@ -111,7 +111,7 @@ stop=("$mien" sweep "${base[@]}" --set train.epochs=4000 --set checkpoint.every_
 for signal in INT TERM; do
     "${stop[@]}" >table.txt 2>log.txt &
     sweeper=$!
-    for _ in $(seq 500); do [ -e stop/seed=1/last.safetensors ] && [ -e stop/seed=2/last.safetensors ] && break; sleep 0.02; done
+    wait_until [ -e stop/seed=1/last.safetensors -a -e stop/seed=2/last.safetensors ]
     [ $signal = INT ] || sleep 0.3
     kill -$signal $sweeper
     wait $sweeper
@@ -122,11 +122,11 @@ done
 check "what continues begins with its number of threads" eval 'grep -q "\"threads\": 1" stop/sweep.json && [ "$(grep -c continued log.txt)" = 2 ]'
 "${stop[@]}" >table.txt 2>log.txt &
 sweeper=$!
-for _ in $(seq 100); do grep -q continued log.txt && break; sleep 0.02; done
+wait_until grep -q continued log.txt
 sleep 0.3
 refuse 1 "two sweeps in one folder" "stop" -- sweep "${base[@]}" --set train.epochs=4000 --set checkpoint.every_steps=2 --set checkpoint.every_epochs=0 --seeds 3 --out stop
 kill -9 $sweeper
 wait $sweeper 2>/dev/null
-for _ in $(seq 200); do flock -n stop/seed=1/.lock flock -n stop/seed=2/.lock true && break; sleep 0.02; done
+wait_until flock -n stop/seed=1/.lock flock -n stop/seed=2/.lock true
 check "a killed sweep takes its trainings along, saved" eval 'flock -n stop/seed=1/.lock true && grep -q interrupted stop/seed=1/run.json'
 finish

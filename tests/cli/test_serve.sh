@@ -31,7 +31,7 @@ refuse 1 "an address of another machine" "this machine has no address 192.0.2.1"
 start() { # ARGUMENT…: sets pid and url
     "$mien" serve --port 0 "$@" 2>serve.log &
     pid=$!
-    for _ in $(seq 300); do
+    for _ in $(seq 1200); do
         url=$(sed -n 's/^serving on \([^ ]*\) .*/\1/p' serve.log)
         [ -n "$url" ] && return
         kill -0 $pid 2>/dev/null || break

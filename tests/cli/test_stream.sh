@@ -26,18 +26,12 @@ check "evaluate: the same probabilities" cmp resident.csv stream.csv
 long() {
     cp faces.csv "$1.csv"
     "$mien" train "${quick[@]}" --data "$1.csv" --set data.memory=stream --set train.epochs=1000000 --out "$1" >"$1.log" 2>&1 &
-    for ((i = 0; i < 500; i++)); do
-        [ -e "$1/log.csv" ] && [ "$(wc -l <"$1/log.csv")" -ge 2 ] && break
-        sleep 0.02
-    done
+    wait_until eval '[ "$(wc -l <'"$1"'/log.csv)" -ge 2 ]'
 }
-ended() { # NAME STATUS PATTERN…: it ended in time, with this status and one message
+ended() { # NAME STATUS PATTERN…: it ended by itself, with this status and one message
     local name=$1 want=$2 status
     shift 2
-    for ((i = 0; i < 250; i++)); do
-        kill -0 $! 2>/dev/null || break
-        sleep 0.02
-    done
+    wait_until eval '! kill -0 $!'
     kill -KILL $! 2>/dev/null
     wait $!
     status=$?

@@ -68,7 +68,7 @@ check "its weights" [ "$(weights busy)" = "$(weights own-1)" ]
 check "a whole training" train whole 1 --set model.file=own.yaml --set train.epochs=12 --set checkpoint.every_steps=1
 "$mien" train --out cut --threads 2 "${common[@]}" --set model.file=own.yaml --set train.epochs=12 \
     --set checkpoint.every_steps=1 >cut.log 2>&1 &
-for _ in $(seq 1000); do [ -e cut/last.safetensors ] && break; sleep 0.01; done
+wait_until [ -e cut/last.safetensors ]
 kill -TERM $!
 wait $!
 check "it was stopped" [ $? = 75 ]

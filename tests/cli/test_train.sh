@@ -198,13 +198,10 @@ refuse 1 "model.freeze: nothing is left" "every layer is frozen" -- train --data
 check "classic network: at most 400 MB" eval 'train --out classic --set model.file=classic --set train.batch_size=64 && awk -F"[:,]" "/peak_memory_mb/ { exit !(\$2 > 1 && \$2 <= 400) }" classic/run.json'
 
 interrupt() { # SIGNAL LINES: a run is stopped when log.csv has so many lines
-    local out=stop-$1 from took status i
+    local out=stop-$1 from took status
     rm -rf "$out"
     "$mien" train --data faces.csv "${quick[@]}" --set train.epochs=100000 --set model.file=run/best.h5 --out "$out" >stop.log 2>&1 &
-    for ((i = 0; i < 500; i++)); do
-        [ -e "$out/run.json" ] && [ "$(wc -l <"$out/log.csv")" -ge "$2" ] && break
-        sleep 0.02
-    done
+    wait_until eval '[ -e "$out/run.json" ] && [ "$(wc -l <"$out/log.csv")" -ge '"$2"' ]'
     from=$EPOCHREALTIME
     kill -"$1" $!
     wait $!

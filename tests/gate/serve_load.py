@@ -99,7 +99,9 @@ async def overload():
     after = await closed_loop(server, 12, 4, data)
     said = f"peak {peak:.1f}/s, goodput {good / sent:.1f}/s, {len(rejects)} rejected, p99 {1e3 * quantile(rejects, .99):.1f} ms, afterwards {after:.1f}/s"
     print("# overload:", said)
-    check("overload: at least 90 % of the peak is answered", good / sent >= 0.9 * min(peak, after), said)
+    # with sanitizers a reject costs CPU time that a good answer lacks: they look for faults, not for speed
+    part = 0.6 if asan else 0.9
+    check(f"overload: at least {part:.0%} of the peak is answered", good / sent >= part * min(peak, after), said)
     check("overload: rejects take less than 50 ms", len(rejects) > 10 and quantile(rejects, .99) < (0.5 if asan else 0.05), said)
     check("overload: nothing else happens", not others, others)
     check("overload: it ends with 0", server.stop() == 0)

@@ -28,7 +28,7 @@ begin_behind() { # starts the server; its port goes to $port, a folder to $work
     chmod 711 "$work" # as root, nginx works as another user
     "$MIEN_BUILD/mien" serve --port 0 --detector none --allow-host $host 2>"$work/log" &
     mien=$!
-    for _ in $(seq 300); do grep -q 'serving on' "$work/log" && break; sleep 0.1; done
+    for _ in $(seq 1200); do grep -q 'serving on' "$work/log" && break; sleep 0.1; done
     port=$(sed -n 's/^serving on http:..127.0.0.1:\([0-9]*\).*/\1/p' "$work/log")
 }
 ask_behind() { # CURL_ARGUMENTS...: the status
@@ -36,7 +36,7 @@ ask_behind() { # CURL_ARGUMENTS...: the status
 }
 end_behind() { # NAME PID: asks, and ends both
     local url=http://127.0.0.1:$front named=$3
-    for _ in $(seq 50); do curl -s -o "$work/out" "$url/" && break; sleep 0.1; done
+    for _ in $(seq 600); do curl -s -o "$work/out" "$url/" && break; sleep 0.1; done
     if [ "$(ask_behind "$url/")" = 200 ] &&
         [ "$(ask_behind -H "Origin: http://$host$named" -F image=@datasets/photos/astronaut.png $url/v1/predict)" = 200 ] &&
         grep -q '"faces": \[{"id": 1' "$work/out" &&

@@ -22,15 +22,7 @@ mkdir screen
 Xvfb -displayfd 3 -screen 0 800x600x24 -fbdir screen -nolisten tcp 3>number 2>xvfb.log &
 server=$!
 trap 'kill $server 2>/dev/null; rm -rf "$work"' EXIT
-until_true() { # COMMAND…: waits up to 20 s for it to succeed
-    local i
-    for i in $(seq 200); do
-        "$@" && return 0
-        sleep 0.1
-    done
-    return 1
-}
-check "the X server starts" until_true [ -s number ]
+check "the X server starts" wait_until [ -s number ]
 export DISPLAY=:$(cat number)
 
 shot() { cp screen/Xvfb_screen0 "$1.xwd" && [ -z "${MIEN_KEEP:-}" ] || cp "$1.xwd" "$MIEN_KEEP/"; }
@@ -42,8 +34,8 @@ key() { xdotool key "$1" && sleep 0.5; }
 # ---- a run that is paused while a face is seen ----
 "$mien" realtime --camera clip.mp4 --jsonl r.jsonl --out saved >r.out 2>r.err &
 running=$!
-check "a window opens" until_true xdotool search --name Mien
-check "frames are answered" until_true lines 20
+check "a window opens" wait_until xdotool search --name Mien
+check "frames are answered" wait_until lines 20
 key space
 shot paused
 check "a box and a label are seen" [ "$(green paused)" -gt 1000 ]
@@ -68,7 +60,7 @@ check "s: a picture is saved" eval 'set -- saved/mien-*.png && [ -e "$1" ] && "$
 check "it is still paused" kill -0 $running
 key space
 key q
-check "q ends it" until_true eval '! kill -0 $running 2>/dev/null'
+check "q ends it" wait_until eval '! kill -0 $running 2>/dev/null'
 wait $running
 check "with status 0" [ $? = 0 ]
 check "stdout is quiet" [ ! -s r.out ]
@@ -77,7 +69,7 @@ check "stdout is quiet" [ ! -s r.out ]
 rm r.jsonl
 "$mien" realtime --camera clip.mp4 --jsonl r.jsonl -q 2>r.err &
 running=$!
-until_true lines 10
+wait_until lines 10
 key Escape
 wait $running
 check "Escape: status 0" [ $? = 0 ]
@@ -88,7 +80,7 @@ check "no message" [ ! -s r.err ]
 rm r.jsonl
 "$mien" realtime --camera clip.mp4 --jsonl r.jsonl -q 2>r.err &
 running=$!
-until_true lines 10
+wait_until lines 10
 kill $server
 wait $running
 status=$?
