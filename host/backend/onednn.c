@@ -124,7 +124,7 @@ static dnnl_status_t forward_slice(const rows_pass *p, int slice, int lane) {
         {DNNL_ARG_SCRATCHPAD, l->scratchpad},
         {DNNL_ARG_BIAS, l->bias}};
     if (status == dnnl_success)
-        status = dnnl_primitive_execute(o->primitive, stream_of(p->op), p->b ? 5 : 4, args);
+        status = onednn_execute(o->primitive, o->moves_stack, stream_of(p->op), p->b ? 5 : 4, args);
     return status == dnnl_success ? finish_side(p->op, &o->y, l->y, l->own_y) : status;
 }
 
@@ -144,7 +144,7 @@ static dnnl_status_t data_slice(const rows_pass *p, int slice, int lane) {
         {DNNL_ARG_DIFF_DST, used(&o->y, l->y, l->own_y)},
         {DNNL_ARG_SCRATCHPAD, l->scratchpad}};
     if (status == dnnl_success)
-        status = dnnl_primitive_execute(o->primitive, stream_of(p->op), 4, args);
+        status = onednn_execute(o->primitive, o->moves_stack, stream_of(p->op), 4, args);
     if (status == dnnl_success) status = finish_side(p->op, &o->x, l->x, l->own_x);
     if (p->accumulate) {
         const int rows = rows_in(p, slice);
@@ -179,7 +179,8 @@ static dnnl_status_t filter_slice(const rows_pass *p, int slice, int lane) {
         {DNNL_ARG_SCRATCHPAD, l->scratchpad},
         {DNNL_ARG_DIFF_BIAS, l->bias}};
     if (status == dnnl_success)
-        status = dnnl_primitive_execute(o->primitive, stream_of(p->op), p->db ? 5 : 4, args);
+        status =
+            onednn_execute(o->primitive, o->moves_stack, stream_of(p->op), p->db ? 5 : 4, args);
     return status == dnnl_success ? finish_side(p->op, &o->weights, l->weights, l->own_weights)
                                   : status;
 }

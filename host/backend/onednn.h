@@ -30,6 +30,7 @@ typedef struct onednn_lane {
 
 typedef struct onednn_operation {
     dnnl_primitive_t primitive;
+    bool moves_stack; /* see onednn_execute */
     size_t scratch_bytes;
     onednn_side weights, x, y;
     onednn_lane *lanes; /* [onednn_lanes(op)] */
@@ -64,6 +65,14 @@ struct mien_linear {
 
 /* Turns a oneDNN status into ours; `what` and the layer's name make the message. */
 mien_status onednn_check(dnnl_status_t status, const char *what, const char *name);
+
+/* Is the primitive made of matrix products in which the stack pointer moves? */
+bool onednn_moves_stack(const_dnnl_primitive_desc_t pd);
+/* Runs a primitive. In oneDNN 2.6's matrix products for AVX-512 the stack pointer points into
+ * memory of the heap: the frame of a signal's handler would overwrite what is below (findings/
+ * onednn-stack-in-heap.sh). So no handler runs on the thread meanwhile. */
+dnnl_status_t onednn_execute(dnnl_primitive_t primitive, bool moves_stack, dnnl_stream_t stream,
+                             int count, const dnnl_exec_arg_t *args);
 mien_status onednn_memory(const mien_backend *b, const char *name, const dnnl_memory_desc_t *md,
                           dnnl_memory_t *out);
 mien_status onednn_reorder(const mien_backend *b, const char *name, const dnnl_memory_desc_t *from,

@@ -303,6 +303,7 @@ static mien_status build(mien_linear *op, mien_direction dir, int n, onednn_oper
         query(pd, dir == MIEN_FORWARD ? dnnl_query_dst_md : dnnl_query_diff_dst_md);
     const dnnl_memory_desc_t *pad = query(pd, dnnl_query_scratchpad_md);
     MIEN_GO(onednn_check(dnnl_primitive_create(&out->primitive, pd), "a primitive", op->desc.name));
+    out->moves_stack = onednn_moves_stack(pd);
     out->scratch_bytes = onednn_round_up(dnnl_memory_desc_get_size(pad));
     MIEN_GO(build_side(op, w, &op->stored, dir != MIEN_FILTER, &out->weights));
     MIEN_GO(build_side(op, x, &f.our_x, dir != MIEN_DATA, &out->x));

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "host/base/threads.h"
+
 mien_status onednn_check(dnnl_status_t status, const char *what, const char *name) {
     if (status == dnnl_success) return MIEN_OK;
     if (status == dnnl_out_of_memory)
@@ -51,6 +53,21 @@ mien_status mien_onednn_open(mien_cpu *cpu, char *version, size_t size) {
 void mien_onednn_close(mien_cpu *cpu) {
     if (cpu->stream) dnnl_stream_destroy(cpu->stream);
     if (cpu->engine) dnnl_engine_destroy(cpu->engine);
+}
+
+bool onednn_moves_stack(const_dnnl_primitive_desc_t pd) {
+    const char *name = "";
+    dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name);
+    return strstr(name, ":gemm") != NULL;
+}
+
+dnnl_status_t onednn_execute(dnnl_primitive_t primitive, bool moves_stack, dnnl_stream_t stream,
+                             int count, const dnnl_exec_arg_t *args) {
+    sigset_t signals;
+    if (moves_stack) mien_signals_hold(&signals);
+    const dnnl_status_t status = dnnl_primitive_execute(primitive, stream, count, args);
+    if (moves_stack) mien_signals_release(&signals);
+    return status;
 }
 
 mien_status onednn_memory(const mien_backend *b, const char *name, const dnnl_memory_desc_t *md,

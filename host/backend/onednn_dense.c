@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "host/base/crew.h"
+#include "host/base/threads.h"
 
 enum { PART = 128 }; /* columns of y, or inputs, of a product */
 
@@ -33,8 +34,11 @@ static int part_at(int first, int all) {
  * in memory. */
 static void multiply(bool a_t, bool b_t, int rows, int columns, int depth, const float *a, int lda,
                      const float *b, int ldb, bool add, float *c, int ldc) {
+    sigset_t signals;
+    mien_signals_hold(&signals); /* see onednn_execute */
     dnnl_sgemm(a_t ? 'T' : 'N', b_t ? 'T' : 'N', rows, columns, depth, 1, a, lda, b, ldb,
                add ? 1 : 0, c, ldc);
+    mien_signals_release(&signals);
 }
 
 /* Columns of y, before other activations than ReLU. */

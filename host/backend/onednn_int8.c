@@ -96,6 +96,7 @@ static mien_status build(mien_int8_linear *op, const formats *f, dnnl_primitive_
     const dnnl_memory_desc_t *w = dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
     const dnnl_memory_desc_t *pad = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
     MIEN_TRY(onednn_check(dnnl_primitive_create(&v->primitive, pd), "a primitive", name_of(op)));
+    v->moves_stack = onednn_moves_stack(pd);
     MIEN_TRY(memory_of(op, &f->x, &v->x));
     MIEN_TRY(memory_of(op, &f->y, &v->y));
     MIEN_TRY(memory_of(op, w, &v->weights));
@@ -172,6 +173,7 @@ mien_status onednn_int8_run(mien_int8_linear *op, int n, void *y, const void *x,
                                     {DNNL_ARG_BIAS, op->bias_memory},
                                     {DNNL_ARG_DST, v->y},
                                     {DNNL_ARG_SCRATCHPAD, v->scratchpad}};
-    return onednn_check(dnnl_primitive_execute(v->primitive, cpu_of(op->backend)->stream, 5, args),
-                        "forward", name_of(op));
+    return onednn_check(
+        onednn_execute(v->primitive, v->moves_stack, cpu_of(op->backend)->stream, 5, args),
+        "forward", name_of(op));
 }

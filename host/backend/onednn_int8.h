@@ -9,6 +9,7 @@
 typedef struct int8_variant {
     int n; /* must be first: see onednn_variant_kind */
     dnnl_primitive_t primitive;
+    bool moves_stack; /* see onednn_execute */
     dnnl_memory_t x, y, weights, scratchpad;
     void *packed; /* the weights */
     size_t scratch_bytes;

@@ -99,6 +99,22 @@ int mien_threads_limit(int threads) {
     return old;
 }
 
+void mien_signals_hold(sigset_t *before) {
+    static _Thread_local int held = 1; /* threads of the team */
+    const int team = omp_get_max_threads();
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, before);
+    if (team <= held) return;
+#pragma omp parallel num_threads(team)
+    if (omp_get_thread_num() > 0) pthread_sigmask(SIG_BLOCK, &all, NULL);
+    held = team;
+}
+
+void mien_signals_release(const sigset_t *before) {
+    pthread_sigmask(SIG_SETMASK, before, NULL);
+}
+
 unsigned mien_float_enter(void) {
     const unsigned saved = _mm_getcsr();
     _mm_setcsr(saved | FTZ_DAZ);

@@ -5,6 +5,7 @@
 #ifndef HOST_BASE_THREADS_H
 #define HOST_BASE_THREADS_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -41,6 +42,11 @@ typedef struct mien_thread_mode {
  * are prepared for one. */
 mien_thread_mode mien_threads_enter(int team);
 void mien_threads_leave(mien_thread_mode saved);
+
+/* Keeps signals from the calling thread until mien_signals_release, and from the other threads of
+ * its team for good: for code during which no handler may run on this thread's stack. */
+void mien_signals_hold(sigset_t *before);
+void mien_signals_release(const sigset_t *before);
 
 /* mien_float_enter sets flush-to-zero for the calling thread and returns its previous mode, which
  * mien_float_leave restores. */
