@@ -1,5 +1,6 @@
 /* Work cut into slices that threads take one by one. A thread that the system does not let run
- * takes fewer: the others wait for it only while it holds a slice.
+ * takes fewer: the others wait for it only while it holds a slice, and do that again themselves
+ * where the work allows it (mien_crew_run_parts).
  *
  *     mien_crew_create(threads, &crew);
  *     mien_crew_run(crew, 8, work, context);      work(context, 0..7, thread)
@@ -7,6 +8,8 @@
  * Inside `work` OpenMP regions, oneDNN's among them, have a team of one thread. */
 #ifndef HOST_BASE_CREW_H
 #define HOST_BASE_CREW_H
+
+#include <stdbool.h>
 
 #include "host/base/status.h"
 
@@ -26,6 +29,25 @@ void mien_crew_free(mien_crew *crew);
  * starting; returns when all have returned. After a failure the slices that have not begun are left
  * out, and the first failure is returned with its message. Not from two threads at a time. */
 mien_status mien_crew_run(mien_crew *crew, int slices, mien_crew_work work, void *context);
+
+/* A slice in three parts, of which a second thread may do the first two again: while the thread
+ * that took the slice is not let run, another takes it over, and only that one gives. */
+typedef struct mien_crew_parts {
+    mien_crew_work take; /* reads what belongs to the caller, into memory of `thread` */
+    /* uses only memory of `thread` and what stays as it is until mien_crew_settle: it may still run
+     * when the round is over */
+    mien_status (*work)(void *lanes, int thread);
+    mien_crew_work give; /* writes what belongs to the caller */
+    void *lanes;         /* for `work` */
+} mien_crew_parts;
+
+/* As mien_crew_run. `take` and `work` must do the same for a slice each time. */
+mien_status mien_crew_run_parts(mien_crew *crew, int slices, const mien_crew_parts *parts,
+                                void *context);
+/* Inside `work` of a slice: has another thread taken it over? What `work` does then has no use. */
+bool mien_crew_overtaken(void);
+/* Waits until no thread works on a slice that was taken from it. NULL is ignored. */
+void mien_crew_settle(mien_crew *crew);
 
 /* What mien_crew_lead changed. */
 typedef struct mien_crew_post {

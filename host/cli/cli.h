@@ -40,12 +40,19 @@ typedef struct cli_list {
 /* The flags that all commands share, and what a command sets before cli_backend. */
 typedef struct cli_common {
     const char *device, *threads, *dtype;
-    bool help, version, json, deterministic, verbose, quiet;
+    bool help, version, json, deterministic, pin, verbose, quiet;
     /* Set by the command: */
     mien_compute compute; /* number type of the backend's computations */
     bool training;
-    bool unpinned; /* do not pin threads, because other libraries' threads run as well */
 } cli_common;
+
+/* The row of a table of flags of commands that keep all CPUs busy for long, and in which no other
+ * library's threads run: those would inherit the caller's CPU. `common` is a cli_common. */
+#define CLI_PIN_FLAG(common)                                                                       \
+    {                                                                                              \
+        "--pin", NULL, "one CPU for each thread: for a machine that runs nothing else", NULL,      \
+            NULL, &(common).pin                                                                    \
+    }
 
 /* The row of a table of flags for the number type, of commands that only infer; cli_parse turns it
  * into `compute`. `common` is a cli_common. */

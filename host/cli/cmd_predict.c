@@ -139,8 +139,6 @@ static mien_status predict(predict_args *args) {
     }
     cli_catch_signals();
     predict_detector_begin(&detector, args);
-    args->common.unpinned =
-        true; /* OpenCV's threads would inherit the caller's pinning to one CPU */
     MIEN_GO(cli_backend(&args->common, &backend));
     /* a single photo has few faces: a small batch saves memory */
     const int batch = args->file_count == 1 ? FEW : BATCH;

@@ -197,7 +197,6 @@ static mien_status open_networks(serve_args *args, networks *n) {
     const int given = cli_threads(&args->common);
     args->workers = given ? given : mien_threads_available();
     args->common.threads = one;
-    args->common.unpinned = true;
     MIEN_TRY(mien_new(&n->backends, (size_t)args->workers, sizeof *n->backends));
     MIEN_TRY(mien_new(&n->models, (size_t)args->workers, sizeof *n->models));
     MIEN_TRY(open_network(args, n));

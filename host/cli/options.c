@@ -261,7 +261,6 @@ int cli_threads(const cli_common *common) {
 void cli_leave_a_cpu(cli_common *common, bool detecting) {
     static char fewer[16];
     const int cpus = mien_threads_available();
-    common->unpinned = true;
     if (common->threads || !detecting || cpus < 2) return;
     snprintf(fewer, sizeof fewer, "%d", cpus - 1);
     common->threads = fewer;
@@ -269,7 +268,7 @@ void cli_leave_a_cpu(cli_common *common, bool detecting) {
 
 mien_status cli_backend(const cli_common *common, mien_backend **out) {
     const mien_backend_options options = {.threads = cli_threads(common),
-                                          .pin = !common->unpinned,
+                                          .pin = common->pin,
                                           .deterministic = common->deterministic,
                                           .compute = common->compute,
                                           .training = common->training};

@@ -236,6 +236,9 @@ bool mien_plan_cuts(const mien_plan *plan, int n);
  * the logits to the host, logits[n][classes]. The first call allocates. */
 mien_status mien_plan_run(mien_plan *plan, int n, mien_plan_fill fill, void *context,
                           float *logits);
+/* Waits for threads that still work on what mien_plan_run did without them. The parameters must not
+ * change before. */
+void mien_plan_settle(const mien_plan *plan);
 /* Applies the softmax to the logits and copies the probabilities of n rows to the host:
  * out[n][classes]. */
 mien_status mien_plan_probabilities(mien_plan *plan, int n, float *out);

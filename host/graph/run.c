@@ -1,4 +1,5 @@
 /* The walk over a graph, forward and backward, and the view of it that each layer gets. */
+#include "host/base/crew.h"
 #include "host/graph/plan.h"
 
 /* Of parameters and statistics. */
@@ -152,6 +153,7 @@ mien_status mien_plan_walk_forward(mien_plan *plan, const mien_walk *walk, int f
     for (int i = from; i < to; i++) {
         const mien_node *node = &plan->graph->nodes[i];
         if (plan->nodes[i].fusion.skipped) continue;
+        if (mien_crew_overtaken()) return MIEN_OK;
         mien_plan_pass(plan, walk, i, false, &pass);
         if (plan->observe) plan->observe(plan->observer, &pass, node);
         plan->ops->range_push(plan->backend, "forward", node->name);

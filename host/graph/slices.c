@@ -10,24 +10,36 @@
 #include "host/graph/plan.h"
 
 enum {
-    ROWS_MAX = 8, /* of a slice: more gain nothing, and fit the caches worse */
-    /* images until the other way of running a single one is timed again: from few to, where it
-     * keeps losing, many */
-    TRIAL_FIRST = 4,
-    TRIAL_LAST = 4096
+    ROWS_MAX = 8,      /* of a slice: more gain nothing, and fit the caches worse */
+    WINDOW = 32,       /* single images that are timed together, at most */
+    INTERVAL_MAX = 128 /* windows until another way of running them is tried again */
 };
+static const double window_seconds = 0.1; /* at most, but for an image that takes longer */
+
+/* Ways to run a single image: all threads work on each layer; one thread does it; or one does it,
+ * and another does it again while that one is not let run. */
+typedef enum single_way { TOGETHER, ALONE, RELIEVED, WAYS } single_way;
+
+/* Which way is quickest depends on what else the machine does: now and then, and when images begin
+ * to take longer, another one is tried. */
+typedef struct single {
+    double mean[WAYS]; /* seconds an image took; 0: not known yet */
+    single_way best, now, last_tried;
+    double seconds; /* of this window */
+    int images;
+    int until_trial, interval; /* windows */
+} single;
 
 /* A thread's plan, which reads the parameters of the sliced one. */
 typedef struct lane {
     mien_plan *plan;
     unsigned prepared; /* bit r: for slices of r rows */
+    int first, rows;   /* its slice */
 } lane;
 
 struct mien_slices {
     mien_crew *crew;
-    /* a single image: by all threads together, or by one alone, which waits for no other */
-    double seconds[2];         /* by all, by one: mean of the last few; 0: not timed yet */
-    int until_trial, interval; /* images */
+    single single;
     int count;
     lane lanes[];
 };
@@ -132,7 +144,7 @@ static mien_status open(mien_plan *plan) {
     struct mien_slices *slices;
     MIEN_TRY(mien_new(&slices, 1, sizeof *slices + (size_t)count * sizeof(lane)));
     slices->count = count;
-    slices->until_trial = slices->interval = TRIAL_FIRST;
+    slices->single.until_trial = slices->single.interval = 1;
     plan->slices = slices;
     return mien_crew_create(count, &slices->crew);
 }
@@ -153,20 +165,36 @@ typedef struct batch {
     float *logits;
 } batch;
 
-static mien_status run_slice(void *context, int slice, int thread) {
+static mien_status take(void *context, int slice, int thread) {
     const batch *b = context;
     lane *own = &b->base->slices->lanes[thread];
-    int first;
-    const int rows = slice_at(b->n, b->rows, slice, &first);
+    own->rows = slice_at(b->n, b->rows, slice, &own->first);
     if (!own->plan) MIEN_TRY(open_lane(b->base, own));
-    mien_plan *plan = own->plan;
-    const mien_tensor x = mien_plan_input(plan, rows), y = mien_plan_logits(plan, rows);
-    if (!(own->prepared >> rows & 1)) MIEN_TRY(mien_plan_prepare(plan, rows));
-    own->prepared |= 1U << rows;
-    MIEN_TRY(b->fill(b->context, first, &x));
-    MIEN_TRY(mien_plan_forward(plan, rows, false, 0));
-    return plan->ops->download(plan->backend,
-                               b->logits + (size_t)first * (size_t)plan->graph->classes, &y);
+    const mien_tensor x = mien_plan_input(own->plan, own->rows);
+    if (!(own->prepared >> own->rows & 1)) MIEN_TRY(mien_plan_prepare(own->plan, own->rows));
+    own->prepared |= 1U << own->rows;
+    return b->fill(b->context, own->first, &x);
+}
+
+static mien_status work(void *lanes, int thread) {
+    const lane *own = (lane *)lanes + thread;
+    return mien_plan_forward(own->plan, own->rows, false, 0);
+}
+
+static mien_status give(void *context, int slice, int thread) {
+    const batch *b = context;
+    const lane *own = &b->base->slices->lanes[thread];
+    const mien_tensor y = mien_plan_logits(own->plan, own->rows);
+    (void)slice;
+    return b->base->ops->download(
+        b->base->backend, b->logits + (size_t)own->first * (size_t)b->base->graph->classes, &y);
+}
+
+static mien_status run_slice(void *context, int slice, int thread) {
+    const batch *b = context;
+    MIEN_TRY(take(context, slice, thread));
+    MIEN_TRY(work(b->base->slices->lanes, thread));
+    return give(context, slice, thread);
 }
 
 static mien_status run_slices(const mien_plan *plan, int n, mien_plan_fill fill, void *context,
@@ -174,6 +202,13 @@ static mien_status run_slices(const mien_plan *plan, int n, mien_plan_fill fill,
     const int rows = slice_rows(n, plan->slices->count);
     batch b = {plan, n, rows, fill, context, logits};
     return mien_crew_run(plan->slices->crew, slice_count(n, rows), run_slice, &b);
+}
+
+static mien_status run_relieved(const mien_plan *plan, mien_plan_fill fill, void *context,
+                                float *logits) {
+    batch b = {plan, 1, 1, fill, context, logits};
+    const mien_crew_parts parts = {take, work, give, plan->slices->lanes};
+    return mien_crew_run_parts(plan->slices->crew, 1, &parts, &b);
 }
 
 static mien_status run_whole(mien_plan *plan, int n, mien_plan_fill fill, void *context,
@@ -185,24 +220,44 @@ static mien_status run_whole(mien_plan *plan, int n, mien_plan_fill fill, void *
     return plan->ops->download(plan->backend, logits, &y);
 }
 
-/* One image: all threads work on each layer, unless one alone was quicker lately, as beside
- * programs that keep a CPU busy. The bits are the same. */
+/* The way of the next window, after one whose images took `seconds` each. */
+static void end_window(single *s, double seconds) {
+    double *mean = &s->mean[s->now];
+    const bool slower = *mean > 0 && seconds > 3 * *mean;
+    *mean = *mean > 0 ? (*mean + seconds) / 2 : seconds;
+    if (s->now != s->best) {
+        const bool won = *mean < s->mean[s->best];
+        if (won) s->best = s->now;
+        s->interval = won ? 1 : s->interval < INTERVAL_MAX ? 2 * s->interval : INTERVAL_MAX;
+        s->until_trial = s->interval;
+        s->now = s->best;
+    } else if (slower || --s->until_trial <= 0) {
+        do
+            s->last_tried = (s->last_tried + 1) % WAYS;
+        while (s->last_tried == s->best);
+        s->now = s->last_tried;
+    }
+    s->seconds = 0;
+    s->images = 0;
+}
+
+/* The bits are the same in each way. */
 static mien_status run_single(mien_plan *plan, mien_plan_fill fill, void *context, float *logits) {
-    struct mien_slices *s = plan->slices;
-    bool alone = s->seconds[1] > 0 && s->seconds[1] < s->seconds[0];
-    const bool trial = --s->until_trial <= 0;
-    if (trial) alone = !alone;
+    single *s = &plan->slices->single;
     const double start = mien_seconds();
-    MIEN_TRY(alone ? run_slices(plan, 1, fill, context, logits)
-                   : run_whole(plan, 1, fill, context, logits));
-    const double took = mien_seconds() - start;
-    double *mean = &s->seconds[alone];
-    *mean += *mean > 0 ? (took - *mean) / 8 : took;
-    if (!trial) return MIEN_OK;
-    const bool won = s->seconds[alone] < s->seconds[!alone];
-    s->interval = won ? TRIAL_FIRST : s->interval < TRIAL_LAST ? 2 * s->interval : TRIAL_LAST;
-    s->until_trial = s->interval;
+    MIEN_TRY(s->now == TOGETHER ? run_whole(plan, 1, fill, context, logits)
+             : s->now == ALONE  ? run_slices(plan, 1, fill, context, logits)
+                                : run_relieved(plan, fill, context, logits));
+    s->seconds += mien_seconds() - start;
+    s->images++;
+    /* a trial ends when it has lost */
+    const double most = s->now == s->best ? window_seconds : WINDOW * s->mean[s->best];
+    if (s->images >= WINDOW || s->seconds >= most) end_window(s, s->seconds / s->images);
     return MIEN_OK;
+}
+
+void mien_plan_settle(const mien_plan *plan) {
+    if (plan->slices) mien_crew_settle(plan->slices->crew);
 }
 
 mien_status mien_plan_run(mien_plan *plan, int n, mien_plan_fill fill, void *context,

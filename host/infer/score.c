@@ -100,6 +100,7 @@ mien_status mien_score_part(mien_plan *plan, mien_loader *loader, mien_part part
         if (status == MIEN_OK && stop && *stop)
             status = MIEN_FAIL(INTERRUPTED, "interrupted while scoring");
     }
+    mien_plan_settle(plan); /* a training changes its weights next */
     mien_float_leave(mode);
     mien_free(buffer);
     return status;

@@ -64,6 +64,25 @@ kill "${spinners[@]}"
 wait "${spinners[@]}" 2>/dev/null
 check "its weights" [ "$(weights busy)" = "$(weights own-1)" ]
 
+# --pin gives each thread a CPU, and nothing else does
+cpus() { # FLAG…: those of the caller's thread
+    local pid
+    "$mien" bench train own.yaml --seconds 60 "$@" >bench.log 2>&1 &
+    pid=$!
+    wait_until eval '[ "$(ls /proc/'$pid'/task | wc -l)" -ge 2 ]'
+    sleep 0.2
+    sed -n 's/^Cpus_allowed_list:[^0-9]*//p' /proc/$pid/status
+    kill $pid
+    wait $pid
+}
+own=$(sed -n 's/^Cpus_allowed_list:[^0-9]*//p' /proc/self/status)
+check "threads are not pinned" [ "$(cpus)" = "$own" ]
+if [ "$(nproc)" -gt 1 ] && [ -z "${OMP_PROC_BIND:-}${OMP_PLACES:-}${GOMP_CPU_AFFINITY:-}${OMP_NUM_THREADS:-}" ]; then
+    check "--pin: one CPU" grep -qx '[0-9]*' <<<"$(cpus --pin --threads "$(nproc)")"
+else
+    skip "--pin" "one CPU, or OpenMP places its threads"
+fi
+
 # stopped with two threads, continued with three
 check "a whole training" train whole 1 --set model.file=own.yaml --set train.epochs=12 --set checkpoint.every_steps=1
 "$mien" train --out cut --threads 2 "${common[@]}" --set model.file=own.yaml --set train.epochs=12 \

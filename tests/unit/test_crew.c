@@ -65,6 +65,111 @@ static void nobody_waits_for_a_slow_one(void **state) {
     mien_crew_free(crew);
 }
 
+typedef struct relay {
+    atomic_int given[MOST];
+    int slice[THREADS]; /* that a thread works on */
+    int sleeps;         /* the slice whose first worker sleeps; -1: none */
+    atomic_int workers; /* of that slice */
+    atomic_bool wakes, noticed;
+} relay;
+
+static mien_status relay_take(void *context, int slice, int thread) {
+    relay *r = context;
+    r->slice[thread] = slice;
+    return MIEN_OK;
+}
+
+/* A helper sleeps until it is told to wake, which is after the round; the caller, who cannot leave
+ * before, until another has its slice. */
+static mien_status relay_work(void *lanes, int thread) {
+    relay *r = lanes;
+    if (r->slice[thread] != r->sleeps) return MIEN_OK;
+    if (atomic_fetch_add(&r->workers, 1) > 0) return MIEN_OK;
+    for (int i = 0; i < 5000 && !(thread ? r->wakes : mien_crew_overtaken()); i++)
+        nanosleep(&(struct timespec){0, 1000000}, NULL);
+    r->noticed = mien_crew_overtaken();
+    return MIEN_FAIL(INVALID, "the first worker has no say");
+}
+
+static mien_status relay_give(void *context, int slice, int thread) {
+    relay *r = context;
+    if (r->slice[thread] == slice) atomic_fetch_add(&r->given[slice], 1);
+    return MIEN_OK;
+}
+
+/* The slice of a thread that is not let run is done again by another and given once, by that one.
+ */
+static void what_sleeps_is_done_by_another(void **state) {
+    (void)state;
+    for (int slices = 1; slices <= 8; slices++) {
+        mien_crew *crew;
+        relay r = {.sleeps = slices - 1};
+        const mien_crew_parts parts = {relay_take, relay_work, relay_give, &r};
+        assert_int_equal(mien_crew_create(3, &crew), MIEN_OK);
+        assert_false(mien_crew_overtaken());
+        assert_int_equal(mien_crew_run_parts(crew, slices, &parts, &r), MIEN_OK);
+        for (int i = 0; i < slices; i++)
+            assert_int_equal(r.given[i], 1);
+        /* two threads do the next round, while the third still sleeps, perhaps */
+        r.sleeps = -1;
+        assert_int_equal(mien_crew_run_parts(crew, MOST, &parts, &r), MIEN_OK);
+        for (int i = 0; i < MOST; i++)
+            assert_int_equal(r.given[i], i < slices ? 2 : 1);
+        r.wakes = true;
+        mien_crew_settle(crew);
+        assert_true(r.noticed);
+        assert_int_equal(r.given[slices - 1], 2);
+        mien_crew_free(crew);
+    }
+}
+
+typedef struct races {
+    atomic_int given[MOST], worked;
+    int slice[THREADS], result[THREADS];
+    bool wrong;
+} races;
+
+static mien_status race_take(void *context, int slice, int thread) {
+    races *r = context;
+    r->slice[thread] = slice;
+    return MIEN_OK;
+}
+
+/* Sleeps about as long as the others wait before they do it again. */
+static mien_status race_work(void *lanes, int thread) {
+    races *r = lanes;
+    const int call = atomic_fetch_add(&r->worked, 1);
+    nanosleep(&(struct timespec){0, call * 7919 % 400 * 1000}, NULL);
+    r->result[thread] = 3 * r->slice[thread];
+    return MIEN_OK;
+}
+
+static mien_status race_give(void *context, int slice, int thread) {
+    races *r = context;
+    if (r->slice[thread] != slice || r->result[thread] != 3 * slice) r->wrong = true;
+    atomic_fetch_add(&r->given[slice], 1);
+    return MIEN_OK;
+}
+
+/* Whoever ends first: a slice is given once a round, with its own result. */
+static void races_have_one_winner(void **state) {
+    (void)state;
+    enum { ROUNDS = 700 };
+    mien_crew *crew;
+    races r = {0};
+    const mien_crew_parts parts = {race_take, race_work, race_give, &r};
+    assert_int_equal(mien_crew_create(THREADS, &crew), MIEN_OK);
+    for (int round = 0; round < ROUNDS; round++) {
+        assert_int_equal(mien_crew_run_parts(crew, 1 + round % 3, &parts, &r), MIEN_OK);
+        assert_int_equal(r.given[0], round + 1);
+    }
+    assert_int_equal(r.given[1] + r.given[2], ROUNDS / 3 * 3);
+    mien_crew_settle(crew);
+    assert_false(r.wrong);
+    assert_true(r.worked > ROUNDS * 2 + 10); /* some were done twice */
+    mien_crew_free(crew);
+}
+
 static void the_first_failure_is_reported(void **state) {
     (void)state;
     mien_crew *crew;
@@ -136,9 +241,12 @@ static void loops_do_every_index_once(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_slice_once), cmocka_unit_test(nobody_waits_for_a_slow_one),
-        cmocka_unit_test(the_first_failure_is_reported), cmocka_unit_test(loops_inside_slices),
-        cmocka_unit_test(loops_do_every_index_once)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_slice_once),
+                                       cmocka_unit_test(nobody_waits_for_a_slow_one),
+                                       cmocka_unit_test(what_sleeps_is_done_by_another),
+                                       cmocka_unit_test(races_have_one_winner),
+                                       cmocka_unit_test(the_first_failure_is_reported),
+                                       cmocka_unit_test(loops_inside_slices),
+                                       cmocka_unit_test(loops_do_every_index_once)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -127,7 +127,7 @@ static void the_same_bits_every_time(void **state) {
     assert_int_equal(mien_predictor_create(&model, backend, MOST, &p), MIEN_OK);
     for (int n = 1; n <= MOST; n++) {
         assert_int_equal(mien_predictor_run(p, some_images, n, first), MIEN_OK);
-        for (int i = 0; i < (n == 1 ? 200 : 20); i++) { /* one image: by one thread, too */
+        for (int i = 0; i < (n == 1 ? 200 : 20); i++) { /* one image: in each way */
             assert_int_equal(mien_predictor_run(p, some_images, n, again), MIEN_OK);
             assert_memory_equal(first, again, sizeof *first * (size_t)n * CLASSES);
         }
