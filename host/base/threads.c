@@ -105,7 +105,7 @@ void mien_signals_hold(sigset_t *before) {
     sigset_t all;
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, before);
-    if (team <= held) return;
+    if (team <= held || omp_in_parallel()) return; /* within a team every thread holds its own */
 #pragma omp parallel num_threads(team)
     if (omp_get_thread_num() > 0) pthread_sigmask(SIG_BLOCK, &all, NULL);
     held = team;
