@@ -7,7 +7,7 @@ export MIEN_BUILD=$build MIEN_TIER=$tier MIEN_H5=$build/mien-h5 CMOCKA_MESSAGE_O
 export MIEN_DATA=${MIEN_DATA:-../shared/data}
 passed=0 failed=0 skipped=0 failures=
 limit=600 # seconds for one test: one that hangs has failed
-[ "$tier" = gate ] && limit=1500
+[ "$tier" = gate ] && limit=2400
 [ "$tier" = all ] && limit=7200
 log=$(mktemp)
 export XDG_CACHE_HOME=$(mktemp -d) # keep the user's tuning cache out of the tests
