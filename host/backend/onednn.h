@@ -69,8 +69,8 @@ mien_status onednn_check(dnnl_status_t status, const char *what, const char *nam
 /* Is the primitive made of matrix products in which the stack pointer moves? */
 bool onednn_moves_stack(const_dnnl_primitive_desc_t pd);
 /* Runs a primitive. In matrix products of oneDNN 2.6 to 3.2 the stack pointer points into memory of
- * the heap: the frame of a signal's handler would overwrite what is below (findings/
- * onednn-stack-in-heap.sh). So no handler runs on the thread meanwhile. */
+ * the heap: the frame of a signal's handler would overwrite what is below. So no handler runs on
+ * the thread meanwhile. See findings/onednn-stack-in-heap.sh */
 dnnl_status_t onednn_execute(dnnl_primitive_t primitive, bool moves_stack, dnnl_stream_t stream,
                              int count, const dnnl_exec_arg_t *args);
 mien_status onednn_memory(const mien_backend *b, const char *name, const dnnl_memory_desc_t *md,

@@ -27,7 +27,7 @@ enum { SPINS = 400 };
 enum { IDLE, KEPT, WORKS, RACED, LOST };
 
 /* A thread that waits looks after the others this often, in seconds, at first and later. One that
- * ran for less than PROGRESS of that is not let run. */
+ * ran for less than `progress` of that is not let run. */
 static const double look = 100e-6, look_most = 400e-6, progress = 0.2;
 
 typedef struct helper {
@@ -45,8 +45,7 @@ struct mien_crew {
     atomic_bool in_parts; /* and there is more than one thread */
     void *context;
     _Atomic uint64_t ticket;
-    atomic_int
-        unfinished; /* slices of this round, and threads that take one that another works on */
+    atomic_int unfinished; /* slices of this round, and calls of join_round */
     atomic_bool failed;
     /* guards the rest, and sleeping */
     pthread_mutex_t mutex;

@@ -46,14 +46,6 @@ typedef struct cli_common {
     bool training;
 } cli_common;
 
-/* The row of a table of flags of commands that keep all CPUs busy for long, and in which no other
- * library's threads run: those would inherit the caller's CPU. `common` is a cli_common. */
-#define CLI_PIN_FLAG(common)                                                                       \
-    {                                                                                              \
-        "--pin", NULL, "one CPU for each thread: for a machine that runs nothing else", NULL,      \
-            NULL, &(common).pin                                                                    \
-    }
-
 /* The row of a table of flags for the number type, of commands that only infer; cli_parse turns it
  * into `compute`. `common` is a cli_common. */
 #define CLI_DTYPE_FLAG(common)                                                                     \

@@ -208,7 +208,6 @@ static int run(int argc, char **argv, const cli_command *self) {
          &args.size, NULL, NULL},
         {"--rows", "N", "load: rows of the generated file (default: 10000)", &args.rows, NULL,
          NULL},
-        CLI_PIN_FLAG(args.common),
         CLI_MODEL_FLAGS(args.options)};
     int exit_status;
     mien_bench_request request;

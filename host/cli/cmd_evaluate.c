@@ -76,7 +76,6 @@ static int run(int argc, char **argv, const cli_command *self) {
         {"--report", "DIR", "write a report: a page, tables and charts (DIR/report.html)",
          &args.report, NULL, NULL},
         CLI_DTYPE_FLAG(args.common),
-        CLI_PIN_FLAG(args.common),
         EVALUATE_FLAGS(args.flags)};
     int exit_status;
     if (!cli_parse(self, argc, argv, flags, sizeof flags / sizeof flags[0], &args.rest, 0,

@@ -30,6 +30,7 @@ static void collect_words(sweep_args *args) {
     for (int i = 0; i < args->set.count; i++)
         add_word(args, "--set", args->set.items[i]);
     if (args->common.deterministic) add_word(args, NULL, "--deterministic");
+    if (args->common.pin) add_word(args, NULL, "--pin");
 }
 
 static cli_recipe base_recipe(const sweep_args *args, const cli_list *set) {

@@ -245,7 +245,6 @@ static int run(int argc, char **argv, const cli_command *self) {
         {"--drop-classes", "A,B", "classes to leave out: sets data.drop_classes",
          &args.drop_classes, NULL, NULL},
         CLI_MODEL_FLAGS(args.model),
-        CLI_PIN_FLAG(args.common),
         {"--force", NULL, "replace what is in DIR", NULL, NULL, &args.force},
         {"--print-config", NULL, "print every config key with its value and exit", NULL, NULL,
          &args.print_config}};

@@ -96,6 +96,8 @@ static const char common_help[] =
     "common flags:\n"
     "  --device auto|cpu|cuda[:N]  device to compute on (default: auto)\n"
     "  --threads N                 CPU threads (default: all available to this process)\n"
+    "  --pin                       one CPU for each thread, if all are used: where nothing else "
+    "runs\n"
     "  --deterministic             use only deterministic algorithms\n"
     "  --json                      print results as JSON on stdout\n"
     "  -v, -q                      more messages, fewer messages\n"
@@ -207,6 +209,7 @@ bool cli_parse(const cli_command *self, int argc, char **argv, const cli_flag *o
                cli_list *rest, int most_rest, cli_common *common, int *exit_status) {
     const cli_flag shared[] = {{"--device", "D", "", &common->device, NULL, NULL},
                                {"--threads", "N", "", &common->threads, NULL, NULL},
+                               {"--pin", NULL, "", NULL, NULL, &common->pin},
                                {"--deterministic", NULL, "", NULL, NULL, &common->deterministic},
                                {"--json", NULL, "", NULL, NULL, &common->json},
                                {"-v", NULL, "", NULL, NULL, &common->verbose},

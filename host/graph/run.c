@@ -153,7 +153,7 @@ mien_status mien_plan_walk_forward(mien_plan *plan, const mien_walk *walk, int f
     for (int i = from; i < to; i++) {
         const mien_node *node = &plan->graph->nodes[i];
         if (plan->nodes[i].fusion.skipped) continue;
-        if (mien_crew_overtaken()) return MIEN_OK;
+        if (mien_crew_overtaken()) return MIEN_OK; /* nobody reads the result */
         mien_plan_pass(plan, walk, i, false, &pass);
         if (plan->observe) plan->observe(plan->observer, &pass, node);
         plan->ops->range_push(plan->backend, "forward", node->name);

@@ -197,18 +197,14 @@ static mien_status run_slice(void *context, int slice, int thread) {
     return give(context, slice, thread);
 }
 
-static mien_status run_slices(const mien_plan *plan, int n, mien_plan_fill fill, void *context,
-                              float *logits) {
-    const int rows = slice_rows(n, plan->slices->count);
-    batch b = {plan, n, rows, fill, context, logits};
-    return mien_crew_run(plan->slices->crew, slice_count(n, rows), run_slice, &b);
-}
-
-static mien_status run_relieved(const mien_plan *plan, mien_plan_fill fill, void *context,
-                                float *logits) {
-    batch b = {plan, 1, 1, fill, context, logits};
+/* `relieved`: slices of threads that are not let run are done again by others. */
+static mien_status run_slices(const mien_plan *plan, int n, bool relieved, mien_plan_fill fill,
+                              void *context, float *logits) {
+    const int rows = slice_rows(n, plan->slices->count), count = slice_count(n, rows);
     const mien_crew_parts parts = {take, work, give, plan->slices->lanes};
-    return mien_crew_run_parts(plan->slices->crew, 1, &parts, &b);
+    batch b = {plan, n, rows, fill, context, logits};
+    return relieved ? mien_crew_run_parts(plan->slices->crew, count, &parts, &b)
+                    : mien_crew_run(plan->slices->crew, count, run_slice, &b);
 }
 
 static mien_status run_whole(mien_plan *plan, int n, mien_plan_fill fill, void *context,
@@ -246,8 +242,7 @@ static mien_status run_single(mien_plan *plan, mien_plan_fill fill, void *contex
     single *s = &plan->slices->single;
     const double start = mien_seconds();
     MIEN_TRY(s->now == TOGETHER ? run_whole(plan, 1, fill, context, logits)
-             : s->now == ALONE  ? run_slices(plan, 1, fill, context, logits)
-                                : run_relieved(plan, fill, context, logits));
+                                : run_slices(plan, 1, s->now == RELIEVED, fill, context, logits));
     s->seconds += mien_seconds() - start;
     s->images++;
     /* a trial ends when it has lost */
@@ -267,7 +262,7 @@ mien_status mien_plan_run(mien_plan *plan, int n, mien_plan_fill fill, void *con
     const bool cuts = mien_plan_cuts(plan, n);
     const bool chooses = n == 1 && plan->sliced && plan->ops->lanes(plan->backend) > 1;
     if ((cuts || chooses) && !plan->slices) MIEN_TRY(open(plan));
-    if (cuts) return run_slices(plan, n, fill, context, logits);
+    if (cuts) return run_slices(plan, n, false, fill, context, logits);
     return chooses ? run_single(plan, fill, context, logits)
                    : run_whole(plan, n, fill, context, logits);
 }

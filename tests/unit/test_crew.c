@@ -65,9 +65,12 @@ static void nobody_waits_for_a_slow_one(void **state) {
     mien_crew_free(crew);
 }
 
+/* A round of parts: what each thread works on, and how often each slice was given. */
 typedef struct relay {
     atomic_int given[MOST];
-    int slice[THREADS]; /* that a thread works on */
+    int slice[THREADS], result[THREADS];
+    atomic_bool wrong; /* a slice was given with the result of another */
+    atomic_int worked;
     int sleeps;         /* the slice whose first worker sleeps; -1: none */
     atomic_int workers; /* of that slice */
     atomic_bool wakes, noticed;
@@ -79,22 +82,23 @@ static mien_status relay_take(void *context, int slice, int thread) {
     return MIEN_OK;
 }
 
+static mien_status relay_give(void *context, int slice, int thread) {
+    relay *r = context;
+    if (r->slice[thread] != slice || r->result[thread] != 3 * slice) r->wrong = true;
+    atomic_fetch_add(&r->given[slice], 1);
+    return MIEN_OK;
+}
+
 /* A helper sleeps until it is told to wake, which is after the round; the caller, who cannot leave
  * before, until another has its slice. */
-static mien_status relay_work(void *lanes, int thread) {
+static mien_status sleep_or_work(void *lanes, int thread) {
     relay *r = lanes;
-    if (r->slice[thread] != r->sleeps) return MIEN_OK;
-    if (atomic_fetch_add(&r->workers, 1) > 0) return MIEN_OK;
+    r->result[thread] = 3 * r->slice[thread];
+    if (r->slice[thread] != r->sleeps || atomic_fetch_add(&r->workers, 1) > 0) return MIEN_OK;
     for (int i = 0; i < 5000 && !(thread ? r->wakes : mien_crew_overtaken()); i++)
         nanosleep(&(struct timespec){0, 1000000}, NULL);
     r->noticed = mien_crew_overtaken();
     return MIEN_FAIL(INVALID, "the first worker has no say");
-}
-
-static mien_status relay_give(void *context, int slice, int thread) {
-    relay *r = context;
-    if (r->slice[thread] == slice) atomic_fetch_add(&r->given[slice], 1);
-    return MIEN_OK;
 }
 
 /* The slice of a thread that is not let run is done again by another and given once, by that one.
@@ -104,7 +108,7 @@ static void what_sleeps_is_done_by_another(void **state) {
     for (int slices = 1; slices <= 8; slices++) {
         mien_crew *crew;
         relay r = {.sleeps = slices - 1};
-        const mien_crew_parts parts = {relay_take, relay_work, relay_give, &r};
+        const mien_crew_parts parts = {relay_take, sleep_or_work, relay_give, &r};
         assert_int_equal(mien_crew_create(3, &crew), MIEN_OK);
         assert_false(mien_crew_overtaken());
         assert_int_equal(mien_crew_run_parts(crew, slices, &parts, &r), MIEN_OK);
@@ -119,35 +123,17 @@ static void what_sleeps_is_done_by_another(void **state) {
         mien_crew_settle(crew);
         assert_true(r.noticed);
         assert_int_equal(r.given[slices - 1], 2);
+        assert_false(r.wrong);
         mien_crew_free(crew);
     }
 }
 
-typedef struct races {
-    atomic_int given[MOST], worked;
-    int slice[THREADS], result[THREADS];
-    bool wrong;
-} races;
-
-static mien_status race_take(void *context, int slice, int thread) {
-    races *r = context;
-    r->slice[thread] = slice;
-    return MIEN_OK;
-}
-
 /* Sleeps about as long as the others wait before they do it again. */
-static mien_status race_work(void *lanes, int thread) {
-    races *r = lanes;
+static mien_status nap(void *lanes, int thread) {
+    relay *r = lanes;
     const int call = atomic_fetch_add(&r->worked, 1);
     nanosleep(&(struct timespec){0, call * 7919 % 400 * 1000}, NULL);
     r->result[thread] = 3 * r->slice[thread];
-    return MIEN_OK;
-}
-
-static mien_status race_give(void *context, int slice, int thread) {
-    races *r = context;
-    if (r->slice[thread] != slice || r->result[thread] != 3 * slice) r->wrong = true;
-    atomic_fetch_add(&r->given[slice], 1);
     return MIEN_OK;
 }
 
@@ -156,8 +142,8 @@ static void races_have_one_winner(void **state) {
     (void)state;
     enum { ROUNDS = 700 };
     mien_crew *crew;
-    races r = {0};
-    const mien_crew_parts parts = {race_take, race_work, race_give, &r};
+    relay r = {0};
+    const mien_crew_parts parts = {relay_take, nap, relay_give, &r};
     assert_int_equal(mien_crew_create(THREADS, &crew), MIEN_OK);
     for (int round = 0; round < ROUNDS; round++) {
         assert_int_equal(mien_crew_run_parts(crew, 1 + round % 3, &parts, &r), MIEN_OK);
