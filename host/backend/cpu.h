@@ -66,11 +66,14 @@ mien_status mien_cpu_open(const mien_backend_options *options, mien_backend **ou
 #define CPU_REAL_NAME(name) name##_f32
 #endif
 
+static inline int cpu_winograd_tiles(const mien_linear_desc *d) {
+    return ((d->out.h + 3) / 4) * ((d->out.w + 3) / 4);
+}
+
 /* Output pixels that Winograd's tiles of 4x4 compute, per pixel of the image: small images lose to
  * tiles that extend over their border. */
 static inline double cpu_winograd_waste(const mien_linear_desc *d) {
-    const int tiles = ((d->out.h + 3) / 4) * ((d->out.w + 3) / 4);
-    return tiles * 16.0 / ((double)d->out.h * d->out.w);
+    return cpu_winograd_tiles(d) * 16.0 / ((double)d->out.h * d->out.w);
 }
 /* F(4x4, 3x3) saves a factor of four; up to this waste it is worth it. */
 static const double cpu_winograd_most_waste = 2.5;

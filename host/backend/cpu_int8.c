@@ -1,5 +1,5 @@
-/* int8 inference on the CPU: operators by oneDNN (onednn_int8.c) or, without VNNI, by our own loops
- * (cpu_pairs.c), our own stem convolution, and pooling. */
+/* int8 inference on the CPU: operators by our own loops (cpu_pairs.c) or, with VNNI, by oneDNN
+ * (onednn_int8.c), our own stem convolution, and pooling. */
 #include "host/backend/onednn_int8.h"
 
 #include <string.h>
@@ -16,6 +16,11 @@ static bool is_stem(const mien_backend *b, const mien_linear_desc *d) {
            (d->activation == BODY_LINEAR || d->activation == BODY_RELU);
 }
 
+static bool pools(const mien_backend *b, const mien_linear_desc *d, const mien_pool *p) {
+    (void)b;
+    return cpu_pairs_pools(d, p);
+}
+
 static size_t weight_count(const mien_int8_linear *op) {
     const mien_linear_desc *d = &op->desc.linear;
     return (size_t)(d->kernel_h * d->kernel_w) * (size_t)d->in.c * (size_t)d->out.c;
@@ -29,7 +34,7 @@ static bool available(const mien_backend *b) {
 static mien_status create_int8(mien_int8_linear *op) {
     const size_t c = (size_t)op->desc.linear.out.c;
     const mien_int8_linear *from = op->desc.shares;
-    op->pairs = !onednn_int8_available();
+    op->vnni = onednn_int8_available();
     if (from) {
         op->w_scale = from->w_scale;
         op->bias = from->bias;
@@ -41,7 +46,7 @@ static mien_status create_int8(mien_int8_linear *op) {
         MIEN_TRY(mien_new(&op->hwio, weight_count(op), 1));
         memcpy(op->w_scale, op->desc.w_scale, c * sizeof *op->w_scale);
     }
-    return op->pairs ? cpu_pairs_create(op) : MIEN_OK;
+    return cpu_pairs_create(op);
 }
 
 static void free_operator(mien_int8_linear *op) {
@@ -71,7 +76,7 @@ static mien_status create(mien_backend *b, const mien_int8_desc *desc, mien_int8
     return status;
 }
 
-/* Scratch: x as int8 | y in NHWC, both where needed | the operator's own. */
+/* Scratch: x as int8 | y in NHWC or before pooling, both where needed | the operator's own. */
 static size_t x_bytes(const mien_int8_linear *op, int n) {
     return op->desc.x_f32 ? onednn_round_up(mien_shape_sample(op->desc.linear.in) * (size_t)n) : 0;
 }
@@ -81,9 +86,19 @@ static bool moves_y(const mien_int8_linear *op) {
     return op->desc.y == MIEN_F32 && op->backend->ops->channel_block(op->backend, s) != s.c;
 }
 
+static bool by_winograd(const mien_int8_linear *op, int n) {
+    return op->winograd && op->exact && cpu_pairs_fill_winograd(op, n);
+}
+
+/* Winograd's algorithm pools as it writes. */
+static bool pools_apart(const mien_int8_linear *op, int n) {
+    return op->desc.pool && !by_winograd(op, n);
+}
+
 static size_t y_bytes(const mien_int8_linear *op, int n) {
+    if (!moves_y(op) && !pools_apart(op, n)) return 0;
     const size_t count = mien_shape_sample(op->desc.linear.out) * (size_t)n;
-    return moves_y(op) ? onednn_round_up(count * sizeof(float)) : 0;
+    return onednn_round_up(count * mien_dtype_bytes(op->desc.y));
 }
 
 static cpu_conv stem_form(const mien_int8_linear *op, int n) {
@@ -97,15 +112,25 @@ static cpu_conv stem_form(const mien_int8_linear *op, int n) {
         1};
 }
 
-static mien_status prepare(mien_int8_linear *op, int n) {
-    size_t need = x_bytes(op, n) + y_bytes(op, n);
+static mien_status int8_scratch(mien_int8_linear *op, int n, size_t *need) {
+    const size_t own = cpu_pairs_scratch(op, n);
+    size_t library = 0;
+    if (op->vnni && !by_winograd(op, n)) MIEN_TRY(onednn_int8_prepare(op, n, &library));
+    *need = x_bytes(op, n) + y_bytes(op, n) + (own > library ? own : library);
+    return MIEN_OK;
+}
+
+static size_t stem_scratch(const mien_int8_linear *op, int n) {
     const cpu_conv stem = stem_form(op, n);
-    if (!op->w_scale)
-        need = cpu_stem_capacity(&stem) * sizeof(float) * (size_t)int8_threads(op);
-    else if (op->pairs)
-        cpu_pairs_prepare(op, n, &need);
+    return cpu_stem_capacity(&stem) * sizeof(float) * (size_t)int8_threads(op);
+}
+
+static mien_status prepare(mien_int8_linear *op, int n) {
+    size_t need = 0;
+    if (op->w_scale)
+        MIEN_TRY(int8_scratch(op, n, &need));
     else
-        MIEN_TRY(onednn_int8_prepare(op, n, &need));
+        need = stem_scratch(op, n);
     if (need > op->scratch) op->scratch = need;
     return MIEN_OK;
 }
@@ -123,9 +148,8 @@ static mien_status load_int8(mien_int8_linear *op, const float *hwio, const floa
     for (size_t k = 0; k < c; k++)
         op->bias[k] = bias[k] / (op->desc.x_scale * op->w_scale[k]);
     op->loaded = true;
-    if (!op->pairs) return onednn_int8_pack(op);
     cpu_pairs_pack(op);
-    return MIEN_OK;
+    return onednn_int8_pack(op);
 }
 
 /* [taps][channels] → [channels / LANES][taps][LANES], followed by the bias. */
@@ -167,6 +191,31 @@ static void finish(const mien_int8_linear *op, const mien_tensor *y, const float
                               op->desc.linear.alpha);
 }
 
+static void max_pool_of(const mien_backend *b, const mien_tensor *y, const mien_tensor *x,
+                        const mien_pool *p) {
+    const cpu_window window = {p->kernel_h, p->kernel_w, p->stride_h,
+                               p->stride_w, p->pad_top,  p->pad_left};
+    cpu_of(b)->kernels->max_pool_int8(y->data, x->data, cpu_dims_of(x), cpu_dims_of(y), window,
+                                      x->dtype == MIEN_I8);
+}
+
+static mien_status max_pool(mien_backend *b, const mien_tensor *y, const mien_tensor *x,
+                            const mien_pool *p) {
+    max_pool_of(b, y, x, p);
+    return MIEN_OK;
+}
+
+/* Everything but what `finish` and pooling do: y in NHWC. */
+static mien_status multiply(mien_int8_linear *op, int n, void *y, const void *x, void *scratch) {
+    if (by_winograd(op, n))
+        cpu_pairs_winograd(op, n, y, x, scratch);
+    else if (op->vnni)
+        return onednn_int8_run(op, n, y, x, scratch);
+    else
+        cpu_pairs_run(op, n, y, x, scratch);
+    return MIEN_OK;
+}
+
 static mien_status forward(mien_int8_linear *op, const mien_tensor *y, const mien_tensor *x,
                            void *scratch) {
     const int n = x->shape.n;
@@ -176,32 +225,26 @@ static mien_status forward(mien_int8_linear *op, const mien_tensor *y, const mie
     }
     if (!op->loaded)
         return MIEN_FAIL(INVALID, "layer '%s': its weights are not loaded", op->desc.linear.name);
-    char *nhwc = (char *)scratch + x_bytes(op, n), *own = nhwc + y_bytes(op, n);
+    char *before = (char *)scratch + x_bytes(op, n), *own = before + y_bytes(op, n);
     const void *from = op->desc.x_f32 ? scratch : x->data;
-    void *to = moves_y(op) ? nhwc : y->data;
+    void *to = moves_y(op) || pools_apart(op, n) ? before : y->data;
     if (op->desc.x_f32)
         cpu_of(op->backend)
             ->kernels->quantise(scratch, x->data, cpu_dims_of(x), 1 / op->desc.x_scale,
                                 op->desc.x == MIEN_I8);
-    if (op->pairs)
-        cpu_pairs_run(op, n, to, from, own);
-    else
-        MIEN_TRY(onednn_int8_run(op, n, to, from, own));
+    MIEN_TRY(multiply(op, n, to, from, own));
     if (op->desc.y == MIEN_F32) finish(op, y, to);
-    return MIEN_OK;
-}
-
-static mien_status max_pool(mien_backend *b, const mien_tensor *y, const mien_tensor *x,
-                            const mien_pool *p) {
-    const cpu_window window = {p->kernel_h, p->kernel_w, p->stride_h,
-                               p->stride_w, p->pad_top,  p->pad_left};
-    cpu_of(b)->kernels->max_pool_int8(y->data, x->data, cpu_dims_of(x), cpu_dims_of(y), window,
-                                      x->dtype == MIEN_I8);
+    if (pools_apart(op, n)) {
+        mien_shape s = op->desc.linear.out;
+        s.n = n;
+        max_pool_of(op->backend, y, &(mien_tensor){s, y->dtype, s.c, to}, op->desc.pool);
+    }
     return MIEN_OK;
 }
 
 const mien_int8_ops mien_cpu_int8 = {.available = available,
                                      .writes_int8 = is_stem,
+                                     .pools = pools,
                                      .create = create,
                                      .free = free_operator,
                                      .prepare = prepare,

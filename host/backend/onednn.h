@@ -66,6 +66,8 @@ struct mien_linear {
 /* Turns a oneDNN status into ours; `what` and the layer's name make the message. */
 mien_status onednn_check(dnnl_status_t status, const char *what, const char *name);
 
+/* Does the CPU have the level, and may oneDNN use it? */
+bool onednn_has(dnnl_cpu_isa_t isa);
 /* Is the primitive made of matrix products in which the stack pointer moves? */
 bool onednn_moves_stack(const_dnnl_primitive_desc_t pd);
 /* Runs a primitive. In matrix products of oneDNN 2.6 to 3.2 the stack pointer points into memory of

@@ -4,8 +4,7 @@
 #include "host/backend/onednn.h"
 
 bool mien_onednn_has_bf16(void) {
-    return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_bf16) ==
-           dnnl_cpu_isa_avx512_core_bf16;
+    return onednn_has(dnnl_cpu_isa_avx512_core_bf16);
 }
 
 /* Winograd in f32 multiplies a quarter as often, bf16 twice as fast: where Winograd computes few
@@ -13,9 +12,8 @@ bool mien_onednn_has_bf16(void) {
  * AVX512-BF16. Not in bf16: its transforms would lose too many digits. */
 static bool winograd_is_faster(const mien_backend *b, const mien_linear_desc *d) {
     static const double most_waste = 1.25;
-    const bool amx = (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_amx) ==
-                     dnnl_cpu_isa_avx512_core_amx;
-    return !amx && onednn_can_winograd(b, d) && cpu_winograd_waste(d) <= most_waste;
+    return !onednn_has(dnnl_cpu_isa_avx512_core_amx) && onednn_can_winograd(b, d) &&
+           cpu_winograd_waste(d) <= most_waste;
 }
 
 /* Few channels, as of an image or of classes, gain nothing; and accuracy depends most on these. */

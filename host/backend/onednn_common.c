@@ -15,6 +15,10 @@ mien_status onednn_check(dnnl_status_t status, const char *what, const char *nam
                      (int)status);
 }
 
+bool onednn_has(dnnl_cpu_isa_t isa) {
+    return (dnnl_get_effective_cpu_isa() & isa) == isa;
+}
+
 void mien_onednn_hold_back(mien_isa isa) {
     static const dnnl_cpu_isa_t levels[] = {dnnl_cpu_isa_sse41, dnnl_cpu_isa_avx2,
                                             dnnl_cpu_isa_avx512_core};
@@ -34,14 +38,13 @@ mien_status mien_onednn_open(mien_cpu *cpu, char *version, size_t size) {
     if (v->major != 2)
         return MIEN_FAIL(UNSUPPORTED, "oneDNN %d.%d is loaded; this build needs 2.x", v->major,
                          v->minor);
-    const dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
     const char *name = "sse4.1";
     for (size_t i = sizeof names / sizeof names[0]; i-- > 0;)
-        if ((isa & names[i].isa) == names[i].isa) name = names[i].name;
-    cpu->isa_rank = (isa & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core ? CPU_ISA_AVX512
-                    : (isa & dnnl_cpu_isa_avx2) == dnnl_cpu_isa_avx2             ? CPU_ISA_AVX2
-                                                                                 : CPU_ISA_SSE;
-    cpu->block = (isa & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core ? 16 : 8;
+        if (onednn_has(names[i].isa)) name = names[i].name;
+    cpu->isa_rank = onednn_has(dnnl_cpu_isa_avx512_core) ? CPU_ISA_AVX512
+                    : onednn_has(dnnl_cpu_isa_avx2)      ? CPU_ISA_AVX2
+                                                         : CPU_ISA_SSE;
+    cpu->block = onednn_has(dnnl_cpu_isa_avx512_core) ? 16 : 8;
     snprintf(version, size, "oneDNN %d.%d.%d %s", v->major, v->minor, v->patch, name);
     dnnl_set_primitive_cache_capacity(0); /* operators are kept here; the cache would hold
                                              duplicates */

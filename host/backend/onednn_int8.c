@@ -7,9 +7,7 @@
 
 /* Without VNNI, oneDNN adds int8 products with 16-bit saturation, which gives wrong results. */
 bool onednn_int8_available(void) {
-    const dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
-    return (isa & dnnl_cpu_isa_avx512_core_vnni) == dnnl_cpu_isa_avx512_core_vnni ||
-           (isa & dnnl_cpu_isa_avx2_vnni) == dnnl_cpu_isa_avx2_vnni;
+    return onednn_has(dnnl_cpu_isa_avx512_core_vnni) || onednn_has(dnnl_cpu_isa_avx2_vnni);
 }
 
 static const char *name_of(const mien_int8_linear *op) {

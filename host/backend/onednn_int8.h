@@ -24,15 +24,15 @@ struct mien_int8_linear {
     int8_t *hwio; /* the weights, dense: in x out */
     bool loaded;
     size_t scratch; /* the most that a prepared batch size needs */
+    bool vnni;      /* the CPU has it, and oneDNN may use it */
     /* by oneDNN */
     dnnl_memory_t bias_memory;
     int8_variant variants[ONEDNN_VARIANTS + 1];
     int variant_count;
     /* by our own loops (cpu_pairs.c) */
-    bool pairs;
     float *scale;
-    int16_t *direct, *winograd; /* packed weights; Winograd's are NULL where it does not pay */
-    bool exact;                 /* whether Winograd's sums fit */
+    int16_t *direct, *winograd; /* packed weights; NULL where oneDNN or `direct` takes less time */
+    bool exact;                 /* whether Winograd's sums fit: known once it is loaded */
 };
 
 /* Threads that work on a call of the operator, as onednn_threads. */
@@ -54,11 +54,16 @@ mien_status onednn_int8_prepare(mien_int8_linear *op, int n, size_t *scratch);
 mien_status onednn_int8_pack(mien_int8_linear *op);
 mien_status onednn_int8_run(mien_int8_linear *op, int n, void *y, const void *x, void *scratch);
 
-/* cpu_pairs.c, for the others; the same bits */
+/* cpu_pairs.c: 3x3 convolutions with many channels on every CPU, all others on those without VNNI;
+ * the same bits. `scratch` is the memory that a batch of n needs. */
+bool cpu_pairs_pools(const mien_linear_desc *d, const mien_pool *p);
 mien_status cpu_pairs_create(mien_int8_linear *op);
 void cpu_pairs_free(mien_int8_linear *op);
-void cpu_pairs_prepare(const mien_int8_linear *op, int n, size_t *scratch);
+size_t cpu_pairs_scratch(const mien_int8_linear *op, int n);
 void cpu_pairs_pack(mien_int8_linear *op);
+/* Winograd's algorithm, if `op->exact`; it pools. Are n images enough for it? */
+bool cpu_pairs_fill_winograd(const mien_int8_linear *op, int n);
+void cpu_pairs_winograd(const mien_int8_linear *op, int n, void *y, const void *x, void *scratch);
 void cpu_pairs_run(const mien_int8_linear *op, int n, void *y, const void *x, void *scratch);
 
 #endif

@@ -203,8 +203,9 @@ typedef struct mien_int8_desc {
     mien_linear_desc linear;
     const float *w_scale; /* [out.c], copied; NULL: it computes in f32 and only y is int8 */
     float x_scale, y_scale;
-    mien_dtype x, y;                 /* U8 or I8 as the operator reads and writes; y also F32 */
-    bool x_f32;                      /* x is f32 in the backend's layout: it is quantised first */
+    mien_dtype x, y;       /* U8 or I8 as the operator reads and writes; y also F32 */
+    bool x_f32;            /* x is f32 in the backend's layout: it is quantised first */
+    const mien_pool *pool; /* max pooling in its pass, if it `pools`: y is pooled. NULL: none */
     struct mien_int8_linear *shares; /* as in mien_linear_desc; it must be loaded already */
 } mien_int8_desc;
 
@@ -218,6 +219,9 @@ typedef struct mien_int8_ops {
     bool (*available)(const mien_backend *);
     /* Whether an operator that computes in f32 can write int8 (w_scale NULL). */
     bool (*writes_int8)(const mien_backend *, const mien_linear_desc *);
+    /* Whether an operator that computes in int8 can pool the int8 that it writes, by adjacent
+     * windows inside the image. */
+    bool (*pools)(const mien_backend *, const mien_linear_desc *, const mien_pool *);
     mien_status (*create)(mien_backend *, const mien_int8_desc *, mien_int8_linear **);
     void (*free)(mien_int8_linear *);
     mien_status (*prepare)(mien_int8_linear *, int n);

@@ -107,8 +107,7 @@ static void find_int8_values(const mien_plan *plan, bool *wanted) {
     }
 }
 
-/* int8 is NHWC, so flattening needs no copy: `node`, and every node that shares its buffer, uses
- * the buffer of its input. */
+/* `node`, and every node that shares its buffer, uses the buffer of its input, and has no pass. */
 static void alias_input(mien_plan *plan, int node) {
     const int root = plan->nodes[plan->graph->nodes[node].inputs[0]].fusion.storage;
     for (int i = 0; i < plan->graph->count; i++)
@@ -126,6 +125,27 @@ static bool writes_int8(const mien_plan *plan, int i) {
     mien_linear_desc d;
     mien_plan_linear_desc(plan, i, &d);
     return plan->ops->int8->writes_int8(plan->backend, &d);
+}
+
+/* The node whose pass computes the value of node i, if nothing else reads that value or what fused
+ * passes make of it; else 0. */
+static int computed_by(const mien_plan *plan, int i) {
+    while (plan->nodes[i].fusion.skipped && plan->graph->nodes[i].input_count == 1 &&
+           mien_plan_consumers(plan->graph, i) == 1)
+        i = plan->graph->nodes[i].inputs[0];
+    const mien_fusion *fusion = &plan->nodes[i].fusion;
+    return fusion->skipped || fusion->sums || mien_plan_consumers(plan->graph, i) != 1 ? 0 : i;
+}
+
+/* Max pooling of int8 in the pass of the operator before it, if that can. */
+static bool pools_before(const mien_plan *plan, int i, int *operator) {
+    const mien_node *node = &plan->graph->nodes[i];
+    const mien_pool *pool = &((const mien_pool_attrs *)node->attrs)->pool;
+    mien_linear_desc d;
+    *operator= computed_by(plan, node->inputs[0]);
+    return mien_pools_adjacent(node) && layer_of(plan, *operator) &&
+           mien_plan_linear_desc(plan, *operator, & d) &&
+           plan->ops->int8->pools(plan->backend, &d, pool);
 }
 
 void mien_plan_int8_values(mien_plan *plan) {
@@ -152,9 +172,20 @@ void mien_plan_int8_values(mien_plan *plan) {
             const bool computes = graph->nodes[i].def->linear != NULL;
             own->value.dtype =
                 !computes ? from->value.dtype : (own->value.is_signed ? MIEN_I8 : MIEN_U8);
-            if (graph->nodes[i].def->flags & MIEN_RESHAPES) alias_input(plan, i);
+            int operator= 0;
+            if (graph->nodes[i].def->flags & MIEN_RESHAPES) {
+                alias_input(plan, i); /* int8 is NHWC, so flattening needs no copy */
+            } else if (!computes && pools_before(plan, i, &operator)) {
+                alias_input(plan, i);
+                plan->nodes[operator].fusion.pool = i;
+            }
         }
     }
+}
+
+static const mien_pool *pool_of(const mien_plan *plan, int i) {
+    const int pool = plan->nodes[i].fusion.pool;
+    return pool ? &((const mien_pool_attrs *)plan->graph->nodes[pool].attrs)->pool : NULL;
 }
 
 mien_status mien_plan_int8_create(mien_plan *plan, int i) {
@@ -167,6 +198,7 @@ mien_status mien_plan_int8_create(mien_plan *plan, int i) {
                         .x = q && q->x_signed ? MIEN_I8 : MIEN_U8,
                         .y = own->value.dtype,
                         .x_f32 = !is_int8(from->value.dtype),
+                        .pool = pool_of(plan, i),
                         .shares = plan->shares ? plan->shares->nodes[i].int8 : NULL};
     if (!q && !is_int8(own->value.dtype)) return MIEN_OK;
     mien_plan_linear_desc(plan, i, &d.linear);

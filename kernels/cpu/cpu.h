@@ -123,6 +123,8 @@ typedef struct cpu_winograd {
 typedef struct cpu_int8 {
     cpu_conv conv;
     bool dense, x_signed, y_signed, y_real, relu;
+    bool pooled;              /* Winograd: y is the largest of each two by two pixels */
+    bool vnni;                /* Winograd: the CPU multiplies and adds pairs in one instruction */
     const real *bias, *scale; /* [oc] */
     int tiles, group;         /* Winograd: 4x4 output tiles in total and per group */
     size_t weights;           /* 16-bit numbers of the packed weights */

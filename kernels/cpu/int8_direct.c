@@ -89,7 +89,7 @@ static void multiply_rows(void *y, size_t pixel, const int16_t *a, const int16_t
     const int left = d->conv.oc - k, width = columns * SUMS;
     for (int row = 0, rows; row < count; row += rows) {
         rows = count - row < PRODUCT_ROWS ? count - row : PRODUCT_ROWS;
-        pairs_find(rows, columns)(c, a + (size_t)row * t->a_row, b, *t);
+        CPU(pairs_product)(rows, columns, false)(c, a + (size_t)row * t->a_row, b, *t);
         for (int i = 0; i < rows; i++)
             pairs_store(y, (pixel + (size_t)(row + i)) * (size_t)d->conv.oc + (size_t)k,
                         c + i * width, d, k, left < width ? left : width);

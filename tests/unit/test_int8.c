@@ -2,6 +2,7 @@
 #include "tests/support/net.h"
 #include "tests/support/reference.h"
 
+#include <limits.h>
 #include <math.h>
 #include <omp.h>
 #include <stdio.h>
@@ -33,8 +34,11 @@ typedef struct shape_case {
     int size, in, out, kernel, stride, pad; /* size 0: dense */
     mien_dtype x, y;
     int activation, rows;
-    bool x_f32;
+    bool x_f32, pooled;
+    float y_scale; /* 0: one with which some outputs saturate */
 } shape_case;
+
+static const mien_pool pool_2x2 = {.kernel_h = 2, .kernel_w = 2, .stride_h = 2, .stride_w = 2};
 
 static mien_int8_desc desc_of(const shape_case *s, const float *w_scale) {
     const int out = s->size ? (s->size + 2 * s->pad - s->kernel) / s->stride + 1 : 1;
@@ -55,21 +59,18 @@ static mien_int8_desc desc_of(const shape_case *s, const float *w_scale) {
                                        .activation = s->activation},
                             .w_scale = w_scale,
                             .x_scale = 0.03125f,
-                            .y_scale = 0.0234375f, /* some outputs saturate */
+                            .y_scale = s->y_scale > 0 ? s->y_scale : 0.0234375f,
                             .x = s->x,
                             .y = s->y,
-                            .x_f32 = s->x_f32};
+                            .x_f32 = s->x_f32,
+                            .pool = s->pooled ? &pool_2x2 : NULL};
 }
 
 /* The result before rounding, with the bits of every CPU: an exact sum, the bias added to it, then
  * scaled, in float. */
-static float exact(const mien_int8_desc *desc, const int *x, const int *w, const float *w_scale,
-                   const float *bias, size_t at) {
+static float exact_pixel(const mien_int8_desc *desc, const int *x, const int *w,
+                         const float *w_scale, const float *bias, int n, int oh, int ow, int k) {
     const mien_linear_desc *d = &desc->linear;
-    const size_t c = (size_t)d->out.c;
-    const int k = (int)(at % c), ow = (int)(at / c % (size_t)d->out.w);
-    const int oh = (int)(at / c / (size_t)d->out.w % (size_t)d->out.h);
-    const int n = (int)(at / mien_shape_sample(d->out));
     long long sum = 0;
     for (int r = 0; r < d->kernel_h; r++)
         for (int s = 0; s < d->kernel_w; s++) {
@@ -83,6 +84,20 @@ static float exact(const mien_int8_desc *desc, const int *x, const int *w, const
     const float y = ((float)sum + bias[k] / (desc->x_scale * w_scale[k])) *
                     (desc->x_scale * w_scale[k] / y_scale);
     return d->activation == BODY_RELU && y < 0 ? 0 : y;
+}
+
+/* Element `at` of y, the largest of a window's pixels if it is pooled. */
+static float exact(const mien_int8_desc *desc, const int *x, const int *w, const float *w_scale,
+                   const float *bias, size_t at) {
+    const int side = desc->pool ? 2 : 1, c = desc->linear.out.c;
+    const int high = desc->linear.out.h / side, wide = desc->linear.out.w / side;
+    const int pixel = (int)at / c, row = pixel / wide;
+    float largest = -INFINITY;
+    for (int i = 0; i < side * side; i++)
+        largest = fmaxf(largest, exact_pixel(desc, x, w, w_scale, bias, row / high,
+                                             row % high * side + i / side,
+                                             pixel % wide * side + i % side, (int)at % c));
+    return largest;
 }
 
 /* Element i of y, in logical order. */
@@ -166,8 +181,9 @@ static void check_operator(const shape_case *s, bool largest) {
     expect_ok(int8->prepare(op, s->rows + 1)); /* packed by load */
     expect_ok(int8->load(op, hwio, bias));
     expect_ok(int8->prepare(op, s->rows)); /* packed at once */
-    mien_shape out = d.linear.out;
-    out.n = s->rows;
+    const int side = s->pooled ? 2 : 1;
+    const mien_shape out = {s->rows, d.linear.out.h / side, d.linear.out.w / side, s->out};
+    assert_true(!s->pooled || int8->pools(cpu, &d.linear, &pool_2x2));
     mien_tensor y = {out, s->y, s->y == MIEN_F32 ? cpu->ops->channel_block(cpu, out) : out.c, NULL};
     void *scratch;
     expect_ok(mien_new_aligned(&y.data, mien_shape_count(out) * sizeof(float)));
@@ -228,6 +244,130 @@ static void test_large_operators(void **state) {
     check_operator(&s, true);
     s.x = MIEN_I8;
     check_operator(&s, false);
+}
+
+/* Convolutions that Winograd's algorithm does with VNNI, too; with pooling in its pass, where the
+ * sums fit and where they do not, where tiles are many and where they are few, and an odd line and
+ * column that no window reaches. */
+static void test_pooled_operators(void **state) {
+    (void)state;
+    static const int sizes[] = {8, 12, 15, 20};
+    if (!reference_has_int8(cpu)) skip();
+    for (int v = 0; v < 16; v++) {
+        shape_case s = {.size = sizes[v % 4],
+                        .in = v < 8 ? 32 : 64,
+                        .out = v % 3 ? 64 : 96,
+                        .kernel = 3,
+                        .stride = 1,
+                        .pad = v / 4 % 2,
+                        .x = v % 5 ? MIEN_U8 : MIEN_I8,
+                        .y = v % 2 ? MIEN_U8 : MIEN_I8,
+                        .activation = v % 2 ? BODY_RELU : BODY_LINEAR,
+                        .rows = v % 7 ? 5 : 1};
+        check_operator(&s, false);
+        const mien_int8_desc d = desc_of(&s, NULL);
+        s.pooled = cpu->ops->int8->pools(cpu, &d.linear, &pool_2x2);
+        if (s.pooled) check_operator(&s, false);
+    }
+    shape_case s = {.size = 8,
+                    .in = 128,
+                    .out = 64,
+                    .kernel = 3,
+                    .stride = 1,
+                    .pad = 1,
+                    .x = MIEN_U8,
+                    .y = MIEN_U8,
+                    .rows = 8};
+    s.pooled = true;
+    check_operator(&s, false);
+    s.y_scale = 4; /* sums that do not fit, of which the border's are smaller */
+    check_operator(&s, true);
+}
+
+static bool has_vnni(int isa) {
+    __builtin_cpu_init();
+    return isa == MIEN_ISA_V4   ? __builtin_cpu_supports("avx512vnni")
+           : isa == MIEN_ISA_V3 ? __builtin_cpu_supports("avxvnni")
+                                : false;
+}
+
+/* The loops of one build against an operator of its own sums. */
+static void check_winograd(const cpu_kernels *k, cpu_int8 d, bool vnni) {
+    enum { MOST = 48 * 80 * 9 };
+    static int8_t hwio[MOST];
+    static uint8_t x[2 * 11 * 11 * 48], y[2 * 11 * 11 * 80];
+    const cpu_conv *c = &d.conv;
+    float bias[80], scale[80];
+    int16_t *packed;
+    void *scratch;
+    bool fits = false;
+    for (int i = 0; i < 9 * c->ic * c->oc; i++)
+        hwio[i] = (int8_t)(whole_below(9, (size_t)i, 255) - 127);
+    for (size_t i = 0; i < sizeof x; i++)
+        x[i] = (uint8_t)whole_below(10, i, 256);
+    for (int i = 0; i < c->oc; i++) {
+        bias[i] = (float)whole_below(11, (size_t)i, 9999);
+        scale[i] = (float)whole_below(12, (size_t)i, 100) * 1e-6f;
+    }
+    d.bias = bias;
+    d.scale = scale;
+    d.vnni = vnni;
+    k->int8_winograd_size(&d, omp_get_max_threads());
+    expect_ok(mien_new_aligned((void **)&packed, d.weights * sizeof *packed));
+    expect_ok(mien_new_aligned(&scratch, d.scratch));
+    k->int8_winograd_pack(packed, hwio, &d, &fits);
+    assert_true(fits);
+    k->int8_winograd(y, x, packed, &d, scratch);
+    const int side = d.pooled ? 2 : 1, high = c->oh / side, wide = c->ow / side;
+    const body_int8_range range = body_int8_range_of(d.y_signed);
+    for (int at = 0; at < c->n * high * wide * c->oc; at++) {
+        const int o = at % c->oc, pixel = at / c->oc, row = pixel / wide;
+        long largest = LONG_MIN;
+        for (int i = 0; i < side * side; i++) {
+            const int top = row % high * side + i / side - c->window.pad_top;
+            const int left = pixel % wide * side + i % side - c->window.pad_left;
+            long sum = 0;
+            for (int tap = 0; tap < 9; tap++) {
+                const int h = top + tap / 3, w = left + tap % 3;
+                if (h < 0 || w < 0 || h >= c->ih || w >= c->iw) continue;
+                const uint8_t *from = x + ((row / high * c->ih + h) * c->iw + w) * c->ic;
+                for (int in = 0; in < c->ic; in++)
+                    sum += (d.x_signed ? (int8_t)from[in] : from[in]) *
+                           hwio[(tap * c->ic + in) * c->oc + o];
+            }
+            largest = sum > largest ? sum : largest;
+        }
+        const int want = body_quantise((float)largest + bias[o], scale[o], range);
+        assert_int_equal(d.y_signed ? (int8_t)y[at] : y[at], want);
+    }
+    mien_free(packed);
+    mien_free(scratch);
+}
+
+static void test_winograd_builds(void **state) {
+    (void)state;
+    static const int channels[][2] = {{16, 16}, {32, 40}, {48, 80}, {16, 64}};
+    for (int v = 0; v < 48; v++) {
+        const char *name;
+        const int isa = v % 3, pad = v / 12 % 2, side = v % 2 ? 11 : 10, out = side - 2 + 2 * pad;
+        const bool vnni = v >= 24 && has_vnni(isa);
+        const cpu_kernels *k = reference_isa(isa, &name);
+        const cpu_int8 d = {.conv = {2,
+                                     side,
+                                     side,
+                                     channels[v / 3 % 4][0],
+                                     out,
+                                     out,
+                                     channels[v / 3 % 4][1],
+                                     {3, 3, 1, 1, pad, pad},
+                                     1,
+                                     1,
+                                     1},
+                            .x_signed = v % 5 == 0,
+                            .y_signed = v % 7 == 0,
+                            .pooled = v / 2 % 2};
+        if (k) check_winograd(k, d, vnni);
+    }
 }
 
 /* ---- loops ---- */
@@ -344,7 +484,10 @@ int main(int argc, char **argv) {
     reference_wait_passively(argv);
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_operators),
                                        cmocka_unit_test(test_large_operators),
+                                       cmocka_unit_test(test_pooled_operators),
+                                       cmocka_unit_test(test_winograd_builds),
                                        cmocka_unit_test(test_rounding),
-                                       cmocka_unit_test(test_pooling), cmocka_unit_test(test_stem)};
+                                       cmocka_unit_test(test_pooling),
+                                       cmocka_unit_test(test_stem)};
     return cmocka_run_group_tests(tests, open_backends, close_backends);
 }

@@ -37,8 +37,8 @@ static int close_backends(void **state) {
 
 #define CONV "conv2d: {filters: 16, kernel_size: 3, padding: same"
 static const char classic[] = "layers:\n"
-                              "  - conv2d: {filters: 16, kernel_size: 3, activation: relu}\n"
-                              "  - conv2d: {filters: 24, kernel_size: 3, activation: relu}\n"
+                              "  - conv2d: {filters: 32, kernel_size: 3, activation: relu}\n"
+                              "  - conv2d: {filters: 72, kernel_size: 3, activation: relu}\n"
                               "  - max_pooling2d\n  - dropout: {rate: 0.2}\n"
                               "  - conv2d: {filters: 32, kernel_size: 3, activation: relu}\n"
                               "  - max_pooling2d\n  - dropout: {rate: 0.2}\n  - flatten\n"
@@ -184,17 +184,19 @@ static void test_networks(void **state) {
     }
 }
 
-/* Every value between the image and the logits that can be int8 is int8. */
+/* Every value between the image and the logits that can be int8 is int8; pooling runs in the pass
+ * of the second convolution, not of the third, whose 72 channels do not suit the loops that pool.
+ */
 static void test_types(void **state) {
     (void)state;
     static const struct {
         const char *name;
         mien_dtype dtype;
         bool skipped;
-    } want[] = {{"conv2d", MIEN_U8, false},        {"conv2d_1", MIEN_U8, false},
-                {"max_pooling2d", MIEN_U8, false}, {"dropout", MIEN_U8, true},
-                {"conv2d_2", MIEN_U8, false},      {"max_pooling2d_1", MIEN_U8, false},
-                {"flatten", MIEN_U8, true},        {"dense", MIEN_F32, false},
+    } want[] = {{"conv2d", MIEN_U8, false},       {"conv2d_1", MIEN_U8, false},
+                {"max_pooling2d", MIEN_U8, true}, {"dropout", MIEN_U8, true},
+                {"conv2d_2", MIEN_U8, false},     {"max_pooling2d_1", MIEN_U8, false},
+                {"flatten", MIEN_U8, true},       {"dense", MIEN_F32, false},
                 {"dense_1", MIEN_F32, false}};
     mien_model model;
     mien_plan *plan, *f32;
