@@ -13,6 +13,7 @@ static dnnl_stream_t stream_of(const mien_linear *op) {
 static mien_status onednn_upload(mien_linear *op, void *dst, const float *hwio) {
     MIEN_TRY(onednn_convert(op->backend, op->desc.name, &op->plain, &op->stored, hwio, dst));
     onednn_winograd_uploaded(op, dst);
+    onednn_pointwise_uploaded(op, dst);
     return MIEN_OK;
 }
 
@@ -22,7 +23,7 @@ static mien_status onednn_download(mien_linear *op, float *hwio, const void *src
 
 static mien_status ready(mien_linear *op, int n, mien_direction dir, onednn_variant **v) {
     *v = onednn_find(op, n);
-    const bool own = op->winograd[dir] || (op->stem && dir != MIEN_DATA) || onednn_is_product(op);
+    const bool own = op->winograd[dir] || (op->loops && dir != MIEN_DATA) || onednn_is_product(op);
     if (!*v || (!own && !(*v)->op[0][dir].primitive))
         return MIEN_FAIL(INVALID, "layer '%s': not prepared for a batch of %d", op->desc.name, n);
     return MIEN_OK;
@@ -263,8 +264,10 @@ static mien_status onednn_forward(mien_linear *op, const mien_tensor *y, const m
     MIEN_TRY(ready(op, x->shape.n, MIEN_FORWARD, &v));
     if (op->winograd[MIEN_FORWARD]) {
         onednn_winograd_forward(op, &v->winograd[MIEN_FORWARD], y, x, w, b, scratch);
-    } else if (op->stem) {
+    } else if (op->loops == ONEDNN_STEM) {
         onednn_stem_forward(op, &v->stem, y, x, w, b, scratch);
+    } else if (op->loops == ONEDNN_POINTWISE) {
+        onednn_pointwise_forward(op, y, x, b);
     } else if (onednn_is_product(op)) {
         onednn_dense_forward(op, y, x, w, b);
     } else {
@@ -272,8 +275,7 @@ static mien_status onednn_forward(mien_linear *op, const mien_tensor *y, const m
                              .y = y->data, .w = w, .b = b,       .scratch = scratch};
         MIEN_TRY(run_rows(&p, forward_slice, "forward"));
     }
-    const bool own = op->winograd[MIEN_FORWARD] || op->stem;
-    return activate(op, y, own ? BODY_RELU : onednn_fused(&op->desc));
+    return activate(op, y, onednn_fused(&op->desc));
 }
 
 static mien_status onednn_backward_data(mien_linear *op, const mien_tensor *dx,
@@ -316,7 +318,7 @@ static mien_status onednn_backward_filter(mien_linear *op, void *dw, void *db,
         onednn_winograd_filter(op, &v->winograd[MIEN_FILTER], dw, db, dy, x, scratch, accumulate);
         return MIEN_OK;
     }
-    if (op->stem) {
+    if (op->loops == ONEDNN_STEM) {
         onednn_stem_filter(op, &v->stem, dw, db, dy, x, scratch, accumulate);
         return MIEN_OK;
     }

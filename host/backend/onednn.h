@@ -49,15 +49,20 @@ typedef struct onednn_variant {
     int sums;                     /* how many of these there are at a time */
 } onednn_variant;
 
+/* Our own loops, where an operator has no primitives: the stem's for forward and weight gradient,
+ * the pointwise ones in inference. */
+typedef enum onednn_loops { ONEDNN_NO_LOOPS, ONEDNN_STEM, ONEDNN_POINTWISE } onednn_loops;
+
 struct mien_linear {
     mien_backend *backend;
     mien_linear_desc desc;
     dnnl_memory_desc_t stored, plain; /* the weights' formats: as stored, and HWIO */
     bool winograd[MIEN_DIRECTIONS];   /* by our own loops instead of a primitive */
-    bool stem; /* forward and weight gradient by the stem loops; no primitives */
+    onednn_loops loops;
     bool bf16; /* inference: x is rounded to bf16 in scratch, the stored weights are bf16, sums and
                 * y are f32 */
-    float *transformed; /* weights transformed for Winograd, for one direction; not own if shared */
+    float *transformed;  /* weights transformed for Winograd, for one direction, or packed for the
+                          * pointwise loops; not own if shared */
     int transformed_for; /* that direction; MIEN_DIRECTIONS: none, or out of date */
     onednn_variant variants[ONEDNN_VARIANTS + 1];
     int variant_count;
@@ -129,7 +134,7 @@ mien_status onednn_create(mien_backend *b, const mien_linear_desc *desc, mien_li
 void onednn_free(mien_linear *op);
 mien_status onednn_prepare(mien_linear *op, int n);
 bool onednn_can_add(const mien_backend *b, const mien_linear_desc *desc);
-/* The activation that the primitive applies: the operator's, or BODY_LINEAR. */
+/* The activation that the primitive, or our own loops, apply: the operator's, or BODY_LINEAR. */
 int onednn_fused(const mien_linear_desc *desc);
 mien_algorithm onednn_algorithm(const mien_linear *op, mien_direction dir);
 size_t onednn_weight_bytes(const mien_linear *op);
@@ -156,6 +161,13 @@ void onednn_winograd_data(mien_linear *op, const cpu_winograd *form, const mien_
 void onednn_winograd_filter(mien_linear *op, const cpu_winograd *form, void *dw, void *db,
                             const mien_tensor *dy, const mien_tensor *x, void *scratch,
                             bool accumulate);
+
+/* onednn_pointwise.c: 1x1 convolutions in inference, by our own loops */
+bool onednn_wants_pointwise(const mien_linear *op);
+mien_status onednn_pointwise_create(mien_linear *op);
+void onednn_pointwise_uploaded(mien_linear *op, const void *w);
+void onednn_pointwise_forward(const mien_linear *op, const mien_tensor *y, const mien_tensor *x,
+                              const void *b);
 
 /* onednn_bf16.c: which operators compute in bf16 */
 bool onednn_wants_bf16(const mien_backend *b, const mien_linear_desc *d);

@@ -415,11 +415,8 @@ static mien_status build_variant(void *operator, int n, void *variant) {
     onednn_variant *v = variant;
     v->n = v->slice = n;
     v->lanes = onednn_lanes(op);
-    if (op->stem) {
-        onednn_stem_form(op, n, &v->stem);
-        return MIEN_OK;
-    }
-    if (onednn_is_product(op)) return MIEN_OK;
+    if (op->loops == ONEDNN_STEM) onednn_stem_form(op, n, &v->stem);
+    if (op->loops || onednn_is_product(op)) return MIEN_OK;
     if (onednn_slices(op) && op->desc.slice > 0 && op->desc.slice < n) {
         v->slice = op->desc.slice;
         v->rest = n % v->slice;
@@ -443,6 +440,13 @@ mien_status onednn_prepare(mien_linear *op, int n) {
     return onednn_variant_prepare(&kind, op->variants, &op->variant_count, op, n);
 }
 
+static onednn_loops loops_for(const mien_linear *op) {
+    if (op->bf16) return ONEDNN_NO_LOOPS;
+    return onednn_wants_stem(op)        ? ONEDNN_STEM
+           : onednn_wants_pointwise(op) ? ONEDNN_POINTWISE
+                                        : ONEDNN_NO_LOOPS;
+}
+
 /* The weights are stored in HWIO (in x out) for our own loops, else in the format that oneDNN would
  * choose for a typical batch; it does not depend on the batch sizes used later. */
 static mien_status choose_stored(mien_linear *op) {
@@ -453,13 +457,11 @@ static mien_status choose_stored(mien_linear *op) {
     for (int i = 0; i < MIEN_DIRECTIONS; i++)
         own |= op->winograd[i] = !op->bf16 && onednn_wants_winograd(op, (mien_direction)i);
     MIEN_TRY(plain_weights(op, &op->plain));
-    op->stem = !op->bf16 && onednn_wants_stem(op);
-    if (op->stem) {
-        op->stored = op->plain;
-        return MIEN_OK;
-    }
-    MIEN_TRY(formats_of(op, TYPICAL, &f));
     op->stored = op->plain;
+    op->loops = loops_for(op);
+    if (op->loops == ONEDNN_POINTWISE) return onednn_pointwise_create(op);
+    if (op->loops) return MIEN_OK;
+    MIEN_TRY(formats_of(op, TYPICAL, &f));
     if (own) return onednn_winograd_create(op);
     if (onednn_is_product(op)) return MIEN_OK;
     if (op->desc.shares) {
@@ -502,12 +504,13 @@ static bool keeps_y(const mien_linear *op) {
 /* Where y is used in our format; a reordered copy would not contain what y held. */
 bool onednn_can_add(const mien_backend *b, const mien_linear_desc *d) {
     const int block = cpu_of(b)->block;
-    if (d->dense || !mien_linear_is_simple(d) || d->in.c % block || d->out.c % block ||
-        d->out.h * d->out.w == 1)
-        return false;
     mien_linear probe = {.backend = (mien_backend *)b, .desc = *d};
     probe.desc.adds = true;
     probe.bf16 = onednn_wants_bf16(b, d);
+    if (!probe.bf16 && onednn_wants_pointwise(&probe)) return true;
+    if (d->dense || !mien_linear_is_simple(d) || d->in.c % block || d->out.c % block ||
+        d->out.h * d->out.w == 1)
+        return false;
     return (!probe.bf16 && onednn_wants_winograd(&probe, MIEN_FORWARD)) || keeps_y(&probe);
 }
 

@@ -10,16 +10,17 @@ static bool is_faster(const mien_cpu *cpu, const mien_linear_desc *d) {
     return cpu->isa_rank >= CPU_ISA_AVX2 && d->in.c <= CHANNELS_MAX;
 }
 
-/* Conditions: 3x3, stride 1, few input channels, whole blocks of output channels. Only explanations
- * need the image's gradient: an operator with one is left to oneDNN. */
+/* Conditions: 3x3, stride 1 or, in inference, 2, few input channels, whole blocks of output
+ * channels. Only explanations need the image's gradient: an operator with one is left to oneDNN. */
 bool onednn_wants_stem(const mien_linear *op) {
     const mien_linear_desc *d = &op->desc;
     const mien_cpu *cpu = cpu_of(op->backend);
-    cpu_stem probe = {.ic = 1, .oc = cpu->block, .oh = 1, .ow = 1};
+    const int most_stride = d->training ? 1 : 2;
+    cpu_stem probe = {.ic = 1, .oc = cpu->block, .oh = 1, .ow = 1, .stride = 1};
     cpu->kernels->stem_size(&probe, 1);
     return is_faster(cpu, d) && probe.lanes == cpu->block && !d->dense &&
            mien_linear_is_simple(d) && !d->needs_dx && d->kernel_h == 3 && d->kernel_w == 3 &&
-           d->stride_h == 1 && d->stride_w == 1 && d->out.c % cpu->block == 0;
+           d->stride_h == d->stride_w && d->stride_h <= most_stride && d->out.c % cpu->block == 0;
 }
 
 void onednn_stem_form(const mien_linear *op, int n, cpu_stem *form) {
@@ -31,6 +32,7 @@ void onednn_stem_form(const mien_linear *op, int n, cpu_stem *form) {
                        .oh = d->out.h,
                        .ow = d->out.w,
                        .oc = d->out.c,
+                       .stride = d->stride_h,
                        .pad_top = d->pad_top,
                        .pad_left = d->pad_left,
                        .slice = d->slice};
@@ -39,7 +41,8 @@ void onednn_stem_form(const mien_linear *op, int n, cpu_stem *form) {
 
 void onednn_stem_forward(const mien_linear *op, const cpu_stem *form, const mien_tensor *y,
                          const mien_tensor *x, const void *w, const void *b, void *scratch) {
-    const cpu_epilogue e = {.bias = b, .relu = op->desc.activation == BODY_RELU};
+    const int fused = onednn_fused(&op->desc);
+    const cpu_epilogue e = {.bias = b, .relu = fused != BODY_LINEAR, .relu6 = fused == BODY_RELU6};
     cpu_of(op->backend)->kernels->stem_forward(y->data, x->data, w, form, &e, scratch);
 }
 

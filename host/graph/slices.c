@@ -15,6 +15,9 @@ enum {
     INTERVAL_MAX = 128 /* windows until another way of running them is tried again */
 };
 static const double window_seconds = 0.1; /* at most, but for an image that takes longer */
+/* A trial this long has lost if its images took so many times as long: other programs' shares of
+ * the CPUs are shorter. */
+static const double trial_seconds = 0.02, clearly_slower = 1.4;
 
 /* Ways to run a single image: all threads work on each layer; one thread does it; or one does it,
  * and another does it again while that one is not let run. */
@@ -237,6 +240,14 @@ static void end_window(single *s, double seconds) {
     s->images = 0;
 }
 
+static bool window_ends(const single *s) {
+    if (s->images >= WINDOW) return true;
+    if (s->now == s->best) return s->seconds >= window_seconds;
+    const double best = s->mean[s->best];
+    return s->seconds >= WINDOW * best ||
+           (s->seconds >= trial_seconds && s->seconds > clearly_slower * best * s->images);
+}
+
 /* The bits are the same in each way. */
 static mien_status run_single(mien_plan *plan, mien_plan_fill fill, void *context, float *logits) {
     single *s = &plan->slices->single;
@@ -245,9 +256,7 @@ static mien_status run_single(mien_plan *plan, mien_plan_fill fill, void *contex
                                 : run_slices(plan, 1, s->now == RELIEVED, fill, context, logits));
     s->seconds += mien_seconds() - start;
     s->images++;
-    /* a trial ends when it has lost */
-    const double most = s->now == s->best ? window_seconds : WINDOW * s->mean[s->best];
-    if (s->images >= WINDOW || s->seconds >= most) end_window(s, s->seconds / s->images);
+    if (window_ends(s)) end_window(s, s->seconds / s->images);
     return MIEN_OK;
 }
 

@@ -131,20 +131,34 @@ typedef struct cpu_int8 {
     size_t capacity, scratch; /* elements per thread, bytes in total */
 } cpu_int8;
 
-/* A 3x3 convolution of stride 1 that reads an image: x [n,ih,iw,ic] in NHWC with few channels, y in
- * blocks of LANES, weights in HWIO. `stem_size` sets `lanes` and the fields after it. */
+/* A 3x3 convolution that reads an image: x [n,ih,iw,ic] in NHWC with few channels, y in blocks of
+ * LANES, weights in HWIO. The weight gradient is for stride 1. `stem_size` sets `lanes` and the
+ * fields after it. */
 typedef struct cpu_stem {
-    int n, ih, iw, ic, oh, ow, oc, pad_top, pad_left;
+    int n, ih, iw, ic, oh, ow, oc, stride, pad_top, pad_left;
     int slice;                /* weight gradient: rows of a slice, set by the caller; 0: all */
     int lanes, parts;         /* channels in a block of y; sets of sums, of a slice each */
     size_t capacity, scratch; /* elements per thread, bytes in total */
 } cpu_stem;
 
+/* A pointwise convolution of stride 1: x [n][ic / x_block][area][x_block], y likewise, where a
+ * block may be all channels; y = x * w + bias, added to y if it `adds`, then if it `clamps` between
+ * low and high. `pointwise_size` sets the pixels that an image needs at least and the elements of
+ * the packed weights. */
+typedef struct cpu_pointwise {
+    int n, area, ic, oc, x_block, y_block;
+    const real *bias; /* [oc] or NULL */
+    bool adds, clamps;
+    real low, high;
+    int fewest;
+    size_t weights;
+} cpu_pointwise;
+
 /* Applied to a convolution's result before it is written, in this order. */
 typedef struct cpu_epilogue {
-    const real *bias; /* [oc] or NULL */
-    bool accumulate;  /* the old content of y is added */
-    bool relu;
+    const real *bias;      /* [oc] or NULL */
+    bool accumulate;       /* the old content of y is added */
+    bool relu, relu6;      /* relu6: at most 6, too */
     const real *relu_mask; /* NULL, or like y: where it is not positive the result is 0 */
 } cpu_epilogue;
 
@@ -218,6 +232,10 @@ typedef struct cpu_epilogue {
                      const cpu_epilogue *e, real *scratch))                                        \
     X(stem_filter, (real * dw, real * db, const real *dy, const real *x, const cpu_stem *d,        \
                     bool accumulate, real *scratch))                                               \
+    X(pointwise_size, (cpu_pointwise * d))                                                         \
+    X(pointwise_pack, (real * to, const real *hwio, const cpu_pointwise *d))                       \
+    X(pointwise_forward,                                                                           \
+      (real * y, const real *x, const real *w, const cpu_pointwise *d, int threads))               \
     X(conv_forward, (real * y, const real *x, const real *w, const real *b, const cpu_conv *c))    \
     X(conv_backward_data,                                                                          \
       (real * dx, const real *dy, const real *w, const cpu_conv *c, bool accumulate))              \

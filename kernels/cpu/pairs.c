@@ -69,34 +69,36 @@ static inline sums pairs_all(const int16_t *p) {
     PAIRS_PRODUCT(kind, target, 3, columns)                                                        \
     PAIRS_PRODUCT(kind, target, 4, columns)                                                        \
     PAIRS_PRODUCT(kind, target, 5, columns)                                                        \
-    PAIRS_PRODUCT(kind, target, 6, columns)                                                        \
-    static const pairs_function kind##_by_rows_##columns[PRODUCT_ROWS] = {                         \
-        kind##_1x##columns, kind##_2x##columns, kind##_3x##columns,                                \
-        kind##_4x##columns, kind##_5x##columns, kind##_6x##columns};
+    PAIRS_PRODUCT(kind, target, 6, columns)
 
 PAIRS_PRODUCTS(plain, , 1)
 PAIRS_PRODUCTS(plain, , 2)
 #if defined(VNNI)
 PAIRS_PRODUCTS(vnni, VNNI, 1)
 PAIRS_PRODUCTS(vnni, VNNI, 2)
-#else
-#define vnni_by_rows_1 plain_by_rows_1
-#define vnni_by_rows_2 plain_by_rows_2
 #endif
 #if defined(__AVX512BW__)
 PAIRS_PRODUCTS(plain, , 4)
 PAIRS_PRODUCTS(vnni, VNNI, 4)
-#else
-#define plain_by_rows_4 plain_by_rows_2
-#define vnni_by_rows_4  vnni_by_rows_2
 #endif
 
+#define PAIRS_ROWS(kind, columns)                                                                  \
+    {                                                                                              \
+        kind##_1x##columns, kind##_2x##columns, kind##_3x##columns, kind##_4x##columns,            \
+            kind##_5x##columns, kind##_6x##columns                                                 \
+    }
+/* [with VNNI][columns: 1, 2, 4][rows - 1] */
+static const pairs_function products[2][3][PRODUCT_ROWS] = {
+#if defined(__AVX512BW__)
+    {PAIRS_ROWS(plain, 1), PAIRS_ROWS(plain, 2), PAIRS_ROWS(plain, 4)},
+    {PAIRS_ROWS(vnni, 1), PAIRS_ROWS(vnni, 2), PAIRS_ROWS(vnni, 4)}
+#elif defined(VNNI)
+    {PAIRS_ROWS(plain, 1), PAIRS_ROWS(plain, 2)}, {PAIRS_ROWS(vnni, 1), PAIRS_ROWS(vnni, 2)}
+#else
+    {PAIRS_ROWS(plain, 1), PAIRS_ROWS(plain, 2)}
+#endif
+};
+
 pairs_function CPU(pairs_product)(int rows, int columns, bool vnni) {
-    if (vnni)
-        return (columns == 1   ? vnni_by_rows_1
-                : columns == 2 ? vnni_by_rows_2
-                               : vnni_by_rows_4)[rows - 1];
-    return (columns == 1   ? plain_by_rows_1
-            : columns == 2 ? plain_by_rows_2
-                           : plain_by_rows_4)[rows - 1];
+    return products[vnni][columns / 2][rows - 1];
 }

@@ -1,4 +1,4 @@
-/* The stem: a 3x3 convolution with stride 1 of an image with few channels, forward and weight
+/* The stem: a 3x3 convolution of an image with few channels, forward and, with stride 1, weight
  * gradient. With so little arithmetic per output, memory traffic decides: each output is written
  * (or read) once, everything else stays in registers and L1. A thread copies the few image rows
  * that it works on, padded with zeros, so that no pixel needs a border check. */
@@ -15,7 +15,12 @@ enum {
 };
 
 static size_t row_of(const cpu_stem *d) {
-    return (size_t)(d->ow + 2 + PIXELS) * (size_t)d->ic;
+    return (size_t)((d->ow + PIXELS) * d->stride + 2) * (size_t)d->ic;
+}
+
+/* Image rows (or pixels of a row) that `outputs` need. */
+static int reach_of(const cpu_stem *d, int outputs) {
+    return (outputs - 1) * d->stride + 3;
 }
 
 static int chunks_of(const cpu_stem *d) {
@@ -31,7 +36,7 @@ void CPU(stem_size)(cpu_stem *d, int threads) {
     const int slices = d->slice > 0 ? (d->n + d->slice - 1) / d->slice : 1;
     d->lanes = LANES;
     d->parts = threads < slices ? threads : slices;
-    d->capacity = ((ROWS + 2) * row_of(d) + sums_of(d) + PAD - 1) / PAD * PAD;
+    d->capacity = ((size_t)reach_of(d, ROWS) * row_of(d) + sums_of(d) + PAD - 1) / PAD * PAD;
     d->scratch = d->capacity * (size_t)threads * sizeof(real);
 }
 
@@ -47,9 +52,10 @@ static image_rows rows_of(const cpu_stem *d, int unit) {
 /* Copies the image rows that `at` needs, with zeros outside of the image. */
 static void copy_rows(real *to, const real *x, const cpu_stem *d, image_rows at) {
     const size_t row = row_of(d);
-    const int width = d->ow + 2 < d->iw + d->pad_left ? d->ow + 2 : d->iw + d->pad_left;
-    for (int i = 0; i < at.rows + 2; i++, to += row) {
-        const int line = at.y + i - d->pad_top;
+    const int reach = reach_of(d, d->ow), present = d->iw + d->pad_left;
+    const int width = reach < present ? reach : present;
+    for (int i = 0; i < reach_of(d, at.rows); i++, to += row) {
+        const int line = at.y * d->stride + i - d->pad_top;
         const ptrdiff_t from = ((ptrdiff_t)at.n * d->ih + line) * d->iw * d->ic;
         const size_t before = (size_t)(d->pad_left * d->ic), end = (size_t)(width * d->ic);
         memset(to, 0, row * sizeof *to);
@@ -61,17 +67,21 @@ static void copy_rows(real *to, const real *x, const cpu_stem *d, image_rows at)
 /* `count` outputs of a row, in one or two channel blocks. */
 typedef struct stem_pixels {
     size_t x_row, b_step, block; /* elements from row to row, tap to tap, channel block to block */
-    size_t a_row;                /* from pixel to pixel: the input channels */
+    size_t a_row;                /* from output to output: the input channels times the stride */
     int depth, count;
     const real *bias;
-    bool relu;
+    bool relu, relu6;
 } stem_pixels;
+
+static inline vec rectify(vec v, bool relu, bool relu6) {
+    if (relu) v = vec_max(v, (vec){0});
+    return relu6 ? vec_min(v, vec_all(6)) : v;
+}
 
 #define STEM_BIAS(i, j)  const vec bias##j = t.bias ? vec_load(t.bias + j * LANES) : vec_all(0);
 #define STEM_START(i, j) vec c##i##j = bias##j;
 #define STEM_FINISH(i, j)                                                                          \
-    if (i < t.count)                                                                               \
-        vec_store(y + j * t.block + i * LANES, t.relu ? vec_max(c##i##j, (vec){0}) : c##i##j);
+    if (i < t.count) vec_store(y + j * t.block + i * LANES, rectify(c##i##j, t.relu, t.relu6));
 #define STEM_PIXELS(rows, columns)                                                                 \
     static __attribute__((noinline)) void pixels_##rows##x##columns(                               \
         real *y, const real *x, const real *b, const stem_pixels t) {                              \
@@ -98,12 +108,13 @@ static void forward_row(real *y, const real *rows, const real *w, const cpu_stem
     stem_pixels t = {.x_row = row_of(d),
                      .b_step = (size_t)d->oc,
                      .block = (size_t)(d->oh * d->ow) * LANES,
-                     .a_row = (size_t)d->ic,
+                     .a_row = (size_t)(d->ic * d->stride),
                      .depth = 3 * d->ic,
                      .bias = e->bias ? e->bias + k : NULL,
-                     .relu = e->relu};
+                     .relu = e->relu,
+                     .relu6 = e->relu6};
     for (int i = 0; i < d->ow; i += PIXELS) {
-        const real *x = rows + (size_t)(i * d->ic);
+        const real *x = rows + (size_t)(i * d->stride * d->ic);
         real *to = y + (size_t)i * LANES;
         t.count = d->ow - i;
         if (PIXELS == 12 && two)
@@ -132,7 +143,7 @@ void CPU(stem_forward)(real *y, const real *x, const real *w, const cpu_stem *d,
                 for (int i = 0; i < at.rows; i++)
                     forward_row(y + ((size_t)at.n * (size_t)d->oc + (size_t)k) * pixels +
                                     (size_t)(at.y + i) * (size_t)d->ow * LANES,
-                                rows + (size_t)i * row_of(d), w, d, e, k);
+                                rows + (size_t)(i * d->stride) * row_of(d), w, d, e, k);
         }
     }
 }

@@ -238,6 +238,58 @@ static void test_relu6(void **state) {
     }
 }
 
+/* 1x1 convolutions between channels that fill blocks and channels that do not, whose images fill
+ * tiles of pixels or not, with what follows them: ReLU6, a sum, both. */
+static void test_pointwise(void **state) {
+    (void)state;
+#define POINT(channels, name, more)                                                                \
+    "  - conv2d: {filters: " #channels ", kernel_size: 1, name: " name more "}\n"
+#define THEN(activation) "  - activation: {activation: " activation "}\n"
+    static const struct {
+        const char *lines;
+        int passes, fused;
+    } cases[] = {
+        {POINT(24, "a", "") POINT(64, "b", ", activation: relu6") POINT(24, "c", "")
+             POINT(80, "d", "") THEN("relu"),
+         4, 4},
+        {POINT(24, "a", "") POINT(64, "b", "") BN "\n" THEN("relu6") POINT(24, "c", "") BN
+         ": {name: n}\n  - add: {inputs: [a, n]}\n" THEN("relu6"),
+         5, 3},
+        {POINT(20, "a", "") POINT(144, "b", ", use_bias: false")
+             POINT(20, "c", ", use_bias: false") "  - add: {inputs: [a, c]}\n" THEN("tanh"),
+         0, 0},
+        {POINT(17, "a", "") POINT(64, "b", "") POINT(17, "c", "") POINT(96, "d", ""), 4, 4}};
+    static const int sides[][2] = {{4, 3}, {5, 5}, {9, 10}, {20, 24}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        for (int k = 0; k < 4; k++) {
+            char model[2000];
+            snprintf(model, sizeof model, "layers:\n  - " CONV "}\n  - rescaling: {scale: 3}\n%s%s",
+                     cases[i].lines, TAIL);
+            const int more = cases[i].passes ? 4 : 0; /* before and after */
+            check(model, (mien_graph_io){sides[k][0], sides[k][1], 1, 4}, cases[i].passes + more,
+                  cases[i].fused + more);
+        }
+#undef THEN
+#undef POINT
+}
+
+/* The convolution of an image, also with stride 2, with values on both sides of 6. */
+static void test_stem(void **state) {
+    (void)state;
+    for (int v = 0; v < 24; v++) {
+        static const int sides[][2] = {{3, 4}, {7, 30}, {40, 33}};
+        char model[1000];
+        snprintf(model, sizeof model,
+                 "layers:\n  - rescaling: {scale: 30}\n"
+                 "  - conv2d: {filters: %d, kernel_size: 3, strides: %d, padding: %s, "
+                 "activation: %s}\n" TAIL,
+                 v % 3 ? 32 : 16, v % 2 + 1, v % 4 < 2 ? "same" : "valid",
+                 v % 5 ? "relu6" : "linear");
+        check(model, (mien_graph_io){sides[v % 3][0], sides[v % 3][1], v % 4 == 3 ? 1 : 3, 3}, 4,
+              4);
+    }
+}
+
 static void test_seresnet(void **state) {
     (void)state;
     char *text;
@@ -307,6 +359,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_small_networks), cmocka_unit_test(test_odd_channels),
         cmocka_unit_test(test_sums),           cmocka_unit_test(test_convolutions),
         cmocka_unit_test(test_padding),        cmocka_unit_test(test_relu6),
+        cmocka_unit_test(test_pointwise),      cmocka_unit_test(test_stem),
         cmocka_unit_test(test_seresnet)};
     return cmocka_run_group_tests(tests, open_backends, close_backends);
 }
