@@ -17,6 +17,7 @@ import re
 import statistics
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from machine import commit, machine
@@ -40,7 +41,7 @@ CONTESTS = {
 }
 CONTESTS["latency"] = CONTESTS["infer"]  # with --batch 1
 #: Variables that limit the instruction set of each runtime. TensorFlow's and OpenVINO's oneDNN use
-#: the same one; ONNX Runtime's kernels have none.
+#: the same one; ONNX Runtime's kernels have none: see hold().
 ISA_ENVIRONMENT = {
     "native": {},
     "avx2": {
@@ -59,6 +60,16 @@ ISA_ENVIRONMENT = {
 EAGER_ON_AVX2 = {"torch_train": "eager-fused-adam", "torch_infer": "eager"}
 
 
+def hold(isa):
+    """Variables for the peers alone: with avx2, a library that hides what the CPU has beyond that."""
+    if isa != "avx2":
+        return {}
+    library = Path(tempfile.mkdtemp(prefix="mien-bench-")) / "hold_avx2.so"
+    source = HERE / "peers" / "hold_avx2.c"
+    subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", library, source], check=True)
+    return {"LD_PRELOAD": str(library)}
+
+
 class Peer:
     """A server process: bench/peers/<script>.py."""
 
@@ -72,7 +83,7 @@ class Peer:
             command += ["--mode", EAGER_ON_AVX2[script]]
         self.process = subprocess.Popen(
             command,
-            env=environment,
+            env=environment | args.hold,
             text=True,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -256,6 +267,7 @@ def arguments():
         parser.error("int8 and load need --data fer2013.csv")
     if not args.no_mien and not os.access(args.mien, os.X_OK):
         parser.error(f"--mien {args.mien}: no such program; build it with `make`")
+    args.hold = hold(args.isa)
     return args
 
 

@@ -12,12 +12,11 @@
 enum {
     ROWS_MAX = 8,      /* of a slice: more gain nothing, and fit the caches worse */
     WINDOW = 32,       /* single images that are timed together, at most */
+    TRIAL = 3,         /* at least, in another way than the best */
     INTERVAL_MAX = 128 /* windows until another way of running them is tried again */
 };
 static const double window_seconds = 0.1; /* at most, but for an image that takes longer */
-/* A trial this long has lost if its images took so many times as long: other programs' shares of
- * the CPUs are shorter. */
-static const double trial_seconds = 0.02, clearly_slower = 1.4;
+static const double clearly_slower = 1.1; /* see window_ends */
 
 /* Ways to run a single image: all threads work on each layer; one thread does it; or one does it,
  * and another does it again while that one is not let run. */
@@ -28,7 +27,7 @@ typedef enum single_way { TOGETHER, ALONE, RELIEVED, WAYS } single_way;
 typedef struct single {
     double mean[WAYS]; /* seconds an image took; 0: not known yet */
     single_way best, now, last_tried;
-    double seconds; /* of this window */
+    double seconds, least; /* of this window, of its quickest image */
     int images;
     int until_trial, interval; /* windows */
 } single;
@@ -240,12 +239,13 @@ static void end_window(single *s, double seconds) {
     s->images = 0;
 }
 
+/* A trial has lost when it has taken the time of a window, and already when even its quickest image
+ * took longer than the best way's take on average: other programs delay some of the images. */
 static bool window_ends(const single *s) {
     if (s->images >= WINDOW) return true;
     if (s->now == s->best) return s->seconds >= window_seconds;
     const double best = s->mean[s->best];
-    return s->seconds >= WINDOW * best ||
-           (s->seconds >= trial_seconds && s->seconds > clearly_slower * best * s->images);
+    return s->seconds >= WINDOW * best || (s->images >= TRIAL && s->least > clearly_slower * best);
 }
 
 /* The bits are the same in each way. */
@@ -254,7 +254,9 @@ static mien_status run_single(mien_plan *plan, mien_plan_fill fill, void *contex
     const double start = mien_seconds();
     MIEN_TRY(s->now == TOGETHER ? run_whole(plan, 1, fill, context, logits)
                                 : run_slices(plan, 1, s->now == RELIEVED, fill, context, logits));
-    s->seconds += mien_seconds() - start;
+    const double seconds = mien_seconds() - start;
+    s->seconds += seconds;
+    if (s->images == 0 || seconds < s->least) s->least = seconds;
     s->images++;
     if (window_ends(s)) end_window(s, s->seconds / s->images);
     return MIEN_OK;

@@ -107,6 +107,7 @@ typedef struct cpu_winograd {
     bool flipped;     /* a data gradient: the weights passed are those of the forward convolution */
     int lanes;        /* channels in a block; the sizes must be multiples of it */
     int tiles, group; /* 4x4 output tiles in total and per group */
+    int shares;       /* threads that share the outputs of a group: many, where tiles are few */
     /* weight gradient: the rows of a slice, set by the caller (0: all), where a slice has
      * sums of its own and where all threads share them; which it is; tiles of a slice; sets of sums
      * and their elements; threads that have buffers */

@@ -21,6 +21,7 @@ TILE_PRODUCT(4, 4)
 enum {
     GROUP_BYTES = 640 << 10, /* of a thread's L2 cache; the best of 256 K to 1 M when measured */
     FEWEST = 48,             /* tiles in a group, so that the weights are not read too often */
+    SHARED = 2 * FEWEST,     /* tiles for each thread, up to which they share outputs instead */
     PAD = 16                 /* elements that keep the 36 planes off the same cache sets */
 };
 
@@ -28,12 +29,21 @@ static int round_rows(int tiles) {
     return (tiles + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE * ROWS_AT_ONCE;
 }
 
+/* Groups of outputs. */
+static int chunks_of(const cpu_winograd *d) {
+    int chunks = 0;
+    for (int k = 0; k < d->oc; k += winograd_columns(k, d->oc) * LANES)
+        chunks++;
+    return chunks;
+}
+
 void CPU(winograd_size)(cpu_winograd *d, int threads) {
     const size_t columns = (size_t)(WIDEST * LANES);
     const size_t row = sizeof(real) * POINTS * ((size_t)d->ic + columns);
     d->lanes = LANES;
     d->tiles = d->n * winograd_across(d->oh) * winograd_across(d->ow);
-    const int share = (d->tiles + threads - 1) / threads;
+    d->shares = d->tiles <= SHARED * threads && chunks_of(d) >= threads ? threads : 1;
+    const int share = d->shares > 1 ? d->tiles : (d->tiles + threads - 1) / threads;
     int most = (int)(GROUP_BYTES / row);
     if (most < FEWEST) most = FEWEST;
     const int groups = (share + most - 1) / most;
@@ -200,21 +210,22 @@ static void transform_outputs(real *y, const real *m, const cpu_winograd *d, con
 
 void CPU(winograd_forward)(real *y, const real *x, const real *u, const cpu_winograd *d,
                            const cpu_epilogue *e, real *scratch) {
-    const int groups = (d->tiles + d->group - 1) / d->group;
+    const int groups = (d->tiles + d->group - 1) / d->group, chunks = chunks_of(d);
 #pragma omp parallel
     {
         real *v = scratch + (size_t)omp_get_thread_num() * d->capacity;
         real *m = v + POINTS * ((size_t)d->group * (size_t)d->ic + PAD);
 #pragma omp for schedule(dynamic)
-        for (int g = 0; g < groups; g++) {
-            const int first = g * d->group, left = d->tiles - first;
-            const int count = left < d->group ? left : d->group;
+        for (int unit = 0; unit < groups * d->shares; unit++) {
+            const int first = unit / d->shares * d->group, left = d->tiles - first;
+            const int count = left < d->group ? left : d->group, share = unit % d->shares;
+            const int from = chunks * share / d->shares, to = chunks * (share + 1) / d->shares;
             transform_inputs(v, x, d, first, count);
-            for (int k = 0; k < d->oc;) {
-                const int width = winograd_columns(k, d->oc) * LANES;
+            for (int k = 0, chunk = 0, width; chunk < to; k += width, chunk++) {
+                width = winograd_columns(k, d->oc) * LANES;
+                if (chunk < from) continue;
                 multiply(m, v, u, d, k, width, count);
                 transform_outputs(y, m, d, e, k, width, first, count);
-                k += width;
             }
         }
     }

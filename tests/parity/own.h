@@ -201,6 +201,7 @@ static inline cpu_stem own_stem_form(const own_case *t) {
                       .oh = c.oh,
                       .ow = c.ow,
                       .oc = c.oc,
+                      .stride = 1,
                       .pad_top = t->top,
                       .pad_left = t->left,
                       .slice = OWN_SLICE};
