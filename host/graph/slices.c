@@ -16,7 +16,10 @@ enum {
     INTERVAL_MAX = 128 /* windows until another way of running them is tried again */
 };
 static const double window_seconds = 0.1; /* at most, but for an image that takes longer */
-static const double clearly_slower = 1.1; /* see window_ends */
+/* A trial this long has lost if its images took so many times as long as the best way's: other
+ * programs' shares of the CPUs are shorter. */
+static const double trial_seconds = 0.02, much_slower = 1.4;
+static const double slower_at_best = 1.1; /* see lost_clearly */
 
 /* Ways to run a single image: all threads work on each layer; one thread does it; or one does it,
  * and another does it again while that one is not let run. */
@@ -218,6 +221,12 @@ static mien_status run_whole(mien_plan *plan, int n, mien_plan_fill fill, void *
     return plan->ops->download(plan->backend, logits, &y);
 }
 
+/* Even the quickest image of a trial took longer than the best way's take on average: it is not
+ * other programs, which delay only some of the images. */
+static bool lost_clearly(const single *s) {
+    return s->images >= TRIAL && s->least > slower_at_best * s->mean[s->best];
+}
+
 /* The way of the next window, after one whose images took `seconds` each. */
 static void end_window(single *s, double seconds) {
     double *mean = &s->mean[s->now];
@@ -225,8 +234,9 @@ static void end_window(single *s, double seconds) {
     *mean = *mean > 0 ? (*mean + seconds) / 2 : seconds;
     if (s->now != s->best) {
         const bool won = *mean < s->mean[s->best];
+        const int longer = s->interval * (lost_clearly(s) ? 4 : 2);
         if (won) s->best = s->now;
-        s->interval = won ? 1 : s->interval < INTERVAL_MAX ? 2 * s->interval : INTERVAL_MAX;
+        s->interval = won ? 1 : longer < INTERVAL_MAX ? longer : INTERVAL_MAX;
         s->until_trial = s->interval;
         s->now = s->best;
     } else if (slower || --s->until_trial <= 0) {
@@ -239,13 +249,13 @@ static void end_window(single *s, double seconds) {
     s->images = 0;
 }
 
-/* A trial has lost when it has taken the time of a window, and already when even its quickest image
- * took longer than the best way's take on average: other programs delay some of the images. */
+/* A trial ends when it has taken the time of a window, and already when it has lost. */
 static bool window_ends(const single *s) {
     if (s->images >= WINDOW) return true;
     if (s->now == s->best) return s->seconds >= window_seconds;
     const double best = s->mean[s->best];
-    return s->seconds >= WINDOW * best || (s->images >= TRIAL && s->least > clearly_slower * best);
+    return s->seconds >= WINDOW * best || lost_clearly(s) ||
+           (s->seconds >= trial_seconds && s->seconds > much_slower * best * s->images);
 }
 
 /* The bits are the same in each way. */
