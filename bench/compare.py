@@ -10,6 +10,7 @@ in --python.
 """
 
 import argparse
+import atexit
 import datetime
 import json
 import os
@@ -64,7 +65,9 @@ def hold(isa):
     """Variables for the peers alone: with avx2, a library that hides what the CPU has beyond that."""
     if isa != "avx2":
         return {}
-    library = Path(tempfile.mkdtemp(prefix="mien-bench-")) / "hold_avx2.so"
+    folder = tempfile.TemporaryDirectory(prefix="mien-bench-")
+    atexit.register(folder.cleanup)
+    library = Path(folder.name) / "hold_avx2.so"
     source = HERE / "peers" / "hold_avx2.c"
     subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", library, source], check=True)
     return {"LD_PRELOAD": str(library)}

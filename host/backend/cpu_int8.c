@@ -142,6 +142,9 @@ static size_t scratch_bytes(const mien_int8_linear *op) {
 /* The bias is added to the sums of products, before they are scaled. */
 static mien_status load_int8(mien_int8_linear *op, const float *hwio, const float *bias) {
     const size_t c = (size_t)op->desc.linear.out.c, count = weight_count(op);
+    if (op->loaded) /* what was prepared since depends on `exact` */
+        return MIEN_FAIL(INVALID, "layer '%s': its int8 weights are loaded already",
+                         op->desc.linear.name);
     for (size_t i = 0; i < count; i++)
         op->hwio[i] =
             (int8_t)body_quantise(hwio[i], 1 / op->w_scale[i % c], body_int8_range_of(true));
@@ -191,17 +194,12 @@ static void finish(const mien_int8_linear *op, const mien_tensor *y, const float
                               op->desc.linear.alpha);
 }
 
-static void max_pool_of(const mien_backend *b, const mien_tensor *y, const mien_tensor *x,
-                        const mien_pool *p) {
+static mien_status max_pool(mien_backend *b, const mien_tensor *y, const mien_tensor *x,
+                            const mien_pool *p) {
     const cpu_window window = {p->kernel_h, p->kernel_w, p->stride_h,
                                p->stride_w, p->pad_top,  p->pad_left};
     cpu_of(b)->kernels->max_pool_int8(y->data, x->data, cpu_dims_of(x), cpu_dims_of(y), window,
                                       x->dtype == MIEN_I8);
-}
-
-static mien_status max_pool(mien_backend *b, const mien_tensor *y, const mien_tensor *x,
-                            const mien_pool *p) {
-    max_pool_of(b, y, x, p);
     return MIEN_OK;
 }
 
@@ -234,12 +232,10 @@ static mien_status forward(mien_int8_linear *op, const mien_tensor *y, const mie
                                 op->desc.x == MIEN_I8);
     MIEN_TRY(multiply(op, n, to, from, own));
     if (op->desc.y == MIEN_F32) finish(op, y, to);
-    if (pools_apart(op, n)) {
-        mien_shape s = op->desc.linear.out;
-        s.n = n;
-        max_pool_of(op->backend, y, &(mien_tensor){s, y->dtype, s.c, to}, op->desc.pool);
-    }
-    return MIEN_OK;
+    if (!pools_apart(op, n)) return MIEN_OK;
+    mien_shape s = op->desc.linear.out;
+    s.n = n;
+    return max_pool(op->backend, y, &(mien_tensor){s, y->dtype, s.c, to}, op->desc.pool);
 }
 
 const mien_int8_ops mien_cpu_int8 = {.available = available,

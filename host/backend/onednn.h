@@ -134,8 +134,10 @@ mien_status onednn_create(mien_backend *b, const mien_linear_desc *desc, mien_li
 void onednn_free(mien_linear *op);
 mien_status onednn_prepare(mien_linear *op, int n);
 bool onednn_can_add(const mien_backend *b, const mien_linear_desc *desc);
-/* The activation that the primitive, or our own loops, apply: the operator's, or BODY_LINEAR. */
+/* The activation that the primitive applies: the operator's, or BODY_LINEAR. */
 int onednn_fused(const mien_linear_desc *desc);
+/* Likewise for our own loops, with the bias and, where the operator adds, y's old contents. */
+cpu_epilogue onednn_epilogue(const mien_linear *op, const void *b);
 mien_algorithm onednn_algorithm(const mien_linear *op, mien_direction dir);
 size_t onednn_weight_bytes(const mien_linear *op);
 size_t onednn_scratch_bytes(const mien_linear *op);

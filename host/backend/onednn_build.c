@@ -148,6 +148,14 @@ int onednn_fused(const mien_linear_desc *d) {
     return exact && !d->transposed ? d->activation : BODY_LINEAR;
 }
 
+cpu_epilogue onednn_epilogue(const mien_linear *op, const void *b) {
+    const int fused = onednn_fused(&op->desc);
+    return (cpu_epilogue){.bias = b,
+                          .accumulate = op->desc.adds,
+                          .relu = fused != BODY_LINEAR,
+                          .relu6 = fused == BODY_RELU6};
+}
+
 static dnnl_status_t create_with(const mien_linear *op, mien_direction dir, const formats *f,
                                  dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *out) {
     union {

@@ -2,29 +2,23 @@
  * of oneDNN primitives. Their weights are in HWIO, with a packed copy. */
 #include "host/backend/onednn.h"
 
-#include <math.h>
-
 #include "host/base/memory.h"
 
 static cpu_pointwise form_of(const mien_linear *op, int n) {
     const mien_linear_desc *d = &op->desc;
     const mien_ops *ops = op->backend->ops;
-    const int fused = onednn_fused(d);
     cpu_pointwise form = {.n = n,
                           .area = d->out.h * d->out.w,
                           .ic = d->in.c,
                           .oc = d->out.c,
                           .x_block = ops->channel_block(op->backend, d->in),
-                          .y_block = ops->channel_block(op->backend, d->out),
-                          .adds = d->adds,
-                          .clamps = fused != BODY_LINEAR,
-                          .high = fused == BODY_RELU6 ? 6 : INFINITY};
+                          .y_block = ops->channel_block(op->backend, d->out)};
     cpu_of(op->backend)->kernels->pointwise_size(&form);
     return form;
 }
 
 /* Where oneDNN would reorder: one side's channels fill blocks, and those of the other do not. Few
- * channels and, with fewer registers, AVX2 gain nothing (docs/performance.md). */
+ * channels and, with fewer registers, AVX2 gain nothing (ADR 26). */
 static bool is_faster(const mien_linear *op) {
     enum { FEWEST = 16, FEWEST_OF_BLOCKS = 64 };
     const mien_cpu *cpu = cpu_of(op->backend);
@@ -59,8 +53,9 @@ void onednn_pointwise_uploaded(mien_linear *op, const void *w) {
 
 void onednn_pointwise_forward(const mien_linear *op, const mien_tensor *y, const mien_tensor *x,
                               const void *b) {
-    cpu_pointwise form = form_of(op, x->shape.n);
-    form.bias = b;
+    const cpu_pointwise form = form_of(op, x->shape.n);
+    const cpu_epilogue e = onednn_epilogue(op, b);
     cpu_of(op->backend)
-        ->kernels->pointwise_forward(y->data, x->data, op->transformed, &form, onednn_threads(op));
+        ->kernels->pointwise_forward(y->data, x->data, op->transformed, &form, &e,
+                                     onednn_threads(op));
 }

@@ -41,8 +41,7 @@ void onednn_stem_form(const mien_linear *op, int n, cpu_stem *form) {
 
 void onednn_stem_forward(const mien_linear *op, const cpu_stem *form, const mien_tensor *y,
                          const mien_tensor *x, const void *w, const void *b, void *scratch) {
-    const int fused = onednn_fused(&op->desc);
-    const cpu_epilogue e = {.bias = b, .relu = fused != BODY_LINEAR, .relu6 = fused == BODY_RELU6};
+    const cpu_epilogue e = onednn_epilogue(op, b);
     cpu_of(op->backend)->kernels->stem_forward(y->data, x->data, w, form, &e, scratch);
 }
 

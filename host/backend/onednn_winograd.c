@@ -99,11 +99,7 @@ static const float *transformed(mien_linear *op, mien_direction dir, const void 
 
 void onednn_winograd_forward(mien_linear *op, const cpu_winograd *form, const mien_tensor *y,
                              const mien_tensor *x, const void *w, const void *b, void *scratch) {
-    const int fused = onednn_fused(&op->desc);
-    const cpu_epilogue e = {.bias = b,
-                            .relu = fused != BODY_LINEAR,
-                            .relu6 = fused == BODY_RELU6,
-                            .accumulate = op->desc.adds};
+    const cpu_epilogue e = onednn_epilogue(op, b);
     cpu_of(op->backend)
         ->kernels->winograd_forward(y->data, x->data, transformed(op, MIEN_FORWARD, w), form, &e,
                                     scratch);

@@ -143,14 +143,10 @@ typedef struct cpu_stem {
 } cpu_stem;
 
 /* A pointwise convolution of stride 1: x [n][ic / x_block][area][x_block], y likewise, where a
- * block may be all channels; y = x * w + bias, added to y if it `adds`, then if it `clamps` between
- * low and high. `pointwise_size` sets the pixels that an image needs at least and the elements of
- * the packed weights. */
+ * block may be all channels. `pointwise_size` sets the pixels that an image needs at least and the
+ * elements of the packed weights. */
 typedef struct cpu_pointwise {
     int n, area, ic, oc, x_block, y_block;
-    const real *bias; /* [oc] or NULL */
-    bool adds, clamps;
-    real low, high;
     int fewest;
     size_t weights;
 } cpu_pointwise;
@@ -235,8 +231,8 @@ typedef struct cpu_epilogue {
                     bool accumulate, real *scratch))                                               \
     X(pointwise_size, (cpu_pointwise * d))                                                         \
     X(pointwise_pack, (real * to, const real *hwio, const cpu_pointwise *d))                       \
-    X(pointwise_forward,                                                                           \
-      (real * y, const real *x, const real *w, const cpu_pointwise *d, int threads))               \
+    X(pointwise_forward, (real * y, const real *x, const real *w, const cpu_pointwise *d,          \
+                          const cpu_epilogue *e, int threads))                                     \
     X(conv_forward, (real * y, const real *x, const real *w, const real *b, const cpu_conv *c))    \
     X(conv_backward_data,                                                                          \
       (real * dx, const real *dy, const real *w, const cpu_conv *c, bool accumulate))              \

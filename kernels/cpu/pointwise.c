@@ -39,13 +39,12 @@ typedef struct tile {
     int blocks, depth;     /* of input channels; channels of a block */
     int tiles;             /* one after another */
     const real *bias;      /* [WIDTH] */
-    bool clamps;
-    real low, high;
+    bool relu, relu6;
 } tile;
 
-#define START(i, j) vec c##i##j = vec_load(t.bias + j * LANES);
-#define CLAMP(i, j) c##i##j = vec_min(vec_max(c##i##j, low), high);
-#define STORE(i, j) vec_store(y + i * t.c_row + j * t.c_half, c##i##j);
+#define START(i, j)   vec c##i##j = vec_load(t.bias + j * LANES);
+#define RECTIFY(i, j) c##i##j = vec_rectify(c##i##j, true, t.relu6);
+#define STORE(i, j)   vec_store(y + i * t.c_row + j * t.c_half, c##i##j);
 #define POINTWISE(rows, columns)                                                                   \
     static __attribute__((noinline)) void tile_##rows##x##columns(real *y, const real *pixels,     \
                                                                   const real *w, const tile t) {   \
@@ -60,9 +59,8 @@ typedef struct tile {
                     TILE_ROWS_##rows(TILE_TERM, TILE_LINE_##columns);                              \
                 }                                                                                  \
             }                                                                                      \
-            if (t.clamps) {                                                                        \
-                const vec low = vec_all(t.low), high = vec_all(t.high);                            \
-                TILE_ROWS_##rows(CLAMP, TILE_COLUMNS_##columns);                                   \
+            if (t.relu) {                                                                          \
+                TILE_ROWS_##rows(RECTIFY, TILE_COLUMNS_##columns);                                 \
             }                                                                                      \
             TILE_ROWS_##rows(STORE, TILE_COLUMNS_##columns);                                       \
         }                                                                                          \
@@ -79,37 +77,32 @@ static void multiply_tiles(real *y, const real *x, const real *w, const tile *t,
         (width == LANES ? tile_6x1 : tile_6x2)(y, x, w, *t);
 }
 
-/* `count` results: added to y and clamped where that is not done yet, stored. */
-static inline void settle(real *y, const real *product, const cpu_pointwise *d, int count) {
-    if (count == LANES) {
-        vec sum = vec_load(product);
-        if (d->adds) sum += vec_load(y);
-        if (d->clamps) sum = vec_min(vec_max(sum, vec_all(d->low)), vec_all(d->high));
-        vec_store(y, sum);
-        return;
-    }
-    for (int k = 0; k < count; k++) {
-        real sum = d->adds ? product[k] + y[k] : product[k];
-        if (d->clamps) sum = sum > d->low ? sum : d->low;
-        y[k] = d->clamps && sum > d->high ? d->high : sum;
-    }
+/* `count` results, at most LANES: added to y where they are to be, rectified, stored. */
+static inline void settle(real *y, const real *product, const cpu_epilogue *e, int count) {
+    real some[LANES];
+    const bool whole = count == LANES;
+    vec sum = vec_load(product);
+    if (e->accumulate && !whole) memcpy(some, y, (size_t)count * sizeof *y);
+    if (e->accumulate) sum += vec_load(whole ? y : some);
+    vec_store(whole ? y : some, vec_rectify(sum, e->relu, e->relu6));
+    if (!whole) memcpy(y, some, (size_t)count * sizeof *y);
 }
 
 /* A tile of which `skip` pixels at the start belong to another one, whose `outputs` do not fill the
  * vectors, or which is added to y: through memory of its own. */
-static void multiply_partly(real *y, const real *x, const real *w, const cpu_pointwise *d, tile t,
+static void multiply_partly(real *y, const real *x, const real *w, const cpu_epilogue *e, tile t,
                             int width, int skip, int outputs) {
     real product[ROWS * WIDTH] __attribute__((aligned(64)));
     const size_t row = t.c_row, half = t.c_half;
     t.c_row = (size_t)width;
     t.c_half = LANES;
     t.tiles = 1;
-    t.clamps = false;
+    t.relu = false;
     multiply_tiles(product, x, w, &t, width);
     for (int i = skip; i < ROWS; i++)
         for (int j = 0; j * LANES < outputs; j++) {
             const int left = outputs - j * LANES;
-            settle(y + (size_t)i * row + (size_t)j * half, product + i * width + j * LANES, d,
+            settle(y + (size_t)i * row + (size_t)j * half, product + i * width + j * LANES, e,
                    left < LANES ? left : LANES);
         }
 }
@@ -119,7 +112,8 @@ typedef struct unit {
     int image, pixel, pixels, chunk, chunks;
 } unit;
 
-static void multiply(real *y, const real *x, const real *w, const cpu_pointwise *d, unit u) {
+static void multiply(real *y, const real *x, const real *w, const cpu_pointwise *d,
+                     const cpu_epilogue *e, unit u) {
     const bool blocked = d->y_block != d->oc;
     const size_t area = (size_t)d->area;
     const real *from = x + (size_t)u.image * area * (size_t)d->ic;
@@ -131,16 +125,15 @@ static void multiply(real *y, const real *x, const real *w, const cpu_pointwise 
               .blocks = d->ic / d->x_block,
               .depth = d->x_block,
               .bias = bias,
-              .clamps = d->clamps,
-              .low = d->low,
-              .high = d->high};
+              .relu = e->relu,
+              .relu6 = e->relu6};
     for (int chunk = u.chunk; chunk < u.chunk + u.chunks; chunk++) {
         const int k = chunk * WIDTH, width = width_of(d, k);
         real *to = y + (size_t)u.image * area * (size_t)d->oc + (blocked ? area : 1) * (size_t)k;
         const int outputs = d->oc - k < width ? d->oc - k : width;
-        if (d->bias) memcpy(bias, d->bias + k, (size_t)outputs * sizeof *bias);
+        if (e->bias) memcpy(bias, e->bias + k, (size_t)outputs * sizeof *bias);
         const real *weights = w + (size_t)k * (size_t)d->ic;
-        const bool direct = outputs == width && !d->adds;
+        const bool direct = outputs == width && !e->accumulate;
         t.tiles = direct ? u.pixels / ROWS : 0;
         const int end = u.pixel + u.pixels;
         int at = u.pixel;
@@ -148,7 +141,7 @@ static void multiply(real *y, const real *x, const real *w, const cpu_pointwise 
         for (at += t.tiles * ROWS; at < end; at += ROWS) {
             const int start = at + ROWS <= d->area ? at : d->area - ROWS;
             multiply_partly(to + (size_t)start * t.c_row, from + (size_t)start * t.a_row, weights,
-                            d, t, width, at - start, outputs);
+                            e, t, width, at - start, outputs);
         }
     }
 }
@@ -156,14 +149,14 @@ static void multiply(real *y, const real *x, const real *w, const cpu_pointwise 
 /* Threads share the outputs, where there are enough, as oneDNN's depthwise convolutions do: what a
  * thread wrote is in its own cache. */
 void CPU(pointwise_forward)(real *y, const real *x, const real *w, const cpu_pointwise *d,
-                            int threads) {
+                            const cpu_epilogue *e, int threads) {
     const int step = TILES * ROWS, steps = (d->area + step - 1) / step, chunks = chunks_of(d);
     const int parts = threads < chunks ? threads : chunks;
 #pragma omp parallel for schedule(static)
     for (int i = 0; i < parts * d->n * steps; i++) {
         const int part = i / (d->n * steps), at = i % steps * step, left = d->area - at;
         const int first = chunks * part / parts, end = chunks * (part + 1) / parts;
-        multiply(y, x, w, d,
+        multiply(y, x, w, d, e,
                  (unit){i / steps % d->n, at, left < step ? left : step, first, end - first});
     }
 }

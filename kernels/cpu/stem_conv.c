@@ -73,15 +73,10 @@ typedef struct stem_pixels {
     bool relu, relu6;
 } stem_pixels;
 
-static inline vec rectify(vec v, bool relu, bool relu6) {
-    if (relu) v = vec_max(v, (vec){0});
-    return relu6 ? vec_min(v, vec_all(6)) : v;
-}
-
 #define STEM_BIAS(i, j)  const vec bias##j = t.bias ? vec_load(t.bias + j * LANES) : vec_all(0);
 #define STEM_START(i, j) vec c##i##j = bias##j;
 #define STEM_FINISH(i, j)                                                                          \
-    if (i < t.count) vec_store(y + j * t.block + i * LANES, rectify(c##i##j, t.relu, t.relu6));
+    if (i < t.count) vec_store(y + j * t.block + i * LANES, vec_rectify(c##i##j, t.relu, t.relu6));
 #define STEM_PIXELS(rows, columns)                                                                 \
     static __attribute__((noinline)) void pixels_##rows##x##columns(                               \
         real *y, const real *x, const real *b, const stem_pixels t) {                              \

@@ -119,6 +119,12 @@ static inline void vec_store_int8(uint8_t *p, const real *x) {
 }
 #endif
 
+/* ReLU, ReLU6 (both set) or neither. */
+static inline vec vec_rectify(vec x, bool relu, bool relu6) {
+    if (relu) x = vec_max(x, vec_all(0));
+    return relu6 ? vec_min(x, vec_all(6)) : x;
+}
+
 /* x * inverse within the bounds, as body_saturate. */
 static inline vec vec_saturate(vec x, vec inverse, real low, real high) {
     return vec_min(vec_max(x * inverse, vec_all(low)), vec_all(high));

@@ -164,8 +164,7 @@ static vec finish(vec value, vec bias, const cpu_epilogue *e, const real *y,
                   const real *relu_mask) {
     value += bias;
     if (e->accumulate) value += vec_load(y);
-    if (e->relu) value = vec_max(value, (vec){0});
-    if (e->relu6) value = vec_min(value, vec_all(6));
+    value = vec_rectify(value, e->relu, e->relu6);
     if (e->relu_mask) value = vec_relu_mask(value, vec_load(relu_mask));
     return value;
 }

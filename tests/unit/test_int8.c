@@ -2,7 +2,6 @@
 #include "tests/support/net.h"
 #include "tests/support/reference.h"
 
-#include <limits.h>
 #include <math.h>
 #include <omp.h>
 #include <stdio.h>
@@ -291,54 +290,51 @@ static bool has_vnni(int isa) {
                                 : false;
 }
 
-/* The loops of one build against an operator of its own sums. */
-static void check_winograd(const cpu_kernels *k, cpu_int8 d, bool vnni) {
-    enum { MOST = 48 * 80 * 9 };
-    static int8_t hwio[MOST];
-    static uint8_t x[2 * 11 * 11 * 48], y[2 * 11 * 11 * 80];
+/* The loops of one build against the definition. All scales but the weights' are 1. */
+static void check_winograd(const cpu_kernels *k, cpu_int8 d) {
+    enum { WEIGHTS = 9 * 48 * 80, INPUTS = 2 * 11 * 11 * 48 };
+    static int8_t hwio[WEIGHTS];
+    static uint8_t x[INPUTS], y[2 * 11 * 11 * 80];
+    static int w_whole[WEIGHTS], x_whole[INPUTS];
     const cpu_conv *c = &d.conv;
-    float bias[80], scale[80];
+    float bias[80], added[80], scale[80];
     int16_t *packed;
     void *scratch;
     bool fits = false;
     for (int i = 0; i < 9 * c->ic * c->oc; i++)
-        hwio[i] = (int8_t)(whole_below(9, (size_t)i, 255) - 127);
-    for (size_t i = 0; i < sizeof x; i++)
-        x[i] = (uint8_t)whole_below(10, i, 256);
+        hwio[i] = (int8_t)(w_whole[i] = whole_below(9, (size_t)i, 255) - 127);
+    for (int i = 0; i < INPUTS; i++)
+        x[i] = (uint8_t)(x_whole[i] = whole_below(10, (size_t)i, 256) - (d.x_signed ? 128 : 0));
     for (int i = 0; i < c->oc; i++) {
-        bias[i] = (float)whole_below(11, (size_t)i, 9999);
-        scale[i] = (float)whole_below(12, (size_t)i, 100) * 1e-6f;
+        scale[i] = (float)(whole_below(12, (size_t)i, 100) + 1) * 1e-6f;
+        bias[i] = (float)whole_below(11, (size_t)i, 9999) * scale[i];
+        added[i] = bias[i] / scale[i];
     }
-    d.bias = bias;
+    d.bias = added;
     d.scale = scale;
-    d.vnni = vnni;
     k->int8_winograd_size(&d, omp_get_max_threads());
     expect_ok(mien_new_aligned((void **)&packed, d.weights * sizeof *packed));
     expect_ok(mien_new_aligned(&scratch, d.scratch));
     k->int8_winograd_pack(packed, hwio, &d, &fits);
     assert_true(fits);
     k->int8_winograd(y, x, packed, &d, scratch);
-    const int side = d.pooled ? 2 : 1, high = c->oh / side, wide = c->ow / side;
-    const body_int8_range range = body_int8_range_of(d.y_signed);
-    for (int at = 0; at < c->n * high * wide * c->oc; at++) {
-        const int o = at % c->oc, pixel = at / c->oc, row = pixel / wide;
-        long largest = LONG_MIN;
-        for (int i = 0; i < side * side; i++) {
-            const int top = row % high * side + i / side - c->window.pad_top;
-            const int left = pixel % wide * side + i % side - c->window.pad_left;
-            long sum = 0;
-            for (int tap = 0; tap < 9; tap++) {
-                const int h = top + tap / 3, w = left + tap % 3;
-                if (h < 0 || w < 0 || h >= c->ih || w >= c->iw) continue;
-                const uint8_t *from = x + ((row / high * c->ih + h) * c->iw + w) * c->ic;
-                for (int in = 0; in < c->ic; in++)
-                    sum += (d.x_signed ? (int8_t)from[in] : from[in]) *
-                           hwio[(tap * c->ic + in) * c->oc + o];
-            }
-            largest = sum > largest ? sum : largest;
-        }
-        const int want = body_quantise((float)largest + bias[o], scale[o], range);
-        assert_int_equal(d.y_signed ? (int8_t)y[at] : y[at], want);
+    const mien_int8_desc desc = {.linear = {.in = {1, c->ih, c->iw, c->ic},
+                                            .out = {1, c->oh, c->ow, c->oc},
+                                            .kernel_h = 3,
+                                            .kernel_w = 3,
+                                            .stride_h = 1,
+                                            .stride_w = 1,
+                                            .pad_top = c->window.pad_top,
+                                            .pad_left = c->window.pad_left},
+                                 .x_scale = 1,
+                                 .y_scale = 1,
+                                 .y = d.y_signed ? MIEN_I8 : MIEN_U8,
+                                 .pool = d.pooled ? &pool_2x2 : NULL};
+    const int side = d.pooled ? 2 : 1;
+    for (int at = 0; at < c->n * (c->oh / side) * (c->ow / side) * c->oc; at++) {
+        const float want = exact(&desc, x_whole, w_whole, scale, bias, (size_t)at);
+        assert_int_equal(d.y_signed ? (int8_t)y[at] : y[at],
+                         body_quantise(want, 1, body_int8_range_of(d.y_signed)));
     }
     mien_free(packed);
     mien_free(scratch);
@@ -350,7 +346,6 @@ static void test_winograd_builds(void **state) {
     for (int v = 0; v < 48; v++) {
         const char *name;
         const int isa = v % 3, pad = v / 12 % 2, side = v % 2 ? 11 : 10, out = side - 2 + 2 * pad;
-        const bool vnni = v >= 24 && has_vnni(isa);
         const cpu_kernels *k = reference_isa(isa, &name);
         const cpu_int8 d = {.conv = {2,
                                      side,
@@ -365,8 +360,9 @@ static void test_winograd_builds(void **state) {
                                      1},
                             .x_signed = v % 5 == 0,
                             .y_signed = v % 7 == 0,
-                            .pooled = v / 2 % 2};
-        if (k) check_winograd(k, d, vnni);
+                            .pooled = v / 2 % 2,
+                            .vnni = v >= 24 && has_vnni(isa)};
+        if (k) check_winograd(k, d);
     }
 }
 
